@@ -1,0 +1,51 @@
+"""The public names and where they live; `mechopt/__init__.py` loads each on first use from this one list."""
+
+from .core.errors import Fault as Fault
+from .core.errors import InputError as InputError
+from .core.errors import LimitError as LimitError
+from .core.errors import MechoptError as MechoptError
+from .core.errors import NoOptimumError as NoOptimumError
+from .environment.independent import IndependentTypes as IndependentTypes
+from .lp.compile import Layout as Layout
+from .lp.compile import Plan as Plan
+from .lp.compile import Size as Size
+from .lp.compile import compile_program as compile_program
+from .lp.compile import plan as plan
+from .mechanism.direct import Mechanism as Mechanism
+from .mechanism.direct import Simulation as Simulation
+from .mechanism.files import load_mechanism as load_mechanism
+from .mechanism.notions import DIC as DIC
+from .mechanism.notions import EPIR as EPIR
+from .mechanism.notions import INDU as INDU
+from .mechanism.notions import PEIR as PEIR
+from .mechanism.notions import PFIR as PFIR
+from .mechanism.notions import PPIC as PPIC
+from .mechanism.notions import PPIR as PPIR
+from .mechanism.notions import ExpectedContinuationIR as ExpectedContinuationIR
+from .mechanism.notions import ExPostIC as ExPostIC
+from .mechanism.notions import Interim as Interim
+from .mechanism.notions import Notion as Notion
+from .mechanism.notions import Objective as Objective
+from .mechanism.notions import PeriodicIR as PeriodicIR
+from .mechanism.notions import Revenue as Revenue
+from .mechanism.notions import SuperDIC as SuperDIC
+from .mechanism.notions import Utility as Utility
+from .mechanism.notions import Welfare as Welfare
+from .mechanism.notions import closure as closure
+from .modelfile import bundled as bundled
+from .modelfile import load as load
+from .modelfile import loads as loads
+from .solve.cvx import to_cvxpy as to_cvxpy
+from .solve.highs import write_mps as write_mps
+from .solve.optimum import Optimum as Optimum
+from .solve.optimum import optimum as optimum
+from .solve.solution import Bound as Bound
+from .solve.solution import Solution as Solution
+from .solve.solution import Status as Status
+from .tree import HistoryTree as HistoryTree
+from .verify.check import NotionCheck as NotionCheck
+from .verify.check import Report as Report
+from .verify.check import verify as verify
+from .verify.replay import Counterexample as Counterexample
+
+__version__: str

@@ -1,0 +1,244 @@
+"""The command line: arguments in, results out; what is computed lies elsewhere.
+
+Exit status: 0 done, 1 a check failed, 2 bad input, 3 stopped by a limit.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mechopt.core.errors import InputError, MechoptError
+
+if TYPE_CHECKING:
+    from mechopt.lp.compile import Plan
+    from mechopt.modelfile import ModelFile
+    from mechopt.solve.highs import Progress
+
+app = typer.Typer(
+    help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
+Ic = Annotated[
+    str | None, typer.Option("--ic", help="incentive notions joined by +, or none; default: the file's, else dic")
+]
+Ir = Annotated[
+    str | None, typer.Option("--ir", help="participation notions joined by +, or none; default: the file's, else epir")
+]
+Goal = Annotated[
+    str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
+]
+Form = Annotated[str, typer.Option("--form", help="of the program: auto, promise, utility or payment")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _print_rows(rows: list[tuple[str, str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(label, text, style="red" if "FAILS" in text else None)
+    Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False).print(table)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Progress | None]:
+    """Show the solver's iterations and seconds on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False).status(label) as status:
+        yield lambda iterations, seconds: status.update(f"{label}: {iterations:,} iterations, {seconds:.1f} s")
+
+
+def _plan(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
+    from mechopt.lp.compile import plan
+    from mechopt.mechanism.notions import parse_notions, parse_objective
+
+    return plan(
+        model.environment,
+        model.ic if ic is None else parse_notions(ic, "ic"),
+        model.ir if ir is None else parse_notions(ir, "ir"),
+        model.objective if objective is None else parse_objective(objective),
+        form,
+    )
+
+
+@app.command()
+def solve(
+    model: Model,
+    ic: Ic = None,
+    ir: Ir = None,
+    objective: Goal = None,
+    method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
+    form: Form = "auto",
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
+    export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
+    save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
+    check: Annotated[bool, typer.Option("--check", help="compare with the file's [expected]")] = False,
+    accept_range: Annotated[bool, typer.Option(help="solve even if coefficients differ by a factor above 1e9")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the optimal mechanism, and verify it."""
+    from mechopt import output
+    from mechopt.lp.compile import compile_program
+    from mechopt.modelfile import read
+    from mechopt.solve.highs import write_mps
+    from mechopt.solve.optimum import optimum, require_memory
+    from mechopt.verify.check import verify
+
+    file = read(model)
+    chosen = _plan(file, ic, ir, objective, form)
+    if check and not file.expected:
+        raise InputError(f"{model}: has no [expected] table to check against; add one, such as value = 3.5")
+    if export is not None:
+        require_memory(chosen, method=method)
+        write_mps(compile_program(chosen)[0], export)
+    with _progress("solving") as progress:
+        best = optimum(
+            file.environment,
+            chosen.ic,
+            chosen.ir,
+            chosen.objective,
+            method,
+            time_limit,
+            form=chosen.form,
+            progress=progress,
+            accept_range=accept_range,
+        )
+    begun = time.perf_counter()
+    report = verify(best.mechanism, best.mechanism.notions) if best.mechanism and best.mechanism.notions else None
+    document = output.solved(best, chosen, report, time.perf_counter() - begun)
+    if as_json:
+        _print(output.to_json(document))
+    else:
+        _print_rows(output.solved_rows(file.title, document))
+    if save is not None and best.mechanism is not None:
+        best.mechanism.save(save)
+    best.require_optimal()
+    if report is not None and not report.holds:
+        _tell(f"the optimum fails its own verification: {report}")
+        raise typer.Exit(1)
+    if check:
+        _check_expected(document, file.expected)
+
+
+def _check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:
+    from mechopt.output import compare_expected
+
+    kept, missed, absent = compare_expected(document, expected)
+    for line in kept:
+        _tell(f"as expected: {line}")
+    for line in missed:
+        _tell(f"NOT as expected: {line}")
+    for key in absent:
+        _tell(f"not checked: {key} is not in this command's output")
+    if missed or not kept:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a mechanism file written with --save")],
+    ic: Annotated[
+        str | None, typer.Option("--ic", help="incentive notions joined by +; default: those of the file")
+    ] = None,
+    ir: Annotated[
+        str | None, typer.Option("--ir", help="participation notions joined by +; default: those of the file")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
+    from mechopt import output
+    from mechopt.mechanism.files import load_mechanism
+    from mechopt.mechanism.notions import parse_notions
+    from mechopt.modelfile import read
+    from mechopt.verify.check import verify as verify_mechanism
+
+    mechanism = load_mechanism(file, read(model).environment)
+    asked = [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+    report = verify_mechanism(mechanism, asked or None)
+    if as_json:
+        numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
+        _print(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
+    else:
+        rows = [("mechanism", repr(mechanism))]
+        for notion, found in report.items():
+            example = f": {found.counterexample}" if found.counterexample else ""
+            rows.append((notion.name, output.verdict({"holds": found.holds, "gain": found.gain}) + example))
+        _print_rows(rows)
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+@app.command()
+def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
+    """Tell how large the program would be, without building it."""
+    from mechopt import output
+    from mechopt.modelfile import read
+
+    chosen = _plan(read(model), ic, ir, None, form)
+    if as_json:
+        _print(output.to_json(output.sizes(chosen)))
+    else:
+        _print_rows(output.size_rows(chosen))
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the bundled models."""
+    from mechopt import output
+    from mechopt.modelfile import bundled, read
+
+    listed = [(name, read(path)) for name, path in bundled().items()]
+    if as_json:
+        plain = [
+            {"name": n, "title": m.title, "source": m.source, "environment": repr(m.environment)} for n, m in listed
+        ]
+        _print(output.to_json(plain))
+    else:
+        _print_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of model files."""
+    from mechopt import output
+    from mechopt.modelfile import schema as model_schema
+
+    _print(output.to_json(model_schema()))
+
+
+def main() -> None:
+    """Run the command line; errors of the library become a message and an exit status."""
+    try:
+        app()
+    except MechoptError as error:
+        _tell(f"mechopt: {error}")
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,81 @@
+"""Errors that say what is wrong, where, and what to try.
+
+``InputError`` collects *all* faults of an input; the command line maps each class to the exit status in its
+``exit_status`` (0 done, 1 a check failed, 2 bad input, 3 stopped by a limit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with an input.
+
+    Attributes
+    ----------
+    where : str
+        Key path or argument, such as ``buyers[1].probabilities``; empty for the input as a whole.
+    what : str
+        What is wrong, with the offending value.
+    mend : str
+        What to write instead; may be empty.
+    """
+
+    where: str
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}; {self.mend}" if self.mend else text
+
+
+class MechoptError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+    exit_status = 1
+
+
+class InputError(MechoptError, ValueError):
+    """The input is wrong; ``faults`` holds every fault that was found, ``source`` the file it came from.
+
+    Parameters
+    ----------
+    faults : iterable of Fault, or str
+        What is wrong.
+    source : str
+        File name, put before each fault; empty for values passed from Python.
+    """
+
+    exit_status = 2
+
+    def __init__(self, faults: Iterable[Fault] | str, source: str = "") -> None:
+        self.faults = (Fault("", faults),) if isinstance(faults, str) else tuple(faults)
+        self.source = source
+        prefix = f"{source}: " if source else ""
+        super().__init__("\n".join(f"{prefix}{fault}" for fault in self.faults))
+
+
+class LimitError(MechoptError):
+    """The work is larger than a limit allows, or was stopped by one.
+
+    Parameters
+    ----------
+    message : str
+        The figures, and what to do.
+    lower, upper : float
+        What is known of the optimum all the same: ``lower <= optimum <= upper``.
+    """
+
+    exit_status = 3
+
+    def __init__(self, message: str, lower: float = float("-inf"), upper: float = float("inf")) -> None:
+        super().__init__(message)
+        self.lower, self.upper = lower, upper
+
+
+class NoOptimumError(MechoptError):
+    """The program has no solution or no bound; the message names the rows or columns that conflict."""

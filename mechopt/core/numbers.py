@@ -1,0 +1,147 @@
+"""Exact rationals beside floats, and every tolerance of the library, in one place.
+
+A number in a model file is exact: ``0.1`` is one tenth. A Python float stands for the simplest fraction with a
+denominator up to one million that rounds to it, else for its shortest decimal: ``1/3`` is one third, ``0.1`` one tenth.
+Every exact number that is accepted rounds to a finite float.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
+
+SOLVER_TOLERANCE = 1e-9
+"""Primal and dual feasibility tolerance handed to the solver, in units of the largest value."""
+BOUND_TOLERANCE = 1e-8
+"""Relative width of a bracket that counts as solved."""
+VERIFY_TOLERANCE = 1e-8
+"""Largest gain of a notion that is kept, relative to the largest total value that an agent can get."""
+EXPECTED_TOLERANCE = 1e-9
+"""Relative difference to a model file's ``[expected]`` that ``--check`` accepts."""
+PROBABILITY_TOLERANCE = 1e-12
+"""How far floats (never exact numbers) may sum from 1."""
+RANGE_WARNING, RANGE_REFUSAL = 1e6, 1e9
+"""Ratio of the largest to the smallest coefficient at which a program gets a warning, or is refused unless asked."""
+
+MAX_DIGITS = 60
+MAX_EXPONENT = 60
+SIMPLE_DENOMINATOR = 10**6
+
+_NUMBER = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
+_FRACTION = re.compile(r"([+-]?\d+)\s*/\s*(\d+)")
+
+
+def parse_exact(text: str) -> Fraction:
+    """Read an integer, a decimal or a fraction exactly.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"3"``, ``"0.1"``, ``"1e-3"`` or ``"1/3"``; at most 60 digits and exponents from -60 to 60.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a number; NaN, infinities and numbers beyond the caps are refused.
+
+    Examples
+    --------
+    >>> parse_exact("0.1"), parse_exact(" 2/6 ")
+    (Fraction(1, 10), Fraction(1, 3))
+    """
+    text = text.strip().replace("_", "")
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    if text.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
+        raise ValueError(f"{shown} is not a finite number")
+    if sum(map(str.isdigit, text)) > MAX_DIGITS:
+        raise ValueError(f"{shown} has more than {MAX_DIGITS} digits")
+    if fraction := _FRACTION.fullmatch(text):
+        if int(fraction[2]) == 0:
+            raise ValueError(f"{shown} divides by zero")
+        return Fraction(int(fraction[1]), int(fraction[2]))
+    number = _NUMBER.fullmatch(text)
+    if not number:
+        raise ValueError(f'{shown!r} is not a number; write 3, 0.25 or "1/3"')
+    if number[3] and abs(int(number[3][1:])) > MAX_EXPONENT:
+        raise ValueError(f"{shown} is out of range: exponents go from -{MAX_EXPONENT} to {MAX_EXPONENT}")
+    return Fraction(Decimal(text))
+
+
+def to_exact(value: object) -> Fraction:
+    """Turn a Python or numpy number, or text, into the exact rational that it stands for.
+
+    Parameters
+    ----------
+    value : int, float, Fraction, Decimal, numpy scalar or str
+        See the module's docstring for floats.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, or not finite.
+
+    Examples
+    --------
+    >>> to_exact(1 / 3), to_exact("1/3"), to_exact(0.1), to_exact(2)
+    (Fraction(1, 3), Fraction(1, 3), Fraction(1, 10), Fraction(2, 1))
+    """
+    if isinstance(value, str):
+        return parse_exact(value)
+    if isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{value} is not a number")
+    if isinstance(value, (numbers.Rational, Decimal, np.integer)):
+        return parse_exact(str(value))
+    if isinstance(value, (float, np.floating)):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{number} is not a finite number")
+        simple = Fraction(number).limit_denominator(SIMPLE_DENOMINATOR)
+        return simple if float(simple) == number else parse_exact(repr(number))
+    raise ValueError(f"{value!r} is not a number")
+
+
+def readonly(values: Any, dtype: Any = np.float64) -> Array:
+    """Copy into a C-ordered array that cannot be written to.
+
+    Examples
+    --------
+    >>> readonly([1, 2]).flags.writeable
+    False
+    """
+    array = np.array(values, dtype=dtype)
+    array.setflags(write=False)
+    return array
+
+
+def object_array(values: Any) -> Array:
+    """One-dimensional array of Python objects, so that fractions go through the same arithmetic as floats."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def recognise(value: float, digits: float = 1e-12, limit: int = 10**5) -> Fraction | None:
+    """Name the simple fraction within rounding of a float, or None; a guess for display, never a proof.
+
+    Examples
+    --------
+    >>> recognise(4.78125)
+    Fraction(153, 32)
+    >>> recognise(2**0.5) is None
+    True
+    """
+    if not math.isfinite(value):
+        return None
+    simple = Fraction(value).limit_denominator(limit)
+    return simple if abs(float(simple) - value) <= digits * max(1.0, abs(value)) else None

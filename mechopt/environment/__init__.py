@@ -1,0 +1,1 @@
+"""Environments: who buys what, with which types; frozen values over read-only arrays."""

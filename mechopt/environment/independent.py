@@ -1,0 +1,279 @@
+"""Repeated sale to buyers whose types are drawn afresh every period, independently of everything else.
+
+Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
+and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``. Everybody discounts period t
+by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1.
+
+Types of probability zero are types all the same: notions hold for them and after their reports. For the
+notions of this library this changes no optimum, because such a type can be given an option that it may refuse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import FloatArray, readonly
+from mechopt.environment import check
+
+ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
+
+
+class ExactIndependent(NamedTuple):
+    """The exact numbers of an instance, in the layout of its arrays."""
+
+    values: ExactNested
+    probabilities: ExactNested
+    cost: tuple[Fraction, ...]
+    discount: Fraction
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class IndependentTypes:
+    """Types drawn afresh each period: one or many buyers, one item a period.
+
+    Parameters
+    ----------
+    values : nested sequences, ``values[i][t][k]``
+        Value of the item to buyer i of type k in period t, at least 0 and increasing in k. Supports may differ in
+        size and content by buyer and period.
+    probabilities : nested sequences, ``probabilities[i][t][k]``
+        At least 0, sum to 1 over k.
+    cost : number or sequence over t
+        The seller's cost of a sale, money of its own period; default 0.
+    discount : number
+        In (0, 1]; default 1.
+
+    Attributes
+    ----------
+    values, probabilities : tuples over buyers of tuples over periods of read-only float arrays ``(K,)``
+    cost : read-only float array ``(T,)``
+    discount : float
+    exact : ExactIndependent or None
+        The same as fractions; None where float probabilities sum to 1 only within rounding.
+
+    Raises
+    ------
+    InputError
+        With every fault of the input.
+
+    Examples
+    --------
+    >>> env = IndependentTypes(values=[[[1, 2], [1, 4, 9]]], probabilities=[[["1/2", "1/2"], [0.5, 0.25, 0.25]]])
+    >>> env
+    IndependentTypes(1 buyer, 2 periods, types 2-3, full welfare 5.25)
+    >>> env.exact.probabilities[0][1]
+    (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4))
+    """
+
+    values: tuple[tuple[FloatArray, ...], ...]
+    probabilities: tuple[tuple[FloatArray, ...], ...]
+    cost: FloatArray
+    discount: float
+    exact: ExactIndependent | None = field(init=False)
+
+    kind = "independent"
+
+    def __init__(self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1) -> None:
+        faults: list[Fault] = []
+        exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
+        periods = len(exact_values[0]) if exact_values else 0
+        if not faults:
+            faults += check.horizon_faults(periods)
+        for i, row in enumerate(exact_values):
+            if len(row) != periods:
+                faults.append(
+                    Fault(f"values[{i}]", f"has {len(row)} periods, buyer 0 has {periods}", "give all the same")
+                )
+        exact_cost = _costs(cost, periods, faults)
+        exact_discount = check.exact_scalar(discount, "discount", faults)
+        if exact_discount is not None:
+            faults += check.discount_faults(exact_discount)
+        if faults or exact_discount is None:
+            raise InputError(faults)
+        exact = ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount)
+        floats = _shared_arrays()
+        set_field = object.__setattr__
+        set_field(self, "values", tuple(tuple(map(floats, row)) for row in exact_values))
+        set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in exact_probabilities))
+        set_field(self, "cost", readonly([float(c) for c in exact_cost]))
+        set_field(self, "discount", float(exact_discount))
+        set_field(self, "exact", exact if is_exact else None)
+
+    @classmethod
+    def iid(
+        cls,
+        values: Sequence[Any],
+        probabilities: Sequence[Any],
+        periods: int,
+        buyers: int = 1,
+        cost: Any = 0,
+        discount: Any = 1,
+    ) -> Self:
+        """Build the environment in which every buyer draws from one distribution in every period.
+
+        Parameters
+        ----------
+        values, probabilities : sequences over k
+            The distribution.
+        periods, buyers : int
+            At least 1.
+        cost, discount : numbers
+            As for the class.
+
+        Examples
+        --------
+        >>> IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
+        IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
+        """
+        faults = check.horizon_faults(periods)
+        if buyers < 1:
+            faults.append(Fault("buyers", f"is {buyers}", "there must be at least one buyer"))
+        if faults:
+            raise InputError(faults)
+        return cls(((values,) * periods,) * buyers, ((probabilities,) * periods,) * buyers, cost, discount)
+
+    @property
+    def buyers(self) -> int:
+        """Number of buyers n."""
+        return len(self.values)
+
+    @property
+    def periods(self) -> int:
+        """Number of periods T."""
+        return len(self.values[0])
+
+    @cached_property
+    def types(self) -> tuple[tuple[int, ...], ...]:
+        """``types[t][i]``: number of types of buyer i in period t."""
+        return tuple(tuple(row[t].size for row in self.values) for t in range(self.periods))
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """``weights[t] = discount**t``: present value of money of period t."""
+        return readonly(self.discount ** np.arange(self.periods))
+
+    def law(self, t: int) -> FloatArray:
+        """Probability of each type profile of period t; axes: type of buyer 0, ..., type of buyer n-1."""
+        law: FloatArray = np.ones(())
+        for row in self.probabilities:
+            law = np.multiply.outer(law, row[t])
+        return law
+
+    @cached_property
+    def money_scale(self) -> float:
+        """Largest present value that one agent can get from all items, or 1 if nothing has value."""
+        best = max(float(sum(self.weights * [v[-1] for v in row])) for row in self.values)
+        return best or 1.0
+
+    @cached_property
+    def full_welfare(self) -> float:
+        """Largest expected present value of all sales net of costs: no mechanism has a higher welfare.
+
+        Computed period by period from the law of the largest value, without profiles.
+        """
+        return float(sum(self.weights[t] * self._expected_surplus(t) for t in range(self.periods)))
+
+    def _expected_surplus(self, t: int) -> float:
+        """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
+        points = np.unique(np.concatenate([row[t] for row in self.values]))
+        below = np.ones(points.size)  # P(every buyer's value <= point)
+        for values, probabilities in zip(self.values, self.probabilities, strict=True):
+            cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t])])
+            below *= cumulative[np.searchsorted(values[t], points, side="right")]
+        law = np.diff(below, prepend=0.0)
+        return float(law @ np.maximum(points - self.cost[t], 0.0))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the instance's numbers; equal instances have equal fingerprints."""
+        if self.exact is not None:
+            numbers: Any = [[[[str(v) for v in k] for k in row] for row in part] for part in self.exact[:2]]
+            numbers += [[str(c) for c in self.exact.cost], str(self.exact.discount)]
+        else:
+            numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
+            numbers += [self.cost.tolist(), self.discount]
+        return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, IndependentTypes) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        counts = sorted({k for types in self.types for k in types})
+        spread = f"{counts[0]} type{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
+        return (
+            f"IndependentTypes({self.buyers} buyer{'s' * (self.buyers > 1)}, {self.periods} period"
+            f"{'s' * (self.periods > 1)}, {spread}, full welfare {self.full_welfare:.6g})"
+        )
+
+
+def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
+    """Exact ``[i][t][k]`` numbers of both, each distinct distribution checked once; and whether they are exact."""
+    before = len(faults)
+    for name, nested in (("values", values), ("probabilities", probabilities)):
+        if not _is_list(nested) or len(nested) == 0 or not all(map(_is_list, nested)):
+            faults.append(Fault(name, "is not a list over buyers of lists over periods", "see IndependentTypes.iid"))
+    if len(faults) == before and len(values) != len(probabilities):
+        faults.append(Fault("probabilities", f"is for {len(probabilities)} buyers, values for {len(values)}"))
+    if len(faults) > before:
+        return (), (), False
+    is_exact, seen = True, dict[tuple[int, int], tuple[Any, Any]]()
+    all_values, all_probabilities = [], []
+    for i, (value_row, probability_row) in enumerate(zip(values, probabilities, strict=True)):
+        if len(value_row) != len(probability_row):
+            faults.append(
+                Fault(f"probabilities[{i}]", f"has {len(probability_row)} periods, values[{i}] has {len(value_row)}")
+            )
+            continue
+        row = []
+        for t, (v, p) in enumerate(zip(value_row, probability_row, strict=True)):
+            if (id(v), id(p)) not in seen:
+                at_v, at_p = f"values[{i}][{t}]", f"probabilities[{i}][{t}]"
+                v_exact, p_exact = check.exact_list(v, at_v, faults), check.exact_list(p, at_p, faults)
+                if v_exact is not None and p_exact is not None:
+                    faults += check.distribution_faults(v_exact, p_exact, at_v, at_p, check.is_float_like(p))
+                    is_exact &= sum(p_exact) == 1
+                seen[id(v), id(p)] = (tuple(v_exact or ()), tuple(p_exact or ()))
+            row.append(seen[id(v), id(p)])
+        all_values.append(tuple(v for v, _ in row))
+        all_probabilities.append(tuple(p for _, p in row))
+    return tuple(all_values), tuple(all_probabilities), is_exact
+
+
+def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...]:
+    """The seller's cost by period: one number for all, or a list."""
+    if _is_list(given):
+        cost = check.exact_list(given, "cost", faults)
+    else:
+        number = check.exact_scalar(given, "cost", faults)
+        cost = None if number is None else [number] * periods
+    if cost is not None:
+        faults += check.cost_faults(cost, periods)
+    return tuple(cost or ())
+
+
+def _is_list(given: Any) -> bool:
+    return isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, str)
+
+
+def _shared_arrays() -> Any:
+    """Read-only float arrays, one for all equal tuples (a thousand equal periods share one)."""
+    cache: dict[tuple[Fraction, ...], FloatArray] = {}
+
+    def floats(numbers: tuple[Fraction, ...]) -> FloatArray:
+        if numbers not in cache:
+            cache[numbers] = readonly([float(v) for v in numbers])
+        return cache[numbers]
+
+    return floats

@@ -1,0 +1,1 @@
+"""Linear programs over histories: columns, rows by notion, and the way back to a mechanism."""

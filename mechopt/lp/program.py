@@ -1,0 +1,218 @@
+"""A sparse linear program in named blocks.
+
+maximise ``cost @ x + offset`` subject to ``row_lower <= A x <= row_upper`` and ``lower <= x <= upper``, A stored by
+rows. Rows come in families (`Rows`), each an array over the index that names them, so that every row can say which
+notion, agent, period, history and types it stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
+from mechopt.lp.columns import Columns
+from mechopt.tree import HistoryTree
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One family of rows, all of one width.
+
+    Parameters
+    ----------
+    columns : int array ``(*axes, width)``
+        Column numbers; rows are numbered by the leading axes in C order.
+    coefficients : array broadcastable to ``columns``
+        Zeros are dropped when the program is assembled.
+    lower, upper : float
+        ``lower <= row <= upper`` for every row.
+    """
+
+    columns: IntArray
+    coefficients: Array
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class RowFamily:
+    """What a family of rows is about and how large it is, known before it is built.
+
+    Parameters
+    ----------
+    name : str
+        Notion, or ``supply`` or ``promise``.
+    agent : int or None
+    period : int
+        Period of the history in ``axes`` (its length).
+    axes : tuple of (str, int)
+        Names and sizes of the row index, such as ``(("history", 9), ("pair", 4))``.
+    width : int
+        Non-zeros a row, zeros dropped.
+    build : callable
+        Makes the rows from the columns.
+    pairs : int array ``(P, 2)``
+        (true type, report) for each entry of an axis ``pair``.
+    """
+
+    name: str
+    agent: int | None
+    period: int
+    axes: tuple[tuple[str, int], ...]
+    width: int
+    build: Callable[[Columns], Rows]
+    pairs: IntArray | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return prod(size for _, size in self.axes)
+
+    @property
+    def nonzeros(self) -> int:
+        """Number of non-zeros of all rows together."""
+        return self.rows * self.width
+
+    def describe(self, index: int, tree: HistoryTree) -> str:
+        """Say in words what row number ``index`` of this family demands of whom, when and after which history."""
+        words = [self.name]
+        if self.agent is not None:
+            words.append(f"agent {self.agent}")
+        words.append(f"period {self.period}")
+        place = np.unravel_index(index, tuple(size for _, size in self.axes)) if self.axes else ()
+        for (axis, _), position in zip(self.axes, place, strict=True):
+            if axis == "history":
+                words.append(f"history {_reports(tree, self.period, int(position))}")
+            elif axis == "pair" and self.pairs is not None:
+                true, report = self.pairs[int(position)]
+                words.append(f"true type {true}, report {report}")
+            else:
+                words.append(f"{axis} {int(position)}")
+        return ", ".join(words)
+
+
+def _reports(tree: HistoryTree, t: int, node: int) -> str:
+    """Write a history as its reports: type indices, one buyer's bare, several buyers' in brackets."""
+    history = tree.history(t, node)
+    return str([reports[0] if len(reports) == 1 else list(reports) for reports in history])
+
+
+@dataclass(frozen=True, eq=False)
+class LinearProgram:
+    """Maximise ``cost @ x + offset`` over ``row_lower <= A x <= row_upper``, ``lower <= x <= upper``.
+
+    Attributes
+    ----------
+    cost : float array ``(columns,)``
+    offset : float
+    lower, upper : float arrays ``(columns,)``
+    start, index, value : arrays
+        A by rows: row r has the columns ``index[start[r]:start[r+1]]`` and coefficients ``value[...]``.
+    row_lower, row_upper : float arrays ``(rows,)``
+    families : tuple of (first row, RowFamily)
+    column_blocks : tuple of (name, first column, shape)
+        Named variables, such as ``("allocation period 0", 0, (1, 1, 3))``.
+    tree : HistoryTree
+        For the names of histories.
+    """
+
+    cost: FloatArray
+    offset: float
+    lower: FloatArray
+    upper: FloatArray
+    start: IntArray
+    index: IntArray
+    value: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+    families: tuple[tuple[int, RowFamily], ...]
+    column_blocks: tuple[tuple[str, int, tuple[int, ...]], ...]
+    tree: HistoryTree
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Rows, columns, non-zeros."""
+        return len(self.row_lower), len(self.cost), len(self.value)
+
+    @property
+    def matrix(self) -> csr_array:
+        """A as a scipy sparse array."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.value, self.index, self.start), shape=self.size[:2])
+
+    def describe_row(self, row: int) -> str:
+        """Say in words what a row stands for."""
+        starts = [first for first, _ in self.families]
+        first, family = self.families[int(np.searchsorted(starts, row, side="right")) - 1]
+        return family.describe(row - first, self.tree)
+
+    def describe_column(self, column: int) -> str:
+        """Say in words what a column stands for."""
+        for name, first, shape in reversed(self.column_blocks):
+            if column >= first:
+                place = [int(p) for p in np.unravel_index(column - first, shape)]
+                return f"{name} {place}"
+        raise IndexError(column)
+
+    def with_rows(self, name: str, columns: Any, coefficients: Any, lower: float, upper: float) -> LinearProgram:
+        """Add a family of rows of one's own, for example a budget.
+
+        Parameters
+        ----------
+        name : str
+            Named in reports of conflicts.
+        columns, coefficients : arrays ``(rows, width)``
+            Column numbers from the layout, and coefficients, in the units of the program (see `Layout.unit`).
+        lower, upper : float
+            ``lower <= row <= upper``.
+        """
+        rows = Rows(np.asarray(columns), np.asarray(coefficients, dtype=np.float64), lower, upper)
+        family = RowFamily(name, None, 0, (("row", len(rows.columns)),), rows.columns.shape[-1], lambda _: rows)
+        start, index, value, row_lower, row_upper = assemble([rows])
+        return replace(
+            self,
+            start=readonly(np.concatenate([self.start, self.start[-1] + start[1:]]), np.int64),
+            index=readonly(np.concatenate([self.index, index]), np.int64),
+            value=readonly(np.concatenate([self.value, value])),
+            row_lower=readonly(np.concatenate([self.row_lower, row_lower])),
+            row_upper=readonly(np.concatenate([self.row_upper, row_upper])),
+            families=(*self.families, (self.size[0], family)),
+        )
+
+
+def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
+    """Stack families of rows: ``start, index, value, row_lower, row_upper`` of the matrix by rows, zeros dropped."""
+    counts, index, value, lower, upper = [np.zeros(1, np.int64)], [], [], [], []
+    for rows in blocks:
+        width = rows.columns.shape[-1]
+        columns = rows.columns.reshape(-1, width)
+        coefficients = np.broadcast_to(rows.coefficients, rows.columns.shape).reshape(-1, width)
+        if np.all(rows.coefficients):
+            counts.append(np.full(len(columns), width, np.int64))
+            index.append(columns.ravel())
+            value.append(coefficients.ravel())
+        else:
+            kept = coefficients != 0
+            counts.append(kept.sum(axis=1))
+            index.append(columns[kept])
+            value.append(coefficients[kept])
+        lower.append(np.full(len(columns), rows.lower))
+        upper.append(np.full(len(columns), rows.upper))
+    if not blocks:
+        return np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
+    return (
+        np.cumsum(np.concatenate(counts)),
+        np.concatenate(index),
+        np.concatenate(value).astype(np.float64, copy=False),
+        np.concatenate(lower),
+        np.concatenate(upper),
+    )

@@ -1,0 +1,133 @@
+"""A mechanism to a file and back.
+
+The file is a numpy ``.npz`` archive without pickles: the columns ``allocation`` and ``payment`` (all periods one after
+another, each in the order of its array) and a JSON ``header`` with the format, the environment's fingerprint, the
+notions and the source. It is bound to its environment: another one refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
+from mechopt.environment.independent import IndependentTypes
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.notions import notion_named
+from mechopt.tree import HistoryTree
+
+FORMAT = "mechopt mechanism 1"
+HEADER_BYTES = 65536
+
+
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Let ``write`` fill a temporary file beside the target, then move it there; on failure nothing is left.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InputError(f"{path}: cannot write ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write ({error.strerror})") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def save(mechanism: Mechanism, path: str | Path) -> None:
+    """Write a mechanism; see `Mechanism.save`."""
+    header = {
+        "format": FORMAT,
+        "fingerprint": mechanism.environment.fingerprint,
+        "notions": [notion.name for notion in mechanism.notions],
+        "source": mechanism.source,
+    }
+
+    def column(arrays: Sequence[FloatArray]) -> FloatArray:
+        return np.concatenate([array.ravel() for array in arrays])
+
+    write_atomically(
+        path,
+        lambda file: np.savez_compressed(
+            file,
+            header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            allocation=column(mechanism.allocation),
+            payment=column(mechanism.payment),
+        ),
+    )
+
+
+def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism:
+    """Read a mechanism that was saved for this environment.
+
+    Parameters
+    ----------
+    path : path
+    environment : IndependentTypes
+        The one that it was made for.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, malformed, or belongs to another environment.
+    """
+    tree = HistoryTree(environment)
+    size = environment.buyers * sum(tree.count[1:])
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in ("header", "allocation", "payment"):
+                limit = HEADER_BYTES if name == "header" else 8 * size + 4096
+                if archive.getinfo(f"{name}.npy").file_size > limit:
+                    raise InputError(
+                        f"{path}: {name} is larger than this environment's {size} entries; the mechanism belongs to "
+                        "another environment, or the file is damaged"
+                    )
+        with np.load(path, allow_pickle=False) as columns:
+            header = json.loads(columns["header"].tobytes())
+            allocation, payment = columns["allocation"], columns["payment"]
+        if header["format"] != FORMAT:
+            raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
+        notions = tuple(notion_named(name) for name in header["notions"])
+        fingerprint, source = header["fingerprint"], str(header["source"])
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+        raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
+    if fingerprint != environment.fingerprint:
+        raise InputError(
+            f"{path}: made for another environment (fingerprint {str(fingerprint)[:12]}, "
+            f"this one is {environment.fingerprint[:12]}); give the model file that it was made from"
+        )
+    if allocation.shape != (size,) or payment.shape != (size,) or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
+        raise InputError(f"{path}: columns of {allocation.shape} and {payment.shape}, expected {size} floats each")
+    return Mechanism(environment, _periods(allocation, tree), _periods(payment, tree), notions, source)
+
+
+def _periods(column: FloatArray, tree: HistoryTree) -> tuple[FloatArray, ...]:
+    """Cut one column into arrays ``(n, count[t], *types[t])``."""
+    buyers = tree.environment.buyers
+    cuts = np.cumsum([buyers * count for count in tree.count[1:]])[:-1]
+    parts = np.split(column.astype(np.float64), cuts)
+    return tuple(part.reshape(buyers, *tree.children(t)) for t, part in enumerate(parts))

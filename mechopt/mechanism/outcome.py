@@ -1,0 +1,75 @@
+"""What a mechanism yields when everybody is truthful: one forward pass over the histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.core.numbers import FloatArray
+from mechopt.tree import HistoryTree
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Expected present values at truthful reports.
+
+    Attributes
+    ----------
+    payments : tuple of float
+        By buyer.
+    utilities : tuple of float
+        By buyer.
+    cost : float
+        The seller's.
+    """
+
+    payments: tuple[float, ...]
+    utilities: tuple[float, ...]
+    cost: float
+
+    @property
+    def revenue(self) -> float:
+        """Payments net of the seller's costs."""
+        return sum(self.payments) - self.cost
+
+    @property
+    def welfare(self) -> float:
+        """Values of what is sold net of costs: revenue plus utilities."""
+        return self.revenue + sum(self.utilities)
+
+
+def own_values(tree: HistoryTree, t: int) -> FloatArray:
+    """Value of each buyer at each profile of period t; shape ``(n, 1, *types[t])``, broadcast over the others' axes."""
+    buyers = tree.environment.buyers
+    shape = (buyers, 1, *tree.types[t])
+    values = np.empty(shape)
+    for i, row in enumerate(tree.environment.values):
+        values[i] = row[t].reshape((1,) * (1 + i) + (-1,) + (1,) * (buyers - 1 - i))
+    return values
+
+
+def stage_utilities(tree: HistoryTree, t: int, allocation: FloatArray, payment: FloatArray) -> FloatArray:
+    """Truthful utility of each buyer in period t, money of period t; shape ``(n, count[t], *types[t])``."""
+    return own_values(tree, t) * allocation - payment
+
+
+def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]) -> Outcome:
+    """Expected payments, utilities and cost.
+
+    Parameters
+    ----------
+    tree : HistoryTree
+    allocation, payment : sequences over t of arrays ``(n, count[t], *types[t])``
+        As in `mechopt.mechanism.direct.Mechanism`.
+    """
+    environment, buyers = tree.environment, tree.environment.buyers
+    payments, utilities, cost = np.zeros(buyers), np.zeros(buyers), 0.0
+    for t in range(tree.periods):
+        probability = environment.weights[t] * tree.reach[t + 1]
+        payments += payment[t].reshape(buyers, -1) @ probability
+        sold = allocation[t].reshape(buyers, -1) @ probability
+        utilities += stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability
+        cost += float(environment.cost[t] * sold.sum())
+    return Outcome(tuple(payments.tolist()), tuple(utilities.tolist()), cost)

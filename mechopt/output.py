@@ -1,0 +1,198 @@
+"""Results as plain values for ``--json`` and as text for people; the keys are a contract with scripts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
+from mechopt.lp.compile import Plan
+from mechopt.mechanism.notions import Notion
+from mechopt.solve.optimum import Optimum, approximately
+from mechopt.verify.check import NotionCheck, Report
+
+Plain = dict[str, Any]
+
+
+def to_json(document: Any) -> str:
+    """One JSON document; numbers that are not finite become null.
+
+    Examples
+    --------
+    >>> print(to_json({"upper": float("inf")}))
+    {
+      "upper": null
+    }
+    """
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def names(notions: Iterable[Notion]) -> str:
+    """Notions as on the command line."""
+    return "+".join(notion.name for notion in notions) or "none"
+
+
+def solved(best: Optimum, chosen: Plan, report: Report | None, verify_seconds: float) -> Plain:
+    """Keys of ``mechopt solve --json``."""
+    mechanism = best.mechanism
+    return {
+        "value": best.value,
+        "bound": asdict(best.bound),
+        "revenue": mechanism.revenue if mechanism else None,
+        "welfare": mechanism.welfare if mechanism else None,
+        "utilities": list(mechanism.utilities) if mechanism else None,
+        "status": str(best.status),
+        "method": best.method,
+        "form": best.form,
+        "objective": str(chosen.objective),
+        "notions": {"ic": names(chosen.ic), "ir": names(chosen.ir)},
+        "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
+        "seconds": {**best.seconds, "verify": verify_seconds},
+        "verified": checks(report) if report is not None else {},
+        "conflict": list(best.conflict),
+    }
+
+
+def checks(report: Report, counterexamples: bool = False) -> Plain:
+    """``{name: {holds, gain, ...}}`` by notion."""
+
+    def one(check: NotionCheck) -> Plain:
+        plain: Plain = {"holds": check.holds, "gain": check.gain}
+        if check.strategy_gain is not None:
+            plain["strategy_gain"] = check.strategy_gain
+        if counterexamples:
+            plain["counterexample"] = check.counterexample.to_dict() if check.counterexample else None
+        return plain
+
+    return {notion.name: one(check) for notion, check in report.items()}
+
+
+def sizes(chosen: Plan) -> Plain:
+    """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
+
+    def count(number: int) -> int | float:
+        if number < 10**18:
+            return number
+        return float(number) if number < 10**308 else math.inf
+
+    return {key: count(value) for key, value in asdict(chosen.size).items()} | {"form": chosen.form}
+
+
+def with_fraction(value: float) -> str:
+    """A number, and the simple fraction that it looks like.
+
+    Examples
+    --------
+    >>> with_fraction(4.78125)
+    '4.78125 (looks like 153/32)'
+    """
+    fraction = recognise(value)
+    text = f"{value:.12g}"
+    return text if fraction is None or fraction.denominator == 1 else f"{text} (looks like {fraction})"
+
+
+def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
+    """What ``mechopt solve`` tells people: (label, text)."""
+    bound, seconds, size = document["bound"], document["seconds"], document["size"]
+    rows = [("model", title)] if title else []
+    rows += [
+        ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
+        ("status", document["status"]),
+        ("value", with_fraction(document["value"])),
+        ("bracket", f"{bound['lower']:.12g} <= optimum <= {bound['upper']:.12g}"),
+    ]
+    if document["welfare"] is not None:
+        rows += [
+            ("revenue", f"{document['revenue']:.12g}"),
+            ("welfare", f"{document['welfare']:.12g}"),
+            ("utilities", ", ".join(f"{u:.6g}" for u in document["utilities"])),
+        ]
+    rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
+    rows += [("conflict", line) for line in document["conflict"]]
+    rows += [
+        ("program", f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"),
+        ("method", f"{document['method']}, {document['form']} form"),
+        ("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())),
+    ]
+    return rows
+
+
+def verdict(check: Plain) -> str:
+    """One notion's check in words."""
+    return f"{'holds' if check['holds'] else 'FAILS'} (largest gain {check['gain']:.2g})"
+
+
+def size_rows(chosen: Plan) -> list[tuple[str, str]]:
+    """What ``mechopt size`` tells people."""
+    return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
+
+
+def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """Compare results with a model file's ``[expected]``.
+
+    Parameters
+    ----------
+    document : dict
+        Output of a command.
+    expected : mapping
+        By dotted key; numbers within `EXPECTED_TOLERANCE` relative to max(1, size), everything else equal.
+
+    Returns
+    -------
+    kept, missed, absent : lists of str
+        Lines in words; ``absent`` are the keys that this command's output does not have.
+
+    Raises
+    ------
+    InputError
+        If an expected value is no number, text or truth value.
+    """
+    kept: list[str] = []
+    missed: list[str] = []
+    absent: list[str] = []
+    for key, wanted in expected.items():
+        try:
+            found = _at(document, key)
+        except (KeyError, IndexError, ValueError):
+            absent.append(key)
+            continue
+        number = _as_number(wanted, found, key)
+        if number is None:
+            agrees, shown = found == wanted, repr(wanted)
+        else:
+            close = EXPECTED_TOLERANCE * max(1.0, abs(float(number)))
+            agrees = isinstance(found, (int, float)) and abs(found - float(number)) <= close
+            shown = str(number)
+        (kept if agrees else missed).append(f"{key}: expected {shown}, found {found!r}")
+    return kept, missed, absent
+
+
+def _at(document: Any, key: str) -> Any:
+    for part in key.split("."):
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document
+
+
+def _as_number(wanted: Any, found: Any, key: str) -> Fraction | None:
+    """An expected number, exact; None where text or a truth value is expected."""
+    if isinstance(wanted, bool) or (isinstance(wanted, str) and isinstance(found, str)):
+        return None
+    try:
+        return to_exact(wanted)
+    except ValueError as error:
+        raise InputError(f"expected.{key}: {error}") from None

@@ -1,0 +1,1 @@
+"""Solving programs, and what is proved about the answers."""

@@ -1,0 +1,163 @@
+"""A program as a cvxpy problem with named variables, for constraints of one's own; the only module that imports cvxpy.
+
+A budget, a fairness rule, a mixed-integer choice: add it, solve with any solver that cvxpy knows, and get a
+`Mechanism` back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import NoOptimumError
+from mechopt.lp.compile import Layout, Plan, allocation_maps, compile_program
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.outcome import own_values
+
+
+@dataclass(frozen=True, eq=False)
+class CvxModel:
+    """The variables and constraints of a program, in money of the environment.
+
+    Attributes
+    ----------
+    objective : cvxpy.Maximize
+    constraints : list of cvxpy constraints
+    allocation : list over t of cvxpy expressions ``(n, count[t+1])``
+        Who gets the item, by history at the end of period t (numbered as in `HistoryTree`).
+    payment : list over t of cvxpy expressions ``(n, count[t+1])``
+        Money of period t, affine in the variables; in forms without payments by period the library's own timing.
+    lifetime : list over t = 0, ..., T of cvxpy expressions ``(n, count[t])``
+        Lifetime utilities, present value.
+    """
+
+    objective: Any
+    constraints: list[Any]
+    allocation: list[Any]
+    payment: list[Any]
+    lifetime: list[Any]
+    program: LinearProgram
+    layout: Layout
+    blocks: list[Any]
+
+    def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism:
+        """Solve with further constraints and read the mechanism back.
+
+        Parameters
+        ----------
+        extra : sequence of cvxpy constraints
+        **options
+            For ``cvxpy.Problem.solve``, such as ``solver="CLARABEL"``.
+
+        Raises
+        ------
+        NoOptimumError
+            If the problem has no solution or no bound.
+        """
+        import cvxpy
+
+        problem = cvxpy.Problem(self.objective, [*self.constraints, *extra])
+        problem.solve(**options)
+        if problem.status not in (cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE):
+            raise NoOptimumError(f"{problem.status}: check the constraints that were added")
+        return self.mechanism()
+
+    def mechanism(self) -> Mechanism:
+        """The mechanism at the variables' present values.
+
+        Raises
+        ------
+        NoOptimumError
+            If the variables have no values yet.
+        """
+        values = [block.value for block in self.blocks]
+        if any(value is None for value in values):
+            raise NoOptimumError("the problem has not been solved")
+        return self.layout.mechanism(np.concatenate([np.ravel(value) for value in values]))
+
+
+def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
+    """Write a program as a cvxpy model.
+
+    Parameters
+    ----------
+    plan : Plan
+        From ``mechopt.plan(environment, ic, ir, objective, form="payment")``; the payment form is the one in which
+        payments by period are free to be constrained.
+    deterministic : bool
+        Make allocations 0 or 1; needs a mixed-integer solver.
+
+    Returns
+    -------
+    CvxModel
+
+    Examples
+    --------
+    Sell to types 1 and 2 for two periods, but let nobody ever pay more than 1.3 at a time:
+
+    >>> from mechopt import IndependentTypes, plan
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> model = to_cvxpy(plan(env, form="payment"))
+    >>> capped = model.solve([p <= 1.3 for p in model.payment], solver="HIGHS")
+    >>> round(capped.revenue, 9), round(model.solve(solver="HIGHS").revenue, 9)
+    (2.2, 2.25)
+    """
+    import cvxpy
+
+    program, layout = compile_program(plan)
+    tree, unit = plan.tree, plan.unit
+    buyers, periods = tree.environment.buyers, tree.periods
+    blocks = []
+    for name, _, shape in program.column_blocks:
+        boolean = deterministic and name.startswith("allocation")
+        blocks.append(cvxpy.Variable((buyers, int(np.prod(shape)) // buyers), name=name, boolean=boolean))
+    z = cvxpy.hstack([cvxpy.vec(block, order="C") for block in blocks])
+    activity = program.matrix @ z
+    constraints = []
+    equal = program.row_lower == program.row_upper
+    for chosen, side, sign in (
+        (equal, program.row_lower, 0),
+        (~equal & np.isfinite(program.row_lower), program.row_lower, 1),
+        (~equal & np.isfinite(program.row_upper), program.row_upper, -1),
+    ):
+        if chosen.any():
+            left, right = activity[np.flatnonzero(chosen)], side[chosen]
+            constraints.append(left == right if sign == 0 else sign * left >= sign * right)
+    for finite, bound, sign in (
+        (np.isfinite(program.lower), program.lower, 1),
+        (np.isfinite(program.upper), program.upper, -1),
+    ):
+        if finite.any():
+            constraints.append(sign * z[np.flatnonzero(finite)] >= sign * bound[finite])
+    lifetime = [unit * block for block in blocks[: periods + 1]]
+    allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
+    if plan.timing == "own":
+        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+    else:
+        moves = plan.timing == "bank"
+        realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]
+    payment = []
+    for t in range(periods):
+        shape = (buyers, *tree.children(t))
+        values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
+        parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
+        gain = realised[t + 1] - realised[t][:, parent]
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.weights[t]))
+    objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
+    return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
+
+
+def _slopes(layout: Layout, blocks: list[Any]) -> list[Any]:
+    """Allocation of the promise form as expressions in the lifetime utilities."""
+    from scipy.sparse import eye_array, kron
+
+    expressions = []
+    for t, (matrix, constant) in enumerate(allocation_maps(layout.plan)):
+        count = layout.plan.tree.count[t]
+        big = kron(eye_array(count), matrix, format="csr")
+        expressions.append((big @ blocks[t + 1][0] + np.tile(constant, count))[None, :])
+    return expressions

@@ -1,0 +1,230 @@
+"""HiGHS, the only module that imports highspy.
+
+Rows go in as arrays, the objective scaled by a power of two so that its smallest coefficient is at least 1 (products of
+probabilities would otherwise drop under the dual tolerance). One thread, cold start, fixed seed: runs repeat. The code
+that runs is named, since a plain "ipm" means another one where an extra wheel is installed. It runs beside a handler of
+Ctrl-C. What comes back is judged by `solution.judged`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil, log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import SOLVER_TOLERANCE, FloatArray
+from mechopt.lp.program import LinearProgram
+from mechopt.solve.solution import Bound, Solution, Status, judged
+
+ALGORITHMS = ("simplex", "ipx")
+MAX_SCALE_EXPONENT = 60
+IIS_SECONDS = 60.0
+
+Progress = Callable[[int, float], None]
+"""Called with the iterations so far and the seconds since the start."""
+
+
+def choose_algorithm(program: LinearProgram) -> str:
+    """Dual simplex or interior point with crossover, by the shape of the program.
+
+    With three non-zeros a row the dual simplex wins at every width measured; interior point pays where rows are wide
+    (expectations over many profiles of other buyers).
+    """
+    rows, _, nonzeros = program.size
+    return "ipx" if rows > 20_000 and nonzeros > 30 * rows else "simplex"
+
+
+def _objective_scale(cost: FloatArray) -> float:
+    sizes = np.abs(cost[cost != 0])
+    if not sizes.size:
+        return 1.0
+    return float(2.0 ** min(max(0, ceil(-log2(sizes.min()))), MAX_SCALE_EXPONENT))
+
+
+def _model(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
+    """A HiGHS object that holds the program, silent and single-threaded."""
+    import highspy
+
+    highs = highspy.Highs()
+    highs.silent()
+    options = {
+        "threads": 1,
+        "random_seed": 0,
+        "presolve": "on" if presolve else "off",
+        "primal_feasibility_tolerance": SOLVER_TOLERANCE,
+        "dual_feasibility_tolerance": SOLVER_TOLERANCE,
+    }
+    for name, value in options.items():
+        highs.setOptionValue(name, value)
+    rows, columns, nonzeros = program.size
+    highs.passModel(
+        columns,
+        rows,
+        nonzeros,
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMaximize),
+        program.offset * scale,
+        program.cost * scale,
+        program.lower,
+        program.upper,
+        program.row_lower,
+        program.row_upper,
+        program.start.astype(np.int32),
+        program.index.astype(np.int32),
+        program.value,
+        np.zeros(columns, dtype=np.int32),
+    )
+    return highs
+
+
+def solve(
+    program: LinearProgram,
+    algorithm: str = "auto",
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Solve a program and judge the answer.
+
+    Parameters
+    ----------
+    program : LinearProgram
+    algorithm : str
+        ``"simplex"``, ``"ipx"`` (interior point with crossover) or ``"auto"``.
+    time_limit : float, optional
+        Seconds.
+    progress : callable, optional
+        Called now and then with iterations and seconds.
+
+    Returns
+    -------
+    Solution
+        In every case: failure is in its ``status``, with what is known.
+
+    Raises
+    ------
+    InputError
+        If there is no such algorithm.
+    """
+    import highspy
+
+    if algorithm not in ("auto", *ALGORITHMS):
+        raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
+    algorithm = choose_algorithm(program) if algorithm == "auto" else algorithm
+    scale = _objective_scale(program.cost)
+    highs = _model(program, scale)
+    highs.setOptionValue("solver", algorithm)
+    if time_limit is not None:
+        highs.setOptionValue("time_limit", max(time_limit, 0.0))
+    highs.HandleKeyboardInterrupt = True
+    if progress is not None:
+        _report_progress(highs, progress)
+    highs.solve()
+    raw, info = highs.getModelStatus(), highs.getInfo()
+    iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
+    named = {
+        highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
+        highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,
+        highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
+        highspy.HighsModelStatus.kInterrupt: Status.INTERRUPTED,
+        highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
+        highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
+    }
+    status = named.get(raw, Status.INACCURATE)
+    if raw == highspy.HighsModelStatus.kUnboundedOrInfeasible or status is Status.UNBOUNDED:
+        status, conflict = _unbounded_or_infeasible(program)
+        return _failed(program, status, conflict, algorithm, iterations)
+    if status is Status.INFEASIBLE:
+        return _failed(program, status, _conflict(program), algorithm, iterations)
+    point = highs.getSolution()
+    rows, columns, _ = program.size
+    primal = _finite(point.col_value, columns)
+    return judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
+
+
+def _finite(values: Any, size: int) -> FloatArray:
+    """A solver's vector, or zeros where it has none or one that is not finite."""
+    array = np.array(values, dtype=np.float64)
+    return array if array.size == size and np.isfinite(array).all() else np.zeros(size)
+
+
+def _failed(
+    program: LinearProgram, status: Status, conflict: tuple[str, ...], algorithm: str, iterations: int
+) -> Solution:
+    rows, columns, _ = program.size
+    ends = (-np.inf, -np.inf) if status is Status.INFEASIBLE else (-np.inf, np.inf)
+    bound = Bound(*ends, "none")
+    zeros = np.zeros(columns), np.zeros(rows)
+    return Solution(status, ends[1], bound, *zeros, np.inf, algorithm, iterations, conflict)
+
+
+def _report_progress(highs: Any, progress: Progress) -> None:
+    """Pass the solver's counters on; the solver calls back at every iteration, we at most ten times a second."""
+    last = [0.0]
+
+    def on_simplex(event: Any) -> None:
+        seconds = float(event.data_out.running_time)
+        if seconds - last[0] > 0.1:
+            last[0] = seconds
+            progress(int(event.data_out.simplex_iteration_count), seconds)
+
+    def on_interior(event: Any) -> None:
+        progress(int(event.data_out.ipm_iteration_count), float(event.data_out.running_time))
+
+    highs.cbSimplexInterrupt += on_simplex
+    highs.cbIpmInterrupt += on_interior
+
+
+def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
+    """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
+    import highspy
+
+    highs = _model(program, _objective_scale(program.cost), presolve=False)
+    highs.setOptionValue("solver", "simplex")
+    highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+        return Status.INFEASIBLE, _conflict(program)
+    if highs.getModelStatus() != highspy.HighsModelStatus.kUnbounded:
+        return Status.INACCURATE, ()
+    _, has_ray, ray = highs.getPrimalRay()
+    if not has_ray:
+        return Status.UNBOUNDED, ()
+    direction = np.array(ray)
+    steps = np.argsort(-np.abs(direction), kind="stable")[: np.count_nonzero(direction)][:5]
+    words = (f"{program.describe_column(int(c))} {'grows' if direction[c] > 0 else 'falls'} without end" for c in steps)
+    return Status.UNBOUNDED, tuple(words)
+
+
+def _conflict(program: LinearProgram) -> tuple[str, ...]:
+    """Rows and bounds of an irreducible infeasible set, in words."""
+    highs = _model(program)
+    highs.setOptionValue("iis_strategy", 6)  # 6: from the rays of the LP, then reduced; the default finds none here
+    highs.setOptionValue("time_limit", IIS_SECONDS)
+    _, iis = highs.getIis()
+    rows = [f"{program.describe_row(int(row))}" for row in iis.row_index_]
+    bounded = [int(c) for c in iis.col_index_ if np.isfinite([program.lower[int(c)], program.upper[int(c)]]).any()]
+    return (*rows, *(f"bounds of {program.describe_column(c)}" for c in bounded))
+
+
+def write_mps(program: LinearProgram, path: str | Path) -> None:
+    """Write a program as a free-format MPS file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    from mechopt.mechanism.files import write_atomically
+
+    def write(file: Any) -> None:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            name = str(Path(folder) / "model.mps")
+            _model(program).writeModel(name)
+            file.write(Path(name).read_bytes())
+
+    write_atomically(path, write)

@@ -1,0 +1,238 @@
+"""The optimal mechanism of an environment under given notions: plan, check the size, compile, solve, read back."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
+from mechopt.environment.independent import IndependentTypes
+from mechopt.lp.compile import SOLVE_BYTES_PER_NONZERO, Plan, Size, compile_program, plan
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
+from mechopt.solve import highs
+from mechopt.solve.solution import Bound, Status
+
+MEMORY_SHARE = 0.6
+
+
+@dataclass(frozen=True, repr=False)
+class Optimum:
+    """The best mechanism and what is known about it.
+
+    Attributes
+    ----------
+    value : float
+        Of the objective at ``mechanism``; the lower bound.
+    bound : Bound
+        ``lower <= optimum <= upper``.
+    status : Status
+        ``"optimal"`` where the bracket is closed.
+    mechanism : Mechanism or None
+        None where there is no solution or no bound.
+    size : Size
+    seconds : dict
+        ``build`` and ``solve``.
+    method : str
+        ``"simplex"`` or ``"ipx"``.
+    form : str
+        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``.
+    exact : Fraction or None
+        The proved exact optimum, where it was asked for.
+    conflict : tuple of str
+        What conflicts where there is no solution, or grows where there is no bound.
+    """
+
+    value: float
+    bound: Bound
+    status: Status
+    mechanism: Mechanism | None
+    size: Size
+    seconds: dict[str, float]
+    method: str
+    form: str
+    exact: Fraction | None = None
+    conflict: tuple[str, ...] = field(default=())
+
+    def require_optimal(self) -> Optimum:
+        """Return itself, or raise with what to try.
+
+        Raises
+        ------
+        NoOptimumError
+            If there is no solution, no bound, or the solver was inaccurate.
+        LimitError
+            If a limit stopped the solver; it carries the bracket.
+        """
+        if self.status is Status.OPTIMAL:
+            return self
+        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+            raise LimitError(
+                f"stopped ({self.status}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
+                f"{self.status.advice}",
+                self.bound.lower,
+                self.bound.upper,
+            )
+        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+
+    def __repr__(self) -> str:
+        width = self.bound.upper - self.bound.lower
+        how = f"{self.status} by {self.method}, {self.form} form"
+        return f"Optimum(value {self.value:.9g}, bracket width {width:.1g}, {how})"
+
+
+def optimum(
+    environment: IndependentTypes,
+    ic: Notion | Iterable[Notion] | None = DIC(),  # noqa: B008 - frozen values
+    ir: Notion | Iterable[Notion] | None = EPIR(),  # noqa: B008
+    objective: Objective = Revenue(),  # noqa: B008
+    method: str = "auto",
+    time_limit: float | None = None,
+    form: str = "auto",
+    progress: highs.Progress | None = None,
+    max_bytes: float | None = None,
+    accept_range: bool = False,
+) -> Optimum:
+    """Find the mechanism that is best among all that keep the notions, as a linear program over histories.
+
+    Parameters
+    ----------
+    environment : IndependentTypes
+    ic, ir : Notion, several or None
+        Incentive and participation notions; default DIC and EPIR.
+    objective : Objective
+        Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
+    method : str
+        ``"simplex"``, ``"ipx"`` (interior point with crossover) or ``"auto"``.
+    time_limit : float, optional
+        Seconds for the solver.
+    form : str
+        Of the program, see `mechopt.lp.compile`; ``"auto"`` takes the smallest.
+    progress : callable, optional
+        Called with iterations and seconds.
+    max_bytes : float, optional
+        Refuse programs predicted to need more memory; default 60% of what is available.
+    accept_range : bool
+        Solve even where coefficients differ by a factor above 1e9.
+
+    Returns
+    -------
+    Optimum
+
+    Raises
+    ------
+    LimitError
+        If the program would be too large.
+    InputError
+        If notions, form or method do not fit, or coefficients differ too much.
+
+    Examples
+    --------
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
+    >>> best = optimum(env)
+    >>> best
+    Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
+    >>> round(best.mechanism.revenue, 9)
+    3.5
+    """
+    begun = time.perf_counter()
+    chosen = plan(environment, ic, ir, objective, form)
+    require_memory(chosen, max_bytes, method)
+    program, layout = compile_program(chosen)
+    _check_range(program, accept_range)
+    built = time.perf_counter()
+    solution = highs.solve(program, method, time_limit, progress)
+    seconds = {"build": built - begun, "solve": time.perf_counter() - built}
+    unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
+    cap = trivial_bound(chosen)
+    bound = Bound(
+        solution.bound.lower * unit,
+        max(solution.bound.lower * unit, min(solution.bound.upper * unit, cap)),
+        solution.bound.method,
+    )
+    return Optimum(
+        solution.value * unit,
+        bound,
+        solution.status,
+        None if failed else layout.mechanism(solution.primal),
+        chosen.size,
+        seconds,
+        solution.algorithm,
+        chosen.form,
+        conflict=solution.conflict,
+    )
+
+
+def trivial_bound(chosen: Plan) -> float:
+    """Upper bound without any program: full welfare, where utilities are at least 0 and cost the objective nothing."""
+    weights = chosen.objective
+    if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
+        return float("inf")
+    return (weights.revenue + weights.welfare) * chosen.tree.environment.full_welfare
+
+
+def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "auto") -> None:
+    """Refuse a program that would not fit, with figures and what to do.
+
+    Raises
+    ------
+    LimitError
+        If the prediction is above ``max_bytes`` (default 60% of the available memory).
+    """
+    import psutil
+
+    limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
+    size = chosen.size
+    extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
+    needed = size.bytes + extra * size.nonzeros
+    if needed <= limit and size.nonzeros < 2**31:
+        return
+    raise LimitError(
+        f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
+        f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
+        f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods or types, "
+        "a weaker notion, or a machine with more memory",
+        0.0 if chosen.ir else float("-inf"),
+        trivial_bound(chosen),
+    )
+
+
+def approximately(count: int) -> str:
+    """Write a count with separators, or as a power of ten where it is astronomical.
+
+    Examples
+    --------
+    >>> approximately(12345), approximately(3**60)
+    ('12,345', '4.2e28')
+    """
+    if count < 10**12:
+        return f"{count:,}"
+    digits = len(str(count)) - 1
+    return f"{count // 10 ** (digits - 1) / 10:.1f}e{digits}"
+
+
+def _check_range(program: LinearProgram, accepted: bool) -> None:
+    """Warn of coefficients that differ by more than 1e6, refuse more than 1e9 unless asked.
+
+    Raises
+    ------
+    InputError
+        If the range is refused.
+    """
+    sizes = np.abs(program.value)
+    ratio = float(sizes.max(initial=1.0) / sizes.min(initial=1.0))
+    if ratio > RANGE_REFUSAL and not accepted:
+        raise InputError(
+            f"coefficients of the program differ by a factor of {ratio:.2g}, above {RANGE_REFUSAL:.0e}: values or "
+            "probabilities lie too far apart for floating point; merge types, or ask for it with accept_range=True "
+            "(--accept-range)"
+        )
+    if ratio > RANGE_WARNING:
+        warnings.warn(f"coefficients of the program differ by a factor of {ratio:.2g}; check the bracket", stacklevel=3)
