@@ -44,7 +44,8 @@ class Payoffs:
 
     def allocation(self, t: int) -> FloatArray:
         """``(count[t], *types[t])``."""
-        return self.mechanism.allocation[t][self.buyer]
+        allocation: FloatArray = self.mechanism.allocation[t][self.buyer]
+        return allocation
 
     def payment(self, t: int) -> FloatArray:
         """Present value, ``(count[t], *types[t])``."""
