@@ -93,6 +93,16 @@ class HistoryTree:
             reports.append(tuple(int(r) for r in np.unravel_index(profile, types)))
         return tuple(reversed(reports))
 
+    def written(self, t: int, node: int) -> str:
+        """A history as its reports: type indices, one buyer's bare, several buyers' in brackets.
+
+        Examples
+        --------
+        >>> HistoryTree(IndependentTypes.iid([1, 2], ["1/4", "3/4"], periods=2)).written(2, 1)
+        '[0, 1]'
+        """
+        return str([reports[0] if len(reports) == 1 else list(reports) for reports in self.history(t, node)])
+
     def node(self, history: History) -> int:
         """Number of the history with these reports, among those of its length.
 

@@ -19,7 +19,38 @@ import numpy as np
 from mechopt.core.numbers import IntArray
 from mechopt.tree import HistoryTree
 
-Blocks = tuple[tuple[str, int, tuple[int, ...]], ...]
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Columns of one kind over the histories of one length.
+
+    Attributes
+    ----------
+    kind : str
+        ``"allocation"``, ``"lifetime utility"`` or ``"realised utility"``.
+    length : int
+        Of the histories; for allocations, before the period.
+    first : int
+        First column.
+    shape : tuple of int
+        ``(n, count[length])``, for allocations ``(n, count[length], *types[length])``.
+    """
+
+    kind: str
+    length: int
+    first: int
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as ``"allocation 0"``."""
+        return f"{self.kind} {self.length}"
+
+    def describe(self, column: int, tree: HistoryTree) -> str:
+        """Say in words whose variable a column is, and after which history."""
+        agent, node, *reports = (int(p) for p in np.unravel_index(column - self.first, self.shape))
+        words = f"{self.kind} of agent {agent} after history {tree.written(self.length, node)}"
+        return f"{words} and reports {reports}" if reports else words
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,40 +61,38 @@ class Columns:
     ----------
     allocation, lifetime, realised : tuples over t of int arrays
         ``allocation`` and ``realised`` are empty where the form has none.
-    blocks : tuple of (name, first column, shape)
+    blocks : tuple of ColumnBlock
     count : int
     """
 
     allocation: tuple[IntArray, ...]
     lifetime: tuple[IntArray, ...]
     realised: tuple[IntArray, ...]
-    blocks: Blocks
+    blocks: tuple[ColumnBlock, ...]
     count: int
 
 
-def column_shapes(tree: HistoryTree, form: str) -> list[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of the blocks of columns of a form, in order."""
+def column_shapes(tree: HistoryTree, form: str) -> list[tuple[str, int, tuple[int, ...]]]:
+    """Kind, length of history and shape of the blocks of columns of a form, in order."""
     n, periods = tree.environment.buyers, tree.periods
-    shapes: list[tuple[str, tuple[int, ...]]]
-    shapes = [(f"lifetime utility, histories of length {t}", (n, tree.count[t])) for t in range(periods + 1)]
+    shapes: list[tuple[str, int, tuple[int, ...]]]
+    shapes = [("lifetime utility", t, (n, tree.count[t])) for t in range(periods + 1)]
     if form != "promise":
-        shapes += [(f"allocation, period {t}", (n, *tree.children(t))) for t in range(periods)]
+        shapes += [("allocation", t, (n, *tree.children(t))) for t in range(periods)]
     if form == "payment":
-        shapes += [(f"realised utility, histories of length {t}", (n, tree.count[t])) for t in range(periods)]
+        shapes += [("realised utility", t, (n, tree.count[t])) for t in range(periods)]
     return shapes
 
 
 def make_columns(tree: HistoryTree, form: str) -> Columns:
     """Number the columns of a form (``"promise"``, ``"utility"`` or ``"payment"``)."""
-    arrays, blocks, first = [], [], 0
-    for name, shape in column_shapes(tree, form):
-        size = prod(shape)
-        arrays.append(np.arange(first, first + size).reshape(shape))
-        blocks.append((name, first, shape))
-        first += size
-    periods = tree.periods
-    lifetime, rest = tuple(arrays[: periods + 1]), tuple(arrays[periods + 1 :])
-    allocation, realised = rest[:periods], rest[periods:]
+    arrays: dict[str, list[IntArray]] = {"lifetime utility": [], "allocation": [], "realised utility": []}
+    blocks, first = [], 0
+    for kind, length, shape in column_shapes(tree, form):
+        arrays[kind].append(np.arange(first, first + prod(shape)).reshape(shape))
+        blocks.append(ColumnBlock(kind, length, first, shape))
+        first += prod(shape)
+    lifetime, allocation, realised = arrays.values()
     if realised:
-        realised = (*realised, lifetime[periods])
-    return Columns(allocation, lifetime, realised, tuple(blocks), first)
+        realised.append(lifetime[-1])
+    return Columns(tuple(allocation), tuple(lifetime), tuple(realised), tuple(blocks), first)

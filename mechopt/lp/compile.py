@@ -58,7 +58,7 @@ Maker = Callable[[Stage], RowFamily]
 BUILD_BYTES_PER_NONZERO = 61
 SOLVE_BYTES_PER_NONZERO = {"simplex": 300, "ipx": 450}
 BYTES_PER_NODE = 64
-PROMISE_TYPES = 6
+PROMISE_TYPES = 8
 """From this many types on the promise form is the faster one (measured; see benchmarks)."""
 
 
@@ -159,7 +159,7 @@ class Plan:
     @cached_property
     def size(self) -> Size:
         """Rows, columns, non-zeros, histories and bytes."""
-        columns = sum(prod(shape) for _, shape in column_shapes(self.tree, self.form))
+        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form))
         rows, nonzeros = sum(f.rows for f in self.families), sum(f.nonzeros for f in self.families)
         histories = sum(self.tree.count[1:])
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
@@ -336,8 +336,11 @@ def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     for block in columns.allocation:
         lower[block], upper[block] = 0.0, 1.0
     implied = closure(plan.ir)
-    if EPIR() in implied and (plan.form != "payment" or PPIR() not in plan.ir):
-        lower[columns.lifetime[-1]] = 0.0
+    if (
+        EPIR() in implied
+    ):  # and then at every history, as S is an average of S at the end of paths; it speeds simplex up
+        for block in columns.lifetime:
+            lower[block] = 0.0
     if plan.form == "payment":
         lower[columns.realised[0]] = upper[columns.realised[0]] = 0.0
         if PFIR() in plan.ir:
@@ -345,7 +348,7 @@ def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
                 lower[block] = 0.0
     elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
         lower[columns.lifetime[0]] = 0.0
-    if Interim() in implied and plan.tree.environment.buyers == 1:
+    if Interim() in plan.ir and plan.tree.environment.buyers == 1:
         lower[columns.lifetime[1]] = 0.0
     return lower, upper
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.columns import Columns
+from mechopt.lp.columns import ColumnBlock, Columns
 from mechopt.tree import HistoryTree
 
 if TYPE_CHECKING:
@@ -90,19 +90,13 @@ class RowFamily:
         place = np.unravel_index(index, tuple(size for _, size in self.axes)) if self.axes else ()
         for (axis, _), position in zip(self.axes, place, strict=True):
             if axis == "history":
-                words.append(f"history {_reports(tree, self.period, int(position))}")
+                words.append(f"history {tree.written(self.period, int(position))}")
             elif axis == "pair" and self.pairs is not None:
                 true, report = self.pairs[int(position)]
                 words.append(f"true type {true}, report {report}")
             else:
                 words.append(f"{axis} {int(position)}")
         return ", ".join(words)
-
-
-def _reports(tree: HistoryTree, t: int, node: int) -> str:
-    """Write a history as its reports: type indices, one buyer's bare, several buyers' in brackets."""
-    history = tree.history(t, node)
-    return str([reports[0] if len(reports) == 1 else list(reports) for reports in history])
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +112,8 @@ class LinearProgram:
         A by rows: row r has the columns ``index[start[r]:start[r+1]]`` and coefficients ``value[...]``.
     row_lower, row_upper : float arrays ``(rows,)``
     families : tuple of (first row, RowFamily)
-    column_blocks : tuple of (name, first column, shape)
-        Named variables, such as ``("allocation period 0", 0, (1, 1, 3))``.
+    column_blocks : tuple of ColumnBlock
+        Named variables.
     tree : HistoryTree
         For the names of histories.
     """
@@ -134,7 +128,7 @@ class LinearProgram:
     row_lower: FloatArray
     row_upper: FloatArray
     families: tuple[tuple[int, RowFamily], ...]
-    column_blocks: tuple[tuple[str, int, tuple[int, ...]], ...]
+    column_blocks: tuple[ColumnBlock, ...]
     tree: HistoryTree
 
     @property
@@ -157,11 +151,8 @@ class LinearProgram:
 
     def describe_column(self, column: int) -> str:
         """Say in words what a column stands for."""
-        for name, first, shape in reversed(self.column_blocks):
-            if column >= first:
-                place = [int(p) for p in np.unravel_index(column - first, shape)]
-                return f"{name} {place}"
-        raise IndexError(column)
+        block = next(block for block in reversed(self.column_blocks) if column >= block.first)
+        return block.describe(column, self.tree)
 
     def with_rows(self, name: str, columns: Any, coefficients: Any, lower: float, upper: float) -> LinearProgram:
         """Add a family of rows of one's own, for example a budget.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,9 @@ def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
     tree, unit = plan.tree, plan.unit
     buyers, periods = tree.environment.buyers, tree.periods
     blocks = []
-    for name, _, shape in program.column_blocks:
-        boolean = deterministic and name.startswith("allocation")
-        blocks.append(cvxpy.Variable((buyers, int(np.prod(shape)) // buyers), name=name, boolean=boolean))
+    for block in program.column_blocks:
+        boolean = deterministic and block.kind == "allocation"
+        blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
     z = cvxpy.hstack([cvxpy.vec(block, order="C") for block in blocks])
     activity = program.matrix @ z
     constraints = []

@@ -206,7 +206,13 @@ def _conflict(program: LinearProgram) -> tuple[str, ...]:
     _, iis = highs.getIis()
     rows = [f"{program.describe_row(int(row))}" for row in iis.row_index_]
     bounded = [int(c) for c in iis.col_index_ if np.isfinite([program.lower[int(c)], program.upper[int(c)]]).any()]
-    return (*rows, *(f"bounds of {program.describe_column(c)}" for c in bounded))
+    return (*rows, *(_bounds_in_words(program, c) for c in bounded))
+
+
+def _bounds_in_words(program: LinearProgram, column: int) -> str:
+    lower, upper = program.lower[column], program.upper[column]
+    above = f"{lower:g} <= " if np.isfinite(lower) else ""
+    return f"{above}{program.describe_column(column)}{f' <= {upper:g}' if np.isfinite(upper) else ''}"
 
 
 def write_mps(program: LinearProgram, path: str | Path) -> None:

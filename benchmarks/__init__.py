@@ -1,0 +1,1 @@
+"""Benchmark of mechopt against peer modelling libraries."""

@@ -1,0 +1,1 @@
+"""The raw form of the one-buyer screening problem, written in each peer library."""
