@@ -51,4 +51,4 @@ def solve(compiled: Compiled, algorithm: str) -> float:
         The optimal value.
     """
     program, layout = compiled
-    return highs.solve(program, algorithm).value * layout.unit
+    return highs.solve_program(program, algorithm).value * layout.unit

@@ -36,6 +36,7 @@ from .modelfile import bundled as bundled
 from .modelfile import load as load
 from .modelfile import loads as loads
 from .solve.cvx import to_cvxpy as to_cvxpy
+from .solve.highs import solve_program as solve_program
 from .solve.highs import write_mps as write_mps
 from .solve.optimum import Optimum as Optimum
 from .solve.optimum import optimum as optimum

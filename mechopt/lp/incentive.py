@@ -41,13 +41,22 @@ def _family(
     return RowFamily(name, stage.buyer, stage.period, axes, width, build, stage.pairs)
 
 
+def _coefficients(stage: Stage) -> FloatArray:
+    """Coefficients of (U(k), U(j), x(j)) by pair; shape ``(P, 3)``.
+
+    Rows are divided by |v_k - v_j|. The solver's tolerance is then one on allocations, so that neighbouring types of
+    nearly equal value cannot break the monotonicity on which the sufficiency of neighbours rests.
+    """
+    scale = 1 / np.abs(stage.gains)
+    return np.stack([scale, -scale, -np.sign(stage.gains)], axis=-1)
+
+
 def _interim_rows(utility: str, stage: Stage, columns: Columns) -> Rows:
     """E U(h,k,.) - E U(h,j,.) - (v_k - v_j) E x(h,j,.) >= 0 over (history, pair), U = S or R."""
     true, report = stage.pairs.T
     own, x = _own(columns, utility, stage)
     index = np.concatenate([own[:, true], own[:, report], x[:, report]], axis=-1)
-    weights = np.broadcast_to(stage.others, (len(true), stage.others_count))
-    coefficients = np.concatenate([weights, -weights, -stage.gains[:, None] * weights], axis=-1)
+    coefficients = (_coefficients(stage)[:, :, None] * stage.others).reshape(len(true), 3 * stage.others_count)
     return Rows(index, coefficients, 0.0, np.inf)
 
 
@@ -66,13 +75,7 @@ def _ex_post_rows(stage: Stage, columns: Columns) -> Rows:
     true, report = stage.pairs.T
     own, x = _own(columns, "lifetime", stage)
     index = np.stack([own[:, true], own[:, report], x[:, report]], axis=-1)
-    return Rows(index, _signs(stage)[:, None, :], 0.0, np.inf)
-
-
-def _signs(stage: Stage) -> FloatArray:
-    """Coefficients of (S(k), S(j), x(j)) by pair."""
-    ones = np.ones(len(stage.pairs))
-    return np.stack([ones, -ones, -stage.gains], axis=-1)
+    return Rows(index, _coefficients(stage)[:, None, :], 0.0, np.inf)
 
 
 def ex_post(stage: Stage) -> RowFamily:
@@ -102,7 +105,7 @@ def _super_dic_rows(stage: Stage, columns: Columns) -> Rows:
     _, x = _own(columns, "lifetime", stage)
     by_future = stage.apart(columns.lifetime[-1][stage.buyer].reshape(stage.tree.count[stage.period + 1], -1))
     index = np.stack(np.broadcast_arrays(by_future[:, true], by_future[:, report], x[:, report][..., None]), axis=-1)
-    return Rows(index, _signs(stage)[:, None, None, :], 0.0, np.inf)
+    return Rows(index, _coefficients(stage)[:, None, None, :], 0.0, np.inf)
 
 
 def super_dic(stage: Stage) -> RowFamily:

@@ -46,21 +46,20 @@ def allocation_map(stage: Stage, adds: FloatArray) -> tuple[FloatArray, FloatArr
 
 
 def _bend_rows(stage: Stage, columns: Columns) -> Rows:
-    """Slope k+1 less slope k, times the smaller step, >= 0 over (history, k)."""
+    """Slope k+1 less slope k, >= 0 over (history, k)."""
     steps = np.diff(stage.values)
     left, right = steps[:-1], steps[1:]
-    scale = np.minimum(left, right)
     after = stage.apart(columns.lifetime[stage.period + 1][0])[..., 0]
     index = np.stack([after[:, 2:], after[:, 1:-1], after[:, :-2]], axis=-1)
-    coefficients = np.stack([scale / right, -scale / right - scale / left, scale / left], axis=-1)
+    coefficients = np.stack([1 / right, -1 / right - 1 / left, 1 / left], axis=-1)
     return Rows(index, coefficients, 0.0, np.inf)
 
 
 def _end_rows(stage: Stage, position: int, upper: float, columns: Columns) -> Rows:
-    """0 <= S(h,k+1) - S(h,k) <= upper over histories, for the step k = ``position``."""
+    """0 <= slope k <= upper over histories, for the step k = ``position``."""
     after = stage.apart(columns.lifetime[stage.period + 1][0])[..., 0]
     steps = np.stack([after[:, 1:], after[:, :-1]], axis=-1)[:, position]
-    return Rows(steps, np.array([1.0, -1.0]), 0.0, upper)
+    return Rows(steps, np.array([1.0, -1.0]) / np.diff(stage.values)[position], 0.0, upper)
 
 
 def slope_families(stage: Stage) -> list[RowFamily]:
@@ -68,12 +67,11 @@ def slope_families(stage: Stage) -> list[RowFamily]:
     count, histories = stage.types[0], (("history", stage.histories),)
     families = []
     if count > 1:
-        top_step = float(stage.values[-1] - stage.values[-2])
-        first = partial(_end_rows, stage, 0, np.inf if count > 2 else top_step)
+        first = partial(_end_rows, stage, 0, np.inf if count > 2 else 1.0)
         families.append(RowFamily("dic (lowest slope)", 0, stage.period, histories, 2, first))
     if count > 2:
         axes = (*histories, ("step", count - 2))
         families.append(RowFamily("dic (rising slope)", 0, stage.period, axes, 3, partial(_bend_rows, stage)))
-        last = partial(_end_rows, stage, -1, top_step)
+        last = partial(_end_rows, stage, -1, 1.0)
         families.append(RowFamily("dic (highest slope)", 0, stage.period, histories, 2, last))
     return families

@@ -8,6 +8,7 @@ Ctrl-C. What comes back is judged by `solution.judged`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from math import ceil, log2
 from pathlib import Path
@@ -81,7 +82,7 @@ def _model(program: LinearProgram, scale: float = 1.0, presolve: bool = True) ->
     return highs
 
 
-def solve(
+def solve_program(
     program: LinearProgram,
     algorithm: str = "auto",
     time_limit: float | None = None,
@@ -163,19 +164,18 @@ def _failed(
 
 def _report_progress(highs: Any, progress: Progress) -> None:
     """Pass the solver's counters on; the solver calls back at every iteration, we at most ten times a second."""
-    last = [0.0]
+    begun = last = time.perf_counter()
 
-    def on_simplex(event: Any) -> None:
-        seconds = float(event.data_out.running_time)
-        if seconds - last[0] > 0.1:
-            last[0] = seconds
-            progress(int(event.data_out.simplex_iteration_count), seconds)
+    def on_event(event: Any) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        if now - last > 0.1:
+            last = now
+            counts = event.data_out.simplex_iteration_count, event.data_out.ipm_iteration_count
+            progress(int(max(counts)), now - begun)
 
-    def on_interior(event: Any) -> None:
-        progress(int(event.data_out.ipm_iteration_count), float(event.data_out.running_time))
-
-    highs.cbSimplexInterrupt += on_simplex
-    highs.cbIpmInterrupt += on_interior
+    highs.cbSimplexInterrupt += on_event
+    highs.cbIpmInterrupt += on_event
 
 
 def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:

@@ -148,7 +148,7 @@ def optimum(
     program, layout = compile_program(chosen)
     _check_range(program, accept_range)
     built = time.perf_counter()
-    solution = highs.solve(program, method, time_limit, progress)
+    solution = highs.solve_program(program, method, time_limit, progress)
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
     unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
     cap = trivial_bound(chosen)
