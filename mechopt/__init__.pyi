@@ -1,5 +1,14 @@
 """The public names and where they live; `mechopt/__init__.py` loads each on first use from this one list."""
 
+from .closedform.asymptotic import asymptotic as asymptotic
+from .closedform.balance import non_clairvoyant_balance as non_clairvoyant_balance
+from .closedform.balance import two_period as two_period
+from .closedform.bank import BankAccountMechanism as BankAccountMechanism
+from .closedform.frontload import bank_account as bank_account
+from .closedform.frontload import quasi_non_clairvoyant as quasi_non_clairvoyant
+from .closedform.repeated import give_for_free as give_for_free
+from .closedform.repeated import repeated_myerson as repeated_myerson
+from .closedform.repeated import repeated_second_price as repeated_second_price
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
@@ -43,6 +52,11 @@ from .solve.optimum import optimum as optimum
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
+from .study.compare import Comparison as Comparison
+from .study.compare import compare as compare
+from .study.search import Family as Family
+from .study.search import SearchResult as SearchResult
+from .study.search import worst_case as worst_case
 from .tree import HistoryTree as HistoryTree
 from .verify.check import NotionCheck as NotionCheck
 from .verify.check import Report as Report

@@ -38,6 +38,7 @@ Goal = Annotated[
     str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
 ]
 Form = Annotated[str, typer.Option("--form", help="of the program: auto, promise, utility or payment")]
+Check = Annotated[bool, typer.Option("--check", help="compare with the file's [expected]")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -59,6 +60,18 @@ def _print_rows(rows: list[tuple[str, str]]) -> None:
     for label, text in rows:
         table.add_row(label, text, style="red" if "FAILS" in text else None)
     Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False).print(table)
+
+
+def _print_table(header: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for position, name in enumerate(header):
+        table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
 @contextmanager
@@ -97,7 +110,7 @@ def solve(
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
-    check: Annotated[bool, typer.Option("--check", help="compare with the file's [expected]")] = False,
+    check: Check = False,
     accept_range: Annotated[bool, typer.Option(help="solve even if coefficients differ by a factor above 1e9")] = False,
     as_json: Json = False,
 ) -> None:
@@ -111,8 +124,7 @@ def solve(
 
     file = read(model)
     chosen = _plan(file, ic, ir, objective, form)
-    if check and not file.expected:
-        raise InputError(f"{model}: has no [expected] table to check against; add one, such as value = 3.5")
+    _require_expected(check, model, file)
     if export is not None:
         require_memory(chosen, method=method)
         write_mps(compile_program(chosen)[0], export)
@@ -143,6 +155,55 @@ def solve(
         raise typer.Exit(1)
     if check:
         _check_expected(document, file.expected)
+
+
+@app.command()
+def compare(
+    model: Model,
+    mechanisms: Annotated[str | None, typer.Option(help="names joined by commas; default: all that apply")] = None,
+    ic: Ic = None,
+    ir: Ir = None,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the optimum")] = None,
+    table: Annotated[str, typer.Option(help="text, markdown or latex")] = "text",
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
+    ] = None,
+    check: Check = False,
+    as_json: Json = False,
+) -> None:
+    """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
+    from mechopt import output
+    from mechopt.modelfile import read
+    from mechopt.study.compare import compare as compare_mechanisms
+
+    if table not in ("text", "markdown", "latex"):
+        raise InputError(f"table {table!r} is none of text, markdown, latex")
+    file = read(model)
+    chosen = _plan(file, ic, ir, None, "auto")
+    _require_expected(check, model, file)
+    names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
+    with _progress("comparing"):
+        comparison = compare_mechanisms(file.environment, names, chosen.ic, chosen.ir, time_limit)
+    document = output.compared(comparison, chosen)
+    if as_json:
+        _print(output.to_json(document))
+    elif table == "text":
+        _print_table(*output.compared_table(comparison))
+        for name, reason in comparison.skipped.items():
+            _tell(f"left out: {name}: {reason}")
+    else:
+        _print(comparison.to_markdown() if table == "markdown" else comparison.to_latex())
+    if plot is not None:
+        comparison.save_plot(plot)
+    if check:
+        _check_expected(document, file.expected)
+    if comparison.optimum is not None:
+        comparison.optimum.require_optimal()
+
+
+def _require_expected(check: bool, model: str, file: ModelFile) -> None:
+    if check and not file.expected:
+        raise InputError(f"{model}: has no [expected] table to check against; add one, such as value = 3.5")
 
 
 def _check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 from mechopt.lp.compile import Plan
 from mechopt.mechanism.notions import Notion
 from mechopt.solve.optimum import Optimum, approximately
+from mechopt.study.compare import Comparison
 from mechopt.verify.check import NotionCheck, Report
 
 Plain = dict[str, Any]
@@ -82,6 +83,25 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
     return {notion.name: one(check) for notion, check in report.items()}
 
 
+def compared(comparison: Comparison, chosen: Plan) -> Plain:
+    """Keys of ``mechopt compare --json``."""
+    best = comparison.optimum
+    rows = []
+    for entry in comparison.entries:
+        row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
+        row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
+        row["notions"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
+        row["claims"] = [notion.name for notion in entry.claims]
+        row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
+        rows.append({**row, "source": entry.source})
+    return {
+        "optimum": None if best is None else solved(best, chosen, None, 0.0),
+        "static_revenue": comparison.static_revenue,
+        "mechanisms": rows,
+        "skipped": comparison.skipped,
+    }
+
+
 def sizes(chosen: Plan) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
@@ -91,6 +111,12 @@ def sizes(chosen: Plan) -> Plain:
         return float(number) if number < 10**308 else math.inf
 
     return {key: count(value) for key, value in asdict(chosen.size).items()} | {"form": chosen.form}
+
+
+def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """What ``mechopt compare`` tells people: header and rows."""
+    header, rows = comparison.cells()
+    return header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
 
 
 def with_fraction(value: float) -> str:

@@ -292,10 +292,10 @@ class Layout:
         realised = self.realised(x)
         allocation, payment = [], []
         for t, raw in enumerate(self.allocation(x)):
-            sold = np.clip(raw, 0.0, 1.0)
+            sold = np.clip(raw, 0.0, 1.0) + 0.0  # + 0.0: no negative zeros
             gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.buyers)
             allocation.append(readonly(sold))
-            payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.weights[t]))
+            payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.weights[t] + 0.0))
         words = f"optimum of {plan.objective}, {plan.form} form"
         return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir), words)
 

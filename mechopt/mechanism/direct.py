@@ -14,7 +14,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.notions import Notion
-from mechopt.mechanism.outcome import Outcome, outcome, own_values
+from mechopt.mechanism.outcome import Outcome, outcome, own_values, realised_utilities
 from mechopt.tree import HistoryTree
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class Mechanism:
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1)
     >>> Mechanism(env, [np.array([[[0, 1]]])], [np.array([[[0, 2]]])])
     Mechanism(1 buyer, 1 period, 2 histories; revenue 1, welfare 1, utilities (0))
+
+    Change payments with ``dataclasses.replace(mechanism, payment=...)``.
     """
 
     environment: IndependentTypes
@@ -124,6 +126,14 @@ class Mechanism:
     def outcome(self) -> Outcome:
         """Expected payments, utilities and cost at truthful reports."""
         return outcome(self.tree, self.allocation, self.payment)
+
+    @cached_property
+    def realised(self) -> tuple[FloatArray, ...]:
+        """Present value of each buyer's utility on each history, by its length t = 0, ..., T; shapes ``(n, count[t])``.
+
+        In an optimum with bank timing of payments this is the buyer's balance.
+        """
+        return realised_utilities(self.tree, self.allocation, self.payment)
 
     @property
     def revenue(self) -> float:

@@ -55,6 +55,18 @@ def stage_utilities(tree: HistoryTree, t: int, allocation: FloatArray, payment: 
     return own_values(tree, t) * allocation - payment
 
 
+def realised_utilities(
+    tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]
+) -> tuple[FloatArray, ...]:
+    """Present value of each buyer's utility on each history, by its length t = 0, ..., T; shapes ``(n, count[t])``."""
+    environment, buyers = tree.environment, tree.environment.buyers
+    sums = [np.zeros((buyers, 1))]
+    for t in range(tree.periods):
+        utility = environment.weights[t] * stage_utilities(tree, t, allocation[t], payment[t])
+        sums.append((sums[-1].reshape(buyers, -1, *[1] * buyers) + utility).reshape(buyers, -1))
+    return tuple(sums)
+
+
 def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]) -> Outcome:
     """Expected payments, utilities and cost.
 

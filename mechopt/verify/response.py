@@ -81,14 +81,10 @@ class Payoffs:
             values.append(self.expected(self.utility(t) + values[-1].reshape(tree.children(t)), t))
         return values[::-1]
 
-    @cached_property
+    @property
     def realised(self) -> list[FloatArray]:
         """``realised[t]``: sum of utilities on each history of length t = 0, ..., T; ``(count[t],)``."""
-        buyers = self.mechanism.environment.buyers
-        sums = [np.zeros(1)]
-        for t in range(self.mechanism.tree.periods):
-            sums.append((sums[-1].reshape(-1, *[1] * buyers) + self.utility(t)).ravel())
-        return sums
+        return [by_buyer[self.buyer] for by_buyer in self.mechanism.realised]
 
     def report_payoffs(self, t: int, continuation: FloatArray, part: slice = slice(None)) -> FloatArray:
         """Expected payoff from period t on of each true type and report.

@@ -1,0 +1,242 @@
+"""Reading model files: TOML to an environment, with every fault named by file, key path, value and mend.
+
+All numbers are read exactly: ``0.1`` is one tenth, ``"1/3"`` a third. NaN, infinities and numbers beyond the caps of
+`mechopt.core.numbers` are faults of their key, not of the file. Unknown keys are faults that name the nearest one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.environment import check
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.scenarios import Scenarios
+from mechopt.mechanism.notions import Notion, Objective, parse_objective
+from mechopt.modelfile.independent import IndependentFile
+from mechopt.modelfile.scenarios import ScenariosFile
+from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, read_float
+
+MAX_FILE_BYTES = 10_000_000
+
+AnyFile = IndependentFile | ScenariosFile
+AnyEnvironment = IndependentTypes | Scenarios
+KINDS: dict[str, type[AnyFile]] = {"independent": IndependentFile, "scenarios": ScenariosFile}
+READERS = {"independent": "mechopt solve", "scenarios": "mechopt maximin"}
+"""The command to try with a model of each kind."""
+
+E = TypeVar("E", bound=AnyEnvironment)
+
+
+class ModelFile(NamedTuple):
+    """What a model file holds.
+
+    Attributes
+    ----------
+    environment : IndependentTypes or Scenarios
+    title, source : str
+    ic, ir : tuples of Notion
+        Defaults for ``mechopt solve``.
+    objective : Objective
+    expected : dict
+        Expected results by dotted key.
+    name : str
+        Of the file, for messages.
+    """
+
+    environment: AnyEnvironment
+    title: str
+    source: str
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+    objective: Objective
+    expected: dict[str, Any]
+    name: str = ""
+
+    def of_kind(self, kind: type[E]) -> E:
+        """The environment, which is to be of one kind.
+
+        Parameters
+        ----------
+        kind : type
+            Such as ``IndependentTypes``.
+
+        Raises
+        ------
+        InputError
+            If it is of another.
+        """
+        if isinstance(self.environment, kind):
+            return self.environment
+        found = self.environment.kind
+        raise InputError([Fault("kind", f"is {found!r}, needed is {kind.kind!r}", f"try {READERS[found]}")], self.name)
+
+
+def load(path: str | Path) -> AnyEnvironment:
+    """Read the environment of a model file, or of a bundled model by its name.
+
+    Examples
+    --------
+    >>> load("mirrokni-2020/two-values-three-periods")
+    IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
+
+    Raises
+    ------
+    InputError
+        With every fault: file, key path, value and mend.
+    """
+    return read(path).environment
+
+
+def loads(text: str) -> AnyEnvironment:
+    """Read the environment that the text of a model file describes.
+
+    Raises
+    ------
+    InputError
+        With every fault.
+    """
+    return parse(text, "text").environment
+
+
+def read(path: str | Path) -> ModelFile:
+    """Read a model file with all that it holds; see `load`."""
+    found = Path(path)
+    if not found.exists() and str(path) in bundled():
+        found = bundled()[str(path)]
+    try:
+        if found.is_dir():
+            raise InputError(f"{path}: is a folder; give one of the .toml files in it")
+        size = found.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise InputError(f"{path}: {size:,} bytes; model files have at most {MAX_FILE_BYTES:,}")
+        text = found.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not a UTF-8 text; model files are TOML") from None
+    except FileNotFoundError:
+        near = get_close_matches(str(path), bundled(), n=1)
+        mend = f"did you mean the bundled {near[0]}?" if near else "mechopt models lists the bundled ones"
+        raise InputError(f"{path}: no such file; {mend}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot read ({error.strerror})") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> ModelFile:
+    """Turn the text of a model file into what it holds.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        Of the file, for messages.
+    """
+    if not text.strip():
+        raise InputError(f"{name}: is empty; see mechopt schema, or copy one that mechopt models lists")
+    try:
+        tables = tomllib.loads(text, parse_float=read_float)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"{name}: not valid TOML: {error}") from None
+    kind = tables.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        near = get_close_matches(str(kind), KINDS, n=1)
+        what = f"{kind!r} is not a kind of environment" if "kind" in tables else "is missing"
+        mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, KINDS))}"
+        raise InputError([Fault("kind", what, mend)], name)
+    try:
+        file = KINDS[kind].model_validate(tables)
+    except ValidationError as error:
+        raise InputError(_faults(error, KINDS[kind]), name) from None
+    solve = file.solve if isinstance(file, IndependentFile) else SolveTable()
+    return ModelFile(
+        file.environment(),
+        file.title,
+        file.source,
+        parse_ic(solve.ic),
+        parse_ir(solve.ir),
+        parse_objective(solve.objective),
+        _dotted(file.expected),
+        name,
+    )
+
+
+def _dotted(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested tables to dotted keys; numbers become exact, unreadable ones a fault later."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _dotted(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    """``("buyers", 1, "probabilities")`` to ``buyers[1].probabilities``."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _faults(error: ValidationError, schema: type[BaseModel]) -> list[Fault]:
+    """Faults of the library out of pydantic's."""
+    faults: list[Fault] = []
+    for entry in error.errors():
+        place = tuple(p for p in entry["loc"] if isinstance(p, int) or "(" not in p)
+        where = _path(place)
+        if entry["type"] == "faults":
+            faults += check.prefixed(entry["ctx"]["faults"], where) if where else entry["ctx"]["faults"]
+        elif entry["type"] == "extra_forbidden":
+            known = _keys_at(schema, place[:-1])
+            near = get_close_matches(str(place[-1]), known, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            faults.append(Fault(where, "unknown key", mend))
+        elif entry["type"] == "missing":
+            faults.append(Fault(where, "is missing", "add it"))
+        else:
+            message = entry["msg"].removeprefix("Value error, ")
+            given = "" if entry["type"] == "value_error" else f" (given {_short(entry['input'])})"
+            faults.append(Fault(where, message[:1].lower() + message[1:] + given))
+    return list(dict.fromkeys(faults))
+
+
+def _short(value: Any) -> str:
+    text = value.message if isinstance(value, Unread) else str(value) if isinstance(value, Fraction) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _keys_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    """Keys that are known at a place of the file."""
+    for key in place:
+        if isinstance(key, str):
+            schema = next(_tables(schema.model_fields[key].annotation), schema)
+    return list(schema.model_fields)
+
+
+def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Tables that an annotation such as ``list[BuyerTable] | None`` is about."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _tables(part)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of model files: one of the kinds."""
+    return TypeAdapter(Annotated[AnyFile, Field(discriminator="kind")]).json_schema()
+
+
+def bundled() -> dict[str, Path]:
+    """Bundled model files by name, such as ``mirrokni-2020/two-values-three-periods``."""
+    package = Path(str(files("mechopt")))
+    folder = next(f for f in (package / "models", package.parent / "models") if f.is_dir())
+    return {str(path.relative_to(folder).with_suffix("").as_posix()): path for path in sorted(folder.rglob("*.toml"))}

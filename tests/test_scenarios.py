@@ -1,0 +1,249 @@
+"""Scenarios: what they accept and refuse, their tree of nodes, their model files."""
+
+from dataclasses import FrozenInstanceError
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.environment.scenarios import Scenarios
+from mechopt.modelfile import load, loads, parse, read, schema
+
+COIN = {"name": "coin", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
+SURE = {"name": "sure", "values": [3], "probabilities": [1]}
+FILE = """
+kind = "scenarios"
+
+[[distributions]]
+name = "coin"
+values = [1, 4]
+probabilities = ["1/2", 0.5]
+
+[[distributions]]
+name = "sure"
+values = [3]
+probabilities = [1]
+
+[[scenarios]]
+sequence = ["coin"]
+
+[[scenarios]]
+sequence = ["coin", "sure"]
+"""
+
+
+def faults(make, *given):
+    with pytest.raises(mo.InputError) as caught:
+        make(*given)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def test_each_scenario_is_an_environment():
+    scenarios = Scenarios([COIN, SURE], [["coin"], {"sequence": ["sure", "coin"], "name": "turned"}], discount="1/2")
+    assert len(scenarios) == 2
+    assert scenarios.names == ("coin", "turned")
+    assert scenarios.environment(0) == mo.IndependentTypes([[[1, 4]]], [[["1/2", "1/2"]]], discount="1/2")
+    turned = mo.IndependentTypes([[[3], [1, 4]]], [[[1], ["1/2", "1/2"]]], discount="1/2")
+    assert scenarios.environment("turned") == scenarios.environment(1) == turned
+    assert scenarios.discount == 0.5
+    assert scenarios.distributions["coin"].exact == ((1, 4), (Fraction(1, 2), Fraction(1, 2)))
+    assert scenarios.distributions["coin"].values.tolist() == [1.0, 4.0]
+
+
+def test_they_are_values():
+    a, b = (Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]]) for _ in range(2))
+    assert a == b
+    assert hash(a) == hash(b)
+    assert a != Scenarios([COIN, SURE], [["coin", "sure"], ["coin"]])
+    assert a != Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]], discount="9/10")
+    with pytest.raises(FrozenInstanceError):
+        a.names = ("x", "y")
+    with pytest.raises(TypeError):
+        a.distributions["coin"] = None
+    with pytest.raises(ValueError, match="read-only"):
+        a.distributions["coin"].values[0] = 2
+
+
+def test_nodes_are_common_prefixes():
+    a, b, c = ({"name": name, "values": [1], "probabilities": [1]} for name in "abc")
+    scenarios = Scenarios([a, b, c], [["a"], ["a", "b", "c"], ["c", "a"], ["a", "b"], ["a", "c", "c"]])
+    # nodes in the order of their first appearance: a 1, ab 2, abc 3, c 4, ca 5, ac 6, acc 7
+    assert scenarios.paths == ((0, 1), (0, 1, 2, 3), (0, 4, 5), (0, 1, 2), (0, 1, 6, 7))
+
+
+def test_distributions_with_equal_numbers_are_told_apart_by_name():
+    twins = [COIN, COIN | {"name": "twin"}]
+    assert Scenarios(twins, [["coin"], ["twin"]]).paths == ((0, 1), (0, 2))
+
+
+def test_a_distribution_may_go_unused():
+    assert set(Scenarios([COIN, SURE], [["coin"]]).distributions) == {"coin", "sure"}
+
+
+def test_probabilities_that_round_keep_their_scenario_inexact():
+    third = {"name": "third", "values": [1, 2, 3], "probabilities": [0.1, 0.2, 0.7]}
+    skew = {"name": "skew", "values": [1, 2], "probabilities": np.array([np.exp(-1.0), 1 - np.exp(-1.0)]) + 1e-13}
+    scenarios = Scenarios([third, skew], [["third"], ["skew"], ["third", "skew"]])
+    assert [env.exact is None for env in scenarios.environments] == [False, True, True]
+    assert scenarios.distributions["skew"].exact is None
+
+
+def test_all_faults_come_at_once():
+    distributions = [
+        {"name": "coin", "values": [1, 1], "probabilities": [0.5, 0.47]},
+        {"name": "coin", "values": [2], "probabilities": [1]},
+        {"name": "", "values": [2], "probabilities": [1]},
+        {"name": "x", "values": [2]},
+    ]
+    scenarios = [["coin"], ["coin", "cion"], [], ["coin"], "coin", {"sequence": ["coin", "coin"], "name": "coin"}, {}]
+    assert faults(Scenarios, distributions, scenarios, 2) == [
+        "distributions[0].values[1]: 1 repeats 1 before it; list each value once, in increasing order, and add up the "
+        "probabilities of equal values",
+        'distributions[0].probabilities: sums to 0.97, not 1; write exact fractions such as "1/3"',
+        "distributions[1].name: 'coin' is the name of distributions[0] too; use another name",
+        "distributions[2].name: '' is not a name; write a text",
+        "distributions[3]: {'name': 'x', 'values': [2]} is not a table; give name, values and probabilities",
+        "scenarios[1].sequence[1]: 'cion' is not the name of a distribution; did you mean 'coin'?",
+        "scenarios[2].sequence: is empty; name at least one distribution",
+        "scenarios[3].sequence: is that of scenarios[0] too; give each scenario once",
+        'scenarios[4].sequence: \'coin\' is not a list of names; write a list such as ["F1", "F2"]',
+        "scenarios[5].name: 'coin' is the name of scenarios[0] too; use another name",
+        "scenarios[6]: {} is not a table; give sequence and, if you like, name",
+        "discount: is 2; it must be above 0 and at most 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("distributions", "scenarios", "message"),
+    [
+        pytest.param([], [["a"]], "distributions: is not a list with at least one distribution", id="no-distribution"),
+        pytest.param([COIN], [], "scenarios: is not a list with at least one scenario", id="no-scenario"),
+        pytest.param([COIN], "coin", "scenarios: is not a list", id="text-for-scenarios"),
+        pytest.param([COIN], [[["coin"]]], "scenarios[0].sequence[0]: ['coin'] is not the name", id="list-for-name"),
+        pytest.param([COIN], [["coin"] * 10_001], "scenarios[0].sequence: has 10001 periods; at most 10000", id="long"),
+        pytest.param([COIN | {"name": 3}], [["coin"]], "distributions[0].name: 3 is not a name", id="number-for-name"),
+        pytest.param(
+            [COIN], [{"sequence": ["coin"], "name": None}], "scenarios[0].name: None is not a name", id="no-text"
+        ),
+    ],
+)
+def test_what_is_no_list_or_name(distributions, scenarios, message):
+    assert faults(Scenarios, distributions, scenarios)[-1 if "sequence" in message else 0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        pytest.param("coins", "scenario: 'coins' is not a scenario; did you mean 'coin'?", id="name"),
+        pytest.param(2, "scenario: 2 is out of range; there are 2, from 0 on", id="number"),
+        pytest.param(-1, "scenario: -1 is out of range; there are 2, from 0 on", id="negative-number"),
+    ],
+)
+def test_scenario_that_does_not_exist(scenario, message):
+    assert faults(Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]]).environment, scenario) == [message]
+
+
+def test_model_file():
+    assert loads(FILE) == Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]])
+    named = FILE.replace('["coin", "sure"]', '["coin", "sure"]\nname = "both"')
+    named = named.replace("[[distributions]]", "discount = 0.1\n[[distributions]]", 1)
+    assert loads(named).names == ("coin", "both")
+    assert loads(named).environment("both").exact.discount == Fraction(1, 10)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param(
+            '"coin", "sure"',
+            '"coin", "shure"',
+            "scenarios[1].sequence[1]: 'shure' is not the name of a distribution; did you mean 'sure'?",
+            id="unknown-name",
+        ),
+        pytest.param(
+            '["coin", "sure"]',
+            "[]",
+            "scenarios[1].sequence: is empty; name at least one distribution",
+            id="empty-sequence",
+        ),
+        pytest.param(
+            '["coin", "sure"]',
+            '["coin"]',
+            "scenarios[1].sequence: is that of scenarios[0] too; give each scenario once",
+            id="scenario-twice",
+        ),
+        pytest.param(
+            '["1/2", 0.5]',
+            "[0.5, 0.47]",
+            'distributions[0].probabilities: sums to 0.97, not 1; write exact fractions such as "1/3"',
+            id="probabilities-0.97",
+        ),
+        pytest.param(
+            'name = "sure"',
+            'name = "coin"',
+            "distributions[1].name: 'coin' is the name of distributions[0] too; use another name",
+            id="name-twice",
+        ),
+        pytest.param(
+            'sequence = ["coin"]',
+            'sequense = ["coin"]',
+            "scenarios[0].sequense: unknown key; did you mean 'sequence'?",
+            id="unknown-key-of-a-scenario",
+        ),
+        pytest.param(
+            "values = [3]",
+            "values = [3]\nvalue = 3",
+            "distributions[1].value: unknown key; did you mean 'values'?",
+            id="unknown-key-of-a-distribution",
+        ),
+        pytest.param(
+            'kind = "scenarios"',
+            'kind = "scenarios"\nhorizon = 2',
+            "horizon: unknown key; known keys: title, source, kind, discount, distributions, scenarios, expected",
+            id="unknown-key",
+        ),
+        pytest.param(
+            'kind = "scenarios"',
+            'kind = "scenario"',
+            "kind: 'scenario' is not a kind of environment; did you mean 'scenarios'?",
+            id="kind",
+        ),
+    ],
+)
+def test_bad_model_file(old, new, message):
+    assert old in FILE
+    found = faults(parse, FILE.replace(old, new, 1), "pair.toml")
+    assert message in found
+
+
+def test_faults_of_a_model_file_name_the_file_and_come_at_once():
+    text = FILE.replace('["1/2", 0.5]', "[0.5, 0.47]").replace('["coin", "sure"]', '["coin", "shure"]')
+    with pytest.raises(mo.InputError) as caught:
+        parse(text, "pair.toml")
+    assert [line.split(" ")[:2] for line in str(caught.value).splitlines()] == [
+        ["pair.toml:", "distributions[0].probabilities:"],
+        ["pair.toml:", "scenarios[1].sequence[1]:"],
+    ]
+
+
+def test_schema_has_all_kinds():
+    document = schema()
+    assert set(document["discriminator"]["mapping"]) == {"independent", "scenarios"}
+    assert set(document["$defs"]["ScenariosFile"]["properties"]) >= {"distributions", "scenarios", "expected"}
+    assert document["$defs"]["IndependentFile"]["required"] == ["kind", "horizon", "buyers"]
+
+
+def test_a_command_for_one_kind_refuses_the_others():
+    scenarios, independent = parse(FILE, "pair.toml"), read("mirrokni-2020/two-values-three-periods")
+    assert scenarios.of_kind(Scenarios) is scenarios.environment
+    assert independent.of_kind(mo.IndependentTypes) is independent.environment
+    with pytest.raises(mo.InputError) as caught:
+        scenarios.of_kind(mo.IndependentTypes)
+    assert str(caught.value) == "pair.toml: kind: is 'scenarios', needed is 'independent'; try mechopt maximin"
+    with pytest.raises(mo.InputError, match="kind: is 'independent', needed is 'scenarios'; try mechopt solve"):
+        independent.of_kind(Scenarios)
+
+
+def test_bundled_scenarios_load():
+    assert repr(load("mirrokni-2020/maximin-equal-revenue-5")) == "Scenarios(2 scenarios, 1-2 periods, 2 distributions)"
