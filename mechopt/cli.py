@@ -24,6 +24,7 @@ app = typer.Typer(
     help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -50,16 +51,28 @@ def _tell(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def _printable(text: str) -> str:
+    """Text from files without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _print_rows(rows: list[tuple[str, str]]) -> None:
+    """Label and text by line; wrapped and coloured on a terminal, one line each elsewhere."""
     from rich.console import Console
     from rich.table import Table
 
+    rows = [(_printable(label), _printable(text)) for label, text in rows]
+    if not sys.stdout.isatty():
+        width = max((len(label) for label, _ in rows), default=0)
+        for label, text in rows:
+            _print(f"{label:<{width}}  {text}")
+        return
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for label, text in rows:
         table.add_row(label, text, style="red" if "FAILS" in text else None)
-    Console(soft_wrap=not sys.stdout.isatty(), markup=False, highlight=False).print(table)
+    Console(markup=False, highlight=False).print(table)
 
 
 def _print_table(header: list[str], rows: list[list[str]]) -> None:
@@ -87,16 +100,34 @@ def _progress(label: str) -> Iterator[Progress | None]:
 
 
 def _plan(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.lp.compile import plan
     from mechopt.mechanism.notions import parse_notions, parse_objective
 
     return plan(
-        model.environment,
+        model.of_kind(IndependentTypes),
         model.ic if ic is None else parse_notions(ic, "ic"),
         model.ir if ir is None else parse_notions(ir, "ir"),
         model.objective if objective is None else parse_objective(objective),
         form,
     )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from mechopt import __version__
+
+        _print(f"mechopt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
@@ -116,6 +147,7 @@ def solve(
 ) -> None:
     """Find the optimal mechanism, and verify it."""
     from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.lp.compile import compile_program
     from mechopt.modelfile import read
     from mechopt.solve.highs import write_mps
@@ -127,10 +159,11 @@ def solve(
     _require_expected(check, model, file)
     if export is not None:
         require_memory(chosen, method=method)
-        write_mps(compile_program(chosen)[0], export)
+        program, layout = compile_program(chosen)
+        write_mps(program.scaled(layout.unit), export)
     with _progress("solving") as progress:
         best = optimum(
-            file.environment,
+            file.of_kind(IndependentTypes),
             chosen.ic,
             chosen.ir,
             chosen.objective,
@@ -173,6 +206,7 @@ def compare(
 ) -> None:
     """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
     from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.modelfile import read
     from mechopt.study.compare import compare as compare_mechanisms
 
@@ -183,7 +217,7 @@ def compare(
     _require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with _progress("comparing"):
-        comparison = compare_mechanisms(file.environment, names, chosen.ic, chosen.ir, time_limit)
+        comparison = compare_mechanisms(file.of_kind(IndependentTypes), names, chosen.ic, chosen.ir, time_limit)
     document = output.compared(comparison, chosen)
     if as_json:
         _print(output.to_json(document))
@@ -234,14 +268,19 @@ def verify(
 ) -> None:
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
     from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.mechanism.files import load_mechanism
     from mechopt.mechanism.notions import parse_notions
     from mechopt.modelfile import read
     from mechopt.verify.check import verify as verify_mechanism
 
-    mechanism = load_mechanism(file, read(model).environment)
-    asked = [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
-    report = verify_mechanism(mechanism, asked or None)
+    mechanism = load_mechanism(file, read(model).of_kind(IndependentTypes))
+    asked = (
+        None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+    )
+    if asked == []:
+        raise InputError("--ic none --ir none leaves nothing to check; name a notion, or leave both out")
+    report = verify_mechanism(mechanism, asked)
     if as_json:
         numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
         _print(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
@@ -302,4 +341,7 @@ def main() -> None:
         sys.exit(error.exit_status)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        _tell(f"mechopt: cannot write ({error.strerror or error})")
         sys.exit(1)

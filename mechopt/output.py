@@ -194,7 +194,7 @@ def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list
     for key, wanted in expected.items():
         try:
             found = _at(document, key)
-        except (KeyError, IndexError, ValueError):
+        except (LookupError, ValueError, TypeError):
             absent.append(key)
             continue
         number = _as_number(wanted, found, key)

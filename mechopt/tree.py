@@ -85,6 +85,8 @@ class HistoryTree:
         IndexError
             If there is no such history.
         """
+        if not 0 <= t <= self.periods:
+            raise IndexError(f"history of length {t}: the horizon is {self.periods}")
         if not 0 <= node < self.count[t]:
             raise IndexError(f"history {node} of length {t}: there are {self.count[t]}")
         reports: list[tuple[int, ...]] = []
@@ -109,8 +111,10 @@ class HistoryTree:
         Raises
         ------
         ValueError
-            If a report is not a type of its period.
+            If a report is not a type of its period, or the history is longer than the horizon.
         """
+        if len(history) > self.periods:
+            raise ValueError(f"history of length {len(history)}: the horizon is {self.periods}")
         node = 0
         for types, reports in zip(self.types, history, strict=False):
             node = node * prod(types) + int(np.ravel_multi_index(reports, types))

@@ -1,5 +1,6 @@
 """The best non-clairvoyant guarantee: hand-made cases, the program by definition, properties."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
 from math import prod
@@ -311,6 +312,37 @@ def test_limits():
     assert stopped.bound.lower <= maximin(scenarios).ratio <= stopped.bound.upper
     with pytest.raises(mo.LimitError, match="stopped \\(time limit\\) with 0 <= guarantee <= 1; raise the time limit"):
         stopped.require_optimal()
+
+
+def test_optimum_that_a_limit_stopped_counts_by_its_upper_bound(monkeypatch):
+    scenarios = read("mirrokni-2020/maximin-equal-revenue-5").of_kind(Scenarios)
+
+    def stopped(environment, **options):
+        best = mo.optimum(environment, **options)
+        if environment.periods == 1:
+            return best
+        bound = mo.Bound(0.8 * best.value, 1.2 * best.value, "none")
+        return replace(best, value=0.8 * best.value, bound=bound, status=mo.Status.TIME_LIMIT)
+
+    monkeypatch.setattr("mechopt.solve.maximin.optimum", stopped)
+    best = maximin(scenarios)
+    assert best.optima == pytest.approx((2, 1.2 * 4.5))
+    assert best.status == "time limit"
+    # the ratios are (1 + q) / 2 and (9/2 - q/2) / (27/5), equal at q = 9/16, 25/32; the bracket is for any optimum
+    # from 18/5, under which the ratio could be 1, to 27/5
+    assert best.ratio == pytest.approx(25 / 32)
+    assert (best.bound.lower, best.bound.upper) == pytest.approx((25 / 32, 1))
+
+
+def test_optimum_that_the_solver_cannot_tell_from_nothing(monkeypatch):
+    def nothing(environment, **options):
+        best = mo.optimum(environment, **options)
+        return replace(best, value=0.0, bound=mo.Bound(0.0, 0.0, "none"))
+
+    monkeypatch.setattr("mechopt.solve.maximin.optimum", nothing)
+    best = maximin(Scenarios([COIN, NOTHING], [["coin"], ["nothing"]]))
+    assert best.optima == (2.5, 0)  # full welfare
+    assert best.ratio == pytest.approx(2 / 2.5)
 
 
 @settings(max_examples=60, deadline=None)

@@ -57,6 +57,7 @@ def test_they_are_values():
     assert hash(a) == hash(b)
     assert a != Scenarios([COIN, SURE], [["coin", "sure"], ["coin"]])
     assert a != Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]], discount="9/10")
+    assert a != Scenarios([COIN | {"name": "toss"}, SURE], [["toss"], ["toss", "sure"]])
     with pytest.raises(FrozenInstanceError):
         a.names = ("x", "y")
     with pytest.raises(TypeError):

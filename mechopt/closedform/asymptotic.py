@@ -18,8 +18,8 @@ distributions up to t.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), Theorem 5.4 and supplement F. Two departures from the print. The fee
 is paid by **every** buyer whose balance covers it, winner or not: the formula says so and (BI) needs it, where the
-prose speaks of the highest bidder. And the threshold is printed as :math:`\sqrt{t \ln t}`, while (F.3) and the bound need
-:math:`\sqrt t \ln t`: both are mechanisms, the second is the default.
+prose speaks of the highest bidder. And the threshold is printed as :math:`\sqrt{t \ln t}`, while (F.3) and the bound
+need :math:`\sqrt t \ln t`: both are mechanisms, the second is the default.
 """
 
 from __future__ import annotations

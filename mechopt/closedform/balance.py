@@ -134,7 +134,8 @@ def _mixture(
         spend = np.zeros_like(balance)
         if burned and environment.weights[t]:
             weight, market = burned * environment.weights[t], period_markets[t]
-            back = burning[market](balance / weight)
+            auctions = burning[market]
+            back = auctions(np.minimum(balance, weight * auctions.most) / weight)
             sold, paid = market.sold(back.allocation, back.payment)
             spend = np.minimum(balance, weight * back.utility)
             allocation = allocation + burned * sold

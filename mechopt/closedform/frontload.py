@@ -227,11 +227,7 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
 def partially_realised(mechanism: Mechanism) -> list[FloatArray]:
     """Utility got on each history of length t = 0, ..., T plus that expected after it; ``[t][i, h]``, present value."""
     env, tree = mechanism.environment, mechanism.tree
-    total = np.zeros((env.buyers, 1))
-    for t in range(env.periods):
-        utility = env.weights[t] * (own_values(tree, t) * mechanism.allocation[t] - mechanism.payment[t])
-        total = (over_profiles(total, env.buyers) + utility).reshape(env.buyers, -1)
-    totals = [total]
+    totals = [mechanism.realised[-1]]
     for t in reversed(range(env.periods)):
         after = totals[-1].reshape(env.buyers, tree.count[t], -1)
         totals.append(np.asarray(after @ env.law(t).ravel(), dtype=np.float64))

@@ -2,8 +2,8 @@ r"""What a spend gives back: money-burning auctions at many vectors of caps at o
 
 Each maximises :math:`\sum_i \min(c_i, \mathbb{E} u_i)` with payments at least 0.
 
-*One buyer.* A posted price does it: r with :math:`\mathbb{E}(\theta - r)^+ = \min(c, \mathbb{E}\theta)`. The smallest such
-r is taken: where there is nothing to give back it is the highest value of positive probability, not a higher price.
+*One buyer.* A posted price does it: r with :math:`\mathbb{E}(\theta - r)^+ = \min(c, \mathbb{E}\theta)`. The smallest
+such r is taken: where there is nothing to give back it is the highest value of positive probability, not a higher price.
 
 *Two buyers.* With ironed virtual values for utility :math:`\vartheta`, the pairs of expected utilities that no other
 pair beats are those of the rules "buyer 0 wins where :math:`\lambda\vartheta_0 \ge \vartheta_1`" and of lotteries over
@@ -62,6 +62,11 @@ class MoneyBurningAuctions:
     ----------
     buyers : sequence of pairs (values, probabilities)
 
+    Attributes
+    ----------
+    most : array ``(n, 1)``
+        Expected values: no cap above them matters.
+
     Examples
     --------
     The price that leaves a buyer 1/4, and the one that leaves her as much as she can get:
@@ -74,7 +79,7 @@ class MoneyBurningAuctions:
 
     def __init__(self, buyers: Distributions) -> None:
         self._buyers = buyers
-        self._most = np.array([[float(values @ probabilities)] for values, probabilities in buyers])
+        self.most = np.array([[float(values @ probabilities)] for values, probabilities in buyers])
         self._frontier = _Frontier(buyers) if len(buyers) == 2 else None
         self._programme = lru_cache(REMEMBERED)(self._solved)
 
@@ -85,7 +90,7 @@ class MoneyBurningAuctions:
 
     def __call__(self, caps: FloatArray) -> Burned:
         """Auctions at caps ``(n, S)``."""
-        caps = np.minimum(caps, self._most)
+        caps = np.clip(caps, 0.0, self.most)
         if len(self._buyers) == 1:
             return _posted(*self._buyers[0], caps)
         if self._frontier is not None:

@@ -33,6 +33,17 @@ class Fault:
         return f"{text}; {self.mend}" if self.mend else text
 
 
+def shortened(text: str, limit: int = 60) -> str:
+    """Cut a text from outside to what fits into a message.
+
+    Examples
+    --------
+    >>> shortened("a" * 10, limit=6)
+    'aaa...'
+    """
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
 class MechoptError(Exception):
     """Base of every error that this library raises on purpose."""
 

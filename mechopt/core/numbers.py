@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mechopt.core.errors import shortened
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
@@ -60,8 +62,8 @@ def parse_exact(text: str) -> Fraction:
     >>> parse_exact("0.1"), parse_exact(" 2/6 ")
     (Fraction(1, 10), Fraction(1, 3))
     """
-    text = text.strip().replace("_", "")
-    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    text = text.strip()
+    shown, text = shortened(text, 40), text.replace("_", "")
     if text.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
         raise ValueError(f"{shown} is not a finite number")
     if sum(map(str.isdigit, text)) > MAX_DIGITS:
@@ -100,15 +102,20 @@ def to_exact(value: object) -> Fraction:
         return parse_exact(value)
     if isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{value} is not a number")
-    if isinstance(value, (numbers.Rational, Decimal, np.integer)):
+    if isinstance(value, (numbers.Rational, np.integer)):
+        fraction, digits = Fraction(int(value.numerator), int(value.denominator)), MAX_DIGITS + MAX_EXPONENT
+        if max(abs(fraction.numerator), fraction.denominator) > 10**digits:  # what parse_exact reads is within
+            raise ValueError(f"an integer or fraction has more than {digits} digits")
+        return fraction
+    if isinstance(value, Decimal):
         return parse_exact(str(value))
     if isinstance(value, (float, np.floating)):
         number = float(value)
         if not math.isfinite(number):
             raise ValueError(f"{number} is not a finite number")
         simple = Fraction(number).limit_denominator(SIMPLE_DENOMINATOR)
-        return simple if float(simple) == number else parse_exact(repr(number))
-    raise ValueError(f"{value!r} is not a number")
+        return to_exact(simple) if float(simple) == number else parse_exact(repr(number))
+    raise ValueError(f"{shortened(repr(value))} is not a number")
 
 
 def readonly(values: Any, dtype: Any = np.float64) -> Array:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -51,6 +51,8 @@ class IndependentTypes:
         The seller's cost of a sale, money of its own period; default 0.
     discount : number
         In (0, 1]; default 1.
+    exact : ExactIndependent, optional
+        The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
     Attributes
     ----------
@@ -78,16 +80,21 @@ class IndependentTypes:
     probabilities: tuple[tuple[FloatArray, ...], ...]
     cost: FloatArray
     discount: float
-    exact: ExactIndependent | None = field(init=False)
+    exact: ExactIndependent | None
 
     kind = "independent"
 
-    def __init__(self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1) -> None:
+    def __init__(
+        self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
+    ) -> None:
         faults: list[Fault] = []
+        if exact is not None:
+            values, probabilities = _unrounded(values, exact.values), _unrounded(probabilities, exact.probabilities)
+            cost, discount = _unrounded(cost, exact.cost), _unrounded(discount, exact.discount)
         exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
         periods = len(exact_values[0]) if exact_values else 0
         if not faults:
-            faults += check.horizon_faults(periods)
+            faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
         for i, row in enumerate(exact_values):
             if len(row) != periods:
                 faults.append(
@@ -135,7 +142,9 @@ class IndependentTypes:
         IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
         """
         faults = check.horizon_faults(periods)
-        if buyers < 1:
+        if isinstance(buyers, bool) or not isinstance(buyers, (int, np.integer)):
+            faults.append(Fault("buyers", f"is {buyers!r}", "write a whole number such as 2"))
+        elif buyers < 1:
             faults.append(Fault("buyers", f"is {buyers}", "there must be at least one buyer"))
         if faults:
             raise InputError(faults)
@@ -206,6 +215,9 @@ class IndependentTypes:
     def __eq__(self, other: object) -> bool:
         return self.fingerprint == other.fingerprint if isinstance(other, IndependentTypes) else NotImplemented
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.exact or (self.values, self.probabilities, self.cost, self.discount)
+
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
@@ -222,13 +234,14 @@ def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[Exact
     """Exact ``[i][t][k]`` numbers of both, each distinct distribution checked once; and whether they are exact."""
     before = len(faults)
     for name, nested in (("values", values), ("probabilities", probabilities)):
-        if not _is_list(nested) or len(nested) == 0 or not all(map(_is_list, nested)):
+        if not check.is_list(nested) or len(nested) == 0 or not all(map(check.is_list, nested)):
             faults.append(Fault(name, "is not a list over buyers of lists over periods", "see IndependentTypes.iid"))
     if len(faults) == before and len(values) != len(probabilities):
         faults.append(Fault("probabilities", f"is for {len(probabilities)} buyers, values for {len(values)}"))
     if len(faults) > before:
         return (), (), False
     is_exact, seen = True, dict[tuple[int, int], tuple[Any, Any]]()
+    alive = []  # ids stay taken only as long as what they belong to: the rows of an array are made on the way
     all_values, all_probabilities = [], []
     for i, (value_row, probability_row) in enumerate(zip(values, probabilities, strict=True)):
         if len(value_row) != len(probability_row):
@@ -241,10 +254,15 @@ def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[Exact
             if (id(v), id(p)) not in seen:
                 at_v, at_p = f"values[{i}][{t}]", f"probabilities[{i}][{t}]"
                 v_exact, p_exact = check.exact_list(v, at_v, faults), check.exact_list(p, at_p, faults)
-                if v_exact is not None and p_exact is not None:
-                    faults += check.distribution_faults(v_exact, p_exact, at_v, at_p, check.is_float_like(p))
+                if v_exact is not None:
+                    faults += check.values_faults(v_exact, at_v)
+                if p_exact is not None:
+                    faults += check.probabilities_faults(p_exact, at_p, check.is_float_like(p))
                     is_exact &= sum(p_exact) == 1
+                if v_exact is not None and p_exact is not None:
+                    faults += check.length_faults(len(v_exact), len(p_exact), at_p)
                 seen[id(v), id(p)] = (tuple(v_exact or ()), tuple(p_exact or ()))
+                alive.append((v, p))
             row.append(seen[id(v), id(p)])
         all_values.append(tuple(v for v, _ in row))
         all_probabilities.append(tuple(p for _, p in row))
@@ -253,18 +271,24 @@ def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[Exact
 
 def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...]:
     """The seller's cost by period: one number for all, or a list."""
-    if _is_list(given):
-        cost = check.exact_list(given, "cost", faults)
-    else:
+    if not check.is_list(given):
         number = check.exact_scalar(given, "cost", faults)
-        cost = None if number is None else [number] * periods
-    if cost is not None:
-        faults += check.cost_faults(cost, periods)
-    return tuple(cost or ())
+        faults += check.cost_faults(number or Fraction(0))
+        return (number or Fraction(0),) * periods
+    cost = check.exact_list(given, "cost", faults) or []
+    faults += check.cost_faults(cost)
+    if periods and len(given) != periods:
+        faults += check.cost_length_faults(len(given), periods)
+    return tuple(cost)
 
 
-def _is_list(given: Any) -> bool:
-    return isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, str)
+def _unrounded(given: Any, exact: Any) -> Any:
+    """Put exact numbers in place of the arrays and floats that are their rounding."""
+    if isinstance(given, tuple) and len(given) == len(exact):
+        return tuple(map(_unrounded, given, exact))
+    if isinstance(given, np.ndarray) and given.shape == (len(exact),):
+        return exact if given.tolist() == [float(number) for number in exact] else given
+    return exact if isinstance(given, float) and given == float(exact) else given
 
 
 def _shared_arrays() -> Any:

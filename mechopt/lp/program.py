@@ -154,6 +154,10 @@ class LinearProgram:
         block = next(block for block in reversed(self.column_blocks) if column >= block.first)
         return block.describe(column, self.tree)
 
+    def scaled(self, unit: float) -> LinearProgram:
+        """The same program with its objective in money of the environment; the columns stay in units."""
+        return replace(self, cost=readonly(self.cost * unit), offset=self.offset * unit)
+
     def with_rows(self, name: str, columns: Any, coefficients: Any, lower: float, upper: float) -> LinearProgram:
         """Add a family of rows of one's own, for example a budget.
 

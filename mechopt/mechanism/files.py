@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray
+from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import notion_named
@@ -26,6 +29,18 @@ from mechopt.tree import HistoryTree
 
 FORMAT = "mechopt mechanism 1"
 HEADER_BYTES = 65536
+DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+    LookupError,
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    RuntimeError,  # encrypted, an unknown compression, a header nested without end
+)
+"""What Python and numpy raise on the files of others."""
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -102,18 +117,17 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
                         f"{path}: {name} is larger than this environment's {size} entries; the mechanism belongs to "
                         "another environment, or the file is damaged"
                     )
-        with np.load(path, allow_pickle=False) as columns:
-            header = json.loads(columns["header"].tobytes())
-            allocation, payment = columns["allocation"], columns["payment"]
+            header = json.loads(_column(archive, "header", path).tobytes())
+            allocation, payment = _column(archive, "allocation", path), _column(archive, "payment", path)
         if header["format"] != FORMAT:
             raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
-        notions = tuple(notion_named(name) for name in header["notions"])
+        names = [str(name) for name in header["notions"]]
         fingerprint, source = header["fingerprint"], str(header["source"])
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, EOFError) as error:
+    except DAMAGES as error:
         raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
     if fingerprint != environment.fingerprint:
         raise InputError(
@@ -122,7 +136,24 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
         )
     if allocation.shape != (size,) or payment.shape != (size,) or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
         raise InputError(f"{path}: columns of {allocation.shape} and {payment.shape}, expected {size} floats each")
-    return Mechanism(environment, _periods(allocation, tree), _periods(payment, tree), notions, source)
+    try:
+        notions = tuple(notion_named(name) for name in names)
+        return Mechanism(environment, _periods(allocation, tree), _periods(payment, tree), notions, source)
+    except InputError as error:
+        raise InputError(error.faults, str(path)) from None
+
+
+def _column(archive: zipfile.ZipFile, name: str, path: str | Path) -> Array:
+    """Read one column; its own header is believed only as far as there are bytes behind it."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if prod(shape) * dtype.itemsize != archive.getinfo(f"{name}.npy").file_size - file.tell():
+            raise InputError(f"{path}: {name} has shape {shape}, but not as many numbers; the file is damaged")
+    with archive.open(f"{name}.npy") as file:
+        column: Array = np.lib.format.read_array(file, allow_pickle=False)
+    return column
 
 
 def _periods(column: FloatArray, tree: HistoryTree) -> tuple[FloatArray, ...]:

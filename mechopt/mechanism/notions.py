@@ -215,7 +215,7 @@ def notion_named(name: str) -> Notion:
     names = {notion.name: notion for notion in ALL_NOTIONS}
     if name in names:
         return names[name]
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(name.lower(), names, n=1)
     mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
     raise InputError([Fault("", f"{name!r} is not a notion", mend)])
 

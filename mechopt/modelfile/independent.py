@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, Literal, Self
+from functools import partial
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mechopt.core.errors import Fault
 from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
-from mechopt.modelfile.tables import Cost, Number, SolveTable, Table, raise_faults
+from mechopt.modelfile.tables import Cost, Number, Probabilities, SolveTable, Table, Values, Whole, checked, whole
 
 MAX_BUYERS = 1000
 
@@ -18,34 +19,17 @@ MAX_BUYERS = 1000
 class PeriodTable(Table):
     """One period's distribution of a buyer."""
 
-    values: list[Number] = Field(description="at least 0, increasing")
-    probabilities: list[Number] = Field(description="at least 0, sum to 1")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        raise_faults(check.distribution_faults(self.values, self.probabilities))
-        return self
+    values: Values = Field(description="at least 0, increasing")
+    probabilities: Probabilities = Field(description="at least 0, sum to 1")
 
 
 class BuyerTable(Table):
     """A buyer: one distribution for all periods, or one table a period."""
 
-    values: list[Number] | None = Field(None, description="the same every period; at least 0, increasing")
-    probabilities: list[Number] | None = Field(None, description="at least 0, sum to 1")
-    periods: list[PeriodTable] | None = Field(None, description="one table a period instead")
-    count: int = Field(1, ge=1, le=MAX_BUYERS, strict=True, description="how many such buyers there are")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.periods is not None:
-            if self.values is not None or self.probabilities is not None:
-                raise_faults([Fault("", "has both periods and values or probabilities", "give one or the other")])
-        elif self.values is None or self.probabilities is None:
-            missing = "values" if self.values is None else "probabilities"
-            raise_faults([Fault(missing, "is missing", "give values and probabilities, or a table a period")])
-        else:
-            raise_faults(check.distribution_faults(self.values, self.probabilities))
-        return self
+    values: Values | None = Field(None, description="the same every period; at least 0, increasing")
+    probabilities: Probabilities | None = Field(None, description="at least 0, sum to 1")
+    periods: list[PeriodTable] | None = Field(None, strict=True, description="one table a period instead")
+    count: Whole = Field(1, ge=1, le=MAX_BUYERS, description="how many such buyers there are")
 
 
 class IndependentFile(Table):
@@ -54,27 +38,18 @@ class IndependentFile(Table):
     title: str = ""
     source: str = ""
     kind: Literal["independent"]
-    horizon: int = Field(strict=True, description="number of periods, at least 1")
-    discount: Number = Field(Fraction(1), description="above 0, at most 1")
-    cost: Cost = Field(Fraction(0), description="the seller's cost of a sale: one, or one a period")
-    buyers: list[BuyerTable] = Field(min_length=1)
+    horizon: Annotated[Whole, checked(partial(check.horizon_faults, at=""))] = Field(
+        description="number of periods, at least 1"
+    )
+    discount: Annotated[Number, checked(partial(check.discount_faults, at=""))] = Field(
+        Fraction(1), description="above 0, at most 1"
+    )
+    cost: Annotated[Cost, checked(partial(check.cost_faults, at=""))] = Field(
+        Fraction(0), description="the seller's cost of a sale: one, or one a period"
+    )
+    buyers: list[BuyerTable] = Field(min_length=1, strict=True)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        faults = check.horizon_faults(self.horizon) + check.discount_faults(self.discount)
-        if not faults:
-            cost = self.cost if isinstance(self.cost, list) else [self.cost] * self.horizon
-            faults += check.cost_faults(cost, self.horizon)
-        for i, buyer in enumerate(self.buyers):
-            if buyer.periods is not None and len(buyer.periods) != self.horizon:
-                what = f"has {len(buyer.periods)} tables, horizon is {self.horizon}"
-                faults.append(Fault(f"buyers[{i}].periods", what, "give one table a period"))
-        if sum(buyer.count for buyer in self.buyers) > MAX_BUYERS:
-            faults.append(Fault("buyers", f"are more than {MAX_BUYERS}", "use fewer"))
-        raise_faults(faults)
-        return self
 
     def environment(self) -> IndependentTypes:
         """Build the environment that the file describes."""
@@ -88,3 +63,48 @@ class IndependentFile(Table):
             values += [rows[0]] * buyer.count
             probabilities += [rows[1]] * buyer.count
         return IndependentTypes(values, probabilities, self.cost, self.discount)
+
+    @staticmethod
+    def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
+        """What does not fit together; from the raw tables, so that it comes with the faults of single keys."""
+        faults: list[Fault] = []
+        horizon, cost, buyers = whole(tables.get("horizon")), tables.get("cost"), tables.get("buyers")
+        periods = None if check.horizon_faults(horizon) else int(horizon)
+        if periods is not None and isinstance(cost, list):
+            faults += check.cost_length_faults(len(cost), periods)
+        listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
+        for i, buyer in listed.items():
+            faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")
+        counts = (buyer.get("count", 1) for buyer in listed.values())
+        count = sum(c for c in counts if type(c) is int and 1 <= c <= MAX_BUYERS)
+        if count > MAX_BUYERS:
+            faults.append(Fault("buyers", f"are more than {MAX_BUYERS}", "use fewer"))
+        return faults + check.stages_faults(count, periods or 0)
+
+
+def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
+    """Keys of a buyer that are missing, exclude each other or differ in length."""
+    given = [key for key in ("values", "probabilities") if key in buyer]
+    if "periods" not in buyer:
+        missing = [key for key in ("values", "probabilities") if key not in buyer]
+        mend = "give values and probabilities, or a table a period"
+        return [*(Fault(key, "is missing", mend) for key in missing), *_lengths(buyer)]
+    faults = [Fault("", "has both periods and values or probabilities", "give one or the other")] if given else []
+    periods = buyer["periods"]
+    if isinstance(periods, list):
+        if horizon is not None and len(periods) != horizon:
+            what = f"has {len(periods)} tables, horizon is {horizon}"
+            faults.append(Fault("periods", what, "give one table a period"))
+        for t, table in enumerate(periods):
+            faults += check.prefixed(_lengths(table), f"periods[{t}]")
+    return faults
+
+
+def _lengths(table: Any) -> list[Fault]:
+    """Check that a table has as many probabilities as values."""
+    if not isinstance(table, dict):
+        return []
+    values, probabilities = table.get("values"), table.get("probabilities")
+    if not isinstance(values, list) or not isinstance(probabilities, list):
+        return []
+    return check.length_faults(len(values), len(probabilities))

@@ -16,14 +16,14 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.notions import Notion, Objective, parse_objective
 from mechopt.modelfile.independent import IndependentFile
 from mechopt.modelfile.scenarios import ScenariosFile
-from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, read_float
+from mechopt.modelfile.tables import COST_TAGS, SolveTable, Unread, parse_ic, parse_ir, read_float, written
 
 MAX_FILE_BYTES = 10_000_000
 
@@ -109,24 +109,30 @@ def loads(text: str) -> AnyEnvironment:
 
 def read(path: str | Path) -> ModelFile:
     """Read a model file with all that it holds; see `load`."""
-    found = Path(path)
-    if not found.exists() and str(path) in bundled():
-        found = bundled()[str(path)]
     try:
+        found = Path(path)
+        if not found.exists() and str(path) in bundled():
+            found = bundled()[str(path)]
         if found.is_dir():
             raise InputError(f"{path}: is a folder; give one of the .toml files in it")
         size = found.stat().st_size
         if size > MAX_FILE_BYTES:
             raise InputError(f"{path}: {size:,} bytes; model files have at most {MAX_FILE_BYTES:,}")
-        text = found.read_bytes().decode("utf-8-sig")
+        with found.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)  # a pipe or a device tells no size
+        if len(data) > MAX_FILE_BYTES:
+            raise InputError(f"{path}: is longer than model files, which have at most {MAX_FILE_BYTES:,} bytes")
+        text = data.decode("utf-8-sig")
+    except InputError:
+        raise
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not a UTF-8 text; model files are TOML") from None
     except FileNotFoundError:
         near = get_close_matches(str(path), bundled(), n=1)
         mend = f"did you mean the bundled {near[0]}?" if near else "mechopt models lists the bundled ones"
         raise InputError(f"{path}: no such file; {mend}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{shortened(str(path), 300)}: cannot read ({getattr(error, 'strerror', error)})") from None
     return parse(text, str(path))
 
 
@@ -148,13 +154,16 @@ def parse(text: str, name: str) -> ModelFile:
     kind = tables.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         near = get_close_matches(str(kind), KINDS, n=1)
-        what = f"{kind!r} is not a kind of environment" if "kind" in tables else "is missing"
+        what = f"{written(kind)} is not a kind of environment" if "kind" in tables else "is missing"
         mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, KINDS))}"
         raise InputError([Fault("kind", what, mend)], name)
+    faults = KINDS[kind].faults_between_keys(tables) + _expected_faults(tables.get("expected"))
     try:
         file = KINDS[kind].model_validate(tables)
     except ValidationError as error:
-        raise InputError(_faults(error, KINDS[kind]), name) from None
+        raise InputError(_faults(error, KINDS[kind]) + faults, name) from None
+    if faults:
+        raise InputError(faults, name)
     solve = file.solve if isinstance(file, IndependentFile) else SolveTable()
     return ModelFile(
         file.environment(),
@@ -168,10 +177,20 @@ def parse(text: str, name: str) -> ModelFile:
     )
 
 
-def _dotted(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested tables to dotted keys; numbers become exact, unreadable ones a fault later."""
+def _expected_faults(table: Any) -> list[Fault]:
+    """Check that every expected result is something that a result can equal."""
+    faults = []
+    for key, value in _dotted(table).items():
+        if not isinstance(value, (bool, int, Fraction, str)):
+            what = value.message if isinstance(value, Unread) else f"{written(value)} is no number, text or truth value"
+            faults.append(Fault(f"expected.{key}", what, "name an entry of a list by its number, as in utilities.0"))
+    return faults
+
+
+def _dotted(table: Any, prefix: str = "") -> dict[str, Any]:
+    """Flatten nested tables to dotted keys."""
     flat: dict[str, Any] = {}
-    for key, value in table.items():
+    for key, value in table.items() if isinstance(table, dict) else ():
         if isinstance(value, dict):
             flat |= _dotted(value, f"{prefix}{key}.")
         else:
@@ -191,7 +210,7 @@ def _faults(error: ValidationError, schema: type[BaseModel]) -> list[Fault]:
     """Faults of the library out of pydantic's."""
     faults: list[Fault] = []
     for entry in error.errors():
-        place = tuple(p for p in entry["loc"] if isinstance(p, int) or "(" not in p)
+        place = tuple(part for part in entry["loc"] if part not in COST_TAGS)
         where = _path(place)
         if entry["type"] == "faults":
             faults += check.prefixed(entry["ctx"]["faults"], where) if where else entry["ctx"]["faults"]
@@ -203,15 +222,32 @@ def _faults(error: ValidationError, schema: type[BaseModel]) -> list[Fault]:
         elif entry["type"] == "missing":
             faults.append(Fault(where, "is missing", "add it"))
         else:
-            message = entry["msg"].removeprefix("Value error, ")
-            given = "" if entry["type"] == "value_error" else f" (given {_short(entry['input'])})"
-            faults.append(Fault(where, message[:1].lower() + message[1:] + given))
+            faults.append(_worded(entry, where))
     return list(dict.fromkeys(faults))
 
 
-def _short(value: Any) -> str:
-    text = value.message if isinstance(value, Unread) else str(value) if isinstance(value, Fraction) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+WORDS = {
+    "int_type": ("{given} is not a whole number", "write one such as 3"),
+    "string_type": ("{given} is not a text", "put it in quotes"),
+    "list_type": ("{given} is not a list", "write a list such as [1, 2]"),
+    "dict_type": ("{given} is not a table", "write its keys below [{key}]"),
+    "model_type": ("{given} is not a table", "write its keys below [{key}], or [[{key}]] where there may be several"),
+    "greater_than_equal": ("{given} is below {ge}", ""),
+    "less_than_equal": ("{given} is above {le}", ""),
+    "too_short": ("is empty", "give at least one"),
+}
+"""What pydantic finds, in our words: what, mend."""
+
+
+def _worded(entry: Any, where: str) -> Fault:
+    given, key = entry["input"], next((part for part in reversed(entry["loc"]) if isinstance(part, str)), "")
+    if isinstance(given, Unread):
+        return Fault(where, given.message)
+    if entry["type"] == "list_type" and isinstance(given, dict):
+        return Fault(where, "is one table", f"write [[{key}]], with two brackets each side")
+    what, mend = WORDS.get(entry["type"], (entry["msg"].removeprefix("Value error, "), ""))
+    words = {"given": written(given), "key": key, **entry.get("ctx", {})}
+    return Fault(where, what.format(**words) if entry["type"] in WORDS else what, mend.format(**words))
 
 
 def _keys_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

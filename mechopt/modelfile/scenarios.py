@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import Fault, InputError
 from mechopt.environment.scenarios import Scenarios
 from mechopt.modelfile.tables import Number, Table, raise_faults
 
@@ -45,6 +45,11 @@ class ScenariosFile(Table):
         except InputError as error:
             raise_faults(list(error.faults))
         return self
+
+    @staticmethod
+    def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
+        """None: the constructor of `Scenarios` finds them."""
+        return []
 
     def environment(self) -> Scenarios:
         """Build the scenarios that the file describes."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.environment import check
 from mechopt.mechanism.notions import parse_notions, parse_objective
@@ -29,11 +30,67 @@ def read_float(text: str) -> Fraction | Unread:
         return Unread(str(error))
 
 
-def _number(value: Any) -> Fraction:
-    if isinstance(value, Unread):
-        raise ValueError(value.message)
-    return to_exact(value)
+def written(value: Any) -> str:
+    """A value as in the file, cut to what fits into a message."""
+    return shortened(_toml(value))
 
+
+def _toml(value: Any) -> str:
+    match value:
+        case Unread():
+            return value.message
+        case bool():
+            return str(value).lower()
+        case Fraction():
+            return check.shown(value)
+        case list():
+            return f"[{', '.join(map(_toml, value[:20]))}]"
+        case dict():
+            return f"{{{', '.join(f'{key} = {_toml(entry)}' for key, entry in list(value.items())[:20])}}}"
+        case str():
+            return repr(value)
+    return str(value)
+
+
+def raise_faults(faults: list[Fault]) -> None:
+    """Hand faults of the library to pydantic, which puts the place of the table before them."""
+    if faults:
+        raise PydanticCustomError("faults", "faults", {"faults": faults})
+
+
+def _number(value: Any) -> Fraction:
+    if isinstance(value, (int, str, Fraction)) and not isinstance(value, bool):
+        return to_exact(value)
+    raise ValueError(value.message if isinstance(value, Unread) else f"{written(value)} is not a number")
+
+
+def whole(value: Any) -> Any:
+    """Take 3.0 for 3; leave everything else as it is."""
+    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
+
+
+def checked(find: Callable[[Any], list[Fault]]) -> AfterValidator:
+    """Validator that reports the faults which ``find`` lists, their key paths below that of the field."""
+
+    def validate(value: Any) -> Any:
+        raise_faults(find(value))
+        return value
+
+    return AfterValidator(validate)
+
+
+def _unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
+    def find(text: str) -> list[Fault]:
+        try:
+            read(text)
+        except InputError as error:
+            return list(error.faults)
+        return []
+
+    return find
+
+
+parse_ic, parse_ir = partial(parse_notions, role="ic"), partial(parse_notions, role="ir")
 
 Number = Annotated[
     Fraction,
@@ -42,17 +99,20 @@ Number = Annotated[
         {
             "anyOf": [
                 {"type": "number"},
-                {"type": "string", "pattern": r"^\s*[+-]?\d+(\.\d+)?([eE][+-]?\d+)?(\s*/\s*\d+)?\s*$"},
+                {"type": "string", "pattern": r"^\s*[+-]?[0-9]+((\.[0-9]+)?([eE][+-]?[0-9]+)?|\s*/\s*[0-9]+)\s*$"},
             ],
             "description": 'an exact number: 3, 0.25 or "1/3"',
         }
     ),
 ]
+Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
+Values = Annotated[list[Number], Field(strict=True), checked(check.values_faults)]
+Probabilities = Annotated[list[Number], Field(strict=True), checked(check.probabilities_faults)]
 
-
+COST_TAGS = "one (number)", "each (period)"
 Cost = Annotated[
-    Annotated[Number, Tag("one (number)")] | Annotated[list[Number], Tag("each (period)")],
-    Discriminator(lambda given: "each (period)" if isinstance(given, list) else "one (number)"),
+    Annotated[Number, Tag(COST_TAGS[0])] | Annotated[list[Number], Tag(COST_TAGS[1])],
+    Discriminator(lambda given: COST_TAGS[isinstance(given, list)]),
 ]
 
 
@@ -62,29 +122,11 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def raise_faults(faults: list[Fault]) -> None:
-    """Hand faults of the library to pydantic, which puts the place of the table before them."""
-    if faults:
-        raise PydanticCustomError("faults", "faults", {"faults": faults})
-
-
-parse_ic, parse_ir = partial(parse_notions, role="ic"), partial(parse_notions, role="ir")
-
-
 class SolveTable(Table):
     """Defaults of ``mechopt solve`` for this file."""
 
-    ic: str = Field("dic", description="incentive notions, joined by +")
-    ir: str = Field("epir", description="participation notions, joined by +")
-    objective: str = Field("revenue", description="revenue, welfare, utility or a weighted sum")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        faults = []
-        for key, read in (("ic", parse_ic), ("ir", parse_ir), ("objective", parse_objective)):
-            try:
-                read(getattr(self, key))
-            except InputError as error:
-                faults += check.prefixed(error.faults, key)
-        raise_faults(faults)
-        return self
+    ic: Annotated[str, checked(_unreadable(parse_ic))] = Field("dic", description="incentive notions, joined by +")
+    ir: Annotated[str, checked(_unreadable(parse_ir))] = Field("epir", description="participation notions, joined by +")
+    objective: Annotated[str, checked(_unreadable(parse_objective))] = Field(
+        "revenue", description="revenue, welfare, utility or a weighted sum"
+    )

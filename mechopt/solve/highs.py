@@ -22,7 +22,7 @@ from mechopt.lp.program import LinearProgram
 from mechopt.solve.solution import Bound, Solution, Status, judged
 
 ALGORITHMS = ("simplex", "ipx")
-MAX_SCALE_EXPONENT = 60
+MAX_SCALE_EXPONENT = 120
 IIS_SECONDS = 60.0
 
 Progress = Callable[[int, float], None]
@@ -43,7 +43,7 @@ def _objective_scale(cost: FloatArray) -> float:
     sizes = np.abs(cost[cost != 0])
     if not sizes.size:
         return 1.0
-    return float(2.0 ** min(max(0, ceil(-log2(sizes.min()))), MAX_SCALE_EXPONENT))
+    return float(2.0 ** max(-MAX_SCALE_EXPONENT, min(ceil(-log2(sizes.min())), MAX_SCALE_EXPONENT)))
 
 
 def _model(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:

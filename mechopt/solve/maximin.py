@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.compile import Size
 from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
@@ -166,7 +167,7 @@ def maximin(
                 accept_range=accept_range,
             )
         )
-    benchmarks = [best.value if best.status is Status.OPTIMAL else best.bound.upper for best in optima]
+    benchmarks = [_benchmark(best, env) for best, env in zip(optima, scenarios.environments, strict=True)]
     solved = time.perf_counter()
     program, layout = compile_scenarios(plan, benchmarks)
     built = time.perf_counter()
@@ -188,6 +189,13 @@ def maximin(
     )
 
 
+def _benchmark(best: Optimum, environment: IndependentTypes) -> float:
+    """An optimum; where the solver has not proved it, or not told it from nothing, an upper bound."""
+    if best.status is Status.OPTIMAL and best.value > 0:
+        return best.value
+    return min((upper for upper in (best.bound.upper, environment.full_welfare) if upper > 0), default=0.0)
+
+
 def _ratios(revenues: Sequence[float], optima: Sequence[float]) -> tuple[float, ...]:
     pairs = zip(revenues, optima, strict=True)
     return tuple(revenue / optimum if optimum > 0 else 1.0 for revenue, optimum in pairs)
@@ -202,7 +210,7 @@ def _bound(found: Bound, limiting: Sequence[int], benchmarks: Sequence[float], o
     narrowest, widest = 1.0, 1.0
     for s in limiting:
         low, high = optima[s].bound.lower, optima[s].bound.upper
-        narrowest = min(narrowest, benchmarks[s] / high)
+        narrowest = min(narrowest, benchmarks[s] / max(high, benchmarks[s]))
         widest = max(widest, benchmarks[s] / low if low > 0 else math.inf)
     lower = found.lower * narrowest
     return Bound(lower, max(lower, min(1.0, found.upper * widest)), found.method)

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import log10
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from mechopt.solve import highs
 from mechopt.solve.solution import Bound, Status
 
 MEMORY_SHARE = 0.6
+MAX_BUYERS = 62
+"""numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -188,6 +191,13 @@ def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "
     """
     import psutil
 
+    if chosen.tree.environment.buyers > MAX_BUYERS:
+        raise LimitError(
+            f"{chosen.tree.environment.buyers} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of "
+            "buyers. Use fewer",
+            0.0 if chosen.ir else float("-inf"),
+            trivial_bound(chosen),
+        )
     limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
     size = chosen.size
     extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
@@ -214,7 +224,8 @@ def approximately(count: int) -> str:
     """
     if count < 10**12:
         return f"{count:,}"
-    digits = len(str(count)) - 1
+    digits = round(log10(count))  # at any size; str() stops at 4300 digits
+    digits -= count < 10**digits
     return f"{count // 10 ** (digits - 1) / 10:.1f}e{digits}"
 
 

@@ -172,7 +172,8 @@ def solved(program: RawProgram) -> tuple[np.ndarray, np.ndarray]:
     entries = [(r, number[c], float(a)) for r, form in enumerate(forms) for c, a in form.items()]
     r, c, a = map(np.array, zip(*entries, strict=True))
     cost = np.array([-float(program.objective[column]) for column in program.columns])
-    scale = np.abs(cost[cost != 0]).min()  # products of probabilities would drop under the dual tolerance
+    sizes = np.abs(cost[cost != 0])
+    scale = max(sizes.min(), sizes.max() / 1e3)  # products of probabilities would drop under the dual tolerance
     result = linprog(
         cost / scale,
         csr_array((a, (r, c)), shape=(len(forms), len(number))),
