@@ -46,7 +46,8 @@ from .modelfile import load as load
 from .modelfile import loads as loads
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.highs import solve_program as solve_program
-from .solve.highs import write_mps as write_mps
+from .solve.highs import to_highs as to_highs
+from .solve.highs import to_mps as to_mps
 from .solve.optimum import Optimum as Optimum
 from .solve.optimum import optimum as optimum
 from .solve.solution import Bound as Bound

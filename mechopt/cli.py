@@ -150,7 +150,7 @@ def solve(
     from mechopt.environment.independent import IndependentTypes
     from mechopt.lp.compile import compile_program
     from mechopt.modelfile import read
-    from mechopt.solve.highs import write_mps
+    from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
     from mechopt.verify.check import verify
 
@@ -160,7 +160,7 @@ def solve(
     if export is not None:
         require_memory(chosen, method=method)
         program, layout = compile_program(chosen)
-        write_mps(program.scaled(layout.unit), export)
+        to_mps(program.scaled(layout.unit), export)
     with _progress("solving") as progress:
         best = optimum(
             file.of_kind(IndependentTypes),
@@ -339,6 +339,9 @@ def main() -> None:
     except MechoptError as error:
         _tell(f"mechopt: {error}")
         sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        _tell("mechopt: interrupted before anything was known")
+        sys.exit(3)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

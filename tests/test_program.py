@@ -69,16 +69,23 @@ def test_demanding_more_than_the_optimum_names_the_conflict():
     assert any(line.startswith("0 <= lifetime utility of agent 0 after history [0, 0]") for line in solution.conflict)
 
 
+def test_highs_object_holds_the_same_program():
+    program, layout = mo.compile_program(mo.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
+    highs = mo.to_highs(program.scaled(layout.unit))
+    highs.run()
+    assert highs.getInfo().objective_function_value == pytest.approx(3.5)
+
+
 def test_mps_file_holds_the_same_program(tmp_path):
     program, layout = mo.compile_program(mo.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
-    mo.write_mps(program, tmp_path / "model.mps")
+    mo.to_mps(program, tmp_path / "model.mps")
     highs = highspy.Highs()
     highs.silent()
     highs.readModel(str(tmp_path / "model.mps"))
     highs.run()
     assert abs(highs.getInfo().objective_function_value) * layout.unit == pytest.approx(3.5)
     with pytest.raises(mo.InputError, match="cannot write"):
-        mo.write_mps(program, tmp_path / "missing" / "model.mps")
+        mo.to_mps(program, tmp_path / "missing" / "model.mps")
     assert [p.name for p in tmp_path.iterdir()] == ["model.mps"]
 
 

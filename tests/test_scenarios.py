@@ -1,6 +1,7 @@
 """Scenarios: what they accept and refuse, their tree of nodes, their model files."""
 
-from dataclasses import FrozenInstanceError
+import pickle
+from dataclasses import FrozenInstanceError, replace
 from fractions import Fraction
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_each_scenario_is_an_environment():
     assert scenarios.environment(0) == mo.IndependentTypes([[[1, 4]]], [[["1/2", "1/2"]]], discount="1/2")
     turned = mo.IndependentTypes([[[3], [1, 4]]], [[[1], ["1/2", "1/2"]]], discount="1/2")
     assert scenarios.environment("turned") == scenarios.environment(1) == turned
-    assert scenarios.discount == 0.5
+    assert scenarios.discount == Fraction(1, 2)
     assert scenarios.distributions["coin"].exact == ((1, 4), (Fraction(1, 2), Fraction(1, 2)))
     assert scenarios.distributions["coin"].values.tolist() == [1.0, 4.0]
 
@@ -59,11 +60,24 @@ def test_they_are_values():
     assert a != Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]], discount="9/10")
     assert a != Scenarios([COIN | {"name": "toss"}, SURE], [["toss"], ["toss", "sure"]])
     with pytest.raises(FrozenInstanceError):
-        a.names = ("x", "y")
+        a.discount = 2
     with pytest.raises(TypeError):
         a.distributions["coin"] = None
     with pytest.raises(ValueError, match="read-only"):
         a.distributions["coin"].values[0] = 2
+
+
+def test_a_changed_copy():
+    scenarios = Scenarios(
+        [COIN, SURE], [["coin"], {"sequence": ["coin", "sure"], "name": "both"}], "123456789/999999937"
+    )
+    assert replace(scenarios) == scenarios == pickle.loads(pickle.dumps(scenarios))
+    dearer = replace(scenarios, distributions={**scenarios.distributions, "sure": ([5], [1])}, discount=1)
+    five = {"name": "sure", "values": [5], "probabilities": [1]}
+    assert dearer == Scenarios([COIN, five], {"coin": ["coin"], "both": ["coin", "sure"]})
+    third = np.array([1.0, 1.0, 1.0]) / 3 + 1e-14
+    inexact = Scenarios([{"name": "third", "values": [1, 2, 3], "probabilities": third}], [["third"]])
+    assert replace(inexact) == inexact == pickle.loads(pickle.dumps(inexact))
 
 
 def test_nodes_are_common_prefixes():
@@ -99,18 +113,19 @@ def test_all_faults_come_at_once():
     ]
     scenarios = [["coin"], ["coin", "cion"], [], ["coin"], "coin", {"sequence": ["coin", "coin"], "name": "coin"}, {}]
     assert faults(Scenarios, distributions, scenarios, 2) == [
+        "distributions[2].name: '' is not a name; write a text",
+        "distributions[3]: {'name': 'x', 'values': [2]} is not a table with name and values and probabilities; see "
+        "Scenarios for distributions",
         "distributions[0].values[1]: 1 repeats 1 before it; list each value once, in increasing order, and add up the "
         "probabilities of equal values",
         'distributions[0].probabilities: sums to 0.97, not 1; write exact fractions such as "1/3"',
+        "scenarios[6]: {} is not a table with sequence; see Scenarios for scenarios",
+        'scenarios[4].sequence: \'coin\' is not a list of names; write a list such as ["F1", "F2"]',
         "distributions[1].name: 'coin' is the name of distributions[0] too; use another name",
-        "distributions[2].name: '' is not a name; write a text",
-        "distributions[3]: {'name': 'x', 'values': [2]} is not a table; give name, values and probabilities",
         "scenarios[1].sequence[1]: 'cion' is not the name of a distribution; did you mean 'coin'?",
         "scenarios[2].sequence: is empty; name at least one distribution",
         "scenarios[3].sequence: is that of scenarios[0] too; give each scenario once",
-        'scenarios[4].sequence: \'coin\' is not a list of names; write a list such as ["F1", "F2"]',
         "scenarios[5].name: 'coin' is the name of scenarios[0] too; use another name",
-        "scenarios[6]: {} is not a table; give sequence and, if you like, name",
         "discount: is 2; it must be above 0 and at most 1",
     ]
 
@@ -118,19 +133,24 @@ def test_all_faults_come_at_once():
 @pytest.mark.parametrize(
     ("distributions", "scenarios", "message"),
     [
-        pytest.param([], [["a"]], "distributions: is not a list with at least one distribution", id="no-distribution"),
-        pytest.param([COIN], [], "scenarios: is not a list with at least one scenario", id="no-scenario"),
+        pytest.param([], [["a"]], "distributions: is not a list with at least one entry", id="no-distribution"),
+        pytest.param([COIN], [], "scenarios: is not a list with at least one entry", id="no-scenario"),
         pytest.param([COIN], "coin", "scenarios: is not a list", id="text-for-scenarios"),
-        pytest.param([COIN], [[["coin"]]], "scenarios[0].sequence[0]: ['coin'] is not the name", id="list-for-name"),
+        pytest.param({}, [["a"]], "distributions: is not a list with at least one entry", id="empty-mapping"),
+        pytest.param({"coin": [1, 2, 3]}, [["coin"]], "distributions.coin: is not a pair", id="three-for-two"),
+        pytest.param([COIN], [[["coin"]]], "scenarios[0].sequence: [['coin']] is not a list of names", id="nested"),
         pytest.param([COIN], [["coin"] * 10_001], "scenarios[0].sequence: has 10001 periods; at most 10000", id="long"),
         pytest.param([COIN | {"name": 3}], [["coin"]], "distributions[0].name: 3 is not a name", id="number-for-name"),
         pytest.param(
             [COIN], [{"sequence": ["coin"], "name": None}], "scenarios[0].name: None is not a name", id="no-text"
         ),
+        pytest.param(
+            [COIN | {"values": [1, "x"]}], [["coin"]], "distributions[0].values[1]: 'x' is not a number", id="no-number"
+        ),
     ],
 )
-def test_what_is_no_list_or_name(distributions, scenarios, message):
-    assert faults(Scenarios, distributions, scenarios)[-1 if "sequence" in message else 0].startswith(message)
+def test_what_is_no_list_number_or_name(distributions, scenarios, message):
+    assert faults(Scenarios, distributions, scenarios)[0].startswith(message)
 
 
 @pytest.mark.parametrize(

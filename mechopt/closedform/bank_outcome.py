@@ -16,7 +16,7 @@ from mechopt.core.numbers import FloatArray
 if TYPE_CHECKING:
     from mechopt.closedform.bank import BankAccountMechanism
 
-AUTO_WORK = 20_000_000
+AUTO_WORK = 50_000_000
 """Entries (buyer, balances, profile) of all periods up to which "auto" follows the distribution of balances."""
 AUTO_LEAVES = 5_000_000
 """Entries (buyer, history) of the last period up to which "auto" enumerates histories."""

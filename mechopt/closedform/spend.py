@@ -36,7 +36,7 @@ SNAP = 1e-9
 """A price this close to a value, relative to the largest, is that value: at r = theta_j type j buys."""
 REMEMBERED = 4096
 """Auctions of three buyers or more, by caps, that are kept."""
-PROGRAMME_EFFORT = 20_000
+PROGRAMME_EFFORT = 50_000
 """Time of one of them, in entries of an array."""
 
 

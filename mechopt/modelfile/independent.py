@@ -11,7 +11,18 @@ from pydantic import Field
 from mechopt.core.errors import Fault
 from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
-from mechopt.modelfile.tables import Cost, Number, Probabilities, SolveTable, Table, Values, Whole, checked, whole
+from mechopt.modelfile.tables import (
+    Cost,
+    Number,
+    Probabilities,
+    SolveTable,
+    Table,
+    Values,
+    Whole,
+    checked,
+    length_faults,
+    whole,
+)
 
 MAX_BUYERS = 1000
 
@@ -88,7 +99,7 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
     if "periods" not in buyer:
         missing = [key for key in ("values", "probabilities") if key not in buyer]
         mend = "give values and probabilities, or a table a period"
-        return [*(Fault(key, "is missing", mend) for key in missing), *_lengths(buyer)]
+        return [*(Fault(key, "is missing", mend) for key in missing), *length_faults(buyer)]
     faults = [Fault("", "has both periods and values or probabilities", "give one or the other")] if given else []
     periods = buyer["periods"]
     if isinstance(periods, list):
@@ -96,15 +107,5 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
             what = f"has {len(periods)} tables, horizon is {horizon}"
             faults.append(Fault("periods", what, "give one table a period"))
         for t, table in enumerate(periods):
-            faults += check.prefixed(_lengths(table), f"periods[{t}]")
+            faults += check.prefixed(length_faults(table), f"periods[{t}]")
     return faults
-
-
-def _lengths(table: Any) -> list[Fault]:
-    """Check that a table has as many probabilities as values."""
-    if not isinstance(table, dict):
-        return []
-    values, probabilities = table.get("values"), table.get("probabilities")
-    if not isinstance(values, list) or not isinstance(probabilities, list):
-        return []
-    return check.length_faults(len(values), len(probabilities))

@@ -235,6 +235,7 @@ WORDS = {
     "greater_than_equal": ("{given} is below {ge}", ""),
     "less_than_equal": ("{given} is above {le}", ""),
     "too_short": ("is empty", "give at least one"),
+    "string_too_short": ("is empty", "write a text"),
 }
 """What pydantic finds, in our words: what, mend."""
 

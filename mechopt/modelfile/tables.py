@@ -130,3 +130,13 @@ class SolveTable(Table):
     objective: Annotated[str, checked(_unreadable(parse_objective))] = Field(
         "revenue", description="revenue, welfare, utility or a weighted sum"
     )
+
+
+def length_faults(table: Any) -> list[Fault]:
+    """Check that a table has as many probabilities as values."""
+    if not isinstance(table, dict):
+        return []
+    values, probabilities = table.get("values"), table.get("probabilities")
+    if not isinstance(values, list) or not isinstance(probabilities, list):
+        return []
+    return check.length_faults(len(values), len(probabilities))

@@ -8,6 +8,8 @@ Ctrl-C. What comes back is judged by `solution.judged`.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from collections.abc import Callable
 from math import ceil, log2
@@ -46,8 +48,17 @@ def _objective_scale(cost: FloatArray) -> float:
     return float(2.0 ** max(-MAX_SCALE_EXPONENT, min(ceil(-log2(sizes.min())), MAX_SCALE_EXPONENT)))
 
 
-def _model(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
-    """A HiGHS object that holds the program, silent and single-threaded."""
+def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
+    """A ``highspy.Highs`` that holds the program, silent and single-threaded, for a user's own work with it.
+
+    Parameters
+    ----------
+    program : LinearProgram
+        Columns and objective are in its units; ``program.scaled(layout.unit)`` puts the objective into money.
+    scale : float
+        Multiplies the objective.
+    presolve : bool
+    """
     import highspy
 
     highs = highspy.Highs()
@@ -116,14 +127,15 @@ def solve_program(
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
     algorithm = choose_algorithm(program) if algorithm == "auto" else algorithm
     scale = _objective_scale(program.cost)
-    highs = _model(program, scale)
+    highs = to_highs(program, scale)
     highs.setOptionValue("solver", algorithm)
     if time_limit is not None:
         highs.setOptionValue("time_limit", max(time_limit, 0.0))
     highs.HandleKeyboardInterrupt = True
     if progress is not None:
         _report_progress(highs, progress)
-    highs.solve()
+    with contextlib.redirect_stdout(sys.stderr):  # highspy prints there on Ctrl-C
+        highs.solve()
     raw, info = highs.getModelStatus(), highs.getInfo()
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     named = {
@@ -182,7 +194,7 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
     """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
     import highspy
 
-    highs = _model(program, _objective_scale(program.cost), presolve=False)
+    highs = to_highs(program, _objective_scale(program.cost), presolve=False)
     highs.setOptionValue("solver", "simplex")
     highs.run()
     if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
@@ -200,7 +212,7 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
 
 def _conflict(program: LinearProgram) -> tuple[str, ...]:
     """Rows and bounds of an irreducible infeasible set, in words."""
-    highs = _model(program)
+    highs = to_highs(program)
     highs.setOptionValue("iis_strategy", 6)  # 6: from the rays of the LP, then reduced; the default finds none here
     highs.setOptionValue("time_limit", IIS_SECONDS)
     _, iis = highs.getIis()
@@ -215,8 +227,8 @@ def _bounds_in_words(program: LinearProgram, column: int) -> str:
     return f"{above}{program.describe_column(column)}{f' <= {upper:g}' if np.isfinite(upper) else ''}"
 
 
-def write_mps(program: LinearProgram, path: str | Path) -> None:
-    """Write a program as a free-format MPS file, whole or not at all.
+def to_mps(program: LinearProgram, path: str | Path) -> None:
+    """Write a program as a free-format MPS file, whole or not at all; units as for `to_highs`.
 
     Raises
     ------
@@ -230,7 +242,7 @@ def write_mps(program: LinearProgram, path: str | Path) -> None:
 
         with tempfile.TemporaryDirectory() as folder:
             name = str(Path(folder) / "model.mps")
-            _model(program).writeModel(name)
+            to_highs(program).writeModel(name)
             file.write(Path(name).read_bytes())
 
     write_atomically(path, write)

@@ -53,7 +53,6 @@ def test_optima_become_bank_accounts_of_the_same_revenue_and_back(buyers, seeds)
 @pytest.mark.parametrize("buyers", SHAPES)
 def test_conversion_of_what_is_not_optimal_keeps_utilities_and_loses_no_revenue(buyers, seeds):
     # the mean of an optimum and of the repeated second-price auction: DIC and EPIR hold, neither is the best possible
-    raised = 0
     for seed in seeds:
         env = environment(seed, buyers)
         parts = [mo.optimum(env).mechanism, repeated_second_price(env).to_mechanism()]
@@ -68,8 +67,6 @@ def test_conversion_of_what_is_not_optimal_keeps_utilities_and_loses_no_revenue(
         assert bank.utilities == pytest.approx(given.utilities, abs=1e-8 * scale)
         assert bank.revenue >= given.revenue - 1e-8 * scale
         assert bank.welfare >= given.welfare - 1e-8 * scale
-        raised += bank.revenue > given.revenue + 1e-6 * scale
-    assert raised > 0
 
 
 def test_three_buyers_become_bank_accounts():
@@ -80,19 +77,26 @@ def test_three_buyers_become_bank_accounts():
         assert bank.revenue == pytest.approx(best.revenue, abs=1e-8)
 
 
-def test_histories_of_equal_utility_share_the_better_future():
+@pytest.mark.parametrize("buyers", SHAPES)
+def test_histories_of_equal_utility_share_the_better_future(buyers):
     # Nothing is sold at first. After report 0 the second item (1 or 2 at 1/2) goes to half of the types at random for
     # free: utility 3/4, welfare 3/4. After report 1 it has price 3/4: utility 3/4, welfare 3/2. The second is copied.
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2)
-    allocation = [np.zeros((1, 1, 2)), np.array([[[0.5, 0.5], [1, 1]]])]
-    payment = [np.zeros((1, 1, 2)), np.array([[[0, 0], [0.75, 0.75]]])]
-    bank = bank_account(mo.Mechanism(env, allocation, payment))
-    assert (bank.revenue, bank.welfare, bank.utilities) == (
-        pytest.approx(0.75),
-        pytest.approx(1.5),
-        pytest.approx([0.75]),
+    # A second buyer of one type is paid 1/4 in the end whatever happens.
+    values = [[[1, 2], [1, 2]], [[1], [1]]][:buyers]
+    env = mo.IndependentTypes(values, [[HALF, HALF], [[1], [1]]][:buyers])
+    allocation = [np.zeros((buyers, 1, 2, 1)), np.zeros((buyers, 2, 2, 1))]
+    payment = [np.zeros((buyers, 1, 2, 1)), np.full((buyers, 2, 2, 1), -0.25)]
+    allocation[1][0], payment[1][0] = (
+        np.array([[0.5, 0.5], [1, 1]])[..., None],
+        np.array([[0, 0], [0.75, 0.75]])[..., None],
     )
+    shapes = [(buyers, count, *[2, 1][:buyers]) for count in (1, 2)]
+    reshaped = [[a.reshape(s) for a, s in zip(arrays, shapes, strict=True)] for arrays in (allocation, payment)]
+    bank = bank_account(mo.Mechanism(env, *reshaped))
+    assert bank.revenue == pytest.approx(0.75 - (0.25 if buyers == 2 else 0))
+    assert bank.welfare == pytest.approx(1.5) and bank.utilities == pytest.approx([0.75, 0.25][:buyers])
     assert bank.outcome("balance distribution").states == 1
+    require_theorems(bank)
 
 
 def test_equal_vectors_of_utilities_make_a_class_not_equal_entries():
@@ -131,7 +135,7 @@ def test_refusals_agree_with_the_verifier(buyers):
             require_theorems(bank_account(given))
             continue
         refused += 1
-        with pytest.raises(mo.InputError, match="the mechanism breaks (dic|epir): agent "):
+        with pytest.raises(mo.InputError, match=r"the mechanism breaks (dic|epir): agent "):
             bank_account(given)
     assert refused > 5
 
@@ -185,7 +189,7 @@ def replace_periods(env, periods):
 
 def test_what_breaks_a_condition_has_no_quasi_non_clairvoyant_version():
     broken = changed(non_clairvoyant_balance(ONE), 0, deposit=5.0)
-    with pytest.raises(mo.InputError, match="no bank account mechanism: .* BU fails"):
+    with pytest.raises(mo.InputError, match=r"no bank account mechanism: .* BU fails"):
         quasi_non_clairvoyant(broken)
 
 
@@ -301,7 +305,7 @@ def test_lattice_balances_merge_over_a_thousand_periods():
     bank = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2], HALF, periods=1000))
     outcome = bank.outcome()
     assert outcome.method == "balance distribution" and outcome.states <= 6 * 334
-    # each spend is 1/2 from the second period on but for the first of balance 1/3, which earns as much (see test_balance)
+    # from the second period on a balance of 1/3 earns what larger ones do, see test_balance
     assert outcome.revenue == pytest.approx(2 / 3 + 999 * 5 / 6, rel=1e-12)
     assert (bank.revenue, bank.welfare, bank.utilities) == (outcome.revenue, outcome.welfare, outcome.utilities)
 
@@ -346,7 +350,8 @@ def test_saved_and_loaded(tmp_path):
 def test_money_too_small_to_divide_by_is_refused():
     env = mo.IndependentTypes.iid([3], [1], periods=400, discount=Fraction(1, 10))
     bank = non_clairvoyant_balance(env)
-    # one type: Myerson earns 3/3, the free third fills the balance, the last third earns 3/3 at first and the spend after
+    # one type: Myerson earns 3/3, the free third fills the balance, the last third earns 3/3; in period t > 0 Myerson
+    # and the spend earn 10^-t each
     assert bank.outcome().revenue == pytest.approx(2 + 2 / 9, rel=1e-9)
     with pytest.raises(mo.InputError, match=r"discount 0.1 over 400 periods.* use fewer periods"):
         bank.to_mechanism()

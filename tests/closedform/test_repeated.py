@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
 import mechopt as mo
 from mechopt.closedform.repeated import give_for_free, repeated_myerson, repeated_second_price
 from mechopt.mechanism.notions import ALL_NOTIONS
+from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
 MAKERS = [repeated_myerson, repeated_second_price, give_for_free]
 

@@ -118,7 +118,8 @@ def test_money_and_names_do_not_matter(market, cost, scale):
     for auction in (myerson, second_price):
         plain, other = auction(market, cost=cost), auction(scaled, cost=cost * scale)
         assert other.revenue == pytest.approx(float(scale) * plain.revenue, rel=1e-12, abs=1e-9)
-        assert other.welfare == pytest.approx(float(scale) * plain.welfare, rel=1e-12, abs=1e-9)
+        if auction is second_price:  # equal virtual values may belong to unequal values
+            assert other.welfare == pytest.approx(float(scale) * plain.welfare, rel=1e-12, abs=1e-9)
 
 
 def vickrey(bids, reserves):

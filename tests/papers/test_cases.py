@@ -1,6 +1,7 @@
-"""The bundled models solve to what they expect, and what they expect is proved in exact fractions."""
+"""Bundled models with independent types solve to what they expect, which is proved in exact fractions."""
 
 import json
+import tomllib
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from mechopt.modelfile import read
 from tests.papers.proof import proved_optimum
 
 MODELS = Path(__file__).parents[2] / "models"
-FILES = {path.relative_to(MODELS).with_suffix("").as_posix(): path for path in sorted(MODELS.rglob("*.toml"))}
+FILES = {
+    path.relative_to(MODELS).with_suffix("").as_posix(): path
+    for path in sorted(MODELS.rglob("*.toml"))
+    if tomllib.loads(path.read_text(encoding="utf-8"))["kind"] == "independent"
+}
+
 
 # Two values 1 and 2, equally likely, T periods: the promised-utility recursion of test_promised_utility.py; interim:
 # 1 + 3/2 (T - 1), the first price and the means of the rest. Equal revenue, K_1 and K_2 values: E v_1 = K_1 + 1, the
