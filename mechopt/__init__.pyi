@@ -6,6 +6,8 @@ from .closedform.balance import two_period as two_period
 from .closedform.bank import BankAccountMechanism as BankAccountMechanism
 from .closedform.frontload import bank_account as bank_account
 from .closedform.frontload import quasi_non_clairvoyant as quasi_non_clairvoyant
+from .closedform.gap import gap_family as gap_family
+from .closedform.gap import reduced_gap as reduced_gap
 from .closedform.repeated import give_for_free as give_for_free
 from .closedform.repeated import repeated_myerson as repeated_myerson
 from .closedform.repeated import repeated_second_price as repeated_second_price
@@ -15,6 +17,8 @@ from .core.errors import LimitError as LimitError
 from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
 from .environment.independent import IndependentTypes as IndependentTypes
+from .environment.scenarios import Distribution as Distribution
+from .environment.scenarios import Scenarios as Scenarios
 from .lp.compile import Layout as Layout
 from .lp.compile import Plan as Plan
 from .lp.compile import Size as Size
@@ -48,6 +52,8 @@ from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.highs import solve_program as solve_program
 from .solve.highs import to_highs as to_highs
 from .solve.highs import to_mps as to_mps
+from .solve.maximin import Maximin as Maximin
+from .solve.maximin import maximin as maximin
 from .solve.optimum import Optimum as Optimum
 from .solve.optimum import optimum as optimum
 from .solve.solution import Bound as Bound

@@ -40,6 +40,9 @@ Goal = Annotated[
 ]
 Form = Annotated[str, typer.Option("--form", help="of the program: auto, promise, utility or payment")]
 Check = Annotated[bool, typer.Option("--check", help="compare with the file's [expected]")]
+AcceptRange = Annotated[
+    bool, typer.Option("--accept-range", help="solve even if values or probabilities differ by a factor above 1e9")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -142,7 +145,7 @@ def solve(
     export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     check: Check = False,
-    accept_range: Annotated[bool, typer.Option(help="solve even if coefficients differ by a factor above 1e9")] = False,
+    accept_range: AcceptRange = False,
     as_json: Json = False,
 ) -> None:
     """Find the optimal mechanism, and verify it."""
@@ -233,6 +236,42 @@ def compare(
         _check_expected(document, file.expected)
     if comparison.optimum is not None:
         comparison.optimum.require_optimal()
+
+
+@app.command()
+def maximin(
+    model: Model,
+    method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
+    check: Check = False,
+    accept_range: AcceptRange = False,
+    as_json: Json = False,
+) -> None:
+    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
+    from mechopt import output
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.modelfile import read
+    from mechopt.solve.maximin import maximin as best_guarantee
+    from mechopt.verify.check import verify
+
+    file = read(model)
+    scenarios = file.of_kind(Scenarios)
+    _require_expected(check, model, file)
+    with _progress("solving") as progress:
+        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
+    begun = time.perf_counter()
+    reports = [verify(mechanism, mechanism.notions) for mechanism in best.mechanisms]
+    document = output.guaranteed(best, reports, time.perf_counter() - begun)
+    if as_json:
+        _print(output.to_json(document))
+    else:
+        _print_rows(output.guaranteed_rows(file.title, document))
+    best.require_optimal()
+    if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
+        _tell(f"the mechanism fails its own verification in {', '.join(failed)}")
+        raise typer.Exit(1)
+    if check:
+        _check_expected(document, file.expected)
 
 
 def _require_expected(check: bool, model: str, file: ModelFile) -> None:

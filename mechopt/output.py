@@ -13,6 +13,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 from mechopt.lp.compile import Plan
 from mechopt.mechanism.notions import Notion
+from mechopt.solve.maximin import Maximin
 from mechopt.solve.optimum import Optimum, approximately
 from mechopt.study.compare import Comparison
 from mechopt.verify.check import NotionCheck, Report
@@ -102,6 +103,49 @@ def compared(comparison: Comparison, chosen: Plan) -> Plain:
     }
 
 
+def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) -> Plain:
+    """Keys of ``mechopt maximin --json``."""
+    rows = zip(best.scenarios.names, best.revenues, best.optima, best.ratios, reports, strict=True)
+    return {
+        "ratio": best.ratio,
+        "bound": asdict(best.bound),
+        "scenarios": [
+            {"name": name, "revenue": revenue, "optimum": optimum, "ratio": ratio, "verified": checks(report)}
+            for name, revenue, optimum, ratio, report in rows
+        ],
+        "status": str(best.status),
+        "method": best.method,
+        "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
+        "seconds": {**best.seconds, "verify": verify_seconds},
+    }
+
+
+def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
+    """What ``mechopt maximin`` tells people: (label, text)."""
+    bound = document["bound"]
+    rows = [("model", title)] if title else []
+    rows += [
+        ("status", document["status"]),
+        ("guarantee", with_fraction(document["ratio"])),
+        ("bracket", f"{bound['lower']:.12g} <= best guarantee <= {bound['upper']:.12g}"),
+    ]
+    for entry in document["scenarios"]:
+        words = f"revenue {entry['revenue']:.9g} of {entry['optimum']:.9g}, ratio {with_fraction(entry['ratio'])}"
+        broken = [f"{name} {verdict(check)}" for name, check in entry["verified"].items() if not check["holds"]]
+        rows.append((f"scenario {entry['name']}", "; ".join([words, *broken])))
+    return [*rows, *_effort_rows(document, document["method"])]
+
+
+def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
+    """Size, method and seconds."""
+    size = document["size"]
+    return [
+        ("program", f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"),
+        ("method", method),
+        ("seconds", ", ".join(f"{name} {value:.3f}" for name, value in document["seconds"].items())),
+    ]
+
+
 def sizes(chosen: Plan) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
@@ -134,7 +178,7 @@ def with_fraction(value: float) -> str:
 
 def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt solve`` tells people: (label, text)."""
-    bound, seconds, size = document["bound"], document["seconds"], document["size"]
+    bound = document["bound"]
     rows = [("model", title)] if title else []
     rows += [
         ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
@@ -150,12 +194,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         ]
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     rows += [("conflict", line) for line in document["conflict"]]
-    rows += [
-        ("program", f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"),
-        ("method", f"{document['method']}, {document['form']} form"),
-        ("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())),
-    ]
-    return rows
+    return [*rows, *_effort_rows(document, f"{document['method']}, {document['form']} form")]
 
 
 def verdict(check: Plain) -> str:

@@ -250,7 +250,7 @@ def test_an_astronomical_program_is_refused_with_figures(mechopt, model):
     # 5 (3^60 - 1) / 2 rows; histories of all lengths (3^61 - 3) / 2.
     assert "the program would have 1.0e29 rows, 1.2e29 columns, 3.3e29 non-zeros (6.3e28 histories)" in err
     assert "bytes; the limit is" in err
-    assert "Use fewer periods or types, a weaker notion, or a machine with more memory" in err
+    assert "Use fewer periods, types or scenarios, a weaker notion, or a machine with more memory" in err
 
 
 def test_size_is_exact_beyond_any_memory(mechopt, model):

@@ -183,10 +183,18 @@ def test_a_horizon_that_explodes_is_refused_with_figures():
 
 def test_values_too_far_apart_are_refused_unless_asked():
     env = mo.IndependentTypes.iid([1, "1.00000000001", 9], ["1/3", "1/3", "1/3"], 2)
-    with pytest.raises(mo.InputError, match=r"differ by a factor of .*accept_range"):
+    with pytest.raises(mo.InputError, match=r"values or probabilities differ by a factor of .*accept_range"):
         mo.optimum(env)
     with pytest.warns(UserWarning, match="differ by a factor"):
         assert value(env, accept_range=True) == pytest.approx(value(mo.IndependentTypes.iid([1, 9], ["2/3", "1/3"], 2)))
+
+
+def test_skewed_probabilities_do_not_drive_the_objective_out_of_range():
+    """Products of rare types make the smallest cost tiny; scaled to 1, the largest is too large for the simplex."""
+    rare, likely = "1/1000", "999/1000"
+    env = mo.IndependentTypes([[[1, 2], [0, 1]], [[3, 4], [0, 2]]], [[[rare, likely]] * 2, [[likely, rare]] * 2])
+    assert value(env, ir=mo.Interim()) == pytest.approx(4.000001, abs=1e-9)
+    value(mo.IndependentTypes.iid([1, 2], [likely, rare], 9))
 
 
 def test_replace_keeps_the_rest_exact():

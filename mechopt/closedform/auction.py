@@ -148,22 +148,19 @@ def product_law(probabilities: Sequence[FloatArray]) -> FloatArray:
     return reduce(np.multiply.outer, probabilities)
 
 
-def summed_prices(allocation: FloatArray, prices: Sequence[FloatArray], first: bool) -> FloatArray:
+def summed_prices(allocation: FloatArray, prices: Sequence[FloatArray]) -> FloatArray:
     """Payments when each rise of a buyer's allocation, up to her own type, is paid for as it comes.
 
     Parameters
     ----------
     allocation : array ``(n, *types)``
     prices : sequence over buyers of arrays ``(K_i,)``
-        Price of a rise from type k-1 to type k.
-    first : bool
-        Whether what the lowest type gets is paid for, at ``prices[i][0]``.
+        Price of a rise from type k-1 to type k; the first, of what the lowest type gets.
     """
-    payment = np.empty_like(allocation)
-    for i, price in enumerate(by_own_type(prices)):
-        start = np.zeros(()) if first else allocation[i].take([0], axis=i)
-        payment[i] = np.cumsum(np.diff(allocation[i], axis=i, prepend=start) * price, axis=i)
-    return payment
+    rises = [np.diff(share, axis=i, prepend=0.0) for i, share in enumerate(allocation)]
+    return np.stack(
+        [np.cumsum(rise * p, axis=i) for i, (rise, p) in enumerate(zip(rises, by_own_type(prices), strict=True))]
+    )
 
 
 def exact_buyers(buyers: Any, faults: list[Fault]) -> list[Distribution]:

@@ -212,7 +212,7 @@ class BankAccountMechanism:
         >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=20)
         >>> found = non_clairvoyant_balance(env).outcome()
         >>> found.method, found.exact, found.states
-        ('balance distribution', True, 2)
+        ('balance distribution', True, 21)
         """
         return bank_outcome(self, method, runs, rng, max_states)
 

@@ -3,7 +3,7 @@ r"""Money burning with caps: what maximises the sum over buyers of min(cap_i, E 
 With payments of at least 0 a buyer whose allocation x rises with her type is left at most
 :math:`u(v_j) = \sum_{l \le j} (v_l - v_{l-1}) x_l`, :math:`v_0 = 0`, whose expectation is at most
 :math:`E[\bar\vartheta x]` for the ironed virtual values for utility, and equal to it where x is constant on their
-blocks. The programme over profiles of blocks is, with its dual (Theorem E.2; the supplement once prints its caps as one
+blocks. The program over profiles of blocks is, with its dual (Theorem E.2; the supplement once prints its caps as one
 cap on the sum over buyers),
 
 .. math:: \max_x \sum_i \min(c_i, E[\bar\vartheta_i x_i])
@@ -12,7 +12,7 @@ cap on the sum over buyers),
 Its solution is written as a lottery over *rules*, each of which gives the item to the largest of
 :math:`w_i \bar\vartheta_i` for fixed weights w and, among equals, to the lowest index. A rule rises in the own type of
 each buyer, and so does a lottery over rules. The utilities of rules with positive weights are the corners of the set of
-attainable utilities under free disposal, so rules suffice; an arbitrary optimum of the programme may fall in the own
+attainable utilities under free disposal, so rules suffice; an arbitrary optimum of the program may fall in the own
 type at profiles where every :math:`w_i \bar\vartheta_i` is 0, contrary to what the proof of E.2 says. Rules are found
 by column generation: the best lottery over the rules so far gives weights, the rule of those weights is added, and
 the gap between the two sides above says when to stop.
@@ -45,9 +45,7 @@ from mechopt.core.numbers import FloatArray, readonly
 GAP = 1e-12
 """Gap between the two sides, relative to the largest virtual value, at which a lottery is best."""
 MASTER_TOLERANCE = 1e-10
-"""Feasibility tolerance of the programme over lotteries; the smallest that HiGHS takes."""
-NUDGE = 1e-6
-"""How far a weight is raised to try the rule that favours its buyer among equals."""
+"""Feasibility tolerance of the program over lotteries; the smallest that HiGHS takes."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -61,8 +59,9 @@ class MoneyBurning(StaticMechanism):
     weights : read-only float array ``(n,)``
         The scales w of the virtual values, in [0, 1].
     bound : float
-        sum_i (1 - w_i) cap_i + E max_i w_i theta_i: no Bayesian incentive compatible mechanism with payments of at
-        least 0 has a larger total capped utility. Equal to `utility` up to rounding.
+        sum_i (1 - w_i) cap_i + E max_i w_i theta_i, with theta_i the ironed virtual value for utility: no Bayesian
+        incentive compatible mechanism with payments of at least 0 has a larger total capped utility. Equal to
+        `utility` up to rounding; caps below 1e-9 of the largest virtual value may be missed by as much as 1e-10 of it.
     """
 
     caps: tuple[float, ...]
@@ -133,7 +132,7 @@ def capped_money_burning(buyers: Buyers, caps: Any) -> MoneyBurning:
     return MoneyBurning(
         pairs,
         allocation,
-        summed_prices(allocation, below, first=False),
+        summed_prices(allocation, below),
         caps=tuple(limits.tolist()),
         weights=readonly(lottery.weights),
         bound=lottery.bound,
@@ -183,14 +182,16 @@ class Rules:
         self._likely, self._known = self.scores * law.ravel(), set[bytes]()
         self.alone = self._likely.sum(axis=1)
 
-    def add(self, weights: FloatArray) -> None:
-        """Keep the rule of these weights if it is new."""
+    def add(self, weights: FloatArray) -> bool:
+        """Keep the rule of these weights if it is new; tell whether it is."""
         winner = np.argmax(weights[:, None] * self.scores, axis=0)
-        if winner.tobytes() not in self._known:
-            self._known.add(winner.tobytes())
-            self.winners.append(winner)
-            won = np.take_along_axis(self._likely, winner[None], axis=0)[0]
-            self.utilities.append(np.bincount(winner, won, self.buyers).astype(np.float64))
+        if winner.tobytes() in self._known:
+            return False
+        self._known.add(winner.tobytes())
+        self.winners.append(winner)
+        won = np.take_along_axis(self._likely, winner[None], axis=0)[0]
+        self.utilities.append(np.bincount(winner, won, self.buyers).astype(np.float64))
+        return True
 
     def bound(self, weights: FloatArray, limits: FloatArray) -> float:
         """Sum of (1 - w_i) limit_i plus E max_i w_i score_i: the dual's value."""
@@ -200,6 +201,10 @@ class Rules:
     def utility(self, chances: FloatArray) -> FloatArray:
         """Expected utilities ``(n,)`` under the lottery with these chances."""
         return chances @ np.array(self.utilities)
+
+    def gap(self, weights: FloatArray, chances: FloatArray, limits: FloatArray) -> float:
+        """How much better than the lottery any other may be, on the word of the weights."""
+        return self.bound(weights, limits) - float(np.minimum(self.utility(chances), limits).sum())
 
     def mixed(self, chances: FloatArray) -> FloatArray:
         """Allocation ``(n, profiles)`` under the lottery with these chances."""
@@ -238,18 +243,17 @@ def best_lottery(scores: FloatArray, law: FloatArray, caps: FloatArray) -> Lotte
 
 def _generated(rules: Rules, limits: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weights, and chances of the rules; adds rules until no lottery over any is better."""
-    weights = np.ones(rules.buyers)
-    for start in (weights, *np.eye(rules.buyers)):
-        rules.add(start)
-    chances, tried = np.eye(1, len(rules.winners))[0], 0
-    while rules.bound(weights, limits) - np.minimum(rules.utility(chances), limits).sum() > GAP:
-        for nudge in (np.zeros(rules.buyers), *NUDGE * np.eye(rules.buyers)):
-            rules.add(weights + nudge)
-        if len(rules.winners) == tried:  # what is left of the gap is the programme's tolerance
-            break
-        tried = len(rules.winners)
+    weights, chances = np.ones(rules.buyers), np.ones(1)
+    rules.add(weights)
+    if rules.gap(weights, chances, limits) <= GAP:
+        return weights, chances
+    for favoured in np.eye(rules.buyers):
+        rules.add(favoured)
+    while True:
         weights, chances = _master(rules, limits)
-    return weights, chances
+        best = rules.gap(weights, chances, limits) <= GAP
+        if best or not rules.add(weights):  # a known rule: what is left of the gap is the program's tolerance
+            return weights, chances
 
 
 def _master(rules: Rules, limits: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -272,7 +276,7 @@ def _master(rules: Rules, limits: FloatArray) -> tuple[FloatArray, FloatArray]:
         options={"primal_feasibility_tolerance": MASTER_TOLERANCE, "dual_feasibility_tolerance": MASTER_TOLERANCE},
     )
     if solution.x is None:
-        raise NoOptimumError(f"money burning: the programme over lotteries stopped with {solution.message!r}")
+        raise NoOptimumError(f"money burning: the program over lotteries stopped with {solution.message!r}")
     chances = np.maximum(solution.x[buyers:], 0.0)
     weights = np.where(np.isinf(limits), 1.0, np.clip(-np.asarray(solution.ineqlin.marginals), 0.0, 1.0))
     return weights, chances / chances.sum()

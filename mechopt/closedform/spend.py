@@ -3,7 +3,7 @@ r"""What a spend gives back: money-burning auctions at many vectors of caps at o
 Each maximises :math:`\sum_i \min(c_i, \mathbb{E} u_i)` with payments at least 0.
 
 *One buyer.* A posted price does it: r with :math:`\mathbb{E}(\theta - r)^+ = \min(c, \mathbb{E}\theta)`. The smallest
-such r is taken: where there is nothing to give back it is the highest value of positive probability, not a higher price.
+such r is taken: where there is nothing to give back it is the highest value of positive probability, no higher price.
 
 *Two buyers.* With ironed virtual values for utility :math:`\vartheta`, the pairs of expected utilities that no other
 pair beats are those of the rules "buyer 0 wins where :math:`\lambda\vartheta_0 \ge \vartheta_1`" and of lotteries over
@@ -160,6 +160,6 @@ class _Frontier:
         allocation = kept[:, :, None, None] * np.stack([share, 1.0 - share])
         payment = np.empty_like(allocation)
         for i, below in enumerate(self._below):
-            rises = np.diff(allocation[i], axis=1 + i, prepend=allocation[i].take([0], axis=1 + i))
+            rises = np.diff(allocation[i], axis=1 + i, prepend=0.0)
             payment[i] = np.cumsum(rises * (below[:, None] if i == 0 else below), axis=1 + i)
         return Burned(allocation, payment, kept * reached)

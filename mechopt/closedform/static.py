@@ -13,16 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.auction import (
-    Buyers,
-    amount,
-    amounts,
-    by_own_type,
-    exact_buyers,
-    float_buyers,
-    summed_prices,
-)
+from mechopt.closedform.auction import Buyers as Buyers
 from mechopt.closedform.auction import StaticMechanism as StaticMechanism
+from mechopt.closedform.auction import amount, amounts, by_own_type, exact_buyers, float_buyers, summed_prices
 from mechopt.closedform.money_burning import MoneyBurning as MoneyBurning
 from mechopt.closedform.money_burning import capped_money_burning as capped_money_burning
 from mechopt.closedform.virtual import revenue_virtual
@@ -71,7 +64,7 @@ def myerson(buyers: Buyers, cost: Any = 0.0) -> StaticMechanism:
     virtual = by_own_type([revenue_virtual(buyer) for buyer in exact])
     winner = np.where(virtual.max(axis=0) >= expense, virtual.argmax(axis=0), -1)
     allocation = np.stack([(winner == i).astype(np.float64) for i in range(len(exact))])
-    payment = summed_prices(allocation, [values for values, _ in pairs], first=True)
+    payment = summed_prices(allocation, [values for values, _ in pairs])
     return StaticMechanism(pairs, allocation, payment, expense)
 
 

@@ -150,5 +150,6 @@ def recognise(value: float, digits: float = 1e-12, limit: int = 10**5) -> Fracti
     """
     if not math.isfinite(value):
         return None
-    simple = Fraction(value).limit_denominator(limit)
-    return simple if abs(float(simple) - value) <= digits * max(1.0, abs(value)) else None
+    simple, tolerance = Fraction(value).limit_denominator(limit), digits * max(1.0, abs(value))
+    likely = simple.denominator**2 * tolerance <= 1e-3  # else such a fraction lies near every number
+    return simple if likely and abs(float(simple) - value) <= tolerance else None

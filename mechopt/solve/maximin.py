@@ -19,7 +19,7 @@ from mechopt.lp.compile import Size
 from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
 from mechopt.solve import highs
-from mechopt.solve.optimum import MEMORY_SHARE, Optimum, approximately, optimum
+from mechopt.solve.optimum import Optimum, optimum, require_size
 from mechopt.solve.solution import Bound, Status
 
 
@@ -126,7 +126,7 @@ def maximin(
     max_bytes : float, optional
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
-        Solve even where coefficients differ by a factor above 1e9.
+        Solve even where values or probabilities differ by a factor above 1e9.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def maximin(
     LimitError
         If the program, or that of one of the optima, would be too large.
     InputError
-        If the method does not exist, or coefficients differ too much.
+        If the method does not exist, or values or probabilities differ too much.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def maximin(
     0.909090909
     """
     plan, begun = ScenarioPlan(scenarios), time.perf_counter()
-    _require_memory(plan.size, max_bytes)
+    require_size(plan.size, 0.0, 1.0, max_bytes, method)
     optima: list[Optimum] = []
     for environment in scenarios.environments:
         optima.append(
@@ -214,26 +214,3 @@ def _bound(found: Bound, limiting: Sequence[int], benchmarks: Sequence[float], o
         widest = max(widest, benchmarks[s] / low if low > 0 else math.inf)
     lower = found.lower * narrowest
     return Bound(lower, max(lower, min(1.0, found.upper * widest)), found.method)
-
-
-def _require_memory(size: Size, max_bytes: float | None) -> None:
-    """Refuse a program that would not fit.
-
-    Raises
-    ------
-    LimitError
-        If the prediction is above ``max_bytes`` (default 60% of the available memory).
-    """
-    import psutil
-
-    limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
-    if size.bytes <= limit and size.nonzeros < 2**31:
-        return
-    raise LimitError(
-        f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
-        f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
-        f"{approximately(size.bytes)} bytes; the limit is {approximately(int(limit))}. Use fewer scenarios, periods or "
-        "types, or a machine with more memory",
-        0.0,
-        1.0,
-    )

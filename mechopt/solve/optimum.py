@@ -15,7 +15,6 @@ from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.compile import SOLVE_BYTES_PER_NONZERO, Plan, Size, compile_program, plan
-from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
 from mechopt.solve import highs
@@ -123,7 +122,7 @@ def optimum(
     max_bytes : float, optional
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
-        Solve even where coefficients differ by a factor above 1e9.
+        Solve even where values or probabilities differ by a factor above 1e9.
 
     Returns
     -------
@@ -134,7 +133,7 @@ def optimum(
     LimitError
         If the program would be too large.
     InputError
-        If notions, form or method do not fit, or coefficients differ too much.
+        If notions, form or method do not fit, or values or probabilities lie too far apart.
 
     Examples
     --------
@@ -146,10 +145,10 @@ def optimum(
     3.5
     """
     begun = time.perf_counter()
+    check_range(environment, accept_range)
     chosen = plan(environment, ic, ir, objective, form)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
-    _check_range(program, accept_range)
     built = time.perf_counter()
     solution = highs.solve_program(program, method, time_limit, progress)
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
@@ -182,24 +181,26 @@ def trivial_bound(chosen: Plan) -> float:
 
 
 def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "auto") -> None:
-    """Refuse a program that would not fit, with figures and what to do.
+    """Refuse a program that would not fit, with figures, what to do and what is known of the optimum all the same.
 
     Raises
     ------
     LimitError
         If the prediction is above ``max_bytes`` (default 60% of the available memory).
     """
+    lower, upper = 0.0 if chosen.ir else float("-inf"), trivial_bound(chosen)
+    if chosen.tree.environment.buyers > MAX_BUYERS:
+        count = chosen.tree.environment.buyers
+        message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
+        raise LimitError(message, lower, upper)
+    require_size(chosen.size, lower, upper, max_bytes, method)
+
+
+def require_size(size: Size, lower: float, upper: float, max_bytes: float | None = None, method: str = "auto") -> None:
+    """Refuse a program of a size that would not fit; see `require_memory`."""
     import psutil
 
-    if chosen.tree.environment.buyers > MAX_BUYERS:
-        raise LimitError(
-            f"{chosen.tree.environment.buyers} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of "
-            "buyers. Use fewer",
-            0.0 if chosen.ir else float("-inf"),
-            trivial_bound(chosen),
-        )
     limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
-    size = chosen.size
     extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
     needed = size.bytes + extra * size.nonzeros
     if needed <= limit and size.nonzeros < 2**31:
@@ -207,10 +208,10 @@ def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "
     raise LimitError(
         f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
         f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
-        f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods or types, "
-        "a weaker notion, or a machine with more memory",
-        0.0 if chosen.ir else float("-inf"),
-        trivial_bound(chosen),
+        f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods, types or "
+        "scenarios, a weaker notion, or a machine with more memory",
+        lower,
+        upper,
     )
 
 
@@ -229,21 +230,25 @@ def approximately(count: int) -> str:
     return f"{count // 10 ** (digits - 1) / 10:.1f}e{digits}"
 
 
-def _check_range(program: LinearProgram, accepted: bool) -> None:
-    """Warn of coefficients that differ by more than 1e6, refuse more than 1e9 unless asked.
+def check_range(environment: IndependentTypes, accepted: bool) -> None:
+    """Warn of values or probabilities that differ by a factor above 1e6, refuse one above 1e9 unless asked.
+
+    The factor is that of the largest value to the smallest step between values, or of 1 to the smallest probability.
 
     Raises
     ------
     InputError
-        If the range is refused.
+        If it is refused.
     """
-    sizes = np.abs(program.value)
-    ratio = float(sizes.max(initial=1.0) / sizes.min(initial=1.0))
+    steps = [np.diff(values) for row in environment.values for values in row]
+    smallest = min((float(step.min()) for step in steps if step.size), default=1.0)
+    largest = max(float(values[-1]) for row in environment.values for values in row)
+    rarest = min(float(law[law > 0].min()) for row in environment.probabilities for law in row)
+    ratio = max(largest / smallest if largest else 1.0, 1.0 / rarest)
     if ratio > RANGE_REFUSAL and not accepted:
         raise InputError(
-            f"coefficients of the program differ by a factor of {ratio:.2g}, above {RANGE_REFUSAL:.0e}: values or "
-            "probabilities lie too far apart for floating point; merge types, or ask for it with accept_range=True "
-            "(--accept-range)"
+            f"values or probabilities differ by a factor of {ratio:.2g}, above {RANGE_REFUSAL:.0e}: they lie too far "
+            "apart for floating point; merge types, or ask for it with accept_range=True (--accept-range)"
         )
     if ratio > RANGE_WARNING:
-        warnings.warn(f"coefficients of the program differ by a factor of {ratio:.2g}; check the bracket", stacklevel=3)
+        warnings.warn(f"values or probabilities differ by a factor of {ratio:.2g}; check the bracket", stacklevel=3)

@@ -175,7 +175,7 @@ def worst_case(
         environment = family.instance(point)
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="coefficients of the program differ")
+                warnings.filterwarnings("ignore", message="values or probabilities differ")
                 best = benchmark(environment)
         except (InputError, NoOptimumError):
             return np.inf

@@ -99,6 +99,12 @@ def test_a_price_at_a_value_sells_to_it():
         np.testing.assert_allclose(stage.allocation[0, 0], [1 / 3, 1, 1], atol=1e-12)
 
 
+def test_the_last_third_is_priced_at_the_highest_value_that_can_occur():
+    # a balance of 0 leaves nothing to give back: price 2, not 9, so 1/3 * 1 + 1/3 * 2/2
+    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], periods=1)
+    assert non_clairvoyant_balance(env).revenue == pytest.approx(2 / 3, abs=1e-12)
+
+
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 @pytest.mark.parametrize("buyers", SHAPES)
 def test_a_period_does_not_depend_on_later_ones(make, buyers):

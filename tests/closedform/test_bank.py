@@ -255,6 +255,22 @@ def test_types_of_probability_zero_count():
     assert found.replay(bank) == pytest.approx(found.gain)
 
 
+def test_balances_after_types_of_probability_zero_count():
+    # only a type 9 at first makes a balance of 3; nobody draws it
+    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], periods=2)
+    kept = non_clairvoyant_balance(env)
+
+    def stage(t, balance):
+        made = kept.stage(t, balance)
+        return replace(made, payment=made.payment - np.where(balance > 2, 0.25, 0.0)[:, :, None])
+
+    bank = replace(kept, stage=stage)
+    found = bank.conditions()["BI"].counterexample
+    assert (found.period, found.balance) == (1, (pytest.approx(3.0),)) and found.gain == pytest.approx(0.25)
+    assert bank.outcome("balance distribution").states == 2
+    assert bank.revenue == pytest.approx(kept.revenue, abs=1e-12)
+
+
 # Outcome
 
 

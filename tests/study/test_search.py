@@ -38,7 +38,7 @@ def test_worst_instance_is_exact():
 def test_states_of_other_searches_and_damaged_ones_are_refused(tmp_path):
     state = tmp_path / "state.json"
     mo.worst_case(mo.repeated_myerson, Family(1, 1, 2), budget=5, seed=3, state=state)
-    with pytest.raises(mo.InputError, match="belongs to a search of .* with seed 3"):
+    with pytest.raises(mo.InputError, match=r"belongs to a search of .* with seed 3"):
         mo.worst_case(mo.repeated_myerson, Family(1, 2, 2), budget=5, seed=3, state=state)
     state.write_text(json.dumps({"seed": 3}))
     with pytest.raises(mo.InputError, match="not the state of a search, or damaged"):
