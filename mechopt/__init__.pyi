@@ -1,6 +1,7 @@
 """The public names and where they live; `mechopt/__init__.py` loads each on first use from this one list."""
 
 from .closedform.asymptotic import asymptotic as asymptotic
+from .closedform.auction import StaticMechanism as StaticMechanism
 from .closedform.balance import non_clairvoyant_balance as non_clairvoyant_balance
 from .closedform.balance import two_period as two_period
 from .closedform.bank import BankAccountMechanism as BankAccountMechanism
@@ -8,9 +9,16 @@ from .closedform.frontload import bank_account as bank_account
 from .closedform.frontload import quasi_non_clairvoyant as quasi_non_clairvoyant
 from .closedform.gap import gap_family as gap_family
 from .closedform.gap import reduced_gap as reduced_gap
+from .closedform.money_burning import MoneyBurning as MoneyBurning
+from .closedform.money_burning import capped_money_burning as capped_money_burning
 from .closedform.repeated import give_for_free as give_for_free
 from .closedform.repeated import repeated_myerson as repeated_myerson
 from .closedform.repeated import repeated_second_price as repeated_second_price
+from .closedform.static import myerson as myerson
+from .closedform.static import posted_price as posted_price
+from .closedform.static import second_price as second_price
+from .closedform.virtual import utility_virtual_values as utility_virtual_values
+from .closedform.virtual import virtual_values as virtual_values
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError

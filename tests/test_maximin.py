@@ -304,7 +304,7 @@ def test_mechanism_of_a_scenario_by_number_or_name():
 
 def test_limits():
     scenarios = gap_family(1, 40, second_points=6)
-    with pytest.raises(mo.LimitError, match="Use fewer periods, types or types") as caught:
+    with pytest.raises(mo.LimitError, match="Use fewer periods, types or scenarios") as caught:
         maximin(scenarios, max_bytes=1e5)
     assert (caught.value.lower, caught.value.upper) == (0, 1)
     stopped = maximin(scenarios, time_limit=0.0)
