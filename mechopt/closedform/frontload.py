@@ -62,13 +62,13 @@ CLASS_TOLERANCE = 1e-9
 """Gap below which partially realised utilities are the same, relative to the largest total value of an agent."""
 
 
-def bank_account(mechanism: Mechanism) -> BankAccountMechanism:
+def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMechanism:
     """Write a mechanism that keeps DIC and EPIR as a bank account mechanism.
 
     Parameters
     ----------
-    mechanism : Mechanism
-        One buyer or several (then DIC is Bayesian over the others' current types).
+    mechanism : Mechanism or BankAccountMechanism
+        One buyer or several (then DIC is Bayesian over the others' current types). A bank account is returned as it is.
 
     Returns
     -------
@@ -89,6 +89,8 @@ def bank_account(mechanism: Mechanism) -> BankAccountMechanism:
     >>> round(bank.revenue, 9), bank.conditions()
     (3.5, Conditions(IC holds; BI holds; BU holds))
     """
+    if isinstance(mechanism, BankAccountMechanism):
+        return mechanism
     _require_dic_and_epir(mechanism)
     env, welfare = mechanism.environment, _continuation_welfare(mechanism)
     utility = partially_realised(mechanism)

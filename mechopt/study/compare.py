@@ -308,8 +308,7 @@ def _entry(name: str, mechanism: AnyMechanism, best: Optimum | None, static: flo
     revenue, histories = mechanism.revenue, sum(mechanism.tree.count[1:])
     report = None
     if histories <= MAX_CHECKED_HISTORIES:
-        direct = mechanism if isinstance(mechanism, Mechanism) else mechanism.to_mechanism()
-        report = verify(direct, ALL_NOTIONS)
+        report = verify(mechanism, ALL_NOTIONS)
     return Entry(
         name,
         revenue,

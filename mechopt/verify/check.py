@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 import numpy as np
 
@@ -243,12 +244,20 @@ def _counterexample(
     )
 
 
-def verify(mechanism: Mechanism, notions: Notion | Iterable[Notion] | None = None) -> Report:
+class Unrollable(Protocol):
+    """A mechanism in a form of its own, such as a bank account mechanism, that can be written out over histories."""
+
+    def to_mechanism(self) -> Mechanism:
+        """Allocation and payment at every history."""
+        ...
+
+
+def verify(mechanism: Mechanism | Unrollable, notions: Notion | Iterable[Notion] | None = None) -> Report:
     """Check a mechanism against notions, by recursion over histories.
 
     Parameters
     ----------
-    mechanism : Mechanism
+    mechanism : Mechanism, or something with ``to_mechanism``
     notions : Notion or several, optional
         Default: those that the mechanism was made for, or all if it names none.
 
@@ -271,6 +280,7 @@ def verify(mechanism: Mechanism, notions: Notion | Iterable[Notion] | None = Non
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
     Report(dic: fails, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
     """
+    mechanism = mechanism if isinstance(mechanism, Mechanism) else mechanism.to_mechanism()
     asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or ALL_NOTIONS)
     agents = [Payoffs(mechanism, i) for i in range(mechanism.environment.buyers)]
     tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
