@@ -16,7 +16,7 @@ from mechopt.mechanism.notions import Notion
 from mechopt.solve.maximin import Maximin
 from mechopt.solve.optimum import Optimum, approximately
 from mechopt.study.compare import Comparison
-from mechopt.verify.check import NotionCheck, Report
+from mechopt.verify.check import NotionCheck, Report, verify
 
 Plain = dict[str, Any]
 
@@ -86,8 +86,8 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison, chosen: Plan) -> Plain:
     """Keys of ``mechopt compare --json``."""
-    best = comparison.optimum
-    rows = []
+    best, rows = comparison.optimum, []
+    report = verify(best.mechanism) if best is not None and best.mechanism is not None else None
     for entry in comparison.entries:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
@@ -96,7 +96,7 @@ def compared(comparison: Comparison, chosen: Plan) -> Plain:
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source})
     return {
-        "optimum": None if best is None else solved(best, chosen, None, 0.0),
+        "optimum": None if best is None else solved(best, chosen, report, 0.0),
         "static_revenue": comparison.static_revenue,
         "mechanisms": rows,
         "skipped": comparison.skipped,

@@ -1,5 +1,7 @@
 import pytest
 
+from mechopt import cli
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow as well")
@@ -11,3 +13,19 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.skip(reason="slow; run with --slow"))
+
+
+@pytest.fixture
+def mechopt(capsys, monkeypatch):
+    """Run the command line in this process: exit status, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["mechopt", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stopped:
+            status = stopped.code or 0
+        return status, *capsys.readouterr()
+
+    return run

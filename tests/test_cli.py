@@ -12,27 +12,11 @@ from io import StringIO
 import pytest
 
 import mechopt as mo
-from mechopt import cli, modelfile
+from mechopt import modelfile
 
 BUNDLED = "mirrokni-2020/two-values-three-periods"  # optimum 7/2; full welfare 3 * 3/2 = 9/2
 GOOD = 'kind = "independent"\nhorizon = 2\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'  # 9/4
 LARGE = 'kind = "independent"\nhorizon = {}\n[[buyers]]\nvalues = [1, 2, 3]\nprobabilities = ["1/3", "1/3", "1/3"]\n'
-
-
-@pytest.fixture
-def mechopt(capsys, monkeypatch):
-    """Run the command line in this process: exit status, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["mechopt", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stopped:
-            status = stopped.code or 0
-        return status, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import SOLVER_TOLERANCE, FloatArray
+from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve.solution import Bound, Solution, Status, judged
 
@@ -246,3 +246,31 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
             file.write(Path(name).read_bytes())
 
     write_atomically(path, write)
+
+
+# --- for solve.certificate; to be merged with solve_program, which has the basis at hand ---
+def basis(program: LinearProgram, algorithm: str = "auto") -> tuple[Status, Array, Array]:
+    """Solve a program and give the solver's status and where it left each column and row.
+
+    Returns
+    -------
+    status : Status
+        The solver's own word.
+    columns, rows : int arrays
+        0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; empty where there is no basis.
+    """
+    import highspy
+
+    highs = to_highs(program, _objective_scale(program.cost))
+    highs.setOptionValue("solver", choose_algorithm(program) if algorithm == "auto" else algorithm)
+    highs.HandleKeyboardInterrupt = True
+    with contextlib.redirect_stdout(sys.stderr):
+        highs.solve()
+    raw = highs.getModelStatus()
+    if raw in (highspy.HighsModelStatus.kUnbounded, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+        return Status.UNBOUNDED, np.zeros(0, np.int8), np.zeros(0, np.int8)
+    found = highs.getBasis()
+    if not found.valid:
+        return Status.INACCURATE, np.zeros(0, np.int8), np.zeros(0, np.int8)
+    columns, rows = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    return Status.OPTIMAL, columns, rows
