@@ -242,7 +242,7 @@ def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list
         else:
             close = EXPECTED_TOLERANCE * max(1.0, abs(float(number)))
             agrees = isinstance(found, (int, float)) and abs(found - float(number)) <= close
-            shown = str(number)
+            shown = wanted if isinstance(wanted, str) else f"{float(number):.15g}"
         (kept if agrees else missed).append(f"{key}: expected {shown}, found {found!r}")
     return kept, missed, absent
 

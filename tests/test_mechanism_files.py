@@ -124,7 +124,7 @@ def test_another_environment_refuses_the_file(other, saved):
 def test_a_smaller_environment_refuses_the_file(tmp_path):
     env = mo.IndependentTypes.iid(range(40), ["1/40"] * 40, periods=2)
     posted_price_of_one(env).save(tmp_path / "m.npz")
-    assert "belongs to another environment" in refusal(tmp_path / "m.npz")
+    assert "made for another environment" in refusal(tmp_path / "m.npz")
 
 
 def test_truncated_anywhere(saved):
@@ -175,7 +175,7 @@ def test_a_column_is_missing(column, saved):
 
 
 COLUMNS = {
-    "bomb": (np.zeros(2_000_000), "is larger than this environment's 6 entries"),
+    "bomb": (np.zeros(2_000_000), "is larger than this environment asks for"),
     "too-short": (np.zeros(ENTRIES - 1), "expected 6 floats each"),
     "too-long": (np.zeros(ENTRIES + 1), "expected 6 floats each"),
     "two-axes": (np.zeros((2, 3)), "expected 6 floats each"),

@@ -110,30 +110,19 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
     size = environment.buyers * sum(tree.count[1:])
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in ("header", "allocation", "payment"):
-                limit = HEADER_BYTES if name == "header" else 8 * size + 4096
-                if archive.getinfo(f"{name}.npy").file_size > limit:
-                    raise InputError(
-                        f"{path}: {name} is larger than this environment's {size} entries; the mechanism belongs to "
-                        "another environment, or the file is damaged"
-                    )
-            header = json.loads(_column(archive, "header", path).tobytes())
-            allocation, payment = _column(archive, "allocation", path), _column(archive, "payment", path)
-        if header["format"] != FORMAT:
-            raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
-        names = [str(name) for name in header["notions"]]
-        fingerprint, source = header["fingerprint"], str(header["source"])
+            header = json.loads(_column(archive, "header", path, HEADER_BYTES).tobytes())
+            if header["format"] != FORMAT:
+                raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
+            names, source = [str(name) for name in header["notions"]], str(header["source"])
+            _require_fingerprint(path, str(header["fingerprint"]), environment)
+            limit = 8 * size + HEADER_BYTES
+            allocation, payment = (_column(archive, name, path, limit) for name in ("allocation", "payment"))
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
     except DAMAGES as error:
         raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
-    if fingerprint != environment.fingerprint:
-        raise InputError(
-            f"{path}: made for another environment (fingerprint {str(fingerprint)[:12]}, "
-            f"this one is {environment.fingerprint[:12]}); give the model file that it was made from"
-        )
     if allocation.shape != (size,) or payment.shape != (size,) or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
         raise InputError(f"{path}: columns of {allocation.shape} and {payment.shape}, expected {size} floats each")
     try:
@@ -143,8 +132,18 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
         raise InputError(error.faults, str(path)) from None
 
 
-def _column(archive: zipfile.ZipFile, name: str, path: str | Path) -> Array:
-    """Read one column; its own header is believed only as far as there are bytes behind it."""
+def _require_fingerprint(path: str | Path, fingerprint: str, environment: IndependentTypes) -> None:
+    if fingerprint != environment.fingerprint:
+        raise InputError(
+            f"{path}: made for another environment (fingerprint {fingerprint[:12]}, "
+            f"this one is {environment.fingerprint[:12]}); give the model file that it was made from"
+        )
+
+
+def _column(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -> Array:
+    """Read one column of at most ``limit`` bytes; its header is believed only as far as there are bytes behind it."""
+    if archive.getinfo(f"{name}.npy").file_size > limit:
+        raise InputError(f"{path}: {name} is larger than this environment asks for; the file is damaged")
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
