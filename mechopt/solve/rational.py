@@ -178,14 +178,14 @@ def _refine(matrix: IntegerMatrix, at: _Refined, approximate: Any, widest: float
     if small and shift < 63:
         with np.errstate(over="ignore"):
             left = (at.residual << shift) - matrix.wrapped(rounded)
-        predicted = scaled * 2.0 ** (exponent + shift) - matrix_floats(matrix, rounded)
+        predicted = scaled * 2.0 ** (exponent + shift) - _float_product(matrix, rounded)
         if np.abs(predicted).max() < 2.0**60:
-            return _Refined((at.x << shift) + rounded, left, at.bits + shift)
+            return _advanced(at, (at.x << shift) + rounded, left, shift)
     residual = (at.residual.astype(object) << shift) - matrix.times(rounded)
     return _advanced(at, (at.x << shift) + rounded, residual, shift)
 
 
-def matrix_floats(matrix: IntegerMatrix, x: IntArray) -> FloatArray:
+def _float_product(matrix: IntegerMatrix, x: IntArray) -> FloatArray:
     """Product in floats, to see whether int64 can hold a residual."""
     return np.add.reduceat(matrix.value.astype(np.float64) * x[matrix.index], matrix.start[:-1])
 
@@ -239,7 +239,7 @@ def _small_denominator(numerator: int, bits: int) -> int | None:
         before, now = now, whole_part * now + before
         if now >= limit:
             return None
-        if abs(numerator * now - (top << bits)) <= now * limit:
+        if abs(numerator * now - (top << bits)) <= limit:
             return now
         p, q = q, rest
     return None
