@@ -5,6 +5,8 @@ from .closedform.auction import StaticMechanism as StaticMechanism
 from .closedform.balance import non_clairvoyant_balance as non_clairvoyant_balance
 from .closedform.balance import two_period as two_period
 from .closedform.bank import BankAccountMechanism as BankAccountMechanism
+from .closedform.bank import Stage as Stage
+from .closedform.bank_outcome import BankOutcome as BankOutcome
 from .closedform.frontload import bank_account as bank_account
 from .closedform.frontload import quasi_non_clairvoyant as quasi_non_clairvoyant
 from .closedform.gap import gap_family as gap_family

@@ -187,7 +187,7 @@ def assert_kept_and_shared(best):
         pytest.param(14, Fraction(3), Fraction(7, 8), id="equal-revenue-14"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:coefficients of the program differ")
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
 def test_one_period_or_two(points, optimum, ratio):
     file = read(f"mirrokni-2020/maximin-equal-revenue-{points}")
     best = maximin(file.of_kind(Scenarios)).require_optimal()

@@ -122,7 +122,7 @@ def optimum(
     max_bytes : float, optional
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
-        Solve even where values or probabilities differ by a factor above 1e9.
+        Solve, without a warning, even where values or probabilities differ by a factor above 1e9.
 
     Returns
     -------
@@ -250,5 +250,5 @@ def check_range(environment: IndependentTypes, accepted: bool) -> None:
             f"values or probabilities differ by a factor of {ratio:.2g}, above {RANGE_REFUSAL:.0e}: they lie too far "
             "apart for floating point; merge types, or ask for it with accept_range=True (--accept-range)"
         )
-    if ratio > RANGE_WARNING:
+    if ratio > RANGE_WARNING and not accepted:
         warnings.warn(f"values or probabilities differ by a factor of {ratio:.2g}; check the bracket", stacklevel=3)

@@ -1,0 +1,443 @@
+"""Exact certificates: the twin of the program, the solver's basis made exact, repairs, files and their checker."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mechopt as mo
+from mechopt.solve import highs
+from mechopt.solve.certificate import Certificate, CertificateError, certify, load_certificate
+from mechopt.solve.exact_rows import exact_program
+from mechopt.solve.exact_simplex import optimise
+from mechopt.solve.proof_check import check_certificate
+from mechopt.solve.proof_file import SparseVector, digest
+from mechopt.solve.rational import Factored, IntegerMatrix, SingularError
+from tests.instances import environments, incentives, participations
+
+FORMS = ("promise", "utility", "payment")
+HALF = ["1/2", "1/2"]
+
+
+def coin(periods):
+    return mo.IndependentTypes.iid([1, 2], HALF, periods)
+
+
+def generic(types, periods):
+    weights = [3, 5, 2, 7][:types]
+    return mo.IndependentTypes.iid(range(1, types + 1), [Fraction(w, sum(weights)) for w in weights], periods)
+
+
+def equal_revenue(*counts):
+    rows = [([2**i for i in range(1, k + 1)], [f"1/{2 ** min(i, k - 1)}" for i in range(1, k + 1)]) for k in counts]
+    return mo.IndependentTypes([[values for values, _ in rows]], [[chances for _, chances in rows]])
+
+
+# Two equal-revenue periods: each static auction earns 2. With DIC and EPIR the revenue is at most the mean K + 1 of the
+# first value plus the second auction's 2, and at most 2 plus the mean of the second; the values are those of Mirrokni
+# et al.'s example, found by two other programs in exact arithmetic. With interim participation a fee takes the whole
+# surplus of the second period, worth its mean K + 1, and the first earns 2: 2 + (K + 1).
+# {1, 2} at 1/2 each, two periods: sell to both at 1 first (revenue 1), promise the high type 1/2 on average: 9/4.
+PROVED = {
+    "coin-one-period": (coin(1), mo.EPIR(), Fraction(1)),
+    "coin-two-periods": (coin(2), mo.EPIR(), Fraction(9, 4)),
+    "coin-three-periods": (coin(3), mo.EPIR(), Fraction(7, 2)),
+    "coin-four-periods": (coin(4), mo.EPIR(), Fraction(153, 32)),
+    "coin-five-periods": (coin(5), mo.EPIR(), Fraction(779, 128)),
+    "coin-six-periods": (coin(6), mo.EPIR(), Fraction(947, 128)),
+    "coin-four-periods-interim": (coin(4), mo.Interim(), Fraction(11, 2)),  # 1.5 T - 0.5
+    "equal-revenue-2-2": (equal_revenue(2, 2), mo.EPIR(), Fraction(9, 2)),
+    "equal-revenue-2-3": (equal_revenue(2, 3), mo.EPIR(), Fraction(5)),
+    "equal-revenue-3-3": (equal_revenue(3, 3), mo.EPIR(), Fraction(5)),
+    "equal-revenue-3-7": (equal_revenue(3, 7), mo.EPIR(), Fraction(6)),
+    "equal-revenue-2-2-interim": (equal_revenue(2, 2), mo.Interim(), Fraction(5)),
+    "equal-revenue-3-7-interim": (equal_revenue(3, 7), mo.Interim(), Fraction(10)),
+    "four-types-four-periods": (
+        generic(4, 4),
+        mo.EPIR(),
+        Fraction(39180527585, 4730963524),
+    ),  # five other exact solvers
+}
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_every_form_proves_the_known_fraction(name):
+    env, ir, expected = PROVED[name]
+    for form in FORMS:
+        certificate = certify(env, mo.DIC(), ir, form=form)
+        assert certificate.value == expected
+        assert check_certificate(env, certificate) == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(environments(max_buyers=2, max_periods=2), incentives, participations, st.sampled_from(FORMS))
+def test_exact_rows_round_to_the_rows_of_the_program(env, ic, ir, form):
+    try:
+        chosen = mo.plan(env, ic, ir, mo.Revenue() + 0.3 * mo.Utility(), form=form)
+    except mo.InputError:
+        return
+    program, _ = mo.compile_program(chosen)
+    exact = exact_program(chosen, program, chosen.unit)
+    assert np.array_equal(exact.start, program.start)
+    assert np.array_equal(exact.index, program.index)
+    factor = np.repeat(exact.factor, np.diff(exact.start))
+    rounded = [float(Fraction(int(v), int(f))) for v, f in zip(exact.value, factor, strict=True)]
+    np.testing.assert_allclose(program.value, rounded, rtol=1e-14)
+    cost = [float(Fraction(int(c), exact.denominator)) for c in exact.cost]
+    np.testing.assert_allclose(program.cost, cost, rtol=1e-13, atol=1e-15)
+    assert program.offset == pytest.approx(float(exact.offset), rel=1e-13)
+
+
+@settings(max_examples=60, deadline=None)
+@given(environments(max_buyers=2, max_periods=2), incentives, participations, st.sampled_from(FORMS))
+def test_certificates_hold_and_agree_with_the_float_bracket(env, ic, ir, form):
+    try:
+        best = mo.optimum(env, ic, ir, form=form)
+    except mo.InputError:
+        return
+    certificate = certify(env, ic, ir, form=form)
+    value = check_certificate(env, certificate)
+    if certificate.status == "unbounded":
+        assert value is None
+        assert best.status != "optimal"
+    else:
+        assert value == certificate.value
+        assert float(value) == pytest.approx(best.value, rel=1e-8, abs=1e-8)
+
+
+def test_currency_and_discount_are_exact():
+    values, chances = [1, 2, 4], ["1/3", "1/3", "1/3"]
+    env = mo.IndependentTypes.iid(values, chances, 3, cost="1/7", discount="9/10")
+    dear = mo.IndependentTypes.iid([Fraction(1000 * v, 3) for v in values], chances, 3, "1000/21", "9/10")
+    for form in FORMS:
+        value = certify(env, form=form).value
+        assert certify(dear, form=form).value == value * Fraction(1000, 3)
+        assert check_certificate(env, certify(env, form=form)) == value
+
+
+def test_tenths_in_the_objective_are_tenths():
+    welfare, revenue = certify(coin(2), objective=mo.Welfare()).value, certify(coin(2)).value
+    mixed = certify(coin(2), objective=0.1 * mo.Welfare())
+    assert mixed.value == welfare / 10 == Fraction(3, 10)  # all is sold, mean 3/2 a period
+    assert check_certificate(coin(2), mixed) == Fraction(3, 10)
+    assert revenue == Fraction(9, 4)
+
+
+def test_probabilities_of_one_in_a_billion():
+    chances = [Fraction(1, 10**9), Fraction(1, 3), Fraction(2, 3) - Fraction(1, 10**9)]
+    env = mo.IndependentTypes.iid([1, 2, 3], chances, 3)
+    values = {form: certify(env, form=form) for form in FORMS}
+    assert len({c.value for c in values.values()}) == 1
+    for certificate in values.values():
+        check_certificate(env, certificate)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_participation_a_direction_is_the_proof(form):
+    certificate = certify(coin(2), mo.DIC(), None, form=form)
+    assert certificate.status == "unbounded"
+    assert certificate.value is None
+    assert check_certificate(coin(2), certificate) is None
+    for change in ({}, {0: Fraction(1)}):  # no direction, and one along which S at the root grows: it is a cost
+        wrong = replace(certificate, primal=SparseVector.of([change.get(0, 0)], 1))
+        with pytest.raises(CertificateError, match="primal"):
+            check_certificate(coin(2), wrong)
+
+
+def test_unbounded_where_the_solver_says_infeasible():
+    values = [[[1, 3], [0, 2, 5]], [[2, 3, 7], [1, 4]]]
+    chances = [[["1/3", "2/3"], ["1/5", 0, "4/5"]], [["1/4", "1/2", "1/4"], HALF]]
+    env = mo.IndependentTypes(values, chances, cost=[1, 0], discount="1/2")
+    certificate = certify(env, mo.PPIC(), None, mo.Revenue() + 0.3 * mo.Utility())
+    assert certificate.status == "unbounded"
+    assert check_certificate(env, certificate) is None
+
+
+def test_floats_that_do_not_sum_to_one_exactly_are_refused():
+    env = mo.IndependentTypes.iid([1, 2], [0.1 + 0.2, 1 - (0.1 + 0.2)], 1)
+    assert env.exact is None
+    with pytest.raises(mo.InputError, match="exact"):
+        certify(env)
+
+
+# --- bases that are not optimal ---
+
+
+def truth(env):
+    chosen = mo.plan(env)
+    program, _ = mo.compile_program(chosen)
+    _, columns, rows = highs.basis(program)
+    return program, exact_program(chosen, program), np.concatenate([columns, rows]).astype(int)
+
+
+@pytest.mark.parametrize("env", [generic(3, 3), coin(5)], ids=["three-types", "two-types"])
+def test_perturbed_bases_end_in_the_same_fraction(env):
+    program, exact, basis = truth(env)
+    columns = program.size[1]
+    expected = certify(env).value
+    generator, pivots = np.random.default_rng(1), []
+    for swaps in range(1, 21):
+        moved = basis.copy()
+        leaving = generator.choice(np.flatnonzero(basis == 1), swaps, replace=False)
+        entering = generator.choice(np.flatnonzero(basis != 1), swaps, replace=False)
+        moved[entering], moved[leaving] = 1, generator.choice([0, 2], swaps)
+        best = optimise(exact, moved[:columns], moved[columns:])
+        assert best.value == expected
+        pivots.append(best.pivots)
+    assert max(pivots) > 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_truncated_solves_end_in_the_same_fraction(share):
+    env = generic(3, 3)
+    program, exact, _ = truth(env)
+    counts = []
+    for limit in (None, share):
+        solver = mo.to_highs(program, presolve=False)
+        solver.setOptionValue("solver", "simplex")
+        if limit is not None:
+            solver.setOptionValue("simplex_iteration_limit", int(limit * counts[0]))
+        solver.run()
+        counts.append(solver.getInfo().simplex_iteration_count)
+    basis = solver.getBasis()
+    found = optimise(exact, np.array([int(s) for s in basis.col_status]), np.array([int(s) for s in basis.row_status]))
+    assert found.value == certify(env).value
+
+
+def test_from_no_basis_at_all():
+    program, exact, _ = truth(coin(4))
+    rows, columns, _ = program.size
+    best = optimise(exact, np.zeros(columns, int), np.zeros(rows, int))
+    assert best.value == Fraction(153, 32)
+    assert best.pivots > 0
+
+
+# --- linear systems ---
+
+
+def matrix(rows):
+    entries = [(r, c, v) for r, row in enumerate(rows) for c, v in enumerate(row) if v]
+    r, c, v = zip(*entries, strict=True)
+    values = np.array(v, dtype=object)
+    values = values.astype(np.int64) if max(abs(x) for x in v) < 2**62 else values
+    return IntegerMatrix.of_entries(np.array(r), np.array(c), values, (len(rows), len(rows[0])))
+
+
+SYSTEMS = {
+    "identity": ([[1, 0], [0, 1]], [3, -4], [Fraction(3), Fraction(-4)]),
+    "thirds": ([[3, 0], [1, 2]], [1, 0], [Fraction(1, 3), Fraction(-1, 6)]),
+    # Cramer: determinant 10^18 (10^18 + 1) - (10^18 - 1)(10^18 + 2) = 2; x = (10^18 + 1 - 10^18 + 1) / 2 = 1
+    "nearly-singular": (
+        [[10**4, 10**4 - 1], [10**4 + 2, 10**4 + 1]],
+        [1, 1],
+        [Fraction(1), Fraction(-1)],
+    ),
+    "beyond-int64": ([[10**30, 1], [0, 7]], [10**30, 14], [1 - Fraction(2, 10**30), Fraction(2)]),
+    "large-right-side": ([[2, 1], [1, 3]], [5 * 10**40, 0], [3 * Fraction(10**40), -Fraction(10**40)]),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_systems_are_solved_exactly(name):
+    rows, right, expected = SYSTEMS[name]
+    numerators, denominator = Factored(matrix(rows)).solve(np.array(right, dtype=object))
+    assert [Fraction(n, denominator) for n in numerators] == expected
+    turned = Factored(matrix([list(row) for row in zip(*rows, strict=True)]))
+    numerators, denominator = turned.solve(np.array(right, dtype=object), transposed=True)
+    assert [Fraction(n, denominator) for n in numerators] == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(-50, 50), min_size=5, max_size=5), min_size=5, max_size=5))
+def test_random_systems_are_solved_or_refused(rows):
+    singular = round(np.linalg.det(np.array(rows, float))) == 0
+    right = np.array([1, -2, 3, 0, 7], dtype=object)
+    try:
+        numerators, denominator = Factored(matrix(rows) if np.any(rows) else matrix([[1, 1], [1, 1]])).solve(right)
+    except (SingularError, ValueError):
+        assert singular
+        return
+    assert [sum(a * n for a, n in zip(row, numerators, strict=True)) for row in rows] == list(right * denominator)
+
+
+def test_a_singular_matrix_is_refused():
+    with pytest.raises(SingularError):
+        Factored(matrix([[1, 1], [1, 1]])).solve(np.array([1, 2], dtype=object))
+
+
+# --- files ---
+
+
+def written(tmp_path, certificate):
+    path = tmp_path / "proof.json"
+    certificate.save(path)
+    return path
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_files_come_back_the_same(tmp_path, form):
+    certificate = certify(coin(3), form=form)
+    path = written(tmp_path, certificate)
+    assert load_certificate(path) == certificate
+    content = json.loads(path.read_text())
+    assert all(isinstance(n, str) for n in content["primal"]["numerators"])
+    assert content["value"] == "7/2"
+
+
+def other_text(text):
+    return "0" + text[1:] if text[0] != "0" else "1" + text[1:]
+
+
+def mutations(content):
+    """Every kind of entry changed, one at a time: (where, changed content)."""
+
+    def changed(where, new):
+        copy = json.loads(json.dumps(content))
+        place = copy
+        for key in where[:-1]:
+            place = place[key]
+        place[where[-1]] = new
+        return ".".join(map(str, where)), copy
+
+    for key, new in {
+        "fingerprint": other_text(content["fingerprint"]),
+        "status": "unbounded",
+        "form": "payment",
+        "ic": ["super-dic"],
+        "ir": ["interim"],
+        "value": "15/4",
+    }.items():
+        yield changed((key,), new)
+    for name, new in product(content["objective"], ["2", "-1/3"]):
+        yield changed(("objective", name), new)
+    for name in ("primal", "dual"):
+        vector = content[name]
+        yield changed((name, "denominator"), str(int(vector["denominator"]) + 1))
+        for j, number in enumerate(vector["numerators"]):
+            yield changed((name, "numerators", j), str(int(number) + 1 or 2))
+            yield changed((name, "numerators", j), str(-int(number)))
+        for j in range(len(vector["index"])):
+            shifted = vector["index"][j] + 1
+            if shifted not in vector["index"]:
+                yield changed((name, "index", j), shifted)
+        yield changed((name, "index", len(vector["index"]) - 1), 10**9)
+        for j in range(len(vector["index"])):
+            short = {k: v[:j] + v[j + 1 :] if isinstance(v, list) else v for k, v in vector.items()}
+            yield changed((name,), short)
+
+
+def test_any_change_of_a_file_is_noticed(tmp_path):
+    path = written(tmp_path, certify(coin(2)))
+    content = json.loads(path.read_text())
+    names = []
+    for name, changed in [*mutations(content), ("digest", content | {"digest": other_text(content["digest"])})]:
+        path.write_text(json.dumps(changed))
+        with pytest.raises(CertificateError):
+            load_certificate(path)
+        names.append(name.split(".")[0])
+    assert set(names) == set(content) - {"format"}
+
+
+def test_changes_that_mend_the_digest_prove_nothing(tmp_path):
+    """Somebody who writes a fitting digest still has to write a proof; degenerate entries may move and prove the same."""
+    env, expected = coin(2), Fraction(9, 4)
+    path = written(tmp_path, certify(env))
+    content = json.loads(path.read_text())
+    tried = rejected = 0
+    for name, changed in mutations(content):
+        del changed["digest"]
+        path.write_text(json.dumps(changed | {"digest": digest(changed)}))
+        tried += 1
+        try:
+            assert check_certificate(env, load_certificate(path)) == expected, name
+        except CertificateError:
+            rejected += 1
+    assert rejected > 0.9 * tried
+
+
+WRONG = {
+    "a-higher-value": ({"value": Fraction(5, 2)}, "value: the primal is worth 9/4"),
+    "another-form": ({"form": "promise"}, "primal"),
+    "an-unknown-status": ({"status": "infeasible"}, "status"),
+    "a-claim-of-no-bound": ({"status": "unbounded"}, "value"),
+    "no-multipliers": ({"dual": SparseVector(1, (), ())}, "presses on a bound"),
+    "no-mechanism": ({"primal": SparseVector(1, (), ())}, "worth 0"),
+    "another-objective": ({"objective": mo.Welfare()}, "worth"),
+    "notions-that-the-form-cannot-say": ({"ic": (mo.PPIC(),)}, "form"),
+    "an-entry-beyond-the-program": ({"primal": SparseVector(1, (999,), (1,))}, "primal: there is no entry 999"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_checker_says_what_is_wrong(name):
+    change, words = WRONG[name]
+    with pytest.raises(CertificateError, match=words):
+        check_certificate(coin(2), replace(certify(coin(2)), **change))
+
+
+def test_a_certificate_belongs_to_its_environment():
+    with pytest.raises(CertificateError, match="another environment"):
+        check_certificate(coin(3), certify(coin(2)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_multipliers_and_columns_of_another_scale_are_refused(form):
+    certificate = certify(generic(3, 2), form=form)
+    primal, dual = certificate.primal, certificate.dual
+    doubled = replace(primal, numerators=tuple(2 * n for n in primal.numerators))
+    with pytest.raises(CertificateError, match="primal"):
+        check_certificate(generic(3, 2), replace(certificate, primal=doubled))
+    halved = replace(dual, denominator=2 * dual.denominator)
+    with pytest.raises(CertificateError, match="dual"):
+        check_certificate(generic(3, 2), replace(certificate, dual=halved))
+
+
+DAMAGED = {
+    "empty": "",
+    "not-json": "{",
+    "a-list": "[]",
+    "no-keys": '{"format": "mechopt certificate 1"}',
+    "another-format": '{"format": "mechopt certificate 0"}',
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged_files_are_refused(tmp_path, name):
+    path = tmp_path / "proof.json"
+    path.write_text(DAMAGED[name])
+    with pytest.raises(CertificateError, match=r"proof\.json"):
+        load_certificate(path)
+    with pytest.raises(CertificateError, match="cannot read"):
+        load_certificate(tmp_path / "missing.json")
+
+
+def test_the_checker_shares_nothing_with_programs_and_solver():
+    code = "import sys, mechopt.solve.proof_check; print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "mechopt.solve.proof_check" in loaded
+    for module in ("mechopt.lp", "mechopt.solve.highs", "mechopt.solve.exact", "mechopt.tree", "highspy", "scipy"):
+        assert f"'{module}" not in loaded
+
+
+def test_vectors_are_in_lowest_terms():
+    vector = SparseVector.of([0, 4, -6], 10)
+    assert vector == SparseVector(5, (1, 2), (2, -3))
+    assert vector.entries == {1: Fraction(2, 5), 2: Fraction(-3, 5)}
+    assert isinstance(certify(coin(1)), Certificate)
+
+
+@pytest.mark.slow
+def test_four_types_eight_periods_is_certified():
+    env = generic(4, 8)
+    certificate = certify(env)
+    assert check_certificate(env, certificate) == certificate.value
+    shorter = [certify(generic(4, periods)).value for periods in (5, 6)]
+    gains = [late - early for early, late in pairwise([*shorter, certificate.value])]
+    assert gains[1] > 2 * min(gains[0], 2)  # every further period adds more than the static auction's revenue 36/17
