@@ -58,7 +58,9 @@ from .mechanism.notions import closure as closure
 from .modelfile import bundled as bundled
 from .modelfile import load as load
 from .modelfile import loads as loads
+from .solve.certificate import certify as certify
 from .solve.cvx import to_cvxpy as to_cvxpy
+from .solve.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program
 from .solve.highs import to_highs as to_highs
 from .solve.highs import to_mps as to_mps
@@ -66,6 +68,12 @@ from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import Optimum as Optimum
 from .solve.optimum import optimum as optimum
+from .solve.proof_check import check_certificate as check_certificate
+from .solve.proof_check import check_guarantee as check_guarantee
+from .solve.proof_file import Certificate as Certificate
+from .solve.proof_file import CertificateError as CertificateError
+from .solve.proof_file import GuaranteeCertificate as GuaranteeCertificate
+from .solve.proof_file import load_certificate as load_certificate
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status

@@ -16,6 +16,8 @@ import typer
 from mechopt.core.errors import InputError, MechoptError
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from mechopt.lp.compile import Plan
     from mechopt.modelfile import ModelFile
     from mechopt.solve.highs import Progress
@@ -144,6 +146,8 @@ def solve(
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
+    proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
     as_json: Json = False,
@@ -160,6 +164,7 @@ def solve(
     file = read(model)
     chosen = _plan(file, ic, ir, objective, form)
     _require_expected(check, model, file)
+    exact = exact or proof is not None
     if export is not None:
         require_memory(chosen, method=method)
         program, layout = compile_program(chosen)
@@ -171,6 +176,7 @@ def solve(
             chosen.ir,
             chosen.objective,
             method,
+            exact,
             time_limit,
             form=chosen.form,
             progress=progress,
@@ -179,12 +185,14 @@ def solve(
     begun = time.perf_counter()
     report = verify(best.mechanism, best.mechanism.notions) if best.mechanism and best.mechanism.notions else None
     document = output.solved(best, chosen, report, time.perf_counter() - begun)
+    if save is not None and best.mechanism is not None:
+        best.mechanism.save(save)
+    if proof is not None and best.certificate is not None:
+        best.certificate.save(proof)
     if as_json:
         _print(output.to_json(document))
     else:
         _print_rows(output.solved_rows(file.title, document))
-    if save is not None and best.mechanism is not None:
-        best.mechanism.save(save)
     best.require_optimal()
     if report is not None and not report.holds:
         _tell(f"the optimum fails its own verification: {report}")
@@ -362,6 +370,62 @@ def models(as_json: Json = False) -> None:
         _print_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
 
 
+certificate = typer.Typer(help="Make and check exact proofs of optima.", no_args_is_help=True)
+app.add_typer(certificate, name="certificate")
+
+
+@certificate.command()
+def make(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="where to write the proof")],
+    ic: Ic = None,
+    ir: Ir = None,
+    objective: Goal = None,
+    form: Form = "auto",
+) -> None:
+    """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.modelfile import read
+    from mechopt.solve.certificate import certify
+    from mechopt.solve.guarantee import certify_guarantee
+    from mechopt.solve.optimum import require_memory
+
+    source = read(model)
+    with _progress("proving"):
+        if isinstance(source.environment, Scenarios):
+            certify_guarantee(source.environment).save(file)
+        else:
+            chosen = _plan(source, ic, ir, objective, form)
+            require_memory(chosen)
+            certify(chosen.tree.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
+    _print(f"written: {file}")
+
+
+@certificate.command("check")
+def check_proof(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a proof written by make or by solve --proof")],
+    as_json: Json = False,
+) -> None:
+    """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
+    from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.modelfile import read
+    from mechopt.solve.proof_check import check_certificate, check_guarantee
+    from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
+
+    source, proof = read(model), load_certificate(file)
+    if isinstance(proof, GuaranteeCertificate):
+        value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
+    else:
+        value = check_certificate(source.of_kind(IndependentTypes), proof)
+    if as_json:
+        _print(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
+    else:
+        _print("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON schema of model files."""
@@ -374,7 +438,7 @@ def schema() -> None:
 def main() -> None:
     """Run the command line; errors of the library become a message and an exit status."""
     try:
-        app()
+        app(prog_name="mechopt")
     except MechoptError as error:
         _tell(f"mechopt: {error}")
         sys.exit(error.exit_status)

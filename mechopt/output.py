@@ -54,6 +54,7 @@ def solved(best: Optimum, chosen: Plan, report: Report | None, verify_seconds: f
     mechanism = best.mechanism
     return {
         "value": best.value,
+        **({"exact": str(best.exact)} if best.exact is not None else {}),
         "bound": asdict(best.bound),
         "revenue": mechanism.revenue if mechanism else None,
         "welfare": mechanism.welfare if mechanism else None,
@@ -183,7 +184,8 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [
         ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
         ("status", document["status"]),
-        ("value", with_fraction(document["value"])),
+        ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
+        *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
         ("bracket", f"{bound['lower']:.12g} <= optimum <= {bound['upper']:.12g}"),
     ]
     if document["welfare"] is not None:

@@ -6,6 +6,7 @@ family's few distinct rows are then cleared of denominators. Money is in units o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
@@ -26,7 +27,7 @@ from mechopt.tree import HistoryTree
 LARGEST_INT = 2**62
 
 
-class _ExactTree(HistoryTree):
+class ExactTree(HistoryTree):
     """The tree with the law of each period in fractions."""
 
     @cached_property
@@ -41,7 +42,7 @@ class _ExactTree(HistoryTree):
         return tuple(laws)
 
 
-class _ExactStage(Stage):
+class ExactStage(Stage):
     """The numbers of one buyer in one period in fractions."""
 
     @cached_property
@@ -66,7 +67,7 @@ class _ExactPlan(Plan):
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
-        return _ExactStage(self.tree, t, i, self.unit, self.misreports)
+        return ExactStage(self.tree, t, i, self.unit, self.misreports)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,19 +129,29 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
         Money is measured in this power of two.
     """
     named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
-    twin = _ExactPlan(**(named | {"tree": _ExactTree(plan.tree.environment), "unit": unit}))
+    twin = _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
     columns = make_columns(plan.tree, plan.form)
-    counts, index, value, factor = [np.zeros(1, np.int64)], [], [], []
+    built = []
     for family in twin.families:
         rows = family.build(columns)
-        cleared, factors = _cleared(_coefficients(twin, family, rows.coefficients))
-        coefficients = np.broadcast_to(cleared, rows.columns.shape)
+        built.append((rows.columns, _coefficients(twin, family, rows.coefficients)))
+    cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
+    return in_integers(program, built, cost, denominator, offset)
+
+
+def in_integers(
+    program: LinearProgram, built: Sequence[tuple[IntArray, Array]], cost: Array, denominator: int, offset: Fraction
+) -> ExactProgram:
+    """Assemble families of rows (columns, coefficients in fractions), cleared of denominators."""
+    counts, index, value, factor = [np.zeros(1, np.int64)], [], [], []
+    for columns, fractions in built:
+        cleared, factors = _cleared(fractions)
+        coefficients = np.broadcast_to(cleared, columns.shape)
         kept = coefficients != 0
         counts.append(kept.reshape(-1, kept.shape[-1]).sum(axis=1))
-        index.append(rows.columns[kept])
+        index.append(columns[kept])
         value.append(coefficients[kept])
-        factor.append(np.broadcast_to(factors, rows.columns.shape[:-1]).ravel())
-    cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
+        factor.append(np.broadcast_to(factors, columns.shape[:-1]).ravel())
     return ExactProgram(
         np.cumsum(np.concatenate(counts)),
         np.concatenate(index),
@@ -167,8 +178,12 @@ def _coefficients(plan: Plan, family: RowFamily, built: Array) -> Array:
     if family.name in ("dic (lowest slope)", "dic (highest slope)"):
         step = np.diff(plan.stage(family.period, 0).values)[0 if "lowest" in family.name else -1]
         return object_array([1 / step, -1 / step])
-    flat = [_fraction(number) for number in np.ravel(built)]
-    return object_array(flat).reshape(np.shape(built))
+    return as_fractions(built)
+
+
+def as_fractions(built: Array) -> Array:
+    """Coefficients as fractions; floats among them may only be whole."""
+    return object_array([_fraction(number) for number in np.ravel(built)]).reshape(np.shape(built))
 
 
 def _fraction(number: Any) -> Fraction:
@@ -197,7 +212,8 @@ def _objective(
     for t in range(tree.periods):
         worth = []
         for i in range(tree.environment.buyers):
-            own = plan.stage(t, i).values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
+            values: Array = plan.stage(t, i).values
+            own = values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
             shape = [1] * tree.environment.buyers
             shape[i] = -1
             worth.append((sale * own.reshape(shape) * tree.law[t]).ravel())
@@ -212,7 +228,7 @@ def _objective(
         reaches.append((reach, below))
         scales.append(lcm(*(number.denominator for number in pattern.ravel())))
         denominator = lcm(denominator, below * scales[t])
-        law = tree.law[t].ravel()
+        law: Array = tree.law[t].ravel()
         common = lcm(*(number.denominator for number in law))
         reach = _times(reach[:, None], whole([int(number * common) for number in law])).ravel()
         below *= common

@@ -12,6 +12,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
-from mechopt.solve.solution import Bound, Solution, Status, judged
+from mechopt.solve.solution import Bound, Solution, Status, judged, violations
 
 ALGORITHMS = ("simplex", "ipx")
 LARGEST_COST_EXPONENT = 20
@@ -147,6 +148,8 @@ def solve_program(
         highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
     }
     status = named.get(raw, Status.INACCURATE)
+    if status is Status.INFEASIBLE and _nothing_is_feasible(program):
+        status = Status.UNBOUNDED  # presolve sometimes takes the one for the other
     if raw == highspy.HighsModelStatus.kUnboundedOrInfeasible or status is Status.UNBOUNDED:
         status, conflict = _unbounded_or_infeasible(program)
         return _failed(program, status, conflict, algorithm, iterations)
@@ -155,7 +158,16 @@ def solve_program(
     point = highs.getSolution()
     rows, columns, _ = program.size
     primal = _finite(point.col_value, columns)
-    return judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
+    found = highs.getBasis()
+    kept = tuple(np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
+    return replace(answer, basis=(kept[0], kept[1]) if found.valid else None)
+
+
+def _nothing_is_feasible(program: LinearProgram) -> bool:
+    """Whether the null mechanism, the zero vector, keeps every row and bound: only a user's own rows can forbid it."""
+    rows, columns = violations(program, np.zeros(len(program.cost)))
+    return not rows.any() and not columns.any()
 
 
 def _finite(values: Any, size: int) -> FloatArray:
@@ -197,9 +209,9 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
     highs = to_highs(program, _objective_scale(program.cost), presolve=False)
     highs.setOptionValue("solver", "simplex")
     highs.run()
-    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible:
+    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible and not _nothing_is_feasible(program):
         return Status.INFEASIBLE, _conflict(program)
-    if highs.getModelStatus() != highspy.HighsModelStatus.kUnbounded:
+    if highs.getModelStatus() not in (highspy.HighsModelStatus.kUnbounded, highspy.HighsModelStatus.kInfeasible):
         return Status.INACCURATE, ()
     _, has_ray, ray = highs.getPrimalRay()
     if not has_ray:
@@ -248,29 +260,18 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
     write_atomically(path, write)
 
 
-# --- for solve.certificate; to be merged with solve_program, which has the basis at hand ---
-def basis(program: LinearProgram, algorithm: str = "auto") -> tuple[Status, Array, Array]:
-    """Solve a program and give the solver's status and where it left each column and row.
+def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
+    """Solve a program for its basis: where the solver leaves each column and row.
 
     Returns
     -------
     status : Status
-        The solver's own word.
+        Optimal where there is a basis, unbounded, or inaccurate.
     columns, rows : int arrays
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; empty where there is no basis.
     """
-    import highspy
-
-    highs = to_highs(program, _objective_scale(program.cost))
-    highs.setOptionValue("solver", choose_algorithm(program) if algorithm == "auto" else algorithm)
-    highs.HandleKeyboardInterrupt = True
-    with contextlib.redirect_stdout(sys.stderr):
-        highs.solve()
-    raw = highs.getModelStatus()
-    if raw in (highspy.HighsModelStatus.kUnbounded, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-        return Status.UNBOUNDED, np.zeros(0, np.int8), np.zeros(0, np.int8)
-    found = highs.getBasis()
-    if not found.valid:
-        return Status.INACCURATE, np.zeros(0, np.int8), np.zeros(0, np.int8)
-    columns, rows = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
-    return Status.OPTIMAL, columns, rows
+    solution = solve_program(program)
+    if solution.basis is not None:
+        return Status.OPTIMAL, *solution.basis
+    status = Status.UNBOUNDED if solution.status is Status.UNBOUNDED else Status.INACCURATE
+    return status, np.zeros(0, np.int8), np.zeros(0, np.int8)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import log10
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +16,14 @@ from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.compile import SOLVE_BYTES_PER_NONZERO, Plan, Size, compile_program, plan
+from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
 from mechopt.solve import highs
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import Bound, Solution, Status
+
+if TYPE_CHECKING:
+    from mechopt.solve.certificate import Certificate
 
 MEMORY_SHARE = 0.6
 MAX_BUYERS = 62
@@ -50,6 +55,8 @@ class Optimum:
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
         What conflicts where there is no solution, or grows where there is no bound.
+    certificate : Certificate or None
+        The proof of ``exact``, or of there being no bound, where it was asked for.
     """
 
     value: float
@@ -62,6 +69,7 @@ class Optimum:
     form: str
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
+    certificate: Certificate | None = None
 
     def require_optimal(self) -> Optimum:
         """Return itself, or raise with what to try.
@@ -96,6 +104,7 @@ def optimum(
     ir: Notion | Iterable[Notion] | None = EPIR(),  # noqa: B008
     objective: Objective = Revenue(),  # noqa: B008
     method: str = "auto",
+    exact: bool = False,
     time_limit: float | None = None,
     form: str = "auto",
     progress: highs.Progress | None = None,
@@ -113,6 +122,8 @@ def optimum(
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover) or ``"auto"``.
+    exact : bool
+        Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
         Seconds for the solver.
     form : str
@@ -146,6 +157,8 @@ def optimum(
     """
     begun = time.perf_counter()
     check_range(environment, accept_range)
+    if exact and environment.exact is None:
+        raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     chosen = plan(environment, ic, ir, objective, form)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
@@ -159,7 +172,7 @@ def optimum(
         max(solution.bound.lower * unit, min(solution.bound.upper * unit, cap)),
         solution.bound.method,
     )
-    return Optimum(
+    found = Optimum(
         solution.value * unit,
         bound,
         solution.status,
@@ -169,6 +182,30 @@ def optimum(
         solution.algorithm,
         chosen.form,
         conflict=solution.conflict,
+    )
+    return _proved(found, chosen, program, solution) if exact else found
+
+
+def _proved(found: Optimum, chosen: Plan, program: LinearProgram, solution: Solution) -> Optimum:
+    """The same with its exact certificate; a solve that a limit stopped has none."""
+    from mechopt.solve.certificate import certified
+
+    if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        return found
+    begun = time.perf_counter()
+    proof = certified(chosen, program, solution.basis)
+    seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    if proof.value is None:
+        return replace(found, seconds=seconds, certificate=proof)
+    value = float(proof.value)
+    return replace(
+        found,
+        value=value,
+        bound=Bound(value, value, "exact certificate"),
+        status=Status.OPTIMAL,
+        seconds=seconds,
+        exact=proof.value,
+        certificate=proof,
     )
 
 

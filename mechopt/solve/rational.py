@@ -1,13 +1,14 @@
 """Exact solutions of sparse linear systems with integer coefficients.
 
 One floating-point LU factorisation; then residual refinement in integers: M X + r = 2^B f holds exactly at every step,
-with X integer and B growing by about 40 bits a step, until every X / 2^B is within reach of a fraction with one common
+with X integer and B growing by some 40 bits a step, until every X / 2^B is within reach of a fraction with one common
 denominator. M num = den f is then checked in integers: that check is the proof, whatever the floats did.
 Source: Wan (2006); Gleixner, Steffy and Wolter (2016).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import frexp
@@ -16,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import MechoptError
-from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray, IntArray, object_array
 
 STEP_BITS = 40
 FIRST_BITS, LAST_BITS = 96, 2**15
+PRIME = 2**61 - 1
 
 
 class SingularError(MechoptError):
@@ -84,6 +86,31 @@ class IntegerMatrix:
         return result
 
 
+def independent(matrix: IntegerMatrix) -> tuple[IntArray, IntArray]:
+    """Rows and columns of a largest regular part of a square matrix.
+
+    Found by elimination modulo a prime, shortest rows first: what is regular modulo a prime is regular.
+    """
+    taken: dict[int, dict[int, int]] = {}  # pivot column -> row with 1 there
+    rows = []
+    for row in np.argsort(np.diff(matrix.start), kind="stable").tolist():
+        chosen = slice(matrix.start[row], matrix.start[row + 1])
+        left = {int(c): int(v) % PRIME for c, v in zip(matrix.index[chosen], matrix.value[chosen], strict=True)}
+        left = {c: v for c, v in left.items() if v}
+        while met := left.keys() & taken.keys():
+            for column in met:
+                times = left.get(column, 0)
+                for c, v in taken[column].items() if times else ():
+                    left[c] = (left.get(c, 0) - times * v) % PRIME
+            left = {c: v for c, v in left.items() if v}
+        if left:
+            pivot = min(left)
+            inverse = pow(left[pivot], -1, PRIME)
+            taken[pivot] = {c: v * inverse % PRIME for c, v in left.items()}
+            rows.append(row)
+    return np.array(sorted(rows), np.int64), np.array(sorted(taken), np.int64)
+
+
 class Factored:
     """A square integer matrix with its LU factors, for systems with it and with its transpose.
 
@@ -102,16 +129,20 @@ class Factored:
         from scipy.sparse.linalg import splu
 
         self.matrix, size = matrix, matrix.columns
-        self.scale: FloatArray = np.ones(size)
+        self.scales: tuple[FloatArray, FloatArray] = np.ones(size), np.ones(size)  # powers of two: of rows, of columns
         if size == 0:
             return
-        if not np.all(np.diff(matrix.start)):
-            raise SingularError("a row of the basis matrix is empty")
-        sizes = np.maximum.reduceat(np.abs(matrix.value), matrix.start[:-1])
-        self.scale = np.array([2.0 ** -frexp(float(s))[1] for s in sizes.tolist()])
-        floats = matrix.value.astype(np.float64) * self.scale[matrix.rows]
+        if not np.all(np.diff(matrix.start)) or not np.all(np.diff(matrix.transposed.start)):
+            raise SingularError("a row or column of the basis matrix is empty")
+        entries = matrix.value.astype(np.float64)
+        by_row = np.exp2(-np.frexp(np.maximum.reduceat(np.abs(entries), matrix.start[:-1]))[1])
+        entries = entries * by_row[matrix.rows]
+        by_column = np.zeros(size)
+        np.maximum.at(by_column, matrix.index, np.abs(entries))
+        by_column = np.exp2(-np.frexp(by_column)[1])
+        self.scales = by_row, by_column
         try:
-            self.lu: Any = splu(csc_array((floats, (matrix.rows, matrix.index)), shape=(size, size)))
+            self.lu: Any = splu(csc_array((entries * by_column[matrix.index], (matrix.rows, matrix.index))))
         except RuntimeError as error:
             raise SingularError(f"basis matrix: {error}") from None
 
@@ -126,19 +157,13 @@ class Factored:
         matrix = self.matrix.transposed if transposed else self.matrix
         if not np.any(right):
             return np.zeros(len(right), dtype=object), 1
-
-        def approximate(r: FloatArray) -> FloatArray:
-            found = self.lu.solve(r, "T") * self.scale if transposed else self.lu.solve(r * self.scale)
-            if not np.isfinite(found).all():
-                raise SingularError("the basis matrix is singular within rounding")
-            return np.asarray(found)
-
-        widest = 2 * float(np.max(np.add.reduceat(np.abs(matrix.value.astype(np.float64)), matrix.start[:-1])))
+        scale, unscale = self.scales[::-1] if transposed else self.scales
+        system = _System(matrix, scale, lambda r: self.lu.solve(r, "T" if transposed else "N") * unscale)
         refined = _Refined(np.zeros(len(right), dtype=object), right.astype(object), 0)
         bits = FIRST_BITS
         while bits <= LAST_BITS:
             while refined.bits < bits and np.any(refined.residual):
-                refined = _refine(matrix, refined, approximate, widest)
+                refined = _refine(system, refined)
             found = _reconstruct(refined.x, refined.bits)
             if found is not None:
                 numerators, denominator = found
@@ -151,6 +176,21 @@ class Factored:
 
 
 @dataclass(frozen=True, eq=False)
+class _System:
+    """A matrix, the scale of its rows, and the approximate solution for a scaled right-hand side."""
+
+    matrix: IntegerMatrix
+    scale: FloatArray
+    approximate: Callable[[FloatArray], FloatArray]
+
+    @cached_property
+    def width(self) -> float:
+        """Largest sum of sizes in a scaled row: rounding the solution leaves at most half of it."""
+        sizes = np.abs(self.matrix.value.astype(np.float64)) * self.scale[self.matrix.rows]
+        return float(np.add.reduceat(sizes, self.matrix.start[:-1]).max())
+
+
+@dataclass(frozen=True, eq=False)
 class _Refined:
     """M x + residual = 2^bits right, all in integers."""
 
@@ -159,46 +199,53 @@ class _Refined:
     bits: int
 
 
-def _refine(matrix: IntegerMatrix, at: _Refined, approximate: Any, widest: float) -> _Refined:
-    """One step: solve for the residual in floats, round to about 40 bits, and take the rest exactly."""
-    largest = max(abs(int(n)) for n in (at.residual.max(), at.residual.min()))
-    exponent = largest.bit_length()
-    if exponent > 60:  # scaled in integers, as floats of this size could overflow
-        scaled = (at.residual >> (exponent - 60)).astype(np.float64) * 2.0**-60
-    else:
-        scaled = at.residual.astype(np.float64) * 2.0**-exponent
-    step = approximate(scaled)
-    gain = STEP_BITS - frexp(float(np.abs(step).max()))[1]
-    rounded = np.rint(step * 2.0**gain).astype(np.int64)
-    shift = gain - exponent  # M (rounded 2^-shift) is about the residual
+def _refine(system: _System, at: _Refined) -> _Refined:
+    """One step: solve for the residual in floats, round to some 40 bits, and take the rest exactly."""
+    matrix = system.matrix
+    floats, exponent = _as_floats(at.residual)
+    scaled = floats * system.scale
+    further = frexp(float(np.abs(scaled).max()))[1]
+    step = system.approximate(np.ldexp(scaled, -further))
+    largest = float(np.abs(step).max())
+    if not np.isfinite(largest) or largest == 0:
+        raise SingularError("the basis matrix is singular within rounding")
+    bits = STEP_BITS + frexp(system.width)[1]
+    gain = bits - frexp(largest)[1]
+    rounded = np.rint(np.ldexp(step, gain))
+    rounded = rounded.astype(np.int64) if bits < 63 else object_array([int(v) for v in rounded.tolist()])
+    shift = gain - exponent - further  # M (rounded 2^-shift) is about the residual
     if shift < 0:
-        rounded_x = rounded.astype(object) << -shift
-        return _advanced(at, at.x + rounded_x, at.residual - matrix.times(rounded_x), 0)
-    small = at.residual.dtype != object and matrix.value.dtype != object and exponent + shift < 100 and widest < 2**40
-    if small and shift < 63:
-        with np.errstate(over="ignore"):
-            left = (at.residual << shift) - matrix.wrapped(rounded)
-        predicted = scaled * 2.0 ** (exponent + shift) - _float_product(matrix, rounded)
-        if np.abs(predicted).max() < 2.0**60:
-            return _advanced(at, (at.x << shift) + rounded, left, shift)
-    residual = (at.residual.astype(object) << shift) - matrix.times(rounded)
-    return _advanced(at, (at.x << shift) + rounded, residual, shift)
-
-
-def _float_product(matrix: IntegerMatrix, x: IntArray) -> FloatArray:
-    """Product in floats, to see whether int64 can hold a residual."""
-    return np.add.reduceat(matrix.value.astype(np.float64) * x[matrix.index], matrix.start[:-1])
-
-
-def _advanced(before: _Refined, x: Array, residual: Array, shift: int) -> _Refined:
-    largest, earlier = (max(abs(int(r.max())), abs(int(r.min()))) for r in (residual, before.residual))
-    if shift == 0 and largest >= earlier:
+        rounded = rounded.astype(object) << -shift
+        shift = 0
+    residual = _wrapped_residual(matrix, at.residual, rounded, shift, floats, exponent)
+    if residual is None:
+        residual = (at.residual.astype(object) << shift) - matrix.times(rounded)
+    left, more = _as_floats(residual)
+    now, before = np.log2(np.abs(left * system.scale).max() or 1.0) + more, exponent + further + shift
+    if np.any(residual) and now > max(np.log2(system.width) + 1 if shift else -np.inf, before - 4):
         raise SingularError("refinement does not converge: the basis matrix is nearly singular")
-    if largest < 2**62:
-        residual = residual.astype(np.int64)
-    if largest.bit_length() > earlier.bit_length() + max(shift - 4, 0) and shift > 0:
-        raise SingularError("refinement does not converge: the basis matrix is nearly singular")
-    return _Refined(x, residual, before.bits + shift)
+    return _Refined((at.x << shift) + rounded, residual, at.bits + shift)
+
+
+def _as_floats(integers: Array) -> tuple[FloatArray, int]:
+    """Floats of size up to 1 and the power of two that they are to be multiplied by."""
+    exponent = max(abs(int(integers.max())), abs(int(integers.min()))).bit_length()
+    if exponent > 1000:  # beyond what floats hold
+        return (integers >> (exponent - 100)).astype(np.float64) * 2.0**-100, exponent
+    return np.ldexp(integers.astype(np.float64), -exponent), exponent
+
+
+def _wrapped_residual(
+    matrix: IntegerMatrix, residual: Array, rounded: Array, shift: int, floats: FloatArray, exponent: int
+) -> Array | None:
+    """The new residual in int64, where it is small enough: arithmetic modulo 2^64 is then right."""
+    if object in (matrix.value.dtype, rounded.dtype) or exponent > 62 or shift > 62 or exponent + shift > 100:
+        return None
+    product = np.add.reduceat(matrix.value.astype(np.float64) * rounded[matrix.index], matrix.start[:-1])
+    if np.abs(np.ldexp(floats, exponent + shift) - product).max() > 2.0**60 or np.abs(product).max() > 2.0**100:
+        return None
+    with np.errstate(over="ignore"):
+        return (residual.astype(np.int64) << shift) - matrix.wrapped(rounded)
 
 
 def _reconstruct(x: Array, bits: int) -> tuple[Array, int] | None:

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from mechopt.core.numbers import BOUND_TOLERANCE, SOLVER_TOLERANCE, FloatArray
+from mechopt.core.numbers import BOUND_TOLERANCE, SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
 
 
@@ -86,6 +86,8 @@ class Solution:
     iterations : int
     conflict : tuple of str
         Where there is no solution or no bound: the rows or columns responsible, in words.
+    basis : pair of int arrays, or None
+        Where the solver left each column and row: 0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero.
     """
 
     status: Status
@@ -97,6 +99,7 @@ class Solution:
     algorithm: str
     iterations: int
     conflict: tuple[str, ...] = ()
+    basis: tuple[Array, Array] | None = None
 
 
 def violations(program: LinearProgram, x: FloatArray) -> tuple[FloatArray, FloatArray]:

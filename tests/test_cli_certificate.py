@@ -1,0 +1,62 @@
+"""Exact optima and their proofs from the command line."""
+
+import json
+from fractions import Fraction
+
+import pytest
+
+import mechopt as mo
+
+SIX = "mirrokni-2020/two-values-six-periods"  # 947/128
+MAXIMIN = "mirrokni-2020/maximin-equal-revenue-8"  # 8/9
+
+
+def test_solve_exact_prints_the_fraction_and_its_proof_checks(mechopt, tmp_path):
+    file = tmp_path / "proof.json"
+    status, out, _ = mechopt("solve", SIX, "--exact", "--proof", file, "--json", "--check")
+    assert status == 0
+    document = json.loads(out)
+    assert document["exact"] == "947/128"
+    assert document["bound"] == {"lower": 7.3984375, "upper": 7.3984375, "method": "exact certificate"}
+    status, out, _ = mechopt("certificate", "check", SIX, file)
+    assert (status, out) == (0, "proved: 947/128 = 7.3984375\n")
+    status, out, _ = mechopt("solve", SIX, "--exact")
+    assert "947/128 (proved)" in out
+
+
+def test_a_proof_of_another_model_or_a_changed_one_is_rejected(mechopt, tmp_path):
+    file = tmp_path / "proof.json"
+    assert mechopt("certificate", "make", SIX, file)[0] == 0
+    status, _, err = mechopt("certificate", "check", "mirrokni-2020/two-values-five-periods", file)
+    assert status == 1
+    assert "fingerprint" in err
+    file.write_text(file.read_text().replace('"947"', '"948"').replace("947/128", "948/128"))
+    status, _, err = mechopt("certificate", "check", SIX, file)
+    assert status == 1
+    assert str(file) in err or "digest" in err
+
+
+def test_proof_of_a_guarantee(mechopt, tmp_path):
+    file = tmp_path / "guarantee.json"
+    assert mechopt("certificate", "make", MAXIMIN, file)[0] == 0
+    status, out, _ = mechopt("certificate", "check", MAXIMIN, file, "--json")
+    assert status == 0
+    assert json.loads(out) == {"proved": True, "value": 8 / 9, "exact": "8/9"}
+    status, _, err = mechopt("certificate", "check", SIX, file)
+    assert status == 2
+    assert "kind" in err
+
+
+def test_no_bound_is_proved_too(mechopt, tmp_path):
+    file = tmp_path / "ray.json"
+    assert mechopt("certificate", "make", SIX, file, "--ir", "none")[0] == 0
+    assert mechopt("certificate", "check", SIX, file)[:2] == (0, "proved: there is no bound\n")
+
+
+def test_exact_in_python():
+    best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 4), exact=True)
+    assert best.exact == Fraction(153, 32)
+    assert mo.check_certificate(best.mechanism.environment, best.certificate) == best.exact
+    assert mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 4)).exact is None
+    with pytest.raises(mo.InputError, match="only sum to 1 within rounding"):
+        mo.optimum(mo.IndependentTypes.iid([1, 2], [0.1 + 0.2, 0.7 - 1e-16], 2), exact=True)
