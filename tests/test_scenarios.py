@@ -250,7 +250,7 @@ def test_faults_of_a_model_file_name_the_file_and_come_at_once():
 
 def test_schema_has_all_kinds():
     document = schema()
-    assert set(document["discriminator"]["mapping"]) == {"independent", "scenarios"}
+    assert set(document["discriminator"]["mapping"]) == {"independent", "markov", "scenarios"}
     assert set(document["$defs"]["ScenariosFile"]["properties"]) >= {"distributions", "scenarios", "expected"}
     assert document["$defs"]["IndependentFile"]["required"] == ["kind", "horizon", "buyers"]
 

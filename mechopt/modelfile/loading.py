@@ -19,18 +19,24 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.notions import Notion, Objective, parse_objective
 from mechopt.modelfile.independent import IndependentFile
+from mechopt.modelfile.markov import MarkovFile
 from mechopt.modelfile.scenarios import ScenariosFile
 from mechopt.modelfile.tables import COST_TAGS, SolveTable, Unread, parse_ic, parse_ir, read_float, written
 
 MAX_FILE_BYTES = 10_000_000
 
-AnyFile = IndependentFile | ScenariosFile
-AnyEnvironment = IndependentTypes | Scenarios
-KINDS: dict[str, type[AnyFile]] = {"independent": IndependentFile, "scenarios": ScenariosFile}
-READERS = {"independent": "mechopt solve", "scenarios": "mechopt maximin"}
+AnyFile = IndependentFile | ScenariosFile | MarkovFile
+AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes
+KINDS: dict[str, type[AnyFile]] = {
+    "independent": IndependentFile,
+    "scenarios": ScenariosFile,
+    "markov": MarkovFile,
+}
+READERS = {"independent": "mechopt solve", "scenarios": "mechopt maximin", "markov": "mo.dynamic_pivot(mo.load(path))"}
 """The command to try with a model of each kind."""
 
 E = TypeVar("E", bound=AnyEnvironment)
@@ -41,7 +47,7 @@ class ModelFile(NamedTuple):
 
     Attributes
     ----------
-    environment : IndependentTypes or Scenarios
+    environment : IndependentTypes, Scenarios or MarkovTypes
     title, source : str
     ic, ir : tuples of Notion
         Defaults for ``mechopt solve``.

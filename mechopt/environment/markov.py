@@ -1,0 +1,271 @@
+r"""Private types that move: each agent's type follows a Markov chain of its own, which the common action may steer.
+
+Each period t = 0, 1, ... agent i has a type k; an action a is taken, worth ``values[i][t][a, k]`` to her and costing
+the seller ``cost[a]``; her next type is l with probability ``kernel[i][t][a, k, l]``, independently of the other agents
+given the action. Everybody discounts period t by ``discount**t``. With an infinite horizon nothing depends on the
+period and the discount is below 1.
+
+Source: Bergemann and Valimaki (2010), section 2; Kakade, Lobel and Nazerzadeh (2013). Both count periods as here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
+from mechopt.environment.markov_check import Agent, Chain, Given, from_arrays, read
+from mechopt.environment.nested import Matrix, Vector, floats, unrounded
+
+Horizon = int | Literal["infinite"]
+
+
+class ExactMarkov(NamedTuple):
+    """The exact numbers of an instance, in the layout of its arrays."""
+
+    values: tuple[tuple[Matrix, ...], ...]
+    kernel: tuple[tuple[tuple[Matrix, ...], ...], ...]
+    initial: Matrix
+    cost: Vector
+    discount: Fraction
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class MarkovTypes:
+    """Agents with private types that move from period to period, and an action a period.
+
+    Parameters
+    ----------
+    values : nested sequences, ``values[i][action][type]`` or ``values[i][t][action][type]``
+        What an action is worth to agent i; may be negative.
+    kernel : nested sequences, ``kernel[i][type][next]`` or ``kernel[i][action][type][next]``
+        Law of agent i's next type, whatever the action or by action; where her values are by period, a list of these
+        over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored: it
+        leads beyond the horizon. A list over periods of length 1 is for every period.
+    initial : nested sequences, ``initial[i][type]``
+        Law of the first type.
+    actions : sequence of str, optional
+        Their names; default: their numbers.
+    types : nested sequences of str, ``types[i][type]`` or ``types[i][t][type]``, optional
+        Names; default: their numbers. None for an agent without names.
+    names : sequence of str, optional
+        Of the agents; default: their numbers.
+    cost : number or sequence over actions
+        The seller's cost of an action, at least 0; default 0.
+    horizon : int or "infinite"
+        Number of periods.
+    discount : number
+        In (0, 1], below 1 with an infinite horizon; default 1.
+    exact : ExactMarkov, optional
+        The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
+
+    Attributes
+    ----------
+    values : tuple over agents of tuples over periods of read-only float arrays ``(action, type)``
+        Of length 1 over periods with an infinite horizon.
+    kernel : tuple over agents of tuples over periods of read-only float arrays ``(action, type, next)``
+        Rows sum to 1 over ``next``. Of length T - 1 over periods, or 1 with an infinite horizon.
+    initial : tuple over agents of read-only float arrays ``(type,)``
+    types : tuple over agents of tuples over periods of tuples of str
+    actions, names : tuples of str
+    cost : read-only float array ``(action,)``
+    horizon : int or "infinite"
+    discount : float
+    exact : ExactMarkov or None
+        The same as fractions; None where float probabilities sum to 1 only within rounding.
+
+    Raises
+    ------
+    InputError
+        With every fault of the input.
+
+    Examples
+    --------
+    >>> stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    >>> env = MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], actions=["keep", "sell"], horizon=3)
+    >>> env
+    MarkovTypes(1 agent, 2 actions, 2 types, 3 periods)
+    >>> env.kernel[0][1][0]
+    array([[0.75, 0.25],
+           [0.25, 0.75]])
+    """
+
+    values: tuple[tuple[FloatArray, ...], ...]
+    kernel: tuple[tuple[FloatArray, ...], ...]
+    initial: tuple[FloatArray, ...]
+    actions: tuple[str, ...]
+    types: tuple[tuple[tuple[str, ...], ...], ...]
+    names: tuple[str, ...]
+    cost: FloatArray
+    horizon: Horizon
+    discount: float
+    exact: ExactMarkov | None
+
+    kind = "markov"
+
+    def __init__(
+        self,
+        values: Any,
+        kernel: Any,
+        initial: Any,
+        actions: Any = None,
+        types: Any = None,
+        names: Any = None,
+        cost: Any = 0,
+        horizon: Any = "infinite",
+        discount: Any = 1,
+        exact: ExactMarkov | None = None,
+    ) -> None:
+        if exact is not None:
+            values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
+            initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
+            discount = unrounded(discount, exact.discount)
+        given = from_arrays(values, kernel, initial, types, names, actions, cost, horizon, discount)
+        self._fill(given)
+
+    @classmethod
+    def from_given(cls, given: Given) -> MarkovTypes:
+        """Build from what a model file gives; see `markov_check.Given`."""
+        environment = cls.__new__(cls)
+        environment._fill(given)
+        return environment
+
+    def _fill(self, given: Given) -> None:
+        chain, faults = read(given)
+        if faults or chain is None:
+            raise InputError(faults)
+        agents = chain.agents
+        exact = ExactMarkov(
+            tuple(agent.values for agent in agents),
+            tuple(agent.kernel for agent in agents),
+            tuple(agent.initial for agent in agents),
+            chain.cost,
+            chain.discount,
+        )
+        set_field = object.__setattr__
+        set_field(self, "values", tuple(_arrays(agent.values) for agent in agents))
+        set_field(self, "kernel", tuple(_kernels(agent) for agent in agents))
+        set_field(self, "initial", tuple(floats(agent.initial) for agent in agents))
+        set_field(self, "actions", chain.actions)
+        set_field(self, "types", tuple(agent.types for agent in agents))
+        set_field(self, "names", tuple(agent.name for agent in agents))
+        set_field(self, "cost", floats(chain.cost))
+        set_field(self, "horizon", chain.horizon)
+        set_field(self, "discount", float(chain.discount))
+        set_field(self, "exact", exact if _sums_to_one(chain) else None)
+
+    @property
+    def agents(self) -> int:
+        """Number of agents n."""
+        return len(self.values)
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the horizon is infinite."""
+        return self.horizon == "infinite"
+
+    @property
+    def stages(self) -> int:
+        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
+        return len(self.values[0])
+
+    @cached_property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """``shape[t][i]``: number of types of agent i in period t."""
+        return tuple(tuple(row[t].shape[1] for row in self.values) for t in range(self.stages))
+
+    @cached_property
+    def law(self) -> FloatArray:
+        """Probability of each first type profile; axes: type of agent 0, ..., type of agent n-1."""
+        law: FloatArray = np.ones(())
+        for row in self.initial:
+            law = np.multiply.outer(law, row)
+        return law
+
+    def without(self, agent: int) -> MarkovTypes:
+        """Build the environment of the other agents, with the same actions and costs.
+
+        Parameters
+        ----------
+        agent : int
+            Who is left out; there must be others.
+        """
+        if self.agents < 2 or agent not in range(self.agents):
+            raise InputError(f"agent {agent!r} cannot be left out of {self.agents}; there must be others")
+        source = self.exact or self
+        parts = (source.values, source.kernel, source.initial, self.types, self.names)
+        kept = [tuple(part for i, part in enumerate(parts_) if i != agent) for parts_ in parts]
+        values, kernel, initial, types, names = kept
+        return MarkovTypes(
+            values, kernel, initial, self.actions, types, names, source.cost, self.horizon, source.discount
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
+        source = self.exact or (self.values, self.kernel, self.initial, self.cost, self.discount)
+        numbers = [_plain(part) for part in source]
+        named = [self.actions, self.types, self.names, self.horizon]
+        return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, MarkovTypes) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        source = self.exact or self
+        parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
+        return type(self), (*parts, source.cost, self.horizon, source.discount)
+
+    def __repr__(self) -> str:
+        counts = [prod(stage) for stage in self.shape]
+        profiles = f"{max(counts)} {'type' if self.agents == 1 else 'profile'}{'s' * (max(counts) > 1)}"
+        periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
+        return (
+            f"MarkovTypes({self.agents} agent{'s' * (self.agents > 1)}, {len(self.actions)} "
+            f"action{'s' * (len(self.actions) > 1)}, {profiles}, {periods})"
+        )
+
+
+def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
+    """One read-only array a period; equal periods share one."""
+    known: dict[int, FloatArray] = {}
+    for table in tables:
+        if id(table) not in known:
+            known[id(table)] = floats(table)
+    return tuple(known[id(table)] for table in tables)
+
+
+def _kernels(agent: Agent) -> tuple[FloatArray, ...]:
+    """Kernels by action; where the action does not matter its axis is a broadcast one."""
+    known: dict[int, FloatArray] = {}
+    for kernel in agent.kernel:
+        if id(kernel) not in known:
+            same = all(matrix is kernel[0] for matrix in kernel)
+            array = floats(kernel[:1] if same else kernel)
+            known[id(kernel)] = np.broadcast_to(array, (len(kernel), *array.shape[1:])) if same else array
+    return tuple(known[id(kernel)] for kernel in agent.kernel)
+
+
+def _sums_to_one(chain: Chain) -> bool:
+    rows = [row for agent in chain.agents for kernel in agent.kernel for matrix in kernel for row in matrix]
+    return all(sum(row) == 1 for row in {id(row): row for row in [*rows, *(a.initial for a in chain.agents)]}.values())
+
+
+def _plain(numbers: Any) -> Any:
+    """Nested tuples and arrays as what JSON can write."""
+    if isinstance(numbers, np.ndarray):
+        return numbers.tolist()
+    if isinstance(numbers, tuple):
+        return [_plain(entry) for entry in numbers]
+    return str(numbers) if isinstance(numbers, Fraction) else numbers

@@ -1,0 +1,116 @@
+"""Nested lists of exact numbers: read with every fault at its key path, and turned into arrays and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import Fault, shortened
+from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
+
+Reader = Callable[[Any], Fraction]
+Vector = tuple[Fraction, ...]
+Matrix = tuple[Vector, ...]
+
+TEXTS = {1: "numbers", 2: "lists of numbers", 3: "lists of lists of numbers"}
+
+
+def is_list(given: Any) -> bool:
+    """Tell whether something is a list, a tuple, a range or an array with axes."""
+    if isinstance(given, np.ndarray):
+        return given.ndim > 0
+    return isinstance(given, (list, range)) or type(given) is tuple
+
+
+def depth(given: Any) -> int:
+    """Count how deeply lists are nested, along first entries.
+
+    Examples
+    --------
+    >>> depth([[1, 2], [3, 4]]), depth(5), depth([np.ones((2, 2))])
+    (2, 0, 3)
+    """
+    levels = 0
+    while is_list(given):
+        levels, given = levels + 1, given[0] if len(given) else None
+    return levels
+
+
+def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Reader = to_exact) -> Any:
+    """Read nested lists of numbers exactly.
+
+    Parameters
+    ----------
+    given : nested sequences or array
+    levels : int
+        How deep they are to be; 0 for one number.
+    where : str
+        Their key path.
+    faults : list of Fault
+        One is appended for every entry that is no number and every list that is none.
+    read : callable
+        Turns one entry into a fraction, or raises ValueError.
+
+    Returns
+    -------
+    nested tuples of Fraction, or None after a fault
+    """
+    before = len(faults)
+    if levels and is_list(given):
+        if isinstance(given, np.ndarray):
+            given = given.tolist()
+        if levels == 1 and len(given):
+            try:
+                return tuple(map(read, given))
+            except ValueError:
+                pass  # found again below, with its key path
+        entries = tuple(numbers(entry, levels - 1, f"{where}[{k}]", faults, read) for k, entry in enumerate(given))
+        if not entries:
+            faults.append(Fault(where, "is empty", "give at least one entry"))
+        return entries if len(faults) == before else None
+    if is_list(given):
+        faults.append(Fault(where, f"{shortened(repr(given))} is a list, not a number", "take a pair of brackets away"))
+        return None
+    try:
+        number = read(given)
+    except ValueError as error:
+        faults.append(Fault(where, str(error), "write a finite number"))
+        return None
+    if levels:
+        faults.append(Fault(where, f"{shortened(str(given))} is not a list", f"write a list of {TEXTS[levels]}"))
+        return None
+    return number
+
+
+def floats(exact: Any) -> FloatArray:
+    """Round nested tuples of fractions to a read-only array.
+
+    Examples
+    --------
+    >>> floats(((Fraction(1, 2), Fraction(1)),))
+    array([[0.5, 1. ]])
+    """
+    return readonly(_rounded(exact))
+
+
+def _rounded(exact: Any) -> Any:
+    return [_rounded(entry) for entry in exact] if isinstance(exact, tuple) else float(exact)
+
+
+def unrounded(given: Any, exact: Any) -> Any:
+    """Put exact numbers in place of the arrays and floats that are their rounding.
+
+    Examples
+    --------
+    >>> unrounded((np.array([1 / 3, 2 / 3]), 0.5), ((Fraction(1, 3), Fraction(2, 3)), Fraction(1, 4)))
+    ((Fraction(1, 3), Fraction(2, 3)), 0.5)
+    """
+    if isinstance(given, tuple) and isinstance(exact, tuple) and len(given) == len(exact):
+        return tuple(map(unrounded, given, exact))
+    if isinstance(given, np.ndarray):
+        rounded: Array = floats(exact)
+        return exact if np.array_equal(given, rounded) else given
+    return exact if isinstance(given, float) and given == float(exact) else given
