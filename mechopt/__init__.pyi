@@ -39,10 +39,10 @@ from .environment.markov import MarkovTypes as MarkovTypes
 from .environment.scenarios import Distribution as Distribution
 from .environment.scenarios import Scenarios as Scenarios
 from .lp.compile import Layout as Layout
-from .lp.compile import Plan as Plan
-from .lp.compile import Size as Size
 from .lp.compile import compile_program as compile_program
-from .lp.compile import plan as plan
+from .lp.plan import Plan as Plan
+from .lp.plan import Size as Size
+from .lp.plan import plan as plan
 from .mechanism.direct import Mechanism as Mechanism
 from .mechanism.direct import Simulation as Simulation
 from .mechanism.files import load_mechanism as load_mechanism

@@ -18,7 +18,7 @@ from mechopt.core.errors import InputError, MechoptError
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from mechopt.lp.compile import Plan
+    from mechopt.lp.plan import Plan
     from mechopt.modelfile import ModelFile
     from mechopt.solve.highs import Progress
 
@@ -106,7 +106,7 @@ def _progress(label: str) -> Iterator[Progress | None]:
 
 def _plan(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
     from mechopt.environment.independent import IndependentTypes
-    from mechopt.lp.compile import plan
+    from mechopt.lp.plan import plan
     from mechopt.mechanism.notions import parse_notions, parse_objective
 
     return plan(

@@ -11,7 +11,7 @@ from typing import Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
-from mechopt.lp.compile import Plan
+from mechopt.lp.plan import Plan
 from mechopt.mechanism.notions import Notion
 from mechopt.solve.maximin import Maximin
 from mechopt.solve.optimum import Optimum, approximately

@@ -34,7 +34,7 @@ from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp import incentive, participation
 from mechopt.lp.columns import ColumnBlock, Columns
-from mechopt.lp.compile import BUILD_BYTES_PER_NONZERO, BYTES_PER_NODE, SOLVE_BYTES_PER_NONZERO, Size
+from mechopt.lp.plan import BUILD_BYTES_PER_NONZERO, BYTES_PER_NODE, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.program import LinearProgram, RowFamily, Rows, assemble
 from mechopt.lp.stage import Stage
 from mechopt.mechanism.direct import Mechanism

@@ -17,7 +17,8 @@ import numpy as np
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.compile import Plan, compile_program, plan
+from mechopt.lp.compile import compile_program
+from mechopt.lp.plan import Plan, plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
 from mechopt.solve import highs

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import NoOptimumError
-from mechopt.lp.compile import Layout, Plan, allocation_maps, compile_program
+from mechopt.lp.compile import Layout, allocation_maps, compile_program
+from mechopt.lp.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values

@@ -19,7 +19,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
 from mechopt.environment.independent import ExactIndependent
 from mechopt.lp.columns import make_columns
-from mechopt.lp.compile import Plan
+from mechopt.lp.plan import Plan
 from mechopt.lp.program import LinearProgram, RowFamily
 from mechopt.lp.stage import Stage
 from mechopt.tree import HistoryTree

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.compile import Size
+from mechopt.lp.plan import Size
 from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
 from mechopt.solve import highs

@@ -15,7 +15,8 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.compile import SOLVE_BYTES_PER_NONZERO, Plan, Size, compile_program, plan
+from mechopt.lp.compile import compile_program
+from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Plan, Size, plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
@@ -127,7 +128,7 @@ def optimum(
     time_limit : float, optional
         Seconds for the solver.
     form : str
-        Of the program, see `mechopt.lp.compile`; ``"auto"`` takes the smallest.
+        Of the program, see `mechopt.lp.plan`; ``"auto"`` takes the smallest.
     progress : callable, optional
         Called with iterations and seconds.
     max_bytes : float, optional
