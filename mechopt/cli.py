@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mechopt.core.errors import InputError, MechoptError
+from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
     from mechopt.lp.plan import Plan
     from mechopt.modelfile import ModelFile
-    from mechopt.solve.highs import Progress
 
 app = typer.Typer(
     help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
@@ -48,62 +46,6 @@ AcceptRange = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(text + "\n")
-
-
-def _printable(text: str) -> str:
-    """Text from files without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _print_rows(rows: list[tuple[str, str]]) -> None:
-    """Label and text by line; wrapped and coloured on a terminal, one line each elsewhere."""
-    from rich.console import Console
-    from rich.table import Table
-
-    rows = [(_printable(label), _printable(text)) for label, text in rows]
-    if not sys.stdout.isatty():
-        width = max((len(label) for label, _ in rows), default=0)
-        for label, text in rows:
-            _print(f"{label:<{width}}  {text}")
-        return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for label, text in rows:
-        table.add_row(label, text, style="red" if "FAILS" in text else None)
-    Console(markup=False, highlight=False).print(table)
-
-
-def _print_table(header: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    for position, name in enumerate(header):
-        table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right")
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Progress | None]:
-    """Show the solver's iterations and seconds on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True, markup=False).status(label) as status:
-        yield lambda iterations, seconds: status.update(f"{label}: {iterations:,} iterations, {seconds:.1f} s")
-
-
 def _plan(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
     from mechopt.environment.independent import IndependentTypes
     from mechopt.lp.plan import plan
@@ -122,7 +64,7 @@ def _version(asked: bool) -> None:
     if asked:
         from mechopt import __version__
 
-        _print(f"mechopt {__version__}")
+        say(f"mechopt {__version__}")
         raise typer.Exit
 
 
@@ -169,7 +111,7 @@ def solve(
         require_memory(chosen, method=method)
         program, layout = compile_program(chosen)
         to_mps(program.scaled(layout.unit), export)
-    with _progress("solving") as progress:
+    with progress_shown("solving") as progress:
         best = optimum(
             file.of_kind(IndependentTypes),
             chosen.ic,
@@ -190,12 +132,12 @@ def solve(
     if proof is not None and best.certificate is not None:
         best.certificate.save(proof)
     if as_json:
-        _print(output.to_json(document))
+        say(output.to_json(document))
     else:
-        _print_rows(output.solved_rows(file.title, document))
+        show_rows(output.solved_rows(file.title, document))
     best.require_optimal()
     if report is not None and not report.holds:
-        _tell(f"the optimum fails its own verification: {report}")
+        tell(f"the optimum fails its own verification: {report}")
         raise typer.Exit(1)
     if check:
         _check_expected(document, file.expected)
@@ -227,17 +169,17 @@ def compare(
     chosen = _plan(file, ic, ir, None, "auto")
     _require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
-    with _progress("comparing"):
+    with progress_shown("comparing"):
         comparison = compare_mechanisms(file.of_kind(IndependentTypes), names, chosen.ic, chosen.ir, time_limit)
     document = output.compared(comparison, chosen)
     if as_json:
-        _print(output.to_json(document))
+        say(output.to_json(document))
     elif table == "text":
-        _print_table(*output.compared_table(comparison))
+        show_table(*output.compared_table(comparison))
         for name, reason in comparison.skipped.items():
-            _tell(f"left out: {name}: {reason}")
+            tell(f"left out: {name}: {reason}")
     else:
-        _print(comparison.to_markdown() if table == "markdown" else comparison.to_latex())
+        say(comparison.to_markdown() if table == "markdown" else comparison.to_latex())
     if plot is not None:
         comparison.save_plot(plot)
     if check:
@@ -265,18 +207,18 @@ def maximin(
     file = read(model)
     scenarios = file.of_kind(Scenarios)
     _require_expected(check, model, file)
-    with _progress("solving") as progress:
+    with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
     begun = time.perf_counter()
     reports = [verify(mechanism, mechanism.notions) for mechanism in best.mechanisms]
     document = output.guaranteed(best, reports, time.perf_counter() - begun)
     if as_json:
-        _print(output.to_json(document))
+        say(output.to_json(document))
     else:
-        _print_rows(output.guaranteed_rows(file.title, document))
+        show_rows(output.guaranteed_rows(file.title, document))
     best.require_optimal()
     if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
-        _tell(f"the mechanism fails its own verification in {', '.join(failed)}")
+        tell(f"the mechanism fails its own verification in {', '.join(failed)}")
         raise typer.Exit(1)
     if check:
         _check_expected(document, file.expected)
@@ -292,11 +234,11 @@ def _check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:
 
     kept, missed, absent = compare_expected(document, expected)
     for line in kept:
-        _tell(f"as expected: {line}")
+        tell(f"as expected: {line}")
     for line in missed:
-        _tell(f"NOT as expected: {line}")
+        tell(f"NOT as expected: {line}")
     for key in absent:
-        _tell(f"not checked: {key} is not in this command's output")
+        tell(f"not checked: {key} is not in this command's output")
     if missed or not kept:
         raise typer.Exit(1)
 
@@ -330,13 +272,13 @@ def verify(
     report = verify_mechanism(mechanism, asked)
     if as_json:
         numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
-        _print(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
+        say(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
     else:
         rows = [("mechanism", repr(mechanism))]
         for notion, found in report.items():
             example = f": {found.counterexample}" if found.counterexample else ""
             rows.append((notion.name, output.verdict({"holds": found.holds, "gain": found.gain}) + example))
-        _print_rows(rows)
+        show_rows(rows)
     if not report.holds:
         raise typer.Exit(1)
 
@@ -349,9 +291,9 @@ def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_jso
 
     chosen = _plan(read(model), ic, ir, None, form)
     if as_json:
-        _print(output.to_json(output.sizes(chosen)))
+        say(output.to_json(output.sizes(chosen)))
     else:
-        _print_rows(output.size_rows(chosen))
+        show_rows(output.size_rows(chosen))
 
 
 @app.command()
@@ -365,9 +307,9 @@ def models(as_json: Json = False) -> None:
         plain = [
             {"name": n, "title": m.title, "source": m.source, "environment": repr(m.environment)} for n, m in listed
         ]
-        _print(output.to_json(plain))
+        say(output.to_json(plain))
     else:
-        _print_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
+        show_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
 
 
 certificate = typer.Typer(help="Make and check exact proofs of optima.", no_args_is_help=True)
@@ -391,14 +333,14 @@ def make(
     from mechopt.solve.optimum import require_memory
 
     source = read(model)
-    with _progress("proving"):
+    with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
             certify_guarantee(source.environment).save(file)
         else:
             chosen = _plan(source, ic, ir, objective, form)
             require_memory(chosen)
             certify(chosen.tree.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
-    _print(f"written: {file}")
+    say(f"written: {file}")
 
 
 @certificate.command("check")
@@ -421,9 +363,9 @@ def check_proof(
     else:
         value = check_certificate(source.of_kind(IndependentTypes), proof)
     if as_json:
-        _print(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
+        say(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
     else:
-        _print("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
+        say("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
 
 
 @app.command()
@@ -432,7 +374,7 @@ def schema() -> None:
     from mechopt import output
     from mechopt.modelfile import schema as model_schema
 
-    _print(output.to_json(model_schema()))
+    say(output.to_json(model_schema()))
 
 
 def main() -> None:
@@ -440,14 +382,14 @@ def main() -> None:
     try:
         app(prog_name="mechopt")
     except MechoptError as error:
-        _tell(f"mechopt: {error}")
+        tell(f"mechopt: {error}")
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        _tell("mechopt: interrupted before anything was known")
+        tell("mechopt: interrupted before anything was known")
         sys.exit(3)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        _tell(f"mechopt: cannot write ({error.strerror or error})")
+        tell(f"mechopt: cannot write ({error.strerror or error})")
         sys.exit(1)

@@ -210,7 +210,8 @@ def solve(environment: MarkovTypes, members: Sequence[int]) -> tuple[Stages, Sta
             "use fewer types or agents"
         )
     if environment.infinite:
-        return tuple((part,) for part in _stationary(environment, members))  # type: ignore[return-value]
+        best, action, ties = _stationary(environment, members)
+        return (best,), (action,), (ties,)
     results: list[tuple[FloatArray, IntArray, BoolArray]] = []
     for t in reversed(range(environment.stages)):
         table = flows(environment, members, t)

@@ -1,0 +1,70 @@
+"""What goes to standard output and standard error, on a terminal and elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mechopt.solve.highs import Progress
+
+
+def say(text: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(text + "\n")
+
+
+def printable(text: str) -> str:
+    """Text from files without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def show_rows(rows: list[tuple[str, str]]) -> None:
+    """Label and text by line; wrapped and coloured on a terminal, one line each elsewhere."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = [(printable(label), printable(text)) for label, text in rows]
+    if not sys.stdout.isatty():
+        width = max((len(label) for label, _ in rows), default=0)
+        for label, text in rows:
+            say(f"{label:<{width}}  {text}")
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(label, text, style="red" if "FAILS" in text else None)
+    Console(markup=False, highlight=False).print(table)
+
+
+def show_table(header: list[str], rows: list[list[str]]) -> None:
+    """Columns under a header: the first and the last to the left, numbers to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1))
+    for position, name in enumerate(header):
+        table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@contextmanager
+def progress_shown(label: str) -> Iterator[Progress | None]:
+    """Show the solver's iterations and seconds on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, markup=False).status(label) as status:
+        yield lambda iterations, seconds: status.update(f"{label}: {iterations:,} iterations, {seconds:.1f} s")
