@@ -77,6 +77,9 @@ from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import Optimum as Optimum
 from .solve.optimum import optimum as optimum
+from .solve.promise_policy import PromisePolicy as PromisePolicy
+from .solve.promised import PromisedOptimum as PromisedOptimum
+from .solve.promised import promised_optimum as promised_optimum
 from .solve.proof_check import check_certificate as check_certificate
 from .solve.proof_check import check_guarantee as check_guarantee
 from .solve.proof_file import Certificate as Certificate

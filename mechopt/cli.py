@@ -83,7 +83,7 @@ def solve(
     ic: Ic = None,
     ir: Ir = None,
     objective: Goal = None,
-    method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, simplex, ipx, or promised (one buyer, long horizons)")] = "auto",
     form: Form = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
@@ -101,7 +101,6 @@ def solve(
     from mechopt.modelfile import read
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
-    from mechopt.verify.check import verify
 
     file = read(model)
     chosen = _plan(file, ic, ir, objective, form)
@@ -125,7 +124,7 @@ def solve(
             accept_range=accept_range,
         )
     begun = time.perf_counter()
-    report = verify(best.mechanism, best.mechanism.notions) if best.mechanism and best.mechanism.notions else None
+    report = output.checked(best)
     document = output.solved(best, chosen, report, time.perf_counter() - begun)
     if save is not None and best.mechanism is not None:
         best.mechanism.save(save)

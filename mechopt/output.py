@@ -12,10 +12,11 @@ from typing import Any
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 from mechopt.lp.plan import Plan
+from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
 from mechopt.solve.maximin import Maximin
 from mechopt.solve.optimum import Optimum, approximately
-from mechopt.study.compare import Comparison
+from mechopt.study.compare import MAX_CHECKED_HISTORIES, Comparison
 from mechopt.verify.check import NotionCheck, Report, verify
 
 Plain = dict[str, Any]
@@ -71,6 +72,16 @@ def solved(best: Optimum, chosen: Plan, report: Report | None, verify_seconds: f
     }
 
 
+def checked(best: Optimum) -> Report | None:
+    """Verify the optimal mechanism, if it claims notions and has few enough histories to check them all."""
+    mechanism = best.mechanism
+    if mechanism is None or not mechanism.notions:
+        return None
+    if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
+        return None
+    return verify(mechanism, mechanism.notions)
+
+
 def checks(report: Report, counterexamples: bool = False) -> Plain:
     """``{name: {holds, gain, ...}}`` by notion."""
 
@@ -88,7 +99,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 def compared(comparison: Comparison, chosen: Plan) -> Plain:
     """Keys of ``mechopt compare --json``."""
     best, rows = comparison.optimum, []
-    report = verify(best.mechanism) if best is not None and best.mechanism is not None else None
+    report = None if best is None else checked(best)
     for entry in comparison.entries:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}

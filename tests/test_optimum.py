@@ -181,6 +181,36 @@ def test_a_horizon_that_explodes_is_refused_with_figures():
     assert caught.value.upper == pytest.approx(60 * 2.3)
 
 
+def test_promised_method_goes_where_the_program_cannot():
+    env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 60)
+    with pytest.raises(mo.LimitError, match=r'take method="promised"'):
+        mo.optimum(env)
+    best = mo.optimum(env, ic=(mo.PPIC(), mo.INDU()), ir=mo.PFIR(), method="promised")
+    assert (best.method, best.status) == ("promised", "optimal")
+    assert best.bound.lower <= best.value <= best.bound.upper <= best.bound.lower * (1 + 2e-6)
+    assert best.mechanism.revenue + best.mechanism.utilities[0] == pytest.approx(best.mechanism.welfare)
+    short = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 5)
+    found = mo.optimum(short, method="promised")
+    assert found.bound.lower <= value(short) <= found.bound.upper
+    report = mo.verify(found.mechanism)
+    assert set(report) == {mo.DIC(), mo.EPIR()}
+    assert report.holds
+    with pytest.raises(mo.LimitError, match="histories"):
+        mo.verify(best.mechanism)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"ir": mo.PPIR()}, {"ic": mo.SuperDIC()}, {"objective": mo.Welfare()}, {"exact": True}],
+    ids=["per-period-ir", "super-dic", "welfare", "exact"],
+)
+def test_promised_method_refuses_what_it_is_not_for(options):
+    with pytest.raises(mo.InputError, match='method "promised"'):
+        mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 3), method="promised", **options)
+    with pytest.raises(mo.InputError, match='method "promised"'):
+        mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 3, buyers=2), method="promised")
+
+
 def test_values_too_far_apart_are_refused_unless_asked():
     env = mo.IndependentTypes.iid([1, "1.00000000001", 9], ["1/3", "1/3", "1/3"], 2)
     with pytest.raises(mo.InputError, match=r"values or probabilities differ by a factor of .*accept_range"):

@@ -123,7 +123,7 @@ def test_ten_periods_within_a_millionth(law):
 def test_many_periods_within_a_millionth(law, periods):
     found = promised_optimum(mo.IndependentTypes.iid(*law, periods))
     assert found.bound.upper - found.bound.lower <= 1e-6 * found.value
-    assert found.mechanism.revenue() == pytest.approx(found.bound.lower, rel=1e-9)
+    assert found.mechanism.revenue == pytest.approx(found.bound.lower, rel=1e-9)
 
 
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
@@ -131,7 +131,7 @@ def test_the_policy_earns_the_lower_bound(law):
     env = mo.IndependentTypes.iid(*law, 12)
     found = promised_optimum(env, tolerance=1e-4)
     policy = found.mechanism
-    assert policy.revenue() == pytest.approx(found.bound.lower, rel=1e-9)
+    assert policy.revenue == pytest.approx(found.bound.lower, rel=1e-9)
     for table, after in zip(policy.tables, [*policy.tables[1:], None], strict=True):
         kept = table.next_promises @ np.array([float(Fraction(p)) for p in law[1]])
         np.testing.assert_allclose(kept, table.promises, atol=1e-9)
@@ -142,7 +142,7 @@ def test_the_policy_earns_the_lower_bound(law):
     for mass in policy.distribution:
         assert mass.sum() == pytest.approx(1, abs=1e-12)
     simulated = policy.simulate(1, 20_000)
-    assert abs(simulated.revenue - policy.revenue()) < 5 * simulated.revenue_error
+    assert abs(simulated.revenue - policy.revenue) < 5 * simulated.revenue_error
     assert abs(simulated.utilities[0] - policy.promise) < 5 * simulated.utility_errors[0]
     assert simulated.welfare == pytest.approx(simulated.revenue + simulated.utilities[0])
 
@@ -197,7 +197,7 @@ def test_edges(arguments, expected):
 def test_costs_above_all_values():
     found = promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3, cost=5))
     assert (found.value, found.bound.lower, found.bound.upper) == (0, 0, 0)
-    assert found.mechanism.welfare() == 0
+    assert found.mechanism.welfare == 0
 
 
 def test_a_strong_discount():

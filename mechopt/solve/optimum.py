@@ -16,15 +16,16 @@ from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.compile import compile_program
-from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Plan, Size, plan
+from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Plan, Size, payment_timing, plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
+from mechopt.mechanism.notions import DIC, EPIR, Interim, Notion, Objective, Revenue, SuperDIC, closure
 from mechopt.solve import highs
 from mechopt.solve.solution import Bound, Solution, Status
 
 if TYPE_CHECKING:
     from mechopt.solve.certificate import Certificate
+    from mechopt.solve.promise_policy import PromisePolicy
 
 MEMORY_SHARE = 0.6
 MAX_BUYERS = 62
@@ -43,15 +44,15 @@ class Optimum:
         ``lower <= optimum <= upper``.
     status : Status
         ``"optimal"`` where the bracket is closed.
-    mechanism : Mechanism or None
+    mechanism : Mechanism, PromisePolicy (method "promised") or None
         None where there is no solution or no bound.
     size : Size
     seconds : dict
         ``build`` and ``solve``.
     method : str
-        ``"simplex"`` or ``"ipx"``.
+        ``"simplex"``, ``"ipx"`` or ``"promised"``.
     form : str
-        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``.
+        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"tables"`` for ``"promised"``.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
@@ -63,7 +64,7 @@ class Optimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | None
+    mechanism: Mechanism | PromisePolicy | None
     size: Size
     seconds: dict[str, float]
     method: str
@@ -122,7 +123,9 @@ def optimum(
     objective : Objective
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
     method : str
-        ``"simplex"``, ``"ipx"`` (interior point with crossover) or ``"auto"``.
+        ``"simplex"``, ``"ipx"`` (interior point with crossover), ``"auto"`` (one of these), or ``"promised"``: the
+        promised-utility dynamic program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about
+        linearly with the horizon; its bracket closes to 1e-6, see `mechopt.solve.promised`.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
@@ -161,6 +164,8 @@ def optimum(
     if exact and environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     chosen = plan(environment, ic, ir, objective, form)
+    if method == "promised":
+        return _by_promises(chosen, exact, time_limit, progress)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
     built = time.perf_counter()
@@ -185,6 +190,41 @@ def optimum(
         conflict=solution.conflict,
     )
     return _proved(found, chosen, program, solution) if exact else found
+
+
+def promise_notion(chosen: Plan) -> Notion | None:
+    """Which participation notion the promised-utility program takes for a plan; None where it does not apply."""
+    implied, one = closure(chosen.ir), chosen.tree.environment.buyers == 1
+    if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
+        return None
+    if payment_timing(chosen.ic, chosen.ir) != "bank":
+        return None
+    return EPIR() if EPIR() in implied else Interim() if Interim() in implied else None
+
+
+def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: highs.Progress | None) -> Optimum:
+    """The optimum by the promised-utility dynamic program.
+
+    Raises
+    ------
+    InputError
+        If it does not apply, or an exact optimum is asked for.
+    """
+    from mechopt.solve.promised import promised_optimum
+
+    notion = promise_notion(chosen)
+    if notion is None:
+        raise InputError(
+            'method "promised" is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make '
+            "of them: PPIC, INDU, prefix IR); use another method"
+        )
+    if exact:
+        raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
+    best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress)
+    mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
+    size = Size(0, 0, 0, chosen.size.histories, 0)
+    seconds = {"build": 0.0, "solve": best.seconds}
+    return Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
 
 
 def _proved(found: Optimum, chosen: Plan, program: LinearProgram, solution: Solution) -> Optimum:
@@ -231,11 +271,14 @@ def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "
         count = chosen.tree.environment.buyers
         message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
         raise LimitError(message, lower, upper)
-    require_size(chosen.size, lower, upper, max_bytes, method)
+    remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""
+    require_size(chosen.size, lower, upper, max_bytes, method, remedy)
 
 
-def require_size(size: Size, lower: float, upper: float, max_bytes: float | None = None, method: str = "auto") -> None:
-    """Refuse a program of a size that would not fit; see `require_memory`."""
+def require_size(
+    size: Size, lower: float, upper: float, max_bytes: float | None = None, method: str = "auto", remedy: str = ""
+) -> None:
+    """Refuse a program of a size that would not fit, naming a further remedy; see `require_memory`."""
     import psutil
 
     limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
@@ -247,7 +290,7 @@ def require_size(size: Size, lower: float, upper: float, max_bytes: float | None
         f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
         f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
         f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods, types or "
-        "scenarios, a weaker notion, or a machine with more memory",
+        f"scenarios, a weaker notion, or a machine with more memory{remedy}",
         lower,
         upper,
     )

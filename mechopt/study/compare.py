@@ -21,17 +21,20 @@ from mechopt.closedform.frontload import bank_account, quasi_non_clairvoyant
 from mechopt.closedform.repeated import give_for_free, repeated_myerson, repeated_second_price
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
+from mechopt.lp.plan import plan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.files import write_atomically
 from mechopt.mechanism.notions import ALL_NOTIONS, DIC, EPIR, Notion
-from mechopt.solve.optimum import Optimum, optimum
+from mechopt.solve.optimum import Optimum, optimum, promise_notion
+from mechopt.solve.promise_policy import PromisePolicy
+from mechopt.tree import HistoryTree
 from mechopt.verify.check import Report, verify
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-AnyMechanism = Mechanism | BankAccountMechanism
+AnyMechanism = Mechanism | BankAccountMechanism | PromisePolicy
 
 MAX_CHECKED_HISTORIES = 200_000
 """Notions are checked exhaustively on trees up to this size, and left open beyond."""
@@ -107,7 +110,7 @@ class Comparison:
     environment : IndependentTypes
     entries : tuple of Entry
     optimum : Optimum or None
-        None where the program would be too large.
+        By promised utilities where the program would be too large; None where those do not apply either.
     static_revenue : float
         Sum of static optima.
     skipped : dict
@@ -261,10 +264,7 @@ def compare(
     asked = tuple(mechanisms) if mechanisms is not None else NAMES
     own = mechanisms if isinstance(mechanisms, Mapping) else {}
     _require_known([name for name in asked if name not in own])
-    try:
-        best: Optimum | None = optimum(environment, ic, ir, time_limit=time_limit)
-    except LimitError:
-        best = None
+    best = _optimum(environment, ic, ir, time_limit)
     static = repeated_myerson(environment).revenue
     entries, skipped = [], {}
     for name in asked:
@@ -277,6 +277,21 @@ def compare(
             continue
         entries.append(_entry(name, mechanism, best, static))
     return Comparison(environment, tuple(entries), best, static, skipped)
+
+
+def _optimum(
+    environment: IndependentTypes,
+    ic: Notion | Iterable[Notion] | None,
+    ir: Notion | Iterable[Notion] | None,
+    time_limit: float | None,
+) -> Optimum | None:
+    """The optimum by whatever reaches it, or None."""
+    try:
+        return optimum(environment, ic, ir, time_limit=time_limit)
+    except LimitError:
+        if promise_notion(plan(environment, ic, ir)) is None:
+            return None
+        return optimum(environment, ic, ir, method="promised", time_limit=time_limit)
 
 
 def _require_known(names: list[str]) -> None:
@@ -295,7 +310,11 @@ def _build(name: str, environment: IndependentTypes, best: Optimum | None) -> An
         return BUILDERS[name](environment)
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types")
-    return best.mechanism if name == OPTIMUM else CONVERSIONS[name](best.mechanism)
+    if name == OPTIMUM:
+        return best.mechanism
+    if isinstance(best.mechanism, PromisePolicy):
+        raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
+    return CONVERSIONS[name](best.mechanism)
 
 
 def _entry(name: str, mechanism: AnyMechanism, best: Optimum | None, static: float) -> Entry:
@@ -305,7 +324,7 @@ def _entry(name: str, mechanism: AnyMechanism, best: Optimum | None, static: flo
         claims, guarantee = mechanism.claims, mechanism.guarantee
     else:
         computed, error, claims, guarantee = "enumeration", None, mechanism.notions, None
-    revenue, histories = mechanism.revenue, sum(mechanism.tree.count[1:])
+    revenue, histories = mechanism.revenue, sum(HistoryTree(mechanism.environment).count[1:])
     report = None
     if histories <= MAX_CHECKED_HISTORIES:
         report = verify(mechanism, ALL_NOTIONS)

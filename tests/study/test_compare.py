@@ -56,16 +56,25 @@ def test_tables_and_plot(tmp_path):
     assert (tmp_path / "table.html").exists()
 
 
-def test_beyond_the_reach_of_the_program_closed_forms_remain():
-    table = mo.compare(mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 60))
-    assert table.optimum is None
-    assert set(table.skipped) == {"clairvoyant-optimum", "two-period", "bank-account", "quasi-non-clairvoyant"}
-    assert "out of reach" in table.skipped["bank-account"]
-    assert {entry.name for entry in table.entries} == set(BUILDERS) - {"two-period"}
+def test_beyond_the_reach_of_the_program_promises_give_the_optimum():
+    table = mo.compare(mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 40))
+    assert table.optimum.method == "promised"
+    assert set(table.skipped) == {"two-period", "bank-account", "quasi-non-clairvoyant"}
+    assert "too many histories" in table.skipped["bank-account"]
     for entry in table.entries:
-        assert math.isnan(entry.ratio)
         assert entry.report is None
-    assert table["repeated-myerson"].revenue == pytest.approx(60 * 1.4)  # price 2: 2 * 0.7
+        assert 0 <= entry.ratio <= 1 + 1e-6
+        assert entry.guarantee is None or entry.ratio >= float(entry.guarantee)
+    assert table["clairvoyant-optimum"].ratio == pytest.approx(1)
+    assert table["repeated-myerson"].revenue == pytest.approx(40 * 1.4)  # price 2: 2 * 0.7
+
+
+def test_beyond_the_reach_of_both_closed_forms_remain():
+    table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 30, buyers=2))
+    assert table.optimum is None
+    assert "out of reach" in table.skipped["clairvoyant-optimum"]
+    assert {entry.name for entry in table.entries} == set(BUILDERS) - {"two-period"}
+    assert all(math.isnan(entry.ratio) for entry in table.entries)
 
 
 def test_own_mechanisms_and_unknown_names():
