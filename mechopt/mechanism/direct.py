@@ -45,6 +45,21 @@ class Simulation:
     utilities: tuple[float, ...]
     utility_errors: tuple[float, ...]
 
+    @classmethod
+    def of(cls, revenue: FloatArray, utility: FloatArray) -> Simulation:
+        """Averages and standard errors of runs.
+
+        Parameters
+        ----------
+        revenue : array ``(runs,)``
+        utility : array ``(n, runs)``
+            At least two runs.
+        """
+        runs = len(revenue)
+        samples = np.stack([revenue, revenue + utility.sum(axis=0), *utility])
+        mean, error = samples.mean(axis=1).tolist(), (samples.std(axis=1, ddof=1) / np.sqrt(runs)).tolist()
+        return cls(runs, mean[0], error[0], mean[1], error[1], tuple(mean[2:]), tuple(error[2:]))
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mechanism:
@@ -179,17 +194,7 @@ class Mechanism:
             utility += weight * (value * x - p)
             cost += weight * env.cost[t] * x.sum(axis=0)
         revenue = payment.sum(axis=0) - cost
-        samples = np.stack([revenue, revenue + utility.sum(axis=0), *utility])
-        mean, error = samples.mean(axis=1), samples.std(axis=1, ddof=1) / np.sqrt(runs)
-        return Simulation(
-            runs,
-            float(mean[0]),
-            float(error[0]),
-            float(mean[1]),
-            float(error[1]),
-            tuple(mean[2:].tolist()),
-            tuple(error[2:].tolist()),
-        )
+        return Simulation.of(revenue, utility)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a buyer, period, history and report profile.

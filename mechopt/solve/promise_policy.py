@@ -157,9 +157,7 @@ class PromisePolicy:
             margin = env.weights[t] * (env.values[0][t] - env.cost[t])
             welfare += margin[types] * table.allocation[entry, types]
             promise = table.next_promises[entry, types] + excess
-        samples = np.stack([welfare - promise, welfare, promise])
-        mean, error = samples.mean(axis=1).tolist(), (samples.std(axis=1, ddof=1) / np.sqrt(runs)).tolist()
-        return Simulation(runs, mean[0], error[0], mean[1], error[1], (mean[2],), (error[2],))
+        return Simulation.of(welfare - promise, promise[None])
 
     def to_mechanism(self) -> Mechanism:
         """Write the policy out on the tree of histories.
