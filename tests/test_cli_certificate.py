@@ -1,11 +1,14 @@
 """Exact optima and their proofs from the command line."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
 import mechopt as mo
+from mechopt.solve import highs
+from mechopt.solve.solution import Status, judged
 
 SIX = "mirrokni-2020/two-values-six-periods"  # 947/128
 MAXIMIN = "mirrokni-2020/maximin-equal-revenue-8"  # 8/9
@@ -51,6 +54,27 @@ def test_no_bound_is_proved_too(mechopt, tmp_path):
     file = tmp_path / "ray.json"
     assert mechopt("certificate", "make", SIX, file, "--ir", "none")[0] == 0
     assert mechopt("certificate", "check", SIX, file)[:2] == (0, "proved: there is no bound\n")
+
+
+@pytest.mark.parametrize("form", ["promise", "utility", "payment"])
+def test_where_the_solver_fails_value_and_mechanism_are_the_certificate_s(form, monkeypatch):
+    """Values up to 5, so that the program's unit of money is 4; the solver's answer is replaced by nothing at all."""
+    env = mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], 3)
+    best = mo.optimum(env, form=form)
+    solve = highs.solve_program
+
+    def failing(program, *arguments, **options):
+        found = solve(program, *arguments, **options)
+        lost = judged(program, 0 * found.primal, 0 * found.dual, Status.INACCURATE, "simplex", 0)
+        return replace(lost, basis=found.basis)
+
+    monkeypatch.setattr(highs, "solve_program", failing)
+    assert mo.optimum(env, form=form).status == "inaccurate"
+    proved = mo.optimum(env, form=form, exact=True)
+    assert (proved.status, proved.value) == ("optimal", float(proved.exact))
+    assert proved.value == pytest.approx(best.value, abs=1e-9)
+    assert proved.mechanism.revenue == pytest.approx(proved.value, abs=1e-9)
+    assert mo.verify(proved.mechanism).holds
 
 
 def test_exact_in_python():

@@ -62,6 +62,13 @@ class Layout:
         moves = plan.timing == "bank"
         return [u if t == last or (moves and t > 0) else np.zeros_like(u) for t, u in enumerate(lifetime)]
 
+    def in_units(self, x: FloatArray) -> FloatArray:
+        """Columns whose utilities are in money of the environment, as in a certificate, in the program's units."""
+        scaled = x.copy()
+        for block in (*self.columns.lifetime, *self.columns.realised[:-1]):  # the last realised block is lifetime's
+            scaled[block] /= self.unit
+        return scaled
+
     def mechanism(self, x: FloatArray) -> Mechanism:
         """The mechanism that a solution stands for; allocations within rounding of [0, 1] are put into it.
 

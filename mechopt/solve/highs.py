@@ -99,6 +99,7 @@ def solve_program(
     algorithm: str = "auto",
     time_limit: float | None = None,
     progress: Progress | None = None,
+    keep_basis: bool = False,
 ) -> Solution:
     """Solve a program and judge the answer.
 
@@ -111,6 +112,8 @@ def solve_program(
         Seconds.
     progress : callable, optional
         Called now and then with iterations and seconds.
+    keep_basis : bool
+        Keep where the solver left each column and row, for an exact certificate.
 
     Returns
     -------
@@ -158,10 +161,12 @@ def solve_program(
     point = highs.getSolution()
     rows, columns, _ = program.size
     primal = _finite(point.col_value, columns)
-    found = highs.getBasis()
-    kept = tuple(np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
-    return replace(answer, basis=(kept[0], kept[1]) if found.valid else None)
+    found = highs.getBasis()
+    if not keep_basis or not found.valid:
+        return answer
+    columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    return replace(answer, basis=(columns_at, rows_at))
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:
@@ -270,7 +275,7 @@ def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
     columns, rows : int arrays
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; empty where there is no basis.
     """
-    solution = solve_program(program)
+    solution = solve_program(program, keep_basis=True)
     if solution.basis is not None:
         return Status.OPTIMAL, *solution.basis
     status = Status.UNBOUNDED if solution.status is Status.UNBOUNDED else Status.INACCURATE

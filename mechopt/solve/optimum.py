@@ -15,7 +15,7 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.compile import compile_program
+from mechopt.lp.compile import Layout, compile_program
 from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Plan, Size, payment_timing, plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
@@ -169,7 +169,7 @@ def optimum(
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
     built = time.perf_counter()
-    solution = highs.solve_program(program, method, time_limit, progress)
+    solution = highs.solve_program(program, method, time_limit, progress, keep_basis=exact)
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
     unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
     cap = trivial_bound(chosen)
@@ -189,7 +189,7 @@ def optimum(
         chosen.form,
         conflict=solution.conflict,
     )
-    return _proved(found, chosen, program, solution) if exact else found
+    return _proved(found, layout, program, solution) if exact else found
 
 
 def promise_notion(chosen: Plan) -> Notion | None:
@@ -227,21 +227,30 @@ def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: 
     return Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
 
 
-def _proved(found: Optimum, chosen: Plan, program: LinearProgram, solution: Solution) -> Optimum:
-    """The same with its exact certificate; a solve that a limit stopped has none."""
+def _proved(found: Optimum, layout: Layout, program: LinearProgram, solution: Solution) -> Optimum:
+    """The same with its exact certificate; a solve that a limit stopped has none.
+
+    The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
+    """
     from mechopt.solve.certificate import certified
 
     if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         return found
     begun = time.perf_counter()
-    proof = certified(chosen, program, solution.basis)
+    proof = certified(layout.plan, program, solution.basis)
     seconds = found.seconds | {"exact": time.perf_counter() - begun}
     if proof.value is None:
         return replace(found, seconds=seconds, certificate=proof)
-    value = float(proof.value)
+    value, mechanism = float(proof.value), found.mechanism
+    if solution.status is not Status.OPTIMAL:
+        exact = np.zeros(len(program.cost))
+        for column, entry in proof.primal.entries.items():
+            exact[column] = float(entry)
+        mechanism = layout.mechanism(layout.in_units(exact))
     return replace(
         found,
         value=value,
+        mechanism=mechanism,
         bound=Bound(value, value, "exact certificate"),
         status=Status.OPTIMAL,
         seconds=seconds,
