@@ -1,0 +1,91 @@
+"""`mechopt compare` and `maximin`: mechanisms side by side, and the best guarantee."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from mechopt.cli.options import AcceptRange, Check, Ic, Ir, Json, Model, check_expected, plan_of, require_expected
+from mechopt.core.errors import InputError
+from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+
+
+def compare(
+    model: Model,
+    mechanisms: Annotated[str | None, typer.Option(help="names joined by commas; default: all that apply")] = None,
+    ic: Ic = None,
+    ir: Ir = None,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the optimum")] = None,
+    table: Annotated[str, typer.Option(help="text, markdown or latex")] = "text",
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
+    ] = None,
+    check: Check = False,
+    as_json: Json = False,
+) -> None:
+    """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
+    from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.modelfile import read
+    from mechopt.study.compare import compare as compare_mechanisms
+
+    if table not in ("text", "markdown", "latex"):
+        raise InputError(f"table {table!r} is none of text, markdown, latex")
+    file = read(model)
+    chosen = plan_of(file, ic, ir, None, "auto")
+    require_expected(check, model, file)
+    names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
+    with progress_shown("comparing"):
+        comparison = compare_mechanisms(file.of_kind(IndependentTypes), names, chosen.ic, chosen.ir, time_limit)
+    document = output.compared(comparison, chosen)
+    if as_json:
+        say(output.to_json(document))
+    elif table == "text":
+        show_table(*output.compared_table(comparison))
+        for name, reason in comparison.skipped.items():
+            tell(f"left out: {name}: {reason}")
+    else:
+        say(comparison.to_markdown() if table == "markdown" else comparison.to_latex())
+    if plot is not None:
+        comparison.save_plot(plot)
+    if check:
+        check_expected(document, file.expected)
+    if comparison.optimum is not None:
+        comparison.optimum.require_optimal()
+
+
+def maximin(
+    model: Model,
+    method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
+    check: Check = False,
+    accept_range: AcceptRange = False,
+    as_json: Json = False,
+) -> None:
+    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
+    from mechopt import output
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.modelfile import read
+    from mechopt.solve.maximin import maximin as best_guarantee
+    from mechopt.verify.check import verify
+
+    file = read(model)
+    scenarios = file.of_kind(Scenarios)
+    require_expected(check, model, file)
+    with progress_shown("solving") as progress:
+        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
+    begun = time.perf_counter()
+    reports = [verify(mechanism, mechanism.notions) for mechanism in best.mechanisms]
+    document = output.guaranteed(best, reports, time.perf_counter() - begun)
+    if as_json:
+        say(output.to_json(document))
+    else:
+        show_rows(output.guaranteed_rows(file.title, document))
+    best.require_optimal()
+    if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
+        tell(f"the mechanism fails its own verification in {', '.join(failed)}")
+        raise typer.Exit(1)
+    if check:
+        check_expected(document, file.expected)

@@ -1,0 +1,29 @@
+"""`mechopt models` and `schema`: what there is to read, and how it is written."""
+
+from __future__ import annotations
+
+from mechopt.cli.options import Json
+from mechopt.terminal import say, show_rows
+
+
+def models(as_json: Json = False) -> None:
+    """List the bundled models."""
+    from mechopt import output
+    from mechopt.modelfile import bundled, read
+
+    listed = [(name, read(path)) for name, path in bundled().items()]
+    if as_json:
+        plain = [
+            {"name": n, "title": m.title, "source": m.source, "environment": repr(m.environment)} for n, m in listed
+        ]
+        say(output.to_json(plain))
+    else:
+        show_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
+
+
+def schema() -> None:
+    """Print the JSON schema of model files."""
+    from mechopt import output
+    from mechopt.modelfile import schema as model_schema
+
+    say(output.to_json(model_schema()))

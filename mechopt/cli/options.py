@@ -1,0 +1,67 @@
+"""Arguments and options that commands share, and what they make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mechopt.core.errors import InputError
+from mechopt.terminal import tell
+
+if TYPE_CHECKING:
+    from mechopt.lp.plan import Plan
+    from mechopt.modelfile import ModelFile
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
+Ic = Annotated[
+    str | None, typer.Option("--ic", help="incentive notions joined by +, or none; default: the file's, else dic")
+]
+Ir = Annotated[
+    str | None, typer.Option("--ir", help="participation notions joined by +, or none; default: the file's, else epir")
+]
+Goal = Annotated[
+    str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
+]
+Form = Annotated[str, typer.Option("--form", help="of the program: auto, promise, utility or payment")]
+Check = Annotated[bool, typer.Option("--check", help="compare with the file's [expected]")]
+AcceptRange = Annotated[
+    bool, typer.Option("--accept-range", help="solve even if values or probabilities differ by a factor above 1e9")
+]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+
+
+def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
+    """Plan of a model file's program; what is not given is the file's."""
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.lp.plan import plan
+    from mechopt.mechanism.notions import parse_notions, parse_objective
+
+    return plan(
+        model.of_kind(IndependentTypes),
+        model.ic if ic is None else parse_notions(ic, "ic"),
+        model.ir if ir is None else parse_notions(ir, "ir"),
+        model.objective if objective is None else parse_objective(objective),
+        form,
+    )
+
+
+def require_expected(check: bool, model: str, file: ModelFile) -> None:
+    """Refuse ``--check`` of a file that expects nothing."""
+    if check and not file.expected:
+        raise InputError(f"{model}: has no [expected] table to check against; add one, such as value = 3.5")
+
+
+def check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Compare a result with what its file expects; exit status 1 where it differs."""
+    from mechopt.output import compare_expected
+
+    kept, missed, absent = compare_expected(document, expected)
+    for line in kept:
+        tell(f"as expected: {line}")
+    for line in missed:
+        tell(f"NOT as expected: {line}")
+    for key in absent:
+        tell(f"not checked: {key} is not in this command's output")
+    if missed or not kept:
+        raise typer.Exit(1)

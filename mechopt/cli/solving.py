@@ -1,0 +1,139 @@
+"""`mechopt solve`, `verify` and `size`: one program, one mechanism."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from mechopt.cli.options import (
+    AcceptRange,
+    Check,
+    Form,
+    Goal,
+    Ic,
+    Ir,
+    Json,
+    Model,
+    check_expected,
+    plan_of,
+    require_expected,
+)
+from mechopt.core.errors import InputError
+from mechopt.terminal import progress_shown, say, show_rows, tell
+
+
+def solve(
+    model: Model,
+    ic: Ic = None,
+    ir: Ir = None,
+    objective: Goal = None,
+    method: Annotated[str, typer.Option(help="auto, simplex, ipx, or promised (one buyer, long horizons)")] = "auto",
+    form: Form = "auto",
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
+    export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
+    save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
+    proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
+    check: Check = False,
+    accept_range: AcceptRange = False,
+    as_json: Json = False,
+) -> None:
+    """Find the optimal mechanism, and verify it."""
+    from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.lp.compile import compile_program
+    from mechopt.modelfile import read
+    from mechopt.solve.highs import to_mps
+    from mechopt.solve.optimum import optimum, require_memory
+
+    file = read(model)
+    chosen = plan_of(file, ic, ir, objective, form)
+    require_expected(check, model, file)
+    exact = exact or proof is not None
+    if export is not None:
+        require_memory(chosen, method=method)
+        program, layout = compile_program(chosen)
+        to_mps(program.scaled(layout.unit), export)
+    with progress_shown("solving") as progress:
+        best = optimum(
+            file.of_kind(IndependentTypes),
+            chosen.ic,
+            chosen.ir,
+            chosen.objective,
+            method,
+            exact,
+            time_limit,
+            form=chosen.form,
+            progress=progress,
+            accept_range=accept_range,
+        )
+    begun = time.perf_counter()
+    report = output.checked(best)
+    document = output.solved(best, chosen, report, time.perf_counter() - begun)
+    if save is not None and best.mechanism is not None:
+        best.mechanism.save(save)
+    if proof is not None and best.certificate is not None:
+        best.certificate.save(proof)
+    if as_json:
+        say(output.to_json(document))
+    else:
+        show_rows(output.solved_rows(file.title, document))
+    best.require_optimal()
+    if report is not None and not report.holds:
+        tell(f"the optimum fails its own verification: {report}")
+        raise typer.Exit(1)
+    if check:
+        check_expected(document, file.expected)
+
+
+def verify(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a mechanism file written with --save")],
+    ic: Annotated[
+        str | None, typer.Option("--ic", help="incentive notions joined by +; default: those of the file")
+    ] = None,
+    ir: Annotated[
+        str | None, typer.Option("--ir", help="participation notions joined by +; default: those of the file")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
+    from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.mechanism.files import load_mechanism
+    from mechopt.mechanism.notions import parse_notions
+    from mechopt.modelfile import read
+    from mechopt.verify.check import verify as verify_mechanism
+
+    mechanism = load_mechanism(file, read(model).of_kind(IndependentTypes))
+    asked = (
+        None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+    )
+    if asked == []:
+        raise InputError("--ic none --ir none leaves nothing to check; name a notion, or leave both out")
+    report = verify_mechanism(mechanism, asked)
+    if as_json:
+        numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
+        say(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
+    else:
+        rows = [("mechanism", repr(mechanism))]
+        for notion, found in report.items():
+            example = f": {found.counterexample}" if found.counterexample else ""
+            rows.append((notion.name, output.verdict({"holds": found.holds, "gain": found.gain}) + example))
+        show_rows(rows)
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
+    """Tell how large the program would be, without building it."""
+    from mechopt import output
+    from mechopt.modelfile import read
+
+    chosen = plan_of(read(model), ic, ir, None, form)
+    if as_json:
+        say(output.to_json(output.sizes(chosen)))
+    else:
+        show_rows(output.size_rows(chosen))
