@@ -11,11 +11,12 @@ from typing import Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
-from mechopt.lp.plan import Plan
+from mechopt.lp.choose import AnyPlan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
+from mechopt.solve.found import Optimum
+from mechopt.solve.limits import approximately
 from mechopt.solve.maximin import Maximin
-from mechopt.solve.optimum import Optimum, approximately
 from mechopt.study.compare import MAX_CHECKED_HISTORIES, Comparison
 from mechopt.verify.check import NotionCheck, Report, verify
 
@@ -50,7 +51,7 @@ def names(notions: Iterable[Notion]) -> str:
     return "+".join(notion.name for notion in notions) or "none"
 
 
-def solved(best: Optimum, chosen: Plan, report: Report | None, verify_seconds: float) -> Plain:
+def solved(best: Optimum, chosen: AnyPlan, report: Report | None, verify_seconds: float) -> Plain:
     """Keys of ``mechopt solve --json``."""
     mechanism = best.mechanism
     return {
@@ -96,7 +97,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
     return {notion.name: one(check) for notion, check in report.items()}
 
 
-def compared(comparison: Comparison, chosen: Plan) -> Plain:
+def compared(comparison: Comparison, chosen: AnyPlan) -> Plain:
     """Keys of ``mechopt compare --json``."""
     best, rows = comparison.optimum, []
     report = None if best is None else checked(best)
@@ -158,7 +159,7 @@ def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     ]
 
 
-def sizes(chosen: Plan) -> Plain:
+def sizes(chosen: AnyPlan) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
     def count(number: int) -> int | float:
@@ -215,7 +216,7 @@ def verdict(check: Plain) -> str:
     return f"{'holds' if check['holds'] else 'FAILS'} (largest gain {check['gain']:.2g})"
 
 
-def size_rows(chosen: Plan) -> list[tuple[str, str]]:
+def size_rows(chosen: AnyPlan) -> list[tuple[str, str]]:
     """What ``mechopt size`` tells people."""
     return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mechopt import modelfile
+from mechopt.closedform.efficient import efficient
 from mechopt.core.errors import InputError
 from mechopt.environment.families import licensing, many_tasks_against_one, scheduling
 from mechopt.environment.independent import IndependentTypes
@@ -57,6 +58,24 @@ values = [[0, 0], [0, 3]]
 """
 
 
+ACTIONS_BY_PERIOD = """
+kind = "markov"
+horizon = 2
+actions = [["contract"], ["keep", "sell"]]
+cost = [0, [0, "1/3"]]
+
+[[agents]]
+initial = [0.5, 0.5]
+kernel = [[0.5, 0.5], [0, 1]]
+
+[[agents.periods]]
+values = [[0, 0]]
+
+[[agents.periods]]
+values = [[0, 0], [1, 3]]
+"""
+
+
 def arguments(**changed):
     given = {
         "values": [[[0, 0], [1, 2]], [[0, 0, 0], [3, 4, 5]]],
@@ -101,6 +120,53 @@ def test_data_by_period():
     env = MarkovTypes(values, kernel, [[0.5, 0.5]], horizon=3)
     assert env.shape == ((2,), (1,), (3,))
     assert [array.shape for array in env.kernel[0]] == [(1, 2, 1), (1, 1, 3)]
+
+
+def test_actions_and_costs_by_period():
+    env = MarkovTypes(
+        values=[[[[1, 2]], [[3, 4], [5, 6]], [[7, 8], [9, 10]]]],
+        kernel=[[[STAY], [STAY, STAY]]],
+        initial=[[0.5, 0.5]],
+        actions=[["contract"], ["keep", "sell"], ["keep", "lend"]],
+        cost=[0, [0, "1/3"], 2],
+        horizon=3,
+    )
+    assert env.action_counts == (1, 2, 2)
+    assert env.actions == (("contract",), ("keep", "sell"), ("keep", "lend")) == tuple(map(env.action_names, range(3)))
+    assert env.exact.cost == ((0,), (0, Fraction(1, 3)), (2, 2))
+    assert [env.cost_of(t).tolist() for t in range(3)] == [[0], [0, 1 / 3], [2, 2]]
+    assert [array.shape for array in env.kernel[0]] == [(1, 2, 2), (2, 2, 2)]
+    assert repr(env) == "MarkovTypes(1 agent, 1 to 2 actions, 2 types, 3 periods)"
+    for same in (copy.deepcopy(env), pickle.loads(pickle.dumps(env)), dataclasses.replace(env)):
+        assert same == env
+        assert same.exact == env.exact
+    # welfare by hand: the last period is worth the larger of 7, 9 (types 0) or 8, 10, less 2
+    assert efficient(env).welfare[2].tolist() == [7, 8]
+
+
+def test_actions_and_costs_that_are_the_same_in_all_periods_stay_as_they_were():
+    plain = MarkovTypes(**arguments(actions=["a", "b"], cost=[0, 1]))
+    spelt = MarkovTypes(**arguments(actions=[["a", "b"]] * 3, cost=[[0, 1]] * 3))
+    assert spelt == plain
+    assert spelt.actions == ("a", "b") == plain.action_names(2)
+    assert plain.action_counts == (2, 2, 2)
+    assert [cost.tolist() for cost in spelt.costs] == [[0, 1]] * 3
+    endless = MarkovTypes(**arguments(actions=["a", "b"], cost=[0, 1], horizon="infinite", discount=0.5))
+    assert (endless.action_counts, endless.action_names(7)) == ((2,), ("a", "b"))
+    assert endless.cost_of(7).tolist() == [0, 1]
+
+
+def test_numbers_stand_for_the_names_of_actions_by_period():
+    env = MarkovTypes([[[[1]], [[2], [3]]]], [[[[1]], [[1]]]], [[1]], horizon=2)
+    assert env.actions == (("0",), ("0", "1"))
+
+
+def test_model_file_with_actions_by_period():
+    env = modelfile.loads(ACTIONS_BY_PERIOD)
+    assert env.action_counts == (1, 2)
+    assert env.exact.cost == ((0,), (0, Fraction(1, 3)))
+    # an agent whose type is 0 is worth 1 or, after a rise, 3 to sell to, at a cost of 1/3
+    assert efficient(env).welfare[0].tolist() == pytest.approx([(2 / 3 + 8 / 3) / 2, 8 / 3])
 
 
 def test_arrays_are_read_only_and_environments_frozen():
@@ -211,6 +277,21 @@ PYTHON_FAULTS = {
     "types-for-one": ({"types": [["low", "high"]]}, "types", "is not a list of 2 entries; give one an agent"),
     "text-for-names": ({"names": "both"}, "names", "'both' is not a list of 2 entries"),
     "lists-for-actions": ({"actions": [["a"], np.ones(2)]}, "actions[1]", "is not a text; put it in quotes"),
+    "actions-periods": ({"actions": [["a", "b"]] * 2}, "actions", "has 2 periods, the horizon is 3"),
+    "actions-by-period-repeated": ({"actions": [["a", "b"], ["a", "a"], ["a", "b"]]}, "actions[1][1]", "repeats 'a'"),
+    "actions-by-period-counts": (
+        {"actions": [["a", "b"], ["a"], ["a", "b"]]},
+        "values[0]",
+        "has 2 rows for 1 actions; give one an action",
+    ),
+    "cost-periods": ({"cost": [[0, 1]] * 2}, "cost", "has 2 periods, the horizon is 3"),
+    "cost-by-period-length": ({"cost": [0, [1], 0]}, "cost[1]", "has 1 entries for 2 actions"),
+    "cost-by-period-negative": ({"cost": [0, [0, -1], 0]}, "cost[1][1]", "is -1; a cost must be at least 0"),
+    "actions-by-period-infinite": (
+        {"actions": [["a", "b"], ["a", "c"]], "horizon": "infinite"},
+        "actions",
+        "has 2 periods, the horizon is infinite",
+    ),
     "too-much": ({"values": [[[1]]] * 1000, "horizon": 10_000}, "", "1000 agents times 10000 periods"),
 }
 

@@ -38,7 +38,7 @@ def make(
         else:
             chosen = plan_of(source, ic, ir, objective, form)
             require_memory(chosen)
-            certify(chosen.tree.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
+            certify(chosen.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
     say(f"written: {file}")
 
 

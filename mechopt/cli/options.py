@@ -10,15 +10,22 @@ from mechopt.core.errors import InputError
 from mechopt.terminal import tell
 
 if TYPE_CHECKING:
-    from mechopt.lp.plan import Plan
+    from mechopt.lp.choose import AnyPlan, AnyTypes
     from mechopt.modelfile import ModelFile
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
 Ic = Annotated[
-    str | None, typer.Option("--ic", help="incentive notions joined by +, or none; default: the file's, else dic")
+    str | None,
+    typer.Option(
+        "--ic", help="incentive notions joined by +, or none; default: the file's, else dic (bayesian where types move)"
+    ),
 ]
 Ir = Annotated[
-    str | None, typer.Option("--ir", help="participation notions joined by +, or none; default: the file's, else epir")
+    str | None,
+    typer.Option(
+        "--ir",
+        help="participation notions joined by +, or none; default: the file's, else epir (interim where types move)",
+    ),
 ]
 Goal = Annotated[
     str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
@@ -31,14 +38,24 @@ AcceptRange = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
-def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> Plan:
-    """Plan of a model file's program; what is not given is the file's."""
+def environment_of(model: ModelFile) -> AnyTypes:
+    """Environment of a model file, of any kind that has mechanisms."""
     from mechopt.environment.independent import IndependentTypes
-    from mechopt.lp.plan import plan
+    from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.environment.markov import MarkovTypes
+    from mechopt.environment.separable import SeparableTypes
+
+    kinds: tuple[type[AnyTypes], ...] = (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)
+    return model.of_kind(*kinds)
+
+
+def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
+    """Plan of a model file's program; what is not given is the file's."""
+    from mechopt.lp.choose import any_plan
     from mechopt.mechanism.notions import parse_notions, parse_objective
 
-    return plan(
-        model.of_kind(IndependentTypes),
+    return any_plan(
+        environment_of(model),
         model.ic if ic is None else parse_notions(ic, "ic"),
         model.ir if ir is None else parse_notions(ir, "ir"),
         model.objective if objective is None else parse_objective(objective),

@@ -17,6 +17,7 @@ from mechopt.cli.options import (
     Json,
     Model,
     check_expected,
+    environment_of,
     plan_of,
     require_expected,
 )
@@ -42,8 +43,7 @@ def solve(
 ) -> None:
     """Find the optimal mechanism, and verify it."""
     from mechopt import output
-    from mechopt.environment.independent import IndependentTypes
-    from mechopt.lp.compile import compile_program
+    from mechopt.lp.choose import compile_any
     from mechopt.modelfile import read
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
@@ -54,11 +54,11 @@ def solve(
     exact = exact or proof is not None
     if export is not None:
         require_memory(chosen, method=method)
-        program, layout = compile_program(chosen)
+        program, layout = compile_any(chosen)
         to_mps(program.scaled(layout.unit), export)
     with progress_shown("solving") as progress:
         best = optimum(
-            file.of_kind(IndependentTypes),
+            environment_of(file),
             chosen.ic,
             chosen.ir,
             chosen.objective,
@@ -101,13 +101,12 @@ def verify(
 ) -> None:
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
     from mechopt import output
-    from mechopt.environment.independent import IndependentTypes
     from mechopt.mechanism.files import load_mechanism
     from mechopt.mechanism.notions import parse_notions
     from mechopt.modelfile import read
     from mechopt.verify.check import verify as verify_mechanism
 
-    mechanism = load_mechanism(file, read(model).of_kind(IndependentTypes))
+    mechanism = load_mechanism(file, environment_of(read(model)))
     asked = (
         None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
     )

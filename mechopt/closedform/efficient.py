@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,42 @@ KRYLOV = 40
 """Dimension at which GMRES restarts."""
 MAX_ENTRIES = 10**8
 """Largest number of entries of one array: actions times profiles."""
+
+
+class Chains(Protocol):
+    """What a policy is optimised over: the arrays of `MarkovTypes`, by agent and stage."""
+
+    @property
+    def values(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``values[i][t]``, axes: action, type."""
+
+    @property
+    def kernel(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``kernel[i][t]``, axes: action, type, next type."""
+
+    @property
+    def costs(self) -> tuple[FloatArray, ...]:
+        """``costs[t]``, axis: action."""
+
+    @property
+    def action_counts(self) -> tuple[int, ...]:
+        """Number of actions by stage."""
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """``shape[t][i]``: number of types."""
+
+    @property
+    def stages(self) -> int:
+        """Number of periods whose data differ."""
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the one stage is for every period, for ever."""
+
+    @property
+    def discount(self) -> float:
+        """From one period to the next."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,20 +175,20 @@ def expected(environment: MarkovTypes, values: Any) -> float:
     return float(array)
 
 
-def flows(environment: MarkovTypes, members: Sequence[int], t: int = 0) -> FloatArray:
+def flows(environment: Chains, members: Sequence[int], t: int = 0) -> FloatArray:
     """Sum of values of some agents less the cost; axes: action, types of the members.
 
     Parameters
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes, or other chains
     members : sequence of int
     t : int
         Period; 0 with an infinite horizon.
     """
     values = [environment.values[i][t] for i in members]
     shape = tuple(table.shape[1] for table in values)
-    total = np.empty((len(environment.actions), *shape))
-    total[...] = -environment.cost.reshape(-1, *(1 for _ in shape))
+    total = np.empty((environment.action_counts[t], *shape))
+    total[...] = -environment.costs[t].reshape(-1, *(1 for _ in shape))
     for axis, table in enumerate(values):
         total += spread(table, axis, len(shape))
     return total
@@ -163,12 +199,12 @@ def spread(table: FloatArray, axis: int, axes: int) -> FloatArray:
     return table.reshape(table.shape[0], *(table.shape[1] if k == axis else 1 for k in range(axes)))
 
 
-def carried(environment: MarkovTypes, members: Sequence[int], following: FloatArray, t: int = 0) -> FloatArray:
+def carried(environment: Chains, members: Sequence[int], following: FloatArray, t: int = 0) -> FloatArray:
     """Expectation of a function of some agents' next types; axes: action, their types now.
 
     Parameters
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes, or other chains
     members : sequence of int
     following : array, axes: next types of the members
     t : int
@@ -185,7 +221,7 @@ def carried(environment: MarkovTypes, members: Sequence[int], following: FloatAr
             moved = np.matmul(moved.reshape(-1, before, own), kernel.swapaxes(1, 2)).reshape(-1, *shape)
         else:
             moved = np.matmul(kernel[:, np.newaxis], moved.reshape(moved.shape[0], before, own, -1)).reshape(-1, *shape)
-    return np.broadcast_to(moved, (len(environment.actions), *moved.shape[1:]))
+    return np.broadcast_to(moved, (environment.action_counts[t], *moved.shape[1:]))
 
 
 def chosen(table: FloatArray, policy: IntArray) -> FloatArray:
@@ -194,19 +230,19 @@ def chosen(table: FloatArray, policy: IntArray) -> FloatArray:
     return picked
 
 
-def solve(environment: MarkovTypes, members: Sequence[int]) -> tuple[Stages, Stages, Stages]:
+def solve(environment: Chains, members: Sequence[int]) -> tuple[Stages, Stages, Stages]:
     """Largest welfare of some agents, a policy and its ties: tuples over stages of arrays over their types.
 
     Parameters
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes, or other chains
     members : sequence of int
         Whose values count; may be empty.
     """
     profiles = max(int(np.prod([float(stage[i]) for i in members])) for stage in environment.shape)
-    if len(environment.actions) * profiles > MAX_ENTRIES:
+    if max(environment.action_counts) * profiles > MAX_ENTRIES:
         raise LimitError(
-            f"{len(environment.actions)} actions times {profiles:,} type profiles are above {MAX_ENTRIES:,}; "
+            f"{max(environment.action_counts)} actions times {profiles:,} type profiles are above {MAX_ENTRIES:,}; "
             "use fewer types or agents"
         )
     if environment.infinite:
@@ -228,14 +264,14 @@ def _best(table: FloatArray, slack: float) -> tuple[IntArray, BoolArray]:
     return readonly(near.argmax(axis=0), np.int64), readonly(near.sum(axis=0) > 1, np.bool_)
 
 
-def _stationary(environment: MarkovTypes, members: Sequence[int]) -> tuple[FloatArray, IntArray, BoolArray]:
+def _stationary(environment: Chains, members: Sequence[int]) -> tuple[FloatArray, IntArray, BoolArray]:
     """Policy iteration (Howard): evaluate, improve where an action is better by more than a tie, until none is."""
     reward, discount = flows(environment, members), environment.discount
     share = max(TIE, 1e-3 * TIE / (1 - discount))
     policy: IntArray = reward.argmax(axis=0)
     welfare = chosen(reward, policy) / (1 - discount)
     for _ in range(MAX_IMPROVEMENTS):
-        welfare = _evaluate(environment, members, policy, chosen(reward, policy), welfare)
+        welfare = evaluate_policy(environment, members, policy, chosen(reward, policy), welfare)
         table = reward + discount * carried(environment, members, welfare)
         slack = share * float(np.abs(table).max())
         better = table.max(axis=0) > chosen(table, policy) + slack
@@ -246,12 +282,20 @@ def _stationary(environment: MarkovTypes, members: Sequence[int]) -> tuple[Float
     raise LimitError(f"no optimal policy after {MAX_IMPROVEMENTS} improvements; use a smaller discount")
 
 
-def _evaluate(
-    environment: MarkovTypes, members: Sequence[int], policy: IntArray, reward: FloatArray, start: FloatArray
+def evaluate_policy(
+    environment: Chains, members: Sequence[int], policy: IntArray, reward: FloatArray, start: FloatArray
 ) -> FloatArray:
-    """Solve W = r + d P W for the chain of a policy.
+    """Solve W = r + d P W for the chain of a policy with an infinite horizon.
 
     Each round solves for the correction that the residual asks for; plain sweeps finish what GMRES leaves.
+
+    Parameters
+    ----------
+    environment : MarkovTypes, or other chains
+    members : sequence of int
+        Whose types the arrays have axes for.
+    policy, reward, start : arrays, axes: types of the members
+        Action; r; a guess of W.
     """
     discount, shape = environment.discount, policy.shape
 

@@ -41,6 +41,8 @@ from mechopt.closedform.efficient import (
 )
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.markov_mechanism import MarkovMechanism
+from mechopt.mechanism.notions import PeriodicExPostIC
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +113,13 @@ class DynamicPivot:
                 worst = max(worst, float(np.abs(now - later - m).max()))
         return worst
 
+    def to_mechanism(self) -> MarkovMechanism:
+        """Policy and transfers as a mechanism of current reports, for `mechopt.verify`, histories and files."""
+        env = self.environment
+        transfers = tuple(tuple(staged(env, part)) for part in self.transfer)
+        notions = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
+        return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, notions, "dynamic pivot mechanism")
+
     def __repr__(self) -> str:
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
         return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
@@ -171,7 +180,7 @@ def _stage(
     following = without[0] if environment.infinite else without[t + 1] if t + 1 < environment.stages else None
     if following is not None:
         by_action = by_action - environment.discount * carried(environment, others, following, t)
-    shape = (len(environment.actions), *policy.shape)
+    shape = (environment.action_counts[t], *policy.shape)
     transfer = chosen(np.broadcast_to(np.expand_dims(by_action, i + 1), shape), policy)
     value = chosen(np.broadcast_to(spread(environment.values[i][t], i, policy.ndim), shape), policy)
     return readonly(value - transfer), readonly(transfer)

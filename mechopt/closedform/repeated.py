@@ -24,7 +24,7 @@ from mechopt.closedform.bank import BankAccountMechanism, Stage
 from mechopt.closedform.static import StaticMechanism, myerson, second_price
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.notions import ALL_NOTIONS
+from mechopt.mechanism.notions import FRESH_NOTIONS
 
 Buyers = list[tuple[FloatArray, FloatArray]]
 Auction = Callable[[Buyers], StaticMechanism]
@@ -202,4 +202,4 @@ def _repeated(environment: IndependentTypes, auction: Auction, name: str, source
         allocation, payment = (np.broadcast_to(part[:, None], shape) for part in (sale.allocation, sale.payment))
         return Stage(balance, allocation, payment, np.zeros_like(balance), np.zeros(shape))
 
-    return BankAccountMechanism(environment, stage, name, source, ALL_NOTIONS)
+    return BankAccountMechanism(environment, stage, name, source, FRESH_NOTIONS)

@@ -23,7 +23,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.markov_check import Agent, Chain, Given, from_arrays, read
-from mechopt.environment.nested import Matrix, Vector, floats, unrounded
+from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
 
 Horizon = int | Literal["infinite"]
 
@@ -34,7 +34,7 @@ class ExactMarkov(NamedTuple):
     values: tuple[tuple[Matrix, ...], ...]
     kernel: tuple[tuple[tuple[Matrix, ...], ...], ...]
     initial: Matrix
-    cost: Vector
+    cost: Vector | tuple[Vector, ...]
     discount: Fraction
 
 
@@ -52,13 +52,13 @@ class MarkovTypes:
         leads beyond the horizon. A list over periods of length 1 is for every period.
     initial : nested sequences, ``initial[i][type]``
         Law of the first type.
-    actions : sequence of str, optional
-        Their names; default: their numbers.
+    actions : sequence of str, or of sequences of str over periods, optional
+        Their names; default: their numbers. Where there are not as many in every period, values are by period.
     types : nested sequences of str, ``types[i][type]`` or ``types[i][t][type]``, optional
         Names; default: their numbers. None for an agent without names.
     names : sequence of str, optional
         Of the agents; default: their numbers.
-    cost : number or sequence over actions
+    cost : number, sequence over actions, or sequence over periods of either
         The seller's cost of an action, at least 0; default 0.
     horizon : int or "infinite"
         Number of periods.
@@ -75,8 +75,11 @@ class MarkovTypes:
         Rows sum to 1 over ``next``. Of length T - 1 over periods, or 1 with an infinite horizon.
     initial : tuple over agents of read-only float arrays ``(type,)``
     types : tuple over agents of tuples over periods of tuples of str
-    actions, names : tuples of str
-    cost : read-only float array ``(action,)``
+    names : tuple of str
+    actions : tuple of str, or where periods differ a tuple of such over periods
+        See `action_names`, which is by period always.
+    cost : read-only float array ``(action,)``, or where periods differ a tuple of such over periods
+        See `costs`, which is by period always.
     horizon : int or "infinite"
     discount : float
     exact : ExactMarkov or None
@@ -101,10 +104,10 @@ class MarkovTypes:
     values: tuple[tuple[FloatArray, ...], ...]
     kernel: tuple[tuple[FloatArray, ...], ...]
     initial: tuple[FloatArray, ...]
-    actions: tuple[str, ...]
+    actions: tuple[str, ...] | tuple[tuple[str, ...], ...]
     types: tuple[tuple[tuple[str, ...], ...], ...]
     names: tuple[str, ...]
-    cost: FloatArray
+    cost: FloatArray | tuple[FloatArray, ...]
     horizon: Horizon
     discount: float
     exact: ExactMarkov | None
@@ -147,17 +150,18 @@ class MarkovTypes:
             tuple(agent.values for agent in agents),
             tuple(agent.kernel for agent in agents),
             tuple(agent.initial for agent in agents),
-            chain.cost,
+            chain.cost if len(chain.cost) > 1 else chain.cost[0],
             chain.discount,
         )
         set_field = object.__setattr__
         set_field(self, "values", tuple(_arrays(agent.values) for agent in agents))
         set_field(self, "kernel", tuple(_kernels(agent) for agent in agents))
         set_field(self, "initial", tuple(floats(agent.initial) for agent in agents))
-        set_field(self, "actions", chain.actions)
+        set_field(self, "actions", chain.actions if len(chain.actions) > 1 else chain.actions[0])
         set_field(self, "types", tuple(agent.types for agent in agents))
         set_field(self, "names", tuple(agent.name for agent in agents))
-        set_field(self, "cost", floats(chain.cost))
+        costs = tuple(map(floats, chain.cost))
+        set_field(self, "cost", costs if len(costs) > 1 else costs[0])
         set_field(self, "horizon", chain.horizon)
         set_field(self, "discount", float(chain.discount))
         set_field(self, "exact", exact if _sums_to_one(chain) else None)
@@ -181,6 +185,38 @@ class MarkovTypes:
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of types of agent i in period t."""
         return tuple(tuple(row[t].shape[1] for row in self.values) for t in range(self.stages))
+
+    @cached_property
+    def costs(self) -> tuple[FloatArray, ...]:
+        """``costs[t]``: the seller's cost by action in period t; of length 1 with an infinite horizon."""
+        return self.cost if isinstance(self.cost, tuple) else (self.cost,) * self.stages
+
+    @cached_property
+    def action_counts(self) -> tuple[int, ...]:
+        """Number of actions of each period; of length 1 with an infinite horizon."""
+        return tuple(map(len, self.costs))
+
+    def cost_of(self, t: int) -> FloatArray:
+        """The seller's cost by action in period t, read-only.
+
+        Parameters
+        ----------
+        t : int
+            From 0; with an infinite horizon all periods are alike.
+        """
+        return self.costs[0 if self.infinite else t]
+
+    def action_names(self, t: int) -> tuple[str, ...]:
+        """Names of the actions of period t.
+
+        Parameters
+        ----------
+        t : int
+            From 0; with an infinite horizon all periods are alike.
+        """
+        by_period = isinstance(self.actions[0], tuple)
+        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
+        return tuple(names)
 
     @cached_property
     def law(self) -> FloatArray:
@@ -212,7 +248,7 @@ class MarkovTypes:
     def fingerprint(self) -> str:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         source = self.exact or (self.values, self.kernel, self.initial, self.cost, self.discount)
-        numbers = [_plain(part) for part in source]
+        numbers = [plain(part) for part in source]
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
@@ -231,10 +267,9 @@ class MarkovTypes:
         counts = [prod(stage) for stage in self.shape]
         profiles = f"{max(counts)} {'type' if self.agents == 1 else 'profile'}{'s' * (max(counts) > 1)}"
         periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
-        return (
-            f"MarkovTypes({self.agents} agent{'s' * (self.agents > 1)}, {len(self.actions)} "
-            f"action{'s' * (len(self.actions) > 1)}, {profiles}, {periods})"
-        )
+        few, most = min(self.action_counts), max(self.action_counts)
+        actions = f"{most if few == most else f'{few} to {most}'} action{'s' * (most > 1)}"
+        return f"MarkovTypes({self.agents} agent{'s' * (self.agents > 1)}, {actions}, {profiles}, {periods})"
 
 
 def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
@@ -247,25 +282,14 @@ def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
 
 
 def _kernels(agent: Agent) -> tuple[FloatArray, ...]:
-    """Kernels by action; where the action does not matter its axis is a broadcast one."""
+    """One array a period; equal periods share one."""
     known: dict[int, FloatArray] = {}
     for kernel in agent.kernel:
         if id(kernel) not in known:
-            same = all(matrix is kernel[0] for matrix in kernel)
-            array = floats(kernel[:1] if same else kernel)
-            known[id(kernel)] = np.broadcast_to(array, (len(kernel), *array.shape[1:])) if same else array
+            known[id(kernel)] = kernel_array(kernel)
     return tuple(known[id(kernel)] for kernel in agent.kernel)
 
 
 def _sums_to_one(chain: Chain) -> bool:
     rows = [row for agent in chain.agents for kernel in agent.kernel for matrix in kernel for row in matrix]
     return all(sum(row) == 1 for row in {id(row): row for row in [*rows, *(a.initial for a in chain.agents)]}.values())
-
-
-def _plain(numbers: Any) -> Any:
-    """Nested tuples and arrays as what JSON can write."""
-    if isinstance(numbers, np.ndarray):
-        return numbers.tolist()
-    if isinstance(numbers, tuple):
-        return [_plain(entry) for entry in numbers]
-    return str(numbers) if isinstance(numbers, Fraction) else numbers

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from mechopt.core.errors import Fault, shortened
 from mechopt.core.numbers import to_exact
 from mechopt.environment import check
+from mechopt.environment.actions_check import Names, read_actions, read_cost, read_names
 from mechopt.environment.nested import Matrix, Reader, Vector, depth, is_list, numbers
 
 Horizon = int | Literal["infinite"]
@@ -54,11 +55,11 @@ class Agent(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """An environment, exact."""
+    """An environment, exact; `actions` and `cost` by period, or of length 1 for every period."""
 
     agents: tuple[Agent, ...]
-    actions: tuple[str, ...]
-    cost: Vector
+    actions: tuple[tuple[str, ...], ...]
+    cost: tuple[Vector, ...]
     horizon: Horizon
     discount: Fraction
 
@@ -126,7 +127,7 @@ def read(given: Given) -> tuple[Chain | None, list[Fault]]:
     list of Fault
     """
     faults = list(given.faults)
-    horizon, discount = _horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
+    horizon, discount = read_horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
     if discount is not None:
         faults += check.discount_faults(discount)
         if horizon == "infinite" and discount == 1:
@@ -135,21 +136,21 @@ def read(given: Given) -> tuple[Chain | None, list[Fault]]:
         what = f"{len(given.agents)} agents times {horizon} periods"
         faults.append(Fault("", what, f"at most {check.MAX_STAGES} together"))
         return None, faults
-    actions = _names(given.actions, "actions", faults)
-    if given.actions is None and given.agents:
-        first = given.agents[0].stages[0].values[0]
-        actions = tuple(map(str, range(len(first)))) if is_list(first) else None
-    cost = _cost(given.cost, actions, faults, given.read)
+    tables = [stage.values[0] for stage in given.agents[0].stages] if given.agents else [None]
+    actions = read_actions(given.actions, tables, horizon, faults)
+    cost = read_cost(given.cost, actions, horizon, faults, given.read)
     agents = [_agent(agent, i, actions, horizon, faults, given.read) for i, agent in enumerate(given.agents)]
     known = [agent for agent in agents if agent is not None]
     repeated = {agent.name for k, agent in enumerate(known) if agent.name in [a.name for a in known[:k]]}
     faults += [Fault("agents", f"have the name {shortened(repr(name))} twice", "name each once") for name in repeated]
-    if faults or horizon is None or discount is None or actions is None or cost is None:
+    names = tuple(names for names in actions if names is not None)
+    if faults or horizon is None or discount is None or len(names) < len(actions) or cost is None:
         return None, list(dict.fromkeys(faults))
-    return Chain(tuple(known), actions, cost, horizon, discount), []
+    return Chain(tuple(known), names, cost, horizon, discount), []
 
 
-def _horizon(given: Any, faults: list[Fault]) -> Horizon | None:
+def read_horizon(given: Any, faults: list[Fault]) -> Horizon | None:
+    """Read a horizon: a number of periods or "infinite"; None after a fault."""
     if isinstance(given, str) and given == "infinite":
         return "infinite"
     found = check.horizon_faults(given)
@@ -159,35 +160,7 @@ def _horizon(given: Any, faults: list[Fault]) -> Horizon | None:
     return None if found else int(given)
 
 
-def _names(given: Any, where: str, faults: list[Fault]) -> tuple[str, ...] | None:
-    """Names of actions or types; None where there are none, or after a fault."""
-    if given is None:
-        return None
-    if not is_list(given) or len(given) == 0:
-        faults.append(Fault(where, f"{shortened(repr(given))} is not a list of names", 'write one such as ["a", "b"]'))
-        return None
-    listed, found = list(given), []
-    for k, name in enumerate(listed):
-        if not isinstance(name, str):
-            found.append(Fault(f"{where}[{k}]", f"{shortened(repr(name))} is not a text", "put it in quotes"))
-        elif any(isinstance(earlier, str) and earlier == name for earlier in listed[:k]):
-            found.append(Fault(f"{where}[{k}]", f"repeats {shortened(repr(name))}", "name each once"))
-    faults += found
-    return None if found else tuple(map(str, listed))
-
-
-def _cost(given: Any, actions: tuple[str, ...] | None, faults: list[Fault], reader: Reader) -> Vector | None:
-    if not is_list(given):
-        number = numbers(given, 0, "cost", faults, reader)
-        faults += [] if number is None else check.cost_faults(number)
-        return None if number is None or actions is None else (number,) * len(actions)
-    cost: Vector | None = numbers(given, 1, "cost", faults, reader)
-    if cost is not None:
-        faults += check.cost_faults(cost)
-        if actions is not None and len(cost) != len(actions):
-            what = f"has {len(cost)} entries for {len(actions)} actions"
-            faults.append(Fault("cost", what, "give one number, or one an action"))
-    return cost
+_horizon = read_horizon
 
 
 class _Stage(NamedTuple):
@@ -199,7 +172,7 @@ class _Stage(NamedTuple):
 def _agent(
     given: AgentGiven,
     i: int,
-    actions: tuple[str, ...] | None,
+    actions: tuple[Names | None, ...],
     horizon: Horizon | None,
     faults: list[Fault],
     reader: Reader,
@@ -214,14 +187,18 @@ def _agent(
     elif periods > 1 and horizon not in (None, periods):
         what = f"has {periods} periods, the horizon is {horizon}"
         faults.append(Fault(given.where, what, "give one a period, or one for every period"))
-    stages = [_stage(stage, actions, faults, reader) for stage in given.stages]
+    rows = given.stages
+    if periods == 1 and isinstance(horizon, int) and len({len(names or ()) for names in actions}) > 1:
+        rows, periods = list(rows) * horizon, horizon  # one table for all, but not as many actions in each
+    by_period = [actions[t] if t < len(actions) else actions[0] for t in range(len(rows))]
+    stages = [_stage(stage, names, faults, reader) for stage, names in zip(rows, by_period, strict=True)]
     initial = _initial(given.initial, stages[0], faults, reader)
     kernels = []
-    for t, stage in enumerate(given.stages):
+    for t, stage in enumerate(rows):
         final = t + 1 == periods if periods > 1 else horizon == 1
         following = stages[0] if periods == 1 else None if final else stages[t + 1]
         if stage.kernel[0] is not None:
-            kernels.append(_kernel(stage.kernel, stages[t], following, actions, faults, reader))
+            kernels.append(_kernel(stage.kernel, stages[t], following, by_period[t], faults, reader))
         elif not final:
             faults.append(Fault(stage.kernel[1], "is missing", "give the law of the next type by type"))
     if len(faults) > before or initial is None:
@@ -235,10 +212,10 @@ def _agent(
     return Agent(str(i) if name is None else name, initial, values, laws, names)
 
 
-def _stage(given: StageGiven, actions: tuple[str, ...] | None, faults: list[Fault], reader: Reader) -> _Stage | None:
+def _stage(given: StageGiven, actions: Names | None, faults: list[Fault], reader: Reader) -> _Stage | None:
     """Values and names of the types of one period."""
     table, where = given.values
-    names = _names(given.types[0], given.types[1], faults)
+    names = read_names(given.types[0], given.types[1], faults)
     if table is None:
         faults.append(Fault(where, "is missing", "give what each action is worth, by type"))
         return None
@@ -276,7 +253,7 @@ def _kernel(
     given: tuple[Any, str],
     stage: _Stage | None,
     following: _Stage | None,
-    actions: tuple[str, ...] | None,
+    actions: Names | None,
     faults: list[Fault],
     reader: Reader,
 ) -> tuple[Matrix, ...] | None:

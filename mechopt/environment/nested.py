@@ -114,3 +114,24 @@ def unrounded(given: Any, exact: Any) -> Any:
         rounded: Array = floats(exact)
         return exact if np.array_equal(given, rounded) else given
     return exact if isinstance(given, float) and given == float(exact) else given
+
+
+def kernel_array(matrices: tuple[Any, ...]) -> FloatArray:
+    """Round kernels by action to an array ``(action, type, next)``; where all are the same one, its axis is broadcast.
+
+    Parameters
+    ----------
+    matrices : tuple over actions of nested tuples of fractions
+    """
+    same = all(matrix is matrices[0] for matrix in matrices)
+    array = floats(matrices[:1] if same else matrices)
+    return np.broadcast_to(array, (len(matrices), *array.shape[1:])) if same else array
+
+
+def plain(numbers: Any) -> Any:
+    """Turn nested tuples of arrays, fractions and texts into what JSON can write."""
+    if isinstance(numbers, np.ndarray):
+        return numbers.tolist()
+    if isinstance(numbers, tuple):
+        return [plain(entry) for entry in numbers]
+    return str(numbers) if isinstance(numbers, Fraction) else numbers

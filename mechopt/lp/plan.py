@@ -34,6 +34,8 @@ from mechopt.mechanism.notions import (
     PEIR,
     PPIC,
     PPIR,
+    STANDARD,
+    Asked,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -42,7 +44,7 @@ from mechopt.mechanism.notions import (
     PeriodicIR,
     Revenue,
     SuperDIC,
-    as_notions,
+    asked_notions,
     closure,
 )
 from mechopt.tree import HistoryTree
@@ -103,6 +105,11 @@ class Plan:
     timing: str
     unit: float
     misreports: str
+
+    @property
+    def environment(self) -> IndependentTypes:
+        """What it is a program for."""
+        return self.tree.environment
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
@@ -195,8 +202,8 @@ def payment_timing(ic: Iterable[Notion], ir: Iterable[Notion]) -> str:
 
 def plan(
     environment: IndependentTypes,
-    ic: Notion | Iterable[Notion] | None = DIC(),  # noqa: B008 - frozen values
-    ir: Notion | Iterable[Notion] | None = EPIR(),  # noqa: B008
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     form: str = "auto",
     misreports: str = "adjacent",
@@ -207,7 +214,7 @@ def plan(
     ----------
     environment : IndependentTypes
     ic, ir : Notion, several or None
-        Incentive and participation notions.
+        Incentive and participation notions; default DIC and EPIR.
     objective : Objective
     form : str
         ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``.
@@ -219,7 +226,7 @@ def plan(
     InputError
         If the form does not exist or cannot express the notions.
     """
-    ic, ir = as_notions(ic, "ic"), as_notions(ir, "ir")
+    ic, ir = asked_notions(ic, ir, "fresh")
     timing = payment_timing(ic, ir)
     allowed = ["payment"]
     if timing != "own":

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.columns import ColumnBlock, Columns
+from mechopt.lp.columns import Columns
 from mechopt.tree import HistoryTree
 
 if TYPE_CHECKING:
@@ -40,6 +40,40 @@ class Rows:
     coefficients: Array
     lower: float
     upper: float
+
+
+class Described(Protocol):
+    """Rows that can say what they are about."""
+
+    @property
+    def name(self) -> str:
+        """Of the notion, or what else the rows are for."""
+
+    def describe(self, index: int, tree: Any) -> str:
+        """Say in words what row number ``index`` of the family demands."""
+
+
+class NamedColumns(Protocol):
+    """Columns of one kind that can say whose they are."""
+
+    @property
+    def name(self) -> str:
+        """Unique in a program."""
+
+    @property
+    def kind(self) -> str:
+        """Such as ``"allocation"``."""
+
+    @property
+    def first(self) -> int:
+        """First column."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the block."""
+
+    def describe(self, column: int, tree: Any) -> str:
+        """Say in words whose variable a column is."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +148,7 @@ class LinearProgram:
     families : tuple of (first row, RowFamily)
     column_blocks : tuple of ColumnBlock
         Named variables.
-    tree : HistoryTree
+    tree : HistoryTree, or PublicTree where types move
         For the names of histories.
     """
 
@@ -127,9 +161,9 @@ class LinearProgram:
     value: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
-    families: tuple[tuple[int, RowFamily], ...]
-    column_blocks: tuple[ColumnBlock, ...]
-    tree: HistoryTree
+    families: tuple[tuple[int, Described], ...]
+    column_blocks: Sequence[NamedColumns]
+    tree: Any
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -23,10 +23,15 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.joint import MovingEnvironment, joint_process
+from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import notion_named
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.public_tree import PublicTree
 from mechopt.tree import HistoryTree
 
+AnyTypes = IndependentTypes | MovingEnvironment
 FORMAT = "mechopt mechanism 1"
 HEADER_BYTES = 65536
 DAMAGES = (
@@ -69,14 +74,16 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> No
         Path(name).unlink(missing_ok=True)
 
 
-def save(mechanism: Mechanism, path: str | Path) -> None:
-    """Write a mechanism; see `Mechanism.save`."""
+def save(mechanism: Mechanism | SequenceMechanism, path: str | Path) -> None:
+    """Write a mechanism; see `Mechanism.save` and `SequenceMechanism.save`."""
     header = {
         "format": FORMAT,
         "fingerprint": mechanism.environment.fingerprint,
         "notions": [notion.name for notion in mechanism.notions],
         "source": mechanism.source,
     }
+    if isinstance(mechanism, SequenceMechanism):
+        header |= {"reports": mechanism.tree.reports, "record": mechanism.tree.record}
 
     def column(arrays: Sequence[FloatArray]) -> FloatArray:
         return np.concatenate([array.ravel() for array in arrays])
@@ -92,13 +99,13 @@ def save(mechanism: Mechanism, path: str | Path) -> None:
     )
 
 
-def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism:
+def load_mechanism(path: str | Path, environment: AnyTypes) -> Mechanism | SequenceMechanism:
     """Read a mechanism that was saved for this environment.
 
     Parameters
     ----------
     path : path
-    environment : IndependentTypes
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         The one that it was made for.
 
     Raises
@@ -106,8 +113,8 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
     InputError
         If the file is missing, malformed, or belongs to another environment.
     """
-    tree = HistoryTree(environment)
-    size = environment.buyers * sum(tree.count[1:])
+    if isinstance(environment, SeparableTypes):
+        environment = environment.unfold()
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(_column(archive, "header", path, HEADER_BYTES).tobytes())
@@ -115,24 +122,50 @@ def load_mechanism(path: str | Path, environment: IndependentTypes) -> Mechanism
                 raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
             names, source = [str(name) for name in header["notions"]], str(header["source"])
             _require_fingerprint(path, str(header["fingerprint"]), environment)
-            limit = 8 * size + HEADER_BYTES
+            if isinstance(environment, IndependentTypes):
+                shapes = _fresh_shapes(HistoryTree(environment))
+            else:
+                tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
+                shapes = _moving_shapes(tree)
+            limit = 8 * max(sum(map(prod, part)) for part in shapes) + HEADER_BYTES
             allocation, payment = (_column(archive, name, path, limit) for name in ("allocation", "payment"))
-    except InputError:
-        raise
+    except InputError as error:
+        raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
     except DAMAGES as error:
         raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
-    if allocation.shape != (size,) or payment.shape != (size,) or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
-        raise InputError(f"{path}: columns of {allocation.shape} and {payment.shape}, expected {size} floats each")
+    sizes = [(sum(map(prod, part)),) for part in shapes]
+    if [allocation.shape, payment.shape] != sizes or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
+        found = f"columns of {allocation.shape} and {payment.shape}"
+        raise InputError(f"{path}: {found}, expected {sizes[0][0]} and {sizes[1][0]} floats each")
     try:
         notions = tuple(notion_named(name) for name in names)
-        return Mechanism(environment, _periods(allocation, tree), _periods(payment, tree), notions, source)
+        parts = _periods(allocation, shapes[0]), _periods(payment, shapes[1])
+        if isinstance(environment, IndependentTypes):
+            return Mechanism(environment, *parts, notions, source)
+        return SequenceMechanism(tree, *parts, notions, source)
     except InputError as error:
         raise InputError(error.faults, str(path)) from None
 
 
-def _require_fingerprint(path: str | Path, fingerprint: str, environment: IndependentTypes) -> None:
+Shapes = list[tuple[int, ...]]
+
+
+def _fresh_shapes(tree: HistoryTree) -> tuple[Shapes, Shapes]:
+    """Shapes by period of allocations and of payments: ``(n, count[t], *types[t])``."""
+    shapes: Shapes = [(tree.environment.buyers, *tree.children(t)) for t in range(tree.periods)]
+    return shapes, shapes
+
+
+def _moving_shapes(tree: PublicTree) -> tuple[Shapes, Shapes]:
+    """The same of a `SequenceMechanism`."""
+    n, counts = tree.process.agents, tree.count
+    allocation: Shapes = list(zip(counts, tree.process.actions, strict=True))
+    return allocation, [(n, count, branch) for count, branch in zip(counts, tree.branches, strict=True)]
+
+
+def _require_fingerprint(path: str | Path, fingerprint: str, environment: AnyTypes) -> None:
     if fingerprint != environment.fingerprint:
         raise InputError(
             f"{path}: made for another environment (fingerprint {fingerprint[:12]}, "
@@ -155,9 +188,7 @@ def _column(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -
     return column
 
 
-def _periods(column: FloatArray, tree: HistoryTree) -> tuple[FloatArray, ...]:
-    """Cut one column into arrays ``(n, count[t], *types[t])``."""
-    buyers = tree.environment.buyers
-    cuts = np.cumsum([buyers * count for count in tree.count[1:]])[:-1]
-    parts = np.split(column.astype(np.float64), cuts)
-    return tuple(part.reshape(buyers, *tree.children(t)) for t, part in enumerate(parts))
+def _periods(column: FloatArray, shapes: Shapes) -> tuple[FloatArray, ...]:
+    """Cut one column into arrays of these shapes."""
+    parts = np.split(column.astype(np.float64), np.cumsum([prod(shape) for shape in shapes])[:-1])
+    return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))

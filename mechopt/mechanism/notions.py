@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from enum import Enum
+from typing import ClassVar, Final
 
 from mechopt.core.errors import Fault, InputError
 
@@ -29,10 +30,14 @@ class Notion:
         As on the command line and in files.
     role : str
         ``"ic"`` for incentive notions, ``"ir"`` for participation notions.
+    types : str
+        ``"fresh"`` for notions of types that are drawn afresh each period, ``"moving"`` for those of types that move,
+        ``"all"`` for both.
     """
 
     name: ClassVar[str]
     role: ClassVar[str]
+    types: ClassVar[str] = "fresh"
 
 
 class _Incentive(Notion):
@@ -91,11 +96,90 @@ class SuperDIC(_Incentive):
     name = "super-dic"
 
 
+class _Moving(_Incentive):
+    types = "moving"
+
+
+@dataclass(frozen=True)
+class BayesianIC(_Moving):
+    r"""Truth-telling is a best reporting strategy from contracting on, in expectation over the others' types.
+
+    Against every strategy of present and later misreports: with :math:`V(h,k)` the value of the best continuation of
+    an agent of true type k at the public history h, truth attains V from period 0 on, and hence at every history that
+    truth leads to. At every other history she may go on lying. Types move; all others are truthful.
+
+    Parameters
+    ----------
+    sees : str
+        What she sees of the past: ``"all"`` reports and actions, all ``"actions"`` but no reports of others, or only
+        her ``"own"`` types and reports, not even actions. The less she sees, the more the mechanism can do.
+    """
+
+    sees: str = "all"
+
+    def __post_init__(self) -> None:
+        if self.sees not in SEEN:
+            raise InputError([Fault("sees", f"is {self.sees!r}", f"write one of {', '.join(map(repr, SEEN))}")])
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """``"bayesian"``, or with what she sees, such as ``"bayesian-own"``."""
+        return "bayesian" if self.sees == "all" else f"bayesian-{self.sees}"
+
+
+SEEN = ("all", "actions", "own")
+
+
+@dataclass(frozen=True)
+class PeriodicExPostIC(_Moving):
+    r"""Truth-telling is best at every public history, whatever the others' current types (future ones in expectation).
+
+    For every agent, public history h, own type k, report r and types m of the others in that period,
+    :math:`V(h,k,m) \ge v(k; h,r,m) + E[V(h', k', m')]`, where V is the value of truth from there on (Bergemann and
+    Valimaki 2010, Definition 1). At histories where her true type is none that her past reports allow, V is that of
+    her best report.
+
+    Parameters
+    ----------
+    rereport : bool
+        Whether any type may be reported in any period, whatever the reported past allows: agents may take back a part
+        of their type that never moves, such as the initial signal of Kakade, Lobel and Nazerzadeh (2013).
+    """
+
+    rereport: bool = False
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """``"periodic-ex-post"``, with re-reports ``"periodic-ex-post-rereport"``."""
+        return "periodic-ex-post-rereport" if self.rereport else "periodic-ex-post"
+
+
+@dataclass(frozen=True)
+class AdjacentIC(_Moving):
+    r"""One misreport to a neighbouring type (in the order of types), at every history, and truth after it: a diagnosis.
+
+    In expectation over the others' current types. Implied by `BayesianIC`; not enough for it where types move.
+    """
+
+    name = "adjacent"
+
+
+@dataclass(frozen=True)
+class DownwardIC(_Moving):
+    r"""The same against the next lower type alone: the first-order approach in finite types, a diagnosis."""
+
+    name = "downward"
+
+
 @dataclass(frozen=True)
 class EPIR(_Participation):
-    r"""Ex post individual rationality: :math:`\sum_{t \le T} u_t \ge 0` on every full path of reports."""
+    r"""Ex post individual rationality: :math:`\sum_{t \le T} u_t \ge 0` on every full path of reports.
+
+    Where types move: on every path of types of positive probability, and actions where these matter to later types.
+    """
 
     name = "epir"
+    types = "all"
 
 
 @dataclass(frozen=True)
@@ -103,6 +187,7 @@ class PFIR(_Participation):
     r"""Individual rationality on every prefix: :math:`\sum_{s \le t} u_s \ge 0` on every path and for every t."""
 
     name = "prefix"
+    types = "all"
 
 
 @dataclass(frozen=True)
@@ -110,6 +195,7 @@ class PPIR(_Participation):
     r"""Per-period individual rationality: :math:`u_t \ge 0` at every history and report profile."""
 
     name = "per-period"
+    types = "all"
 
 
 @dataclass(frozen=True)
@@ -124,6 +210,7 @@ class Interim(_Participation):
     r"""Interim rationality at contracting: :math:`u_0(k) + U_0(k) \ge 0` for each type k of the first period."""
 
     name = "interim"
+    types = "all"
 
 
 @dataclass(frozen=True)
@@ -131,6 +218,7 @@ class PeriodicIR(_Participation):
     r"""Expected continuation utility from every current type on: :math:`u_t(h,k) + U_t(h,k) \ge 0`."""
 
     name = "periodic"
+    types = "all"
 
 
 @dataclass(frozen=True)
@@ -140,12 +228,30 @@ class ExpectedContinuationIR(_Participation):
     name = "expected-continuation"
 
 
+@dataclass(frozen=True)
+class PeriodicExPostIR(_Participation):
+    r"""Continuation utility from every history on, whatever all agents' current types: :math:`V(h,k,m) \ge 0`.
+
+    Types move. Bergemann and Valimaki (2010), Definition 2.
+    """
+
+    name = "periodic-ex-post-ir"
+    types = "moving"
+
+
 ALL_NOTIONS: tuple[Notion, ...] = (
     DIC(),
     ExPostIC(),
     PPIC(),
     INDU(),
     SuperDIC(),
+    BayesianIC(),
+    BayesianIC("actions"),
+    BayesianIC("own"),
+    PeriodicExPostIC(),
+    PeriodicExPostIC(rereport=True),
+    AdjacentIC(),
+    DownwardIC(),
     EPIR(),
     PFIR(),
     PPIR(),
@@ -153,18 +259,47 @@ ALL_NOTIONS: tuple[Notion, ...] = (
     Interim(),
     PeriodicIR(),
     ExpectedContinuationIR(),
+    PeriodicExPostIR(),
 )
+
+FRESH_NOTIONS = tuple(notion for notion in ALL_NOTIONS if notion.types != "moving")
+"""Those that are defined where types are drawn afresh each period."""
+MOVING_NOTIONS = tuple(notion for notion in ALL_NOTIONS if notion.types != "fresh")
+"""Those that are defined where types move."""
+
+
+class Standard(Enum):
+    """Stands for the notions that are usual for a kind of environment, where none are asked for."""
+
+    NOTIONS = "standard"
+
+    def __repr__(self) -> str:
+        return "STANDARD"
+
+
+STANDARD: Final = Standard.NOTIONS
+"""DIC and EPIR for types drawn afresh each period; Bayesian IC and interim IR for types that move."""
+
+Asked = Notion | Iterable[Notion] | Standard | None
+"""One notion, several, none, or the standard ones."""
 
 IMPLIES: tuple[tuple[frozenset[Notion], Notion], ...] = (
     (frozenset({SuperDIC()}), ExPostIC()),
     (frozenset({ExPostIC()}), DIC()),
     (frozenset({PPIC(), INDU()}), DIC()),
+    (frozenset({PeriodicExPostIC(rereport=True)}), PeriodicExPostIC()),
+    (frozenset({PeriodicExPostIC()}), BayesianIC()),
+    (frozenset({BayesianIC()}), BayesianIC("actions")),
+    (frozenset({BayesianIC("actions")}), BayesianIC("own")),
+    (frozenset({BayesianIC()}), AdjacentIC()),
+    (frozenset({AdjacentIC()}), DownwardIC()),
     (frozenset({PPIR()}), PFIR()),
     (frozenset({PPIR()}), PEIR()),
     (frozenset({PPIR()}), PeriodicIR()),
     (frozenset({PFIR()}), EPIR()),
     (frozenset({EPIR()}), Interim()),
     (frozenset({PEIR()}), ExpectedContinuationIR()),
+    (frozenset({PeriodicExPostIR()}), PeriodicIR()),
     (frozenset({PeriodicIR()}), Interim()),
     (frozenset({PeriodicIR()}), ExpectedContinuationIR()),
 )
@@ -185,6 +320,27 @@ def closure(notions: Iterable[Notion]) -> frozenset[Notion]:
     return frozenset(known)
 
 
+def asked_notions(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Notion, ...], tuple[Notion, ...]]:
+    """Incentive and participation notions that are asked for, the standard ones put in.
+
+    Parameters
+    ----------
+    ic, ir : Notion, several, None or STANDARD
+    types : str
+        ``"fresh"`` or ``"moving"``.
+
+    Raises
+    ------
+    InputError
+        If a notion has the other role, or is not defined for such types.
+    """
+    usual: tuple[Notion, Notion] = (DIC(), EPIR()) if types == "fresh" else (BayesianIC(), Interim())
+    kept = [usual[k] if isinstance(asked, Standard) else asked for k, asked in enumerate((ic, ir))]
+    found = as_notions(kept[0], "ic"), as_notions(kept[1], "ir")
+    require_types((*found[0], *found[1]), types)
+    return found
+
+
 def as_notions(given: Notion | Iterable[Notion] | None, role: str) -> tuple[Notion, ...]:
     """One notion or several as a tuple in the library's order, each once.
 
@@ -200,6 +356,22 @@ def as_notions(given: Notion | Iterable[Notion] | None, role: str) -> tuple[Noti
         if notion.role != role:
             raise InputError(f"{role}={notion.name}: this is an {notion.role} notion; give it as {notion.role}=")
     return tuple(sorted(set(listed), key=ALL_NOTIONS.index))
+
+
+def require_types(notions: Iterable[Notion], types: str) -> None:
+    """Refuse notions that are not defined for types that are drawn afresh (``"fresh"``) or move (``"moving"``).
+
+    Raises
+    ------
+    InputError
+        With the notions that are.
+    """
+    known = FRESH_NOTIONS if types == "fresh" else MOVING_NOTIONS
+    for notion in notions:
+        if notion not in known:
+            words = "drawn afresh each period" if types == "fresh" else "that move"
+            names = ", ".join(other.name for other in known if other.role == notion.role)
+            raise InputError(f"notion {notion.name!r} is not defined for types {words}; those that are: {names}")
 
 
 def notion_named(name: str) -> Notion:

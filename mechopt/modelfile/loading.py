@@ -19,24 +19,30 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
-from mechopt.mechanism.notions import Notion, Objective, parse_objective
+from mechopt.environment.separable import SeparableTypes
+from mechopt.mechanism.notions import STANDARD, Notion, Objective, Standard, parse_objective
 from mechopt.modelfile.independent import IndependentFile
+from mechopt.modelfile.interdependent import InterdependentFile
 from mechopt.modelfile.markov import MarkovFile
 from mechopt.modelfile.scenarios import ScenariosFile
+from mechopt.modelfile.separable import SeparableFile
 from mechopt.modelfile.tables import COST_TAGS, SolveTable, Unread, parse_ic, parse_ir, read_float, written
 
 MAX_FILE_BYTES = 10_000_000
 
-AnyFile = IndependentFile | ScenariosFile | MarkovFile
-AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes
+AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
+AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
 KINDS: dict[str, type[AnyFile]] = {
     "independent": IndependentFile,
     "scenarios": ScenariosFile,
     "markov": MarkovFile,
+    "separable": SeparableFile,
+    "interdependent": InterdependentFile,
 }
-READERS = {"independent": "mechopt solve", "scenarios": "mechopt maximin", "markov": "mo.dynamic_pivot(mo.load(path))"}
+READERS = {kind: "mechopt maximin" if kind == "scenarios" else "mechopt solve or mechopt compare" for kind in KINDS}
 """The command to try with a model of each kind."""
 
 E = TypeVar("E", bound=AnyEnvironment)
@@ -47,9 +53,9 @@ class ModelFile(NamedTuple):
 
     Attributes
     ----------
-    environment : IndependentTypes, Scenarios or MarkovTypes
+    environment : IndependentTypes, Scenarios, MarkovTypes, SeparableTypes or InterdependentTypes
     title, source : str
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Notion, or STANDARD where the file names none
         Defaults for ``mechopt solve``.
     objective : Objective
     expected : dict
@@ -61,18 +67,18 @@ class ModelFile(NamedTuple):
     environment: AnyEnvironment
     title: str
     source: str
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Notion, ...] | Standard
+    ir: tuple[Notion, ...] | Standard
     objective: Objective
     expected: dict[str, Any]
     name: str = ""
 
-    def of_kind(self, kind: type[E]) -> E:
-        """The environment, which is to be of one kind.
+    def of_kind(self, *kinds: type[E]) -> E:
+        """The environment, which is to be of one of some kinds.
 
         Parameters
         ----------
-        kind : type
+        *kinds : types
             Such as ``IndependentTypes``.
 
         Raises
@@ -80,10 +86,11 @@ class ModelFile(NamedTuple):
         InputError
             If it is of another.
         """
-        if isinstance(self.environment, kind):
-            return self.environment
-        found = self.environment.kind
-        raise InputError([Fault("kind", f"is {found!r}, needed is {kind.kind!r}", f"try {READERS[found]}")], self.name)
+        for kind in kinds:
+            if isinstance(self.environment, kind):
+                return self.environment
+        found, needed = self.environment.kind, " or ".join(repr(kind.kind) for kind in kinds)
+        raise InputError([Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS[found]}")], self.name)
 
 
 def load(path: str | Path) -> AnyEnvironment:
@@ -170,13 +177,13 @@ def parse(text: str, name: str) -> ModelFile:
         raise InputError(_faults(error, KINDS[kind]) + faults, name) from None
     if faults:
         raise InputError(faults, name)
-    solve = file.solve if isinstance(file, IndependentFile) else SolveTable()
+    solve = SolveTable() if isinstance(file, ScenariosFile) else file.solve
     return ModelFile(
         file.environment(),
         file.title,
         file.source,
-        parse_ic(solve.ic),
-        parse_ir(solve.ir),
+        STANDARD if solve.ic is None else parse_ic(solve.ic),
+        STANDARD if solve.ir is None else parse_ir(solve.ir),
         parse_objective(solve.objective),
         _dotted(file.expected),
         name,

@@ -11,7 +11,7 @@ from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.markov_check import AgentGiven, Given, StageGiven, read
-from mechopt.modelfile.tables import Table, Unread, whole
+from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 LIST: dict[str, Any] = {"type": "array", "items": NUMBER}
@@ -21,11 +21,14 @@ Horizon = Annotated[
     Any, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": "infinite"}]})
 ]
 Number = Annotated[Any, WithJsonSchema({**NUMBER, "description": 'an exact number: 3, 0.25 or "1/3"'})]
-Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], LIST]})]
+COST: dict[str, Any] = {"anyOf": [*NUMBER["anyOf"], LIST]}
+Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], {"type": "array", "items": COST}]})]
 Law = Annotated[Any, WithJsonSchema(LIST)]
 Values = Annotated[Any, WithJsonSchema(TABLE)]
 Kernel = Annotated[Any, WithJsonSchema({"anyOf": [TABLE, {"type": "array", "items": TABLE}]})]
-Names = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})]
+NAMES: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
+Names = Annotated[Any, WithJsonSchema(NAMES)]
+Actions = Annotated[Any, WithJsonSchema({"anyOf": [NAMES, {"type": "array", "items": NAMES}]})]
 Name = Annotated[Any, WithJsonSchema({"type": "string"})]
 """Their faults are found by the environment, together with those of what does not fit together."""
 
@@ -57,9 +60,10 @@ class MarkovFile(Table):
     kind: Literal["markov"]
     horizon: Horizon = Field(description='number of periods, at least 1, or "infinite"')
     discount: Number = Field(Fraction(1), description="above 0, at most 1; below 1 with an infinite horizon")
-    actions: Names = Field(description="names of the actions")
-    cost: Cost = Field(Fraction(0), description="the seller's cost: one, or one an action")
+    actions: Actions = Field(description="names of the actions, or a list of them by period")
+    cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
     agents: list[AgentTable] = Field(min_length=1, strict=True)
+    solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
     def environment(self) -> MarkovTypes:

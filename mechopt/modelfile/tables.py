@@ -125,8 +125,12 @@ class Table(BaseModel):
 class SolveTable(Table):
     """Defaults of ``mechopt solve`` for this file."""
 
-    ic: Annotated[str, checked(_unreadable(parse_ic))] = Field("dic", description="incentive notions, joined by +")
-    ir: Annotated[str, checked(_unreadable(parse_ir))] = Field("epir", description="participation notions, joined by +")
+    ic: Annotated[str, checked(_unreadable(parse_ic))] | None = Field(
+        None, description="incentive notions, joined by +"
+    )
+    ir: Annotated[str, checked(_unreadable(parse_ir))] | None = Field(
+        None, description="participation notions, joined by +"
+    )
     objective: Annotated[str, checked(_unreadable(parse_objective))] = Field(
         "revenue", description="revenue, welfare, utility or a weighted sum"
     )

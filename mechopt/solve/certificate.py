@@ -9,19 +9,18 @@ No program of this library lacks a feasible point: selling nothing is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray
-from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.compile import compile_program
-from mechopt.lp.plan import Plan, plan
+from mechopt.lp.choose import AnyPlan, AnyTypes, any_plan, compile_any
+from mechopt.lp.plan import Plan
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.notions import DIC, EPIR, Notion, Objective, Revenue
+from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
 from mechopt.solve import highs
+from mechopt.solve.exact_moving import exact_moving_program, exact_process
 from mechopt.solve.exact_rows import ExactProgram, exact_program, numbers
 from mechopt.solve.exact_simplex import ExactOptimum, UnboundedError, optimise
 from mechopt.solve.proof_file import Certificate as Certificate
@@ -32,9 +31,9 @@ from mechopt.solve.solution import Status
 
 
 def certify(
-    environment: IndependentTypes,
-    ic: Notion | Iterable[Notion] | None = DIC(),  # noqa: B008 - frozen values
-    ir: Notion | Iterable[Notion] | None = EPIR(),  # noqa: B008
+    environment: AnyTypes,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     form: str = "auto",
 ) -> Certificate:
@@ -42,10 +41,10 @@ def certify(
 
     Parameters
     ----------
-    environment : IndependentTypes
-        With exact numbers.
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+        With exact numbers and a finite horizon.
     ic, ir : Notion, several or None
-        Incentive and participation notions.
+        Incentive and participation notions; default as for `optimum`.
     objective : Objective
         Its weights stand for exact numbers as all floats do: 0.1 is one tenth.
     form : str
@@ -69,25 +68,28 @@ def certify(
     >>> certify(env).value
     Fraction(153, 32)
     """
-    chosen = plan(environment, ic, ir, objective, form)
-    numbers(chosen.tree)
-    program, _ = compile_program(chosen)
+    chosen = any_plan(environment, ic, ir, objective, form)
+    if isinstance(chosen, Plan):
+        numbers(chosen.tree)
+    else:
+        exact_process(chosen.process)
+    program, _ = compile_any(chosen)
     return certified(chosen, program)
 
 
-def certified(chosen: Plan, program: LinearProgram, basis: tuple[Array, Array] | None = None) -> Certificate:
+def certified(chosen: AnyPlan, program: LinearProgram, basis: tuple[Array, Array] | None = None) -> Certificate:
     """Certificate of the program of a plan.
 
     Parameters
     ----------
-    chosen : Plan
+    chosen : Plan or MovingPlan
     program : LinearProgram
-        From `compile_program`, without rows of one's own.
+        From `compile_any`, without rows of one's own.
     basis : pair of int arrays, optional
         Of columns and of rows, as from `highs.basis`; else the program is solved for one.
     """
     status, columns, rows = highs.basis(program) if basis is None else (Status.OPTIMAL, *basis)
-    exact = exact_program(chosen, program)
+    exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_moving_program(chosen, program)
     if not len(columns):
         columns, rows = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     ray = _ray(program, exact) if status is Status.UNBOUNDED else None
@@ -103,10 +105,10 @@ def certified(chosen: Plan, program: LinearProgram, basis: tuple[Array, Array] |
 
 
 def _written(
-    chosen: Plan, status: str, best: ExactOptimum | None, primal: SparseVector, dual: SparseVector
+    chosen: AnyPlan, status: str, best: ExactOptimum | None, primal: SparseVector, dual: SparseVector
 ) -> Certificate:
     value = None if best is None else best.value
-    fingerprint = chosen.tree.environment.fingerprint
+    fingerprint = chosen.environment.fingerprint
     return Certificate(fingerprint, status, chosen.form, chosen.ic, chosen.ir, chosen.objective, value, primal, dual)
 
 

@@ -19,7 +19,9 @@ from mechopt.lp.plan import Size
 from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
 from mechopt.solve import highs
-from mechopt.solve.optimum import Optimum, optimum, require_size
+from mechopt.solve.found import Optimum
+from mechopt.solve.limits import require_size
+from mechopt.solve.optimum import optimum
 from mechopt.solve.solution import Bound, Status
 
 

@@ -4,106 +4,33 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from math import log10
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 
-from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.compile import Layout, compile_program
-from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Plan, Size, payment_timing, plan
-from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.notions import DIC, EPIR, Interim, Notion, Objective, Revenue, SuperDIC, closure
+from mechopt.lp.choose import AnyPlan, AnyTypes, any_plan
+from mechopt.lp.compile import compile_program
+from mechopt.lp.moving_plan import MovingPlan
+from mechopt.lp.plan import Plan, Size, payment_timing, plan
+from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, Objective, Revenue, SuperDIC, closure
 from mechopt.solve import highs
-from mechopt.solve.solution import Bound, Solution, Status
+from mechopt.solve.found import Optimum as Optimum
+from mechopt.solve.limits import require_size
+from mechopt.solve.moving import moving_optimum, welfare_cap
+from mechopt.solve.proved import proved
+from mechopt.solve.solution import Bound, Status
 
-if TYPE_CHECKING:
-    from mechopt.solve.certificate import Certificate
-    from mechopt.solve.promise_policy import PromisePolicy
-
-MEMORY_SHARE = 0.6
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
 
-@dataclass(frozen=True, repr=False)
-class Optimum:
-    """The best mechanism and what is known about it.
-
-    Attributes
-    ----------
-    value : float
-        Of the objective at ``mechanism``; the lower bound.
-    bound : Bound
-        ``lower <= optimum <= upper``.
-    status : Status
-        ``"optimal"`` where the bracket is closed.
-    mechanism : Mechanism, PromisePolicy (method "promised") or None
-        None where there is no solution or no bound.
-    size : Size
-    seconds : dict
-        ``build`` and ``solve``.
-    method : str
-        ``"simplex"``, ``"ipx"`` or ``"promised"``.
-    form : str
-        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"tables"`` for ``"promised"``.
-    exact : Fraction or None
-        The proved exact optimum, where it was asked for.
-    conflict : tuple of str
-        What conflicts where there is no solution, or grows where there is no bound.
-    certificate : Certificate or None
-        The proof of ``exact``, or of there being no bound, where it was asked for.
-    """
-
-    value: float
-    bound: Bound
-    status: Status
-    mechanism: Mechanism | PromisePolicy | None
-    size: Size
-    seconds: dict[str, float]
-    method: str
-    form: str
-    exact: Fraction | None = None
-    conflict: tuple[str, ...] = field(default=())
-    certificate: Certificate | None = None
-
-    def require_optimal(self) -> Optimum:
-        """Return itself, or raise with what to try.
-
-        Raises
-        ------
-        NoOptimumError
-            If there is no solution, no bound, or the solver was inaccurate.
-        LimitError
-            If a limit stopped the solver; it carries the bracket.
-        """
-        if self.status is Status.OPTIMAL:
-            return self
-        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-            raise LimitError(
-                f"stopped ({self.status}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
-                f"{self.status.advice}",
-                self.bound.lower,
-                self.bound.upper,
-            )
-        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
-
-    def __repr__(self) -> str:
-        width = self.bound.upper - self.bound.lower
-        how = f"{self.status} by {self.method}, {self.form} form"
-        return f"Optimum(value {self.value:.9g}, bracket width {width:.1g}, {how})"
-
-
 def optimum(
-    environment: IndependentTypes,
-    ic: Notion | Iterable[Notion] | None = DIC(),  # noqa: B008 - frozen values
-    ir: Notion | Iterable[Notion] | None = EPIR(),  # noqa: B008
+    environment: AnyTypes,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     method: str = "auto",
     exact: bool = False,
@@ -117,9 +44,10 @@ def optimum(
 
     Parameters
     ----------
-    environment : IndependentTypes
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+        With a finite horizon.
     ic, ir : Notion, several or None
-        Incentive and participation notions; default DIC and EPIR.
+        Incentive and participation notions; default DIC and EPIR, and where types move Bayesian IC and interim IR.
     objective : Objective
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
     method : str
@@ -159,6 +87,10 @@ def optimum(
     >>> round(best.mechanism.revenue, 9)
     3.5
     """
+    if not isinstance(environment, IndependentTypes):
+        moving = any_plan(environment, ic, ir, objective, form)
+        assert isinstance(moving, MovingPlan)
+        return moving_optimum(moving, method, exact, time_limit, progress, max_bytes, accept_range)
     begun = time.perf_counter()
     check_range(environment, accept_range)
     if exact and environment.exact is None:
@@ -189,7 +121,7 @@ def optimum(
         chosen.form,
         conflict=solution.conflict,
     )
-    return _proved(found, layout, program, solution) if exact else found
+    return proved(found, layout, program, solution) if exact else found
 
 
 def promise_notion(chosen: Plan) -> Notion | None:
@@ -227,38 +159,6 @@ def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: 
     return Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
 
 
-def _proved(found: Optimum, layout: Layout, program: LinearProgram, solution: Solution) -> Optimum:
-    """The same with its exact certificate; a solve that a limit stopped has none.
-
-    The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
-    """
-    from mechopt.solve.certificate import certified
-
-    if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-        return found
-    begun = time.perf_counter()
-    proof = certified(layout.plan, program, solution.basis)
-    seconds = found.seconds | {"exact": time.perf_counter() - begun}
-    if proof.value is None:
-        return replace(found, seconds=seconds, certificate=proof)
-    value, mechanism = float(proof.value), found.mechanism
-    if solution.status is not Status.OPTIMAL:
-        exact = np.zeros(len(program.cost))
-        for column, entry in proof.primal.entries.items():
-            exact[column] = float(entry)
-        mechanism = layout.mechanism(layout.in_units(exact))
-    return replace(
-        found,
-        value=value,
-        mechanism=mechanism,
-        bound=Bound(value, value, "exact certificate"),
-        status=Status.OPTIMAL,
-        seconds=seconds,
-        exact=proof.value,
-        certificate=proof,
-    )
-
-
 def trivial_bound(chosen: Plan) -> float:
     """Upper bound without any program: full welfare, where utilities are at least 0 and cost the objective nothing."""
     weights = chosen.objective
@@ -267,7 +167,7 @@ def trivial_bound(chosen: Plan) -> float:
     return (weights.revenue + weights.welfare) * chosen.tree.environment.full_welfare
 
 
-def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "auto") -> None:
+def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str = "auto") -> None:
     """Refuse a program that would not fit, with figures, what to do and what is known of the optimum all the same.
 
     Raises
@@ -275,49 +175,17 @@ def require_memory(chosen: Plan, max_bytes: float | None = None, method: str = "
     LimitError
         If the prediction is above ``max_bytes`` (default 60% of the available memory).
     """
-    lower, upper = 0.0 if chosen.ir else float("-inf"), trivial_bound(chosen)
+    lower = 0.0 if chosen.ir else float("-inf")
+    if isinstance(chosen, MovingPlan):
+        require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method)
+        return
+    upper = trivial_bound(chosen)
     if chosen.tree.environment.buyers > MAX_BUYERS:
         count = chosen.tree.environment.buyers
         message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
         raise LimitError(message, lower, upper)
     remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""
     require_size(chosen.size, lower, upper, max_bytes, method, remedy)
-
-
-def require_size(
-    size: Size, lower: float, upper: float, max_bytes: float | None = None, method: str = "auto", remedy: str = ""
-) -> None:
-    """Refuse a program of a size that would not fit, naming a further remedy; see `require_memory`."""
-    import psutil
-
-    limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
-    extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
-    needed = size.bytes + extra * size.nonzeros
-    if needed <= limit and size.nonzeros < 2**31:
-        return
-    raise LimitError(
-        f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
-        f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
-        f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods, types or "
-        f"scenarios, a weaker notion, or a machine with more memory{remedy}",
-        lower,
-        upper,
-    )
-
-
-def approximately(count: int) -> str:
-    """Write a count with separators, or as a power of ten where it is astronomical.
-
-    Examples
-    --------
-    >>> approximately(12345), approximately(3**60)
-    ('12,345', '4.2e28')
-    """
-    if count < 10**12:
-        return f"{count:,}"
-    digits = round(log10(count))  # at any size; str() stops at 4300 digits
-    digits -= count < 10**digits
-    return f"{count // 10 ** (digits - 1) / 10:.1f}e{digits}"
 
 
 def check_range(environment: IndependentTypes, accepted: bool) -> None:

@@ -24,8 +24,9 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.plan import plan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.files import write_atomically
-from mechopt.mechanism.notions import ALL_NOTIONS, DIC, EPIR, Notion
-from mechopt.solve.optimum import Optimum, optimum, promise_notion
+from mechopt.mechanism.notions import DIC, EPIR, FRESH_NOTIONS, Notion
+from mechopt.solve.found import Optimum
+from mechopt.solve.optimum import optimum, promise_notion
 from mechopt.solve.promise_policy import PromisePolicy
 from mechopt.tree import HistoryTree
 from mechopt.verify.check import Report, verify
@@ -151,7 +152,7 @@ class Comparison:
         for entry in self.entries:
             row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
             row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
-            for notion in ALL_NOTIONS:
+            for notion in FRESH_NOTIONS:
                 row[notion.name] = None if entry.report is None else entry.report[notion].holds
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
@@ -327,7 +328,7 @@ def _entry(name: str, mechanism: AnyMechanism, best: Optimum | None, static: flo
     revenue, histories = mechanism.revenue, sum(HistoryTree(mechanism.environment).count[1:])
     report = None
     if histories <= MAX_CHECKED_HISTORIES:
-        report = verify(mechanism, ALL_NOTIONS)
+        report = verify(mechanism, FRESH_NOTIONS)
     return Entry(
         name,
         revenue,

@@ -17,10 +17,11 @@ import numpy as np
 
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import (
-    ALL_NOTIONS,
     DIC,
     EPIR,
+    FRESH_NOTIONS,
     INDU,
     PEIR,
     PFIR,
@@ -34,6 +35,7 @@ from mechopt.mechanism.notions import (
     SuperDIC,
     notion_named,
 )
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.tree import History
 from mechopt.verify.replay import Counterexample
 from mechopt.verify.response import Payoffs, parts
@@ -53,7 +55,9 @@ class NotionCheck:
         Where the largest violation is, if the notion does not hold.
     strategy_gain : float or None
         For DIC: the largest gain of any strategy of present and later misreports. Where one-shot misreports gain
-        nothing, neither do strategies.
+        nothing, neither do strategies. For incentive notions of types that move: that of any strategy from contracting
+        on, or for periodic ex post ones from any history on, the others' current types being known; local misreports
+        may gain nothing where strategies do.
     """
 
     holds: bool
@@ -247,19 +251,23 @@ def _counterexample(
 class Unrollable(Protocol):
     """A mechanism in a form of its own, such as a bank account mechanism, that can be written out over histories."""
 
-    def to_mechanism(self) -> Mechanism:
+    def to_mechanism(self) -> Mechanism | SequenceMechanism | MarkovMechanism:
         """Allocation and payment at every history."""
         ...
 
 
-def verify(mechanism: Mechanism | Unrollable, notions: Notion | Iterable[Notion] | None = None) -> Report:
+def verify(
+    mechanism: Mechanism | SequenceMechanism | MarkovMechanism | Unrollable,
+    notions: Notion | Iterable[Notion] | None = None,
+) -> Report:
     """Check a mechanism against notions, by recursion over histories.
 
     Parameters
     ----------
-    mechanism : Mechanism, or something with ``to_mechanism``
+    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, or something with ``to_mechanism``
     notions : Notion or several, optional
-        Default: those that the mechanism was made for, or all if it names none.
+        Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
+        `verify_markov` for types that move.
 
     Returns
     -------
@@ -280,8 +288,17 @@ def verify(mechanism: Mechanism | Unrollable, notions: Notion | Iterable[Notion]
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
     Report(dic: fails, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
     """
-    mechanism = mechanism if isinstance(mechanism, Mechanism) else mechanism.to_mechanism()
-    asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or ALL_NOTIONS)
+    if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism)):
+        mechanism = mechanism.to_mechanism()
+    if isinstance(mechanism, SequenceMechanism):
+        from mechopt.verify.moving import verify_sequence
+
+        return verify_sequence(mechanism, notions)
+    if isinstance(mechanism, MarkovMechanism):
+        from mechopt.verify.stationary import verify_markov
+
+        return verify_markov(mechanism, notions)
+    asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or FRESH_NOTIONS)
     agents = [Payoffs(mechanism, i) for i in range(mechanism.environment.buyers)]
     tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
     return Report({notion: _check(notion, agents, tolerance) for notion in asked})

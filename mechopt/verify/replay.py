@@ -25,7 +25,10 @@ from mechopt.mechanism.notions import (
     PeriodicIR,
     SuperDIC,
 )
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.tree import History
+
+Replayable = Mechanism | SequenceMechanism
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Counterexample:
         who = "the utility" if self.true_type is None else f"the utility of type {self.true_type}"
         return f"{words}{who}{others} is {-self.gain:.6g}"
 
-    def replay(self, mechanism: Mechanism) -> float:
+    def replay(self, mechanism: Replayable) -> float:
         """Compute the gain again, from the definition of the notion.
 
         Parameters
@@ -89,6 +92,7 @@ class Counterexample:
         float
             Equals ``gain`` up to rounding.
         """
+        assert isinstance(mechanism, Mechanism)
         replay = _Replay(mechanism, self.agent)
         k, j, notion, t, h = self.true_type, self.report, self.notion, self.period, self.history
         if notion == PEIR():

@@ -7,7 +7,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.repeated import give_for_free, repeated_myerson, repeated_second_price
-from mechopt.mechanism.notions import ALL_NOTIONS
+from mechopt.mechanism.notions import FRESH_NOTIONS
 from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
 MAKERS = [repeated_myerson, repeated_second_price, give_for_free]
@@ -19,7 +19,7 @@ MAKERS = [repeated_myerson, repeated_second_price, give_for_free]
 def test_every_notion_is_kept(make, buyers, seeds):
     for seed in seeds:
         bank = make(environment(seed, buyers))
-        assert bank.claims == ALL_NOTIONS
+        assert bank.claims == FRESH_NOTIONS
         require_theorems(bank)
 
 

@@ -1,0 +1,330 @@
+r"""An initial signal known at contracting, times or plus what is learned later.
+
+At contracting, t = 0, agent i knows her initial type k, of probability f(k); nothing is allocated yet. In the periods
+t = 1, ..., T an action a is taken, at a cost c(a) to the seller, and she knows a signal z that moves by a kernel, which
+the action may steer. The action is worth to her::
+
+    multiplicative   v(a, k, z) = A(k) B(a, z)
+    additive         v(a, k, z) = A(k) C(a) + B(a, z)
+    general          v(a, k, z)
+
+Present values are as of t = 0: period t counts ``discount**t``. The horizon T counts allocation periods only, and may
+be infinite. The environment is *separable*, as the theorem on the virtual pivot needs, where every agent's values have
+one of the first two forms and no law of signals depends on the initial type (else signals are *correlated*).
+
+Source: Kakade, Lobel and Nazerzadeh (2013), section 2; periods are counted as there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.markov_check import Horizon
+from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.separable_check import Given, Model, from_arrays, read
+from mechopt.environment.unfold import unfold
+
+
+class ExactSeparable(NamedTuple):
+    """The exact numbers of an instance, in the layout of its arrays."""
+
+    initial_values: Matrix
+    initial_probabilities: Matrix
+    level: tuple[Vector | None, ...]
+    base: tuple[Matrix | None, ...]
+    rate: tuple[Vector | None, ...]
+    values: tuple[tuple[Matrix, ...] | None, ...]
+    signal_initial: tuple[Vector | Matrix, ...]
+    signal_kernel: tuple[tuple[Matrix, ...], ...]
+    cost: Vector
+    discount: Fraction
+
+
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class SeparableTypes:
+    """Agents who know an initial type when they sign a contract, and learn signals afterwards.
+
+    Parameters
+    ----------
+    initial_values : nested sequences, ``initial_values[i][type]``
+        Grid of agent i's initial signal, increasing.
+    initial_probabilities : nested sequences, ``initial_probabilities[i][type]``
+    base : nested sequences, ``base[i][action][signal]``
+        B; None for an agent of general form.
+    signal_initial : nested sequences, ``signal_initial[i][signal]`` or ``signal_initial[i][type][signal]``
+        Law of the signal of period 1; by initial type where they are correlated.
+    signal_kernel : nested sequences, ``signal_kernel[i][signal][next]`` or ``signal_kernel[i][action][signal][next]``
+        Law of the next signal, whatever the action or by action. May be left out with a horizon of 1.
+    form : "multiplicative", "additive" or "general", or a sequence of these over agents
+    level : nested sequences, ``level[i][type]``, optional
+        A; default, and for an agent with None: the initial signal itself.
+    rate : nested sequences, ``rate[i][action]``
+        C, in the additive form only.
+    values : nested sequences, ``values[i][action][type][signal]``
+        In the general form only.
+    signals : nested sequences of str, ``signals[i][signal]``, optional
+        Names; default: their numbers.
+    names, actions : sequences of str, optional
+        Of the agents, of the actions; default: their numbers.
+    cost : number or sequence over actions
+        The seller's cost of an action in an allocation period, at least 0; default 0.
+    horizon : int or "infinite"
+        Number of allocation periods.
+    discount : number
+        In (0, 1], below 1 with an infinite horizon; default 1.
+    exact : ExactSeparable, optional
+        The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
+
+    Attributes
+    ----------
+    initial_values, initial_probabilities : tuples over agents of read-only float arrays ``(type,)``
+    level, base, rate, values : tuples over agents of read-only float arrays, or None where the form has none
+        Axes ``(type,)``, ``(action, signal)``, ``(action,)`` and ``(action, type, signal)``.
+    signal_initial : tuple over agents of read-only float arrays ``(signal,)``, or ``(type, signal)`` where correlated
+    signal_kernel : tuple over agents of read-only float arrays ``(action, signal, next)``
+    form, names, actions : tuples of str
+    signals : tuple over agents of tuples of str
+    cost : read-only float array ``(action,)``
+    horizon : int or "infinite"
+    discount : float
+    exact : ExactSeparable or None
+        The same as fractions; None where float probabilities sum to 1 only within rounding.
+
+    Raises
+    ------
+    InputError
+        With every fault of the input.
+
+    Examples
+    --------
+    >>> env = SeparableTypes([[1, 2]], [["1/2", "1/2"]], [[[0, 0], [0, 1]]], [["1/4", "3/4"]], horizon=1)
+    >>> env, env.value_tables[0][1]
+    (SeparableTypes(1 agent, 2 actions, 2 initial types, 2 signals, 1 period), array([[0., 1.],
+           [0., 2.]]))
+    >>> env.unfold()
+    MarkovTypes(1 agent, 1 to 2 actions, 4 types, 2 periods)
+    """
+
+    initial_values: tuple[FloatArray, ...]
+    initial_probabilities: tuple[FloatArray, ...]
+    base: tuple[FloatArray | None, ...]
+    signal_initial: tuple[FloatArray, ...]
+    signal_kernel: tuple[FloatArray, ...]
+    form: tuple[str, ...]
+    level: tuple[FloatArray | None, ...]
+    rate: tuple[FloatArray | None, ...]
+    values: tuple[FloatArray | None, ...]
+    signals: tuple[tuple[str, ...], ...]
+    names: tuple[str, ...]
+    actions: tuple[str, ...]
+    cost: FloatArray
+    horizon: Horizon
+    discount: float
+    exact: ExactSeparable | None
+
+    kind = "separable"
+
+    def __init__(
+        self,
+        initial_values: Any,
+        initial_probabilities: Any,
+        base: Any = None,
+        signal_initial: Any = None,
+        signal_kernel: Any = None,
+        form: Any = "multiplicative",
+        level: Any = None,
+        rate: Any = None,
+        values: Any = None,
+        signals: Any = None,
+        names: Any = None,
+        actions: Any = None,
+        cost: Any = 0,
+        horizon: Any = "infinite",
+        discount: Any = 1,
+        exact: ExactSeparable | None = None,
+    ) -> None:
+        parts = {
+            "initial_values": initial_values,
+            "initial_probabilities": initial_probabilities,
+            "level": level,
+            "base": base,
+            "rate": rate,
+            "values": values,
+            "signal_initial": signal_initial,
+            "signal_kernel": signal_kernel,
+        }
+        if exact is not None:
+            parts = {key: unrounded(part, getattr(exact, key)) for key, part in parts.items()}
+            cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+        parts |= {"form": form, "signals": signals, "names": names}
+        self._fill(from_arrays(parts, actions, cost, horizon, discount))
+
+    @classmethod
+    def from_given(cls, given: Given) -> SeparableTypes:
+        """Build from what a model file gives; see `separable_check.Given`."""
+        environment = cls.__new__(cls)
+        environment._fill(given)
+        return environment
+
+    def _fill(self, given: Given) -> None:
+        model, faults = read(given)
+        if faults or model is None:
+            raise InputError(faults)
+        exact = _exact(model)
+        set_field = object.__setattr__
+        for key in ("initial_values", "initial_probabilities", "level", "base", "rate", "values", "signal_initial"):
+            parts = (getattr(agent, key) for agent in model.agents)
+            set_field(self, key, tuple(None if part is None else floats(part) for part in parts))
+        set_field(self, "signal_kernel", tuple(kernel_array(agent.signal_kernel) for agent in model.agents))
+        for key in ("form", "signals"):
+            set_field(self, key, tuple(getattr(agent, key) for agent in model.agents))
+        set_field(self, "names", tuple(agent.name for agent in model.agents))
+        set_field(self, "actions", model.actions)
+        set_field(self, "cost", floats(model.cost))
+        set_field(self, "horizon", model.horizon)
+        set_field(self, "discount", float(model.discount))
+        set_field(self, "exact", exact if _sums_to_one(exact) else None)
+        tables = tuple(agent.value_table() for agent in model.agents)
+        set_field(self, "_value_tables", tables)
+
+    @property
+    def agents(self) -> int:
+        """Number of agents n."""
+        return len(self.initial_values)
+
+    @property
+    def infinite(self) -> bool:
+        """Whether the horizon is infinite."""
+        return self.horizon == "infinite"
+
+    @cached_property
+    def initial_shape(self) -> tuple[int, ...]:
+        """Number of initial types of each agent."""
+        return tuple(len(law) for law in self.initial_probabilities)
+
+    @cached_property
+    def signal_shape(self) -> tuple[int, ...]:
+        """Number of signals of each agent."""
+        return tuple(law.shape[-1] for law in self.signal_initial)
+
+    @cached_property
+    def law(self) -> FloatArray:
+        """Probability of each profile of initial types; axes: type of agent 0, ..., type of agent n-1."""
+        law: FloatArray = np.ones(())
+        for row in self.initial_probabilities:
+            law = np.multiply.outer(law, row)
+        return law
+
+    @cached_property
+    def value_tables(self) -> tuple[FloatArray, ...]:
+        """What an action is worth to each agent, whatever her form; axes: action, initial type, signal."""
+        return tuple(map(floats, self.exact_value_tables))
+
+    @property
+    def exact_value_tables(self) -> tuple[tuple[Matrix, ...], ...]:
+        """The same as fractions."""
+        tables: tuple[tuple[Matrix, ...], ...] = self.__dict__["_value_tables"]
+        return tables
+
+    @property
+    def correlated(self) -> bool:
+        """Whether some agent's first signal depends on her initial type."""
+        return any(law.ndim > 1 for law in self.signal_initial)
+
+    @property
+    def separable(self) -> bool:
+        """Whether the theorem's form is met: multiplicative or additive values, signals that are not correlated."""
+        return "general" not in self.form and not self.correlated
+
+    @property
+    def controlled(self) -> bool:
+        """Whether some agent's signals move by the action; never with a horizon of 1."""
+        return self.horizon != 1 and any(bool((kernel != kernel[:1]).any()) for kernel in self.signal_kernel)
+
+    def unfold(self, exclusion: bool = False) -> MarkovTypes:
+        """Build the Markov environment with the contracting period as its first.
+
+        Parameters
+        ----------
+        exclusion : bool
+            Whether the seller chooses at contracting which agents to include. Excluded agents get the type "excluded"
+            for ever, and no action is worth anything to them; its cost stays.
+
+        Returns
+        -------
+        MarkovTypes
+            Of horizon T + 1. Period 0: initial types, and one action "contract", or with exclusion one for every set
+            of agents, named by them; action number S includes agent i where bit i of S is set. Later periods: type
+            ``k * signals + z`` is initial type k with signal z; with exclusion the last type is "excluded". Values,
+            costs and discounting are such that present values at t = 0 are the same.
+
+        Raises
+        ------
+        InputError
+            If the horizon is infinite.
+
+        Examples
+        --------
+        >>> env = SeparableTypes([[1, 2]], [["1/2", "1/2"]], [[[0, 0], [0, 1]]], [["1/4", "3/4"]], horizon=1)
+        >>> env.unfold(exclusion=True).action_names(0), env.unfold(exclusion=True).types[0][1]
+        (('include nobody', 'include 0'), ('1:0', '1:1', '2:0', '2:1', 'excluded'))
+        """
+        return unfold(self, exclusion)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
+        numbers = [plain(getattr(self.exact or self, key)) for key in ExactSeparable._fields]
+        named = [self.form, self.actions, self.signals, self.names, self.horizon]
+        return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return self.fingerprint == other.fingerprint if isinstance(other, SeparableTypes) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        s = self.exact or self
+        first = (s.initial_values, s.initial_probabilities, s.base, s.signal_initial, s.signal_kernel, self.form)
+        names = (self.signals, self.names, self.actions)
+        return type(self), (*first, s.level, s.rate, s.values, *names, s.cost, self.horizon, s.discount)
+
+    def __repr__(self) -> str:
+        def count(number: int, word: str) -> str:
+            return f"{number} {word}{'s' * (number > 1)}"
+
+        types, signals = map(prod, (self.initial_shape, self.signal_shape))
+        kinds = ("initial type", "signal") if self.agents == 1 else ("initial profile", "signal profile")
+        periods = "infinite horizon" if isinstance(self.horizon, str) else count(self.horizon, "period")
+        return (
+            f"SeparableTypes({count(self.agents, 'agent')}, {count(len(self.actions), 'action')}, "
+            f"{count(types, kinds[0])}, {count(signals, kinds[1])}, {periods})"
+        )
+
+
+def _exact(model: Model) -> ExactSeparable:
+    def parts(key: str) -> Any:
+        return tuple(getattr(agent, key) for agent in model.agents)
+
+    by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in ("cost", "discount")}
+    return ExactSeparable(**by_agent, cost=model.cost, discount=model.discount)
+
+
+def _sums_to_one(exact: ExactSeparable) -> bool:
+    rows: list[Vector] = list(exact.initial_probabilities)
+    for law in exact.signal_initial:
+        rows += [row for row in law if isinstance(row, tuple)] or [law]  # type: ignore[list-item]
+    rows += [row for kernel in exact.signal_kernel for matrix in kernel for row in matrix]
+    return all(sum(row) == 1 for row in rows)

@@ -1,0 +1,303 @@
+"""A direct mechanism where types move: what is done and paid at every public history, in sequence form.
+
+Where an action moves types, what a mechanism does now changes which histories it can come to. Its allocation is
+therefore kept as realisation weights: ``allocation[t][node, a]`` is the product of the probabilities, over the
+mechanism's own draws, of the recorded actions on the way to the node and of action a there. The *mass* of a slot is the
+weight of the last recorded action (1 at the root); the weights at a node sum to it. Payments are weighted alike, so
+utilities are linear in both and no division by zero can occur.
+
+A payment where the mass is zero stands for a payment without bound at a history of vanishing probability: the optimum
+of a program over mechanisms may be such a limit (Kakade, Lobel and Nazerzadeh 2013 leave it open). `limit` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.joint import JointProcess
+from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
+from mechopt.mechanism.notions import Notion
+from mechopt.public_tree import PublicTree
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SequenceMechanism:
+    """What is done and paid at every public history of an environment whose types move.
+
+    Parameters
+    ----------
+    tree : PublicTree
+    allocation : sequence over t of arrays ``(nodes, A_t)``
+        Realisation weights; at least 0, and in sum over actions the mass of the node's slot.
+    payment : sequence over t of arrays ``(n, nodes, branches[t])``
+        From agent to seller, money of period t, undiscounted, times the realisation weight; by recorded action, and
+        expected over the mechanism's draw where the action is not recorded.
+    notions : tuple of Notion
+        What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
+    source : str
+        How it came about.
+
+    Raises
+    ------
+    InputError
+        On wrong shapes, numbers that are not finite, or weights that do not add up.
+
+    Examples
+    --------
+    Sell in one period at price 2 to a buyer who values the item at 1 or 2:
+
+    >>> from mechopt.environment.joint import joint_process
+    >>> from mechopt.environment.markov import MarkovTypes
+    >>> env = MarkovTypes([[[0, 0], [1, 2]]], [[[1, 0], [0, 1]]], [["1/2", "1/2"]], horizon=1)
+    >>> tree = PublicTree(joint_process(env))
+    >>> SequenceMechanism(tree, [np.array([[1, 0], [0, 1]])], [np.array([[[0], [2]]])])
+    SequenceMechanism(1 agent, 1 period, 2 nodes; revenue 1, welfare 1, utilities (0))
+    """
+
+    tree: PublicTree
+    allocation: tuple[FloatArray, ...]
+    payment: tuple[FloatArray, ...]
+    notions: tuple[Notion, ...] = ()
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "notions", tuple(self.notions))
+        tree, faults = self.tree, list[Fault]()
+        n, periods = tree.process.agents, range(tree.periods)
+        shapes = {
+            "allocation": [(tree.count[t], tree.process.actions[t]) for t in periods],
+            "payment": [(n, tree.count[t], tree.branches[t]) for t in periods],
+        }
+        for name, expected in shapes.items():
+            given = tuple(readonly(part) for part in getattr(self, name))
+            object.__setattr__(self, name, given)
+            if [part.shape for part in given] != expected:
+                faults.append(Fault(name, f"has shapes {[part.shape for part in given]}", f"expected are {expected}"))
+            elif not all(np.isfinite(part).all() for part in given):
+                faults.append(Fault(name, "has an entry that is not finite", "give finite numbers"))
+        if not faults:
+            faults = self._weight_faults()
+        if faults:
+            raise InputError(faults)
+
+    def _weight_faults(self) -> list[Fault]:
+        faults = []
+        for t, weights in enumerate(self.allocation):
+            off = float(np.abs(weights.sum(axis=1) - self.mass(t)[self.tree.slot[t]]).max(initial=0.0))
+            low = float(weights.min(initial=0.0))
+            if low < -ALLOCATION_SLACK or off > ALLOCATION_SLACK:
+                what = f"has a smallest entry of {low:.3g} and sums that are {off:.3g} off the weight of their history"
+                faults.append(Fault(f"allocation[{t}]", what, "realisation weights of the actions"))
+        return faults
+
+    @classmethod
+    def of_policy(
+        cls,
+        tree: PublicTree,
+        policy: Sequence[IntArray],
+        payment: Sequence[FloatArray],
+        notions: Sequence[Notion] = (),
+        source: str = "",
+    ) -> SequenceMechanism:
+        """Build a mechanism that draws nothing.
+
+        Parameters
+        ----------
+        tree : PublicTree
+        policy : sequence over t of int arrays ``(nodes,)``
+            Action at each node.
+        payment : sequence over t of arrays ``(n, nodes)``
+            Unweighted, money of the period.
+        """
+        mass, allocation, weighted = np.ones(1), [], []
+        for t in range(tree.periods):
+            here = mass[tree.slot[t]]
+            rows = np.zeros((tree.count[t], tree.process.actions[t]))
+            rows[np.arange(tree.count[t]), policy[t]] = here
+            recorded = rows if tree.branches[t] > 1 else here[:, None]
+            allocation.append(rows)
+            weighted.append(np.asarray(payment[t])[:, :, None] * recorded)
+            mass = recorded.ravel()
+        return cls(tree, tuple(allocation), tuple(weighted), tuple(notions), source)
+
+    @property
+    def environment(self) -> MarkovTypes | InterdependentTypes:
+        """What it is a mechanism for."""
+        return self.tree.process.environment
+
+    @property
+    def process(self) -> JointProcess:
+        """The environment's laws by profile."""
+        return self.tree.process
+
+    def recorded(self, t: int) -> FloatArray:
+        """Weight after each node by recorded action, ``(nodes, branches[t])``."""
+        weights = self.allocation[t]
+        return weights if self.tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
+
+    def mass(self, t: int) -> FloatArray:
+        """Realisation weight of each slot of period t."""
+        return self.recorded(t - 1).ravel() if t else np.ones(1)
+
+    @cached_property
+    def policy(self) -> tuple[FloatArray, ...]:
+        """Probability of each action at each node, ``(nodes, A_t)``; rows of zeros where the mass is 0."""
+        parts = []
+        for t, weights in enumerate(self.allocation):
+            mass = self.mass(t)[self.tree.slot[t]][:, None]
+            parts.append(readonly(np.divide(weights, mass, out=np.zeros_like(weights), where=mass > ALLOCATION_SLACK)))
+        return tuple(parts)
+
+    @cached_property
+    def limit(self) -> bool:
+        """Whether something is paid at a history of mass 0: the mechanism is then a limit of mechanisms."""
+        scale = max((float(np.abs(part).max(initial=0.0)) for part in self.payment), default=0.0)
+        return any(
+            bool((np.abs(part)[:, self.recorded(t) <= ALLOCATION_SLACK] > 1e-7 * scale).any())
+            for t, part in enumerate(self.payment)
+        )
+
+    def stage_values(self, t: int) -> FloatArray:
+        """Weighted truthful value of each agent at each node of period t, money of the period; ``(n, nodes)``."""
+        values: FloatArray = np.einsum(
+            "iak,ka->ik", self.process.values[t][:, :, self.tree.profile[t]], self.allocation[t]
+        )
+        return values
+
+    @cached_property
+    def utilities(self) -> tuple[float, ...]:
+        """Expected present value of each agent's utility when all are truthful."""
+        total = np.zeros(self.process.agents)
+        for t, weight in enumerate(self.process.weights):
+            total += weight * (self.stage_values(t) - self.payment[t].sum(axis=2)) @ self.tree.reach[t]
+        return tuple(total.tolist())
+
+    @cached_property
+    def payments(self) -> tuple[float, ...]:
+        """Expected present value of each agent's payments when all are truthful."""
+        total = np.zeros(self.process.agents)
+        for t, weight in enumerate(self.process.weights):
+            total += weight * self.payment[t].sum(axis=2) @ self.tree.reach[t]
+        return tuple(total.tolist())
+
+    @cached_property
+    def cost(self) -> float:
+        """Expected present value of the seller's costs."""
+        stages = zip(self.process.weights, self.allocation, self.process.costs, self.tree.reach, strict=True)
+        return float(sum(weight * (reach @ (x @ cost)) for weight, x, cost, reach in stages))
+
+    @property
+    def revenue(self) -> float:
+        """Expected present value of payments net of the seller's costs."""
+        return sum(self.payments) - self.cost
+
+    @property
+    def welfare(self) -> float:
+        """Expected present value of values net of costs: revenue plus utilities."""
+        return self.revenue + sum(self.utilities)
+
+    def simulate(self, rng: np.random.Generator | int, runs: int = 10_000) -> Simulation:
+        """Draw types and the mechanism's own actions, everybody truthful, and average.
+
+        Parameters
+        ----------
+        rng : numpy Generator or seed
+        runs : int
+            At least 2.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two runs, or the mechanism is only a limit (`limit`).
+        """
+        if runs < 2:
+            raise InputError(f"runs is {runs}; standard errors need at least 2")
+        if self.limit:
+            raise InputError(
+                "the mechanism is a limit of mechanisms with payments without bound: it cannot be simulated"
+            )
+        rng, tree, process = np.random.default_rng(rng), self.tree, self.process
+        slot = np.zeros(runs, dtype=np.int64)
+        profile = rng.choice(len(process.initial), size=runs, p=process.initial / process.initial.sum())
+        paid, gained, cost = np.zeros((process.agents, runs)), np.zeros((process.agents, runs)), np.zeros(runs)
+        for t, weight in enumerate(process.weights):
+            node = tree.find(t, slot, profile)
+            chosen = _drawn(rng, self.policy[t][node])
+            branch = chosen if tree.branches[t] > 1 else np.zeros_like(chosen)
+            fee = self.payment[t][:, node, branch] / self.recorded(t)[node, branch]
+            paid += weight * fee
+            gained += weight * (process.values[t][:, chosen, profile] - fee)
+            cost += weight * process.costs[t][chosen]
+            if t + 1 < tree.periods:
+                profile = _drawn(rng, process.kernel[t][chosen, profile])
+                slot = tree.following(t)[node, branch]
+        return Simulation.of(paid.sum(axis=0) - cost, gained)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a node, agent and action of positive weight.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``period``, ``history`` (as text), ``reports`` (type indices), ``reach`` (probability of the types
+            given the actions recorded), ``agent``, ``action`` (name), ``weight`` (realisation weight of the action),
+            ``payment`` (weighted, over all actions of the node).
+        """
+        import pandas as pd
+
+        tree, rows = self.tree, list[dict[str, Any]]()
+        for t in range(tree.periods):
+            names = self.environment.action_names(t)
+            written = [tree.written(t, slot) for slot in range(tree.slots[t])]
+            for node, action in zip(*np.nonzero(self.allocation[t] > 0), strict=True):
+                reports = tuple(int(r) for r in np.unravel_index(tree.profile[t][node], tree.process.shape[t]))
+                for i in range(tree.process.agents):
+                    rows.append(
+                        {
+                            "period": t,
+                            "history": written[tree.slot[t][node]],
+                            "reports": reports,
+                            "reach": tree.reach[t][node],
+                            "agent": i,
+                            "action": names[action],
+                            "weight": self.allocation[t][node, action],
+                            "payment": self.payment[t][i, node].sum(),
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def save(self, path: str | Path) -> None:
+        """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
+        from mechopt.mechanism.files import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        n, periods = self.process.agents, self.tree.periods
+        utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
+        return (
+            f"SequenceMechanism({n} agent{'s' * (n > 1)}, {periods} period{'s' * (periods > 1)}, "
+            f"{sum(self.tree.count)} nodes; revenue {self.revenue:.6g}, welfare {self.welfare:.6g}, "
+            f"utilities ({utilities}))"
+        )
+
+
+def _drawn(rng: np.random.Generator, laws: FloatArray) -> IntArray:
+    """One draw from each row of probabilities ``(runs, K)``."""
+    ends = laws.cumsum(axis=1)
+    drawn: IntArray = (rng.random((len(laws), 1)) * ends[:, -1:] >= ends).sum(axis=1)
+    capped: IntArray = np.minimum(drawn, laws.shape[1] - 1)
+    return capped

@@ -1,0 +1,86 @@
+"""What `optimum` finds: the best mechanism and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.lp.plan import Size
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.solution import Bound, Status
+
+if TYPE_CHECKING:
+    from mechopt.solve.certificate import Certificate
+    from mechopt.solve.promise_policy import PromisePolicy
+
+
+@dataclass(frozen=True, repr=False)
+class Optimum:
+    """The best mechanism and what is known about it.
+
+    Attributes
+    ----------
+    value : float
+        Of the objective at ``mechanism``; the lower bound.
+    bound : Bound
+        ``lower <= optimum <= upper``.
+    status : Status
+        ``"optimal"`` where the bracket is closed.
+    mechanism : Mechanism, SequenceMechanism (types that move), PromisePolicy (method "promised") or None
+        None where there is no solution or no bound.
+    size : Size
+    seconds : dict
+        ``build`` and ``solve``.
+    method : str
+        ``"simplex"``, ``"ipx"`` or ``"promised"``.
+    form : str
+        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
+        ``"promised"``.
+    exact : Fraction or None
+        The proved exact optimum, where it was asked for.
+    conflict : tuple of str
+        What conflicts where there is no solution, or grows where there is no bound.
+    certificate : Certificate or None
+        The proof of ``exact``, or of there being no bound, where it was asked for.
+    """
+
+    value: float
+    bound: Bound
+    status: Status
+    mechanism: Mechanism | SequenceMechanism | PromisePolicy | None
+    size: Size
+    seconds: dict[str, float]
+    method: str
+    form: str
+    exact: Fraction | None = None
+    conflict: tuple[str, ...] = field(default=())
+    certificate: Certificate | None = None
+
+    def require_optimal(self) -> Optimum:
+        """Return itself, or raise with what to try.
+
+        Raises
+        ------
+        NoOptimumError
+            If there is no solution, no bound, or the solver was inaccurate.
+        LimitError
+            If a limit stopped the solver; it carries the bracket.
+        """
+        if self.status is Status.OPTIMAL:
+            return self
+        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+            raise LimitError(
+                f"stopped ({self.status}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
+                f"{self.status.advice}",
+                self.bound.lower,
+                self.bound.upper,
+            )
+        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+
+    def __repr__(self) -> str:
+        width = self.bound.upper - self.bound.lower
+        how = f"{self.status} by {self.method}, {self.form} form"
+        return f"Optimum(value {self.value:.9g}, bracket width {width:.1g}, {how})"

@@ -1,0 +1,44 @@
+"""An optimum with its exact proof."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from mechopt.lp.choose import AnyLayout
+from mechopt.lp.program import LinearProgram
+from mechopt.solve.certificate import certified
+from mechopt.solve.found import Optimum
+from mechopt.solve.solution import Bound, Solution, Status
+
+
+def proved(found: Optimum, layout: AnyLayout, program: LinearProgram, solution: Solution) -> Optimum:
+    """The same with its exact certificate; a solve that a limit stopped has none.
+
+    The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
+    """
+    if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        return found
+    begun = time.perf_counter()
+    proof = certified(layout.plan, program, solution.basis)
+    seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    if proof.value is None:
+        return replace(found, seconds=seconds, certificate=proof)
+    value, mechanism = float(proof.value), found.mechanism
+    if solution.status is not Status.OPTIMAL:
+        exact = np.zeros(len(program.cost))
+        for column, entry in proof.primal.entries.items():
+            exact[column] = float(entry)
+        mechanism = layout.mechanism(layout.in_units(exact))
+    return replace(
+        found,
+        value=value,
+        mechanism=mechanism,
+        bound=Bound(value, value, "exact certificate"),
+        status=Status.OPTIMAL,
+        seconds=seconds,
+        exact=proof.value,
+        certificate=proof,
+    )
