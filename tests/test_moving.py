@@ -171,3 +171,25 @@ def test_rows_and_columns_say_what_they_are():
     assert len(set(rows)) == len(rows)
     assert len(set(columns)) == len(columns)
     assert "bayesian, agent 0, period 1, history [0], true type 1, report 2" in rows
+
+
+@pytest.mark.parametrize(
+    ("env", "ir", "value"),
+    [
+        pytest.param(battaglini(3), mo.Interim(), "153/40", id="two-types-interim"),
+        pytest.param(battaglini(3), mo.EPIR(), "277/80", id="two-types-epir"),
+        pytest.param(three_types(), mo.Interim(), "157/40", id="three-types-interim"),
+        pytest.param(three_types(), mo.EPIR(), "37/10", id="three-types-epir"),
+    ],
+)
+def test_exact_optima(env, ir, value):
+    assert str(mo.optimum(env, ir=ir, exact=True).exact) == value
+
+
+@pytest.mark.parametrize("ic", named(ICS))
+@pytest.mark.parametrize("seed", range(3))
+def test_exact_programs_are_the_float_ones(seed, ic):
+    env = random_markov(seed + 20, periods=2, most=2, sparse=True)
+    best = mo.optimum(env, ic, mo.PFIR(), exact=True)
+    assert float(best.exact) == pytest.approx(mo.optimum(env, ic, mo.PFIR()).value, abs=1e-8)
+    assert best.mechanism.revenue == pytest.approx(float(best.exact), abs=1e-7)

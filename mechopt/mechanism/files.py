@@ -138,7 +138,8 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> Mechanism | Seque
     sizes = [(sum(map(prod, part)),) for part in shapes]
     if [allocation.shape, payment.shape] != sizes or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
         found = f"columns of {allocation.shape} and {payment.shape}"
-        raise InputError(f"{path}: {found}, expected {sizes[0][0]} and {sizes[1][0]} floats each")
+        wanted = " and ".join(dict.fromkeys(str(size) for (size,) in sizes))
+        raise InputError(f"{path}: {found}, expected {wanted} floats each")
     try:
         notions = tuple(notion_named(name) for name in names)
         parts = _periods(allocation, shapes[0]), _periods(payment, shapes[1])

@@ -184,7 +184,10 @@ class EPIR(_Participation):
 
 @dataclass(frozen=True)
 class PFIR(_Participation):
-    r"""Individual rationality on every prefix: :math:`\sum_{s \le t} u_s \ge 0` on every path and for every t."""
+    r"""Individual rationality on every prefix: :math:`\sum_{s \le t} u_s \ge 0` on every path and for every t.
+
+    Where types move: on paths of positive probability.
+    """
 
     name = "prefix"
     types = "all"
@@ -192,7 +195,10 @@ class PFIR(_Participation):
 
 @dataclass(frozen=True)
 class PPIR(_Participation):
-    r"""Per-period individual rationality: :math:`u_t \ge 0` at every history and report profile."""
+    r"""Per-period individual rationality: :math:`u_t \ge 0` at every history and report profile.
+
+    Where types move: at those whose types have positive probability.
+    """
 
     name = "per-period"
     types = "all"

@@ -118,7 +118,8 @@ def realised(a: MovingPayoffs, t: int) -> FloatArray:
 
 
 def _per_period(a: MovingPayoffs, t: int) -> Candidates:
-    return _at_nodes(a, t, -a.truthful_flow(t))
+    likely = (a.mechanism.tree.reach[t] > 0)[:, None]
+    return _at_nodes(a, t, np.where(likely, -a.truthful_flow(t), -np.inf))
 
 
 def _continuation(a: MovingPayoffs, t: int) -> Candidates:
