@@ -1,5 +1,7 @@
 """The public names and where they live; `mechopt/__init__.py` loads each on first use from this one list."""
 
+from .closedform.approximate import ApproximateTransfers as ApproximateTransfers
+from .closedform.approximate import approximate_transfers as approximate_transfers
 from .closedform.asymptotic import asymptotic as asymptotic
 from .closedform.auction import StaticMechanism as StaticMechanism
 from .closedform.balance import non_clairvoyant_balance as non_clairvoyant_balance
@@ -7,8 +9,12 @@ from .closedform.balance import two_period as two_period
 from .closedform.bank import BankAccountMechanism as BankAccountMechanism
 from .closedform.bank import Stage as Stage
 from .closedform.bank_outcome import BankOutcome as BankOutcome
+from .closedform.continuous import SignalGrid as SignalGrid
+from .closedform.continuous import signal_grid as signal_grid
 from .closedform.efficient import Efficient as Efficient
 from .closedform.efficient import efficient as efficient
+from .closedform.epsilon import EpsilonTransfers as EpsilonTransfers
+from .closedform.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.frontload import bank_account as bank_account
 from .closedform.frontload import quasi_non_clairvoyant as quasi_non_clairvoyant
 from .closedform.gap import gap_family as gap_family
@@ -26,6 +32,8 @@ from .closedform.static import posted_price as posted_price
 from .closedform.static import second_price as second_price
 from .closedform.virtual import utility_virtual_values as utility_virtual_values
 from .closedform.virtual import virtual_values as virtual_values
+from .closedform.winner_pay import WinnerPayAuction as WinnerPayAuction
+from .closedform.winner_pay import winner_pay_auction as winner_pay_auction
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
@@ -100,8 +108,10 @@ from .solve.proof_file import load_certificate as load_certificate
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
-from .study.compare import Comparison as Comparison
 from .study.compare import compare as compare
+from .study.comparison import Comparison as Comparison
+from .study.frontier import Frontier as Frontier
+from .study.frontier import frontier as frontier
 from .study.search import Family as Family
 from .study.search import SearchResult as SearchResult
 from .study.search import worst_case as worst_case

@@ -17,7 +17,8 @@ from mechopt.mechanism.notions import Notion
 from mechopt.solve.found import Optimum
 from mechopt.solve.limits import approximately
 from mechopt.solve.maximin import Maximin
-from mechopt.study.compare import MAX_CHECKED_HISTORIES, Comparison
+from mechopt.study.compare import MAX_CHECKED_HISTORIES
+from mechopt.study.comparison import Comparison
 from mechopt.verify.check import NotionCheck, Report, verify
 
 Plain = dict[str, Any]
@@ -51,7 +52,7 @@ def names(notions: Iterable[Notion]) -> str:
     return "+".join(notion.name for notion in notions) or "none"
 
 
-def solved(best: Optimum, chosen: AnyPlan, report: Report | None, verify_seconds: float) -> Plain:
+def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain:
     """Keys of ``mechopt solve --json``."""
     mechanism = best.mechanism
     return {
@@ -64,8 +65,8 @@ def solved(best: Optimum, chosen: AnyPlan, report: Report | None, verify_seconds
         "status": str(best.status),
         "method": best.method,
         "form": best.form,
-        "objective": str(chosen.objective),
-        "notions": {"ic": names(chosen.ic), "ir": names(chosen.ir)},
+        "objective": str(best.objective),
+        "notions": {"ic": names(best.ic), "ir": names(best.ir)},
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
@@ -97,7 +98,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
     return {notion.name: one(check) for notion, check in report.items()}
 
 
-def compared(comparison: Comparison, chosen: AnyPlan) -> Plain:
+def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
     best, rows = comparison.optimum, []
     report = None if best is None else checked(best)
@@ -109,7 +110,7 @@ def compared(comparison: Comparison, chosen: AnyPlan) -> Plain:
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source})
     return {
-        "optimum": None if best is None else solved(best, chosen, report, 0.0),
+        "optimum": None if best is None else solved(best, report, 0.0),
         "static_revenue": comparison.static_revenue,
         "mechanisms": rows,
         "skipped": comparison.skipped,

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mechopt.cli import certificates, comparing, models, solving
+from mechopt.cli import frontier as frontiers
 from mechopt.core.errors import MechoptError
 from mechopt.terminal import say, tell
 
@@ -26,6 +27,7 @@ COMMANDS = (
     solving.solve,
     comparing.compare,
     comparing.maximin,
+    frontiers.frontier,
     solving.verify,
     solving.size,
     models.models,

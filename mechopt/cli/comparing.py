@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli.options import AcceptRange, Check, Ic, Ir, Json, Model, check_expected, plan_of, require_expected
+from mechopt.cli.options import (
+    AcceptRange,
+    Check,
+    Ic,
+    Ir,
+    Json,
+    Model,
+    check_expected,
+    environment_of,
+    notions_of,
+    require_expected,
+)
 from mechopt.core.errors import InputError
 from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
 
@@ -27,19 +38,19 @@ def compare(
 ) -> None:
     """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
     from mechopt import output
-    from mechopt.environment.independent import IndependentTypes
     from mechopt.modelfile import read
     from mechopt.study.compare import compare as compare_mechanisms
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
     file = read(model)
-    chosen = plan_of(file, ic, ir, None, "auto")
+    environment = environment_of(file)
+    notions = notions_of(file, ic, ir)
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):
-        comparison = compare_mechanisms(file.of_kind(IndependentTypes), names, chosen.ic, chosen.ir, time_limit)
-    document = output.compared(comparison, chosen)
+        comparison = compare_mechanisms(environment, names, *notions, time_limit)
+    document = output.compared(comparison)
     if as_json:
         say(output.to_json(document))
     elif table == "text":

@@ -11,6 +11,7 @@ from mechopt.terminal import tell
 
 if TYPE_CHECKING:
     from mechopt.lp.choose import AnyPlan, AnyTypes
+    from mechopt.mechanism.notions import Asked
     from mechopt.modelfile import ModelFile
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
@@ -49,15 +50,21 @@ def environment_of(model: ModelFile) -> AnyTypes:
     return model.of_kind(*kinds)
 
 
+def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked, Asked]:
+    """Notions that are asked for; those of the file where none are."""
+    from mechopt.mechanism.notions import parse_notions
+
+    return model.ic if ic is None else parse_notions(ic, "ic"), model.ir if ir is None else parse_notions(ir, "ir")
+
+
 def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
     """Plan of a model file's program; what is not given is the file's."""
     from mechopt.lp.choose import any_plan
-    from mechopt.mechanism.notions import parse_notions, parse_objective
+    from mechopt.mechanism.notions import parse_objective
 
     return any_plan(
         environment_of(model),
-        model.ic if ic is None else parse_notions(ic, "ic"),
-        model.ir if ir is None else parse_notions(ir, "ir"),
+        *notions_of(model, ic, ir),
         model.objective if objective is None else parse_objective(objective),
         form,
     )

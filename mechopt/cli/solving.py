@@ -71,7 +71,7 @@ def solve(
         )
     begun = time.perf_counter()
     report = output.checked(best)
-    document = output.solved(best, chosen, report, time.perf_counter() - begun)
+    document = output.solved(best, report, time.perf_counter() - begun)
     if save is not None and best.mechanism is not None:
         best.mechanism.save(save)
     if proof is not None and best.certificate is not None:

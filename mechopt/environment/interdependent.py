@@ -48,8 +48,9 @@ class InterdependentTypes:
         What an action is worth to agent i at a profile of signals; may be negative.
     kernel : nested sequences or array, ``kernel[action][s_1][s_2]...[next_1][next_2]...``, or without the action
         Joint law of the next signals; where values are by period, a list of these over periods, to the signals of
-        period t + 1. The last one may be left out and is ignored: it leads beyond the horizon. A list over periods of
-        length 1 is for every period. None where the horizon is 1.
+        period t + 1 (an array of the layout above, or a law without the action, is for every period). The last one may
+        be left out and is ignored: it leads beyond the horizon. A list over periods of length 1 is for every period.
+        None where the horizon is 1.
     initial : nested sequences or array, ``initial[s_1][s_2]...``
         Joint law of the first signals.
     actions : sequence of str, or of sequences of str over periods, optional

@@ -1,4 +1,4 @@
-"""What is given for an interdependent environment, from Python or a model file, to joint arrays; every fault at once."""
+"""What is given for an interdependent environment, from Python or a model file, to joint arrays; every fault."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ def from_arrays(
     if faults:
         return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     by_period = depth(values) > agents + 2
-    laws_by_period = is_list(kernel) and (by_period or depth(kernel) > 2 * agents + 1)
+    levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
+    laws_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
     periods = len(values) if by_period else 1
     if laws_by_period and not by_period and len(kernel) > 1:

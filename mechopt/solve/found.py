@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.lp.plan import Size
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.notions import Notion, Objective, Revenue
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.solution import Bound, Status
 
@@ -45,6 +46,9 @@ class Optimum:
         What conflicts where there is no solution, or grows where there is no bound.
     certificate : Certificate or None
         The proof of ``exact``, or of there being no bound, where it was asked for.
+    ic, ir : tuples of Notion
+    objective : Objective
+        What it is optimal under and for.
     """
 
     value: float
@@ -58,6 +62,9 @@ class Optimum:
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
     certificate: Certificate | None = None
+    ic: tuple[Notion, ...] = ()
+    ir: tuple[Notion, ...] = ()
+    objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
 
     def require_optimal(self) -> Optimum:
         """Return itself, or raise with what to try.

@@ -66,6 +66,9 @@ def moving_optimum(
         solution.algorithm,
         chosen.form,
         conflict=solution.conflict,
+        ic=chosen.ic,
+        ir=chosen.ir,
+        objective=chosen.objective,
     )
     return proved(found, layout, program, solution) if exact else found
 

@@ -120,6 +120,9 @@ def optimum(
         solution.algorithm,
         chosen.form,
         conflict=solution.conflict,
+        ic=chosen.ic,
+        ir=chosen.ir,
+        objective=chosen.objective,
     )
     return proved(found, layout, program, solution) if exact else found
 
@@ -156,7 +159,8 @@ def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: 
     mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
-    return Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
+    found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
+    return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
 
 
 def trivial_bound(chosen: Plan) -> float:

@@ -19,8 +19,9 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.mechanism.direct import Mechanism, Simulation
-from mechopt.mechanism.notions import DIC, EPIR, Notion
+from mechopt.mechanism.notions import DIC, EPIR, Notion, closure
 from mechopt.tree import HistoryTree
 
 MAX_ENTRIES = 20_000_000
@@ -129,8 +130,16 @@ class PromisePolicy:
         return (self.promise,)
 
     def save(self, path: str | Path) -> None:
-        """Write the policy out over histories and save that; see `to_mechanism`."""
-        self.to_mechanism().save(path)
+        """Save the policy written out over histories; where there are too many, as a bank table.
+
+        Raises
+        ------
+        LimitError
+            If there are too many histories, and the policy is no bank account.
+        """
+        few = sum(HistoryTree(self.environment).count[1:]) <= MAX_ENTRIES
+        written = self.to_mechanism() if few or EPIR() not in closure(self.notions) else self.to_bank_table()
+        written.save(path)
 
     def simulate(self, rng: np.random.Generator | int, runs: int) -> Simulation:
         """Draw types and public lotteries, play truthfully and average.
@@ -176,7 +185,7 @@ class PromisePolicy:
         if sum(count[1:]) > MAX_ENTRIES:
             raise LimitError(
                 f"{env.periods} periods have more than {MAX_ENTRIES:,} histories; use revenue or simulate(), which "
-                "follow promises",
+                "follow promises, or to_bank_table()",
             )
         if env.weights[-1] < SMALLEST_WEIGHT:
             raise InputError(f"discount {env.discount:g} over {env.periods} periods: the last one's money is too small")
@@ -193,6 +202,36 @@ class PromisePolicy:
             promise = paid_out = after.ravel()
         return Mechanism(env, tuple(allocation), tuple(payment), self.notions, self.source)
 
+    def to_bank_table(self) -> BankTable:
+        """Write the policy as a bank account mechanism with finite tables, at any horizon.
+
+        The balance is the promise; public lotteries are the table's coins. A promise above the last tabulated one is
+        cut to that, and the buyer keeps what is above: no more than full welfare can be had from there on.
+
+        Raises
+        ------
+        InputError
+            If the policy keeps only interim participation: its balances may fall below 0.
+        """
+        if EPIR() not in closure(self.notions):
+            raise InputError("a bank account keeps EPIR; this policy was made for interim participation alone")
+        env, periods = self.environment, []
+        for t, table in enumerate(self.tables):
+            utility = table.next_promises - (table.promises[:, None] if t else 0.0)
+            payment = env.weights[t] * env.values[0][t] * table.allocation - utility
+            after, share = np.zeros(payment.shape, dtype=np.int64), np.zeros(payment.shape)
+            if t + 1 < len(self.tables):
+                after, share, _ = self.tables[t + 1].between(table.next_promises)
+            balances = table.promises if t else np.zeros(1)
+            periods.append(BankPeriod(balances, table.allocation, payment, after, share))
+        return BankTable(env, tuple(periods), self.notions, self.source)
+
     def __repr__(self) -> str:
         entries = sum(len(table.promises) for table in self.tables)
         return f"PromisePolicy({len(self.tables)} periods, {entries} promises; revenue {self.revenue:.9g})"
+
+
+def nothing_sold(environment: IndependentTypes, notions: tuple[Notion, ...]) -> PromisePolicy:
+    """The policy that sells nothing and promises nothing."""
+    zeros = [np.zeros((1, *types)) for types in environment.types]
+    return PromisePolicy(environment, tuple(PromiseTable(np.zeros(1), zero, zero) for zero in zeros), notions)

@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.solve import promise_kernels
 from mechopt.solve.concave import Concave, constant, hull
 from mechopt.solve.promise_policy import PromiseTable
-from mechopt.solve.stage_lottery import MAX_PIVOTS, Basis, PriceStage, attained, best_responses, certified
+from mechopt.solve.stage_lottery import MAX_PIVOTS, PriceStage, attained, best_responses, certified
+from mechopt.solve.stage_simplex import Basis
 
 Tolerance = Callable[[FloatArray, FloatArray], FloatArray]
 """Largest accepted gap of intervals of promises, given their left and right ends."""
@@ -87,6 +89,10 @@ class Nodes:
     conjugate: FloatArray
     lowest: FloatArray
     lottery: FloatArray
+
+    def arrays(self) -> tuple[FloatArray, ...]:
+        """All of them, in the order of the class."""
+        return self.slopes, self.promises, self.heights, self.conjugate, self.lowest, self.lottery
 
     def gaps(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Height of the triangles between chords and tangents, slopes of the chords, left and right ends."""
@@ -171,6 +177,8 @@ def recursion(period: Period, after: Solved, seeds: FloatArray, tolerance: Toler
 
 def _begun(period: Period, after: Solved, seeds: FloatArray) -> tuple[Nodes, Basis]:
     """Solve a few of the seeds from scratch, then the others from a neighbour's basis where that takes few pivots."""
+    if promise_kernels.compiled():
+        return _at_slopes(period, after, seeds, None)
     inside, basis = _at_slopes(period, after, seeds[::STRIDE], None)
     others = np.flatnonzero(np.arange(len(seeds)) % STRIDE)
     if not others.size:
@@ -231,7 +239,7 @@ def _at_slopes(
 
 
 def _picked(nodes: Nodes, chosen: IntArray) -> Nodes:
-    return Nodes(*(getattr(nodes, field.name)[chosen] for field in fields(Nodes)))
+    return Nodes(*(array[chosen] for array in nodes.arrays()))
 
 
 def _ends(period: Period, after: Solved) -> Nodes:
@@ -248,16 +256,13 @@ def _ends(period: Period, after: Solved) -> Nodes:
 
 
 def _joined(ends: Nodes, inside: Nodes) -> Nodes:
-    def column(name: str) -> FloatArray:
-        a, b = getattr(ends, name), getattr(inside, name)
-        return np.concatenate([a[:1], b, a[1:]])
-
-    return Nodes(*(column(field.name) for field in fields(Nodes)))
+    pairs = zip(ends.arrays(), inside.arrays(), strict=True)
+    return Nodes(*(np.concatenate([end[:1], array, end[1:]]) for end, array in pairs))
 
 
 def _merged(nodes: Nodes, fresh: Nodes) -> tuple[Nodes, IntArray]:
     order = np.argsort(-np.concatenate([nodes.slopes, fresh.slopes]), kind="stable")
-    pairs = [(getattr(nodes, field.name), getattr(fresh, field.name)) for field in fields(Nodes)]
+    pairs = zip(nodes.arrays(), fresh.arrays(), strict=True)
     return Nodes(*(np.concatenate(pair)[order] for pair in pairs)), order
 
 

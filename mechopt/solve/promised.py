@@ -40,8 +40,17 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.notions import DIC, EPIR, Interim, Notion
-from mechopt.solve.promise_policy import PromisePolicy, PromiseTable
-from mechopt.solve.promise_recursion import Solved, Tolerance, first_seeds, flat, next_seeds, period, recursion
+from mechopt.solve.promise_policy import PromisePolicy, PromiseTable, nothing_sold
+from mechopt.solve.promise_recursion import (
+    Period,
+    Solved,
+    Tolerance,
+    first_seeds,
+    flat,
+    next_seeds,
+    period,
+    recursion,
+)
 from mechopt.solve.solution import Bound, Status
 
 Progress = Callable[[int, float], None]
@@ -55,7 +64,7 @@ FIRST_TOLERANCE, LARGEST_GAP = 1e-2, 30
 MAX_LEVELS = 12
 AIM, NEXT_AIM = 1.2, 0.7
 """Share of the tolerance that a prediction is to reach; the first one overstates the width by about 2."""
-MAX_SLOPES = 3_000_000
+MAX_SLOPES = 5_000_000
 """Of a level, which keeps some 20 numbers of each."""
 FEW = 3
 """Slopes with which a period is not begun."""
@@ -129,7 +138,8 @@ def promised_optimum(
     tolerance : float
         Relative width of the bracket that is aimed at.
     time_limit : float, optional
-        Seconds; a first, coarse bracket is always finished. An interrupt (Ctrl-C) after it leaves the best so far.
+        Seconds, looked at before each period of each recursion. It leaves the best bracket so far, as does an interrupt
+        (Ctrl-C); before the first, coarse recursion is through that is 0 <= optimum <= full welfare.
     progress : callable, optional
         Called with the number of slopes so far and seconds.
 
@@ -170,17 +180,19 @@ class _Search:
             weight * values[-1] for weight, values in zip(environment.weights, environment.values[0], strict=True)
         ]
         self.unit = float(max(largest)) or 1.0
-        self.periods = [period(environment, t, self.unit) for t in range(environment.periods)]
-        self.may_stop = False
+        self.periods = list[Period]()
 
     def run(self, tolerance: float) -> PromisedOptimum:
         """Refine until the bracket is within the tolerance."""
-        welfare = self.environment.full_welfare
-        coarse = FIRST_TOLERANCE * welfare / self.unit / len(self.periods)
-        level = self._level([_uniform(coarse)] * len(self.periods))
-        best, policy, upper, self.may_stop = level.lower, level.policy, level.upper, True
+        env = self.environment
+        welfare = env.full_welfare
+        coarse = FIRST_TOLERANCE * welfare / self.unit / env.periods
+        best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), welfare / self.unit
         cap, number, before = 0.0, 0, 0
         try:
+            self.periods += [period(env, t, self.unit) for t in range(env.periods)]
+            level = self._level([_uniform(coarse)] * env.periods)
+            best, policy, upper = level.lower, level.policy, min(upper, level.upper)
             while (width := upper - best) > (goal := tolerance * upper):
                 if number == MAX_LEVELS:
                     raise _StoppedError(Status.INACCURATE)
@@ -207,8 +219,8 @@ class _Search:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        value, slack = policy.revenue, ROUNDING * len(self.periods) * welfare
-        lower = min(value, best * self.unit) - slack
+        value, slack = policy.revenue, ROUNDING * env.periods * welfare
+        lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
         upper = upper * self.unit + slack
         if upper < lower:  # the two sides contradict each other by more than rounding
             status, lower, upper = Status.INACCURATE, upper, lower
@@ -225,9 +237,9 @@ class _Search:
             now = time.perf_counter() - self.begun
             if self.progress is not None:
                 self.progress(self.count, now)
-            if self.may_stop and self.time_limit is not None and now > self.time_limit:
+            if self.time_limit is not None and now > self.time_limit:
                 raise _StoppedError(Status.TIME_LIMIT)
-            if self.may_stop and self.count - before > MAX_SLOPES:
+            if before and self.count - before > MAX_SLOPES:  # the first level is always finished
                 raise _StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
             if t:

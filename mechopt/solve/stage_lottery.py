@@ -24,11 +24,14 @@ G are refined in steps from a few to all of them, since a vertex of the coarse p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.solve import promise_kernels, stage_simplex
 from mechopt.solve.concave import Concave
+from mechopt.solve.stage_simplex import Basis, Rates
 
 PERTURBATION = 1e-10
 """Of the right-hand sides, relative to the largest promise."""
@@ -37,8 +40,6 @@ RATE_TOLERANCE = 1e-12
 COARSEST = 8
 """Breakpoints of the coarsest level; each level has ``STRIDE`` times as many as the one before."""
 MAX_PIVOTS, STRIDE = 400, 8
-STILL = 1e-11
-"""A variable that changes less than this per unit of the entering one does not change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,42 +64,6 @@ class PriceStage:
     def expected_surplus(self) -> FloatArray:
         """Of each price, ``(J,)``."""
         return self.probabilities @ self.surplus
-
-
-@dataclass(eq=False)
-class Basis:
-    """Simplex dictionaries of n slopes, which are the last axis; variables 0..J-1 are z, the others v.
-
-    ``basic`` and ``value`` have shape (K, n), as have the ``piece`` of G on which a basic v lies and ``noise``, the
-    part of the value that is due to the perturbation; ``outside`` and ``at``, the breakpoint of a v that is not basic,
-    have (J, n); ``table`` (K, J, n) holds the change of each basic variable with each of the others.
-    """
-
-    basic: IntArray
-    value: FloatArray
-    piece: IntArray
-    noise: FloatArray
-    outside: IntArray
-    at: IntArray
-    table: FloatArray
-
-    def take(self, lanes: Array) -> Basis:
-        """Those of some slopes."""
-        return Basis(*(array.take(lanes, axis=-1) for array in self.arrays()))
-
-    def put(self, lanes: Array, other: Basis) -> None:
-        """Overwrite those of some slopes."""
-        for mine, theirs in zip(self.arrays(), other.arrays(), strict=True):
-            mine[..., lanes] = theirs
-
-    def joined(self, other: Basis) -> Basis:
-        """These and then those."""
-        pairs = zip(self.arrays(), other.arrays(), strict=True)
-        return Basis(*(np.concatenate(pair, axis=-1) for pair in pairs))
-
-    def arrays(self) -> tuple[Array, ...]:
-        """All of them, in the order of the class."""
-        return self.basic, self.value, self.piece, self.noise, self.outside, self.at, self.table
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,17 +126,19 @@ def best_responses(
     -------
     Responses
     """
-    if start is None:
-        levels = _coarser(after)
-        basis = _first_basis(stage, after, len(slopes))
-        for number, (chosen, knots, rises) in enumerate(levels):
-            if number:
-                _refine(basis, levels[number - 1][0], chosen, knots, len(stage.welfare))
-            settled = _climb(stage, knots, rises, slopes, basis, pivots)
-    else:
-        basis = start
-        settled = _climb(stage, after.knots, after.slopes, slopes, basis, pivots)
-    return _read(stage, after, slopes, basis, settled)
+    slopes = np.ascontiguousarray(slopes)
+    limits = RATE_TOLERANCE * (stage.welfare[0] + slopes)
+    rates = stage_rates(stage, after.knots, after.slopes)
+    basis = first_basis(stage, after, len(slopes)) if start is None else start
+    if promise_kernels.compiled():  # without a start, each slope starts from the one before
+        settled = promise_kernels.climb(rates, slopes, limits, basis, pivots, chained=start is None)
+        return Responses(*promise_kernels.read(rates, slopes, basis), basis, settled)
+    levels = [(np.zeros(0, dtype=np.int64), after.knots, after.slopes)] if start is not None else _coarser(after)
+    for number, (chosen, knots, rises) in enumerate(levels):
+        if number:
+            _refine(basis, levels[number - 1][0], chosen, knots, len(stage.welfare))
+        settled = stage_simplex.climb(stage_rates(stage, knots, rises), slopes, limits, basis, pivots)
+    return Responses(*read(rates, slopes, basis), basis, settled)
 
 
 def _coarser(after: Concave) -> list[tuple[IntArray, FloatArray, FloatArray]]:
@@ -186,21 +153,27 @@ def _coarser(after: Concave) -> list[tuple[IntArray, FloatArray, FloatArray]]:
     return levels[::-1]
 
 
-def _first_basis(stage: PriceStage, after: Concave, count: int) -> Basis:
+@cache
+def _noise(types: int) -> FloatArray:
+    return PERTURBATION * np.random.default_rng(1).uniform(0.5, 1.5, types)
+
+
+def first_basis(stage: PriceStage, after: Concave, count: int) -> Basis:
     """Promise nothing to anybody: the highest price for sure; v_1 at breakpoint 0."""
     types, prices = stage.surplus.shape
-    basic = np.append(prices - 1, np.arange(prices + 1, prices + types))
-    outside = np.append(np.arange(prices - 1), prices)
+    basic, outside = np.arange(prices, prices + types), np.arange(prices)
+    basic[0], outside[-1] = prices - 1, prices
     table = np.zeros((types, prices))
     table[0, :-1] = -1.0
     table[1:, :-1] = stage.surplus[1:, :-1] - stage.surplus[1:, -1:]
     table[1:, -1] = 1.0
     span = max(float(after.knots[-1]), float(stage.surplus.max()))
-    scale = np.append(1.0, np.full(types - 1, span))
-    noise = PERTURBATION * scale * np.random.default_rng(1).uniform(0.5, 1.5, types)
-    value = noise + np.append(1.0, np.zeros(types - 1))
+    noise = _noise(types) * span
+    noise[0] = _noise(types)[0]
+    value = noise.copy()
+    value[0] += 1.0
     arrays = (basic, value, np.zeros(types, dtype=np.int64), noise, outside, np.zeros(prices, dtype=np.int64), table)
-    return Basis(*(np.repeat(array[..., None], count, axis=-1) for array in arrays))
+    return Basis(*(array[..., None].repeat(count, axis=-1) for array in arrays))
 
 
 def _refine(basis: Basis, coarse: IntArray, fine: IntArray, knots: FloatArray, prices: int) -> None:
@@ -213,153 +186,26 @@ def _refine(basis: Basis, coarse: IntArray, fine: IntArray, knots: FloatArray, p
     basis.piece = np.where(basis.basic >= prices, piece, 0)
 
 
-@dataclass(frozen=True, eq=False)
-class _Rates:
-    """G on one level of breakpoints, and the costs of all variables; the objective is linear in z."""
-
-    knots: FloatArray
-    rises: FloatArray
-    widths: FloatArray
-    chance: FloatArray
-    fixed: FloatArray
-    prices: int
-
-    @classmethod
-    def of(cls, stage: PriceStage, knots: FloatArray, rises: FloatArray) -> _Rates:
-        types, prices = stage.surplus.shape
-        chance = np.concatenate([np.zeros(prices), stage.probabilities])
-        fixed = np.concatenate([stage.welfare, np.zeros(types)])
-        return cls(knots, rises, np.append(np.diff(knots), np.inf), chance, fixed, prices)
-
-    def pressure(self, basis: Basis, slope: FloatArray) -> FloatArray:
-        """What the basic variables add to the rate of each of the others; ``(J, n)``."""
-        cost = self.fixed[basis.basic] + self.chance[basis.basic] * (self.rises[basis.piece] - slope)
-        pressure: FloatArray = np.einsum("kn,kjn->jn", cost, basis.table)
-        return pressure
-
-
-def _climb(
-    stage: PriceStage, knots: FloatArray, rises: FloatArray, slopes: FloatArray, whole: Basis, pivots: int
-) -> Array:
-    """Pivot until no rate is positive, or too often; changes ``whole`` and tells for which slopes it is optimal."""
-    rates = _Rates.of(stage, knots, rises)
-    before = np.append(np.inf, rises[:-1])  # no way down from breakpoint 0
-    limits = RATE_TOLERANCE * (stage.welfare[0] + slopes)
-    lanes, basis, slope, limit = np.arange(len(slopes)), whole, slopes, limits
-    settled = np.zeros(len(slopes), dtype=np.bool_)
-    for _ in range(pivots):
-        pressure, weight = rates.pressure(basis, slope), rates.chance[basis.outside]
-        up = rates.fixed[basis.outside] + weight * (rises[basis.at] - slope) + pressure
-        is_promise = basis.outside >= rates.prices
-        fall = np.where(is_promise, before[basis.at], np.inf)
-        down = -(np.where(is_promise, weight, 1.0) * (fall - slope) + pressure)
-        rate = np.maximum(up, down)
-        enter = (rate / (1.0 + np.abs(basis.table).sum(axis=0))).argmax(axis=0)
-        single = np.arange(len(lanes))
-        best = rate[enter, single]
-        moving = np.flatnonzero(best > limit)
-        if len(moving) < len(lanes):
-            done = np.flatnonzero(best <= limit)
-            settled[lanes[done]] = True
-            if basis is not whole:
-                whole.put(lanes[done], basis.take(done))
-            if not moving.size:
-                return settled
-            lanes, basis, slope, limit = lanes[moving], basis.take(moving), slope[moving], limit[moving]
-            enter, best, single = enter[moving], best[moving], single[: len(moving)]
-            up, down = up.take(moving, axis=1), down.take(moving, axis=1)
-        rising = up[enter, single] >= down[enter, single]
-        _move(basis, enter, rising, best, rates, limit)
-    if basis is not whole:
-        whole.put(lanes, basis)
-    return settled
-
-
-def _move(basis: Basis, enter: IntArray, rising: Array, rate: FloatArray, rates: _Rates, limit: FloatArray) -> None:
-    """Move the entering variable of each slope until the objective stops rising, then pivot; changes ``basis``."""
-    rank, count = basis.basic.shape
-    single = np.arange(count)
-    entering, at = basis.outside[enter, single], basis.at[enter, single]
-    is_promise = entering >= rates.prices
-    # the entering variable is one more row, so that it may meet its own breakpoints
-    names, piece = np.empty((rank + 1, count), np.int64), np.empty((rank + 1, count), np.int64)
-    speed, value = np.empty((rank + 1, count)), np.empty((rank + 1, count))
-    names[:rank], names[rank] = basis.basic, entering
-    speed[:rank], speed[rank] = basis.table[:, enter, single], 1.0
-    speed *= np.where(rising, 1.0, -1.0)
-    value[:rank], value[rank] = basis.value, np.where(is_promise, rates.knots[at], 0.0)
-    piece[:rank], piece[rank] = basis.piece, np.where(is_promise & ~rising, at - 1, at)
-    forward, free, size = speed > 0, names < rates.prices, np.abs(speed)
-    size[size < STILL] = 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low = np.where(free, 0.0, rates.knots[piece])
-        room = np.where(forward, np.where(free, np.inf, rates.widths[piece] - (value - low)), value - low)
-        event = np.maximum(room, 0.0) / size
-    event[size == 0.0] = np.inf
-    # pass breakpoints as long as the rate stays positive: only the row that meets one changes
-    leave, moved, going = np.full(count, rank), np.zeros(count), single
-    while going.size:
-        near = event.take(going, axis=1).argmin(axis=0)
-        step = event[near, going]
-        now, ahead = piece[near, going], forward[near, going]
-        following = np.where(ahead, now + 1, now - 1)
-        bend = np.abs(rates.rises[now] - rates.rises[np.minimum(following, len(rates.rises) - 1)])
-        left_over = rate[going] - rates.chance[names[near, going]] * size[near, going] * bend
-        on = (left_over > limit[going]) & ~free[near, going] & (following >= 0) & (following < len(rates.rises))
-        stops = ~on
-        halted = going[stops]
-        leave[halted], moved[halted] = near[stops], step[stops]
-        going, near, following = going[on], near[on], following[on]
-        piece[near, going], rate[going] = following, left_over[on]
-        event[near, going] = step[on] + rates.widths[following] / size[near, going]
-    moved[np.isinf(moved)] = 0.0
-    value += speed * moved
-    leaver = names[leave, single]
-    stop_at = np.where(leaver < rates.prices, 0, piece[leave, single] + forward[leave, single])
-    stop_at = np.minimum(stop_at, len(rates.knots) - 1)
-    basis.at[enter, single] = stop_at
-    basis.value, basis.piece = value[:rank], piece[:rank]
-    pivots = np.flatnonzero(leave < rank)
-    row, column = leave[pivots], enter[pivots]
-    basis.outside[column, pivots], basis.basic[row, pivots] = leaver[pivots], entering[pivots]
-    basis.value[row, pivots] = value[rank, pivots]
-    basis.piece[row, pivots] = np.where(is_promise[pivots], piece[rank, pivots], 0)
-    _pivot(basis, pivots, row, column)
-
-
-def _pivot(basis: Basis, pivots: IntArray, row: IntArray, column: IntArray) -> None:
-    """Exchange a basic variable and another one in some dictionaries; changes ``basis``."""
-    every = len(pivots) == basis.basic.shape[1]
-    table = basis.table if every else basis.table.take(pivots, axis=2)
-    noise = basis.noise if every else basis.noise.take(pivots, axis=1)
-    few = np.arange(len(pivots))
-    pivot = table[row, column, few]
-    fresh = np.ascontiguousarray(table[row, :, few].T) / -pivot
-    fresh[column, few] = 1.0 / pivot
-    fresh_noise = noise[row, few] / -pivot
-    factor = table[:, column, few]
-    table[:, column, few] = 0.0
-    table += factor[:, None] * fresh
-    noise += factor * fresh_noise
-    table[row, :, few], noise[row, few] = fresh.T, fresh_noise
-    if not every:
-        basis.table[:, :, pivots], basis.noise[:, pivots] = table, noise
-
-
-def _read(stage: PriceStage, after: Concave, slopes: FloatArray, basis: Basis, settled: Array) -> Responses:
-    """Point and multipliers of the dictionaries, made feasible whatever rounding did."""
-    rates = _Rates.of(stage, after.knots, after.slopes)
+def stage_rates(stage: PriceStage, knots: FloatArray, rises: FloatArray) -> Rates:
+    """What the variables of a stage add to its objective, given the breakpoints of G and its slopes to their right."""
     types, prices = stage.surplus.shape
+    chance = np.concatenate([np.zeros(prices), stage.probabilities])
+    return Rates(knots, rises, chance, np.concatenate([stage.welfare, np.zeros(types)]), prices)
+
+
+def read(rates: Rates, slopes: FloatArray, basis: Basis) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Point and multipliers of the dictionaries, made feasible whatever rounding did."""
+    prices = rates.prices
     single, is_promise = np.arange(len(slopes)), basis.outside >= prices
-    point, dual = np.zeros((2, prices + types, len(slopes)))
+    point, dual = np.zeros((2, len(rates.chance), len(slopes)))
     point[basis.basic, single] = basis.value - basis.noise
-    point[basis.outside, single] = np.where(is_promise, after.knots[basis.at], 0.0)
+    point[basis.outside, single] = np.where(is_promise, rates.knots[basis.at], 0.0)
     lottery = np.maximum(point[:prices], 0.0)
     lottery /= lottery.sum(axis=0)
-    dual[basis.basic, single] = after.slopes[basis.piece]
+    dual[basis.basic, single] = rates.rises[basis.piece]
     weight = np.where(is_promise, rates.chance[basis.outside], 1.0)
     dual[basis.outside, single] = slopes - rates.pressure(basis, slopes) / weight
     multipliers = np.maximum(dual[prices:], 0.0)
-    mean = stage.probabilities @ multipliers
+    mean = rates.chance[prices:] @ multipliers
     multipliers *= np.minimum(1.0, slopes / np.maximum(mean, 1e-300))
-    return Responses(np.maximum(point[prices], 0.0), lottery.T, multipliers.T, basis, settled)
+    return np.maximum(point[prices], 0.0), lottery.T, multipliers.T

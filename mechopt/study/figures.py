@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mechopt.study.compare import Comparison
+    from mechopt.study.comparison import Comparison
 
 BAR, MARK = "#3b528b", "#d95f02"
 """Colours that differ in lightness, so that they survive grey print and colour blindness."""

@@ -15,23 +15,25 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from mechopt.core.errors import InputError, NoOptimumError
-from mechopt.core.numbers import FloatArray
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.files import write_atomically
 from mechopt.solve.optimum import optimum
+from mechopt.study.interrupts import interrupts_seen
 
 PROBABILITY_UNITS = 10**6
 START_STEP, SMALLEST_STEP = 1.0, 1e-3
 GROW, SHRINK = 1.5, 1.5**-0.25
 LARGEST_LOGARITHM = 6.0
+SAVE_EVERY = 50
 
 
 class HasRevenue(Protocol):
@@ -51,16 +53,26 @@ class Family:
     ----------
     buyers, periods, types : int
         Every buyer has this many types in every period.
+    discount, cost : numbers
+        Of every instance.
     """
 
     buyers: int = 1
     periods: int = 2
     types: int = 2
+    discount: Any = 1
+    cost: Any = 0
 
     def __post_init__(self) -> None:
-        for name, count in asdict(self).items():
-            if count < 1:
-                raise InputError(f"{name} is {count}; it must be at least 1")
+        for name in ("buyers", "periods", "types"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    @property
+    def plain(self) -> dict[str, int | str]:
+        """The same for a JSON file: numbers that may be fractions as text."""
+        exact = {name: str(to_exact(getattr(self, name))) for name in ("discount", "cost")}
+        return asdict(self) | exact
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,18 +83,19 @@ class Family:
         """The environment at a point of shape `shape`, in exact short decimals."""
         values, probabilities = [], []
         for rows in point.reshape(self.shape):
-            values.append([_values(row[0]) for row in rows])
-            probabilities.append([_probabilities(row[1]) for row in rows])
-        return IndependentTypes(values, probabilities)
+            values.append([exact_values(row[0]) for row in rows])
+            probabilities.append([exact_probabilities(row[1]) for row in rows])
+        return IndependentTypes(values, probabilities, self.cost, self.discount)
 
 
-def _values(logarithms: FloatArray) -> list[Fraction]:
+def exact_values(logarithms: FloatArray) -> list[Fraction]:
+    """Sums of steps given by their logarithms, in short decimals."""
     steps = np.exp(np.clip(logarithms, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))
     rounded = [Fraction(f"{step:.5g}") for step in steps]
     return [sum(rounded[: k + 1], Fraction(0)) for k in range(len(rounded))]
 
 
-def _probabilities(logits: FloatArray) -> list[Fraction]:
+def exact_probabilities(logits: FloatArray) -> list[Fraction]:
     """Softmax in millionths, each at least one, summing to 1 exactly; what rounding leaves goes to the likeliest."""
     weights = np.exp(logits - logits.max())
     units = np.maximum(1, np.round(PROBABILITY_UNITS * weights / weights.sum()).astype(int))
@@ -103,19 +116,22 @@ class SearchResult:
         Instances tried in all, over resumed runs.
     starts : int
         Random starts begun.
+    interrupted : bool
+        Whether Ctrl-C stopped it before its budget was used up.
     """
 
     ratio: float
     environment: IndependentTypes
     evaluations: int
     starts: int
+    interrupted: bool = False
 
 
-@dataclass
+@dataclass(frozen=True)
 class _State:
     """All that a search needs to go on; points as flat lists."""
 
-    family: dict[str, int]
+    family: dict[str, int | str]
     seed: int
     evaluations: int
     starts: int
@@ -134,6 +150,7 @@ def worst_case(
     seed: int = 0,
     state: str | Path | None = None,
     benchmark: Callable[[IndependentTypes], float] | None = None,
+    progress: Callable[[int, float], None] | None = None,
 ) -> SearchResult:
     """Search for the instance on which a mechanism's share of the optimal revenue is smallest.
 
@@ -149,10 +166,13 @@ def worst_case(
         A JSON file that the search reads, if it exists, and keeps up to date (whole or not at all).
     benchmark : callable, optional
         What to compare with; default the optimum under DIC and EPIR.
+    progress : callable, optional
+        Called with the instances tried so far and the smallest share.
 
     Returns
     -------
     SearchResult
+        With the worst so far after Ctrl-C, too; the state file then is where it stopped.
 
     Raises
     ------
@@ -177,40 +197,57 @@ def worst_case(
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="values or probabilities differ")
                 best = benchmark(environment)
-        except (InputError, NoOptimumError):
+        except (InputError, LimitError, NoOptimumError):
             return np.inf
         return mechanism(environment).revenue / best if best > 0 else np.inf
 
-    rng = np.random.default_rng(seed)
     now = _read_state(state, family, seed) if state is not None and Path(state).exists() else None
     if now is None:
-        now = _State(asdict(family), seed, 0, 0, 0.0, [], np.inf, [], np.inf, {})
-    else:
-        rng.bit_generator.state = now.rng
-    shape = family.shape
-    while now.evaluations < budget:
-        if now.step < SMALLEST_STEP:
-            candidate = rng.normal(size=shape) * rng.choice([0.5, 2.0, 5.0])
-            found = ratio(candidate)
-            now.point, now.ratio, now.step = candidate.ravel().tolist(), found, START_STEP
-            now.starts += 1
-        else:
-            moved = rng.random(shape) < rng.choice([0.2, 0.5, 1.0])
-            candidate = np.reshape(now.point, shape) + now.step * moved * rng.normal(size=shape)
-            found = ratio(candidate)
-            better = found < now.ratio
-            now.step *= GROW if better else SHRINK
-            if better:
-                now.point, now.ratio = candidate.ravel().tolist(), found
-        now.evaluations += 1
-        if now.ratio < now.best_ratio:
-            now.best_point, now.best_ratio = now.point, now.ratio
-        if state is not None and (now.evaluations % 50 == 0 or now.evaluations == budget):
-            now.rng = dict(rng.bit_generator.state)
+        rng = np.random.default_rng(seed)
+        now = _State(family.plain, seed, 0, 0, 0.0, [], np.inf, [], np.inf, dict(rng.bit_generator.state))
+    interrupted = False
+    try:
+        with interrupts_seen() as seen:
+            while now.evaluations < budget:
+                after = _step(now, family.shape, ratio)
+                if seen:
+                    raise KeyboardInterrupt
+                now = after
+                if progress is not None:
+                    progress(now.evaluations, now.best_ratio)
+                if state is not None and (now.evaluations % SAVE_EVERY == 0 or now.evaluations == budget):
+                    _write_state(state, now)
+    except KeyboardInterrupt:
+        interrupted = True
+        if state is not None:
             _write_state(state, now)
+        if not now.best_point:
+            raise
     if not now.best_point:
         raise InputError(f"budget is {budget}: no instance with a known, positive optimum was found; raise it")
-    return SearchResult(now.best_ratio, family.instance(np.array(now.best_point)), now.evaluations, now.starts)
+    worst = family.instance(np.array(now.best_point))
+    return SearchResult(now.best_ratio, worst, now.evaluations, now.starts, interrupted)
+
+
+def _step(now: _State, shape: tuple[int, ...], ratio: Callable[[FloatArray], float]) -> _State:
+    """Try one more instance."""
+    rng = np.random.default_rng()
+    rng.bit_generator.state = now.rng
+    if now.step < SMALLEST_STEP:
+        candidate = rng.normal(size=shape) * rng.choice([0.5, 2.0, 5.0])
+        starts, step, accepted, found = now.starts + 1, START_STEP, True, ratio(candidate)
+    else:
+        moved = rng.random(shape) < rng.choice([0.2, 0.5, 1.0])
+        candidate = np.reshape(now.point, shape) + now.step * moved * rng.normal(size=shape)
+        found = ratio(candidate)
+        accepted = found < now.ratio
+        starts, step = now.starts, now.step * (GROW if accepted else SHRINK)
+    after = replace(now, evaluations=now.evaluations + 1, starts=starts, step=step, rng=dict(rng.bit_generator.state))
+    if accepted:
+        after = replace(after, point=candidate.ravel().tolist(), ratio=found)
+    if after.ratio < now.best_ratio:
+        after = replace(after, best_point=after.point, best_ratio=after.ratio)
+    return after
 
 
 def _write_state(path: str | Path, state: _State) -> None:
@@ -226,6 +263,6 @@ def _read_state(path: str | Path, family: Family, seed: int) -> _State:
         state = _State(**json.loads(Path(path).read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: not the state of a search, or damaged ({error}); remove it to start anew") from None
-    if state.family != asdict(family) or state.seed != seed:
+    if state.family != family.plain or state.seed != seed:
         raise InputError(f"{path}: belongs to a search of {state.family} with seed {state.seed}; give another file")
     return state

@@ -95,6 +95,6 @@ def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
                 continue
             due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
             worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
-            lied, told = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
-            saved += env.discount ** (k + 1 - ago) * (told[:, np.newaxis] - lied).max(axis=-1)
+            lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
+            saved += env.discount ** (k + 1 - ago) * (honest[:, np.newaxis] - lied).max(axis=-1)
     return saved

@@ -1,4 +1,4 @@
-"""An agent in a period as the check of contingent transfers sees her: flat profiles, reports, payoffs; the worst lie."""
+"""An agent in a period as the check of contingent transfers sees her: flat profiles, reports, payoffs; a lie."""
 
 from __future__ import annotations
 
@@ -59,7 +59,20 @@ class Lie(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """An agent in a period: flat profiles s, reports r."""
+    """An agent in a period; profiles are flat.
+
+    Attributes
+    ----------
+    reported : int array ``(profile, report)``
+        The profile that is reported.
+    action : int array ``(profile, report)``
+    value : float array ``(profile, report)``
+        What the action is worth at the true profile.
+    truth : int array ``(profile,)``
+        Her own signal.
+    others_next : float array ``(action, profile, others' next profile)``
+        Law; empty in the last period.
+    """
 
     reported: IntArray
     action: IntArray
@@ -69,6 +82,7 @@ class Stage(NamedTuple):
 
 
 def stage_of(env: InterdependentTypes, policy: IntArray, i: int, t: int) -> Stage:
+    """Arrange what a period looks like to an agent."""
     shape = env.shape[t]
     signals = np.indices(shape).reshape(len(shape), -1)
     count = signals.shape[1]
@@ -129,6 +143,7 @@ def worst_lie(env: InterdependentTypes, gains: FloatArray, i: int, t: int) -> Li
 
 
 def profile_at(env: InterdependentTypes, t: int, flat: int) -> tuple[int, ...]:
+    """Signals of a flat profile."""
     return tuple(int(k) for k in np.unravel_index(flat, env.shape[t]))
 
 

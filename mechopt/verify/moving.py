@@ -67,8 +67,8 @@ def _periodic_ex_post(a: MovingPayoffs, t: int) -> Candidates:
 
 def _local(a: MovingPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
     """One misreport by one of the steps, after a history that truth leads to."""
-    tree, groups, (belief, _) = a.mechanism.tree, a.by_report[t], a.beliefs(t)
-    report = groups.sum(belief * a.truthful[t].node)
+    tree, groups = a.mechanism.tree, a.by_report[t]
+    report = groups.sum(a.beliefs(t) * a.truthful[t].node)
     truth = np.full((tree.slots[t], a.types(t)), np.inf)
     truth[groups.slot, groups.member] = report[np.arange(len(report)), groups.member]
     likely = a.own_chances(t) > 0
@@ -127,11 +127,9 @@ def _continuation(a: MovingPayoffs, t: int) -> Candidates:
 
 
 def _periodic(a: MovingPayoffs, t: int) -> Candidates:
-    groups, own, (belief, defined) = a.by_report[t], a.mechanism.tree.own(t, a.agent), a.beliefs(t)
-    nodes = np.arange(len(own))
-    known = defined[nodes, own][groups.order[groups.starts]]
-    gain = np.where(known, -groups.sum(belief[nodes, own] * a.truth[t]), -np.inf)
-    return Candidates(gain, groups.slot, groups.member, groups.member)
+    groups, own = a.by_report[t], a.mechanism.tree.own(t, a.agent)
+    belief = a.beliefs(t)[np.arange(len(own)), own]
+    return Candidates(-groups.sum(belief * a.truth[t]), groups.slot, groups.member, groups.member)
 
 
 def _interim(a: MovingPayoffs, t: int) -> Candidates:

@@ -20,12 +20,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.mechanism.sequence import SequenceMechanism
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Groups(NamedTuple):
@@ -229,15 +226,11 @@ class MovingPayoffs:
         normalised: FloatArray = np.divide(gains, self.first, out=np.zeros_like(gains), where=self.first > 0)
         return normalised
 
-    def beliefs(self, t: int) -> tuple[FloatArray, BoolArray]:
-        """What she believes of the others' types after a truthful past.
+    def beliefs(self, t: int) -> FloatArray:
+        """What she believes of the others' types after a truthful past, ``(nodes, K)``.
 
-        Returns
-        -------
-        array ``(nodes, K)``
-            Probability of the others' types at the node given her current type and the slot's reports and actions.
-        bool array ``(nodes, K)``
-            Where it is defined: her type has positive probability there, or types are independent.
+        Probability of the others' types at the node given her current type and the slot's reports and actions; 0 where
+        it is not defined, as her type has probability 0 there and types are not independent.
         """
         tree, process, i = self.mechanism.tree, self.mechanism.process, self.agent
         joint = self.chances(t)
@@ -247,9 +240,10 @@ class MovingPayoffs:
         joint = joint[:, 0]
         if process.independent:
             others = joint.sum(axis=1, keepdims=True)
-            return np.broadcast_to(others, joint.shape), np.ones(joint.shape, dtype=bool)
+            return np.broadcast_to(others, joint.shape)
         own = self.own_chances(t)[tree.slot[t]]
-        return np.divide(joint, own, out=np.zeros_like(joint), where=own > 0), own > 0
+        given: FloatArray = np.divide(joint, own, out=np.zeros_like(joint), where=own > 0)
+        return given
 
     def own_chances(self, t: int) -> FloatArray:
         """Probability of her current type after a truthful past, ``(slots, K)``."""

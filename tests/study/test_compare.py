@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 import mechopt as mo
-from mechopt.study.compare import BUILDERS, NAMES
+from mechopt.study.compare import BUILDERS, FRESH_NAMES
 from tests.instances import environments
 
 HALF = ["1/2", "1/2"]
@@ -17,7 +17,7 @@ HALF = ["1/2", "1/2"]
 def test_every_mechanism_keeps_its_claims_and_its_guarantee(env):
     """The conformance suite: all mechanisms on all shapes of environments, through the verifier."""
     table = mo.compare(env)
-    assert {entry.name for entry in table.entries} | set(table.skipped) == set(NAMES)
+    assert {entry.name for entry in table.entries} | set(table.skipped) == set(FRESH_NAMES)
     for entry in table.entries:
         for notion in entry.claims:
             assert entry.report[notion].holds, (entry.name, notion, entry.report[notion])
@@ -39,7 +39,7 @@ def test_static_sum_is_the_super_dic_optimum():
 def test_tables_and_plot(tmp_path):
     table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 3))
     frame = table.to_frame()
-    assert frame.index.tolist() == [n for n in NAMES if n != "two-period"]
+    assert frame.index.tolist() == [n for n in FRESH_NAMES if n != "two-period"]
     assert {"revenue", "welfare", "ratio", "dic", "epir"} <= set(frame.columns)
     assert frame.loc["clairvoyant-optimum", "revenue"] == pytest.approx(3.5)
     assert bool(frame.loc["clairvoyant-optimum", "super-dic"]) is False

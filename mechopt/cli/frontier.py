@@ -1,0 +1,124 @@
+"""`mechopt frontier`: revenue against welfare, or against the agents' utility."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mechopt.cli.options import Ic, Ir, Json, Model, environment_of, plan_of
+from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+
+if TYPE_CHECKING:
+    from mechopt.study.frontier import Frontier
+    from mechopt.verify.check import Report
+
+STOPPED = 3
+
+
+def frontier(
+    model: Model,
+    between: Annotated[str, typer.Option(help="what revenue is weighed against: welfare or utility")] = "welfare",
+    points: Annotated[int | None, typer.Option(min=2, help="stop at this many corners; default: all")] = None,
+    ic: Ic = None,
+    ir: Ir = None,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds in all")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="prove the corners in exact rationals as well")] = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="draw the curve to a .png, .svg or .pdf file")
+    ] = None,
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="write the corners as CSV")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
+    from mechopt import output
+    from mechopt.modelfile import read
+    from mechopt.study.frontier import frontier as find
+    from mechopt.study.frontier import picture_ending
+
+    if plot is not None:
+        picture_ending(plot)
+    file = read(model)
+    chosen = plan_of(file, ic, ir, None, "auto")
+    with progress_shown("solving") as progress:
+        found = find(environment_of(file), chosen.ic, chosen.ir, between, points, exact, time_limit, progress)
+    reports = [_checked(point.mechanism) for point in found.points]
+    if as_json:
+        say(output.to_json(_document(found, reports)))
+    else:
+        show_rows([("model", file.title), *_rows(found, reports)])
+        show_table(*_table(found))
+    if csv is not None:
+        found.to_csv(csv)
+    if plot is not None:
+        found.save_plot(plot)
+    if failed := [k for k, report in enumerate(reports) if report is not None and not report.holds]:
+        tell(f"the mechanisms of points {', '.join(map(str, failed))} fail their own verification")
+        raise typer.Exit(1)
+    if found.stopped and found.stopped != "limit on points":
+        tell(f"stopped ({found.stopped}) before all corners were known; the curve is within {found.gap:.3g}")
+        raise typer.Exit(STOPPED)
+
+
+def _checked(mechanism: Any) -> Report | None:
+    """Verify a mechanism that claims notions and has few enough histories to check them all."""
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.study.compare import MAX_CHECKED_HISTORIES
+    from mechopt.study.compare_moving import MAX_CHECKED_NODES
+    from mechopt.verify.check import verify
+
+    limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
+    return verify(mechanism, mechanism.notions) if mechanism.notions and sum(mechanism.tree.count) <= limit else None
+
+
+def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:
+    """Keys of ``mechopt frontier --json``."""
+    from mechopt import output
+
+    rows: list[dict[str, Any]] = []
+    for k, (point, report) in enumerate(zip(found.points, reports, strict=True)):
+        row: dict[str, Any] = {"revenue": point.revenue, "welfare": point.welfare, "utility": point.utility}
+        if found.exact is not None:
+            row["exact"] = {"revenue": str(found.exact.revenues[k]), "welfare": str(found.exact.welfares[k])}
+        row |= {"utilities": list(point.utilities), "weights": list(point.weights)}
+        rows.append({**row, "verified": {} if report is None else output.checks(report)})
+    exact = {} if found.exact is None else {"exact": [str(weight) for weight in found.exact.weights]}
+    return {
+        "between": found.between,
+        "points": rows,
+        "weights": found.weights.tolist(),
+        **exact,
+        "complete": found.complete,
+        "stopped": found.stopped,
+        "gap": found.gap,
+        "notions": {"ic": output.names(found.ic), "ir": output.names(found.ir)},
+        "solves": found.solves,
+        "seconds": found.seconds,
+    }
+
+
+def _rows(found: Frontier, reports: list[Report | None]) -> list[tuple[str, str]]:
+    from mechopt import output
+
+    count = f"{len(found.points)} corner{'s' * (len(found.points) > 1)}"
+    state = "all there are" if found.complete else f"stopped by {found.stopped}"
+    checked = "not checked: too many histories" if None in reports else "every mechanism keeps the notions"
+    if any(report is not None and not report.holds for report in reports):
+        checked = "FAILS"
+    return [
+        ("frontier", f"revenue against {found.between}: {count}, {state}; the curve is within {found.gap:.2g}"),
+        ("notions", f"{output.names(found.ic)}; {output.names(found.ir)}"),
+        ("verified", checked),
+        ("effort", f"{found.solves} programs, {found.seconds:.2f} s"),
+    ]
+
+
+def _table(found: Frontier) -> tuple[list[str], list[list[str]]]:
+    header, rows = ["point", "revenue", "welfare", "utility", f"weight of {found.between}"], []
+    for k, point in enumerate(found.points):
+        numbers = [f"{number:.6g}" for number in (point.revenue, point.welfare, point.utility)]
+        if found.exact is not None:
+            revenue, welfare = found.exact.revenues[k], found.exact.welfares[k]
+            numbers = [str(revenue), str(welfare), str(welfare - revenue)]
+        rows.append([str(k), *numbers, f"{point.weights[0]:.6g} to {point.weights[1]:.6g}"])
+    return header, rows

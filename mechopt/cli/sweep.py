@@ -1,0 +1,241 @@
+"""`mechopt sweep` and `search`: many instances, stopped and resumed at will."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mechopt.cli.options import Json
+from mechopt.terminal import say, show_rows, tell
+
+if TYPE_CHECKING:
+    from mechopt.study.search_study import StudySearch
+    from mechopt.study.sweep import Sweep
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="a study file, or the name of a bundled study")]
+Out = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="where results are kept; default: STUDY.sweep in this folder")
+]
+STOPPED = 3
+
+
+def sweep(
+    study: StudyName,
+    out: Out = None,
+    workers: Annotated[int, typer.Option(min=1, help="local processes")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, whose workers are used instead")
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="compute again what failed or ran out of time")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="write the table as Parquet as well")] = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Record the optimum and mechanisms at every point of a study; what is there already is not computed again."""
+    from mechopt import output
+    from mechopt.study.study_file import read_study
+    from mechopt.study.sweep import picture_ending, require_parquet
+    from mechopt.study.sweep import sweep as compute
+
+    if parquet:
+        require_parquet()
+    if plot is not None:
+        picture_ending(plot)
+    read = read_study(study)
+    folder = Path(_folder(study) if out is None else out)
+    with points_shown() as progress:
+        found = compute(read, folder, workers, scheduler, retry, progress)
+    files = [str(folder / "sweep.csv")]
+    found.to_csv(folder / "sweep.csv")
+    if parquet:
+        files.append(str(folder / "sweep.parquet"))
+        found.to_parquet(folder / "sweep.parquet")
+    if plot is not None:
+        found.save_plot(plot)
+        files.append(plot)
+    document = _swept(found, _worst_files(found, study, folder), files)
+    if as_json:
+        say(output.to_json(document))
+    else:
+        show_rows(_sweep_rows(read.title, document))
+    _require_whole(found.interrupted, f"{len(found.rows):,} of {found.count:,} points")
+    if found.count and not found.statuses.get("done"):
+        tell("no point could be computed; the column reason of the table says why")
+        raise typer.Exit(1)
+
+
+def search(
+    study: StudyName,
+    out: Out = None,
+    budget: Annotated[int | None, typer.Option(min=1, help="instances for each shape; default: the study's")] = None,
+    as_json: Json = False,
+) -> None:
+    """Search a study's family for the instance on which a mechanism earns the smallest share of the optimum."""
+    from mechopt import output
+    from mechopt.study.search_study import search as find
+    from mechopt.study.study_file import read_study
+
+    read = read_study(study)
+    folder = Path(_folder(study) if out is None else out)
+    with tries_shown() as progress:
+        found = find(read, folder, budget, progress)
+    document = _searched(found, folder, study, "" if budget is None else f" --budget {budget}")
+    if as_json:
+        say(output.to_json(document))
+    else:
+        rows = [(key, _words(document[key])) for key in ("mechanism", "ratio", "evaluations", "file", "confirm")]
+        show_rows([*([("study", read.title)] if read.title else []), *rows])
+    _require_whole(found.interrupted, f"{found.evaluations:,} instances")
+
+
+def _folder(study: str) -> str:
+    return f"{Path(study).stem}.sweep"
+
+
+def _require_whole(interrupted: bool, what: str) -> None:
+    if interrupted:
+        tell(f"stopped after {what}; the same command goes on from there")
+        raise typer.Exit(STOPPED)
+
+
+def _header(study: str, seed: int, command: str, options: str = "") -> list[str]:
+    from mechopt import __version__
+
+    return [f"Found by mechopt {__version__}, seed {seed}:", f"    {command} {shlex.quote(study)}{options}"]
+
+
+def _worst_files(found: Sweep, study: str, folder: Path) -> dict[str, dict[str, Any]]:
+    """Write the worst instance of each mechanism as a model file."""
+    import tomllib
+
+    from mechopt.modelfile.tables import read_float
+    from mechopt.study.worst_file import write_worst
+
+    written: dict[str, dict[str, Any]] = {}
+    for mechanism in found.study.recording.mechanisms:
+        worst = found.worst(mechanism)
+        if worst is None:
+            continue
+        point, row = worst
+        path = folder / f"worst-{mechanism}.toml"
+        title = f"Point {point.number} of {found.study.title or study}: smallest share of {mechanism}"
+        tables = tomllib.loads(point.text, parse_float=read_float)
+        header = _header(study, found.study.seed, "mechopt sweep")
+        write_worst(path, tables, mechanism, found.study.recording, title, found.study.source, header)
+        written[mechanism] = {"ratio": row[f"{mechanism}.ratio"], "point": point.number, "file": str(path)}
+    return written
+
+
+def _swept(found: Sweep, worst: dict[str, dict[str, Any]], files: list[str]) -> dict[str, Any]:
+    """Keys of ``mechopt sweep --json``."""
+    return {
+        "points": found.count,
+        "rows": len(found.rows),
+        "computed": found.fresh,
+        "statuses": found.statuses,
+        "seconds": found.seconds,
+        "interrupted": found.interrupted,
+        "worst": worst,
+        "files": files,
+    }
+
+
+def _sweep_rows(title: str, document: dict[str, Any]) -> list[tuple[str, str]]:
+    ended = ", ".join(f"{count:,} {status}" for status, count in document["statuses"].items())
+    rate = f", {document['computed'] / document['seconds']:.1f} a second" if document["computed"] else ""
+    rows = [("study", title)] if title else []
+    rows += [
+        ("points", f"{document['rows']:,} of {document['points']:,}: {ended or 'none'}"),
+        ("computed", f"{document['computed']:,} in {document['seconds']:.1f} s{rate}"),
+    ]
+    for name, worst in document["worst"].items():
+        rows.append((f"worst {name}", f"ratio {worst['ratio']:.6g} at point {worst['point']}: {worst['file']}"))
+    return [*rows, ("written", ", ".join(document["files"]))]
+
+
+def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dict[str, Any]:
+    """Write the worst instance; keys of ``mechopt search --json``."""
+    from mechopt.study.worst_file import independent_tables, write_worst
+
+    plan, worst = found.study.search, found.worst
+    assert plan is not None  # or there would be nothing found
+    path = folder / f"worst-{plan.mechanism}.toml"
+    title = f"{found.study.title or study}: worst of {found.evaluations:,} instances"
+    header = _header(study, found.study.seed, "mechopt search", options)
+    tables = independent_tables(worst.environment)
+    write_worst(path, tables, plan.mechanism, found.study.recording, title, found.study.source, header)
+    shapes = [
+        {**shape.plain, "ratio": result.ratio, "evaluations": result.evaluations} for shape, result in found.found
+    ]
+    return {
+        "mechanism": plan.mechanism,
+        "ratio": worst.ratio,
+        "evaluations": found.evaluations,
+        "shapes": shapes,
+        "interrupted": found.interrupted,
+        "file": str(path),
+        "confirm": f"mechopt compare {shlex.quote(str(path))} --check",
+    }
+
+
+def _words(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@contextmanager
+def points_shown() -> Iterator[Callable[[int, int, float], None] | None]:
+    """Show points, their rate and the time left on a terminal, nothing elsewhere."""
+    with _bar_shown("points") as show:
+        kept: list[int] = []
+
+        def count(done: int, total: int, seconds: float) -> None:
+            if not kept:
+                kept.append(done)
+            fresh = done - kept[0]
+            words = f"{fresh / seconds:.1f} a second, {_clock((total - done) * seconds / fresh)} left" if fresh else ""
+            assert show is not None
+            show(done, total, words)
+
+        yield None if show is None else count
+
+
+@contextmanager
+def tries_shown() -> Iterator[Callable[[int, int, float], None] | None]:
+    """Show instances tried and the smallest share so far on a terminal, nothing elsewhere."""
+    with _bar_shown("instances") as show:
+        yield None if show is None else lambda tried, total, least: show(tried, total, f"smallest share {least:.6f}")
+
+
+@contextmanager
+def _bar_shown(unit: str) -> Iterator[Callable[[int, int, str], None] | None]:
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}, {task.fields[words]}"))
+    with Progress(*columns, console=Console(stderr=True, markup=False)) as bar:
+        task = bar.add_task(unit, total=None, words="")
+        yield lambda done, total, words: bar.update(task, completed=done, total=total, words=words)
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> _clock(3725.4)
+    '1:02:05'
+    """
+    from datetime import timedelta
+
+    return str(timedelta(seconds=round(seconds)))

@@ -1,0 +1,36 @@
+"""Ctrl-C during long work: noted before it is raised, so that nobody on the way can lose it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def interrupts_seen() -> Iterator[list[int]]:
+    """Note every Ctrl-C, and raise `KeyboardInterrupt` as usual.
+
+    The solver catches it and gives what it has; who sees a note knows that this is not what it would have been. Signals
+    reach the main thread only: in another one nothing is noted.
+
+    Yields
+    ------
+    list of int
+        One entry a Ctrl-C.
+    """
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

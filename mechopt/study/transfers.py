@@ -1,0 +1,180 @@
+"""Everything about contingent transfers of one environment: the conditions, the transfers, and their check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mechopt.closedform.contingent import contingent_transfers
+from mechopt.closedform.contingent_result import ContingentTransfers, Method
+from mechopt.closedform.contingent_setting import ConditionError, LastRule
+from mechopt.closedform.efficient_joint import efficient_joint
+from mechopt.closedform.potential import LastPeriod, last_period
+from mechopt.closedform.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.verify.contingent import ContingentCheck, check_contingent
+
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TransferStudy:
+    """Conditions, transfers and check.
+
+    Attributes
+    ----------
+    environment : InterdependentTypes
+    convex_independence : ConvexIndependence
+    spanning : Spanning
+    last_period : LastPeriod or None
+        Of the efficient allocation; None with an infinite horizon.
+    transfers : ContingentTransfers or None
+    failure : ConditionError or None
+        Why there are none.
+    check : ContingentCheck or None
+    welfare : float
+        Of the transfers' rule; of the efficient one where there are none.
+    """
+
+    environment: InterdependentTypes
+    convex_independence: ConvexIndependence
+    spanning: Spanning
+    last_period: LastPeriod | None
+    transfers: ContingentTransfers | None
+    failure: ConditionError | None
+    check: ContingentCheck | None
+    welfare: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether there are transfers, and they pass their check."""
+        return self.check is not None and self.check.holds
+
+    def document(self) -> Plain:
+        """What ``mechopt transfers --json`` prints."""
+        hull, span, last, env = self.convex_independence, self.spanning, self.last_period, self.environment
+        document: Plain = {
+            "convex_independence": {
+                "holds": hull.holds,
+                "distance": hull.distance,
+                "worst": hull.worst and placed(env, hull.worst),
+            },
+            "spanning": {
+                "holds": span.holds,
+                "smallest_singular_value": span.smallest_singular_value,
+                "pseudo_inverse_norm": span.pseudo_inverse_norm,
+                "rank": span.rank,
+                "ill_conditioned": span.ill_conditioned,
+                "worst": span.worst and placed(env, span.worst),
+            },
+            "last_period": last and {"implementable": last.implementable, "cycle": _cycle(env, last)},
+            "transfers": self.transfers and _transfers(self.transfers),
+            "verified": {"periodic_ex_post_ic": self.check and _checked(env, self.check)},
+            "welfare": self.welfare,
+        }
+        if self.failure is not None:
+            place = self.failure.place
+            document["failed"] = {
+                "condition": self.failure.condition,
+                "message": str(self.failure),
+                "at": place and placed(env, place),
+            }
+        return document
+
+
+def study_transfers(
+    environment: InterdependentTypes,
+    method: Method = "convex",
+    last: LastRule = "efficient",
+    smallest: bool = False,
+    steps: int = 2,
+) -> TransferStudy:
+    """Measure the conditions, solve for transfers and check them.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    method, last, smallest, steps
+        As in `contingent_transfers`.
+
+    Returns
+    -------
+    TransferStudy
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stay = np.array([[0.75, 0.25], [0.25, 0.75]])
+    >>> kernel = np.einsum("xb,ya->xyab", stay, stay)
+    >>> env = InterdependentTypes([[[[0, 1], [1, 2]]]] * 2, kernel, stay / 2, discount=0.9)
+    >>> study_transfers(env).holds
+    True
+    """
+    transfers, failure = None, None
+    try:
+        transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps)
+    except ConditionError as error:
+        failure = error
+    welfare = transfers.welfare if transfers is not None else efficient_joint(environment).expected_welfare
+    return TransferStudy(
+        environment,
+        convex_independence(environment),
+        spanning(environment),
+        None if environment.infinite else last_period(environment),
+        transfers,
+        failure,
+        None if transfers is None else check_contingent(transfers),
+        welfare,
+    )
+
+
+def placed(environment: InterdependentTypes, place: Place) -> Plain:
+    """A matrix or a column by names."""
+    types = environment.types[place.period]
+    others = [names for j, names in enumerate(types) if j != place.agent]
+    return {
+        "agent": environment.names[place.agent],
+        "period": place.period,
+        "action": environment.action_names(place.period)[place.action],
+        "others": [names[k] for names, k in zip(others, place.others, strict=True)],
+        "signal": None if place.signal is None else types[place.agent][place.signal],
+    }
+
+
+def _cycle(environment: InterdependentTypes, last: LastPeriod) -> Plain | None:
+    if last.cycle is None:
+        return None
+    types, cycle = environment.types[-1], last.cycle
+    others = [names for j, names in enumerate(types) if j != cycle.agent]
+    return {
+        "mean": cycle.mean,
+        "agent": environment.names[cycle.agent],
+        "others": [names[k] for names, k in zip(others, cycle.others, strict=True)],
+        "signals": [types[cycle.agent][k] for k in cycle.signals],
+    }
+
+
+def _transfers(transfers: ContingentTransfers) -> Plain:
+    return {
+        "theorem": transfers.theorem,
+        "method": transfers.method,
+        "max_abs": transfers.max_abs,
+        "bound": transfers.bound,
+        "gain": transfers.gain,
+    }
+
+
+def _checked(environment: InterdependentTypes, check: ContingentCheck) -> Plain:
+    found: Plain = {"holds": check.holds, "gain": check.gain, "strategy_gain": check.strategy_gain}
+    if check.counterexample is not None:
+        lie = check.counterexample
+        types = environment.types[lie.period]
+        found["counterexample"] = {
+            "agent": environment.names[lie.agent],
+            "period": lie.period,
+            "history": [list(profile) for profile in lie.past],
+            "signals": [names[k] for names, k in zip(types, lie.signals, strict=True)],
+            "report": types[lie.agent][lie.report],
+            "gain": lie.gain,
+        }
+    return found
