@@ -14,6 +14,7 @@ from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 from mechopt.lp.choose import AnyPlan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.found import Optimum
 from mechopt.solve.limits import approximately
 from mechopt.solve.maximin import Maximin
@@ -71,6 +72,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
         "conflict": list(best.conflict),
+        **({"limit": mechanism.limit} if isinstance(mechanism, SequenceMechanism) else {}),
     }
 
 
@@ -209,6 +211,8 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         ]
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     rows += [("conflict", line) for line in document["conflict"]]
+    if document.get("limit"):
+        rows.append(("payments", "a limit: some are due at histories that the mechanism never comes to"))
     return [*rows, *_effort_rows(document, f"{document['method']}, {document['form']} form")]
 
 

@@ -56,3 +56,18 @@ def three_types(periods=2):
     """Values 1, 2, 4: local incentive constraints are not enough."""
     stay = [["7/10", "3/20", "3/20"], ["3/20", "7/10", "3/20"], ["3/20", "3/20", "7/10"]]
     return mo.MarkovTypes([[[0, 0, 0], [1, 2, 4]]], [stay], [["1/4", "1/4", "1/2"]], horizon=periods)
+
+
+def random_correlated(seed, sizes=(2, 2), actions=2, periods=2, sparse=True):
+    """Correlated signals and interdependent values; `sparse` puts zeros into the joint laws."""
+    rng = np.random.default_rng(seed)
+    profiles = int(np.prod(sizes))
+
+    def law(*shape):
+        weights = rng.integers(0 if sparse else 1, 4, shape).astype(float)
+        weights[..., 0] += weights.sum(axis=-1) == 0
+        return weights / weights.sum(axis=-1, keepdims=True)
+
+    values = [rng.integers(0, 6, (actions, *sizes)).tolist() for _ in sizes]
+    kernel = law(actions, profiles, profiles).reshape(actions, *sizes, *sizes)
+    return mo.InterdependentTypes(values, kernel, law(profiles).reshape(sizes), horizon=periods)

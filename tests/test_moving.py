@@ -8,7 +8,7 @@ import pytest
 import mechopt as mo
 from mechopt.lp.moving_compile import compile_moving
 from mechopt.lp.moving_plan import moving_plan
-from tests.moving_instances import battaglini, one_item, random_markov, three_types
+from tests.moving_instances import battaglini, one_item, random_correlated, random_markov, three_types
 
 ICS = [
     mo.BayesianIC(),
@@ -193,3 +193,27 @@ def test_exact_programs_are_the_float_ones(seed, ic):
     best = mo.optimum(env, ic, mo.PFIR(), exact=True)
     assert float(best.exact) == pytest.approx(mo.optimum(env, ic, mo.PFIR()).value, abs=1e-8)
     assert best.mechanism.revenue == pytest.approx(float(best.exact), abs=1e-7)
+
+
+@pytest.mark.parametrize("ic", named(ICS))
+@pytest.mark.parametrize("seed", range(8))
+def test_impossible_types_earn_nothing(seed, ic):
+    # Values of states of probability zero are bounded by nothing: they must not count (a bound above the relaxed one
+    # and a strategy that gains were the signs).
+    env = random_markov(seed, agents=1 + seed % 2, periods=3, actions=2, most=2, sparse=True, controlled=True)
+    best = mo.optimum(env, ic)
+    assert mo.verify(best.mechanism, ic).holds
+    if ic not in (mo.AdjacentIC(), mo.DownwardIC()):
+        assert best.value <= mo.relaxed_optimum(env).value + 1e-7
+
+
+@pytest.mark.parametrize("ic", named(ICS))
+@pytest.mark.parametrize("ir", named([mo.Interim(), mo.EPIR(), mo.PeriodicIR(), mo.PeriodicExPostIR()]))
+@pytest.mark.parametrize("seed", range(6))
+def test_correlated_signals(seed, ic, ir):
+    env = random_correlated(seed, sizes=(2, 2) if seed % 2 else (2, 3), sparse=seed > 2)
+    best = mo.optimum(env, ic, ir)
+    assert best.status is mo.Status.OPTIMAL
+    program, _ = compile_moving(moving_plan(env, ic, ir))
+    assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
+    assert mo.verify(best.mechanism).holds

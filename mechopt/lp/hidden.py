@@ -12,7 +12,7 @@ not divided by anything, her values obey, for every report r available in the ce
     V(cell, h, k) >= sum over nodes n of the cell with her report r of q(n, h, k) [sum_a w_t x(n, a) v_i - y_i(n)]
                      + sum over the cells after r, and over k', of V(cell', (h, k), k')
 
-with equality for the truth after truth. The true history stays whole because, where actions go unseen, her own past
+with equality for the truth after truth, k' of positive probability. The true history stays whole because, where actions go unseen, her own past
 tells her about them.
 """
 
@@ -102,6 +102,12 @@ class Hidden:
         moved = process.kernel[t - 1][branch[slot][:, None, None], true_past[:, :, None], truth[:, None, :]]
         return np.asarray(weights[slot][:, :, None] * moved)
 
+    def likely(self, t: int) -> Array:
+        """Which states of period t have positive probability, ``(cells, pasts, types)``."""
+        found = np.zeros(self.shape(t), dtype=bool)
+        np.logical_or.at(found, self.cell(t)[self.tree.slot[t]], self.chances(t) > 0)
+        return found
+
     def shape(self, t: int) -> tuple[int, int, int]:
         """Cells, true histories and types of period t: the axes of V."""
         return len(self.reported(t)), self.pasts(t), self.types[t]
@@ -151,8 +157,8 @@ def hidden_rows(
         after, first = np.unique(hidden.cell(t + 1), return_index=True)  # the pair that each next cell comes from
         came = place[node[first]]
         following = later[after].reshape(len(after), pasts, types, -1)
-        minus = -np.ones((1, 1, 1, 1), dtype=np.int64)
-        parts.append((rows[came][..., None], following, minus))
+        likely = hidden.likely(t + 1)[after].reshape(following.shape)  # others are worth 0, and nothing bounds their V
+        parts.append((rows[came][..., None], following, -likely.astype(np.int64)))
     truthful = hidden.reported(t)[pair_cell][:, None, None] == np.arange(pasts)[:, None]
     equal = (truthful & (pair_report[:, None, None] == own)).ravel()
     labels = (

@@ -5,7 +5,8 @@ state s of agent i (`states`) at a slot with true type k, and a report r there::
 
     U(s, r) = sum_m q(s, m) [ sum_a w_t x(n, a) v_i(a, (k, m)) - y_i(n) + sum_{a, k'} P(k' | ...) V(s') ],
 
-n the node of the slot with the reports (r, m), s' her state at the slot after n and a with true type k'. Rows say
+n the node of the slot with the reports (r, m), s' her state at the slot after n and a with true type k', which has
+positive probability (P is then 1 where values are not divided by probabilities, see `states`). Rows say
 
 - V(s) = U(s, k) in truthful states: V is the value of truth;
 - V(s) >= U(s, r) for every other report r: truth is best. In states that are not truthful V is a bound on what can be
@@ -194,6 +195,6 @@ def _continuation(
         else:
             count = process.shape[t + 1][i]
             place = later.index[slot[:, :, None], own[:, None, None] * count + np.arange(count)]
-            chance = np.ones((1, 1, 1), dtype=np.int64)
+            chance = (process.marginal(t, i)[branches[None, :], truth[:, None]] > 0).astype(np.int64)
     coefficient = -np.where(place >= 0, weight[:, None, None] * chance, 0)
     return np.broadcast_to(row[:, None, None], place.shape), columns[place], coefficient
