@@ -11,7 +11,8 @@ import pytest
 from mechopt import modelfile
 from mechopt.closedform.efficient import efficient
 from mechopt.core.errors import InputError
-from mechopt.environment.families import licensing, many_tasks_against_one, scheduling
+from mechopt.environment.families import many_tasks_against_one, scheduling
+from mechopt.environment.families_learning import licensing
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 

@@ -1,16 +1,20 @@
 """The promised-utility dynamic program against the linear programs, which share nothing with it but the environment."""
 
-import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.solve.concave import Concave, hull
 from mechopt.solve.promised import promised_optimum
 from mechopt.solve.solution import Status
-from mechopt.solve.stage_lottery import PriceStage, attained, best_responses, certified
+
+
+@pytest.fixture(params=["numpy", "numba"])
+def kernel(request, monkeypatch):
+    """Both ways to pivot."""
+    monkeypatch.setattr("mechopt.solve.promise_kernels.compiled", lambda: request.param == "numba")
+    return request.param
 
 
 def regular(values, law):
@@ -60,7 +64,7 @@ def agrees(found, program):
 
 
 @pytest.mark.parametrize("block", range(10), ids=lambda block: f"instances {30 * block} to {30 * block + 29}")
-def test_equals_the_linear_program_on_300_instances(block):
+def test_equals_the_linear_program_on_300_instances(block, kernel):
     for number in range(30 * block, 30 * block + 30):
         env = instance(number, most_histories=1500)
         agrees(promised_optimum(env, tolerance=1e-9), mo.optimum(env))
@@ -76,6 +80,17 @@ def test_costs_discount_and_impossible_types_equal_the_linear_program(ir):
         report = mo.verify(mechanism, [mo.DIC(), ir])
         assert report.holds, (number, report)
         assert mechanism.revenue == pytest.approx(found.value, rel=1e-9, abs=1e-9)
+
+
+def test_interim_participation_is_sold_in_advance():
+    """Then the first period is Myerson's, max(1 * 1, 2 * 0.7, 4 * 0.3) = 1.4, and each later one is worth 2.3."""
+    env = mo.IndependentTypes.iid(*LAWS["three values"], 100)
+    found = mo.optimum(env, ir=mo.Interim(), method="promised")
+    assert found.status is Status.OPTIMAL
+    assert found.value == pytest.approx(1.4 + 99 * 2.3, rel=1e-12)
+    assert found.bound.lower <= 1.4 + 99 * 2.3 <= found.bound.upper <= (1 + 1e-9) * found.value
+    short = mo.IndependentTypes.iid(*LAWS["three values"], 4)
+    assert mo.optimum(short, ir=mo.Interim()).value == pytest.approx(1.4 + 3 * 2.3, rel=1e-9)
 
 
 def test_values_above_cost_are_all_that_matters():
@@ -208,16 +223,37 @@ def test_a_strong_discount():
     assert found.value == pytest.approx(short.value, rel=1e-6)
 
 
-def test_a_time_limit_leaves_a_bracket():
-    env = mo.IndependentTypes.iid(*LAWS["three values"], 15)
+def stopped_after(progress_calls):
+    """A clock that jumps by an hour once progress was told so many times; and the progress to give."""
     calls = []
-    found = promised_optimum(env, tolerance=1e-9, time_limit=1e-9, progress=lambda *at: calls.append(at))
-    assert found.status is Status.TIME_LIMIT
-    assert found.bound.lower < found.bound.upper < 1.01 * found.bound.lower
-    assert calls[-1][0] == found.slopes > 0
+    return calls, lambda: 3600.0 if len(calls) >= progress_calls else 0.0
+
+
+# A level of 15 periods tells 15 times: the limit falls before the first period, inside the first level, after it.
+@pytest.mark.parametrize("calls", [0, 7, 16], ids=["at once", "in the first level", "in the second level"])
+@pytest.mark.parametrize("way", ["time limit", "interrupt"])
+def test_stopped_at_any_time_it_leaves_a_bracket(calls, way, monkeypatch):
+    env = mo.IndependentTypes.iid(*LAWS["three values"], 15)
+    told, clock = stopped_after(calls + 1)
+
+    def progress(slopes, seconds):
+        told.append(slopes)
+        if way == "interrupt" and len(told) > calls:
+            raise KeyboardInterrupt
+
+    if way == "time limit":
+        monkeypatch.setattr("mechopt.solve.promised.time.perf_counter", clock)
+    found = promised_optimum(env, tolerance=1e-11, time_limit=60.0 if way == "time limit" else None, progress=progress)
+    assert found.status is (Status.TIME_LIMIT if way == "time limit" else Status.INTERRUPTED)
+    assert len(told) in (calls + 1, calls + 2)
     better = promised_optimum(env, tolerance=1e-6)
     assert found.bound.lower <= better.bound.upper
     assert better.bound.lower <= found.bound.upper
+    assert found.value == found.mechanism.revenue == pytest.approx(found.bound.lower, rel=1e-9)
+    if calls < 15:
+        assert (found.bound.lower, found.bound.upper) == (0, pytest.approx(env.full_welfare))
+    else:
+        assert found.bound.lower < found.bound.upper < 1.01 * found.bound.lower
 
 
 def test_a_limit_on_slopes_leaves_a_fine_bracket(monkeypatch):
@@ -227,18 +263,6 @@ def test_a_limit_on_slopes_leaves_a_fine_bracket(monkeypatch):
     assert found.status is Status.INACCURATE
     assert found.slopes < 12_000
     assert found.bound.lower < found.bound.upper < (1 + 1e-4) * found.bound.lower
-
-
-def test_an_interrupt_leaves_a_bracket():
-    env = mo.IndependentTypes.iid(*LAWS["three values"], 15)
-
-    def interrupt(slopes, seconds):
-        if slopes > 3000:
-            raise KeyboardInterrupt
-
-    found = promised_optimum(env, tolerance=1e-11, progress=interrupt)
-    assert found.status is Status.INTERRUPTED
-    assert found.bound.lower < found.bound.upper < 1.01 * found.bound.lower
 
 
 @pytest.mark.parametrize(
@@ -264,67 +288,16 @@ def test_too_many_histories_to_write_out():
         found.mechanism.simulate(0, 1)
 
 
-STAGE = PriceStage(
-    np.array([0.2, 0.5, 0.3]), np.array([2.5, 2.3, 1.2]), np.array([[0.0, 0, 0], [1, 0, 0], [3, 2, 0]])
-)  # values 1, 2, 4: E theta = 0.2 + 1 + 1.2, sold to the upper two 2.2, to the highest 1.2
-AFTER = Concave(np.array([0.0, 1.0, 2.5]), np.array([0.0, 1.5, 2.0]), np.array([1.5, 1 / 3, 0.0]))
-
-
-@pytest.mark.parametrize("slope", [0.2, 1 / 3, 0.9, 1.6, 4.0])
-def test_best_response_beats_a_grid(slope):
-    """The optimiser is no worse than any point of a fine grid, and its multipliers prove it."""
-    found = best_responses(STAGE, AFTER, np.array([slope]))
-    w, height = attained(STAGE, AFTER, found.lowest, found.lottery)
-    net = float(height[0] - slope * w[0])
-    grid = np.linspace(0, 1, 21)
-    lotteries = np.array([(a, b, 1 - a - b) for a, b in itertools.product(grid, grid) if a + b <= 1 + 1e-12])
-    for lowest in np.linspace(0, 3, 31):
-        w, height = attained(STAGE, AFTER, np.full(len(lotteries), lowest), lotteries)
-        assert (height - slope * w).max() <= net + 1e-12
-    points = np.linspace(0, 4, 4001)
-    conjugates = np.array([[(AFTER(points) - m * points).max() for m in found.multipliers[0]]])
-    assert certified(STAGE, conjugates, np.array([slope]), found.multipliers)[0] == pytest.approx(net, abs=1e-12)
-
-
-@pytest.mark.parametrize("pivots", [0, 1, 2])
-def test_an_optimiser_that_stops_early_still_bounds(pivots):
-    slopes = np.linspace(0.05, 4.0, 80)
-    found = best_responses(STAGE, AFTER, slopes, pivots=pivots)
-    assert not found.settled.all()
-    assert (found.lowest >= 0).all()
-    assert (found.lottery >= 0).all()
-    np.testing.assert_allclose(found.lottery.sum(axis=1), 1)
-    assert (found.multipliers >= 0).all()
-    assert (found.multipliers @ STAGE.probabilities <= slopes * (1 + 1e-15)).all()
-    points = np.linspace(0, 4, 4001)
-    conjugates = (AFTER(points) - found.multipliers[..., None] * points).max(axis=-1)
-    best = best_responses(STAGE, AFTER, slopes)
-    w, height = attained(STAGE, AFTER, best.lowest, best.lottery)
-    assert best.settled.all()
-    assert (certified(STAGE, conjugates, slopes, found.multipliers) >= height - slopes * w - 1e-12).all()
-    early_w, early_height = attained(STAGE, AFTER, found.lowest, found.lottery)
-    assert (early_height - slopes * early_w <= height - slopes * w + 1e-12).all()
-
-
-def test_any_multipliers_bound_and_any_point_is_attained():
-    """The certificate needs no optimiser: random multipliers stay above random points."""
-    rng = np.random.default_rng(3)
-    lowest, lottery = rng.exponential(1, 300), rng.dirichlet(np.ones(3), 300)
-    w, height = attained(STAGE, AFTER, lowest, lottery)
-    points = np.linspace(0, 4, 4001)
-    for _ in range(50):
-        multipliers, slope = rng.exponential(0.7, 3), rng.exponential(1.0)
-        multipliers *= min(1.0, slope / (STAGE.probabilities @ multipliers))
-        conjugates = np.array([[(AFTER(points) - m * points).max() for m in multipliers]])
-        bound = certified(STAGE, conjugates, np.array([slope]), multipliers[None])[0]
-        assert (height <= bound + slope * w + 1e-12).all()
-
-
-def test_hull_of_random_points_lies_above_them():
-    rng = np.random.default_rng(5)
-    w, heights = np.sort(np.append(0.0, rng.random(200))), rng.random(201)
-    heights[[0, -1]] = 0.0, 2.0
-    corners, function = hull(w, heights)
-    assert (function(w) >= heights - 1e-12).all()
-    assert (np.diff(function.slopes) < 0).all()
-    np.testing.assert_array_equal(function(w[corners]), heights[corners])
+def test_numpy_and_numba_give_the_same_brackets(monkeypatch):
+    rng = np.random.default_rng(11)
+    for law in (*LAWS.values(), drawn(rng, 5, wanted=False)):
+        env = mo.IndependentTypes.iid(*law, 12)
+        found = []
+        for compiled in (False, True):
+            monkeypatch.setattr("mechopt.solve.promise_kernels.compiled", lambda compiled=compiled: compiled)
+            found.append(promised_optimum(env, tolerance=1e-7))
+        lockstep, one_by_one = found
+        assert lockstep.status is one_by_one.status is Status.OPTIMAL
+        assert one_by_one.bound.lower == pytest.approx(lockstep.bound.lower, rel=2e-7)
+        assert one_by_one.bound.upper == pytest.approx(lockstep.bound.upper, rel=2e-7)
+        assert max(lockstep.bound.lower, one_by_one.bound.lower) <= min(lockstep.bound.upper, one_by_one.bound.upper)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli import certificates, comparing, models, solving
+from mechopt.cli import certificates, comparing, fit, models, solving, transfers
 from mechopt.cli import frontier as frontiers
 from mechopt.core.errors import MechoptError
 from mechopt.terminal import say, tell
@@ -28,6 +28,8 @@ COMMANDS = (
     comparing.compare,
     comparing.maximin,
     frontiers.frontier,
+    transfers.transfers,
+    fit.fit,
     solving.verify,
     solving.size,
     models.models,

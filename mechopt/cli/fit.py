@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.cli.options import Json
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.terminal import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -71,7 +71,14 @@ def fit(
     single = {"bidders": bidders, "less": less, "reserve": reserve}
     single |= {"bidder": bidder, "period": period, "smoothing": smoothing}
     kind = "price" if price is not None else "panel" if bidder is not None or period is not None else "value"
-    _require_fitting(value, price, kind, single)
+    if value is None and price is None:
+        from mechopt.study.estimate_read import columns_of
+
+        columns = ", ".join(map(repr, columns_of(data, encoding, delimiter)))
+        what = f"name no column of {shortened(columns, 300)}"
+    else:
+        what = "name both"
+    _require_fitting(value, price, what, kind, single)
     given: dict[str, Any] = {
         "types": types,
         "periods": _number(periods),
@@ -107,11 +114,10 @@ def fit(
         tell(f"written: {save}")
 
 
-def _require_fitting(value: str | None, price: str | None, kind: str, single: dict[str, str | None]) -> None:
+def _require_fitting(value: str | None, price: str | None, what: str, kind: str, single: dict[str, str | None]) -> None:
     """Refuse options that say nothing, or contradict each other."""
     faults = []
     if (value is None) == (price is None):
-        what = "name both" if value is not None else "name no column"
         mend = "give --value COLUMN for values, or --price COLUMN --bidders N for sale prices of auctions"
         faults.append(Fault("--value, --price", what, mend))
     for other, names in ONLY.items():

@@ -109,8 +109,8 @@ def contingent_transfers(
             system = _one_step(environment, setting, t, i)
             found = solve(system, smallest)
             paid = expected_payment(found.transfers, system.columns, by_report(setting.policy[t], i))
-            following = setting.values[i][0 if environment.infinite else t + 1]
-            tables.append(gains(environment, i, t, setting.policy[t], following, environment.discount * paid))
+            later = setting.expected_value(environment, i, t)
+            tables.append(gains(environment, i, t, setting.policy[t], later, environment.discount * paid))
             bounds.append(found.bound)
             row.append(shaped(environment, t, i, t + 1, found.transfers))
         payments.append(tuple(row))

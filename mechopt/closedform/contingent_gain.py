@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mechopt.closedform.contingent_targets import by_own_signal
-from mechopt.closedform.efficient_joint import expected_next
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 
@@ -19,7 +18,7 @@ def by_report(policy: IntArray, agent: int) -> IntArray:
 
 
 def gains(
-    environment: InterdependentTypes, agent: int, t: int, policy: IntArray, following: FloatArray, paid: FloatArray
+    environment: InterdependentTypes, agent: int, t: int, policy: IntArray, expected: FloatArray, paid: FloatArray
 ) -> FloatArray:
     """Gain of every report at every signal before the last period; axes: ..., others' profile, own signal, report.
 
@@ -29,12 +28,12 @@ def gains(
     agent : int
     t : int
     policy : int array ``(*signals,)``
-    following : array ``(*next signals,)``
-        What the truth is worth to the agent from the next period on, transfers about this one apart.
+    expected : array ``(action, *signals)``
+        Expectation of what the truth is worth to the agent from the next period on, transfers about this one apart.
     paid : array ``(..., others, report, own signal)``
         Expected present value of the transfers that a report decides on, as of period t.
     """
-    payoff = environment.values[t][agent] + environment.discount * expected_next(environment, following, t)
+    payoff = environment.values[t][agent] + environment.discount * expected
     actions = by_report(policy, agent)
     value = by_own_signal(payoff, agent)[actions, np.arange(len(actions))[:, np.newaxis]]
     return gained(value - paid)

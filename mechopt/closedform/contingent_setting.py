@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,7 +40,8 @@ class ConditionError(MechoptError):
         self.condition, self.place, self.last = condition, place, last
 
 
-class Setting(NamedTuple):
+@dataclass(frozen=True)
+class Setting:
     """What the transfers are to implement.
 
     Attributes
@@ -63,6 +65,15 @@ class Setting(NamedTuple):
     last_payments: tuple[FloatArray, ...] | None
     welfare: float
     constant: bool
+    _expected: dict[tuple[int, int], FloatArray] = field(default_factory=dict, repr=False)
+
+    def expected_value(self, environment: InterdependentTypes, agent: int, t: int) -> FloatArray:
+        """Expectation of an agent's value of the next period; axes: action, signals. Equal values are done once."""
+        following = self.values[agent][0 if environment.infinite else t + 1]
+        key = t, id(following)
+        if key not in self._expected:
+            self._expected[key] = expected_next(environment, following, t)
+        return self._expected[key]
 
 
 def prepare(environment: InterdependentTypes, rule: Any, last: LastRule, last_action: int | None) -> Setting:
@@ -88,7 +99,8 @@ def prepare(environment: InterdependentTypes, rule: Any, last: LastRule, last_ac
     for i in range(environment.agents):
         end = None if payments is None else last_payoff(environment, i, policy[-1], payments[i])
         values.append(truthful_values(environment, i, policy, targeted, end))
-    return Setting(policy, targeted, tuple(values), payments, expected_surplus(environment, policy), constant)
+    welfare = expected_surplus(environment, policy) if best is None or constant else best.expected_welfare
+    return Setting(policy, targeted, tuple(values), payments, welfare, constant)
 
 
 def _implemented(environment: InterdependentTypes, policy: IntArray, efficient: bool) -> tuple[FloatArray, ...]:

@@ -64,12 +64,10 @@ class System(NamedTuple):
 
     def failed(self, condition: str, why: str, where: Array) -> ConditionError:
         """Say which condition fails, and where."""
-        place = self.place(where)
+        place, mend = self.place(where), f"; {self.mend}"
         if self.columns.shape[-1] > 1 and float(np.ptp(self.columns, axis=-1).max()) <= TOUCHING:
-            why = f"all columns of every matrix of this agent are equal (rank 1): {UNRELATED}"
-        return ConditionError(
-            condition, f"{condition} fails at {place.named(self.environment)}: {why}; {self.mend}", place
-        )
+            why, mend = f"all columns of every matrix of this agent are equal (rank 1): {UNRELATED}", ""
+        return ConditionError(condition, f"{condition} fails at {place.named(self.environment)}: {why}{mend}", place)
 
 
 def separate(system: System, smallest: bool = False) -> Solved:
@@ -82,7 +80,8 @@ def separate(system: System, smallest: bool = False) -> Solved:
     """
     columns, wanted, used = system.columns, system.wanted, system.used
     lead, rows, count = columns.shape[:2], *columns.shape[2:]
-    found = hull_distances(columns.reshape(-1, rows, count))
+    needed = used if len(columns) > 1 else np.asarray(used.any(axis=0))
+    found = hull_distances(columns.reshape(-1, rows, count), needed.reshape(-1, count))
     distance = np.where(used, found.distance.reshape(*lead, count), np.inf)
     least = float(distance.min())
     if least <= TOUCHING:
@@ -107,7 +106,7 @@ def span(system: System, smallest: bool = False) -> Solved:
     """
     columns, wanted, used = system.columns, system.wanted, np.asarray(system.used.any(axis=-1))
     rows, count = columns.shape[2:]
-    sizes = np.linalg.svd(columns, compute_uv=False)
+    left, sizes, right = np.linalg.svd(columns, full_matrices=False)
     least = sizes[..., count - 1] if rows >= count else np.zeros(columns.shape[:2])
     slack = sizes[..., 0] * max(rows, count) * np.finfo(float).eps
     lacking = np.asarray(used & (least <= slack))
@@ -115,7 +114,7 @@ def span(system: System, smallest: bool = False) -> Solved:
         where = np.argwhere(lacking)[0]
         rank = int(np.linalg.matrix_rank(columns[where[0] % len(columns), where[1]]))
         raise system.failed("spanning", f"the matrix has rank {rank} for {count} own signals", where)
-    transfers = np.where(used[..., np.newaxis], least_norm(columns, wanted), 0.0)
+    transfers = np.where(used[..., np.newaxis], least_norm(columns, wanted, (left, sizes, right)), 0.0)
     if smallest:
         for a, b in np.argwhere(used):
             transfers[a, b] = smallest_for_all(columns[a % len(columns), b], wanted[a, b])

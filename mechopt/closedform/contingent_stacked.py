@@ -138,8 +138,8 @@ def _uncontrolled(environment: InterdependentTypes, setting: Setting, steps: int
         for i in range(environment.agents):
             (system, total, rows), transfers = systems[t, i], solved[t, i].transfers
             paid = expected_payment(transfers, system.columns, by_report(setting.policy[t], i))
-            following = setting.values[i][0 if environment.infinite else t + 1]
-            tables.append(gains(environment, i, t, setting.policy[t], following, total * paid))
+            expected = setting.expected_value(environment, i, t)
+            tables.append(gains(environment, i, t, setting.policy[t], expected, total * paid))
             cut = np.split(transfers, np.cumsum(rows)[:-1], axis=-1)
             parts.append([shaped(environment, t, i, t + 1 + k, part) for k, part in enumerate(cut)])
         payments.append(tuple(part[0] for part in parts))
@@ -187,11 +187,11 @@ def _with_liabilities(
         worth = by_own_signal(discount * target(environment, agent, t, setting.values[agent], setting.targeted), agent)
         wanted = (worth + told - liability) / total
         system = _system(environment, setting, t, agent, columns, worth / total)
-        bounds.append(_bounded(system, wanted))
+        bounds.append(min(steps, final) * _bounded(system, wanted))  # so many promises may be due together
         transfers = least_norm(columns, wanted) * np.asarray(system.used.any(axis=-1))[..., np.newaxis]
         paid = total * (transfers[..., np.newaxis, :] @ columns)[..., 0, :] + liability
-        following = setting.values[agent][t + 1]
-        tables.append(gains(environment, agent, t, setting.policy[t], following, paid[:, actions, others]))
+        expected = setting.expected_value(environment, agent, t)
+        tables.append(gains(environment, agent, t, setting.policy[t], expected, paid[:, actions, others]))
         made = np.split(
             transfers, np.cumsum([law.shape[2] for law in laws[: ahead(environment, t, steps)]])[:-1], axis=-1
         )

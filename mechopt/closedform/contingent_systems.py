@@ -61,13 +61,19 @@ def separated(columns: FloatArray, separating: FloatArray, target: FloatArray) -
     return found
 
 
-def least_norm(columns: FloatArray, target: FloatArray) -> FloatArray:
+Factors = tuple[FloatArray, FloatArray, FloatArray]
+"""Thin singular value decomposition of the columns."""
+
+
+def least_norm(columns: FloatArray, target: FloatArray, factors: Factors | None = None) -> FloatArray:
     """Transfers of Lemma A.4: the shortest solution, refined once; the least squares one where there is none.
 
     Parameters
     ----------
     columns : array ``(..., row, own signal)``
     target : array ``(..., own signal)``
+    factors : tuple of arrays, optional
+        The decomposition, where it is known.
 
     Returns
     -------
@@ -75,13 +81,15 @@ def least_norm(columns: FloatArray, target: FloatArray) -> FloatArray:
 
     Examples
     --------
-    >>> least_norm(np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0.0, 1.0]))
+    >>> least_norm(np.array([[0.75, 0.25], [0.25, 0.75]]), np.array([0.0, 1.0])).round(12)
     array([-0.5,  1.5])
     """
-    rows = columns.swapaxes(-2, -1)
-    inverse = np.linalg.pinv(rows, rcond=max(rows.shape[-2:]) * np.finfo(float).eps)
-    found: FloatArray = inverse @ target[..., np.newaxis]
-    found = found + inverse @ (target[..., np.newaxis] - rows @ found)
+    left, sizes, right = factors or np.linalg.svd(columns, full_matrices=False)
+    slack = sizes[..., :1] * max(columns.shape[-2:]) * np.finfo(float).eps
+    inverse = np.divide(1.0, sizes, where=sizes > slack, out=np.zeros_like(sizes))[..., np.newaxis]
+    wanted, rows = target[..., np.newaxis], columns.swapaxes(-2, -1)
+    found: FloatArray = left @ (inverse * (right @ wanted))
+    found = found + left @ (inverse * (right @ (wanted - rows @ found)))
     return found[..., 0]
 
 

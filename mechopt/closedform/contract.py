@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.closedform.virtual_mechanism import VirtualPivot
 from mechopt.closedform.virtual_menu import Contract, constant_prices, item_action
 from mechopt.closedform.virtual_phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
-from mechopt.closedform.virtual_pivot import VirtualPivot, virtual_pivot
+from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.separable import SeparableTypes

@@ -5,7 +5,7 @@ With values u_i, cost c, discount d, and W' the value of the next period (0 beyo
     W(th) = max_a  sum_i u_i(a, th) - c(a) + d E[W'(th') | a, th]
 
 A finite horizon takes backward induction, an infinite one policy iteration on the joint chain: a policy is evaluated by
-a dense solve with one refinement, since the joint law has no structure to use.
+elimination or GMRES, refined, on the dense matrix, since a joint law has no structure to use.
 
 Ties: of the actions within `TIE` of the best, relative to the largest value there is, the one of lowest index is taken,
 and the profile is flagged.
@@ -20,14 +20,17 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse.linalg import LinearOperator, gmres
 
 from mechopt.closedform.efficient import MAX_IMPROVEMENTS, TIE, BoolArray, chosen
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
+DENSE, REFINEMENTS, RESIDUAL = 500, 2, 1e-14
+"""Profiles up to which a policy is evaluated by elimination; else by so many rounds of GMRES, to this residual."""
 SWEEPS = 30
-"""Steps of value iteration that find the first policy to evaluate."""
+"""Most steps of value iteration to find the first policy to evaluate; they end when it does not change."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,11 +157,12 @@ def _stationary(environment: InterdependentTypes) -> tuple[FloatArray, IntArray,
     reward, discount = surplus(environment, 0), environment.discount
     share = max(TIE, 1e-3 * TIE / (1 - discount))
     welfare = reward.max(axis=0) / (1 - discount)
-    table = reward
+    policy: IntArray = reward.argmax(axis=0)
     for _ in range(SWEEPS):
-        table = reward + discount * expected_next(environment, welfare, 0)
-        welfare = table.max(axis=0)
-    policy: IntArray = table.argmax(axis=0)
+        table, before = reward + discount * expected_next(environment, welfare, 0), policy
+        welfare, policy = table.max(axis=0), table.argmax(axis=0)
+        if (policy == before).all():
+            break
     for _ in range(MAX_IMPROVEMENTS):
         welfare = stationary_value(environment, policy, chosen(reward, policy))
         table = reward + discount * expected_next(environment, welfare, 0)
@@ -184,11 +188,18 @@ def stationary_value(environment: InterdependentTypes, policy: Any, reward: Floa
     """
     size, discount = policy.size, environment.discount
     kernel = environment.kernel[0]
-    system = np.eye(size) - discount * kernel[
-        (policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))
-    ].reshape(size, size)
+    chain = kernel[(policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))].reshape(size, size)
+    flat = reward.ravel()
+    if size > DENSE:
+        operator = LinearOperator((size, size), matvec=lambda v: v - discount * (chain @ v), dtype=np.dtype(np.float64))
+        value = np.zeros(size)
+        for _ in range(REFINEMENTS):
+            step, _ = gmres(operator, flat + discount * (chain @ value) - value, rtol=1e-10, atol=0.0, maxiter=10)
+            value = value + step
+        if float(np.abs(flat + discount * (chain @ value) - value).max()) <= RESIDUAL * float(np.abs(value).max()):
+            return np.asarray(value.reshape(policy.shape))
+    system = np.eye(size) - discount * chain
     factors = lu_factor(system)
-    value = lu_solve(factors, reward.ravel())
-    value = value + lu_solve(factors, reward.ravel() - system @ value)
-    found: FloatArray = value.reshape(policy.shape)
-    return found
+    value = lu_solve(factors, flat)
+    value = value + lu_solve(factors, flat - system @ value)
+    return np.asarray(value.reshape(policy.shape))

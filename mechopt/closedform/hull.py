@@ -3,11 +3,10 @@ r"""How far each column of many matrices is from the convex hull of the other co
 For columns m_1, ..., m_C the nearest point of the hull of the others to m_k is sum_l lam_l m_l. Where the columns are
 affinely independent, the gradients g_l of their barycentric coordinates (rows of the pseudo-inverse of the centred
 matrix) give the nearest point of the *affine* hull of all others at once: weights -g_l.g_k / |g_k|^2, distance 1/|g_k|.
-Where a weight is negative, block principal pivoting (Judice and Pires 1994) on the non-negative problem
+Where a weight is negative, block principal pivoting (Judice and Pires 1994) on min |M lam - m_k|^2 over the simplex
+finds the face, for all such columns together. What is affinely dependent, badly conditioned or not certified takes one
+NNLS, min |V x|^2 + (1 - 1'x)^2 with V = [m_l - m_k] and lam = x / 1'x, and a least squares step on the face it finds.
 
-    min |V x|^2 + (1 - 1'x)^2,  V = [m_l - m_k],  lam = x / 1'x
-
-finds the face, for all such columns together; what is affinely dependent or badly conditioned takes one NNLS a column.
 Every answer is certified: with z the unit vector from the nearest point to m_k, min_l z.(m_k - m_l) is a lower bound on
 the distance, and |m_k - nearest point| an upper one.
 """
@@ -27,7 +26,8 @@ CONDITION = 1e-6
 """Smallest over largest singular value down to which columns are treated together."""
 CERTIFIED = 1e-11
 """Width between the bounds on a distance, relative to the spread of the columns, that is accepted."""
-ROUNDS = 60
+ROUNDS, PATIENCE, SIGN = 60, 3, 1e-12
+"""Of block principal pivoting: most rounds, rounds without progress before exchanges are single, what counts as 0."""
 
 
 class HullDistances(NamedTuple):
@@ -37,12 +37,14 @@ class HullDistances(NamedTuple):
     direction: FloatArray
 
 
-def hull_distances(columns: FloatArray) -> HullDistances:
+def hull_distances(columns: FloatArray, needed: Array | None = None) -> HullDistances:
     """Distance of each column to the hull of the others, and the unit vector that separates it.
 
     Parameters
     ----------
     columns : array ``(batch, row, column)``
+    needed : bool array ``(batch, column)``, optional
+        Which columns matter; default: all. For others the distance is infinite and the vector 0.
 
     Returns
     -------
@@ -63,6 +65,13 @@ def hull_distances(columns: FloatArray) -> HullDistances:
     batch, rows, count = columns.shape
     if count == 1:
         return HullDistances(np.full((batch, 1), np.inf), np.zeros((batch, 1, rows)))
+    if needed is None:
+        needed = np.ones((batch, count), dtype=bool)
+    elif not (matters := needed.any(axis=1)).all():
+        distance, direction = np.full((batch, count), np.inf), np.zeros((batch, count, rows))
+        if matters.any():
+            distance[matters], direction[matters] = hull_distances(columns[matters], needed[matters])
+        return HullDistances(distance, direction)
     left, sizes, right = np.linalg.svd(columns - columns.mean(axis=2, keepdims=True), full_matrices=False)
     points = sizes[:, :, np.newaxis] * right  # coordinates of the columns in the space that they span
     spread = np.maximum(sizes[:, 0], TOUCHING)
@@ -70,18 +79,18 @@ def hull_distances(columns: FloatArray) -> HullDistances:
     simplex = np.zeros(batch, dtype=bool)
     if sizes.shape[1] >= count - 1:
         simplex = sizes[:, count - 2] > np.maximum(CONDITION * sizes[:, 0], TOUCHING)
-        _from_simplices(points, sizes, right, simplex, nearest)
-    bad = ~_certified(points, nearest, spread)
+        _from_simplices(points, sizes, right, simplex, needed, nearest)
+    bad = needed & ~_certified(points, nearest, spread)
     for b, k in np.argwhere(bad):
         nearest[b, k] = _one(points[b], int(k), float(spread[b]))
-    distance = np.linalg.norm(nearest, axis=2)
-    apart = distance > TOUCHING
+    distance = np.where(needed, np.linalg.norm(nearest, axis=2), np.inf)
+    apart = needed & (distance > TOUCHING)
     direction = np.divide(nearest, distance[..., np.newaxis], where=apart[..., np.newaxis], out=np.zeros_like(nearest))
-    return HullDistances(np.where(apart, distance, 0.0), direction @ left.swapaxes(1, 2))
+    return HullDistances(np.where(apart | ~needed, distance, 0.0), direction @ left.swapaxes(1, 2))
 
 
 def _from_simplices(
-    points: FloatArray, sizes: FloatArray, right: FloatArray, which: Array, nearest: FloatArray
+    points: FloatArray, sizes: FloatArray, right: FloatArray, which: Array, needed: Array, nearest: FloatArray
 ) -> None:
     """Fill in the columns of affinely independent sets."""
     rank = points.shape[2] - 1
@@ -92,57 +101,59 @@ def _from_simplices(
     inner = gradient @ gradient.swapaxes(1, 2)
     square = np.einsum("bkk->bk", inner)
     found = gradient / square[..., np.newaxis]
-    obtuse = (inner > 0).sum(axis=2) > 1  # some weight is negative
+    obtuse = needed[which] & ((inner > 0).sum(axis=2) > 1)  # some weight is negative
     if obtuse.any():
-        b, k = np.nonzero(obtuse)
-        found[obtuse] = _pivoted(points[which][b], k, inner[b, k] < 0)
+        found = np.where(obtuse[..., np.newaxis], _pivoted(points[which], obtuse, inner < 0), found)
     nearest[which] = found
 
 
-def _pivoted(points: FloatArray, k: Array, passive: Array) -> FloatArray:
-    """Block principal pivoting for many columns together; axes of points: problem, coordinate, column."""
-    numbers = np.arange(len(k))
-    sides = points - points[numbers, :, k][..., np.newaxis]  # V, with a zero column k that is never passive
-    sides /= np.linalg.norm(sides, axis=(1, 2))[:, np.newaxis, np.newaxis]
-    inner = sides.swapaxes(1, 2) @ sides + 1
-    own = np.zeros_like(passive)
-    own[numbers, k] = True
+def _pivoted(points: FloatArray, wanted: Array, passive: Array) -> FloatArray:
+    """Block principal pivoting for many columns together: vectors from the nearest point; axes: batch, column, row.
+
+    Parameters
+    ----------
+    points : array ``(batch, row, column)``
+        Centred.
+    wanted : bool array ``(batch, column)``
+        Which columns to do.
+    passive : bool array ``(batch, column, other)``
+        Which others to begin with, for each column.
+    """
+    count = points.shape[2]
+    inner = points.swapaxes(1, 2) @ points
+    inner /= np.einsum("bkk->b", inner)[:, np.newaxis, np.newaxis]
+    shifted = inner + count**-2.0  # positive definite; on weights that sum to 1 a constant
+    batch, column = np.nonzero(wanted)
+    passive, own = passive[batch, column], np.arange(count) == column[:, np.newaxis]
+    weights, towards = np.zeros(passive.shape), inner[batch, column]
+    fewest, patience = np.full(len(batch), count + 1), np.full(len(batch), PATIENCE)
     passive &= ~own
-    weights = np.zeros(passive.shape)
-    fewest, patience = np.full(len(k), passive.shape[1] + 1), np.full(len(k), 3)
-    open_ = numbers
+    left = np.arange(len(batch))
     for _ in range(ROUNDS):
-        solved = _solve(sides[open_], inner[open_], passive[open_])
-        slope = np.einsum("nij,nj->ni", inner[open_], solved) - 1
-        wrong = np.where(passive[open_], solved < -1e-12, (slope < -1e-12) & ~own[open_])
-        weights[open_] = solved
+        face, matrix, side = passive[left], shifted[batch[left]], towards[left]
+        system = np.where(face[:, :, np.newaxis] & face[:, np.newaxis, :], matrix, np.eye(count))
+        solved = np.linalg.solve(system, np.stack([face * side, face], axis=2))
+        level = (1 - solved[..., 0].sum(axis=1)) / solved[..., 1].sum(axis=1)
+        found = solved[..., 0] + level[:, np.newaxis] * solved[..., 1]
+        slope = (matrix @ found[..., np.newaxis])[..., 0] - side - level[:, np.newaxis]
+        wrong = np.where(face, found < -SIGN, (slope < -SIGN) & ~own[left])
+        weights[left] = found
         amount = wrong.sum(axis=1)
         kept = amount > 0
-        open_, wrong, amount = open_[kept], wrong[kept], amount[kept]
-        if not len(open_):
+        left, wrong, amount = left[kept], wrong[kept], amount[kept]
+        if not len(left):
             break
-        improved = amount < fewest[open_]
-        fewest[open_] = np.minimum(fewest[open_], amount)
-        patience[open_] = np.where(improved, 3, patience[open_] - 1)
-        single = patience[open_] < 0  # one exchange at a time cannot cycle
-        last = wrong.shape[1] - 1 - wrong[:, ::-1].argmax(axis=1)
-        wrong[single] = np.arange(wrong.shape[1]) == last[single, np.newaxis]
-        passive[open_] ^= wrong
+        patience[left] = np.where(amount < fewest[left], PATIENCE, patience[left] - 1)
+        fewest[left] = np.minimum(fewest[left], amount)
+        single = patience[left] < 0  # one exchange at a time, of the last that is wrong, cannot cycle
+        last = count - 1 - wrong[:, ::-1].argmax(axis=1)
+        wrong[single] = np.arange(count) == last[single, np.newaxis]
+        passive[left] ^= wrong
     weights = np.maximum(weights, 0)
-    weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    whole = points - points[numbers, :, k][..., np.newaxis]
-    found: FloatArray = -np.einsum("nij,nj->ni", whole, weights)
-    return found
-
-
-def _solve(sides: FloatArray, inner: FloatArray, passive: Array) -> FloatArray:
-    """Solve (V'V + 11') x = 1 on the passive columns, refined with residuals that are formed through V."""
-    system = np.where(passive[:, :, np.newaxis] & passive[:, np.newaxis, :], inner, np.eye(passive.shape[1]))
-    x = np.linalg.solve(system, passive[..., np.newaxis].astype(np.float64))
-    residual = 1 - sides.swapaxes(1, 2) @ (sides @ x) - x.sum(axis=1, keepdims=True)
-    x = x + np.linalg.solve(system, np.where(passive[..., np.newaxis], residual, 0))
-    found: FloatArray = x[..., 0]
-    return found
+    mixture = np.zeros((len(points), count, count))
+    mixture[batch, :, column] = weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    nearest: FloatArray = (points - points @ mixture).swapaxes(1, 2)
+    return nearest
 
 
 def _certified(points: FloatArray, nearest: FloatArray, spread: FloatArray) -> Array:

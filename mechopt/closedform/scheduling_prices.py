@@ -135,7 +135,7 @@ def second_price_form(environment: MarkovTypes) -> MarkovMechanism:
     --------
     With two bidders the winner pays what the object is worth to the other, on average: 1/2.
 
-    >>> from mechopt.environment.families import licensing
+    >>> from mechopt.environment.families_learning import licensing
     >>> auction = second_price_form(licensing([(1, 1), (1, 1)], 3, "9/10"))
     >>> float(auction.transfer[0][0][0, 0].round(12))
     0.5

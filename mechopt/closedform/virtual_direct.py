@@ -23,7 +23,7 @@ from mechopt.closedform.virtual_phase import Phase, expected_first
 from mechopt.core.numbers import FloatArray
 
 if TYPE_CHECKING:
-    from mechopt.closedform.virtual_pivot import VirtualPivot
+    from mechopt.closedform.virtual_mechanism import VirtualPivot
 
 MAX_SWEEPS = 100_000
 

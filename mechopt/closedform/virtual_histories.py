@@ -20,7 +20,7 @@ from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.public_tree import PublicTree
 
 if TYPE_CHECKING:
-    from mechopt.closedform.virtual_pivot import Profile, VirtualPivot
+    from mechopt.closedform.virtual_mechanism import Profile, VirtualPivot
 
 
 def sequence_mechanism(pivot: VirtualPivot, reports: str) -> SequenceMechanism:
@@ -32,7 +32,7 @@ def sequence_mechanism(pivot: VirtualPivot, reports: str) -> SequenceMechanism:
     reports : str
     """
     env = pivot.environment
-    unfolded = env.unfold(exclusion=not bool(pivot.included.all()))
+    unfolded = env.unfold(exclusion=env.exclusion_matters or not bool(pivot.included.all()))
     tree = PublicTree(joint_process(unfolded), reports)
     agents, shape = range(env.agents), env.initial_shape
     first = np.array(list(product(*map(range, shape))))[tree.profile[0]]

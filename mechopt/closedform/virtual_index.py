@@ -25,8 +25,9 @@ from itertools import product
 import numpy as np
 
 from mechopt.closedform.index import gittins_indices
+from mechopt.closedform.virtual_mechanism import Profile, VirtualPivot
 from mechopt.closedform.virtual_phase import Phase
-from mechopt.closedform.virtual_pivot import Profile, VirtualPivot, virtual_pivot
+from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.closedform.virtual_weights import VirtualWeights, virtual_weights
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly

@@ -27,7 +27,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, readonly
 
 if TYPE_CHECKING:
-    from mechopt.closedform.virtual_pivot import VirtualPivot
+    from mechopt.closedform.virtual_mechanism import VirtualPivot
 
 
 class Contract(NamedTuple):
@@ -60,7 +60,7 @@ class Diagnosis:
     menu : tuple of Contract
         With one agent, prices that implement the policy, where there are any that stay the same; else empty.
     undeterred : tuple of int
-        Regime c: initial types whose contract some other type prefers at every price.
+        Regime c with one period and one item: initial types whose contract some other type prefers at every price.
     """
 
     regime: str
@@ -130,6 +130,9 @@ def diagnosis(pivot: VirtualPivot) -> Diagnosis:
     if gain <= slack:
         return Diagnosis("a", "interval dominance (16) holds", gain, pivot.menu if env.agents == 1 else ())
     published = f"a type gains {gain:.6g} by misreporting at contracting under the published payments"
+    if pivot.ironed_bound < pivot.bound - slack:
+        reason = f"virtual levels fall: no mechanism earns more than their ironed bound {pivot.ironed_bound:.6g}"
+        return Diagnosis("c", reason, gain)
     menu, undeterred = constant_prices(pivot)
     if menu and not undeterred:
         return Diagnosis("b", f"{published}; the prices of this menu implement the policy", gain, menu)

@@ -9,7 +9,6 @@ from typing import Any
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment import check
-from mechopt.environment.families_learning import licensing as licensing
 from mechopt.environment.family_checks import discount_faults, worth_faults
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.nested import numbers

@@ -13,7 +13,7 @@ from mechopt.core.numbers import Array, to_exact
 from mechopt.environment import check
 from mechopt.environment.actions_check import Names, read_actions, read_cost, read_names
 from mechopt.environment.joint_array import alike, has_floats, joint_array, law_faults, misshapen_fault
-from mechopt.environment.markov_check import Horizon, _horizon
+from mechopt.environment.markov_check import Horizon, read_horizon
 from mechopt.environment.nested import Reader, Vector, depth, is_list, numbers
 
 Part = tuple[Any, str]
@@ -144,7 +144,7 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     list of Fault
     """
     faults = list(given.faults)
-    horizon, discount = _horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
+    horizon, discount = read_horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
     if discount is not None:
         faults += check.discount_faults(discount)
         if horizon == "infinite" and discount == 1:

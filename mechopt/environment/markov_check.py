@@ -160,9 +160,6 @@ def read_horizon(given: Any, faults: list[Fault]) -> Horizon | None:
     return None if found else int(given)
 
 
-_horizon = read_horizon
-
-
 class _Stage(NamedTuple):
     values: Matrix
     size: int

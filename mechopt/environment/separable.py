@@ -252,14 +252,27 @@ class SeparableTypes:
         """Whether some agent's signals move by the action; never with a horizon of 1."""
         return self.horizon != 1 and any(bool((kernel != kernel[:1]).any()) for kernel in self.signal_kernel)
 
-    def unfold(self, exclusion: bool = False) -> MarkovTypes:
+    @cached_property
+    def exclusion_matters(self) -> bool:
+        """Whether leaving agents out at contracting can bring more than serving nobody.
+
+        It cannot where some action costs least and is worth nothing to anyone, and either there is one agent, or each
+        action is worth something to one agent at most and moves no signals.
+        """
+        worth = np.array([table.any(axis=(1, 2)) for table in self.value_tables])  # axes: agent, action
+        idle = bool((~worth.any(axis=0) & (self.cost <= self.cost.min())).any())
+        alone = self.agents == 1 or (bool((worth.sum(axis=0) <= 1).all()) and not self.controlled)
+        return not (idle and alone)
+
+    def unfold(self, exclusion: bool | None = None) -> MarkovTypes:
         """Build the Markov environment with the contracting period as its first.
 
         Parameters
         ----------
-        exclusion : bool
-            Whether the seller chooses at contracting which agents to include. Excluded agents get the type "excluded"
-            for ever, and no action is worth anything to them; its cost stays.
+        exclusion : bool, optional
+            Whether the seller chooses at contracting which agents to include; default: where that matters
+            (`exclusion_matters`). Excluded agents get the type "excluded" for ever, and no action is worth anything to
+            them; its cost stays.
 
         Returns
         -------
@@ -280,7 +293,7 @@ class SeparableTypes:
         >>> env.unfold(exclusion=True).action_names(0), env.unfold(exclusion=True).types[0][1]
         (('include nobody', 'include 0'), ('1:0', '1:1', '2:0', '2:1', 'excluded'))
         """
-        return unfold(self, exclusion)
+        return unfold(self, self.exclusion_matters if exclusion is None else exclusion)
 
     @cached_property
     def fingerprint(self) -> str:

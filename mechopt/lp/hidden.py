@@ -12,8 +12,8 @@ not divided by anything, her values obey, for every report r available in the ce
     V(cell, h, k) >= sum over nodes n of the cell with her report r of q(n, h, k) [sum_a w_t x(n, a) v_i - y_i(n)]
                      + sum over the cells after r, and over k', of V(cell', (h, k), k')
 
-with equality for the truth after truth, k' of positive probability. The true history stays whole because, where actions go unseen, her own past
-tells her about them.
+with equality for the truth after truth, k' of positive probability. The true history stays whole because, where
+actions go unseen, her own past tells her about them.
 """
 
 from __future__ import annotations

@@ -89,5 +89,7 @@ def _true_profile(tree: PublicTree, t: int, i: int, true: int, signals: tuple[in
     profile: IntArray = tree.profile[t]
     if signals is None:
         return profile
-    count = signals[t - 1]
-    return tree.process.with_own(t, i, profile, true * count + tree.own(t, i) % count)
+    count, own = signals[t - 1], tree.own(t, i)
+    pair = true * count + own % count
+    excluded = own == tree.process.shape[0][i] * count  # the last type, where the seller may exclude agents
+    return tree.process.with_own(t, i, profile, np.where(excluded, own, pair))

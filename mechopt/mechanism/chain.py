@@ -55,8 +55,8 @@ def ahead(environment: MarkovTypes, following: FloatArray, t: int, members: Sequ
 
 def taken(table: FloatArray, policy: IntArray) -> FloatArray:
     """Entries of an array ``(A, *types)`` at the action of each profile; length-1 axes of types broadcast."""
-    full = np.broadcast_to(table, (len(table), *policy.shape))
-    picked: FloatArray = np.take_along_axis(full, policy[None], axis=0)[0]
+    full = np.broadcast_to(table, (len(table), *policy.shape)).reshape(len(table), -1)
+    picked: FloatArray = full[policy.ravel(), np.arange(policy.size)].reshape(policy.shape)
     return picked
 
 

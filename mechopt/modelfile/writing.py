@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-MAX_DECIMALS = 12
+MAX_DECIMALS = 30
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -84,7 +83,7 @@ def _value(value: Any) -> str:
 
 
 def number_text(number: Fraction) -> str:
-    """Write a fraction as a whole number, as a short decimal where it is one, else as a quoted fraction.
+    """Write a fraction as a whole number, as a decimal where it ends, else as a quoted fraction.
 
     Examples
     --------
@@ -93,8 +92,8 @@ def number_text(number: Fraction) -> str:
     """
     if number.denominator == 1:
         return str(number.numerator)
-    if 10**MAX_DECIMALS % number.denominator == 0:
-        digits = f"{Decimal(number.numerator) / number.denominator:f}"
-        if Fraction(digits) == number:
-            return digits
-    return f'"{number}"'
+    places = next((k for k in range(1, MAX_DECIMALS + 1) if 10**k % number.denominator == 0), None)
+    if places is None:
+        return f'"{number}"'
+    digits = str(abs(number.numerator) * 10**places // number.denominator).zfill(places + 1)
+    return f"{'-' * (number < 0)}{digits[:-places]}.{digits[-places:]}"

@@ -79,7 +79,14 @@ def buyers_problem(environment: IndependentTypes) -> Problem:
     shape = tuple(tuple(len(v) for _, v, _ in row) for row in kept)
     profiles = tuple(map(prod, shape))
     return Problem(
-        tuple(states), np.ones(n), unit, _copies(environment), profiles, (*profiles[:-1], 0), shape, levelled=False
+        states=tuple(states),
+        price=np.ones(n),
+        unit=unit,
+        copies=_copies(environment),
+        reports=profiles,
+        children=(*profiles[:-1], 0),
+        shape=shape,
+        levelled=False,
     )
 
 
@@ -101,19 +108,19 @@ def _state(
     rent = np.array([law @ (v - v[0]) for v, law in zip(values, laws, strict=True)])
     top = profiles == np.array([len(v) - 1 for v in values])
     state = State(
-        stage,
-        q,
-        np.zeros(n),
-        np.concatenate([np.eye(n), -np.eye(n)]),
-        np.concatenate([np.zeros(n), cap + rent]),
-        after + served,
-        (
+        stage=stage,
+        law=q,
+        floor=np.zeros(n),
+        rays=np.concatenate([np.eye(n), -np.eye(n)]),
+        ray_cost=np.concatenate([np.zeros(n), cap + rent]),
+        welfare=after + served,
+        start=(
             _start(profiles, values, q, np.where(top, margin, -1.0), start[0], np.zeros(n)),
             _free(profiles, values, q, margin, start),
         ),
-        np.arange(len(q)),
-        np.arange(len(stage.child)),
-        stage.slope.T,
+        reports=np.arange(len(q)),
+        places=np.arange(len(stage.child)),
+        promised=stage.slope.T,
     )
     free = state.start[1]
     return state, (after + served, cap + rent, (state.start[0].welfare, free.promise, free.welfare))
@@ -202,19 +209,19 @@ def _stage(
     slope = np.repeat(np.eye(n), sizes, axis=0)
     children = 0 if last else count
     return Stage(
-        SmallProgram(cost, lower, matrix, sides, ends),
-        np.arange(state_rows, dtype=np.int32),
-        np.zeros(state_rows),
-        slope,
-        np.zeros(children, dtype=np.int64),
-        after + np.arange(children),
-        (prices[:-1] + profiles)[:children],
-        q[:children],
-        state_rows + np.arange(count * n).reshape(count, n),
-        np.arange(children),
-        prices[:-1] + profiles,
-        np.stack([law[profiles[:, i]] for i, law in enumerate(laws)], axis=1),
-        np.zeros(0, dtype=np.int64),
+        program=SmallProgram(cost, lower, matrix, sides, ends),
+        state_rows=np.arange(state_rows, dtype=np.int32),
+        base=np.zeros(state_rows),
+        slope=slope,
+        child=np.zeros(children, dtype=np.int64),
+        value_columns=after + np.arange(children),
+        price_columns=(prices[:-1] + profiles)[:children],
+        weight=q[:children],
+        allocation_rows=state_rows + np.arange(count * n).reshape(count, n),
+        report=np.arange(children),
+        excess_columns=prices[:-1] + profiles,
+        excess_scale=np.stack([law[profiles[:, i]] for i, law in enumerate(laws)], axis=1),
+        column_report=np.zeros(0, dtype=np.int64),
     )
 
 

@@ -23,46 +23,23 @@ Coordinates of a price are all entries but the last, after their sum in case of 
 whatever the rounding; those of a promise are the differences to the last type's, after the last type's.
 
 Upper bounds extend from prices to others by :math:`U_a - U_b \le B(a, b)`, which holds by induction from the last
-period: b does not report a, so that :math:`B(a,b) = \max_x v_x(a) - v_x(b) + E B'(\cdot,\cdot)` under any coupling of the
-laws after a and after b. Where EPIR holds, also by :math:`U_a \ge 0`, for possible types only.
+period: b does not report a, so that :math:`B(a,b) = \max_x v_x(a) - v_x(b) + E B'(\cdot,\cdot)` under any coupling of
+the laws after a and after b. Where EPIR holds, also by :math:`U_a \ge 0`, for possible types only.
 
 Source: Fernandes and Phelan (2000) for vector promises; Battaglini (2005) for two types.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.numbers import FloatArray
 from mechopt.environment.joint import JointProcess
-from mechopt.solve.price_lp import SmallProgram
-from mechopt.solve.price_stage import Problem, Stage, Start, State
-
-
-@dataclass(frozen=True, eq=False)
-class MovingPeriod:
-    """One period of one agent's chain, in the problem's unit and present value.
-
-    Attributes
-    ----------
-    values : float array ``(actions, types)``
-    cost : float array ``(actions,)``
-    kernels : float array ``(laws, types, next types)``
-        Different laws of motion; empty in the last period.
-    moves : int array ``(actions,)``
-        Which of them an action brings.
-    laws : float array ``(states, types)``
-        Law of the type by public state.
-    """
-
-    values: FloatArray
-    cost: FloatArray
-    kernels: FloatArray
-    moves: IntArray
-    laws: FloatArray
+from mechopt.solve.cuts_markov_stage import MovingPeriod, moving_periods, moving_stage
+from mechopt.solve.price_stage import Problem, Start, State
 
 
 class _Known(NamedTuple):
@@ -72,23 +49,6 @@ class _Known(NamedTuple):
     box: FloatArray
     promises: FloatArray
     worth: FloatArray
-
-
-def moving_periods(process: JointProcess) -> tuple[list[MovingPeriod], float]:
-    """The periods of one agent's process, and the unit of their money."""
-    horizon, weights = process.periods, process.weights
-    unit = max(float(w * np.abs(v).max()) for w, v in zip(weights, process.values, strict=True)) or 1.0
-    periods, laws = [], process.initial[None]
-    for t in range(horizon):
-        values = process.values[t][0] * (weights[t] / unit)
-        cost = process.costs[t] * (weights[t] / unit)
-        kernels, moves = np.zeros((0, values.shape[1], 0)), np.zeros(len(values), dtype=np.int64)
-        if t + 1 < horizon:
-            kernels, moves = np.unique(process.kernel[t], axis=0, return_inverse=True)
-        periods.append(MovingPeriod(values, cost, kernels, moves.ravel(), laws))
-        if t + 1 < horizon:
-            laws = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0)
-    return periods, unit
 
 
 def markov_problem(process: JointProcess, ex_post: bool) -> Problem:
@@ -108,7 +68,16 @@ def markov_problem(process: JointProcess, ex_post: bool) -> Problem:
     reports = tuple(period.values.shape[1] for period in periods)
     children = tuple(count * len(period.kernels) for count, period in zip(reports, periods, strict=True))
     copies = np.arange(len(price))[None]
-    return Problem(tuple(rows), price, unit, copies, reports, children, ((),) * len(periods), not ex_post)
+    return Problem(
+        states=tuple(rows),
+        price=price,
+        unit=unit,
+        copies=copies,
+        reports=reports,
+        children=children,
+        shape=((),) * len(periods),
+        levelled=not ex_post,
+    )
 
 
 def _nothing(options: int) -> _Known:
@@ -172,14 +141,14 @@ def _state(
 ) -> State:
     types = period.values.shape[1]
     support = np.flatnonzero(q)
-    stage = _stage(period, q, after, ex_post, root)
+    stage = moving_stage(period, q, after, ex_post, root)
     free = root and not ex_post
     differences = np.array([_price_of(types, a, b, ex_post) for a in range(types) for b in range(types) if a != b])
     costs = [known.box[b, a] for a in range(types) for b in range(types) if a != b]
     d = 0 if free else types - 1 + ex_post
     rays, ray_cost = differences.reshape(len(costs), types - 1 + ex_post), np.array(costs)
     if ex_post:
-        rays = np.concatenate([rays, [_price_of(types, a, None, True) for a in support]])
+        rays = np.concatenate([rays, [_price_of(types, a, None, True) for a in support.tolist()]])
         ray_cost = np.concatenate([ray_cost, np.zeros(len(support))])
     floor = np.full(d, -np.inf)
     if ex_post:
@@ -201,7 +170,18 @@ def _state(
     if ex_post:  # the last type's promise, and what the others have more
         matrix = np.concatenate([np.ones((types, 1)), np.eye(types)[:, :-1]], axis=1)
     welfare = float(q @ known.welfare)
-    return State(stage, q[support], floor, rays, ray_cost, welfare, promised, support, places, matrix)
+    return State(
+        stage=stage,
+        law=q[support],
+        floor=floor,
+        rays=rays,
+        ray_cost=ray_cost,
+        welfare=welfare,
+        start=promised,
+        reports=support,
+        places=places,
+        promised=matrix,
+    )
 
 
 def _price_of(types: int, plus: int, minus: int | None, ex_post: bool) -> FloatArray:
@@ -217,89 +197,6 @@ def _promise_of(promise: FloatArray, ex_post: bool) -> FloatArray:
     """Coordinates of a promise to each type."""
     differences = promise[:-1] - promise[-1]
     return np.append(promise[-1], differences) if ex_post else differences
-
-
-def _stage(period: MovingPeriod, q: FloatArray, after: MovingPeriod | None, ex_post: bool, root: bool) -> Stage:
-    """Columns: lambda, m or nu, welfare after each report, values and prices of the children (report, law of motion)."""
-    actions, types = period.values.shape
-    support = np.flatnonzero(q)
-    pairs = np.array([(k, r) for r in range(len(support)) for k in range(types) if k != support[r]], dtype=np.int64)
-    pairs = pairs.reshape(-1, 2)
-    free = root and not ex_post
-    reports, laws = len(support), len(period.kernels)
-    extra = len(pairs) + np.arange(reports if ex_post else types if free else 0)
-    welfare = len(pairs) + len(extra) + np.arange(reports)
-    children = np.array([(r, b) for r in range(reports) for b in range(laws)], dtype=np.int64).reshape(-1, 2)
-    value_columns = welfare[-1] + 1 + np.arange(len(children))
-    ahead = period.kernels.shape[2]
-    coordinates = max(ahead - 1, 0) if len(children) else 0
-    begin = welfare[-1] + 1 + len(children)
-    own = begin + np.arange(len(children) * coordinates).reshape(len(children), coordinates)
-    columns = begin + own.size
-    cost, lower = np.zeros(columns), np.zeros(columns)
-    cost[welfare] = q[support]
-    lower[welfare[0] :] = -np.inf
-    together = laws == 1
-    if together:
-        cost[value_columns] = q[support][children[:, 0]]
-    flow = np.zeros((types, columns))
-    for at, (k, r) in enumerate(pairs):
-        flow[k, at] += 1.0
-        flow[support[r], at] -= 1.0
-    if ex_post:
-        flow[support, extra] = q[support]
-        flow = np.concatenate([flow.sum(axis=0, keepdims=True) * 0.0, flow[:-1]])
-        flow[0, extra] = q[support]
-    elif free:
-        flow[np.arange(types), extra] = 1.0
-    else:
-        flow = flow[:-1]
-    moving = np.zeros((len(children), coordinates, columns))
-    for m, (r, b) in enumerate(children):
-        kernel = period.kernels[b][:, :coordinates]
-        moving[m, np.arange(coordinates), own[m]] = 1.0
-        for at in np.flatnonzero(pairs[:, 1] == r):
-            moving[m, :, at] = -(kernel[pairs[at, 0]] - kernel[support[r]]) / q[support[r]]
-        if ex_post:
-            moving[m, :, extra[r]] = -kernel[support[r]]
-    gains = np.zeros((reports, actions, columns))
-    for r, k in enumerate(support):
-        gains[r, :, welfare[r]] = 1.0
-        for at in np.flatnonzero(pairs[:, 1] == r):
-            gains[r, :, at] = (period.values[:, pairs[at, 0]] - period.values[:, k]) / q[k]
-        if len(children) and not together:
-            gains[r, np.arange(actions), value_columns[r * laws + period.moves]] = -1.0
-    net = (period.values - period.cost[:, None])[:, support].T
-    matrix = np.concatenate([flow, moving.reshape(-1, columns), gains.reshape(-1, columns)])
-    sides = np.concatenate([np.zeros(len(flow) + own.size), net.ravel()])
-    ends = np.concatenate([np.zeros(len(flow) + own.size), np.full(net.size, np.inf)])
-    base = q.copy() if free else np.zeros(len(flow))
-    slope = np.zeros((types, 0)) if free else np.eye(len(flow))
-    child = np.zeros(len(children), dtype=np.int64)
-    if after is not None:
-        for m, (r, b) in enumerate(children):
-            child[m] = int((after.laws == period.kernels[b, support[r]]).all(axis=1).argmax())
-    owner = np.zeros(columns, dtype=np.int64)
-    owner[: len(pairs)], owner[welfare] = pairs[:, 1], np.arange(reports)
-    owner[value_columns], owner[own] = children[:, 0], children[:, :1]
-    if ex_post:
-        owner[extra] = np.arange(reports)
-    price_columns = np.concatenate([extra[children[:, :1]], own], axis=1) if ex_post and len(children) else own
-    return Stage(
-        SmallProgram(cost, lower, matrix, sides, ends),
-        np.arange(len(flow), dtype=np.int32),
-        base,
-        slope,
-        child,
-        value_columns,
-        price_columns,
-        q[support][children[:, 0]] if together else None,
-        len(flow) + own.size + np.arange(reports * actions).reshape(reports, actions),
-        children[:, 0],
-        extra[:, None] if ex_post else np.zeros((reports, 0), dtype=np.int64),
-        q[support][:, None] if ex_post else np.zeros((reports, 0)),
-        owner,
-    )
 
 
 def _with_siblings(row: list[State], laws: FloatArray) -> tuple[State, ...]:

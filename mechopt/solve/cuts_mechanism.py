@@ -50,7 +50,7 @@ def buyers_mechanism(policy: BuyersPolicy) -> tuple[tuple[FloatArray, ...], tupl
     points = [len(table.state) for table in policy.tables]
     if max(count * size for count, size in zip(tree.count[1:], [*points[1:], 1], strict=True)) > MAX_ENTRIES:
         raise LimitError(
-            f"{env.periods} periods have too many histories to write out; use revenue or simulate(), which follow points"
+            f"{env.periods} periods have too many histories to write out; use revenue or simulate(), which need none"
         )
     if env.weights[-1] < SMALLEST_WEIGHT:
         raise InputError(f"discount {env.discount:g} over {env.periods} periods: the last one's money is too small")

@@ -21,7 +21,7 @@ from mechopt.mechanism.direct import Simulation
 from mechopt.mechanism.notions import EPIR, Notion
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.public_tree import PublicTree
-from mechopt.solve.cuts_markov import MovingPeriod, moving_periods
+from mechopt.solve.cuts_markov_stage import MovingPeriod, moving_periods
 from mechopt.solve.cuts_mechanism import MAX_ENTRIES, SMALLEST_WEIGHT
 from mechopt.solve.cuts_tables import PolicyTable
 
@@ -194,7 +194,7 @@ class MovingPolicy:
 
 
 def _children(period: MovingPeriod) -> int:
-    return period.kernels.shape[0] * period.kernels.shape[1]
+    return len(period.kernels) * int(period.values.shape[1])
 
 
 def _indicator(period: MovingPeriod) -> FloatArray:
@@ -206,4 +206,5 @@ def _drawn(rng: np.random.Generator, laws: FloatArray) -> IntArray:
     """One draw from each row of probabilities ``(runs, K)``."""
     ends = laws.cumsum(axis=1)
     drawn: IntArray = (rng.random((len(laws), 1)) * ends[:, -1:] >= ends).sum(axis=1)
-    return np.minimum(drawn, laws.shape[1] - 1)
+    capped: IntArray = np.minimum(drawn, laws.shape[1] - 1)
+    return capped

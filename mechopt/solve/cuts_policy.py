@@ -63,7 +63,8 @@ class BuyersPolicy:
     @cached_property
     def _totals(self) -> tuple[float, tuple[float, ...]]:
         """Expected welfare and utilities, from the distribution of points."""
-        mass, welfare, utility = np.ones(1), 0.0, np.zeros(self.environment.buyers)
+        mass: FloatArray = np.ones(1)
+        welfare, utility = 0.0, np.zeros(self.environment.buyers)
         for t, table in enumerate(self.tables):
             law, margin = self._profiles(t)
             welfare += float(mass @ np.einsum("pmi,m,mi->p", table.allocation, law, margin))

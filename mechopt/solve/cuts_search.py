@@ -30,6 +30,8 @@ SHARE = 0.9
 """Of the aim, for the children."""
 SHORT, COARSE = 1e-10, 0.02
 """By which rows and columns must be violated to enter a program: at least this, or this share of the aim, a period."""
+FINEST = 1e-12
+"""Bracket, a share of full welfare, that is as good as none."""
 PATIENCE = 12
 """Visits without any progress, after which rounding is all that is left."""
 
@@ -77,7 +79,7 @@ class Search:
                 now = time.perf_counter() - begun
                 if progress is not None:
                     progress(lower * unit, upper * unit, now)
-                if upper - lower <= target * abs(upper):
+                if upper - lower <= max(target * abs(upper), FINEST * max(self.problem.welfare, 1.0)):
                     return Status.OPTIMAL
                 if time_limit is not None and now > time_limit:
                     return Status.TIME_LIMIT

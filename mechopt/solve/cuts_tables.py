@@ -48,7 +48,9 @@ class PolicyTable:
         total = np.cumsum(self.after.data)
         begin = np.append(0.0, total)[self.after.indptr]
         places = begin[rows] + rng.random(len(rows)) * (begin[rows + 1] - begin[rows])
-        at = np.clip(np.searchsorted(total, places, side="right"), self.after.indptr[rows], self.after.indptr[rows + 1] - 1)
+        at = np.clip(
+            np.searchsorted(total, places, side="right"), self.after.indptr[rows], self.after.indptr[rows + 1] - 1
+        )
         drawn: IntArray = self.after.indices[at].astype(np.int64)
         return drawn
 

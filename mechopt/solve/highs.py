@@ -9,9 +9,10 @@ extra wheel is installed. It runs beside a handler of Ctrl-C. What comes back is
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
@@ -138,7 +139,7 @@ def solve_program(
     highs.HandleKeyboardInterrupt = True
     if progress is not None:
         _report_progress(highs, progress)
-    with contextlib.redirect_stdout(sys.stderr):  # highspy prints there on Ctrl-C
+    with contextlib.redirect_stdout(sys.stderr), _c_output_dropped():  # highspy prints there on Ctrl-C
         highs.solve()
     raw, info = highs.getModelStatus(), highs.getInfo()
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
@@ -167,6 +168,27 @@ def solve_program(
         return answer
     columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
     return replace(answer, basis=(columns_at, rows_at))
+
+
+@contextlib.contextmanager
+def _c_output_dropped() -> Iterator[None]:
+    """Drop what compiled code prints on standard output: HiGHS's postsolve does, whatever its options say."""
+    if os.name != "posix":
+        yield
+        return
+    import ctypes
+
+    sys.stdout.flush()
+    library = ctypes.CDLL(None)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        library.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:

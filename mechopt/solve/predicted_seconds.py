@@ -46,11 +46,12 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     >>> 10 < promised_seconds(long) / promised_seconds(short) < 100
     True
     """
-    compiled = promise_kernels.compiled()
+    compiled = promise_kernels.wanted()
     seconds, by_periods, by_types = COMPILED if compiled else LOCKSTEP
     types = np.array([row[0] for row in environment.types], dtype=np.float64)
     work = seconds * len(types) ** by_periods * float((types**by_types).mean()) * (1e-6 / tolerance) ** 0.5
-    return LEAST_PROMISED + work + (LOADING if compiled and "numba" not in sys.modules else 0.0)
+    loading = LOADING if compiled and "numba" not in sys.modules else 0.0
+    return LEAST_PROMISED + float(work) + loading
 
 
 def program_seconds(size: Size) -> float:
@@ -72,4 +73,4 @@ def program_seconds(size: Size) -> float:
     """
     if size.nonzeros > 10**100:
         return float("inf")
-    return LEAST_PROGRAM + PROGRAM * float(size.nonzeros) ** PROGRAM_POWER
+    return LEAST_PROGRAM + float(PROGRAM * float(size.nonzeros) ** PROGRAM_POWER)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray
 
 TOLERANCE = 1e-10
 """Primal and dual feasibility, in units of the largest value of a period."""
@@ -83,16 +83,16 @@ class WarmProgram:
         self.columns, self.rows = columns, rows
         self._strategy = 1
 
-    def set_rows(self, rows: IntArray, sides: FloatArray) -> None:
+    def set_rows(self, rows: Array, sides: FloatArray) -> None:
         """Both sides of some rows."""
         self._highs.changeRowsBounds(len(rows), rows, sides, sides)
 
-    def add_row(self, index: IntArray, entries: FloatArray, lower: float) -> None:
+    def add_row(self, index: Array, entries: FloatArray, lower: float) -> None:
         """One more row, ``entries @ x[index] >= lower``."""
         self._highs.addRow(lower, np.inf, len(index), index, entries)
         self.rows += 1
 
-    def add_column(self, cost: float, index: IntArray, entries: FloatArray) -> None:
+    def add_column(self, cost: float, index: Array, entries: FloatArray) -> None:
         """One more column, at least 0."""
         self._highs.addCol(cost, 0.0, np.inf, len(index), index, entries)
         self.columns += 1

@@ -61,14 +61,14 @@ class Hull:
     """Values of the lower convex hull of a pool's points and of rays: the primal simplex in d + 1 numbers.
 
     Every value is an upper bound, however soon it stops: a mixture of points whose mean is the place. Bases are kept
-    and tried first at the next place.
+    and tried first at the next place. Used for guidance alone: no bound rests on it.
     """
 
     def __init__(self, pool: Pool, rays: FloatArray, ray_cost: FloatArray) -> None:
         self.pool, self.rays, self.ray_cost = pool, rays, ray_cost
         d = rays.shape[1]
         self._inverse, self._cost = np.zeros((BASES, d + 1, d + 1)), np.full((BASES, d + 1), np.inf)
-        self._inside = np.full((BASES, d + 1), -1)
+        self._basis, self._inside = np.zeros((BASES, d + 1, d + 1)), np.full((BASES, d + 1), -1)
         self._used, self._next = 0, 0
 
     def values(self, places: FloatArray) -> tuple[FloatArray, IntArray]:
@@ -78,51 +78,51 @@ class Hull:
         lifted[:, :d] = places
         share = np.matmul(self._inverse[: self._used], lifted.T)  # (bases, d+1, m)
         fits = share.min(axis=1, initial=0.0) >= -1e-9
-        value = np.where(fits, (share * self._cost[: self._used, :, None]).sum(axis=1), np.inf)
+        known = np.where(fits, (share * self._cost[: self._used, :, None]).sum(axis=1), np.inf)
         found, inside = np.empty(count), np.empty((count, d + 1), dtype=np.int64)
         for m in range(count):
-            found[m], inside[m] = self._one(lifted[m], value[:, m])
+            found[m], inside[m] = self._one(lifted[m], known[:, m])
         return found, inside
 
     def _one(self, place: FloatArray, known: FloatArray) -> tuple[float, IntArray]:
         d, points, heights = len(place) - 1, self.pool.points, self.pool.heights
-        if known.size and known.min() < np.inf:
-            best = int(known.argmin())
-            inverse, cost, inside = self._inverse[best].copy(), self._cost[best].copy(), self._inside[best].copy()
+        size = 1.0 + abs(float(heights[0]))
+        best = int(known.argmin()) if known.size else -1
+        if best >= 0 and known[best] < np.inf:
+            basis, inverse = self._basis[best].copy(), self._inverse[best].copy()
+            cost, inside, fallback = self._cost[best].copy(), self._inside[best].copy(), float(known[best])
         else:
-            sign = np.append(np.where(place[:-1] < 0, -1.0, 1.0), 1.0)
-            inverse = np.diag(sign)
-            cost = np.append(np.full(d, FAR * (1.0 + abs(heights[0]))), heights[0])
-            inside = np.append(np.full(d, -1), 0)
+            basis = np.diag(np.append(np.where(place[:-1] < 0, -1.0, 1.0), 1.0))
+            inverse, cost = basis.copy(), np.append(np.full(d, FAR * size), heights[0])
+            inside, fallback = np.append(np.full(d, -1), 0), FAR * size
         share, moved = inverse @ place, False
         for _ in range(STEPS):
             price = cost @ inverse
             slack = heights - points @ price[:-1] - price[-1]
-            entering, ray = int(slack.argmin()), -1
-            gain = float(slack[entering])
+            entering = int(slack.argmin())
+            gain, column, height = float(slack[entering]), np.append(points[entering], 1.0), heights[entering]
             if len(self.rays):
                 ray_slack = self.ray_cost - self.rays @ price[:-1]
                 ray = int(ray_slack.argmin())
                 if ray_slack[ray] < gain:
-                    gain = float(ray_slack[ray])
-                else:
-                    ray = -1
-            if gain > -1e-11 * (1.0 + abs(heights[0])):
+                    entering, gain = -1, float(ray_slack[ray])
+                    column, height = np.append(self.rays[ray], 0.0), self.ray_cost[ray]
+            if gain > -1e-11 * size:
                 break
-            column = inverse[:, :-1] @ (points[entering] if ray < 0 else self.rays[ray])
-            if ray < 0:
-                column += inverse[:, -1]
-            steps = np.where(column > 1e-11, np.maximum(share, 0.0) / np.where(column > 1e-11, column, 1.0), np.inf)
+            moves = inverse @ column
+            steps = np.where(moves > 1e-9, np.maximum(share, 0.0) / np.where(moves > 1e-9, moves, 1.0), np.inf)
             leaving = int(steps.argmin())
             if not steps[leaving] < np.inf:
                 break
-            row = inverse[leaving] / column[leaving]
-            inverse -= np.outer(column, row)
+            row = inverse[leaving] / moves[leaving]
+            inverse -= np.outer(moves, row)
             inverse[leaving] = row
-            cost[leaving] = heights[entering] if ray < 0 else self.ray_cost[ray]
-            inside[leaving] = entering if ray < 0 else -1
+            basis[:, leaving], cost[leaving], inside[leaving] = column, height, entering
             share, moved = inverse @ place, True
         if moved:
-            self._inverse[self._next], self._cost[self._next], self._inside[self._next] = inverse, cost, inside
-            self._used, self._next = max(self._used, self._next + 1), (self._next + 1) % BASES
+            if np.abs(basis @ inverse - np.eye(d + 1)).max() > 1e-9 or share.min() < -1e-8:
+                return fallback, np.full(d + 1, -1)  # rounding has spoilt it
+            at = self._next
+            self._basis[at], self._inverse[at], self._cost[at], self._inside[at] = basis, inverse, cost, inside
+            self._used, self._next = max(self._used, at + 1), (at + 1) % BASES
         return float(np.maximum(share, 0.0) @ cost), inside

@@ -157,7 +157,7 @@ class LowerProgram(_Program):
         multipliers = answer.rows[own:]
         used = multipliers > 0
         points = np.array(list(self.inside), dtype=np.int64).reshape(-1, 2)[used]
-        kept = Answer(answer.value, answer.columns[:0], answer.rows[:own], answer.reduced)
+        kept = Answer(answer.value, np.zeros(0), answer.rows[:own].copy(), answer.reduced)
         welfare = answer.value + float(price @ promise)
         return Record(number, promise, welfare, kept, points[:, 0], points[:, 1], multipliers[used])
 

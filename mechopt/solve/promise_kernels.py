@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,10 +19,21 @@ from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.solve.stage_simplex import STILL, Basis, Rates
 
 
+def wanted() -> bool:
+    """Whether numba is installed and not turned off; does not load it."""
+    return os.environ.get("MECHOPT_NUMBA", "1") != "0" and find_spec("numba") is not None
+
+
 @cache
 def compiled() -> bool:
-    """Whether numba is there and wanted."""
-    return os.environ.get("MECHOPT_NUMBA", "1") != "0" and find_spec("numba") is not None
+    """Whether these kernels are to be used: numba is wanted, and can be loaded beside this version of numpy."""
+    if not wanted():
+        return False
+    try:
+        import_module("numba")
+    except ImportError:
+        return False
+    return True
 
 
 def climb(

@@ -138,7 +138,9 @@ def flat(height: float) -> Solved:
     )
 
 
-def recursion(period: Period, after: Solved, seeds: FloatArray, tolerance: Tolerance) -> tuple[Solved, int]:
+def recursion(
+    period: Period, after: Solved, seeds: FloatArray, tolerance: Tolerance, tick: Callable[[], None]
+) -> tuple[Solved, int]:
     """Solve a period at slopes between which no gap is above the tolerance.
 
     Parameters
@@ -149,6 +151,8 @@ def recursion(period: Period, after: Solved, seeds: FloatArray, tolerance: Toler
     seeds : array
         Slopes to begin with.
     tolerance : Tolerance
+    tick : callable
+        Called before each round; may raise to stop.
 
     Returns
     -------
@@ -162,6 +166,7 @@ def recursion(period: Period, after: Solved, seeds: FloatArray, tolerance: Toler
     inside, basis = _begun(period, after, seeds)
     solved = len(seeds)
     for _ in range(MAX_ROUNDS):
+        tick()
         gaps, chords, left, right = _joined(ends, inside).gaps()
         wide = np.flatnonzero(gaps > tolerance(left, right))
         if not wide.size:

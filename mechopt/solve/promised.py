@@ -138,7 +138,7 @@ def promised_optimum(
     tolerance : float
         Relative width of the bracket that is aimed at.
     time_limit : float, optional
-        Seconds, looked at before each period of each recursion. It leaves the best bracket so far, as does an interrupt
+        Seconds, looked at before each round of each period. It leaves the best bracket so far, as does an interrupt
         (Ctrl-C); before the first, coarse recursion is through that is 0 <= optimum <= full welfare.
     progress : callable, optional
         Called with the number of slopes so far and seconds.
@@ -234,11 +234,9 @@ class _Search:
         if self.ir == Interim():
             after = flat(sum(float(later.stage.welfare[0]) for later in self.periods[1:]))
         for t in range(0 if self.ir == Interim() else last, -1, -1):
-            now = time.perf_counter() - self.begun
             if self.progress is not None:
-                self.progress(self.count, now)
-            if self.time_limit is not None and now > self.time_limit:
-                raise _StoppedError(Status.TIME_LIMIT)
+                self.progress(self.count, time.perf_counter() - self.begun)
+            self._tick()
             if before and self.count - before > MAX_SLOPES:  # the first level is always finished
                 raise _StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
@@ -246,7 +244,7 @@ class _Search:
                 tolerance = tolerances[t]
                 seeds = next_seeds(after, tolerances[t + 1]) if t < last else np.zeros(0)
                 seeds = seeds if seeds.size > FEW else first_seeds(self.periods[t], after)
-            after, count = recursion(self.periods[t], after, seeds, tolerance)
+            after, count = recursion(self.periods[t], after, seeds, tolerance, self._tick)
             self.count += count
             solved.append(after)
         solved.reverse()
@@ -255,6 +253,10 @@ class _Search:
         lower = float(first.heights[start] - first.promises[start])
         upper = float(np.interp(1.0, first.slopes[::-1], first.conjugate[::-1]))
         return _Level(solved, lower, upper, self._policy(solved, start))
+
+    def _tick(self) -> None:
+        if self.time_limit is not None and time.perf_counter() - self.begun > self.time_limit:
+            raise _StoppedError(Status.TIME_LIMIT)
 
     def _policy(self, solved: list[Solved], start: int) -> PromisePolicy:
         begin = solved[0].nodes, np.array([start]), solved[0].lower

@@ -18,20 +18,28 @@ from fractions import Fraction
 
 from mechopt.core.numbers import to_exact
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
+from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.notions import DIC, EPIR, Revenue
 from mechopt.solve.proof_file import Certificate, CertificateError, GuaranteeCertificate, SparseVector
+from mechopt.solve.proof_moving import SequenceModel, rebuild_moving
 from mechopt.solve.proof_rows import Model, Row, Side, rebuild
 from mechopt.solve.proof_scenarios import GuaranteeModel
 
+AnyModel = Model | SequenceModel | GuaranteeModel
 
-def check_certificate(environment: IndependentTypes, certificate: Certificate) -> Fraction | None:
+
+def check_certificate(
+    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes, certificate: Certificate
+) -> Fraction | None:
     """Prove a certificate anew.
 
     Parameters
     ----------
-    environment : IndependentTypes
-        That it claims to be about.
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+        That it claims to be about; of a separable one, its unfolding.
     certificate : Certificate
 
     Returns
@@ -51,6 +59,8 @@ def check_certificate(environment: IndependentTypes, certificate: Certificate) -
     >>> check_certificate(env, certify(env))
     Fraction(153, 32)
     """
+    if isinstance(environment, SeparableTypes):
+        environment = environment.unfold()
     if certificate.fingerprint != environment.fingerprint:
         raise CertificateError(
             f"fingerprint: made for another environment ({certificate.fingerprint[:12]}, this one is "
@@ -65,7 +75,12 @@ def check_certificate(environment: IndependentTypes, certificate: Certificate) -
         raise CertificateError(f"status: {certificate.status!r} with value {certificate.value} claims nothing known")
     if direction and (certificate.value is not None or certificate.dual.index):
         raise CertificateError("value: a program without bound has neither a value nor multipliers")
-    model = rebuild(environment, certificate.form, certificate.ic, certificate.ir, exact_weights)
+    asked = certificate.form, certificate.ic, certificate.ir, exact_weights
+    model: AnyModel
+    if isinstance(environment, IndependentTypes):
+        model = rebuild(environment, *asked)
+    else:
+        model = rebuild_moving(environment, *asked)
     return prove(model, certificate.primal, certificate.dual, certificate.value)
 
 
@@ -104,9 +119,7 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate) -> 
     return value
 
 
-def prove(
-    model: Model | GuaranteeModel, primal: SparseVector, dual: SparseVector, claimed: Fraction | None
-) -> Fraction | None:
+def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fraction | None) -> Fraction | None:
     """Prove the value that is claimed for a rebuilt program, or that it has none where none is claimed."""
     x, y = _dense(primal, "primal", model.columns), _dense(dual, "dual", model.row_count)
     scale, price, direction = primal.denominator, dual.denominator, claimed is None
@@ -170,7 +183,7 @@ def _check_row(row: Row, x: list[int], scale: int, direction: bool) -> None:
         raise CertificateError(f"primal: {row.words()} is broken: {Fraction(activity, scale)}")
 
 
-def _check_bounds(model: Model | GuaranteeModel, x: list[int], scale: int, direction: bool) -> None:
+def _check_bounds(model: AnyModel, x: list[int], scale: int, direction: bool) -> None:
     for j in range(model.columns):
         lower, upper = (None if side is None else side * scale for side in (model.lower[j], model.upper[j]))
         if _outside(x[j], lower, upper, direction):

@@ -172,7 +172,8 @@ def first_basis(stage: PriceStage, after: Concave, count: int) -> Basis:
     noise[0] = _noise(types)[0]
     value = noise.copy()
     value[0] += 1.0
-    arrays = (basic, value, np.zeros(types, dtype=np.int64), noise, outside, np.zeros(prices, dtype=np.int64), table)
+    none = np.zeros(types + prices, dtype=np.int64)
+    arrays: tuple[Array, ...] = (basic, value, none[:types], noise, outside, none[types:], table)
     return Basis(*(array[..., None].repeat(count, axis=-1) for array in arrays))
 
 

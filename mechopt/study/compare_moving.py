@@ -16,6 +16,7 @@ from typing import Any
 from mechopt.closedform.contingent import contingent_transfers
 from mechopt.closedform.contingent_mechanism import contingent_mechanism
 from mechopt.closedform.contingent_setting import ConditionError, LastRule
+from mechopt.closedform.contract import optimal_contract
 from mechopt.closedform.efficient import efficient
 from mechopt.closedform.efficient_joint import efficient_joint
 from mechopt.closedform.pivot import dynamic_pivot
@@ -81,7 +82,7 @@ def _contingent(method: Any) -> Builder:
 def _single(environment: SeparableTypes) -> SequenceMechanism:
     if environment.agents > 1:
         raise InputError("optimal-contract: the menu of contracts is for one agent")
-    return virtual_pivot(environment).to_mechanism()
+    return optimal_contract(environment).to_mechanism()
 
 
 MARKOV: dict[str, Builder] = {
@@ -91,7 +92,7 @@ MARKOV: dict[str, Builder] = {
     "bond": bond,
 }
 SEPARABLE: dict[str, Builder] = {
-    "virtual-pivot": lambda env: virtual_pivot(env).to_mechanism(),
+    "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
     "optimal-contract": _single,
     "virtual-index": lambda env: virtual_index(env).pivot,
 }

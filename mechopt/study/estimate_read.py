@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -150,13 +151,9 @@ def read_csv(
     InputError
         With every fault, at most ten a column: line, column, value and mend.
     """
-    found = Path(path)
-    if not found.exists() and str(path) in bundled_data():
-        found = bundled_data()[str(path)]
-    data, name = _bytes(found), str(path)
+    data, name = _bytes(_found(path)), str(path)
     text = _decoded(data, encoding, name)
-    if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n .-':
-        raise InputError(f"delimiter {delimiter!r} is not a character such as , or ;")
+    _require_delimiter(delimiter)
     wanted = list(dict.fromkeys([*numbers, *texts]))
     cells, lines, blank = _cells(text, wanted, delimiter, name)
     read: dict[str, FloatArray] = {}
@@ -176,6 +173,33 @@ def read_csv(
     objects = {column: np.array(cells[column], dtype=object) for column in texts}
     table = Table(read, objects, np.array(lines, dtype=np.int64), name, hashlib.sha256(data).hexdigest(), blank)
     return table.keep(~empty, "a cell is missing")
+
+
+def columns_of(path: str | Path, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
+    """Names of the columns of a CSV file, or of a bundled one by its name.
+
+    Examples
+    --------
+    >>> columns_of("ebay-mario-kart-2009")[:3]
+    ['auction', 'days', 'bids']
+    """
+    text = _decoded(_bytes(_found(path)), encoding, str(path))
+    _require_delimiter(delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [cell.strip() for cell in next(cells for cells in reader if cells)]
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: is not valid CSV ({error})") from None
+
+
+def _found(path: str | Path) -> Path:
+    """The file, or the bundled one of that name."""
+    return Path(path) if os.path.exists(path) else bundled_data().get(str(path), Path(path))  # no error on odd names
+
+
+def _require_delimiter(delimiter: str) -> None:
+    if len(delimiter) != 1 or delimiter.isalnum() or delimiter in '"\r\n .-':
+        raise InputError(f"delimiter {delimiter!r} is not a character such as , or ;")
 
 
 def from_arrays(columns: Mapping[str, Any], drop_missing: bool = False) -> Table:

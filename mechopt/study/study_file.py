@@ -37,7 +37,7 @@ class LimitsTable(Table):
     """Limits of a point."""
 
     seconds: Annotated[Number, Field(gt=0)] | None = Field(
-        None, description="for the solver; a second more for the rest"
+        None, description="for the solver, and a second more for the rest; on Dask for the solver alone"
     )
 
 

@@ -111,7 +111,7 @@ class Sweep:
         write_atomically(path, lambda file: _write(file, text.encode()))
 
     def to_parquet(self, path: str | Path) -> None:
-        """Write the table as Parquet, whole or not at all.
+        """Write the table as Parquet, whole or not at all; columns of numbers and texts become texts.
 
         Raises
         ------
@@ -119,7 +119,13 @@ class Sweep:
             If pyarrow is not installed.
         """
         require_parquet()
-        write_atomically(path, lambda file: self.to_frame().to_parquet(file, engine="pyarrow"))
+        from pandas.api.types import infer_dtype
+
+        frame = self.to_frame()
+        for column in frame.columns:
+            if infer_dtype(frame[column], skipna=True).startswith("mixed"):  # numbers beside "infinite"
+                frame[column] = frame[column].map(str, na_action="ignore")
+        write_atomically(path, lambda file: frame.to_parquet(file, engine="pyarrow"))
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratio of the first mechanism, or the value: over two grid keys, else against the first key."""

@@ -46,6 +46,7 @@ FAILURES = (
 )
 """Errors that end a point and not the sweep: one bad instance must not cost the others."""
 
+OTHER_KIND = "is not for environments of this kind"
 REASON_LENGTH = 500
 GRACE_SECONDS = 1.0
 """So much longer than the solver, which stops by itself with its bracket, may the whole point take."""
@@ -218,9 +219,10 @@ def _compared(environment: Any, recording: Recording, ic: Asked, ir: Asked) -> t
         return compare(environment, recording.mechanisms, ic, ir, recording.seconds), []
     except InputError:
         every = compare(environment, None, ic, ir, recording.seconds)  # leaves out what does not fit
-    left_out = [f"{name}: {every.skipped[name]}" for name in recording.mechanisms if name in every.skipped]
     fitting = [entry.name for entry in every.entries if entry.name in recording.mechanisms]
-    return compare(environment, fitting, ic, ir, recording.seconds), [f"left out: {text}" for text in left_out]
+    missing = [name for name in recording.mechanisms if name not in fitting]
+    left_out = [f"left out: {name}: {every.skipped.get(name, OTHER_KIND)}" for name in missing]
+    return compare(environment, fitting, ic, ir, recording.seconds), left_out
 
 
 def _ended(best: Optimum | None, recording: Recording, rung: list[bool], reasons: list[str]) -> Row:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray
@@ -38,6 +39,8 @@ from mechopt.verify.moving_hidden import hidden_best
 from mechopt.verify.moving_replay import Misreport, MovingCounterexample
 from mechopt.verify.moving_response import MovingPayoffs
 from mechopt.verify.moving_strategy import open_strategy
+
+BoolArray = npt.NDArray[np.bool_]
 
 NONE = np.array(-1)
 
@@ -71,13 +74,18 @@ def _local(a: MovingPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
     report = groups.sum(a.beliefs(t) * a.truthful[t].node)
     truth = np.full((tree.slots[t], a.types(t)), np.inf)
     truth[groups.slot, groups.member] = report[np.arange(len(report)), groups.member]
-    likely = a.own_chances(t) > 0
-    if t:
-        likely = likely & (tree.reach[t - 1][tree.came(t)[0]] > 0)[:, None]
     true = np.arange(a.types(t))
-    near = np.isin(groups.member[:, None] - true, steps) & likely[groups.slot]
+    near = np.isin(groups.member[:, None] - true, steps) & _likely(a, t)[groups.slot]
     gain = np.where(near, report - truth[groups.slot], -np.inf)
     return Candidates(gain, groups.slot[:, None], true, groups.member[:, None])
+
+
+def _likely(a: MovingPayoffs, t: int) -> BoolArray:
+    """Whether truth leads to a slot, and then to her type, with positive probability of types; ``(slots, K)``."""
+    tree, likely = a.mechanism.tree, a.own_chances(t) > 0
+    if t:
+        likely = likely & (tree.reach[t - 1][tree.came(t)[0]] > 0)[:, None]
+    return likely
 
 
 def _adjacent(a: MovingPayoffs, t: int) -> Candidates:
@@ -129,12 +137,8 @@ def _continuation(a: MovingPayoffs, t: int) -> Candidates:
 def _periodic(a: MovingPayoffs, t: int) -> Candidates:
     groups, own = a.by_report[t], a.mechanism.tree.own(t, a.agent)
     belief = a.beliefs(t)[np.arange(len(own)), own]
-    return Candidates(-groups.sum(belief * a.truth[t]), groups.slot, groups.member, groups.member)
-
-
-def _interim(a: MovingPayoffs, t: int) -> Candidates:
-    found = _periodic(a, t)
-    return found._replace(gain=np.where(a.first[found.true] > 0, found.gain, -np.inf))
+    gain = np.where(_likely(a, t)[groups.slot, groups.member], -groups.sum(belief * a.truth[t]), -np.inf)
+    return Candidates(gain, groups.slot, groups.member, groups.member)
 
 
 Gains = Callable[[MovingPayoffs, int], Candidates]
@@ -147,7 +151,7 @@ GAINS: dict[Notion, Gains] = {
     EPIR(): _realised,
     PFIR(): _realised,
     PPIR(): _per_period,
-    Interim(): _interim,
+    Interim(): _periodic,
     PeriodicIR(): _periodic,
     PeriodicExPostIR(): _continuation,
 }

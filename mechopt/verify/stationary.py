@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
@@ -35,7 +36,7 @@ from mechopt.verify.check import NotionCheck, Report
 from mechopt.verify.moving import verify_sequence
 from mechopt.verify.replay import Counterexample, Replayable
 
-Place = tuple[int, ...]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class _Found(NamedTuple):
@@ -70,7 +71,30 @@ def _continuation(m: MarkovMechanism, i: int, t: int) -> _Found:
 
 
 def _per_period(m: MarkovMechanism, i: int, t: int) -> _Found:
-    return _Found(-m.flow(i, t), "")
+    return _Found(np.where(_likely(m)[t], -m.flow(i, t), -np.inf), "")
+
+
+def _likely(m: MarkovMechanism) -> list[BoolArray]:
+    """Whether truth leads to a profile, by listed period; with an infinite horizon the last is for all later ones."""
+    likely = [m.environment.law > 0]
+    for t in range(m.periods - 1):
+        likely.append(_following(m, m.stage(t), likely[-1]))
+    if m.environment.infinite:
+        while (more := likely[-1] | _following(m, 0, likely[-1])).sum() > likely[-1].sum():
+            likely[-1] = more
+    return likely
+
+
+def _following(m: MarkovMechanism, s: int, likely: BoolArray) -> BoolArray:
+    """Profiles that some of these lead to."""
+    env, total = m.environment, np.zeros(m.environment.shape[0 if m.environment.infinite else s + 1], dtype=bool)
+    for a in np.unique(m.policy[s][likely]):
+        part = (likely & (m.policy[s] == a)).astype(np.float64)
+        for axis in range(env.agents):
+            moved = np.tensordot(part, (env.kernel[axis][s][a] > 0).astype(np.float64), axes=(axis, 0))
+            part = (np.moveaxis(moved, -1, axis) > 0).astype(np.float64)
+        total |= part > 0
+    return total
 
 
 def _at_first(m: MarkovMechanism, i: int, t: int) -> _Found:
@@ -88,16 +112,18 @@ def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArr
 
 def _periodic(m: MarkovMechanism, i: int, t: int) -> _Found:
     """By own current type and the profile of the period before, which the others' types come from."""
-    if t == 0:
-        return _Found(-_averaged(m.continuation[i][0], i, m.environment.initial), "own")
-    return _from_before(m, i, m.stage(t - 1), m.continuation[i][t])
+    return _at_first(m, i, t) if t == 0 else _from_before(m, i, t, m.continuation[i][min(t, m.periods - 1)])
 
 
-def _from_before(m: MarkovMechanism, i: int, s: int, value: FloatArray) -> _Found:
-    env, policy = m.environment, m.policy[s]
+def _from_before(m: MarkovMechanism, i: int, t: int, value: FloatArray) -> _Found:
+    env, s, before = m.environment, m.stage(t - 1), _likely(m)[t - 1]
+    policy = m.policy[s]
     others = [j for j in range(env.agents) if j != i]
     by_own = [taken(np.expand_dims(ahead(env, part, s, others), i + 1), policy) for part in np.moveaxis(value, i, 0)]
-    return _Found(-np.array(by_own), "before")
+    own = np.moveaxis(env.kernel[i][s], 2, 0)  # next type, action, type
+    table = own.reshape(*own.shape[:2], *(env.shape[s][i] if j == i else 1 for j in range(env.agents)))
+    moves = np.array([taken(part, policy) for part in table]) > 0
+    return _Found(np.where(moves & before, -np.array(by_own), -np.inf), "before")
 
 
 Gains = Callable[[MarkovMechanism, int, int], _Found]
@@ -117,7 +143,7 @@ def _cases(notion: Notion, m: MarkovMechanism) -> Iterator[tuple[int, int, _Foun
         for t in range(1 if notion == Interim() else m.periods):
             yield i, t, GAINS[notion](m, i, t)
         if notion == PeriodicIR() and m.environment.infinite:  # the listed periods last for ever after the last one
-            yield i, m.periods, _from_before(m, i, 0, m.continuation[i][-1])
+            yield i, m.periods, _periodic(m, i, m.periods)
 
 
 @dataclass(frozen=True)

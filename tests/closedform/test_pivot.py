@@ -5,7 +5,8 @@ import pytest
 
 from mechopt.closedform.index import gittins_indices
 from mechopt.closedform.pivot import dynamic_pivot
-from mechopt.environment.families import licensing, many_tasks_against_one, scheduling
+from mechopt.environment.families import many_tasks_against_one, scheduling
+from mechopt.environment.families_learning import licensing
 from mechopt.environment.markov import MarkovTypes
 from tests.closedform.markov_instances import (
     CASES,
