@@ -125,6 +125,8 @@ from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
 from .study.compare import compare as compare
 from .study.comparison import Comparison as Comparison
+from .study.diagnose import Regime as Regime
+from .study.diagnose import diagnose as diagnose
 from .study.estimate import fit_values as fit_values
 from .study.estimate_bootstrap import Interval as Interval
 from .study.estimate_fit import Fit as Fit

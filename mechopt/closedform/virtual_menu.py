@@ -139,11 +139,16 @@ def diagnosis(pivot: VirtualPivot) -> Diagnosis:
     if pivot.direct_gain <= slack:
         reason = f"{published}, but nothing if initial reports cannot be taken back later, by reporting another type"
         return Diagnosis("b", reason, gain)
-    if undeterred and env.horizon == 1:
+    if undeterred and env.horizon == 1 and not any(_tied(pivot, k) for k in range(env.initial_shape[0])):
         reason = f"{published}, and no price after the reports {list(undeterred)} deters every other type"
         return Diagnosis("c", reason, gain, (), undeterred)
     constant = "no constant prices implement the policy, and " if undeterred else ""
     return Diagnosis("b or c", f"{published}; {constant}whether any payments do takes a program", gain)
+
+
+def _tied(pivot: VirtualPivot, k: int) -> bool:
+    """Whether another policy is as good after the report k, so that what this one cannot have another may."""
+    return any(bool(np.asarray(flag).any()) for flag in pivot.phase((k,)).tied)
 
 
 def constant_prices(pivot: VirtualPivot) -> tuple[tuple[Contract, ...], tuple[int, ...]]:

@@ -1,0 +1,96 @@
+"""Which payments implement what the relaxation of Kakade, Lobel and Nazerzadeh asks for, with finitely many types.
+
+With finite types their Theorem 4.1 does not carry over word for word. Three cases:
+
+- a: the published payments are incentive compatible; the optimum is the bound (8);
+- b: they are not, but other payments attain the bound, and here they are;
+- c: no payments do: the optimum is below the bound by an information rent that the relaxation does not see.
+
+The closed form (`VirtualPivot.diagnosis`) decides many instances; a program decides the rest, and gives the payments or
+the gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mechopt.closedform.virtual_pivot import virtual_pivot
+from mechopt.core.numbers import BOUND_TOLERANCE
+from mechopt.environment.separable import SeparableTypes
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.found import Optimum
+from mechopt.solve.optimum import optimum
+
+SLACK = 100 * BOUND_TOLERANCE
+"""Relative distance to the bound that counts as attaining it."""
+
+
+@dataclass(frozen=True)
+class Regime:
+    """In which case an instance is.
+
+    Attributes
+    ----------
+    regime : str
+        ``"a"``, ``"b"`` or ``"c"``.
+    reason : str
+    bound : float
+        What the relaxation promises, (8).
+    optimum : Optimum
+        Under Bayesian IC and interim rationality.
+    gap : float
+        Bound less optimum, at least 0; rounding in the cases a and b.
+    mechanism : SequenceMechanism or None
+        Payments that attain the bound: the published ones in case a, those of the optimum in case b.
+    """
+
+    regime: str
+    reason: str
+    bound: float
+    optimum: Optimum
+    gap: float
+    mechanism: SequenceMechanism | None
+
+
+def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Regime:
+    """Say whether the payments of the virtual pivot implement its policy, others do, or none.
+
+    Parameters
+    ----------
+    environment : SeparableTypes
+        With a finite horizon, multiplicative or additive, signals independent of the initial one.
+    time_limit : float, optional
+        Seconds for the program.
+
+    Raises
+    ------
+    InputError
+        If the virtual pivot is not defined for the environment, or the horizon is infinite.
+    LimitError
+        If the program is too large, or the time is over.
+
+    References
+    ----------
+    Kakade, Lobel and Nazerzadeh (2013), Theorem 4.1.
+
+    Examples
+    --------
+    One good, one period after contracting, a fair coin of what it is worth: the buyer's initial signal times 1 or 2.
+
+    >>> env = SeparableTypes([[1, 2]], [["1/2", "1/2"]], [[[0, 0], [1, 2]]], [["1/2", "1/2"]], horizon=1)
+    >>> found = diagnose(env)
+    >>> found.regime, round(found.bound, 9), round(found.optimum.value, 9)
+    ('a', 1.5, 1.5)
+    """
+    pivot = virtual_pivot(environment)
+    known = pivot.diagnosis
+    best = optimum(environment, time_limit=time_limit).require_optimal()
+    gap = max(0.0, pivot.bound - best.bound.upper)
+    attained = gap <= SLACK * max(pivot.welfare, abs(pivot.bound), 1e-300)
+    if known.regime == "a":
+        return Regime("a", known.reason, pivot.bound, best, gap, pivot.to_mechanism())
+    if not attained:
+        return Regime("c", f"{known.reason}; no mechanism attains the bound", pivot.bound, best, gap, None)
+    assert isinstance(best.mechanism, SequenceMechanism)
+    reason = f"{known.reason}; those of the optimum attain the bound"
+    return Regime("b", reason, pivot.bound, best, gap, best.mechanism)

@@ -1,0 +1,68 @@
+"""Regimes of the virtual pivot: the closed form's verdict, the program's, and both orders of bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+
+
+def random_separable(seed, agents=1, periods=1):
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(2, 4))
+    signals = int(rng.integers(1, 3))
+
+    def law(k):
+        weights = rng.integers(1, 6, k)
+        return [f"{w}/{weights.sum()}" for w in weights]
+
+    base = []
+    for i in range(agents):
+        worth = np.sort(rng.integers(0, 7, signals))
+        base.append([[0] * signals] + [worth.tolist() if a == i else [0] * signals for a in range(agents)])
+    levels = [np.sort(rng.choice(np.arange(1, 9), count, replace=False)) for _ in range(agents)]
+    return mo.SeparableTypes(
+        [[int(v) for v in level] for level in levels],
+        [law(count) for _ in range(agents)],
+        base,
+        [law(signals) for _ in range(agents)],
+        [[law(signals) for _ in range(signals)] for _ in range(agents)],
+        cost=[0] + [int(rng.integers(0, 9))] * agents,
+        horizon=periods,
+    )
+
+
+@pytest.mark.parametrize("periods", [1, 2])
+@pytest.mark.parametrize("seed", range(15))
+def test_one_buyer(seed, periods):
+    env = random_separable(seed, periods=periods)
+    found, pivot = mo.diagnose(env), mo.virtual_pivot(env)
+    relaxed = mo.relaxed_optimum(env).value
+    assert pivot.profit == pytest.approx(pivot.bound, abs=1e-9)
+    assert found.bound >= relaxed - 1e-7 >= found.optimum.value - 2e-7
+    assert pivot.ironed_bound >= relaxed - 1e-7
+    if pivot.contracting_gain <= 1e-9:
+        assert found.regime == "a"
+        assert found.optimum.value == pytest.approx(found.bound, abs=1e-6)
+    if found.regime != "c":
+        assert mo.verify(found.mechanism, [mo.BayesianIC(), mo.Interim()]).holds
+        assert found.mechanism.revenue == pytest.approx(found.bound, abs=1e-6)
+    else:
+        assert found.gap > 0
+        assert found.mechanism is None
+    if pivot.diagnosis.regime in ("a", "b", "c"):
+        assert found.regime == pivot.diagnosis.regime
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_two_buyers(seed):
+    env = random_separable(seed, agents=2)
+    found = mo.diagnose(env)
+    assert found.bound >= mo.relaxed_optimum(env).value - 1e-7 >= found.optimum.value - 2e-7
+    assert mo.optimum(env, mo.PeriodicExPostIC()).value <= found.optimum.value + 1e-7
+
+
+def test_all_regimes_are_met():
+    seeds = (0, 1, 138)
+    assert {mo.diagnose(random_separable(seed)).regime for seed in seeds} == {"a", "b", "c"}
