@@ -140,6 +140,13 @@ from .study.frontier import frontier as frontier
 from .study.search import Family as Family
 from .study.search import SearchResult as SearchResult
 from .study.search import worst_case as worst_case
+from .study.search_study import StudySearch as StudySearch
+from .study.search_study import search as search
+from .study.study_file import Study as Study
+from .study.study_file import bundled_studies as bundled_studies
+from .study.study_file import read_study as read_study
+from .study.sweep import Sweep as Sweep
+from .study.sweep import sweep as sweep
 from .tree import HistoryTree as HistoryTree
 from .verify.check import NotionCheck as NotionCheck
 from .verify.check import Report as Report

@@ -12,6 +12,7 @@ import typer
 
 from mechopt.cli import certificates, comparing, fit, models, solving, transfers
 from mechopt.cli import frontier as frontiers
+from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
 from mechopt.terminal import say, tell
 
@@ -30,6 +31,8 @@ COMMANDS = (
     frontiers.frontier,
     transfers.transfers,
     fit.fit,
+    sweeping.sweep,
+    sweeping.search,
     solving.verify,
     solving.size,
     models.models,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, plan_of
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
 from mechopt.terminal import progress_shown, say
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def check_proof(
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
     from mechopt import output
-    from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
     from mechopt.solve.proof_check import check_certificate, check_guarantee
@@ -60,7 +59,7 @@ def check_proof(
     if isinstance(proof, GuaranteeCertificate):
         value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
     else:
-        value = check_certificate(source.of_kind(IndependentTypes), proof)
+        value = check_certificate(environment_of(source), proof)
     if as_json:
         say(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
     else:

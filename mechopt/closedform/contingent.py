@@ -59,7 +59,7 @@ def contingent_transfers(
         pay 0 in expectation before the last period, and are indifferent among reports.
     smallest : bool
         Whether to minimise the largest entry of each transfer by a linear program, instead of the closed form (convex)
-        or the shortest solution (spanning).
+        or the shortest solution (spanning). Not for stacked transfers where transitions depend on actions.
     last_action : int, optional
         The constant action; default: the one with the largest expected surplus.
     steps : int
@@ -100,7 +100,7 @@ def contingent_transfers(
         raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked'")
     setting = prepare(environment, rule, last_period, last_action)
     if method == "stacked":
-        return stacked(environment, setting, steps)
+        return stacked(environment, setting, steps, smallest)
     solve = separate if method == "convex" else span
     payments, tables, bounds = [], [], []
     for t in range(len(environment.kernel)):

@@ -50,6 +50,9 @@ class ContingentTransfers:
         pseudo-inverse times that of its target; the last period's payments apart.
     welfare : float
         Expected present value of values less costs.
+    utilities : tuple of float
+        Of each agent, expected present value of the truth: the whole expected welfare of the efficient rule, where that
+        is what is implemented.
     """
 
     environment: InterdependentTypes
@@ -63,7 +66,13 @@ class ContingentTransfers:
     max_abs: float
     bound: float
     welfare: float
+    utilities: tuple[float, ...]
     history: bool = False
+
+    @property
+    def revenue(self) -> float:
+        """Expected present value of payments less costs, that is, welfare less utilities; often a deficit."""
+        return self.welfare - sum(self.utilities)
 
     @property
     def scale(self) -> float:
@@ -129,5 +138,6 @@ def finished(
         max(sizes, default=0.0),
         max(bounds, default=0.0),
         setting.welfare,
+        tuple(float((environment.initial * own[0]).sum()) for own in setting.values),
         history,
     )

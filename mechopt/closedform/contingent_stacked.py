@@ -42,7 +42,7 @@ MAX_ENTRIES = 20_000_000
 MEND = "stack more periods, or change the signals"
 
 
-def stacked(environment: InterdependentTypes, setting: Setting, steps: int) -> ContingentTransfers:
+def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smallest: bool) -> ContingentTransfers:
     """Solve for stacked transfers; see `contingent_transfers`.
 
     Raises
@@ -55,13 +55,17 @@ def stacked(environment: InterdependentTypes, setting: Setting, steps: int) -> C
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2")
     if not any(environment.controlled(t) for t in range(len(environment.kernel))):
-        return _uncontrolled(environment, setting, steps)
+        return _uncontrolled(environment, setting, steps, smallest)
     if environment.infinite:
         raise ConditionError(
             "stacking",
             "transitions depend on actions and the horizon is infinite: what is still due from earlier periods becomes "
             "a state that grows without end, and no construction is proved; take method='spanning' or 'convex', a "
             "finite horizon, or transitions that do not depend on actions",
+        )
+    if smallest:
+        raise InputError(
+            "smallest: stacked transfers where transitions depend on actions are the shortest; leave it out"
         )
     return _controlled(environment, setting, steps)
 
@@ -117,7 +121,9 @@ def _system(
     return System(environment, t, agent, columns, wanted, used, MEND)
 
 
-def _uncontrolled(environment: InterdependentTypes, setting: Setting, steps: int) -> ContingentTransfers:
+def _uncontrolled(
+    environment: InterdependentTypes, setting: Setting, steps: int, smallest: bool
+) -> ContingentTransfers:
     systems: dict[tuple[int, int], tuple[System, float, list[int]]] = {}
     for t in range(len(environment.kernel)):
         for i in range(environment.agents):
@@ -127,10 +133,10 @@ def _uncontrolled(environment: InterdependentTypes, setting: Setting, steps: int
             system = _system(environment, setting, t, i, columns, by_own_signal(worth, i) / total)
             systems[t, i] = system, total, [law.shape[2] for law in laws]
     try:
-        solved = {key: span(system) for key, (system, _, _) in systems.items()}
+        solved = {key: span(system, smallest) for key, (system, _, _) in systems.items()}
         theorem = "Proposition 5.4"
     except ConditionError:
-        solved = {key: separate(system) for key, (system, _, _) in systems.items()}
+        solved = {key: separate(system, smallest) for key, (system, _, _) in systems.items()}
         theorem = "Proposition 5.3"
     payments, later, tables = [], [], []
     for t in range(len(environment.kernel)):
@@ -192,24 +198,30 @@ def _with_liabilities(
         paid = total * (transfers[..., np.newaxis, :] @ columns)[..., 0, :] + liability
         expected = setting.expected_value(environment, agent, t)
         tables.append(gains(environment, agent, t, setting.policy[t], expected, paid[:, actions, others]))
-        made = np.split(
-            transfers, np.cumsum([law.shape[2] for law in laws[: ahead(environment, t, steps)]])[:-1], axis=-1
-        )
-        for k, part in enumerate(made):
-            before = outstanding.get(t + 1 + k)
-            part = np.broadcast_to(part, (histories, *part.shape[1:]))
-            outstanding[t + 1 + k] = part if before is None else part + before[:, np.newaxis, np.newaxis]
-        for due, promised in outstanding.items():
-            if promised.ndim == 2:
-                outstanding[due] = np.broadcast_to(
-                    promised[:, np.newaxis, np.newaxis], (histories, *transfers.shape[1:3], promised.shape[-1])
-                )
+        rows = [law.shape[2] for law in laws[: ahead(environment, t, steps)]]
+        made = np.split(transfers, np.cumsum(rows)[:-1], axis=-1)
+        outstanding = _added(outstanding, {t + 1 + k: part for k, part in enumerate(made)}, histories)
         sizes += [environment.action_counts[t], *(n for j, n in enumerate(environment.shape[t]) if j != agent)]
         histories *= count
         then = [n for j, n in enumerate(environment.shape[t + 1]) if j != agent]
         payments.append(readonly(outstanding.pop(t + 1).reshape(*sizes, *then)))
         outstanding = {due: promised.reshape(histories, -1) for due, promised in outstanding.items()}
     return payments, tables, bounds
+
+
+def _added(outstanding: dict[int, FloatArray], made: dict[int, FloatArray], histories: int) -> dict[int, FloatArray]:
+    """All promises by the period they are due, ``(history, action, others, row)``; earlier ones are by history."""
+    total = {}
+    shape = next(iter(made.values())).shape[1:3]
+    for due in sorted({*outstanding, *made}):
+        rows = (made[due] if due in made else outstanding[due]).shape[-1]
+        promised = np.zeros((histories, *shape, rows))
+        if due in made:
+            promised += made[due]
+        if due in outstanding:
+            promised += outstanding[due][:, np.newaxis, np.newaxis]
+        total[due] = promised
+    return total
 
 
 def _bounded(system: System, wanted: FloatArray) -> float:

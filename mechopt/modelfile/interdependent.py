@@ -104,7 +104,7 @@ def _stage(table: dict[str, Any], tables: dict[str, Any], at: str) -> StageGiven
         given, where = table.get(key), f"{at}.{key}"
         if given is None:
             parts[key] = [(agent.get(key), f"agents[{i}].{key}") for i, agent in enumerate(tables["agents"])]
-        elif is_list(given):
+        elif is_list(given) and len(given):
             parts[key] = [(entry, f"{where}[{i}]") for i, entry in enumerate(given)]
         else:
             parts[key] = [(given, f"{where}[{i}]") for i, _ in enumerate(tables["agents"])]

@@ -6,7 +6,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 
-BASES = 24
+BASES = 64
 """Of a hull, that are remembered."""
 STEPS = 50
 """Exchanges of a point at most, for one value."""
@@ -65,14 +65,25 @@ class Hull:
     """
 
     def __init__(self, pool: Pool, rays: FloatArray, ray_cost: FloatArray) -> None:
-        self.pool, self.rays, self.ray_cost = pool, rays, ray_cost
+        self.pool, self.first = pool, len(rays)
         d = rays.shape[1]
+        self._columns = np.concatenate([rays, np.zeros((len(rays), 1))], axis=1)
+        self._costs = ray_cost
         self._inverse, self._cost = np.zeros((BASES, d + 1, d + 1)), np.full((BASES, d + 1), np.inf)
         self._basis, self._inside = np.zeros((BASES, d + 1, d + 1)), np.full((BASES, d + 1), -1)
         self._used, self._next = 0, 0
 
+    def _update(self) -> None:
+        """Take in what the pool has got since."""
+        known = len(self._costs) - self.first
+        if known < self.pool.count:
+            points = self.pool.points[known:]
+            self._columns = np.concatenate([self._columns, np.append(points, np.ones((len(points), 1)), axis=1)])
+            self._costs = np.concatenate([self._costs, self.pool.heights[known:]])
+
     def values(self, places: FloatArray) -> tuple[FloatArray, IntArray]:
         """Upper bounds at ``places`` of shape ``(m, d)``, and which points give each; -1 for none, ``(m, d + 1)``."""
+        self._update()
         count, d = places.shape
         lifted = np.ones((count, d + 1))
         lifted[:, :d] = places
@@ -82,42 +93,37 @@ class Hull:
         found, inside = np.empty(count), np.empty((count, d + 1), dtype=np.int64)
         for m in range(count):
             found[m], inside[m] = self._one(lifted[m], known[:, m])
-        return found, inside
+        return found, np.maximum(inside - self.first, -1)
 
     def _one(self, place: FloatArray, known: FloatArray) -> tuple[float, IntArray]:
-        d, points, heights = len(place) - 1, self.pool.points, self.pool.heights
-        size = 1.0 + abs(float(heights[0]))
+        d, columns, costs = len(place) - 1, self._columns, self._costs
+        size = 1.0 + abs(float(costs[self.first]))
         best = int(known.argmin()) if known.size else -1
         if best >= 0 and known[best] < np.inf:
             basis, inverse = self._basis[best].copy(), self._inverse[best].copy()
             cost, inside, fallback = self._cost[best].copy(), self._inside[best].copy(), float(known[best])
         else:
             basis = np.diag(np.append(np.where(place[:-1] < 0, -1.0, 1.0), 1.0))
-            inverse, cost = basis.copy(), np.append(np.full(d, FAR * size), heights[0])
-            inside, fallback = np.append(np.full(d, -1), 0), FAR * size
+            inverse, cost = basis.copy(), np.append(np.full(d, FAR * size), costs[self.first])
+            inside, fallback = np.append(np.full(d, -1), self.first), FAR * size
         share, moved = inverse @ place, False
         for _ in range(STEPS):
-            price = cost @ inverse
-            slack = heights - points @ price[:-1] - price[-1]
+            slack = costs - columns @ (cost @ inverse)
             entering = int(slack.argmin())
-            gain, column, height = float(slack[entering]), np.append(points[entering], 1.0), heights[entering]
-            if len(self.rays):
-                ray_slack = self.ray_cost - self.rays @ price[:-1]
-                ray = int(ray_slack.argmin())
-                if ray_slack[ray] < gain:
-                    entering, gain = -1, float(ray_slack[ray])
-                    column, height = np.append(self.rays[ray], 0.0), self.ray_cost[ray]
-            if gain > -1e-11 * size:
+            if slack[entering] > -1e-11 * size:
                 break
+            column = columns[entering]
             moves = inverse @ column
-            steps = np.where(moves > 1e-9, np.maximum(share, 0.0) / np.where(moves > 1e-9, moves, 1.0), np.inf)
-            leaving = int(steps.argmin())
-            if not steps[leaving] < np.inf:
+            rising = moves > 1e-9
+            if not rising.any():
                 break
+            steps = np.full(d + 1, np.inf)
+            steps[rising] = np.maximum(share[rising], 0.0) / moves[rising]
+            leaving = int(steps.argmin())
             row = inverse[leaving] / moves[leaving]
-            inverse -= np.outer(moves, row)
+            inverse -= moves[:, None] * row
             inverse[leaving] = row
-            basis[:, leaving], cost[leaving], inside[leaving] = column, height, entering
+            basis[:, leaving], cost[leaving], inside[leaving] = column, costs[entering], entering
             share, moved = inverse @ place, True
         if moved:
             if np.abs(basis @ inverse - np.eye(d + 1)).max() > 1e-9 or share.min() < -1e-8:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.solve.price_lp import Answer, SmallProgram, WarmProgram
 from mechopt.solve.price_models import Models
 from mechopt.solve.price_stage import Record, State
 
 MOST = 40
-"""Rows or columns of a program, a child."""
+"""Rows or columns of a program, a child, beyond those that it begins with."""
 ROUNDS = 200
 """In which rows or columns are added, at most."""
 
@@ -40,7 +40,9 @@ class _Program:
         for m, child in enumerate(children):
             groups.setdefault(id(child), []).append(m)
         self.groups = [(children[members[0]], np.array(members)) for members in groups.values()]
-        self._build(self._first())
+        first = self._first()
+        self.most = MOST * len(children) + len(first)
+        self._build(first)
 
     def _first(self) -> list[tuple[int, int]]:
         """Points to begin with, and never to do without."""
@@ -57,6 +59,8 @@ class _Program:
     def _build(self, points: list[tuple[int, int]]) -> None:
         self.lp = WarmProgram(self._program())
         self.inside: dict[tuple[int, int], int] = {}
+        self.order: list[tuple[int, int]] = []
+        self.solves = 0
         for m, point in points:
             self.add(m, point)
 
@@ -65,25 +69,28 @@ class _Program:
         if (m, point) in self.inside:
             return False
         self._enter(m, point)
-        self.inside[m, point] = 0
+        self.inside[m, point] = self.solves
+        self.order.append((m, point))
         return True
 
-    def _age(self, used: list[bool]) -> None:
-        for key, now in zip(self.inside, used, strict=True):
-            self.inside[key] = 0 if now else self.inside[key] + 1
+    def _mark(self, used: Array) -> None:
+        """Note which points the solution uses, from their multipliers or columns."""
+        self.solves += 1
+        for at in np.flatnonzero(used > 0).tolist():
+            self.inside[self.order[at]] = self.solves
 
     def _set(self, price: FloatArray) -> None:
         """Put the price into the program; first drop the half of the points used longest ago, if there are many."""
-        if len(self.inside) > MOST * len(self.children) > 0:
-            order = sorted(self.inside, key=self.inside.__getitem__)[: len(self.inside) // 2]
+        if len(self.order) > self.most:
             first = self._first()
-            self._build([*first, *sorted(set(order) - set(first))])
+            recent = sorted(self.order, key=self.inside.__getitem__)[-(self.most - len(first)) // 2 :]
+            self._build([*first, *sorted(set(recent) - set(first))])
         stage = self.state.stage
         self.lp.set_rows(stage.state_rows, stage.base + stage.slope @ price)
 
     def _again(self, price: FloatArray) -> Answer | None:
         """Solve a program anew that the solver failed on."""
-        self._build(list(self.inside))
+        self._build(self.order)
         self._set(price)
         return self.lp.solve()
 
@@ -136,7 +143,7 @@ class LowerProgram(_Program):
             answer = None
         assert answer is not None
         if before is None or answer is not before.answer:
-            self._age((answer.rows[len(stage.program.row_lower) :] > 0).tolist())
+            self._mark(answer.rows[len(stage.program.row_lower) :])
         return Step(answer, prices, self._levels(answer))
 
     def _levels(self, answer: Answer) -> FloatArray:
@@ -156,7 +163,7 @@ class LowerProgram(_Program):
         promise = -(answer.rows[stage.state_rows] @ stage.slope)
         multipliers = answer.rows[own:]
         used = multipliers > 0
-        points = np.array(list(self.inside), dtype=np.int64).reshape(-1, 2)[used]
+        points = np.array(self.order, dtype=np.int64).reshape(-1, 2)[used]
         kept = Answer(answer.value, np.zeros(0), answer.rows[:own].copy(), answer.reduced)
         welfare = answer.value + float(price @ promise)
         return Record(number, promise, welfare, kept, points[:, 0], points[:, 1], multipliers[used])
@@ -259,7 +266,7 @@ class UpperProgram(_Program):
             answer = self.lp.solve(primal=True) or self._again(price)
         if found is None:
             return None
-        self._age((found.columns[len(stage.program.cost) :] > 0).tolist())
+        self._mark(found.columns[len(stage.program.cost) :])
         return found
 
     def elsewhere(self, found: Answer, law: FloatArray) -> tuple[FloatArray, float]:
@@ -274,7 +281,7 @@ class UpperProgram(_Program):
         value = 0.0
         if stage.weight is not None:
             cost[stage.value_columns] = 0.0
-            for (m, point), share in zip(self.inside, found.columns[own:].tolist(), strict=True):
+            for (m, point), share in zip(self.order, found.columns[own:].tolist(), strict=True):
                 if share:
                     child = self.children[m]
                     height = child.upper.heights[point] if point >= 0 else child.state.ray_cost[-1 - point]

@@ -1,0 +1,175 @@
+"""Sample paths of mechanisms for types that move, and the balances of bank accounts by period."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.closedform.bank import BankAccountMechanism
+from mechopt.closedform.pivot import DynamicPivot
+from mechopt.closedform.reachable import reachable
+from mechopt.core.errors import Fault, InputError, LimitError
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.markov_mechanism import MarkovMechanism
+from mechopt.solve.promise_policy import PromisePolicy
+
+Account = BankAccountMechanism | BankTable | PromisePolicy
+"""What remembers a balance, or a promise."""
+
+DEFAULT_PERIODS = 20
+"""Of a path with an infinite horizon."""
+EXACT_WORK, EXACT_STATES = 2 * 10**7, 20_000
+"""Entries of all periods, and balances before a period, up to which the distribution of balances is followed."""
+SIMULATED = 2000
+"""Runs that stand for the distribution beyond."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SamplePath:
+    """What happens in each period of one run, everybody truthful; money of the period.
+
+    Attributes
+    ----------
+    environment : MarkovTypes
+    types : read-only int array ``(period, agent)``
+    action : read-only int array ``(period,)``
+    value : read-only float array ``(period, agent)``
+        What the action is worth to each.
+    transfer : read-only float array ``(period, agent)``
+        Agent to seller.
+    """
+
+    environment: MarkovTypes
+    types: IntArray
+    action: IntArray
+    value: FloatArray
+    transfer: FloatArray
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Names of the actions."""
+        names = self.environment.action_names
+        return tuple(names(t)[a] for t, a in enumerate(self.action.tolist()))
+
+    def __repr__(self) -> str:
+        return f"SamplePath({len(self.action)} periods: {', '.join(self.actions[:6])}{', ...' * (len(self.action) > 6)})"
+
+
+def sample_path(
+    mechanism: DynamicPivot | MarkovMechanism, rng: np.random.Generator | int = 0, periods: int | None = None
+) -> SamplePath:
+    """Draw types and follow the mechanism, everybody truthful.
+
+    Parameters
+    ----------
+    mechanism : DynamicPivot or MarkovMechanism
+    rng : numpy Generator or seed
+    periods : int, optional
+        How many; default: all of a finite horizon, 20 of an infinite one.
+
+    Returns
+    -------
+    SamplePath
+
+    Raises
+    ------
+    InputError
+        If there are not so many periods.
+
+    Examples
+    --------
+    Tasks worth 5, 3 and 1 are done in this order, at the prices 7/4, 1/2 and 0:
+
+    >>> from mechopt.closedform.pivot import dynamic_pivot
+    >>> from mechopt.environment.families import scheduling
+    >>> path = sample_path(dynamic_pivot(scheduling([5, 3, 1], "1/2")), periods=3)
+    >>> path, path.transfer.diagonal().round(12)
+    (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
+    """
+    followed = mechanism.to_mechanism() if isinstance(mechanism, DynamicPivot) else mechanism
+    env, rng = followed.environment, np.random.default_rng(rng)
+    most = None if env.infinite else env.stages
+    count = (DEFAULT_PERIODS if most is None else most) if periods is None else periods
+    if type(count) is not int or count < 1 or (most is not None and count > most):
+        raise InputError([Fault("periods", f"is {count!r}", f"write 1 to {most}" if most else "write 1 or more")])
+    types = np.zeros((count, env.agents), dtype=np.int64)
+    action = np.zeros(count, dtype=np.int64)
+    value, transfer = np.zeros((count, env.agents)), np.zeros((count, env.agents))
+    for t in range(count):
+        laws = env.initial if t == 0 else [env.kernel[i][followed.stage(t - 1)] for i in range(env.agents)]
+        for i, law in enumerate(laws):
+            row = law if t == 0 else law[action[t - 1], types[t - 1, i]]
+            types[t, i] = rng.choice(len(row), p=row)
+        stage, profile = followed.stage(t), tuple(types[t])
+        action[t] = followed.policy[stage][profile]
+        for i in range(env.agents):
+            value[t, i] = env.values[i][stage][action[t], types[t, i]]
+            transfer[t, i] = followed.transfer[i][min(t, followed.periods - 1)][profile]
+    return SamplePath(env, readonly(types, np.int64), readonly(action, np.int64), readonly(value), readonly(transfer))
+
+
+def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
+    """Balances of a buyer that can be met before each period, and how probable each is; present value.
+
+    Parameters
+    ----------
+    mechanism : BankAccountMechanism, BankTable or PromisePolicy
+        Of a policy: what is promised.
+    buyer : int
+
+    Raises
+    ------
+    LimitError
+        If a bank account has too many balances to follow.
+    """
+    if isinstance(mechanism, PromisePolicy):
+        return [(table.promises, law) for table, law in zip(mechanism.tables, mechanism.distribution, strict=True)]
+    if isinstance(mechanism, BankTable):
+        return [(part.balances, law) for part, law in zip(mechanism.periods, mechanism.distribution, strict=True)]
+    met = reachable(mechanism, possible_only=True, max_states=EXACT_STATES, max_work=EXACT_WORK)
+    return [(stage.balance[buyer], probability[buyer]) for _, stage, probability in met]
+
+
+def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, buyer: int = 0) -> FloatArray:
+    """Balances of a buyer before each period in runs with truthful reports, ``(period, run)``; present value."""
+    env, every = mechanism.environment, np.arange(runs)
+    found, row = np.zeros((env.periods, runs)), np.zeros(runs, dtype=np.int64)
+    balance = np.zeros((env.buyers, runs))
+    if isinstance(mechanism, PromisePolicy):
+        balance += mechanism.promise
+    for t in range(env.periods):
+        found[t] = balance[buyer]
+        drawn = [rng.choice(law[t].size, size=runs, p=law[t]) for law in env.probabilities]
+        if isinstance(mechanism, PromisePolicy):
+            left, share, excess = mechanism.tables[t].between(balance[0])
+            entry = left + (rng.random(runs) < share)
+            balance = (mechanism.tables[t].next_promises[entry, drawn[0]] + excess)[None]
+        elif isinstance(mechanism, BankTable):
+            part = mechanism.periods[t]
+            up = rng.random(runs) < part.share[row, drawn[0]]
+            row = part.after[row, drawn[0]] + up
+            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.periods else balance
+        else:
+            balance = mechanism.stage(t, balance).next_balance[(slice(None), every, *drawn)]
+    return found
+
+
+def balance_quantiles(
+    mechanism: Account, shares: FloatArray, rng: np.random.Generator, buyer: int = 0
+) -> tuple[FloatArray, FloatArray, bool]:
+    """Quantiles ``(period, share)`` and means ``(period,)`` of a buyer's balance, and whether they are exact."""
+    try:
+        laws, exact = balance_laws(mechanism, buyer), True
+    except LimitError:
+        runs = simulated_balances(mechanism, rng, SIMULATED, buyer)
+        laws, exact = [(balance, np.full(SIMULATED, 1 / SIMULATED)) for balance in runs], False
+    quantiles, means = np.zeros((len(laws), len(shares))), np.zeros(len(laws))
+    for t, (balance, law) in enumerate(laws):
+        order = np.argsort(balance, kind="stable")
+        reached = law[order].cumsum()
+        place = np.searchsorted(reached, shares * reached[-1] - 1e-12)
+        quantiles[t], means[t] = balance[order][np.minimum(place, len(balance) - 1)], balance @ law
+    return quantiles, means, exact
