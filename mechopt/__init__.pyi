@@ -68,6 +68,8 @@ from .lp.compile import compile_program as compile_program
 from .lp.plan import Plan as Plan
 from .lp.plan import Size as Size
 from .lp.plan import plan as plan
+from .mechanism.bank_table import BankPeriod as BankPeriod
+from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.direct import Mechanism as Mechanism
 from .mechanism.direct import Simulation as Simulation
 from .mechanism.files import load_mechanism as load_mechanism
@@ -111,6 +113,8 @@ from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.moving import relaxed_optimum as relaxed_optimum
 from .solve.optimum import optimum as optimum
+from .solve.predicted_seconds import program_seconds as program_seconds
+from .solve.predicted_seconds import promised_seconds as promised_seconds
 from .solve.promise_policy import PromisePolicy as PromisePolicy
 from .solve.promised import PromisedOptimum as PromisedOptimum
 from .solve.promised import promised_optimum as promised_optimum
@@ -148,6 +152,8 @@ from .study.study_file import read_study as read_study
 from .study.sweep import Sweep as Sweep
 from .study.sweep import sweep as sweep
 from .tree import HistoryTree as HistoryTree
+from .verify.bank_table import BankTableReport as BankTableReport
+from .verify.bank_table import verify_bank_table as verify_bank_table
 from .verify.check import NotionCheck as NotionCheck
 from .verify.check import Report as Report
 from .verify.check import verify as verify

@@ -163,6 +163,25 @@ def test_private_types_that_move_alone_as_a_joint_chain():
     assert env.costs[0].tolist() == [0, 1]
 
 
+def test_actions_by_period_as_a_joint_chain():
+    values = [[[[0, 0]], [[1, 2], [0, 0]]], [[[0, 0]], [[0, 0], [1, 2]]]]
+    law = [[[0.5, 0.5], [0.5, 0.5]]]
+    markov = MarkovTypes(
+        values, [law, law], [[0.5, 0.5]] * 2, actions=[["look"], ["A", "B"]], cost=[[0], [0, "1/2"]], horizon=2
+    )
+    env = InterdependentTypes.from_markov(markov)
+    assert (env.action_counts, env.action_names(1)) == ((1, 2), ("A", "B"))
+    assert [cost.tolist() for cost in env.costs] == [[0], [0, 0.5]]
+    assert pickle.loads(pickle.dumps(env)) == dataclasses.replace(env) == env
+
+
+def test_a_thousand_equal_periods_share_their_arrays():
+    env = random_environment(0, sizes=(2, 2), horizon="infinite")
+    long = dataclasses.replace(env, horizon=1000)
+    assert (long.stages, len(long.kernel)) == (1000, 999)
+    assert len({id(array) for array in (*long.values, *long.kernel)}) == 2
+
+
 def test_model_file():
     env = modelfile.loads(GOOD)
     assert isinstance(env, InterdependentTypes)
@@ -235,6 +254,11 @@ FILES = {
     "values": (GOOD.replace("[[0, 0], [0, 0]]]\n\n", "[[0, 0], [0, 0, 1]]]\n\n"), "agents[0].values[1][1]", "has 3"),
     "unknown-key": (GOOD.replace("cost", "costs"), "costs", "did you mean 'cost'"),
     "no-initial": (GOOD.replace("initial =", "# initial ="), "initial", "is missing"),
+    "no-names": (
+        BY_PERIOD.replace('[["new", "old"], ["only"]]', "[]"),
+        "periods[1].types[0]",
+        "is not a list of names",
+    ),
     "infinite-by-period": (BY_PERIOD.replace("horizon = 2", 'horizon = "infinite"\ndiscount = 0.5'), "", "2 periods"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt import cli, modelfile
-from mechopt.modelfile import loading
+from mechopt.modelfile import text
 
 GOOD = """
 kind = "independent"
@@ -392,7 +392,7 @@ def test_missing_permission(operation, tmp_path, monkeypatch):
 def test_what_grows_while_it_is_read_stops_at_the_limit(tmp_path, monkeypatch):
     pipe = tmp_path / "pipe.toml"  # has size 0 until it is read
     os.mkfifo(pipe)
-    monkeypatch.setattr(loading, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(text, "MAX_FILE_BYTES", 100)
     writer = threading.Thread(target=pipe.write_text, args=(GOOD + "#" * 1000,))
     writer.start()
     with pytest.raises(mo.InputError, match="at most 100"):

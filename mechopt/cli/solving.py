@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from mechopt.cli.options import (
 )
 from mechopt.core.errors import InputError
 from mechopt.terminal import progress_shown, say, show_rows, tell
+
+if TYPE_CHECKING:
+    from mechopt.mechanism.bank_table import BankTable
 
 
 def solve(
@@ -65,7 +68,7 @@ def solve(
             method,
             exact,
             time_limit,
-            form=chosen.form,
+            form=form,
             progress=progress,
             accept_range=accept_range,
         )
@@ -101,12 +104,16 @@ def verify(
 ) -> None:
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
     from mechopt import output
+    from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.files import load_mechanism
     from mechopt.mechanism.notions import parse_notions
     from mechopt.modelfile import read
     from mechopt.verify.check import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model)))
+    if isinstance(mechanism, BankTable):
+        _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir")
+        return
     asked = (
         None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
     )
@@ -123,6 +130,29 @@ def verify(
             rows.append((notion.name, output.verdict({"holds": found.holds, "gain": found.gain}) + example))
         show_rows(rows)
     if not report.holds:
+        raise typer.Exit(1)
+
+
+def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None) -> None:
+    """Check the conditions of a bank account mechanism, which imply DIC and EPIR; exit status 1 where one fails."""
+    from mechopt import output
+    from mechopt.verify.bank_table import verify_bank_table
+
+    if refused is not None:
+        raise InputError(f"{refused}: a bank account mechanism is checked for its conditions (IC), (BI), (BU) instead")
+    found = verify_bank_table(table)
+    broken = {example.condition: example for example in found.counterexamples}
+    if as_json:
+        conditions = {name: {"holds": name not in broken, "gain": gain} for name, gain in found.gains.items()}
+        numbers = {"revenue": found.revenue, "welfare": found.welfare, "utilities": [found.utility]}
+        say(output.to_json({"conditions": conditions, **numbers}))
+    else:
+        rows = [("mechanism", repr(table))]
+        for name, gain in found.gains.items():
+            example = f": {broken[name]}" if name in broken else ""
+            rows.append((f"({name})", output.verdict({"holds": name not in broken, "gain": gain}) + example))
+        show_rows([*rows, ("revenue", f"{found.revenue:.12g}")])
+    if not found.holds:
         raise typer.Exit(1)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
-from mechopt.mechanism.files import DAMAGES, HEADER_BYTES, _column, _require_fingerprint, write_atomically
+from mechopt.mechanism.files import DAMAGES, HEADER_BYTES, column_of, require_fingerprint, write_atomically
 from mechopt.mechanism.notions import notion_named
 
 FORMAT = "mechopt bank table 1"
@@ -49,13 +49,13 @@ def load_bank_table(path: str | Path, environment: IndependentTypes) -> BankTabl
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            header = json.loads(_column(archive, "header", path, HEADER_BYTES).tobytes())
+            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
             if header["format"] != FORMAT:
                 raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
             names, source = [str(name) for name in header["notions"]], str(header["source"])
-            _require_fingerprint(path, str(header["fingerprint"]), environment)
-            rows = _column(archive, "rows", path, 8 * environment.periods + HEADER_BYTES)
-            columns = {name: _column(archive, name, path, MAX_BYTES) for name in COLUMNS}
+            require_fingerprint(path, str(header["fingerprint"]), environment)
+            rows = column_of(archive, "rows", path, 8 * environment.periods + HEADER_BYTES)
+            columns = {name: column_of(archive, name, path, MAX_BYTES) for name in COLUMNS}
     except InputError:
         raise
     except OSError as error:

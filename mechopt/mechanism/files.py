@@ -24,15 +24,20 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.joint import MovingEnvironment, joint_process
+from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
+from mechopt.mechanism.bank_table import BankTable
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import notion_named
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.public_tree import PublicTree
 from mechopt.tree import HistoryTree
 
 AnyTypes = IndependentTypes | MovingEnvironment
+AnyMechanism = Mechanism | SequenceMechanism | MarkovMechanism | BankTable
 FORMAT = "mechopt mechanism 1"
+BANK_FORMAT = "mechopt bank table 1"
 HEADER_BYTES = 65536
 DAMAGES = (
     zipfile.BadZipFile,
@@ -99,7 +104,7 @@ def save(mechanism: Mechanism | SequenceMechanism, path: str | Path) -> None:
     )
 
 
-def load_mechanism(path: str | Path, environment: AnyTypes) -> Mechanism | SequenceMechanism:
+def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism:
     """Read a mechanism that was saved for this environment.
 
     Parameters
@@ -117,18 +122,22 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> Mechanism | Seque
         environment = environment.unfold()
     try:
         with zipfile.ZipFile(path) as archive:
-            header = json.loads(_column(archive, "header", path, HEADER_BYTES).tobytes())
+            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
+            if header["format"] == BANK_FORMAT:
+                return _bank_table(path, environment)
+            if header.get("form") == "markov":
+                return _markov(path, environment)
             if header["format"] != FORMAT:
                 raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
             names, source = [str(name) for name in header["notions"]], str(header["source"])
-            _require_fingerprint(path, str(header["fingerprint"]), environment)
+            require_fingerprint(path, str(header["fingerprint"]), environment)
             if isinstance(environment, IndependentTypes):
                 shapes = _fresh_shapes(HistoryTree(environment))
             else:
                 tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
                 shapes = _moving_shapes(tree)
             limit = 8 * max(sum(map(prod, part)) for part in shapes) + HEADER_BYTES
-            allocation, payment = (_column(archive, name, path, limit) for name in ("allocation", "payment"))
+            allocation, payment = (column_of(archive, name, path, limit) for name in ("allocation", "payment"))
     except InputError as error:
         raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
     except OSError as error:
@@ -142,12 +151,28 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> Mechanism | Seque
         raise InputError(f"{path}: {found}, expected {wanted} floats each")
     try:
         notions = tuple(notion_named(name) for name in names)
-        parts = _periods(allocation, shapes[0]), _periods(payment, shapes[1])
+        parts = periods_of(allocation, shapes[0]), periods_of(payment, shapes[1])
         if isinstance(environment, IndependentTypes):
             return Mechanism(environment, *parts, notions, source)
         return SequenceMechanism(tree, *parts, notions, source)
     except InputError as error:
         raise InputError(error.faults, str(path)) from None
+
+
+def _markov(path: str | Path, environment: AnyTypes) -> MarkovMechanism:
+    from mechopt.mechanism.markov_files import load_markov
+
+    if not isinstance(environment, MarkovTypes):
+        raise InputError(f"{path}: a mechanism of current reports, which is for kind 'markov'")
+    return load_markov(path, environment)
+
+
+def _bank_table(path: str | Path, environment: AnyTypes) -> BankTable:
+    from mechopt.mechanism.bank_table_files import load_bank_table
+
+    if not isinstance(environment, IndependentTypes):
+        raise InputError(f"{path}: a bank account mechanism, which is for types drawn afresh each period")
+    return load_bank_table(path, environment)
 
 
 Shapes = list[tuple[int, ...]]
@@ -166,7 +191,8 @@ def _moving_shapes(tree: PublicTree) -> tuple[Shapes, Shapes]:
     return allocation, [(n, count, branch) for count, branch in zip(counts, tree.branches, strict=True)]
 
 
-def _require_fingerprint(path: str | Path, fingerprint: str, environment: AnyTypes) -> None:
+def require_fingerprint(path: str | Path, fingerprint: str, environment: AnyTypes) -> None:
+    """Refuse a file that was made for another environment."""
     if fingerprint != environment.fingerprint:
         raise InputError(
             f"{path}: made for another environment (fingerprint {fingerprint[:12]}, "
@@ -174,7 +200,7 @@ def _require_fingerprint(path: str | Path, fingerprint: str, environment: AnyTyp
         )
 
 
-def _column(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -> Array:
+def column_of(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -> Array:
     """Read one column of at most ``limit`` bytes; its header is believed only as far as there are bytes behind it."""
     if archive.getinfo(f"{name}.npy").file_size > limit:
         raise InputError(f"{path}: {name} is larger than this environment asks for; the file is damaged")
@@ -189,7 +215,7 @@ def _column(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -
     return column
 
 
-def _periods(column: FloatArray, shapes: Shapes) -> tuple[FloatArray, ...]:
+def periods_of(column: FloatArray, shapes: Shapes) -> tuple[FloatArray, ...]:
     """Cut one column into arrays of these shapes."""
     parts = np.split(column.astype(np.float64), np.cumsum([prod(shape) for shape in shapes])[:-1])
     return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))

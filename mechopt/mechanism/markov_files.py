@@ -17,9 +17,9 @@ from mechopt.mechanism.files import (
     DAMAGES,
     FORMAT,
     HEADER_BYTES,
-    _column,
-    _periods,
-    _require_fingerprint,
+    column_of,
+    periods_of,
+    require_fingerprint,
     write_atomically,
 )
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
@@ -59,7 +59,7 @@ def load_markov(path: str | Path, environment: MarkovTypes) -> MarkovMechanism:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            header = json.loads(_column(archive, "header", path, HEADER_BYTES).tobytes())
+            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
             if header["format"] != FORMAT or header["form"] != "markov":
                 raise InputError(f"{path}: not a mechanism of current reports alone; read it with load_mechanism")
             return read_markov(archive, header, environment, path)
@@ -75,7 +75,7 @@ def read_markov(
     archive: zipfile.ZipFile, header: dict[str, Any], environment: MarkovTypes, path: str | Path
 ) -> MarkovMechanism:
     """Read the columns of an open file of this form."""
-    _require_fingerprint(path, str(header["fingerprint"]), environment)
+    require_fingerprint(path, str(header["fingerprint"]), environment)
     periods, infinite = int(header["periods"]), environment.infinite
     if not 1 <= periods <= MAX_PERIODS or (not infinite and periods != environment.stages):
         raise InputError(f"{path}: has {periods} periods of transfers; the file is damaged")
@@ -83,14 +83,14 @@ def read_markov(
     columns = list[Array]()
     for name, shapes in (("allocation", list(environment.shape)), ("payment", transfers)):
         size = sum(map(prod, shapes))
-        column = _column(archive, name, path, 8 * size + HEADER_BYTES)
+        column = column_of(archive, name, path, 8 * size + HEADER_BYTES)
         if column.shape != (size,) or column.dtype.kind != "f" or not np.isfinite(column).all():
             raise InputError(f"{path}: {name} does not hold {size} finite floats; the file is damaged")
         columns.append(column)
-    policy = _periods(columns[0], list(environment.shape))
+    policy = periods_of(columns[0], list(environment.shape))
     if any((part != np.floor(part)).any() for part in policy):
         raise InputError(f"{path}: allocation holds something else than actions; the file is damaged")
-    paid = _periods(columns[1], transfers)
+    paid = periods_of(columns[1], transfers)
     rows = tuple(paid[i * periods : (i + 1) * periods] for i in range(environment.agents))
     notions = tuple(notion_named(str(name)) for name in header["notions"])
     return MarkovMechanism(environment, tuple(p.astype(np.int64) for p in policy), rows, notions, str(header["source"]))

@@ -79,7 +79,8 @@ def checked(find: Callable[[Any], list[Fault]]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
+def unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
+    """Turn a reader that raises into a finder of faults."""
     def find(text: str) -> list[Fault]:
         try:
             read(text)
@@ -125,13 +126,11 @@ class Table(BaseModel):
 class SolveTable(Table):
     """Defaults of ``mechopt solve`` for this file."""
 
-    ic: Annotated[str, checked(_unreadable(parse_ic))] | None = Field(
-        None, description="incentive notions, joined by +"
-    )
-    ir: Annotated[str, checked(_unreadable(parse_ir))] | None = Field(
+    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(None, description="incentive notions, joined by +")
+    ir: Annotated[str, checked(unreadable(parse_ir))] | None = Field(
         None, description="participation notions, joined by +"
     )
-    objective: Annotated[str, checked(_unreadable(parse_objective))] = Field(
+    objective: Annotated[str, checked(unreadable(parse_objective))] = Field(
         "revenue", description="revenue, welfare, utility or a weighted sum"
     )
 

@@ -20,9 +20,12 @@ from mechopt.solve import highs
 from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
+from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
 from mechopt.solve.proved import proved
 from mechopt.solve.solution import Bound, Status
 
+PATIENCE = 5.0
+"""Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
@@ -51,9 +54,10 @@ def optimum(
     objective : Objective
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
     method : str
-        ``"simplex"``, ``"ipx"`` (interior point with crossover), ``"auto"`` (one of these), or ``"promised"``: the
-        promised-utility dynamic program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about
-        linearly with the horizon; its bracket closes to 1e-6, see `mechopt.solve.promised`.
+        ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
+        program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
+        its bracket closes to 1e-6, see `mechopt.solve.promised`. ``"auto"`` takes one of the first two, or the last one
+        where it applies and the program would take more than a few seconds and longer (`predicted_seconds`).
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
@@ -96,7 +100,8 @@ def optimum(
     if exact and environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     chosen = plan(environment, ic, ir, objective, form)
-    if method == "promised":
+    quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
+    if method == "promised" or quick:
         return _by_promises(chosen, exact, time_limit, progress)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
@@ -135,6 +140,14 @@ def promise_notion(chosen: Plan) -> Notion | None:
     if payment_timing(chosen.ic, chosen.ir) != "bank":
         return None
     return EPIR() if EPIR() in implied else Interim() if Interim() in implied else None
+
+
+def _quicker_by_promises(chosen: Plan) -> bool:
+    """Whether the dynamic program applies and is predicted to be quicker than a program that takes long."""
+    if promise_notion(chosen) is None:
+        return False
+    seconds = program_seconds(chosen.size)
+    return seconds > PATIENCE and promised_seconds(chosen.environment) < seconds
 
 
 def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: highs.Progress | None) -> Optimum:

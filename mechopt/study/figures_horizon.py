@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.errors import InputError
+from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def bracket_curve(
     Returns
     -------
     matplotlib.axes.Axes
-        Widths are written at every bracket, or of many at the widest one alone.
+        Widths are written at every bracket, or of many at the widest one alone; "closed" where rounding is all.
 
     Raises
     ------
@@ -55,6 +56,8 @@ def bracket_curve(
     bounds = np.array([(bound.lower, bound.upper) for _, bound in pairs])
     if not len(pairs) or (np.diff(horizons) <= 0).any() or horizons[0] < 1 or not np.isfinite(bounds).all():
         raise InputError("brackets: give at least one, each horizon (1 or more) once, with finite bounds")
+    from matplotlib.ticker import MaxNLocator
+
     if axes is None:
         from matplotlib.figure import Figure
 
@@ -65,14 +68,15 @@ def bracket_curve(
     axes.plot(horizons, high, color=MARK, marker="v", markersize=6, linewidth=1.2, linestyle="--", label="upper bound")
     axes.plot(horizons, low, color=BAR, marker="^", markersize=6, linewidth=1.6, label="lower bound")
     for k in range(len(pairs)) if len(pairs) <= LABELLED else [int(widths.argmax())]:
-        text = "closed" if widths[k] == 0 else f"{widths[k]:.0e}" if widths[k] < VISIBLE else f"{widths[k]:.0%}"
+        text = f"{widths[k]:.0e}" if widths[k] < VISIBLE else f"{widths[k]:.0%}"
+        text = "closed" if widths[k] <= BOUND_TOLERANCE else text
         axes.annotate(text, (horizons[k], high[k]), (0, 8), textcoords="offset points", ha="center", fontsize=8)
     if horizons[-1] >= 20 * horizons[0]:
         axes.set_xscale("log")
         axes.set_xticks(horizons, [f"{horizon:,}" for horizon in horizons])
         axes.minorticks_off()
     else:
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("number of periods; at the marks the relative width of the bracket")
     axes.set_ylabel(f"{label} / number of periods" if per_period else label)
     axes.legend(frameon=False, loc="lower right")

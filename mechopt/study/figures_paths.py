@@ -9,14 +9,13 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.study.figures import BAR, MARK
 from mechopt.study.figures_sweep import COLOURS, MARKERS
-from mechopt.study.paths import SIMULATED, Account, balance_quantiles, sample_path, simulated_balances
+from mechopt.study.paths import SIMULATED, Account, SamplePath, balance_quantiles, sample_path, simulated_balances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mechopt.closedform.pivot import DynamicPivot
     from mechopt.mechanism.markov_mechanism import MarkovMechanism
-    from mechopt.study.paths import SamplePath
 
 SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 """Quantiles between which the bands lie, and the median."""
@@ -24,15 +23,14 @@ OUTER, INNER = "#d3dbec", "#9fb1d6"
 """Of the bands: two greys in print."""
 
 
-def balance_paths(
-    mechanism: Account, axes: Axes | None = None, paths: int = 3, seed: int = 0, buyer: int = 0
-) -> Axes:
+def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, seed: int = 0, buyer: int = 0) -> Axes:
     """A buyer's balance before each period: bands of its distribution, its mean, and some paths of truthful reports.
 
     Parameters
     ----------
     mechanism : BankAccountMechanism, BankTable or PromisePolicy
-        Of a policy: the utility that is promised.
+        Of a policy: the tabulated promise, on which sales depend; what is promised beyond the last one is the buyer's
+        for good, and is not drawn.
     axes : matplotlib Axes, optional
         Where to draw; default a figure of its own (``axes.figure``).
     paths : int
@@ -60,6 +58,8 @@ def balance_paths(
         faults.append(Fault("paths", f"is {paths}", f"write 0 to {len(COLOURS) - 1}"))
     if faults:
         raise InputError(faults)
+    from matplotlib.ticker import MaxNLocator
+
     axes, rng = _own(axes), np.random.default_rng(seed)
     quantiles, means, exact = balance_quantiles(mechanism, SHARES, rng, buyer)
     times = np.arange(len(means))
@@ -81,12 +81,12 @@ def balance_paths(
     whose = f" of buyer {buyer}" if mechanism.environment.buyers > 1 else ""
     promised = hasattr(mechanism, "promise")
     axes.set_xlabel("period")
-    axes.set_ylabel("promised utility" if promised else f"balance{whose} before the period")
+    axes.set_ylabel("promise on which sales depend" if promised else f"balance{whose} before the period")
     if not exact:
         axes.text(0.01, 0.99, f"bands from {SIMULATED:,} runs", transform=axes.transAxes, fontsize=8, va="top")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.margins(x=0.02)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 
@@ -123,7 +123,7 @@ def price_path(
     InputError
         If there are not so many periods, or more than seven agents.
     """
-    from mechopt.study.paths import SamplePath
+    from matplotlib.ticker import MaxNLocator
 
     path = mechanism if isinstance(mechanism, SamplePath) else sample_path(mechanism, seed, periods)
     agents = path.environment.agents
@@ -138,13 +138,13 @@ def price_path(
         axes.plot(times, paid, color=colour, marker=marker, markersize=size, linewidth=1.4, label=f"{name} pays")
         if values:
             worth = np.where(concerned, path.value[:, i], np.nan)
-            style = {"marker": marker, "markersize": size, "markerfacecolor": "none", "linestyle": ":"}
-            axes.plot(times, worth, color=colour, linewidth=1.0, label=f"her value", **style)
+            (line,) = axes.plot(times, worth, color=colour, marker=marker, markersize=size, linewidth=1.0)
+            line.set(markerfacecolor="none", linestyle=":", label="her value")
     axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     axes.set_xlabel("period")
     axes.set_ylabel("money of the period")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 

@@ -36,7 +36,7 @@ def column_simplex(
     others: tuple[int, ...] | None = None,
     period: int = 0,
 ) -> Axes:
-    """What the others see next, by an agent's own signal: points in a triangle, their hull, and how far each sticks out.
+    """What the others see next, by an agent's own signal: points in a triangle, their hull, how far each sticks out.
 
     Parameters
     ----------
@@ -118,7 +118,9 @@ def _draw_triangle(axes: Axes, outcomes: list[str]) -> None:
         CORNERS, outcomes, ((-4, -12), (4, -12), (0, 6)), ("center", "center", "center"), strict=True
     ):
         text = f"next: {name}"
-        axes.annotate(text, corner, offset, textcoords="offset points", ha=side, va="bottom" if offset[1] > 0 else "top")
+        axes.annotate(
+            text, corner, offset, textcoords="offset points", ha=side, va="bottom" if offset[1] > 0 else "top"
+        )
 
 
 def _draw_hull(axes: Axes, points: FloatArray) -> None:
@@ -139,19 +141,20 @@ def _draw_column(axes: Axes, point: FloatArray, distance: float, step: FloatArra
     elif distance <= TOUCHING:
         axes.plot(*point, color=BAR, marker=marker, markersize=9, markerfacecolor="white", linestyle="none", zorder=4)
         axes.plot(*point, color=MARK, marker="x", markersize=9, markeredgewidth=2.2, linestyle="none", zorder=5)
-        axes.annotate("0", point, (8, 4), textcoords="offset points", color=TEXT, fontsize=9, zorder=6)
+        axes.annotate("0", (point[0], point[1]), (8, 4), textcoords="offset points", color=TEXT, fontsize=9, zorder=6)
     else:
         nearest, tip = point - distance * step, point + ARROW * step / np.linalg.norm(step)
         axes.plot(*np.array([nearest, point]).T, color=MARK, linewidth=1.6, linestyle=":", zorder=2)
         arrow = {"arrowstyle": "-|>", "color": MARK, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
-        axes.annotate("", tip, point, arrowprops=arrow, zorder=3)
+        axes.annotate("", (tip[0], tip[1]), (point[0], point[1]), arrowprops=arrow, zorder=3)
         axes.plot(*point, color=BAR, marker=marker, markersize=9, linestyle="none", zorder=4)
         side = 10 * np.array([-step[1], step[0]]) / np.linalg.norm(step)
+        middle = (nearest + point) / 2
         side = side if side[0] >= 0 else -side
         axes.annotate(
             f"{distance:.3g}",
-            (nearest + point) / 2,
-            tuple(side),
+            (middle[0], middle[1]),
+            (side[0], side[1]),
             textcoords="offset points",
             ha="left",
             va="center",

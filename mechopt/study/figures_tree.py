@@ -204,8 +204,8 @@ def _mixed(law: FloatArray, names: tuple[str, ...]) -> str:
     """Actions that are taken, with their probabilities where there is not just one."""
     used = np.flatnonzero(law > 1e-6)
     if len(used) == 1:
-        return names[used[0]]
-    return " / ".join(f"{_short(law[a])} {names[a]}" for a in used)
+        return names[int(used[0])]
+    return " / ".join(f"{_short(law[a])} {names[a]}" for a in used.tolist())
 
 
 def _short(number: float) -> str:
@@ -217,7 +217,8 @@ def _shade(share: float) -> str:
     from matplotlib.colors import to_hex, to_rgb
 
     dark = np.array(to_rgb(BAR))
-    return to_hex(1 - np.clip(share, 0, 1) * (1 - dark))
+    shade: str = to_hex(tuple(1 - np.clip(share, 0, 1) * (1 - dark)))
+    return shade
 
 
 def _heights(levels: list[_Level]) -> list[FloatArray]:
@@ -274,9 +275,9 @@ def _draw(axes: Axes, levels: list[_Level]) -> None:
             axes.annotate(
                 level.labels[k],
                 (t + 1, height),
-                (8, 0) if t == last else (0, 8),
+                (8, 0) if t == last else (10, 7),
                 textcoords="offset points",
-                ha="left" if t == last else "center",
+                ha="left" if t == last else "right",
                 va="center" if t == last else "bottom",
                 fontsize=8,
                 zorder=4,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,9 @@ class SamplePath:
         return tuple(names(t)[a] for t, a in enumerate(self.action.tolist()))
 
     def __repr__(self) -> str:
-        return f"SamplePath({len(self.action)} periods: {', '.join(self.actions[:6])}{', ...' * (len(self.action) > 6)})"
+        return (
+            f"SamplePath({len(self.action)} periods: {', '.join(self.actions[:6])}{', ...' * (len(self.action) > 6)})"
+        )
 
 
 def sample_path(
@@ -86,7 +89,7 @@ def sample_path(
     >>> from mechopt.closedform.pivot import dynamic_pivot
     >>> from mechopt.environment.families import scheduling
     >>> path = sample_path(dynamic_pivot(scheduling([5, 3, 1], "1/2")), periods=3)
-    >>> path, path.transfer.diagonal().round(12)
+    >>> path, path.transfer.diagonal().round(12) + 0.0
     (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
     """
     followed = mechanism.to_mechanism() if isinstance(mechanism, DynamicPivot) else mechanism
@@ -117,7 +120,8 @@ def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, F
     Parameters
     ----------
     mechanism : BankAccountMechanism, BankTable or PromisePolicy
-        Of a policy: what is promised.
+        Of a policy: the tabulated promise, on which sales depend; what is promised beyond the last one is the buyer's
+        for good.
     buyer : int
 
     Raises
@@ -144,16 +148,18 @@ def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, 
         found[t] = balance[buyer]
         drawn = [rng.choice(law[t].size, size=runs, p=law[t]) for law in env.probabilities]
         if isinstance(mechanism, PromisePolicy):
-            left, share, excess = mechanism.tables[t].between(balance[0])
+            table = mechanism.tables[t]
+            left, share, _ = table.between(balance[0])
             entry = left + (rng.random(runs) < share)
-            balance = (mechanism.tables[t].next_promises[entry, drawn[0]] + excess)[None]
+            found[t], balance = table.promises[entry], table.next_promises[entry, drawn[0]][None]
         elif isinstance(mechanism, BankTable):
             part = mechanism.periods[t]
             up = rng.random(runs) < part.share[row, drawn[0]]
             row = part.after[row, drawn[0]] + up
             balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.periods else balance
         else:
-            balance = mechanism.stage(t, balance).next_balance[(slice(None), every, *drawn)]
+            at: tuple[Any, ...] = (slice(None), every, *drawn)
+            balance = mechanism.stage(t, balance).next_balance[at]
     return found
 
 

@@ -16,6 +16,7 @@ from mechopt.study.comparison import Comparison, Entry
 from mechopt.study.report_page import Cell, Column, Origin, Picture, Table, render
 from mechopt.study.report_words import (
     MEANINGS,
+    Facts,
     TypeNames,
     looks_like,
     names,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from mechopt.solve.found import Optimum
     from mechopt.solve.proof_file import Certificate
     from mechopt.study.frontier import Frontier
-
-Facts = list[tuple[str, str]]
 
 CHEAP_NONZEROS = 20_000
 CHEAP_SECONDS = 3.0
@@ -220,7 +219,9 @@ def _why_none(comparison: Comparison) -> str:
     if comparison.optimum is not None:
         return ""
     if getattr(comparison.environment, "horizon", 0) == "infinite":
-        return "With an infinite horizon no linear program gives the optimum; bounds in the table hold for all mechanisms."
+        return (
+            "With an infinite horizon no linear program gives the optimum; bounds in the table hold for all mechanisms."
+        )
     return "The program of the optimum is too large here, so no share of it is known."
 
 

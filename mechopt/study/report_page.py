@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -168,6 +169,17 @@ def render(template: str, **context: Any) -> str:
     from markupsafe import Markup
 
     return environment.get_template(template).render(context, script=Markup(script), script_hash=f"sha256-{digest}")
+
+
+def file_text(name: str, bundled: Mapping[str, Path]) -> str:
+    """The text of a file, or of a bundled one by its name, for a page to show; nothing where it cannot be read again."""
+    path = Path(name)
+    if not path.is_file() and name in bundled:
+        path = bundled[name]
+    try:
+        return path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def write_report(page: str, path: str | Path) -> None:

@@ -17,6 +17,9 @@ from mechopt.lp.choose import AnyTypes
 from mechopt.mechanism.notions import Notion
 from mechopt.verify.replay import Counterexample
 
+Facts = list[tuple[str, str]]
+"""What is said of something, as (label, text)."""
+
 MEANINGS = {
     "dic": "Truth is best at every history, in expectation over the others' current types and over the future.",
     "ex-post": "Truth is best at every history, whatever the others report in that period.",
@@ -132,7 +135,7 @@ def type_names(environment: AnyTypes) -> TypeNames:
         return TypeNames(environment.unfold(exclusion=False))
 
 
-def told(found: Counterexample, words: TypeNames) -> list[tuple[str, str]]:
+def told(found: Counterexample, words: TypeNames) -> Facts:
     """A counterexample as (label, text)."""
     t, i = found.period, found.agent
     rows = [("who", words.agent(i)), ("when", f"period {t}" + (", the first" if t == 0 else ""))]

@@ -19,8 +19,10 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from mechopt.core.errors import Fault, InputError, shortened
-from mechopt.modelfile.loading import MAX_FILE_BYTES, _faults, bundled, read
-from mechopt.modelfile.tables import Number, Table, Whole, _unreadable, checked, parse_ic, parse_ir, read_float
+from mechopt.modelfile.faults import schema_faults
+from mechopt.modelfile.loading import bundled, read
+from mechopt.modelfile.tables import Number, Table, Whole, checked, parse_ic, parse_ir, read_float, unreadable
+from mechopt.modelfile.text import text_of
 from mechopt.modelfile.writing import model_text
 from mechopt.study.compare import BUILDERS, NAMES
 from mechopt.study.dotted import Tables, key_faults, replaced
@@ -56,8 +58,8 @@ class StudyFile(Table):
     model: str | None = Field(None, description="a model file, or the name of a bundled model")
     record: list[str] = Field(list(QUANTITIES), strict=True, description=", ".join(QUANTITIES))
     mechanisms: list[str] = Field([], strict=True, description="names of mechanisms to compare with the optimum")
-    ic: Annotated[str, checked(_unreadable(parse_ic))] | None = Field(None, description="default: the model's")
-    ir: Annotated[str, checked(_unreadable(parse_ir))] | None = Field(None, description="default: the model's")
+    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(None, description="default: the model's")
+    ir: Annotated[str, checked(unreadable(parse_ir))] | None = Field(None, description="default: the model's")
     seed: Annotated[Whole, Field(ge=0)] = 0
     limits: LimitsTable = LimitsTable()
     grid: dict[str, Any] = Field({}, description="values by dotted key of the model")
@@ -157,7 +159,7 @@ def read_study(path: str | Path) -> Study:
         found = bundled_studies()[str(path)]
     name = str(path)
     try:
-        given = tomllib.loads(_text(found, name), parse_float=read_float)
+        given = tomllib.loads(text_of(found, bundled_studies(), "study"), parse_float=read_float)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
@@ -166,7 +168,7 @@ def read_study(path: str | Path) -> Study:
     try:
         file = StudyFile.model_validate(given)
     except ValidationError as error:
-        raise InputError(_faults(error, StudyFile), name) from None
+        raise InputError(schema_faults(error, StudyFile), name) from None
     grid = Grid(file.grid, faults)
     base = _base(file, found.parent, faults)
     faults += _name_faults(file) + _size_faults(file, grid)
@@ -186,23 +188,6 @@ def read_study(path: str | Path) -> Study:
     return Study(name, file.title, file.source, base, file.family, grid, recording, file.seed, file.search)
 
 
-def _text(path: Path, name: str) -> str:
-    """The text of a file from outside."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise InputError(f"{name}: is longer than {MAX_FILE_BYTES:,} bytes")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{name}: is not a UTF-8 text; study files are TOML") from None
-    except FileNotFoundError:
-        known = ", ".join(bundled_studies()) or "none"
-        raise InputError(f"{name}: no such file; bundled studies: {known}") from None
-    except OSError as error:
-        raise InputError(f"{shortened(name, 300)}: cannot read ({error.strerror})") from None
-
-
 def _base(file: StudyFile, folder: Path, faults: list[Fault]) -> Tables | None:
     """Tables of the base model, which has to be right by itself."""
     if file.model is None:
@@ -217,7 +202,7 @@ def _base(file: StudyFile, folder: Path, faults: list[Fault]) -> Tables | None:
         path = bundled()[file.model]
     try:
         read(path if path.exists() else file.model)
-        tables = tomllib.loads(_text(path, str(path)), parse_float=read_float)
+        tables = tomllib.loads(text_of(path, bundled(), "model"), parse_float=read_float)
     except InputError as error:
         faults.append(Fault("model", str(error), ""))
         return None

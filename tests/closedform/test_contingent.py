@@ -1,5 +1,6 @@
 """Contingent transfers: what they are worth, that the truth is best, and where the printed formulas fail."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +100,8 @@ def test_agents_are_left_the_social_surplus(method, last):
     for i in range(2):
         expected = expected_value(env, found.policy, i) - best.expected_welfare
         assert expected_payments(found, i) == pytest.approx(expected, abs=1e-10)
+        assert found.utilities[i] == pytest.approx(best.expected_welfare, abs=1e-12)
+    assert found.revenue == pytest.approx(found.welfare - 2 * best.expected_welfare, abs=1e-12)
     assert found.welfare <= best.expected_welfare + 1e-12
     assert (found.welfare == pytest.approx(best.expected_welfare, abs=1e-12)) == (last == "efficient")
 
@@ -207,6 +210,7 @@ def test_any_rule_with_an_implementable_end(method, horizon):
     if horizon == 3:
         for i in range(2):  # expected transfers are 0 under the truth
             assert expected_payments(found, i) == pytest.approx(0, abs=1e-10)
+            assert found.utilities[i] == pytest.approx(expected_value(env, rule, i), abs=1e-10)
         total = sum(expected_value(env, rule, i) for i in range(2))
         assert found.welfare == pytest.approx(total, abs=1e-12)
 
@@ -295,6 +299,25 @@ def test_batched_distances_serve_the_same_transfers_as_one_matrix_alone():
             z = hull_distances(columns[np.newaxis]).direction[0]
             alone = separated(columns, z, printed_target(env, 0, 0)[a, s])
             np.testing.assert_allclose(found.payments[0][0][a, s, r], alone[r], rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_thousands_of_systems_within_seconds():
+    # 3 agents, 12 signals each, 6 actions: 2592 matrices with 144 rows, 31104 columns. Processor time, as the machine
+    # may be shared; a loop over matrices takes several times longer.
+    rng, shape = np.random.default_rng(0), (12, 12, 12)
+    kernel = rng.random((6, 1728, 1728))
+    kernel /= kernel.sum(axis=2, keepdims=True)
+    env = InterdependentTypes(
+        rng.random((3, 6, *shape)), kernel.reshape(6, *shape, *shape), np.full(shape, 1 / 1728), discount=0.9
+    )
+    begun = time.process_time()
+    assert convex_independence(env).holds and spanning(env).holds
+    found = [contingent_transfers(env, method) for method in ("convex", "spanning")]
+    assert time.process_time() - begun < 8
+    for transfers in found:
+        assert transfers.gain <= 1e-12 * transfers.scale
+    assert check_contingent(found[0]).holds
 
 
 def test_a_saved_file_is_read_without_pickles(tmp_path):

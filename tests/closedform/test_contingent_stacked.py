@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from mechopt import modelfile
+from mechopt.closedform import contingent_stacked
 from mechopt.closedform.contingent import contingent_transfers
 from mechopt.closedform.contingent_setting import ConditionError, prepare
 from mechopt.closedform.contingent_stacked import future_columns
 from mechopt.closedform.contingent_systems import least_norm
 from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.closedform.spanning import convex_independence, matrices, spanning
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verify.contingent import check_contingent
+from mechopt.verify.contingent_promises import promise_by_promise
 from tests.interdependent_instances import law, random_environment
 
 
@@ -156,6 +158,15 @@ def test_steered_signals_the_equations_alone_are_caught_and_the_correction_works
     assert caught >= 3
 
 
+def test_what_is_still_due_counts_where_histories_are_not_enumerated():
+    # two steps: only one earlier promise is ever outstanding, so taking its worst history is exact
+    transfers = uncorrected(steered())
+    together = check_contingent(transfers)
+    alone = max((promise_by_promise(transfers, i)[0] for i in range(2)), key=lambda lie: lie.gain)
+    assert alone.gain == pytest.approx(together.gain, rel=1e-9)
+    assert (alone.period, together.counterexample.period) == (1, 1)
+
+
 def test_signals_that_actions_do_not_move_need_no_correction():
     assert check_contingent(uncorrected(late())).holds
 
@@ -172,6 +183,15 @@ def test_steered_random_environments(sizes, horizon):
         assert largest <= found.bound * (1 + 1e-12)
 
 
+def test_smallest_stacked_transfers():
+    env = modelfile.load("liu-2025/two-periods-stacked")
+    closed, small = (contingent_transfers(env, "stacked", smallest=smallest) for smallest in (False, True))
+    assert small.max_abs < closed.max_abs
+    assert check_contingent(small).holds
+    with pytest.raises(InputError, match="smallest"):
+        contingent_transfers(steered(), "stacked", "constant", smallest=True)
+
+
 def test_steered_for_ever_is_refused_with_the_reason():
     env = random_environment(0, sizes=(2, 2), horizon="infinite")
     with pytest.raises(ConditionError, match="grows without end") as error:
@@ -179,7 +199,8 @@ def test_steered_for_ever_is_refused_with_the_reason():
     assert error.value.condition == "stacking"
 
 
-def test_too_many_histories_are_refused_with_their_number():
-    env = random_environment(0, sizes=(6, 6), horizon=7, actions=4)
+def test_too_many_histories_are_refused_with_their_number(monkeypatch):
+    monkeypatch.setattr(contingent_stacked, "MAX_ENTRIES", 1000)
+    env = random_environment(0, sizes=(2, 2), horizon=6)
     with pytest.raises(LimitError, match="histories"):
         contingent_transfers(env, "stacked", "constant")

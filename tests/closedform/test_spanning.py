@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import linprog
 
 from mechopt import modelfile
+from mechopt.closedform import hull
 from mechopt.closedform.hull import hull_distances
 from mechopt.closedform.spanning import convex_independence, matrices, spanning
 from mechopt.environment.interdependent import InterdependentTypes
@@ -189,6 +190,16 @@ def test_many_columns_together_equal_one_at_a_time():
         mixture = rng.dirichlet(np.ones(5))
         away = np.linalg.norm(columns[:, :, 0] - columns[:, :, 1:] @ mixture, axis=1)
         assert (away >= together.distance[:, 0] - 1e-14).all()
+
+
+def test_generic_columns_need_no_loop(monkeypatch):
+    def refused(*_):
+        raise AssertionError("one column at a time")
+
+    monkeypatch.setattr(hull, "_one", refused)
+    columns = law(np.random.default_rng(3), (40, 8), (20,)).swapaxes(1, 2)
+    inside = hull_distances(columns).distance
+    assert (inside > 0).all()
 
 
 def test_relabelling_agents_and_actions_changes_no_distance():
