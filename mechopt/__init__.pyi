@@ -9,12 +9,18 @@ from .closedform.balance import two_period as two_period
 from .closedform.bank import BankAccountMechanism as BankAccountMechanism
 from .closedform.bank import Stage as Stage
 from .closedform.bank_outcome import BankOutcome as BankOutcome
+from .closedform.contingent import contingent_transfers as contingent_transfers
+from .closedform.contingent_mechanism import contingent_mechanism as contingent_mechanism
+from .closedform.contingent_result import ContingentTransfers as ContingentTransfers
+from .closedform.contingent_setting import ConditionError as ConditionError
 from .closedform.continuous import SignalGrid as SignalGrid
 from .closedform.continuous import signal_grid as signal_grid
 from .closedform.contract import OptimalContract as OptimalContract
 from .closedform.contract import optimal_contract as optimal_contract
 from .closedform.efficient import Efficient as Efficient
 from .closedform.efficient import efficient as efficient
+from .closedform.efficient_joint import EfficientJoint as EfficientJoint
+from .closedform.efficient_joint import efficient_joint as efficient_joint
 from .closedform.epsilon import EpsilonTransfers as EpsilonTransfers
 from .closedform.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.frontload import bank_account as bank_account
@@ -24,11 +30,24 @@ from .closedform.gap import reduced_gap as reduced_gap
 from .closedform.index import gittins_indices as gittins_indices
 from .closedform.money_burning import MoneyBurning as MoneyBurning
 from .closedform.money_burning import capped_money_burning as capped_money_burning
+from .closedform.outside_option import outside_options as outside_options
 from .closedform.pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot import dynamic_pivot as dynamic_pivot
+from .closedform.pivot_alternatives import bond as bond
+from .closedform.pivot_alternatives import team as team
+from .closedform.pivot_alternatives import team_upfront as team_upfront
+from .closedform.potential import LastPeriod as LastPeriod
+from .closedform.potential import last_period as last_period
 from .closedform.repeated import give_for_free as give_for_free
 from .closedform.repeated import repeated_myerson as repeated_myerson
 from .closedform.repeated import repeated_second_price as repeated_second_price
+from .closedform.scheduling_prices import SchedulingPrices as SchedulingPrices
+from .closedform.scheduling_prices import scheduling_prices as scheduling_prices
+from .closedform.scheduling_prices import second_price_form as second_price_form
+from .closedform.spanning import ConvexIndependence as ConvexIndependence
+from .closedform.spanning import Spanning as Spanning
+from .closedform.spanning import convex_independence as convex_independence
+from .closedform.spanning import spanning as spanning
 from .closedform.static import myerson as myerson
 from .closedform.static import posted_price as posted_price
 from .closedform.static import second_price as second_price
@@ -73,6 +92,7 @@ from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.direct import Mechanism as Mechanism
 from .mechanism.direct import Simulation as Simulation
 from .mechanism.files import load_mechanism as load_mechanism
+from .mechanism.markov_mechanism import MarkovMechanism as MarkovMechanism
 from .mechanism.notions import DIC as DIC
 from .mechanism.notions import EPIR as EPIR
 from .mechanism.notions import INDU as INDU
@@ -103,6 +123,10 @@ from .modelfile import load as load
 from .modelfile import loads as loads
 from .public_tree import PublicTree as PublicTree
 from .solve.certificate import certify as certify
+from .solve.cuts import DualOptimum as DualOptimum
+from .solve.cuts import dual_optimum as dual_optimum
+from .solve.cuts_moving_policy import MovingPolicy as MovingPolicy
+from .solve.cuts_policy import BuyersPolicy as BuyersPolicy
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.found import Optimum as Optimum
 from .solve.guarantee import certify_guarantee as certify_guarantee
@@ -157,6 +181,13 @@ from .verify.bank_table import verify_bank_table as verify_bank_table
 from .verify.check import NotionCheck as NotionCheck
 from .verify.check import Report as Report
 from .verify.check import verify as verify
+from .verify.contingent import ContingentCheck as ContingentCheck
+from .verify.contingent import check_contingent as check_contingent
+from .verify.exit import EfficientExit as EfficientExit
+from .verify.exit import efficient_exit as efficient_exit
+from .verify.moving_replay import Misreport as Misreport
+from .verify.moving_replay import MovingCounterexample as MovingCounterexample
 from .verify.replay import Counterexample as Counterexample
+from .verify.stationary import MarkovCounterexample as MarkovCounterexample
 
 __version__: str

@@ -18,7 +18,7 @@ from mechopt.solve.exact_moving import exact_moving_program
 from mechopt.solve.proof_check import check_certificate
 from mechopt.solve.proof_file import SparseVector, digest
 from mechopt.solve.proof_moving import rebuild_moving
-from tests.moving_exact import COMBINATIONS, GOALS, random_correlated, random_separable, tiny
+from tests.moving_exact import COMBINATIONS, GOALS, random_interdependent, random_separable, tiny
 from tests.moving_instances import battaglini, one_item, three_types
 from tests.proofs import written
 from tests.test_certificate import mutations
@@ -123,8 +123,8 @@ def test_environments_without_exact_numbers_prove_nothing():
 
 CHANGED = {
     "two-types": (battaglini(2), mo.BayesianIC(), mo.EPIR()),
-    "correlated": (random_correlated(0), mo.PeriodicExPostIC(), mo.PeriodicExPostIR()),
-    "hidden": (random_separable(4), mo.BayesianIC("own"), mo.Interim()),
+    "correlated": (random_interdependent(0, (1, 2)), mo.PeriodicExPostIC(), mo.PeriodicExPostIR()),
+    "hidden": (three_types(1), mo.BayesianIC("own"), mo.PeriodicIR()),
 }
 
 
@@ -179,7 +179,6 @@ WRONG = {
     "another-objective": ({"objective": mo.Welfare()}, "dual: reduced cost of column"),
     "stronger-participation": ({"ir": (mo.PPIR(),)}, "primal|dual"),
     "an-entry-beyond-the-program": ({"primal": SparseVector(1, (9999,), (1,))}, "primal: there is no entry 9999"),
-    "a-negative-weight": ({"primal": SparseVector(1, (0, 1), (-1, 2))}, "allocation 0, number 0 is out of bounds: -1"),
 }
 
 
@@ -191,11 +190,19 @@ def test_the_checker_says_what_is_wrong(name):
         check_certificate(env, replace(certify(env, ir=mo.EPIR()), **change))
 
 
+def test_weights_that_sum_to_one_may_not_be_negative():
+    env = battaglini(1)  # columns 0 to 3: keep and sell, for the low type and for the high one
+    certificate = certify(env, None, mo.EPIR())
+    lottery = replace(certificate, primal=SparseVector(1, (0, 1, 2), (-1, 2, 1)))
+    with pytest.raises(CertificateError, match="column 0: allocation 0, number 0 is out of bounds: -1"):
+        check_certificate(env, lottery)
+
+
 def test_a_proof_of_a_weaker_notion_is_none_of_a_stronger_one():
     env = three_types()
     weaker = certify(env, mo.AdjacentIC())
     assert weaker.value == 4  # above 157/40, the optimum against all misreports
-    with pytest.raises(CertificateError, match="primal: row all interim value"):
+    with pytest.raises(CertificateError, match="row all interim value"):
         check_certificate(env, replace(weaker, ic=(mo.BayesianIC(),)))
 
 
@@ -220,7 +227,7 @@ def test_the_checker_loads_no_program_tree_or_solver():
 
 TYPES = "battaglini-2005/two-types"
 OTHERS = {
-    "correlated": ("liu-2025/square-columns", "1897/800"),
+    "correlated": ("liu-2025/crossed-signals", "1897/800"),
     "separable": ("kakade-lobel-nazerzadeh-2013/non-separable", "21/10"),
 }
 

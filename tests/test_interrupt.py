@@ -20,7 +20,7 @@ probabilities = [0.3, 0.3, 0.2, 0.2]
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_gives_the_bracket_so_far_and_exit_status_3(tmp_path):
     (tmp_path / "long.toml").write_text(MODEL)
-    command = [sys.executable, "-m", "mechopt", "solve", "long.toml", "--json"]
+    command = [sys.executable, "-m", "mechopt", "solve", "long.toml", "--method", "simplex", "--json"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     time.sleep(4)  # it takes 10 s and more
     process.send_signal(signal.SIGINT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ import mechopt as mo
 from mechopt.lp.moving_compile import compile_moving
 from mechopt.lp.moving_plan import moving_plan
 from tests.moving_instances import battaglini, one_item, random_correlated, random_markov, three_types
+from tests.reporting_strategies import controlled
 
 ICS = [
     mo.BayesianIC(),
@@ -86,7 +89,7 @@ def test_the_less_is_asked_the_more_there_is(seed):
         assert values[stronger] <= values[weaker] + 1e-7, (stronger, weaker)
     assert values[mo.BayesianIC("own")] <= mo.relaxed_optimum(env).value + 1e-7
     rational = [mo.optimum(env, mo.BayesianIC(), ir).value for ir in (mo.PPIR(), mo.PFIR(), mo.EPIR(), mo.Interim())]
-    assert all(a <= b + 1e-7 for a, b in zip(rational, rational[1:], strict=False))
+    assert all(a <= b + 1e-7 for a, b in pairwise(rational))
 
 
 @pytest.mark.parametrize("rho", [0.25, 0.5, 1.0], ids=str)
@@ -217,3 +220,36 @@ def test_correlated_signals(seed, ic, ir):
     program, _ = compile_moving(moving_plan(env, ic, ir))
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     assert mo.verify(best.mechanism).holds
+
+
+def test_what_agents_see_matters():
+    # The less is seen of the past, the more incentive constraints hold in expectation only.
+    env = controlled(1)
+    seen = {
+        ir: [mo.optimum(env, mo.BayesianIC(sees), ir).value for sees in ("all", "actions", "own")]
+        for ir in (mo.Interim(), mo.EPIR())
+    }
+    assert seen[mo.EPIR()][0] < seen[mo.EPIR()][1] - 1e-4 < seen[mo.EPIR()][2] - 1e-2
+    assert seen[mo.Interim()][1] < seen[mo.Interim()][2] - 1e-2
+
+
+def test_long_horizons_go_by_dual_dynamic_programming():
+    best = mo.optimum(battaglini(30))
+    assert (best.method, best.status) == ("dual", "optimal")
+    # Interim IR in closed form: values everywhere but at all-low histories, where the virtual value 1 - 1.5 (2/3)^t
+    # counts if it is positive. P(low for ever) to t is 0.4 (3/4)^t; elsewhere expected values of the free chain.
+    value, high, low = 0.0, 0.6, 0.4
+    for t in range(30):
+        value += 2 * high + (1 - high - low) + low * max(0.0, 1 - 1.5 * (2 / 3) ** t)
+        high, low = 0.5 + (high - 0.5) / 2, low * 0.75
+    assert best.bound.lower - 1e-9 <= value <= best.bound.upper + 1e-9
+
+
+@pytest.mark.parametrize("ir", named([mo.Interim(), mo.EPIR()]))
+def test_dual_method_agrees_with_the_program(ir):
+    env = three_types(3)
+    best, program = mo.optimum(env, ir=ir, method="dual"), mo.optimum(env, ir=ir)
+    assert best.bound.lower - 1e-9 <= program.value <= best.bound.upper + 1e-9
+    assert mo.verify(best.mechanism).holds
+    with pytest.raises(mo.InputError, match='method "dual" is for'):
+        mo.optimum(env, mo.BayesianIC("own"), ir, method="dual")

@@ -164,7 +164,9 @@ def test_unfolding_without_choice_is_worth_the_sum_of_the_periods():
     # one action: welfare is the discounted sum of E[A] E[B_t], by hand: E[A] = 3/2, E[B] = 1/4 + 9/4 = 5/2 at t = 1,
     # and P(high) moves from 3/4 to 3/4 * 3/4 + 1/4 * 1/4 = 5/8, E[B] = 3/8 + 15/8 = 9/4 at t = 2
     env = SeparableTypes([[1, 2]], [HALF], [[[1, 3]]], [["1/4", "3/4"]], [STAY], horizon=2, discount="1/2")
-    assert efficient(env.unfold(exclusion=False)).expected_welfare == pytest.approx(1.5 * (2.5 / 2 + 2.25 / 4), rel=1e-14)
+    assert efficient(env.unfold(exclusion=False)).expected_welfare == pytest.approx(
+        1.5 * (2.5 / 2 + 2.25 / 4), rel=1e-14
+    )
 
 
 def test_what_does_not_unfold():

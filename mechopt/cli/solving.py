@@ -33,7 +33,10 @@ def solve(
     ic: Ic = None,
     ir: Ir = None,
     objective: Goal = None,
-    method: Annotated[str, typer.Option(help="auto, simplex, ipx, or promised (one buyer, long horizons)")] = "auto",
+    method: Annotated[
+        str,
+        typer.Option(help="auto, simplex, ipx, promised (one buyer, long horizons) or dual (several, or moving types)"),
+    ] = "auto",
     form: Form = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,

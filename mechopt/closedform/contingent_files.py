@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.numbers import Array
-from mechopt.mechanism.files import write_atomically
 
 if TYPE_CHECKING:
     from mechopt.closedform.contingent_result import ContingentTransfers

@@ -80,7 +80,7 @@ def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Read
         faults.append(Fault(where, str(error), "write a finite number"))
         return None
     if levels:
-        faults.append(Fault(where, f"{shortened(str(given))} is not a list", f"write a list of {TEXTS[levels]}"))
+        faults.append(Fault(where, f"{shortened(str(given))} is not a list", f"write a list of {TEXTS.get(levels, 'nested lists of numbers')}"))
         return None
     return number
 

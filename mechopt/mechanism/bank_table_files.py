@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
-from mechopt.mechanism.files import DAMAGES, HEADER_BYTES, column_of, require_fingerprint, write_atomically
+from mechopt.mechanism.files import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
 from mechopt.mechanism.notions import notion_named
 
 FORMAT = "mechopt bank table 1"

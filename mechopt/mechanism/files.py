@@ -8,18 +8,16 @@ notions and the source. It is bound to its environment: another one refuses it.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
@@ -51,32 +49,6 @@ DAMAGES = (
     RuntimeError,  # encrypted, an unknown compression, a header nested without end
 )
 """What Python and numpy raise on the files of others."""
-
-
-def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Let ``write`` fill a temporary file beside the target, then move it there; on failure nothing is left.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written to.
-    """
-    path = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise InputError(f"{path}: cannot write ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot write ({error.strerror})") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def save(mechanism: Mechanism | SequenceMechanism, path: str | Path) -> None:

@@ -10,18 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.files import (
-    DAMAGES,
-    FORMAT,
-    HEADER_BYTES,
-    column_of,
-    periods_of,
-    require_fingerprint,
-    write_atomically,
-)
+from mechopt.mechanism.files import DAMAGES, FORMAT, HEADER_BYTES, column_of, periods_of, require_fingerprint
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import notion_named
 

@@ -221,7 +221,10 @@ class Interim(_Participation):
 
 @dataclass(frozen=True)
 class PeriodicIR(_Participation):
-    r"""Expected continuation utility from every current type on: :math:`u_t(h,k) + U_t(h,k) \ge 0`."""
+    r"""Expected continuation utility from every current type on: :math:`u_t(h,k) + U_t(h,k) \ge 0`.
+
+    Where types move: at histories and types of positive probability.
+    """
 
     name = "periodic"
     types = "all"

@@ -81,6 +81,7 @@ def checked(find: Callable[[Any], list[Fault]]) -> AfterValidator:
 
 def unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
     """Turn a reader that raises into a finder of faults."""
+
     def find(text: str) -> list[Fault]:
         try:
             read(text)

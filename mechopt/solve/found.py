@@ -15,6 +15,8 @@ from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
     from mechopt.solve.certificate import Certificate
+    from mechopt.solve.cuts_moving_policy import MovingPolicy
+    from mechopt.solve.cuts_policy import BuyersPolicy
     from mechopt.solve.promise_policy import PromisePolicy
 
 
@@ -30,16 +32,17 @@ class Optimum:
         ``lower <= optimum <= upper``.
     status : Status
         ``"optimal"`` where the bracket is closed.
-    mechanism : Mechanism, SequenceMechanism (types that move), PromisePolicy (method "promised") or None
+    mechanism : Mechanism, SequenceMechanism (types that move), PromisePolicy (method "promised"), BuyersPolicy or
+        MovingPolicy (method "dual"), or None
         None where there is no solution or no bound.
     size : Size
     seconds : dict
         ``build`` and ``solve``.
     method : str
-        ``"simplex"``, ``"ipx"`` or ``"promised"``.
+        ``"simplex"``, ``"ipx"``, ``"promised"`` or ``"dual"``.
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
-        ``"promised"``.
+        the dynamic programs.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
@@ -54,7 +57,7 @@ class Optimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | SequenceMechanism | PromisePolicy | None
+    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
     size: Size
     seconds: dict[str, float]
     method: str

@@ -126,13 +126,39 @@ def solve_program(
     InputError
         If there is no such algorithm.
     """
-    import highspy
-
     if algorithm not in ("auto", *ALGORITHMS):
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
-    algorithm = choose_algorithm(program) if algorithm == "auto" else algorithm
-    scale = _objective_scale(program.cost)
-    highs = to_highs(program, scale)
+    algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()
+    answer: Solution | None = None
+    for scale, presolve in dict.fromkeys([(_objective_scale(program.cost), True), (1.0, True), (1.0, False)]):
+        left = None if time_limit is None else max(time_limit - (time.perf_counter() - begun), 0.0)
+        if answer is not None and left == 0.0:
+            break
+        found = _attempt(program, algorithm, scale, presolve, left, progress, keep_basis)
+        answer = found if answer is None or found.status in CLEAR else answer
+        if found.status in CLEAR:
+            break
+    assert answer is not None
+    return answer
+
+
+CLEAR = (Status.OPTIMAL, Status.TIME_LIMIT, Status.INTERRUPTED)
+"""Answers that are not asked for again: HiGHS may take a program with large and small costs for one without bound."""
+
+
+def _attempt(
+    program: LinearProgram,
+    algorithm: str,
+    scale: float,
+    presolve: bool,
+    time_limit: float | None,
+    progress: Progress | None,
+    keep_basis: bool,
+) -> Solution:
+    """Solve once and judge the answer."""
+    import highspy
+
+    highs = to_highs(program, scale, presolve)
     highs.setOptionValue("solver", algorithm)
     if time_limit is not None:
         highs.setOptionValue("time_limit", max(time_limit, 0.0))
@@ -274,7 +300,7 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
     InputError
         If the file cannot be written.
     """
-    from mechopt.mechanism.files import write_atomically
+    from mechopt.core.atomic import write_atomically
 
     def write(file: Any) -> None:
         import tempfile

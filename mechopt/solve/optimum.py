@@ -17,6 +17,7 @@ from mechopt.lp.moving_plan import MovingPlan
 from mechopt.lp.plan import Plan, Size, payment_timing, plan
 from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, Objective, Revenue, SuperDIC, closure
 from mechopt.solve import highs
+from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
 from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
@@ -56,8 +57,10 @@ def optimum(
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised`. ``"auto"`` takes one of the first two, or the last one
-        where it applies and the program would take more than a few seconds and longer (`predicted_seconds`).
+        its bracket closes to 1e-6, see `mechopt.solve.promised`; or ``"dual"``: dual dynamic programming for several
+        buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.cuts`. ``"auto"``
+        takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
+        (`predicted_seconds`), ``"dual"`` where that applies and the program would not fit, else one of the first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
@@ -94,6 +97,8 @@ def optimum(
     if not isinstance(environment, IndependentTypes):
         moving = any_plan(environment, ic, ir, objective, form)
         assert isinstance(moving, MovingPlan)
+        if method == "dual" or (method == "auto" and not exact and _only_by_dual(moving, max_bytes)):
+            return by_dual(moving, exact, time_limit, progress)
         return moving_optimum(moving, method, exact, time_limit, progress, max_bytes, accept_range)
     begun = time.perf_counter()
     check_range(environment, accept_range)
@@ -103,6 +108,8 @@ def optimum(
     quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
     if method == "promised" or quick:
         return _by_promises(chosen, exact, time_limit, progress)
+    if method == "dual" or (method == "auto" and form == "auto" and not exact and _only_by_dual(chosen, max_bytes)):
+        return by_dual(chosen, exact, time_limit, progress)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
     built = time.perf_counter()
@@ -150,6 +157,17 @@ def _quicker_by_promises(chosen: Plan) -> bool:
     return seconds > PATIENCE and promised_seconds(chosen.environment) < seconds
 
 
+def _only_by_dual(chosen: AnyPlan, max_bytes: float | None) -> bool:
+    """Whether dual dynamic programming applies and the program does not fit into memory."""
+    if dual_notions(chosen) is None:
+        return False
+    try:
+        require_memory(chosen, max_bytes)
+    except LimitError:
+        return True
+    return False
+
+
 def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: highs.Progress | None) -> Optimum:
     """The optimum by the promised-utility dynamic program.
 
@@ -194,7 +212,7 @@ def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str 
     """
     lower = 0.0 if chosen.ir else float("-inf")
     if isinstance(chosen, MovingPlan):
-        require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method)
+        require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method, REMEDY if dual_notions(chosen) else "")
         return
     upper = trivial_bound(chosen)
     if chosen.tree.environment.buyers > MAX_BUYERS:
@@ -202,6 +220,7 @@ def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str 
         message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
         raise LimitError(message, lower, upper)
     remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""
+    remedy = remedy or (REMEDY if dual_notions(chosen) else "")
     require_size(chosen.size, lower, upper, max_bytes, method, remedy)
 
 

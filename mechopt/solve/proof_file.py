@@ -145,7 +145,7 @@ class GuaranteeCertificate:
 
 
 def _save(certificate: Certificate | GuaranteeCertificate, path: str | Path) -> None:
-    from mechopt.mechanism.files import write_atomically
+    from mechopt.core.atomic import write_atomically
 
     content = as_content(certificate)
     text = json.dumps(content | {"digest": digest(content)}, separators=(",", ":"))

@@ -19,12 +19,13 @@ from mechopt.closedform.repeated import give_for_free, repeated_myerson, repeate
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.choose import AnyTypes
-from mechopt.lp.plan import plan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import FRESH_NOTIONS, STANDARD, Asked
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.cuts_moving_policy import MovingPolicy
+from mechopt.solve.cuts_policy import BuyersPolicy
 from mechopt.solve.found import Optimum
-from mechopt.solve.optimum import optimum, promise_notion
+from mechopt.solve.optimum import optimum
 from mechopt.solve.promise_policy import PromisePolicy
 from mechopt.study.compare_moving import NAMES as MOVING_NAMES
 from mechopt.study.compare_moving import MovingMechanism, compare_moving
@@ -33,7 +34,7 @@ from mechopt.study.comparison import Entry
 from mechopt.tree import HistoryTree
 from mechopt.verify.check import verify
 
-FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy
+FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 AnyMechanism = FreshMechanism | MovingMechanism
 
 MAX_CHECKED_HISTORIES = 200_000
@@ -118,19 +119,12 @@ def compare(
     return Comparison(environment, tuple(entries), best, static, skipped, FRESH_NOTIONS)
 
 
-def _optimum(
-    environment: IndependentTypes,
-    ic: Asked,
-    ir: Asked,
-    time_limit: float | None,
-) -> Optimum | None:
+def _optimum(environment: IndependentTypes, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum by whatever reaches it, or None."""
     try:
         return optimum(environment, ic, ir, time_limit=time_limit)
     except LimitError:
-        if promise_notion(plan(environment, ic, ir)) is None:
-            return None
-        return optimum(environment, ic, ir, method="promised", time_limit=time_limit)
+        return None
 
 
 def _require_known(names: list[str]) -> None:
@@ -149,12 +143,12 @@ def _build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fr
         return BUILDERS[name](environment)
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types")
-    assert not isinstance(best.mechanism, SequenceMechanism)
+    assert not isinstance(best.mechanism, (SequenceMechanism, MovingPolicy))
     if name == OPTIMUM:
         return best.mechanism
     if name not in CONVERSIONS:
         raise InputError(f"{name}: is for types that move")
-    if isinstance(best.mechanism, PromisePolicy):
+    if not isinstance(best.mechanism, Mechanism):
         raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
     return CONVERSIONS[name](best.mechanism)
 

@@ -8,9 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.lp.choose import AnyTypes
-from mechopt.mechanism.files import write_atomically
 from mechopt.mechanism.notions import Notion
 from mechopt.solve.found import Optimum
 from mechopt.verify.check import Report
@@ -172,19 +172,24 @@ class Comparison:
         return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """The table as an HTML fragment, written to ``path`` if one is given."""
-        text = self.to_frame().to_html(float_format=lambda number: f"{number:.6g}", border=0)
+        """One self-contained HTML page, written to ``path`` if one is given; see `mechopt.study.report`.
+
+        Raises
+        ------
+        InputError
+            If jinja2 is not installed, or the file cannot be written.
+        """
+        from mechopt.study.report import compare_report
+        from mechopt.study.report_page import write_report
+
+        page = compare_report(self)
         if path is not None:
-            write_atomically(path, lambda file: _write(file, text.encode()))
-        return text
+            write_report(page, path)
+        return page
 
     def __repr__(self) -> str:
         lines = [f"{entry.name}: revenue {entry.revenue:.6g}, ratio {share(entry.ratio)}" for entry in self.entries]
         return "Comparison(" + "; ".join(lines) + ")"
-
-
-def _write(file: Any, content: bytes) -> None:
-    file.write(content)
 
 
 def share(ratio: float) -> str:

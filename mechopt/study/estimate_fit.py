@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.files import write_atomically
 from mechopt.study.estimate_bootstrap import Interval, draw_rows
 from mechopt.study.estimate_file import model_text
 from mechopt.study.estimate_read import Dropped

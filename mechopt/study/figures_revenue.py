@@ -39,7 +39,7 @@ def revenue_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
     amounts = [0.0, *revenues, *(entry.revenue for entry in bounds)]
     low, high = min(amounts), max(amounts)
     width = (high - low) or 1.0
-    for place, entry in zip(places, entries, strict=True):
+    for place, entry in enumerate(entries):
         axes.text(max(entry.revenue, 0.0) + 0.01 * width, place, f"{entry.revenue:.4g}", va="center", fontsize=9)
     for entry in bounds:
         axes.axvline(entry.revenue, color=MARK, linewidth=2, linestyle="--", label=f"{entry.name} {entry.revenue:.4g}")

@@ -54,7 +54,7 @@ def column_simplex(
     -------
     matplotlib.axes.Axes
         One mark a signal, at the law of the others' next signals given it; dotted from it to the nearest point of the
-        hull of the other marks, with the distance (of probability vectors), and an arrow in the separating direction.
+        hull of the other marks, and an arrow in the separating direction, with the distance (of probability vectors).
         A crossed mark lies in the hull of the others.
 
     Raises
@@ -148,18 +148,15 @@ def _draw_column(axes: Axes, point: FloatArray, distance: float, step: FloatArra
         arrow = {"arrowstyle": "-|>", "color": MARK, "linewidth": 1.8, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", (tip[0], tip[1]), (point[0], point[1]), arrowprops=arrow, zorder=3)
         axes.plot(*point, color=BAR, marker=marker, markersize=9, linestyle="none", zorder=4)
-        side = 10 * np.array([-step[1], step[0]]) / np.linalg.norm(step)
-        middle = (nearest + point) / 2
-        side = side if side[0] >= 0 else -side
+        away = 9 * step / np.linalg.norm(step)
         axes.annotate(
             f"{distance:.3g}",
-            (middle[0], middle[1]),
-            (side[0], side[1]),
+            (tip[0], tip[1]),
+            (away[0], away[1]),
             textcoords="offset points",
-            ha="left",
+            ha="left" if away[0] > 3 else "right" if away[0] < -3 else "center",
             va="center",
             color=TEXT,
             fontsize=9,
             zorder=6,
-            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.choose import AnyTypes
-from mechopt.mechanism.files import write_atomically
 from mechopt.mechanism.notions import STANDARD, Asked, Notion
 from mechopt.study.frontier_search import SLACK, Progress, Search, corners, slope
 

@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from mechopt.core.errors import MechoptError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.choose import AnyTypes
-from mechopt.mechanism.notions import Notion
 from mechopt.solve.solution import Status
-from mechopt.study.comparison import Comparison, Entry
-from mechopt.study.report_page import Cell, Column, Origin, Picture, Table, render
+from mechopt.study.comparison import Comparison
+from mechopt.study.report_mechanisms import detail, mechanism_table
+from mechopt.study.report_page import Origin, render
+from mechopt.study.report_pictures import pictures
 from mechopt.study.report_words import (
     MEANINGS,
     Facts,
-    TypeNames,
     looks_like,
     names,
     number,
-    share,
     short_fraction,
-    told,
     type_names,
 )
 
 if TYPE_CHECKING:
     from mechopt.solve.found import Optimum
     from mechopt.solve.proof_file import Certificate
-    from mechopt.study.frontier import Frontier
-
-CHEAP_NONZEROS = 20_000
-CHEAP_SECONDS = 3.0
-CHEAP_CORNERS = 12
-"""The frontier is drawn where the program has at most so many non-zeros; so long and so far is it looked for."""
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A notion that a mechanism breaks, with where."""
-
-    id: str
-    notion: str
-    meaning: str
-    sentence: str
-    facts: Facts
-
-
-@dataclass(frozen=True)
-class Detail:
-    """What a page says of a mechanism below the table."""
-
-    id: str
-    name: str
-    facts: Facts
-    broken: tuple[Broken, ...]
 
 
 def compare_report(
@@ -229,141 +196,3 @@ def _seed(comparison: Comparison) -> str:
     if any(entry.computed == "simulation" for entry in comparison.entries):
         return "revenues marked as simulated are draws with the library's default seed, 0; all else has no randomness"
     return "no randomness"
-
-
-def mechanism_table(comparison: Comparison) -> Table:
-    """One row a mechanism: numbers, then each notion as a mark."""
-    with_static = any(not math.isnan(entry.static_ratio) for entry in comparison.entries)
-    with_share = any(not math.isnan(entry.ratio) for entry in comparison.entries)
-    with_guarantee = any(entry.guarantee is not None for entry in comparison.entries)
-    columns = [Column("mechanism"), Column("revenue", True, explained="expected present value, net of costs")]
-    columns.append(Column("welfare", True, explained="expected present value, net of costs"))
-    if with_share:
-        columns.append(Column("share of optimum", True, explained="revenue over the optimum"))
-    if with_guarantee:
-        columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
-    if with_static:
-        columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
-    groups = {"ic": "incentives", "ir": "participation"}
-    notions = sorted(comparison.notions, key=lambda notion: notion.role)
-    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in notions]
-    rows = []
-    for k, entry in enumerate(comparison.entries):
-        row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
-        row.append(_amount(entry.welfare))
-        row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
-        if with_guarantee:
-            guarantee = entry.guarantee
-            row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
-        row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
-        rows.append((*row, *(_mark(entry, notion, k) for notion in notions)))
-    return Table("mechanisms", "Mechanisms with the notions they keep and break", tuple(columns), tuple(rows))
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _amount(value: float, error: float | None = None) -> Cell:
-    return Cell(number(value) + (f" ± {number(error, 2)}" if error else ""), _known(value))
-
-
-def _mark(entry: Entry, notion: Notion, k: int) -> Cell:
-    """Whether a notion is kept."""
-    if entry.report is None or notion not in entry.report:
-        return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
-    if entry.report[notion].holds:
-        return Cell("kept", 1.0, "kept")
-    return Cell("broken", 0.0, "broken", _broken_id(k, notion))
-
-
-def _broken_id(k: int, notion: Notion) -> str:
-    return f"broken-{k}-{notion.name}"
-
-
-HOW = {
-    "enumeration": "over all histories",
-    "balance distribution": "over the distribution of balances",
-    "simulation": "by simulation",
-    "backward induction": "by backward induction over types",
-    "bound": "a bound on every mechanism, not a mechanism",
-}
-
-
-def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
-    """What stands below the table of one mechanism, with its counterexamples in full."""
-    facts: Facts = [("source", entry.source)] if entry.source else []
-    facts.append(("computed", HOW.get(entry.computed, entry.computed)))
-    if entry.utilities:
-        facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))
-    if entry.guarantee is not None:
-        facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
-    if entry.claims:
-        facts.append(("made to keep", ", ".join(notion.name for notion in entry.claims)))
-    broken = []
-    if entry.report is not None:
-        kept = [notion.name for notion, check in entry.report.items() if check.holds]
-        facts.append(("keeps", ", ".join(kept) or "none that was checked"))
-        for notion, check in entry.report.items():
-            if not check.holds:
-                found = check.counterexample
-                lines = told(found, words) if found is not None else [("gain", number(check.gain))]
-                broken.append(
-                    Broken(_broken_id(k, notion), notion.name, MEANINGS[notion.name], str(found or ""), lines)
-                )
-    elif entry.computed != "bound":
-        facts.append(("notions", "not checked: there are too many histories"))
-    return Detail(f"mechanism-{k}", entry.name, facts, tuple(broken))
-
-
-def pictures(comparison: Comparison) -> list[Picture]:
-    """Figures; none where matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        return []
-    from mechopt.study.figures import ratio_bars
-    from mechopt.study.figures_frontier import frontier_curve
-    from mechopt.study.figures_revenue import revenue_bars
-    from mechopt.study.report_svg import inline_svg
-
-    own = replace(comparison, entries=tuple(e for e in comparison.entries if e.computed != "bound"))
-    drawn = []
-    if any(not math.isnan(entry.ratio) for entry in own.entries):
-        spoken = ", ".join(f"{e.name} {share(e.ratio)}" for e in own.entries if not math.isnan(e.ratio))
-        drawn.append(
-            Picture(
-                inline_svg(lambda: ratio_bars(own), f"Bars: share of the optimal revenue. {spoken}.", "ratios"),
-                "Share of the optimal revenue; upright strokes: the share that the literature guarantees.",
-            )
-        )
-    elif own.entries:
-        spoken = ", ".join(f"{entry.name} {number(entry.revenue)}" for entry in comparison.entries)
-        drawn.append(
-            Picture(
-                inline_svg(lambda: revenue_bars(comparison), f"Bars: revenue. {spoken}.", "revenues"),
-                "Revenue; broken lines: bounds on every mechanism.",
-            )
-        )
-    curve = cheap_frontier(comparison)
-    if curve is not None:
-        ends = [(number(float(curve.amounts[k])), number(float(curve.revenues[k]))) for k in (0, -1)]
-        spoken = f"from welfare {ends[0][0]} and revenue {ends[0][1]} to welfare {ends[1][0]} and revenue {ends[1][1]}"
-        label = f"Curve: the most revenue by welfare, {spoken}, {len(curve.points)} corners."
-        caption = f"The most revenue for each welfare under {names(curve.ic)} and {names(curve.ir)}."
-        drawn.append(Picture(inline_svg(lambda: frontier_curve(curve), label, "frontier"), caption))
-    return drawn
-
-
-def cheap_frontier(comparison: Comparison) -> Frontier | None:
-    """Revenue against welfare where that is a matter of seconds and a curve, else None."""
-    from mechopt.study.frontier import frontier
-
-    best = comparison.optimum
-    if best is None or best.status is not Status.OPTIMAL or best.method == "promised":
-        return None
-    if best.size.nonzeros > CHEAP_NONZEROS:
-        return None
-    try:
-        found = frontier(comparison.environment, best.ic, best.ir, points=CHEAP_CORNERS, time_limit=CHEAP_SECONDS)
-    except MechoptError:
-        return None
-    return found if len(found.points) > 1 else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,8 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
-from mechopt.mechanism.files import write_atomically
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -26,6 +27,15 @@ LIBRARIES = ("mechopt", "numpy", "scipy", "highspy", "matplotlib")
 """Whose versions a report names."""
 MOST_TEXT = 20_000
 """Characters of a model file that a report shows."""
+
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What neither HTML nor XML has a way to write."""
+
+
+def writable(text: str) -> str:
+    """Text without control characters, which become the replacement character."""
+    return CONTROL.sub("\ufffd", text)
 
 
 @dataclass(frozen=True)
@@ -168,11 +178,12 @@ def render(template: str, **context: Any) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     from markupsafe import Markup
 
-    return environment.get_template(template).render(context, script=Markup(script), script_hash=f"sha256-{digest}")
+    page = environment.get_template(template).render(context, script=Markup(script), script_hash=f"sha256-{digest}")
+    return writable(page)
 
 
 def file_text(name: str, bundled: Mapping[str, Path]) -> str:
-    """The text of a file, or of a bundled one by its name, for a page to show; nothing where it cannot be read again."""
+    """The text of a file, or of a bundled one by its name, to be shown; nothing where it cannot be read again."""
     path = Path(name)
     if not path.is_file() and name in bundled:
         path = bundled[name]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from mechopt.study.figures import BAR, MARK
+from mechopt.study.report_page import writable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +23,16 @@ if TYPE_CHECKING:
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 INK = "#010203"
 """Stands for the page's ink until the picture is in the page."""
-INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "axes.titlecolor")
-COLOURS = {INK: "currentColor", BAR: "var(--bar)", MARK: "var(--mark)"}
+INKED = (
+    "text.color",
+    "axes.labelcolor",
+    "axes.edgecolor",
+    "xtick.color",
+    "ytick.color",
+    "axes.titlecolor",
+    "hatch.color",
+)
+COLOURS = {INK: "currentColor", "#444444": "currentColor", BAR: "var(--bar)", MARK: "var(--mark)"}
 PAPER = re.compile(r"#fff(fff)?\b")
 LONG = re.compile(r"(\d+\.\d{2})\d+")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -42,14 +52,20 @@ def inline_svg(draw: Callable[[], Axes], label: str, prefix: str) -> str:
     """
     import matplotlib
 
-    inked = dict.fromkeys(INKED, INK)
-    plain = {"svg.fonttype": "none", "svg.hashsalt": prefix, "text.parse_math": False, "savefig.transparent": True}
+    inked: dict[Any, Any] = dict.fromkeys(INKED, INK)
+    plain: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": prefix,
+        "text.parse_math": False,
+        "savefig.transparent": True,
+    }
     buffer = io.StringIO()
-    with matplotlib.rc_context({**inked, **plain}):
+    with matplotlib.rc_context({**inked, **plain}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks: the browser has others
         figure = draw().get_figure(root=True)
         assert figure is not None
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return _for_page(buffer.getvalue(), label, prefix)
+    return _for_page(writable(buffer.getvalue()), label, prefix)
 
 
 def _for_page(document: str, label: str, prefix: str) -> str:
@@ -67,9 +83,7 @@ def _for_page(document: str, label: str, prefix: str) -> str:
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     wide, high = root.attrib["viewBox"].split()[2:]
-    root.attrib.update(
-        {"role": "img", "aria-label": label, "style": f"max-width: {wide}pt; aspect-ratio: {wide}/{high}"}
-    )
+    root.attrib.update({"role": "img", "aria-label": label, "style": f"--wide: {wide}pt; aspect-ratio: {wide}/{high}"})
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechopt.modelfile.loading import parse
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 200
 """Rows of the table of points; a sweep with more shows those that failed and the smallest shares."""
 MOST_FIGURES = 4
+MOST_COLOURS = 4
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def sweep_report(sweep: Sweep, title: str = "", command: str = "", study: str = 
     worst = [found for name in recording.mechanisms if (found := _worst(sweep, name)) is not None]
     return render(
         "sweep.html.j2",
-        title=title or sweep.study.title or f"Sweep of {sweep.study.name}",
+        title=title or sweep.study.title or f"Sweep of {Path(sweep.study.name).stem}",
         heading=f"{len(sweep.rows):,} of {sweep.count:,} points",
         interrupted=sweep.interrupted,
         study=study_facts(sweep),
@@ -122,7 +125,7 @@ def share_table(sweep: Sweep, frame: pd.DataFrame, shown: dict[str, str]) -> Tab
             continue
         amounts = (known.min(), known.median(), known.mean(), known.max())
         cells = [Cell(share(float(amount)), float(amount)) for amount in amounts]
-        at = int(known.astype(float).idxmin())  # type: ignore[arg-type]
+        at = int(known.index.to_numpy()[int(known.to_numpy().argmin())])
         count = Cell(f"{len(known):,}", float(len(known)))
         rows.append((Cell(name, name, target=shown.get(name, "")), count, *cells, Cell(f"{at:,}", float(at))))
     return (
@@ -155,11 +158,11 @@ def point_table(sweep: Sweep, frame: pd.DataFrame) -> Table:
     if len(frame) > MOST_POINTS:
         frame = _most_telling(frame, [f"{name}.ratio" for name in mechanisms])
     numeric = {name: all(_is_number(value) for value in frame[name]) for name in names}
-    columns = [Column("point", numeric=True)]
+    columns = [Column("point")]
     columns += [Column(name.replace(".ratio", " share"), numeric[name]) for name in names]
     rows = []
-    for place, row in frame.iterrows():
-        cells = [Cell(f"{place:,}", float(place))]  # type: ignore[arg-type, str-format]
+    for place, row in zip(frame.index.to_numpy().tolist(), frame.to_dict("records"), strict=True):
+        cells = [Cell(f"{place:,}", float(place))]
         for name in names:
             cells.append(_ended(row) if name == "status" else _cell(row[name], name.endswith(".ratio")))
         rows.append(tuple(cells))
@@ -188,7 +191,7 @@ def _cell(value: Any, is_share: bool) -> Cell:
     return Cell(share(float(value)) if is_share else number(float(value)), float(value))
 
 
-def _ended(row: pd.Series[Any]) -> Cell:
+def _ended(row: Mapping[Hashable, Any]) -> Cell:
     """How a point ended, with the reason where it was not computed."""
     status = str(row["status"])
     return Cell(status if status == DONE or not row["reason"] else f"{status}: {row['reason']}", status)
@@ -198,33 +201,46 @@ def pictures(sweep: Sweep, frame: pd.DataFrame) -> list[Picture]:
     """A figure for each of the first mechanisms, or of the value; none where matplotlib is not installed."""
     if find_spec("matplotlib") is None or not sweep.points:
         return []
-    from pandas.api.types import is_numeric_dtype
-
     mechanisms = sweep.study.recording.mechanisms[:MOST_FIGURES]
     ys = [(f"{name}.ratio", f"share of the optimum, {name}") for name in mechanisms] or [("value", "optimum")]
-    varied = [key for key in sweep.points[0].varied if is_numeric_dtype(frame[key]) and frame[key].notna().any()]
     drawn = []
     for k, (column, label) in enumerate(ys):
         if column in frame and frame[column].notna().any():
-            drawn += _drawn(sweep, frame[column].dropna().astype(float), column, label, varied, f"figure{k}")
+            drawn += _drawn(sweep, frame, column, label, f"figure{k}")
     return drawn
 
 
-def _drawn(
-    sweep: Sweep, known: pd.Series[float], column: str, label: str, varied: list[str], prefix: str
-) -> list[Picture]:
-    """A heat map over two grid keys, else dots over the first key that is a number, else nothing."""
+def _drawn(sweep: Sweep, frame: pd.DataFrame, column: str, label: str, prefix: str) -> list[Picture]:
+    """A heat map over two grid keys, else dots, else nothing."""
     from mechopt.study.figures_sweep import sweep_heatmap, sweep_scatter
     from mechopt.study.report_svg import inline_svg
 
-    least = f"{number(float(known.min()))} at point {known.idxmin()}, largest {number(float(known.max()))}"
+    known = frame[column].dropna().astype(float)
+    where = known.index.to_numpy()[int(known.to_numpy().argmin())]
+    least = f"smallest {number(float(known.min()))} at point {where}, largest {number(float(known.max()))}"
+    short, named = label.partition(",")[0], f"{label[:1].upper()}{label[1:]}"
     if sweep.study.family is None and len(sweep.study.grid.axes) == 2:
         x, y = sweep.study.grid.axes
-        spoken = f"Heat map of the {label} over {x} and {y}: smallest {least}."
-        svg = inline_svg(lambda: sweep_heatmap(sweep, x=x, y=y, value=column, label=label), spoken, prefix)
-        return [Picture(svg, f"{label[:1].upper()}{label[1:]}; framed: the smallest.")]
-    if not varied:
+        spoken = f"Heat map of the {label} over {x} and {y}: {least}."
+        svg = inline_svg(lambda: sweep_heatmap(sweep, x=x, y=y, value=column, label=short), spoken, prefix)
+        return [Picture(svg, f"{named}; framed: the smallest.")]
+    x, by = _axes(sweep, frame, column)
+    if not x:
         return []
-    spoken = f"Dots: {label} by {varied[0]}: smallest {least}."
-    svg = inline_svg(lambda: sweep_scatter(sweep, x=varied[0], y=column, label=label), spoken, prefix)
-    return [Picture(svg, f"{label[:1].upper()}{label[1:]}, one dot a point; ringed: the smallest.")]
+    spoken = f"Dots: {label} by {x}: {least}."
+    svg = inline_svg(lambda: sweep_scatter(sweep, x=x, y=column, by=by, label=short), spoken, prefix)
+    return [Picture(svg, f"{named}, one dot a point; ringed: the smallest.")]
+
+
+def _axes(sweep: Sweep, frame: pd.DataFrame, column: str) -> tuple[str, str]:
+    """What dots are drawn against, and what sets their colour.
+
+    Random instances are drawn against the optimum, by the first key that has a few values; a grid against its first key
+    that has several numbers.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    varied = [key for key in sweep.points[0].varied if frame[key].nunique() > 1]
+    if sweep.study.family is not None and "value" in frame and column != "value":
+        return "value", next((key for key in varied if frame[key].nunique() <= MOST_COLOURS), "")
+    return next((key for key in varied if is_numeric_dtype(frame[key])), ""), ""

@@ -22,10 +22,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.files import write_atomically
 from mechopt.solve.optimum import optimum
 from mechopt.study.interrupts import interrupts_seen
 

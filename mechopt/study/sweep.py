@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
-from mechopt.mechanism.files import write_atomically
 from mechopt.study.study_file import Study, read_study
 from mechopt.study.sweep_point import DONE, Point, Row
 from mechopt.study.sweep_store import Store

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
-from mechopt.mechanism.files import write_atomically
 from mechopt.study.sweep_point import Recording, Row, point_key
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.files import write_atomically
 from mechopt.modelfile.loading import KINDS, parse
 from mechopt.modelfile.writing import model_text
 from mechopt.study.compare import compare
