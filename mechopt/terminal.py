@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mechopt.solve.highs import Progress
+    from rich.status import Status
 
 
 def say(text: str) -> None:
@@ -58,13 +58,30 @@ def show_table(header: list[str], rows: list[list[str]]) -> None:
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 
+class Shown:
+    """A line on a terminal that says how far long work is; call it with iterations and seconds."""
+
+    def __init__(self, status: Status, label: str) -> None:
+        self.status, self.label, self.between = status, label, ""
+
+    def __call__(self, iterations: int, seconds: float) -> None:
+        """Show counters, behind the bracket where one is known."""
+        self.status.update(f"{self.label}: {self.between}{iterations:,} iterations, {seconds:.1f} s")
+
+    def bracket(self, lower: float, upper: float, seconds: float) -> None:
+        """Show between what the optimum lies so far."""
+        width = f" (width {(upper - lower) / abs(upper):.1e})" if upper else ""
+        self.between = f"{lower:.9g} <= optimum <= {upper:.9g}{width}, "
+        self.status.update(f"{self.label}: {self.between}{seconds:.1f} s")
+
+
 @contextmanager
-def progress_shown(label: str) -> Iterator[Progress | None]:
-    """Show the solver's iterations and seconds on a terminal, nothing elsewhere."""
+def progress_shown(label: str) -> Iterator[Shown | None]:
+    """Show the solver's iterations and seconds, or its bracket, on a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
 
     with Console(stderr=True, markup=False).status(label) as status:
-        yield lambda iterations, seconds: status.update(f"{label}: {iterations:,} iterations, {seconds:.1f} s")
+        yield Shown(status, label)

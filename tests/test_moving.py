@@ -253,3 +253,13 @@ def test_dual_method_agrees_with_the_program(ir):
     assert mo.verify(best.mechanism).holds
     with pytest.raises(mo.InputError, match='method "dual" is for'):
         mo.optimum(env, mo.BayesianIC("own"), ir, method="dual")
+
+
+def test_constraints_of_ones_own():
+    env = battaglini(3)
+    model = mo.to_cvxpy(mo.plan(env))
+    assert model.solve(solver="HIGHS").revenue == pytest.approx(153 / 40, abs=1e-6)
+    capped = model.solve([payment <= 1.5 for payment in model.payment], solver="HIGHS")
+    assert max(float(part.max()) for part in capped.payment) <= 1.5 + 1e-7
+    assert mo.verify(capped).holds
+    assert capped.revenue <= 153 / 40 + 1e-7

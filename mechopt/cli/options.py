@@ -59,10 +59,10 @@ def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked,
 
 def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
     """Plan of a model file's program; what is not given is the file's."""
-    from mechopt.lp.choose import any_plan
+    from mechopt.lp.choose import plan
     from mechopt.mechanism.notions import parse_objective
 
-    return any_plan(
+    return plan(
         environment_of(model),
         *notions_of(model, ic, ir),
         model.objective if objective is None else parse_objective(objective),

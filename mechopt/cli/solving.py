@@ -49,7 +49,7 @@ def solve(
 ) -> None:
     """Find the optimal mechanism, and verify it."""
     from mechopt import output
-    from mechopt.lp.choose import compile_any
+    from mechopt.lp.choose import compile_program
     from mechopt.modelfile import read
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
@@ -60,7 +60,7 @@ def solve(
     exact = exact or proof is not None
     if export is not None:
         require_memory(chosen, method=method)
-        program, layout = compile_any(chosen)
+        program, layout = compile_program(chosen)
         to_mps(program.scaled(layout.unit), export)
     with progress_shown("solving") as progress:
         best = optimum(
@@ -74,6 +74,7 @@ def solve(
             form=form,
             progress=progress,
             accept_range=accept_range,
+            bracket=None if progress is None else progress.bracket,
         )
     begun = time.perf_counter()
     report = output.checked(best)

@@ -18,6 +18,7 @@ from mechopt.closedform.epsilon import EpsilonTransfers, smallest_epsilon
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kinds import require_kind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,6 +101,7 @@ def approximate_transfers(
     >>> approximate_transfers(env, bound=1)
     ApproximateTransfers(epsilon ..., a report gains at most ..., largest payment 1)
     """
+    require_kind(environment, "interdependent", "approximate_transfers")
     if not environment.infinite:
         raise InputError("horizon: the bound on gains is for an infinite one; finite ones have exact last-period terms")
     policy = efficient_joint(environment).policy[0]

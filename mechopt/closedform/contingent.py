@@ -32,6 +32,7 @@ from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.closedform.spanning import distinct, matrices
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kinds import require_kind
 
 
 def contingent_transfers(
@@ -96,6 +97,7 @@ def contingent_transfers(
     >>> found.gain < 1e-12, found.payments[0][0].shape
     (True, (2, 2, 2))
     """
+    require_kind(environment, "interdependent", "contingent_transfers")
     if method not in ("convex", "spanning", "stacked"):
         raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked'")
     setting = prepare(environment, rule, last_period, last_action)

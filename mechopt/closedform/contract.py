@@ -24,6 +24,7 @@ from mechopt.closedform.virtual_phase import Phase, WeightedChains, expected_fir
 from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.separable import SeparableTypes
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> Optima
     >>> best, best.choice
     (OptimalContract(2 contracts; profit 1.28333, the bound), array([0, 0, 1]))
     """
+    require_kind(environment, "separable", "optimal_contract")
     if environment.agents > 1:
         raise InputError(f"a menu of contracts is for one agent, not {environment.agents}; use virtual_pivot")
     pivot = virtual_pivot(environment, ironed)

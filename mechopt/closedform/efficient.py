@@ -28,6 +28,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.markov import MarkovTypes
 
 BoolArray = npt.NDArray[np.bool_]
@@ -150,6 +151,7 @@ def efficient(environment: MarkovTypes) -> Efficient:
     >>> efficient(env).policy
     array([0, 1])
     """
+    require_kind(environment, "markov", "efficient")
     everybody = range(environment.agents)
     welfare, policy, tied = solve(environment, everybody)
     without = tuple(solve(environment, [j for j in everybody if j != i])[0] for i in everybody)

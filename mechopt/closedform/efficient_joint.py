@@ -26,6 +26,7 @@ from mechopt.closedform.efficient import MAX_IMPROVEMENTS, TIE, BoolArray, chose
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kinds import require_kind
 
 DENSE, REFINEMENTS, RESIDUAL = 500, 2, 1e-14
 """Profiles up to which a policy is evaluated by elimination; else by so many rounds of GMRES, to this residual."""
@@ -98,6 +99,7 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
            [0, 1]]), array([[False,  True],
            [ True, False]]))
     """
+    require_kind(environment, "interdependent", "efficient_joint")
     if environment.infinite:
         results = [_stationary(environment)]
     else:

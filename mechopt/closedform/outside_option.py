@@ -19,6 +19,7 @@ import numpy as np
 
 from mechopt.closedform.efficient import carried, chosen, evaluate_policy, solve, spread, unstaged
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.markov import MarkovTypes
 
 
@@ -51,6 +52,7 @@ def outside_options(environment: MarkovTypes) -> tuple[Any, ...]:
     >>> [float(part[0, 0]) for part in outside_options(env)]
     [1.0, 0.0]
     """
+    require_kind(environment, "markov", "outside_options")
     return tuple(_option(environment, i) for i in range(environment.agents))
 
 

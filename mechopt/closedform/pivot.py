@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ from mechopt.closedform.efficient import (
     unstaged,
 )
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import PeriodicExPostIC
@@ -120,6 +122,10 @@ class DynamicPivot:
         notions = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
         return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, notions, "dynamic pivot mechanism")
 
+    def save(self, path: str | Path) -> None:
+        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        self.to_mechanism().save(path)
+
     def __repr__(self) -> str:
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
         return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
@@ -156,6 +162,7 @@ def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
     >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
     [0.6, 22.0, 4.4]
     """
+    require_kind(environment, "markov", "dynamic_pivot")
     best = efficient(environment)
     welfare, policies = staged(environment, best.welfare), staged(environment, best.policy)
     shown = unstaged(environment)

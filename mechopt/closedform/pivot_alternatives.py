@@ -25,6 +25,7 @@ from mechopt.closedform.efficient import Efficient, chosen, efficient, flows, st
 from mechopt.closedform.pivot import dynamic_pivot
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, to_exact
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import PeriodicExPostIC
@@ -54,6 +55,7 @@ def team(environment: MarkovTypes) -> MarkovMechanism:
     >>> team(scheduling([5, 3], "1/2"))
     MarkovMechanism(2 agents, infinite horizon; revenue -6.5, welfare 6.5, utilities (6.5, 6.5))
     """
+    require_kind(environment, "markov", "team")
     best = efficient(environment)
     return MarkovMechanism(environment, _policy(best), _team(best), NOTIONS, "team mechanism")
 
@@ -77,6 +79,7 @@ def team_upfront(environment: MarkovTypes) -> MarkovMechanism:
     >>> team_upfront(scheduling([5, 3], "1/2"))
     MarkovMechanism(2 agents, infinite horizon; revenue 1.5, welfare 6.5, utilities (3.5, 1.5))
     """
+    require_kind(environment, "markov", "team_upfront")
     best = efficient(environment)
     transfers = []
     for i, row in enumerate(_team(best)):
@@ -111,6 +114,7 @@ def bond(environment: MarkovTypes, amount: Any = 1) -> MarkovMechanism:
     >>> [float(part[0, 0]) for part in posted.transfer[1]], posted.utilities
     ([2.0, -4.0, 0.0], (3.5, 1.5))
     """
+    require_kind(environment, "markov", "bond")
     pivot, faults = dynamic_pivot(environment), list[Fault]()
     try:
         posted = float(to_exact(amount))

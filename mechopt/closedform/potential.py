@@ -29,6 +29,7 @@ from mechopt.closedform.efficient_joint import best_actions, surplus
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kinds import require_kind
 
 NEGATIVE = 1e-12
 """Mean length of a cycle below which it counts as negative, relative to the largest value."""
@@ -141,6 +142,7 @@ def last_period(environment: InterdependentTypes, policy: Sequence[object] | Int
     >>> found.payments.largest[0][:, 1]
     array([0. , 1.5, 1.5])
     """
+    require_kind(environment, "interdependent", "last_period")
     if environment.infinite:
         raise InputError("the horizon is infinite: there is no last period; transfers need no condition on one")
     t = environment.stages - 1

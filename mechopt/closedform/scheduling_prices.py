@@ -26,6 +26,7 @@ from mechopt.closedform.tables import number
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.check import exact_list
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import PeriodicExPostIC, PeriodicExPostIR
@@ -140,6 +141,7 @@ def second_price_form(environment: MarkovTypes) -> MarkovMechanism:
     >>> float(auction.transfer[0][0][0, 0].round(12))
     0.5
     """
+    require_kind(environment, "markov", "second_price_form")
     faults = _licence_faults(environment)
     if faults:
         raise InputError(faults)

@@ -26,6 +26,7 @@ import numpy as np
 from mechopt.closedform.hull import TOUCHING, hull_distances
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kinds import require_kind
 
 ILL_CONDITIONED = 1e8
 """Norm of a pseudo-inverse above which transfers lose most of their digits."""
@@ -213,6 +214,7 @@ def convex_independence(environment: InterdependentTypes) -> ConvexIndependence:
     >>> print(found.worst.named(env))
     agent '0', period 0, action '0', others at '0', own signal '0'
     """
+    require_kind(environment, "interdependent", "convex_independence")
     rows: list[list[tuple[FloatArray, FloatArray]]] = []
     worst, least = None, np.inf
     for t, kernel in enumerate(environment.kernel):
@@ -259,6 +261,7 @@ def spanning(environment: InterdependentTypes) -> Spanning:
     >>> spanning(InterdependentTypes([[[[0, 1], [1, 2]]]] * 2, kernel, stay / 2, horizon=2)).rank
     1
     """
+    require_kind(environment, "interdependent", "spanning")
     rows: list[list[tuple[FloatArray, IntArray]]] = []
     worst, least = None, np.inf
     for t, kernel in enumerate(environment.kernel):

@@ -31,6 +31,7 @@ from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.closedform.virtual_weights import VirtualWeights, virtual_weights
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.separable import SeparableTypes
 
 
@@ -167,6 +168,7 @@ def virtual_index(environment: SeparableTypes, ironed: bool = False) -> VirtualI
     >>> virtual_index(env).indices[0][:, 0].round(4), virtual_index(env).indices[1][:, 0].round(4)
     (array([0.    , 1.3891]), array([2.0837]))
     """
+    require_kind(environment, "separable", "virtual_index")
     virtual = virtual_weights(environment, ironed)
     served, idle = _structure(environment, virtual)
     rest = 0.0 if idle is None else float(environment.cost[idle])

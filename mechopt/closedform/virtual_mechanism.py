@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -221,6 +222,10 @@ class VirtualPivot:
         from mechopt.closedform.virtual_histories import sequence_mechanism
 
         return sequence_mechanism(self, reports)
+
+    def save(self, path: str | Path) -> None:
+        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        self.to_mechanism().save(path)
 
     def __repr__(self) -> str:
         excluded = 1.0 - self.included.mean()

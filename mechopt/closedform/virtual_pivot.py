@@ -37,6 +37,7 @@ from mechopt.closedform.virtual_phase import expected_first, phase, signal_chain
 from mechopt.closedform.virtual_weights import theorem_faults, virtual_values_of, virtual_weights
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.separable import SeparableTypes
 
 MAX_PROFILES = 20_000
@@ -80,6 +81,7 @@ def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualP
     >>> pivot.bound, pivot.profit, pivot.menu, pivot.regime
     (0.375, 0.375, (Contract(price=0.5, upfront=0.75),), 'a')
     """
+    require_kind(environment, "separable", "virtual_pivot")
     virtual = virtual_weights(environment, ironed)
     shape, agents = environment.initial_shape, range(environment.agents)
     free = [i for i in agents if not virtual[i].multiplicative]
@@ -162,6 +164,7 @@ def virtual_bound(environment: SeparableTypes) -> float:
     >>> virtual_bound(env)
     2.25
     """
+    require_kind(environment, "separable", "virtual_bound")
     agents, shape = range(environment.agents), environment.initial_shape
     if not theorem_faults(environment):
         return virtual_pivot(environment).bound

@@ -80,7 +80,8 @@ def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Read
         faults.append(Fault(where, str(error), "write a finite number"))
         return None
     if levels:
-        faults.append(Fault(where, f"{shortened(str(given))} is not a list", f"write a list of {TEXTS.get(levels, 'nested lists of numbers')}"))
+        mend = f"write a list of {TEXTS.get(levels, 'nested lists of numbers')}"
+        faults.append(Fault(where, f"{shortened(str(given))} is not a list", mend))
         return None
     return number
 

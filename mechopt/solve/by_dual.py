@@ -16,6 +16,7 @@ from mechopt.mechanism.notions import (
 )
 from mechopt.solve import highs
 from mechopt.solve.cuts import dual_optimum
+from mechopt.solve.cuts_search import Progress as Bracketed
 from mechopt.solve.found import Optimum
 
 REMEDY = '; or take method="dual" (--method dual), which gives a bracket'
@@ -32,7 +33,13 @@ def dual_notions(chosen: AnyPlan) -> tuple[Notion, Notion] | None:
     return (ic, ir) if known and chosen.process.agents == 1 and not chosen.relaxed else None
 
 
-def by_dual(chosen: AnyPlan, exact: bool, time_limit: float | None, progress: highs.Progress | None) -> Optimum:
+def by_dual(
+    chosen: AnyPlan,
+    exact: bool,
+    time_limit: float | None,
+    progress: highs.Progress | None,
+    bracket: Bracketed | None = None,
+) -> Optimum:
     """Bracket of the optimum within 1e-4, and an explicit mechanism that earns its lower end.
 
     Raises
@@ -53,6 +60,8 @@ def by_dual(chosen: AnyPlan, exact: bool, time_limit: float | None, progress: hi
     def told(lower: float, upper: float, seconds: float) -> None:
         if progress is not None:
             progress(next(steps), seconds)
+        if bracket is not None:
+            bracket(lower, upper, seconds)
 
     ic, ir = notions
     best = dual_optimum(chosen.environment, ic, ir, time_limit=time_limit, progress=told)

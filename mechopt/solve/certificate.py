@@ -15,7 +15,7 @@ import numpy as np
 
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray
-from mechopt.lp.choose import AnyPlan, AnyTypes, any_plan, compile_any
+from mechopt.lp.choose import AnyPlan, AnyTypes, compile_program, plan
 from mechopt.lp.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
@@ -69,12 +69,12 @@ def certify(
     >>> certify(env).value
     Fraction(153, 32)
     """
-    chosen = any_plan(environment, ic, ir, objective, form)
+    chosen = plan(environment, ic, ir, objective, form)
     if isinstance(chosen, Plan):
         numbers(chosen.tree)
     else:
         exact_process(chosen.process)
-    program, _ = compile_any(chosen)
+    program, _ = compile_program(chosen)
     return certified(chosen, program)
 
 
@@ -85,7 +85,7 @@ def certified(chosen: AnyPlan, program: LinearProgram, basis: tuple[Array, Array
     ----------
     chosen : Plan or MovingPlan
     program : LinearProgram
-        From `compile_any`, without rows of one's own.
+        From `compile_program`, without rows of one's own.
     basis : pair of int arrays, optional
         Of columns and of rows, as from `highs.basis`; else the program is solved for one.
     """

@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import NoOptimumError
+from mechopt.lp.choose import AnyLayout, AnyPlan
 from mechopt.lp.compile import Layout, allocation_maps, compile_program
-from mechopt.lp.plan import Plan
+from mechopt.lp.moving_compile import compile_moving
+from mechopt.lp.moving_plan import MovingPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.sequence import SequenceMechanism
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +33,13 @@ class CvxModel:
     objective : cvxpy.Maximize
     constraints : list of cvxpy constraints
     allocation : list over t of cvxpy expressions ``(n, count[t+1])``
-        Who gets the item, by history at the end of period t (numbered as in `HistoryTree`).
+        Who gets the item, by history at the end of period t (numbered as in `HistoryTree`); where types move
+        ``(nodes, A_t)``, realisation weights (see `SequenceMechanism`).
     payment : list over t of cvxpy expressions ``(n, count[t+1])``
         Money of period t, affine in the variables; in forms without payments by period the library's own timing.
+        Where types move ``(n, nodes)``, times the realisation weight.
     lifetime : list over t = 0, ..., T of cvxpy expressions ``(n, count[t])``
-        Lifetime utilities, present value.
+        Lifetime utilities, present value; empty where types move.
     """
 
     objective: Any
@@ -43,10 +48,10 @@ class CvxModel:
     payment: list[Any]
     lifetime: list[Any]
     program: LinearProgram
-    layout: Layout
+    layout: AnyLayout
     blocks: list[Any]
 
-    def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism:
+    def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism | SequenceMechanism:
         """Solve with further constraints and read the mechanism back.
 
         Parameters
@@ -68,7 +73,7 @@ class CvxModel:
             raise NoOptimumError(f"{problem.status}: check the constraints that were added")
         return self.mechanism()
 
-    def mechanism(self) -> Mechanism:
+    def mechanism(self) -> Mechanism | SequenceMechanism:
         """The mechanism at the variables' present values.
 
         Raises
@@ -82,14 +87,14 @@ class CvxModel:
         return self.layout.mechanism(np.concatenate([np.ravel(value) for value in values]))
 
 
-def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
+def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     """Write a program as a cvxpy model.
 
     Parameters
     ----------
-    plan : Plan
+    plan : Plan or MovingPlan
         From ``mechopt.plan(environment, ic, ir, objective, form="payment")``; the payment form is the one in which
-        payments by period are free to be constrained.
+        payments by period are free to be constrained. Where types move there is one form, in which they are.
     deterministic : bool
         Make allocations 0 or 1; needs a mixed-integer solver.
 
@@ -110,6 +115,8 @@ def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
     """
     import cvxpy
 
+    if isinstance(plan, MovingPlan):
+        return _moving(plan, deterministic)
     program, layout = compile_program(plan)
     tree, unit = plan.tree, plan.unit
     buyers, periods = tree.environment.buyers, tree.periods
@@ -117,6 +124,29 @@ def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
     for block in program.column_blocks:
         boolean = deterministic and block.kind == "allocation"
         blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
+    z, constraints = _constraints(program, blocks)
+    lifetime = [unit * block for block in blocks[: periods + 1]]
+    allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
+    if plan.timing == "own":
+        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+    else:
+        moves = plan.timing == "bank"
+        realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]
+    payment = []
+    for t in range(periods):
+        shape = (buyers, *tree.children(t))
+        values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
+        parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
+        gain = realised[t + 1] - realised[t][:, parent]
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.weights[t]))
+    objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
+    return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
+
+
+def _constraints(program: LinearProgram, blocks: list[Any]) -> tuple[Any, list[Any]]:
+    """All variables in one vector, and the rows and bounds as constraints on it."""
+    import cvxpy
+
     z = cvxpy.hstack([cvxpy.vec(block, order="C") for block in blocks])
     activity = program.matrix @ z
     constraints = []
@@ -135,22 +165,31 @@ def to_cvxpy(plan: Plan, deterministic: bool = False) -> CvxModel:
     ):
         if finite.any():
             constraints.append(sign * z[np.flatnonzero(finite)] >= sign * bound[finite])
-    lifetime = [unit * block for block in blocks[: periods + 1]]
-    allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
-    if plan.timing == "own":
-        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
-    else:
-        moves = plan.timing == "bank"
-        realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]
-    payment = []
-    for t in range(periods):
-        shape = (buyers, *tree.children(t))
-        values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
-        parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
-        gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.weights[t]))
-    objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
-    return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
+    return z, constraints
+
+
+def _moving(plan: MovingPlan, deterministic: bool) -> CvxModel:
+    """Model of a program where types move: realisation weights, and payments times them."""
+    import cvxpy
+
+    program, layout = compile_moving(plan)
+    blocks = [
+        cvxpy.Variable(
+            block.shape if len(block.shape) < 3 else (block.shape[0], prod(block.shape[1:])), name=block.name
+        )
+        if not (deterministic and block.kind == "allocation")
+        else cvxpy.Variable(block.shape, name=block.name, boolean=True)
+        for block in program.column_blocks
+    ]
+    z, constraints = _constraints(program, blocks)
+    by_kind: dict[str, list[Any]] = {"allocation": [], "payment": []}
+    for block, variable in zip(program.column_blocks, blocks, strict=True):
+        if block.kind in by_kind:
+            by_kind[block.kind].append(variable)
+    units = layout.unit / plan.process.weights
+    payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
+    objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
+    return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)
 
 
 def _slopes(layout: Layout, blocks: list[Any]) -> list[Any]:

@@ -11,13 +11,14 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.choose import AnyPlan, AnyTypes, any_plan
+from mechopt.lp.choose import AnyPlan, AnyTypes, plan
 from mechopt.lp.compile import compile_program
 from mechopt.lp.moving_plan import MovingPlan
-from mechopt.lp.plan import Plan, Size, payment_timing, plan
+from mechopt.lp.plan import Plan, Size, payment_timing
 from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, Objective, Revenue, SuperDIC, closure
 from mechopt.solve import highs
 from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
+from mechopt.solve.cuts_search import Progress as Bracketed
 from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
@@ -43,6 +44,7 @@ def optimum(
     progress: highs.Progress | None = None,
     max_bytes: float | None = None,
     accept_range: bool = False,
+    bracket: Bracketed | None = None,
 ) -> Optimum:
     """Find the mechanism that is best among all that keep the notions, as a linear program over histories.
 
@@ -73,6 +75,8 @@ def optimum(
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
         Solve, without a warning, even where values or probabilities differ by a factor above 1e9.
+    bracket : callable, optional
+        Called by the methods ``"promised"`` and ``"dual"`` with the lower and upper bound so far, and seconds.
 
     Returns
     -------
@@ -94,22 +98,20 @@ def optimum(
     >>> round(best.mechanism.revenue, 9)
     3.5
     """
-    if not isinstance(environment, IndependentTypes):
-        moving = any_plan(environment, ic, ir, objective, form)
-        assert isinstance(moving, MovingPlan)
-        if method == "dual" or (method == "auto" and not exact and _only_by_dual(moving, max_bytes)):
-            return by_dual(moving, exact, time_limit, progress)
-        return moving_optimum(moving, method, exact, time_limit, progress, max_bytes, accept_range)
     begun = time.perf_counter()
-    check_range(environment, accept_range)
-    if exact and environment.exact is None:
-        raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     chosen = plan(environment, ic, ir, objective, form)
+    if isinstance(chosen, MovingPlan):
+        if method == "dual" or (method == "auto" and not exact and _only_by_dual(chosen, max_bytes)):
+            return by_dual(chosen, exact, time_limit, progress, bracket)
+        return moving_optimum(chosen, method, exact, time_limit, progress, max_bytes, accept_range)
+    check_range(chosen.environment, accept_range)
+    if exact and chosen.environment.exact is None:
+        raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
     if method == "promised" or quick:
-        return _by_promises(chosen, exact, time_limit, progress)
+        return _by_promises(chosen, exact, time_limit, progress, bracket)
     if method == "dual" or (method == "auto" and form == "auto" and not exact and _only_by_dual(chosen, max_bytes)):
-        return by_dual(chosen, exact, time_limit, progress)
+        return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)
     program, layout = compile_program(chosen)
     built = time.perf_counter()
@@ -168,7 +170,13 @@ def _only_by_dual(chosen: AnyPlan, max_bytes: float | None) -> bool:
     return False
 
 
-def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: highs.Progress | None) -> Optimum:
+def _by_promises(
+    chosen: Plan,
+    exact: bool,
+    time_limit: float | None,
+    progress: highs.Progress | None,
+    bracket: Bracketed | None = None,
+) -> Optimum:
     """The optimum by the promised-utility dynamic program.
 
     Raises
@@ -186,7 +194,7 @@ def _by_promises(chosen: Plan, exact: bool, time_limit: float | None, progress: 
         )
     if exact:
         raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
-    best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress)
+    best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress, bracket=bracket)
     mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}

@@ -55,6 +55,8 @@ from mechopt.solve.solution import Bound, Status
 
 Progress = Callable[[int, float], None]
 """Called with the number of slopes so far and the seconds since the start."""
+Bracketed = Callable[[float, float, float], None]
+"""Called with the lower and upper bound so far, in money of the environment, and the seconds since the start."""
 Visits = tuple[FloatArray, FloatArray]
 """Promises of a period and the share of visits that lies below each."""
 
@@ -126,6 +128,7 @@ def promised_optimum(
     tolerance: float = 1e-6,
     time_limit: float | None = None,
     progress: Progress | None = None,
+    bracket: Bracketed | None = None,
 ) -> PromisedOptimum:
     """Largest revenue under DIC, with a bracket, for one buyer and any number of periods.
 
@@ -142,6 +145,8 @@ def promised_optimum(
         (Ctrl-C); before the first, coarse recursion is through that is 0 <= optimum <= full welfare.
     progress : callable, optional
         Called with the number of slopes so far and seconds.
+    bracket : callable, optional
+        Called with the lower and upper bound so far and seconds: at first, and after each level.
 
     Returns
     -------
@@ -165,16 +170,22 @@ def promised_optimum(
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
         raise InputError(f"tolerance is {tolerance}; it must be positive")
-    return _Search(environment, ir, time_limit, progress).run(tolerance)
+    return _Search(environment, ir, time_limit, progress, bracket).run(tolerance)
 
 
 class _Search:
     """Levels of ever finer recursions, until the bracket is narrow enough."""
 
     def __init__(
-        self, environment: IndependentTypes, ir: Notion, time_limit: float | None, progress: Progress | None
+        self,
+        environment: IndependentTypes,
+        ir: Notion,
+        time_limit: float | None,
+        progress: Progress | None,
+        bracket: Bracketed | None,
     ) -> None:
         self.begun, self.time_limit, self.progress, self.count = time.perf_counter(), time_limit, progress, 0
+        self.bracket = bracket
         self.environment, self.ir = environment, ir
         largest = [
             weight * values[-1] for weight, values in zip(environment.weights, environment.values[0], strict=True)
@@ -190,10 +201,12 @@ class _Search:
         best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), welfare / self.unit
         cap, number, before = 0.0, 0, 0
         try:
+            self._tell(best, upper)
             self.periods += [period(env, t, self.unit) for t in range(env.periods)]
             level = self._level([_uniform(coarse)] * env.periods)
             best, policy, upper = level.lower, level.policy, min(upper, level.upper)
             while (width := upper - best) > (goal := tolerance * upper):
+                self._tell(best, upper)
                 if number == MAX_LEVELS:
                     raise _StoppedError(Status.INACCURATE)
                 visits = [
@@ -214,6 +227,7 @@ class _Search:
                 if level.lower > best:
                     best, policy = level.lower, level.policy
                 upper, number = min(upper, level.upper), number + 1
+            self._tell(best, upper)
             status = Status.OPTIMAL
         except _StoppedError as stopped:
             status = stopped.status
@@ -253,6 +267,10 @@ class _Search:
         lower = float(first.heights[start] - first.promises[start])
         upper = float(np.interp(1.0, first.slopes[::-1], first.conjugate[::-1]))
         return _Level(solved, lower, upper, self._policy(solved, start))
+
+    def _tell(self, lower: float, upper: float) -> None:
+        if self.bracket is not None:
+            self.bracket(lower * self.unit, upper * self.unit, time.perf_counter() - self.begun)
 
     def _tick(self) -> None:
         if self.time_limit is not None and time.perf_counter() - self.begun > self.time_limit:

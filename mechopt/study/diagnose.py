@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.core.numbers import BOUND_TOLERANCE
+from mechopt.environment.kinds import require_kind
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.found import Optimum
@@ -82,6 +83,7 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     >>> found.regime, round(found.bound, 9), round(found.optimum.value, 9)
     ('a', 1.5, 1.5)
     """
+    require_kind(environment, "separable", "diagnose")
     pivot = virtual_pivot(environment)
     known = pivot.diagnosis
     best = optimum(environment, time_limit=time_limit).require_optimal()

@@ -21,6 +21,8 @@ SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 """Quantiles between which the bands lie, and the median."""
 OUTER, INNER = "#d3dbec", "#9fb1d6"
 """Of the bands: two greys in print."""
+INKS, STROKES = ("0.15", MARK, "#2a9d8f", "0.45"), ("-", "--", "-.", ":")
+"""Of the paths."""
 
 
 def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, seed: int = 0, buyer: int = 0) -> Axes:
@@ -34,7 +36,7 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
     axes : matplotlib Axes, optional
         Where to draw; default a figure of its own (``axes.figure``).
     paths : int
-        How many to draw, from 0 to 6.
+        How many to draw, from 0 to 4.
     seed : int
         Of the paths, and of simulated bands.
     buyer : int
@@ -54,8 +56,8 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
     faults = []
     if not 0 <= buyer < mechanism.environment.buyers:
         faults.append(Fault("buyer", f"is {buyer}", f"write 0 to {mechanism.environment.buyers - 1}"))
-    if not 0 <= paths < len(COLOURS):
-        faults.append(Fault("paths", f"is {paths}", f"write 0 to {len(COLOURS) - 1}"))
+    if not 0 <= paths <= len(INKS):
+        faults.append(Fault("paths", f"is {paths}", f"write 0 to {len(INKS)}"))
     if faults:
         raise InputError(faults)
     from matplotlib.ticker import MaxNLocator
@@ -71,9 +73,9 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
         axes.plot(
             times,
             balance,
-            color=("0.15", MARK, "#2a9d8f", "0.45", "#7a3b8f", "#e6a000")[k],
+            color=INKS[k],
             linewidth=1.1,
-            linestyle=("-", "--", "-.", ":")[k % 4],
+            linestyle=STROKES[k],
             marker=MARKERS[k] if few else None,
             markersize=4,
             label=f"path {k + 1}",

@@ -99,7 +99,7 @@ def column_simplex(
     ]
     title = f"own signal of agent {env.names[agent]}"
     axes.legend(handles, names, title=title, frameon=False, loc="upper left", bbox_to_anchor=(0.78, 1.0))
-    axes.set_aspect("equal")
+    axes.set(aspect="equal", xlim=(-1.4 * ARROW, 1 + 1.4 * ARROW), ylim=(-1.4 * ARROW, CORNERS[2, 1] + 1.4 * ARROW))
     axes.set_axis_off()
     return axes
 
@@ -115,7 +115,7 @@ def _outcomes(independence: ConvexIndependence, period: int, agent: int) -> list
 def _draw_triangle(axes: Axes, outcomes: list[str]) -> None:
     axes.fill(*CORNERS.T, facecolor="none", edgecolor="0.35", linewidth=1.2)
     for corner, name, offset, side in zip(
-        CORNERS, outcomes, ((-4, -12), (4, -12), (0, 6)), ("center", "center", "center"), strict=True
+        CORNERS, outcomes, ((-14, -12), (14, -12), (0, 8)), ("center", "center", "center"), strict=True
     ):
         text = f"next: {name}"
         axes.annotate(
@@ -159,4 +159,5 @@ def _draw_column(axes: Axes, point: FloatArray, distance: float, step: FloatArra
             color=TEXT,
             fontsize=9,
             zorder=6,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )

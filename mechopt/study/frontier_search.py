@@ -11,7 +11,7 @@ from typing import Any
 
 from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import BOUND_TOLERANCE
-from mechopt.lp.choose import AnyTypes, any_plan
+from mechopt.lp.choose import AnyTypes, plan
 from mechopt.mechanism.notions import Asked, Objective
 from mechopt.solve.optimum import optimum
 from mechopt.solve.solution import Status
@@ -51,7 +51,7 @@ class Search:
         progress: Progress | None,
     ) -> None:
         self.environment, self.exact, self.time_limit, self.progress = environment, exact, time_limit, progress
-        chosen = any_plan(environment, ic, ir)
+        chosen = plan(environment, ic, ir)
         self.notions = (chosen.ic, chosen.ir)
         self.begun, self.solves, self.scale = time.perf_counter(), 0, 1.0
 

@@ -54,7 +54,7 @@ def test_promises_are_called_promises():
 def test_faults_of_buyer_and_paths_come_together(bank):
     with pytest.raises(mo.InputError) as caught:
         balance_paths(bank, paths=7, buyer=1)
-    assert "buyer: is 1; write 0 to 0" in str(caught.value) and "paths: is 7; write 0 to 6" in str(caught.value)
+    assert "buyer: is 1; write 0 to 0" in str(caught.value) and "paths: is 7; write 0 to 4" in str(caught.value)
 
 
 def test_prices_are_marked_where_an_agent_is_concerned():

@@ -42,6 +42,14 @@ def test_corners_of_a_triangle_are_as_far_as_its_heights():
         assert away @ out == pytest.approx(np.linalg.norm(away) * np.linalg.norm(out))  # towards its own corner
 
 
+def test_every_arrow_is_within_the_picture():
+    # annotations whose point lies outside the limits are not drawn; columns at the rim of the triangle come near
+    axes = column_simplex(convex_independence(pair([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.01, 0.01, 0.98]])))
+    low, high = np.transpose([axes.get_xlim(), axes.get_ylim()])
+    ends = np.array([text.xy for text in axes.texts])
+    assert len(ends) == 9 and (ends > low).all() and (ends < high).all()
+
+
 def test_the_way_to_the_hull_is_as_long_as_the_distance():
     columns = [[0.7, 0.2, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.3, 0.4, 0.3]]
     found = convex_independence(pair(columns))

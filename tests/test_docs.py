@@ -1,0 +1,191 @@
+"""The pages say what there is: every name, mechanism, notion, command and key; links lead somewhere; snippets run."""
+
+import json
+import re
+import shlex
+import sys
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+
+import pytest
+
+import mechopt as mo
+from mechopt.cli import app, main
+from mechopt.mechanism.notions import ALL_NOTIONS, IMPLIES
+from mechopt.modelfile.loading import KINDS
+from mechopt.study.compare import NAMES
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+TEXT = {path: path.read_text(encoding="utf-8") for path in PAGES}
+FENCE = re.compile(r"^```(\{?[a-z]*\}?[^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+LABEL = re.compile(r"^\(([a-z0-9-]+)\)=$", re.MULTILINE)
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+
+each_page = pytest.mark.parametrize("path", PAGES, ids=[str(path.relative_to(DOCS)) for path in PAGES])
+
+
+def fences(path, kind):
+    return [body for info, body in FENCE.findall(TEXT[path]) if info == kind]
+
+
+def outside_fences(path):
+    return FENCE.sub("", TEXT[path])
+
+
+def anchors(path):
+    """As the pages' headings are linked to: lower case, other signs left out, blanks as hyphens."""
+    return {re.sub(r"[^\w\- ]", "", text).strip().lower().replace(" ", "-") for text in HEADING.findall(TEXT[path])}
+
+
+def test_the_folder_of_pages_is_found():
+    assert len(PAGES) > 20
+
+
+def test_every_public_name_has_one_entry_in_the_reference():
+    listed = [name for path in PAGES for body in fences(path, "{api}") for name in body.split()]
+    missing = sorted(set(mo.__all__) - set(listed))
+    assert not missing, f"list them in a page of docs/api: {missing}"
+    assert sorted(listed) == sorted(mo.__all__), "a name is listed twice, or is no longer public"
+
+
+def test_every_mechanism_of_a_comparison_has_a_page():
+    labels = {label for path in PAGES if path.parent.name == "mechanisms" for label in LABEL.findall(TEXT[path])}
+    missing = sorted(set(NAMES) - labels)
+    assert not missing, f"write a page in docs/mechanisms that begins with the label (name)=: {missing}"
+    index = TEXT[DOCS / "mechanisms" / "index.md"]
+    assert [name for name in NAMES if f"`{name}`" not in index] == []
+
+
+def test_every_page_of_a_mechanism_is_in_the_list_and_has_its_parts():
+    index = TEXT[DOCS / "mechanisms" / "index.md"]
+    for path in (DOCS / "mechanisms").glob("*.md"):
+        if path.name == "index.md":
+            continue
+        headings = HEADING.findall(TEXT[path])
+        assert f"\n{path.stem}\n" in index, f"{path.name} is not in the list of pages"
+        assert {"Statement", "What is checked"} <= set(headings), path.name
+        assert "\nSource: " in TEXT[path], f"{path.name} names no source"
+
+
+@pytest.mark.parametrize("notion", ALL_NOTIONS, ids=lambda notion: notion.name)
+def test_notion_is_in_the_table_of_notions(notion):
+    assert f"| `{notion.name}` |" in TEXT[DOCS / "notions.md"]
+
+
+def test_diagram_of_notions_shows_every_notion_and_implication(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from notion_diagram import drawing, implications, sentences
+
+    for role in ("ic", "ir"):
+        picture = drawing(role)
+        for notion in ALL_NOTIONS:
+            assert (f">{notion.name}</text>" in picture) == (notion.role == role)
+        graph = implications(role)
+        assert picture.count("marker-end=") == graph.number_of_edges()
+        assert 'role="img"' in picture and "<title" in picture and "<desc" in picture
+    told = f"{sentences('ic')} {sentences('ir')}".split(". ")
+    assert len(told) == len(IMPLIES)
+
+
+@each_page
+def test_links_lead_to_pages_headings_and_names(path):
+    for target in LINK.findall(outside_fences(path)):
+        if target.startswith("mechopt."):
+            assert hasattr(mo, target.split(".")[1]), f"{target} is no public name"
+            continue
+        assert not target.startswith(("http:", "https:")), f"{target}: links to other sites go stale"
+        where, _, anchor = target.partition("#")
+        found = (path.parent / where).resolve() if where else path
+        assert found.is_file(), f"{target} does not exist"
+        assert not anchor or anchor in anchors(found), f"{target}: no such heading"
+
+
+@each_page
+def test_lists_of_pages_name_pages_that_exist(path):
+    for body in fences(path, "{toctree}"):
+        for name in (line for line in body.splitlines() if line and not line.startswith(":")):
+            assert "*" in name or (path.parent / f"{name}.md").is_file(), f"{name}.md does not exist"
+
+
+def models():
+    bodies = [body for path in PAGES for body in fences(path, "toml") if re.search(r"^kind = ", body, re.MULTILINE)]
+    return [pytest.param(body, id=f"{re.search('kind = .([a-z]+)', body)[1]}-{k}") for k, body in enumerate(bodies)]
+
+
+@pytest.mark.parametrize("body", models())
+def test_model_file_on_a_page_is_read(body):
+    mo.loads(body)
+
+
+def test_every_kind_of_model_file_has_an_example_and_its_keys():
+    page = DOCS / "files.md"
+    examples = [re.search(r'^kind = "([a-z]+)"', body, re.MULTILINE) for body in fences(page, "toml")]
+    assert {match[1] for match in examples if match} == set(KINDS)
+    assert {f"{{keys}} {kind}" for kind in (*KINDS, "study")} <= {info for info, _ in FENCE.findall(TEXT[page])}
+
+
+def test_study_file_on_a_page_is_read(tmp_path):
+    (body,) = (body for body in fences(DOCS / "files.md", "toml") if "[grid]" in body)
+    (tmp_path / "study.toml").write_text(body, encoding="utf-8")
+    assert mo.read_study(tmp_path / "study.toml").count == 4 * 3  # horizons 1 to 4, three upper values
+
+
+def test_every_command_has_its_section(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from commands import commands, reference
+
+    text = reference()
+    assert len(list(commands(app))) >= len(app.registered_commands)
+    for path, function in commands(app):
+        assert f"## {path}\n\n{function.__doc__.splitlines()[0]}" in text
+    assert "| `--json` |" in text and "| `--time-limit NUMBER` | seconds for the solver |" in text
+
+
+def run(line, monkeypatch, capsys):
+    """Exit status and output of a command line, in this process."""
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    status = 0
+    try:
+        main()
+    except SystemExit as error:
+        status = int(error.code or 0)
+    return status, capsys.readouterr().out
+
+
+def consoles():
+    found = [(path, body) for path in PAGES for body in fences(path, "console")]
+    return [pytest.param(body, id=f"{path.stem}-{k}") for k, (path, body) in enumerate(found)]
+
+
+@pytest.mark.parametrize("body", consoles())
+def test_commands_on_a_page_print_what_it_says(body, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        line, _, expected = part.partition("\n")
+        status, printed = run(line, monkeypatch, capsys)
+        assert status == 0, f"{line}: exit status {status}"
+        assert OutputChecker().check_output(expected, printed, ELLIPSIS | NORMALIZE_WHITESPACE), printed
+
+
+SMALL = {
+    "solve": "mirrokni-2020/two-values-two-periods --exact",
+    "compare": "mirrokni-2020/two-values-two-periods",
+    "maximin": "mirrokni-2020/maximin-equal-revenue-5",
+    "frontier": "mirrokni-2020/two-values-two-periods",
+    "transfers": "liu-2025/crossed-signals",
+    "size": "mirrokni-2020/two-values-two-periods",
+    "sweep": "horizons --out sweep",
+}
+
+
+@pytest.mark.parametrize("command", SMALL)
+def test_keys_of_json_output_are_on_the_page_of_files(command, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    _, printed = run(f"mechopt {command} {SMALL[command]} --json", monkeypatch, capsys)
+    (row,) = (line for line in TEXT[DOCS / "files.md"].splitlines() if line.startswith(f"| `{command}` |"))
+    document = json.loads(printed)
+    rows = [document, *(entry for value in document.values() if isinstance(value, list) for entry in value)]
+    keys = {key for part in rows if isinstance(part, dict) for key in part}
+    assert [key for key in sorted(keys) if f"`{key}`" not in row] == []
