@@ -32,7 +32,10 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
         If they are stacked, or the horizon is infinite.
     """
     if transfers.method == "stacked" or transfers.last_payments is None:
-        raise InputError("transfers that are stacked, or have no last period, are not written out over histories")
+        raise InputError(
+            "transfers that are stacked, or have no last period, are not written out over histories; "
+            "mo.check_contingent checks them as they are"
+        )
     tree = PublicTree(joint_process(transfers.environment))
     process, agents = tree.process, range(tree.process.agents)
     policy, payment = [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from mechopt.closedform.contingent_gain import largest, last_gains
 from mechopt.closedform.contingent_setting import Setting
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+
+if TYPE_CHECKING:
+    from mechopt.mechanism.sequence import SequenceMechanism
 
 Method = Literal["convex", "spanning", "stacked"]
 
@@ -79,6 +82,18 @@ class ContingentTransfers:
         """What rounding is relative to: the largest transfer or value."""
         values = max(float(np.abs(array).max()) for array in self.environment.values)
         return max(1.0, self.max_abs, values)
+
+    def to_mechanism(self) -> SequenceMechanism:
+        """Write them out over public histories, for `mechopt.verify`; see `contingent_mechanism`.
+
+        Raises
+        ------
+        InputError
+            If they are stacked, or the horizon is infinite: `mechopt.check_contingent` checks these.
+        """
+        from mechopt.closedform.contingent_mechanism import contingent_mechanism
+
+        return contingent_mechanism(self)
 
     def save(self, path: str | Path) -> None:
         """Write the transfers to a file; see `mechopt.closedform.contingent_files`.

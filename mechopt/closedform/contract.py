@@ -14,6 +14,7 @@ Source: Kakade, Lobel and Nazerzadeh (2013), section 5.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,6 +127,10 @@ class OptimalContract:
             policy.append(actions)
             payment.append(paid[np.newaxis])
         return SequenceMechanism.of_policy(tree, policy, payment, source="optimal contract")
+
+    def save(self, path: str | Path) -> None:
+        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        self.to_mechanism().save(path)
 
     def __repr__(self) -> str:
         kept = "the bound" if self.attains else f"below the bound {self.bound:.6g}"

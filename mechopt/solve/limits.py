@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import log10
 
 from mechopt.core.errors import LimitError
@@ -29,6 +31,16 @@ def require_size(
         lower,
         upper,
     )
+
+
+@contextmanager
+def known_before(lower: float, upper: float) -> Iterator[None]:
+    """Turn an interrupt (Ctrl-C) of what comes before the solver into a `LimitError` with what is known anyway."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        message = f"stopped (interrupted) before the solver began, with {lower:.9g} <= optimum <= {upper:.9g}"
+        raise LimitError(message, lower, upper) from stop
 
 
 def approximately(count: int) -> str:

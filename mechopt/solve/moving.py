@@ -15,7 +15,7 @@ from mechopt.lp.moving_plan import MovingPlan, moving_plan
 from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
 from mechopt.solve import highs
 from mechopt.solve.found import Optimum
-from mechopt.solve.limits import require_size
+from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.proved import proved
 from mechopt.solve.solution import Bound, Status
 
@@ -48,7 +48,8 @@ def moving_optimum(
     check_range(chosen.process, accept_range)
     cap = welfare_cap(chosen)
     require_size(chosen.size, 0.0 if chosen.ir else -np.inf, cap, max_bytes, method)
-    program, layout = compile_moving(chosen)
+    with known_before(0.0 if chosen.ir else -np.inf, cap):
+        program, layout = compile_moving(chosen)
     built = time.perf_counter()
     solution = highs.solve_program(program, method, time_limit, progress, keep_basis=exact)
     unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
@@ -70,7 +71,8 @@ def moving_optimum(
         ir=chosen.ir,
         objective=chosen.objective,
     )
-    return proved(found, layout, program, solution) if exact else found
+    left = None if time_limit is None else time_limit - (time.perf_counter() - built)
+    return proved(found, layout, program, solution, left) if exact else found
 
 
 def relaxed_optimum(

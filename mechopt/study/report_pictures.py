@@ -67,7 +67,7 @@ def cheap_frontier(comparison: Comparison) -> Frontier | None:
     from mechopt.study.frontier import frontier
 
     best = comparison.optimum
-    if best is None or best.status is not Status.OPTIMAL or best.method == "promised":
+    if best is None or best.status is not Status.OPTIMAL or best.method not in ("simplex", "ipx"):
         return None
     if best.size.nonzeros > CHEAP_NONZEROS:
         return None

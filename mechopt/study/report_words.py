@@ -20,6 +20,9 @@ from mechopt.verify.replay import Counterexample
 Facts = list[tuple[str, str]]
 """What is said of something, as (label, text)."""
 
+MOST_MISREPORTS = 20
+"""Of a strategy that a page lists."""
+
 MEANINGS = {
     "dic": "Truth is best at every history, in expectation over the others' current types and over the future.",
     "ex-post": "Truth is best at every history, whatever the others report in that period.",
@@ -159,8 +162,10 @@ def told(found: Counterexample, words: TypeNames) -> Facts:
         rows.append(("action", words.action(t, action)))
     for s, profile in enumerate(found.future or (), start=t + 1):
         rows.append((f"types of period {s}", words.profile(s, profile)))
-    for step in getattr(found, "strategy", ()):
-        rows.append(_misreport(step, found, words))
+    strategy: Any = getattr(found, "strategy", ())
+    rows += [_misreport(step, found, words) for step in strategy[:MOST_MISREPORTS]]
+    if len(strategy) > MOST_MISREPORTS:
+        rows.append(("and so on", f"{len(strategy) - MOST_MISREPORTS:,} more misreports"))
     what = ("gain", number(found.gain)) if found.notion.role == "ic" else ("utility", number(-found.gain))
     return [*rows, what]
 

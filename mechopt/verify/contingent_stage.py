@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -11,7 +11,6 @@ from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 
 
-@runtime_checkable
 class Transfers(Protocol):
     """What is checked; axes as in `ContingentTransfers`."""
 

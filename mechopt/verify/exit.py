@@ -24,6 +24,7 @@ from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonl
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.chain import ahead, along, lasting, members_of, taken
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
+from mechopt.verify.check import Unrollable
 from mechopt.verify.stationary import money_scale
 
 BoolArray = npt.NDArray[np.bool_]
@@ -68,17 +69,17 @@ class EfficientExit:
         )
 
 
-def efficient_exit(mechanism: MarkovMechanism) -> EfficientExit:
+def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     """Check efficient exit.
 
     Parameters
     ----------
-    mechanism : MarkovMechanism
+    mechanism : MarkovMechanism, or something with ``to_mechanism`` that gives one, such as a DynamicPivot
 
     Raises
     ------
     InputError
-        If the policy is not efficient, for which efficient exit is defined, at some profile.
+        If it is no mechanism of current reports alone, or the policy is not efficient, for which efficient exit is defined, at some profile.
 
     References
     ----------
@@ -95,6 +96,10 @@ def efficient_exit(mechanism: MarkovMechanism) -> EfficientExit:
     >>> print(efficient_exit(MarkovMechanism(env, [policy], [[np.ones((2, 2))]] * 2)))
     efficient exit: fails, agent 0 matters no more at types [0, 1] and pays 1 in period 0
     """
+    if not isinstance(mechanism, MarkovMechanism) and hasattr(mechanism, "to_mechanism"):
+        mechanism = mechanism.to_mechanism()  # type: ignore[assignment]
+    if not isinstance(mechanism, MarkovMechanism):
+        raise InputError("efficient exit is defined for mechanisms of current reports alone; see mo.dynamic_pivot")
     env, sets = mechanism.environment, list[tuple[BoolArray, ...]]()
     _require_efficient(mechanism)
     worst, found = 0.0, None
