@@ -18,12 +18,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.joint import JointProcess
 
 PublicHistory = tuple[tuple[tuple[int, ...], int | None], ...]
 """Over periods: the reported types by agent, and the action (None where it is not recorded)."""
+MAX_NODES = 20_000_000
+"""Largest number of nodes of which arrays are made: a few hundred megabytes each."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -122,6 +124,11 @@ class PublicTree:
 
     @cached_property
     def _levels(self) -> tuple[tuple[IntArray, IntArray], ...]:
+        if sum(self.count) > MAX_NODES:
+            raise LimitError(
+                f"{sum(self.count):,} public histories are above {MAX_NODES:,}, too many to write out; use fewer "
+                "periods, types or agents"
+            )
         levels: list[tuple[IntArray, IntArray]] = []
         for t in range(self.periods):
             if t == 0:

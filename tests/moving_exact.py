@@ -14,7 +14,7 @@ from tests.moving_instances import random_markov
 INCENTIVES = [(), *((notion,) for notion in MOVING_NOTIONS if notion.role == "ic")]
 PARTICIPATIONS = [(), *((notion,) for notion in MOVING_NOTIONS if notion.role == "ir")]
 MIXED = [
-    ((mo.AdjacentIC(), mo.BayesianIC("own")), (mo.EPIR(), mo.PeriodicIR())),
+    ((mo.AdjacentIC(), mo.BayesianIC("actions")), (mo.EPIR(), mo.PeriodicIR())),
     ((mo.BayesianIC(), mo.BayesianIC("actions")), (mo.PeriodicExPostIR(), mo.PFIR())),
     ((mo.DownwardIC(), mo.BayesianIC("actions")), (mo.PPIR(), mo.Interim())),
     ((mo.PeriodicExPostIC(), mo.AdjacentIC()), (mo.EPIR(), mo.Interim(), mo.PPIR())),

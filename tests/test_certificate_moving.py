@@ -24,11 +24,12 @@ from tests.proofs import written
 from tests.test_certificate import mutations
 
 SEEDS, EACH = range(150), 2
-"""Random environments, and how many combinations of notions each is tried with: 300 turns over 60 combinations."""
+"""Random environments, and how many combinations of notions each is tried with."""
 
 
 def turns(seed):
-    return [COMBINATIONS[(EACH * seed + k) % len(COMBINATIONS)] for k in range(EACH)]
+    """So that each of the 60 combinations meets all five kinds of environments."""
+    return [COMBINATIONS[(EACH * (seed + seed // 30) + k) % len(COMBINATIONS)] for k in range(EACH)]
 
 
 @pytest.mark.parametrize("start", SEEDS[::15], ids=lambda start: f"environments-{start}-to-{start + 14}")
@@ -50,7 +51,7 @@ def sides(numbers):
 def test_rebuilt_programs_are_the_compiled_ones(start):
     for seed in range(start, start + 15):
         goal = GOALS[seed % 3]
-        for ic, ir in turns(seed):
+        for ic, ir in [turns(seed)[seed // 30 % EACH]]:
             plan = moving_plan(tiny(seed), ic, ir, goal)
             program, _ = compile_moving(plan)
             twin = exact_moving_program(plan, program)

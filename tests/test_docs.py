@@ -50,6 +50,25 @@ def test_every_public_name_has_one_entry_in_the_reference():
     assert sorted(listed) == sorted(mo.__all__), "a name is listed twice, or is no longer public"
 
 
+def test_attributes_that_a_docstring_lists_together_are_documented_one_by_one(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from docstrings import one_by_one
+
+    given = [
+        "A, b : not in the section.",
+        "",
+        "Attributes",
+        "-----",
+        "lower, upper : float",
+        "    Money.",
+        "method : str",
+    ]
+    each = ["lower : float", "    Money.", "upper : float", "    Money.", "method : str"]
+    assert list(one_by_one(given)) == [*given[:4], *each]
+    plain = [line for line in mo.Mechanism.__doc__.splitlines() if line.strip()]
+    assert list(one_by_one(plain)) == plain
+
+
 def test_every_mechanism_of_a_comparison_has_a_page():
     labels = {label for path in PAGES if path.parent.name == "mechanisms" for label in LABEL.findall(TEXT[path])}
     missing = sorted(set(NAMES) - labels)
@@ -162,11 +181,15 @@ def consoles():
 @pytest.mark.parametrize("body", consoles())
 def test_commands_on_a_page_print_what_it_says(body, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^\$ ", body.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
         line, _, expected = part.partition("\n")
         status, printed = run(line, monkeypatch, capsys)
         assert status == 0, f"{line}: exit status {status}"
         assert OutputChecker().check_output(expected, printed, ELLIPSIS | NORMALIZE_WHITESPACE), printed
+
+
+def test_the_version_to_cite_is_this_one():
+    assert f"version = {{{mo.__version__}}}" in TEXT[DOCS / "cite.md"]
 
 
 SMALL = {
@@ -177,6 +200,8 @@ SMALL = {
     "transfers": "liu-2025/crossed-signals",
     "size": "mirrokni-2020/two-values-two-periods",
     "sweep": "horizons --out sweep",
+    "search": "worst-balance-search --budget 5 --out search",
+    "fit": "ebay-mario-kart-2009 --price total_price --bidders 5 --drop-above 100 --resamples 10",
 }
 
 

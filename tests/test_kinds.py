@@ -24,6 +24,14 @@ GIVEN = {
     "independent": FRESH,
 }
 FOR = {
+    "independent": (
+        "repeated_myerson",
+        "repeated_second_price",
+        "give_for_free",
+        "non_clairvoyant_balance",
+        "two_period",
+        "asymptotic",
+    ),
     "markov": ("efficient", "dynamic_pivot", "team", "team_upfront", "bond", "outside_options", "second_price_form"),
     "separable": ("virtual_pivot", "virtual_bound", "virtual_index", "optimal_contract", "diagnose"),
     "interdependent": (

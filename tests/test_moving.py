@@ -263,3 +263,9 @@ def test_constraints_of_ones_own():
     assert max(float(part.max()) for part in capped.payment) <= 1.5 + 1e-7
     assert mo.verify(capped).holds
     assert capped.revenue <= 153 / 40 + 1e-7
+
+
+@pytest.mark.parametrize("local", named([mo.AdjacentIC(), mo.DownwardIC()]))
+def test_local_notions_do_not_stand_beside_what_is_hidden_altogether(local):
+    with pytest.raises(mo.InputError, match="which reports a liar may make"):
+        mo.optimum(battaglini(2), (local, mo.BayesianIC("own")))

@@ -75,6 +75,33 @@ def test_local_notions_are_one_misreport_and_then_the_truth(notion):
         assert mo.optimum(env, notion).value == pytest.approx(OneMisreport(env, steps).optimum(), abs=1e-7)
 
 
+@pytest.mark.parametrize("notion", [mo.AdjacentIC(), mo.DownwardIC()], ids=["adjacent", "downward"])
+def test_local_notions_go_on_with_the_truth_where_types_are_correlated(notion):
+    """A liar's beliefs about the others are not those of the type she reported: she might want to lie again."""
+    steps = (-1, 1) if notion == mo.AdjacentIC() else (-1,)
+    for seed in range(4):
+        env = random_interdependent(seed, zeros=False, controlled=False, discount=1)
+        best = mo.optimum(env, notion, mo.EPIR())
+        assert best.value == pytest.approx(OneMisreport(env, steps).optimum(ex_post=True), abs=1e-7), seed
+
+
+# Only the high type exists. She is worth 2 a period and pays it, whatever the impossible low type would pay: 4.
+LOW_IS_IMPOSSIBLE = mo.MarkovTypes(
+    values=[[[1, 2], [1, 2]]],
+    kernel=[[[[1, 0], [0, 1]], [["1/2", "1/2"], [0, 1]]]],
+    initial=[[0, 1]],
+    horizon=2,
+)
+
+
+@pytest.mark.parametrize("ir", [mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR(), mo.PPIR()], ids=repr)
+@pytest.mark.parametrize("ic", [mo.BayesianIC("own"), mo.PeriodicExPostIC(rereport=True)], ids=["own", "rereport"])
+def test_impossible_types_need_not_be_willing_to_take_part(ic, ir):
+    best = mo.optimum(LOW_IS_IMPOSSIBLE, ic, ir)
+    assert best.value == pytest.approx(4)
+    assert mo.verify(best.mechanism, [*best.mechanism.notions, mo.Interim()]).holds
+
+
 @pytest.mark.parametrize("family", ["steered", "correlated"])
 def test_periodic_ex_post_is_one_misreport_at_any_history_with_the_others_types_known(family):
     for seed in range(4):

@@ -38,6 +38,8 @@ COMMANDS = (
     models.models,
     models.schema,
 )
+INTERRUPTED = 130
+"""Exit status that typer makes of Ctrl-C."""
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(certificates.certificate, name="certificate")
@@ -67,7 +69,9 @@ def main() -> None:
     except MechoptError as error:
         tell(f"mechopt: {error}")
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != INTERRUPTED:
+            raise
         tell("mechopt: interrupted before anything was known")
         sys.exit(3)
     except BrokenPipeError:

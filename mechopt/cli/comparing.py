@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +15,17 @@ from mechopt.cli.options import (
     Json,
     Model,
     check_expected,
+    command_line,
     environment_of,
     notions_of,
     require_expected,
 )
 from mechopt.core.errors import InputError
 from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+
+if TYPE_CHECKING:
+    from mechopt.modelfile.loading import ModelFile
+    from mechopt.study.comparison import Comparison
 
 
 def compare(
@@ -33,6 +38,10 @@ def compare(
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
     ] = None,
+    report: Annotated[str | None, typer.Option(metavar="FILE", help="write one self-contained HTML page")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="prove the optimum in exact rationals, for the report")
+    ] = False,
     check: Check = False,
     as_json: Json = False,
 ) -> None:
@@ -40,9 +49,14 @@ def compare(
     from mechopt import output
     from mechopt.modelfile import read
     from mechopt.study.compare import compare as compare_mechanisms
+    from mechopt.study.report_page import require_report
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
+    if exact and report is None:
+        raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
+    if report is not None:
+        require_report(report)
     file = read(model)
     environment = environment_of(file)
     notions = notions_of(file, ic, ir)
@@ -61,10 +75,26 @@ def compare(
         say(comparison.to_markdown() if table == "markdown" else comparison.to_latex())
     if plot is not None:
         comparison.save_plot(plot)
+    if report is not None:
+        _write_report(comparison, file, model, exact, report)
     if check:
         check_expected(document, file.expected)
     if comparison.optimum is not None:
         comparison.optimum.require_optimal()
+
+
+def _write_report(comparison: Comparison, file: ModelFile, model: str, exact: bool, path: str) -> None:
+    """Write the page; an optimum is proved for it where that is asked for and there is one."""
+    from mechopt.modelfile import bundled
+    from mechopt.solve.certificate import certify
+    from mechopt.study.report import compare_report
+    from mechopt.study.report_page import file_text, write_report
+
+    best = comparison.optimum
+    certificate = certify(comparison.environment, best.ic, best.ir) if exact and best is not None else None
+    text = file_text(model, bundled())
+    page = compare_report(comparison, file.title, command_line(), file.source, text, certificate)
+    write_report(page, path)
 
 
 def maximin(

@@ -89,3 +89,11 @@ def check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:
         tell(f"not checked: {key} is not in this command's output")
     if missed or not kept:
         raise typer.Exit(1)
+
+
+def command_line() -> str:
+    """The command as it was given, to be given again."""
+    import shlex
+    import sys
+
+    return shlex.join(["mechopt", *sys.argv[1:]])

@@ -79,14 +79,14 @@ def solve(
     begun = time.perf_counter()
     report = output.checked(best)
     document = output.solved(best, report, time.perf_counter() - begun)
-    if save is not None and best.mechanism is not None:
-        best.mechanism.save(save)
-    if proof is not None and best.certificate is not None:
-        best.certificate.save(proof)
     if as_json:
         say(output.to_json(document))
     else:
         show_rows(output.solved_rows(file.title, document))
+    if save is not None and best.mechanism is not None:
+        best.mechanism.save(save)
+    if proof is not None and best.certificate is not None:
+        best.certificate.save(proof)
     best.require_optimal()
     if report is not None and not report.holds:
         tell(f"the optimum fails its own verification: {report}")

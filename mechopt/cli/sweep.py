@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json
+from mechopt.cli.options import Json, command_line
 from mechopt.terminal import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -37,11 +37,14 @@ def sweep(
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
     ] = None,
+    report: Annotated[str | None, typer.Option(metavar="FILE", help="write one self-contained HTML page")] = None,
     as_json: Json = False,
 ) -> None:
     """Record the optimum and mechanisms at every point of a study; what is there already is not computed again."""
     from mechopt import output
-    from mechopt.study.study_file import read_study
+    from mechopt.study.report_page import file_text, require_report, write_report
+    from mechopt.study.report_sweep import sweep_report
+    from mechopt.study.study_file import bundled_studies, read_study
     from mechopt.study.sweep import picture_ending, require_parquet
     from mechopt.study.sweep import sweep as compute
 
@@ -49,6 +52,8 @@ def sweep(
         require_parquet()
     if plot is not None:
         picture_ending(plot)
+    if report is not None:
+        require_report(report)
     read = read_study(study)
     folder = Path(_folder(study) if out is None else out)
     with points_shown() as progress:
@@ -61,6 +66,10 @@ def sweep(
     if plot is not None:
         found.save_plot(plot)
         files.append(plot)
+    if report is not None:
+        page = sweep_report(found, command=command_line(), study=file_text(study, bundled_studies()))
+        write_report(page, report)
+        files.append(report)
     document = _swept(found, _worst_files(found, study, folder), files)
     if as_json:
         say(output.to_json(document))

@@ -36,6 +36,7 @@ from mechopt.closedform.static import second_price
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.kinds import require_kind
 
 THRESHOLDS: dict[str, Callable[[int], float]] = {
     "sqrt(t) log t": lambda t: sqrt(t) * log(t),
@@ -72,6 +73,7 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
     >>> asymptotic(env).revenue, env.full_welfare
     (1170.75, 1500.0)
     """
+    require_kind(environment, "independent", "asymptotic")
     if threshold not in THRESHOLDS:
         raise InputError([Fault("threshold", f"is {threshold!r}", f"choose {' or '.join(map(repr, THRESHOLDS))}")])
     sales, slack = Sales(environment, second_price), COVERED * value_unit(environment)

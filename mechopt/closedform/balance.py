@@ -45,6 +45,7 @@ from mechopt.closedform.static import myerson, second_price
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.kinds import require_kind
 
 
 class Mix(NamedTuple):
@@ -80,6 +81,7 @@ def non_clairvoyant_balance(environment: IndependentTypes) -> BankAccountMechani
     >>> round(3 * non_clairvoyant_balance(env).revenue, 12)  # 1 by Myerson's auction, 2/4 by the last
     1.5
     """
+    require_kind(environment, "independent", "non_clairvoyant_balance")
     one = environment.buyers == 1
     mix, guarantee = (ONE_BUYER, Fraction(1, 3)) if one else (SEVERAL_BUYERS, Fraction(1, 5))
     source = "section 4" if one else "Theorem 6.1"
@@ -110,6 +112,7 @@ def two_period(environment: IndependentTypes) -> BankAccountMechanism:
     >>> two_period(env).revenue, two_period(env).guarantee
     (1.75, Fraction(1, 2))
     """
+    require_kind(environment, "independent", "two_period")
     if environment.periods != 2:
         raise InputError(
             f"the two-period mechanism is for two periods, the environment has {environment.periods}; "

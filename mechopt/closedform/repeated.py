@@ -24,6 +24,7 @@ from mechopt.closedform.bank import BankAccountMechanism, Stage
 from mechopt.closedform.static import StaticMechanism, myerson, second_price
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.kinds import require_kind
 from mechopt.mechanism.notions import FRESH_NOTIONS
 
 Buyers = list[tuple[FloatArray, FloatArray]]
@@ -142,6 +143,7 @@ def repeated_myerson(environment: IndependentTypes) -> BankAccountMechanism:
     >>> repeated_myerson(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1000)).revenue
     1000.0
     """
+    require_kind(environment, "independent", "repeated_myerson")
     return _repeated(environment, myerson, "repeated Myerson", "Myerson (1981)")
 
 
@@ -166,6 +168,7 @@ def repeated_second_price(environment: IndependentTypes) -> BankAccountMechanism
     >>> auctions.revenue, auctions.welfare
     (5.0, 7.0)
     """
+    require_kind(environment, "independent", "repeated_second_price")
     return _repeated(environment, second_price, "repeated second price", "Vickrey (1961)")
 
 
@@ -190,6 +193,7 @@ def give_for_free(environment: IndependentTypes) -> BankAccountMechanism:
     >>> given.revenue, given.utilities
     (0.0, (6.0,))
     """
+    require_kind(environment, "independent", "give_for_free")
     return _repeated(environment, second_price, "give for free", "section 5; supplement F for several buyers")
 
 

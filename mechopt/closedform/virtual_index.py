@@ -25,7 +25,7 @@ from itertools import product
 import numpy as np
 
 from mechopt.closedform.index import gittins_indices
-from mechopt.closedform.virtual_mechanism import Profile, VirtualPivot
+from mechopt.closedform.virtual_mechanism import Profile, VirtualPivot, require_member, require_profile
 from mechopt.closedform.virtual_phase import Phase
 from mechopt.closedform.virtual_pivot import virtual_pivot
 from mechopt.closedform.virtual_weights import VirtualWeights, virtual_weights
@@ -77,6 +77,7 @@ class VirtualIndex:
         profile : tuple of int
             Initial types.
         """
+        require_profile(self.environment, profile)
         shape = self.environment.signal_shape
         rows = [index[k] for index, k in zip(self.indices, profile, strict=True)]
         if self.idle is None:  # somebody is served anyway: who is excluded is so for nothing
@@ -107,8 +108,15 @@ class VirtualIndex:
         -------
         float array, axes: signals of the other included agents, in order
             Money of the period.
+
+        Raises
+        ------
+        InputError
+            If there is no such type or agent, or she is excluded.
         """
-        env, here, virtual = self.environment, self.pivot.phase(profile), self.virtual[agent]
+        env, here = self.environment, self.pivot.phase(profile)
+        require_member(self.pivot, agent, profile)
+        virtual = self.virtual[agent]
         action, k = self.served[agent], profile[agent]
         without = np.asarray(here.without[agent][0])
         price = (1 - env.discount) * without - virtual.beta[k, action] + env.cost[action]

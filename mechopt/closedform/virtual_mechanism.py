@@ -21,6 +21,7 @@ from mechopt.closedform.virtual_direct import direct_gain
 from mechopt.closedform.virtual_menu import Contract, Diagnosis, contracts, diagnosis
 from mechopt.closedform.virtual_phase import Phase, expected_first, signal_chains
 from mechopt.closedform.virtual_weights import VirtualWeights
+from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.separable import SeparableTypes
 
@@ -118,8 +119,14 @@ class VirtualPivot:
         ----------
         profile : tuple of int
             Initial types.
+
+        Raises
+        ------
+        InputError
+            If there is no such type.
         """
-        found: Phase = self.phases[profile]
+        require_profile(self.environment, profile)
+        found: Phase = self.phases[tuple(profile)]
         return found
 
     def payment(self, agent: int, profile: Profile) -> tuple[FloatArray, ...]:
@@ -135,8 +142,15 @@ class VirtualPivot:
         -------
         tuple over stages of float arrays, axes: signals of the included agents
             From agent to seller, money of the period; one stage with an infinite horizon.
+
+        Raises
+        ------
+        InputError
+            If there is no such type or agent, or she is excluded and pays nothing.
         """
-        return payment_stages(self.virtual, self.phase(profile), agent, profile)
+        here = self.phase(profile)
+        require_member(self, agent, profile)
+        return payment_stages(self.virtual, here, agent, profile)
 
     @cached_property
     def gains(self) -> tuple[FloatArray, ...]:
@@ -233,6 +247,28 @@ class VirtualPivot:
             f"VirtualPivot(profit {self.profit:.6g}, utilities ({', '.join(f'{u:.6g}' for u in self.utilities)}), "
             f"{excluded:.0%} excluded)"
         )
+
+
+def require_profile(environment: SeparableTypes, profile: Sequence[int]) -> None:
+    """Refuse a profile with a type that does not exist."""
+    counts = environment.initial_shape
+    if len(profile) != len(counts):
+        raise InputError(f"profile {tuple(profile)}: has {len(profile)} types for {len(counts)} agents")
+    faults = [
+        Fault(f"profile[{i}]", f"is {k}, agent {i} has no such initial type", f"give one from 0 to {count - 1}")
+        for i, (k, count) in enumerate(zip(profile, counts, strict=True))
+        if k not in range(count)
+    ]
+    if faults:
+        raise InputError(faults)
+
+
+def require_member(pivot: VirtualPivot, agent: int, profile: Sequence[int]) -> None:
+    """Refuse an agent who does not exist or is excluded at a profile."""
+    if agent not in range(pivot.environment.agents):
+        raise InputError(f"agent: is {agent!r}; give one from 0 to {pivot.environment.agents - 1}")
+    if not pivot.included[tuple(profile)][agent]:
+        raise InputError(f"agent: {agent} is excluded at profile {tuple(profile)} and pays nothing; see included")
 
 
 def payment_stages(virtual: Sequence[VirtualWeights], here: Phase, i: int, profile: Profile) -> tuple[FloatArray, ...]:

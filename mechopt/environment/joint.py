@@ -169,6 +169,11 @@ def _independent(environment: MarkovTypes) -> JointProcess:
     values, kernels = [], []
     for t in stages:
         count = environment.action_counts[t]
+        if (entries := environment.agents * count * prod(shape[t])) > MAX_ENTRIES:
+            raise LimitError(
+                f"values by type profile have {entries:,} entries, above {MAX_ENTRIES:,}; use fewer types, agents or "
+                "actions"
+            )
         table = np.empty((environment.agents, count, prod(shape[t])))
         for i in agents:
             own = environment.values[i][t].reshape(count, *(k if j == i else 1 for j, k in enumerate(shape[t])))

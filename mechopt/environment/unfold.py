@@ -71,6 +71,40 @@ def unfold(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
     )
 
 
+def allocation_phase(environment: SeparableTypes) -> MarkovTypes:
+    """Build the Markov environment of the allocation periods alone, everybody included: any horizon.
+
+    Parameters
+    ----------
+    environment : SeparableTypes
+
+    Returns
+    -------
+    MarkovTypes
+        Of the same horizon, period 0 being t = 1: present values at contracting are the discount times those here. Type
+        ``k * signals + z`` is initial type k with signal z.
+    """
+    source: Any = environment.exact if environment.exact is not None else environment
+    values, kernel, initial = [], [], []
+    for i, law in enumerate(source.initial_probabilities):
+        count, signals = environment.initial_shape[i], environment.signal_shape[i]
+        values.append([[v for row in matrix for v in row] for matrix in environment.exact_value_tables[i]])
+        kernel.append([_blocks(matrix, count, False) for matrix in source.signal_kernel[i]])
+        first = source.signal_initial[i]
+        rows = first if environment.signal_initial[i].ndim > 1 else [first] * count
+        initial.append([f * rows[k][z] for k, f in enumerate(law) for z in range(signals)])
+    return MarkovTypes(
+        values,
+        kernel,
+        initial,
+        actions=list(environment.actions),
+        names=environment.names,
+        cost=source.cost,
+        horizon=environment.horizon,
+        discount=source.discount,
+    )
+
+
 def _set_name(names: tuple[str, ...], included: list[bool]) -> str:
     chosen = [name for name, is_in in zip(names, included, strict=True) if is_in]
     return f"include {'+'.join(chosen)}" if chosen else "include nobody"

@@ -145,11 +145,10 @@ def _bounds(plan: MovingPlan, columns: MovingColumns) -> tuple[FloatArray, Float
         if basis in columns.value and notion in implied:
             for values, known in zip(columns.value[basis], columns.states[basis], strict=True):
                 for value, part in zip(values, known, strict=True):
-                    lower[value[part.truthful]] = 0.0
+                    lower[value[part.likely]] = 0.0
     if "interim" in columns.value and Interim() in implied:
-        for i, (value, part) in enumerate(zip(columns.value["interim"][0], columns.states["interim"][0], strict=True)):
-            likely = plan.process.initial_marginal(i)[part.own] > 0
-            lower[value[part.truthful & likely]] = 0.0
+        for value, part in zip(columns.value["interim"][0], columns.states["interim"][0], strict=True):
+            lower[value[part.likely]] = 0.0
     if PFIR() in implied and plan.paths:
         for t in range(1, plan.tree.periods):
             node, _ = plan.tree.came(t)

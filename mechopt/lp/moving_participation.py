@@ -91,12 +91,12 @@ def per_period_rows(
 
 
 def expected_rows(tree: Tree, t: int, i: int, known: States, values: States, columns: IntArray) -> SparseRows:
-    """Expected value of truth over the others' types is at least 0 in truthful interim states.
+    """Expected value of truth over the others' types is at least 0 in likely interim states.
 
     Parameters
     ----------
     known : States
-        Interim and truthful.
+        Interim and likely.
     values, columns : States, int array
         Ex post, and their columns.
     """

@@ -14,6 +14,7 @@ from math import frexp
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.joint import JointProcess, MovingEnvironment, joint_process
 from mechopt.environment.markov import MarkovTypes
@@ -236,7 +237,7 @@ class MovingPlan:
         return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t))
 
     def _expected(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
-        known = states(columns.tree, t, i, "interim", True)
+        known = states(columns.tree, t, i, "interim", True, True)
         used = columns.states["ex post"][t][i], columns.value["ex post"][t][i]
         return participation.expected_rows(columns.tree, t, i, known, *used)
 
@@ -307,6 +308,10 @@ def moving_plan(
     if relaxed and isinstance(environment, SeparableTypes):
         signals = tuple((count,) * (process.periods - 1) for count in environment.signal_shape)
     asked = set(_unimplied(ic))
+    if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
+        raise InputError(
+            "bayesian-own with adjacent or downward: these notions differ in which reports a liar may make"
+        )
     own = BayesianIC("own") in asked and any(process.controlled)
     rereport = PeriodicExPostIC(rereport=True) in asked
     record = "all" if BayesianIC("actions") in asked else "relevant"

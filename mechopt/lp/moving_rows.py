@@ -103,14 +103,17 @@ def _pairs(tree: Tree, t: int, i: int, basis: str, now: States) -> tuple[IntArra
     return state, first[now.slot[state]] + within
 
 
-def _allowed(misreports: str, true: IntArray, report: IntArray, truthful: Array) -> Array:
-    """Which reports a state compares with: all, its neighbours or the next lower one; its own always."""
+def _allowed(misreports: str, true: IntArray, report: IntArray, truthful: Array, tellable: Array) -> Array:
+    """Which reports a state compares with: all, its neighbours or the next lower one; its own always.
+
+    After a lie, local notions go on with the truth where it can be told, else with the best report.
+    """
     if misreports == "all":
         return np.ones(len(true), dtype=bool)
     if misreports == "none":
         return np.asarray(truthful & (true == report))
     near = np.abs(true - report) <= 1 if misreports == "adjacent" else (true - report <= 1) & (report <= true)
-    allowed: Array = near | ~truthful
+    allowed: Array = np.where(truthful, near, (true == report) | ~tellable)
     return allowed
 
 
@@ -144,7 +147,9 @@ def value_rows(
     process = tree.process
     state, node = _pairs(tree, t, i, basis, now)
     report = tree.own(t, i)[node]
-    kept = _allowed(misreports, now.own[state], report, now.truthful[state])
+    tellable = np.zeros(now.count, dtype=bool)
+    tellable[state[report == now.own[state]]] = True
+    kept = _allowed(misreports, now.own[state], report, now.truthful[state], tellable[state])
     state, node, report = state[kept], node[kept], report[kept]
     ex_post = basis == "ex post"
     weight: Array = np.ones(len(state), dtype=np.int64) if ex_post else others_weight(tree, t, i, now, state, node)

@@ -12,8 +12,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.public_tree import PublicTree
+
+MAX_NONZEROS = 60_000_000
+"""Programs whose smallest parts alone have about as many non-zeros are refused before they are counted exactly."""
 
 
 class PatternTree:
@@ -53,7 +57,19 @@ class PatternTree:
             level["node"] = node
             level["alive"] = likely[slot] & moved
             levels.append(level)
+            self._require(t, len(slot))
         return levels
+
+    def _require(self, t: int, nodes: int) -> None:
+        """Refuse where the rows of one period at representatives alone are too many to build."""
+        types = max(self.process.shape[t])
+        following = max(self.process.shape[t + 1]) * self.branches[t] if t + 1 < self.periods else 0
+        nonzeros = nodes * types * (2 + self.process.actions[t] + following)
+        if nonzeros > MAX_NONZEROS:
+            raise LimitError(
+                f"the program would have far more than {nonzeros:,} non-zeros ({sum(self.tree.count):,} histories), and "
+                f"programs above {MAX_NONZEROS:,} are not even counted; use fewer periods, types or agents"
+            )
 
     @property
     def slots(self) -> tuple[int, ...]:

@@ -38,6 +38,8 @@ class States:
     profile : int array ``(states,)``
         Ex post: the profile (k, m); else 0.
     truthful : bool array ``(states,)``
+    likely : bool array ``(states,)``
+        Whether it is truthful and has positive probability given the actions: where participation is demanded.
     index : int array ``(slots, codes)``
         Number of the state; -1 where there is none. Codes: k, or l K_t + k, or the profile.
     """
@@ -47,6 +49,7 @@ class States:
     earlier: IntArray
     profile: IntArray
     truthful: Array
+    likely: Array
     index: IntArray
 
     def labels(self, basis: str) -> tuple[tuple[str, IntArray], ...]:
@@ -62,7 +65,7 @@ class States:
         return len(self.slot)
 
 
-def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool) -> States:
+def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool, likely_only: bool = False) -> States:
     """List the states of agent i in period t.
 
     Parameters
@@ -73,11 +76,16 @@ def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool) -> State
         ``"interim"`` or ``"ex post"``.
     truthful_only : bool
         Leave out the others.
+    likely_only : bool
+        Leave out those, too, that have probability 0.
     """
     process, shape, slots = tree.process, tree.process.shape[t], tree.slots[t]
     own_count = shape[i]
     reported = np.zeros((slots, own_count), dtype=bool)
     reported[tree.slot[t], tree.own(t, i)] = True
+    alive = tree.alive(t)
+    likely = np.zeros((slots, process.profiles[t] if basis == "ex post" else own_count), dtype=bool)
+    likely[tree.slot[t][alive], (tree.profile[t] if basis == "ex post" else tree.own(t, i))[alive]] = True
     if basis == "ex post":
         codes = process.profiles[t]
         kinds = process.types(t)[i]
@@ -98,12 +106,13 @@ def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool) -> State
         exists = np.ones((slots, before * own_count), dtype=bool)
         past, _ = tree.before(t)
         truthful = reported[:, true] & (earlier == process.types(t - 1)[i][past][:, None])
+    likely = truthful & (likely if basis == "ex post" else likely[:, true])
     if truthful_only:
-        exists = exists & truthful
+        exists = exists & (likely if likely_only else truthful)
     slot, code = np.nonzero(exists)
     index = np.full(exists.shape, -1)
     index[slot, code] = np.arange(len(slot))
-    return States(slot, true[code], earlier[code], profile[code], truthful[slot, code], index)
+    return States(slot, true[code], earlier[code], profile[code], truthful[slot, code], likely[slot, code], index)
 
 
 def others_weight(tree: Tree, t: int, i: int, known: States, state: IntArray, node: IntArray) -> Array:

@@ -78,7 +78,12 @@ def certify(
     return certified(chosen, program)
 
 
-def certified(chosen: AnyPlan, program: LinearProgram, basis: tuple[Array, Array] | None = None) -> Certificate:
+def certified(
+    chosen: AnyPlan,
+    program: LinearProgram,
+    basis: tuple[Array, Array] | None = None,
+    deadline: float = float("inf"),
+) -> Certificate:
     """Certificate of the program of a plan.
 
     Parameters
@@ -88,6 +93,13 @@ def certified(chosen: AnyPlan, program: LinearProgram, basis: tuple[Array, Array
         From `compile_program`, without rows of one's own.
     basis : pair of int arrays, optional
         Of columns and of rows, as from `highs.basis`; else the program is solved for one.
+    deadline : float
+        Of ``time.monotonic()``, looked at before each pivot.
+
+    Raises
+    ------
+    TimeoutError
+        If the deadline has passed.
     """
     status, columns, rows = highs.basis(program) if basis is None else (Status.OPTIMAL, *basis)
     exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_moving_program(chosen, program)
@@ -96,7 +108,7 @@ def certified(chosen: AnyPlan, program: LinearProgram, basis: tuple[Array, Array
     ray = _ray(program, exact) if status is Status.UNBOUNDED else None
     if ray is None:
         try:
-            best = optimise(exact, columns, rows)
+            best = optimise(exact, columns, rows, deadline)
         except UnboundedError:
             ray = _ray(program, exact)
     if ray is not None:

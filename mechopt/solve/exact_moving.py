@@ -97,6 +97,8 @@ def exact_moving_program(plan: MovingPlan, program: LinearProgram) -> ExactProgr
         From `compile_moving`; gives the sides and bounds, which are whole numbers already.
     """
     tree = PublicTree(exact_process(plan.process), plan.tree.reports, plan.tree.record)
+    if (tree.branches, tree.count) != (plan.tree.branches, plan.tree.count):
+        raise InputError("exact numbers differ by less than floats can see: which histories there are depends on them")
     goal = plan.objective
     twin = replace(plan, tree=tree, unit=Fraction(1))
     columns = twin.make_columns(tree)

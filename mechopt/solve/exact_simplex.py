@@ -9,6 +9,7 @@ pivots improve the objective itself; after stalls the lowest index goes (Bland),
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -151,7 +152,7 @@ class _Basis:
         return np.concatenate([move, p.matrix.times(move)]), denominator
 
 
-def optimise(program: ExactProgram, columns: Array, rows: Array) -> ExactOptimum:
+def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float = float("inf")) -> ExactOptimum:
     """Solve exactly, starting from a basis.
 
     Parameters
@@ -160,9 +161,13 @@ def optimise(program: ExactProgram, columns: Array, rows: Array) -> ExactOptimum
     columns, rows : int arrays
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; of any quality: where it is no basis, the
         slacks are one.
+    deadline : float
+        Of ``time.monotonic()``, looked at before each pivot.
 
     Raises
     ------
+    TimeoutError
+        If the deadline has passed.
     UnboundedError
         If there is no bound.
     InfeasibleError
@@ -172,9 +177,11 @@ def optimise(program: ExactProgram, columns: Array, rows: Array) -> ExactOptimum
     """
     problem = _Problem(program)
     status = _placed(problem, np.concatenate([columns, rows]).astype(np.int64))
-    basis, dual_pivots = _made_feasible(_first(problem, status))
+    _require_time(deadline)
+    basis, dual_pivots = _made_feasible(_first(problem, status), deadline)
     stalled = 0
     for pivots in range(dual_pivots, PIVOTS):
+        _require_time(deadline)
         below, above = basis.violations()
         feasible = not (below.any() or above.any())
         cost = problem.cost if feasible else below.astype(np.int64).astype(object) - above.astype(np.int64)
@@ -193,7 +200,13 @@ def optimise(program: ExactProgram, columns: Array, rows: Array) -> ExactOptimum
     raise MechoptError(f"no exact optimum within {PIVOTS} pivots")
 
 
-def _made_feasible(basis: _Basis) -> tuple[_Basis, int]:
+def _require_time(deadline: float) -> None:
+    """Stop where the time is up."""
+    if time.monotonic() > deadline:
+        raise TimeoutError("the time for the exact optimum is up")
+
+
+def _made_feasible(basis: _Basis, deadline: float) -> tuple[_Basis, int]:
     """Dual pivots, for the objective or, where the basis is not dual feasible, for one shifted so that it is.
 
     They stop early where no bound can be met or nothing is gained for long; what is left is for primal pivots.
@@ -202,6 +215,7 @@ def _made_feasible(basis: _Basis) -> tuple[_Basis, int]:
     _, reduced, denominator = basis.multipliers(p.cost)
     cost = p.cost * denominator - np.where(_wanted(basis, reduced), reduced, 0)
     for pivots in range(PIVOTS // 2):
+        _require_time(deadline)
         below, above = basis.violations()
         if not (below | above).any() or stalled > 5 * STALLS:
             return basis, pivots

@@ -32,9 +32,8 @@ class Optimum:
         ``lower <= optimum <= upper``.
     status : Status
         ``"optimal"`` where the bracket is closed.
-    mechanism : Mechanism, SequenceMechanism (types that move), PromisePolicy (method "promised"), BuyersPolicy or
-        MovingPolicy (method "dual"), or None
-        None where there is no solution or no bound.
+    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
+        A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
     size : Size
     seconds : dict
         ``build`` and ``solve``.

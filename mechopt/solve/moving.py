@@ -41,7 +41,7 @@ def moving_optimum(
     """
     begun = time.perf_counter()
     if method not in METHODS:
-        known = ", ".join(map(repr, METHODS))
+        known = ", ".join(map(repr, (*METHODS, "dual")))
         raise InputError(f"method {method!r} is not for types that move; write one of {known}")
     if exact and chosen.environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')

@@ -20,14 +20,17 @@ from mechopt.solve import highs
 from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
 from mechopt.solve.cuts_search import Progress as Bracketed
 from mechopt.solve.found import Optimum as Optimum
-from mechopt.solve.limits import require_size
+from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
 from mechopt.solve.proved import proved
 from mechopt.solve.solution import Bound, Status
 
+METHODS = ("auto", *highs.ALGORITHMS, "promised", "dual")
 PATIENCE = 5.0
 """Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
+LONG = 60.0
+"""The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
@@ -62,11 +65,12 @@ def optimum(
         its bracket closes to 1e-6, see `mechopt.solve.promised`; or ``"dual"``: dual dynamic programming for several
         buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.cuts`. ``"auto"``
         takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
-        (`predicted_seconds`), ``"dual"`` where that applies and the program would not fit, else one of the first two.
+        (`predicted_seconds`), ``"dual"`` where that applies and the program would take more than a minute, or the time
+        limit, or would not fit, else one of the first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
-        Seconds for the solver.
+        Seconds for the solver, the exact proof included; they leave the bracket so far, as an interrupt (Ctrl-C) does.
     form : str
         Of the program, see `mechopt.lp.plan`; ``"auto"`` takes the smallest.
     progress : callable, optional
@@ -99,9 +103,11 @@ def optimum(
     3.5
     """
     begun = time.perf_counter()
+    if method not in METHODS:
+        raise InputError(f"method {method!r} is none of {', '.join(METHODS)}")
     chosen = plan(environment, ic, ir, objective, form)
     if isinstance(chosen, MovingPlan):
-        if method == "dual" or (method == "auto" and not exact and _only_by_dual(chosen, max_bytes)):
+        if method == "dual" or (method == "auto" and not exact and sooner_by_dual(chosen, max_bytes, time_limit)):
             return by_dual(chosen, exact, time_limit, progress, bracket)
         return moving_optimum(chosen, method, exact, time_limit, progress, max_bytes, accept_range)
     check_range(chosen.environment, accept_range)
@@ -110,10 +116,13 @@ def optimum(
     quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
     if method == "promised" or quick:
         return _by_promises(chosen, exact, time_limit, progress, bracket)
-    if method == "dual" or (method == "auto" and form == "auto" and not exact and _only_by_dual(chosen, max_bytes)):
+    if method == "dual" or (
+        method == "auto" and form == "auto" and not exact and sooner_by_dual(chosen, max_bytes, time_limit)
+    ):
         return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)
-    program, layout = compile_program(chosen)
+    with known_before(0.0 if chosen.ir else -np.inf, trivial_bound(chosen)):
+        program, layout = compile_program(chosen)
     built = time.perf_counter()
     solution = highs.solve_program(program, method, time_limit, progress, keep_basis=exact)
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
@@ -138,7 +147,8 @@ def optimum(
         ir=chosen.ir,
         objective=chosen.objective,
     )
-    return proved(found, layout, program, solution) if exact else found
+    left = None if time_limit is None else time_limit - (time.perf_counter() - built)
+    return proved(found, layout, program, solution, left) if exact else found
 
 
 def promise_notion(chosen: Plan) -> Notion | None:
@@ -159,10 +169,12 @@ def _quicker_by_promises(chosen: Plan) -> bool:
     return seconds > PATIENCE and promised_seconds(chosen.environment) < seconds
 
 
-def _only_by_dual(chosen: AnyPlan, max_bytes: float | None) -> bool:
-    """Whether dual dynamic programming applies and the program does not fit into memory."""
+def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
+    """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
     if dual_notions(chosen) is None:
         return False
+    if program_seconds(chosen.size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
+        return True
     try:
         require_memory(chosen, max_bytes)
     except LimitError:

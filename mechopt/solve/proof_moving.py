@@ -41,7 +41,7 @@ from mechopt.mechanism.notions import (
 from mechopt.solve.proof_file import CertificateError
 from mechopt.solve.proof_moving_hidden import HiddenRows
 from mechopt.solve.proof_moving_tree import Histories, MovingLaws
-from mechopt.solve.proof_moving_values import State, ValueRows, list_states
+from mechopt.solve.proof_moving_values import State, ValueRows, likely, list_states
 from mechopt.solve.proof_rows import Entries, Number, Row, Side, Weights, unimplied, whole
 
 FORM = "sequence"
@@ -139,9 +139,8 @@ class SequenceModel:
         for basis, part in self.values.items():
             for t, i in self.stages:
                 at_first = basis == "interim" and t == 0 and Interim() in self.implied
-                for state, truthful in list_states(tree, t, i, basis).items():
-                    floor = always[basis] or (at_first and laws.first_chance(i, state.own) > 0)
-                    if truthful and floor:
+                for state, truthful in list_states(tree, t, i, basis).items() if always[basis] or at_first else ():
+                    if truthful and likely(tree, t, i, state, basis):
                         self.lower[part.columns[t][i][state]] = 0
         for (t, _), first in (self.realised if PFIR() in self.implied else {}).items():
             for slot, node in enumerate(tree.parent[t]):

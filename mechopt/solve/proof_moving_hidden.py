@@ -37,6 +37,7 @@ class HiddenRows:
         types = [row[i] for row in self.laws.types]
         self.pasts = [list(product(*(range(count) for count in types[:t]))) for t in range(len(types))]
         self.types = types
+        self.place = [{past: h for h, past in enumerate(level)} for level in self.pasts]
         self.weights: dict[tuple[int, int, tuple[int, ...]], Number] = {}
 
     def _report(self, t: int, node: int) -> int:
@@ -47,8 +48,7 @@ class HiddenRows:
         return len(self.number[t]) * len(self.pasts[t]) * self.types[t]
 
     def _column(self, t: int, cell: Cell, past: tuple[int, ...], k: int) -> int:
-        h = self.pasts[t].index(past)
-        return (self.number[t][cell] * len(self.pasts[t]) + h) * self.types[t] + k
+        return (self.number[t][cell] * len(self.pasts[t]) + self.place[t][past]) * self.types[t] + k
 
     def _weight(self, t: int, slot: int, past: tuple[int, ...]) -> Number:
         """Chance of the others' reports before a slot and of her true history, given its actions."""

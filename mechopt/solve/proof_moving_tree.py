@@ -95,10 +95,6 @@ class MovingLaws:
         stride = prod(self.types[t][i + 1 :])
         return m + (k - self.profiles[t][m][i]) * stride
 
-    def first_chance(self, i: int, k: int) -> Number:
-        """Probability that agent i's first type is k."""
-        return sum((p for m, p in zip(self.profiles[0], self.initial, strict=True) if m[i] == k), Fraction(0))
-
     def others(self, t: int, i: int, branch: int, past: int, m: int) -> Number:
         """Probability of the others' types in m after the profile ``past``, where types move independently."""
         rest = [(j, k) for j, k in enumerate(self.profiles[t][m]) if j != i]

@@ -7,7 +7,7 @@ there and l was. With q the chance of the others' reports at node n, given the s
     V(s) - sum_n q [sum_a x(n, a) v_i(a, truth) - y_i(n) + sum_b sum_s' P(s') V(s')] = 0 or >= 0
 
 by state and then by report r, over the nodes n of the slot with r; = 0 for the truth in truthful states. Local notions
-compare truthful states with near reports only.
+compare truthful states with near reports only, and others with the truth where it can be told.
 """
 
 from __future__ import annotations
@@ -47,12 +47,23 @@ def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool
     return found
 
 
-def _compared(misreports: str, true: int, report: int, truthful: bool) -> bool:
-    """Whether a state is compared with a report."""
+def likely(tree: Histories, t: int, i: int, state: State, basis: str) -> bool:
+    """Whether truth leads to a truthful state with positive probability, given the actions."""
+    own, nodes = tree.laws.profiles[t], tree.nodes[t][state.slot]
+    if basis == "ex post":
+        return tree.reach[t][nodes[state.profile]] > 0
+    return any(own[m][i] == state.own and tree.reach[t][node] for m, node in nodes.items())
+
+
+def _compared(misreports: str, true: int, reports: list[int], truthful: bool) -> list[int]:
+    """With which of the possible reports a state is compared."""
     if misreports == "none":
-        return truthful and report == true
-    near = {"all": True, "adjacent": abs(true - report) <= 1, "downward": 0 <= true - report <= 1}
-    return near[misreports] or not truthful
+        return [true] if truthful else []
+    if misreports == "all" or true not in reports:
+        return reports
+    if not truthful:
+        return [true]  # after a lie, local notions go on with the truth
+    return [r for r in reports if 0 <= true - r <= 1 or (misreports == "adjacent" and r == true + 1)]
 
 
 def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Number:
@@ -78,9 +89,8 @@ class ValueRows:
         tree, laws = self.tree, self.tree.laws
         truthful = list_states(tree, t, i, self.basis)
         for state, column in self.columns[t][i].items():
-            for report in tree.reports(t, state.slot, i):
-                if not _compared(self.misreports, state.own, report, truthful[state]):
-                    continue
+            reports = tree.reports(t, state.slot, i)
+            for report in _compared(self.misreports, state.own, reports, truthful[state]):
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():
                     if laws.profiles[t][m][i] == report:
@@ -129,7 +139,7 @@ class ValueRows:
         """From ex post values: the expected value of truth over the others' types is at least 0 in truthful states."""
         tree, laws = self.tree, self.tree.laws
         for state, truthful in list_states(tree, t, i, "interim").items():
-            if truthful:
+            if truthful and likely(tree, t, i, state, "interim"):
                 entries: Entries = []
                 for m in tree.nodes[t][state.slot]:
                     chance = state_chance(tree, t, i, state, m)

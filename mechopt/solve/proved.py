@@ -14,16 +14,31 @@ from mechopt.solve.found import Optimum
 from mechopt.solve.solution import Bound, Solution, Status
 
 
-def proved(found: Optimum, layout: AnyLayout, program: LinearProgram, solution: Solution) -> Optimum:
-    """The same with its exact certificate; a solve that a limit stopped has none.
+def proved(
+    found: Optimum,
+    layout: AnyLayout,
+    program: LinearProgram,
+    solution: Solution,
+    time_limit: float | None = None,
+) -> Optimum:
+    """The same with its exact certificate; where a limit or an interrupt stops the solver or the proof there is none.
 
     The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
     """
     if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         return found
     begun = time.perf_counter()
-    proof = certified(layout.plan, program, solution.basis)
+    deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
+    proof, status = None, Status.INTERRUPTED
+    try:
+        proof = certified(layout.plan, program, solution.basis, deadline)
+    except TimeoutError:
+        status = Status.TIME_LIMIT
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
     seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    if proof is None:
+        return replace(found, seconds=seconds, status=status)
     if proof.value is None:
         return replace(found, seconds=seconds, certificate=proof)
     value, mechanism = float(proof.value), found.mechanism

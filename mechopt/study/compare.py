@@ -18,14 +18,15 @@ from mechopt.closedform.frontload import bank_account, quasi_non_clairvoyant
 from mechopt.closedform.repeated import give_for_free, repeated_myerson, repeated_second_price
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.choose import AnyTypes
+from mechopt.lp.choose import AnyTypes, plan
+from mechopt.lp.plan import Plan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import FRESH_NOTIONS, STANDARD, Asked
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.cuts_moving_policy import MovingPolicy
 from mechopt.solve.cuts_policy import BuyersPolicy
 from mechopt.solve.found import Optimum
-from mechopt.solve.optimum import optimum
+from mechopt.solve.optimum import optimum, promise_notion, sooner_by_dual
 from mechopt.solve.promise_policy import PromisePolicy
 from mechopt.study.compare_moving import NAMES as MOVING_NAMES
 from mechopt.study.compare_moving import MovingMechanism, compare_moving
@@ -120,7 +121,10 @@ def compare(
 
 
 def _optimum(environment: IndependentTypes, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
-    """The optimum by whatever reaches it, or None."""
+    """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
+    chosen = plan(environment, ic, ir)
+    if time_limit is None and isinstance(chosen, Plan) and promise_notion(chosen) is None and sooner_by_dual(chosen):
+        return None
     try:
         return optimum(environment, ic, ir, time_limit=time_limit)
     except LimitError:
@@ -142,7 +146,7 @@ def _build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fr
     if name in BUILDERS:
         return BUILDERS[name](environment)
     if best is None or best.mechanism is None:
-        raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types")
+        raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
     assert not isinstance(best.mechanism, (SequenceMechanism, MovingPolicy))
     if name == OPTIMUM:
         return best.mechanism

@@ -15,8 +15,9 @@ from typing import Any
 
 from mechopt.closedform.contingent import contingent_transfers
 from mechopt.closedform.contingent_mechanism import contingent_mechanism
+from mechopt.closedform.contingent_result import ContingentTransfers
 from mechopt.closedform.contingent_setting import ConditionError, LastRule
-from mechopt.closedform.contract import optimal_contract
+from mechopt.closedform.contract import OptimalContract, optimal_contract
 from mechopt.closedform.efficient import efficient
 from mechopt.closedform.efficient_joint import efficient_joint
 from mechopt.closedform.pivot import dynamic_pivot
@@ -29,6 +30,8 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.joint import MovingEnvironment
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.unfold import allocation_phase
+from mechopt.lp.choose import plan
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import (
     MOVING_NOTIONS,
@@ -43,7 +46,7 @@ from mechopt.mechanism.notions import (
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.found import Optimum
 from mechopt.solve.moving import relaxed_optimum
-from mechopt.solve.optimum import optimum
+from mechopt.solve.optimum import optimum, sooner_by_dual
 from mechopt.study.comparison import Comparison, Entry
 from mechopt.verify.check import Report, verify
 
@@ -69,20 +72,35 @@ CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostI
 def _contingent(method: Any) -> Builder:
     """Efficient until the last period, and there too if that can be implemented; else one action (Corollary 3.3)."""
 
-    def build(environment: InterdependentTypes) -> SequenceMechanism:
-        last: LastRule = "efficient" if last_period(environment).implementable else "constant"
+    def build(environment: InterdependentTypes) -> SequenceMechanism | ContingentTransfers:
+        last: LastRule = "efficient"
+        if not environment.infinite and not last_period(environment).implementable:
+            last = "constant"
         try:
-            return contingent_mechanism(contingent_transfers(environment, method, last))
+            found = contingent_transfers(environment, method, last)
         except ConditionError as error:
             raise InputError(str(error)) from None
+        try:
+            return found if environment.infinite else contingent_mechanism(found)
+        except LimitError:
+            return found
 
     return build
 
 
-def _single(environment: SeparableTypes) -> SequenceMechanism:
+def _single(environment: SeparableTypes) -> SequenceMechanism | OptimalContract:
     if environment.agents > 1:
         raise InputError("optimal-contract: the menu of contracts is for one agent")
-    return optimal_contract(environment).to_mechanism()
+    written: SequenceMechanism | OptimalContract = _written(optimal_contract(environment))
+    return written
+
+
+def _written(found: Any) -> Any:
+    """A mechanism over public histories where the horizon is finite and they are not too many, else what it is."""
+    try:
+        return found if found.environment.horizon == "infinite" else found.to_mechanism()
+    except LimitError:
+        return found
 
 
 MARKOV: dict[str, Builder] = {
@@ -92,7 +110,7 @@ MARKOV: dict[str, Builder] = {
     "bond": bond,
 }
 SEPARABLE: dict[str, Builder] = {
-    "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
+    "virtual-pivot": lambda env: _written(virtual_pivot(env, ironed=True)),
     "optimal-contract": _single,
     "virtual-index": lambda env: virtual_index(env).pivot,
 }
@@ -112,6 +130,8 @@ def _welfare(environment: MovingEnvironment) -> float:
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
+        if environment.horizon == "infinite":  # contracting brings nothing, so that all welfare comes one period later
+            return environment.discount * efficient(allocation_phase(environment)).expected_welfare
         environment = environment.unfold()
     return efficient(environment).expected_welfare
 
@@ -122,11 +142,11 @@ def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
     relaxed = ("relaxed-bound",) if finite else ()
     if isinstance(environment, SeparableTypes):
-        forms = ("virtual-pivot", "optimal-contract") if finite else ("virtual-index",)
-        welfare = ("dynamic-pivot", "efficient-welfare") if finite else ()
-        return (*optima, *forms, *relaxed, "virtual-bound", *welfare)
+        forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
+        pivot = ("dynamic-pivot",) if finite else ()
+        return (*optima, *forms, *relaxed, "virtual-bound", *pivot, "efficient-welfare")
     if isinstance(environment, InterdependentTypes):
-        return (*optima, *(INTERDEPENDENT if finite else ()), *relaxed, "efficient-welfare")
+        return (*optima, *INTERDEPENDENT, *relaxed, "efficient-welfare")
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
 
 
@@ -160,7 +180,7 @@ def compare_moving(
 
 def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum, or None where the horizon is infinite or the program too large."""
-    if environment.horizon == "infinite":
+    if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
         return None
     try:
         return optimum(environment, ic, ir, time_limit=time_limit)
@@ -219,6 +239,8 @@ def _report(mechanism: Any) -> Report | None:
     """Notions kept and broken, as far as they can be checked."""
     if isinstance(mechanism, SequenceMechanism):
         return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
+    if isinstance(mechanism, ContingentTransfers):
+        return verify(mechanism)
     if not isinstance(mechanism, MarkovMechanism):
         return None
     if mechanism.environment.infinite:

@@ -1,10 +1,12 @@
-"""Pictures: each takes a result and an Axes, draws, and returns the Axes; matplotlib is imported here alone."""
+"""Pictures: each takes a result and an Axes, draws, and returns the Axes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from mechopt.study.figure_axes import own_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,16 +17,8 @@ BAR, MARK = "#3b528b", "#d95f02"
 """Colours that differ in lightness, so that they survive grey print and colour blindness."""
 
 
-def _axes(axes: Axes | None, height: float) -> Axes:
-    if axes is not None:
-        return axes
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(7.0, height), layout="constrained").subplots()
-
-
 def ratio_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
-    """Share of the optimum that each mechanism earns, and the share that the literature guarantees.
+    """Share of the optimum that each mechanism earns, and the share that the literature guarantees; bounds left out.
 
     Parameters
     ----------
@@ -36,8 +30,8 @@ def ratio_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    entries = [entry for entry in comparison.entries if not np.isnan(entry.ratio)][::-1]
-    axes = _axes(axes, 1.0 + 0.38 * len(entries))
+    entries = [e for e in comparison.entries if not np.isnan(e.ratio) and e.computed != "bound"][::-1]
+    axes = own_axes(axes, 7.0, 1.0 + 0.38 * len(entries))
     places = np.arange(len(entries))
     axes.barh(places, [entry.ratio for entry in entries], color=BAR, height=0.62)
     for place, entry in enumerate(entries):
@@ -48,8 +42,9 @@ def ratio_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
         y = np.array([place for place, _ in guaranteed])
         axes.vlines(x, y - 0.42, y + 0.42, color=MARK, linewidth=3, label="guaranteed share")
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0)
-    axes.set_yticks(places, [entry.name for entry in entries])
+    axes.set_yticks(places, [entry.name for entry in entries], parse_math=False)
     axes.set_xlabel("revenue / optimal revenue")
-    axes.set_xlim(min(0.0, *(entry.ratio for entry in entries)) if entries else 0.0, 1.12)
+    ratios = [0.0, 1.0, *(entry.ratio for entry in entries)]
+    axes.set_xlim(min(ratios), 1.12 * max(ratios))
     axes.spines[["top", "right"]].set_visible(False)
     return axes

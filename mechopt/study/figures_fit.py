@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ def fitted_law(fit: Fit, axes: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(7.0, 4.0), layout="constrained").subplots()
+    axes = own_axes(axes, 7.0, 4.0)
     margin = 0.04 * float(np.ptp(fit.points)) or 1.0
     ends = fit.points[0] - margin, fit.points[-1] + margin
     estimated = np.concatenate([[ends[0]], fit.points, [ends[1]]]), np.concatenate([[0.0], fit.cumulative, [1.0]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ def frontier_curve(frontier: Frontier, axes: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(6.0, 4.2), layout="constrained").subplots()
+    axes = own_axes(axes, 6.0, 4.2)
     x, y = frontier.amounts, frontier.revenues
     style = "-" if frontier.complete else "--"
     axes.plot(x, y, style, color=BAR, linewidth=1.8, marker="o", markersize=5, zorder=3)

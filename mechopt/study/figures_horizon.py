@@ -9,6 +9,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import BOUND_TOLERANCE
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -56,12 +57,9 @@ def bracket_curve(
     bounds = np.array([(bound.lower, bound.upper) for _, bound in pairs])
     if not len(pairs) or (np.diff(horizons) <= 0).any() or horizons[0] < 1 or not np.isfinite(bounds).all():
         raise InputError("brackets: give at least one, each horizon (1 or more) once, with finite bounds")
+    axes = own_axes(axes, 7.0, 4.0)
     from matplotlib.ticker import MaxNLocator
 
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(7.0, 4.0), layout="constrained").subplots()
     low, high = (bounds / horizons[:, None] if per_period else bounds).T
     widths = np.array([bound.gap for _, bound in pairs])
     axes.fill_between(horizons, low, high, color="#9fb1d6", linewidth=0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ def revenue_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
     """
     entries = [entry for entry in comparison.entries if entry.computed != "bound"][::-1]
     bounds = [entry for entry in comparison.entries if entry.computed == "bound"]
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(7.0, 1.0 + 0.38 * len(entries)), layout="constrained").subplots()
+    axes = own_axes(axes, 7.0, 1.0 + 0.38 * len(entries))
     places = np.arange(len(entries))
     revenues = [entry.revenue for entry in entries]
     axes.barh(places, revenues, color=BAR, height=0.62)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.errors import InputError
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def sweep_heatmap(
     table = frame.pivot_table(index=y, columns=x, values=value, aggfunc="mean", dropna=False)
     table = table.reindex(index=_in_order(frame[y]), columns=_in_order(frame[x]))
     cells = table.to_numpy(dtype=np.float64)
-    axes = _own(axes, 1.6 + 0.75 * cells.shape[1], 1.4 + 0.45 * cells.shape[0])
+    axes = own_axes(axes, 1.6 + 0.75 * cells.shape[1], 1.4 + 0.45 * cells.shape[0])
     axes.set_facecolor("white")
     mesh = axes.pcolormesh(np.ma.masked_invalid(cells), cmap=MAP, edgecolors="white", linewidth=1.0)
     for row, column in np.argwhere(~np.isfinite(cells)):
@@ -116,7 +117,7 @@ def sweep_scatter(
     groups = [("", known)] if not by else [(f"{by} {_short(key)}", group) for key, group in known.groupby(by)]
     if len(groups) > len(MARKERS):
         raise InputError(f"{by} has {len(groups)} values; colours and markers are for at most {len(MARKERS)}")
-    axes = _own(axes, 7.0, 4.2)
+    axes = own_axes(axes, 7.0, 4.2)
     size = 30 if len(known) <= 200 else 14
     for (name, group), marker, colour in zip(groups, MARKERS, COLOURS, strict=False):
         axes.scatter(group[x], group[y], size, color=colour, marker=marker, alpha=0.65, linewidths=0, label=name)
@@ -141,14 +142,6 @@ def sweep_scatter(
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.12)
     return axes
-
-
-def _own(axes: Axes | None, width: float, height: float) -> Axes:
-    if axes is not None:
-        return axes
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained").subplots()
 
 
 def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:

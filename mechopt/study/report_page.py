@@ -193,6 +193,19 @@ def file_text(name: str, bundled: Mapping[str, Path]) -> str:
         return ""
 
 
+def require_report(path: str | Path) -> None:
+    """Refuse before long work where a page could not be made or written afterwards.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed, or there is no such folder.
+    """
+    _environment()
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise InputError(f"{path}: cannot write a page there; name a file in a folder that exists")
+
+
 def write_report(page: str, path: str | Path) -> None:
     """Write a page, whole or not at all.
 

@@ -37,11 +37,13 @@ def pictures(comparison: Comparison) -> list[Picture]:
     own = replace(comparison, entries=tuple(entry for entry in named if entry.computed != "bound"))
     drawn = []
     if any(not math.isnan(entry.ratio) for entry in own.entries):
+        promised = any(entry.guarantee for entry in own.entries)
         spoken = ", ".join(f"{e.name} {share(e.ratio)}" for e in own.entries if not math.isnan(e.ratio))
         drawn.append(
             Picture(
                 inline_svg(lambda: ratio_bars(own), f"Bars: share of the optimal revenue. {spoken}.", "ratios"),
-                "Share of the optimal revenue; upright strokes: the share that the literature guarantees.",
+                "Share of the optimal revenue"
+                + ("; upright strokes: the share that is guaranteed." if promised else "."),
             )
         )
     elif own.entries:

@@ -267,7 +267,7 @@ def verify(
     mechanism : Mechanism, SequenceMechanism, MarkovMechanism, or something with ``to_mechanism``
     notions : Notion or several, optional
         Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
-        `verify_markov` for types that move.
+        `verify_markov` for types that move, and `verify_contingent` for contingent transfers.
 
     Returns
     -------
@@ -288,6 +288,10 @@ def verify(
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
     Report(dic: fails, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
     """
+    if hasattr(mechanism, "last_payments"):
+        from mechopt.verify.contingent_report import verify_contingent
+
+        return verify_contingent(mechanism, notions)
     if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism)):
         mechanism = mechanism.to_mechanism()
     if isinstance(mechanism, SequenceMechanism):

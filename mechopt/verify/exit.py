@@ -79,7 +79,8 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     Raises
     ------
     InputError
-        If it is no mechanism of current reports alone, or the policy is not efficient, for which efficient exit is defined, at some profile.
+        If it is no mechanism of current reports alone, or the policy is not efficient, for which efficient exit is
+        defined, at some profile.
 
     References
     ----------

@@ -131,7 +131,7 @@ def _per_period(a: MovingPayoffs, t: int) -> Candidates:
 
 
 def _continuation(a: MovingPayoffs, t: int) -> Candidates:
-    return _at_nodes(a, t, -a.truth[t])
+    return _at_nodes(a, t, np.where(a.mechanism.tree.reach[t] > 0, -a.truth[t], -np.inf))
 
 
 def _periodic(a: MovingPayoffs, t: int) -> Candidates:

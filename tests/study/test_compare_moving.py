@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import mechopt as mo
@@ -90,3 +92,50 @@ def test_a_mechanism_of_ones_own():
     table = mo.compare(battaglini(2), {"mine": own})
     assert table["mine"].ratio == pytest.approx(2.3 / 2.45)
     assert table["mine"].report[mo.EPIR()].holds
+
+
+def test_separable_types_for_ever():
+    # L = (0, 1), so that type 1/2 is left out; type 1 is worth 1/2 or 1 a period, less a cost of 3/10, from t = 1 on.
+    # Welfare: the flow is 1 - 3/10 when hot and 1/2 - 3/10 when cold for type 1, 1/2 - 3/10 or 0 for type 1/2 (1/4 is
+    # below the cost). The signal moves whatever is done, so that flows add up over d M / (1 - d M).
+    env = replace(SEPARABLE, horizon="infinite", discount=0.5)
+    table = mo.compare(env)
+    revenue = {entry.name: entry.revenue for entry in table.entries}
+    stay = np.array([[0.9, 0.1], [0.2, 0.8]])
+    occupied = 0.5 * np.array([0.5, 0.5]) @ np.linalg.inv(np.eye(2) - 0.5 * stay)
+    high, low = occupied @ [0.2, 0.7], occupied @ [0.0, 0.2]
+    assert revenue["virtual-pivot"] == pytest.approx(0.5 * high, abs=1e-12)
+    assert revenue["virtual-bound"] == pytest.approx(0.5 * high, abs=1e-12)
+    assert revenue["optimal-contract"] == pytest.approx(0.5 * high, abs=1e-12)
+    assert revenue["efficient-welfare"] == pytest.approx(0.5 * high + 0.5 * low, abs=1e-12)
+    assert "virtual-index" in revenue or "virtual-index" in table.skipped
+
+
+def test_welfare_for_ever_where_signals_depend_on_the_first_type():
+    # Type 1 is hot for ever, type 0 cold for ever: worth 1 a period from t = 1 on with probability 1/4, d/(1-d) = 1.
+    fixed = [[1, 0], [0, 1]]
+    env = mo.SeparableTypes(
+        [[0, 1]], [["3/4", "1/4"]], None, [fixed], [fixed], form="general",
+        values=[[[[0, 0]] * 2, [[0, 0], [0, 1]]]], discount="1/2",
+    )  # fmt: skip
+    assert mo.compare(env, ["efficient-welfare"])["efficient-welfare"].revenue == pytest.approx(0.25, abs=1e-12)
+
+
+def test_interdependent_values_for_ever():
+    env = random_environment(3, sizes=(2, 2), horizon="infinite")
+    table = mo.compare(env)
+    for name, method in (("contingent-convex", "convex"), ("contingent-spanning", "spanning")):
+        found = mo.contingent_transfers(env, method)
+        assert (table[name].revenue, table[name].welfare) == (found.revenue, found.welfare)
+        assert table[name].welfare == pytest.approx(table["efficient-welfare"].revenue, abs=1e-10)
+        assert table[name].report["periodic-ex-post"].holds
+        assert table.to_frame().loc[name, "periodic-ex-post"]
+    assert "<table" in table.to_html()
+
+
+def test_transfers_with_too_many_histories_stand_as_they_are():
+    env = random_environment(4, sizes=(3, 3), actions=2, horizon=9, private_last=True)
+    table = mo.compare(env, ["contingent-spanning"])
+    assert table.optimum is None
+    assert table["contingent-spanning"].welfare == pytest.approx(mo.efficient_joint(env).expected_welfare, abs=1e-10)
+    assert table["contingent-spanning"].report["periodic-ex-post"].holds

@@ -19,7 +19,7 @@ from mechopt.solve.solution import Bound, Status
 from mechopt.study import report_page, report_pictures, report_sweep
 from mechopt.study.compare import compare
 from mechopt.study.report import compare_report
-from mechopt.study.report_page import file_text, write_report
+from mechopt.study.report_page import file_text, require_report, write_report
 from mechopt.study.report_sweep import sweep_report
 from mechopt.study.report_words import MEANINGS, told, type_names
 from mechopt.study.sweep import sweep
@@ -243,6 +243,13 @@ def test_to_html_writes_the_page(tmp_path):
     assert (tmp_path / "report.html").read_text("utf-8") == page
     with pytest.raises(mo.InputError, match="cannot write"):
         write_report(page, tmp_path / "absent" / "report.html")
+
+
+def test_a_place_that_cannot_be_written_to_is_refused_beforehand(tmp_path):
+    require_report(tmp_path / "report.html")
+    for place in (tmp_path, tmp_path / "absent" / "report.html"):
+        with pytest.raises(mo.InputError, match="cannot write a page there"):
+            require_report(place)
 
 
 def test_the_text_of_files(tmp_path):
