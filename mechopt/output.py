@@ -136,10 +136,15 @@ def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) 
     }
 
 
+def title_rows(title: str) -> list[tuple[str, str]]:
+    """The model's title, where it has one."""
+    return [("model", title)] if title else []
+
+
 def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt maximin`` tells people: (label, text)."""
     bound = document["bound"]
-    rows = [("model", title)] if title else []
+    rows = title_rows(title)
     rows += [
         ("status", document["status"]),
         ("guarantee", with_fraction(document["ratio"])),
@@ -195,7 +200,7 @@ def with_fraction(value: float) -> str:
 def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt solve`` tells people: (label, text)."""
     bound = document["bound"]
-    rows = [("model", title)] if title else []
+    rows = title_rows(title)
     rows += [
         ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
         ("status", document["status"]),

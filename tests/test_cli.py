@@ -228,7 +228,7 @@ def test_bad_notion_of_verify_and_size(option, message, mechopt, tmp_path):
 
 
 def test_an_astronomical_program_is_refused_with_figures(mechopt, model):
-    status, out, err = mechopt("solve", model(LARGE.format(60)))
+    status, out, err = mechopt("solve", model(LARGE.format(60)), "--method", "simplex")
     assert (status, out) == (3, "")
     # Three types over 60 periods: one promise row and 4 adjacent misreports at each history before the last period,
     # 5 (3^60 - 1) / 2 rows; histories of all lengths (3^61 - 3) / 2.
@@ -257,7 +257,7 @@ def test_size_of_the_longest_horizon(mechopt, model):
     assert "e4771" in words(out)  # (3^10001 - 3) / 2 histories: 10001 log10(3) - log10(2) = 4771.4
     status, out, _ = mechopt("size", path, "--json")
     assert (status, json.loads(out)["rows"]) == (0, None)
-    status, _, err = mechopt("solve", path)
+    status, _, err = mechopt("solve", path, "--method", "simplex")
     assert status == 3
     assert "e4771 histories" in err
 

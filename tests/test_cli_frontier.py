@@ -84,3 +84,12 @@ def test_scenarios_are_sent_to_the_command_for_them(run, tmp_path):
     result = run()
     assert isinstance(result.exception, mo.InputError)
     assert "mechopt maximin" in str(result.exception)
+
+
+def test_a_model_without_a_title_has_no_empty_line_for_it(tmp_path):
+    model = tmp_path / "untitled.toml"
+    model.write_text(TWO.replace('title = "Two values"', ""))
+    app = typer.Typer()
+    app.command()(frontier)
+    lines = CliRunner().invoke(app, [str(model)]).stdout.splitlines()
+    assert lines[0].startswith("frontier ")

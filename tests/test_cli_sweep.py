@@ -75,7 +75,7 @@ def test_sweep_without_any_point_done_has_exit_status_1(mechopt, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "nowhere.toml"], "nowhere.toml: no such file; bundled studies: "),
+        (["sweep", "nowhere.toml"], "nowhere.toml: no such file; bundled: "),
         (["sweep", "study.toml", "--plot", "map.gif"], "pictures end in .png, .svg or .pdf"),
         (["sweep", "study.toml", "--out", "base.toml"], "cannot make this folder"),
         (["sweep", "study.toml", "--scheduler", "tcp://:x"], "no Dask scheduler with workers answers there"),

@@ -29,7 +29,7 @@ def figure(error):
 )
 def test_programs_that_cannot_even_be_counted(call):
     begun = time.process_time()
-    with pytest.raises(mo.LimitError, match="non-zeros .* histories") as error:
+    with pytest.raises(mo.LimitError, match=r"non-zeros .* histories") as error:
         call(alike(3, 10, 5))
     assert "1,001,001,001,001,000 histories" in str(error.value)  # 1000 + 1000^2 + ... + 1000^5: reports alone
     assert time.process_time() - begun < 10

@@ -46,7 +46,7 @@ def frontier(
     if as_json:
         say(output.to_json(_document(found, reports)))
     else:
-        show_rows([("model", file.title), *_rows(found, reports)])
+        show_rows([*output.title_rows(file.title), *_rows(found, reports)])
         show_table(*_table(found))
     if csv is not None:
         found.to_csv(csv)

@@ -49,7 +49,7 @@ def transfers(
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows([("model", file.title), *_rows(study)])
+        show_rows([*output.title_rows(file.title), *_rows(study)])
     if study.failure is not None:
         tell(f"no transfers: {study.failure}")
     elif study.check is not None and not study.check.holds:

@@ -67,7 +67,7 @@ class PatternTree:
         nonzeros = nodes * types * (2 + self.process.actions[t] + following)
         if nonzeros > MAX_NONZEROS:
             raise LimitError(
-                f"the program would have far more than {nonzeros:,} non-zeros ({sum(self.tree.count):,} histories), and "
+                f"the program would have far more than {nonzeros:,} non-zeros ({sum(self.tree.count):,} histories); "
                 f"programs above {MAX_NONZEROS:,} are not even counted; use fewer periods, types or agents"
             )
 

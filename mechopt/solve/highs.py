@@ -28,6 +28,8 @@ from mechopt.solve.solution import Bound, Solution, Status, judged, violations
 ALGORITHMS = ("simplex", "ipx")
 LARGEST_COST_EXPONENT = 20
 IIS_SECONDS = 60.0
+SMALLEST_COEFFICIENT = 1e-12
+"""HiGHS takes smaller coefficients for 0; its default, 1e-9, drops products of probabilities that are met."""
 
 Progress = Callable[[int, float], None]
 """Called with the iterations so far and the seconds since the start."""
@@ -71,6 +73,7 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
         "presolve": "on" if presolve else "off",
         "primal_feasibility_tolerance": SOLVER_TOLERANCE,
         "dual_feasibility_tolerance": SOLVER_TOLERANCE,
+        "small_matrix_value": SMALLEST_COEFFICIENT,  # set before the program goes in: smaller ones are dropped then
     }
     for name, value in options.items():
         highs.setOptionValue(name, value)

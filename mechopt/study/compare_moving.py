@@ -25,7 +25,7 @@ from mechopt.closedform.pivot_alternatives import bond, team, team_upfront
 from mechopt.closedform.potential import last_period
 from mechopt.closedform.virtual_index import virtual_index
 from mechopt.closedform.virtual_pivot import virtual_bound, virtual_pivot
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.joint import MovingEnvironment
 from mechopt.environment.markov import MarkovTypes
@@ -170,7 +170,7 @@ def compare_moving(
             else:
                 built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
                 entries.append(_entry(name, built, best))
-        except (InputError, LimitError) as error:
+        except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None:
                 raise
             skipped[name] = str(error)

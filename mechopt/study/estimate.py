@@ -184,7 +184,8 @@ def fewer(found: Types, asked: int) -> list[str]:
     """Say so where there are fewer types than asked for."""
     if len(found.values) == asked:
         return []
-    return [f"{len(found.values)} types instead of {asked}: equal values share a cell"]
+    count = len(found.values)
+    return [f"{count} type{'s' if count > 1 else ''} instead of {asked}: equal values share a cell"]
 
 
 def cut_in_words(method: str) -> str:

@@ -12,6 +12,8 @@ from mechopt.closedform.efficient import efficient
 from mechopt.closedform.virtual_pivot import virtual_bound, virtual_pivot
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.separable import SeparableTypes
+from mechopt.solve.moving import relaxed_optimum
+from mechopt.solve.solution import Status
 from tests.closedform.separable_programs import optimum, random_separable
 
 THIRD, HALF = ["1/3"] * 3, ["1/2", "1/2"]
@@ -323,3 +325,30 @@ def test_a_menu_and_histories_need_what_they_need():
     endless = random_separable(*SEVERAL["one-agent-for-ever"], discount=0.9)
     with pytest.raises(InputError, match="is infinite"):
         virtual_pivot(endless).to_mechanism()
+
+
+def test_unlikely_signals_are_not_dropped_by_the_solver():
+    # A signal stays cold with probability 1/50,000, so that coefficients of the program are below 1e-9, which HiGHS by
+    # default takes for 0: payments contingent on them then promised the whole welfare. Additive values rise with the
+    # level alone, and virtual levels are ironed: the bound (8) is the relaxed optimum.
+    env = SeparableTypes(
+        [[1.15, 1.21, 1.35, 1.85]],
+        [["1/25", "2/5", "9/20", "11/100"]],
+        [[[0, 0], [0.57, 0.25], [0.72, 0.63]]],
+        [["3/5", "2/5"]],
+        [
+            [
+                [["9/10", "1/10"], ["2/5", "3/5"]],
+                [["1/50000", "49999/50000"], ["3/5", "2/5"]],
+                [["2/25", "23/25"], ["2/5", "3/5"]],
+            ]
+        ],
+        form="additive",
+        rate=[[0, 0.93, 0.54]],
+        cost=[0, 0.47, 0.28],
+        horizon=3,
+        discount="9/10",
+    )
+    relaxed = relaxed_optimum(env)
+    assert relaxed.status is Status.OPTIMAL
+    assert relaxed.value == pytest.approx(virtual_pivot(env, ironed=True).bound, abs=1e-8)

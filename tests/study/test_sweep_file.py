@@ -1,6 +1,5 @@
 """Study files: what is wrong is named by key path, value and mend, all faults at once."""
 
-
 import pytest
 
 import mechopt as mo
