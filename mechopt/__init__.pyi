@@ -93,7 +93,6 @@ from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.direct import Mechanism as Mechanism
 from .mechanism.direct import Simulation as Simulation
-from .mechanism.files import load_mechanism as load_mechanism
 from .mechanism.markov_mechanism import MarkovMechanism as MarkovMechanism
 from .mechanism.notions import DIC as DIC
 from .mechanism.notions import EPIR as EPIR
@@ -174,6 +173,7 @@ from .study.frontier import Frontier as Frontier
 from .study.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath
 from .study.paths import sample_path as sample_path
+from .study.saved import load_mechanism as load_mechanism
 from .study.search import Family as Family
 from .study.search import SearchResult as SearchResult
 from .study.search import worst_case as worst_case

@@ -10,6 +10,7 @@ import pytest
 import mechopt as mo
 from mechopt.environment.scenarios import Scenarios
 from mechopt.modelfile import load, loads, parse, read, schema
+from mechopt.modelfile.loading import KINDS
 
 COIN = {"name": "coin", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
 SURE = {"name": "sure", "values": [3], "probabilities": [1]}
@@ -250,7 +251,7 @@ def test_faults_of_a_model_file_name_the_file_and_come_at_once():
 
 def test_schema_has_all_kinds():
     document = schema()
-    assert set(document["discriminator"]["mapping"]) == {"independent", "markov", "scenarios"}
+    assert set(document["discriminator"]["mapping"]) == set(KINDS)
     assert set(document["$defs"]["ScenariosFile"]["properties"]) >= {"distributions", "scenarios", "expected"}
     assert document["$defs"]["IndependentFile"]["required"] == ["kind", "horizon", "buyers"]
 

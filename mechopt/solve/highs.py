@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -165,11 +166,10 @@ def _attempt(
     highs.setOptionValue("solver", algorithm)
     if time_limit is not None:
         highs.setOptionValue("time_limit", max(time_limit, 0.0))
-    highs.HandleKeyboardInterrupt = True
     if progress is not None:
         _report_progress(highs, progress)
-    with contextlib.redirect_stdout(sys.stderr), _c_output_dropped():  # highspy prints there on Ctrl-C
-        highs.solve()
+    with _c_output_dropped():
+        _run(highs)
     raw, info = highs.getModelStatus(), highs.getInfo()
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     named = {
@@ -199,25 +199,80 @@ def _attempt(
     return replace(answer, basis=(columns_at, rows_at))
 
 
+def _run(highs: Any) -> None:
+    """Solve in a thread, so that Ctrl-C reaches the solver's next callback: it then ends with what it has.
+
+    highspy offers the same with locks that all its solvers share, which a Ctrl-C at its start leaves locked for ever.
+    """
+    stopped, done = threading.Event(), threading.Event()
+
+    def on_event(event: Any) -> None:
+        if stopped.is_set():
+            event.interrupt()
+
+    highs.cbSimplexInterrupt += on_event
+    highs.cbIpmInterrupt += on_event
+
+    def work() -> None:
+        try:
+            highs.run()
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=work, daemon=True)
+    while True:
+        try:
+            if thread.ident is None:
+                thread.start()
+            while not done.wait(0.1):
+                pass
+            return
+        except KeyboardInterrupt:
+            stopped.set()
+
+
+class _Dropped:
+    """Standard output of compiled code, dropped as long as any thread asks for it."""
+
+    def __init__(self) -> None:
+        self.lock, self.threads, self.kept = threading.Lock(), 0, -1
+
+    def begin(self) -> None:
+        """Send descriptor 1 nowhere."""
+        with self.lock:
+            self.threads += 1
+            if self.threads == 1:
+                sys.stdout.flush()
+                self.kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, 1)
+                os.close(nowhere)
+
+    def end(self) -> None:
+        """Put it back."""
+        import ctypes
+
+        with self.lock:
+            self.threads -= 1
+            if self.threads == 0:
+                ctypes.CDLL(None).fflush(None)
+                os.dup2(self.kept, 1)
+                os.close(self.kept)
+
+
+_DROPPED = _Dropped()
+
+
 @contextlib.contextmanager
 def _c_output_dropped() -> Iterator[None]:
     """Drop what compiled code prints on standard output: HiGHS's postsolve does, whatever its options say."""
     if os.name != "posix":
         yield
         return
-    import ctypes
-
-    sys.stdout.flush()
-    library = ctypes.CDLL(None)
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    _DROPPED.begin()
     try:
         yield
     finally:
-        library.fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+        _DROPPED.end()
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:

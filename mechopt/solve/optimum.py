@@ -171,7 +171,7 @@ def _quicker_by_promises(chosen: Plan) -> bool:
 
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
     """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
-    if dual_notions(chosen) is None:
+    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.buyers > MAX_BUYERS):
         return False
     if program_seconds(chosen.size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
         return True

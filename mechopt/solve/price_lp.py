@@ -55,6 +55,7 @@ class WarmProgram:
             "presolve": "off",
             "solver": "simplex",
             "simplex_scale_strategy": 0,
+            "small_matrix_value": 1e-12,
             "primal_feasibility_tolerance": TOLERANCE,
             "dual_feasibility_tolerance": TOLERANCE,
         }

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import mechopt as mo
 from mechopt.cli import app
 from mechopt.core.numbers import to_exact
+from mechopt.mechanism.notions import asked_notions
 from mechopt.modelfile import read
 from tests.papers.proof import proved_optimum
 
@@ -89,7 +90,7 @@ def test_a_wrong_expectation_is_reported(tmp_path):
 def test_expected_value_is_the_exact_optimum(name):
     file = read(FILES[name])
     assert to_exact(file.expected["value"]) == Fraction(VALUES[name])
-    ic, ir = ([notion.name for notion in notions] for notions in (file.ic, file.ir))
+    ic, ir = ([notion.name for notion in notions] for notions in asked_notions(file.ic, file.ir, "fresh"))
     assert proved_optimum(file.environment, ic, ir) == Fraction(VALUES[name])
 
 
