@@ -131,3 +131,12 @@ def test_a_kernel_that_does_not_sum_to_1_is_named(tmp_path):
     result = invoke("solve", path)
     assert isinstance(result.exception, mo.InputError)
     assert "kernel" in str(result.exception)
+
+
+def test_a_diagnosis_says_when_local_constraints_were_not_enough():
+    # The first-order optimum is 4; a strategy then gains 1.1 (counted for the first type that has it, by the verifier).
+    result = invoke("solve", "battaglini-2005/local-constraints-are-not-enough", "--ic", "adjacent")
+    assert result.exit_code == 0
+    assert "adjacent misreports gain nothing, but a strategy gains 1.1" in result.stdout
+    full = invoke("solve", "battaglini-2005/local-constraints-are-not-enough")
+    assert "diagnosis" not in full.stdout

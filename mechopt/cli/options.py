@@ -60,7 +60,7 @@ def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked,
 def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
     """Plan of a model file's program; what is not given is the file's."""
     from mechopt.lp.choose import plan
-    from mechopt.mechanism.notions import parse_objective
+    from mechopt.mechanism.objective import parse_objective
 
     return plan(
         environment_of(model),

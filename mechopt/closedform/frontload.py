@@ -253,6 +253,8 @@ def _require_dic_and_epir(mechanism: Mechanism) -> None:
     In partially realised utilities DIC reads: type k of buyer i, reporting j, gains the average over the others of
     (theta_k - theta_j) x(h, j, .) + U(h, j, .) - U(h, k, .).
     """
+    if not isinstance(mechanism, Mechanism):
+        raise InputError(f"{type(mechanism).__name__}: bank accounts are for types drawn afresh each period")
     env, tree = mechanism.environment, mechanism.tree
     utility = partially_realised(mechanism)
     tolerance = VERIFY_TOLERANCE * env.money_scale

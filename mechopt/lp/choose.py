@@ -12,7 +12,8 @@ from mechopt.lp.moving_plan import MovingPlan, moving_plan
 from mechopt.lp.plan import Plan
 from mechopt.lp.plan import plan as fresh_plan
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
+from mechopt.mechanism.notions import STANDARD, Asked
+from mechopt.mechanism.objective import Objective, Revenue
 
 AnyTypes = IndependentTypes | MovingEnvironment
 AnyPlan = Plan | MovingPlan

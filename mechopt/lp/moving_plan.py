@@ -38,14 +38,13 @@ from mechopt.mechanism.notions import (
     DownwardIC,
     Interim,
     Notion,
-    Objective,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    Revenue,
     asked_notions,
     closure,
 )
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.public_tree import PublicTree
 
 BYTES_PER_NODE = 200

@@ -40,13 +40,12 @@ from mechopt.mechanism.notions import (
     ExPostIC,
     Interim,
     Notion,
-    Objective,
     PeriodicIR,
-    Revenue,
     SuperDIC,
     asked_notions,
     closure,
 )
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.tree import HistoryTree
 
 Maker = Callable[[Stage], RowFamily]

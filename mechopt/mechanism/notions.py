@@ -1,4 +1,4 @@
-r"""Incentive and participation notions, and objectives, as frozen values.
+r"""Incentive and participation notions as frozen values.
 
 Notation, for buyer i in period t after the public history h (all reports before t): :math:`u_t(k; h, j)` is the
 buyer's utility of period t, in present value, when her true type is k and she reports j; :math:`U_t(h, j)` is her
@@ -412,76 +412,3 @@ def parse_notions(text: str, role: str) -> tuple[Notion, ...]:
     if text.strip() == "none":
         return ()
     return as_notions([notion_named(part.strip()) for part in text.split("+")], role)
-
-
-@dataclass(frozen=True)
-class Objective:
-    """A weighted sum to maximise: ``revenue`` + ``welfare`` + the agents' ``utility``, with these weights.
-
-    Revenue is net of the seller's costs, so that welfare = revenue + sum of utilities. Objectives add and scale:
-    ``Revenue() + 0.5 * Welfare()``.
-
-    Parameters
-    ----------
-    revenue, welfare : float
-        Weights.
-    utility : float
-        Weight of every agent's utility.
-    """
-
-    revenue: float = 0.0
-    welfare: float = 0.0
-    utility: float = 0.0
-
-    def __add__(self, other: Objective) -> Objective:
-        return Objective(self.revenue + other.revenue, self.welfare + other.welfare, self.utility + other.utility)
-
-    def __rmul__(self, weight: float) -> Objective:
-        return Objective(weight * self.revenue, weight * self.welfare, weight * self.utility)
-
-    def __str__(self) -> str:
-        parts = (("revenue", self.revenue), ("welfare", self.welfare), ("utility", self.utility))
-        return "+".join(name if w == 1 else f"{w:g}*{name}" for name, w in parts if w) or "0*revenue"
-
-
-def Revenue() -> Objective:
-    """Expected present value of payments net of the seller's costs."""
-    return Objective(revenue=1.0)
-
-
-def Welfare() -> Objective:
-    """Expected present value of the values of what is sold net of costs."""
-    return Objective(welfare=1.0)
-
-
-def Utility() -> Objective:
-    """Sum of the agents' expected utilities."""
-    return Objective(utility=1.0)
-
-
-def parse_objective(text: str) -> Objective:
-    """Read ``"revenue"``, ``"welfare"``, ``"utility"`` or a sum such as ``"revenue+0.5*welfare"``.
-
-    Examples
-    --------
-    >>> parse_objective("revenue+0.5*welfare")
-    Objective(revenue=1.0, welfare=0.5, utility=0.0)
-
-    Raises
-    ------
-    InputError
-        If the text is no such sum.
-    """
-    from mechopt.core.numbers import parse_exact
-
-    names = {"revenue": Revenue(), "welfare": Welfare(), "utility": Utility()}
-    total = Objective()
-    for term in text.split("+"):
-        weight, _, name = term.rpartition("*")
-        try:
-            total += float(parse_exact(weight or "1")) * names[name.strip()]
-        except (KeyError, ValueError):
-            raise InputError(
-                f"objective {text!r}: cannot read {term!r}; write revenue, welfare, utility or revenue+0.5*welfare"
-            ) from None
-    return total

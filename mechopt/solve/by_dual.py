@@ -5,15 +5,8 @@ from __future__ import annotations
 from mechopt.core.errors import InputError
 from mechopt.lp.choose import AnyPlan
 from mechopt.lp.plan import Plan, Size
-from mechopt.mechanism.notions import (
-    DIC,
-    EPIR,
-    BayesianIC,
-    Interim,
-    Notion,
-    PeriodicExPostIC,
-    Revenue,
-)
+from mechopt.mechanism.notions import DIC, EPIR, BayesianIC, Interim, Notion, PeriodicExPostIC
+from mechopt.mechanism.objective import Revenue
 from mechopt.solve import highs
 from mechopt.solve.cuts import dual_optimum
 from mechopt.solve.cuts_search import Progress as Bracketed

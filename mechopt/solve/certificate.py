@@ -18,7 +18,8 @@ from mechopt.core.numbers import Array, FloatArray
 from mechopt.lp.choose import AnyPlan, AnyTypes, compile_program, plan
 from mechopt.lp.plan import Plan
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
+from mechopt.mechanism.notions import STANDARD, Asked
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.solve import highs
 from mechopt.solve.exact_moving import exact_moving_program, exact_process
 from mechopt.solve.exact_rows import ExactProgram, exact_program, numbers

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.lp.plan import Size
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.notions import Notion, Objective, Revenue
+from mechopt.mechanism.notions import Notion
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.solution import Bound, Status
 

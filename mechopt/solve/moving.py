@@ -12,7 +12,8 @@ from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.joint import JointProcess, MovingEnvironment
 from mechopt.lp.moving_compile import compile_moving
 from mechopt.lp.moving_plan import MovingPlan, moving_plan
-from mechopt.mechanism.notions import STANDARD, Asked, Objective, Revenue
+from mechopt.mechanism.notions import STANDARD, Asked
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.solve import highs
 from mechopt.solve.found import Optimum
 from mechopt.solve.limits import known_before, require_size

@@ -15,7 +15,8 @@ from mechopt.lp.choose import AnyPlan, AnyTypes, plan
 from mechopt.lp.compile import compile_program
 from mechopt.lp.moving_plan import MovingPlan
 from mechopt.lp.plan import Plan, Size, payment_timing
-from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, Objective, Revenue, SuperDIC, closure
+from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.solve import highs
 from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
 from mechopt.solve.cuts_search import Progress as Bracketed

@@ -22,7 +22,8 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.notions import DIC, EPIR, Revenue
+from mechopt.mechanism.notions import DIC, EPIR
+from mechopt.mechanism.objective import Revenue
 from mechopt.solve.proof_file import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.solve.proof_moving import SequenceModel, rebuild_moving
 from mechopt.solve.proof_rows import Model, Row, Side, rebuild

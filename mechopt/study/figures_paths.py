@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 from mechopt.study.figures_sweep import COLOURS, MARKERS
 from mechopt.study.paths import SIMULATED, Account, SamplePath, balance_quantiles, sample_path, simulated_balances
@@ -60,9 +61,9 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
         faults.append(Fault("paths", f"is {paths}", f"write 0 to {len(INKS)}"))
     if faults:
         raise InputError(faults)
+    axes, rng = own_axes(axes, 7.5, 3.8), np.random.default_rng(seed)
     from matplotlib.ticker import MaxNLocator
 
-    axes, rng = _own(axes), np.random.default_rng(seed)
     quantiles, means, exact = balance_quantiles(mechanism, SHARES, rng, buyer)
     times = np.arange(len(means))
     axes.fill_between(times, quantiles[:, 0], quantiles[:, 4], color=OUTER, linewidth=0, label="90% of the probability")
@@ -125,13 +126,13 @@ def price_path(
     InputError
         If there are not so many periods, or more than seven agents.
     """
-    from matplotlib.ticker import MaxNLocator
-
     path = mechanism if isinstance(mechanism, SamplePath) else sample_path(mechanism, seed, periods)
     agents = path.environment.agents
     if agents > len(MARKERS):
         raise InputError(f"{agents} agents; colours and marks are for at most {len(MARKERS)}")
-    axes, times = _own(axes), np.arange(len(path.action))
+    axes, times = own_axes(axes, 7.5, 3.8), np.arange(len(path.action))
+    from matplotlib.ticker import MaxNLocator
+
     size = 7.0 if len(times) <= 40 else 4.0
     for i, (colour, marker) in enumerate(zip(COLOURS[:agents], MARKERS, strict=False)):
         concerned = (path.value[:, i] != 0) | (np.abs(path.transfer[:, i]) > 1e-12)
@@ -149,11 +150,3 @@ def price_path(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     return axes
-
-
-def _own(axes: Axes | None) -> Axes:
-    if axes is not None:
-        return axes
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(7.5, 3.8), layout="constrained").subplots()

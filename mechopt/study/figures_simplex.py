@@ -12,6 +12,7 @@ from mechopt.closedform.hull import TOUCHING
 from mechopt.closedform.spanning import matrices
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.figures import BAR, MARK
 from mechopt.study.figures_sweep import MARKERS
 
@@ -80,10 +81,7 @@ def column_simplex(
         faults.append(Fault("environment", what, "a triangle is for 3"))
     if faults:
         raise InputError(faults)
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(6.4, 5.4), layout="constrained").subplots()
+    axes = own_axes(axes, 6.4, 5.4)
     columns = every[(action, *at)]
     points = columns.T @ CORNERS
     _draw_triangle(axes, _outcomes(independence, period, agent))

@@ -9,6 +9,7 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.study.figure_axes import own_axes
 from mechopt.study.tree_levels import Level, fresh_leaves, fresh_levels, heights_of, moving_leaves, moving_levels
 
 if TYPE_CHECKING:
@@ -64,11 +65,7 @@ def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None =
             "periods or types, or take mechanism.to_frame()"
         )
     levels = fresh_levels(mechanism, agent) if isinstance(mechanism, Mechanism) else moving_levels(mechanism, agent)
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        size = 2.0 + 2.2 * len(levels), 1.2 + 0.34 * leaves
-        axes = Figure(figsize=size, layout="constrained").subplots()
+    axes = own_axes(axes, 2.0 + 2.2 * len(levels), 1.2 + 0.34 * leaves)
     _draw(axes, levels)
     whose = f" (agent {agent})" if agents > 1 else ""
     what = "probability of the item, payment" if fresh else "action, payment"

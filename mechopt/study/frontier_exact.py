@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import FloatArray
-from mechopt.mechanism.notions import Objective
+from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 
 if TYPE_CHECKING:

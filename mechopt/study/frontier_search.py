@@ -12,7 +12,8 @@ from typing import Any
 from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.lp.choose import AnyTypes, plan
-from mechopt.mechanism.notions import Asked, Objective
+from mechopt.mechanism.notions import Asked
+from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 from mechopt.solve.solution import Status
 
