@@ -110,7 +110,7 @@ def test_faults_of_the_base_model_are_named_with_its_file(tmp_path):
 
 
 def test_missing_study_and_no_text_are_refused(tmp_path):
-    with pytest.raises(mo.InputError, match=r"no such file; bundled studies: .*horizons"):
+    with pytest.raises(mo.InputError, match=r"no such file; bundled: .*horizons"):
         read_study(tmp_path / "none.toml")
     (tmp_path / "latin.toml").write_bytes(b'title = "\xe9"')
     with pytest.raises(mo.InputError, match="is not a UTF-8 text"):
