@@ -267,3 +267,10 @@ def test_frame_has_a_row_a_buyer_and_profile():
     assert last.reach.sum() == pytest.approx(1)
     assert set(last.past) == {"1/1", "2/1"}
     assert np.allclose((frame.reach * frame.payment).sum(), mechanism.revenue)
+
+
+def test_interim_rationality_over_a_long_horizon_has_a_closed_form():
+    # Myerson's price 2 in period 0 earns 1.4; all later welfare, 2.3 a period, is sold in advance.
+    best = mo.optimum(mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 60), ir=mo.Interim())
+    assert (best.method, best.status) == ("closed form", "optimal")
+    assert best.value == pytest.approx(1.4 + 59 * 2.3)

@@ -39,7 +39,7 @@ class Optimum:
     seconds : dict
         ``build`` and ``solve``.
     method : str
-        ``"simplex"``, ``"ipx"``, ``"promised"`` or ``"dual"``.
+        ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
         the dynamic programs.

@@ -164,10 +164,10 @@ def promise_notion(chosen: Plan) -> Notion | None:
 
 def _quicker_by_promises(chosen: Plan) -> bool:
     """Whether the dynamic program applies and is predicted to be quicker than a program that takes long."""
-    if promise_notion(chosen) is None:
+    notion, seconds = promise_notion(chosen), program_seconds(chosen.size)
+    if notion is None or seconds <= PATIENCE:
         return False
-    seconds = program_seconds(chosen.size)
-    return seconds > PATIENCE and promised_seconds(chosen.environment) < seconds
+    return notion == Interim() or promised_seconds(chosen.environment) < seconds
 
 
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
@@ -211,7 +211,8 @@ def _by_promises(
     mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
-    found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, "promised", "tables")
+    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, full welfare later
+    found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, method, "tables")
     return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
 
 
