@@ -52,7 +52,7 @@ def environment_of(model: ModelFile) -> AnyTypes:
 
 def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked, Asked]:
     """Notions that are asked for; those of the file where none are."""
-    from mechopt.mechanism.notions import parse_notions
+    from mechopt.mechanism.notion_names import parse_notions
 
     return model.ic if ic is None else parse_notions(ic, "ic"), model.ir if ir is None else parse_notions(ir, "ir")
 

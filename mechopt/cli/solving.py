@@ -109,7 +109,7 @@ def verify(
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
     from mechopt import output
     from mechopt.mechanism.bank_table import BankTable
-    from mechopt.mechanism.notions import parse_notions
+    from mechopt.mechanism.notion_names import parse_notions
     from mechopt.modelfile import read
     from mechopt.study.saved import load_mechanism
     from mechopt.verify.check import verify as verify_mechanism

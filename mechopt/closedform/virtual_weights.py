@@ -146,8 +146,9 @@ def _sign_faults(form: str, level: FloatArray, base: FloatArray, rate: FloatArra
             Fault(f"{at}.base[{a}][{z}]", f"is {base[a, z]:.12g}", "in the multiplicative form it must be at least 0")
             for a, z in np.argwhere(base < 0)
         ]
-    for a in [] if rate is None else np.flatnonzero(rate < 0):
-        faults.append(Fault(f"{at}.rate[{a}]", f"is {rate[a]:.12g}", "it must be at least 0"))  # type: ignore[index]
+    if rate is not None:
+        for a in np.flatnonzero(rate < 0):
+            faults.append(Fault(f"{at}.rate[{a}]", f"is {rate[a]:.12g}", "it must be at least 0"))
     return faults
 
 

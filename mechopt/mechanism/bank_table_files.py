@@ -17,7 +17,7 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.mechanism.files import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
-from mechopt.mechanism.notions import notion_named
+from mechopt.mechanism.notion_names import notion_named
 
 FORMAT = "mechopt bank table 1"
 COLUMNS = {"balances": "f", "allocation": "f", "payment": "f", "after": "i", "share": "f"}

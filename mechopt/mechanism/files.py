@@ -27,7 +27,7 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.bank_table import BankTable
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
-from mechopt.mechanism.notions import notion_named
+from mechopt.mechanism.notion_names import notion_named
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.public_tree import PublicTree
 from mechopt.tree import HistoryTree

@@ -16,7 +16,7 @@ from mechopt.core.numbers import Array
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.files import DAMAGES, FORMAT, HEADER_BYTES, column_of, periods_of, require_fingerprint
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
-from mechopt.mechanism.notions import notion_named
+from mechopt.mechanism.notion_names import notion_named
 
 MAX_PERIODS = 10**6
 

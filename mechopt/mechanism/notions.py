@@ -381,34 +381,3 @@ def require_types(notions: Iterable[Notion], types: str) -> None:
             words = "drawn afresh each period" if types == "fresh" else "that move"
             names = ", ".join(other.name for other in known if other.role == notion.role)
             raise InputError(f"notion {notion.name!r} is not defined for types {words}; those that are: {names}")
-
-
-def notion_named(name: str) -> Notion:
-    """Look up a notion by its name on the command line.
-
-    Raises
-    ------
-    InputError
-        With the nearest name.
-    """
-    from difflib import get_close_matches
-
-    names = {notion.name: notion for notion in ALL_NOTIONS}
-    if name in names:
-        return names[name]
-    near = get_close_matches(name.lower(), names, n=1)
-    mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
-    raise InputError([Fault("", f"{name!r} is not a notion", mend)])
-
-
-def parse_notions(text: str, role: str) -> tuple[Notion, ...]:
-    """Read ``"ppic+indu"``; ``"none"`` for none.
-
-    Examples
-    --------
-    >>> parse_notions("ppic+indu", "ic")
-    (PPIC(), INDU())
-    """
-    if text.strip() == "none":
-        return ()
-    return as_notions([notion_named(part.strip()) for part in text.split("+")], role)

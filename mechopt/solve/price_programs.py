@@ -6,6 +6,7 @@ so that a program may be left with rows that would change little, and loses thos
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,7 +32,7 @@ class Step(NamedTuple):
     values: FloatArray
 
 
-class _Program:
+class _Program(ABC):
     """What the two programs share: which points of the children are inside, and which were used when."""
 
     def __init__(self, state: State, children: list[Models]) -> None:
@@ -44,17 +45,17 @@ class _Program:
         self.most = MOST * len(children) + len(first)
         self._build(first)
 
+    @abstractmethod
     def _first(self) -> list[tuple[int, int]]:
         """Points to begin with, and never to do without."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _program(self) -> SmallProgram:
         """The program without any points."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _enter(self, m: int, point: int) -> None:
         """Add the row or column of a point."""
-        raise NotImplementedError
 
     def _build(self, points: list[tuple[int, int]]) -> None:
         self.lp = WarmProgram(self._program())

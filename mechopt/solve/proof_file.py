@@ -19,7 +19,8 @@ from typing import IO, Any
 
 from mechopt.core.errors import MechoptError, shortened
 from mechopt.core.numbers import parse_exact, to_exact
-from mechopt.mechanism.notions import Notion, notion_named
+from mechopt.mechanism.notion_names import notion_named
+from mechopt.mechanism.notions import Notion
 from mechopt.mechanism.objective import Objective
 
 FORMAT = "mechopt certificate 1"

@@ -18,6 +18,7 @@ import numpy as np
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
+from mechopt.mechanism.notion_names import notion_named
 from mechopt.mechanism.notions import (
     DIC,
     EPIR,
@@ -33,7 +34,6 @@ from mechopt.mechanism.notions import (
     Notion,
     PeriodicIR,
     SuperDIC,
-    notion_named,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.tree import History
