@@ -122,6 +122,7 @@ from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .modelfile import bundled as bundled
 from .modelfile import load as load
 from .modelfile import loads as loads
+from .modelfile.parametric import loads_parametric as loads_parametric
 from .public_tree import PublicTree as PublicTree
 from .solve.certificate import certify as certify
 from .solve.cuts import DualOptimum as DualOptimum

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
+from mechopt.cli.options import At, Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
 from mechopt.terminal import progress_shown, say
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def make(
     ir: Ir = None,
     objective: Goal = None,
     form: Form = "auto",
+    at: At = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
@@ -31,7 +32,7 @@ def make(
     from mechopt.solve.guarantee import certify_guarantee
     from mechopt.solve.optimum import require_memory
 
-    source = read(model)
+    source = read(model, at)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
             certify_guarantee(source.environment).save(file)
@@ -46,6 +47,7 @@ def make(
 def check_proof(
     model: Model,
     file: Annotated[str, typer.Argument(metavar="FILE", help="a proof written by make or by solve --proof")],
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
@@ -55,7 +57,7 @@ def check_proof(
     from mechopt.solve.proof_check import check_certificate, check_guarantee
     from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
 
-    source, proof = read(model), load_certificate(file)
+    source, proof = read(model, at), load_certificate(file)
     if isinstance(proof, GuaranteeCertificate):
         value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
     else:

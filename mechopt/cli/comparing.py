@@ -9,6 +9,7 @@ import typer
 
 from mechopt.cli.options import (
     AcceptRange,
+    At,
     Check,
     Ic,
     Ir,
@@ -43,6 +44,7 @@ def compare(
         bool, typer.Option("--exact", help="prove the optimum in exact rationals, for the report")
     ] = False,
     check: Check = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
@@ -57,7 +59,7 @@ def compare(
         raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
     if report is not None:
         require_report(report)
-    file = read(model)
+    file = read(model, at)
     environment = environment_of(file)
     notions = notions_of(file, ic, ir)
     require_expected(check, model, file)
@@ -103,6 +105,7 @@ def maximin(
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
@@ -112,7 +115,7 @@ def maximin(
     from mechopt.solve.maximin import maximin as best_guarantee
     from mechopt.verify.check import verify
 
-    file = read(model)
+    file = read(model, at)
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     with progress_shown("solving") as progress:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mechopt.modelfile import ModelFile
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="p=1/3", help="values of the model's parameters; several: p=1/3,h=2")
+]
 Ic = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,7 @@ import typer
 
 from mechopt.cli.options import (
     AcceptRange,
+    At,
     Check,
     Form,
     Goal,
@@ -45,6 +46,7 @@ def solve(
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the optimal mechanism, and verify it."""
@@ -54,7 +56,7 @@ def solve(
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
 
-    file = read(model)
+    file = read(model, at)
     chosen = plan_of(file, ic, ir, objective, form)
     require_expected(check, model, file)
     exact = exact or proof is not None
@@ -104,6 +106,7 @@ def verify(
     ir: Annotated[
         str | None, typer.Option("--ir", help="participation notions joined by +; default: those of the file")
     ] = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
@@ -114,7 +117,7 @@ def verify(
     from mechopt.study.saved import load_mechanism
     from mechopt.verify.check import verify as verify_mechanism
 
-    mechanism = load_mechanism(file, environment_of(read(model)))
+    mechanism = load_mechanism(file, environment_of(read(model, at)))
     if isinstance(mechanism, BankTable):
         _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir")
         return
@@ -160,12 +163,12 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None) -> 
         raise typer.Exit(1)
 
 
-def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
+def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", at: At = None, as_json: Json = False) -> None:
     """Tell how large the program would be, without building it."""
     from mechopt import output
     from mechopt.modelfile import read
 
-    chosen = plan_of(read(model), ic, ir, None, form)
+    chosen = plan_of(read(model, at), ic, ir, None, form)
     if as_json:
         say(output.to_json(output.sizes(chosen)))
     else:
