@@ -123,6 +123,8 @@ from .modelfile import bundled as bundled
 from .modelfile import load as load
 from .modelfile import loads as loads
 from .modelfile.parametric import loads_parametric as loads_parametric
+from .proof.formula_file import FormulaProof as FormulaProof
+from .proof.formula_file import load_formula as load_formula
 from .public_tree import PublicTree as PublicTree
 from .solve.certificate import certify as certify
 from .solve.cuts import DualOptimum as DualOptimum
@@ -170,6 +172,9 @@ from .study.figures_paths import balance_paths as balance_paths
 from .study.figures_paths import price_path as price_path
 from .study.figures_simplex import column_simplex as column_simplex
 from .study.figures_tree import mechanism_tree as mechanism_tree
+from .study.formula import Formula as Formula
+from .study.formula import check_formula as check_formula
+from .study.formula import formula as formula
 from .study.frontier import Frontier as Frontier
 from .study.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath

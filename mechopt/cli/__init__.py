@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mechopt.cli import certificates, comparing, fit, models, solving, transfers
+from mechopt.cli import formula as formulas
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
@@ -28,6 +29,7 @@ COMMANDS = (
     solving.solve,
     comparing.compare,
     comparing.maximin,
+    formulas.formula,
     frontiers.frontier,
     transfers.transfers,
     fit.fit,

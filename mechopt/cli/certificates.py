@@ -52,11 +52,14 @@ def check_proof(
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
     from mechopt import output
+    from mechopt.cli.formula import check_formula_file
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
     from mechopt.solve.proof_check import check_certificate, check_guarantee
     from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
 
+    if check_formula_file(model, file, as_json):
+        return
     source, proof = read(model, at), load_certificate(file)
     if isinstance(proof, GuaranteeCertificate):
         value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)

@@ -1,0 +1,124 @@
+"""`mechopt formula`: the optimum as a function of a parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mechopt.cli.options import At, Goal, Ic, Ir, Json
+from mechopt.core.errors import InputError
+from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+
+if TYPE_CHECKING:
+    from mechopt.study.formula import Formula
+
+
+ENDINGS = ("png", "svg", "pdf")
+
+
+def formula(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a model file with [parameters]")],
+    ic: Ic = None,
+    ir: Ir = None,
+    objective: Goal = None,
+    parameter: Annotated[str | None, typer.Option(metavar="NAME", help="which one, where there are several")] = None,
+    at: At = None,
+    latex: Annotated[bool, typer.Option("--latex", help="print LaTeX instead")] = False,
+    proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the formula with its proof")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="draw it (png, svg, pdf)")] = None,
+    most_pieces: Annotated[int, typer.Option(min=1, help="stop after so many bases with what is known")] = 2000,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the search")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
+    from mechopt import output
+    from mechopt.study.formula import formula as find
+    from mechopt.study.formula_text import document
+
+    with progress_shown("searching") as progress:
+        found = find(
+            model,
+            "file" if ic is None else ic,
+            "file" if ir is None else ir,
+            objective,
+            parameter,
+            at=at,
+            most_pieces=most_pieces,
+            time_limit=time_limit,
+            progress=None if progress is None else progress.pieces,
+        )
+    if proof is not None:
+        found.save(proof)
+    if plot is not None:
+        _draw(found, plot)
+    if as_json:
+        say(output.to_json(document(found)))
+    elif latex:
+        say(found.latex())
+    else:
+        _show(found)
+    if found.uncovered:
+        reasons = {"time": "the time limit", "pieces": "--most-pieces", "interrupted": "Ctrl-C"}
+        tell(f"stopped by {reasons[found.walk.stopped]}: {len(found.uncovered)} intervals are left")
+        raise typer.Exit(3)
+
+
+def _show(found: Formula) -> None:
+    from mechopt import output
+    from mechopt.study.formula_facts import direction_of
+    from mechopt.study.formula_text import end_text, rows
+
+    name = found.parameter
+    show_table(["from", "to", f"{found.objective}", "", "bend at the end"], rows(found))
+    facts = [
+        ("constraints", f"{output.names(found.ic)} and {output.names(found.ir)}"),
+        (f"in {name}", direction_of(found.pieces)),
+        ("proved", _proved(found)),
+        ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
+        ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
+    ]
+    for a, b in found.uncovered:
+        facts.append(("not reached", f"{end_text(a, name)} to {end_text(b, name)}"))
+    show_rows(facts)
+
+
+def _proved(found: Formula) -> str:
+    if found.theorem is None:
+        return "no"
+    inside = f"for {found.model.start} < {found.parameter} < {found.model.stop}"
+    return f"yes, {inside}, by primal and dual on {found.theorem.bases} intervals" + (
+        " (but for what was not reached)" if found.uncovered else ""
+    )
+
+
+def _draw(found: Formula, path: str) -> None:
+    """Write a picture of the formula, whole or not at all."""
+    from matplotlib.figure import Figure
+
+    from mechopt.core.atomic import write_atomically
+
+    ending = path.rpartition(".")[2].lower()
+    if ending not in ENDINGS:
+        raise InputError(f"{path}: pictures end in {', '.join(ENDINGS)}")
+    figure = found.plot().figure
+    assert isinstance(figure, Figure)
+    write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+
+
+def check_formula_file(model: str, file: str, as_json: bool) -> bool:
+    """Prove the formula in a file anew; whether there is one in it."""
+    from mechopt import output
+    from mechopt.proof.formula_file import holds_formula
+    from mechopt.study.formula import check_formula
+
+    if not holds_formula(file):
+        return False
+    theorem = check_formula(model, file)
+    left = [[str(a), str(b)] for a, b in theorem.uncovered]
+    if as_json:
+        say(output.to_json({"proved": True, "pieces": len(theorem.pieces), "bases": theorem.bases, "uncovered": left}))
+    else:
+        gaps = f", but for {len(left)} intervals" if left else ""
+        say(f"proved: {len(theorem.pieces)} pieces by {theorem.bases} primal and dual pairs{gaps}")
+    return True

@@ -1,0 +1,1 @@
+"""What checks proofs: plain Python, with rows of its own, sharing nothing with what found them."""
