@@ -78,6 +78,10 @@ def _show(found: Formula) -> None:
         ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
+    for point, certificate in found.points.items():
+        facts.append((f"at {name} = {point}", f"{certificate.value} (a point of its own, with its own certificate)"))
+    for end in () if found.theorem is None else found.theorem.unproved:
+        facts.append(("not proved", f"at {name} = {end_text(end, name)}"))
     for a, b in found.uncovered:
         facts.append(("not reached", f"{end_text(a, name)} to {end_text(b, name)}"))
     show_rows(facts)

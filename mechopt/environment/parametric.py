@@ -106,8 +106,8 @@ def parametric_model(
     at : callable
         Environment at a value of the parameter.
     degree : int
-        Largest degree of a number of the model file. Numbers of environments are those, or products of two of them, so
-        that they are determined by ``4 * degree + 3`` of their values.
+        Largest degree that a number of the environment can have, those of numerator and denominator together: its
+        numbers are then determined by ``2 * degree + 3`` of their values, and two are left to contradict.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def parametric_model(
         If the model is wrong on a part of the interval, with the place where it becomes so.
     """
     lower, upper, failure = _where_valid(at, start, stop)
-    exact = _functions(at, lower, upper, max(4 * degree + 3, 6))
+    exact = _functions(at, lower, upper, max(2 * degree + 3, 6))
     model = ParametricModel(parameter, start, stop, at, exact, inside(lower, upper))
     faults = [fault for where, function in _signed(model) for fault in _crossing(model, where, function)]
     if failure is not None:

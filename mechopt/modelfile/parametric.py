@@ -76,6 +76,8 @@ def parse_parametric(text: str, name: str, parameter: str | None = None, at: At 
         raise InputError(faults, name)
     functions = list(functions_in(symbolic))
     degree = max((len(f.numerator) + len(f.denominator) - 2 for f in functions), default=0)
+    if tables.get("kind") == "separable":  # values are level * rate + base
+        degree *= 3
     known: dict[Fraction, ModelFile] = {}
 
     def file_at(point: Fraction) -> ModelFile:

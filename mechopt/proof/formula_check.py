@@ -7,8 +7,8 @@ interval that the file names, for maximise c x over a <= A x <= b, l <= x <= u:
 - multipliers y of the rows press on sides that exist, and so do the reduced costs c - y A on bounds;
 - c x, and what the multipliers prove, are one function, identically, and it is the one that is claimed.
 
-Where primal, dual, rows and value have no pole at an end, all of it holds at the end too, by continuity. The closed
-intervals cover the parameter's interval but for what the file leaves open.
+Where primal, dual, rows and value have no pole at an end, all of it holds at the end too, by continuity. What no
+interval includes so has a certificate of the plain model at that point, or is named as not proved.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from math import gcd, lcm
 from typing import Any
 
@@ -28,6 +29,7 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel, root_inside, with_exact
 from mechopt.proof.formula_file import ClaimedPiece, FormulaProof, ProvedBasis, Sparse
 from mechopt.proof.signs import OpenInterval, SignError, check_end
+from mechopt.solve.proof_check import check_certificate
 from mechopt.solve.proof_file import CertificateError
 from mechopt.solve.proof_moving import rebuild_moving
 from mechopt.solve.proof_rows import rebuild
@@ -40,8 +42,11 @@ class Theorem:
     Attributes
     ----------
     pieces : tuple of ClaimedPiece
-        On each closed interval the optimum is the function; at an end of the parameter's own interval only where
-        ``closed`` says so.
+        On each interval the optimum is the function, the ends included where ``closed`` says so.
+    points : dict from Fraction to Fraction
+        The optimum at points that no interval includes.
+    unproved : tuple of AlgebraicNumber
+        Points that no interval includes, about which nothing was proved.
     uncovered : tuple of (AlgebraicNumber, AlgebraicNumber)
         Open intervals about which nothing was proved.
     bases : int
@@ -49,6 +54,8 @@ class Theorem:
     """
 
     pieces: tuple[ClaimedPiece, ...]
+    points: dict[Fraction, Fraction]
+    unproved: tuple[AlgebraicNumber, ...]
     uncovered: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]
     bases: int
 
@@ -165,14 +172,47 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof) -> Theorem:
         raise CertificateError("interval: it is another one than the model's")
     _check_cover(proof)
     rows = ParametricRows(model, proof)
+    closed = []
     for number, basis in enumerate(proof.bases):
         claimed = _claimed(proof, basis)
-        outer = basis.start == proof.start, basis.stop == proof.stop
         try:
-            _BasisCheck(rows, basis, claimed.value).run(outer)
+            closed.append(_BasisCheck(rows, basis, claimed.value).run())
         except CertificateError as error:
             raise CertificateError(f"basis {number}, {_words(proof, basis.start, basis.stop)}: {error}") from None
-    return Theorem(proof.pieces, proof.uncovered, len(proof.bases))
+    points = _check_points(model, proof)
+    _check_ends(proof, closed, [*map(AlgebraicNumber.rational, points), *proof.unproved])
+    return Theorem(proof.pieces, points, proof.unproved, proof.uncovered, len(proof.bases))
+
+
+def _check_points(model: ParametricModel, proof: FormulaProof) -> dict[Fraction, Fraction]:
+    """The optimum at points that have certificates of their own."""
+    found = {}
+    for point, certificate in proof.points:
+        asked = certificate.ic, certificate.ir, certificate.objective
+        if not model.start < point < model.stop or asked != (proof.ic, proof.ir, proof.objective):
+            raise CertificateError(f"points: the certificate at {point} is about something else")
+        value = check_certificate(model.at(point), certificate)
+        if value is None:
+            raise CertificateError(f"points: the optimum at {point} has no value")
+        found[point] = value
+    return found
+
+
+def _check_ends(proof: FormulaProof, closed: Sequence[tuple[bool, bool]], apart: Sequence[AlgebraicNumber]) -> None:
+    """Check that each end inside is included by a basis beside it or stands apart, and what pieces say of theirs."""
+    for (basis, holds), (after, holds_after) in pairwise(zip(proof.bases, closed, strict=True)):
+        if basis.stop == after.start and not (holds[1] or holds_after[0] or after.start in apart):
+            raise CertificateError(f"ends: nothing is proved at {after.start!r}, where there is a pole")
+    for piece in proof.pieces:
+        for side, end, outer in ((0, piece.start, proof.start), (1, piece.stop, proof.stop)):
+            known = any(
+                holds[side] and (basis.start, basis.stop)[side] == end
+                for basis, holds in zip(proof.bases, closed, strict=True)
+            )
+            if piece.closed[side] and (end == outer or not known):
+                raise CertificateError(f"pieces: one includes its end {end!r}, about which that is not proved")
+            if not piece.closed[side] and known and end != outer:
+                raise CertificateError(f"pieces: one leaves out its end {end!r} without need")
 
 
 def _words(proof: FormulaProof, start: AlgebraicNumber, stop: AlgebraicNumber) -> str:
@@ -238,8 +278,8 @@ class _BasisCheck:
         except SignError as error:
             raise CertificateError(f"{words}: {error}") from None
 
-    def run(self, outer: tuple[bool, bool]) -> None:
-        """Check everything; ``outer``: whether the ends are those of the parameter's own interval."""
+    def run(self) -> tuple[bool, bool]:
+        """Check everything; whether it holds at the two ends too."""
         rows = self.rows
         for row in rows.rows:
             self._check_between(_activity(row, self.x), times(row.scale, self.below), row.lower, row.upper, row.words)
@@ -248,10 +288,12 @@ class _BasisCheck:
         primal = plus(_total(zip(rows.cost, self.x, strict=True)), times(rows.offset, self.below))
         self._check_value(primal, times(rows.common, self.below), "primal")
         self._check_value(self._bound(), times(rows.common, self.price), "dual")
-        for end, is_outer in zip((self.interval.start, self.interval.stop), outer, strict=True):
-            for polynomial in (self.below, self.price, rows.common, self.claimed.denominator):
-                if not is_outer and self.interval.vanishes_at(polynomial, end):
-                    raise CertificateError(f"ends: there is a pole at {end!r}, so that nothing is proved there")
+        poles = self.below, self.price, rows.common, self.claimed.denominator
+        interval = self.interval
+        start, stop = (
+            not any(interval.vanishes_at(pole, end) for pole in poles) for end in (interval.start, interval.stop)
+        )
+        return start, stop
 
     def _check_between(self, number: Polynomial, scale: Polynomial, lower: Any, upper: Any, words: Any) -> None:
         """Lower * scale <= number <= upper * scale."""

@@ -23,7 +23,7 @@ from mechopt.core.polynomials import Polynomial
 from mechopt.mechanism.notion_names import notion_named
 from mechopt.mechanism.notions import Notion
 from mechopt.mechanism.objective import Objective
-from mechopt.solve.proof_file import CertificateError, digest
+from mechopt.solve.proof_file import Certificate, CertificateError, as_content, digest, read_certificate
 
 FORMULA_FORMAT = "mechopt formula 1"
 
@@ -38,11 +38,14 @@ class ClaimedPiece:
     Attributes
     ----------
     start, stop : AlgebraicNumber
+    closed : (bool, bool)
+        Whether the ends are included; not those of the parameter's own interval.
     value : RationalFunction
     """
 
     start: AlgebraicNumber
     stop: AlgebraicNumber
+    closed: tuple[bool, bool]
     value: RationalFunction
 
 
@@ -82,6 +85,10 @@ class FormulaProof:
         What is claimed, from below.
     bases : tuple of ProvedBasis
         From below.
+    points : tuple of (Fraction, Certificate)
+        Ends that no interval includes, each with a certificate of the plain model there.
+    unproved : tuple of AlgebraicNumber
+        Ends that no interval includes and about which nothing is claimed.
     uncovered : tuple of (AlgebraicNumber, AlgebraicNumber)
         Open intervals about which nothing is claimed.
     """
@@ -96,6 +103,8 @@ class FormulaProof:
     objective: Objective
     pieces: tuple[ClaimedPiece, ...]
     bases: tuple[ProvedBasis, ...]
+    points: tuple[tuple[Fraction, Certificate], ...] = ()
+    unproved: tuple[AlgebraicNumber, ...] = ()
     uncovered: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...] = ()
 
     def save(self, path: str | Path) -> None:
@@ -125,7 +134,10 @@ def formula_content(proof: FormulaProof) -> dict[str, Any]:
     def vector(entries: Sparse) -> dict[str, Any]:
         return {"index": [j for j, _ in entries], "function": [place(function) for _, function in entries]}
 
-    pieces = [{**_ends(piece.start, piece.stop), "value": place(piece.value)} for piece in proof.pieces]
+    pieces = [
+        {**_ends(piece.start, piece.stop), "closed": list(piece.closed), "value": place(piece.value)}
+        for piece in proof.pieces
+    ]
     bases = [
         {**_ends(basis.start, basis.stop), "primal": vector(basis.primal), "dual": vector(basis.dual)}
         for basis in proof.bases
@@ -142,6 +154,8 @@ def formula_content(proof: FormulaProof) -> dict[str, Any]:
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "pieces": pieces,
         "bases": bases,
+        "points": [{"at": str(point), "certificate": as_content(proof)} for point, proof in proof.points],
+        "unproved": [end_content(end) for end in proof.unproved],
         "uncovered": [_ends(start, stop) for start, stop in proof.uncovered],
         "functions": [
             {"numerator": _texts(function.numerator), "denominator": _texts(function.denominator)}
@@ -249,13 +263,25 @@ def read_formula(content: Mapping[str, Any]) -> FormulaProof:
         tuple(notion_named(name) for name in content["ic"]),
         tuple(notion_named(name) for name in content["ir"]),
         Objective(**weights),
-        tuple(ClaimedPiece(_end(p["from"]), _end(p["to"]), functions[p["value"]]) for p in content["pieces"]),
+        tuple(
+            ClaimedPiece(_end(p["from"]), _end(p["to"]), _closed(p["closed"]), functions[p["value"]])
+            for p in content["pieces"]
+        ),
         tuple(
             ProvedBasis(_end(b["from"]), _end(b["to"]), vector(b["primal"]), vector(b["dual"]))
             for b in content["bases"]
         ),
+        tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"]),
+        tuple(map(_end, content["unproved"])),
         tuple((_end(u["from"]), _end(u["to"])) for u in content["uncovered"]),
     )
+
+
+def _closed(given: Any) -> tuple[bool, bool]:
+    start, stop = given
+    if not isinstance(start, bool) or not isinstance(stop, bool):
+        raise ValueError("closed is not a pair of truth values")
+    return start, stop
 
 
 def _polynomial(given: Any) -> Polynomial:

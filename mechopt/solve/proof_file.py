@@ -219,7 +219,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
         raise CertificateError(f"{path}: format {content.get('format')!r}, this version reads {FORMAT!r}")
     signed = content.pop("digest", None)
     try:
-        certificate = _read_guarantee(content) if content["format"] == GUARANTEE_FORMAT else _read(content)
+        certificate = _read_guarantee(content) if content["format"] == GUARANTEE_FORMAT else read_certificate(content)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CertificateError(f"{path}: damaged ({type(error).__name__}: {shortened(str(error))})") from None
     again = as_content(certificate)
@@ -231,7 +231,8 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
     return certificate
 
 
-def _read(content: Mapping[str, Any]) -> Certificate:
+def read_certificate(content: Mapping[str, Any]) -> Certificate:
+    """A certificate from what a file holds, the digest aside."""
     value = content["value"]
     weights = {name: float(parse_exact(text)) for name, text in content["objective"].items()}
     return Certificate(
@@ -251,7 +252,7 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
     return GuaranteeCertificate(
         str(content["fingerprint"]),
         _fraction(content["value"]),
-        tuple(map(_read, content["optima"])),
+        tuple(map(read_certificate, content["optima"])),
         _vector(content["primal"]),
         _vector(content["dual"]),
     )

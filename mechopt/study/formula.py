@@ -30,7 +30,8 @@ from mechopt.modelfile.loading import At
 from mechopt.modelfile.parametric import read_parametric
 from mechopt.proof.formula_check import Theorem, check_formula_proof
 from mechopt.proof.formula_file import ClaimedPiece, FormulaProof, ProvedBasis, load_formula
-from mechopt.solve.parametric.pieces import Piece, merged
+from mechopt.solve.certificate import Certificate, certify
+from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.program import ParametricProgram, parametric_program
 from mechopt.solve.parametric.walk import MOST_PIECES, Walk, find_pieces
 
@@ -94,6 +95,19 @@ class Formula:
         """From below; neighbouring bases with one value are joined."""
         return merged(self.walk.bases, self.parameter)
 
+    @cached_property
+    def points(self) -> dict[Fraction, Certificate]:
+        """Certificates at rational ends that no piece includes: there the optimum may jump."""
+        chosen, found = self.program.plan, {}
+        for end in open_ends(self.walk.bases):
+            point = end.exact
+            if point is None:
+                continue
+            certificate = certify(self.model.at(point), chosen.ic, chosen.ir, chosen.objective)
+            if certificate.value is not None:
+                found[point] = certificate
+        return found
+
     @property
     def uncovered(self) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
         """Open intervals that were not reached; empty where the formula is complete."""
@@ -126,7 +140,7 @@ class Formula:
         return point
 
     def piece_at(self, p: Fraction | int | float | str) -> Piece:
-        """The piece that holds a point; at an end the lower one.
+        """The piece that holds a point: at an end one that includes it, the lower one where both do.
 
         Raises
         ------
@@ -136,9 +150,13 @@ class Formula:
             If it was not reached.
         """
         point = self._inside(p)
-        for piece in self.pieces:
-            if point in piece:
+        holding = [piece for piece in self.pieces if point in piece]
+        for piece in holding:
+            at_end = piece.start == point, piece.stop == point
+            if all(closed for closed, end in zip(piece.closed, at_end, strict=True) if end):
                 return piece
+        if holding:
+            return holding[0]
         raise LimitError(f"the formula was stopped before {self.parameter} = {p} was reached; give it more time")
 
     def value(self, p: Fraction | int | float | str) -> Fraction | float:
@@ -151,6 +169,8 @@ class Formula:
             of the parameter's interval it is the limit from inside.
         """
         piece = self.piece_at(p)
+        if not isinstance(p, float) and to_exact(p) in self.points:
+            return self.points[to_exact(p)].value or Fraction(0)
         return piece.value(p if isinstance(p, float) else to_exact(p))
 
     def mechanism(self, p: Fraction | int | float | str) -> Mechanism | SequenceMechanism:
@@ -181,7 +201,7 @@ class Formula:
             chosen.ic,
             chosen.ir,
             chosen.objective,
-            tuple(ClaimedPiece(piece.start, piece.stop, piece.function) for piece in self.pieces),
+            tuple(map(self._claimed, self.pieces)),
             tuple(
                 ProvedBasis(
                     basis.start,
@@ -191,8 +211,16 @@ class Formula:
                 )
                 for basis in self.walk.bases
             ),
+            tuple((point, certificate) for point, certificate in self.points.items()),
+            tuple(end for end in open_ends(self.walk.bases) if end.exact not in self.points),
             self.walk.uncovered,
         )
+
+    def _claimed(self, piece: Piece) -> ClaimedPiece:
+        """What is claimed of a piece: its ends where they lie inside the interval and it has no pole there."""
+        start = piece.closed[0] and piece.start != self.model.start
+        stop = piece.closed[1] and piece.stop != self.model.stop
+        return ClaimedPiece(piece.start, piece.stop, (start, stop), piece.function)
 
     def save(self, path: str | Path) -> None:
         """Write the formula with its proof, whole or not at all; `check_formula` reads it.

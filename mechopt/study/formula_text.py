@@ -111,6 +111,7 @@ def document(found: Formula) -> dict[str, Any]:
             {
                 "from": _end_plain(piece.start),
                 "to": _end_plain(piece.stop),
+                "closed": list(piece.closed),
                 "numerator": [str(x) for x in piece.numerator],
                 "denominator": [str(x) for x in piece.denominator],
                 "latex": piece.function.latex(found.parameter),
@@ -126,6 +127,7 @@ def document(found: Formula) -> dict[str, Any]:
         "constraints": {"ic": [n.name for n in found.ic], "ir": [n.name for n in found.ir]},
         "form": found.program.plan.form,
         "pieces": pieces,
+        "points": [{"at": str(point), "value": str(proof.value)} for point, proof in found.points.items()],
         "proved": found.proved,
         "uncovered": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in found.uncovered],
         "latex": latex(found),

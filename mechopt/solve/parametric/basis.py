@@ -149,6 +149,12 @@ class ParametricBasis:
         found = {(tuple(n.coeffs()), tuple(d.coeffs()), sign): ((n, d), sign) for (n, d), sign in self.conditions()}
         return list(found.values())
 
+    @cached_property
+    def denominators(self) -> list[Poly]:
+        """Where they vanish there are poles, of free columns and multipliers of equations too."""
+        parts = [*self.primal, *self.dual.values(), *(ratio for ratio, _ in self.distinct_conditions)]
+        return list({tuple(d.coeffs()): d for _, d in parts}.values())
+
     def _primal_conditions(self) -> Iterator[tuple[Ratio, int]]:
         rows, (lower, upper), columns = self.rows, self._bounds, self.rows.program.columns
         for j in self.basic:

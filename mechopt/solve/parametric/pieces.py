@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import MechoptError
@@ -22,6 +23,8 @@ class Piece:
     start, stop : AlgebraicNumber
     function : RationalFunction
         In lowest terms.
+    closed : (bool, bool)
+        Whether it holds at the two ends too; it may not where payments grow beyond all bounds towards an end.
     bases : int
         How many bases it took.
     parameter : str
@@ -31,6 +34,7 @@ class Piece:
     start: AlgebraicNumber
     stop: AlgebraicNumber
     function: RationalFunction
+    closed: tuple[bool, bool]
     bases: int = 1
     parameter: str = "p"
 
@@ -59,24 +63,34 @@ class Piece:
 
 
 def merged(bases: Sequence[BasisPiece], parameter: str = "p") -> tuple[Piece, ...]:
-    """Join neighbours with one function, and check that the value is continuous where pieces meet.
+    """Join neighbours with one function, where it holds between them too.
 
     Raises
     ------
     MechoptError
-        If it jumps: then something is wrong with the walk.
+        If the value jumps where both neighbours hold: then something is wrong with the walk.
     """
     pieces: list[Piece] = []
     for basis in bases:
         last = pieces[-1] if pieces else None
         if last is not None and last.stop == basis.start:
-            if last.function == basis.value:
-                pieces[-1] = Piece(last.start, basis.stop, last.function, last.bases + 1, parameter)
+            if last.function == basis.value and (last.closed[1] or basis.closed[0]):
+                closed = last.closed[0], basis.closed[1]
+                pieces[-1] = Piece(last.start, basis.stop, last.function, closed, last.bases + 1, parameter)
                 continue
-            if not meet(last.function, basis.value, basis.start):
+            if last.closed[1] and basis.closed[0] and not meet(last.function, basis.value, basis.start):
                 raise MechoptError(f"the optimum found jumps at {basis.start!r}; please report this model")
-        pieces.append(Piece(basis.start, basis.stop, basis.value, 1, parameter))
+        pieces.append(Piece(basis.start, basis.stop, basis.value, basis.closed, 1, parameter))
     return tuple(pieces)
+
+
+def open_ends(bases: Sequence[BasisPiece]) -> list[AlgebraicNumber]:
+    """Ends between neighbours at which neither holds."""
+    return [
+        right.start
+        for left, right in pairwise(bases)
+        if left.stop == right.start and not left.closed[1] and not right.closed[0]
+    ]
 
 
 def meet(f: RationalFunction, g: RationalFunction, at: AlgebraicNumber) -> bool:
@@ -86,7 +100,9 @@ def meet(f: RationalFunction, g: RationalFunction, at: AlgebraicNumber) -> bool:
 
 
 def kink(left: RationalFunction, right: RationalFunction, at: AlgebraicNumber) -> str:
-    """How two pieces meet: ``"convex"``, ``"concave"`` or ``"smooth"``."""
+    """How two pieces meet: ``"convex"``, ``"concave"``, ``"smooth"`` or ``"jump"``."""
+    if not meet(left, right, at):
+        return "jump"
     jump = right.derivative() - left.derivative()
     if not jump or len(common_divisor(jump.numerator, at.polynomial)) == len(at.polynomial):
         return "smooth"

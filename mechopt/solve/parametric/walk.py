@@ -20,6 +20,7 @@ from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import MechoptError, NoOptimumError
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import Array
+from mechopt.core.polynomials import common_divisor
 from mechopt.solve import highs
 from mechopt.solve.exact_simplex import UnboundedError, optimise
 from mechopt.solve.parametric.basis import ParametricBasis, Rows, sign_at
@@ -41,7 +42,8 @@ class BasisPiece:
     Attributes
     ----------
     start, stop : AlgebraicNumber
-        It is optimal on the closed interval but for poles.
+    closed : (bool, bool)
+        Whether primal, dual and value have no pole at the two ends, so that the basis is optimal there too.
     value : RationalFunction
     primal : tuple of RationalFunction
         By column.
@@ -51,6 +53,7 @@ class BasisPiece:
 
     start: AlgebraicNumber
     stop: AlgebraicNumber
+    closed: tuple[bool, bool]
     value: RationalFunction
     primal: tuple[RationalFunction, ...]
     dual: dict[int, RationalFunction]
@@ -104,8 +107,8 @@ class Walker:
         """Prepare the rows."""
         self.rows = Rows(self.program, self.point)
         self.uncovered: list[Open] = [(AlgebraicNumber.rational(self.start), AlgebraicNumber.rational(self.stop))]
-        self._roots: dict[Poly, list[AlgebraicNumber]] = {}
-        self._factors: dict[Poly, list[Poly]] = {}
+        self._roots: dict[Any, list[AlgebraicNumber]] = {}
+        self._factors: dict[Any, list[tuple[Poly, int]]] = {}
         self._functions: dict[Any, RationalFunction] = {}
 
     def walk(
@@ -217,8 +220,9 @@ class Walker:
         """The largest interval around a point on which the basis stays optimal, clipped."""
         below, above = lower, upper
         seen = set[Any]()
-        for (n, d), _ in basis.distinct_conditions:
-            for factor in (*self._odd_factors(n), *self._odd_factors(d)):
+        numerators = [n for (n, _), _ in basis.distinct_conditions]
+        for polynomial, odd in [*((n, True) for n in numerators), *((d, False) for d in basis.denominators)]:
+            for factor in self._factors_of(polynomial, odd):
                 key = tuple(factor.coeffs())
                 if key in seen:
                     continue
@@ -230,14 +234,14 @@ class Walker:
                         above = min(above, root)
         return below, above
 
-    def _odd_factors(self, polynomial: Poly) -> list[Poly]:
-        """Irreducible factors at which a polynomial changes its sign."""
+    def _factors_of(self, polynomial: Poly, odd: bool) -> list[Poly]:
+        """Irreducible factors; where ``odd``, those at which the polynomial changes its sign."""
         if polynomial.degree() < 1:
             return []
         key = tuple(polynomial.coeffs())
         if key not in self._factors:
-            self._factors[key] = [f for f, times in polynomial.factor()[1] if times % 2 and f.degree() > 0]
-        return self._factors[key]
+            self._factors[key] = [(f, times) for f, times in polynomial.factor()[1] if f.degree() > 0]
+        return [f for f, times in self._factors[key] if not odd or times % 2]
 
     def _real_roots(self, factor: Poly) -> list[AlgebraicNumber]:
         """Real roots of an irreducible polynomial, from below."""
@@ -256,7 +260,10 @@ class Walker:
     def _piece(self, basis: ParametricBasis, start: AlgebraicNumber, stop: AlgebraicNumber) -> BasisPiece:
         primal = tuple(self._function(ratio) for ratio in basis.primal)
         dual = {r: self._function(ratio) for r, ratio in basis.dual.items()}
-        return BasisPiece(start, stop, self._function(basis.value), primal, dual)
+        value = self._function(basis.value)
+        below = {function.denominator for function in (value, *primal, *dual.values())}
+        closed = [all(len(common_divisor(d, end.polynomial)) < 2 for d in below if len(d) > 1) for end in (start, stop)]
+        return BasisPiece(start, stop, (closed[0], closed[1]), value, primal, dual)
 
 
 def _key(n: Poly, d: Poly) -> Any:
