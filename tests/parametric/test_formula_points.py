@@ -157,3 +157,10 @@ def test_a_curve_is_drawn_with_its_ends() -> None:
         assert y == pytest.approx(formula.value(float(x)))
     ends = {round(float(x), 9) for line in axes.lines[1::2] for x in line.get_xdata()}
     assert ends == {round(float(e), 9) for piece in formula.pieces for e in (piece.start, piece.stop)}
+
+
+def test_certificates_hold_where_denominators_are_long() -> None:
+    """Common denominators of rows between 2**63 and 2**64, beside short ones, stay integers."""
+    point = Fraction(2**62 + 1, 2**63 + 29)
+    formula = formula_of(CASES["battaglini-cost"], prove=False)
+    assert formula.value(point) == mo.certify(formula.model.at(point), formula.ic, formula.ir).value

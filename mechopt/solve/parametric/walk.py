@@ -26,6 +26,7 @@ from mechopt.solve.exact_simplex import UnboundedError, optimise
 from mechopt.solve.parametric.basis import ParametricBasis, Rows, sign_at
 from mechopt.solve.parametric.elimination import Poly, Ratio, SingularSystemError
 from mechopt.solve.parametric.program import ParametricProgram, require_flint
+from mechopt.solve.parametric.roots import isolated
 from mechopt.solve.solution import Status
 
 RETRIES = 60
@@ -247,7 +248,7 @@ class Walker:
         """Real roots of an irreducible polynomial, from below."""
         key = tuple(int(c) for c in factor.coeffs())
         if key not in self._roots:
-            self._roots[key] = _isolated(factor)
+            self._roots[key] = isolated(factor)
         return self._roots[key]
 
     def _function(self, ratio: Ratio) -> RationalFunction:
@@ -268,23 +269,6 @@ class Walker:
 
 def _key(n: Poly, d: Poly) -> Any:
     return tuple(n.coeffs()), tuple(d.coeffs())
-
-
-def _isolated(factor: Poly) -> list[AlgebraicNumber]:
-    """Real roots of an irreducible polynomial by FLINT's certified enclosures."""
-    coefficients = tuple(int(c) for c in factor.coeffs())
-    if coefficients[-1] < 0:
-        coefficients = tuple(-c for c in coefficients)
-    if len(coefficients) == 2:
-        return [AlgebraicNumber.rational(Fraction(-coefficients[0], coefficients[1]))]
-    real = [root.real for root, _ in factor.complex_roots() if root.imag == 0]
-    brackets = sorted((_fraction(ball.lower()), _fraction(ball.upper())) for ball in real)
-    return [AlgebraicNumber(coefficients, k, lower, upper) for k, (lower, upper) in enumerate(brackets)]
-
-
-def _fraction(ball: Any) -> Fraction:
-    exact = ball.fmpq()
-    return Fraction(int(exact.p), int(exact.q))
 
 
 def point_between(lower: AlgebraicNumber, upper: AlgebraicNumber, attempt: int) -> Fraction:
