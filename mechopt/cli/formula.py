@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
     from mechopt.study.formula import Formula
+    from mechopt.study.formula_horizons import Conjecture
+    from mechopt.study.formula_ratio import Ratio
 
 
 ENDINGS = ("png", "svg", "pdf")
@@ -25,6 +27,17 @@ def formula(
     parameter: Annotated[str | None, typer.Option(metavar="NAME", help="which one, where there are several")] = None,
     at: At = None,
     latex: Annotated[bool, typer.Option("--latex", help="print LaTeX instead")] = False,
+    share: Annotated[
+        list[str] | None,
+        typer.Option("--ratio", metavar="NAME", help="least share of the optimum of a closed form; may be repeated"),
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option("--horizons", metavar="1..6", help="formulas of several horizons, and their patterns")
+    ] = None,
+    across: Annotated[
+        str | None,
+        typer.Option(metavar="h=2,3,4,5", help="with --horizons: patterns across values of a second parameter"),
+    ] = None,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the formula with its proof")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="draw it (png, svg, pdf)")] = None,
     most_pieces: Annotated[int, typer.Option(min=1, help="stop after so many bases with what is known")] = 2000,
@@ -34,8 +47,14 @@ def formula(
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
     from mechopt import output
     from mechopt.study.formula import formula as find
-    from mechopt.study.formula_text import document
+    from mechopt.study.formula_text import document, share_document
 
+    if across is not None and over is None:
+        raise InputError("--across needs --horizons; write both")
+    if over is not None:
+        asked = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at, "time_limit": time_limit}
+        _show_horizons(model, over, across, parameter, as_json, asked)
+        return
     with progress_shown("searching") as progress:
         found = find(
             model,
@@ -52,22 +71,24 @@ def formula(
         found.save(proof)
     if plot is not None:
         _draw(found, plot)
+    shares = [found.ratio(name) for name in share or ()] if not found.uncovered else []
     if as_json:
-        say(output.to_json(document(found)))
+        listed = {"ratios": [share_document(one) for one in shares]} if shares else {}
+        say(output.to_json(document(found) | listed))
     elif latex:
         say(found.latex())
     else:
-        _show(found)
+        _show(found, shares)
     if found.uncovered:
         reasons = {"time": "the time limit", "pieces": "--most-pieces", "interrupted": "Ctrl-C"}
         tell(f"stopped by {reasons[found.walk.stopped]}: {len(found.uncovered)} intervals are left")
         raise typer.Exit(3)
 
 
-def _show(found: Formula) -> None:
+def _show(found: Formula, shares: list[Ratio]) -> None:
     from mechopt import output
     from mechopt.study.formula_facts import direction_of
-    from mechopt.study.formula_text import end_text, rows
+    from mechopt.study.formula_text import end_text, rows, share_text
 
     name = found.parameter
     show_table(["from", "to", f"{found.objective}", "", "bend at the end"], rows(found))
@@ -78,6 +99,7 @@ def _show(found: Formula) -> None:
         ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
+    facts += [(one.name, share_text(one, name)) for one in shares]
     for point, certificate in found.points.items():
         facts.append((f"at {name} = {point}", f"{certificate.value} (a point of its own, with its own certificate)"))
     for end in () if found.theorem is None else found.theorem.unproved:
@@ -85,6 +107,49 @@ def _show(found: Formula) -> None:
     for a, b in found.uncovered:
         facts.append(("not reached", f"{end_text(a, name)} to {end_text(b, name)}"))
     show_rows(facts)
+
+
+def _show_horizons(
+    model: str, over: str, across: str | None, parameter: str | None, as_json: bool, asked: dict[str, Any]
+) -> None:
+    """Line up the formulas of several horizons, and say what they have in common."""
+    from mechopt import output
+    from mechopt.study.formula_horizons import across_values, horizons, parse_across, parse_horizons
+    from mechopt.study.formula_text import document, end_text
+
+    listed = parse_horizons(over)
+    if across is not None:
+        second, values = parse_across(across)
+        with progress_shown("searching"):
+            found = across_values(model, listed, second, values, parameter=parameter, **asked)
+        if as_json:
+            say(output.to_json({"conjectures": [_conjecture(one) for one in found]}))
+        else:
+            for one in found:
+                say(str(one))
+        return
+    with progress_shown("searching"):
+        lined = horizons(model, listed, parameter=parameter, **asked)
+    if as_json:
+        plain: dict[str, Any] = {"formulas": {str(h): document(one) for h, one in lined.formulas.items()}}
+        say(output.to_json(plain | {"conjectures": [_conjecture(one) for one in lined.conjectures]}))
+        return
+    rows = []
+    for horizon, found_at in lined.formulas.items():
+        name, pieces = found_at.parameter, found_at.pieces
+        ends = f"first {pieces[0].function.text(name)} to {end_text(pieces[0].stop, name)}"
+        degree = max(len(piece.numerator) + len(piece.denominator) - 2 for piece in pieces)
+        rows.append([str(horizon), str(len(pieces)), str(degree), "yes" if found_at.proved else "no", ends])
+    show_table(["T", "pieces", "degree", "proved", ""], rows)
+    for end, having in lined.shared_ends.items():
+        say(f"the same end at T = {', '.join(map(str, having))}: {end_text(end, name)}")
+    for conjecture in lined.conjectures:
+        say(str(conjecture))
+
+
+def _conjecture(one: Conjecture) -> dict[str, Any]:
+    pattern = one.pattern
+    return {"about": one.about, "statement": one.statement, "fitted": pattern.fitted, "tested": pattern.tested}
 
 
 def _proved(found: Formula) -> str:

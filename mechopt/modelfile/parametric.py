@@ -48,9 +48,14 @@ def read_parametric(model: str | Path, parameter: str | None = None, at: At = No
     InputError
         With every fault.
     """
-    is_text = isinstance(model, str) and "\n" in model
-    text = str(model) if is_text else text_of(model, bundled(), "model")
-    return parse_parametric(text, "text" if is_text else str(model), parameter, at)
+    return parse_parametric(*text_and_name(model), parameter, at)
+
+
+def text_and_name(model: str | Path) -> tuple[str, str]:
+    """The text of a model given by path, name or text, and what messages call it."""
+    if isinstance(model, str) and "\n" in model:
+        return model, "text"
+    return text_of(model, bundled(), "model"), str(model)
 
 
 def loads_parametric(text: str, parameter: str | None = None, at: At = None) -> ParametricModel:
@@ -58,9 +63,25 @@ def loads_parametric(text: str, parameter: str | None = None, at: At = None) -> 
     return parse_parametric(text, "text", parameter, at).model
 
 
-def parse_parametric(text: str, name: str, parameter: str | None = None, at: At = None) -> ParametricFile:
-    """Turn the text of a model file into what it holds at every value of a parameter; see `read_parametric`."""
+def parse_parametric(
+    text: str,
+    name: str,
+    parameter: str | None = None,
+    at: At = None,
+    instead: Mapping[str, Any] | None = None,
+) -> ParametricFile:
+    """Turn the text of a model file into what it holds at every value of a parameter.
+
+    Parameters
+    ----------
+    text, name : str
+    parameter, at
+        As for `read_parametric`.
+    instead : mapping, optional
+        Keys of the file that have other values, such as ``{"horizon": 4}``.
+    """
     tables, faults = tables_of(text, name), list[Fault]()
+    tables.update(instead or {})
     intervals, fixed = intervals_of(tables, faults), point_of(at)
     if faults:
         raise InputError(faults, name)

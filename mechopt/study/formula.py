@@ -34,6 +34,7 @@ from mechopt.solve.certificate import Certificate, certify
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.program import ParametricProgram, parametric_program
 from mechopt.solve.parametric.walk import MOST_PIECES, Walk, find_pieces
+from mechopt.study.formula_ratio import Ratio, ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -231,6 +232,22 @@ class Formula:
             If the file cannot be written.
         """
         self.proof().save(path)
+
+    def ratio(self, name: str) -> Ratio:
+        """Share of the optimum that a closed form earns, as a function, with its exact infimum.
+
+        Parameters
+        ----------
+        name : str
+            ``"repeated-myerson"``, ``"repeated-second-price"``, ``"non-clairvoyant-balance"`` (one buyer) or
+            ``"first-best"``, whose share is above 1.
+
+        Raises
+        ------
+        InputError
+            If it is not known for this model, or the formula is not complete.
+        """
+        return ratio(self.model, name, self.pieces)
 
     def latex(self) -> str:
         """The value as LaTeX, with ``cases``."""

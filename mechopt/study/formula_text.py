@@ -12,6 +12,7 @@ from mechopt.study.formula_facts import direction
 
 if TYPE_CHECKING:
     from mechopt.study.formula import Formula
+    from mechopt.study.formula_ratio import Ratio
 
 
 def end_text(end: AlgebraicNumber, name: str) -> str:
@@ -93,7 +94,7 @@ def rows(found: Formula) -> list[list[str]]:
         bend = "" if after is None else kink(piece.function, after.function, piece.stop)
         listed.append(
             [
-                end_text(piece.start, name),
+                str(piece.start.exact) if piece.start.exact is not None else f"{float(piece.start):.10f}",
                 end_text(piece.stop, name),
                 piece.function.text(name),
                 direction(piece),
@@ -101,6 +102,42 @@ def rows(found: Formula) -> list[list[str]]:
             ]
         )
     return listed
+
+
+def share_text(share: Ratio, name: str) -> str:
+    """A closed form's least share of the optimum, and where it is optimal."""
+    least = share.minimum.radical()
+    decimals = f"{float(share.minimum):.10f}"
+    exact = decimals if least is None else least if share.minimum.exact is None else f"{least} = {decimals}"
+    if least is None:
+        exact = f"{decimals}, root of {polynomial_text(share.minimum.polynomial, 'y')},"
+    places = " and ".join(f"{name} = {end_text(place, name)}" for place in share.at)
+    how = "at" if share.attained else "in the limit at"
+    text = f"at least {exact} of the optimum, {how} {places}"
+    if share.equal:
+        where = ", ".join(f"{float(a):.6g} <= {name} <= {float(b):.6g}" for a, b in share.equal)
+        text += f"; optimal for {where}"
+    return text
+
+
+def share_document(share: Ratio) -> dict[str, Any]:
+    """Keys of one of the ``ratios`` of ``mechopt formula --json``."""
+    return {
+        "name": share.name,
+        "minimum": _end_plain(share.minimum),
+        "at": [_end_plain(place) for place in share.at],
+        "attained": share.attained,
+        "optimal": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in share.equal],
+        "pieces": [
+            {
+                "from": _end_plain(piece.start),
+                "to": _end_plain(piece.stop),
+                "numerator": [str(x) for x in piece.function.numerator],
+                "denominator": [str(x) for x in piece.function.denominator],
+            }
+            for piece in share.pieces
+        ],
+    }
 
 
 def document(found: Formula) -> dict[str, Any]:
