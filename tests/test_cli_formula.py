@@ -126,7 +126,7 @@ def test_horizons_are_lined_up(run) -> None:
         ("size", "two.toml"),
         ("compare", "two.toml"),
         ("frontier", "two.toml"),
-        ("transfers", "agents.toml"),
+        ("transfers", "agents.toml", "--report-only"),
         ("certificate", "make", "two.toml", "point.json"),
     ],
 )

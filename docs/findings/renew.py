@@ -1,0 +1,10 @@
+"""Find all formulas of this folder anew and write their proofs: ``python docs/findings/renew.py``."""
+
+from pathlib import Path
+
+import mechopt as mo
+
+for model in sorted((Path(__file__).parent / "proofs").glob("*.toml")):
+    found = mo.formula(model)
+    found.save(model.with_suffix(".json"))
+    print(f"{model.stem}: {found!r}")
