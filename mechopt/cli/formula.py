@@ -31,6 +31,9 @@ def formula(
         list[str] | None,
         typer.Option("--ratio", metavar="NAME", help="least share of the optimum of a closed form; may be repeated"),
     ] = None,
+    mechanism: Annotated[
+        str | None, typer.Option("--mechanism", metavar="POINT", help="the rules around a point, as functions")
+    ] = None,
     over: Annotated[
         str | None, typer.Option("--horizons", metavar="1..6", help="formulas of several horizons, and their patterns")
     ] = None,
@@ -75,6 +78,8 @@ def formula(
     if as_json:
         listed = {"ratios": [share_document(one) for one in shares]} if shares else {}
         say(output.to_json(document(found) | listed))
+    elif mechanism is not None:
+        _show_rules(found, mechanism)
     elif latex:
         say(found.latex())
     else:
@@ -83,6 +88,15 @@ def formula(
         reasons = {"time": "the time limit", "pieces": "--most-pieces", "interrupted": "Ctrl-C"}
         tell(f"stopped by {reasons[found.walk.stopped]}: {len(found.uncovered)} intervals are left")
         raise typer.Exit(3)
+
+
+def _show_rules(found: Formula, point: str) -> None:
+    """The mechanism around a point: rules by state."""
+    from mechopt.study.formula_rules import rule_rows
+
+    name, piece = found.parameter, found.piece_at(point)
+    say(f"around {name} = {point}, where the value is {piece.function.text(name)}:")
+    show_table(["state", "when", "reports", "then", "pays", "next"], rule_rows(found.rules(point), name))
 
 
 def _show(found: Formula, shares: list[Ratio]) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import InputError, LimitError
-from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.parametric import ParametricModel
 from mechopt.mechanism.direct import Mechanism
@@ -33,8 +32,9 @@ from mechopt.proof.formula_file import ClaimedPiece, FormulaProof, ProvedBasis, 
 from mechopt.solve.certificate import Certificate, certify
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.program import ParametricProgram, parametric_program
-from mechopt.solve.parametric.walk import MOST_PIECES, Walk, find_pieces
+from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece, Walk, find_pieces
 from mechopt.study.formula_ratio import Ratio, ratio
+from mechopt.study.formula_rules import State, rules
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -177,18 +177,28 @@ class Formula:
     def mechanism(self, p: Fraction | int | float | str) -> Mechanism | SequenceMechanism:
         """The optimal mechanism at a point inside the interval, from the functions of its basis."""
         point = self._inside(p)
-        self.piece_at(point)
-        at = AlgebraicNumber.rational(point)
-        basis = next(b for b in self.walk.bases if not at < b.start and not b.stop < at)
+        basis = self._basis_at(point)
         layout = self.program.layout(self.model.at(point))
         x: FloatArray = np.array([float(function(point)) for function in basis.primal])
         return layout.mechanism(layout.in_units(x))
 
-    def entry(self, column: int, p: Fraction | int | float | str) -> RationalFunction:
-        """A column of the program as a function, on the basis that holds a point."""
-        at = AlgebraicNumber.rational(self._inside(p))
-        basis = next(b for b in self.walk.bases if not at < b.start and not b.stop < at)
-        return basis.primal[column]
+    def rules(self, p: Fraction | int | float | str) -> tuple[State, ...]:
+        """The optimal mechanism around a point as rules by state, their entries functions of the parameter.
+
+        Parameters
+        ----------
+        p : number or str
+            A point inside; the functions hold on the whole interval of its basis.
+        """
+        point = self._inside(p)
+        return rules(self.model, self.program.layout(self.model.at(point)), self._basis_at(point).primal)
+
+    def _basis_at(self, point: Fraction) -> BasisPiece:
+        """The basis that holds a point; at an end one that includes it."""
+        self.piece_at(point)
+        at = AlgebraicNumber.rational(point)
+        holding = [b for b in self.walk.bases if not at < b.start and not b.stop < at]
+        return next((b for b in holding if (b.start < at or b.closed[0]) and (at < b.stop or b.closed[1])), holding[0])
 
     def proof(self) -> FormulaProof:
         """What the checker reads."""

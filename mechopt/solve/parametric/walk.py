@@ -27,6 +27,7 @@ from mechopt.solve.parametric.basis import ParametricBasis, Rows, sign_at
 from mechopt.solve.parametric.elimination import Poly, Ratio, SingularSystemError
 from mechopt.solve.parametric.program import ParametricProgram, require_flint
 from mechopt.solve.parametric.roots import isolated
+from mechopt.solve.rational import SingularError
 from mechopt.solve.solution import Status
 
 RETRIES = 60
@@ -163,7 +164,7 @@ class Walker:
         raise MechoptError(f"no point between {lower!r} and {upper!r} is generic; try another interval")
 
     def _basis_at(self, point: Fraction, deadline: float) -> ParametricBasis | None:
-        """The optimal basis at a point; None where the matrix is singular as a function, or the point special."""
+        """The optimal basis at a point; None where it is singular or the point special."""
         self.solves += 1
         status, columns, rows = highs.basis(self.program.at(point))
         if not len(columns):
@@ -183,6 +184,8 @@ class Walker:
         except UnboundedError:
             self._unbounded(point)
             raise
+        except SingularError:
+            return None
         self.pivots += best.pivots
         try:
             basis = ParametricBasis(self.rows, best.status)
