@@ -113,6 +113,9 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
         ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
+    for closed, intervals in found.equals.items():
+        where = ", ".join(f"{float(a):.6g} <= {name} <= {float(b):.6g}" for a, b in intervals)
+        facts.append((f"is {closed}", f"for {where}" if where else "nowhere"))
     facts += [(one.name, share_text(one, name)) for one in shares]
     for point, certificate in found.points.items():
         facts.append((f"at {name} = {point}", f"{certificate.value} (a point of its own, with its own certificate)"))

@@ -19,11 +19,12 @@ import numpy as np
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, to_exact
+from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notion_names import parse_notions
 from mechopt.mechanism.notions import STANDARD, Asked, Notion
-from mechopt.mechanism.objective import Objective, parse_objective
+from mechopt.mechanism.objective import Objective, Revenue, parse_objective
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.modelfile.loading import At
 from mechopt.modelfile.parametric import read_parametric
@@ -33,7 +34,7 @@ from mechopt.solve.certificate import Certificate, certify
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.program import ParametricProgram, parametric_program
 from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece, Walk, find_pieces
-from mechopt.study.formula_ratio import Ratio, ratio
+from mechopt.study.formula_ratio import Ratio, ratio, where_equal
 from mechopt.study.formula_rules import State, rules
 
 if TYPE_CHECKING:
@@ -258,6 +259,16 @@ class Formula:
             If it is not known for this model, or the formula is not complete.
         """
         return ratio(self.model, name, self.pieces)
+
+    @cached_property
+    def equals(self) -> dict[str, tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]]:
+        """Where the optimum is what repeated Myerson earns, and where it is the first best; by name.
+
+        Empty where types are not independent across periods, or something else than revenue is maximised.
+        """
+        if not isinstance(self.model.middle, IndependentTypes) or self.objective != Revenue():
+            return {}
+        return {name: where_equal(self.model, name, self.pieces) for name in ("repeated-myerson", "first-best")}
 
     def latex(self) -> str:
         """The value as LaTeX, with ``cases``."""

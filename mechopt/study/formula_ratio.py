@@ -165,6 +165,22 @@ def ratio(model: ParametricModel, name: str, optimum: tuple[Piece, ...]) -> Rati
     return Ratio(name, tuple(shares), least, places, attained, equal)
 
 
+def where_equal(
+    model: ParametricModel, name: str, optimum: tuple[Piece, ...]
+) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
+    """Intervals on which a closed form earns the optimum, or on which this is the first best.
+
+    Parameters
+    ----------
+    model : ParametricModel
+        With types independent across periods.
+    name : str
+    optimum : tuple of Piece
+    """
+    found = overlaps(closed_form(model, name), optimum)
+    return _joined([(start, stop) for start, stop, closed, best in found if closed == best])
+
+
 def overlaps(
     first: tuple[Piece, ...], second: tuple[Piece, ...]
 ) -> list[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction, RationalFunction]]:

@@ -114,10 +114,10 @@ def _merged(levels: list[list[Raw]]) -> tuple[State, ...]:
         if state == END:
             continue
         t, names, found = where[state]
-        entries = tuple(
+        numbered = tuple(
             Entry(label, outcome, pays, tuple((by, order[k]) for by, k in then)) for label, outcome, pays, then in found
         )
-        states.append(State(place, t, tuple(names), entries))
+        states.append(State(place, t, tuple(names), numbered))
     return tuple(states)
 
 

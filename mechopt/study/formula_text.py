@@ -165,6 +165,10 @@ def document(found: Formula) -> dict[str, Any]:
         "form": found.program.plan.form,
         "pieces": pieces,
         "points": [{"at": str(point), "value": str(proof.value)} for point, proof in found.points.items()],
+        "equals": {
+            name: [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in intervals]
+            for name, intervals in found.equals.items()
+        },
         "proved": found.proved,
         "uncovered": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in found.uncovered],
         "latex": latex(found),
