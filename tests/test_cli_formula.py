@@ -9,6 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.cli import main
+from mechopt.solve.parametric.walk import Walker
 from tests.parametric_models import TWO_AGENTS, battaglini, independent
 
 Run = tuple[int, str, str]
@@ -145,3 +146,16 @@ def test_what_formula_refuses(run) -> None:
     assert status == 2 and "h, p are open; give values to all but one" in err
     status, _, err = run("formula", "two.toml", "--ratio", "pivot")
     assert status == 2 and "is not known as a function" in err
+
+
+def test_ctrl_c_shows_what_there_is(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Walker._step
+
+    def interrupted(self: Walker, deadline: float) -> None:
+        if len(self.bases) == 2:
+            raise KeyboardInterrupt
+        step(self, deadline)
+
+    monkeypatch.setattr(Walker, "_step", interrupted)
+    status, out, err = run("formula", "two.toml")
+    assert status == 3 and "not reached" in out and "stopped by Ctrl-C" in err

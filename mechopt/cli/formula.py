@@ -49,6 +49,7 @@ def formula(
 ) -> None:
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
     from mechopt import output
+    from mechopt.study.formula import FormulaInterrupted
     from mechopt.study.formula import formula as find
     from mechopt.study.formula_text import document, share_document
 
@@ -59,17 +60,20 @@ def formula(
         _show_horizons(model, over, across, parameter, as_json, asked)
         return
     with progress_shown("searching") as progress:
-        found = find(
-            model,
-            "file" if ic is None else ic,
-            "file" if ir is None else ir,
-            objective,
-            parameter,
-            at=at,
-            most_pieces=most_pieces,
-            time_limit=time_limit,
-            progress=None if progress is None else progress.pieces,
-        )
+        try:
+            found = find(
+                model,
+                "file" if ic is None else ic,
+                "file" if ir is None else ir,
+                objective,
+                parameter,
+                at=at,
+                most_pieces=most_pieces,
+                time_limit=time_limit,
+                progress=None if progress is None else progress.pieces,
+            )
+        except FormulaInterrupted as stop:
+            found = stop.formula
     if proof is not None:
         found.save(proof)
     if plot is not None:

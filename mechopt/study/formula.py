@@ -294,6 +294,14 @@ class Formula:
         return f"Formula({self.objective} in {self.parameter} from {self.model.start} to {self.model.stop}: {words})"
 
 
+class FormulaInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a search for a formula; ``formula`` is what was found and proved before."""
+
+    def __init__(self, found: Formula) -> None:
+        super().__init__(f"interrupted with {found!r}")
+        self.formula = found
+
+
 def formula(
     model: str | Path | ParametricModel,
     ic: Asked | str | None = "file",
@@ -338,6 +346,10 @@ def formula(
         If the optimum is unbounded somewhere.
     CertificateError
         If the checker refuses what was found: then nothing is claimed.
+    LimitError
+        If the program is too large.
+    FormulaInterrupted
+        On Ctrl-C; a ``KeyboardInterrupt`` that has the pieces so far.
     """
     begun = time.perf_counter()
     if isinstance(model, ParametricModel):
@@ -368,7 +380,10 @@ def formula(
     found = Formula(parametric, program, walk)
     theorem = check_formula_proof(parametric, found.proof()) if prove and walk.bases else None
     seconds = {"program": built - begun, "walk": walked - built, "proof": time.perf_counter() - walked}
-    return Formula(parametric, program, walk, theorem, seconds)
+    found = Formula(parametric, program, walk, theorem, seconds)
+    if walk.stopped == "interrupted":
+        raise FormulaInterrupted(found)
+    return found
 
 
 def _asked(given: Any, role: str, default: Any) -> Asked:

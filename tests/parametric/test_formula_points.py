@@ -1,5 +1,6 @@
 """Formulas at random points equal exact optima that are computed there alone; continuity at all ends."""
 
+from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
@@ -9,8 +10,11 @@ import pytest
 import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.solve import highs
 from mechopt.solve.parametric.pieces import meet
 from mechopt.solve.parametric.walk import Walker, point_between, simplest_between
+from mechopt.solve.solution import Solution, Status
+from mechopt.study.formula import FormulaInterrupted
 from tests.parametric_models import CASES, Case, battaglini, independent
 
 QUICK = [
@@ -110,8 +114,29 @@ def test_an_interrupted_walk_keeps_what_it_has(monkeypatch: pytest.MonkeyPatch) 
         step(self, deadline)
 
     monkeypatch.setattr(Walker, "_step", interrupted)
-    formula = mo.formula(independent(4))
+    with pytest.raises(FormulaInterrupted) as stopped:
+        mo.formula(independent(4))
+    formula = stopped.value.formula
     assert formula.walk.stopped == "interrupted" and len(formula.walk.bases) == 3 and formula.proved
+
+
+def test_ctrl_c_within_the_solver_stops_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve, calls = highs.solve_program, []
+
+    def stopped(*given: object, **named: object) -> Solution:
+        calls.append(1)
+        solution = solve(*given, **named)
+        return replace(solution, status=Status.INTERRUPTED) if len(calls) == 4 else solution
+
+    monkeypatch.setattr(highs, "solve_program", stopped)
+    with pytest.raises(FormulaInterrupted):
+        mo.formula(independent(4), prove=False)
+    assert len(calls) == 4
+
+
+def test_programs_that_are_too_large_are_refused_before_they_are_built() -> None:
+    with pytest.raises(LimitError, match="rows; formulas are for at most"):
+        mo.formula(independent(14))
 
 
 def test_the_result_does_not_depend_on_where_the_walk_begins() -> None:

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError, MechoptError
+from mechopt.core.errors import InputError, LimitError, MechoptError
 from mechopt.core.functions import RationalFunction, interpolated
-from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.parametric import Environment, ParametricModel, points_inside
 from mechopt.lp.choose import AnyLayout, AnyPlan, compile_program, plan
 from mechopt.lp.plan import Plan
@@ -30,6 +30,7 @@ from mechopt.solve.exact_moving import exact_moving_program
 from mechopt.solve.exact_rows import ExactProgram, exact_program, whole
 
 FIRST_POINTS, LAST_POINTS = 9, 300
+MOST_ROWS = 5_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +134,8 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
     ------
     InputError
         If the constraints do not fit the model.
+    LimitError
+        If the program is too large.
     MechoptError
         If its entries are not rational functions on the whole interval.
     """
@@ -141,6 +144,11 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
     if form == "promise":  # its objective changes form where a sale ceases to be worth its cost
         form = "utility"
         chosen = plan(model.middle, ic, ir, objective, form)
+    if chosen.size.rows > MOST_ROWS:
+        raise LimitError(
+            f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every piece "
+            "is solved over the rational functions. Use fewer periods or types"
+        )
     count = FIRST_POINTS
     while count <= LAST_POINTS:
         built = [_exact(model.at(point), chosen) for point in points_inside(model.start, model.stop, count)]
@@ -232,11 +240,3 @@ def require_flint() -> Any:
     except ImportError:
         raise InputError("formulas need python-flint: pip install 'mechopt[exact]'") from None
     return flint
-
-
-def dense(length: int, entries: Sequence[tuple[int, float]]) -> Array:
-    """Float vector of a few entries."""
-    vector: Array = np.zeros(length)
-    for j, number in entries:
-        vector[j] = number
-    return vector

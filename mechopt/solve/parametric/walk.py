@@ -166,11 +166,13 @@ class Walker:
     def _basis_at(self, point: Fraction, deadline: float) -> ParametricBasis | None:
         """The optimal basis at a point; None where it is singular or the point special."""
         self.solves += 1
-        status, columns, rows = highs.basis(self.program.at(point))
-        if not len(columns):
-            if status is Status.UNBOUNDED:
-                self._unbounded(point)
-            columns, rows = np.zeros(self.program.columns, np.int8), np.ones(self.program.rows, np.int8)
+        solution = highs.solve_program(self.program.at(point), keep_basis=True)
+        if solution.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        if solution.status is Status.UNBOUNDED:
+            self._unbounded(point)
+        slacks = np.zeros(self.program.columns, np.int8), np.ones(self.program.rows, np.int8)
+        columns, rows = solution.basis or slacks
         placed = self._placed(np.concatenate([columns, rows]).astype(np.int64))
         try:
             basis = ParametricBasis(self.rows, placed)
