@@ -146,8 +146,8 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
         chosen = plan(model.middle, ic, ir, objective, form)
     if chosen.size.rows > MOST_ROWS:
         raise LimitError(
-            f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every piece "
-            "is solved over the rational functions. Use fewer periods or types"
+            f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
+            "piece is solved over the rational functions. Use fewer periods or types"
         )
     count = FIRST_POINTS
     while count <= LAST_POINTS:
