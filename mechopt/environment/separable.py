@@ -30,10 +30,10 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.markov_check import Horizon
-from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-from mechopt.environment.separable_check import Given, Model, from_arrays, read
-from mechopt.environment.unfold import unfold
+from mechopt.environment.reading.markov import Horizon
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.separable import Given, Model, from_arrays, read
+from mechopt.environment.to_markov import unfold
 
 
 class ExactSeparable(NamedTuple):
