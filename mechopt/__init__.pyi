@@ -6,10 +6,10 @@ from .closedform.bank.conversions import quasi_non_clairvoyant as quasi_non_clai
 from .closedform.bank.gap import gap_family as gap_family
 from .closedform.bank.gap import reduced_gap as reduced_gap
 from .closedform.bank.mechanism import BankAccountMechanism as BankAccountMechanism
-from .closedform.bank.mechanism import Stage as Stage
 from .closedform.bank.non_clairvoyant import non_clairvoyant_balance as non_clairvoyant_balance
 from .closedform.bank.non_clairvoyant import two_period as two_period
 from .closedform.bank.outcome import BankOutcome as BankOutcome
+from .closedform.bank.stage import Stage as Stage
 from .closedform.contingent.approximate import ApproximateTransfers as ApproximateTransfers
 from .closedform.contingent.approximate import approximate_transfers as approximate_transfers
 from .closedform.contingent.epsilon import EpsilonTransfers as EpsilonTransfers
@@ -53,11 +53,11 @@ from .closedform.static.virtual_values import utility_virtual_values as utility_
 from .closedform.static.virtual_values import virtual_values as virtual_values
 from .closedform.virtual.contract import OptimalContract as OptimalContract
 from .closedform.virtual.contract import optimal_contract as optimal_contract
+from .closedform.virtual.diagnosis import Contract as Contract
+from .closedform.virtual.diagnosis import Diagnosis as Diagnosis
 from .closedform.virtual.index import VirtualIndex as VirtualIndex
 from .closedform.virtual.index import virtual_index as virtual_index
 from .closedform.virtual.mechanism import VirtualPivot as VirtualPivot
-from .closedform.virtual.menu import Contract as Contract
-from .closedform.virtual.menu import Diagnosis as Diagnosis
 from .closedform.virtual.pivot import virtual_bound as virtual_bound
 from .closedform.virtual.pivot import virtual_pivot as virtual_pivot
 from .core.errors import Fault as Fault

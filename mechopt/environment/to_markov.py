@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import to_exact
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import check
-
-if TYPE_CHECKING:
-    from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.separable import SeparableTypes
 
 ZERO = Fraction(0)
 MAX_AGENTS = 10

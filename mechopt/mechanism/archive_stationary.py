@@ -1,4 +1,4 @@
-"""A `MarkovMechanism` to a file and back: the format of `mechopt.mechanism.archive`, with actions in place of weights."""
+"""A `MarkovMechanism` to a file and back: the format of `mechopt.mechanism.archive`, actions in place of weights."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ The conditions of a bank account mechanism are asked of every row, with :math:`u
 - (BU) :math:`0 \le b' \le b_i + u_{ik} + (b' - \bar b'_{ik})` for both outcomes b' of the coin, whose mean is
   :math:`\bar b'_{ik}`.
 
-They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank.mechanism`, which describes mechanisms by functions of the
-balance. `mechopt.verification.bank_table` checks them.
+They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank.mechanism`, which describes mechanisms by functions
+of the balance. `mechopt.verification.bank_table` checks them.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 3 and Lemma 3.2, who count periods from 1.
 """

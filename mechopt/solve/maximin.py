@@ -1,8 +1,9 @@
 """The best guarantee of a mechanism that does not know the future: clairvoyant optima, then one program over scenarios.
 
 The guarantee of a non-clairvoyant mechanism is its least ratio, over the scenarios, of revenue to what a clairvoyant
-seller earns there under DIC and EPIR. `mechopt.lp.scenarios.program` has the program; Mirrokni, Paes Leme, Tang and Zuo (2020),
-section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all (Theorem 5.1).
+seller earns there under DIC and EPIR. `mechopt.lp.scenarios.program` has the program; Mirrokni, Paes Leme, Tang and Zuo
+(2020), section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all
+(Theorem 5.1).
 """
 
 from __future__ import annotations

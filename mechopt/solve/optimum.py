@@ -63,11 +63,11 @@ def optimum(
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; or ``"dual"``: dual dynamic programming for several
-        buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.dual.optimum`. ``"auto"``
-        takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
-        (`predicted_seconds`), ``"dual"`` where that applies and the program would take more than a minute, or the time
-        limit, or would not fit, else one of the first two.
+        its bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; or ``"dual"``: dual dynamic programming for
+        several buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see
+        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies and the program would take more
+        than a few seconds and longer (`predicted_seconds`), ``"dual"`` where that applies and the program would take
+        more than a minute, or the time limit, or would not fit, else one of the first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional

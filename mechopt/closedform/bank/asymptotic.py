@@ -29,8 +29,9 @@ from math import log, sqrt
 
 import numpy as np
 
-from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism, Stage, over_profiles
+from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism
 from mechopt.closedform.bank.reachable import value_unit
+from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.closedform.static.repeated import Sales
 from mechopt.closedform.static.standard import second_price
 from mechopt.core.errors import Fault, InputError

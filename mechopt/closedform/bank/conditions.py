@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.closedform.bank.reachable import MAX_STATES, reachable
+from mechopt.closedform.bank.stage import BankAccounts, Stage
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.environment.independent import IndependentTypes
-
-if TYPE_CHECKING:
-    from mechopt.closedform.bank.mechanism import BankAccountMechanism, Stage
 
 Balance = tuple[float, ...]
 
@@ -65,7 +62,7 @@ class BalanceCounterexample:
             return f"{where}expected utility is {-self.gain:.6g}"
         return f"{where}expected utility is {self.gain:.6g} more than at balance {_written(self.other_balance)}"
 
-    def replay(self, mechanism: BankAccountMechanism) -> float:
+    def replay(self, mechanism: BankAccounts) -> float:
         """Compute the gain again from the stage at these balances alone; equals ``gain`` up to rounding."""
         i, t, env = self.agent, self.period, mechanism.environment
         stage = mechanism.stage(t, np.array(self.balance)[:, None])
@@ -137,7 +134,7 @@ class Conditions(Mapping[str, ConditionCheck]):
         return f"Conditions({'; '.join(words)})"
 
 
-def check_conditions(mechanism: BankAccountMechanism, max_states: int = MAX_STATES) -> Conditions:
+def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> Conditions:
     """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
     worst: dict[str, BalanceCounterexample] = {}
     for t, stage, _ in reachable(mechanism, False, max_states):
@@ -155,7 +152,7 @@ def check_conditions(mechanism: BankAccountMechanism, max_states: int = MAX_STAT
     return Conditions({condition: check(condition) for condition in ("IC", "BI", "BU")})
 
 
-def _ic(mechanism: BankAccountMechanism, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
     env = mechanism.environment
     sold, paid = interim(env, stage.allocation[i], i, t), interim(env, stage.payment[i], i, t)
     values, gain, where = env.weights[t] * env.values[i][t], -np.inf, (0, 0, 0)
@@ -169,7 +166,7 @@ def _ic(mechanism: BankAccountMechanism, stage: Stage, t: int, i: int) -> Balanc
     return BalanceCounterexample("IC", i, t, _at(stage, state), gain, true_type=k, report=report)
 
 
-def _bi(mechanism: BankAccountMechanism, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
     average = expected(mechanism.environment, mechanism.utility(t, stage)[i], i, t)
     low, high = int(average.argmin()), int(average.argmax())
     if -average[low] > average[high] - average[low]:
@@ -178,7 +175,7 @@ def _bi(mechanism: BankAccountMechanism, stage: Stage, t: int, i: int) -> Balanc
     return BalanceCounterexample("BI", i, t, _at(stage, high), gain, other_balance=_at(stage, low))
 
 
-def _bu(mechanism: BankAccountMechanism, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
     after, utility = stage.next_balance[i], mechanism.utility(t, stage)[i]
     above = after - utility - stage.balance[i].reshape(-1, *[1] * (after.ndim - 1))
     gains = np.maximum(-after, above)

@@ -40,15 +40,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.closedform.bank.conditions import interim
-from mechopt.closedform.bank.mechanism import (
-    BankAccountMechanism,
-    Stage,
-    library_order,
-    over_profiles,
-    undiscounted,
-    unrolled,
-)
+from mechopt.closedform.bank.mechanism import BankAccountMechanism, library_order, undiscounted, unrolled
 from mechopt.closedform.bank.reachable import merge
+from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray
 from mechopt.mechanism.constraints import DIC, PPIR, ExPostIC, SuperDIC, closure

@@ -31,6 +31,7 @@ import numpy as np
 from mechopt.closedform.bank.conditions import Conditions, check_conditions
 from mechopt.closedform.bank.outcome import BankOutcome, bank_outcome
 from mechopt.closedform.bank.reachable import MAX_ENTRIES, MAX_STATES
+from mechopt.closedform.bank.stage import Stage
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
@@ -52,41 +53,6 @@ BANK_ACCOUNT_NOTIONS = library_order(closure([PPIC(), INDU(), PFIR(), PEIR()]))
 """What every bank account mechanism keeps: Lemma 3.2 and supplement A.1."""
 DOMINANT_BANK_ACCOUNT_NOTIONS = library_order(closure([*BANK_ACCOUNT_NOTIONS, ExPostIC()]))
 """The same where each period's auction is incentive compatible whatever the others report (Lemma 6.2)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One period at S vectors of balances; present values.
-
-    Attributes
-    ----------
-    balance : array ``(n, S)``
-        Before the period.
-    allocation : array ``(n, S, *types)``
-        Probability that buyer i gets the item at a profile of reports.
-    payment : array ``(n, S, *types)``
-        From buyer i to the seller, the spend included.
-    spend : array ``(n, S)``
-        At least 0: charged whatever is reported, and taken from the balance.
-    deposit : array ``(n, S, *types)``
-        What enters the balance.
-    """
-
-    balance: FloatArray
-    allocation: FloatArray
-    payment: FloatArray
-    spend: FloatArray
-    deposit: FloatArray
-
-    @property
-    def next_balance(self) -> FloatArray:
-        """Balance after the period: balance - spend + deposit; shape ``(n, S, *types)``."""
-        return over_profiles(self.balance - self.spend, self.deposit.ndim - 2) + self.deposit
-
-
-def over_profiles(array: FloatArray, buyers: int) -> FloatArray:
-    """Give ``(n, S)`` one axis of length 1 a buyer, to be broadcast over profiles."""
-    return array.reshape(*array.shape, *[1] * buyers)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -20,7 +20,8 @@ two periods, the first     1/2      1/2           0              1/2
 two periods, the second    1/2      0             1/2
 =========================  =======  ============  =============  =========
 
-The money-burning auctions are those of `mechopt.closedform.bank.money_burning_caps`; with one buyer they are posted prices.
+The money-burning auctions are those of `mechopt.closedform.bank.money_burning_caps`; with one buyer they are posted
+prices.
 
 The guarantee is a share of the largest revenue that DIC and EPIR allow a seller who knows all distributions. Present
 value and "at cost" (see `mechopt.closedform.static.repeated`) carry it over to discounts and costs.
@@ -38,8 +39,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism, Stage, over_profiles
+from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism
 from mechopt.closedform.bank.money_burning_caps import MoneyBurningAuctions
+from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.closedform.static.repeated import Sales, markets
 from mechopt.closedform.static.standard import myerson, second_price
 from mechopt.core.errors import InputError

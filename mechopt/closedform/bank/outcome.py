@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mechopt.closedform.bank.reachable import MAX_STATES, reachable
+from mechopt.closedform.bank.stage import BankAccounts
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray
-
-if TYPE_CHECKING:
-    from mechopt.closedform.bank.mechanism import BankAccountMechanism
 
 AUTO_WORK = 50_000_000
 """Entries (buyer, balances, profile) of all periods up to which "auto" follows the distribution of balances."""
@@ -68,7 +66,7 @@ class BankOutcome:
 
 
 def bank_outcome(
-    mechanism: BankAccountMechanism,
+    mechanism: BankAccounts,
     method: str = "auto",
     runs: int | None = None,
     rng: np.random.Generator | int = 0,
@@ -95,12 +93,12 @@ def bank_outcome(
         return _simulation(mechanism, runs, rng)
 
 
-def _enumeration(mechanism: BankAccountMechanism) -> BankOutcome:
+def _enumeration(mechanism: BankAccounts) -> BankOutcome:
     outcome = mechanism.to_mechanism().outcome
     return BankOutcome(outcome.revenue, outcome.welfare, outcome.utilities, "enumeration")
 
 
-def _distribution(mechanism: BankAccountMechanism, max_states: int, max_work: float) -> BankOutcome:
+def _distribution(mechanism: BankAccounts, max_states: int, max_work: float) -> BankOutcome:
     """Carry the probabilities of the distinct balance vectors through the periods."""
     env, states = mechanism.environment, 0
     utilities, revenue = np.zeros(env.buyers), 0.0
@@ -113,7 +111,7 @@ def _distribution(mechanism: BankAccountMechanism, max_states: int, max_work: fl
     return BankOutcome(revenue, revenue + sum(totals), totals, "balance distribution", states)
 
 
-def _simulation(mechanism: BankAccountMechanism, runs: int, rng: np.random.Generator | int) -> BankOutcome:
+def _simulation(mechanism: BankAccounts, runs: int, rng: np.random.Generator | int) -> BankOutcome:
     """Draw types, play truthfully and average."""
     if runs < 2:
         raise InputError([Fault("runs", f"is {runs}", "standard errors need at least 2")])
@@ -134,7 +132,7 @@ def _simulation(mechanism: BankAccountMechanism, runs: int, rng: np.random.Gener
     )
 
 
-def _samples(mechanism: BankAccountMechanism, runs: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+def _samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Revenue, welfare and utilities of each run, ``(2 + n, runs of the part)``, in parts that fit into memory."""
     env = mechanism.environment
     entries = env.buyers * max(prod(types) for types in env.types)

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.closedform.bank.stage import BankAccounts, Stage
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
-
-if TYPE_CHECKING:
-    from mechopt.closedform.bank.mechanism import BankAccountMechanism, Stage
 
 MERGE_TOLERANCE = 1e-11
 """Gap below which balances are the same, relative to the largest."""
@@ -79,7 +76,7 @@ def merge(points: FloatArray, tolerance: float) -> tuple[FloatArray, IntArray]:
 
 
 def reachable(
-    mechanism: BankAccountMechanism,
+    mechanism: BankAccounts,
     possible_only: bool,
     max_states: int = MAX_STATES,
     max_work: float = np.inf,
@@ -88,7 +85,7 @@ def reachable(
 
     Parameters
     ----------
-    mechanism : BankAccountMechanism
+    mechanism : BankAccounts
     possible_only : bool
         Leave out balances of probability zero (after types of probability zero).
     max_states : int

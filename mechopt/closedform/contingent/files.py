@@ -13,18 +13,16 @@ import zipfile
 from itertools import count, takewhile
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.archive import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
-
-if TYPE_CHECKING:
-    from mechopt.closedform.contingent.result import ContingentTransfers
 
 FORMAT = "mechopt contingent transfers 1"
 MAX_STEPS = 64
@@ -81,8 +79,6 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
     InputError
         If the file is missing, malformed, or belongs to another environment.
     """
-    from mechopt.closedform.contingent.result import ContingentTransfers
-
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())

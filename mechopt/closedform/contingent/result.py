@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mechopt.closedform.contingent.files import save
 from mechopt.closedform.contingent.gain import largest, last_gains
 from mechopt.closedform.contingent.setting import Setting
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ class ContingentTransfers:
         InputError
             If they are stacked, or the horizon is infinite: `mechopt.check_contingent` checks these.
         """
-        from mechopt.closedform.contingent.mechanism import contingent_mechanism
-
-        return contingent_mechanism(self)
+        mechanism: SequenceMechanism = provided(self, "to_mechanism")(self)
+        return mechanism
 
     def save(self, path: str | Path) -> None:
         """Write the transfers to a file; see `mechopt.closedform.contingent.files`.
@@ -103,7 +102,7 @@ class ContingentTransfers:
         path : path
             A numpy ``.npz`` archive without pickles, written atomically.
         """
-        save(self, path)
+        provided(self, "save")(self, path)
 
     def __repr__(self) -> str:
         return (

@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.bank.mechanism import BankAccountMechanism, Stage
+from mechopt.closedform.bank.mechanism import BankAccountMechanism
+from mechopt.closedform.bank.stage import Stage
 from mechopt.closedform.static.standard import StaticMechanism, myerson, second_price
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.closedform.virtual.diagnosis import Contract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
-from mechopt.closedform.virtual.menu import Contract, constant_prices, item_action
+from mechopt.closedform.virtual.menu import constant_prices, item_action
 from mechopt.closedform.virtual.phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
 from mechopt.closedform.virtual.pivot import virtual_pivot
 from mechopt.core.errors import InputError

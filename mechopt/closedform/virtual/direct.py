@@ -14,16 +14,13 @@ signals can move everywhere there are none; else the gain is an upper bound.)
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.closedform.pivot.efficient import carried
+from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.phase import Phase, expected_first
 from mechopt.core.numbers import FloatArray
-
-if TYPE_CHECKING:
-    from mechopt.closedform.virtual.mechanism import VirtualPivot
 
 MAX_SWEEPS = 100_000
 

@@ -8,19 +8,16 @@ those of the reports of the period. So agents may take back their initial report
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.closedform.virtual.mechanism import Profile, VirtualPivot
 from mechopt.closedform.virtual.phase import Phase, later_chains, phase
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.sequence import SequenceMechanism
-
-if TYPE_CHECKING:
-    from mechopt.closedform.virtual.mechanism import Profile, VirtualPivot
 
 
 def sequence_mechanism(pivot: VirtualPivot, reports: str) -> SequenceMechanism:

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mechopt.closedform.pivot.efficient import solve
-from mechopt.closedform.virtual.direct import direct_gain
-from mechopt.closedform.virtual.menu import Contract, Diagnosis, contracts, diagnosis
+from mechopt.closedform.virtual.diagnosis import Contract, Diagnosis
 from mechopt.closedform.virtual.phase import Phase, expected_first, signal_chains
 from mechopt.closedform.virtual.weights import VirtualWeights
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.separable import SeparableTypes
 
 if TYPE_CHECKING:
@@ -87,9 +87,10 @@ class VirtualPivot:
     @cached_property
     def ironed_bound(self) -> float:
         """The bound with ironed virtual levels: the largest profit where only initial types are private."""
-        from mechopt.closedform.virtual.pivot import virtual_pivot
-
-        return self.bound if self.ironed or self.regular else virtual_pivot(self.environment, ironed=True).bound
+        if self.ironed or self.regular:
+            return self.bound
+        ironed: VirtualPivot = provided(self, "with_ironing")(self.environment, ironed=True)
+        return ironed.bound
 
     @property
     def profit(self) -> float:
@@ -179,12 +180,14 @@ class VirtualPivot:
     @cached_property
     def direct_gain(self) -> float:
         """Largest gain of any strategy that never takes back the initial report; see `virtual_direct`."""
-        return direct_gain(self)
+        gain: float = provided(self, "direct_gain")(self)
+        return gain
 
     @cached_property
     def diagnosis(self) -> Diagnosis:
         """Which regime the instance is in, and why; see `regime`."""
-        return diagnosis(self)
+        found: Diagnosis = provided(self, "diagnosis")(self)
+        return found
 
     @property
     def regime(self) -> str:
@@ -202,7 +205,8 @@ class VirtualPivot:
 
         Above that of the cheapest action, in the money of the period; not a number for types that are excluded.
         """
-        return contracts(self)[0]
+        prices: FloatArray = provided(self, "contracts")(self)[0]
+        return prices
 
     @cached_property
     def menu(self) -> tuple[Contract, ...]:
@@ -213,7 +217,8 @@ class VirtualPivot:
         InputError
             If there are several agents.
         """
-        return contracts(self)[1]
+        menu: tuple[Contract, ...] = provided(self, "contracts")(self)[1]
+        return menu
 
     def to_mechanism(self, reports: str = "consistent") -> SequenceMechanism:
         """Write the mechanism at every public history of the unfolded environment.
@@ -233,9 +238,8 @@ class VirtualPivot:
         InputError
             If the horizon is infinite.
         """
-        from mechopt.closedform.virtual.histories import sequence_mechanism
-
-        return sequence_mechanism(self, reports)
+        mechanism: SequenceMechanism = provided(self, "to_mechanism")(self, reports)
+        return mechanism
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""

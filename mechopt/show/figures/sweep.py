@@ -24,6 +24,15 @@ MOST_NUMBERS = 150
 """Cells beyond which a heat map shows no numbers."""
 
 
+def sweep_plot(sweep: Sweep, axes: Axes | None = None) -> Axes:
+    """Draw the ratio of the first mechanism, or the value: over two grid keys, else against the first key."""
+    mechanisms = sweep.study.recording.mechanisms
+    column = f"{mechanisms[0]}.ratio" if mechanisms else "value"
+    if sweep.study.family is None and len(sweep.study.grid.axes) == 2:
+        return sweep_heatmap(sweep, axes, value=column)
+    return sweep_scatter(sweep, axes, y=column)
+
+
 def sweep_heatmap(
     sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "", value: str = "value", label: str = ""
 ) -> Axes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyTypes
 from mechopt.show.page.mechanisms import detail, mechanism_table
-from mechopt.show.page.page import Origin, render
+from mechopt.show.page.page import Origin, render, write_report
 from mechopt.show.page.pictures import pictures
 from mechopt.show.page.wording import (
     MEANINGS,
@@ -90,6 +91,14 @@ def compare_report(
         pictures=pictures(comparison),
         origin=origin,
     )
+
+
+def comparison_page(comparison: Comparison, path: str | Path | None = None) -> str:
+    """Make the page of `compare_report`, and write it where a path is given."""
+    page = compare_report(comparison)
+    if path is not None:
+        write_report(page, path)
+    return page
 
 
 def _heading(environment: AnyTypes) -> str:

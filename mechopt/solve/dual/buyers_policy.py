@@ -15,6 +15,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Notion
 from mechopt.mechanism.direct import Mechanism, Simulation
@@ -129,9 +130,8 @@ class BuyersPolicy:
         InputError
             If the discount makes a period's money too small to be told from 0.
         """
-        from mechopt.solve.dual.mechanism import buyers_mechanism
-
-        return Mechanism(self.environment, *buyers_mechanism(self), self.notions, self.source)
+        mechanism: Mechanism = provided(self, "to_mechanism")(self)
+        return mechanism
 
     def __repr__(self) -> str:
         points = sum(len(table.allocation) for table in self.tables)

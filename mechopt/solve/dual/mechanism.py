@@ -10,18 +10,15 @@ utility of the lowest. No other type gains by reporting it, and no path leaves i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
+from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.tables import PolicyTable
-
-if TYPE_CHECKING:
-    from mechopt.solve.dual.buyers_policy import BuyersPolicy
 
 MAX_ENTRIES = 20_000_000
 """Largest number of entries, histories times points, of a policy that is written out."""
@@ -36,8 +33,8 @@ def following(mixture: FloatArray, table: PolicyTable) -> FloatArray:
     return np.stack([(table.after[c::children].T @ mixture.T).T for c in range(children)], axis=1)
 
 
-def buyers_mechanism(policy: BuyersPolicy) -> tuple[tuple[FloatArray, ...], tuple[FloatArray, ...]]:
-    """Allocation and payment by period, as in `Mechanism`.
+def buyers_mechanism(policy: BuyersPolicy) -> Mechanism:
+    """Write a policy out on the tree of histories.
 
     Raises
     ------
@@ -68,7 +65,7 @@ def buyers_mechanism(policy: BuyersPolicy) -> tuple[tuple[FloatArray, ...], tupl
             mixture = after[:, base].reshape(-1, after.shape[2])
         allocation.append(sold)
         payment.append(own_values(tree, t) * sold - extra)
-    return tuple(allocation), tuple(payment)
+    return Mechanism(env, tuple(allocation), tuple(payment), policy.notions, policy.source)
 
 
 def _every_type(

@@ -204,7 +204,7 @@ def _cleared(coefficients: Array) -> tuple[Array, Array]:
 def _objective(
     plan: Plan, lifetime: tuple[IntArray, ...], allocation: tuple[IntArray, ...], count: int
 ) -> tuple[Array, int, Fraction]:
-    """Cost in integers, its common denominator, and the offset; as `mechopt.lp.independent.compile` has it in floats."""
+    """Cost in integers, its common denominator, and the offset; in floats: `mechopt.lp.independent.compile`."""
     weights, tree, exact, offset = plan.objective, plan.tree, numbers(plan.tree), Fraction(0)
     sale, root = to_exact(weights.revenue) + to_exact(weights.welfare), to_exact(weights.utility)
     root -= to_exact(weights.revenue)

@@ -1,7 +1,7 @@
 """The exact twin of a program where types move: the same rows and columns in the same order, with integers for floats.
 
-The rows of `mechopt.lp.persistent.plan` are arithmetic on the arrays of a `JointProcess`, so they are built once more from
-one whose arrays hold fractions. Money is in units of the environment.
+The rows of `mechopt.lp.persistent.plan` are arithmetic on the arrays of a `JointProcess`, so they are built once more
+from one whose arrays hold fractions. Money is in units of the environment.
 """
 
 from __future__ import annotations

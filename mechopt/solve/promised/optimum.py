@@ -9,11 +9,11 @@ allocation is: a period is a lottery over posted prices (`mechopt.solve.promised
 participation alone only the promises of the first period must not be negative: all that is sold later is worth its full
 welfare, which is paid for in advance.
 
-*Costs.* A sale to type k adds :math:`\theta_k - c_t` to welfare. The rule of `mechopt.lp.independent.promise_form` puts the allocation of
-a type below cost at the lower slope. Let such types get nothing and the utility of the lowest type m above cost,
-and move all utilities down by one constant to keep the mean: all differences shrink or stay, so this is a contraction
-with a minimum that is no lower; differences above m and all allocations there stay as they were. Neither welfare nor
-:math:`\sum f_k G(v_k)` falls. So types below cost are one type with value 0 that no price sells to, and the
+*Costs.* A sale to type k adds :math:`\theta_k - c_t` to welfare. The rule of `mechopt.lp.independent.promise_form` puts
+the allocation of a type below cost at the lower slope. Let such types get nothing and the utility of the lowest type m
+above cost, and move all utilities down by one constant to keep the mean: all differences shrink or stay, so this is a
+contraction with a minimum that is no lower; differences above m and all allocations there stay as they were. Neither
+welfare nor :math:`\sum f_k G(v_k)` falls. So types below cost are one type with value 0 that no price sells to, and the
 optimum is that of the values :math:`(\theta_k - c_t)^+`, whose prices are those above 0. Types of probability zero take
 the prices that they like. Periods are weighted by ``discount**t``.
 

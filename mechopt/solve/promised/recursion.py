@@ -1,6 +1,7 @@
 """Backward recursion of the promised-utility dynamic program on both sides, at slopes chosen by a tolerance.
 
-`mechopt.solve.promised.optimum` states the recursion and what proves its bounds. Money here is in units of the largest value.
+`mechopt.solve.promised.optimum` states the recursion and what proves its bounds. Money here is in units of the largest
+value.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
+from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
 from mechopt.solve.result import Optimum
@@ -125,9 +126,8 @@ class Comparison:
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratios with the guarantees; see `mechopt.show.figures.comparison.ratio_bars`."""
-        from mechopt.show.figures.comparison import ratio_bars
-
-        return ratio_bars(self, axes)
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table for print."""
@@ -179,12 +179,7 @@ class Comparison:
         InputError
             If jinja2 is not installed, or the file cannot be written.
         """
-        from mechopt.show.page.page import write_report
-        from mechopt.show.page.report import compare_report
-
-        page = compare_report(self)
-        if path is not None:
-            write_report(page, path)
+        page: str = provided(self, "to_html")(self, path)
         return page
 
     def __repr__(self) -> str:

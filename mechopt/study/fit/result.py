@@ -14,6 +14,7 @@ import numpy as np
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.study.fit.bootstrap import Interval, draw_rows
@@ -154,9 +155,8 @@ class Fit:
         axes : matplotlib Axes, optional
             Where to draw; default a figure of its own (``axes.figure``).
         """
-        from mechopt.show.figures.fit import fitted_law
-
-        return fitted_law(self, axes)
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
 
     @property
     def mean(self) -> float:

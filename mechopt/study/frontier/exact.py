@@ -14,15 +14,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import FloatArray
+from mechopt.lp.build import AnyTypes
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 
-if TYPE_CHECKING:
-    from mechopt.study.frontier.frontier import Frontier
+Ask = tuple[AnyTypes, tuple[Notion, ...], tuple[Notion, ...]]
+"""Environment, incentive and participation constraints."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,15 @@ class ExactFrontier:
     weights: tuple[Fraction, ...]
 
 
-def proved(frontier: Frontier, breaks: FloatArray) -> ExactFrontier:
+def proved(
+    environment: AnyTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], between: str, breaks: FloatArray
+) -> ExactFrontier:
     """Prove a frontier whose corners are all known.
 
     Parameters
     ----------
-    frontier : Frontier
+    environment, ic, ir, between
+        As of the frontier.
     breaks : float array
         Its breakpoints as weights of welfare.
 
@@ -58,15 +62,16 @@ def proved(frontier: Frontier, breaks: FloatArray) -> ExactFrontier:
     MechoptError
         If the corners turn out not to be all; that happens where one sticks out by less than floats can tell.
     """
+    ask = (environment, ic, ir)
     ends = [0.0, *breaks.tolist(), 1.0]
     samples = [_inside(ends, k) for k in range(len(ends) - 1)]
-    lines = [_line(frontier, *weights) for weights in samples]
+    lines = [_line(ask, *weights) for weights in samples]
     crossings = [(r - s) / (v - u) for (r, u), (s, v) in pairwise(lines)]
     checks = list(zip(crossings, lines[:-1], strict=True)) if crossings else [(Fraction(1, 2), lines[0])]
     for weight, (revenue, utility) in checks:
-        if _best(frontier, weight) != revenue + weight * utility:
+        if _best(ask, weight) != revenue + weight * utility:
             raise MechoptError(f"the exact optimum at weight {weight} is not on the frontier; corners lie too close")
-    shown = [w / (1 + w) for w in crossings] if frontier.between == "utility" else crossings
+    shown = [w / (1 + w) for w in crossings] if between == "utility" else crossings
     return ExactFrontier(tuple(r for r, _ in lines), tuple(r + u for r, u in lines), tuple(shown))
 
 
@@ -86,20 +91,20 @@ def _simple(weight: float, tolerance: float) -> Fraction:
     return found
 
 
-def _line(frontier: Frontier, first: Fraction, last: Fraction) -> tuple[Fraction, Fraction]:
+def _line(ask: Ask, first: Fraction, last: Fraction) -> tuple[Fraction, Fraction]:
     """Revenue and the agents' utility of the corner that is optimal at two weights."""
-    low, high = _best(frontier, first), _best(frontier, last)
+    low, high = _best(ask, first), _best(ask, last)
     utility = (high - low) / (last - first)
     return low - first * utility, utility
 
 
-def _best(frontier: Frontier, weight: Fraction) -> Fraction:
+def _best(ask: Ask, weight: Fraction) -> Fraction:
     """The exact optimum at a weight of welfare."""
     whole, part = weight.denominator, weight.numerator
     if whole > 2**53:
         raise MechoptError(f"the breakpoint {weight} has too many digits for an exact program")
     objective = Objective(revenue=float(whole - part), welfare=float(part))
-    best = optimum(frontier.environment, frontier.ic, frontier.ir, objective, exact=True).require_optimal()
+    best = optimum(*ask, objective, exact=True).require_optimal()
     if best.exact is None:
         raise MechoptError(f"there is no exact optimum at weight {weight}")
     exact: Fraction = best.exact

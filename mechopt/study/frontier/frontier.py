@@ -28,15 +28,15 @@ import numpy as np
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.study.frontier.exact import ExactFrontier, proved
 from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slope
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-    from mechopt.study.frontier.exact import ExactFrontier
 
 AGAINST = ("welfare", "utility")
 
@@ -165,9 +165,8 @@ class Frontier:
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the curve; see `mechopt.show.figures.frontier.frontier_curve`."""
-        from mechopt.show.figures.frontier import frontier_curve
-
-        return frontier_curve(self, axes)
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
 
     def save_plot(self, path: str | Path) -> None:
         """Write the plot as PNG, SVG or PDF, by the file's ending, whole or not at all.
@@ -282,7 +281,5 @@ def frontier(
         seconds=seconds,
     )
     if exact and not stopped:
-        from mechopt.study.frontier.exact import proved
-
-        return replace(result, exact=proved(result, breaks))
+        return replace(result, exact=proved(environment, *search.notions, between, breaks))
     return result

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
+from mechopt.core.provided import provided
 from mechopt.study.sweep.point import DONE, Point, Row
 from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
@@ -129,13 +130,8 @@ class Sweep:
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratio of the first mechanism, or the value: over two grid keys, else against the first key."""
-        from mechopt.show.figures.sweep import sweep_heatmap, sweep_scatter
-
-        mechanisms = self.study.recording.mechanisms
-        column = f"{mechanisms[0]}.ratio" if mechanisms else "value"
-        if self.study.family is None and len(self.study.grid.axes) == 2:
-            return sweep_heatmap(self, axes, value=column)
-        return sweep_scatter(self, axes, y=column)
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
 
     def save_plot(self, path: str | Path) -> None:
         """Write the plot as PNG, SVG or PDF, by the file's ending, whole or not at all.
