@@ -87,6 +87,7 @@ class BankAccountMechanism:
     Two items, types 1 and 2 equally likely. The first item is free and half its value is put into the bank; the second
     has price 1 for type 1 and 2, after the balance is taken:
 
+    >>> from mechopt.closedform.bank.stage import over_profiles
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
     >>> def stage(t, balance):
     ...     spend, shape = t * balance, (1, balance.shape[1], 2)

@@ -250,7 +250,7 @@ def _times(left: Array, right: Array) -> Array:
 
 
 def _through_slopes(worth: Array, steps: Array) -> tuple[Array, Fraction]:
-    """Promise form: the value of sales to each type as coefficients of S and a constant; see `mechopt.lp.independent.promise_form`."""
+    """Promise form: the value of sales to each type as coefficients of S and a constant; see `promise_form`."""
     pattern, constant = object_array([Fraction(0)] * len(worth)), Fraction(0)
     for k, gain in enumerate(worth):
         step = k if gain >= 0 else k - 1
