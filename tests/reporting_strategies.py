@@ -101,7 +101,7 @@ class Game:
         taken = [branch] if self.tree.branches[t] > 1 else range(self.process.actions[t])
         worth = self.process.values[t][self.agent, :, self.profile(t, types)]
         got = sum(worth[a] * self.mechanism.allocation[t][node, a] for a in taken)
-        return self.process.weights[t] * (got - self.mechanism.payment[t][self.agent, node, branch])
+        return self.process.present_value[t] * (got - self.mechanism.payment[t][self.agent, node, branch])
 
     def knows(self, point):
         """What the agent knows at a point (slot, seen past by slot, own reports, actions, own types, types)."""

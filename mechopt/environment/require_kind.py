@@ -8,7 +8,7 @@ INSTEAD = {
     (
         "markov",
         "separable",
-    ): "write it as one where the horizon is finite, environment.to_markov(); see mo.virtual_pivot",
+    ): "with a finite horizon take environment.to_markov(); see mo.virtual_pivot",
     ("markov", "interdependent"): "take mo.efficient_joint and mo.contingent_transfers",
     ("separable", "markov"): "take mo.optimum and mo.relaxed_optimum",
     ("separable", "interdependent"): "take mo.optimum and mo.relaxed_optimum",

@@ -49,7 +49,7 @@ def test_one_document_with_all_that_is_known(mechopt):
     assert len(document["interval"]["probabilities"]) == len(document["values"]) == 6
     assert document["distance"]["wasserstein"] > 0
     assert any("sold at their start price" in note for note in document["notes"])
-    assert mo.loads(document["model"]).buyers == 1
+    assert mo.loads(document["model"]).agents == 1
 
 
 def test_panel_gives_a_markov_model(mechopt, bids):

@@ -118,20 +118,20 @@ def test_cost_and_discount_out_of_range(options, where, what):
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        pytest.param({"periods": 0}, "horizon", id="no-periods"),
-        pytest.param({"periods": -3}, "horizon", id="negative-periods"),
-        pytest.param({"periods": 10**9}, "horizon", id="a-billion-periods"),
-        pytest.param({"periods": 1.5}, "horizon", id="one-and-a-half-periods"),
-        pytest.param({"periods": "3"}, "horizon", id="periods-as-text"),
-        pytest.param({"periods": 1, "buyers": 0}, "buyers", id="no-buyers"),
-        pytest.param({"periods": 1, "buyers": 1.5}, "buyers", id="one-and-a-half-buyers"),
+        pytest.param({"horizon": 0}, "horizon", id="no-periods"),
+        pytest.param({"horizon": -3}, "horizon", id="negative-periods"),
+        pytest.param({"horizon": 10**9}, "horizon", id="a-billion-periods"),
+        pytest.param({"horizon": 1.5}, "horizon", id="one-and-a-half-periods"),
+        pytest.param({"horizon": "3"}, "horizon", id="periods-as-text"),
+        pytest.param({"horizon": 1, "agents": 0}, "agents", id="no-buyers"),
+        pytest.param({"horizon": 1, "agents": 1.5}, "agents", id="one-and-a-half-buyers"),
     ],
 )
 def test_iid_refuses_numbers_of_periods_and_buyers(options, where):
     with pytest.raises(mo.InputError) as error:
         mo.IndependentTypes.iid([1, 2], HALF, **options)
     assert [fault.where for fault in error.value.faults] == [where]
-    assert f"is {options.get('buyers', options['periods'])!r}" in str(error.value)
+    assert f"is {options.get('agents', options['horizon'])!r}" in str(error.value)
 
 
 def test_all_faults_come_at_once():
@@ -302,7 +302,7 @@ def test_first_best_by_hand():
 
 def test_smallest_instance():
     env = mo.IndependentTypes([[[3]]], [[[1]]])
-    assert (env.agents, env.horizon, env.types, env.first_best) == (1, 1, ((1,),), 3)
+    assert (env.agents, env.horizon, env.shape, env.first_best) == (1, 1, ((1,),), 3)
     assert repr(env) == "IndependentTypes(1 buyer, 1 period, 1 type, first best 3)"
 
 

@@ -56,7 +56,7 @@ def test_layout_and_values_of_each_form():
     assert env.exact_value_tables[1][1][1] == (Fraction(-1, 3),)
     assert env.rate[0] is None
     assert env.level[1].tolist() == [0, 1 / 3, 1]
-    np.testing.assert_allclose(env.law, np.full((2, 3), 1 / 6), rtol=1e-15)
+    np.testing.assert_allclose(env.initial_distribution, np.full((2, 3), 1 / 6), rtol=1e-15)
     assert repr(env) == "SeparableTypes(2 agents, 2 actions, 6 initial profiles, 2 signal profiles, 2 periods)"
 
 

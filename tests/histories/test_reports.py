@@ -34,7 +34,7 @@ UNEQUAL = mo.IndependentTypes(
 def test_histories_are_numbered_in_lexicographic_order(env):
     tree = mo.HistoryTree(env)
     for t in range(env.horizon + 1):
-        profiles = [list(product(*map(range, types))) for types in env.types[:t]]
+        profiles = [list(product(*map(range, types))) for types in env.shape[:t]]
         listed = list(product(*profiles))
         assert tree.count[t] == len(listed)
         assert [tree.history(t, node) for node in range(tree.count[t])] == listed

@@ -91,7 +91,7 @@ def test_currency_does_not_matter(env, ic, ir, factor):
 def test_a_type_split_into_two_nearly_equal_halves_changes_nothing(env, data):
     """Two halves of one type cannot be told apart; values must increase, so one half is a hair (1e-4) higher."""
     t = data.draw(st.integers(0, env.horizon - 1))
-    k = data.draw(st.integers(0, env.types[t][0] - 1))
+    k = data.draw(st.integers(0, env.shape[t][0] - 1))
     hair = Fraction(1, 10**4)
     values = [[list(row) for row in buyer] for buyer in env.exact.values]
     probabilities = [[list(row) for row in buyer] for buyer in env.exact.probabilities]

@@ -38,7 +38,7 @@ def test_theorems_hold_and_revenue_is_never_below_the_guarantee(buyers, seeds):
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_three_buyers(make):
-    seeds = [seed for seed in range(30) if environment(seed, 3).periods == 2][:8]
+    seeds = [seed for seed in range(30) if environment(seed, 3).horizon == 2][:8]
     for seed in seeds:
         env = environment(seed, 3)
         bank = make(env)

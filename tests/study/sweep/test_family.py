@@ -24,7 +24,7 @@ def test_every_law_gives_exact_models_of_the_asked_shape(values, probabilities):
     laws = {"values": {"law": values}, "probabilities": {"law": probabilities}}
     for env in drawn(5, buyers=2, horizon=3, types=4, **laws):
         assert (env.agents, env.horizon) == (2, 3)
-        assert env.types == ((4, 4),) * 3
+        assert env.shape == ((4, 4),) * 3
         assert env.exact is not None
 
 
@@ -33,7 +33,7 @@ def test_lists_are_drawn_from_evenly():
     for counts, expected in (
         ([env.agents for env in envs], 3),
         ([env.horizon for env in envs], 2),
-        ([env.types[0][0] for env in envs], 2),
+        ([env.shape[0][0] for env in envs], 2),
         ([env.discount for env in envs], 2),
     ):
         frequencies = np.unique(counts, return_counts=True)[1] / 200
@@ -93,4 +93,4 @@ def test_family_on_a_grid_is_every_instance_at_every_value(tmp_path):
     assert [env.discount for env in envs] == [1, 0.5] * 3
     assert all(envs[k].exact.values == envs[k + 1].exact.values for k in (0, 2, 4))
     assert [point.varied["horizon"] for point in points] == [env.horizon for env in envs]
-    assert [point.varied["types"] for point in points] == [env.types[0][0] for env in envs]
+    assert [point.varied["types"] for point in points] == [env.shape[0][0] for env in envs]

@@ -61,14 +61,14 @@ def test_best_strategy_equals_enumeration(env, seed):
     def rest(history):
         if env.horizon == 1:
             return 0.0, 0.0
-        types = range(env.types[1][0])
+        types = range(env.shape[1][0])
         truth = sum(law[1][k] * stage(1, history, k, k) for k in types)
         return truth, sum(law[1][k] * max(stage(1, history, k, j) for j in types) for k in types)
 
-    first = range(env.types[0][0])
+    first = range(env.shape[0][0])
     gains = [stage(0, 0, k, j) + rest(j)[1] - stage(0, 0, k, k) - rest(k)[0] for k in first for j in first]
     if env.horizon == 2:
-        last = range(env.types[1][0])
+        last = range(env.shape[1][0])
         gains += [stage(1, h, k, j) - stage(1, h, k, k) for h in first for k in last for j in last]
     found = mo.verify(mechanism, mo.DIC())["dic"].strategy_gain
     assert found == pytest.approx(max(gains), abs=1e-10)
