@@ -97,7 +97,7 @@ class CvxModel:
 
 def _hint(options: Mapping[str, Any]) -> str:
     """What to install where HiPO was asked for."""
-    asked = {options.get("solver"), *options.values(), *dict(options.get("highs_options") or {}).values()}
+    asked = [*options.values(), *dict(options.get("highs_options") or {}).values()]
     return f"; {runtime.HIPO}" if "hipo" in asked else "; try another solver, or without that option"
 
 
