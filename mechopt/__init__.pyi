@@ -67,6 +67,7 @@ from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
 from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
+from .core.errors import SolverError as SolverError
 from .environment.families import many_tasks_against_one as many_tasks_against_one
 from .environment.families import scheduling as scheduling
 from .environment.families_contracts import battaglini as battaglini

@@ -19,7 +19,6 @@ from mechopt.terminal import say, tell
 app = typer.Typer(
     help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -47,16 +46,16 @@ app.add_typer(certificates.certificate, name="certificate")
 
 def _version(asked: bool) -> None:
     if asked:
-        from mechopt import __version__
+        from importlib.metadata import version
 
-        say(f"mechopt {__version__}")
+        say(f"mechopt {version('mechopt')} (HiGHS {version('highspy')}, numpy {version('numpy')})")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the versions of mechopt, HiGHS and numpy")
     ] = False,
 ) -> None:
     pass
