@@ -18,6 +18,7 @@ import pytest
 import mechopt as mo
 from mechopt.solve import highs, runtime
 from mechopt.solve.price_lp import SmallProgram, WarmProgram
+from tests.waiting import HANG_SECONDS
 
 GLIBC = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a variable of glibc")
 HALF = ["1/2", "1/2"]
@@ -27,7 +28,7 @@ TWO = mo.IndependentTypes.iid([1, 2], HALF, 2)
 def process(program):
     """Run a program in a process of its own: exit status and both descriptors."""
     command = [sys.executable, "-c", textwrap.dedent(program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import mechopt as mo
 from tests.study.sweeps import write_study
+from tests.waiting import HANG_SECONDS
 
 TWO = """
 kind = "independent"
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
 
 def mechopt(folder, arguments):
     command = [sys.executable, "-m", "mechopt", *arguments.split()]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -90,7 +91,7 @@ def test_every_command_with_json_is_among_them():
 
 def test_a_pipe_to_a_reader_of_json(folder):
     command = f"set -o pipefail; {sys.executable} -m mechopt solve two.toml --json | {sys.executable} -m json.tool"
-    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["value"] == pytest.approx(1.5)
 
@@ -104,7 +105,7 @@ def test_a_table_is_all_of_standard_output(folder):
 def test_compare_into_a_file(folder):
     with open(folder / "compared.txt", "wb") as file:
         command = [sys.executable, "-m", "mechopt", "compare", "two.toml"]
-        done = subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.PIPE, text=True, timeout=600)
+        done = subprocess.run(command, cwd=folder, stdout=file, stderr=subprocess.PIPE, text=True, timeout=HANG_SECONDS)
     text = (folder / "compared.txt").read_text()
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("left out: two-period")
