@@ -213,6 +213,48 @@ assert os.waitpid(child, 0)[1] == 0
     assert (status, out, err) == (0, "", "")
 
 
+class Alarm(Exception):
+    """What a signal's handler raises."""
+
+
+def test_a_run_that_is_left_by_an_exception_is_stopped_and_holds_nobody_up(monkeypatch):
+    entered, leave = threading.Event(), threading.Event()
+
+    class Long(type(runtime.new_highs())):
+        def run(self):
+            entered.set()
+            leave.wait()
+
+    def ring(running):
+        entered.wait()
+        raise Alarm
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime, "_result", ring)
+        with pytest.raises(Alarm):
+            runtime.run(Long())
+    assert runtime.apart(lambda: "solved") == "solved"
+    leave.set()
+
+
+def test_an_interrupt_of_short_work_is_raised_when_the_work_is_done(monkeypatch):
+    entered, done = threading.Event(), []
+
+    def work():
+        entered.set()
+        done.append(1)
+
+    def interrupted(running):
+        entered.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runtime, "_result", interrupted)
+    for way in (runtime.apart, runtime.apart_once):
+        with pytest.raises(KeyboardInterrupt):
+            way(work)
+    assert len(done) == 2
+
+
 # How it fails
 
 

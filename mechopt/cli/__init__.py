@@ -55,7 +55,10 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the versions of mechopt, HiGHS and numpy")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="print the versions of mechopt, HiGHS and numpy"
+        ),
     ] = False,
 ) -> None:
     pass

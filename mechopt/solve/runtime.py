@@ -21,7 +21,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
 from typing import Any, TypeVar
 
@@ -165,12 +165,19 @@ def run(highs: Any) -> None:
             break
         except KeyboardInterrupt:
             stopped.set()
+        except BaseException:  # an alarm, say: the solver ends by itself, and nobody waits behind it
+            stopped.set()
+            _THREADS.__dict__.clear()
+            raise
     require(answer, f"failed (model status {highs.getModelStatus().name})")
 
 
 def apart(work: Callable[[], Answer]) -> Answer:
-    """The value of ``work()``, called in the thread of ours that solves for the calling thread."""
-    return _result(_thread().submit(_silently, work))
+    """The value of ``work()``, called in the thread of ours that solves for the calling thread.
+
+    Ctrl-C is raised when the work, which is short, is done: a solver must not run twice at a time.
+    """
+    return _to_the_end(_thread().submit(_silently, work))
 
 
 def apart_once(work: Callable[[], Answer], silent: bool = True) -> Answer:
@@ -179,18 +186,19 @@ def apart_once(work: Callable[[], Answer], silent: bool = True) -> Answer:
     Ctrl-C is raised when the work is done: what it writes to must not change later.
     """
     call = contextvars.copy_context().run
-    interrupt: KeyboardInterrupt | None = None
     with ThreadPoolExecutor(1, "mechopt-solver") as thread:
-        running = thread.submit(call, _silently, work) if silent else thread.submit(call, work)
-        while True:
-            try:
-                answer = _result(running)
-                break
-            except KeyboardInterrupt as error:
-                interrupt = error
-    if interrupt is not None:
-        raise interrupt
-    return answer
+        return _to_the_end(thread.submit(call, _silently, work) if silent else thread.submit(call, work))
+
+
+def _to_the_end(running: Future[Answer]) -> Answer:
+    """Wait for work that is not left alone; what interrupts the wait is raised after it."""
+    try:
+        return _result(running)
+    except BaseException:
+        while not running.done():
+            with contextlib.suppress(KeyboardInterrupt):
+                wait([running], 0.1)
+        raise
 
 
 def _result(running: Future[Answer]) -> Answer:
@@ -207,9 +215,9 @@ _THREADS = threading.local()
 
 
 def _thread() -> ThreadPoolExecutor:
-    """The thread that solves for this one; a forked process has none of its parent's threads."""
-    if getattr(_THREADS, "process", None) != os.getpid():
-        _THREADS.process, _THREADS.pool = os.getpid(), ThreadPoolExecutor(1, "mechopt-solver")
+    """The thread that solves for this one."""
+    if not hasattr(_THREADS, "pool"):
+        _THREADS.pool = ThreadPoolExecutor(1, "mechopt-solver")
     pool: ThreadPoolExecutor = _THREADS.pool
     return pool
 
@@ -239,6 +247,12 @@ class _Stream:
                 if self.users == 0:
                     self.stream.value = self.kept
 
+    def restore(self) -> None:
+        """Nobody asks for it."""
+        if self.users:
+            self.stream.value = self.kept
+        self.lock, self.users = threading.Lock(), 0
+
 
 def _c_stream() -> tuple[Any, Any]:
     """The C library's variable for the stream, and a stream to nowhere; None where the variable is a constant."""
@@ -259,6 +273,16 @@ def _c_stream() -> tuple[Any, Any]:
 @cache
 def _stream() -> _Stream:
     return _Stream()
+
+
+def _forked() -> None:
+    """A forked process has none of its parent's threads: none solves, and none asks for silence."""
+    _THREADS.__dict__.clear()
+    _stream().restore()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _silently(work: Callable[[], Answer]) -> Answer:
