@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a check failed, 2 bad input, 3 stopped by a limit.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -66,6 +67,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors of the library become a message and an exit status."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes longer than reading a model
     try:
         app(prog_name="mechopt")
     except MechoptError as error:
