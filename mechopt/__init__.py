@@ -4,10 +4,19 @@ The public names are listed in ``__init__.pyi``; each is loaded from its module 
 stays quick.
 """
 
+from typing import Any
+
 import lazy_loader
 
 from mechopt import registrations as registrations
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__version__ = "0.1.0"
+
+def __getattr__(name: str) -> Any:
+    """A public name, or ``__version__``, which is written in the project's metadata alone."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mechopt")
+    return _public(name)

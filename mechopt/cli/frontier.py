@@ -63,7 +63,7 @@ def frontier(
 def _checked(mechanism: Any) -> Report | None:
     """Verify a mechanism that claims notions and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
-    from mechopt.study.compare.independent import MAX_CHECKED_HISTORIES
+    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
     from mechopt.study.compare.persistent import MAX_CHECKED_NODES
     from mechopt.verification.verify import verify
 

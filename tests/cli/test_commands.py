@@ -13,6 +13,7 @@ import pytest
 
 import mechopt as mo
 from mechopt import modelfile
+from tests.waiting import HANG_SECONDS
 
 BUNDLED = "mirrokni-2020/two-values-three-periods"  # optimum 7/2; first best 3 * 3/2 = 9/2
 GOOD = 'kind = "independent"\nhorizon = 2\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'  # 9/4
@@ -37,7 +38,7 @@ def words(text):
 
 
 def python(*arguments):
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def test_solve_tells_people(mechopt):
@@ -359,7 +360,7 @@ def test_as_a_module_with_bad_input(tmp_path):
 
 def test_a_reader_that_stops_early_is_no_traceback():
     command = f"'{sys.executable}' -m mechopt schema | head -c 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.stdout, done.stderr) == ("{", "")
 
 

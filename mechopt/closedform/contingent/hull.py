@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from mechopt.core.numbers import Array, FloatArray
 
@@ -170,6 +169,8 @@ def _certified(points: FloatArray, nearest: FloatArray, spread: FloatArray) -> A
 
 def _one(points: FloatArray, k: int, spread: float) -> FloatArray:
     """One column by NNLS, then the nearest point of the affine hull of the face that it found."""
+    from scipy.optimize import nnls
+
     sides = np.delete(points, k, axis=1) - points[:, [k]]
     weights, _ = nnls(np.vstack([sides / spread, np.ones(sides.shape[1])]), np.append(np.zeros(len(points)), 1.0))
     weights = weights / weights.sum()

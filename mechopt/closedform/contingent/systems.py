@@ -21,7 +21,6 @@ Source: Liu (2025), Lemmas A.3 and A.4.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog
 
 from mechopt.closedform.contingent.hull import TOUCHING
 from mechopt.core.errors import LimitError
@@ -120,6 +119,8 @@ def smallest_for_all(columns: FloatArray, target: FloatArray) -> FloatArray:
 
 def _least_largest(above: Array, limit: Array, equal: Array, value: Array) -> FloatArray:
     """Minimise s with -s <= p <= s, above.(p, s) <= limit and equal.p = value; the equations are then met exactly."""
+    from scipy.optimize import linprog
+
     rows, scale = equal.shape[1], max(float(np.abs(value).max()), float(np.abs(limit).max(initial=0)), 1e-300)
     band = np.block([[np.eye(rows), -np.ones((rows, 1))], [-np.eye(rows), -np.ones((rows, 1))]])
     found = linprog(

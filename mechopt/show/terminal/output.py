@@ -7,20 +7,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
-from mechopt.lp.build import AnyPlan
-from mechopt.mechanism.constraints import Notion
-from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.solve.limits import approximately
-from mechopt.solve.maximin import Maximin
-from mechopt.solve.result import Optimum
-from mechopt.study.compare.comparison import Comparison
-from mechopt.study.compare.independent import MAX_CHECKED_HISTORIES
-from mechopt.verification.verify import NotionCheck, Report, verify
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+    from mechopt.mechanism.constraints import Notion
+    from mechopt.solve.maximin import Maximin
+    from mechopt.solve.result import Optimum
+    from mechopt.study.compare.comparison import Comparison
+    from mechopt.verification.verify import NotionCheck, Report
 
 Plain = dict[str, Any]
 
@@ -55,6 +53,8 @@ def names(notions: Iterable[Notion]) -> str:
 
 def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain:
     """Keys of ``mechopt solve --json``."""
+    from mechopt.mechanism.sequence import SequenceMechanism
+
     mechanism = best.mechanism
     return {
         "value": best.value,
@@ -78,6 +78,10 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
 
 def checked(best: Optimum) -> Report | None:
     """Verify the optimal mechanism, if it claims notions and has few enough histories to check them all."""
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
+    from mechopt.verification.verify import verify
+
     mechanism = best.mechanism
     if mechanism is None or not mechanism.notions:
         return None
@@ -234,6 +238,8 @@ def verdict(check: Plain) -> str:
 
 def size_rows(chosen: AnyPlan) -> list[tuple[str, str]]:
     """What ``mechopt size`` tells people."""
+    from mechopt.solve.limits import approximately
+
     return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
 
 
