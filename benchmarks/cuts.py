@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import mechopt as mo
-from mechopt.solve.cuts import DualOptimum, dual_optimum
+from mechopt.solve.dual.optimum import DualOptimum, dual_optimum
 
 TWO, THREE = ([1, 3], ["3/5", "2/5"]), ([1, 2, 4], ["3/10", "2/5", "3/10"])
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.joint import joint_process
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.public_tree import PublicTree
 from tests.closedform.markov_instances import random_environment
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.environment import check
+from mechopt.environment.reading import check
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 

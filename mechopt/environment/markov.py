@@ -22,8 +22,8 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.markov_check import Agent, Chain, Given, from_arrays, read
-from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.markov import Agent, Chain, Given, from_arrays, read
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
 
 Horizon = int | Literal["infinite"]
 

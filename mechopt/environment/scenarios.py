@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.reading import check
 
 
 class Distribution(NamedTuple):

@@ -29,11 +29,11 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
+from mechopt.core.provided import provided
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.markov_check import Horizon
-from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-from mechopt.environment.separable_check import Given, Model, from_arrays, read
-from mechopt.environment.unfold import unfold
+from mechopt.environment.reading.markov import Horizon
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.separable import Given, Model, from_arrays, read
 
 
 class ExactSeparable(NamedTuple):
@@ -293,7 +293,8 @@ class SeparableTypes:
         >>> env.unfold(exclusion=True).action_names(0), env.unfold(exclusion=True).types[0][1]
         (('include nobody', 'include 0'), ('1:0', '1:1', '2:0', '2:1', 'excluded'))
         """
-        return unfold(self, self.exclusion_matters if exclusion is None else exclusion)
+        built: MarkovTypes = provided(self, "unfold")(self, self.exclusion_matters if exclusion is None else exclusion)
+        return built
 
     @cached_property
     def fingerprint(self) -> str:

@@ -12,8 +12,8 @@ The conditions of a bank account mechanism are asked of every row, with :math:`u
 - (BU) :math:`0 \le b' \le b_i + u_{ik} + (b' - \bar b'_{ik})` for both outcomes b' of the coin, whose mean is
   :math:`\bar b'_{ik}`.
 
-They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank`, which describes mechanisms by functions of the
-balance. `mechopt.verify.bank_table` checks them.
+They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank.mechanism`, which describes mechanisms by functions
+of the balance. `mechopt.verification.bank_table` checks them.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 3 and Lemma 3.2, who count periods from 1.
 """
@@ -29,8 +29,8 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
+from mechopt.mechanism.constraints import DIC, EPIR, Notion
 from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
-from mechopt.mechanism.notions import DIC, EPIR, Notion
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +201,7 @@ class BankTable:
 
     def save(self, path: str | Path) -> None:
         """Write the tables to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.bank_table_files import save_bank_table
+        from mechopt.mechanism.archive_bank_table import save_bank_table
 
         save_bank_table(self, path)
 

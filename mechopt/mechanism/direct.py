@@ -13,9 +13,9 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.notions import Notion
+from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.outcome import Outcome, outcome, own_values, realised_utilities
-from mechopt.tree import HistoryTree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,7 +228,7 @@ class Mechanism:
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.files import save
+        from mechopt.mechanism.archive import save
 
         save(self, path)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
-from mechopt.tree import HistoryTree
+from mechopt.histories.reports import HistoryTree
 
 
 @dataclass(frozen=True)

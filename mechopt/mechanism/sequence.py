@@ -23,11 +23,11 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.joint import JointProcess
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import JointProcess
+from mechopt.histories.public import PublicTree
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
-from mechopt.mechanism.notions import Notion
-from mechopt.public_tree import PublicTree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class SequenceMechanism:
     --------
     Sell in one period at price 2 to a buyer who values the item at 1 or 2:
 
-    >>> from mechopt.environment.joint import joint_process
+    >>> from mechopt.environment.process import joint_process
     >>> from mechopt.environment.markov import MarkovTypes
     >>> env = MarkovTypes([[[0, 0], [1, 2]]], [[[1, 0], [0, 1]]], [["1/2", "1/2"]], horizon=1)
     >>> tree = PublicTree(joint_process(env))
@@ -281,7 +281,7 @@ class SequenceMechanism:
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.files import save
+        from mechopt.mechanism.archive import save
 
         save(self, path)
 

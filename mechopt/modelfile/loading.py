@@ -21,7 +21,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.notions import STANDARD, Notion, Standard
+from mechopt.mechanism.constraints import STANDARD, Notion, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
 from mechopt.modelfile.faults import schema_faults
 from mechopt.modelfile.independent import IndependentFile

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import NoOptimumError
-from mechopt.lp.choose import AnyLayout, AnyPlan
-from mechopt.lp.compile import Layout, allocation_maps, compile_program
-from mechopt.lp.moving_compile import compile_moving
-from mechopt.lp.moving_plan import MovingPlan
+from mechopt.lp.build import AnyLayout, AnyPlan
+from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
+from mechopt.lp.persistent.compile import compile_moving
+from mechopt.lp.persistent.plan import MovingPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values

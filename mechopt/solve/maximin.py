@@ -1,8 +1,9 @@
 """The best guarantee of a mechanism that does not know the future: clairvoyant optima, then one program over scenarios.
 
 The guarantee of a non-clairvoyant mechanism is its least ratio, over the scenarios, of revenue to what a clairvoyant
-seller earns there under DIC and EPIR. `mechopt.lp.scenario` has the program; Mirrokni, Paes Leme, Tang and Zuo (2020),
-section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all (Theorem 5.1).
+seller earns there under DIC and EPIR. `mechopt.lp.scenarios.program` has the program; Mirrokni, Paes Leme, Tang and Zuo
+(2020), section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all
+(Theorem 5.1).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.plan import Size
-from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
+from mechopt.lp.independent.plan import Size
+from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
 from mechopt.solve import highs
-from mechopt.solve.found import Optimum
 from mechopt.solve.limits import require_size
 from mechopt.solve.optimum import optimum
+from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
 
 

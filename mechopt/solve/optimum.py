@@ -11,20 +11,20 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.choose import AnyPlan, AnyTypes, plan
-from mechopt.lp.compile import compile_program
-from mechopt.lp.moving_plan import MovingPlan
-from mechopt.lp.plan import Plan, Size, payment_timing
-from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
+from mechopt.lp.build import AnyPlan, AnyTypes, plan
+from mechopt.lp.independent.compile import compile_program
+from mechopt.lp.independent.plan import Plan, Size, payment_timing
+from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.mechanism.constraints import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.solve import highs
-from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
-from mechopt.solve.cuts_search import Progress as Bracketed
-from mechopt.solve.found import Optimum as Optimum
+from mechopt.solve.dual.method import REMEDY, by_dual, dual_notions
+from mechopt.solve.dual.search import Progress as Bracketed
+from mechopt.solve.exact.attach import proved
 from mechopt.solve.limits import known_before, require_size
-from mechopt.solve.moving import moving_optimum, welfare_cap
+from mechopt.solve.persistent import moving_optimum, welfare_cap
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
-from mechopt.solve.proved import proved
+from mechopt.solve.result import Optimum as Optimum
 from mechopt.solve.solution import Bound, Status
 
 METHODS = ("auto", *highs.ALGORITHMS, "promised", "dual")
@@ -63,17 +63,17 @@ def optimum(
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised`; or ``"dual"``: dual dynamic programming for several
-        buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.cuts`. ``"auto"``
-        takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
-        (`predicted_seconds`), ``"dual"`` where that applies and the program would take more than a minute, or the time
-        limit, or would not fit, else one of the first two.
+        its bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; or ``"dual"``: dual dynamic programming for
+        several buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see
+        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies and the program would take more
+        than a few seconds and longer (`predicted_seconds`), ``"dual"`` where that applies and the program would take
+        more than a minute, or the time limit, or would not fit, else one of the first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
         Seconds for the solver, the exact proof included; they leave the bracket so far, as an interrupt (Ctrl-C) does.
     form : str
-        Of the program, see `mechopt.lp.plan`; ``"auto"`` takes the smallest.
+        Of the program, see `mechopt.lp.independent.plan`; ``"auto"`` takes the smallest.
     progress : callable, optional
         Called with iterations and seconds.
     max_bytes : float, optional
@@ -197,7 +197,7 @@ def _by_promises(
     InputError
         If it does not apply, or an exact optimum is asked for.
     """
-    from mechopt.solve.promised import promised_optimum
+    from mechopt.solve.promised.optimum import promised_optimum
 
     notion = promise_notion(chosen)
     if notion is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.mechanism.notion_names import parse_notions
+from mechopt.mechanism.constraint_names import parse_notions
 from tests.papers.raw_program import INCENTIVE, PARTICIPATION, at, point_of, raw_optimum, raw_program, solved
 
 INCENTIVES = [*INCENTIVE, "ppic+indu", "dic+ppic", "ex-post+indu", "none"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.closedform.pivot_alternatives import bond
+from mechopt.closedform.pivot.alternatives import bond
 from mechopt.study import paths
 from mechopt.study.paths import balance_laws, balance_quantiles, sample_path, simulated_balances
 
