@@ -9,18 +9,18 @@ from types import ModuleType
 
 import lazy_loader
 
-from mechopt import registrations as registrations
+__version__ = "0.1.0"
+"""Written here alone; the build and CITATION.cff's test read it."""
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-
-__version__ = "0.1.0"
 
 
 class _Package(ModuleType):
     """A package in which a public name means what ``__init__.pyi`` says, whatever is imported and when.
 
-    Importing ``mechopt.verify.check`` makes Python set the attribute ``verify`` of this package to the subpackage, over
-    the function of that name. Public names are left to ``__getattr__`` instead, which follows the list.
+    Importing a submodule makes Python set an attribute of its package. Where a public function bears the name of a
+    subpackage, that would put the subpackage in its place. So public names are left to ``__getattr__``, which follows
+    the list; modules below such a name are reached by ``from mechopt.name.module import ...``.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -30,3 +30,5 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+from mechopt import registrations as registrations  # noqa: E402  once submodules can no longer hide public names
