@@ -57,13 +57,17 @@ def pinned(path: Path) -> dict[str, str]:
 
 def installed() -> dict[str, str]:
     """Return the version of each package in this environment."""
-    found = {normal(one.metadata["Name"]): one.version for one in distributions()}
+    found: dict[str, str] = {}
+    for one in distributions():
+        found.setdefault(normal(one.metadata["Name"]), one.version)  # the first on the path is the one imported
     return {name: version for name, version in sorted(found.items()) if name not in NOT_OURS}
 
 
 def moved(now: dict[str, str], then: dict[str, str]) -> list[str]:
     """Return a line for each package of `now` that `then` has not, or has in another version."""
-    return [f"{name} {then.get(name, '(none)')} -> {version}" for name, version in now.items() if then.get(name) != version]
+    return [
+        f"{name} {then.get(name, '(none)')} -> {version}" for name, version in now.items() if then.get(name) != version
+    ]
 
 
 def main(arguments: list[str]) -> None:
