@@ -55,7 +55,7 @@ class JointProcess:
     kernel: tuple[FloatArray, ...]
     initial: FloatArray
     costs: tuple[FloatArray, ...]
-    weights: FloatArray
+    present_value: FloatArray
     independent: bool
     private: bool
 
@@ -65,7 +65,7 @@ class JointProcess:
         return len(self.shape[0])
 
     @property
-    def periods(self) -> int:
+    def horizon(self) -> int:
         """Number of periods T."""
         return len(self.values)
 
@@ -107,13 +107,15 @@ class JointProcess:
         return law
 
     @cached_property
-    def full_welfare(self) -> float:
+    def first_best(self) -> float:
         """Largest expected welfare of any policy."""
         following = np.zeros(1)
-        for t in reversed(range(self.periods)):
+        for t in reversed(range(self.horizon)):
             flow = self.values[t].sum(axis=0) - self.costs[t][:, None]
-            carried = self.kernel[t] @ following if t + 1 < self.periods else np.zeros_like(flow)
-            following = (flow + carried * (self.weights[t + 1] / self.weights[t] if t + 1 < self.periods else 0)).max(0)
+            carried = self.kernel[t] @ following if t + 1 < self.horizon else np.zeros_like(flow)
+            following = (
+                flow + carried * (self.present_value[t + 1] / self.present_value[t] if t + 1 < self.horizon else 0)
+            ).max(0)
         return float(self.initial @ following)
 
 
@@ -146,7 +148,7 @@ def joint_process(environment: MovingEnvironment) -> JointProcess:
             "closed forms (mo.dynamic_pivot, mo.contingent_transfers), which need none"
         )
     if isinstance(environment, SeparableTypes):
-        environment = environment.unfold()
+        environment = environment.to_markov()
     if isinstance(environment, MarkovTypes):
         return _independent(environment)
     return _interdependent(environment)
@@ -187,7 +189,7 @@ def _independent(environment: MarkovTypes) -> JointProcess:
         shape,
         tuple(values),
         tuple(kernels),
-        readonly(environment.law.ravel()),
+        readonly(environment.initial_distribution.ravel()),
         tuple(environment.costs),
         _weights(environment.discount, environment.stages),
         True,

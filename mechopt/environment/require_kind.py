@@ -5,13 +5,16 @@ from __future__ import annotations
 from mechopt.core.errors import InputError, shortened
 
 INSTEAD = {
-    ("markov", "separable"): "write it as one where the horizon is finite, environment.unfold(); see mo.virtual_pivot",
+    (
+        "markov",
+        "separable",
+    ): "with a finite horizon take environment.to_markov(); see mo.virtual_pivot",
     ("markov", "interdependent"): "take mo.efficient_joint and mo.contingent_transfers",
     ("separable", "markov"): "take mo.optimum and mo.relaxed_optimum",
     ("separable", "interdependent"): "take mo.optimum and mo.relaxed_optimum",
     ("interdependent", "markov"): "write it as one, mo.InterdependentTypes.from_markov(environment)",
     ("interdependent", "separable"): (
-        "write it as one where the horizon is finite, mo.InterdependentTypes.from_markov(environment.unfold())"
+        "write it as one where the horizon is finite, mo.InterdependentTypes.from_markov(environment.to_markov())"
     ),
 }
 """What to do, by kind that is asked for and kind that is given."""

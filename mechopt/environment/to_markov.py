@@ -18,8 +18,8 @@ MAX_AGENTS = 10
 """Largest number of agents with exclusion: there are 2 to this power sets of them."""
 
 
-def unfold(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
-    """Build the Markov environment; see `SeparableTypes.unfold`.
+def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
+    """Build the Markov environment; see `SeparableTypes.to_markov`.
 
     Parameters
     ----------

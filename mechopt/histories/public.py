@@ -62,9 +62,9 @@ class PublicTree:
                 raise InputError(f"{name}={getattr(self, name)!r}; write {known[0]!r} or {known[1]!r}")
 
     @property
-    def periods(self) -> int:
+    def horizon(self) -> int:
         """Number of periods T."""
-        return self.process.periods
+        return self.process.horizon
 
     @cached_property
     def branches(self) -> tuple[int, ...]:
@@ -108,7 +108,7 @@ class PublicTree:
         """Number of nodes by period, known before any is built and exact at any size."""
         nodes: Array = self._first.astype(object)
         counts = [int(nodes.sum())]
-        for t in range(self.periods - 1):
+        for t in range(self.horizon - 1):
             nodes = (nodes[:, None] * self.reportable(t).sum(axis=0).astype(object)).sum(axis=0)
             counts.append(int(nodes.sum()))
         return tuple(counts)
@@ -130,7 +130,7 @@ class PublicTree:
                 "periods, types or agents"
             )
         levels: list[tuple[IntArray, IntArray]] = []
-        for t in range(self.periods):
+        for t in range(self.horizon):
             if t == 0:
                 rows = self.reported(0, np.zeros(1, np.int64), np.zeros(1, np.int64))
             else:
@@ -182,7 +182,7 @@ class PublicTree:
         """``reach[t]``: probability of the reported types at each node of period t, given the actions recorded."""
         process = self.process
         reach = [process.initial[self.profile[0]]]
-        for t in range(1, self.periods):
+        for t in range(1, self.horizon):
             node, branch = self.came(t)
             before, action = node[self.slot[t]], branch[self.slot[t]]
             reach.append(
@@ -219,4 +219,4 @@ class PublicTree:
         return f"[{', '.join(words)}]"
 
     def __repr__(self) -> str:
-        return f"PublicTree({self.periods} period{'s' * (self.periods > 1)}, {sum(self.count)} nodes)"
+        return f"PublicTree({self.horizon} period{'s' * (self.horizon > 1)}, {sum(self.count)} nodes)"

@@ -57,7 +57,7 @@ def plan(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=20)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=20)
     >>> plan(env).size.rows
     3145725
     """
@@ -80,7 +80,7 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> compile_program(plan(env))[0].size
     (21, 29, 63)
     """

@@ -91,7 +91,7 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism:
         If the file is missing, malformed, or belongs to another environment.
     """
     if isinstance(environment, SeparableTypes):
-        environment = environment.unfold()
+        environment = environment.to_markov()
     try:
         with zipfile.ZipFile(path) as archive:
             header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
@@ -152,7 +152,7 @@ Shapes = list[tuple[int, ...]]
 
 def _fresh_shapes(tree: HistoryTree) -> tuple[Shapes, Shapes]:
     """Shapes by period of allocations and of payments: ``(n, count[t], *types[t])``."""
-    shapes: Shapes = [(tree.environment.buyers, *tree.children(t)) for t in range(tree.periods)]
+    shapes: Shapes = [(tree.environment.agents, *tree.children(t)) for t in range(tree.horizon)]
     return shapes, shapes
 
 

@@ -55,7 +55,7 @@ def load_bank_table(path: str | Path, environment: IndependentTypes) -> BankTabl
                 raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
             names, source = [str(name) for name in header["notions"]], str(header["source"])
             require_fingerprint(path, str(header["fingerprint"]), environment)
-            rows = column_of(archive, "rows", path, 8 * environment.periods + HEADER_BYTES)
+            rows = column_of(archive, "rows", path, 8 * environment.horizon + HEADER_BYTES)
             columns = {name: column_of(archive, name, path, MAX_BYTES) for name in COLUMNS}
     except InputError:
         raise
@@ -63,9 +63,9 @@ def load_bank_table(path: str | Path, environment: IndependentTypes) -> BankTabl
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
     except DAMAGES as error:
         raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
-    if rows.shape != (environment.periods,) or rows.dtype.kind != "i" or rows.min() < 1:
-        raise InputError(f"{path}: rows has shape {rows.shape}, expected {environment.periods} whole numbers above 0")
-    types = np.array([types[0] for types in environment.types])
+    if rows.shape != (environment.horizon,) or rows.dtype.kind != "i" or rows.min() < 1:
+        raise InputError(f"{path}: rows has shape {rows.shape}, expected {environment.horizon} whole numbers above 0")
+    types = np.array([types[0] for types in environment.shape])
     cuts = {name: np.cumsum(rows if name == "balances" else rows * types) for name in COLUMNS}
     for name, kind in COLUMNS.items():
         if columns[name].shape != (int(cuts[name][-1]),) or columns[name].dtype.kind != kind:
@@ -74,7 +74,7 @@ def load_bank_table(path: str | Path, environment: IndependentTypes) -> BankTabl
     try:
         periods = tuple(
             BankPeriod(parts["balances"][t], *(parts[name][t].reshape(rows[t], -1) for name in list(COLUMNS)[1:]))
-            for t in range(environment.periods)
+            for t in range(environment.horizon)
         )
         return BankTable(environment, periods, tuple(notion_named(name) for name in names), source)
     except InputError as error:

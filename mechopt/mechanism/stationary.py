@@ -141,7 +141,7 @@ class MarkovMechanism:
 
     def expected(self, array: FloatArray) -> float:
         """Expectation of a function of the first type profile."""
-        return float((self.environment.law * array).sum())
+        return float((self.environment.initial_distribution * array).sum())
 
     @cached_property
     def utilities(self) -> tuple[float, ...]:
@@ -184,8 +184,8 @@ class MarkovMechanism:
                 f"the mechanism has {sum(tree.count):,} public histories, above {MAX_NODES:,}; notions that need none "
                 "are periodic-ex-post, periodic-ex-post-ir, periodic, per-period and interim"
             )
-        policy = [self.policy[t].ravel()[tree.profile[t]] for t in range(tree.periods)]
-        paid = [np.array([row[t].ravel()[tree.profile[t]] for row in self.transfer]) for t in range(tree.periods)]
+        policy = [self.policy[t].ravel()[tree.profile[t]] for t in range(tree.horizon)]
+        paid = [np.array([row[t].ravel()[tree.profile[t]] for row in self.transfer]) for t in range(tree.horizon)]
         return SequenceMechanism.of_policy(tree, policy, paid, self.notions, self.source)
 
     def save(self, path: str | Path) -> None:

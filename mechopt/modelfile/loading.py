@@ -98,7 +98,7 @@ def load(path: str | Path) -> AnyEnvironment:
     Examples
     --------
     >>> load("mirrokni-2020/two-values-three-periods")
-    IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
+    IndependentTypes(1 buyer, 3 periods, 2 types, first best 4.5)
 
     Raises
     ------

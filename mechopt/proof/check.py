@@ -56,12 +56,12 @@ def check_certificate(
     Examples
     --------
     >>> from mechopt.solve.exact.certify import certify
-    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=4)
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=4)
     >>> check_certificate(env, certify(env))
     Fraction(153, 32)
     """
     if isinstance(environment, SeparableTypes):
-        environment = environment.unfold()
+        environment = environment.to_markov()
     if certificate.fingerprint != environment.fingerprint:
         raise CertificateError(
             f"fingerprint: made for another environment ({certificate.fingerprint[:12]}, this one is "

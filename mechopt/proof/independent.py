@@ -329,7 +329,7 @@ def rebuild(
     """
     if any(notion.role != "ic" for notion in ic) or any(notion.role != "ir" for notion in ir):
         raise CertificateError("ic, ir: a notion stands on the wrong side")
-    if environment.exact is None or not expressible(form, environment.buyers, ic, ir):
+    if environment.exact is None or not expressible(form, environment.agents, ic, ir):
         raise CertificateError(f"form: {form!r} cannot express {[notion.name for notion in (*ic, *ir)]}")
     model = Model(environment.exact, form, ic, ir)
     _fill_cost(model, weights)

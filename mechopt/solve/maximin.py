@@ -196,7 +196,7 @@ def _benchmark(best: Optimum, environment: IndependentTypes) -> float:
     """An optimum; where the solver has not proved it, or not told it from nothing, an upper bound."""
     if best.status is Status.OPTIMAL and best.value > 0:
         return best.value
-    return min((upper for upper in (best.bound.upper, environment.full_welfare) if upper > 0), default=0.0)
+    return min((upper for upper in (best.bound.upper, environment.first_best) if upper > 0), default=0.0)
 
 
 def _ratios(revenues: Sequence[float], optima: Sequence[float]) -> tuple[float, ...]:

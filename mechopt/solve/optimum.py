@@ -96,7 +96,7 @@ def optimum(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
     Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
@@ -154,7 +154,7 @@ def optimum(
 
 def promise_notion(chosen: Plan) -> Notion | None:
     """Which participation notion the promised-utility program takes for a plan; None where it does not apply."""
-    implied, one = closure(chosen.ir), chosen.tree.environment.buyers == 1
+    implied, one = closure(chosen.ir), chosen.tree.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
         return None
     if payment_timing(chosen.ic, chosen.ir) != "bank":
@@ -172,7 +172,7 @@ def _quicker_by_promises(chosen: Plan) -> bool:
 
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
     """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
-    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.buyers > MAX_BUYERS):
+    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.agents > MAX_BUYERS):
         return False
     if program_seconds(chosen.size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
         return True
@@ -211,17 +211,17 @@ def _by_promises(
     mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
-    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, full welfare later
+    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, first best later
     found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, method, "tables")
     return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
 
 
 def trivial_bound(chosen: Plan) -> float:
-    """Upper bound without any program: full welfare, where utilities are at least 0 and cost the objective nothing."""
+    """Upper bound without any program: first best, where utilities are at least 0 and cost the objective nothing."""
     weights = chosen.objective
     if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return float("inf")
-    return (weights.revenue + weights.welfare) * chosen.tree.environment.full_welfare
+    return (weights.revenue + weights.welfare) * chosen.tree.environment.first_best
 
 
 def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str = "auto") -> None:
@@ -237,8 +237,8 @@ def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str 
         require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method, REMEDY if dual_notions(chosen) else "")
         return
     upper = trivial_bound(chosen)
-    if chosen.tree.environment.buyers > MAX_BUYERS:
-        count = chosen.tree.environment.buyers
+    if chosen.tree.environment.agents > MAX_BUYERS:
+        count = chosen.tree.environment.agents
         message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
         raise LimitError(message, lower, upper)
     remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""

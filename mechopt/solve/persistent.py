@@ -126,11 +126,11 @@ def relaxed_optimum(
 
 
 def welfare_cap(chosen: MovingPlan) -> float:
-    """Upper bound without any program: full welfare, where utilities are at least 0 and cost the objective nothing."""
+    """Upper bound without any program: first best, where utilities are at least 0 and cost the objective nothing."""
     weights = chosen.objective
     if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return float("inf")
-    return (weights.revenue + weights.welfare) * chosen.process.full_welfare
+    return (weights.revenue + weights.welfare) * chosen.process.first_best
 
 
 def check_range(process: JointProcess, accepted: bool) -> None:

@@ -48,7 +48,7 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     """
     compiled = promise_kernels.wanted()
     seconds, by_periods, by_types = COMPILED if compiled else LOCKSTEP
-    types = np.array([row[0] for row in environment.types], dtype=np.float64)
+    types = np.array([row[0] for row in environment.shape], dtype=np.float64)
     work = seconds * len(types) ** by_periods * float((types**by_types).mean()) * (1e-6 / tolerance) ** 0.5
     loading = LOADING if compiled and "numba" not in sys.modules else 0.0
     return LEAST_PROMISED + float(work) + loading

@@ -140,11 +140,11 @@ def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, F
 def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, buyer: int = 0) -> FloatArray:
     """Balances of a buyer before each period in runs with truthful reports, ``(period, run)``; present value."""
     env, every = mechanism.environment, np.arange(runs)
-    found, row = np.zeros((env.periods, runs)), np.zeros(runs, dtype=np.int64)
-    balance = np.zeros((env.buyers, runs))
+    found, row = np.zeros((env.horizon, runs)), np.zeros(runs, dtype=np.int64)
+    balance = np.zeros((env.agents, runs))
     if isinstance(mechanism, PromisePolicy):
         balance += mechanism.promise
-    for t in range(env.periods):
+    for t in range(env.horizon):
         found[t] = balance[buyer]
         drawn = [rng.choice(law[t].size, size=runs, p=law[t]) for law in env.probabilities]
         if isinstance(mechanism, PromisePolicy):
@@ -156,7 +156,7 @@ def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, 
             part = mechanism.periods[t]
             up = rng.random(runs) < part.share[row, drawn[0]]
             row = part.after[row, drawn[0]] + up
-            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.periods else balance
+            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.horizon else balance
         else:
             at: tuple[Any, ...] = (slice(None), every, *drawn)
             balance = mechanism.stage(t, balance).next_balance[at]

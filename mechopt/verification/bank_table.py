@@ -99,7 +99,7 @@ def verify_bank_table(table: BankTable) -> BankTableReport:
     Sell the only item at price 2 to a buyer who values it at 1 or 2, but ask a buyer of value 1 to pay 1/10:
 
     >>> from mechopt.environment.independent import IndependentTypes
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> verify_bank_table(BankTable(env, [BankPeriod([0], [[0, 1]], [[0.1, 1.9]], [[0, 0]], [[0, 0]])]))
     BankTableReport(IC holds; BI holds; BU fails (period 0, row 0 (balance 0): after type 0 ... by 0.1); revenue 1)
     """
@@ -107,8 +107,8 @@ def verify_bank_table(table: BankTable) -> BankTableReport:
     worst: dict[str, RowCounterexample] = {}
     revenue = welfare = np.zeros(1)
     balances_after = np.zeros(1)
-    for t in reversed(range(env.periods)):
-        period, law, weight = table.periods[t], env.probabilities[0][t], float(env.weights[t])
+    for t in reversed(range(env.horizon)):
+        period, law, weight = table.periods[t], env.probabilities[0][t], float(env.present_value[t])
         value, cost = weight * env.values[0][t], weight * float(env.cost[t])
         payoff = value[:, None, None] * period.allocation - period.payment  # axes: true type, row, report
         truthful = np.stack([payoff[k, :, k] for k in range(len(value))], axis=1)

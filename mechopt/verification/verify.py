@@ -204,8 +204,8 @@ def _check(notion: Notion, agents: list[Payoffs], tolerance: float) -> NotionChe
     mechanism, gains = agents[0].mechanism, GAINS[notion]
     tree, gain, found = mechanism.tree, 0.0, None
     for agent in agents:
-        for t in _periods(notion, tree.periods):
-            own, profiles = tree.types[t][agent.buyer], prod(tree.types[t])
+        for t in _periods(notion, tree.horizon):
+            own, profiles = tree.shape[t][agent.buyer], prod(tree.shape[t])
             for part in parts(tree.count[t], own * profiles):
                 array = gains(agent, t, part)
                 place = int(array.argmax())
@@ -223,7 +223,7 @@ def _check(notion: Notion, agents: list[Payoffs], tolerance: float) -> NotionChe
 def _counterexample(
     notion: Notion, mechanism: Mechanism, gain: float, i: int, t: int, where: list[int]
 ) -> Counterexample:
-    tree, types = mechanism.tree, mechanism.tree.types[t]
+    tree, types = mechanism.tree, mechanism.tree.shape[t]
     history, true, report, others, future = where
     typed = notion not in (PEIR(), ExpectedContinuationIR())
     misreports = notion.role == "ic"
@@ -234,7 +234,7 @@ def _counterexample(
         others_profile = tuple(int(r) for r in np.unravel_index(others, rest)) if rest else ()
     if notion == SuperDIC():
         leaves = tree.count[-1] // tree.count[t + 1]
-        future_path = tree.history(tree.periods, future % leaves)[t + 1 :]
+        future_path = tree.history(tree.horizon, future % leaves)[t + 1 :]
     return Counterexample(
         notion,
         i,
@@ -281,7 +281,7 @@ def verify(
 
     >>> import numpy as np
     >>> from mechopt.environment.independent import IndependentTypes
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> sale = np.array([[[0.0, 1.0]]])
     >>> verify(Mechanism(env, [sale], [1.5 * sale]), [DIC(), EPIR()]).holds
     True
@@ -303,6 +303,6 @@ def verify(
 
         return verify_markov(mechanism, notions)
     asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or FRESH_NOTIONS)
-    agents = [Payoffs(mechanism, i) for i in range(mechanism.environment.buyers)]
+    agents = [Payoffs(mechanism, i) for i in range(mechanism.environment.agents)]
     tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
     return Report({notion: _check(notion, agents, tolerance) for notion in asked})

@@ -14,7 +14,7 @@ import pytest
 import mechopt as mo
 from mechopt import modelfile
 
-BUNDLED = "mirrokni-2020/two-values-three-periods"  # optimum 7/2; full welfare 3 * 3/2 = 9/2
+BUNDLED = "mirrokni-2020/two-values-three-periods"  # optimum 7/2; first best 3 * 3/2 = 9/2
 GOOD = 'kind = "independent"\nhorizon = 2\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'  # 9/4
 LARGE = 'kind = "independent"\nhorizon = {}\n[[buyers]]\nvalues = [1, 2, 3]\nprobabilities = ["1/3", "1/3", "1/3"]\n'
 
@@ -172,7 +172,7 @@ def test_a_time_limit_stops_with_the_bracket(mechopt):
     assert status == 3
     document = json.loads(out)
     assert document["status"] == "time limit"
-    # the null mechanism from below; full welfare, 3/2 in each of three periods, from above
+    # the null mechanism from below; first best, 3/2 in each of three periods, from above
     assert (document["bound"]["lower"], document["bound"]["upper"]) == (0, 4.5)
     assert "stopped (time limit) with 0 <= optimum <= 4.5; raise the time limit" in err
 

@@ -20,7 +20,7 @@ def test_model_goes_to_standard_output(mechopt, bids):
     status, out, err = mechopt("fit", bids, "--value", "bid", "--types", "3", "--drop-missing", "--drop-above", "10")
     assert (status, err) == (0, "")
     # the values are 1, 2, 2, 3: no more of them than types
-    assert mo.loads(out) == mo.IndependentTypes.iid([1, 2, 3], ["1/4", "1/2", "1/4"], periods=1)
+    assert mo.loads(out) == mo.IndependentTypes.iid([1, 2, 3], ["1/4", "1/2", "1/4"], horizon=1)
     assert f"mechopt fit {bids} --value bid --types 3 --drop-missing --drop-above 10" in out.replace("\n#     ", " ")
     assert "# dropped: 1 row: a cell is missing (line 6)" in out
     assert "# dropped: 1 row: bid above 10 (line 7)" in out
@@ -49,7 +49,7 @@ def test_one_document_with_all_that_is_known(mechopt):
     assert len(document["interval"]["probabilities"]) == len(document["values"]) == 6
     assert document["distance"]["wasserstein"] > 0
     assert any("sold at their start price" in note for note in document["notes"])
-    assert mo.loads(document["model"]).buyers == 1
+    assert mo.loads(document["model"]).agents == 1
 
 
 def test_panel_gives_a_markov_model(mechopt, bids):

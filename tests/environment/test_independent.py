@@ -118,20 +118,20 @@ def test_cost_and_discount_out_of_range(options, where, what):
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        pytest.param({"periods": 0}, "horizon", id="no-periods"),
-        pytest.param({"periods": -3}, "horizon", id="negative-periods"),
-        pytest.param({"periods": 10**9}, "horizon", id="a-billion-periods"),
-        pytest.param({"periods": 1.5}, "horizon", id="one-and-a-half-periods"),
-        pytest.param({"periods": "3"}, "horizon", id="periods-as-text"),
-        pytest.param({"periods": 1, "buyers": 0}, "buyers", id="no-buyers"),
-        pytest.param({"periods": 1, "buyers": 1.5}, "buyers", id="one-and-a-half-buyers"),
+        pytest.param({"horizon": 0}, "horizon", id="no-periods"),
+        pytest.param({"horizon": -3}, "horizon", id="negative-periods"),
+        pytest.param({"horizon": 10**9}, "horizon", id="a-billion-periods"),
+        pytest.param({"horizon": 1.5}, "horizon", id="one-and-a-half-periods"),
+        pytest.param({"horizon": "3"}, "horizon", id="periods-as-text"),
+        pytest.param({"horizon": 1, "agents": 0}, "agents", id="no-buyers"),
+        pytest.param({"horizon": 1, "agents": 1.5}, "agents", id="one-and-a-half-buyers"),
     ],
 )
 def test_iid_refuses_numbers_of_periods_and_buyers(options, where):
     with pytest.raises(mo.InputError) as error:
         mo.IndependentTypes.iid([1, 2], HALF, **options)
     assert [fault.where for fault in error.value.faults] == [where]
-    assert f"is {options.get('buyers', options['periods'])!r}" in str(error.value)
+    assert f"is {options.get('agents', options['horizon'])!r}" in str(error.value)
 
 
 def test_all_faults_come_at_once():
@@ -150,7 +150,7 @@ def test_a_wrong_buyer_brings_no_second_fault_about_the_cost():
 
 
 def test_floats_stand_for_the_simplest_fraction():
-    env = mo.IndependentTypes.iid([0.1, 2.5], [1 / 3, 2 / 3], periods=2, cost=1 / 7, discount=0.9)
+    env = mo.IndependentTypes.iid([0.1, 2.5], [1 / 3, 2 / 3], horizon=2, cost=1 / 7, discount=0.9)
     assert env.exact.values[0][0] == (Fraction(1, 10), Fraction(5, 2))
     assert env.exact.probabilities[0][1] == (Fraction(1, 3), Fraction(2, 3))
     assert env.exact.cost == (Fraction(1, 7),) * 2
@@ -160,7 +160,7 @@ def test_floats_stand_for_the_simplest_fraction():
 @pytest.mark.parametrize("container", [list, tuple, np.array], ids=["list", "tuple", "array"])
 def test_dirichlet_probabilities_that_sum_to_1_within_rounding_are_accepted(container):
     drawn = np.random.default_rng(5).dirichlet(np.ones(7), size=40)
-    accepted = [mo.IndependentTypes.iid(range(7), container(p.tolist()), periods=1) for p in drawn]
+    accepted = [mo.IndependentTypes.iid(range(7), container(p.tolist()), horizon=1) for p in drawn]
     for p, env in zip(drawn, accepted, strict=True):
         np.testing.assert_array_equal(env.probabilities[0][0], p)
     assert any(env.exact is None for env in accepted)
@@ -186,7 +186,7 @@ def test_arrays_are_read_only_copies():
     env = mo.IndependentTypes(given_values, [[HALF]])
     given_values[...] = 9
     assert env.values[0][0].tolist() == [1, 2]
-    for array in (env.values[0][0], env.probabilities[0][0], env.cost, env.weights):
+    for array in (env.values[0][0], env.probabilities[0][0], env.cost, env.present_value):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 5
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -195,7 +195,7 @@ def test_arrays_are_read_only_copies():
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))], ids=["copy", "pickle"])
 def test_copies_are_equal_and_read_only(copied):
-    env = mo.IndependentTypes.iid([1, 2], ["1/3", "2/3"], periods=2, cost="1/7")
+    env = mo.IndependentTypes.iid([1, 2], ["1/3", "2/3"], horizon=2, cost="1/7")
     again = copied(env)
     assert again == env
     assert again.exact == env.exact
@@ -212,7 +212,7 @@ def test_copies_are_equal_and_read_only(copied):
 )
 def test_replace_keeps_exactness(value, probability, cost):
     rest = 1 - Fraction(probability)
-    env = mo.IndependentTypes.iid([value, 2], [probability, rest], periods=2, cost=cost)
+    env = mo.IndependentTypes.iid([value, 2], [probability, rest], horizon=2, cost=cost)
     assert dataclasses.replace(env) == env
     changed = dataclasses.replace(env, discount="9/10")
     assert changed.exact == env.exact._replace(discount=Fraction(9, 10))
@@ -228,8 +228,8 @@ def test_replace_checks_what_it_is_given():
 
 def test_equal_instances_written_differently_are_equal():
     written = [
-        mo.IndependentTypes.iid([1, 2], [0.25, 0.75], periods=2, cost="1/2"),
-        mo.IndependentTypes.iid(["1", "4/2"], ["1/4", Decimal("0.75")], periods=2, cost=[0.5, "2/4"], discount=1.0),
+        mo.IndependentTypes.iid([1, 2], [0.25, 0.75], horizon=2, cost="1/2"),
+        mo.IndependentTypes.iid(["1", "4/2"], ["1/4", Decimal("0.75")], horizon=2, cost=[0.5, "2/4"], discount=1.0),
         mo.IndependentTypes(np.array([[[1, 2], [1, 2]]]), [[(Fraction(1, 4), "0.75")] * 2], cost=np.full(2, 0.5)),
         mo.loads(
             'kind = "independent"\nhorizon = 2\ncost = [0.5, "1/2"]\n'
@@ -248,8 +248,8 @@ def test_equal_instances_written_differently_are_equal():
         pytest.param(mo.IndependentTypes([[[1, 2]]], [[["1/4", "3/4"]]]), id="probability"),
         pytest.param(mo.IndependentTypes(*ONE, cost=1), id="cost"),
         pytest.param(mo.IndependentTypes(*ONE, discount="1/2"), id="discount"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], HALF, periods=2), id="one-period-more"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], HALF, periods=1, buyers=2), id="one-buyer-more"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], HALF, horizon=2), id="one-period-more"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], HALF, horizon=1, agents=2), id="one-buyer-more"),
         pytest.param(mo.IndependentTypes([[[1, 2, 3]]], [[["1/2", "1/2", 0]]]), id="one-type-of-probability-zero-more"),
         pytest.param("an instance", id="something-else"),
     ],
@@ -275,7 +275,7 @@ def exact_instances(draw):
 
 @given(exact_instances())
 @settings(max_examples=60, deadline=None)
-def test_full_welfare_is_the_expected_best_sale_over_profiles(instance):
+def test_first_best_is_the_expected_best_sale_over_profiles(instance):
     values, probabilities, cost, discount = instance
     env = mo.IndependentTypes(values, probabilities, cost, discount)
     expected = Fraction(0)
@@ -284,7 +284,7 @@ def test_full_welfare_is_the_expected_best_sale_over_profiles(instance):
             law = prod(probabilities[i][t][k] for i, k in enumerate(profile))
             best = max(values[i][t][k] for i, k in enumerate(profile))
             expected += discount**t * law * max(best - c, 0)
-    assert env.full_welfare == pytest.approx(float(expected), rel=1e-12, abs=1e-14)
+    assert env.first_best == pytest.approx(float(expected), rel=1e-12, abs=1e-14)
     assert env.exact == (
         tuple(tuple(map(tuple, row)) for row in values),
         tuple(tuple(map(tuple, row)) for row in probabilities),
@@ -293,21 +293,21 @@ def test_full_welfare_is_the_expected_best_sale_over_profiles(instance):
     )
 
 
-def test_full_welfare_by_hand():
+def test_first_best_by_hand():
     # Two buyers worth 1 or 2 evenly: the better one is worth 2 with probability 3/4. Less the cost 1/2: 3/2 - 1/4 = 5/4
     # in period 0; at cost 3/2 only the 2 is sold: 3/8, discounted by 1/2.
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2, buyers=2, cost=["1/2", "3/2"], discount="1/2")
-    assert env.full_welfare == pytest.approx(5 / 4 + 3 / 16, abs=1e-14)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2, agents=2, cost=["1/2", "3/2"], discount="1/2")
+    assert env.first_best == pytest.approx(5 / 4 + 3 / 16, abs=1e-14)
 
 
 def test_smallest_instance():
     env = mo.IndependentTypes([[[3]]], [[[1]]])
-    assert (env.buyers, env.periods, env.types, env.full_welfare) == (1, 1, ((1,),), 3)
-    assert repr(env) == "IndependentTypes(1 buyer, 1 period, 1 type, full welfare 3)"
+    assert (env.agents, env.horizon, env.shape, env.first_best) == (1, 1, ((1,),), 3)
+    assert repr(env) == "IndependentTypes(1 buyer, 1 period, 1 type, first best 3)"
 
 
 def test_more_buyers_than_an_array_has_axes_are_refused():
-    env = mo.IndependentTypes.iid([1], [1], periods=1, buyers=70)
-    assert env.full_welfare == 1
+    env = mo.IndependentTypes.iid([1], [1], horizon=1, agents=70)
+    assert env.first_best == 1
     with pytest.raises(mo.LimitError, match="70 buyers"):
         mo.optimum(env)

@@ -159,7 +159,7 @@ def test_private_types_that_move_alone_as_a_joint_chain():
         assert env.exact.kernel[0][a, k, m, n, o] == law
     np.testing.assert_array_equal(env.values[1][0, 1], [[1, 1, 1], [2, 2, 2]])
     np.testing.assert_array_equal(env.values[1][1, 1], [[3, 4, 5], [3, 4, 5]])
-    np.testing.assert_allclose(env.initial, markov.law, rtol=1e-15)
+    np.testing.assert_allclose(env.initial, markov.initial_distribution, rtol=1e-15)
     assert env.costs[0].tolist() == [0, 1]
 
 

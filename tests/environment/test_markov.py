@@ -111,7 +111,7 @@ def test_layout_of_a_finite_environment():
     assert env.exact.initial[1] == (Fraction(1, 3),) * 3
     assert env.types[1][0] == ("0", "1", "2")
     assert (env.actions, env.names) == (("0", "1"), ("0", "1"))
-    np.testing.assert_allclose(env.law, np.full((2, 3), 1 / 6), rtol=1e-15)
+    np.testing.assert_allclose(env.initial_distribution, np.full((2, 3), 1 / 6), rtol=1e-15)
     assert repr(env) == "MarkovTypes(2 agents, 2 actions, 6 profiles, 3 periods)"
 
 

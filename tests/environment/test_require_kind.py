@@ -14,7 +14,7 @@ MARKOV = mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [COIN] * 2, horizon=
 SEPARABLE = mo.SeparableTypes([[1, 2]], [COIN], [[[0, 0], [1, 2]]], [COIN], [STAY], horizon=2)
 ENDLESS = mo.SeparableTypes([[1, 2]], [COIN], [[[0, 0], [1, 2]]], [COIN], [STAY], discount="1/2")
 INTERDEPENDENT = mo.InterdependentTypes([WORTH, WORTH], [[JOINT] * 2] * 2, JOINT, horizon=2)
-FRESH = mo.IndependentTypes.iid([1, 2], COIN, periods=2)
+FRESH = mo.IndependentTypes.iid([1, 2], COIN, horizon=2)
 
 GIVEN = {
     "markov": MARKOV,
@@ -70,7 +70,7 @@ def test_what_is_no_environment_is_refused_with_what_it_is():
 
 
 def test_the_mends_that_are_named_work():
-    assert mo.efficient(SEPARABLE.unfold()).expected_welfare > 0
+    assert mo.efficient(SEPARABLE.to_markov()).expected_welfare > 0
     assert mo.efficient_joint(mo.InterdependentTypes.from_markov(MARKOV)).expected_welfare == pytest.approx(
         mo.efficient(MARKOV).expected_welfare, rel=1e-14
     )

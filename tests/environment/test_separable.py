@@ -56,7 +56,7 @@ def test_layout_and_values_of_each_form():
     assert env.exact_value_tables[1][1][1] == (Fraction(-1, 3),)
     assert env.rate[0] is None
     assert env.level[1].tolist() == [0, 1 / 3, 1]
-    np.testing.assert_allclose(env.law, np.full((2, 3), 1 / 6), rtol=1e-15)
+    np.testing.assert_allclose(env.initial_distribution, np.full((2, 3), 1 / 6), rtol=1e-15)
     assert repr(env) == "SeparableTypes(2 agents, 2 actions, 6 initial profiles, 2 signal profiles, 2 periods)"
 
 
@@ -121,13 +121,13 @@ def test_floats_that_sum_to_one_within_rounding_are_taken_without_exact_numbers(
     env = SeparableTypes([[1, 2, 3]], [law[0]], [np.ones((2, 3))], [law[1]], [law], horizon=2)
     assert env.exact is None
     assert pickle.loads(pickle.dumps(env)) == env
-    unfolded = env.unfold(exclusion=False)
+    unfolded = env.to_markov(exclusion=False)
     np.testing.assert_array_equal(unfolded.kernel[0][0][0, 1], [0, 0, 0, *law[1], 0, 0, 0])
 
 
 def test_unfolding_keeps_laws_values_and_present_values():
     env = SeparableTypes(**arguments())
-    unfolded = env.unfold(exclusion=False)
+    unfolded = env.to_markov(exclusion=False)
     assert (unfolded.horizon, unfolded.discount, unfolded.action_counts) == (3, 0.9, (1, 2, 2))
     assert unfolded.shape == ((2, 3), (4, 3), (4, 3))
     assert unfolded.types[0][:2] == (("1", "2"), ("1:0", "1:1", "2:0", "2:1"))
@@ -142,13 +142,13 @@ def test_unfolding_keeps_laws_values_and_present_values():
 
 
 def test_unfolding_with_correlated_signals():
-    unfolded = general().unfold(exclusion=False)
+    unfolded = general().to_markov(exclusion=False)
     assert unfolded.kernel[0][0][0].tolist() == [[0.75, 0.25, 0, 0], [0, 0, 0.25, 0.75]]
 
 
 def test_unfolding_with_exclusion():
     env = SeparableTypes(**arguments(names=["A", "B"]))
-    unfolded = env.unfold(exclusion=True)
+    unfolded = env.to_markov(exclusion=True)
     assert unfolded.action_names(0) == ("include nobody", "include A", "include B", "include A+B")
     assert unfolded.shape == ((2, 3), (5, 4), (5, 4))
     np.testing.assert_array_equal(unfolded.values[0][1][:, -1], [0, 0])
@@ -157,24 +157,24 @@ def test_unfolding_with_exclusion():
     assert unfolded.kernel[0][1][:, -1, -1].tolist() == [1, 1]
     np.testing.assert_array_equal(unfolded.kernel[0][0][1, 1], [0, 0, 0.25, 0.75, 0])
     # B is worth -1, -1/3 or 1 to serve, so that welfare gains where she may be left out
-    assert efficient(unfolded).expected_welfare > efficient(env.unfold(exclusion=False)).expected_welfare + 0.01
+    assert efficient(unfolded).expected_welfare > efficient(env.to_markov(exclusion=False)).expected_welfare + 0.01
 
 
 def test_unfolding_without_choice_is_worth_the_sum_of_the_periods():
     # one action: welfare is the discounted sum of E[A] E[B_t], by hand: E[A] = 3/2, E[B] = 1/4 + 9/4 = 5/2 at t = 1,
     # and P(high) moves from 3/4 to 3/4 * 3/4 + 1/4 * 1/4 = 5/8, E[B] = 3/8 + 15/8 = 9/4 at t = 2
     env = SeparableTypes([[1, 2]], [HALF], [[[1, 3]]], [["1/4", "3/4"]], [STAY], horizon=2, discount="1/2")
-    assert efficient(env.unfold(exclusion=False)).expected_welfare == pytest.approx(
+    assert efficient(env.to_markov(exclusion=False)).expected_welfare == pytest.approx(
         1.5 * (2.5 / 2 + 2.25 / 4), rel=1e-14
     )
 
 
 def test_what_does_not_unfold():
     with pytest.raises(InputError, match="horizon: is infinite"):
-        SeparableTypes(**arguments(horizon="infinite")).unfold(exclusion=False)
+        SeparableTypes(**arguments(horizon="infinite")).to_markov(exclusion=False)
     many = SeparableTypes([[1]] * 11, [[1]] * 11, [[[1]]] * 11, [[1]] * 11, horizon=1)
     with pytest.raises(LimitError, match="at most 10 with exclusion"):
-        many.unfold(exclusion=True)
+        many.to_markov(exclusion=True)
 
 
 def faults(build):

@@ -33,8 +33,8 @@ UNEQUAL = mo.IndependentTypes(
 @settings(max_examples=40, deadline=None)
 def test_histories_are_numbered_in_lexicographic_order(env):
     tree = mo.HistoryTree(env)
-    for t in range(env.periods + 1):
-        profiles = [list(product(*map(range, types))) for types in env.types[:t]]
+    for t in range(env.horizon + 1):
+        profiles = [list(product(*map(range, types))) for types in env.shape[:t]]
         listed = list(product(*profiles))
         assert tree.count[t] == len(listed)
         assert [tree.history(t, node) for node in range(tree.count[t])] == listed
@@ -45,7 +45,7 @@ def test_histories_are_numbered_in_lexicographic_order(env):
 @settings(max_examples=40, deadline=None)
 def test_reach_is_the_product_of_the_probabilities_on_the_path(env):
     tree = mo.HistoryTree(env)
-    for t in range(env.periods + 1):
+    for t in range(env.horizon + 1):
         expected = [
             prod(env.probabilities[i][s][k] for s, reports in enumerate(history) for i, k in enumerate(reports))
             for history in (tree.history(t, node) for node in range(tree.count[t]))
@@ -56,7 +56,7 @@ def test_reach_is_the_product_of_the_probabilities_on_the_path(env):
 
 def test_counts_and_shapes_of_two_unequal_buyers():
     tree = mo.HistoryTree(UNEQUAL)
-    assert tree.types == ((2, 1), (3, 2))
+    assert tree.shape == ((2, 1), (3, 2))
     assert tree.count == (1, 2, 12)  # 2 * 1 profiles, then 3 * 2 after each
     assert tree.children(0) == (1, 2, 1)
     assert tree.children(1) == (2, 3, 2)
@@ -78,13 +78,13 @@ def test_reach_by_hand():
 
 
 def test_types_of_probability_zero_have_histories_of_reach_zero():
-    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], [0, 1, 0], periods=2))
+    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], [0, 1, 0], horizon=2))
     assert tree.count == (1, 3, 9)
     assert tree.reach[2].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
 
 
 def test_counts_are_exact_far_beyond_memory():
-    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], ["1/3"] * 3, periods=60))
+    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], ["1/3"] * 3, horizon=60))
     assert tree.count[60] == 3**60
     last = tuple((2,) for _ in range(60))
     assert tree.node(last) == 3**60 - 1
@@ -100,7 +100,7 @@ def test_the_empty_history_is_number_zero():
 
 def test_arrays_are_read_only():
     tree = mo.HistoryTree(UNEQUAL)
-    for array in (*tree.reach[1:], *tree.law):
+    for array in (*tree.reach[1:], *tree.distribution):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 

@@ -37,7 +37,7 @@ def test_three_nonzeros_a_dic_row_for_one_buyer():
 
 
 def test_rows_and_columns_say_what_they_are():
-    env = mo.IndependentTypes.iid([1, 2], HALF, 2, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, 2, agents=2)
     program, layout = mo.compile_program(mo.plan(env, ic=mo.ExPostIC()))
     rows = [program.describe_row(r) for r in range(program.size[0])]
     wanted = "ex-post, agent 1, period 1, history [[1, 0]], true type 1, report 0, others' profile 1"

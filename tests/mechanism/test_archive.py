@@ -11,7 +11,7 @@ import pytest
 import mechopt as mo
 from mechopt import cli
 
-ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
 MODEL = 'kind = "independent"\nhorizon = 2\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'
 ENTRIES = 6  # one buyer, two reports in period 0 and four histories of length 2
 
@@ -19,7 +19,7 @@ ENTRIES = 6  # one buyer, two reports in period 0 and four histories of length 2
 def posted_price_of_one(env=ENV):
     """Sell always at price 1, the lowest value of ENV: truthful, and individually rational in every sense."""
     tree = mo.HistoryTree(env)
-    sale = [np.ones((1, *tree.children(t))) for t in range(env.periods)]
+    sale = [np.ones((1, *tree.children(t))) for t in range(env.horizon)]
     return mo.Mechanism(env, sale, sale, (mo.DIC(), mo.EPIR()), "posted price 1")
 
 
@@ -105,12 +105,12 @@ def test_an_equal_environment_written_differently_reads_the_file(saved):
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(mo.IndependentTypes.iid([1, 3], ["1/2", "1/2"], periods=2), id="values"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], periods=2), id="probabilities"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2, discount="1/2"), id="discount"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3), id="periods"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=60), id="astronomical"),
-        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2, buyers=2), id="buyers"),
+        pytest.param(mo.IndependentTypes.iid([1, 3], ["1/2", "1/2"], horizon=2), id="values"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=2), id="probabilities"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, discount="1/2"), id="discount"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3), id="periods"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=60), id="astronomical"),
+        pytest.param(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=2), id="buyers"),
     ],
 )
 def test_another_environment_refuses_the_file(other, saved):
@@ -122,7 +122,7 @@ def test_another_environment_refuses_the_file(other, saved):
 
 
 def test_a_smaller_environment_refuses_the_file(tmp_path):
-    env = mo.IndependentTypes.iid(range(40), ["1/40"] * 40, periods=2)
+    env = mo.IndependentTypes.iid(range(40), ["1/40"] * 40, horizon=2)
     posted_price_of_one(env).save(tmp_path / "m.npz")
     assert "made for another environment" in refusal(tmp_path / "m.npz")
 
@@ -351,7 +351,7 @@ def test_a_nudged_payment_that_breaks_participation_names_the_utility(mechopt, s
 
 
 def test_the_deviation_of_a_second_buyer_names_the_others(tmp_path):
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1, agents=2)
     nothing = np.zeros((2, 1, 2, 2))
     payment = nothing.copy()
     payment[1, 0, 1, 0] = 0.5  # buyer 1 pays when she reports 0 and buyer 0 reports 1

@@ -14,7 +14,7 @@ from mechopt.solve.promised.policy import PromisePolicy, PromiseTable
 from mechopt.verification.bank_table import verify_bank_table
 
 HALF = ["1/2", "1/2"]
-ENV = mo.IndependentTypes.iid([1, 2], HALF, periods=2)
+ENV = mo.IndependentTypes.iid([1, 2], HALF, horizon=2)
 LAWS = {
     "two values": ([1, 3], ["0.6", "0.4"]),
     "three values": ([1, 2, 4], ["0.3", "0.4", "0.3"]),
@@ -228,7 +228,7 @@ def test_every_fault_is_told():
     faults = [fault.where for fault in error.value.faults]
     assert faults == ["periods[0].allocation", "periods[0].share", "periods[1].payment"]
     with pytest.raises(mo.InputError, match="2 buyers"):
-        BankTable(mo.IndependentTypes.iid([1, 2], HALF, 2, buyers=2), (first, second))
+        BankTable(mo.IndependentTypes.iid([1, 2], HALF, 2, agents=2), (first, second))
     with pytest.raises(mo.InputError, match="periods: has 1, the environment 2"):
         BankTable(ENV, (first,))
     with pytest.raises(mo.InputError, match="accounts start with nothing"):

@@ -304,8 +304,8 @@ def test_cost_is_one_number_or_one_a_period():
 
 def test_count_repeats_a_buyer():
     env = mo.loads(BY_PERIOD + "[[buyers]]\ncount = 3\nvalues = [5]\nprobabilities = [1]\n")
-    assert env.buyers == 4
-    assert env.types == ((2, 1, 1, 1), (1, 1, 1, 1))
+    assert env.agents == 4
+    assert env.shape == ((2, 1, 1, 1), (1, 1, 1, 1))
     assert env.exact.values[1:] == (((5,), (5,)),) * 3
 
 

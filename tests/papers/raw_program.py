@@ -47,7 +47,7 @@ class Game:
     def __init__(self, env: IndependentTypes) -> None:
         assert env.exact is not None
         self.values, self.probabilities, self.cost, self.discount = env.exact
-        self.buyers, self.periods = env.buyers, env.periods
+        self.buyers, self.periods = env.agents, env.horizon
         self.future = cache(self.future)
 
     def types(self, i: int, t: int) -> range:

@@ -29,5 +29,5 @@ def test_ctrl_c_gives_the_bracket_so_far_and_exit_status_3(tmp_path):
     document = json.loads(output)
     assert document["status"] == "interrupted"
     assert document["bound"]["lower"] == 0
-    assert document["bound"]["upper"] == pytest.approx(8 * 3.1)  # full welfare
+    assert document["bound"]["upper"] == pytest.approx(8 * 3.1)  # first best
     assert "stopped (interrupted)" in messages

@@ -18,8 +18,8 @@ from mechopt.solve.exact import certify as certificate
 from mechopt.solve.exact import simplex as exact_simplex
 from mechopt.solve.solution import Status
 
-SMALL = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3)  # optimum 7/2
-TWO = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], periods=3, buyers=2)
+SMALL = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)  # optimum 7/2
+TWO = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], horizon=3, agents=2)
 CHAIN = mo.battaglini(first_high="3/5", horizon=3)  # 153/40, see tests/papers
 LONG_MODELS = {
     "promised": ("horizon = 400", "values = [1, 2, 4, 7, 9]\nprobabilities = [0.2, 0.2, 0.2, 0.2, 0.2]"),
@@ -111,7 +111,7 @@ def test_ctrl_c_before_anything_is_known_has_exit_status_3(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("env", [SMALL, CHAIN], ids=["fresh", "moving"])
-def test_ctrl_c_while_the_program_is_built_leaves_full_welfare(env, monkeypatch):
+def test_ctrl_c_while_the_program_is_built_leaves_first_best(env, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -154,7 +154,7 @@ def test_the_time_limit_holds_for_the_proof_too(monkeypatch):
 )
 def test_the_method_for_several_buyers_is_picked_by_predicted_seconds(periods, limit, method, monkeypatch):
     """Two values, two buyers; the rule says 0.007 s at three periods, 5.1 at seven, 30 at eight, 177 at nine."""
-    env = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], periods=periods, buyers=2)
+    env = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], horizon=periods, agents=2)
     picked = []
     monkeypatch.setattr(optimum, "by_dual", lambda *_, **__: picked.append("dual"))
     monkeypatch.setattr(optimum, "compile_program", lambda *_: picked.append("simplex") or 1 / 0)
@@ -186,6 +186,6 @@ kernel = [[0.75, 0.25], [0.25, 0.75]]
 
 
 def test_an_unknown_method_is_named_whatever_the_size():
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=200)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=200)
     with pytest.raises(mo.InputError, match="'magic' is none of auto, simplex, ipx, promised, dual"):
         mo.optimum(env, method="magic")

@@ -319,7 +319,7 @@ def test_optimum_that_a_limit_stopped_counts_by_its_upper_bound(monkeypatch):
 
     def stopped(environment, **options):
         best = mo.optimum(environment, **options)
-        if environment.periods == 1:
+        if environment.horizon == 1:
             return best
         bound = mo.Bound(0.8 * best.value, 1.2 * best.value, "none")
         return replace(best, value=0.8 * best.value, bound=bound, status=mo.Status.TIME_LIMIT)
@@ -341,7 +341,7 @@ def test_optimum_that_the_solver_cannot_tell_from_nothing(monkeypatch):
 
     monkeypatch.setattr("mechopt.solve.maximin.optimum", nothing)
     best = maximin(Scenarios([COIN, NOTHING], [["coin"], ["nothing"]]))
-    assert best.optima == (2.5, 0)  # full welfare
+    assert best.optima == (2.5, 0)  # first best
     assert best.ratio == pytest.approx(2 / 2.5)
 
 
@@ -359,7 +359,7 @@ def test_sizes_are_predicted_exactly(scenarios):
 @settings(max_examples=30, deadline=None)
 @given(scenario_trees())
 def test_adjacent_misreports_suffice(scenarios):
-    optima = [env.full_welfare or 1.0 for env in scenarios.environments]  # any positive numbers will do
+    optima = [env.first_best or 1.0 for env in scenarios.environments]  # any positive numbers will do
     adjacent, every = (
         solve_program(compile_scenarios(ScenarioPlan(scenarios, misreports), optima)[0]).value
         for misreports in ("adjacent", "all")

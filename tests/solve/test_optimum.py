@@ -90,8 +90,8 @@ def test_currency_does_not_matter(env, ic, ir, factor):
 @given(environments(max_buyers=1), st.data())
 def test_a_type_split_into_two_nearly_equal_halves_changes_nothing(env, data):
     """Two halves of one type cannot be told apart; values must increase, so one half is a hair (1e-4) higher."""
-    t = data.draw(st.integers(0, env.periods - 1))
-    k = data.draw(st.integers(0, env.types[t][0] - 1))
+    t = data.draw(st.integers(0, env.horizon - 1))
+    k = data.draw(st.integers(0, env.shape[t][0] - 1))
     hair = Fraction(1, 10**4)
     values = [[list(row) for row in buyer] for buyer in env.exact.values]
     probabilities = [[list(row) for row in buyer] for buyer in env.exact.probabilities]
@@ -105,8 +105,8 @@ def test_a_type_split_into_two_nearly_equal_halves_changes_nothing(env, data):
 @settings(max_examples=30, deadline=None)
 @given(environments(max_buyers=2), st.data())
 def test_a_type_of_probability_zero_changes_nothing(env, data):
-    i = data.draw(st.integers(0, env.buyers - 1))
-    t = data.draw(st.integers(0, env.periods - 1))
+    i = data.draw(st.integers(0, env.agents - 1))
+    t = data.draw(st.integers(0, env.horizon - 1))
     values = [[list(row) for row in buyer] for buyer in env.exact.values]
     probabilities = [[list(row) for row in buyer] for buyer in env.exact.probabilities]
     new = data.draw(st.integers(0, 26).map(lambda v: Fraction(v, 2)).filter(lambda v: v not in values[i][t]))
@@ -124,13 +124,13 @@ def test_a_type_of_probability_zero_changes_nothing(env, data):
 def test_other_solvers_through_cvxpy_agree(solver, env, ic, ir):
     model = mo.to_cvxpy(mo.plan(env, ic, ir, form="payment"))
     mechanism = model.solve(solver=solver)
-    assert abs(mechanism.revenue - value(env, ic, ir)) <= 1e-5 * max(1.0, env.full_welfare)
+    assert abs(mechanism.revenue - value(env, ic, ir)) <= 1e-5 * max(1.0, env.first_best)
 
 
 @settings(max_examples=30, deadline=None)
 @given(environments(max_buyers=2, max_periods=2))
-def test_welfare_optimum_is_full_welfare_and_weights_trade_off(env):
-    assert close(value(env, objective=mo.Welfare()), env.full_welfare)
+def test_welfare_optimum_is_first_best_and_weights_trade_off(env):
+    assert close(value(env, objective=mo.Welfare()), env.first_best)
     mixed = mo.optimum(env, objective=mo.Revenue() + 0.5 * mo.Welfare())
     outcome = mixed.mechanism.outcome
     assert close(mixed.value, outcome.revenue + 0.5 * outcome.welfare)
@@ -166,7 +166,7 @@ def test_time_limit_leaves_a_valid_bracket_and_a_mechanism():
     stopped = mo.optimum(env, time_limit=0.0)
     assert stopped.status == "time limit"
     assert stopped.bound.lower <= mo.optimum(env).value <= stopped.bound.upper
-    assert stopped.bound.upper == pytest.approx(env.full_welfare)
+    assert stopped.bound.upper == pytest.approx(env.first_best)
     assert mo.verify(stopped.mechanism).holds
     with pytest.raises(mo.LimitError, match="raise the time limit") as caught:
         stopped.require_optimal()
@@ -209,7 +209,7 @@ def test_promised_method_refuses_what_it_is_not_for(options):
     with pytest.raises(mo.InputError, match='method "promised"'):
         mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 3), method="promised", **options)
     with pytest.raises(mo.InputError, match='method "promised"'):
-        mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 3, buyers=2), method="promised")
+        mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 3, agents=2), method="promised")
 
 
 def test_values_too_far_apart_are_refused_unless_asked():

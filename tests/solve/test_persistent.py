@@ -119,7 +119,7 @@ def test_full_surplus_extraction_where_types_are_redrawn():
     env = mo.MarkovTypes([[[0, 0], [1, 2]]], [[["2/5", "3/5"]] * 2], [["2/5", "3/5"]], horizon=2)
     assert mo.optimum(env).value == pytest.approx(2.8)
     assert mo.optimum(env, ir=mo.EPIR()).value == pytest.approx(
-        mo.optimum(mo.IndependentTypes.iid([1, 2], ["2/5", "3/5"], periods=2)).value
+        mo.optimum(mo.IndependentTypes.iid([1, 2], ["2/5", "3/5"], horizon=2)).value
     )
 
 
@@ -164,7 +164,7 @@ def test_what_does_not_fit_is_refused(call, words):
 
 def test_fresh_types_refuse_notions_of_moving_ones():
     with pytest.raises(mo.InputError, match="drawn afresh"):
-        mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2), mo.BayesianIC())
+        mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), mo.BayesianIC())
 
 
 def test_rows_and_columns_say_what_they_are():

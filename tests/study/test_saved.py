@@ -31,7 +31,7 @@ def test_closed_forms_are_saved_and_read_back(build, tmp_path):
     built.save(tmp_path / "it.npz")
     environment = built.environment
     if isinstance(environment, mo.SeparableTypes):  # type 1 is left out: L_1 = 1 - 1 (2 - 1) = 0
-        environment = environment.unfold(exclusion=True)
+        environment = environment.to_markov(exclusion=True)
     read = load_mechanism(tmp_path / "it.npz", environment)
     assert (read.revenue, read.welfare) == pytest.approx((built.revenue, built.welfare), abs=1e-12)
     assert read.utilities == pytest.approx(built.utilities, abs=1e-12)

@@ -1,4 +1,4 @@
-r"""The mechanism whose revenue per period approaches full welfare: second-price auctions until balances are large.
+r"""The mechanism whose revenue per period approaches first best: second-price auctions until balances are large.
 
 Let :math:`\mu^i_t = \mathbb{E}[u^{SP,i}]` be what buyer i expects from a second-price auction of period t without
 reserve, and W_t its expected welfare. Buyer i takes part in
@@ -12,7 +12,7 @@ Her utility enters the balance, :math:`b' = b + u`: the fee is the spend, what s
 with the highest value is the same in both, so that the two go together. With one buyer the second-price auction gives
 the item away.
 
-If the largest values have expectation at least epsilon and are at most v, revenue is at least full welfare less
+If the largest values have expectation at least epsilon and are at most v, revenue is at least first best less
 :math:`n C_{\epsilon,v}\sqrt T \ln T`. As everything else here it is non-clairvoyant: period t depends on the
 distributions up to t.
 
@@ -70,8 +70,8 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1000)
-    >>> asymptotic(env).revenue, env.full_welfare
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1000)
+    >>> asymptotic(env).revenue, env.first_best
     (1170.75, 1500.0)
     """
     require_kind(environment, "independent", "asymptotic")
@@ -81,7 +81,7 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
     plain, fee = _schedule(environment, sales, THRESHOLDS[threshold])
 
     def stage(t: int, balance: FloatArray) -> Stage:
-        sale, buyers = sales[t], environment.buyers
+        sale, buyers = sales[t], environment.agents
         free = np.broadcast_to(plain[:, t, None], balance.shape)
         charged = ~free & (balance >= fee[:, t, None] - slack)
         spend = np.where(charged, np.minimum(balance, fee[:, t, None]), 0.0)
@@ -102,13 +102,13 @@ def _schedule(
     environment: IndependentTypes, sales: Sales, threshold: Callable[[int], float]
 ) -> tuple[np.typing.NDArray[np.bool_], FloatArray]:
     """Whether q = 1, and the fee mu, by buyer and period; ``(n, T)``."""
-    shape = (environment.buyers, environment.periods)
-    plain, fee, given = np.zeros(shape, dtype=bool), np.zeros(shape), np.zeros(environment.buyers)
-    for t in range(environment.periods):
-        sale, law = sales[t], environment.law(t).ravel()
-        fee[:, t] = sale.utility.reshape(environment.buyers, -1) @ law
-        net = sale.payment - environment.weights[t] * environment.cost[t] * sale.allocation
-        welfare = float(net.reshape(environment.buyers, -1).sum(axis=0) @ law + fee[:, t].sum())
+    shape = (environment.agents, environment.horizon)
+    plain, fee, given = np.zeros(shape, dtype=bool), np.zeros(shape), np.zeros(environment.agents)
+    for t in range(environment.horizon):
+        sale, law = sales[t], environment.distribution(t).ravel()
+        fee[:, t] = sale.utility.reshape(environment.agents, -1) @ law
+        net = sale.payment - environment.present_value[t] * environment.cost[t] * sale.allocation
+        welfare = float(net.reshape(environment.agents, -1).sum(axis=0) @ law + fee[:, t].sum())
         plain[:, t] = given <= welfare * threshold(t + 1)
         given += plain[:, t] * fee[:, t]
     return plain, fee

@@ -69,7 +69,7 @@ class BalanceCounterexample:
         if self.condition == "IC":
             assert self.true_type is not None and self.report is not None
             sold, paid = (interim(env, a[i], i, t)[0] for a in (stage.allocation, stage.payment))
-            value = env.weights[t] * env.values[i][t][self.true_type]
+            value = env.present_value[t] * env.values[i][t][self.true_type]
             payoff = value * sold - paid
             return float(payoff[self.report] - payoff[self.true_type])
         utility = mechanism.utility(t, stage)[i]
@@ -138,7 +138,7 @@ def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> C
     """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
     worst: dict[str, BalanceCounterexample] = {}
     for t, stage, _ in reachable(mechanism, False, max_states):
-        for i in range(mechanism.environment.buyers):
+        for i in range(mechanism.environment.agents):
             for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
                 if found.gain > max(worst[found.condition].gain if found.condition in worst else 0.0, 0.0):
                     worst[found.condition] = found
@@ -155,7 +155,7 @@ def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> C
 def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
     env = mechanism.environment
     sold, paid = interim(env, stage.allocation[i], i, t), interim(env, stage.payment[i], i, t)
-    values, gain, where = env.weights[t] * env.values[i][t], -np.inf, (0, 0, 0)
+    values, gain, where = env.present_value[t] * env.values[i][t], -np.inf, (0, 0, 0)
     truth = values * sold - paid
     for k, value in enumerate(values):
         gains = value * sold - paid - truth[:, k, None]
@@ -186,7 +186,7 @@ def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounter
 
 def interim(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:
     """Average over the others' current types: ``(S, *types[t])`` to ``(S, own types)``."""
-    for j in reversed(range(environment.buyers)):
+    for j in reversed(range(environment.agents)):
         if j != i:
             law = environment.probabilities[j][t]
             array = np.asarray(np.tensordot(array, law, axes=(1 + j, 0)), dtype=np.float64)

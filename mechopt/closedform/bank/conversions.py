@@ -78,7 +78,7 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
     Examples
     --------
     >>> import mechopt as mo
-    >>> best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3)).mechanism
+    >>> best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)).mechanism
     >>> bank = bank_account(best)
     >>> round(bank.revenue, 9), bank.conditions()
     (3.5, Conditions(IC holds; BI holds; BU holds))
@@ -89,19 +89,19 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
     env, welfare = mechanism.environment, _continuation_welfare(mechanism)
     utility = partially_realised(mechanism)
     tolerance = CLASS_TOLERANCE * env.money_scale
-    states, node, balance = [], np.zeros(1, dtype=np.int64), np.zeros((env.buyers, 1))
-    for t, types in enumerate(env.types):
+    states, node, balance = [], np.zeros(1, dtype=np.int64), np.zeros((env.agents, 1))
+    for t, types in enumerate(env.shape):
         children = (node[:, None] * prod(types) + np.arange(prod(types))).ravel()
         after = utility[t + 1][:, children]
-        if t + 1 < env.periods:
+        if t + 1 < env.horizon:
             state, best = _classes(after, welfare[t + 1][children], tolerance)
             floor = after[:, best].min(axis=1, keepdims=True)
             reached = after[:, best] - floor
         else:
             state, best = np.zeros(children.size, dtype=np.int64), np.zeros(1, dtype=np.int64)
-            floor = reached = np.zeros((env.buyers, 1))
-        shape = (env.buyers, node.size, *types)
-        sold = mechanism.allocation[t].reshape(env.buyers, -1)[:, children]
+            floor = reached = np.zeros((env.agents, 1))
+        shape = (env.agents, node.size, *types)
+        sold = mechanism.allocation[t].reshape(env.agents, -1)[:, children]
         parts = (sold, after - floor, reached[:, state])
         states.append(_States(balance, *(part.reshape(shape) for part in parts)))
         node, balance = children[best], reached
@@ -146,11 +146,11 @@ class _States:
             unknown = asked[:, int(distance.argmax())].tolist()
             raise InputError(f"balance {unknown} before period {t}: this bank account never reaches it")
         balance, allocation = self.balance[:, state], self.allocation[:, state]
-        utility = self.total[:, state] - over_profiles(balance, env.buyers)
-        lowest = [interim(env, utility[i], i, t).min(axis=1) for i in range(env.buyers)]
+        utility = self.total[:, state] - over_profiles(balance, env.agents)
+        lowest = [interim(env, utility[i], i, t).min(axis=1) for i in range(env.agents)]
         spend = np.maximum(-np.stack(lowest), 0.0)
-        deposit = self.following[:, state] - over_profiles(balance - spend, env.buyers)
-        values = env.weights[t] * own_values(mechanism.tree, t)
+        deposit = self.following[:, state] - over_profiles(balance - spend, env.agents)
+        values = env.present_value[t] * own_values(mechanism.tree, t)
         return Stage(balance, allocation, values * allocation - utility, spend, deposit)
 
 
@@ -189,13 +189,13 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
     Examples
     --------
     >>> import mechopt as mo
-    >>> best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)).mechanism
+    >>> best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)).mechanism
     >>> made = quasi_non_clairvoyant(best)
     >>> round(made.revenue, 9), mo.verify(made, [mo.DIC(), mo.PPIR()]).holds
     (2.25, True)
     """
     env, tree = mechanism.environment, mechanism.tree
-    last = env.periods - 1
+    last = env.horizon - 1
     allocation, payment = [], []
     if isinstance(mechanism, BankAccountMechanism):
         conditions, claimed = mechanism.conditions(), mechanism.claims
@@ -204,11 +204,11 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
         for t, stage in enumerate(unrolled(mechanism)):
             after = stage.next_balance if t < last else 0.0
             allocation.append(stage.allocation)
-            payment.append(stage.payment + after - over_profiles(stage.balance, env.buyers))
+            payment.append(stage.payment + after - over_profiles(stage.balance, env.agents))
     else:
         _require_dic_and_epir(mechanism)
         claimed, allocation = mechanism.notions, list(mechanism.allocation)
-        payment = [env.weights[t] * own_values(tree, t) * x for t, x in enumerate(allocation)]
+        payment = [env.present_value[t] * own_values(tree, t) * x for t, x in enumerate(allocation)]
         payment[last] = payment[last] - partially_realised(mechanism)[-1].reshape(payment[last].shape)
     kept = {DIC(), PPIR(), *({ExPostIC(), SuperDIC()} & set(claimed))}
     return Mechanism(
@@ -224,9 +224,9 @@ def partially_realised(mechanism: Mechanism) -> list[FloatArray]:
     """Utility got on each history of length t = 0, ..., T plus that expected after it; ``[t][i, h]``, present value."""
     env, tree = mechanism.environment, mechanism.tree
     totals = [mechanism.realised[-1]]
-    for t in reversed(range(env.periods)):
-        after = totals[-1].reshape(env.buyers, tree.count[t], -1)
-        totals.append(np.asarray(after @ env.law(t).ravel(), dtype=np.float64))
+    for t in reversed(range(env.horizon)):
+        after = totals[-1].reshape(env.agents, tree.count[t], -1)
+        totals.append(np.asarray(after @ env.distribution(t).ravel(), dtype=np.float64))
     return totals[::-1]
 
 
@@ -234,10 +234,10 @@ def _continuation_welfare(mechanism: Mechanism) -> list[FloatArray]:
     """Expected welfare after each history of length t = 0, ..., T, net of costs, present value; ``[t][h]``."""
     env, tree = mechanism.environment, mechanism.tree
     welfare = [np.zeros(tree.count[-1])]
-    for t in reversed(range(env.periods)):
-        surplus = env.weights[t] * ((own_values(tree, t) - env.cost[t]) * mechanism.allocation[t]).sum(axis=0)
+    for t in reversed(range(env.horizon)):
+        surplus = env.present_value[t] * ((own_values(tree, t) - env.cost[t]) * mechanism.allocation[t]).sum(axis=0)
         after = surplus.reshape(tree.count[t], -1) + welfare[-1].reshape(tree.count[t], -1)
-        welfare.append(np.asarray(after @ env.law(t).ravel(), dtype=np.float64))
+        welfare.append(np.asarray(after @ env.distribution(t).ravel(), dtype=np.float64))
     return welfare[::-1]
 
 
@@ -253,8 +253,8 @@ def _require_dic_and_epir(mechanism: Mechanism) -> None:
     utility = partially_realised(mechanism)
     tolerance = VERIFY_TOLERANCE * env.money_scale
     gain, message = tolerance, ""
-    for t, i in product(range(env.periods), range(env.buyers)):
-        values = env.weights[t] * env.values[i][t]
+    for t, i in product(range(env.horizon), range(env.agents)):
+        values = env.present_value[t] * env.values[i][t]
         after = interim(env, utility[t + 1][i].reshape(tree.children(t)), i, t)
         sold = interim(env, mechanism.allocation[t][i], i, t)
         for k, value in enumerate(values):
@@ -271,5 +271,5 @@ def _require_dic_and_epir(mechanism: Mechanism) -> None:
     agent, leaf = (int(w) for w in np.unravel_index(utility[-1].argmin(), utility[-1].shape))
     lowest = float(utility[-1][agent, leaf])
     if lowest < -tolerance:
-        path = tree.written(env.periods, leaf)
+        path = tree.written(env.horizon, leaf)
         raise InputError(f"the mechanism breaks epir: agent {agent}, on path {path}: the utility is {lowest:.6g}")

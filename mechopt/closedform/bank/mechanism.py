@@ -88,7 +88,7 @@ class BankAccountMechanism:
     has price 1 for type 1 and 2, after the balance is taken:
 
     >>> from mechopt.closedform.bank.stage import over_profiles
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> def stage(t, balance):
     ...     spend, shape = t * balance, (1, balance.shape[1], 2)
     ...     give, put = np.ones(shape), (1 - t) * np.broadcast_to([0.5, 1.0], shape)
@@ -121,7 +121,7 @@ class BankAccountMechanism:
 
     def values(self, t: int) -> FloatArray:
         """Present value of the item of period t to each buyer, broadcastable to ``(n, S, *types[t])``."""
-        values: FloatArray = self.environment.weights[t] * own_values(self.tree, t)
+        values: FloatArray = self.environment.present_value[t] * own_values(self.tree, t)
         return values
 
     def utility(self, t: int, stage: Stage) -> FloatArray:
@@ -176,7 +176,7 @@ class BankAccountMechanism:
         Examples
         --------
         >>> from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
-        >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=20)
+        >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=20)
         >>> found = non_clairvoyant_balance(env).outcome()
         >>> found.method, found.exact, found.states
         ('balance distribution', True, 21)
@@ -235,8 +235,8 @@ class BankAccountMechanism:
     def __repr__(self) -> str:
         env = self.environment
         return (
-            f"BankAccountMechanism({self.name}: {env.buyers} buyer{'s' * (env.buyers > 1)}, "
-            f"{env.periods} period{'s' * (env.periods > 1)})"
+            f"BankAccountMechanism({self.name}: {env.agents} buyer{'s' * (env.agents > 1)}, "
+            f"{env.horizon} period{'s' * (env.horizon > 1)})"
         )
 
 
@@ -249,16 +249,16 @@ def unrolled(mechanism: BankAccountMechanism) -> Iterator[Stage]:
         If there are more than `MAX_ENTRIES` histories times buyers.
     """
     env, count = mechanism.environment, mechanism.tree.count
-    if env.buyers * count[-1] > MAX_ENTRIES:
+    if env.agents * count[-1] > MAX_ENTRIES:
         raise LimitError(
-            f"{mechanism.name}: about 10^{log10(count[-1]):.1f} histories of {env.buyers} "
-            f"buyer{'s' * (env.buyers > 1)}, above {MAX_ENTRIES:,} entries; use outcome(), which follows balances"
+            f"{mechanism.name}: about 10^{log10(count[-1]):.1f} histories of {env.agents} "
+            f"buyer{'s' * (env.agents > 1)}, above {MAX_ENTRIES:,} entries; use outcome(), which follows balances"
         )
-    balance = np.zeros((env.buyers, 1))
-    for t in range(env.periods):
+    balance = np.zeros((env.agents, 1))
+    for t in range(env.horizon):
         stage = mechanism.stage(t, balance)
         yield stage
-        balance = stage.next_balance.reshape(env.buyers, -1)
+        balance = stage.next_balance.reshape(env.agents, -1)
 
 
 def undiscounted(environment: IndependentTypes, payment: Sequence[FloatArray]) -> tuple[FloatArray, ...]:
@@ -269,9 +269,9 @@ def undiscounted(environment: IndependentTypes, payment: Sequence[FloatArray]) -
     InputError
         If a period's money is too small for that.
     """
-    if environment.weights[-1] < SMALLEST_WEIGHT:
+    if environment.present_value[-1] < SMALLEST_WEIGHT:
         raise InputError(
-            f"discount {environment.discount:g} over {environment.periods} periods: money of the last one is worth "
-            f"{environment.weights[-1]:.3g}, too little to divide by; use fewer periods"
+            f"discount {environment.discount:g} over {environment.horizon} periods: money of the last one is worth "
+            f"{environment.present_value[-1]:.3g}, too little to divide by; use fewer periods"
         )
-    return tuple(paid / weight for paid, weight in zip(payment, environment.weights, strict=True))
+    return tuple(paid / weight for paid, weight in zip(payment, environment.present_value, strict=True))

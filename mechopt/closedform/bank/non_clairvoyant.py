@@ -79,15 +79,15 @@ def non_clairvoyant_balance(environment: IndependentTypes) -> BankAccountMechani
     --------
     One period, where the free third earns nothing and the last third is sold to type 2 alone, at 2:
 
-    >>> env = IndependentTypes.iid([1, 2], ["3/4", "1/4"], periods=1)
+    >>> env = IndependentTypes.iid([1, 2], ["3/4", "1/4"], horizon=1)
     >>> round(3 * non_clairvoyant_balance(env).revenue, 12)  # 1 by Myerson's auction, 2/4 by the last
     1.5
     """
     require_kind(environment, "independent", "non_clairvoyant_balance")
-    one = environment.buyers == 1
+    one = environment.agents == 1
     mix, guarantee = (ONE_BUYER, Fraction(1, 3)) if one else (SEVERAL_BUYERS, Fraction(1, 5))
     source = "section 4" if one else "Theorem 6.1"
-    return _mixture(environment, [mix] * environment.periods, "non-clairvoyant balance", source, guarantee)
+    return _mixture(environment, [mix] * environment.horizon, "non-clairvoyant balance", source, guarantee)
 
 
 def two_period(environment: IndependentTypes) -> BankAccountMechanism:
@@ -110,14 +110,14 @@ def two_period(environment: IndependentTypes) -> BankAccountMechanism:
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> two_period(env).revenue, two_period(env).guarantee
     (1.75, Fraction(1, 2))
     """
     require_kind(environment, "independent", "two_period")
-    if environment.periods != 2:
+    if environment.horizon != 2:
         raise InputError(
-            f"the two-period mechanism is for two periods, the environment has {environment.periods}; "
+            f"the two-period mechanism is for two periods, the environment has {environment.horizon}; "
             "non_clairvoyant_balance is for any number"
         )
     return _mixture(environment, TWO_PERIODS, "two-period", "Theorem 6.3", Fraction(1, 2))
@@ -133,18 +133,18 @@ def _mixture(
     def stage(t: int, balance: FloatArray) -> Stage:
         fixed, filled, burned = (float(weight) for weight in mixes[t])
         auction, second = best[t], filling[t]
-        shape = (environment.buyers, balance.shape[1], *environment.types[t])
+        shape = (environment.agents, balance.shape[1], *environment.shape[t])
         allocation = np.broadcast_to((fixed * auction.allocation + filled * second.allocation)[:, None], shape)
         payment = np.broadcast_to((fixed * auction.payment + filled * second.payment)[:, None], shape)
         spend = np.zeros_like(balance)
-        if burned and environment.weights[t]:
-            weight, market = burned * environment.weights[t], period_markets[t]
+        if burned and environment.present_value[t]:
+            weight, market = burned * environment.present_value[t], period_markets[t]
             auctions = burning[market]
             back = auctions(np.minimum(balance, weight * auctions.most) / weight)
             sold, paid = market.sold(back.allocation, back.payment)
             spend = np.minimum(balance, weight * back.utility)
             allocation = allocation + burned * sold
-            payment = payment + weight * paid + over_profiles(spend, environment.buyers)
+            payment = payment + weight * paid + over_profiles(spend, environment.agents)
         return Stage(balance, allocation, payment, spend, np.broadcast_to((filled * second.utility)[:, None], shape))
 
     effort = max(auctions.effort for auctions in burning.values())

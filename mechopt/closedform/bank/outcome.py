@@ -76,7 +76,7 @@ def bank_outcome(
     if method not in METHODS:
         raise InputError([Fault("method", f"is {method!r}", f"choose one of {', '.join(map(repr, METHODS))}")])
     if runs is None:
-        each = mechanism.environment.periods * max(mechanism.effort, 1)
+        each = mechanism.environment.horizon * max(mechanism.effort, 1)
         runs = min(max(AUTO_WORK // each, LEAST_RUNS), MOST_RUNS)
     if method == "enumeration":
         return _enumeration(mechanism)
@@ -88,7 +88,7 @@ def bank_outcome(
         return _distribution(mechanism, max_states, AUTO_WORK)
     except LimitError:
         env = mechanism.environment
-        if mechanism.tree.count[-2] * mechanism.effort + env.buyers * mechanism.tree.count[-1] <= AUTO_LEAVES:
+        if mechanism.tree.count[-2] * mechanism.effort + env.agents * mechanism.tree.count[-1] <= AUTO_LEAVES:
             return _enumeration(mechanism)
         return _simulation(mechanism, runs, rng)
 
@@ -101,11 +101,11 @@ def _enumeration(mechanism: BankAccounts) -> BankOutcome:
 def _distribution(mechanism: BankAccounts, max_states: int, max_work: float) -> BankOutcome:
     """Carry the probabilities of the distinct balance vectors through the periods."""
     env, states = mechanism.environment, 0
-    utilities, revenue = np.zeros(env.buyers), 0.0
+    utilities, revenue = np.zeros(env.agents), 0.0
     for t, stage, probability in reachable(mechanism, True, max_states, max_work):
-        likely = np.multiply.outer(probability, env.law(t))
-        utilities += (mechanism.utility(t, stage) * likely).reshape(env.buyers, -1).sum(axis=1)
-        revenue += float(((stage.payment - env.weights[t] * env.cost[t] * stage.allocation) * likely).sum())
+        likely = np.multiply.outer(probability, env.distribution(t))
+        utilities += (mechanism.utility(t, stage) * likely).reshape(env.agents, -1).sum(axis=1)
+        revenue += float(((stage.payment - env.present_value[t] * env.cost[t] * stage.allocation) * likely).sum())
         states = max(states, probability.shape[1])
     totals = tuple(utilities.tolist())
     return BankOutcome(revenue, revenue + sum(totals), totals, "balance distribution", states)
@@ -135,19 +135,19 @@ def _simulation(mechanism: BankAccounts, runs: int, rng: np.random.Generator | i
 def _samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Revenue, welfare and utilities of each run, ``(2 + n, runs of the part)``, in parts that fit into memory."""
     env = mechanism.environment
-    entries = env.buyers * max(prod(types) for types in env.types)
+    entries = env.agents * max(prod(types) for types in env.shape)
     step = max(1, PART_ENTRIES // entries)
     for first in range(0, runs, step):
         size = min(step, runs - first)
         every = np.arange(size)
-        balance, utility, revenue = np.zeros((env.buyers, size)), np.zeros((env.buyers, size)), np.zeros(size)
-        for t in range(env.periods):
+        balance, utility, revenue = np.zeros((env.agents, size)), np.zeros((env.agents, size)), np.zeros(size)
+        for t in range(env.horizon):
             drawn = [rng.choice(row[t].size, size=size, p=row[t]) for row in env.probabilities]
             stage = mechanism.stage(t, balance)
             at: tuple[Any, ...] = (slice(None), every, *drawn)
             x, p = stage.allocation[at], stage.payment[at]
-            value = env.weights[t] * np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
+            value = env.present_value[t] * np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
             utility += value * x - p
-            revenue += (p - env.weights[t] * env.cost[t] * x).sum(axis=0)
+            revenue += (p - env.present_value[t] * env.cost[t] * x).sum(axis=0)
             balance = balance - stage.spend + stage.deposit[at]
         yield np.stack([revenue, revenue + utility.sum(axis=0), *utility])

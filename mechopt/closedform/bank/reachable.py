@@ -29,7 +29,7 @@ MAX_ENTRIES = 20_000_000
 
 def value_unit(environment: IndependentTypes) -> float:
     """Largest present value of one item, or 1 if none has a value."""
-    pairs = [(w, row[t][-1]) for row in environment.values for t, w in enumerate(environment.weights)]
+    pairs = [(w, row[t][-1]) for row in environment.values for t, w in enumerate(environment.present_value)]
     return max(float(w * v) for w, v in pairs) or 1.0
 
 
@@ -108,10 +108,10 @@ def reachable(
         If the balances become too many.
     """
     env = mechanism.environment
-    buyers, unit, work = env.buyers, value_unit(env), 0
+    buyers, unit, work = env.agents, value_unit(env), 0
     balance: FloatArray = np.zeros((buyers, 1))
     probability: FloatArray = np.ones((buyers, 1))
-    for t, types in enumerate(env.types):
+    for t, types in enumerate(env.shape):
         entries = balance.size * prod(types)
         work += entries + balance.shape[1] * mechanism.effort
         if balance.shape[1] > max_states or entries > MAX_ENTRIES or work > max_work:
@@ -122,9 +122,9 @@ def reachable(
             )
         stage = mechanism.stage(t, balance)
         yield t, stage, probability
-        if t + 1 == env.periods:
+        if t + 1 == env.horizon:
             return
-        after, law = stage.next_balance.reshape(buyers, -1), env.law(t).ravel()
+        after, law = stage.next_balance.reshape(buyers, -1), env.distribution(t).ravel()
         tolerance = MERGE_TOLERANCE * max(unit, float(after.max()))
         groups = [[i] for i in range(buyers)] if mechanism.separable else [list(range(buyers))]
         merged = []

@@ -39,7 +39,7 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
     tree = PublicTree(joint_process(transfers.environment))
     process, agents = tree.process, range(tree.process.agents)
     policy, payment = [], []
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         types = process.types(t)[:, tree.profile[t]]
         policy.append(transfers.policy[t][tuple(types)])
         paid: FloatArray = np.zeros((len(agents), tree.count[t]))
@@ -51,7 +51,7 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
                 others = [j for j in agents if j != i]
                 own = (past[i],) if transfers.method == "convex" else ()
                 paid[i] = transfers.payments[t - 1][i][(action, *past[others], *own, *types[others])]
-        if t == tree.periods - 1:
+        if t == tree.horizon - 1:
             paid += np.stack([part[tuple(types)] for part in transfers.last_payments])
         payment.append(paid)
     return SequenceMechanism.of_policy(tree, policy, payment, (PeriodicExPostIC(),), transfers.theorem)

@@ -122,7 +122,7 @@ class Sales:
             value = np.stack(np.broadcast_arrays(*np.ix_(*(row[t] for row in env.values))))
             self._known[id(market)] = allocation, payment, value * allocation - payment
         allocation, payment, utility = self._known[id(market)]
-        return Sale(allocation, env.weights[t] * payment, env.weights[t] * utility)
+        return Sale(allocation, env.present_value[t] * payment, env.present_value[t] * utility)
 
 
 def repeated_myerson(environment: IndependentTypes) -> BankAccountMechanism:
@@ -141,7 +141,7 @@ def repeated_myerson(environment: IndependentTypes) -> BankAccountMechanism:
 
     Examples
     --------
-    >>> repeated_myerson(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1000)).revenue
+    >>> repeated_myerson(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1000)).revenue
     1000.0
     """
     require_kind(environment, "independent", "repeated_myerson")
@@ -165,7 +165,7 @@ def repeated_second_price(environment: IndependentTypes) -> BankAccountMechanism
 
     Examples
     --------
-    >>> auctions = repeated_second_price(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=4, buyers=2))
+    >>> auctions = repeated_second_price(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4, agents=2))
     >>> auctions.revenue, auctions.welfare
     (5.0, 7.0)
     """
@@ -190,7 +190,7 @@ def give_for_free(environment: IndependentTypes) -> BankAccountMechanism:
 
     Examples
     --------
-    >>> given = give_for_free(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=4))
+    >>> given = give_for_free(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4))
     >>> given.revenue, given.utilities
     (0.0, (6.0,))
     """
@@ -203,7 +203,7 @@ def _repeated(environment: IndependentTypes, auction: Auction, name: str, source
 
     def stage(t: int, balance: FloatArray) -> Stage:
         sale = sales[t]
-        shape = (environment.buyers, balance.shape[1], *environment.types[t])
+        shape = (environment.agents, balance.shape[1], *environment.shape[t])
         allocation, payment = (np.broadcast_to(part[:, None], shape) for part in (sale.allocation, sale.payment))
         return Stage(balance, allocation, payment, np.zeros_like(balance), np.zeros(shape))
 

@@ -95,7 +95,7 @@ class OptimalContract:
         Returns
         -------
         SequenceMechanism
-            On ``environment.unfold(exclusion)``, with exclusion where some type takes no contract.
+            On ``environment.to_markov(exclusion)``, with exclusion where some type takes no contract.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class OptimalContract:
         from mechopt.mechanism.sequence import SequenceMechanism
 
         env = self.environment
-        unfolded = env.unfold(exclusion=bool((self.choice < 0).any()))
+        unfolded = env.to_markov(exclusion=bool((self.choice < 0).any()))
         tree = PublicTree(joint_process(unfolded))
         first = tree.own(0, 0)
         taken = self.choice[first] >= 0
@@ -116,7 +116,7 @@ class OptimalContract:
         payment = [upfront[self.choice[first]][np.newaxis]]
         values, root = unfolded.values[0][1], np.arange(len(first))
         use = [_use(env, later_chains(unfolded, [_favoured(env, values, p)])) for p in self.prices]
-        for t in range(1, tree.periods):
+        for t in range(1, tree.horizon):
             node, _ = tree.came(t)
             root = root[node[tree.slot[t]]]
             actions = np.full(tree.count[t], int(env.cost.argmin()))

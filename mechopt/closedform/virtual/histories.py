@@ -29,7 +29,7 @@ def sequence_mechanism(pivot: VirtualPivot, reports: str) -> SequenceMechanism:
     reports : str
     """
     env = pivot.environment
-    unfolded = env.unfold(exclusion=env.exclusion_matters or not bool(pivot.included.all()))
+    unfolded = env.to_markov(exclusion=env.exclusion_matters or not bool(pivot.included.all()))
     tree = PublicTree(joint_process(unfolded), reports)
     agents, shape = range(env.agents), env.initial_shape
     first = np.array(list(product(*map(range, shape))))[tree.profile[0]]
@@ -37,17 +37,17 @@ def sequence_mechanism(pivot: VirtualPivot, reports: str) -> SequenceMechanism:
     policy: list[IntArray] = [sets if unfolded.action_counts[0] > 1 else np.zeros_like(sets)]
     payment: list[FloatArray] = [np.array([pivot.upfront[i][tuple(first.T)] for i in agents])]
     root = np.arange(tree.count[0])
-    for t in range(1, tree.periods):
+    for t in range(1, tree.horizon):
         policy.append(np.zeros(tree.count[t], dtype=np.int64))
         payment.append(np.zeros((env.agents, tree.count[t])))
     roots = [root]
-    for t in range(1, tree.periods):
+    for t in range(1, tree.horizon):
         node, _ = tree.came(t)
         roots.append(roots[-1][node[tree.slot[t]]])
     for r, profile in enumerate(map(tuple, first.tolist())):
         here = _phase(pivot, unfolded, profile)
         fees = {i: _fees(pivot, here, i, profile) for i in here.members}
-        for t in range(1, tree.periods):
+        for t in range(1, tree.horizon):
             nodes = np.flatnonzero(roots[t] == r)
             reported = tuple(tree.own(t, i)[nodes] for i in here.members)
             policy[t][nodes] = here.policy[t - 1][reported]

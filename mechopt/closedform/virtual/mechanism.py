@@ -96,7 +96,7 @@ class VirtualPivot:
     def profit(self) -> float:
         """Expected payments net of costs, everybody truthful."""
         paid = sum(worth - rent for worth, rent in zip(self.allocation_welfare, self.utility, strict=True))
-        return float((self.environment.law * (paid - self.cost)).sum())
+        return float((self.environment.initial_distribution * (paid - self.cost)).sum())
 
     @property
     def revenue(self) -> float:
@@ -106,7 +106,7 @@ class VirtualPivot:
     @property
     def utilities(self) -> tuple[float, ...]:
         """Expected utility of each agent, everybody truthful."""
-        return tuple(float((self.environment.law * part).sum()) for part in self.utility)
+        return tuple(float((self.environment.initial_distribution * part).sum()) for part in self.utility)
 
     @property
     def welfare(self) -> float:
@@ -231,7 +231,7 @@ class VirtualPivot:
         Returns
         -------
         SequenceMechanism
-            On ``environment.unfold(exclusion)``, with exclusion where it matters or any profile leaves someone out.
+            On ``environment.to_markov(exclusion)``, with exclusion where it matters or any profile leaves someone out.
 
         Raises
         ------

@@ -81,7 +81,7 @@ def later_chains(unfolded: MarkovTypes, tables: Sequence[FloatArray]) -> Weighte
     Parameters
     ----------
     unfolded : MarkovTypes
-        As `SeparableTypes.unfold` gives it.
+        As `SeparableTypes.to_markov` gives it.
     tables : sequence over agents of arrays ``(action, type)``
         Weighted values, the same in all periods.
     """

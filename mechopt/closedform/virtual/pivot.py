@@ -99,7 +99,7 @@ def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualP
             for i, values in enumerate(environment.value_tables)
         ]
         members, best = _best_set(environment, tables, certain, free)
-        bound += float(environment.law[profile]) * best
+        bound += float(environment.initial_distribution[profile]) * best
         here = phase(signal_chains(environment, tables), members)
         phases[profile] = here
         included[profile][members] = True
@@ -177,7 +177,9 @@ def virtual_bound(environment: SeparableTypes) -> float:
     for profile in product(*map(range, shape)):
         laws = [law[profile[i]] if law.ndim > 1 else law for i, law in enumerate(environment.signal_initial)]
         chosen = [table[:, profile[i]] for i, table in enumerate(tables)]
-        bound += float(environment.law[profile]) * _best_set(environment, chosen, [], list(agents), laws)[1]
+        bound += (
+            float(environment.initial_distribution[profile]) * _best_set(environment, chosen, [], list(agents), laws)[1]
+        )
     return bound
 
 

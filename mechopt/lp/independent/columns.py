@@ -74,7 +74,7 @@ class Columns:
 
 def column_shapes(tree: HistoryTree, form: str) -> list[tuple[str, int, tuple[int, ...]]]:
     """Kind, length of history and shape of the blocks of columns of a form, in order."""
-    n, periods = tree.environment.buyers, tree.periods
+    n, periods = tree.environment.agents, tree.horizon
     shapes: list[tuple[str, int, tuple[int, ...]]]
     shapes = [("lifetime utility", t, (n, tree.count[t])) for t in range(periods + 1)]
     if form != "promise":

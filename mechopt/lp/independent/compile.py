@@ -49,13 +49,13 @@ class Layout:
         if self.plan.form != "promise":
             return [x[block] for block in self.columns.allocation]
         return [
-            (x[self.columns.lifetime[t + 1]].reshape(-1, *self.plan.tree.types[t]) @ matrix.T + constant)[None]
+            (x[self.columns.lifetime[t + 1]].reshape(-1, *self.plan.tree.shape[t]) @ matrix.T + constant)[None]
             for t, (matrix, constant) in enumerate(allocation_maps(self.plan))
         ]
 
     def realised(self, x: FloatArray) -> list[FloatArray]:
         """Realised utility R by length of history, ``(n, count[t])``, present value in money of the environment."""
-        plan, last = self.plan, self.plan.tree.periods
+        plan, last = self.plan, self.plan.tree.horizon
         if plan.timing == "own":
             return [x[block] * plan.unit for block in self.columns.realised]
         lifetime = [x[block] * plan.unit for block in self.columns.lifetime]
@@ -81,9 +81,9 @@ class Layout:
         allocation, payment = [], []
         for t, raw in enumerate(self.allocation(x)):
             sold = np.clip(raw, 0.0, 1.0) + 0.0  # + 0.0: no negative zeros
-            gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.buyers)
+            gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.agents)
             allocation.append(readonly(sold))
-            payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.weights[t] + 0.0))
+            payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.present_value[t] + 0.0))
         words = f"optimum of {plan.objective}, {plan.form} form"
         return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir), words)
 
@@ -91,13 +91,13 @@ class Layout:
 def _sale_gains(plan: Plan, t: int) -> FloatArray:
     """What a sale of period t adds to the objective, in units; shape ``(n, 1, *types[t])``."""
     env, weight = plan.tree.environment, plan.objective.revenue + plan.objective.welfare
-    gains: FloatArray = weight * env.weights[t] * (own_values(plan.tree, t) - env.cost[t]) / plan.unit
+    gains: FloatArray = weight * env.present_value[t] * (own_values(plan.tree, t) - env.cost[t]) / plan.unit
     return gains
 
 
 def allocation_maps(plan: Plan) -> list[tuple[FloatArray, FloatArray]]:
     """Promise form: x = matrix @ S + constant, by period."""
-    return [allocation_map(plan.stage(t, 0), _sale_gains(plan, t).ravel()) for t in range(plan.tree.periods)]
+    return [allocation_map(plan.stage(t, 0), _sale_gains(plan, t).ravel()) for t in range(plan.tree.horizon)]
 
 
 def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
@@ -105,7 +105,7 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
     tree, weights = plan.tree, plan.objective
     cost, offset = np.zeros(columns.count), 0.0
     cost[columns.lifetime[0]] = weights.utility - weights.revenue
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         gains = _sale_gains(plan, t)
         reach = tree.reach[t + 1].reshape(tree.children(t))
         if plan.form != "promise":
@@ -136,7 +136,7 @@ def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
                 lower[block] = 0.0
     elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
         lower[columns.lifetime[0]] = 0.0
-    if Interim() in plan.ir and plan.tree.environment.buyers == 1:
+    if Interim() in plan.ir and plan.tree.environment.agents == 1:
         lower[columns.lifetime[1]] = 0.0
     return lower, upper
 
@@ -154,7 +154,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     Examples
     --------
     >>> from mechopt import IndependentTypes, plan
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> program, layout = compile_program(plan(env))
     >>> program.size, program.describe_row(7)
     ((21, 29, 63), 'dic, agent 0, period 0, history [], true type 1, report 0')

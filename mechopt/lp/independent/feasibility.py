@@ -20,6 +20,6 @@ def _supply_rows(buyers: int, t: int, columns: Columns) -> Rows:
 
 def supply(tree: HistoryTree, t: int) -> RowFamily:
     """Rows of the supply of one item in period t; with one buyer the bound x <= 1 says it already."""
-    buyers = tree.environment.buyers
-    axes = (("history", tree.count[t]), ("report profile", prod(tree.types[t])))
+    buyers = tree.environment.agents
+    axes = (("history", tree.count[t]), ("report profile", prod(tree.shape[t])))
     return RowFamily("supply", None, t, axes, buyers, partial(_supply_rows, buyers, t))

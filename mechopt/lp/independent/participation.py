@@ -65,7 +65,7 @@ def _drift_rows(utility: str, upper: float, stage: Stage, columns: Columns) -> R
     """0 <= E U(h,.) - U(h) <= upper over histories, U = S or R."""
     before, after = (getattr(columns, utility)[stage.period + s][stage.buyer] for s in (0, 1))
     index = np.concatenate([after.reshape(stage.histories, -1), before[:, None]], axis=1)
-    return Rows(index, np.append(stage.tree.law[stage.period].ravel(), -1.0), 0.0, upper)
+    return Rows(index, np.append(stage.tree.distribution[stage.period].ravel(), -1.0), 0.0, upper)
 
 
 def per_period_expected(stage: Stage) -> RowFamily:

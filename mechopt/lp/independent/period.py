@@ -64,7 +64,7 @@ class Stage:
     @property
     def types(self) -> tuple[int, ...]:
         """Numbers of types of the period, by buyer."""
-        return self.tree.types[self.period]
+        return self.tree.shape[self.period]
 
     @property
     def histories(self) -> int:
@@ -75,7 +75,7 @@ class Stage:
     def values(self) -> FloatArray:
         """Present value of the item by own type, in the program's unit; shape ``(K,)``."""
         env = self.tree.environment
-        values: FloatArray = env.weights[self.period] * env.values[self.buyer][self.period] / self.unit
+        values: FloatArray = env.present_value[self.period] * env.values[self.buyer][self.period] / self.unit
         return values
 
     @cached_property

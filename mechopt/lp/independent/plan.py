@@ -117,7 +117,7 @@ class Plan:
     @cached_property
     def families(self) -> tuple[RowFamily, ...]:
         """Row families in order."""
-        tree, periods, buyers = self.tree, range(self.tree.periods), range(self.tree.environment.buyers)
+        tree, periods, buyers = self.tree, range(self.tree.horizon), range(self.tree.environment.agents)
         stages = [self.stage(t, i) for t in periods for i in buyers]
         families = [participation.promise(stage) for stage in stages]
         if self.form == "promise":
@@ -145,13 +145,13 @@ class Plan:
         }
         for notion in _unimplied((*self.ic, *self.ir)):
             if notion in makers:
-                last = tree.periods - 1 if notion == INDU() else tree.periods
+                last = tree.horizon - 1 if notion == INDU() else tree.horizon
                 families += [makers[notion](stage) for stage in stages if stage.period < last]
         return (*families, *self._interim())
 
     def _interim(self) -> list[RowFamily]:
         """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
-        buyers = self.tree.environment.buyers
+        buyers = self.tree.environment.agents
         if Interim() not in _unimplied(self.ir) or buyers == 1:
             return []
         return [participation.interim(self.stage(0, i)) for i in range(buyers)]
@@ -163,7 +163,7 @@ class Plan:
         rows, nonzeros = sum(f.rows for f in self.families), sum(f.nonzeros for f in self.families)
         histories = sum(self.tree.count[1:])
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
-        total = build * nonzeros + BYTES_PER_NODE * self.tree.environment.buyers * histories
+        total = build * nonzeros + BYTES_PER_NODE * self.tree.environment.agents * histories
         return Size(rows, columns, nonzeros, histories, total)
 
 
@@ -230,10 +230,10 @@ def plan(
     allowed = ["payment"]
     if timing != "own":
         allowed.append("utility")
-        if environment.buyers == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
+        if environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
             allowed.append("promise")
     if form == "auto":
-        wide = max(max(types) for types in environment.types) >= PROMISE_TYPES
+        wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES
         form = "promise" if wide and "promise" in allowed else "utility" if "utility" in allowed else "payment"
     if form not in allowed:
         raise InputError(f"form {form!r} cannot express these notions; allowed: {', '.join(['auto', *allowed])}")

@@ -151,7 +151,7 @@ def make_columns(tree: Tree, bases: dict[str, bool], realised: bool, hidden: Seq
     hidden : sequence over i of Hidden
         Where agents do not see all of the past.
     """
-    numbering, periods, n = Numbering(), range(tree.periods), tree.process.agents
+    numbering, periods, n = Numbering(), range(tree.horizon), tree.process.agents
     allocation = [
         numbering.block("allocation", t, (tree.count[t], tree.process.actions[t]), tree.slot[t]) for t in periods
     ]

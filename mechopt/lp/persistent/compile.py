@@ -90,18 +90,18 @@ class MovingLayout:
         allocation, payment, mass = [], [], np.ones(1)
         realised = [np.zeros((process.agents, 1))]
         realised += [x[part] * plan.unit for part in columns.realised[1:]] if plan.paths else []
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             weights = _put_right(x[columns.allocation[t]], mass[tree.slot[t]])
             recorded = weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
             total = recorded.sum(axis=1, keepdims=True)
             share = np.where(total > NO_MASS, recorded / np.maximum(total, NO_MASS), 1 / recorded.shape[1])
             worth = process.values[t][:, :, tree.profile[t]].swapaxes(1, 2)  # (n, nodes, A_t)
             value = worth * weights if tree.branches[t] > 1 else (worth * weights).sum(axis=2, keepdims=True)
-            paid = x[columns.payment[t]] * (plan.unit / process.weights[t])  # (n, nodes)
+            paid = x[columns.payment[t]] * (plan.unit / process.present_value[t])  # (n, nodes)
             surplus = value.sum(axis=2) - paid
             if plan.paths and tree.branches[t] > 1:
                 before = realised[t][:, tree.slot[t]][:, :, None] * share
-                gain = (realised[t + 1][:, tree.following(t)] - before) / process.weights[t]
+                gain = (realised[t + 1][:, tree.following(t)] - before) / process.present_value[t]
                 gain += share * (surplus - gain.sum(axis=2))[:, :, None]
             else:
                 gain = share * surplus[:, :, None]
@@ -127,7 +127,7 @@ def objective(plan: MovingPlan, columns: MovingColumns, weights: tuple[Scalar, S
     process, tree = plan.process, plan.tree
     cost = np.zeros(columns.count, dtype=process.initial.dtype)
     revenue, welfare, utility = weights
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         weight = tree.reach[t] * plan.per_unit(t)
         worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.costs[t]
         cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
@@ -150,7 +150,7 @@ def _bounds(plan: MovingPlan, columns: MovingColumns) -> tuple[FloatArray, Float
         for value, part in zip(columns.value["interim"][0], columns.states["interim"][0], strict=True):
             lower[value[part.likely]] = 0.0
     if PFIR() in implied and plan.paths:
-        for t in range(1, plan.tree.periods):
+        for t in range(1, plan.tree.horizon):
             node, _ = plan.tree.came(t)
             lower[columns.realised[t][:, plan.tree.alive(t - 1)[node]]] = 0.0
     return lower, upper

@@ -56,7 +56,7 @@ class Hidden:
         """By period: cell of each slot; her reports in each cell, numbered like true histories."""
         cell, reported = np.zeros(1, np.int64), np.zeros(1, np.int64)
         levels = [(cell, reported)]
-        for t in range(1, self.tree.periods):
+        for t in range(1, self.tree.horizon):
             node, branch = self.tree.came(t)
             seen = branch if self.sees == "actions" else np.zeros_like(branch)
             own = self.tree.own(t - 1, self.i)[node]
@@ -80,7 +80,7 @@ class Hidden:
     def _weights(self) -> list[Array]:
         """W by period, ``(slots, pasts)``."""
         weights: list[Array] = [np.ones((1, 1), dtype=self.tree.process.initial.dtype)]
-        for t in range(1, self.tree.periods):
+        for t in range(1, self.tree.horizon):
             node, _ = self.tree.came(t)
             weights.append(self._chances(t - 1, weights[-1])[node].reshape(len(node), -1))
         return weights

@@ -29,7 +29,7 @@ class PatternTree:
     """
 
     def __init__(self, tree: PublicTree) -> None:
-        self.tree, self.process, self.branches, self.periods = tree, tree.process, tree.branches, tree.periods
+        self.tree, self.process, self.branches, self.horizon = tree, tree.process, tree.branches, tree.horizon
 
     @cached_property
     def _levels(self) -> list[dict[str, Array]]:
@@ -41,7 +41,7 @@ class PatternTree:
         level |= {"profile": profile, "times": np.array([1], dtype=object)}
         level["alive"] = self.process.initial[profile] > 0
         levels = [level]
-        for t in range(1, self.periods):
+        for t in range(1, self.horizon):
             count = self.branches[t - 1]
             keys = (level["profile"][:, None] * count + np.arange(count)) * 2 + level["alive"][:, None]
             unique, earliest, place = np.unique(keys, return_index=True, return_inverse=True)
@@ -63,7 +63,7 @@ class PatternTree:
     def _require(self, t: int, nodes: int) -> None:
         """Refuse where the rows of one period at representatives alone are too many to build."""
         types = max(self.process.shape[t])
-        following = max(self.process.shape[t + 1]) * self.branches[t] if t + 1 < self.periods else 0
+        following = max(self.process.shape[t + 1]) * self.branches[t] if t + 1 < self.horizon else 0
         nonzeros = nodes * types * (2 + self.process.actions[t] + following)
         if nonzeros > MAX_NONZEROS:
             raise LimitError(

@@ -69,7 +69,7 @@ def epir_rows(
     tree: Tree, i: int, allocation: IntArray, payment: IntArray, here: IntArray | None, per_unit: Scalar
 ) -> SparseRows:
     """Realised utility of full paths of positive probability is at least 0."""
-    t = tree.periods - 1
+    t = tree.horizon - 1
     nodes = np.flatnonzero(tree.alive(t))
     parts = _surplus(tree, t, i, nodes, allocation, payment, per_unit)
     if here is not None:

@@ -155,12 +155,12 @@ class MovingPlan:
 
     def per_unit(self, t: int) -> Scalar:
         """Present value of money of period t, in the program's unit."""
-        return self.process.weights[t] / self.unit
+        return self.process.present_value[t] / self.unit
 
     @cached_property
     def families(self) -> tuple[MovingFamily, ...]:
         """Row families in order."""
-        periods, agents = range(self.tree.periods), range(self.process.agents)
+        periods, agents = range(self.tree.horizon), range(self.process.agents)
         found = [MovingFamily("flow", None, t, partial(_flow, t)) for t in periods]
         for basis, misreports in self.misreports.items():
             name = {"all": "bayesian", "none": "value"}.get(misreports, misreports)
@@ -182,7 +182,7 @@ class MovingPlan:
     def _participation(self) -> list[MovingFamily]:
         """Rows of the participation notions that are not bounds."""
         found, ir = list[MovingFamily](), set(_unimplied(self.ir))
-        periods, agents = range(self.tree.periods), range(self.process.agents)
+        periods, agents = range(self.tree.horizon), range(self.process.agents)
 
         def family(name: str, build: Callable[..., SparseRows], stages: range) -> list[MovingFamily]:
             return [MovingFamily(name, i, t, partial(build, t, i)) for t in stages for i in agents]
@@ -199,7 +199,7 @@ class MovingPlan:
         return found
 
     def _values(self, basis: str, misreports: str, t: int, i: int, columns: MovingColumns) -> SparseRows:
-        last = t + 1 == self.tree.periods
+        last = t + 1 == self.tree.horizon
         used = StageColumns(
             columns.allocation[t],
             columns.payment[t][i],
@@ -210,12 +210,12 @@ class MovingPlan:
         return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t))
 
     def _hidden(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
-        later = columns.hidden[t + 1][i] if t + 1 < self.tree.periods else None
+        later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
         return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t))
 
     def _relaxed(self, i: int, columns: MovingColumns) -> SparseRows:
-        per_unit = [self.per_unit(t) for t in range(self.tree.periods)]
+        per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
         payment = [part[i] for part in columns.payment]
         value, known = columns.value["interim"][0][i], columns.states["interim"][0][i]
         signals = None if self.signals is None else self.signals[i]
@@ -259,7 +259,7 @@ class MovingPlan:
                 built = family.build(whole)
                 rows, nonzeros = rows + len(built.lower), nonzeros + len(built.row)
         if self.hidden is not None:
-            columns += sum(int(np.prod(part.shape(t))) for part in self._seen for t in range(self.tree.periods))
+            columns += sum(int(np.prod(part.shape(t))) for part in self._seen for t in range(self.tree.horizon))
         histories = sum(self.tree.count)
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
         return Size(rows, columns, nonzeros, histories, build * nonzeros + BYTES_PER_NODE * histories)
@@ -305,7 +305,7 @@ def moving_plan(
     ic, ir = asked_notions(ic, ir, "moving")
     process, signals = joint_process(environment), None
     if relaxed and isinstance(environment, SeparableTypes):
-        signals = tuple((count,) * (process.periods - 1) for count in environment.signal_shape)
+        signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
     asked = set(_unimplied(ic))
     if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
         raise InputError(

@@ -67,7 +67,7 @@ def relaxed_rows(
         chance = others_weight(tree, 0, i, known, np.full(len(nodes), state), nodes)
         truth = process.with_own(0, i, tree.profile[0], np.full(1, true))
         row = row_of[first]
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             if t:
                 node, branch = tree.came(t)
                 before, action = node[tree.slot[t]], branch[tree.slot[t]]

@@ -109,7 +109,7 @@ class ScenarioPlan:
     @cached_property
     def limiting(self) -> tuple[int, ...]:
         """Scenarios in which something can be earned."""
-        return tuple(s for s, env in enumerate(self.scenarios.environments) if env.full_welfare > 0)
+        return tuple(s for s, env in enumerate(self.scenarios.environments) if env.first_best > 0)
 
     @cached_property
     def blocks(self) -> dict[BlockKey, ScenarioBlock]:
@@ -119,9 +119,9 @@ class ScenarioPlan:
         for s, (tree, sequence, path) in enumerate(
             zip(self.trees, self.scenarios.sequences, self.scenarios.paths, strict=True)
         ):
-            scenario, periods = f"scenario {self.scenarios.names[s]!r}", range(tree.periods)
+            scenario, periods = f"scenario {self.scenarios.names[s]!r}", range(tree.horizon)
             wanted: list[tuple[str, int, int, tuple[int, ...], str]]
-            wanted = [("lifetime utility", s, t, (1, tree.count[t]), scenario) for t in (*periods, tree.periods)]
+            wanted = [("lifetime utility", s, t, (1, tree.count[t]), scenario) for t in (*periods, tree.horizon)]
             wanted += [("welfare to come", s, t, (1, tree.count[t]), scenario) for t in periods]
             for t in periods:
                 node = f"after {', '.join(sequence[: t + 1])}"
@@ -144,7 +144,7 @@ class ScenarioPlan:
         for s, tree in enumerate(self.trees):
             nodes = self.scenarios.paths[s][1:]
             allocation = tuple(self.numbers("allocation", node, t) for t, node in enumerate(nodes))
-            lifetime = tuple(self.numbers("lifetime utility", s, t) for t in range(tree.periods + 1))
+            lifetime = tuple(self.numbers("lifetime utility", s, t) for t in range(tree.horizon + 1))
             found.append(Columns(allocation, lifetime, (), (), 0))
         return tuple(found)
 
@@ -158,7 +158,7 @@ class ScenarioPlan:
         """
         families: list[ScenarioRows] = []
         for s, tree in enumerate(self.trees):
-            stages = [Stage(tree, t, 0, self.unit, self.misreports) for t in range(tree.periods)]
+            stages = [Stage(tree, t, 0, self.unit, self.misreports) for t in range(tree.horizon)]
             own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
             own += [self._worth(s, stage) for stage in stages]
             if s in self.limiting:
@@ -174,18 +174,18 @@ class ScenarioPlan:
 
     def _worth(self, s: int, stage: Stage) -> RowFamily:
         """W(h) = E [v x(h,.) + W(h,.)] over the histories of one period."""
-        law = stage.tree.law[stage.period]
+        law = stage.tree.distribution[stage.period]
         width = 1 + int(np.count_nonzero(law * stage.values))
-        if stage.period + 1 < stage.tree.periods:
+        if stage.period + 1 < stage.tree.horizon:
             width += stage.profiles_likely
         build = partial(self._worth_rows, s, stage)
         return RowFamily("welfare to come", 0, stage.period, (("history", stage.histories),), width, build)
 
     def _worth_rows(self, s: int, stage: Stage, columns: Columns) -> Rows:
-        t, law = stage.period, stage.tree.law[stage.period]
+        t, law = stage.period, stage.tree.distribution[stage.period]
         sold = columns.allocation[t].reshape(stage.histories, -1)
         index, coefficients = [sold, self.numbers("welfare to come", s, t).T], [law * stage.values, -np.ones(1)]
-        if t + 1 < stage.tree.periods:
+        if t + 1 < stage.tree.horizon:
             index.append(self.numbers("welfare to come", s, t + 1).reshape(sold.shape))
             coefficients.append(law)
         return Rows(np.concatenate(index, axis=1), np.concatenate(coefficients), 0.0, 0.0)
@@ -244,11 +244,11 @@ class ScenarioLayout:
         for t, node in enumerate(path[1:], start=1):
             realised.append(x[columns[self._tellers[node]].lifetime[t]] * plan.unit)
         allocation, payment = [], []
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             sold = np.clip(x[columns[s].allocation[t]], 0.0, 1.0)
             gain = realised[t + 1].reshape(sold.shape) - realised[t][..., None]
             allocation.append(readonly(sold))
-            payment.append(readonly(own_values(tree, t) * sold - gain / env.weights[t]))
+            payment.append(readonly(own_values(tree, t) * sold - gain / env.present_value[t]))
         words = f"best non-clairvoyant guarantee, scenario {plan.scenarios.names[s]}"
         return Mechanism(env, tuple(allocation), tuple(payment), (DIC(), EPIR()), words)
 

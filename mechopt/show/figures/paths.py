@@ -55,8 +55,8 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
         If there is no such buyer, or too many paths are asked for.
     """
     faults = []
-    if not 0 <= buyer < mechanism.environment.buyers:
-        faults.append(Fault("buyer", f"is {buyer}", f"write 0 to {mechanism.environment.buyers - 1}"))
+    if not 0 <= buyer < mechanism.environment.agents:
+        faults.append(Fault("buyer", f"is {buyer}", f"write 0 to {mechanism.environment.agents - 1}"))
     if not 0 <= paths <= len(INKS):
         faults.append(Fault("paths", f"is {paths}", f"write 0 to {len(INKS)}"))
     if faults:
@@ -81,7 +81,7 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
             markersize=4,
             label=f"path {k + 1}",
         )
-    whose = f" of buyer {buyer}" if mechanism.environment.buyers > 1 else ""
+    whose = f" of buyer {buyer}" if mechanism.environment.agents > 1 else ""
     promised = hasattr(mechanism, "promise")
     axes.set_xlabel("period")
     axes.set_ylabel("promise on which sales depend" if promised else f"balance{whose} before the period")

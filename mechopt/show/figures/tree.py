@@ -49,13 +49,13 @@ def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None =
     --------
     >>> from mechopt.closedform.static.repeated import repeated_myerson
     >>> from mechopt.environment.independent import IndependentTypes
-    >>> env = IndependentTypes.iid([1, 2], ["1/4", "3/4"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=2)
     >>> axes = mechanism_tree(repeated_myerson(env).to_mechanism())
     >>> [text.get_text() for text in axes.texts if "pays" in text.get_text()][:2]
     ['0, pays 0', '1, pays 2']
     """
     fresh = isinstance(mechanism, Mechanism)
-    agents = mechanism.environment.buyers if isinstance(mechanism, Mechanism) else mechanism.process.agents
+    agents = mechanism.environment.agents if isinstance(mechanism, Mechanism) else mechanism.process.agents
     if not 0 <= agent < agents:
         raise InputError([Fault("agent", f"is {agent}", f"write 0 to {agents - 1}")])
     leaves = fresh_leaves(mechanism) if isinstance(mechanism, Mechanism) else moving_leaves(mechanism)

@@ -57,7 +57,7 @@ def fresh_levels(mechanism: Mechanism, agent: int) -> list[Level]:
     """Levels of a mechanism for types that are drawn afresh."""
     env, tree, kept = mechanism.environment, mechanism.tree, np.zeros(1, dtype=np.int64)
     levels = []
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         shape = tree.children(t)
         place = np.full(tree.count[t], -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
@@ -87,7 +87,7 @@ def _likely(mechanism: SequenceMechanism, t: int) -> FloatArray:
 
 def moving_leaves(mechanism: SequenceMechanism) -> int:
     """Number of histories of the whole horizon that have positive probability."""
-    return int((_likely(mechanism, mechanism.tree.periods - 1) > ROUNDING).sum())
+    return int((_likely(mechanism, mechanism.tree.horizon - 1) > ROUNDING).sum())
 
 
 def moving_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
@@ -95,7 +95,7 @@ def moving_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
     tree, process = mechanism.tree, mechanism.process
     levels = list[Level]()
     before = np.zeros(1, dtype=np.int64)
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         likely = _likely(mechanism, t)
         kept = np.flatnonzero(likely > ROUNDING)
         parent, came = np.zeros(len(kept), dtype=np.int64), np.zeros(len(kept), dtype=np.int64)

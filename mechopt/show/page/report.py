@@ -62,7 +62,7 @@ def compare_report(
     Examples
     --------
     >>> from mechopt import IndependentTypes, compare
-    >>> table = compare(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1), ["clairvoyant-optimum"])
+    >>> table = compare(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1), ["clairvoyant-optimum"])
     >>> page = compare_report(table, title="Two values <once>")
     >>> "Two values &lt;once&gt;" in page
     True
@@ -112,10 +112,10 @@ def instance_facts(environment: AnyTypes, source: str) -> Facts:
     if source:
         facts.append(("source", source))
     if isinstance(environment, IndependentTypes):
-        facts += [("buyers", str(environment.buyers)), ("periods", str(environment.periods))]
-        counts = sorted({k for types in environment.types for k in types})
+        facts += [("buyers", str(environment.agents)), ("periods", str(environment.horizon))]
+        counts = sorted({k for types in environment.shape for k in types})
         facts.append(("types a buyer and period", " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))))
-        facts.append(("welfare if every sale is made", number(environment.full_welfare)))
+        facts.append(("welfare if every sale is made", number(environment.first_best)))
         facts.append(("cost of a sale", ", ".join(dict.fromkeys(number(float(c)) for c in environment.cost))))
     else:
         facts += [("agents", _listed(environment.names)), ("periods", str(environment.horizon))]

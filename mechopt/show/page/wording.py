@@ -133,9 +133,9 @@ def type_names(environment: AnyTypes) -> TypeNames:
     if not isinstance(environment, SeparableTypes) or environment.horizon == "infinite":
         return TypeNames(environment)
     try:
-        return TypeNames(environment.unfold(exclusion=True))
+        return TypeNames(environment.to_markov(exclusion=True))
     except LimitError:
-        return TypeNames(environment.unfold(exclusion=False))
+        return TypeNames(environment.to_markov(exclusion=False))
 
 
 def told(found: Counterexample, words: TypeNames) -> Facts:

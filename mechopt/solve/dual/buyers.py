@@ -38,7 +38,7 @@ MOST_COPIES = 24
 def possible(environment: IndependentTypes) -> list[list[tuple[IntArray, FloatArray, FloatArray]]]:
     """Types of positive probability by period and buyer: which they are, their values and probabilities."""
     rows = []
-    for t in range(environment.periods):
+    for t in range(environment.horizon):
         row = []
         for values, probabilities in zip(environment.values, environment.probabilities, strict=True):
             kept = np.flatnonzero(probabilities[t])
@@ -55,26 +55,26 @@ def buyers_problem(environment: IndependentTypes) -> Problem:
     LimitError
         If a period has more than `MOST_PROFILES` profiles.
     """
-    kept, weights = possible(environment), environment.weights
+    kept, weights = possible(environment), environment.present_value
     largest = max(prod(len(values) for _, values, _ in row) for row in kept)
     if largest > MOST_PROFILES:
         raise LimitError(
             f"{largest} profiles of reports in a period: dual dynamic programming takes at most {MOST_PROFILES}; use "
             "fewer buyers or types, or the linear program (method='simplex')",
             0.0,
-            environment.full_welfare,
+            environment.first_best,
         )
     largest_value = max(float(w * values[-1]) for w, row in zip(weights, kept, strict=True) for _, values, _ in row)
     unit = largest_value or 1.0
-    n = environment.buyers
+    n = environment.agents
     cap, welfare, start = np.zeros(n), 0.0, (0.0, np.zeros(n), 0.0)
     states: list[tuple[State, ...]] = []
-    for t in reversed(range(environment.periods)):
+    for t in reversed(range(environment.horizon)):
         scale = float(weights[t]) / unit
         laws = [law for _, _, law in kept[t]]
         values = [scale * v for _, v, _ in kept[t]]
         cost = scale * float(environment.cost[t])
-        state, (welfare, cap, start) = _state(values, laws, cost, t == environment.periods - 1, welfare, cap, start)
+        state, (welfare, cap, start) = _state(values, laws, cost, t == environment.horizon - 1, welfare, cap, start)
         states.insert(0, (state,))
     shape = tuple(tuple(len(v) for _, v, _ in row) for row in kept)
     profiles = tuple(map(prod, shape))
@@ -227,7 +227,7 @@ def _stage(
 
 def _copies(environment: IndependentTypes) -> IntArray:
     """Permutations of identical buyers; as many as are allowed."""
-    n = environment.buyers
+    n = environment.agents
     kinds = [
         tuple((v.tobytes(), p.tobytes()) for v, p in zip(values, laws, strict=True))
         for values, laws in zip(environment.values, environment.probabilities, strict=True)

@@ -59,13 +59,13 @@ class BuyersPolicy:
         grid = np.indices([len(v) for _, v, _ in row]).reshape(len(row), -1)
         law = np.prod([p[k] for (_, _, p), k in zip(row, grid, strict=True)], axis=0)
         values = np.stack([v[k] for (_, v, _), k in zip(row, grid, strict=True)], axis=1)
-        return law, env.weights[t] * (values - env.cost[t])
+        return law, env.present_value[t] * (values - env.cost[t])
 
     @cached_property
     def _totals(self) -> tuple[float, tuple[float, ...]]:
         """Expected welfare and utilities, from the distribution of points."""
         mass: FloatArray = np.ones(1)
-        welfare, utility = 0.0, np.zeros(self.environment.buyers)
+        welfare, utility = 0.0, np.zeros(self.environment.agents)
         for t, table in enumerate(self.tables):
             law, margin = self._profiles(t)
             welfare += float(mass @ np.einsum("pmi,m,mi->p", table.allocation, law, margin))
@@ -106,7 +106,7 @@ class BuyersPolicy:
         if runs < 2:
             raise InputError(f"runs is {runs}; standard errors need at least 2")
         rng = np.random.default_rng(rng)
-        point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((self.environment.buyers, runs))
+        point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((self.environment.agents, runs))
         for t, table in enumerate(self.tables):
             law, margin = self._profiles(t)
             drawn = rng.choice(len(law), size=runs, p=law / law.sum())

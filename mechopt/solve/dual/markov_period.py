@@ -37,7 +37,7 @@ class MovingPeriod:
 
 def moving_periods(process: JointProcess) -> tuple[list[MovingPeriod], float]:
     """The periods of one agent's process, and the unit of their money."""
-    horizon, weights = process.periods, process.weights
+    horizon, weights = process.horizon, process.present_value
     unit = max(float(w * np.abs(v).max()) for w, v in zip(weights, process.values, strict=True)) or 1.0
     periods, laws = [], process.initial[None]
     for t in range(horizon):

@@ -148,11 +148,11 @@ class MovingPolicy:
         tree = PublicTree(self.process)
         if max(n * len(table.state) for n, table in zip(tree.slots, self.tables, strict=True)) > MAX_ENTRIES:
             raise LimitError(
-                f"{tree.periods} periods have too many histories to write out; use revenue or simulate(), which follow "
+                f"{tree.horizon} periods have too many histories to write out; use revenue or simulate(), which follow "
                 "points"
             )
-        if self.process.weights[-1] < SMALLEST_WEIGHT:
-            raise InputError(f"the discount over {tree.periods} periods makes the last one's money too small")
+        if self.process.present_value[-1] < SMALLEST_WEIGHT:
+            raise InputError(f"the discount over {tree.horizon} periods makes the last one's money too small")
         mixture, allocation, payment = np.ones((1, 1)), [], []
         for t, (table, period) in enumerate(zip(self.tables, self.periods, strict=True)):
             here, report = mixture[tree.slot[t]], tree.profile[t]
@@ -170,7 +170,7 @@ class MovingPolicy:
                     law = law.reshape(-1, law.shape[2])
                     fee = fee + ((mixture @ self.tables[t + 1].promise) * law).sum(axis=1).reshape(fee.shape)
             allocation.append(chosen.sum(axis=1))
-            payment.append(fee[None] * (self.unit / self.process.weights[t]))
+            payment.append(fee[None] * (self.unit / self.process.present_value[t]))
         return SequenceMechanism(tree, tuple(allocation), tuple(payment), self.notions, self.source)
 
     def _next(

@@ -47,13 +47,13 @@ def buyers_mechanism(policy: BuyersPolicy) -> Mechanism:
     points = [len(table.state) for table in policy.tables]
     if max(count * size for count, size in zip(tree.count[1:], [*points[1:], 1], strict=True)) > MAX_ENTRIES:
         raise LimitError(
-            f"{env.periods} periods have too many histories to write out; use revenue or simulate(), which need none"
+            f"{env.horizon} periods have too many histories to write out; use revenue or simulate(), which need none"
         )
-    if env.weights[-1] < SMALLEST_WEIGHT:
-        raise InputError(f"discount {env.discount:g} over {env.periods} periods: the last one's money is too small")
+    if env.present_value[-1] < SMALLEST_WEIGHT:
+        raise InputError(f"discount {env.discount:g} over {env.horizon} periods: the last one's money is too small")
     mixture, allocation, payment = np.ones((1, 1)), [], []
     for t, table in enumerate(policy.tables):
-        scale = policy.unit / float(env.weights[t])
+        scale = policy.unit / float(env.present_value[t])
         x = np.tensordot(mixture, table.allocation, axes=1)
         more = scale * np.tensordot(mixture, table.excess, axes=1)
         if table.after is None:
@@ -85,8 +85,8 @@ def _every_type(
         Possible profile whose continuation a profile has.
     """
     env, kept = policy.environment, policy.kept[t]
-    histories, n = len(x), env.buyers
-    possible, full = [len(v) for _, v, _ in kept], list(env.types[t])
+    histories, n = len(x), env.agents
+    possible, full = [len(v) for _, v, _ in kept], list(env.shape[t])
     served, below = np.zeros((n, histories, *full), np.int64), np.zeros((n, *full), np.int64)
     bonus, nothing = np.zeros((n, histories, *full)), np.zeros((n, *full), dtype=bool)
     for i, (types, values, _) in enumerate(kept):

@@ -11,7 +11,7 @@ This module runs the dual of that dynamic program. :math:`V_t(\mu)`, the largest
 The optimum is V at one price of the first period. Prices have as many next ones as there are reports, where promises
 have one for each profile of reports; and a program is feasible at every price. `mechopt.solve.dual.buyers` and
 `mechopt.solve.dual.markov` state the two problems, `mechopt.solve.dual.search` the search. The lower bound is an
-explicit mechanism. Rounding: the bracket is widened by `ROUNDING` times full welfare a period; programs are solved to
+explicit mechanism. Rounding: the bracket is widened by `ROUNDING` times first best a period; programs are solved to
 the tolerance of `mechopt.solve.dual.warm_program`.
 
 Source: Thomas and Worrall (1990), Fernandes and Phelan (2000) for promises as states; Pereira and Pinto (1991), Baucke,
@@ -107,7 +107,7 @@ def dual_optimum(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid(values=[1, 3], probabilities=["3/5", "2/5"], periods=3, buyers=2)
+    >>> env = IndependentTypes.iid(values=[1, 3], probabilities=["3/5", "2/5"], horizon=3, agents=2)
     >>> best = dual_optimum(env, target=1e-6)
     >>> best.bound.lower <= 6.0688896 <= best.bound.upper, round(best.value, 4), str(best.status)
     (True, 6.0689, 'optimal')

@@ -31,7 +31,7 @@ SHARE = 0.9
 SHORT, COARSE = 1e-10, 0.02
 """By which rows and columns must be violated to enter a program: at least this, or this share of the aim, a period."""
 FINEST = 1e-12
-"""Bracket, a share of full welfare, that is as good as none."""
+"""Bracket, a share of first best, that is as good as none."""
 PATIENCE = 12
 """Visits without any progress, after which rounding is all that is left."""
 

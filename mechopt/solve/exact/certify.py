@@ -66,7 +66,7 @@ def certify(
     Examples
     --------
     >>> from mechopt import IndependentTypes
-    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=4)
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=4)
     >>> certify(env).value
     Fraction(153, 32)
     """

@@ -38,7 +38,7 @@ class _ExactScenarioPlan(ScenarioPlan):
         """Row families in order; ``optima`` are fractions."""
         families: list[ScenarioRows] = []
         for s, tree in enumerate(self.trees):
-            stages = [ExactStage(tree, t, 0, 1.0, self.misreports) for t in range(tree.periods)]
+            stages = [ExactStage(tree, t, 0, 1.0, self.misreports) for t in range(tree.horizon)]
             own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
             own += [self._worth(s, stage) for stage in stages]
             if s in self.limiting:

@@ -28,18 +28,18 @@ LARGEST_INT = 2**62
 
 
 class ExactTree(HistoryTree):
-    """The tree with the law of each period in fractions."""
+    """The tree with the distribution of each period in fractions."""
 
     @cached_property
-    def law(self) -> tuple[Array, ...]:
-        """``law[t]``: probability of each type profile of period t; one axis a buyer."""
-        laws = []
-        for t in range(self.periods):
-            law = object_array([Fraction(1)])[0:1].reshape(())
+    def distribution(self) -> tuple[Array, ...]:
+        """``distribution[t]``: probability of each type profile of period t; one axis a buyer."""
+        periods = []
+        for t in range(self.horizon):
+            profiles = object_array([Fraction(1)])[0:1].reshape(())
             for row in numbers(self).probabilities:
-                law = np.multiply.outer(law, object_array(row[t]))
-            laws.append(law)
-        return tuple(laws)
+                profiles = np.multiply.outer(profiles, object_array(row[t]))
+            periods.append(profiles)
+        return tuple(periods)
 
 
 class ExactStage(Stage):
@@ -209,14 +209,14 @@ def _objective(
     sale, root = to_exact(weights.revenue) + to_exact(weights.welfare), to_exact(weights.utility)
     root -= to_exact(weights.revenue)
     patterns = []  # by period: coefficient of each column after a history, per probability of the history
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         worth = []
-        for i in range(tree.environment.buyers):
+        for i in range(tree.environment.agents):
             values: Array = plan.stage(t, i).values
             own = values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
-            shape = [1] * tree.environment.buyers
+            shape = [1] * tree.environment.agents
             shape[i] = -1
-            worth.append((sale * own.reshape(shape) * tree.law[t]).ravel())
+            worth.append((sale * own.reshape(shape) * tree.distribution[t]).ravel())
         if plan.form == "promise":
             steps = np.diff(plan.stage(t, 0).values)
             pattern, constant = _through_slopes(worth[0], steps)
@@ -228,7 +228,7 @@ def _objective(
         reaches.append((reach, below))
         scales.append(lcm(*(number.denominator for number in pattern.ravel())))
         denominator = lcm(denominator, below * scales[t])
-        law: Array = tree.law[t].ravel()
+        law: Array = tree.distribution[t].ravel()
         common = lcm(*(number.denominator for number in law))
         reach = _times(reach[:, None], whole([int(number * common) for number in law])).ravel()
         below *= common

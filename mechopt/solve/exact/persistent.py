@@ -40,7 +40,7 @@ def exact_process(process: JointProcess) -> JointProcess:
         raise InputError(
             'the probabilities are floats that do not sum to 1 exactly: write exact ones, such as "1/3", for a proof'
         )
-    periods, agents = range(process.periods), range(process.agents)
+    periods, agents = range(process.horizon), range(process.agents)
     if isinstance(environment, MarkovTypes):
         values = tuple(_values(process, t, [exact.values[i][t] for i in agents]) for t in periods)
         kernel = tuple(_product([_objects(exact.kernel[i][t]) for i in agents]) for t in periods[:-1])
@@ -49,14 +49,14 @@ def exact_process(process: JointProcess) -> JointProcess:
         values = tuple(np.asarray(exact.values[t]).reshape(process.values[t].shape) for t in periods)
         kernel = tuple(_broadcast(exact.kernel[t], process.kernel[t].shape) for t in periods[:-1])
         initial = np.asarray(exact.initial).ravel()
-    costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.periods
+    costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.horizon
     return replace(
         process,
         values=values,
         kernel=kernel,
         initial=initial,
         costs=tuple(object_array(list(cost)) for cost in costs),
-        weights=object_array([exact.discount**t for t in periods]),
+        present_value=object_array([exact.discount**t for t in periods]),
     )
 
 

@@ -142,7 +142,7 @@ def promised_optimum(
         Relative width of the bracket that is aimed at.
     time_limit : float, optional
         Seconds, looked at before each round of each period. It leaves the best bracket so far, as does an interrupt
-        (Ctrl-C); before the first, coarse recursion is through that is 0 <= optimum <= full welfare.
+        (Ctrl-C); before the first, coarse recursion is through that is 0 <= optimum <= first best.
     progress : callable, optional
         Called with the number of slopes so far and seconds.
     bracket : callable, optional
@@ -159,13 +159,13 @@ def promised_optimum(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = promised_optimum(env)
     >>> best.bound.lower <= 3.5 <= best.bound.upper, round(best.value, 5), str(best.status)
     (True, 3.5, 'optimal')
     """
-    if environment.buyers != 1:
-        raise InputError(f"{environment.buyers} buyers: promised utility is for one; use optimum")
+    if environment.agents != 1:
+        raise InputError(f"{environment.agents} buyers: promised utility is for one; use optimum")
     if ir not in (EPIR(), Interim()):
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
@@ -188,7 +188,7 @@ class _Search:
         self.bracket = bracket
         self.environment, self.ir = environment, ir
         largest = [
-            weight * values[-1] for weight, values in zip(environment.weights, environment.values[0], strict=True)
+            weight * values[-1] for weight, values in zip(environment.present_value, environment.values[0], strict=True)
         ]
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
@@ -196,14 +196,14 @@ class _Search:
     def run(self, tolerance: float) -> PromisedOptimum:
         """Refine until the bracket is within the tolerance."""
         env = self.environment
-        welfare = env.full_welfare
-        coarse = FIRST_TOLERANCE * welfare / self.unit / env.periods
+        welfare = env.first_best
+        coarse = FIRST_TOLERANCE * welfare / self.unit / env.horizon
         best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), welfare / self.unit
         cap, number, before = 0.0, 0, 0
         try:
             self._tell(best, upper)
-            self.periods += [period(env, t, self.unit) for t in range(env.periods)]
-            level = self._level([_uniform(coarse)] * env.periods)
+            self.periods += [period(env, t, self.unit) for t in range(env.horizon)]
+            level = self._level([_uniform(coarse)] * env.horizon)
             best, policy, upper = level.lower, level.policy, min(upper, level.upper)
             while (width := upper - best) > (goal := tolerance * upper):
                 self._tell(best, upper)
@@ -233,7 +233,7 @@ class _Search:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        value, slack = policy.revenue, ROUNDING * env.periods * welfare
+        value, slack = policy.revenue, ROUNDING * env.horizon * welfare
         lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
         upper = upper * self.unit + slack
         if upper < lower:  # the two sides contradict each other by more than rounding

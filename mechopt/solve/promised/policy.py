@@ -115,7 +115,7 @@ class PromisePolicy:
         """Expected value of what is sold, net of costs, from the distribution of promises."""
         env, total = self.environment, 0.0
         for t, (table, mass) in enumerate(zip(self.tables, self.distribution, strict=True)):
-            gain = env.weights[t] * env.probabilities[0][t] * (env.values[0][t] - env.cost[t])
+            gain = env.present_value[t] * env.probabilities[0][t] * (env.values[0][t] - env.cost[t])
             total += float(mass @ table.allocation @ gain)
         return total
 
@@ -162,8 +162,8 @@ class PromisePolicy:
         for t, table in enumerate(self.tables):
             left, share, excess = table.between(promise)
             entry = left + (rng.random(runs) < share)
-            types = rng.choice(env.types[t][0], size=runs, p=env.probabilities[0][t])
-            margin = env.weights[t] * (env.values[0][t] - env.cost[t])
+            types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
+            margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
             welfare += margin[types] * table.allocation[entry, types]
             promise = table.next_promises[entry, types] + excess
         return Simulation.of(welfare - promise, promise[None])
@@ -184,11 +184,11 @@ class PromisePolicy:
         env, count = self.environment, HistoryTree(self.environment).count
         if sum(count[1:]) > MAX_ENTRIES:
             raise LimitError(
-                f"{env.periods} periods have more than {MAX_ENTRIES:,} histories; use revenue or simulate(), which "
+                f"{env.horizon} periods have more than {MAX_ENTRIES:,} histories; use revenue or simulate(), which "
                 "follow promises, or to_bank_table()",
             )
-        if env.weights[-1] < SMALLEST_WEIGHT:
-            raise InputError(f"discount {env.discount:g} over {env.periods} periods: the last one's money is too small")
+        if env.present_value[-1] < SMALLEST_WEIGHT:
+            raise InputError(f"discount {env.discount:g} over {env.horizon} periods: the last one's money is too small")
         promise, paid_out = np.full(1, self.promise), np.zeros(1)
         allocation, payment = [], []
         for t, table in enumerate(self.tables):
@@ -196,7 +196,7 @@ class PromisePolicy:
             right, part = np.minimum(left + 1, len(table.promises) - 1), share[:, None]
             sold = (1 - part) * table.allocation[left] + part * table.allocation[right]
             after = (1 - part) * table.next_promises[left] + part * table.next_promises[right] + excess[:, None]
-            utility = (after - paid_out[:, None]) / env.weights[t]
+            utility = (after - paid_out[:, None]) / env.present_value[t]
             allocation.append(sold[None])
             payment.append((env.values[0][t] * sold - utility)[None])
             promise = paid_out = after.ravel()
@@ -206,7 +206,7 @@ class PromisePolicy:
         """Write the policy as a bank account mechanism with finite tables, at any horizon.
 
         The balance is the promise; public lotteries are the table's coins. A promise above the last tabulated one is
-        cut to that, and the buyer keeps what is above: no more than full welfare can be had from there on.
+        cut to that, and the buyer keeps what is above: no more than first best can be had from there on.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class PromisePolicy:
         env, periods = self.environment, []
         for t, table in enumerate(self.tables):
             utility = table.next_promises - (table.promises[:, None] if t else 0.0)
-            payment = env.weights[t] * env.values[0][t] * table.allocation - utility
+            payment = env.present_value[t] * env.values[0][t] * table.allocation - utility
             after, share = np.zeros(payment.shape, dtype=np.int64), np.zeros(payment.shape)
             if t + 1 < len(self.tables):
                 after, share, _ = self.tables[t + 1].between(table.next_promises)
@@ -233,5 +233,5 @@ class PromisePolicy:
 
 def nothing_sold(environment: IndependentTypes, notions: tuple[Notion, ...]) -> PromisePolicy:
     """The policy that sells nothing and promises nothing."""
-    zeros = [np.zeros((1, *types)) for types in environment.types]
+    zeros = [np.zeros((1, *types)) for types in environment.shape]
     return PromisePolicy(environment, tuple(PromiseTable(np.zeros(1), zero, zero) for zero in zeros), notions)

@@ -55,7 +55,7 @@ class Period:
 def period(environment: IndependentTypes, t: int, unit: float) -> Period:
     """Reduce a period to the values above cost that have probability; see `mechopt.solve.promised.optimum`."""
     values, law = environment.values[0][t], environment.probabilities[0][t] / environment.probabilities[0][t].sum()
-    scale, margin = environment.weights[t] / unit, values - environment.cost[t]
+    scale, margin = environment.present_value[t] / unit, values - environment.cost[t]
     priced = np.flatnonzero((margin > 0) & (law > 0))
     if not priced.size:
         nothing = np.zeros((1, len(values)))

@@ -93,7 +93,7 @@ def compare(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> table = compare(env)
     >>> round(table["clairvoyant-optimum"].revenue, 9), round(table["repeated-myerson"].ratio, 9)
     (2.25, 0.888888889)

@@ -132,7 +132,7 @@ def _welfare(environment: MovingEnvironment) -> float:
     if isinstance(environment, SeparableTypes):
         if environment.horizon == "infinite":  # contracting brings nothing, so that all welfare comes one period later
             return environment.discount * efficient(allocation_phase(environment)).expected_welfare
-        environment = environment.unfold()
+        environment = environment.to_markov()
     return efficient(environment).expected_welfare
 
 
@@ -207,7 +207,7 @@ def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum |
     if name not in builders:
         raise InputError(f"{name}: is no mechanism for kind {environment.kind!r}")
     if isinstance(environment, SeparableTypes) and name in MARKOV:
-        return builders[name](environment.unfold())
+        return builders[name](environment.to_markov())
     return builders[name](environment)
 
 

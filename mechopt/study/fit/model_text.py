@@ -30,7 +30,7 @@ def model_text(environment: IndependentTypes | MarkovTypes, title: str, source: 
 
     Examples
     --------
-    >>> env = IndependentTypes.iid([1, "5/2"], ["1/3", "2/3"], periods=2)
+    >>> env = IndependentTypes.iid([1, "5/2"], ["1/3", "2/3"], horizon=2)
     >>> print(model_text(env, "Two values", "a test", ["A header."]))
     # A header.
     title = "Two values"
@@ -68,14 +68,14 @@ def _independent(environment: IndependentTypes) -> list[str]:
     alike = {stage for row in exact.values for stage in row} == {values}
     if not alike or {stage for row in exact.probabilities for stage in row} != {probabilities}:
         raise InputError("the buyers or periods differ; only equal ones are written")
-    lines = [f"horizon = {environment.periods}"]
+    lines = [f"horizon = {environment.horizon}"]
     if exact.discount != 1:
         lines.append(f"discount = {number(exact.discount)}")
     if any(exact.cost):
         costs = set(exact.cost)
         lines.append(f"cost = {number(costs.pop()) if len(costs) == 1 else _list(exact.cost)}")
     lines += ["", "[[buyers]]", f"values = {_list(values)}", f"probabilities = {_shares(probabilities)}"]
-    return [*lines, f"count = {environment.buyers}"] if environment.buyers > 1 else lines
+    return [*lines, f"count = {environment.agents}"] if environment.agents > 1 else lines
 
 
 def _markov(environment: MarkovTypes) -> list[str]:

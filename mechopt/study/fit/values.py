@@ -85,7 +85,7 @@ def fit_values(
     --------
     >>> fit = fit_values([3, 1, 2, 2, 5, 4], types=3)
     >>> fit
-    Fit(IndependentTypes(1 buyer, 1 period, 3 types, full welfare 2.83333), 6 rows, 0 dropped, Kolmogorov 0.167, ...)
+    Fit(IndependentTypes(1 buyer, 1 period, 3 types, first best 2.83333), 6 rows, 0 dropped, Kolmogorov 0.167, ...)
     >>> fit.values, fit.environment.exact.probabilities[0][0]
     (array([2., 3., 4.]), (Fraction(1, 2), Fraction(1, 6), Fraction(1, 3)))
     """

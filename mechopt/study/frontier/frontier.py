@@ -250,7 +250,7 @@ def frontier(
     One buyer, values 1 and 2: price 2 earns 1 and sells half the time; price 1 as much, and sells always.
 
     >>> from mechopt import IndependentTypes
-    >>> curve = frontier(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1))
+    >>> curve = frontier(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1))
     >>> curve
     Frontier(revenue against welfare: 1 point, (1.5, 1) to (1.5, 1))
     """

@@ -33,7 +33,7 @@ def independent_tables(environment: IndependentTypes) -> Tables:
         {"periods": [{"values": list(v), "probabilities": list(p)} for v, p in zip(values, laws, strict=True)]}
         for values, laws in zip(exact.values, exact.probabilities, strict=True)
     ]
-    common = {"horizon": environment.periods, "discount": exact.discount, "cost": list(exact.cost)}
+    common = {"horizon": environment.horizon, "discount": exact.discount, "cost": list(exact.cost)}
     return {"kind": environment.kind, **common, "buyers": buyers}
 
 

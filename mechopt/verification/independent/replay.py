@@ -144,7 +144,7 @@ class _Replay:
         place = (self.agent, self.tree.node(history), *self.profile(report, others))
         value = self.env.values[self.agent][t][true]
         utility = value * self.mechanism.allocation[t][place] - self.mechanism.payment[t][place]
-        return float(self.env.weights[t] * utility)
+        return float(self.env.present_value[t] * utility)
 
     def past(self, history: History) -> float:
         """Truthful utility along a history."""
@@ -158,15 +158,15 @@ class _Replay:
         t = len(history) + 1
         node = self.tree.node((*history, self.profile(report, others)))
         reach, total, first, width = np.ones(1), 0.0, node, 1
-        for s in range(t, self.tree.periods):
-            types = self.tree.types[s]
+        for s in range(t, self.tree.horizon):
+            types = self.tree.shape[s]
             axes = [1] * (len(types) + 1)
             axes[1 + self.agent] = -1
             part = slice(first, first + width)
             sold, paid = (a[s][self.agent][part] for a in (self.mechanism.allocation, self.mechanism.payment))
             utility = self.env.values[self.agent][s].reshape(axes) * sold - paid
-            reach = np.multiply.outer(reach, self.tree.law[s].ravel()).ravel()
-            total += float(self.env.weights[s] * (reach @ utility.ravel()))
+            reach = np.multiply.outer(reach, self.tree.distribution[s].ravel()).ravel()
+            total += float(self.env.present_value[s] * (reach @ utility.ravel()))
             first, width = first * prod(types), width * prod(types)
         return total
 
@@ -177,7 +177,7 @@ class _Replay:
     def average(self, t: int, term: Any) -> float:
         """Average of ``term(others)`` over the others' types of period t."""
         total = 0.0
-        for others in product(*(range(k) for j, k in enumerate(self.tree.types[t]) if j != self.agent)):
+        for others in product(*(range(k) for j, k in enumerate(self.tree.shape[t]) if j != self.agent)):
             laws = (p[t] for j, p in enumerate(self.env.probabilities) if j != self.agent)
             weight = prod(float(law[k]) for law, k in zip(laws, others, strict=True))
             total += weight * term(others) if weight else 0.0

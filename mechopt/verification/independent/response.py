@@ -39,7 +39,7 @@ class Payoffs:
     def value(self, t: int) -> FloatArray:
         """Present value of the item by own type, ``(K,)``."""
         env = self.mechanism.environment
-        value: FloatArray = env.weights[t] * env.values[self.buyer][t]
+        value: FloatArray = env.present_value[t] * env.values[self.buyer][t]
         return value
 
     def allocation(self, t: int) -> FloatArray:
@@ -49,19 +49,19 @@ class Payoffs:
 
     def payment(self, t: int) -> FloatArray:
         """Present value, ``(count[t], *types[t])``."""
-        payment: FloatArray = self.mechanism.environment.weights[t] * self.mechanism.payment[t][self.buyer]
+        payment: FloatArray = self.mechanism.environment.present_value[t] * self.mechanism.payment[t][self.buyer]
         return payment
 
     def utility(self, t: int) -> FloatArray:
         """Truthful utility of period t, present value; ``(count[t], *types[t])``."""
-        axes = [1] * (self.mechanism.environment.buyers + 1)
+        axes = [1] * (self.mechanism.environment.agents + 1)
         axes[1 + self.buyer] = -1
         utility: FloatArray = self.value(t).reshape(axes) * self.allocation(t) - self.payment(t)
         return utility
 
     def interim(self, array: FloatArray, t: int) -> FloatArray:
         """Average over the others' current types: ``(histories, *types[t])`` to ``(histories, own types)``."""
-        for j in reversed(range(self.mechanism.environment.buyers)):
+        for j in reversed(range(self.mechanism.environment.agents)):
             if j != self.buyer:
                 law = self.mechanism.environment.probabilities[j][t]
                 array = np.asarray(np.tensordot(array, law, axes=(1 + j, 0)), dtype=np.float64)
@@ -77,7 +77,7 @@ class Payoffs:
         """``continuation[t]``: truthful V after each history of length t = 0, ..., T; ``(count[t],)``."""
         tree = self.mechanism.tree
         values = [np.zeros(tree.count[-1])]
-        for t in reversed(range(tree.periods)):
+        for t in reversed(range(tree.horizon)):
             values.append(self.expected(self.utility(t) + values[-1].reshape(tree.children(t)), t))
         return values[::-1]
 
@@ -111,7 +111,7 @@ class Payoffs:
         """Largest gain, over histories and types, of any strategy of present and later misreports over truth."""
         tree, env = self.mechanism.tree, self.mechanism.environment
         best, worst = np.zeros(tree.count[-1]), 0.0
-        for t in reversed(range(tree.periods)):
+        for t in reversed(range(tree.horizon)):
             probabilities = env.probabilities[self.buyer][t]
             found = np.empty(tree.count[t])
             for part in parts(tree.count[t], probabilities.size**2):

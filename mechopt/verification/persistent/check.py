@@ -167,7 +167,7 @@ def _periods(notion: Notion, periods: int) -> range:
 def _candidates(notion: Notion, agents: list[MovingPayoffs]) -> Iterator[tuple[int, int, Candidates]]:
     gains = GAINS[notion]
     for agent in agents:
-        for t in _periods(notion, agent.mechanism.tree.periods):
+        for t in _periods(notion, agent.mechanism.tree.horizon):
             yield agent.agent, t, gains(agent, t)
 
 
@@ -248,8 +248,10 @@ def _deviation(
 def money_scale(mechanism: SequenceMechanism) -> float:
     """Largest total value of an agent along a path, or largest payment where it is larger; present value."""
     process = mechanism.process
-    value = sum(w * float(np.abs(v).max()) for w, v in zip(process.weights, process.values, strict=True))
-    paid = (w * float(np.abs(p).max(initial=0.0)) for w, p in zip(process.weights, mechanism.payment, strict=True))
+    value = sum(w * float(np.abs(v).max()) for w, v in zip(process.present_value, process.values, strict=True))
+    paid = (
+        w * float(np.abs(p).max(initial=0.0)) for w, p in zip(process.present_value, mechanism.payment, strict=True)
+    )
     return float(max(value, *paid))
 
 

@@ -145,7 +145,7 @@ def _levels(payoffs: MovingPayoffs, sees: str) -> Iterator[_Level]:
     slot = np.zeros(len(profile), dtype=np.int64)
     own, state = np.unique(process.types(0)[i][profile], return_inverse=True)
     came = branch = np.zeros(len(own), dtype=np.int64)
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         order = np.argsort(state, kind="stable")
         state, slot, profile, weight = state[order], slot[order], profile[order], weight[order]
         reports = np.arange(payoffs.types(t))
@@ -160,7 +160,7 @@ def _levels(payoffs: MovingPayoffs, sees: str) -> Iterator[_Level]:
         flow = payoffs.flow(t).sum(axis=2)[node, own[state[entry]]]
         earned: FloatArray = np.bincount(choice, weight[entry] * flow, len(chosen_state)).astype(np.float64)
         yield _Level(own, came, branch, chosen_state.astype(np.int64), chosen_report.astype(np.int64), earned)
-        if t + 1 < tree.periods:
+        if t + 1 < tree.horizon:
             count = len(entry) * tree.branches[t] * process.profiles[t + 1]
             if count > MAX_ENTRIES:
                 raise LimitError(

@@ -163,7 +163,7 @@ class _Walk:
         mechanism, values = self.mechanism, self.process.values[t][self.agent]
         actions = [branch] if self.tree.branches[t] > 1 else range(self.process.actions[t])
         got = sum(float(values[a, true] * mechanism.allocation[t][node, a]) for a in actions)
-        return float(self.process.weights[t] * (got - mechanism.payment[t][self.agent, node, branch]))
+        return float(self.process.present_value[t] * (got - mechanism.payment[t][self.agent, node, branch]))
 
     def moves(self, t: int, branch: int, true: int) -> list[tuple[int, float]]:
         """Next true profiles and their probabilities."""
@@ -175,7 +175,7 @@ class _Walk:
         total = 0.0
         for branch in range(self.tree.branches[t]):
             total += self.flow(t, node, branch, true)
-            if t + 1 < self.tree.periods:
+            if t + 1 < self.tree.horizon:
                 after = int(self.tree.following(t)[node, branch])
                 total += self.truth(t + 1, after, self.moves(t, branch, true), informed)
         return total
@@ -232,7 +232,7 @@ class _Walk:
             flow = self.flow(t, node, branch, number)
             total = flow if found.notion == PPIR() else total * share + flow
             weight = weight_after
-            if t + 1 < self.tree.periods:
+            if t + 1 < self.tree.horizon:
                 slot = int(self.tree.following(t)[node, branch])
         return total
 
@@ -257,7 +257,7 @@ class _Walk:
         reported = self.types(t, self.number(t, report, others)) if sees == "all" else (report,)
         for branch in range(self.tree.branches[t]):
             total += self.flow(t, node, branch, true)
-            if t + 1 < self.tree.periods:
+            if t + 1 < self.tree.horizon:
                 after = int(self.tree.following(t)[node, branch])
                 shown = branch if sees != "own" and self.tree.branches[t] > 1 else None
                 total += sum(

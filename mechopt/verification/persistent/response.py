@@ -107,7 +107,7 @@ class MovingPayoffs:
             got = np.moveaxis(values, 0, 2) * self.mechanism.allocation[t][:, None, :]
         else:
             got = np.einsum("ank,na->nk", values, self.mechanism.allocation[t])[:, :, None]
-        flow: FloatArray = process.weights[t] * (got - self.mechanism.payment[t][self.agent][:, None, :])
+        flow: FloatArray = process.present_value[t] * (got - self.mechanism.payment[t][self.agent][:, None, :])
         return flow
 
     def truthful_flow(self, t: int) -> FloatArray:
@@ -131,19 +131,19 @@ class MovingPayoffs:
     def by_report(self) -> tuple[Groups, ...]:
         """Nodes by slot and own report (`Groups.member`), one a period."""
         tree, i = self.mechanism.tree, self.agent
-        return tuple(_groups(tree.slot[t], tree.own(t, i), self.types(t)) for t in range(tree.periods))
+        return tuple(_groups(tree.slot[t], tree.own(t, i), self.types(t)) for t in range(tree.horizon))
 
     @cached_property
     def by_others(self) -> tuple[Groups, ...]:
         """Nodes by slot and the others' types (`Groups.member`: the profile with own type 0), one a period."""
         tree, process = self.mechanism.tree, self.mechanism.process
-        return tuple(_groups(tree.slot[t], self.profiles(t)[:, 0], process.profiles[t]) for t in range(tree.periods))
+        return tuple(_groups(tree.slot[t], self.profiles(t)[:, 0], process.profiles[t]) for t in range(tree.horizon))
 
     def _stages(self, truthful: bool, informed: bool) -> tuple[Stage, ...]:
         """Backward induction; ``informed`` of the others' current types or not."""
         tree, stages = self.mechanism.tree, list[Stage]()
         after: FloatArray | None = None
-        for t in reversed(range(tree.periods)):
+        for t in reversed(range(tree.horizon)):
             node = self.flow(t).sum(axis=2)
             if after is not None:
                 node = node + after[tree.following(t)].sum(axis=1)

@@ -22,7 +22,7 @@ def open_strategy(payoffs: MovingPayoffs, first: int) -> tuple[Misreport, ...]:
     """
     tree = payoffs.mechanism.tree
     misreports, states = list[Misreport](), {(0, 0, first)}  # (slot, previous true type, true type)
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         report, following = payoffs.best[t].report, set[tuple[int, int, int]]()
         assert report is not None
         groups, scale = payoffs.by_report[t], float(np.abs(report).max())
@@ -35,7 +35,7 @@ def open_strategy(payoffs: MovingPayoffs, first: int) -> tuple[Misreport, ...]:
             choice = true if tells else int(told[values.argmax()])
             if not tells:
                 misreports.append(Misreport(tree.history(t, slot), (before, true) if t else (true,), choice))
-            if t + 1 < tree.periods:
+            if t + 1 < tree.horizon:
                 following |= _reached(payoffs, t, slot, before, true, choice)
         states = following
     return tuple(misreports)

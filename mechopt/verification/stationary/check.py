@@ -76,7 +76,7 @@ def _per_period(m: MarkovMechanism, i: int, t: int) -> _Found:
 
 def _likely(m: MarkovMechanism) -> list[BoolArray]:
     """Whether truth leads to a profile, by listed period; with an infinite horizon the last is for all later ones."""
-    likely = [m.environment.law > 0]
+    likely = [m.environment.initial_distribution > 0]
     for t in range(m.periods - 1):
         likely.append(_following(m, m.stage(t), likely[-1]))
     if m.environment.infinite:

@@ -40,7 +40,7 @@ def test_three_buyers():
     ],
 )
 def test_two_periods_by_hand(threshold, expected):
-    bank = asymptotic(mo.IndependentTypes.iid([1, 2], HALF, periods=2), threshold)
+    bank = asymptotic(mo.IndependentTypes.iid([1, 2], HALF, horizon=2), threshold)
     assert (bank.revenue, bank.welfare, *bank.utilities) == pytest.approx(expected, abs=1e-12)
 
 
@@ -72,19 +72,19 @@ def exact_revenue(values, buyers, periods, threshold):
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 @pytest.mark.parametrize("buyers", SHAPES)
 def test_sixty_periods_against_exact_fractions(buyers, threshold):
-    env = mo.IndependentTypes.iid([0, 1, 3], ["1/3"] * 3, periods=60, buyers=buyers)
+    env = mo.IndependentTypes.iid([0, 1, 3], ["1/3"] * 3, horizon=60, agents=buyers)
     outcome = asymptotic(env, threshold).outcome("balance distribution")
     assert outcome.revenue == pytest.approx(float(exact_revenue([0, 1, 3], buyers, 60, threshold)), abs=1e-9)
 
 
-def test_revenue_per_period_approaches_full_welfare():
+def test_revenue_per_period_approaches_first_best():
     losses, ratios = [], []
     for periods in (10, 100, 1000):
-        env = mo.IndependentTypes.iid([1, 2], HALF, periods=periods)
+        env = mo.IndependentTypes.iid([1, 2], HALF, horizon=periods)
         outcome = asymptotic(env).outcome()
         assert outcome.method == "balance distribution" and outcome.states < 2 * periods + 1
-        ratios.append(outcome.revenue / env.full_welfare)
-        losses.append((env.full_welfare - outcome.revenue) / (sqrt(periods) * log(periods)))
+        ratios.append(outcome.revenue / env.first_best)
+        losses.append((env.first_best - outcome.revenue) / (sqrt(periods) * log(periods)))
     assert ratios == sorted(ratios) and ratios[-1] > 0.75
     # given for free: 3/2 (sqrt T ln T + 1) at most; refused because the balance is short: bounded, see F.1
     assert max(losses) <= 2
@@ -92,12 +92,12 @@ def test_revenue_per_period_approaches_full_welfare():
 
 @pytest.mark.slow
 def test_four_thousand_periods_and_two_buyers():
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=4000, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=4000, agents=2)
     outcome = asymptotic(env).outcome("balance distribution")
     # each is given 1/4 a period for free until that is above 7/4 sqrt(t) ln t, and nobody's balance is ever short
     bound = 7 / 4 * sqrt(4000) * log(4000)
     assert outcome.utilities == pytest.approx((bound, bound), abs=0.25)
-    assert outcome.revenue == pytest.approx(env.full_welfare - sum(outcome.utilities), abs=1e-6)
+    assert outcome.revenue == pytest.approx(env.first_best - sum(outcome.utilities), abs=1e-6)
 
 
 def test_a_thousand_periods_of_generic_values_are_simulated():
@@ -105,7 +105,7 @@ def test_a_thousand_periods_of_generic_values_are_simulated():
     env = mo.IndependentTypes([np.sort(rng.random((1000, 3))).tolist()], [[["1/3"] * 3] * 1000])
     outcome = asymptotic(env).outcome(runs=500, rng=11)
     assert (outcome.method, outcome.runs, outcome.seed) == ("simulation", 500, 11)
-    assert outcome.revenue > 0.5 * env.full_welfare and 0 < outcome.revenue_error < 0.01 * outcome.revenue
+    assert outcome.revenue > 0.5 * env.first_best and 0 < outcome.revenue_error < 0.01 * outcome.revenue
 
 
 def test_everybody_pays_the_fee_whoever_wins():
@@ -123,4 +123,4 @@ def test_everybody_pays_the_fee_whoever_wins():
 
 def test_unknown_threshold():
     with pytest.raises(mo.InputError, match=r"choose 'sqrt\(t\) log t' or 'sqrt\(t log t\)'"):
-        asymptotic(mo.IndependentTypes.iid([1, 2], HALF, periods=2), "log t")
+        asymptotic(mo.IndependentTypes.iid([1, 2], HALF, horizon=2), "log t")

@@ -13,7 +13,7 @@ from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
 from mechopt.closedform.static.repeated import repeated_second_price
 from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
-ONE = mo.IndependentTypes.iid([1, 2], HALF, periods=3)
+ONE = mo.IndependentTypes.iid([1, 2], HALF, horizon=3)
 
 
 @pytest.mark.parametrize("seeds", BATCHES)
@@ -162,12 +162,12 @@ def test_only_the_last_period_knows_that_it_is_the_last():
 
 
 def replace_periods(env, periods):
-    return mo.IndependentTypes.iid(env.values[0][0], env.probabilities[0][0], periods=periods)
+    return mo.IndependentTypes.iid(env.values[0][0], env.probabilities[0][0], horizon=periods)
 
 
 def test_a_conversion_needs_few_balances():
     # 2 + 4 + ... + 512 histories of length 1 to 9; the optimum's utilities repeat
-    best = mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, periods=9)).mechanism
+    best = mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, horizon=9)).mechanism
     outcome = bank_account(best).outcome("balance distribution")
     assert outcome.states < 40
     assert outcome.revenue == pytest.approx(best.revenue, abs=1e-9)

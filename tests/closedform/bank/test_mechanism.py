@@ -12,8 +12,8 @@ from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance, two
 from mechopt.closedform.bank.reachable import merge
 from tests.closedform.bank_instances import HALF
 
-ONE = mo.IndependentTypes.iid([1, 2], HALF, periods=3)
-TWO = mo.IndependentTypes.iid([1, 3], ["1/4", "3/4"], periods=2, buyers=2)
+ONE = mo.IndependentTypes.iid([1, 2], HALF, horizon=3)
+TWO = mo.IndependentTypes.iid([1, 3], ["1/4", "3/4"], horizon=2, agents=2)
 
 
 def changed(bank, period, payment=0.0, deposit=0.0, **fields):
@@ -81,7 +81,7 @@ def test_a_deposit_out_of_bounds_breaks_bu_and_is_named(deposit):
 
 
 def test_types_of_probability_zero_count():
-    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], periods=2)
+    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], horizon=2)
     bank = changed(non_clairvoyant_balance(env), 0, payment=np.array([0.0, 0.0, 20.0]))
     found = bank.conditions()["IC"].counterexample
     assert (found.period, found.true_type) == (0, 2)
@@ -90,7 +90,7 @@ def test_types_of_probability_zero_count():
 
 def test_balances_after_types_of_probability_zero_count():
     # only a type 9 at first makes a balance of 3; nobody draws it
-    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], periods=2)
+    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], horizon=2)
     kept = non_clairvoyant_balance(env)
 
     def stage(t, balance):
@@ -110,7 +110,7 @@ def test_balances_after_types_of_probability_zero_count():
         pytest.param(non_clairvoyant_balance(ONE), id="balance-one-buyer"),
         pytest.param(non_clairvoyant_balance(TWO), id="balance-two-buyers"),
         pytest.param(two_period(TWO), id="two-period-two-buyers"),
-        pytest.param(asymptotic(mo.IndependentTypes.iid([1, 5], HALF, 6, buyers=2, cost=2)), id="asymptotic-with-cost"),
+        pytest.param(asymptotic(mo.IndependentTypes.iid([1, 5], HALF, 6, agents=2, cost=2)), id="asymptotic-with-cost"),
     ],
 )
 def test_simulation_is_within_four_standard_errors(bank):
@@ -133,11 +133,11 @@ def test_a_seed_gives_the_same_runs_and_a_generator_is_used():
 
 
 def test_methods_by_size():
-    bank = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], periods=5))
+    bank = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], horizon=5))
     assert bank.outcome().method == "balance distribution"
     assert bank.outcome(max_states=3).method == "enumeration"
     assert bank.outcome(max_states=3).revenue == pytest.approx(bank.outcome().revenue, abs=1e-12)
-    longer = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], periods=30))
+    longer = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], horizon=30))
     simulated = longer.outcome(max_states=3, runs=20)
     assert simulated.method == "simulation"
     with pytest.raises(mo.LimitError, match="distinct balances before period"):
@@ -148,7 +148,7 @@ def test_methods_by_size():
 
 def test_lattice_balances_merge_over_a_thousand_periods():
     # deposits of 1/3 and 2/3 and spends of up to 1/2: balances are multiples of 1/6
-    bank = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2], HALF, periods=1000))
+    bank = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2], HALF, horizon=1000))
     outcome = bank.outcome()
     assert outcome.method == "balance distribution" and outcome.states <= 6 * 334
     # from the second period on a balance of 1/3 earns what larger ones do, see test_balance
@@ -191,7 +191,7 @@ def test_saved_and_loaded(tmp_path):
 
 
 def test_money_too_small_to_divide_by_is_refused():
-    env = mo.IndependentTypes.iid([3], [1], periods=400, discount=Fraction(1, 10))
+    env = mo.IndependentTypes.iid([3], [1], horizon=400, discount=Fraction(1, 10))
     bank = non_clairvoyant_balance(env)
     # one type: Myerson earns 3/3, the free third fills the balance, the last third earns 3/3; in period t > 0 Myerson
     # and the spend earn 10^-t each

@@ -29,7 +29,7 @@ def test_theorems_hold_and_revenue_is_never_below_the_guarantee(buyers, seeds):
     for seed in seeds:
         env = environment(seed, buyers)
         optimum = mo.optimum(env).value
-        banks = [non_clairvoyant_balance(env)] + ([two_period(env)] if env.periods == 2 else [])
+        banks = [non_clairvoyant_balance(env)] + ([two_period(env)] if env.horizon == 2 else [])
         for bank, share in zip(banks, shares, strict=False):
             assert bank.guarantee == share and set(bank.claims) >= DOMINANT
             require_theorems(bank)
@@ -38,7 +38,7 @@ def test_theorems_hold_and_revenue_is_never_below_the_guarantee(buyers, seeds):
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_three_buyers(make):
-    seeds = [seed for seed in range(30) if environment(seed, 3).periods == 2][:8]
+    seeds = [seed for seed in range(30) if environment(seed, 3).horizon == 2][:8]
     for seed in seeds:
         env = environment(seed, 3)
         bank = make(env)
@@ -50,7 +50,7 @@ def test_balance_of_one_buyer_by_hand():
     # values 1, 2 at 1/2. Period 0: 1/3 Myerson earns 1/3, the free third 0, the last third is sold to type 2 at 2: 1/3.
     # Period 1, balance 1/3 or 2/3, spend at most 1/2. Balance 1/3: spend 1/3, E(theta - r)^+ = 1 at r = 1/2, earns 1/6.
     # Balance 2/3: spend 1/2, r = 0. Either way 1/3 + 1/2.
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2)
     bank = non_clairvoyant_balance(env)
     assert bank.revenue == pytest.approx(2 / 3 + 5 / 6, abs=1e-12)
     stage = bank.stage(1, np.array([[1 / 3, 2 / 3]]))
@@ -62,7 +62,7 @@ def test_balance_of_one_buyer_by_hand():
 def test_two_period_of_one_buyer_by_hand():
     # Period 0: 1/2 Myerson, 1/2 free: 1/2. Balance 1/2: spend 1/2, E(theta - r)^+ = 1 at r = 1/2: 1/2 + 1/2 + 1/4.
     # Balance 1: spend 3/4 = E theta / 2, r = 0: 1/2 + 3/4.
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2)
     assert two_period(env).revenue == pytest.approx(1 / 2 + 5 / 4, abs=1e-12)
 
 
@@ -71,14 +71,14 @@ def test_balance_of_two_buyers_by_hand():
     # burned: 3/10 + 1/2. With probability 1/4 each, a buyer was the only one of type 2: her balance is 2/5 * 1, her cap
     # 1 < E theta = 3/2, and since both virtual values for utility iron to 3/2 a lottery gives her 1 for nothing: spend
     # 2/5. Period 1 earns 1/2 * 2/5 more than period 0.
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2, agents=2)
     assert non_clairvoyant_balance(env).revenue == pytest.approx(0.8 + 0.8 + 0.2, abs=1e-12)
 
 
 def test_the_third_is_tight_where_the_top_type_vanishes():
     # one period: (Myerson + f_2 * 2) / 3 with Myerson = 1 for f_2 <= 1/2, so the ratio is (1 + 2 f_2) / 3
     for rare in (Fraction(1, 10), Fraction(1, 1000), Fraction(1, 100000)):
-        env = mo.IndependentTypes.iid([1, 2], [1 - rare, rare], periods=1)
+        env = mo.IndependentTypes.iid([1, 2], [1 - rare, rare], horizon=1)
         ratio = non_clairvoyant_balance(env).revenue / mo.optimum(env).value
         assert ratio == pytest.approx((1 + 2 * float(rare)) / 3, abs=1e-9)
 
@@ -92,7 +92,7 @@ def test_the_half_of_two_periods_is_tight_where_the_first_item_is_worthless():
 
 def test_a_price_at_a_value_sells_to_it():
     # 3 s = E(theta - 2)^+ = 1/2 at r = 2 exactly: types 2 and 3 buy in the last third
-    env = mo.IndependentTypes.iid([1, 2, 3], ["1/4", "1/4", "1/2"], periods=1)
+    env = mo.IndependentTypes.iid([1, 2, 3], ["1/4", "1/4", "1/2"], horizon=1)
     for noise in (-1e-14, 0.0, 1e-14):
         stage = non_clairvoyant_balance(env).stage(0, np.array([[1 / 6 + noise]]))
         # Myerson's price is 2 or 3 (both earn 3/2; the lowest is taken), the free third goes to all
@@ -101,7 +101,7 @@ def test_a_price_at_a_value_sells_to_it():
 
 def test_the_last_third_is_priced_at_the_highest_value_that_can_occur():
     # a balance of 0 leaves nothing to give back: price 2, not 9, so 1/3 * 1 + 1/3 * 2/2
-    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], periods=1)
+    env = mo.IndependentTypes.iid([1, 2, 9], ["1/2", "1/2", 0], horizon=1)
     assert non_clairvoyant_balance(env).revenue == pytest.approx(2 / 3, abs=1e-12)
 
 
@@ -143,11 +143,11 @@ def test_money_in_other_units():
 
 def test_two_period_refuses_other_horizons():
     with pytest.raises(mo.InputError, match="two periods, the environment has 3"):
-        two_period(mo.IndependentTypes.iid([1, 2], HALF, periods=3))
+        two_period(mo.IndependentTypes.iid([1, 2], HALF, horizon=3))
 
 
 def test_a_spend_without_its_auction_breaks_utility_independence_and_is_named():
-    env = mo.IndependentTypes.iid([1, 2], HALF, periods=2, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2, agents=2)
     bank = non_clairvoyant_balance(env)
 
     def stage(t, balance):
@@ -174,5 +174,5 @@ def test_money_burning_for_two_buyers_agrees_with_the_linear_programme(seeds):
         assert (burned.utility <= caps + 1e-12).all() and burned.payment.min() >= -1e-12
         assert burned.allocation.min() >= 0 and burned.allocation.sum(axis=0).max() <= 1 + 1e-12
         values = np.stack(np.broadcast_arrays(*np.ix_(*(v for v, _ in buyers))))
-        utility = (values[:, None] * burned.allocation - burned.payment) * env.law(0)
+        utility = (values[:, None] * burned.allocation - burned.payment) * env.distribution(0)
         np.testing.assert_allclose(utility.sum(axis=(2, 3)), burned.utility, atol=1e-12)

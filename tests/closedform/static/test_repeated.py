@@ -40,15 +40,15 @@ def test_repeated_myerson_is_the_best_super_dynamic_mechanism(buyers):
 
 def test_two_uniform_bidders_on_five_values():
     # virtual values -3, -1, 1, 3, 5: reserve 3; E max over (1, 3, 5 at 1/5 each, else 0) = 2.84
-    env = mo.IndependentTypes.iid(range(1, 6), ["1/5"] * 5, periods=3, buyers=2)
+    env = mo.IndependentTypes.iid(range(1, 6), ["1/5"] * 5, horizon=3, agents=2)
     assert repeated_myerson(env).revenue == pytest.approx(3 * 2.84, abs=1e-12)
     # E min of two uniform draws from 1..5 = sum_v P(both >= v) = (25+16+9+4+1)/25
     assert repeated_second_price(env).revenue == pytest.approx(3 * 55 / 25, abs=1e-12)
-    assert repeated_second_price(env).welfare == pytest.approx(env.full_welfare, abs=1e-12)
+    assert repeated_second_price(env).welfare == pytest.approx(env.first_best, abs=1e-12)
 
 
 def test_one_buyer_gets_the_item_for_free_or_at_cost():
-    env = mo.IndependentTypes.iid([1, 4], HALF, periods=2, cost=[0, 3], discount="1/2")
+    env = mo.IndependentTypes.iid([1, 4], HALF, horizon=2, cost=[0, 3], discount="1/2")
     for given in (give_for_free(env), repeated_second_price(env)):
         # period 0 is worth 5/2; in period 1 only type 4 buys, at 3, and keeps 1, at half the weight
         assert given.revenue == pytest.approx(0, abs=1e-12)
@@ -59,8 +59,8 @@ def test_one_buyer_gets_the_item_for_free_or_at_cost():
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_thousand_periods_are_a_thousand_times_one(make):
-    one = make(mo.IndependentTypes.iid([2, 3, 7], ["1/2", "1/4", "1/4"], periods=1, buyers=2))
-    thousand = make(mo.IndependentTypes.iid([2, 3, 7], ["1/2", "1/4", "1/4"], periods=1000, buyers=2))
+    one = make(mo.IndependentTypes.iid([2, 3, 7], ["1/2", "1/4", "1/4"], horizon=1, agents=2))
+    thousand = make(mo.IndependentTypes.iid([2, 3, 7], ["1/2", "1/4", "1/4"], horizon=1000, agents=2))
     outcome = thousand.outcome()
     assert (outcome.method, outcome.states) == ("balance distribution", 1)
     assert outcome.revenue == pytest.approx(1000 * one.revenue, rel=1e-12)

@@ -129,7 +129,7 @@ def test_sequential_screening_of_the_airline():
     env = sequential_screening(values, laws, ["1/3", "2/3"], cost=1)
     assert env.correlated
     assert optimum(env) == pytest.approx(2 / 3)
-    assert efficient(env.unfold()).expected_welfare == pytest.approx(2 / 3)
+    assert efficient(env.to_markov()).expected_welfare == pytest.approx(2 / 3)
     # with no private information at contracting the same, with one type less to tell apart: the mean of both
     assert dataclasses.replace(env, cost=[0, 3]).cost.tolist() == [0, 3]
 

@@ -9,7 +9,7 @@ from mechopt.show.figures.horizon import bracket_curve
 from mechopt.show.figures.revenue import revenue_bars
 from tests.study.sweeps import write_study
 
-ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
 PICTURES = {
     "comparison": lambda folder: mo.compare(ENV, ["repeated-myerson"]).plot(),
     "revenue bars": lambda folder: revenue_bars(mo.compare(ENV, ["repeated-myerson"])),

@@ -12,7 +12,7 @@ from mechopt.study.paths import balance_laws, sample_path
 
 @pytest.fixture(scope="module")
 def bank():
-    return mo.non_clairvoyant_balance(mo.IndependentTypes.iid([2, 4, 8], ["1/2", "1/4", "1/4"], periods=6))
+    return mo.non_clairvoyant_balance(mo.IndependentTypes.iid([2, 4, 8], ["1/2", "1/4", "1/4"], horizon=6))
 
 
 def lines(axes):
@@ -45,7 +45,7 @@ def test_bands_of_a_simulation_are_called_so(bank, monkeypatch):
 
 
 def test_promises_are_called_promises():
-    best = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=4)).mechanism
+    best = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4)).mechanism
     axes = balance_paths(best, paths=1)
     assert axes.get_ylabel() == "promise on which sales depend"
     assert lines(axes)["path 1"].get_ydata()[0] == pytest.approx(best.promise)

@@ -32,7 +32,7 @@ def marks(axes):
 @pytest.fixture
 def sale():
     """Two periods, types 1 and 2, the high one with probability 3/4; sold at 2, then given away after a high report."""
-    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], periods=2)
+    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=2)
     allocation = [np.array([[[0.5, 1]]]), np.array([[[0, 0.25], [1, 1]]])]
     payment = [np.array([[[0.5, 2]]]), np.array([[[0, 0.5], [-1, 1 / 3]]])]
     return mo.Mechanism(env, allocation, payment)
@@ -75,7 +75,7 @@ def test_types_of_probability_zero_are_left_out():
 
 
 def test_the_agent_whose_payments_are_shown_is_chosen():
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1, agents=2)
     pay = np.zeros((2, 1, 2, 2))
     pay[1, 0, 0, 1] = 7
     axes = mechanism_tree(mo.Mechanism(env, [np.zeros((2, 1, 2, 2))], [pay]), agent=1)
@@ -131,7 +131,7 @@ def test_correlated_signals_have_their_names():
 
 
 def test_too_many_histories_are_refused_with_their_number():
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=6)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=6)
     with pytest.raises(mo.InputError, match=rf"64 histories .* at most {MOST_LEAVES} can be read"):
         mechanism_tree(mo.give_for_free(env).to_mechanism())
 

@@ -35,7 +35,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def two_values(periods=2, buyers=1):
-    return mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=periods, buyers=buyers)
+    return mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=periods, agents=buyers)
 
 
 KINDS = {

@@ -25,7 +25,7 @@ def chrome():
 def pages(tmp_path_factory):
     """Files by name."""
     folder = tmp_path_factory.mktemp("pages")
-    comparison = compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2))
+    comparison = compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2))
     hostile = "<script>alert(1)</script>"
     write_report(
         compare_report(comparison, hostile, "mechopt compare x.toml", model=hostile), folder / "comparison.html"

@@ -55,7 +55,7 @@ def test_equals_the_linear_program_and_its_mechanism_is_verified(block):
 @pytest.mark.parametrize("law", [TWO, THREE], ids=["two-types", "three-types"])
 @pytest.mark.parametrize("buyers", [1, 2, 3])
 def test_one_period_is_myersons_auction(law, buyers):
-    found = dual_optimum(mo.IndependentTypes.iid(*law, periods=1, buyers=buyers), target=1e-10)
+    found = dual_optimum(mo.IndependentTypes.iid(*law, horizon=1, agents=buyers), target=1e-10)
     assert found.value == pytest.approx(mo.myerson([law] * buyers).revenue, rel=1e-10)
 
 
@@ -90,7 +90,7 @@ def test_names_of_buyers_and_the_unit_of_money_do_not_matter():
     assert dual_optimum(scaled, target=1e-10).value == pytest.approx(1000 * value, rel=1e-9)
 
 
-LONG = mo.IndependentTypes.iid(*THREE, periods=3, buyers=2)
+LONG = mo.IndependentTypes.iid(*THREE, horizon=3, agents=2)
 
 
 def test_every_bracket_on_the_way_holds_the_optimum_and_closes():
@@ -139,7 +139,7 @@ def test_runs_are_the_same():
 
 
 def test_simulation_of_a_long_horizon_agrees_with_the_exact_revenue():
-    env = mo.IndependentTypes.iid(*TWO, periods=14, buyers=2)
+    env = mo.IndependentTypes.iid(*TWO, horizon=14, agents=2)
     found = dual_optimum(env, target=0.02)
     runs = found.mechanism.simulate(1, 4000)
     assert abs(runs.revenue - found.value) <= 5 * runs.revenue_error
@@ -162,11 +162,11 @@ def test_simulation_of_a_long_horizon_agrees_with_the_exact_revenue():
     ],
 )
 def test_reaches_the_bracket(law, buyers, periods, target):
-    env = mo.IndependentTypes.iid(*law, periods, buyers=buyers)
+    env = mo.IndependentTypes.iid(*law, periods, agents=buyers)
     found = dual_optimum(env, target=target)
     assert found.status is Status.OPTIMAL
     assert found.bound.upper - found.bound.lower <= 1.001 * target * found.bound.upper
-    assert mo.repeated_myerson(env).revenue < found.bound.upper < env.full_welfare
+    assert mo.repeated_myerson(env).revenue < found.bound.upper < env.first_best
 
 
 REFUSED = {
@@ -183,7 +183,7 @@ def test_refuses_what_it_does_not_solve(env, options, message):
 
 
 def test_refuses_too_many_profiles_with_what_is_known():
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2, buyers=10)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=10)
     with pytest.raises(mo.LimitError, match="1024 profiles") as refused:
         dual_optimum(env)
-    assert refused.value.upper == env.full_welfare
+    assert refused.value.upper == env.first_best

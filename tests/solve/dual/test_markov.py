@@ -180,7 +180,7 @@ def test_a_separable_environment_is_its_markov_one():
         horizon=2,
     )
     found = dual_optimum(env, ir=mo.Interim(), target=1e-9)
-    assert found.value == pytest.approx(optimal_revenue(env.unfold(), ex_post=False), rel=1e-9)
+    assert found.value == pytest.approx(optimal_revenue(env.to_markov(), ex_post=False), rel=1e-9)
 
 
 def test_refuses_several_agents_notions_of_independent_types_and_an_infinite_horizon():

@@ -304,4 +304,4 @@ def test_four_types_eight_periods_is_certified():
     assert value == certificate.value
     # The optimal mechanisms of three and of five periods, one after the other, keep DIC and EPIR.
     assert value > certify(generic(4, 3)).value + certify(generic(4, 5)).value
-    assert float(value) < env.full_welfare
+    assert float(value) < env.first_best

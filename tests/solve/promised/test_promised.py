@@ -171,7 +171,7 @@ def test_unrolled_mechanism_is_a_bank_account(tolerance):
     assert mo.verify(mechanism, [mo.DIC(), mo.EPIR(), mo.PFIR(), mo.PPIC(), mo.INDU()]).holds
     assert found.bound.lower - 1e-9 <= mechanism.revenue <= found.bound.upper + 1e-9
     law = env.probabilities[0][0]
-    for t in range(1, env.periods):
+    for t in range(1, env.horizon):
         balance, after = mechanism.realised[t][0], mechanism.realised[t + 1][0].reshape(-1, 3)
         np.testing.assert_allclose(after @ law, balance, atol=1e-9)
 
@@ -251,7 +251,7 @@ def test_stopped_at_any_time_it_leaves_a_bracket(calls, way, monkeypatch):
     assert better.bound.lower <= found.bound.upper
     assert found.value == found.mechanism.revenue == pytest.approx(found.bound.lower, rel=1e-9)
     if calls < 15:
-        assert (found.bound.lower, found.bound.upper) == (0, pytest.approx(env.full_welfare))
+        assert (found.bound.lower, found.bound.upper) == (0, pytest.approx(env.first_best))
     else:
         assert found.bound.lower < found.bound.upper < 1.01 * found.bound.lower
 
@@ -268,7 +268,7 @@ def test_a_limit_on_slopes_leaves_a_fine_bracket(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"environment": mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1, buyers=2)}, "2 buyers"),
+        ({"environment": mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1, agents=2)}, "2 buyers"),
         ({"ir": mo.PPIR()}, "participation per-period"),
         ({"tolerance": 0.0}, "tolerance is 0"),
     ],

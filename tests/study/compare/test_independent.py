@@ -70,7 +70,7 @@ def test_beyond_the_reach_of_the_program_promises_give_the_optimum():
 
 
 def test_beyond_the_reach_of_both_closed_forms_remain():
-    table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 30, buyers=2))
+    table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 30, agents=2))
     assert table.optimum is None
     assert "out of reach" in table.skipped["clairvoyant-optimum"]
     assert {entry.name for entry in table.entries} == set(BUILDERS) - {"two-period"}

@@ -84,7 +84,7 @@ def test_names_of_other_kinds_are_refused():
     with pytest.raises(mo.InputError, match="did you mean 'dynamic-pivot'"):
         mo.compare(battaglini(2), ["dynamic-pivots"])
     with pytest.raises(mo.InputError, match="for types that move"):
-        mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2), ["team"])
+        mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), ["team"])
 
 
 def test_a_mechanism_of_ones_own():

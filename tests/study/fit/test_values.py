@@ -31,7 +31,7 @@ def test_six_values_by_hand():
     # a third of 6 values is reached at 2, two thirds at 3: the cells are {1, 2, 2}, {3}, {4, 5}, their lower medians
     # 2, 3, 4. Against the sample 1/6 moves from 1 to 2 and 1/6 from 5 to 4: the laws differ by 1/6, the area is 1/3.
     fit = fit_values(SIX, types=3)
-    assert fit.environment == mo.IndependentTypes.iid([2, 3, 4], ["1/2", "1/6", "1/3"], periods=1)
+    assert fit.environment == mo.IndependentTypes.iid([2, 3, 4], ["1/2", "1/6", "1/3"], horizon=1)
     assert fit.distance.kolmogorov == pytest.approx(1 / 6)
     assert fit.distance.wasserstein == pytest.approx(1 / 3)
     assert fit.law([0, 1, 2.5, 9]) == pytest.approx([0, 1 / 6, 1 / 2, 1])
@@ -111,8 +111,8 @@ def test_refits_to_samples_drawn_anew():
     fit = fit_values(sale_prices(), types=4, drop_above=100)
     refits = fit.resampled(30, seed=5)
     assert refits == fit.resampled(30, seed=5)
-    means = [env.full_welfare for env in refits]
-    assert min(means) < fit.environment.full_welfare < max(means)
+    means = [env.first_best for env in refits]
+    assert min(means) < fit.environment.first_best < max(means)
     # the standard error of a mean of 141 prices
     assert np.std(means) == pytest.approx(np.std(sale_prices()[sale_prices() < 100]) / np.sqrt(141), rel=0.5)
     with pytest.raises(InputError, match="count is 0"):

@@ -100,7 +100,7 @@ def test_corners_are_all_optima_attained_by_mechanisms_that_keep_the_notions(env
         assert (point.mechanism.revenue, point.mechanism.welfare) == (point.revenue, point.welfare)
         assert point.revenue + point.utility == pytest.approx(point.welfare, abs=1e-9 * scale)
     assert curve.points[0].revenue == pytest.approx(mo.optimum(env).value, abs=1e-6 * scale)
-    assert curve.points[-1].welfare == pytest.approx(env.full_welfare, abs=1e-6 * scale)
+    assert curve.points[-1].welfare == pytest.approx(env.first_best, abs=1e-6 * scale)
     assert (np.diff(curve.amounts) > 0).all()
     assert (np.diff(curve.revenues) < 0).all()
     assert (np.diff(np.diff(curve.revenues) / np.diff(curve.amounts)) < 1e-6).all()

@@ -32,7 +32,7 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_stopped(tmp_path):
 def test_worst_instance_is_exact():
     found = mo.worst_case(mo.repeated_myerson, Family(2, 1, 3), budget=5)
     assert found.environment.exact is not None
-    assert found.environment.types == ((3, 3),)
+    assert found.environment.shape == ((3, 3),)
 
 
 def test_states_of_other_searches_and_damaged_ones_are_refused(tmp_path):

@@ -23,17 +23,17 @@ def drawn(count=1, seed=0, **keys):
 def test_every_law_gives_exact_models_of_the_asked_shape(values, probabilities):
     laws = {"values": {"law": values}, "probabilities": {"law": probabilities}}
     for env in drawn(5, buyers=2, horizon=3, types=4, **laws):
-        assert (env.buyers, env.periods) == (2, 3)
-        assert env.types == ((4, 4),) * 3
+        assert (env.agents, env.horizon) == (2, 3)
+        assert env.shape == ((4, 4),) * 3
         assert env.exact is not None
 
 
 def test_lists_are_drawn_from_evenly():
     envs = drawn(200, buyers=[1, 2, 3], horizon=[1, 2], types=[1, 2], discount=["1/2", 1])
     for counts, expected in (
-        ([env.buyers for env in envs], 3),
-        ([env.periods for env in envs], 2),
-        ([env.types[0][0] for env in envs], 2),
+        ([env.agents for env in envs], 3),
+        ([env.horizon for env in envs], 2),
+        ([env.shape[0][0] for env in envs], 2),
         ([env.discount for env in envs], 2),
     ):
         frequencies = np.unique(counts, return_counts=True)[1] / 200
@@ -92,5 +92,5 @@ def test_family_on_a_grid_is_every_instance_at_every_value(tmp_path):
     envs = [mo.loads(point.text) for point in points]
     assert [env.discount for env in envs] == [1, 0.5] * 3
     assert all(envs[k].exact.values == envs[k + 1].exact.values for k in (0, 2, 4))
-    assert [point.varied["horizon"] for point in points] == [env.periods for env in envs]
-    assert [point.varied["types"] for point in points] == [env.types[0][0] for env in envs]
+    assert [point.varied["horizon"] for point in points] == [env.horizon for env in envs]
+    assert [point.varied["types"] for point in points] == [env.shape[0][0] for env in envs]

@@ -131,7 +131,7 @@ def test_too_large_program_is_a_row_with_its_figures(tmp_path):
     assert row["status"] == "size"
     assert "non-zeros" in row["reason"]
     assert row["bound.lower"] == 0
-    assert row["bound.upper"] == pytest.approx(40 * 1.75)  # full welfare
+    assert row["bound.upper"] == pytest.approx(40 * 1.75)  # first best
 
 
 def test_solver_out_of_time_is_a_row_with_its_bracket():
@@ -202,7 +202,7 @@ def test_a_point_that_differs_in_anything_has_another_key():
 
 def test_retry_computes_what_failed_and_nothing_else(tmp_path, monkeypatch):
     study = write_study(tmp_path, 'model = "base.toml"\nrecord = ["value"]\n[grid]\nhorizon = [1, 2]')
-    monkeypatch.setattr(sweep_point, "optimum", lambda env, *a, **o: mo.optimum(env) if env.periods == 1 else 1 // 0)
+    monkeypatch.setattr(sweep_point, "optimum", lambda env, *a, **o: mo.optimum(env) if env.horizon == 1 else 1 // 0)
     assert sweep(study, tmp_path / "out").statuses == {"done": 1, "failed": 1}
     monkeypatch.undo()
     assert sweep(study, tmp_path / "out").statuses == {"done": 1, "failed": 1}

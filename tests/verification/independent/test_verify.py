@@ -52,23 +52,23 @@ def test_strategies_gain_nothing_where_one_shot_misreports_gain_nothing(env, see
 def test_best_strategy_equals_enumeration(env, seed):
     """All reporting plans of one buyer over two periods, by brute force."""
     mechanism = perturbed(mo.optimum(env).mechanism, seed)
-    weights, values, law = env.weights, env.values[0], env.probabilities[0]
+    weights, values, law = env.present_value, env.values[0], env.probabilities[0]
 
     def stage(t, history, true, report):
         place = (0, history, report)
         return weights[t] * (values[t][true] * mechanism.allocation[t][place] - mechanism.payment[t][place])
 
     def rest(history):
-        if env.periods == 1:
+        if env.horizon == 1:
             return 0.0, 0.0
-        types = range(env.types[1][0])
+        types = range(env.shape[1][0])
         truth = sum(law[1][k] * stage(1, history, k, k) for k in types)
         return truth, sum(law[1][k] * max(stage(1, history, k, j) for j in types) for k in types)
 
-    first = range(env.types[0][0])
+    first = range(env.shape[0][0])
     gains = [stage(0, 0, k, j) + rest(j)[1] - stage(0, 0, k, k) - rest(k)[0] for k in first for j in first]
-    if env.periods == 2:
-        last = range(env.types[1][0])
+    if env.horizon == 2:
+        last = range(env.shape[1][0])
         gains += [stage(1, h, k, j) - stage(1, h, k, k) for h in first for k in last for j in last]
     found = mo.verify(mechanism, mo.DIC())["dic"].strategy_gain
     assert found == pytest.approx(max(gains), abs=1e-10)
@@ -109,7 +109,7 @@ def test_posted_price_by_hand():
 
 def test_two_buyers_bayesian_is_weaker_than_ex_post():
     """Buyer 0 gets the item, free, iff the reports are equal: 1/2 on average for either report, but not ex post."""
-    env = mo.IndependentTypes.iid([1, 2], HALF, 1, buyers=2)
+    env = mo.IndependentTypes.iid([1, 2], HALF, 1, agents=2)
     allocation = np.zeros((2, 1, 2, 2))
     payment = np.zeros((2, 1, 2, 2))
     allocation[0, 0, 0, 0] = allocation[0, 0, 1, 1] = 1.0

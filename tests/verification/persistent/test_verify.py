@@ -110,10 +110,10 @@ def pivot(env, change=0.0):
     """The dynamic pivot over histories; ``change`` is added to agent 0's payment at the last node of each period."""
     process, closed = joint_process(env), dynamic_pivot(env)
     tree = PublicTree(process, "any")
-    policy = [np.asarray(closed.policy[t]).ravel()[tree.profile[t]] for t in range(tree.periods)]
+    policy = [np.asarray(closed.policy[t]).ravel()[tree.profile[t]] for t in range(tree.horizon)]
     paid = [
         np.array([np.asarray(closed.transfer[i][t]).ravel()[tree.profile[t]] for i in range(process.agents)])
-        for t in range(tree.periods)
+        for t in range(tree.horizon)
     ]
     for part in paid:
         part[0, -1] += change
@@ -299,7 +299,7 @@ def test_periodic_ex_post_by_definition(family):
             after, utility = game.step(t, (slot, (), (), (), types), report)
             return utility + sum(chance * best_or_true(t + 1, point[0], point[4]) for point, chance in after)
 
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             for slot, number in zip(tree.slot[t], tree.profile[t], strict=True):
                 types = tuple(int(k) for k in np.unravel_index(number, sizes[t]))
                 truth = one_shot(t, slot, types, types[i])
