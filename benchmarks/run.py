@@ -14,7 +14,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -192,32 +191,8 @@ def machine() -> list[str]:
         f"- Machine: {model}, {os.cpu_count()} cores, {memory:.0f} GiB of memory",
         f"- OS: {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, {', '.join(versions)}",
-        highs_called(importlib.metadata.version),
         "",
     ]
-
-
-def highs_called(version: Callable[[str], str]) -> str:
-    """Return a Markdown line that says which release of HiGHS each contender calls.
-
-    Parameters
-    ----------
-    version : callable
-        From a package's name to its version; `importlib.metadata.PackageNotFoundError` where it is not installed.
-
-    Returns
-    -------
-    str
-        The line.
-    """
-    ours = version("highspy")
-    try:
-        theirs = version("highsbox")
-    except importlib.metadata.PackageNotFoundError:
-        return f"- HiGHS {ours} (highspy) for every contender; pyoptinterface's (highsbox) is not installed"
-    if ours == theirs:
-        return f"- HiGHS {ours} for every contender"
-    return f"- HiGHS {ours} (highspy) for mechopt, cvxpy and linopy, but {theirs} (highsbox) for pyoptinterface"
 
 
 def report(results: dict[str, dict[str, dict[str, Run | None]]], options: argparse.Namespace) -> str:

@@ -15,7 +15,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mechopt as mo
-from benchmarks.run import highs_called
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -181,9 +180,3 @@ def test_benchmarks_call_one_release_of_highs():
     (highspy,) = [one for one in EXTRAS["benchmark"] if one.name == "highspy"]
     (highsbox,) = [one for one in EXTRAS["benchmark"] if one.name == "highsbox"]
     assert highspy.specifier == highsbox.specifier and str(highspy.specifier).startswith("==")
-
-
-def test_the_benchmark_says_which_highs_each_contender_calls():
-    assert highs_called({"highspy": "1.15.1", "highsbox": "1.15.1"}.__getitem__) == "- HiGHS 1.15.1 for every contender"
-    different = highs_called({"highspy": "1.16.0", "highsbox": "1.15.1"}.__getitem__)
-    assert "1.16.0 (highspy) for mechopt" in different and "1.15.1 (highsbox) for pyoptinterface" in different
