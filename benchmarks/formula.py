@@ -15,8 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import mechopt as mo
-from mechopt.mechanism.notion_names import parse_notions
-from mechopt.mechanism.notions import STANDARD
+from mechopt.mechanism.constraint_names import parse_notions
+from mechopt.mechanism.constraints import STANDARD
 from mechopt.solve.parametric.program import parametric_program
 from mechopt.solve.parametric.walk import find_pieces
 
@@ -131,9 +131,9 @@ def main() -> None:
     text = [
         "# Optima as functions of a parameter",
         "",
-        "`python -m benchmarks.formula`: processor time of one thread. *walk*: all bases of the interval, each solved over",
-        "the rational functions; *checker*: the stand-alone proof. Degrees are the largest of numerator and denominator;",
-        "*bits* are those of the longest coefficient of an entry of primal or dual.",
+        "`python -m benchmarks.formula`: processor time of one thread. *walk*: all bases of the interval, each solved",
+        "over the rational functions; *checker*: the stand-alone proof. Degrees are the largest of numerator and",
+        "denominator; *bits* are those of the longest coefficient of an entry of primal or dual.",
         "",
         f"- Date: {datetime.now(UTC):%Y-%m-%d}",
         f"- Python {platform.python_version()}, {platform.machine()}",

@@ -12,11 +12,11 @@ import mechopt as mo
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import minus, remainder, times
 from mechopt.modelfile.parametric import read_parametric
-from mechopt.proof.formula_file import ClaimedPiece, FormulaProof, load_formula
-from mechopt.proof.signs import OpenInterval
+from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, load_formula
+from mechopt.proof.formula.signs import OpenInterval
 from mechopt.solve.parametric.pieces import Piece
-from mechopt.study.formula_ratio import closed_form, overlaps
-from mechopt.study.formula_text import end_text
+from mechopt.study.formula.ratio import closed_form, overlaps
+from mechopt.study.formula.text import end_text
 
 FOLDER = Path(__file__).parents[1] / "docs" / "findings"
 PROOFS = sorted((FOLDER / "proofs").glob("*.json"))

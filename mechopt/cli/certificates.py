@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mechopt.cli.options import At, Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
-from mechopt.terminal import progress_shown, say
+from mechopt.show.terminal.console import progress_shown, say
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -28,8 +28,8 @@ def make(
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
-    from mechopt.solve.certificate import certify
-    from mechopt.solve.guarantee import certify_guarantee
+    from mechopt.solve.exact.certify import certify
+    from mechopt.solve.exact.guarantee import certify_guarantee
     from mechopt.solve.optimum import require_memory
 
     source = read(model, at)
@@ -51,12 +51,12 @@ def check_proof(
     as_json: Json = False,
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
-    from mechopt import output
     from mechopt.cli.formula import check_formula_file
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
-    from mechopt.solve.proof_check import check_certificate, check_guarantee
-    from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
+    from mechopt.proof.certificate import GuaranteeCertificate, load_certificate
+    from mechopt.proof.check import check_certificate, check_guarantee
+    from mechopt.show.terminal import output
 
     if check_formula_file(model, file, as_json):
         return

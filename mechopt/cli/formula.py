@@ -8,12 +8,12 @@ import typer
 
 from mechopt.cli.options import At, Goal, Ic, Ir, Json
 from mechopt.core.errors import InputError
-from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
-    from mechopt.study.formula import Formula
-    from mechopt.study.formula_horizons import Conjecture
-    from mechopt.study.formula_ratio import Ratio
+    from mechopt.study.formula.formula import Formula
+    from mechopt.study.formula.horizons import Conjecture
+    from mechopt.study.formula.ratio import Ratio
 
 
 ENDINGS = ("png", "svg", "pdf")
@@ -48,10 +48,10 @@ def formula(
     as_json: Json = False,
 ) -> None:
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
-    from mechopt import output
-    from mechopt.study.formula import FormulaInterrupted
-    from mechopt.study.formula import formula as find
-    from mechopt.study.formula_text import document, share_document
+    from mechopt.show.terminal import output
+    from mechopt.study.formula.formula import FormulaInterrupted
+    from mechopt.study.formula.formula import formula as find
+    from mechopt.study.formula.text import document, share_document
 
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
@@ -96,7 +96,7 @@ def formula(
 
 def _show_rules(found: Formula, point: str) -> None:
     """The mechanism around a point: rules by state."""
-    from mechopt.study.formula_rules import rule_rows
+    from mechopt.study.formula.rules import rule_rows
 
     name, piece = found.parameter, found.piece_at(point)
     say(f"around {name} = {point}, where the value is {piece.function.text(name)}:")
@@ -104,9 +104,9 @@ def _show_rules(found: Formula, point: str) -> None:
 
 
 def _show(found: Formula, shares: list[Ratio]) -> None:
-    from mechopt import output
-    from mechopt.study.formula_facts import direction_of
-    from mechopt.study.formula_text import end_text, rows, share_text
+    from mechopt.show.terminal import output
+    from mechopt.study.formula.facts import direction_of
+    from mechopt.study.formula.text import end_text, rows, share_text
 
     name = found.parameter
     show_table(["from", "to", f"{found.objective}", "", "bend at the end"], rows(found))
@@ -134,9 +134,9 @@ def _show_horizons(
     model: str, over: str, across: str | None, parameter: str | None, as_json: bool, asked: dict[str, Any]
 ) -> None:
     """Line up the formulas of several horizons, and say what they have in common."""
-    from mechopt import output
-    from mechopt.study.formula_horizons import across_values, horizons, parse_across, parse_horizons
-    from mechopt.study.formula_text import document, end_text
+    from mechopt.show.terminal import output
+    from mechopt.study.formula.horizons import across_values, horizons, parse_across, parse_horizons
+    from mechopt.study.formula.text import document, end_text
 
     listed = parse_horizons(over)
     if across is not None:
@@ -198,9 +198,9 @@ def _draw(found: Formula, path: str) -> None:
 
 def check_formula_file(model: str, file: str, as_json: bool) -> bool:
     """Prove the formula in a file anew; whether there is one in it."""
-    from mechopt import output
-    from mechopt.proof.formula_file import holds_formula
-    from mechopt.study.formula import check_formula
+    from mechopt.proof.formula.file import holds_formula
+    from mechopt.show.terminal import output
+    from mechopt.study.formula.formula import check_formula
 
     if not holds_formula(file):
         return False

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mechopt.cli.options import At, Check, Json, Model, check_expected, require_expected
-from mechopt.terminal import say, show_rows, tell
+from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
-    from mechopt.closedform.contingent_result import Method
-    from mechopt.closedform.contingent_setting import LastRule
+    from mechopt.closedform.contingent.result import Method
+    from mechopt.closedform.contingent.setting import LastRule
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.modelfile import ModelFile
     from mechopt.study.transfers import TransferStudy
@@ -36,8 +36,8 @@ def transfers(
     as_json: Json = False,
 ) -> None:
     """Measure convex independence and spanning, and solve for transfers that make the efficient rule truthful."""
-    from mechopt import output
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
     from mechopt.study.transfers import study_transfers
 
     file = read(model, at)

@@ -81,7 +81,7 @@ class ParametricModel:
         numbers = [str(RationalFunction.of(number)) for number in leaves(self.exact)]
         named: list[Any] = [type(environment).kind, self.parameter, str(self.start), str(self.stop)]
         if isinstance(environment, IndependentTypes):
-            named.append(environment.types)
+            named.append(environment.shape)
         else:
             named += [environment.actions, environment.types, environment.names, environment.horizon, environment.shape]
         return hashlib.sha256(json.dumps([named, numbers]).encode()).hexdigest()

@@ -119,7 +119,7 @@ def parse_parametric(
             raise InputError([Fault("kind", "is 'scenarios'", "mechopt formula is for the other kinds")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
-        return environment.unfold() if isinstance(environment, SeparableTypes) else environment
+        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
 
     model = parametric_model(parameter, start, stop, environment_at, degree)
     file = file_at(model.point)

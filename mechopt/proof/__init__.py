@@ -1,1 +1,1 @@
-"""What checks proofs: plain Python, with rows of its own, sharing nothing with what found them."""
+"""Exact proofs of optimality: their files and their checker, which shares nothing with what found them."""

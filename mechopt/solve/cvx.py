@@ -6,22 +6,23 @@ A budget, a fairness rule, a mixed-integer choice: add it, solve with any solver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import NoOptimumError
-from mechopt.lp.choose import AnyLayout, AnyPlan
-from mechopt.lp.compile import Layout, allocation_maps, compile_program
-from mechopt.lp.moving_compile import compile_moving
-from mechopt.lp.moving_plan import MovingPlan
+from mechopt.core.errors import NoOptimumError, SolverError
+from mechopt.lp.build import AnyLayout, AnyPlan
+from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
+from mechopt.lp.persistent.compile import compile_moving
+from mechopt.lp.persistent.plan import MovingPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve import runtime
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,8 @@ class CvxModel:
     def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism | SequenceMechanism:
         """Solve with further constraints and read the mechanism back.
 
+        The solver runs in a thread of its own, and prints only where ``verbose=True`` asks for it.
+
         Parameters
         ----------
         extra : sequence of cvxpy constraints
@@ -64,11 +67,16 @@ class CvxModel:
         ------
         NoOptimumError
             If the problem has no solution or no bound.
+        SolverError
+            If the solver fails, is not installed or does not take the problem or an option.
         """
         import cvxpy
 
         problem = cvxpy.Problem(self.objective, [*self.constraints, *extra])
-        problem.solve(**options)
+        try:
+            runtime.apart_once(lambda: problem.solve(**options), silent=not options.get("verbose"))
+        except (cvxpy.error.SolverError, ValueError) as error:
+            raise SolverError(f"cvxpy: {error}{_hint(options)}") from error
         if problem.status not in (cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE):
             raise NoOptimumError(f"{problem.status}: check the constraints that were added")
         return self.mechanism()
@@ -85,6 +93,12 @@ class CvxModel:
         if any(value is None for value in values):
             raise NoOptimumError("the problem has not been solved")
         return self.layout.mechanism(np.concatenate([np.ravel(value) for value in values]))
+
+
+def _hint(options: Mapping[str, Any]) -> str:
+    """What to install where HiPO was asked for."""
+    asked = [*options.values(), *dict(options.get("highs_options") or {}).values()]
+    return f"; {runtime.HIPO}" if "hipo" in asked else "; try another solver, or without that option"
 
 
 def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
@@ -107,7 +121,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     Sell to types 1 and 2 for two periods, but let nobody ever pay more than 1.3 at a time:
 
     >>> from mechopt import IndependentTypes, plan
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> model = to_cvxpy(plan(env, form="payment"))
     >>> capped = model.solve([p <= 1.3 for p in model.payment], solver="HIGHS")
     >>> round(capped.revenue, 9), round(model.solve(solver="HIGHS").revenue, 9)
@@ -119,7 +133,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         return _moving(plan, deterministic)
     program, layout = compile_program(plan)
     tree, unit = plan.tree, plan.unit
-    buyers, periods = tree.environment.buyers, tree.periods
+    buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
         boolean = deterministic and block.kind == "allocation"
@@ -138,7 +152,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
         parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
         gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.weights[t]))
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.present_value[t]))
     objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
 
@@ -186,7 +200,7 @@ def _moving(plan: MovingPlan, deterministic: bool) -> CvxModel:
     for block, variable in zip(program.column_blocks, blocks, strict=True):
         if block.kind in by_kind:
             by_kind[block.kind].append(variable)
-    units = layout.unit / plan.process.weights
+    units = layout.unit / plan.process.present_value
     payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
     objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)

@@ -40,7 +40,7 @@ def test_revenues_are_those_of_the_mechanisms(seed: int, buyers: int) -> None:
     env = environment(100 * buyers + seed, buyers)
     assert float(myerson_revenue(env.exact)) == pytest.approx(mo.repeated_myerson(env).revenue, abs=1e-12)
     assert float(second_price_revenue(env.exact)) == pytest.approx(mo.repeated_second_price(env).revenue, abs=1e-12)
-    assert float(first_best(env.exact)) == pytest.approx(env.full_welfare, abs=1e-12)
+    assert float(first_best(env.exact)) == pytest.approx(env.first_best, abs=1e-12)
     if buyers == 1:
         assert float(balance_revenue(env.exact)) == pytest.approx(mo.non_clairvoyant_balance(env).revenue, abs=1e-9)
     else:

@@ -16,9 +16,9 @@ import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber, real_roots
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import times
-from mechopt.proof.formula_file import ClaimedPiece, FormulaProof, load_formula
-from mechopt.proof.signs import OpenInterval, SignError, check_end
-from mechopt.solve.proof_file import CertificateError, digest
+from mechopt.proof.certificate import CertificateError, digest
+from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, load_formula
+from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 from tests.parametric_models import CASES, battaglini, independent
 
 P = RationalFunction.parameter()

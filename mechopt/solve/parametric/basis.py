@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.numbers import Array
-from mechopt.solve.exact_simplex import BASIC, FREE, LOWER, UPPER
+from mechopt.solve.exact.simplex import BASIC, FREE, LOWER, UPPER
 from mechopt.solve.parametric.elimination import Poly, Ratio, plus, reduced, solve
 from mechopt.solve.parametric.program import ParametricProgram, require_flint
 

@@ -21,13 +21,13 @@ from mechopt.core.errors import InputError, LimitError, MechoptError
 from mechopt.core.functions import RationalFunction, interpolated
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.parametric import Environment, ParametricModel, points_inside
-from mechopt.lp.choose import AnyLayout, AnyPlan, compile_program, plan
-from mechopt.lp.plan import Plan
+from mechopt.lp.build import AnyLayout, AnyPlan, compile_program, plan
+from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.notions import Asked
+from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
-from mechopt.solve.exact_moving import exact_moving_program
-from mechopt.solve.exact_rows import ExactProgram, exact_program, whole
+from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
+from mechopt.solve.exact.persistent import exact_moving_program
 
 FIRST_POINTS, LAST_POINTS = 9, 300
 MOST_ROWS = 5_000

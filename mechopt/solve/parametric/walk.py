@@ -22,12 +22,12 @@ from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import Array
 from mechopt.core.polynomials import common_divisor
 from mechopt.solve import highs
-from mechopt.solve.exact_simplex import UnboundedError, optimise
+from mechopt.solve.exact.rational import SingularError
+from mechopt.solve.exact.simplex import UnboundedError, optimise
 from mechopt.solve.parametric.basis import ParametricBasis, Rows, sign_at
 from mechopt.solve.parametric.elimination import Poly, Ratio, SingularSystemError
 from mechopt.solve.parametric.program import ParametricProgram, require_flint
 from mechopt.solve.parametric.roots import isolated
-from mechopt.solve.rational import SingularError
 from mechopt.solve.solution import Status
 
 RETRIES = 60

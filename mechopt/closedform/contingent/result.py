@@ -1,0 +1,157 @@
+"""A rule with its contingent transfers, and what is reported of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from mechopt.closedform.contingent.gain import largest, last_gains
+from mechopt.closedform.contingent.setting import Setting
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
+from mechopt.environment.interdependent import InterdependentTypes
+
+if TYPE_CHECKING:
+    from mechopt.mechanism.sequence import SequenceMechanism
+
+Method = Literal["convex", "spanning", "stacked"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ContingentTransfers:
+    """A rule and the transfers that make the truth a periodic ex post equilibrium.
+
+    Attributes
+    ----------
+    environment : InterdependentTypes
+    method : str
+    theorem : str
+        What it rests on.
+    policy : tuple over periods of read-only int arrays ``(*signals,)``
+        Index of the action; of length 1 with an infinite horizon.
+    payments : nested tuples ``[t][i]`` of read-only float arrays
+        Axes: action, the others' signals (one axis each), own report (convex independence only), the others' next
+        signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to the action.
+    later : nested tuples ``[t][i][k]`` of such arrays
+        Stacked transfers about period t that are paid in period t + 2 + k, by the others' signals then; else empty.
+    history : bool
+        Whether `payments` have the actions and the others' signals of all earlier periods as axes before these (first
+        action, others' first signals, second action, ...) and comprise everything that is due: stacked, where
+        transitions depend on actions.
+    last_payments : tuple over agents of read-only float arrays ``(*signals,)``, or None
+        Paid in the last period at once; None with an infinite horizon.
+    gain : float
+        Largest gain of a lie, at any signals of the others: rounding.
+    max_abs : float
+        Largest transfer, of either sign.
+    bound : float
+        What the theorem bounds it by: (1 + 4/distance) times the largest target, or the largest norm of a
+        pseudo-inverse times that of its target; the last period's payments apart.
+    welfare : float
+        Expected present value of values less costs.
+    utilities : tuple of float
+        Of each agent, expected present value of the truth: the whole expected welfare of the efficient rule, where that
+        is what is implemented.
+    """
+
+    environment: InterdependentTypes
+    method: Method
+    theorem: str
+    policy: tuple[IntArray, ...]
+    payments: tuple[tuple[FloatArray, ...], ...]
+    later: tuple[tuple[tuple[FloatArray, ...], ...], ...]
+    last_payments: tuple[FloatArray, ...] | None
+    gain: float
+    max_abs: float
+    bound: float
+    welfare: float
+    utilities: tuple[float, ...]
+    history: bool = False
+
+    @property
+    def revenue(self) -> float:
+        """Expected present value of payments less costs, that is, welfare less utilities; often a deficit."""
+        return self.welfare - sum(self.utilities)
+
+    @property
+    def scale(self) -> float:
+        """What rounding is relative to: the largest transfer or value."""
+        values = max(float(np.abs(array).max()) for array in self.environment.values)
+        return max(1.0, self.max_abs, values)
+
+    def to_mechanism(self) -> SequenceMechanism:
+        """Write them out over public histories, for `mechopt.verify`; see `contingent_mechanism`.
+
+        Raises
+        ------
+        InputError
+            If they are stacked, or the horizon is infinite: `mechopt.check_contingent` checks these.
+        """
+        mechanism: SequenceMechanism = provided(self, "to_mechanism")(self)
+        return mechanism
+
+    def save(self, path: str | Path) -> None:
+        """Write the transfers to a file; see `mechopt.closedform.contingent.files`.
+
+        Parameters
+        ----------
+        path : path
+            A numpy ``.npz`` archive without pickles, written atomically.
+        """
+        provided(self, "save")(self, path)
+
+    def __repr__(self) -> str:
+        return (
+            f"ContingentTransfers({self.theorem}: welfare {self.welfare:.6g}, largest transfer {self.max_abs:.6g}, "
+            f"gain {self.gain:.3g})"
+        )
+
+
+def shaped(environment: InterdependentTypes, t: int, agent: int, due: int, transfers: FloatArray) -> FloatArray:
+    """Give the others' signals, now and when it is due, an axis each; from ``(action, others, [report,] row)``."""
+    stages = range(environment.stages)
+    now, then = (
+        [size for j, size in enumerate(environment.shape[period if period in stages else 0]) if j != agent]
+        for period in (t, due)
+    )
+    own = transfers.shape[2:-1]
+    return readonly(transfers.reshape(len(transfers), *now, *own, *then))
+
+
+def finished(
+    environment: InterdependentTypes,
+    method: Method,
+    theorem: str,
+    setting: Setting,
+    payments: tuple[tuple[FloatArray, ...], ...],
+    later: tuple[tuple[tuple[FloatArray, ...], ...], ...],
+    tables: Sequence[FloatArray],
+    bounds: Iterable[float],
+    history: bool = False,
+) -> ContingentTransfers:
+    """Put a result together, with the gains of the last period."""
+    tables = list(tables)
+    if setting.last_payments is not None:
+        for i, paid in enumerate(setting.last_payments):
+            tables.append(last_gains(environment, i, setting.policy[-1], paid))
+    arrays = [*(array for row in payments for array in row), *(array for row in later for own in row for array in own)]
+    sizes = [float(np.abs(array).max()) for array in [*arrays, *(setting.last_payments or ())]]
+    return ContingentTransfers(
+        environment,
+        method,
+        theorem,
+        setting.policy,
+        payments,
+        later,
+        setting.last_payments,
+        largest(tables),
+        max(sizes, default=0.0),
+        max(bounds, default=0.0),
+        setting.welfare,
+        tuple(float((environment.initial * own[0]).sum()) for own in setting.values),
+        history,
+    )

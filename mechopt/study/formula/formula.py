@@ -1,0 +1,413 @@
+"""The optimum as a function of a parameter: found piece by piece, proved by the stand-alone checker, shown.
+
+On an interval on which one basis of the program stays optimal, value and mechanism are rational functions of the
+parameter; there are finitely many such intervals. Their ends are algebraic numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mechopt.core.algebraic import AlgebraicNumber
+from mechopt.core.errors import InputError, LimitError
+from mechopt.core.numbers import FloatArray, to_exact
+from mechopt.core.provided import provided
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.parametric import ParametricModel
+from mechopt.mechanism.constraint_names import parse_notions
+from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.objective import Objective, Revenue, parse_objective
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.modelfile.loading import At
+from mechopt.modelfile.parametric import read_parametric
+from mechopt.proof.formula.check import Theorem, check_formula_proof
+from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, ProvedBasis, load_formula
+from mechopt.solve.exact.certify import Certificate, certify
+from mechopt.solve.parametric.pieces import Piece, merged, open_ends
+from mechopt.solve.parametric.program import ParametricProgram, parametric_program
+from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece, Walk, find_pieces
+from mechopt.study.formula.ratio import Ratio, ratio, where_equal
+from mechopt.study.formula.rules import State, rules
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Progress = Callable[[int, float], None]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Formula:
+    """The optimum of a model as a function of its parameter.
+
+    Attributes
+    ----------
+    model : ParametricModel
+    program : ParametricProgram
+        Holds the form, the constraints and the objective.
+    walk : Walk
+        Bases with their primal and dual; what is left where it was stopped.
+    theorem : Theorem or None
+        What the checker proved; None where it was not asked.
+    seconds : dict
+        ``program``, ``walk`` and ``proof``.
+
+    Examples
+    --------
+    >>> import mechopt as mo
+    >>> found = mo.formula('''
+    ... kind = "independent"
+    ... horizon = 2
+    ... [parameters]
+    ... p = ["0", "1"]
+    ... [[buyers]]
+    ... values = [1, 2]
+    ... probabilities = ["1 - p", "p"]
+    ... ''')
+    >>> for piece in found.pieces:
+    ...     print(piece)
+    Piece(0 to 0.381966: 2)
+    Piece(0.381966 to 0.5: 1 + 3 p - p^2)
+    Piece(0.5 to 0.666667: 6 p - 3 p^2)
+    Piece(0.666667 to 1: 4 p)
+    >>> found.value(Fraction(1, 2)), found.proved
+    (Fraction(9, 4), True)
+    """
+
+    model: ParametricModel
+    program: ParametricProgram
+    walk: Walk
+    theorem: Theorem | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def parameter(self) -> str:
+        """Its name."""
+        return self.model.parameter
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """From below; neighbouring bases with one value are joined."""
+        return merged(self.walk.bases, self.parameter)
+
+    @cached_property
+    def points(self) -> dict[Fraction, Certificate]:
+        """Certificates at rational ends that no piece includes: there the optimum may jump."""
+        chosen, found = self.program.plan, {}
+        for end in open_ends(self.walk.bases):
+            point = end.exact
+            if point is None:
+                continue
+            certificate = certify(self.model.at(point), chosen.ic, chosen.ir, chosen.objective)
+            if certificate.value is not None:
+                found[point] = certificate
+        return found
+
+    @property
+    def uncovered(self) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
+        """Open intervals that were not reached; empty where the formula is complete."""
+        return self.walk.uncovered
+
+    @property
+    def proved(self) -> bool:
+        """Whether the stand-alone checker proved all pieces."""
+        return self.theorem is not None
+
+    @property
+    def ic(self) -> tuple[Notion, ...]:
+        """Incentive constraints."""
+        return self.program.plan.ic
+
+    @property
+    def ir(self) -> tuple[Notion, ...]:
+        """Participation constraints."""
+        return self.program.plan.ir
+
+    @property
+    def objective(self) -> Objective:
+        """What is maximised."""
+        return self.program.plan.objective
+
+    def _inside(self, p: Any) -> Fraction:
+        point = to_exact(p)
+        if not self.model.start <= point <= self.model.stop:
+            raise InputError(f"{self.parameter} = {p} is outside [{self.model.start}, {self.model.stop}]")
+        return point
+
+    def piece_at(self, p: Fraction | int | float | str) -> Piece:
+        """The piece that holds a point: at an end one that includes it, the lower one where both do.
+
+        Raises
+        ------
+        InputError
+            If the point is outside the interval.
+        LimitError
+            If it was not reached.
+        """
+        point = self._inside(p)
+        holding = [piece for piece in self.pieces if point in piece]
+        for piece in holding:
+            at_end = piece.start == point, piece.stop == point
+            if all(closed for closed, end in zip(piece.closed, at_end, strict=True) if end):
+                return piece
+        if holding:
+            return holding[0]
+        raise LimitError(f"the formula was stopped before {self.parameter} = {p} was reached; give it more time")
+
+    def value(self, p: Fraction | int | float | str) -> Fraction | float:
+        """The optimum at a point.
+
+        Parameters
+        ----------
+        p : number or str
+            An integer, a fraction or a text such as ``"1/3"`` gives an exact value, a float gives a float. At an end
+            of the parameter's interval it is the limit from inside.
+        """
+        piece = self.piece_at(p)
+        if not isinstance(p, float) and to_exact(p) in self.points:
+            return self.points[to_exact(p)].value or Fraction(0)
+        return piece.value(p if isinstance(p, float) else to_exact(p))
+
+    def mechanism(self, p: Fraction | int | float | str) -> Mechanism | SequenceMechanism:
+        """The optimal mechanism at a point inside the interval, from the functions of its basis."""
+        point = self._inside(p)
+        basis = self._basis_at(point)
+        layout = self.program.layout(self.model.at(point))
+        x: FloatArray = np.array([float(function(point)) for function in basis.primal])
+        return layout.mechanism(layout.in_units(x))
+
+    def rules(self, p: Fraction | int | float | str) -> tuple[State, ...]:
+        """The optimal mechanism around a point as rules by state, their entries functions of the parameter.
+
+        Parameters
+        ----------
+        p : number or str
+            A point inside; the functions hold on the whole interval of its basis.
+        """
+        point = self._inside(p)
+        return rules(self.model, self.program.layout(self.model.at(point)), self._basis_at(point).primal)
+
+    def _basis_at(self, point: Fraction) -> BasisPiece:
+        """The basis that holds a point; at an end one that includes it."""
+        self.piece_at(point)
+        at = AlgebraicNumber.rational(point)
+        holding = [b for b in self.walk.bases if not at < b.start and not b.stop < at]
+        return next((b for b in holding if (b.start < at or b.closed[0]) and (at < b.stop or b.closed[1])), holding[0])
+
+    def proof(self) -> FormulaProof:
+        """What the checker reads."""
+        chosen = self.program.plan
+        return FormulaProof(
+            self.model.fingerprint,
+            self.parameter,
+            self.model.start,
+            self.model.stop,
+            chosen.form,
+            chosen.ic,
+            chosen.ir,
+            chosen.objective,
+            tuple(map(self._claimed, self.pieces)),
+            tuple(
+                ProvedBasis(
+                    basis.start,
+                    basis.stop,
+                    tuple((j, function) for j, function in enumerate(basis.primal) if function),
+                    tuple(sorted(basis.dual.items(), key=lambda entry: entry[0])),
+                )
+                for basis in self.walk.bases
+            ),
+            tuple((point, certificate) for point, certificate in self.points.items()),
+            tuple(end for end in open_ends(self.walk.bases) if end.exact not in self.points),
+            self.walk.uncovered,
+        )
+
+    def _claimed(self, piece: Piece) -> ClaimedPiece:
+        """What is claimed of a piece: its ends where they lie inside the interval and it has no pole there."""
+        start = piece.closed[0] and piece.start != self.model.start
+        stop = piece.closed[1] and piece.stop != self.model.stop
+        return ClaimedPiece(piece.start, piece.stop, (start, stop), piece.function)
+
+    def save(self, path: str | Path) -> None:
+        """Write the formula with its proof, whole or not at all; `check_formula` reads it.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        self.proof().save(path)
+
+    def ratio(self, name: str) -> Ratio:
+        """Share of the optimum that a closed form earns, as a function, with its exact infimum.
+
+        Parameters
+        ----------
+        name : str
+            ``"repeated-myerson"``, ``"repeated-second-price"``, ``"non-clairvoyant-balance"`` (one buyer) or
+            ``"first-best"``, whose share is above 1.
+
+        Raises
+        ------
+        InputError
+            If it is not known for this model, or the formula is not complete.
+        """
+        return ratio(self.model, name, self.pieces)
+
+    @cached_property
+    def equals(self) -> dict[str, tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]]:
+        """Where the optimum is what repeated Myerson earns, and where it is the first best; by name.
+
+        Empty where types are not independent across periods, or something else than revenue is maximised.
+        """
+        if not isinstance(self.model.middle, IndependentTypes) or self.objective != Revenue():
+            return {}
+        return {name: where_equal(self.model, name, self.pieces) for name in ("repeated-myerson", "first-best")}
+
+    def latex(self) -> str:
+        """The value as LaTeX, with ``cases``."""
+        from mechopt.study.formula.text import latex
+
+        return latex(self)
+
+    def sympy(self) -> str:
+        """The value as a text that ``sympy.sympify`` reads: a ``Piecewise``."""
+        from mechopt.study.formula.text import sympy_text
+
+        return sympy_text(self)
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the value with the ends of the pieces marked; see `mechopt.show.figures.formula.formula_curve`."""
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
+
+    def __repr__(self) -> str:
+        count = len(self.pieces)
+        words = f"{count} piece{'s' * (count != 1)}{', proved' * self.proved}{', so far' * bool(self.uncovered)}"
+        return f"Formula({self.objective} in {self.parameter} from {self.model.start} to {self.model.stop}: {words})"
+
+
+class FormulaInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a search for a formula; ``formula`` is what was found and proved before."""
+
+    def __init__(self, found: Formula) -> None:
+        super().__init__(f"interrupted with {found!r}")
+        self.formula = found
+
+
+def formula(
+    model: str | Path | ParametricModel,
+    ic: Asked | str | None = "file",
+    ir: Asked | str | None = "file",
+    objective: Objective | str | None = None,
+    parameter: str | None = None,
+    *,
+    at: At = None,
+    most_pieces: int = MOST_PIECES,
+    time_limit: float | None = None,
+    prove: bool = True,
+    progress: Progress | None = None,
+) -> Formula:
+    """Find the optimum of a model as a function of its parameter, and prove it.
+
+    Parameters
+    ----------
+    model : path, name, text or ParametricModel
+        With ``[parameters]``; a text has several lines.
+    ic, ir : Notion, several, text or None
+        Incentive and participation constraints; default those of the file, else those of the kind.
+    objective : Objective or str, optional
+        Default that of the file.
+    parameter : str, optional
+        Which one is left open, where there are several.
+    at : mapping or str, optional
+        Values of the others.
+    most_pieces : int
+        After so many bases the walk stops with what it has.
+    time_limit : float, optional
+        Seconds for the walk.
+    prove : bool
+        Whether to run the checker.
+    progress : callable, optional
+        Called with the pieces so far and the share of the interval that they cover.
+
+    Raises
+    ------
+    InputError
+        If the model or what is asked does not fit, or python-flint is not installed.
+    NoOptimumError
+        If the optimum is unbounded somewhere.
+    CertificateError
+        If the checker refuses what was found: then nothing is claimed.
+    LimitError
+        If the program is too large.
+    FormulaInterrupted
+        On Ctrl-C; a ``KeyboardInterrupt`` that has the pieces so far.
+    """
+    begun = time.perf_counter()
+    if isinstance(model, ParametricModel):
+        parametric, defaults = model, None
+    else:
+        parametric, defaults = read_parametric(model, parameter, at)
+    chosen = parse_objective(objective) if isinstance(objective, str) else objective
+    if chosen is None:
+        chosen = defaults.objective if defaults is not None else parse_objective("revenue")
+    program = parametric_program(
+        parametric,
+        _asked(ic, "ic", defaults and defaults.ic),
+        _asked(ir, "ir", defaults and defaults.ir),
+        chosen,
+    )
+    built = time.perf_counter()
+    deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
+    walk = find_pieces(
+        program,
+        parametric.start,
+        parametric.stop,
+        parametric.point,
+        most_pieces=most_pieces,
+        deadline=deadline,
+        progress=progress,
+    )
+    walked = time.perf_counter()
+    found = Formula(parametric, program, walk)
+    theorem = check_formula_proof(parametric, found.proof()) if prove and walk.bases else None
+    seconds = {"program": built - begun, "walk": walked - built, "proof": time.perf_counter() - walked}
+    found = Formula(parametric, program, walk, theorem, seconds)
+    if walk.stopped == "interrupted":
+        raise FormulaInterrupted(found)
+    return found
+
+
+def _asked(given: Any, role: str, default: Any) -> Asked:
+    if given == "file":
+        return STANDARD if default is None else default
+    if isinstance(given, str):
+        return parse_notions(given, role)
+    return given  # type: ignore[no-any-return]
+
+
+def check_formula(model: str | Path | ParametricModel, found: Formula | FormulaProof | str | Path) -> Theorem:
+    """Prove a formula anew from the model alone, with plain fractions and rows of the checker's own.
+
+    Parameters
+    ----------
+    model : path, name, text or ParametricModel
+    found : Formula, FormulaProof or path of a file
+
+    Raises
+    ------
+    CertificateError
+        If it proves nothing; it says where.
+    """
+    proof = load_formula(found) if isinstance(found, (str, Path)) else found
+    proof = proof.proof() if isinstance(proof, Formula) else proof
+    parametric = model if isinstance(model, ParametricModel) else read_parametric(model, proof.parameter).model
+    return check_formula_proof(parametric, proof)
