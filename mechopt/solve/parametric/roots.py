@@ -67,7 +67,7 @@ def value_at(function: RationalFunction, at: AlgebraicNumber) -> AlgebraicNumber
     while len(points) <= degree:  # the resultant has this degree in y; a drop of degree in x is avoided
         combined = poly([y * d - n for n, d in zip(above, below, strict=True)])
         if combined.degree() == size - 1:
-            points.append((Fraction(y), Fraction(int(modulus.resultant(combined)))))
+            points.append((Fraction(y), Fraction(resultant(modulus, combined))))
         y += 1
     candidates = roots_of(_through(points))
     while True:
@@ -78,6 +78,22 @@ def value_at(function: RationalFunction, at: AlgebraicNumber) -> AlgebraicNumber
         at.narrow()
         for candidate in fitting:
             candidate.narrow()
+
+
+def resultant(a: Any, b: Any) -> int:
+    """Resultant of two ``fmpz_poly`` of positive degree: the determinant of Sylvester's matrix.
+
+    Examples
+    --------
+    >>> from flint import fmpz_poly
+    >>> resultant(fmpz_poly([-2, 1]), fmpz_poly([1, -3, 1]))
+    -1
+    """
+    rows, size = [], a.degree() + b.degree()
+    for of, others in ((a, b.degree()), (b, a.degree())):
+        high_first = of.coeffs()[::-1]
+        rows += [[0] * k + high_first + [0] * (size - len(high_first) - k) for k in range(others)]
+    return int(require_flint().fmpz_mat(rows).det()) if size else 1
 
 
 def _through(points: list[tuple[Fraction, Fraction]]) -> Polynomial:
