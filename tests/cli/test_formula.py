@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import sympy
 
 import mechopt as mo
 from mechopt.cli import main
@@ -66,7 +67,6 @@ def test_the_table_says_what_was_found(run) -> None:
 
 
 def test_latex_and_sympy_say_the_same_function(run) -> None:
-    sympy = pytest.importorskip("sympy")
     formula = mo.formula(independent(3), prove=False)
     piecewise = sympy.sympify(formula.sympy())
     (symbol,) = piecewise.free_symbols
