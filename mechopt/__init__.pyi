@@ -133,6 +133,7 @@ from .proof.certificate import load_certificate as load_certificate
 from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
 from .proof.formula.file import FormulaProof as FormulaProof
+from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
@@ -174,9 +175,11 @@ from .study.fit.read import bundled_data as bundled_data
 from .study.fit.result import Fit as Fit
 from .study.fit.types import Distance as Distance
 from .study.fit.values import fit_values as fit_values
+from .study.formula.find import check_formula as check_formula
+from .study.formula.find import formula as formula
 from .study.formula.formula import Formula as Formula
-from .study.formula.formula import check_formula as check_formula
-from .study.formula.formula import formula as formula
+from .study.formula.guarantee import GuaranteeFormula as GuaranteeFormula
+from .study.formula.guarantee import guarantee_formula as guarantee_formula
 from .study.frontier.frontier import Frontier as Frontier
 from .study.frontier.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath

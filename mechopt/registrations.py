@@ -15,6 +15,7 @@ register(
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
         "Formula.plot": "mechopt.show.figures.formula.formula_curve",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
+        "GuaranteeFormula.plot": "mechopt.show.figures.formula.formula_curve",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",

@@ -124,6 +124,23 @@ signal_initial = ["1/2", "1/2"]
 signal_kernel = [["9/10", "1/10"], ["1/5", "4/5"]]
 base = [[0, 0], ["1/2", 2]]
 """
+EQUAL_REVENUE = """
+kind = "scenarios"
+[parameters]
+p = ["0", "1"]
+[[distributions]]
+name = "F1"
+values = [1, 4]
+probabilities = ["1 - p", "p"]
+[[distributions]]
+name = "F2"
+values = [2, 4, 8, 16, 32]
+probabilities = ["1/2", "1/4", "1/8", "1/16", "1/16"]
+[[scenarios]]
+sequence = ["F1"]
+[[scenarios]]
+sequence = ["F1", "F2"]
+"""
 HALF = '["1/2", "1/2"]'
 TEN = '[1, 2, 3, 4, 5, 6, 7, "h"]', '["1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8"]'
 

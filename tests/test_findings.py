@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import mechopt as mo
+from mechopt.core.algebraic import real_roots
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import minus, remainder, times
 from mechopt.modelfile.parametric import read_parametric
-from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, load_formula
+from mechopt.proof.formula.file import AnyProof, ClaimedPiece, FormulaProof, load_formula
 from mechopt.proof.formula.signs import OpenInterval
 from mechopt.solve.parametric.pieces import Piece
+from mechopt.solve.parametric.roots import value_at
 from mechopt.study.formula.ratio import closed_form, overlaps
 from mechopt.study.formula.text import end_text
 
@@ -27,11 +29,12 @@ P = RationalFunction.parameter()
 each_proof = pytest.mark.parametrize("path", PROOFS, ids=[path.stem for path in PROOFS])
 
 
-def statement(name: str, proof: FormulaProof) -> str:
+def statement(name: str, proof: AnyProof) -> str:
     """What a page says of a proof: one line a piece, and one a point that stands apart."""
     lines = [f"{name}: {proof.parameter} from {proof.start} to {proof.stop}"]
     lines += [f"  to {end_text(p.stop, proof.parameter)}: {p.value.text(proof.parameter)}" for p in proof.pieces]
-    lines += [f"  at {proof.parameter} = {point}: {certificate.value}" for point, certificate in proof.points]
+    points = proof.points if isinstance(proof, FormulaProof) else ()
+    lines += [f"  at {proof.parameter} = {point}: {certificate.value}" for point, certificate in points]
     return "\n".join(lines) + "\n"
 
 
@@ -98,6 +101,18 @@ def test_the_worst_shares_are_those_of_the_page(horizon: int, mechanism: str, wh
     assert earned(at) == share * next(p.function for p in optimum if at in p)(at)
     row = next(line for line in PAGES[FOLDER / "closed-forms.md"].splitlines() if line.startswith(f"| {horizon} |"))
     assert f"| {SHARES[horizon][which]} |" in row
+
+
+def test_the_worst_probability_for_a_seller_who_does_not_know() -> None:
+    """The least guarantee is (208 + 12 sqrt 6)/265, where the derivative vanishes."""
+    _, piece = pieces("guarantee-in-p")
+    (_, at), (_, least) = real_roots((1, -20, 46)), real_roots((160, -416, 265))
+    assert value_at(piece.value, at) == least
+    assert all(least < value_at(piece.value, end) for end in (piece.start, piece.stop))
+    slope = piece.value.derivative().numerator
+    assert not remainder(slope, at.polynomial) and piece.start < at < piece.stop
+    page = PAGES[FOLDER / "guarantee-in-p.md"]
+    assert "(208 + 12 sqrt(6))/265" in page and least.radical() == "(208 + 12 sqrt(6))/265"
 
 
 def test_full_extraction_but_at_one_point() -> None:

@@ -12,6 +12,7 @@ from mechopt.show.terminal.console import progress_shown, say, show_rows, show_t
 
 if TYPE_CHECKING:
     from mechopt.study.formula.formula import Formula
+    from mechopt.study.formula.guarantee import GuaranteeFormula
     from mechopt.study.formula.horizons import Conjecture
     from mechopt.study.formula.ratio import Ratio
 
@@ -48,13 +49,19 @@ def formula(
     as_json: Json = False,
 ) -> None:
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
+    from mechopt.modelfile.parametric import kind_of
     from mechopt.show.terminal import output
-    from mechopt.study.formula.formula import FormulaInterrupted
-    from mechopt.study.formula.formula import formula as find
+    from mechopt.study.formula.find import FormulaInterrupted
+    from mechopt.study.formula.find import formula as find
     from mechopt.study.formula.text import document, share_document
 
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
+    if kind_of(model) == "scenarios":
+        if ic or ir or objective or share or over or mechanism:
+            raise InputError("of scenarios there is the best guarantee: leave out what is asked of an optimum")
+        _guarantee(model, parameter, at, latex, proof, plot, most_pieces, time_limit, as_json)
+        return
     if over is not None:
         asked = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at, "time_limit": time_limit}
         _show_horizons(model, over, across, parameter, as_json, asked)
@@ -91,6 +98,50 @@ def formula(
     if found.uncovered:
         reasons = {"time": "the time limit", "pieces": "--most-pieces", "interrupted": "Ctrl-C"}
         tell(f"stopped by {reasons[found.walk.stopped]}: {len(found.uncovered)} intervals are left")
+        raise typer.Exit(3)
+
+
+def _guarantee(
+    model: str,
+    parameter: str | None,
+    at: str | None,
+    latex: bool,
+    proof: str | None,
+    plot: str | None,
+    most_pieces: int,
+    time_limit: float | None,
+    as_json: bool,
+) -> None:
+    """The best guarantee over scenarios as a function."""
+    from mechopt.show.terminal import output
+    from mechopt.study.formula.guarantee import guarantee_formula
+    from mechopt.study.formula.text import end_text, guarantee_document, rows
+
+    with progress_shown("searching") as progress:
+        shown = None if progress is None else progress.pieces
+        found = guarantee_formula(
+            model, parameter, at=at, most_pieces=most_pieces, time_limit=time_limit, progress=shown
+        )
+    if proof is not None:
+        found.save(proof)
+    if plot is not None:
+        _draw(found, plot)
+    if as_json:
+        say(output.to_json(guarantee_document(found)))
+    elif latex:
+        say(found.latex())
+    else:
+        name = found.parameter
+        show_table(["from", "to", "guarantee", "", "bend at the end"], rows(found))
+        facts = [("proved", f"yes, with the {len(found.optima)} optima" if found.proved else "no")]
+        if not found.uncovered:
+            least, places = found.least
+            where = " and ".join(end_text(place, name) for place in places[:2]) + " and elsewhere" * (len(places) > 2)
+            facts.append(("least", f"{end_text(least, 'y')} at {name} = {where}"))
+        facts += [("not reached", f"{end_text(a, name)} to {end_text(b, name)}") for a, b in found.uncovered]
+        show_rows(facts)
+    if found.uncovered:
+        tell(f"stopped: {len(found.uncovered)} intervals are left")
         raise typer.Exit(3)
 
 
@@ -182,7 +233,7 @@ def _proved(found: Formula) -> str:
     )
 
 
-def _draw(found: Formula, path: str) -> None:
+def _draw(found: Formula | GuaranteeFormula, path: str) -> None:
     """Write a picture of the formula, whole or not at all."""
     from matplotlib.figure import Figure
 
@@ -200,7 +251,7 @@ def check_formula_file(model: str, file: str, as_json: bool) -> bool:
     """Prove the formula in a file anew; whether there is one in it."""
     from mechopt.proof.formula.file import holds_formula
     from mechopt.show.terminal import output
-    from mechopt.study.formula.formula import check_formula
+    from mechopt.study.formula.find import check_formula
 
     if not holds_formula(file):
         return False

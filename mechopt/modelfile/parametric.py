@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
@@ -51,6 +52,11 @@ def read_parametric(model: str | Path, parameter: str | None = None, at: At = No
     return parse_parametric(*text_and_name(model), parameter, at)
 
 
+def kind_of(model: str | Path) -> str:
+    """The kind of a model given by path, name or text, as it says."""
+    return str(tables_of(*text_and_name(model)).get("kind"))
+
+
 def text_and_name(model: str | Path) -> tuple[str, str]:
     """The text of a model given by path, name or text, and what messages call it."""
     if isinstance(model, str) and "\n" in model:
@@ -80,6 +86,60 @@ def parse_parametric(
     instead : mapping, optional
         Keys of the file that have other values, such as ``{"horizon": 4}``.
     """
+    opened = open_parameter(text, name, parameter, at, instead)
+
+    def environment_at(point: Fraction) -> Environment:
+        environment = opened.file_at(Fraction(point)).environment
+        if isinstance(environment, Scenarios):
+            raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.guarantee_formula")], name)
+        if getattr(environment, "horizon", 1) == "infinite":
+            raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
+        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+
+    # separable values are level * rate + base, three numbers of the file
+    degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
+    model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
+    return ParametricFile(model, opened.file_at(model.point))
+
+
+def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
+    """Read scenarios with a parameter left open; see `read_parametric`."""
+    text, name = text_and_name(model)
+    opened = open_parameter(text, name, parameter, at)
+
+    def scenarios_at(point: Fraction) -> Scenarios:
+        return opened.file_at(Fraction(point)).of_kind(Scenarios)
+
+    return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+
+
+class Opened(NamedTuple):
+    """A model file with one parameter left open.
+
+    Attributes
+    ----------
+    parameter : str
+    start, stop : Fraction
+    kind : str
+        As the file says.
+    degree : int
+        Largest degree of a number of the file, numerator and denominator together.
+    file_at : callable
+        What the file holds at a value of the parameter.
+    """
+
+    parameter: str
+    start: Fraction
+    stop: Fraction
+    kind: str
+    degree: int
+    file_at: Callable[[Fraction], ModelFile]
+
+
+def open_parameter(
+    text: str, name: str, parameter: str | None = None, at: At = None, instead: Mapping[str, Any] | None = None
+) -> Opened:
+    """Read a model file and leave one parameter open; see `parse_parametric`."""
     tables, faults = tables_of(text, name), list[Fault]()
     tables.update(instead or {})
     intervals, fixed = intervals_of(tables, faults), point_of(at)
@@ -91,39 +151,26 @@ def parse_parametric(
     if parameter is None or parameter not in left or len(left) > 1:
         raise InputError([_choice(intervals, left, parameter)], name)
     start, stop = intervals[parameter]
-    fixed_too: Mapping[str, Any] = fixed
-    symbolic = substituted(tables, {**fixed_too, parameter: RationalFunction.parameter()}, faults)
+    open_name, known_numbers = parameter, dict[str, Any](fixed)
+    symbolic = substituted(tables, {**known_numbers, open_name: RationalFunction.parameter()}, faults)
     if faults:
         raise InputError(faults, name)
-    functions = list(functions_in(symbolic))
-    degree = max((len(f.numerator) + len(f.denominator) - 2 for f in functions), default=0)
-    if tables.get("kind") == "separable":  # values are level * rate + base
-        degree *= 3
+    degree = max((len(f.numerator) + len(f.denominator) - 2 for f in functions_in(symbolic)), default=0)
     known: dict[Fraction, ModelFile] = {}
 
     def file_at(point: Fraction) -> ModelFile:
         if point not in known:
             wrong: list[Fault] = []
-            plain = substituted(tables, {**fixed, parameter: point}, wrong)
+            plain = substituted(tables, {**known_numbers, open_name: point}, wrong)
             try:
                 if wrong:
                     raise InputError(wrong)
                 known[point] = file_of(plain, name)
             except InputError as error:
-                raise InputError(error.faults, f"{name}, {parameter} = {point}") from None
+                raise InputError(error.faults, f"{name}, {open_name} = {point}") from None
         return known[point]
 
-    def environment_at(point: Fraction) -> Environment:
-        environment = file_at(Fraction(point)).environment
-        if isinstance(environment, Scenarios):
-            raise InputError([Fault("kind", "is 'scenarios'", "mechopt formula is for the other kinds")], name)
-        if getattr(environment, "horizon", 1) == "infinite":
-            raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
-        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
-
-    model = parametric_model(parameter, start, stop, environment_at, degree)
-    file = file_at(model.point)
-    return ParametricFile(model, file)
+    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at)
 
 
 def _choice(intervals: Mapping[str, Any], left: list[str], parameter: str | None) -> Fault:

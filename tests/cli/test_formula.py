@@ -11,7 +11,7 @@ import sympy
 import mechopt as mo
 from mechopt.cli import main
 from mechopt.solve.parametric.walk import Walker
-from tests.parametric_models import TWO_AGENTS, battaglini, independent
+from tests.parametric_models import EQUAL_REVENUE, TWO_AGENTS, battaglini, independent
 
 Run = tuple[int, str, str]
 
@@ -159,3 +159,20 @@ def test_ctrl_c_shows_what_there_is(run, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Walker, "_step", interrupted)
     status, out, err = run("formula", "two.toml")
     assert status == 3 and "not reached" in out and "stopped by Ctrl-C" in err
+
+
+def test_scenarios_have_a_guarantee(run, tmp_path: Path) -> None:
+    (tmp_path / "futures.toml").write_text(EQUAL_REVENUE)
+    status, out, _ = run("formula", "futures.toml", "--proof", "futures.json", "--plot", "futures.svg")
+    assert status == 0 and "(12 p^2 + 8 p - 2)/(8 p^2 + 13 p - 3)" in out
+    assert "(208 + 12 sqrt(6))/265 = 0.8958259506 at p = (10 + 3 sqrt(6))/46 = 0.3771406354" in out
+    status, out, _ = run("certificate", "check", "futures.toml", "futures.json")
+    assert status == 0 and "proved: 2 pieces by 3 primal and dual pairs" in out
+    status, out, _ = run("formula", "futures.toml", "--json")
+    document = json.loads(out)
+    assert document["proved"] and len(document["pieces"]) == 2 and document["optima"][1]["scenario"] == "F1, F2"
+    assert run("formula", "futures.toml", "--latex")[1].count("text{if }") == 2
+    status, _, err = run("formula", "futures.toml", "--ic", "dic")
+    assert status == 2 and "leave out what is asked of an optimum" in err
+    status, _, err = run("formula", "futures.toml", "--most-pieces", "1")
+    assert status == 3 and "intervals are left" in err

@@ -13,7 +13,7 @@ interval includes so has a certificate of the plain model at that point, or is n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -26,10 +26,10 @@ from mechopt.core.functions import RationalFunction, compared_at, exact_quotient
 from mechopt.core.numbers import to_exact
 from mechopt.core.polynomials import ONE, Polynomial, common_divisor, minus, negative, plus, times
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import ParametricModel, root_inside, with_exact
+from mechopt.environment.parametric import ParametricModel, with_exact
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.check import check_certificate
-from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, ProvedBasis, Sparse
+from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis, Sparse
 from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 from mechopt.proof.independent import rebuild
 from mechopt.proof.persistent import rebuild_moving
@@ -72,48 +72,52 @@ class IntegerRow:
 
 
 class ParametricRows:
-    """The program of a model, rebuilt with functions of the parameter for numbers.
+    """A program rebuilt with functions of the parameter for numbers, cleared of denominators.
 
     Parameters
     ----------
-    model : ParametricModel
-    proof : FormulaProof
-        Names form, constraints and objective.
+    build : callable
+        Rebuilds the program; comparisons of functions are those at a point.
+    interval : OpenInterval
+        On which it is to hold.
+    point : Fraction
+        Inside.
 
     Raises
     ------
     CertificateError
-        If a comparison between functions comes out differently within the interval.
+        If a comparison comes out differently within the interval, or an entry has a pole there.
     """
 
-    def __init__(self, model: ParametricModel, proof: FormulaProof) -> None:
-        environment = with_exact(model.middle, model.exact)
-        weights: Any = [to_exact(getattr(proof.objective, name)) for name in ("revenue", "welfare", "utility")]
-        asked: Any = proof.form, proof.ic, proof.ir, tuple(weights)
-        with compared_at(model.point) as comparisons:
-            rebuilt: Any
-            if isinstance(model.middle, IndependentTypes):
-                rebuilt = rebuild(environment, *asked)
-            else:
-                rebuilt = rebuild_moving(environment, *asked)
+    def __init__(self, build: Callable[[], Any], interval: OpenInterval, point: Fraction) -> None:
+        with compared_at(point) as comparisons:
+            rebuilt = build()
             rows = list(rebuilt.rows())
-        for polynomial in comparisons.polynomials:
-            if root_inside(polynomial, model.start, model.stop) is not None:
-                raise CertificateError("the rows of the program change inside the interval of the parameter")
-        whole = OpenInterval(AlgebraicNumber.rational(model.start), AlgebraicNumber.rational(model.stop))
+        if any(interval.has_root(polynomial) for polynomial in comparisons.polynomials):
+            raise CertificateError("the rows of the program change inside the interval of the parameter")
         self.words = rebuilt.words
         self.columns: int = rebuilt.columns
         self.lower, self.upper = rebuilt.lower, rebuilt.upper
-        self.rows = [_cleared(row, whole) for row in rows]
+        self.rows = [_cleared(row, interval) for row in rows]
         cost = [RationalFunction.of(number) for number in rebuilt.cost]
         offset = RationalFunction.of(rebuilt.offset)
         common = ONE
         for denominator in {*(f.denominator for f in cost), offset.denominator, *(row.scale for row in self.rows)}:
             common = least_multiple(common, denominator)
-        self.common = _positive(common, whole)
+        self.common = _positive(common, interval)
         self.cost = [times(f.numerator, exact_quotient(self.common, f.denominator)) for f in cost]
         self.offset = times(offset.numerator, exact_quotient(self.common, offset.denominator))
         self.stretch = [exact_quotient(self.common, row.scale) for row in self.rows]
+
+
+def rebuilt_rows(model: ParametricModel, proof: FormulaProof) -> ParametricRows:
+    """The program of a model in the form, with the constraints and for the objective that a proof names."""
+    environment = with_exact(model.middle, model.exact)
+    weights: Any = [to_exact(getattr(proof.objective, name)) for name in ("revenue", "welfare", "utility")]
+    asked: Any = proof.form, proof.ic, proof.ir, tuple(weights)
+    build: Any = rebuild if isinstance(model.middle, IndependentTypes) else rebuild_moving
+    whole = OpenInterval(AlgebraicNumber.rational(model.start), AlgebraicNumber.rational(model.stop))
+    return ParametricRows(lambda: build(environment, *asked), whole, model.point)
 
 
 def _cleared(row: Any, whole: OpenInterval) -> IntegerRow:
@@ -170,17 +174,19 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof) -> Theorem:
         )
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the model's")
-    _check_cover(proof)
-    rows = ParametricRows(model, proof)
+    check_cover(proof)
+    rows = rebuilt_rows(model, proof)
     closed = []
     for number, basis in enumerate(proof.bases):
-        claimed = _claimed(proof, basis)
+        claimed = claimed_piece(proof, basis)
         try:
-            closed.append(_BasisCheck(rows, basis, claimed.value).run())
+            closed.append(BasisCheck(rows, basis, claimed.value).run())
         except CertificateError as error:
-            raise CertificateError(f"basis {number}, {_words(proof, basis.start, basis.stop)}: {error}") from None
+            raise CertificateError(
+                f"basis {number}, {interval_words(proof, basis.start, basis.stop)}: {error}"
+            ) from None
     points = _check_points(model, proof)
-    _check_ends(proof, closed, [*map(AlgebraicNumber.rational, points), *proof.unproved])
+    check_ends(proof, closed, [*map(AlgebraicNumber.rational, points), *proof.unproved])
     return Theorem(proof.pieces, points, proof.unproved, proof.uncovered, len(proof.bases))
 
 
@@ -198,7 +204,9 @@ def _check_points(model: ParametricModel, proof: FormulaProof) -> dict[Fraction,
     return found
 
 
-def _check_ends(proof: FormulaProof, closed: Sequence[tuple[bool, bool]], apart: Sequence[AlgebraicNumber]) -> None:
+def check_ends(
+    proof: FormulaProof | GuaranteeProof, closed: Sequence[tuple[bool, bool]], apart: Sequence[AlgebraicNumber]
+) -> None:
     """Check that each end inside is included by a basis beside it or stands apart, and what pieces say of theirs."""
     for (basis, holds), (after, holds_after) in pairwise(zip(proof.bases, closed, strict=True)):
         if basis.stop == after.start and not (holds[1] or holds_after[0] or after.start in apart):
@@ -215,11 +223,12 @@ def _check_ends(proof: FormulaProof, closed: Sequence[tuple[bool, bool]], apart:
                 raise CertificateError(f"pieces: one leaves out its end {end!r} without need")
 
 
-def _words(proof: FormulaProof, start: AlgebraicNumber, stop: AlgebraicNumber) -> str:
+def interval_words(proof: FormulaProof | GuaranteeProof, start: AlgebraicNumber, stop: AlgebraicNumber) -> str:
+    """An interval in words."""
     return f"{proof.parameter} from {float(start):.10g} to {float(stop):.10g}"
 
 
-def _check_cover(proof: FormulaProof) -> None:
+def check_cover(proof: FormulaProof | GuaranteeProof) -> None:
     """Check that intervals follow each other without gap, those of the claims and those of the bases alike."""
     for parts in (proof.pieces, proof.bases):
         intervals = [(part.start, part.stop) for part in parts] + list(proof.uncovered)
@@ -232,23 +241,25 @@ def _check_cover(proof: FormulaProof) -> None:
         at = AlgebraicNumber.rational(proof.start)
         for start, stop in intervals:
             if start != at:
-                raise CertificateError(f"ends: nothing is claimed {_words(proof, at, start)}, or something twice")
+                raise CertificateError(
+                    f"ends: nothing is claimed {interval_words(proof, at, start)}, or something twice"
+                )
             if not start < stop:
-                raise CertificateError(f"ends: {_words(proof, start, stop)} is not an interval")
+                raise CertificateError(f"ends: {interval_words(proof, start, stop)} is not an interval")
             at = stop
         if at != proof.stop:
             raise CertificateError(f"ends: the last interval ends at {at!r}, the model's at {proof.stop}")
 
 
-def _claimed(proof: FormulaProof, basis: ProvedBasis) -> ClaimedPiece:
+def claimed_piece(proof: FormulaProof | GuaranteeProof, basis: ProvedBasis) -> ClaimedPiece:
     """The piece that a basis lies in."""
     for piece in proof.pieces:
         if not basis.start < piece.start and not piece.stop < basis.stop:
             return piece
-    raise CertificateError(f"pieces: none holds the basis {_words(proof, basis.start, basis.stop)}")
+    raise CertificateError(f"pieces: none holds the basis {interval_words(proof, basis.start, basis.stop)}")
 
 
-class _BasisCheck:
+class BasisCheck:
     """One basis: polynomials over common denominators, and what they must satisfy."""
 
     def __init__(self, rows: ParametricRows, basis: ProvedBasis, claimed: RationalFunction) -> None:

@@ -26,6 +26,7 @@ from mechopt.mechanism.objective import Objective
 from mechopt.proof.certificate import Certificate, CertificateError, as_content, digest, read_certificate
 
 FORMULA_FORMAT = "mechopt formula 1"
+GUARANTEE_FORMAT = "mechopt guarantee formula 1"
 
 Sparse = tuple[tuple[int, RationalFunction], ...]
 """Entries that are not zero, by rising position."""
@@ -115,16 +116,59 @@ class FormulaProof:
         InputError
             If the file cannot be written.
         """
-        content = formula_content(self)
-        text = json.dumps(content | {"digest": digest(content)}, separators=(",", ":"))
-
-        def write(file: IO[bytes]) -> None:
-            file.write(text.encode() + b"\n")
-
-        write_atomically(path, write)
+        _write(formula_content(self), path)
 
 
-def formula_content(proof: FormulaProof) -> dict[str, Any]:
+@dataclass(frozen=True)
+class GuaranteeProof:
+    """The best guarantee over scenarios as a function of a parameter, with its proof.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the parametric scenarios.
+    parameter : str
+    start, stop : Fraction
+    optima : tuple of FormulaProof
+        What a clairvoyant seller earns, by scenario.
+    pieces, bases, unproved, uncovered
+        As for `FormulaProof`.
+    """
+
+    fingerprint: str
+    parameter: str
+    start: Fraction
+    stop: Fraction
+    optima: tuple[FormulaProof, ...]
+    pieces: tuple[ClaimedPiece, ...]
+    bases: tuple[ProvedBasis, ...]
+    unproved: tuple[AlgebraicNumber, ...] = ()
+    uncovered: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...] = ()
+
+    def save(self, path: str | Path) -> None:
+        """Write the proof to a JSON file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        _write(formula_content(self), path)
+
+
+AnyProof = FormulaProof | GuaranteeProof
+
+
+def _write(content: dict[str, Any], path: str | Path) -> None:
+    text = json.dumps(content | {"digest": digest(content)}, separators=(",", ":"))
+
+    def write(file: IO[bytes]) -> None:
+        file.write(text.encode() + b"\n")
+
+    write_atomically(path, write)
+
+
+def formula_content(proof: AnyProof) -> dict[str, Any]:
     """What a file holds, without the digest."""
     number: dict[RationalFunction, int] = {}
 
@@ -142,25 +186,37 @@ def formula_content(proof: FormulaProof) -> dict[str, Any]:
         {**_ends(basis.start, basis.stop), "primal": vector(basis.primal), "dual": vector(basis.dual)}
         for basis in proof.bases
     ]
-    weights = proof.objective
     return {
-        "format": FORMULA_FORMAT,
-        "fingerprint": proof.fingerprint,
-        "parameter": proof.parameter,
-        "interval": [str(proof.start), str(proof.stop)],
-        "form": proof.form,
-        "ic": [notion.name for notion in proof.ic],
-        "ir": [notion.name for notion in proof.ir],
-        "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
+        **_head(proof),
         "pieces": pieces,
         "bases": bases,
-        "points": [{"at": str(point), "certificate": as_content(proof)} for point, proof in proof.points],
         "unproved": [end_content(end) for end in proof.unproved],
         "uncovered": [_ends(start, stop) for start, stop in proof.uncovered],
         "functions": [
             {"numerator": _texts(function.numerator), "denominator": _texts(function.denominator)}
             for function in number
         ],
+    }
+
+
+def _head(proof: AnyProof) -> dict[str, Any]:
+    """What the two kinds of files say apart."""
+    known = {
+        "fingerprint": proof.fingerprint,
+        "parameter": proof.parameter,
+        "interval": [str(proof.start), str(proof.stop)],
+    }
+    if isinstance(proof, GuaranteeProof):
+        return {"format": GUARANTEE_FORMAT, **known, "optima": [formula_content(one) for one in proof.optima]}
+    weights = proof.objective
+    return {
+        "format": FORMULA_FORMAT,
+        **known,
+        "form": proof.form,
+        "ic": [notion.name for notion in proof.ic],
+        "ir": [notion.name for notion in proof.ir],
+        "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
+        "points": [{"at": str(point), "certificate": as_content(one)} for point, one in proof.points],
     }
 
 
@@ -191,7 +247,7 @@ def end_content(end: AlgebraicNumber) -> dict[str, Any]:
         lower = end.lower
 
 
-def load_formula(path: str | Path) -> FormulaProof:
+def load_formula(path: str | Path) -> AnyProof:
     """Read a proved formula; what it claims is proved by `check_formula` only.
 
     Parameters
@@ -227,7 +283,7 @@ def load_formula(path: str | Path) -> FormulaProof:
 
 def is_formula(content: Any) -> bool:
     """Whether the JSON of a file says that it is a formula."""
-    return isinstance(content, dict) and content.get("format") == FORMULA_FORMAT
+    return isinstance(content, dict) and content.get("format") in (FORMULA_FORMAT, GUARANTEE_FORMAT)
 
 
 def holds_formula(path: str | Path) -> bool:
@@ -238,7 +294,7 @@ def holds_formula(path: str | Path) -> bool:
         return False
 
 
-def read_formula(content: Mapping[str, Any]) -> FormulaProof:
+def read_formula(content: Mapping[str, Any]) -> AnyProof:
     """A proof from what a file holds."""
     functions = [
         RationalFunction(_polynomial(f["numerator"]), _polynomial(f["denominator"])) for f in content["functions"]
@@ -252,29 +308,28 @@ def read_formula(content: Mapping[str, Any]) -> FormulaProof:
             raise ValueError("an index is not above the one before it, or an entry is zero")
         return tuple((j, functions[k]) for j, k in zip(index, numbers, strict=True))
 
-    weights = {name: float(Fraction(text)) for name, text in content["objective"].items()}
     start, stop = (Fraction(end) for end in content["interval"])
-    return FormulaProof(
-        str(content["fingerprint"]),
-        str(content["parameter"]),
-        start,
-        stop,
-        str(content["form"]),
-        tuple(notion_named(name) for name in content["ic"]),
-        tuple(notion_named(name) for name in content["ir"]),
-        Objective(**weights),
-        tuple(
-            ClaimedPiece(_end(p["from"]), _end(p["to"]), _closed(p["closed"]), functions[p["value"]])
-            for p in content["pieces"]
-        ),
-        tuple(
-            ProvedBasis(_end(b["from"]), _end(b["to"]), vector(b["primal"]), vector(b["dual"]))
-            for b in content["bases"]
-        ),
-        tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"]),
-        tuple(map(_end, content["unproved"])),
-        tuple((_end(u["from"]), _end(u["to"])) for u in content["uncovered"]),
+    head = str(content["fingerprint"]), str(content["parameter"]), start, stop
+    pieces = tuple(
+        ClaimedPiece(_end(p["from"]), _end(p["to"]), _closed(p["closed"]), functions[p["value"]])
+        for p in content["pieces"]
     )
+    bases = tuple(
+        ProvedBasis(_end(b["from"]), _end(b["to"]), vector(b["primal"]), vector(b["dual"])) for b in content["bases"]
+    )
+    unproved = tuple(map(_end, content["unproved"]))
+    uncovered = tuple((_end(u["from"]), _end(u["to"])) for u in content["uncovered"])
+    if content["format"] == GUARANTEE_FORMAT:
+        optima = tuple(map(read_formula, content["optima"]))
+        plain = tuple(one for one in optima if isinstance(one, FormulaProof))
+        if len(plain) != len(optima):
+            raise ValueError("an optimum is itself a guarantee")
+        return GuaranteeProof(*head, plain, pieces, bases, unproved, uncovered)
+    weights = {name: float(Fraction(text)) for name, text in content["objective"].items()}
+    ic, ir = (tuple(notion_named(name) for name in content[key]) for key in ("ic", "ir"))
+    points = tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"])
+    asked = str(content["form"]), ic, ir, Objective(**weights)
+    return FormulaProof(*head, *asked, pieces, bases, points, unproved, uncovered)
 
 
 def _closed(given: Any) -> tuple[bool, bool]:

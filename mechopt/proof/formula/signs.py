@@ -139,6 +139,11 @@ class OpenInterval:
             self.start.narrow()
             self.stop.narrow()
 
+    def inside(self) -> Fraction:
+        """A rational inside."""
+        self._apart()
+        return (self.start.upper + self.stop.lower) / 2
+
     def _free_point(self, polynomial: Polynomial) -> Fraction:
         """A rational inside that is not a root."""
         self._apart()

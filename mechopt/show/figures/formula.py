@@ -13,17 +13,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from mechopt.study.formula.formula import Formula
+    from mechopt.study.formula.guarantee import GuaranteeFormula
 
 POINTS = 60
 """Points drawn a piece."""
 
 
-def formula_curve(found: Formula, axes: Axes | None = None) -> Axes:
+def formula_curve(found: Formula | GuaranteeFormula, axes: Axes | None = None) -> Axes:
     """Draw a formula; intervals that were not reached stay empty.
 
     Parameters
     ----------
-    found : Formula
+    found : Formula or GuaranteeFormula
     axes : matplotlib.axes.Axes, optional
         To draw on; default a new figure.
 
@@ -39,6 +40,6 @@ def formula_curve(found: Formula, axes: Axes | None = None) -> Axes:
         axes.plot(x[[0, -1]], y[[0, -1]], "o", color=BAR, markersize=3.5, markeredgecolor="white")
     axes.set_xlabel(found.parameter)
     axes.set_ylabel(str(found.objective))
-    axes.set_title(f"optimum: {len(found.pieces)} piece{'s' * (len(found.pieces) != 1)}")
+    axes.set_title(f"{len(found.pieces)} piece{'s' * (len(found.pieces) != 1)}")
     axes.spines[["top", "right"]].set_visible(False)
     return axes

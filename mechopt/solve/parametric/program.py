@@ -7,10 +7,9 @@ float program is scaled jump with the values. What is found from it is proved by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
 from math import lcm
 from typing import Any
@@ -39,8 +38,10 @@ class ParametricProgram:
 
     Attributes
     ----------
-    plan : Plan or MovingPlan
-        At a point inside.
+    plan : Plan, MovingPlan or None
+        At a point inside; None where it is not the program of one environment.
+    template : LinearProgram
+        The float program at a point, whose numbers `at` replaces.
     start, index : int arrays
         Row r has the columns ``index[start[r]:start[r+1]]``.
     value : int array
@@ -54,7 +55,8 @@ class ParametricProgram:
         The distinct ones.
     """
 
-    plan: AnyPlan
+    plan: AnyPlan | None
+    template: LinearProgram
     start: IntArray
     index: IntArray
     value: IntArray
@@ -76,10 +78,11 @@ class ParametricProgram:
         """Number of rows."""
         return len(self.row_lower)
 
-    @cached_property
-    def template(self) -> LinearProgram:
-        """The float program at the plan's point, whose numbers `at` replaces."""
-        return compile_program(self.plan)[0]
+    @property
+    def require_plan(self) -> AnyPlan:
+        """The plan, of a program of one environment."""
+        assert self.plan is not None
+        return self.plan
 
     def at(self, point: Fraction) -> LinearProgram:
         """The program in floats at a value of the parameter."""
@@ -117,7 +120,7 @@ class ParametricProgram:
 
     def layout(self, environment: Environment) -> AnyLayout:
         """The way back from columns to a mechanism of the environment at a point."""
-        chosen = self.plan
+        chosen = self.require_plan
         return compile_program(plan(environment, chosen.ic, chosen.ir, chosen.objective, chosen.form))[1]
 
 
@@ -149,10 +152,29 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
             f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
             "piece is solved over the rational functions. Use fewer periods or types"
         )
+    return through_points(chosen, lambda point: _exact(model.at(point), chosen), model.start, model.stop)
+
+
+def through_points(
+    chosen: AnyPlan | None,
+    build: Callable[[Fraction], tuple[LinearProgram, ExactProgram]],
+    start: Fraction,
+    stop: Fraction,
+) -> ParametricProgram:
+    """Interpolate a program from those at points inside an interval, as many as it takes.
+
+    Parameters
+    ----------
+    chosen : Plan, MovingPlan or None
+    build : callable
+        The float and the exact program at a point.
+    start, stop : Fraction
+        The points are between them.
+    """
     count = FIRST_POINTS
     while count <= LAST_POINTS:
-        built = [_exact(model.at(point), chosen) for point in points_inside(model.start, model.stop, count)]
-        found = _interpolated(chosen, built, points_inside(model.start, model.stop, count))
+        points = points_inside(start, stop, count)
+        found = _interpolated(chosen, [build(point) for point in points], points)
         if found is not None:
             return found
         count = 2 * count - 1
@@ -172,7 +194,7 @@ def _exact(environment: Environment, like: AnyPlan) -> tuple[LinearProgram, Exac
 
 
 def _interpolated(
-    chosen: AnyPlan, built: Sequence[tuple[LinearProgram, ExactProgram]], points: Sequence[Fraction]
+    chosen: AnyPlan | None, built: Sequence[tuple[LinearProgram, ExactProgram]], points: Sequence[Fraction]
 ) -> ParametricProgram | None:
     """One program from those at several points, or None where these are too few."""
     first = built[0][0]
@@ -192,6 +214,7 @@ def _interpolated(
         return None
     return ParametricProgram(
         chosen,
+        first,
         start,
         index,
         np.array([number[values] for values in entries], np.int64),

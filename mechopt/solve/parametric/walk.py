@@ -92,13 +92,14 @@ class Walker:
     Parameters
     ----------
     program : ParametricProgram
-    start, stop, point : Fraction
-        The interval, and a point inside.
+    start, stop : AlgebraicNumber
+    point : Fraction
+        Inside.
     """
 
     program: ParametricProgram
-    start: Fraction
-    stop: Fraction
+    start: AlgebraicNumber
+    stop: AlgebraicNumber
     point: Fraction
     bases: list[BasisPiece] = field(default_factory=list)
     solves: int = 0
@@ -108,7 +109,7 @@ class Walker:
     def __post_init__(self) -> None:
         """Prepare the rows."""
         self.rows = Rows(self.program, self.point)
-        self.uncovered: list[Open] = [(AlgebraicNumber.rational(self.start), AlgebraicNumber.rational(self.stop))]
+        self.uncovered: list[Open] = [(self.start, self.stop)]
         self._roots: dict[Any, list[AlgebraicNumber]] = {}
         self._factors: dict[Any, list[tuple[Poly, int]]] = {}
         self._functions: dict[Any, RationalFunction] = {}
@@ -137,7 +138,7 @@ class Walker:
                 self._step(deadline)
                 if progress is not None:
                     left = sum(float(b) - float(a) for a, b in self.uncovered)
-                    progress(len(self.bases), 1 - left / float(self.stop - self.start))
+                    progress(len(self.bases), 1 - left / (float(self.stop) - float(self.start)))
         except TimeoutError:
             stopped = "time"
         except KeyboardInterrupt:
@@ -315,4 +316,5 @@ def find_pieces(program: ParametricProgram, start: Fraction, stop: Fraction, poi
         If the program is unbounded somewhere.
     """
     require_flint()
-    return Walker(program, start, stop, point).walk(**limits)
+    ends = AlgebraicNumber.rational(start), AlgebraicNumber.rational(stop)
+    return Walker(program, *ends, point).walk(**limits)

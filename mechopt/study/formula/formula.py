@@ -6,8 +6,6 @@ parameter; there are finitely many such intervals. Their ends are algebraic numb
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -22,26 +20,25 @@ from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel
-from mechopt.mechanism.constraint_names import parse_notions
-from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.objective import Objective, Revenue, parse_objective
+from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.modelfile.loading import At
-from mechopt.modelfile.parametric import read_parametric
-from mechopt.proof.formula.check import Theorem, check_formula_proof
-from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, ProvedBasis, load_formula
+from mechopt.proof.formula.check import Theorem
+from mechopt.proof.formula.file import (
+    ClaimedPiece,
+    FormulaProof,
+    ProvedBasis,
+)
 from mechopt.solve.exact.certify import Certificate, certify
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
-from mechopt.solve.parametric.program import ParametricProgram, parametric_program
-from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece, Walk, find_pieces
+from mechopt.solve.parametric.program import ParametricProgram
+from mechopt.solve.parametric.walk import BasisPiece, Walk
 from mechopt.study.formula.ratio import Ratio, ratio, where_equal
 from mechopt.study.formula.rules import State, rules
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Progress = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,7 +98,7 @@ class Formula:
     @cached_property
     def points(self) -> dict[Fraction, Certificate]:
         """Certificates at rational ends that no piece includes: there the optimum may jump."""
-        chosen, found = self.program.plan, {}
+        chosen, found = self.program.require_plan, {}
         for end in open_ends(self.walk.bases):
             point = end.exact
             if point is None:
@@ -124,17 +121,17 @@ class Formula:
     @property
     def ic(self) -> tuple[Notion, ...]:
         """Incentive constraints."""
-        return self.program.plan.ic
+        return self.program.require_plan.ic
 
     @property
     def ir(self) -> tuple[Notion, ...]:
         """Participation constraints."""
-        return self.program.plan.ir
+        return self.program.require_plan.ir
 
     @property
     def objective(self) -> Objective:
         """What is maximised."""
-        return self.program.plan.objective
+        return self.program.require_plan.objective
 
     def _inside(self, p: Any) -> Fraction:
         point = to_exact(p)
@@ -204,7 +201,7 @@ class Formula:
 
     def proof(self) -> FormulaProof:
         """What the checker reads."""
-        chosen = self.program.plan
+        chosen = self.program.require_plan
         return FormulaProof(
             self.model.fingerprint,
             self.parameter,
@@ -292,122 +289,3 @@ class Formula:
         count = len(self.pieces)
         words = f"{count} piece{'s' * (count != 1)}{', proved' * self.proved}{', so far' * bool(self.uncovered)}"
         return f"Formula({self.objective} in {self.parameter} from {self.model.start} to {self.model.stop}: {words})"
-
-
-class FormulaInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a search for a formula; ``formula`` is what was found and proved before."""
-
-    def __init__(self, found: Formula) -> None:
-        super().__init__(f"interrupted with {found!r}")
-        self.formula = found
-
-
-def formula(
-    model: str | Path | ParametricModel,
-    ic: Asked | str | None = "file",
-    ir: Asked | str | None = "file",
-    objective: Objective | str | None = None,
-    parameter: str | None = None,
-    *,
-    at: At = None,
-    most_pieces: int = MOST_PIECES,
-    time_limit: float | None = None,
-    prove: bool = True,
-    progress: Progress | None = None,
-) -> Formula:
-    """Find the optimum of a model as a function of its parameter, and prove it.
-
-    Parameters
-    ----------
-    model : path, name, text or ParametricModel
-        With ``[parameters]``; a text has several lines.
-    ic, ir : Notion, several, text or None
-        Incentive and participation constraints; default those of the file, else those of the kind.
-    objective : Objective or str, optional
-        Default that of the file.
-    parameter : str, optional
-        Which one is left open, where there are several.
-    at : mapping or str, optional
-        Values of the others.
-    most_pieces : int
-        After so many bases the walk stops with what it has.
-    time_limit : float, optional
-        Seconds for the walk.
-    prove : bool
-        Whether to run the checker.
-    progress : callable, optional
-        Called with the pieces so far and the share of the interval that they cover.
-
-    Raises
-    ------
-    InputError
-        If the model or what is asked does not fit, or python-flint is not installed.
-    NoOptimumError
-        If the optimum is unbounded somewhere.
-    CertificateError
-        If the checker refuses what was found: then nothing is claimed.
-    LimitError
-        If the program is too large.
-    FormulaInterrupted
-        On Ctrl-C; a ``KeyboardInterrupt`` that has the pieces so far.
-    """
-    begun = time.perf_counter()
-    if isinstance(model, ParametricModel):
-        parametric, defaults = model, None
-    else:
-        parametric, defaults = read_parametric(model, parameter, at)
-    chosen = parse_objective(objective) if isinstance(objective, str) else objective
-    if chosen is None:
-        chosen = defaults.objective if defaults is not None else parse_objective("revenue")
-    program = parametric_program(
-        parametric,
-        _asked(ic, "ic", defaults and defaults.ic),
-        _asked(ir, "ir", defaults and defaults.ir),
-        chosen,
-    )
-    built = time.perf_counter()
-    deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
-    walk = find_pieces(
-        program,
-        parametric.start,
-        parametric.stop,
-        parametric.point,
-        most_pieces=most_pieces,
-        deadline=deadline,
-        progress=progress,
-    )
-    walked = time.perf_counter()
-    found = Formula(parametric, program, walk)
-    theorem = check_formula_proof(parametric, found.proof()) if prove and walk.bases else None
-    seconds = {"program": built - begun, "walk": walked - built, "proof": time.perf_counter() - walked}
-    found = Formula(parametric, program, walk, theorem, seconds)
-    if walk.stopped == "interrupted":
-        raise FormulaInterrupted(found)
-    return found
-
-
-def _asked(given: Any, role: str, default: Any) -> Asked:
-    if given == "file":
-        return STANDARD if default is None else default
-    if isinstance(given, str):
-        return parse_notions(given, role)
-    return given  # type: ignore[no-any-return]
-
-
-def check_formula(model: str | Path | ParametricModel, found: Formula | FormulaProof | str | Path) -> Theorem:
-    """Prove a formula anew from the model alone, with plain fractions and rows of the checker's own.
-
-    Parameters
-    ----------
-    model : path, name, text or ParametricModel
-    found : Formula, FormulaProof or path of a file
-
-    Raises
-    ------
-    CertificateError
-        If it proves nothing; it says where.
-    """
-    proof = load_formula(found) if isinstance(found, (str, Path)) else found
-    proof = proof.proof() if isinstance(proof, Formula) else proof
-    parametric = model if isinstance(model, ParametricModel) else read_parametric(model, proof.parameter).model
-    return check_formula_proof(parametric, proof)

@@ -21,7 +21,8 @@ from mechopt.core.numbers import parse_exact
 from mechopt.core.polynomials import Polynomial, negative, remainder
 from mechopt.modelfile.loading import At, point_of
 from mechopt.modelfile.parametric import parse_parametric, text_and_name
-from mechopt.study.formula.formula import Formula, formula
+from mechopt.study.formula.find import formula
+from mechopt.study.formula.formula import Formula
 from mechopt.study.formula.patterns import LEFT_OUT, Pattern, across, difference, fit, fit_numbers, scaled
 
 FOLLOWED = 3

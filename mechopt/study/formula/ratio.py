@@ -8,7 +8,7 @@ as algebraic numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -159,7 +159,7 @@ def ratio(model: ParametricModel, name: str, optimum: tuple[Piece, ...]) -> Rati
     shares = []
     for left, right, closed, best in overlaps(closed_form(model, name), optimum):
         shares.append(Share(left, right, closed, closed / best))
-    least, places = _least(shares)
+    least, places = least_value([(s.start, s.stop, s.function) for s in shares])
     attained = any(start < place < stop for place in places)
     equal = _joined([(s.start, s.stop) for s in shares if s.function == 1])
     return Ratio(name, tuple(shares), least, places, attained, equal)
@@ -194,16 +194,18 @@ def overlaps(
     return found
 
 
-def _least(shares: list[Share]) -> tuple[AlgebraicNumber, tuple[AlgebraicNumber, ...]]:
-    """The least value over closed pieces, and where it is taken."""
+def least_value(
+    pieces: Sequence[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction]],
+) -> tuple[AlgebraicNumber, tuple[AlgebraicNumber, ...]]:
+    """The least value of a piecewise function over its closed pieces, and where it is taken."""
     best: AlgebraicNumber | None = None
     places: list[AlgebraicNumber] = []
-    for share in shares:
-        n, d = share.function.numerator, share.function.denominator
+    for start, stop, function in pieces:
+        n, d = function.numerator, function.denominator
         slope = minus(times(derivative(n), d), times(n, derivative(d)))
-        inside = [root for root in roots_of(slope) if share.start < root < share.stop] if len(slope) > 1 else []
-        for place in (share.start, *inside, share.stop):
-            value = value_at(share.function, place)
+        inside = [root for root in roots_of(slope) if start < root < stop] if len(slope) > 1 else []
+        for place in (start, *inside, stop):
+            value = value_at(function, place)
             if best is None or value < best:
                 best, places = value, [place]
             elif value == best and place not in places:

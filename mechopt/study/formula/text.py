@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import Polynomial, polynomial_text
-from mechopt.solve.parametric.pieces import kink
+from mechopt.solve.parametric.pieces import Piece, kink
 from mechopt.study.formula.facts import direction
 
 if TYPE_CHECKING:
     from mechopt.study.formula.formula import Formula
+    from mechopt.study.formula.guarantee import GuaranteeFormula
     from mechopt.study.formula.ratio import Ratio
 
 
@@ -50,7 +51,7 @@ def _fraction_latex(above: int, below: int) -> str:
     return rf"{'-' * (above < 0)}\frac{{{abs(above)}}}{{{below}}}"
 
 
-def latex(found: Formula) -> str:
+def latex(found: Formula | GuaranteeFormula) -> str:
     """The value with ``cases``; what was not reached is left out."""
     name = found.parameter
     lines = []
@@ -70,7 +71,7 @@ def sympy_function(function: RationalFunction, name: str) -> str:
     return f"{_sympy_polynomial(function.numerator, name)}/{_sympy_polynomial(function.denominator, name)}"
 
 
-def sympy_text(found: Formula) -> str:
+def sympy_text(found: Formula | GuaranteeFormula) -> str:
     """A ``Piecewise`` that ``sympy.sympify`` reads; irrational ends are ``CRootOf``."""
     name = found.parameter
     cases = []
@@ -85,7 +86,7 @@ def sympy_text(found: Formula) -> str:
     return f"Piecewise({', '.join(cases)})"
 
 
-def rows(found: Formula) -> list[list[str]]:
+def rows(found: Formula | GuaranteeFormula) -> list[list[str]]:
     """The table of pieces: from, to, value, direction, how the upper end bends, bases."""
     name, pieces = found.parameter, found.pieces
     listed = []
@@ -140,30 +141,52 @@ def share_document(share: Ratio) -> dict[str, Any]:
     }
 
 
+def _pieces_plain(pieces: tuple[Piece, ...], name: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "from": _end_plain(piece.start),
+            "to": _end_plain(piece.stop),
+            "closed": list(piece.closed),
+            "numerator": [str(x) for x in piece.numerator],
+            "denominator": [str(x) for x in piece.denominator],
+            "latex": piece.function.latex(name),
+            "text": piece.function.text(name),
+            "direction": direction(piece),
+            "bases": piece.bases,
+        }
+        for piece in pieces
+    ]
+
+
+def guarantee_document(found: GuaranteeFormula) -> dict[str, Any]:
+    """Keys of ``mechopt formula --json`` for scenarios."""
+    names = found.model.middle.names
+    return {
+        "parameter": found.parameter,
+        "interval": [str(found.model.start), str(found.model.stop)],
+        "objective": "guarantee",
+        "pieces": _pieces_plain(found.pieces, found.parameter),
+        "optima": [
+            {"scenario": name, "pieces": _pieces_plain(pieces, found.parameter)}
+            for name, pieces in zip(names, found.optima, strict=True)
+        ],
+        "proved": found.proved,
+        "uncovered": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in found.uncovered],
+        "latex": latex(found),
+        "sympy": sympy_text(found),
+        "seconds": found.seconds,
+    }
+
+
 def document(found: Formula) -> dict[str, Any]:
     """Keys of ``mechopt formula --json``."""
-    pieces = []
-    for piece in found.pieces:
-        pieces.append(
-            {
-                "from": _end_plain(piece.start),
-                "to": _end_plain(piece.stop),
-                "closed": list(piece.closed),
-                "numerator": [str(x) for x in piece.numerator],
-                "denominator": [str(x) for x in piece.denominator],
-                "latex": piece.function.latex(found.parameter),
-                "text": piece.function.text(found.parameter),
-                "direction": direction(piece),
-                "bases": piece.bases,
-            }
-        )
     return {
         "parameter": found.parameter,
         "interval": [str(found.model.start), str(found.model.stop)],
         "objective": str(found.objective),
         "constraints": {"ic": [n.name for n in found.ic], "ir": [n.name for n in found.ir]},
-        "form": found.program.plan.form,
-        "pieces": pieces,
+        "form": found.program.require_plan.form,
+        "pieces": _pieces_plain(found.pieces, found.parameter),
         "points": [{"at": str(point), "value": str(proof.value)} for point, proof in found.points.items()],
         "equals": {
             name: [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in intervals]

@@ -14,7 +14,7 @@ from mechopt.solve import highs
 from mechopt.solve.parametric.pieces import meet
 from mechopt.solve.parametric.walk import Walker, point_between, simplest_between
 from mechopt.solve.solution import Solution, Status
-from mechopt.study.formula.formula import FormulaInterrupted
+from mechopt.study.formula.find import FormulaInterrupted
 from tests.parametric_models import CASES, Case, battaglini, independent
 
 QUICK = [
