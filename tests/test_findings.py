@@ -103,6 +103,20 @@ def test_the_worst_shares_are_those_of_the_page(horizon: int, mechanism: str, wh
     assert f"| {SHARES[horizon][which]} |" in row
 
 
+@pytest.mark.parametrize("horizon", [2, 3, 4])
+def test_the_first_order_approach_is_exact_from_one_half_on(horizon: int) -> None:
+    """Downward misreports alone: the same function from 1/2 on, below it the whole surplus, strictly more."""
+    true, relaxed = pieces(f"persistence-interim-{horizon}"), pieces(f"persistence-downward-{horizon}")
+    half = Fraction(1, 2)
+    assert true[0].stop == relaxed[0].stop == half and not relaxed[0].closed[1] and relaxed[1].closed[0]
+    assert [(p.start, p.stop, p.value) for p in true[1:]] == [(p.start, p.stop, p.value) for p in relaxed[1:]]
+    gap = relaxed[0].value - true[0].value
+    assert OpenInterval(true[0].start, true[0].stop).sign(times(gap.numerator, gap.denominator)) > 0
+    assert not OpenInterval(true[0].start, true[0].stop).has_root(gap.numerator)
+    surplus = mo.formula(FOLDER / "proofs" / f"persistence-interim-{horizon}.toml", ic="none", objective="welfare")
+    assert [piece.function for piece in surplus.pieces] == [relaxed[0].value]
+
+
 def test_the_worst_probability_for_a_seller_who_does_not_know() -> None:
     """The least guarantee is (208 + 12 sqrt 6)/265, where the derivative vanishes."""
     _, piece = pieces("guarantee-in-p")
