@@ -197,6 +197,6 @@ from .verify.exit import efficient_exit as efficient_exit
 from .verify.moving_replay import Misreport as Misreport
 from .verify.moving_replay import MovingCounterexample as MovingCounterexample
 from .verify.replay import Counterexample as Counterexample
-from .verify.stationary import MarkovCounterexample as MarkovCounterexample
+from .verify.stationary_replay import MarkovCounterexample as MarkovCounterexample
 
 __version__: str

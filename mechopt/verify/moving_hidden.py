@@ -68,14 +68,12 @@ class HiddenBest:
     values: tuple[FloatArray, ...]
 
     @property
-    def gains(self) -> FloatArray:
-        """What it brings each first type, ``(K_0,)``; 0 for types of probability 0."""
-        level, first = self.levels[0], self.payoffs.first
-        best = np.zeros(len(first))
+    def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
+        """What it and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        level = self.levels[0]
+        best = np.zeros(len(self.payoffs.first))
         best[level.own] = _largest(level, self.values[0])
-        gains = best - self.payoffs.truthful[0].truth[0, 0]
-        normalised: FloatArray = np.divide(gains, first, out=np.zeros_like(gains), where=first > 0)
-        return normalised
+        return self.payoffs.given_first(best), self.payoffs.best_and_truth[1]
 
     def strategy(self, first: int) -> tuple[Misreport, ...]:
         """Where the best strategy of a first type does not tell the truth."""
