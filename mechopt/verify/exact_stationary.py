@@ -8,15 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import prod
-from typing import Any
+from typing import NamedTuple
 
 from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import PPIR, Interim, Notion, PeriodicExPostIR, PeriodicIR
 from mechopt.verify.exact import ExactProcess, Profile, fractions, require_few
-from mechopt.verify.rounding import Answer, ExactVerdict, as_float
+from mechopt.verify.rounding import Answer, ExactVerdict
 
-Place = tuple[Any, ...]
-"""Agent, period, history (empty), true type, report, gain, others, profile before."""
+
+class Place(NamedTuple):
+    """Where a gain is; fields of `mechopt.verify.stationary_replay.MarkovCounterexample`."""
+
+    agent: int
+    period: int
+    true_type: int
+    report: int
+    others: Profile | None
+    before: Profile | None
 
 
 def exact_gains(
@@ -43,9 +51,7 @@ def exact_gains(
         verdict, place = ExactVerdict(tolerance), None
         for agent in agents:
             for gain, at in agent.gains(notion):
-                if gain > verdict.gain:
-                    true, report, others, before = at[1:]
-                    place = (agent.i, at[0], (), true, report, as_float(gain), others, before)
+                place = at if gain > verdict.gain else place
                 verdict.add(gain, ())
         found[notion] = verdict.answer, place
     return found
@@ -110,15 +116,15 @@ class _Agent:
             return self.value[min(t + 1, self.m.periods - 1)]
         return self.value[t + 1] if t + 1 < self.m.periods else None
 
-    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, tuple[Any, ...]]]:
-        """Gains as of period 0; period, true type, report, others' types, profile before."""
+    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+        """Gains as of period 0, and where they are."""
         periods = 1 if notion == Interim() else self.m.periods + (notion == PeriodicIR() and self.process.infinite)
         for t in range(periods):
             weight = self.process.discount**t
-            for gain, *place in self._in_period(notion, t):
-                yield weight * gain, (t, *place)
+            for gain, place in self._in_period(notion, t):
+                yield weight * gain, place
 
-    def _in_period(self, notion: Notion, t: int) -> Iterator[tuple[Any, ...]]:
+    def _in_period(self, notion: Notion, t: int) -> Iterator[tuple[Fraction, Place]]:
         profiles, at = self.process.numbers(t), min(t, self.m.periods - 1)
         if notion in (Interim(), PeriodicIR()):
             yield from self._expected(t)
@@ -128,13 +134,16 @@ class _Agent:
             if notion.role == "ic":
                 for r in range(self.process.shape[self.process.at(t)][self.i]):
                     told = self.process.number(t, (*profile[: self.i], r, *profile[self.i + 1 :]))
-                    yield self._report(t, m, told, self.after(t)) - self.value[at][m], own, r, others, None
+                    yield (
+                        self._report(t, m, told, self.after(t)) - self.value[at][m],
+                        Place(self.i, t, own, r, others, None),
+                    )
             elif m in self.likely[at]:
                 assert notion in (PPIR(), PeriodicExPostIR())
                 value = self._now(t, m, m) if notion == PPIR() else self.value[at][m]
-                yield -value, own, own, others, None
+                yield -value, Place(self.i, t, own, own, others, None)
 
-    def _expected(self, t: int) -> Iterator[tuple[Any, ...]]:
+    def _expected(self, t: int) -> Iterator[tuple[Fraction, Place]]:
         """Expected over the others' types, given those before; own types of positive probability."""
         value, profiles = self.value[min(t, self.m.periods - 1)], self.process.numbers(t)
         starts: list[tuple[Profile | None, list[Fraction]]] = [(None, self.process.initial)]
@@ -146,4 +155,4 @@ class _Agent:
                 mine = [m for m, profile in enumerate(profiles) if profile[self.i] == k]
                 if whole := sum((chances[m] for m in mine), Fraction(0)):
                     total = sum((chances[m] * value[m] for m in mine), Fraction(0))
-                    yield -total / whole, k, k, None, start
+                    yield -total / whole, Place(self.i, t, k, k, None, start)

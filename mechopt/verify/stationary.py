@@ -314,7 +314,10 @@ def _exact_checks(notions: list[Notion], mechanism: MarkovMechanism, tolerance: 
     found = exact_gains(mechanism, notions, tolerance)
     checks = dict[Notion, NotionCheck]()
     for notion, (answer, place) in found.items():
-        example = None if place is None else MarkovCounterexample(notion, *place[:7], None, place[7])
+        example = None
+        if place is not None:
+            i, t, true, report, others, before = place
+            example = MarkovCounterexample(notion, i, t, (), true, report, answer.gain, others, before=before)
         checks[notion] = NotionCheck.of(answer, tolerance, example)
     return checks
 
