@@ -39,7 +39,7 @@ def test_one_document_with_corners_weights_and_their_verification(run):
     assert document["points"][1]["exact"] == {"revenue": "1", "welfare": "7/4"}
     assert document["exact"] == ["2/5"]
     assert document["weights"] == pytest.approx([0.4])
-    assert document["notions"] == {"ic": "dic", "ir": "epir"}
+    assert document["constraints"] == {"ic": "dic", "ir": "epir"}
     for point in document["points"]:
         assert point["verified"]["dic"]["holds"]
         assert point["verified"]["epir"]["holds"]
@@ -64,7 +64,7 @@ def test_types_that_move(run, tmp_path):
     document = json.loads(run("--json").stdout)
     assert [point["revenue"] for point in document["points"]] == pytest.approx([1.2, 1])
     assert [point["welfare"] for point in document["points"]] == pytest.approx([1.2, 1.6])
-    assert document["notions"] == {"ic": "bayesian", "ir": "interim"}
+    assert document["constraints"] == {"ic": "bayesian", "ir": "interim"}
     assert all(point["verified"]["bayesian"]["holds"] for point in document["points"])
 
 

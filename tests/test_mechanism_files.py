@@ -322,7 +322,7 @@ def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
 
     status, out, err = mechopt("verify", saved, "--json")
     assert (status, err) == (1, "")
-    found = json.loads(out)["notions"]
+    found = json.loads(out)["constraints"]
     assert found["epir"] == {"holds": True, "gain": 0.0, "counterexample": None}
     example = found["dic"]["counterexample"]
     assert example == {

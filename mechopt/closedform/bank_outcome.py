@@ -12,6 +12,7 @@ import numpy as np
 from mechopt.closedform.reachable import MAX_STATES, reachable
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray
+from mechopt.mechanism.outcome import own_values
 
 if TYPE_CHECKING:
     from mechopt.closedform.bank import BankAccountMechanism
@@ -103,14 +104,16 @@ def _enumeration(mechanism: BankAccountMechanism) -> BankOutcome:
 def _distribution(mechanism: BankAccountMechanism, max_states: int, max_work: float) -> BankOutcome:
     """Carry the probabilities of the distinct balance vectors through the periods."""
     env, states = mechanism.environment, 0
-    utilities, revenue = np.zeros(env.buyers), 0.0
+    utilities, revenue, welfare = np.zeros(env.buyers), 0.0, 0.0
     for t, stage, probability in reachable(mechanism, True, max_states, max_work):
         likely = np.multiply.outer(probability, env.law(t))
         utilities += (mechanism.utility(t, stage) * likely).reshape(env.buyers, -1).sum(axis=1)
         revenue += float(((stage.payment - env.weights[t] * env.cost[t] * stage.allocation) * likely).sum())
+        worth = stage.allocation * (own_values(mechanism.tree, t) - env.cost[t])
+        welfare += float(env.weights[t] * (worth * likely).sum())
         states = max(states, probability.shape[1])
     totals = tuple(utilities.tolist())
-    return BankOutcome(revenue, revenue + sum(totals), totals, "balance distribution", states)
+    return BankOutcome(revenue, welfare, totals, "balance distribution", states)
 
 
 def _simulation(mechanism: BankAccountMechanism, runs: int, rng: np.random.Generator | int) -> BankOutcome:
@@ -142,7 +145,8 @@ def _samples(mechanism: BankAccountMechanism, runs: int, rng: np.random.Generato
     for first in range(0, runs, step):
         size = min(step, runs - first)
         every = np.arange(size)
-        balance, utility, revenue = np.zeros((env.buyers, size)), np.zeros((env.buyers, size)), np.zeros(size)
+        balance, utility = np.zeros((env.buyers, size)), np.zeros((env.buyers, size))
+        revenue, welfare = np.zeros(size), np.zeros(size)
         for t in range(env.periods):
             drawn = [rng.choice(row[t].size, size=size, p=row[t]) for row in env.probabilities]
             stage = mechanism.stage(t, balance)
@@ -150,6 +154,7 @@ def _samples(mechanism: BankAccountMechanism, runs: int, rng: np.random.Generato
             x, p = stage.allocation[at], stage.payment[at]
             value = env.weights[t] * np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
             utility += value * x - p
+            welfare += ((value - env.weights[t] * env.cost[t]) * x).sum(axis=0)
             revenue += (p - env.weights[t] * env.cost[t] * x).sum(axis=0)
             balance = balance - stage.spend + stage.deposit[at]
-        yield np.stack([revenue, revenue + utility.sum(axis=0), *utility])
+        yield np.stack([revenue, welfare, *utility])
