@@ -45,7 +45,7 @@ def test_solve_tells_people(mechopt):
     assert (status, err) == (0, "")
     for part in ("revenue under dic and epir", "optimal", "3.5 (looks like 7/2)", "3.5 <= optimum <= 3.5"):
         assert part in words(out)
-    assert "verified dic holds (largest gain 0)" in words(out)
+    assert "verified dic satisfied (largest gain 0)" in words(out)
 
 
 def test_solve_prints_one_json_document_with_the_promised_keys(mechopt):
@@ -96,7 +96,7 @@ def test_save_and_verify(mechopt, tmp_path):
     # revenue above 3, the sum of static optima, takes payments ahead of sales, so no individual period can be rational
     status, out, _ = mechopt("verify", BUNDLED, path, "--ic", "dic", "--ir", "per-period")
     assert status == 1
-    assert "per-period FAILS" in words(out)
+    assert "per-period VIOLATED" in words(out)
 
 
 @pytest.mark.parametrize("form", ["promise", "utility", "payment"])

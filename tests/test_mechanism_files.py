@@ -316,7 +316,7 @@ def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
     rewrite(saved, payment=payment)
     status, out, _ = mechopt("verify", saved)
     assert status == 1
-    assert "dic FAILS (largest gain 0.25)" in out
+    assert "dic VIOLATED (largest gain 0.25)" in out
     assert "agent 0, period 1, after history [1]: type 1 reports 0 and gains 0.25" in out
     assert "epir holds" in out
 
@@ -345,7 +345,7 @@ def test_a_nudged_payment_that_breaks_participation_names_the_utility(mechopt, s
     rewrite(saved, payment=payment)
     status, out, _ = mechopt("verify", saved, "--ir", "per-period")
     assert status == 1
-    assert "per-period FAILS (largest gain 0.5)" in out
+    assert "per-period VIOLATED (largest gain 0.5)" in out
     assert "agent 0, period 0, after history []: the utility of type 0 is -0.5" in out
     assert "dic" not in out
 
