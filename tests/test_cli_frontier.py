@@ -50,7 +50,7 @@ def test_table_picture_and_csv(run, tmp_path):
     assert result.exit_code == 0
     assert "revenue against welfare: 2 corners, all there are" in result.stdout
     assert "0.666667 to 1" in result.stdout
-    assert "every mechanism keeps the notions" in result.stdout
+    assert "every mechanism satisfies the constraints" in result.stdout
     assert (tmp_path / "curve.svg").read_text().startswith("<?xml")
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == 3
 
