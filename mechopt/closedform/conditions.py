@@ -143,7 +143,8 @@ def check_conditions(mechanism: BankAccountMechanism, max_states: int = MAX_STAT
     for t, stage, _ in reachable(mechanism, False, max_states):
         for i in range(mechanism.environment.buyers):
             for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
-                if found.gain > max(worst[found.condition].gain if found.condition in worst else 0.0, 0.0):
+                so_far = worst[found.condition].gain if found.condition in worst else 0.0
+                if not found.gain <= so_far:  # so that NaN counts
                     worst[found.condition] = found
     tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
 
