@@ -137,7 +137,8 @@ def verify(
             rows.append((notion.name, output.verdict(output.checks(report)[notion.name]) + example))
         show_rows(rows)
     if not report.holds:
-        tell(output.unsatisfied(report, exact))
+        if report.undecided or not as_json:
+            tell(output.unsatisfied(report, exact))
         raise typer.Exit(1)
 
 
@@ -171,7 +172,8 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None, exa
     if not found.holds:
         words = [f"({name}) {condition['status']}" for name, condition in conditions.items() if not condition["holds"]]
         undecided = any(condition["status"] == "undecided" for condition in conditions.values())
-        tell(", ".join(words) + ("; try --exact, which decides in fractions" if undecided else ""))
+        if undecided or not as_json:
+            tell(", ".join(words) + ("; try --exact, which decides in fractions" if undecided else ""))
         raise typer.Exit(1)
 
 
