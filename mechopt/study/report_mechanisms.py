@@ -21,10 +21,11 @@ HOW = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A notion that a mechanism breaks, with where."""
+    """A constraint that a mechanism violates, or that rounding leaves undecided, with where."""
 
     id: str
     notion: str
+    status: str
     meaning: str
     sentence: str
     facts: Facts
@@ -84,7 +85,7 @@ def _mark(entry: Entry, notion: Notion, k: int) -> Cell:
     if entry.report[notion].holds:
         return Cell("satisfied", 1.0, "kept")
     if entry.report[notion].status == "undecided":
-        return Cell("undecided", 0.5, "open", _broken_id(k, notion))
+        return Cell("undecided", 0.5, "undecided", _broken_id(k, notion))
     return Cell("violated", 0.0, "broken", _broken_id(k, notion))
 
 
@@ -113,7 +114,14 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
                 if check.status == "undecided":
                     lines = [("undecided", f"rounding of up to {number(check.rounding)} leaves it open"), *lines]
                 broken.append(
-                    Broken(_broken_id(k, notion), notion.name, MEANINGS[notion.name], str(found or ""), lines)
+                    Broken(
+                        _broken_id(k, notion),
+                        notion.name,
+                        str(check.status),
+                        MEANINGS[notion.name],
+                        str(found or ""),
+                        lines,
+                    )
                 )
     elif entry.computed != "bound":
         facts.append(("constraints", "not checked: there are too many histories"))
