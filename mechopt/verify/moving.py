@@ -243,7 +243,8 @@ def _check_bayesian(notion: BayesianIC, agents: Agents, tolerance: float, rounde
         hidden = None if notion.sees == "all" else hidden_best(agent, notion.sees)
         best, truth = (agent if hidden is None else hidden).best_and_truth
         large, small = (sizes if hidden is None else hidden_best(sizes, notion.sees)).best_and_truth
-        verdict.add(best - truth, np.where(agent.first > 0, rounded.bound(large + small), 0.0))
+        bounded = rounded if hidden is None else precision(agent.mechanism, 2 * hidden.terms)
+        verdict.add(best - truth, np.where(agent.first > 0, bounded.bound(large + small), 0.0))
         found.append(hidden)
     answer, counterexample = verdict.answer, None
     if answer.place is not None:

@@ -38,6 +38,8 @@ class _Level(NamedTuple):
     state, report : int arrays ``(choices,)``
     flow : array ``(choices,)``
         Utility of the period, times the probability of the state.
+    terms : int
+        Largest number of histories that a choice sums over.
     """
 
     own: IntArray
@@ -46,6 +48,7 @@ class _Level(NamedTuple):
     state: IntArray
     report: IntArray
     flow: FloatArray
+    terms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,11 @@ class HiddenBest:
     sees: str
     levels: tuple[_Level, ...]
     values: tuple[FloatArray, ...]
+
+    @property
+    def terms(self) -> int:
+        """Largest number of terms of the sums over histories, all periods together."""
+        return sum(level.terms for level in self.levels)
 
     @property
     def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
@@ -157,7 +165,15 @@ def _levels(payoffs: MovingPayoffs, sees: str) -> Iterator[_Level]:
         choice, node = number[state[entry], report], nodes[entry, report]
         flow = payoffs.flow(t).sum(axis=2)[node, own[state[entry]]]
         earned: FloatArray = np.bincount(choice, weight[entry] * flow, len(chosen_state)).astype(np.float64)
-        yield _Level(own, came, branch, chosen_state.astype(np.int64), chosen_report.astype(np.int64), earned)
+        yield _Level(
+            own,
+            came,
+            branch,
+            chosen_state.astype(np.int64),
+            chosen_report.astype(np.int64),
+            earned,
+            int(np.bincount(choice).max()),
+        )
         if t + 1 < tree.periods:
             count = len(entry) * tree.branches[t] * process.profiles[t + 1]
             if count > MAX_ENTRIES:

@@ -299,8 +299,8 @@ class MovingSizes(MovingPayoffs):
         return flow
 
 
-def precision(mechanism: SequenceMechanism) -> Precision:
-    """Rounding of the payoffs of a mechanism.
+def precision(mechanism: SequenceMechanism, more: int = 0) -> Precision:
+    """Rounding of the payoffs of a mechanism; ``more`` roundings of a term than those that follow.
 
     A term meets, a period: sums over actions (value; weights of a draw that is not recorded, twice), over branches,
     over profiles twice (an agent's report, and beliefs) and over her own types; products of the kernel of profiles from
@@ -308,7 +308,7 @@ def precision(mechanism: SequenceMechanism) -> Precision:
     times.
     """
     tree, process = mechanism.tree, mechanism.process
-    depth = process.periods + 10
+    depth = process.periods + 10 + more
     for t in range(process.periods):
         depth += 3 * process.actions[t] + tree.branches[t] + 2 * process.profiles[t] + max(process.shape[t])
         depth += 4 * process.agents + 8
