@@ -223,7 +223,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):
         gain = document["verified"].get(name, {}).get("strategy_gain") or 0.0
-        if gain > 1e-6 * max(1.0, abs(document["value"])):
+        if gain > 1e-6 * abs(document["value"]):
             rows.append(
                 ("diagnosis", f"{name} misreports gain nothing, but a strategy gains {gain:.6g}: no Bayesian IC")
             )

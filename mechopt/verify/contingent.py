@@ -125,6 +125,33 @@ def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentChe
         return ContingentCheck(answer.status, answer.gain, answer.rounding, tolerance, example, strategy)
 
 
+def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:
+    """Expected welfare of the policy, and utilities of the truth; from environment, policy and payments alone.
+
+    Parameters
+    ----------
+    transfers : ContingentTransfers, or anything with its arrays
+
+    Returns
+    -------
+    welfare : float
+    utilities : tuple of float
+    """
+    env, initial = transfers.environment, transfers.environment.initial.ravel()
+    utilities = tuple(float(initial @ _found(transfers, i).first) for i in range(env.agents))
+    value = np.zeros(0)
+    for t in reversed(range(env.stages)):
+        action = transfers.policy[t].ravel()
+        at = action, np.arange(len(action))
+        flow = env.values[t].sum(axis=0).reshape(-1, len(action))[at] - env.costs[t][action]
+        if t < len(env.kernel):
+            chain = env.discount * env.kernel[t].reshape(len(env.kernel[t]), len(action), -1)[at]
+            value = np.linalg.solve(np.eye(len(action)) - chain, flow) if env.infinite else flow + chain @ value
+        else:
+            value = flow
+    return float(initial @ value), utilities
+
+
 def _found(transfers: Transfers, i: int) -> Found:
     """Gains of an agent by the way that the transfers and the horizon allow."""
     env = transfers.environment
@@ -160,7 +187,7 @@ def _memoryless(transfers: Transfers, i: int) -> Found:
         weight = env.discount**t
         gains.append(Gains(i, t, weight * less(transfers, honest, truth[:, np.newaxis])[np.newaxis]))
         strategy.append(weight * less(transfers, best, truth))
-    return Found(gains, strategy)
+    return Found(gains, strategy, truth.ravel())
 
 
 def _expected_payment(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatArray:
@@ -197,7 +224,7 @@ def _over_histories(transfers: Transfers, i: int) -> Found:
         weight = env.discount**t
         gains.append(Gains(i, t, weight * less(transfers, honest, truth[..., np.newaxis])))
         strategy.append(weight * less(transfers, best, truth))
-    return Found(gains, strategy)
+    return Found(gains, strategy, truth.ravel())
 
 
 def _due(transfers: Transfers, i: int, t: int) -> FloatArray:

@@ -47,7 +47,7 @@ def promise_by_promise(transfers: Transfers, i: int) -> Found:
         truth[t] = told(value, stage)
         found = less(transfers, value, truth[t][:, np.newaxis]) + _bent(transfers, i, t, stage)
         gains.append(Gains(i, t, env.discount**t * found[np.newaxis]))
-    return Found(gains, None)
+    return Found(gains, None, truth[0])
 
 
 def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatArray:

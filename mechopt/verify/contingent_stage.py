@@ -193,10 +193,14 @@ def profile_at(env: InterdependentTypes, t: int, flat: int) -> tuple[int, ...]:
 
 
 class Found(NamedTuple):
-    """Gains of one agent by period, and of the best strategy where it is known: by history and profile, by period."""
+    """Gains of one agent by period, and of the best strategy where it is known: by history and profile, by period.
+
+    ``first`` is what the truth is worth to her at each first profile.
+    """
 
     gains: list[Gains]
     strategy: list[FloatArray] | None
+    first: FloatArray
 
 
 def expected(env: InterdependentTypes, stage: Stage, following: FloatArray, t: int) -> FloatArray:
