@@ -9,12 +9,14 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.contingent import contingent_transfers
 from mechopt.core.errors import LimitError
+from mechopt.mechanism.markov_mechanism import MarkovMechanism
 from mechopt.mechanism.notions import FRESH_NOTIONS, MOVING_NOTIONS
 from mechopt.verify import exact
 from mechopt.verify.contingent import check_contingent
 from tests import verify_cases as cases
 from tests.closedform.test_contingent_stacked import late, steered, uncorrected
 
+HALF = ["1/2", "1/2"]
 SCALES = (1.0, 1e11, 1e16)
 RE_REPORTS = mo.PeriodicExPostIC(rereport=True)
 LOCAL = (mo.PeriodicExPostIC(), mo.PPIR(), mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR())
@@ -115,3 +117,15 @@ def test_exact_probabilities_of_the_environment_are_used():
     sale = np.ones((1, 1, 3))
     check = mo.verify(mo.Mechanism(env, [sale], [2 * sale]), mo.ExpectedContinuationIR(), exact=True)
     assert check["expected-continuation"].exact == 0
+
+
+@pytest.mark.parametrize(("horizon", "largest"), [(2, 6), (3, 7), ("infinite", 8)])
+def test_the_tolerance_is_a_share_of_the_largest_present_value(horizon, largest):
+    """An agent who loses up to 4 a period at discount 1/2, beside one who gains up to 1; payments do not matter."""
+    values = [[[-4, 0], [-3, 2]], [[0, 1], [1, 0]]]
+    env = mo.MarkovTypes(values, [[HALF] * 2] * 2, [HALF] * 2, horizon=horizon, discount="1/2")
+    pivot = mo.dynamic_pivot(env).to_mechanism()
+    for fee in (0.0, 1e9):
+        rows = [[part + fee for part in row] for row in pivot.transfer]
+        check = mo.verify(MarkovMechanism(env, pivot.policy, rows), mo.Interim())["interim"]
+        assert check.tolerance == pytest.approx(1e-8 * largest, rel=1e-12)
