@@ -230,18 +230,22 @@ def test_large_balances_hide_no_misreport(size):
     found, exact = mo.verify_bank_table(table), mo.verify_bank_table(table, exact=True)
     assert exact.statuses["IC"] == "violated"
     assert found.statuses["IC"] == ("violated" if size < 1e16 else "undecided")
+    assert found.statuses["BU"] == "undecided"  # equal sums of this size
     assert found.counterexamples and not found.holds
 
 
 def test_one_verdict_in_every_form():
     """A type that never comes is not asked for participation, in current reports and over histories alike."""
-    env = mo.MarkovTypes([[[-1, 2]]], [[[0, 1], [0, 1]]], [[0, 1]], horizon=2)
-    pivot = mo.dynamic_pivot(env).to_mechanism()
+    first = mo.MarkovTypes([[[-1, 2]]], [[[0, 1], [0, 1]]], [[0, 1]], horizon=2)
+    then = mo.MarkovTypes(
+        [[[2, 2, -1]]], [[[0, 0, 1], [0, 1, 0], [0, 0, 1]]], [[0, 1, 0]], horizon=2
+    )  # 2 after 0 alone
     asked = [mo.PeriodicExPostIR(), mo.PeriodicIR(), mo.Interim(), mo.PPIR()]
-    for exact in (False, True):
-        here, there = (mo.verify(m, asked, exact) for m in (pivot, pivot.to_sequence()))
-        assert {n: c.status for n, c in here.items()} == {n: c.status for n, c in there.items()}
-        assert here.holds
+    for env in (first, then):
+        pivot = mo.dynamic_pivot(env).to_mechanism()
+        for exact in (False, True):
+            here, there = (mo.verify(m, asked, exact) for m in (pivot, pivot.to_sequence()))
+            assert here.holds and there.holds
 
 
 def test_approximate_transfers_are_checked():
@@ -316,3 +320,23 @@ def test_honest_optima_of_every_scale_are_satisfied(scale):
 def test_something_else_is_refused_in_words():
     with pytest.raises(InputError, match="a str is not a mechanism"):
         mo.verify("mechanism")
+
+
+@pytest.mark.parametrize("mass", [1e-7, 5e-8, 1e-9, 1e-12])
+def test_what_was_earned_is_divided_as_the_actions_are(mass):
+    """After an unlikely action she has 1 / mass; one draw in ten then costs her 4 / mass: 0.1 - 0.4 of the weight."""
+    env = mo.MarkovTypes([[[0], [0]]], [[[[1]], [[1]]]], [[1]], horizon=3)
+    tree = PublicTree(joint_process(env), record="all")
+    weights = [
+        np.array([[1 - mass, mass]]),
+        np.array([[1 - mass, 0], [0.9 * mass, 0.1 * mass]]),
+        np.array([[1 - mass, 0], [0, 0], [0.9 * mass, 0], [0.1 * mass, 0]]),
+    ]
+    payment = [np.array([[[0.0, -1.0]]]), np.array([[[0.0, 0.0], [0.0, 0.4]]]), np.zeros((1, 4, 1))]
+    zero = mo.MarkovTypes([[[1], [1]]], [[[[1]], [[1]]]], [[1]], horizon=3)  # the same with values, for a tolerance
+    for tree_of in (tree, PublicTree(joint_process(zero), record="all")):
+        mechanism = mo.SequenceMechanism(tree_of, weights, payment)
+        found = mo.verify(mechanism, mo.EPIR())["epir"]
+        assert found.status == "violated" and found.gain == pytest.approx(0.3, abs=1e-6)
+        assert mo.verify(mechanism, mo.EPIR(), exact=True)["epir"].gain == pytest.approx(0.3, abs=1e-6)
+        assert found.counterexample.replay(mechanism) == pytest.approx(found.gain, abs=1e-12)

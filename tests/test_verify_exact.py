@@ -14,6 +14,7 @@ from mechopt.mechanism.notions import FRESH_NOTIONS, MOVING_NOTIONS
 from mechopt.verify import exact
 from mechopt.verify.contingent import check_contingent
 from tests import verify_cases as cases
+from tests.closedform.markov_instances import random_environment as markov_environment
 from tests.closedform.test_contingent_stacked import late, steered, uncorrected
 
 HALF = ["1/2", "1/2"]
@@ -129,3 +130,23 @@ def test_the_tolerance_is_a_share_of_the_largest_present_value(horizon, largest)
         rows = [[part + fee for part in row] for row in pivot.transfer]
         check = mo.verify(MarkovMechanism(env, pivot.policy, rows), mo.Interim())["interim"]
         assert check.tolerance == pytest.approx(1e-8 * largest, rel=1e-12)
+
+
+@pytest.mark.parametrize("discount", [0.99, 0.9999, 0.999999])
+def test_values_for_ever_of_the_patient_are_bounded_by_their_residual(discount):
+    for seed in range(6):
+        env = markov_environment((2, 3), 2, "infinite", discount, seed=seed)
+        rng = np.random.default_rng(seed)
+        policy = [rng.integers(2, size=(2, 3))]
+        mechanism = MarkovMechanism(env, policy, [[rng.normal(size=(2, 3))] for _ in range(2)])
+        quick, slow = (mo.verify(mechanism, LOCAL, exact=way) for way in (False, True))
+        for constraint in quick:
+            assert agree(quick[constraint], slow[constraint]) <= 1
+
+
+@pytest.mark.parametrize("discount", [0.9999, 0.999999])
+def test_transfers_to_the_patient_are_bounded_by_their_residual(discount):
+    for seed in range(6):
+        transfers = cases.contingent(2 * seed + 1, 1.0)
+        patient = replace(transfers, environment=replace(transfers.environment, discount=discount))
+        assert agree(check_contingent(patient), check_contingent(patient, exact=True)) <= 1
