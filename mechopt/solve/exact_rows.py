@@ -52,6 +52,10 @@ class ExactStage(Stage):
         weight = exact.discount**self.period / Fraction(self.unit)
         return object_array([weight * value for value in exact.values[self.buyer][self.period]])
 
+    def _differences(self, upper: IntArray, lower: IntArray) -> Array:
+        """Differences of values."""
+        return np.asarray(self.values[upper] - self.values[lower])
+
     @cached_property
     def others(self) -> Array:
         """Probability of each profile of the others' types; shape ``(M,)``."""

@@ -1,6 +1,6 @@
 """What a solver answered, and what we find out about it ourselves.
 
-A solver's word is no proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
+A solver's word is not proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
 
 - a lower bound: the objective at the point, less the multipliers' price of every violation;
 - an upper bound by weak duality: for any multipliers y of the right signs, max cost @ x <= sum over rows of y times the
@@ -8,18 +8,27 @@ A solver's word is no proof. From its primal point and its row multipliers alone
   cost has the wrong sign for a column without that bound, its size times the column's value in the solution is added:
   exact for columns with bounds, first order in the solver's rounding for the others.
 
-The status follows from the width of this bracket, not from the solver.
+Both ends are directed outward: they are moved by a bound of the rounding of their own computation, that of the
+program's coefficients included (`_roundings`). What the solver drops as small stays in our matrix, and is a violation.
+The status follows from the width of the bracket relative to the value, not from the solver.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.numbers import BOUND_TOLERANCE, SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+FACTORS = 64
+"""Roundings in a coefficient, without those of its powers of the discount and its probabilities by period."""
 
 
 class Status(StrEnum):
@@ -61,8 +70,14 @@ class Bound:
 
     @property
     def gap(self) -> float:
-        """Width relative to the larger side, at least 1."""
-        return (self.upper - self.lower) / max(1.0, abs(self.lower), abs(self.upper))
+        """Width relative to the larger side; 0 where the sides are equal."""
+        width = self.upper - self.lower
+        return width / max(abs(self.lower), abs(self.upper)) if width else 0.0
+
+    def closed(self, unseen: float) -> bool:
+        """Whether the width is small relative to the value, or below what floats see of it."""
+        width = self.upper - self.lower
+        return width <= max(BOUND_TOLERANCE * max(abs(self.lower), abs(self.upper)), unseen) < np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,16 +125,34 @@ def violations(program: LinearProgram, x: FloatArray) -> tuple[FloatArray, Float
 
 
 def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> float:
-    """Objective at ``x`` less the price of its violations; -inf where they are not small."""
+    """Objective at ``x`` less the price of its violations and of rounding; -inf where they are not small.
+
+    A violation is priced by the row's multiplier. Multipliers of degenerate rows are only one choice among several, so
+    two ways of putting a row right are priced as well: by one of its large columns alone, and by moving all utilities
+    and payments by as much as the largest violation asks for, once a period.
+    """
     rows, columns = violations(program, x)
-    if max(rows.max(initial=0.0), columns.max(initial=0.0)) > 1e3 * SOLVER_TOLERANCE:
+    if not max(rows.max(initial=0.0), columns.max(initial=0.0)) <= 1e3 * SOLVER_TOLERANCE:
         return -np.inf
-    reduced = np.abs(program.cost - dual @ program.matrix)
-    return float(program.cost @ x + program.offset - np.abs(dual) @ rows - reduced @ columns)
+    matrix, sizes = program.matrix, _sizes(program)
+    with np.errstate(invalid="ignore", over="ignore"):
+        reduced = np.abs(program.cost - dual @ matrix)
+        price = np.abs(dual) + _repair_price(program, reduced)
+        activity = matrix @ x
+        slack = np.minimum(activity - program.row_lower, program.row_upper - activity)
+        unsure = _roundings(program, np.diff(program.start)) * (sizes @ np.abs(x))
+        missed = np.maximum(unsure - slack, 0.0)
+        back = np.abs(program.cost) + np.abs(dual) @ sizes
+        worth = program.cost * x
+        lost = _total(price, missed) + _total(np.where(columns > 0, back, 0.0), columns)
+        lost += _shift_price(program, dual) * max(_largest(program, missed), columns.max(initial=0.0))
+        lost += _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
+        found = float(worth.sum() + program.offset - lost)
+    return found if np.isfinite(found) else -np.inf
 
 
 def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> float:
-    """Bound by weak duality; see the module's docstring.
+    """Bound by weak duality, raised by the rounding of its computation; see the module's docstring.
 
     Parameters
     ----------
@@ -128,13 +161,88 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
     x : float array ``(columns,)``
         Sizes of the columns in a solution, used for columns without the bound that their reduced cost presses on.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         y = np.where((dual > 0) & np.isinf(program.row_upper) | (dual < 0) & np.isinf(program.row_lower), 0.0, dual)
-        rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0)).sum()
+        rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
+        sizes = _sizes(program)
         reduced = program.cost - y @ program.matrix
+        unsure = np.abs(program.cost) + np.abs(y) @ sizes
+        unsure *= _roundings(program, np.bincount(program.index, minlength=len(x)))
         pressed = np.where(reduced > 0, program.upper, program.lower)
-        size = np.where(np.isinf(pressed), np.sign(reduced) * np.maximum(np.abs(x), 1.0), pressed)
-        return float(rows + np.where(reduced != 0, reduced * size, 0.0).sum() + program.offset)
+        least = np.maximum(np.abs(x), 1.0)
+        size = np.where(np.isinf(pressed), np.sign(reduced) * least, pressed)
+        columns = np.where(reduced != 0, reduced * size, 0.0)
+        either = np.maximum(_reach(program.lower, least), _reach(program.upper, least))
+        lost = _total(unsure, np.where(np.abs(reduced) > unsure, np.abs(size), either))
+        lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
+        found = float(rows.sum() + columns.sum() + program.offset + lost)
+    return found if not np.isnan(found) else np.inf
+
+
+def raised(value: float, scale: float, terms: int) -> float:
+    """An upper bound of a sum that was computed as ``value`` from so many terms of a size up to ``scale`` in all."""
+    return value + (FACTORS + terms) * float(np.finfo(np.float64).eps) * scale
+
+
+def rounding(program: LinearProgram, x: FloatArray, dual: FloatArray) -> float:
+    """What floats cannot see: the rounding of the objective and of its price by the multipliers."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = np.abs(program.cost) + np.abs(dual) @ _sizes(program)
+        return float(4 * _roundings(program, 1) * (_total(weights, np.abs(x)) + abs(program.offset)))
+
+
+def _sizes(program: LinearProgram) -> csr_array:
+    """The matrix in absolute values."""
+    from scipy.sparse import csr_array
+
+    return csr_array((np.abs(program.value), program.index, program.start), shape=program.size[:2])
+
+
+def _roundings(program: LinearProgram, terms: Any) -> Any:
+    """Relative error of a sum of so many products of the program's numbers, those of the numbers included.
+
+    They are products of probabilities, powers of the discount and differences, each rounded: at most `FACTORS`
+    roundings and two for each period.
+    """
+    periods = getattr(program.tree, "periods", 0)
+    return (FACTORS + 2 * periods + terms) * float(np.finfo(np.float64).eps)
+
+
+def _total(prices: FloatArray, amounts: FloatArray) -> float:
+    """Sum of products in which nothing of an infinite price is nothing."""
+    return float(np.where((amounts != 0) & (prices != 0), prices * amounts, 0.0).sum())
+
+
+def _reach(side: FloatArray, otherwise: FloatArray) -> FloatArray:
+    """Size of a bound, or of the column where there is none."""
+    return np.asarray(np.where(np.isinf(side), otherwise, np.abs(side)))
+
+
+def _repair_price(program: LinearProgram, reduced: FloatArray) -> FloatArray:
+    """By row, what one unit costs by moving one of its columns, of the largest coefficients, at most."""
+    start, size = program.start, np.abs(program.value)
+    filled = np.flatnonzero(np.diff(start))
+    price: FloatArray = np.zeros(len(start) - 1)
+    if not len(filled):
+        return price
+    largest = np.zeros(len(start) - 1)
+    largest[filled] = np.maximum.reduceat(size, start[filled])
+    large = 2 * size >= np.repeat(largest, np.diff(start))
+    price[filled] = np.maximum.reduceat(np.where(large, reduced[program.index] / size, 0.0), start[filled])
+    return price
+
+
+def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
+    """What one unit costs for which all columns without two bounds move, in every period."""
+    moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
+    periods = getattr(program.tree, "periods", 1)
+    return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))
+
+
+def _largest(program: LinearProgram, missed: FloatArray) -> float:
+    """Largest violation of a row, relative to the size of its coefficients."""
+    weight = _sizes(program) @ np.ones(len(program.cost))
+    return float((2 * missed[weight > 0] / weight[weight > 0]).max(initial=0.0))
 
 
 def judged(
@@ -153,15 +261,17 @@ def judged(
     if reported is not Status.OPTIMAL:
         wrong = _unsupported(program, dual)
         upper = np.inf if wrong > 1e3 * SOLVER_TOLERANCE else upper
-    if lower < nothing:
+    unseen = rounding(program, x, dual)
+    if lower < nothing - unseen:
         lower, x, worst = nothing, null, 0.0
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
-    if bound.gap <= BOUND_TOLERANCE:
+    if bound.closed(unseen):
         status = Status.OPTIMAL
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
-    return Solution(status, float(program.cost @ x + program.offset), bound, x, dual, worst, algorithm, iterations)
+    value = float((program.cost * x).sum() + program.offset)
+    return Solution(status, value, bound, x, dual, worst, algorithm, iterations)
 
 
 def _unsupported(program: LinearProgram, dual: FloatArray) -> float:
