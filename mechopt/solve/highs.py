@@ -24,6 +24,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
+from mechopt.solve.polish import polished
 from mechopt.solve.solution import Bound, Solution, Status, judged, violations
 
 ALGORITHMS = ("simplex", "ipx")
@@ -193,9 +194,12 @@ def _attempt(
     primal = _finite(point.col_value, columns)
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
     found = highs.getBasis()
-    if not keep_basis or not found.valid:
+    if not found.valid or not (keep_basis or answer.status is Status.INACCURATE):
         return answer
     columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    if answer.status is Status.INACCURATE and (again := polished(program, (columns_at, rows_at))) is not None:
+        closer = judged(program, *again, status, algorithm, iterations)
+        answer = closer if closer.status is Status.OPTIMAL else answer
     return replace(answer, basis=(columns_at, rows_at))
 
 

@@ -5,8 +5,9 @@ A solver's word is not proof. From its primal point and its row multipliers alon
 - a lower bound: the objective at the point, less the multipliers' price of every violation;
 - an upper bound by weak duality: for any multipliers y of the right signs, max cost @ x <= sum over rows of y times the
   side that it presses on + sum over columns of the reduced cost times the bound that it presses on. Where a reduced
-  cost has the wrong sign for a column without that bound, its size times the column's value in the solution is added:
-  exact for columns with bounds, first order in the solver's rounding for the others.
+  cost has the wrong sign for a column without that bound, its size times the column's value in the solution (at least
+  1, unless the reduced cost is within its own rounding of 0) is added: exact for columns with bounds, first order in
+  the solver's rounding for the others.
 
 Both ends are directed outward: they are moved by a bound of the rounding of their own computation, that of the
 program's coefficients included (`_roundings`). What the solver drops as small stays in our matrix, and is a violation.
@@ -168,12 +169,13 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
         reduced = program.cost - y @ program.matrix
         unsure = np.abs(program.cost) + np.abs(y) @ sizes
         unsure *= _roundings(program, np.bincount(program.index, minlength=len(x)))
+        sure = np.abs(reduced) > unsure
         pressed = np.where(reduced > 0, program.upper, program.lower)
-        least = np.maximum(np.abs(x), 1.0)
+        least = np.where(sure, np.maximum(np.abs(x), 1.0), np.abs(x))
         size = np.where(np.isinf(pressed), np.sign(reduced) * least, pressed)
         columns = np.where(reduced != 0, reduced * size, 0.0)
         either = np.maximum(_reach(program.lower, least), _reach(program.upper, least))
-        lost = _total(unsure, np.where(np.abs(reduced) > unsure, np.abs(size), either))
+        lost = _total(unsure, np.where(sure, np.abs(size), either))
         lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
         found = float(rows.sum() + columns.sum() + program.offset + lost)
     return found if not np.isnan(found) else np.inf
