@@ -39,7 +39,9 @@ def values(chance, count, kind):
 def distribution(chance, count):
     kind = chance.choice(["rare", "dyadic", "ugly", "zeros", "halves"])
     if kind == "rare":
-        weights = [Fraction(1)] + [Fraction(1, chance.choice([3, 7, 10**6, 10**9, 3 * 10**9])) for _ in range(count - 1)]
+        weights = [Fraction(1)] + [
+            Fraction(1, chance.choice([3, 7, 10**6, 10**9, 3 * 10**9])) for _ in range(count - 1)
+        ]
     elif kind == "dyadic":
         weights = [Fraction(chance.randint(1, 63)) for _ in range(count)]
         weights[0] += 64 * count - sum(weights)

@@ -249,7 +249,7 @@ def _objective(
 def _times(left: Array, right: Array) -> Array:
     """Product of integer arrays, in Python integers where int64 might not hold it."""
     largest = [max((abs(int(n)) for n in np.ravel(side)), default=0) for side in (left, right)]
-    dtype = np.int64 if largest[0] * largest[1] < LARGEST_INT else object
+    dtype = np.int64 if max(*largest, largest[0] * largest[1]) < LARGEST_INT else object
     return np.asarray(left.astype(dtype) * right.astype(dtype))
 
 

@@ -298,6 +298,8 @@ def _failed(
     ends = (-np.inf, -np.inf) if status is Status.INFEASIBLE else (-np.inf, np.inf)
     bound = Bound(*ends, "none")
     zeros = np.zeros(columns), np.zeros(rows)
+    if status is Status.INACCURATE and _nothing_is_feasible(program):  # and is worth something
+        return judged(program, *zeros, status, algorithm, iterations)
     return Solution(status, ends[1], bound, *zeros, np.inf, algorithm, iterations, conflict)
 
 
@@ -384,8 +386,15 @@ def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
         Optimal where there is a basis, unbounded, or inaccurate.
     columns, rows : int arrays
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; empty where there is no basis.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is interrupted while the solver runs.
     """
     solution = solve_program(program, keep_basis=True)
+    if solution.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
     if solution.basis is not None:
         return Status.OPTIMAL, *solution.basis
     status = Status.UNBOUNDED if solution.status is Status.UNBOUNDED else Status.INACCURATE

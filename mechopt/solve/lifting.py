@@ -23,7 +23,11 @@ MOST_BITS = 2**17
 """Of a solution, where it is given up."""
 
 
-class SingularError(MechoptError):
+class ExactLimitError(MechoptError):
+    """Exact arithmetic met a limit: so many pivots, or so many digits."""
+
+
+class SingularError(ExactLimitError):
     """A basis matrix is singular, or too near to it for floats."""
 
 
@@ -143,7 +147,7 @@ class Lifted:
 
         Raises
         ------
-        SingularError
+        ExactLimitError
             If the solution has more than `MOST_BITS` bits.
         """
         if not np.any(right):
@@ -171,7 +175,7 @@ class Lifted:
                 ):
                     return object_array(numerators), denominator
             wanted = 2 * digits
-        raise SingularError(f"an exact solution with more than {MOST_BITS // 2:,} bits is not looked for")
+        raise ExactLimitError(f"an exact solution with more than {MOST_BITS // 2:,} bits is not looked for")
 
 
 def _fractions(x: list[int], modulus: int) -> tuple[list[int], int] | None:

@@ -164,7 +164,7 @@ class Factored:
 
         Raises
         ------
-        SingularError
+        ExactLimitError
             If the solution is longer than `lifting.MOST_BITS`.
         """
         if not np.any(right):

@@ -41,6 +41,7 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     INACCURATE = "inaccurate"
+    UNPROVED = "unproved"
 
     @property
     def advice(self) -> str:
@@ -51,6 +52,7 @@ class Status(StrEnum):
             Status.INTERRUPTED: "run it again without interrupting it",
             Status.INFEASIBLE: "no mechanism keeps all of this: drop one of the rows that conflict",
             Status.UNBOUNDED: "add a participation notion such as EPIR, or change the objective",
+            Status.UNPROVED: "the solver's bracket stands; try another form, or numbers with fewer digits, for a proof",
             Status.INACCURATE: "try the other method (simplex or ipx), or bring the values closer together",
         }[self]
 
