@@ -147,7 +147,10 @@ class Factored:
             return
         if not np.all(np.diff(matrix.start)) or not np.all(np.diff(matrix.transposed.start)):
             raise SingularError("a row or column of the basis matrix is empty")
-        entries = matrix.value.astype(np.float64)
+        try:
+            entries = matrix.value.astype(np.float64)
+        except OverflowError:
+            raise SingularError("entries of the basis matrix are beyond floats") from None
         by_row = np.exp2(-np.frexp(np.maximum.reduceat(np.abs(entries), matrix.start[:-1]))[1])
         entries = entries * by_row[matrix.rows]
         by_column = np.zeros(size)
