@@ -94,12 +94,13 @@ def persistent_entries(
     slots, total, cells, pasts = 1.0, 0.0, [1.0] * environment.agents, [1.0] * environment.agents
     for t, row in enumerate(shape):
         found = float(nodes.sum())
-        total += found * (actions[t] + 2 * environment.agents)
+        total += found * (actions[t] + 1 + 3 * environment.agents)  # weights, flow, payments, participation
+        total += slots * environment.agents * (1 + actions[t])  # realised utilities
         before = shape[t - 1] if t and isinstance(environment, InterdependentTypes) else (1,) * environment.agents
         for i, count in enumerate(row):
-            total += slots * count * count * before[i] if "interim" in bases else 0
-            total += slots * prod(row) * count if "ex post" in bases else 0
-            total += cells[i] * pasts[i] * count * count if hidden else 0
+            total += slots * count * (count + 1) * before[i] if "interim" in bases else 0
+            total += slots * prod(row) * (count + 1) if "ex post" in bases else 0
+            total += cells[i] * pasts[i] * count * (count + 1) if hidden else 0
             cells[i], pasts[i] = cells[i] * count * actions[t], pasts[i] * count
         if t + 1 < len(shape):
             total += actions[t] * float(prod(row)) * prod(shape[t + 1])
