@@ -77,3 +77,38 @@ def hard_instance(seed):
     )
     ic, ir = chance.choice(CONSTRAINTS)
     return env, ic, ir
+
+
+PERSISTENT = [
+    (mo.BayesianIC(), mo.Interim()),
+    (mo.BayesianIC(), mo.EPIR()),
+    (mo.BayesianIC("own"), mo.Interim()),
+    (mo.PeriodicExPostIC(), mo.PeriodicExPostIR()),
+    (mo.BayesianIC(), mo.PeriodicIR()),
+    (mo.AdjacentIC(), mo.PPIR()),
+    (mo.DownwardIC(), mo.PFIR()),
+]
+
+
+def hard_persistent(seed):
+    """The same where types are persistent: environment, incentive and participation constraints."""
+    chance = random.Random(seed)
+    agents = chance.choice([1, 1, 2])
+    kind = chance.choice(["sizes", "small", "ugly", "dyadic", "ties"])
+    counts = [chance.randint(1, 3 if agents == 1 else 2) for _ in range(agents)]
+    tables, kernels, initial = [], [], []
+    for i, count in enumerate(counts):
+        support = sorted(values(chance, count, kind))
+        tables.append([[0] * count, *(support if other == i else [0] * count for other in range(agents))])
+        kernels.append([distribution(chance, count) for _ in range(count)])
+        initial.append(distribution(chance, count))
+    cost = chance.choice([0, 0, number(chance, "small")])
+    env = mo.MarkovTypes(
+        tables,
+        kernels,
+        initial,
+        cost=[0] + [cost] * agents,
+        horizon=chance.randint(1, 3 if agents == 1 else 2),
+        discount=chance.choice(["1", "9/10", "1/3"]),
+    )
+    return env, *chance.choice(PERSISTENT)

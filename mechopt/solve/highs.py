@@ -25,7 +25,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve.polish import polished
-from mechopt.solve.solution import Bound, Solution, Status, judged, violations
+from mechopt.solve.solution import Bound, Solution, Status, improves, judged, violations
 
 ALGORITHMS = ("simplex", "ipx")
 LARGEST_COST_EXPONENT = 20
@@ -334,6 +334,8 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
     if not has_ray:
         return Status.UNBOUNDED, ()
     direction = np.array(ray)
+    if not improves(program, direction):
+        return Status.INACCURATE, ()
     steps = np.argsort(-np.abs(direction), kind="stable")[: np.count_nonzero(direction)][:5]
     words = (f"{program.describe_column(int(c))} {'grows' if direction[c] > 0 else 'falls'} without end" for c in steps)
     return Status.UNBOUNDED, tuple(words)

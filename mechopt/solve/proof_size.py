@@ -47,9 +47,9 @@ def require_at_most(entries: int, most: int) -> None:
         With the prediction.
     """
     if entries > most:
-        written = f"{entries:,}" if entries < 10**15 else f"more than 10^{entries.bit_length() * 3 // 10}"
+        written = f"about {entries:,}" if entries < 10**15 else f"more than 10^{entries.bit_length() * 3 // 10}"
         raise CertificateError(
-            f"size: the program has about {written} rows and columns; at most {most:,} are checked. "
+            f"size: the program has {written} rows and columns; at most {most:,} are checked. "
             "Raise most= (--most) if there is the time and memory"
         )
 

@@ -278,6 +278,22 @@ def judged(
     return Solution(status, value, bound, x, dual, worst, algorithm, iterations)
 
 
+def improves(program: LinearProgram, direction: FloatArray) -> bool:
+    """Whether the objective grows along a direction by more than rounding, and no row or bound ends it.
+
+    A solver may take one for a direction without bound that earns nothing but rounding.
+    """
+    step = direction / max(float(np.abs(direction).max(initial=0.0)), np.finfo(np.float64).tiny)
+    gain, sizes = float((program.cost * step).sum()), _sizes(program) @ np.abs(step)
+    activity, unsure = program.matrix @ step, SOLVER_TOLERANCE * sizes
+    kept = np.where(np.isfinite(program.row_lower), activity >= -unsure, True)
+    kept &= np.where(np.isfinite(program.row_upper), activity <= unsure, True)
+    within = np.where(np.isfinite(program.lower), step >= -SOLVER_TOLERANCE, True)
+    within &= np.where(np.isfinite(program.upper), step <= SOLVER_TOLERANCE, True)
+    earned = SOLVER_TOLERANCE * float((np.abs(program.cost) * np.abs(step)).sum())
+    return bool(kept.all() and within.all() and gain > earned)
+
+
 def _unsupported(program: LinearProgram, dual: FloatArray) -> float:
     """Largest wrong-signed multiplier or reduced cost that no bound supports, relative to the largest cost."""
     reduced = program.cost - dual @ program.matrix
