@@ -100,7 +100,7 @@ LONG = {
 @pytest.mark.parametrize("name", LONG)
 def test_a_small_proof_about_a_huge_program_is_refused_by_its_predicted_size(name):
     env, small = LONG[name], certify(coin(1) if "persistent" not in name and "types" not in name else battaglini(1))
-    with pytest.raises(CertificateError, match=r"size: the program has about .* rows and columns; at most 10,000,000"):
+    with pytest.raises(CertificateError, match=r"size: the program has .* rows and columns; at most 10,000,000"):
         check_certificate(env, replace(small, fingerprint=env.fingerprint))
 
 

@@ -28,6 +28,8 @@ from mechopt.lp.program import LinearProgram
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+UNSEEN = 1e-10
+"""Width, in the program's unit of money, that rounding alone may have where a bracket counts as closed."""
 FACTORS = 64
 """Roundings in a coefficient, without those of its powers of the discount and its probabilities by period."""
 
@@ -73,12 +75,11 @@ class Bound:
 
     @property
     def gap(self) -> float:
-        """Width relative to the larger side; 0 where the sides are equal."""
-        width = self.upper - self.lower
-        return width / max(abs(self.lower), abs(self.upper)) if width else 0.0
+        """Width relative to the larger side, at least 1."""
+        return (self.upper - self.lower) / max(1.0, abs(self.lower), abs(self.upper))
 
     def closed(self, unseen: float) -> bool:
-        """Whether the width is small relative to the value, or below what floats see of it."""
+        """Whether the width is small relative to the value, or not above a width that floats cannot see below."""
         width = self.upper - self.lower
         return width <= max(BOUND_TOLERANCE * max(abs(self.lower), abs(self.upper)), unseen) < np.inf
 
@@ -128,7 +129,12 @@ def violations(program: LinearProgram, x: FloatArray) -> tuple[FloatArray, Float
 
 
 def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> float:
-    """Objective at ``x`` less the price of its violations and of rounding; -inf where they are not small.
+    """Objective at ``x`` less the price of its violations and of rounding; -inf where they are not small."""
+    return _lower(program, x, dual)[0]
+
+
+def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[float, float]:
+    """The lower bound, and how much of its price is for rounding.
 
     A violation is priced by the row's multiplier. Multipliers of degenerate rows are only one choice among several, so
     two ways of putting a row right are priced as well: by one of its large columns alone, and by moving all utilities
@@ -136,7 +142,7 @@ def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> floa
     """
     rows, columns = violations(program, x)
     if not max(rows.max(initial=0.0), columns.max(initial=0.0)) <= 1e3 * SOLVER_TOLERANCE:
-        return -np.inf
+        return -np.inf, 0.0
     matrix, sizes = program.matrix, _sizes(program)
     with np.errstate(invalid="ignore", over="ignore"):
         reduced = np.abs(program.cost - dual @ matrix)
@@ -146,12 +152,14 @@ def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> floa
         unsure = _roundings(program, np.diff(program.start)) * (sizes @ np.abs(x))
         missed = np.maximum(unsure - slack, 0.0)
         back = np.abs(program.cost) + np.abs(dual) @ sizes
-        worth = program.cost * x
+        worth, shift = program.cost * x, _shift_price(program, dual)
         lost = _total(price, missed) + _total(np.where(columns > 0, back, 0.0), columns)
-        lost += _shift_price(program, dual) * max(_largest(program, missed), columns.max(initial=0.0))
-        lost += _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
-        found = float(worth.sum() + program.offset - lost)
-    return found if np.isfinite(found) else -np.inf
+        lost += shift * max(_largest(program, missed), columns.max(initial=0.0))
+        rounded = _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
+        unseen = np.minimum(missed, unsure)
+        found = float(worth.sum() + program.offset - lost - rounded)
+        small = float(_total(price, unseen) + shift * _largest(program, unseen) + rounded)
+    return (found, small) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0)
 
 
 def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> float:
@@ -164,6 +172,11 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
     x : float array ``(columns,)``
         Sizes of the columns in a solution, used for columns without the bound that their reduced cost presses on.
     """
+    return _upper(program, dual, x)[0]
+
+
+def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float]:
+    """The upper bound, and by how much it is raised for rounding."""
     with np.errstate(invalid="ignore", over="ignore"):
         y = np.where((dual > 0) & np.isinf(program.row_upper) | (dual < 0) & np.isinf(program.row_lower), 0.0, dual)
         rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
@@ -180,19 +193,12 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
         lost = _total(unsure, np.where(sure, np.abs(size), either))
         lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
         found = float(rows.sum() + columns.sum() + program.offset + lost)
-    return found if not np.isnan(found) else np.inf
+    return (found, float(lost)) if np.isfinite(found) else (np.inf, 0.0)
 
 
 def raised(value: float, scale: float, terms: int) -> float:
     """An upper bound of a sum that was computed as ``value`` from so many terms of a size up to ``scale`` in all."""
     return value + (FACTORS + terms) * float(np.finfo(np.float64).eps) * scale
-
-
-def rounding(program: LinearProgram, x: FloatArray, dual: FloatArray) -> float:
-    """What floats cannot see: the rounding of the objective and of its price by the multipliers."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        weights = np.abs(program.cost) + np.abs(dual) @ _sizes(program)
-        return float(4 * _roundings(program, 1) * (_total(weights, np.abs(x)) + abs(program.offset)))
 
 
 def _sizes(program: LinearProgram) -> csr_array:
@@ -257,7 +263,7 @@ def judged(
     The null mechanism (nothing sold, nothing paid; the zero vector) is feasible unless a user's own row forbids it, and
     gives a lower bound where the point is none.
     """
-    lower, upper = lower_bound(program, x, dual), upper_bound(program, dual, x)
+    (lower, below), (upper, above) = _lower(program, x, dual), _upper(program, dual, x)
     rows, columns = violations(program, x)
     worst = float(max(rows.max(initial=0.0), columns.max(initial=0.0)))
     null = np.zeros_like(x)
@@ -265,12 +271,12 @@ def judged(
     if reported is not Status.OPTIMAL:
         wrong = _unsupported(program, dual)
         upper = np.inf if wrong > 1e3 * SOLVER_TOLERANCE else upper
-    unseen = rounding(program, x, dual)
-    if lower < nothing - unseen:
-        lower, x, worst = nothing, null, 0.0
+    if lower < nothing - below:
+        x, worst = null, 0.0
+    lower = max(lower, nothing)
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
-    if bound.closed(unseen):
+    if bound.closed(min(below + above, UNSEEN)):
         status = Status.OPTIMAL
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
@@ -284,8 +290,8 @@ def improves(program: LinearProgram, direction: FloatArray) -> bool:
     A solver may take one for a direction without bound that earns nothing but rounding.
     """
     step = direction / max(float(np.abs(direction).max(initial=0.0)), np.finfo(np.float64).tiny)
-    gain, sizes = float((program.cost * step).sum()), _sizes(program) @ np.abs(step)
-    activity, unsure = program.matrix @ step, SOLVER_TOLERANCE * sizes
+    gain, activity = float((program.cost * step).sum()), program.matrix @ step
+    unsure = SOLVER_TOLERANCE * (_sizes(program) @ np.ones(len(step)))  # entries of the direction are known to 1e-9
     kept = np.where(np.isfinite(program.row_lower), activity >= -unsure, True)
     kept &= np.where(np.isfinite(program.row_upper), activity <= unsure, True)
     within = np.where(np.isfinite(program.lower), step >= -SOLVER_TOLERANCE, True)
