@@ -28,6 +28,7 @@ from mechopt.lp.program import LinearProgram
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+EPSILON = float(np.finfo(np.float64).eps)
 UNSEEN = 1e-10
 """Width, in the program's unit of money, that rounding alone may have where a bracket counts as closed."""
 FACTORS = 64
@@ -149,7 +150,7 @@ def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[flo
         price = np.abs(dual) + _repair_price(program, reduced)
         activity = matrix @ x
         slack = np.minimum(activity - program.row_lower, program.row_upper - activity)
-        unsure = _roundings(program, np.diff(program.start)) * (sizes @ np.abs(x))
+        unsure = EPSILON * (_errors(program) @ np.abs(x) + np.diff(program.start) * (sizes @ np.abs(x)))
         missed = np.maximum(unsure - slack, 0.0)
         back = np.abs(program.cost) + np.abs(dual) @ sizes
         worth, shift = program.cost * x, _shift_price(program, dual)
@@ -182,8 +183,9 @@ def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[flo
         rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
         sizes = _sizes(program)
         reduced = program.cost - y @ program.matrix
-        unsure = np.abs(program.cost) + np.abs(y) @ sizes
-        unsure *= _roundings(program, np.bincount(program.index, minlength=len(x)))
+        terms = 1 + np.bincount(program.index, minlength=len(x))
+        unsure = EPSILON * (np.abs(y) @ _errors(program) + terms * (np.abs(program.cost) + np.abs(y) @ sizes))
+        unsure += _roundings(program, 0) * np.abs(program.cost)
         sure = np.abs(reduced) > unsure
         pressed = np.where(reduced > 0, program.upper, program.lower)
         least = np.where(sure, np.maximum(np.abs(x), 1.0), np.abs(x))
@@ -198,7 +200,7 @@ def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[flo
 
 def raised(value: float, scale: float, terms: int) -> float:
     """An upper bound of a sum that was computed as ``value`` from so many terms of a size up to ``scale`` in all."""
-    return value + (FACTORS + terms) * float(np.finfo(np.float64).eps) * scale
+    return value + (FACTORS + terms) * EPSILON * scale
 
 
 def _sizes(program: LinearProgram) -> csr_array:
@@ -208,6 +210,15 @@ def _sizes(program: LinearProgram) -> csr_array:
     return csr_array((np.abs(program.value), program.index, program.start), shape=program.size[:2])
 
 
+def _errors(program: LinearProgram) -> csr_array:
+    """Bounds of the errors of the matrix's entries, in units of the last digit: a 1 is rounded at most once."""
+    from scipy.sparse import csr_array
+
+    sizes = np.abs(program.value)
+    errors = np.where(sizes == 1, 1.0, _roundings(program, 0) / EPSILON * sizes)
+    return csr_array((errors, program.index, program.start), shape=program.size[:2])
+
+
 def _roundings(program: LinearProgram, terms: Any) -> Any:
     """Relative error of a sum of so many products of the program's numbers, those of the numbers included.
 
@@ -215,7 +226,7 @@ def _roundings(program: LinearProgram, terms: Any) -> Any:
     roundings and two for each period.
     """
     periods = getattr(program.tree, "periods", 0)
-    return (FACTORS + 2 * periods + terms) * float(np.finfo(np.float64).eps)
+    return (FACTORS + 2 * periods + terms) * EPSILON
 
 
 def _total(prices: FloatArray, amounts: FloatArray) -> float:
@@ -276,7 +287,7 @@ def judged(
     lower = max(lower, nothing)
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
-    if bound.closed(min(below + above, UNSEEN)):
+    if bound.closed(min(2 * (below + above), UNSEEN)):
         status = Status.OPTIMAL
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
@@ -292,6 +303,7 @@ def improves(program: LinearProgram, direction: FloatArray) -> bool:
     step = direction / max(float(np.abs(direction).max(initial=0.0)), np.finfo(np.float64).tiny)
     gain, activity = float((program.cost * step).sum()), program.matrix @ step
     unsure = SOLVER_TOLERANCE * (_sizes(program) @ np.ones(len(step)))  # entries of the direction are known to 1e-9
+    unsure = np.minimum(unsure, 1e-3 * abs(gain))
     kept = np.where(np.isfinite(program.row_lower), activity >= -unsure, True)
     kept &= np.where(np.isfinite(program.row_upper), activity <= unsure, True)
     within = np.where(np.isfinite(program.lower), step >= -SOLVER_TOLERANCE, True)
