@@ -149,6 +149,7 @@ from .solve.proof_file import Certificate as Certificate
 from .solve.proof_file import CertificateError as CertificateError
 from .solve.proof_file import GuaranteeCertificate as GuaranteeCertificate
 from .solve.proof_file import load_certificate as load_certificate
+from .solve.proof_vipr import write_vipr as write_vipr
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status

@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
@@ -218,3 +221,19 @@ def test_a_limit_of_exact_arithmetic_leaves_the_solvers_answer_beside_it(monkeyp
     assert status == 3
     assert "7.3984375" in out
     assert "within 3 pivots" in err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_stops_make_while_the_solver_runs(tmp_path):
+    (tmp_path / "long.toml").write_text(
+        'kind = "independent"\nhorizon = 8\n[[buyers]]\nvalues = [1, 2, 4, 7]\nprobabilities = [0.3, 0.3, 0.2, 0.2]\n'
+    )
+    command = [sys.executable, "-m", "mechopt", "certificate", "make", "long.toml", "proof.json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(5)  # it takes 20 s and more
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=20)
+    assert process.returncode == 3, messages
+    assert "interrupted" in messages
+    assert not (tmp_path / "proof.json").exists()

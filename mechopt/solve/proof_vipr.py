@@ -39,12 +39,15 @@ class _Constraints:
         self.lines.append(f"{name} {sense} {side} {entries}")
 
 
-def write_vipr(environment: Any, certificate: Certificate | GuaranteeCertificate, path: str | Path, title: str) -> None:
+def write_vipr(
+    environment: Any, certificate: Certificate | GuaranteeCertificate, path: str | Path, title: str = "a model"
+) -> None:
     """Write a certificate that `check_certificate` has proved as a VIPR file, whole or not at all.
 
     Parameters
     ----------
-    environment : that the certificate is about
+    environment : environment of any kind, or Scenarios
+        That the certificate is about.
     certificate : Certificate or GuaranteeCertificate
     path : path
     title : str

@@ -18,8 +18,8 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
     >>> coin = IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3)
     >>> statement(certify(coin))
     'the largest revenue under incentive constraints dic and participation constraints epir is 7/2 = 3.5'
-    >>> statement(certify(coin, ic=None))[:79]
-    'the largest revenue WITHOUT incentive constraints (every report taken as true) a'
+    >>> statement(certify(coin, ic=None))[:72]
+    'the largest revenue WITHOUT incentive constraints (every report taken as'
     """
     if isinstance(certificate, GuaranteeCertificate):
         return (
