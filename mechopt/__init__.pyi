@@ -135,6 +135,7 @@ from .proof.check import check_guarantee as check_guarantee
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
+from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path
@@ -204,7 +205,7 @@ from .verification.efficient_exit import efficient_exit as efficient_exit
 from .verification.independent.replay import Counterexample as Counterexample
 from .verification.persistent.replay import Misreport as Misreport
 from .verification.persistent.replay import MovingCounterexample as MovingCounterexample
-from .verification.stationary.check import MarkovCounterexample as MarkovCounterexample
+from .verification.stationary.replay import MarkovCounterexample as MarkovCounterexample
 from .verification.verify import NotionCheck as NotionCheck
 from .verification.verify import Report as Report
 from .verification.verify import verify as verify

@@ -23,7 +23,15 @@ from mechopt.core.polynomials import Polynomial
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
-from mechopt.proof.certificate import Certificate, CertificateError, as_content, digest, read_certificate
+from mechopt.proof.certificate import (
+    Certificate,
+    CertificateError,
+    as_content,
+    digest,
+    distinct_keys,
+    file_bytes,
+    read_certificate,
+)
 
 FORMULA_FORMAT = "mechopt formula 1"
 GUARANTEE_FORMAT = "mechopt guarantee formula 1"
@@ -260,9 +268,7 @@ def load_formula(path: str | Path) -> AnyProof:
         If the file cannot be read, or is not what `FormulaProof.save` writes.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise CertificateError(f"{path}: cannot read ({error.strerror or error})") from None
+        content = json.loads(file_bytes(path), object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:
         raise CertificateError(f"{path}: not JSON ({error})") from None
     if not is_formula(content):
@@ -289,8 +295,8 @@ def is_formula(content: Any) -> bool:
 def holds_formula(path: str | Path) -> bool:
     """Whether a file says that it is a formula; what it holds is read by `load_formula`."""
     try:
-        return is_formula(json.loads(Path(path).read_bytes()))
-    except (OSError, ValueError, RecursionError):
+        return is_formula(json.loads(file_bytes(path)))
+    except (CertificateError, ValueError, RecursionError):
         return False
 
 
