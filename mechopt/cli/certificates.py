@@ -66,7 +66,7 @@ def check_proof(
     from mechopt.proof.certificate import load_certificate
     from mechopt.show.terminal import output
 
-    if check_formula_file(model, file, as_json):
+    if check_formula_file(model, file, at, as_json):
         return
     source, proof = read(model, at), load_certificate(file)
     prove_anew(source, proof, most)

@@ -247,19 +247,40 @@ def _draw(found: Formula | GuaranteeFormula, path: str) -> None:
     write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
 
 
-def check_formula_file(model: str, file: str, as_json: bool) -> bool:
-    """Prove the formula in a file anew; whether there is one in it."""
-    from mechopt.proof.formula.file import holds_formula
+def check_formula_file(model: str, file: str, at: str | None, as_json: bool) -> bool:
+    """Prove the formula in a file anew, and say what was proved; whether there is one in it."""
+    from mechopt.proof.formula.file import GuaranteeProof, holds_formula, load_formula
     from mechopt.show.terminal import output
     from mechopt.study.formula.find import check_formula
+    from mechopt.study.formula.text import end_text
 
     if not holds_formula(file):
         return False
-    theorem = check_formula(model, file)
-    left = [[str(a), str(b)] for a, b in theorem.uncovered]
-    if as_json:
-        say(output.to_json({"proved": True, "pieces": len(theorem.pieces), "bases": theorem.bases, "uncovered": left}))
+    proof = load_formula(file)
+    theorem = check_formula(model, proof, at)
+    name = proof.parameter
+    if isinstance(proof, GuaranteeProof):
+        about = "the best guarantee of a mechanism that does not know the future, under dic and epir"
     else:
-        gaps = f", but for {len(left)} intervals" if left else ""
-        say(f"proved: {len(theorem.pieces)} pieces by {theorem.bases} primal and dual pairs{gaps}")
+        about = f"the optimum of {proof.objective} under {output.names(proof.ic)} and {output.names(proof.ir)}"
+    left = [f"{end_text(a, name)} to {end_text(b, name)}" for a, b in theorem.uncovered]
+    document = {
+        "proved": True,
+        "statement": f"{about}, for {proof.start} < {name} < {proof.stop}",
+        "fingerprint": proof.fingerprint,
+        "pieces": len(theorem.pieces),
+        "bases": theorem.bases,
+        "points": {str(point): str(value) for point, value in theorem.points.items()},
+        "unproved": [end_text(end, name) for end in theorem.unproved],
+        "uncovered": left,
+    }
+    if as_json:
+        say(output.to_json(document))
+        return True
+    say(f"proved: {document['statement']}: {len(theorem.pieces)} pieces by {theorem.bases} primal and dual pairs")
+    rows = [(f"to {end_text(p.stop, name)}", p.value.text(name)) for p in theorem.pieces]
+    rows += [(f"at {point}", f"{value}") for point, value in theorem.points.items()]
+    rows += [("not proved", f"at {end_text(end, name)}") for end in theorem.unproved]
+    rows += [("not proved", f"from {where}") for where in left]
+    show_rows([*rows, ("model", proof.fingerprint)])
     return True

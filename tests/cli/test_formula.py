@@ -81,15 +81,26 @@ def test_latex_and_sympy_say_the_same_function(run) -> None:
 def test_a_formula_and_its_proof_make_a_round(run, tmp_path: Path) -> None:
     assert run("formula", "two.toml", "--proof", "two.json")[0] == 0
     status, out, _ = run("certificate", "check", "two.toml", "two.json")
-    assert status == 0 and "proved: 4 pieces by 4 primal and dual pairs" in out
+    assert status == 0 and ": 4 pieces by 4 primal and dual pairs" in out and "1 + 3 p - p^2" in out
     status, out, _ = run("certificate", "check", "two.toml", "two.json", "--json")
-    assert json.loads(out) == {"proved": True, "pieces": 4, "bases": 4, "uncovered": []}
+    document = json.loads(out)
+    assert (document["proved"], document["pieces"], document["bases"], document["uncovered"]) == (True, 4, 4, [])
+    assert document["statement"] == "the optimum of revenue under dic and epir, for 0 < p < 1"
     (tmp_path / "two.json").write_text((tmp_path / "two.json").read_text().replace('"1"', '"2"', 1))
     status, _, err = run("certificate", "check", "two.toml", "two.json")
     assert status == 1 and "two.json" in err
     run("formula", "moving.toml", "--proof", "moving.json")
     status, _, err = run("certificate", "check", "two.toml", "moving.json")
     assert status != 0 and err
+
+
+def test_a_proof_at_a_value_of_another_parameter(run) -> None:
+    assert run("formula", "h.toml", "--at", "h=3", "--proof", "h.json")[0] == 0
+    assert run("certificate", "check", "h.toml", "h.json", "--at", "h=3")[0] == 0
+    status, _, err = run("certificate", "check", "h.toml", "h.json", "--at", "h=4")
+    assert status == 1 and "made for another model" in err
+    status, _, err = run("certificate", "check", "h.toml", "h.json")
+    assert status == 2 and "give values to all but one" in err
 
 
 def test_a_picture_is_written(run, tmp_path: Path) -> None:
@@ -167,7 +178,7 @@ def test_scenarios_have_a_guarantee(run, tmp_path: Path) -> None:
     assert status == 0 and "(12 p^2 + 8 p - 2)/(8 p^2 + 13 p - 3)" in out
     assert "(208 + 12 sqrt(6))/265 = 0.8958259506 at p = (10 + 3 sqrt(6))/46 = 0.3771406354" in out
     status, out, _ = run("certificate", "check", "futures.toml", "futures.json")
-    assert status == 0 and "proved: 2 pieces by 3 primal and dual pairs" in out
+    assert status == 0 and "the best guarantee" in out and ": 2 pieces by 3 primal and dual pairs" in out
     status, out, _ = run("formula", "futures.toml", "--json")
     document = json.loads(out)
     assert document["proved"] and len(document["pieces"]) == 2 and document["optima"][1]["scenario"] == "F1, F2"

@@ -21,6 +21,7 @@ from mechopt.proof.formula.guarantee import check_guarantee_proof
 from mechopt.solve.parametric.program import parametric_program
 from mechopt.solve.parametric.walk import MOST_PIECES, find_pieces
 from mechopt.study.formula.formula import Formula
+from mechopt.study.formula.guarantee import GuaranteeFormula
 
 Progress = Callable[[int, float], None]
 
@@ -126,14 +127,18 @@ def _asked(given: Any, role: str, default: Any) -> Asked:
 
 
 def check_formula(
-    model: str | Path | ParametricModel | ParametricScenarios, found: Formula | AnyProof | str | Path
+    model: str | Path | ParametricModel | ParametricScenarios,
+    found: Formula | GuaranteeFormula | AnyProof | str | Path,
+    at: At = None,
 ) -> Theorem:
     """Prove a formula anew from the model alone, with plain fractions and rows of the checker's own.
 
     Parameters
     ----------
     model : path, name, text, ParametricModel or ParametricScenarios
-    found : Formula, FormulaProof, GuaranteeProof or path of a file
+    found : Formula, GuaranteeFormula, their proofs, or path of a file
+    at : mapping or str, optional
+        Values of the model's other parameters.
 
     Raises
     ------
@@ -141,14 +146,14 @@ def check_formula(
         If it proves nothing; it says where.
     """
     proof = load_formula(found) if isinstance(found, (str, Path)) else found
-    proof = proof.proof() if isinstance(proof, Formula) else proof
+    proof = proof.proof() if isinstance(proof, (Formula, GuaranteeFormula)) else proof
     if isinstance(proof, GuaranteeProof):
         if isinstance(model, ParametricModel):
             raise InputError("the proof is of a guarantee over scenarios; the model has none")
         if not isinstance(model, ParametricScenarios):
-            model = read_parametric_scenarios(model, proof.parameter)
+            model = read_parametric_scenarios(model, proof.parameter, at)
         return check_guarantee_proof(model, proof)
     if isinstance(model, ParametricScenarios):
         raise InputError("the proof is of an optimum; the model has scenarios")
-    parametric = model if isinstance(model, ParametricModel) else read_parametric(model, proof.parameter).model
+    parametric = model if isinstance(model, ParametricModel) else read_parametric(model, proof.parameter, at).model
     return check_formula_proof(parametric, proof)
