@@ -17,6 +17,7 @@ from mechopt.core.algebraic import AlgebraicNumber, real_roots
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import times
 from mechopt.proof.certificate import CertificateError, digest
+from mechopt.proof.formula.check import check_formula_proof
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, load_formula
 from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 from tests.parametric_models import CASES, battaglini, independent
@@ -252,3 +253,9 @@ def test_a_claim_over_a_hole_is_rejected() -> None:
     patch = ClaimedPiece(start, stop, (False, False), P)
     with pytest.raises(CertificateError):
         mo.check_formula(found.model, replace(proof, uncovered=proof.uncovered[1:], pieces=(*proof.pieces, patch)))
+
+
+def test_programs_that_are_too_large_are_refused_before_they_are_rebuilt() -> None:
+    found = formula("independent")
+    with pytest.raises(CertificateError, match=r"rows and columns|most|larger"):
+        check_formula_proof(found.model, found.proof(), most=10)

@@ -33,6 +33,7 @@ from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProo
 from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 from mechopt.proof.independent import rebuild
 from mechopt.proof.persistent import rebuild_moving
+from mechopt.proof.size import require_size
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,11 @@ def _positive(polynomial: Polynomial, whole: OpenInterval) -> Polynomial:
     return polynomial if whole.sign(polynomial) > 0 else negative(polynomial)
 
 
-def check_formula_proof(model: ParametricModel, proof: FormulaProof) -> Theorem:
+MOST_ENTRIES = 100_000
+"""Rows and columns of a program that is rebuilt with functions for numbers."""
+
+
+def check_formula_proof(model: ParametricModel, proof: FormulaProof, most: int = MOST_ENTRIES) -> Theorem:
     """Prove a formula anew.
 
     Parameters
@@ -157,6 +162,8 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof) -> Theorem:
     model : ParametricModel
         That it claims to be about.
     proof : FormulaProof
+    most : int
+        Refuse programs with more rows and columns, told before anything is built.
 
     Returns
     -------
@@ -175,6 +182,7 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof) -> Theorem:
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the model's")
     check_cover(proof)
+    require_size(model.middle, proof.form, proof.ic, proof.ir, most)
     rows = rebuilt_rows(model, proof)
     closed = []
     for number, basis in enumerate(proof.bases):
