@@ -44,12 +44,16 @@ def formula(
     ] = None,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the formula with its proof")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="draw it (png, svg, pdf)")] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE.html", help="write a page with a slider that stays exact")
+    ] = None,
     most_pieces: Annotated[int, typer.Option(min=1, help="stop after so many bases with what is known")] = 2000,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the search")] = None,
     as_json: Json = False,
 ) -> None:
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
     from mechopt.modelfile.parametric import kind_of
+    from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
     from mechopt.study.formula.find import FormulaInterrupted
     from mechopt.study.formula.find import formula as find
@@ -58,7 +62,7 @@ def formula(
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
     if kind_of(model) == "scenarios":
-        if ic or ir or objective or share or over or mechanism:
+        if ic or ir or objective or share or over or mechanism or report:
             raise InputError("of scenarios there is the best guarantee: leave out what is asked of an optimum")
         _guarantee(model, parameter, at, latex, proof, plot, most_pieces, time_limit, as_json)
         return
@@ -66,6 +70,8 @@ def formula(
         asked = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at, "time_limit": time_limit}
         _show_horizons(model, over, across, parameter, as_json, asked)
         return
+    if report is not None:
+        require_report(report)
     with progress_shown("searching") as progress:
         try:
             found = find(
@@ -85,6 +91,8 @@ def formula(
         found.save(proof)
     if plot is not None:
         _draw(found, plot)
+    if report is not None:
+        _write_page(found, model, report)
     shares = [found.ratio(name) for name in share or ()] if not found.uncovered else []
     if as_json:
         listed = {"ratios": [share_document(one) for one in shares]} if shares else {}
@@ -231,6 +239,17 @@ def _proved(found: Formula) -> str:
     return f"yes, {inside}, by primal and dual on {found.theorem.bases} intervals" + (
         " (but for what was not reached)" if found.uncovered else ""
     )
+
+
+def _write_page(found: Formula, model: str, path: str) -> None:
+    """Write the formula as a page, whole or not at all."""
+    from mechopt.cli.options import command_line
+    from mechopt.modelfile.parametric import text_and_name
+    from mechopt.show.page.formula import formula_report
+    from mechopt.show.page.page import write_report
+
+    text, _ = text_and_name(model)
+    write_report(formula_report(found, command=command_line(), model=text), path)
 
 
 def _draw(found: Formula | GuaranteeFormula, path: str) -> None:

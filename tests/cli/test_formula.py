@@ -187,3 +187,11 @@ def test_scenarios_have_a_guarantee(run, tmp_path: Path) -> None:
     assert status == 2 and "leave out what is asked of an optimum" in err
     status, _, err = run("formula", "futures.toml", "--most-pieces", "1")
     assert status == 3 and "intervals are left" in err
+
+
+def test_a_page_is_written(run, tmp_path: Path) -> None:
+    assert run("formula", "two.toml", "--report", "two.html")[0] == 0
+    page = (tmp_path / "two.html").read_text()
+    assert "mechopt formula two.toml --report two.html" in page and "values = [1, 2]" in page
+    status, _, err = run("formula", "two.toml", "--report", "nowhere/two.html")
+    assert status == 2 and "cannot write a page there" in err

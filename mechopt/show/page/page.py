@@ -165,8 +165,16 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, scripts: tuple[str, ...] = (), **context: Any) -> str:
     """Fill a template of ``templates/``.
+
+    Parameters
+    ----------
+    template : str
+    scripts : tuple of str
+        Files of ``templates/`` that run after the one that every page has.
+    context
+        What the template names.
 
     Raises
     ------
@@ -174,7 +182,7 @@ def render(template: str, **context: Any) -> str:
         If jinja2 is not installed.
     """
     environment = _environment()
-    script = environment.get_template("script.js").render()
+    script = "\n".join(environment.get_template(name).render() for name in ("script.js", *scripts))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     from markupsafe import Markup
 

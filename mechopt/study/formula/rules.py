@@ -215,20 +215,20 @@ def rule_rows(states: tuple[State, ...], name: str) -> list[list[str]]:
             then = ", ".join(f"{by}: {place}" if by else str(place) for by, place in entry.then if place) or "end"
             rows.append(
                 [
-                    _letter(state.number) if k == 0 else "",
+                    letter(state.number) if k == 0 else "",
                     f"t={state.period}" if k == 0 else "",
                     entry.reports,
                     happens or "keep",
                     ", ".join(pays.text(name) for pays in entry.pays),
                     "end"
                     if then == "end"
-                    else ", ".join(f"{by}: {_letter(place)}" if by else _letter(place) for by, place in entry.then),
+                    else ", ".join(f"{by}: {letter(place)}" if by else letter(place) for by, place in entry.then),
                 ]
             )
     return rows
 
 
-def _letter(number: int) -> str:
+def letter(number: int) -> str:
     """A, B, ..., Z, AA, ... for 1, 2, ...; the end for 0."""
     if number == END:
         return "end"
