@@ -93,12 +93,7 @@ def test_fingerprints_tell_parametric_models_apart() -> None:
     changed = [
         TWO,
         TWO.replace('["0", "1"]', '["0", "1/2"]'),
-        TWO.replace("p", "r")
-        .replace("kind", "kind")
-        .replace("robabilities", "robabilities")
-        .replace("rrobabilities", "probabilities")
-        .replace("inderendent", "independent")
-        .replace("rarameters", "parameters"),
+        TWO.replace('p = ["0", "1"]', 'r = ["0", "1"]').replace('"1 - p", "p"', '"1 - r", "r"'),
         TWO.replace("[1, 2]", "[1, 3]"),
         TWO.replace('"1 - p", "p"', '"p", "1 - p"'),
         TWO.replace("horizon = 2", "horizon = 3"),
