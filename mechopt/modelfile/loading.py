@@ -155,9 +155,10 @@ def parse(text: str, name: str, at: At = None) -> ModelFile:
         Value of each parameter.
     """
     tables, faults = tables_of(text, name), list[Fault]()
-    intervals, point = intervals_of(tables, faults), point_of(at)
-    faults += point_faults(point, intervals)
-    if not faults and intervals:
+    (intervals, values), point = intervals_of(tables, faults), point_of(at)
+    faults += point_faults({name: value for name, value in point.items() if name not in values}, intervals)
+    point = values | point
+    if not faults and point:
         tables = substituted(tables, point, faults)
     if faults:
         raise InputError(faults, name)

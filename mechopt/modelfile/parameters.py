@@ -1,4 +1,4 @@
-"""The table ``[parameters]`` of a model file: an interval a parameter, and the plain tables at a point.
+"""The table ``[parameters]`` of a model file: an interval, or a value, a parameter, and the plain tables at a point.
 
 A text of the file that names a parameter, in a place where a number belongs, is an expression in it; at a point it is
 replaced by its value. Places that hold names or texts are left alone.
@@ -26,40 +26,52 @@ TEXTS = frozenset(
 
 PARAMETERS_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": 'intervals of parameters, such as p = ["0", "1"]; numbers of the file may then be texts such as '
+    "description": 'intervals of parameters, such as p = ["0", "1"], or their values; numbers of the file may then be texts such as '
     '"1 - p", with + - * / ** and parentheses',
-    "additionalProperties": {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2},
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2},
+            {"type": ["number", "string"]},
+        ]
+    },
 }
 
 Interval = tuple[Fraction, Fraction]
 Value = Fraction | RationalFunction
 
 
-def intervals_of(tables: Mapping[str, Any], faults: list[Fault]) -> dict[str, Interval]:
-    """The parameters of a file with their intervals; appends a fault for each that is none."""
+def intervals_of(tables: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[str, Interval], dict[str, Fraction]]:
+    """Parameters of a file: the intervals of those that are open, the values of those that have one.
+
+    Appends a fault for each that has neither.
+    """
     given = tables.get("parameters", {})
     if not isinstance(given, Mapping):
         faults.append(Fault("parameters", f"{written(given)} is not a table", 'write [parameters] and p = ["0", "1"]'))
-        return {}
-    found: dict[str, Interval] = {}
+        return {}, {}
+    open_: dict[str, Interval] = {}
+    values: dict[str, Fraction] = {}
     for name, ends in given.items():
-        where, mend = f"parameters.{name}", f'write {name} = ["0", "1"]'
+        where, mend = f"parameters.{name}", f'write {name} = ["0", "1"], or a value such as {name} = "1/3"'
         if names_in(name) != {name}:
             faults.append(Fault(where, f"{name!r} is not a name", "use letters, digits and _, a letter first"))
             continue
-        if not isinstance(ends, list) or len(ends) != 2:
+        if isinstance(ends, list) and len(ends) != 2:
             faults.append(Fault(where, f"{written(ends)} is not an interval", mend))
             continue
         try:
-            lower, upper = (to_exact(_plain(end)) for end in ends)
+            numbers = [to_exact(_plain(end)) for end in (ends if isinstance(ends, list) else [ends])]
         except ValueError as error:
             faults.append(Fault(where, str(error), mend))
             continue
-        if lower >= upper:
-            faults.append(Fault(where, f"from {lower} to {upper} is not an interval", "write the lower end first"))
-            continue
-        found[name] = lower, upper
-    return found
+        if len(numbers) == 1:
+            values[name] = numbers[0]
+        elif numbers[0] >= numbers[1]:
+            what = f"from {numbers[0]} to {numbers[1]} is not an interval"
+            faults.append(Fault(where, what, "write the lower end first"))
+        else:
+            open_[name] = numbers[0], numbers[1]
+    return open_, values
 
 
 def _plain(end: Any) -> Any:

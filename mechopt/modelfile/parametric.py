@@ -142,7 +142,8 @@ def open_parameter(
     """Read a model file and leave one parameter open; see `parse_parametric`."""
     tables, faults = tables_of(text, name), list[Fault]()
     tables.update(instead or {})
-    intervals, fixed = intervals_of(tables, faults), point_of(at)
+    intervals, values = intervals_of(tables, faults)
+    fixed = values | point_of(at)
     if faults:
         raise InputError(faults, name)
     left = [known for known in intervals if known not in fixed]

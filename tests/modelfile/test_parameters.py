@@ -115,7 +115,9 @@ def test_fingerprints_tell_parametric_models_apart() -> None:
         ("horizon = 2", 'horizon = 2\ndiscount = "2*p"', "discount"),
         ("horizon = 2", 'horizon = 2\ncost = "p - 1/2"', "cost, "),
         ('p = ["0", "1"]', 'p = ["1", "0"]', "write the lower end first"),
-        ('p = ["0", "1"]', "p = 3", "is not an interval"),
+        ('p = ["0", "1"]', 'p = ["0", "1/2", "1"]', "is not an interval"),
+        ('p = ["0", "1"]', "p = true", "parameters.p: .* is not a number"),
+        ('p = ["0", "1"]', 'p = "1/3"', "is not one of them|all have values|parameters"),
         ('p = ["0", "1"]', 'p = ["0", "1"]\nq = ["0", "1"]', "give values to all but one: --at"),
         ("horizon = 2", 'horizon = "infinite"', "horizon"),
     ],
@@ -133,3 +135,20 @@ def test_several_parameters_are_fixed_but_one() -> None:
     assert parse_parametric(text, "text", "h", "p=1/2").model.exact.values[0][0][1](2) == 2 + Fraction(1, 18)
     with pytest.raises(InputError, match="all have values"):
         parse_parametric(text, "text", None, "h=3,p=1/2")
+
+
+def test_a_parameter_may_have_a_value() -> None:
+    fixed = TWO.replace('p = ["0", "1"]', 'p = "1/3"')
+    assert mo.loads(fixed) == mo.loads(TWO, "p=1/3")
+    assert mo.loads(fixed, "p=1/4") == mo.loads(TWO, "p=1/4")
+    both = TWO.replace('p = ["0", "1"]', 'p = ["0", "1"]\nh = 3').replace("[1, 2]", '[1, "h"]')
+    assert loads_parametric(both).fingerprint == loads_parametric(TWO.replace("[1, 2]", "[1, 3]")).fingerprint
+    assert loads_parametric(both, None, "h=5").exact.values[0][0][1] == 5
+
+
+def test_a_sweep_runs_over_a_parameter(tmp_path) -> None:
+    (tmp_path / "base.toml").write_text(TWO.replace('p = ["0", "1"]', 'p = "1/2"'))
+    study = 'model = "base.toml"\nrecord = ["value"]\n[grid]\n"parameters.p" = ["1/4", "1/2", "3/4"]'
+    (tmp_path / "study.toml").write_text(study)
+    values = mo.sweep(tmp_path / "study.toml").to_frame()["value"]
+    assert values.tolist() == pytest.approx([2.0, 2.25, 3.0])
