@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of, require_targets
 from mechopt.terminal import progress_shown, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def make(
     from mechopt.solve.guarantee import certify_guarantee
     from mechopt.solve.optimum import require_memory
 
+    require_targets(file)
     source = read(model)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json, command_line
+from mechopt.cli.options import Json, command_line, require_targets
 from mechopt.terminal import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def sweep(
 ) -> None:
     """Record the optimum and mechanisms at every point of a study; what is there already is not computed again."""
     from mechopt import output
+    from mechopt.study.figure_axes import picture_ending
     from mechopt.study.report_page import file_text, require_report, write_report
     from mechopt.study.report_sweep import sweep_report
     from mechopt.study.study_file import bundled_studies, read_study
-    from mechopt.study.sweep import picture_ending, require_parquet
+    from mechopt.study.sweep import require_parquet
     from mechopt.study.sweep import sweep as compute
+    from mechopt.study.sweep_store import make_folder
 
     if parquet:
         require_parquet()
@@ -55,7 +57,9 @@ def sweep(
     if report is not None:
         require_report(report)
     read = read_study(study)
-    folder = Path(_folder(study) if out is None else out)
+    folder = make_folder(Path(_folder(study) if out is None else out))
+    written = ["sweep.csv", *["sweep.parquet"] * parquet, *(f"worst-{name}.toml" for name in read.recording.mechanisms)]
+    require_targets(plot, *(folder / name for name in written))
     with points_shown() as progress:
         found = compute(read, folder, workers, scheduler, retry, progress)
     files = [str(folder / "sweep.csv")]
@@ -91,9 +95,12 @@ def search(
     from mechopt import output
     from mechopt.study.search_study import search as find
     from mechopt.study.study_file import read_study
+    from mechopt.study.sweep_store import make_folder
 
     read = read_study(study)
-    folder = Path(_folder(study) if out is None else out)
+    folder = make_folder(Path(_folder(study) if out is None else out))
+    if read.search is not None:
+        require_targets(folder / f"worst-{read.search.mechanism}.toml")
     with tries_shown() as progress:
         found = find(read, folder, budget, progress)
     document = _searched(found, folder, study, "" if budget is None else f" --budget {budget}")

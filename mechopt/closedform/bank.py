@@ -31,6 +31,7 @@ import numpy as np
 from mechopt.closedform.bank_outcome import BankOutcome, bank_outcome
 from mechopt.closedform.conditions import Conditions, check_conditions
 from mechopt.closedform.reachable import MAX_ENTRIES, MAX_STATES
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
@@ -263,6 +264,7 @@ class BankAccountMechanism:
 
     def save(self, path: str | Path) -> None:
         """Unroll and write to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from mechopt.closedform.virtual_mechanism import VirtualPivot
 from mechopt.closedform.virtual_menu import Contract, constant_prices, item_action
 from mechopt.closedform.virtual_phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
 from mechopt.closedform.virtual_pivot import virtual_pivot
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.kinds import require_kind
@@ -130,6 +131,7 @@ class OptimalContract:
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

@@ -21,6 +21,7 @@ from mechopt.closedform.virtual_direct import direct_gain
 from mechopt.closedform.virtual_menu import Contract, Diagnosis, contracts, diagnosis
 from mechopt.closedform.virtual_phase import Phase, expected_first, signal_chains
 from mechopt.closedform.virtual_weights import VirtualWeights
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.separable import SeparableTypes
@@ -239,6 +240,7 @@ class VirtualPivot:
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

@@ -8,11 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError
 from mechopt.lp.choose import AnyTypes
 from mechopt.mechanism.notions import Notion
 from mechopt.solve.found import Optimum
+from mechopt.study.figure_axes import save_picture
 from mechopt.verify.check import Report
 
 if TYPE_CHECKING:
@@ -151,12 +150,7 @@ class Comparison:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        ending = Path(path).suffix.lower().removeprefix(".")
-        if ending not in ("png", "svg", "pdf"):
-            raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
-        figure = self.plot().get_figure(root=True)
-        assert figure is not None
-        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+        save_picture(self.plot, path)
 
     def to_markdown(self) -> str:
         """The table in Markdown."""
@@ -180,8 +174,10 @@ class Comparison:
             If jinja2 is not installed, or the file cannot be written.
         """
         from mechopt.study.report import compare_report
-        from mechopt.study.report_page import write_report
+        from mechopt.study.report_page import require_report, write_report
 
+        if path is not None:
+            require_report(path)
         page = compare_report(self)
         if path is not None:
             write_report(page, path)

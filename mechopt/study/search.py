@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.independent import IndependentTypes
@@ -201,6 +201,8 @@ def worst_case(
             return np.inf
         return mechanism(environment).revenue / best if best > 0 else np.inf
 
+    if state is not None:
+        require_target(state)
     now = _read_state(state, family, seed) if state is not None and Path(state).exists() else None
     if now is None:
         rng = np.random.default_rng(seed)

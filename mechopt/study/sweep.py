@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
+from mechopt.study.figure_axes import save_picture
 from mechopt.study.study_file import Study, read_study
 from mechopt.study.sweep_point import DONE, Point, Row
 from mechopt.study.sweep_store import Store
@@ -107,6 +108,7 @@ class Sweep:
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table as CSV, whole or not at all."""
+        require_target(path)
         text = self.to_frame().to_csv()
         write_atomically(path, lambda file: _write(file, text.encode()))
 
@@ -121,6 +123,7 @@ class Sweep:
         require_parquet()
         from pandas.api.types import infer_dtype
 
+        require_target(path)
         frame = self.to_frame()
         for column in frame.columns:
             if infer_dtype(frame[column], skipna=True).startswith("mixed"):  # numbers beside "infinite"
@@ -145,10 +148,7 @@ class Sweep:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        ending = picture_ending(path)
-        figure = self.plot().get_figure(root=True)
-        assert figure is not None
-        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+        save_picture(self.plot, path)
 
     def __repr__(self) -> str:
         ended = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
@@ -157,20 +157,6 @@ class Sweep:
 
 def _write(file: Any, content: bytes) -> None:
     file.write(content)
-
-
-def picture_ending(path: str | Path) -> str:
-    """How a picture's file ends, which says its format.
-
-    Raises
-    ------
-    InputError
-        If that is none of PNG, SVG and PDF.
-    """
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in ("png", "svg", "pdf"):
-        raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
-    return ending
 
 
 def require_parquet() -> None:
