@@ -26,6 +26,9 @@ KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 """What there may be in place of a regular file."""
 
 
+_begun: set[str] = set()
+
+
 def kind_of_file(mode: int) -> str:
     """What a file is that is not a regular one, in words; empty for a regular one.
 
@@ -96,6 +99,7 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> No
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=".writing-")
     except OSError as error:
         raise InputError(f"{path}: cannot write ({error.strerror})") from None
+    _begun.add(name)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
@@ -106,4 +110,11 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> No
     except OSError as error:
         raise InputError(f"{path}: cannot write ({error.strerror})") from None
     finally:
+        Path(name).unlink(missing_ok=True)
+        _begun.discard(name)
+
+
+def remove_begun() -> None:
+    """Remove temporary files of a process that is about to leave without further ado."""
+    for name in tuple(_begun):
         Path(name).unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""The commands, and how they are run. What is imported here takes moments; the rest waits for the command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mechopt.cli import certificates, comparing, fit, models, solving, transfers
+from mechopt.cli import frontier as frontiers
+from mechopt.cli import sweep as sweeping
+from mechopt.core.errors import MechoptError
+from mechopt.terminal import say, tell
+
+app = typer.Typer(
+    help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+COMMANDS = (
+    solving.solve,
+    comparing.compare,
+    comparing.maximin,
+    frontiers.frontier,
+    transfers.transfers,
+    fit.fit,
+    sweeping.sweep,
+    sweeping.search,
+    solving.verify,
+    solving.size,
+    models.models,
+    models.schema,
+)
+INTERRUPTED = 130
+"""Exit status that typer makes of Ctrl-C."""
+for command in COMMANDS:
+    app.command()(command)
+app.add_typer(certificates.certificate, name="certificate")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from mechopt import __version__
+
+        say(f"mechopt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run a command; errors of the library become a message and an exit status."""
+    try:
+        app(prog_name="mechopt")
+    except MechoptError as error:
+        tell(f"mechopt: {error}")
+        sys.exit(error.exit_status)
+    except SystemExit as stop:
+        if stop.code != INTERRUPTED:
+            raise
+        tell("mechopt: interrupted before anything was known")
+        sys.exit(3)
+    except KeyboardInterrupt:
+        tell("mechopt: interrupted before anything was known")
+        sys.exit(3)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        tell(f"mechopt: cannot write ({error.strerror or error})")
+        sys.exit(1)
