@@ -33,7 +33,7 @@ class Interrupts:
     """Takes Ctrl-C over when it is made; nothing where this is not the main thread, which signals reach alone."""
 
     def __init__(self) -> None:
-        self._working = self._waiting = self._ended = False
+        self._working = self._owed = self._ended = False
         self._last = float("-inf")
         self._able = threading.current_thread() is threading.main_thread()
         if self._able:
@@ -63,18 +63,16 @@ class Interrupts:
         if _importing(frame):
             self._repeat()
             return
-        now, again = time.monotonic(), self._waiting
-        last, self._last, self._waiting = self._last, now, False
-        if again or last == float("-inf"):
+        now, owed = time.monotonic(), self._owed
+        last, self._last, self._owed = self._last, now, False
+        if owed or last == float("-inf"):
             raise KeyboardInterrupt
         if now - last > QUICK:
             _leave()
 
     def _repeat(self) -> None:
-        """Press again in a moment, once."""
-        if self._waiting:
-            return
-        self._waiting = True
+        """Press again in a moment."""
+        self._owed = True
         timer = threading.Timer(AGAIN, self._press)
         timer.daemon = True
         timer.start()
@@ -85,7 +83,6 @@ class Interrupts:
 
     def _unraisable(self, lost: Any) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
-            self._waiting = False
             self._repeat()
         else:
             self._hook(lost)
