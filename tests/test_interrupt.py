@@ -47,7 +47,6 @@ COMMANDS = {
     "solve": ["solve", "long.toml", "--method", "simplex", "--json"],
     "compare": ["compare", "long.toml"],
     "sweep": ["sweep", "study.toml", "--out", "out"],
-    "certificate": ["certificate", "make", "long.toml", "proof.json"],
 }
 STUDY = """
 model = "long.toml"

@@ -98,9 +98,9 @@ def _importing(frame: FrameType | None) -> bool:
 
 def _leave() -> None:
     """End the process now; of files that are being written nothing is left."""
-    from mechopt.core.atomic import remove_begun
-
-    remove_begun()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    atomic = sys.modules.get("mechopt.core.atomic")  # nothing is imported here: an import may be what is interrupted
+    getattr(atomic, "remove_begun", int)()
     message = "mechopt: interrupted before anything was known\n"
     try:
         os.write(2, (SHOW_CURSOR * os.isatty(2) + message).encode())
