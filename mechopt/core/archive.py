@@ -23,9 +23,9 @@ from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from mechopt.core.atomic import kind_of_file
 from mechopt.core.errors import InputError, LimitError, shortened
 from mechopt.core.numbers import Array
+from mechopt.core.reading import open_regular
 
 HEADER_BYTES = 65536
 """Largest JSON header."""
@@ -184,7 +184,7 @@ def open_archive(path: str | Path, what: str = "a mechanism file") -> Iterator[A
         If it is no regular file, cannot be read, or is damaged.
     """
     try:
-        with _opened(path) as file, zipfile.ZipFile(file) as members:
+        with _Bounded(open_regular(path)) as file, zipfile.ZipFile(file) as members:
             yield Archive(path, members)
     except InputError as error:
         raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
@@ -193,16 +193,3 @@ def open_archive(path: str | Path, what: str = "a mechanism file") -> Iterator[A
     except DAMAGES as error:
         reason = shortened(str(error), 200)
         raise InputError(f"{path}: not {what}, or damaged ({reason}); write one with --save") from None
-
-
-def _opened(path: str | Path) -> _Bounded:
-    """A regular file, opened without waiting."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-    handle = os.open(path, flags)
-    try:
-        if kind := kind_of_file(os.fstat(handle).st_mode):
-            raise InputError(f"{path}: cannot read ({kind}); name a regular file")
-        return _Bounded(io.FileIO(handle))
-    except BaseException:
-        os.close(handle)
-        raise

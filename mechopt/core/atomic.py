@@ -62,10 +62,10 @@ def require_target(path: str | Path) -> Path:
 
     Examples
     --------
-    >>> require_target(os.devnull)
+    >>> require_target(os.curdir)
     Traceback (most recent call last):
     ...
-    mechopt.core.errors.InputError: /dev/null: cannot write (Is a device); name a regular file
+    mechopt.core.errors.InputError: .: cannot write (Is a directory); name a regular file
     """
     try:
         try:

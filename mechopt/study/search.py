@@ -12,9 +12,10 @@ A search is a function of its seed and budget: stopped and resumed, it gives the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,7 @@ import numpy as np
 from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
+from mechopt.core.reading import read_regular
 from mechopt.environment.independent import IndependentTypes
 from mechopt.solve.optimum import optimum
 from mechopt.study.interrupts import interrupts_seen
@@ -34,6 +36,8 @@ START_STEP, SMALLEST_STEP = 1.0, 1e-3
 GROW, SHRINK = 1.5, 1.5**-0.25
 LARGEST_LOGARITHM = 6.0
 SAVE_EVERY = 50
+MAX_STATE_BYTES = 40_000_000
+"""Largest file of a state that is read."""
 
 
 class HasRevenue(Protocol):
@@ -253,7 +257,13 @@ def _step(now: _State, shape: tuple[int, ...], ratio: Callable[[FloatArray], flo
 
 
 def _write_state(path: str | Path, state: _State) -> None:
-    write_atomically(path, lambda file: _write(file, json.dumps(asdict(state)).encode()))
+    content = asdict(state)
+    text = json.dumps(content | {"digest": _digest(content)})
+    write_atomically(path, lambda file: _write(file, text.encode()))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _write(file: Any, content: bytes) -> None:
@@ -262,8 +272,16 @@ def _write(file: Any, content: bytes) -> None:
 
 def _read_state(path: str | Path, family: Family, seed: int) -> _State:
     try:
-        state = _State(**json.loads(Path(path).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        content = json.loads(read_regular(path, MAX_STATE_BYTES))
+        if content.pop("digest", None) != _digest(content):
+            raise InputError(
+                f"{path}: not the state of a search, or damaged (digest: changed after it was written); remove it to "
+                "start anew"
+            )
+        state = _State(**content)
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the state of a search, or damaged ({error}); remove it to start anew") from None
     if state.family != family.plain or state.seed != seed:
         raise InputError(f"{path}: belongs to a search of {state.family} with seed {state.seed}; give another file")

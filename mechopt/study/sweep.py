@@ -46,6 +46,8 @@ class Sweep:
         What that took.
     interrupted : bool
         Whether Ctrl-C stopped it.
+    damaged : tuple of Path
+        Files of rows that did not fit their digest (they were changed after they were written): computed again.
     """
 
     study: Study
@@ -55,6 +57,7 @@ class Sweep:
     fresh: int
     seconds: float
     interrupted: bool
+    damaged: tuple[Path, ...] = ()
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -233,4 +236,5 @@ def sweep(
         interrupted = True
     reached = tuple(point for point in points if point.number in rows)
     ordered = tuple(rows[point.number] for point in reached)
-    return Sweep(study, ordered, reached, len(points), fresh, time.perf_counter() - begun, interrupted)
+    damaged = () if store is None else tuple(store.damaged)
+    return Sweep(study, ordered, reached, len(points), fresh, time.perf_counter() - begun, interrupted, damaged)
