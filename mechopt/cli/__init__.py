@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from mechopt.cli.interrupts import Interrupts
+from mechopt.cli.interrupts import STATUS, Interrupts
 
 
 def main() -> None:
@@ -15,9 +15,13 @@ def main() -> None:
     interrupts = Interrupts()
     own = sys._getframe(1).f_globals.get("__name__") == "__main__"  # the process is there for this alone
     try:
-        from mechopt.cli.app import run
+        try:
+            from mechopt.cli.app import run
 
-        interrupts.begin()
-        run()
-    finally:
+            interrupts.begin()
+            run()
+        finally:
+            interrupts.end(stay=own)
+    except KeyboardInterrupt:  # at the last moment
         interrupts.end(stay=own)
+        sys.exit(STATUS)

@@ -54,10 +54,12 @@ class Interrupts:
         """
         self._ended = True
         if self._able:
-            signal.signal(signal.SIGINT, signal.SIG_IGN if stay else self._before)
+            signal.signal(signal.SIGINT, _ignored if stay else self._before)
             sys.unraisablehook = self._hook
 
     def _seen(self, number: int, frame: FrameType | None) -> None:
+        if self._ended:
+            return
         if not self._working:
             _leave()
         if _importing(frame):
@@ -96,9 +98,13 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
+def _ignored(number: int, frame: FrameType | None) -> None:
+    """Do nothing; where a press is on its way already, Python complains of ``SIG_IGN``."""
+
+
 def _leave() -> None:
     """End the process now; of files that are being written nothing is left."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _ignored)
     atomic = sys.modules.get("mechopt.core.atomic")  # nothing is imported here: an import may be what is interrupted
     getattr(atomic, "remove_begun", int)()
     message = "mechopt: interrupted before anything was known\n"
