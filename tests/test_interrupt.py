@@ -38,11 +38,16 @@ def test_ctrl_c_gives_the_bracket_so_far_and_exit_status_3(tmp_path):
 STARTED = """
 import sys
 from mechopt.cli import main
+from mechopt.cli.interrupts import Interrupts
+made = Interrupts.__init__
+def told(self):
+    made(self)
+    print("ready", file=sys.stderr, flush=True)
+Interrupts.__init__ = told
 sys.argv = ["mechopt", *sys.argv[1:]]
-print("ready", file=sys.stderr, flush=True)
 main()
 """
-"""The command, saying when Python itself has started: what comes before is not ours."""
+"""The command, saying when it has begun: what comes before is Python's start, not ours."""
 COMMANDS = {
     "solve": ["solve", "long.toml", "--method", "simplex", "--json"],
     "compare": ["compare", "long.toml"],

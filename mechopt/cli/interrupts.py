@@ -53,8 +53,10 @@ class Interrupts:
             Ignore Ctrl-C while the process ends; else give it back to who had it.
         """
         self._ended = True
-        if self._able:
-            signal.signal(signal.SIGINT, _ignored if stay else self._before)
+        if self._able and stay:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # which Python, unlike a handler, leaves there to the end
+        elif self._able:
+            signal.signal(signal.SIGINT, self._before)
             sys.unraisablehook = self._hook
 
     def _seen(self, number: int, frame: FrameType | None) -> None:
@@ -86,7 +88,9 @@ class Interrupts:
     def _unraisable(self, lost: Any) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
             self._repeat()
-        else:
+        elif not (
+            self._ended and "race condition" in str(lost.exc_value)
+        ):  # a press on its way when we cease to listen
             self._hook(lost)
 
 
