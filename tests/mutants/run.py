@@ -36,7 +36,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,11 +179,6 @@ def _put(parent: ast.AST, field: str, position: int | None, node: ast.AST) -> No
 def chosen(asked: list[str], tests: list[str]) -> dict[str, list[str]]:
     """Modules and their tests."""
     found: dict[str, list[str]] = {}
-    if asked:
-        for module in asked:
-            own = next((quick for pattern, quick in MODULES.items() if fnmatch(module, pattern)), [])
-            found[module] = tests or own
-        return found
     for pattern, quick in MODULES.items():
         files = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob(pattern))]
         if not files:
@@ -192,7 +186,7 @@ def chosen(asked: list[str], tests: list[str]) -> dict[str, list[str]]:
         for module in files:
             if Path(module).name != "__init__.py":
                 found.setdefault(module, tests or quick)
-    return found
+    return {module: tests or found.get(module, []) for module in asked} if asked else found
 
 
 def copied(folder: Path) -> Path:
