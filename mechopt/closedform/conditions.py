@@ -6,7 +6,9 @@ balances after them. Money is present value. See `mechopt.closedform.bank` for t
 
 What is tolerated in a period is `VERIFY_TOLERANCE` times the largest absolute value of an item up to that period; for
 (BI), an expectation, times the *expected* largest value of the period, or the largest of the periods before it, whose
-rounding the balances carry. Later periods have no say, nor has anything of the mechanism.
+rounding the balances carry. Later periods have a say by the rounding of their values alone, `ROUNDING` times the
+largest total value of an agent, since a mechanism may have been computed from utilities that hold them. Nothing of the
+mechanism has.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.closedform.reachable import MAX_STATES, largest_values, reachable
+from mechopt.closedform.reachable import MAX_STATES, ROUNDING, largest_values, reachable
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.environment.independent import IndependentTypes
 
@@ -162,7 +164,8 @@ def _limits(environment: IndependentTypes) -> dict[str, FloatArray]:
     largest, periods = largest_values(environment), range(environment.periods)
     before = np.append(0.0, largest[:-1])
     average = np.array([environment.weights[t] * _expected_largest(environment, t) for t in periods])
-    once, mean = VERIFY_TOLERANCE * largest, VERIFY_TOLERANCE * np.maximum(average, before)
+    rounding = ROUNDING * environment.money_scale
+    once, mean = (VERIFY_TOLERANCE * size + rounding for size in (largest, np.maximum(average, before)))
     return {"IC": once, "BI": mean, "BU": once}
 
 
