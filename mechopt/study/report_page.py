@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -185,11 +186,11 @@ def render(template: str, **context: Any) -> str:
 def file_text(name: str, bundled: Mapping[str, Path]) -> str:
     """The text of a file, or of a bundled one by its name, to be shown; nothing where it cannot be read again."""
     path = Path(name)
-    if not path.is_file() and name in bundled:
+    if not os.path.isfile(path) and name in bundled:
         path = bundled[name]
     try:
-        text = path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
-    except OSError:
+        text = path.read_text("utf-8-sig", errors="replace") if os.path.isfile(path) else ""
+    except (OSError, ValueError):
         return ""
     return text.replace("\r\n", "\n")
 
@@ -203,7 +204,7 @@ def require_report(path: str | Path) -> None:
         If jinja2 is not installed, or there is no such folder.
     """
     _environment()
-    if Path(path).is_dir() or not Path(path).parent.is_dir():
+    if os.path.isdir(path) or not os.path.isdir(Path(path).parent):
         raise InputError(f"{path}: cannot write a page there; name a file in a folder that exists")
     require_target(path)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -207,7 +208,7 @@ def worst_case(
 
     if state is not None:
         require_target(state)
-    now = _read_state(state, family, seed) if state is not None and Path(state).exists() else None
+    now = _read_state(state, family, seed) if state is not None and os.path.exists(state) else None
     if now is None:
         rng = np.random.default_rng(seed)
         now = _State(family.plain, seed, 0, 0, 0.0, [], np.inf, [], np.inf, dict(rng.bit_generator.state))
