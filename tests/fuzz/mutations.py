@@ -179,6 +179,17 @@ FLOATS = [
 DTYPES = [np.float32, np.float16, np.int64, np.complex128, ">f8", np.uint8, np.bool_, "U3"]
 
 
+def lent(payment, rng):
+    """Lend much in the first entries and take it back in the others; and charge a little more somewhere."""
+    flat, cut = payment.copy().ravel(), rng.randrange(1, min(payment.size, 5))
+    much = rng.choice([1e7, 1e11, 1e16, 1e300])
+    flat[:cut] += much
+    flat[cut:] -= much
+    for _ in range(rng.randrange(3)):
+        flat[rng.randrange(flat.size)] += rng.choice([0.01, -0.01, 1.0, -1.0, 2.0, 100.0])
+    return flat.reshape(payment.shape)
+
+
 def archive(content, rng):
     """A numpy archive with changed columns, header or bytes."""
     if rng.random() < 0.2:
@@ -191,6 +202,8 @@ def archive(content, rng):
         if name == "header":
             header = tree(column.tobytes(), rng, [None, -1, 0, 1e400, [], {}, "x", "dic", "epir", "\x1b[31m", "\u202e"])
             columns[name] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        elif name == "payment" and what <= 1 and column.size > 1:
+            columns[name] = lent(column, rng)
         elif what <= 3 and column.size and column.dtype.kind == "f":
             flat = column.copy().ravel()
             at = rng.randrange(flat.size)
