@@ -34,7 +34,7 @@ def model_text(tables: Mapping[str, Any], header: Iterable[str] = ()) -> str:
     probabilities = ["1/2", "1/2"]
     <BLANKLINE>
     """
-    lines = [f"# {printable(line)}" for line in header]
+    lines = [f"# {printable(' '.join(line.splitlines()))}" for line in header]
     below: list[str] = []
     for key, value in tables.items():
         name = _key(key)
