@@ -152,7 +152,8 @@ def check_conditions(mechanism: BankAccountMechanism, max_states: int = MAX_STAT
         for i in range(env.buyers):
             for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
                 name = found.condition
-                gains[name] = max(gains[name], found.gain)
+                if not found.gain <= gains[name]:  # so that NaN counts
+                    gains[name] = found.gain
                 known = worst[name].gain if name in worst else 0.0
                 if not found.gain <= limits[name][t] and not found.gain <= known:
                     worst[name] = found

@@ -91,7 +91,8 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
         numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
         utilities = tuple(float(u) for u in header["utilities"])
         method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-        if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents:
+        finite = bool(np.isfinite([*numbers, *utilities]).all())
+        if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
             raise InputError(f"{path}: the header is damaged; write a file with --save")
     every = [*(a for row in payments for a in row), *(a for row in later for own in row for a in own), *(last or ())]
     largest = max(float(np.abs(array).max(initial=0.0)) for array in every) if every else 0.0
