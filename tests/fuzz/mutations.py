@@ -202,7 +202,7 @@ def archive(content, rng):
         if name == "header":
             header = tree(column.tobytes(), rng, [None, -1, 0, 1e400, [], {}, "x", "dic", "epir", "\x1b[31m", "\u202e"])
             columns[name] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-        elif name == "payment" and what <= 1 and column.size > 1:
+        elif name == "payment" and what <= 1 and column.size > 1 and column.dtype.kind == "f":
             columns[name] = lent(column, rng)
         elif what <= 3 and column.size and column.dtype.kind == "f":
             flat = column.copy().ravel()
