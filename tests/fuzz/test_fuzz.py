@@ -29,7 +29,7 @@ from mechopt.study.study_file import bundled_studies, read_study
 from tests.fuzz import mutations
 from tests.fuzz.truth import largest_violations
 
-GATE = {"model": 60, "study": 60, "data": 40, "mechanism": 100, "other-archive": 60, "proof": 80}
+GATE = {"model": 60, "study": 60, "data": 40, "mechanism": 60, "other-archive": 60, "proof": 80}
 """Files of each kind in the gate."""
 SECONDS, GROWTH = 60, 700_000
 """A file may take so long, and so many kilobytes."""
