@@ -20,6 +20,7 @@ from mechopt.cli.options import (
     environment_of,
     notions_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -59,6 +60,7 @@ def compare(
         raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
     if report is not None:
         require_report(report)
+    require_targets(plot)
     file = read(model, at)
     environment = environment_of(file)
     notions = notions_of(file, ic, ir)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import At, Goal, Ic, Ir, Json
+from mechopt.cli.options import At, Goal, Ic, Ir, Json, require_targets
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from mechopt.study.formula.guarantee import GuaranteeFormula
     from mechopt.study.formula.horizons import Conjecture
     from mechopt.study.formula.ratio import Ratio
-
-
-ENDINGS = ("png", "svg", "pdf")
 
 
 def formula(
@@ -53,12 +50,18 @@ def formula(
 ) -> None:
     """Find and prove the optimum as a function of a parameter; exit status 3 where it was stopped early."""
     from mechopt.modelfile.parametric import kind_of
+    from mechopt.show.figures.axes import picture_ending
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
     from mechopt.study.formula.find import FormulaInterrupted
     from mechopt.study.formula.find import formula as find
     from mechopt.study.formula.text import document, share_document
 
+    if plot is not None:
+        picture_ending(plot)
+    require_targets(proof, plot)
+    if report is not None:
+        require_report(report)
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
     if kind_of(model) == "scenarios":
@@ -70,8 +73,6 @@ def formula(
         asked = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at, "time_limit": time_limit}
         _show_horizons(model, over, across, parameter, as_json, asked)
         return
-    if report is not None:
-        require_report(report)
     with progress_shown("searching") as progress:
         try:
             found = find(
@@ -254,16 +255,9 @@ def _write_page(found: Formula, model: str, path: str) -> None:
 
 def _draw(found: Formula | GuaranteeFormula, path: str) -> None:
     """Write a picture of the formula, whole or not at all."""
-    from matplotlib.figure import Figure
+    from mechopt.show.figures.axes import save_picture
 
-    from mechopt.core.atomic import write_atomically
-
-    ending = path.rpartition(".")[2].lower()
-    if ending not in ENDINGS:
-        raise InputError(f"{path}: pictures end in {', '.join(ENDINGS)}")
-    figure = found.plot().figure
-    assert isinstance(figure, Figure)
-    write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+    save_picture(found.plot, path)
 
 
 def check_formula_file(model: str, file: str, at: str | None, as_json: bool) -> bool:

@@ -21,6 +21,7 @@ from mechopt.cli.options import (
     environment_of,
     plan_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -56,6 +57,7 @@ def solve(
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
 
+    require_targets(export, save, proof)
     file = read(model, at)
     chosen = plan_of(file, ic, ir, objective, form)
     require_expected(check, model, file)

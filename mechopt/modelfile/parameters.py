@@ -26,8 +26,8 @@ TEXTS = frozenset(
 
 PARAMETERS_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": 'intervals of parameters, such as p = ["0", "1"], or their values; numbers of the file may then be texts such as '
-    '"1 - p", with + - * / ** and parentheses',
+    "description": 'intervals of parameters, such as p = ["0", "1"], or their values; numbers of the file may then be '
+    'texts such as "1 - p", with + - * / ** and parentheses',
     "additionalProperties": {
         "anyOf": [
             {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2},
