@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from mechopt.environment.reading.nested import Vector, floats, unrounded
 class ExactInterdependent(NamedTuple):
     """The exact numbers of an instance: object arrays of Fraction in the layout of its float arrays."""
 
-    values: tuple[Array, ...]
+    values: tuple[tuple[Array, ...], ...]
     kernel: tuple[Array, ...]
     initial: Array
     cost: Vector | tuple[Vector, ...]
@@ -44,7 +45,7 @@ class InterdependentTypes:
 
     Parameters
     ----------
-    values : nested sequences or array, ``values[i][action][s_1][s_2]...``, or by period ``values[t][i][action]...``
+    values : nested sequences or array, ``values[i][action][s_1][s_2]...``, or by period ``values[i][t][action]...``
         What an action is worth to agent i at a profile of signals; may be negative.
     kernel : nested sequences or array, ``kernel[action][s_1][s_2]...[next_1][next_2]...``, or without the action
         Joint law of the next signals; where values are by period, a list of these over periods, to the signals of
@@ -55,7 +56,7 @@ class InterdependentTypes:
         Joint law of the first signals.
     actions : sequence of str, or of sequences of str over periods, optional
         Their names; default: their numbers. Where there are not as many in every period, values are by period.
-    types : nested sequences of str, ``types[i][signal]`` or ``types[t][i][signal]``, optional
+    types : nested sequences of str, ``types[i][signal]`` or ``types[i][t][signal]``, optional
         Names of the signals; default: their numbers. None for an agent without names.
     names : sequence of str, optional
         Of the agents; default: their numbers.
@@ -70,13 +71,13 @@ class InterdependentTypes:
 
     Attributes
     ----------
-    values : tuple over periods of read-only float arrays ``(agent, action, *signals)``
-        Of length 1 with an infinite horizon.
+    values : tuple over agents of tuples over periods of read-only float arrays ``(action, *signals)``
+        Of length 1 over periods with an infinite horizon. `profile_values` has those of all agents together.
     kernel : tuple over periods of read-only float arrays ``(action, *signals, *next signals)``
         Sums to 1 over the next signals. Of length T - 1, or 1 with an infinite horizon. The action's axis is a
         broadcast one (stride 0) where the law is given without the action.
     initial : read-only float array ``(*signals,)``
-    types : tuple over periods of tuples over agents of tuples of str
+    types : tuple over agents of tuples over periods of tuples of str
     names : tuple of str
     actions : tuple of str, or where periods differ a tuple of such over periods
         See `action_names`, which is by period always.
@@ -102,11 +103,11 @@ class InterdependentTypes:
     >>> env = InterdependentTypes([[worth, none], [none, worth]], [[initial, initial]] * 2, initial, horizon=2)
     >>> env
     InterdependentTypes(2 agents, 2 actions, 4 profiles, 2 periods)
-    >>> env.values[0].shape, env.kernel[0].shape
-    ((2, 2, 2, 2), (2, 2, 2, 2, 2))
+    >>> env.values[0][1].shape, env.kernel[0].shape
+    ((2, 2, 2), (2, 2, 2, 2, 2))
     """
 
-    values: tuple[FloatArray, ...]
+    values: tuple[tuple[FloatArray, ...], ...]
     kernel: tuple[FloatArray, ...]
     initial: FloatArray
     actions: tuple[str, ...] | tuple[tuple[str, ...], ...]
@@ -118,6 +119,8 @@ class InterdependentTypes:
     exact: ExactInterdependent | None
 
     kind = "interdependent"
+    profile_values: ClassVar[Any]
+    """``profile_values[t]``: of all agents together, ``(agent, action, *signals)``; `values` are its views."""
 
     def __init__(
         self,
@@ -133,7 +136,9 @@ class InterdependentTypes:
         exact: ExactInterdependent | None = None,
     ) -> None:
         if exact is not None:
-            values, kernel = _unrounded(values, exact.values), _unrounded(kernel, exact.kernel)
+            if isinstance(values, tuple) and len(values) == len(exact.values):
+                values = tuple(map(_unrounded, values, exact.values))
+            kernel = _unrounded(kernel, exact.kernel)
             initial = _unrounded((initial,), (exact.initial,))[0]
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
         self._fill(from_arrays(values, kernel, initial, actions, types, names, cost, horizon, discount))
@@ -163,22 +168,28 @@ class InterdependentTypes:
             If there is one agent.
         """
         source = environment.exact or environment
-        values, kernels, agents = [], [], environment.agents
+        agents = environment.agents
+        values: list[list[Array]] = [[] for _ in range(agents)]
+        kernels = []
         for t, sizes in enumerate(environment.shape):
-            rows = []
             for i in range(agents):
                 table = np.array(source.values[i][t], dtype=object if environment.exact else np.float64)
                 shape = (len(table), *(size if j == i else 1 for j, size in enumerate(sizes)))
-                rows.append(np.broadcast_to(table.reshape(shape), (len(table), *sizes)))
-            values.append(np.stack(rows))
+                values[i].append(np.broadcast_to(table.reshape(shape), (len(table), *sizes)))
         for t in range(len(environment.kernel[0])):
-            kernels.append(_product([np.array(source.kernel[i][t], dtype=values[0].dtype) for i in range(agents)]))
-        initial = np.array(source.initial[0], dtype=values[0].dtype)
+            kernels.append(_product([np.array(source.kernel[i][t], dtype=values[0][0].dtype) for i in range(agents)]))
+        initial = np.array(source.initial[0], dtype=values[0][0].dtype)
         for law in source.initial[1:]:
             initial = np.multiply.outer(initial, np.array(law, dtype=initial.dtype))
-        types = tuple(tuple(environment.types[i][t] for i in range(agents)) for t in range(environment.stages))
-        given = (environment.actions, types, environment.names, source.cost, environment.horizon, source.discount)
-        return cls(tuple(values), tuple(kernels), initial, *given)
+        given = (
+            environment.actions,
+            environment.types,
+            environment.names,
+            source.cost,
+            environment.horizon,
+            source.discount,
+        )
+        return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
     def _fill(self, given: Given) -> None:
         joint, faults = read(given)
@@ -186,11 +197,13 @@ class InterdependentTypes:
             raise InputError(faults)
         known: dict[int, FloatArray] = {}
         set_field = object.__setattr__
-        set_field(self, "values", tuple(_rounded(array, known) for array in joint.values))
+        stacked = tuple(_rounded(array, known) for array in joint.values)
+        set_field(self, "profile_values", stacked)
+        set_field(self, "values", by_agent(stacked))
         set_field(self, "kernel", tuple(_rounded(array, known) for array in joint.kernel))
         set_field(self, "initial", _rounded(joint.initial, known))
         set_field(self, "actions", joint.actions if len(joint.actions) > 1 else joint.actions[0])
-        set_field(self, "types", joint.types)
+        set_field(self, "types", tuple(zip(*joint.types, strict=True)))
         set_field(self, "names", joint.names)
         costs = tuple(map(floats, joint.cost))
         set_field(self, "cost", costs if len(costs) > 1 else costs[0])
@@ -211,12 +224,12 @@ class InterdependentTypes:
     @property
     def stages(self) -> int:
         """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
-        return len(self.values)
+        return len(self.values[0])
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of signals of agent i in period t."""
-        return tuple(array.shape[2:] for array in self.values)
+        return tuple(array.shape[1:] for array in self.values[0])
 
     @cached_property
     def costs(self) -> tuple[FloatArray, ...]:
@@ -256,14 +269,15 @@ class InterdependentTypes:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         known: dict[int, str] = {}
         exact = self.exact
+        exact_values = [None] * self.stages if exact is None else [np.stack(s) for s in zip(*exact.values, strict=True)]
         parts = [
-            [_digest(array, exact and getattr(exact, part)[t], known) for t, array in enumerate(getattr(self, part))]
-            for part in ("values", "kernel")
+            [_digest(array, own, known) for array, own in zip(self.profile_values, exact_values, strict=True)],
+            [_digest(array, exact and exact.kernel[t], known) for t, array in enumerate(self.kernel)],
         ]
         initial = _digest(self.initial, exact and exact.initial, known)
         scalars = exact and [_texts(exact.cost), str(exact.discount)]
         numbers = [*parts, initial, scalars or [[cost.tolist() for cost in self.costs], self.discount]]
-        named = [self.actions, self.types, self.names, self.horizon]
+        named = [self.actions, tuple(zip(*self.types, strict=True)), self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -285,6 +299,12 @@ class InterdependentTypes:
         return (
             f"InterdependentTypes({self.agents} agents, {actions}, {profiles} profile{'s' * (profiles > 1)}, {periods})"
         )
+
+
+def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
+    """From arrays over periods with the agents' axis first to ``[i][t]``; equal periods share one."""
+    known: dict[int, tuple[Array, ...]] = {id(array): tuple(array) for array in stacked}
+    return tuple(zip(*(known[id(array)] for array in stacked), strict=True))
 
 
 def _product(kernels: list[Array]) -> Array:
@@ -333,7 +353,7 @@ def _exact(joint: Joint) -> ExactInterdependent | None:
         if id(array) not in known:
             known[id(array)] = _frozen(array if array.dtype == object else fractions(array))
     values, kernel = (tuple(known[id(array)] for array in arrays) for arrays in (joint.values, joint.kernel))
-    return ExactInterdependent(values, kernel, known[id(joint.initial)], cost, joint.discount)
+    return ExactInterdependent(by_agent(values), kernel, known[id(joint.initial)], cost, joint.discount)
 
 
 def _exact_laws(array: Array, leading: int) -> Array | None:

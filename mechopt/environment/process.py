@@ -210,9 +210,8 @@ def _interdependent(environment: InterdependentTypes) -> JointProcess:
     shape, stages = environment.shape, range(environment.stages)
     for t in stages[:-1]:
         _require(environment.action_counts[t] * prod(shape[t]) * prod(shape[t + 1]))
-    values = tuple(
-        readonly(environment.values[t].reshape(environment.agents, environment.action_counts[t], -1)) for t in stages
-    )
+    shapes = [(environment.agents, environment.action_counts[t], -1) for t in stages]
+    values = tuple(readonly(environment.profile_values[t].reshape(shapes[t])) for t in stages)
     kernels = tuple(
         readonly(environment.kernel[t].reshape(environment.action_counts[t], prod(shape[t]), -1)) for t in stages[:-1]
     )

@@ -33,7 +33,7 @@ def gains(
     paid : array ``(..., others, report, own signal)``
         Expected present value of the transfers that a report decides on, as of period t.
     """
-    payoff = environment.values[t][agent] + environment.discount * expected
+    payoff = environment.values[agent][t] + environment.discount * expected
     actions = by_report(policy, agent)
     value = by_own_signal(payoff, agent)[actions, np.arange(len(actions))[:, np.newaxis]]
     return gained(value - paid)

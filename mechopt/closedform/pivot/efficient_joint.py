@@ -125,7 +125,7 @@ def surplus(environment: InterdependentTypes, t: int, without: int | None = None
     without : int, optional
         The agent left out.
     """
-    values = environment.values[t]
+    values = environment.profile_values[t]
     total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
     found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
     return found

@@ -86,21 +86,27 @@ def from_arrays(
     if faults:
         return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     by_period = depth(values) > agents + 2
+    faults += [
+        *order_faults("values", values, agents, by_period),
+        *order_faults("types", types, agents, is_list(types) and any(map(_holds_lists, types))),
+    ]
+    if faults:
+        return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
     laws_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
-    periods = len(values) if by_period else 1
+    periods = max(len(row) for row in values if is_list(row)) if by_period else 1
     if laws_by_period and not by_period and len(kernel) > 1:
         periods = horizon if isinstance(horizon, int) else len(kernel)
     stages: dict[Any, StageGiven] = {}
     order = []
     for t in range(periods):
-        own = _at(values, "values", t, by_period)
+        own = _rows(values, "values", t, by_period, agents)
         law = _at(kernel, "kernel", t, laws_by_period)
-        named = _at(types, "types", t, named_by_period)
-        key = id(own[0]), id(law[0]), id(named[0])
+        named = _rows(types, "types", t, named_by_period, agents)
+        key = tuple(id(part[0]) for part in (*own, law, *named))
         if key not in stages:
-            stages[key] = StageGiven(_by_agent(own, agents), law, _by_agent(named, agents))
+            stages[key] = StageGiven(own, law, named)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     return Given(order, (initial, "initial"), listed, actions, cost, horizon, discount, faults=faults)
@@ -113,6 +119,35 @@ def one_agent(where: str) -> Fault:
         "is about one agent; values are interdependent among at least two",
         "give a joint law initial[s_1][s_2]..., or use MarkovTypes for one agent",
     )
+
+
+def order_faults(name: str, given: Any, agents: int, by_period: bool) -> list[Fault]:
+    """Refuse lists by period first, where their lengths tell: agents come first, then periods.
+
+    Parameters
+    ----------
+    name : str
+    given : Any
+    agents : int
+    by_period : bool
+        Whether it has entries by period.
+    """
+    if not by_period or not is_list(given) or len(given) == agents:
+        return []
+    if all(is_list(row) and len(row) == agents for row in given):
+        what = f"has {len(given)} entries of {agents} each, for {agents} agents: it is by period first"
+        return [Fault(name, what, f"give {name}[i][t]: the agent first, then the period")]
+    return [Fault(name, f"{len(given)} entries for {agents} agents", "give one an agent")]
+
+
+def _holds_lists(entry: Any) -> bool:
+    return is_list(entry) and any(map(is_list, entry))
+
+
+def _rows(given: Any, name: str, t: int, by_period: bool, agents: int) -> list[Part]:
+    """Entry of each agent in a period, from ``given[i]`` or ``given[i][t]``."""
+    rows = _by_agent((given, name), agents)
+    return [_at(row, where, t, by_period and is_list(row)) for row, where in rows]
 
 
 def _at(given: Any, name: str, t: int, listed: bool) -> Part:

@@ -90,7 +90,7 @@ def stage_of(env: InterdependentTypes, policy: IntArray, i: int, t: int) -> Stag
     lied[i] = np.arange(shape[i])
     reported = np.ravel_multi_index(tuple(lied), shape)
     action = policy.ravel()[reported]
-    table = env.values[t][i].reshape(-1, count)
+    table = env.values[i][t].reshape(-1, count)
     here = np.arange(count)[:, np.newaxis]
     law = np.zeros((0, count, 0))
     if t < len(env.kernel):
