@@ -73,7 +73,7 @@ def last_gains(environment: InterdependentTypes, agent: int, policy: IntArray, p
     actions = by_report(policy, agent)
     others = np.arange(len(actions))[:, np.newaxis]
     moved = np.moveaxis(payments, agent, -1).reshape(actions.shape)
-    return gained(by_own_signal(environment.values[-1][agent], agent)[actions, others] - moved[..., np.newaxis])
+    return gained(by_own_signal(environment.values[agent][-1], agent)[actions, others] - moved[..., np.newaxis])
 
 
 def gained(value: FloatArray) -> FloatArray:

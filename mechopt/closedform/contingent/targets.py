@@ -33,7 +33,7 @@ Stages = tuple[FloatArray, ...]
 
 def last_payoff(environment: InterdependentTypes, agent: int, policy: IntArray, payments: FloatArray) -> FloatArray:
     """Truthful payoff U_T of the last period; axes: signals."""
-    return chosen(environment.values[-1][agent], policy) - payments
+    return chosen(environment.values[agent][-1], policy) - payments
 
 
 def truthful_values(
