@@ -23,6 +23,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
+from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
@@ -38,7 +39,7 @@ class ExactIndependent(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class IndependentTypes:
+class IndependentTypes(EnvironmentBase):
     """Types independent across periods: one or many buyers, one item a period.
 
     Parameters
@@ -240,22 +241,14 @@ class IndependentTypes:
             numbers += [self.cost.tolist(), self.discount]
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, IndependentTypes) else NotImplemented
-
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.exact or (self.values, self.probabilities, self.cost, self.discount)
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
-        spread = f"{counts[0]} type{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        return (
-            f"IndependentTypes({self.agents} buyer{'s' * (self.agents > 1)}, {self.horizon} period"
-            f"{'s' * (self.horizon > 1)}, {spread}, first best {self.first_best:.6g})"
-        )
+        spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        return f"IndependentTypes({', '.join(parts)})"
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:

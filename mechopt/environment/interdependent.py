@@ -23,9 +23,11 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
-from mechopt.environment.markov import Horizon, MarkovTypes
+from mechopt.environment.base import ActionsByPeriod
+from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.interdependent import Given, Joint, from_arrays, read
 from mechopt.environment.reading.joint_array import fractions
+from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Vector, floats, unrounded
 
 
@@ -40,7 +42,7 @@ class ExactInterdependent(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class InterdependentTypes:
+class InterdependentTypes(ActionsByPeriod):
     """At least two agents whose signals are correlated and matter to everybody, and an action a period.
 
     Parameters
@@ -144,13 +146,6 @@ class InterdependentTypes:
         self._fill(from_arrays(values, kernel, initial, actions, types, names, cost, horizon, discount))
 
     @classmethod
-    def from_given(cls, given: Given) -> InterdependentTypes:
-        """Build from what a model file gives; see `interdependent_check.Given`."""
-        environment = cls.__new__(cls)
-        environment._fill(given)
-        return environment
-
-    @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
         """Build the joint form of private types that move independently of each other.
 
@@ -211,47 +206,10 @@ class InterdependentTypes:
         set_field(self, "discount", float(joint.discount))
         set_field(self, "exact", _exact(joint))
 
-    @property
-    def agents(self) -> int:
-        """Number of agents N."""
-        return len(self.names)
-
-    @property
-    def infinite(self) -> bool:
-        """Whether the horizon is infinite."""
-        return self.horizon == "infinite"
-
-    @property
-    def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
-        return len(self.values[0])
-
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of signals of agent i in period t."""
         return tuple(array.shape[1:] for array in self.values[0])
-
-    @cached_property
-    def costs(self) -> tuple[FloatArray, ...]:
-        """``costs[t]``: the seller's cost by action in period t; of length 1 with an infinite horizon."""
-        return self.cost if isinstance(self.cost, tuple) else (self.cost,) * self.stages
-
-    @cached_property
-    def action_counts(self) -> tuple[int, ...]:
-        """Number of actions of each period; of length 1 with an infinite horizon."""
-        return tuple(map(len, self.costs))
-
-    def action_names(self, t: int) -> tuple[str, ...]:
-        """Names of the actions of period t.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
-        return tuple(names)
 
     def controlled(self, t: int) -> bool:
         """Tell whether the law of the signals after period t depends on the action.
@@ -279,26 +237,6 @@ class InterdependentTypes:
         numbers = [*parts, initial, scalars or [[cost.tolist() for cost in self.costs], self.discount]]
         named = [self.actions, tuple(zip(*self.types, strict=True)), self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, InterdependentTypes) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        source = self.exact or self
-        parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
-
-    def __repr__(self) -> str:
-        profiles = max(prod(stage) for stage in self.shape)
-        periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
-        few, most = min(self.action_counts), max(self.action_counts)
-        actions = f"{most if few == most else f'{few} to {most}'} action{'s' * (most > 1)}"
-        return (
-            f"InterdependentTypes({self.agents} agents, {actions}, {profiles} profile{'s' * (profiles > 1)}, {periods})"
-        )
 
 
 def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:

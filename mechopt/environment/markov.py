@@ -15,17 +15,15 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.reading.markov import Agent, Chain, Given, from_arrays, read
+from mechopt.environment.base import ActionsByPeriod
+from mechopt.environment.reading.markov import Agent, Chain, Given, Horizon, from_arrays, read
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-
-Horizon = int | Literal["infinite"]
 
 
 class ExactMarkov(NamedTuple):
@@ -39,7 +37,7 @@ class ExactMarkov(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class MarkovTypes:
+class MarkovTypes(ActionsByPeriod):
     """Agents with private types that move from period to period, and an action a period.
 
     Parameters
@@ -134,13 +132,6 @@ class MarkovTypes:
         given = from_arrays(values, kernel, initial, types, names, actions, cost, horizon, discount)
         self._fill(given)
 
-    @classmethod
-    def from_given(cls, given: Given) -> MarkovTypes:
-        """Build from what a model file gives; see `markov_check.Given`."""
-        environment = cls.__new__(cls)
-        environment._fill(given)
-        return environment
-
     def _fill(self, given: Given) -> None:
         chain, faults = read(given)
         if faults or chain is None:
@@ -166,57 +157,10 @@ class MarkovTypes:
         set_field(self, "discount", float(chain.discount))
         set_field(self, "exact", exact if _sums_to_one(chain) else None)
 
-    @property
-    def agents(self) -> int:
-        """Number of agents n."""
-        return len(self.values)
-
-    @property
-    def infinite(self) -> bool:
-        """Whether the horizon is infinite."""
-        return self.horizon == "infinite"
-
-    @property
-    def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
-        return len(self.values[0])
-
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of types of agent i in period t."""
         return tuple(tuple(row[t].shape[1] for row in self.values) for t in range(self.stages))
-
-    @cached_property
-    def costs(self) -> tuple[FloatArray, ...]:
-        """``costs[t]``: the seller's cost by action in period t; of length 1 with an infinite horizon."""
-        return self.cost if isinstance(self.cost, tuple) else (self.cost,) * self.stages
-
-    @cached_property
-    def action_counts(self) -> tuple[int, ...]:
-        """Number of actions of each period; of length 1 with an infinite horizon."""
-        return tuple(map(len, self.costs))
-
-    def cost_of(self, t: int) -> FloatArray:
-        """The seller's cost by action in period t, read-only.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        return self.costs[0 if self.infinite else t]
-
-    def action_names(self, t: int) -> tuple[str, ...]:
-        """Names of the actions of period t.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
-        return tuple(names)
 
     @cached_property
     def initial_distribution(self) -> FloatArray:
@@ -251,25 +195,6 @@ class MarkovTypes:
         numbers = [plain(part) for part in source]
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
-
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, MarkovTypes) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        source = self.exact or self
-        parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
-
-    def __repr__(self) -> str:
-        counts = [prod(stage) for stage in self.shape]
-        profiles = f"{max(counts)} {'type' if self.agents == 1 else 'profile'}{'s' * (max(counts) > 1)}"
-        periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
-        few, most = min(self.action_counts), max(self.action_counts)
-        actions = f"{most if few == most else f'{few} to {most}'} action{'s' * (most > 1)}"
-        return f"MarkovTypes({self.agents} agent{'s' * (self.agents > 1)}, {actions}, {profiles}, {periods})"
 
 
 def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:

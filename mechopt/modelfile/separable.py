@@ -23,6 +23,7 @@ FlatCost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], LIST]})]
 KEYS = {key: key for key in PARTS} | {
     "initial_values": "initial.values",
     "initial_probabilities": "initial.probabilities",
+    "general": "values",
     "names": "name",
 }
 """Key in an agent's table of each part of `SeparableTypes`."""

@@ -181,7 +181,7 @@ def sequential_screening(
         initial_probabilities=[probabilities],
         signal_initial=[laws],
         form="general",
-        values=[[[[0] * len(worth)] * count, [worth] * count]],
+        general=[[[[0] * len(worth)] * count, [worth] * count]],
         signals=[_distinct([check.shown(value) for value in worth])],
         actions=["keep", "sell"],
         cost=[0, cost],

@@ -23,14 +23,14 @@ PARTS = (
     "level",
     "base",
     "rate",
-    "values",
+    "general",
     "signal_initial",
     "signal_kernel",
     "signals",
     "names",
 )
 """What is given by agent, in the order of the arguments of `SeparableTypes`."""
-TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("values",)}
+TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("general",)}
 """What the values of each form are made of."""
 
 
@@ -62,7 +62,7 @@ class Agent(NamedTuple):
     level: Vector | None
     base: Matrix | None
     rate: Vector | None
-    values: tuple[Matrix, ...] | None
+    general: tuple[Matrix, ...] | None
     signal_initial: Vector | Matrix
     signal_kernel: tuple[Matrix, ...]
     signals: Names
@@ -70,8 +70,8 @@ class Agent(NamedTuple):
 
     def value_table(self) -> tuple[Matrix, ...]:
         """What an action is worth: ``[action][initial][signal]``."""
-        if self.values is not None or self.base is None or self.level is None:
-            return self.values or ()
+        if self.general is not None or self.base is None or self.level is None:
+            return self.general or ()
         rates = self.rate if self.rate is not None else (None,) * len(self.base)
         return tuple(
             tuple(tuple(level * b if rate is None else level * rate + b for b in row) for level in self.level)
@@ -140,7 +140,7 @@ def read(given: Given) -> tuple[Model | None, list[Fault]]:
     actions = read_names(given.actions, "actions", faults)
     if given.actions is None and given.agents:
         parts = given.agents[0].parts
-        table = parts["base"][0] if parts["base"][0] is not None else parts["values"][0]
+        table = parts["base"][0] if parts["base"][0] is not None else parts["general"][0]
         actions = tuple(map(str, range(len(table)))) if is_list(table) else None
     cost = _flat_cost(given, actions, faults)
     agents = [_agent(agent, i, actions, horizon, faults, given.read) for i, agent in enumerate(given.agents)]
@@ -178,9 +178,11 @@ def _agent(
     for key in ("initial_values", "initial_probabilities", "signal_initial", *(k for k in taken if k != "level")):
         if parts[key][0] is None:
             faults.append(Fault(parts[key][1], "is missing", _MENDS[key]))
-    for key in ("level", "base", "rate", "values"):
+    for key in ("level", "base", "rate", "general"):
         if form is not None and key not in taken and parts[key][0] is not None:
-            mend = f"the {form} form takes {' and '.join(taken)}"
+            mend = (
+                f"the {form} form takes {' and '.join(parts[k][1].rpartition('.')[2].partition('[')[0] for k in taken)}"
+            )
             faults.append(Fault(parts[key][1], "is not part of the form", mend))
     grid: Vector | None = part("initial_values", 1) if parts["initial_values"][0] is not None else None
     if grid is not None:
@@ -194,14 +196,14 @@ def _agent(
     signals = read_names(parts["signals"][0], parts["signals"][1], faults)
     first, size = _first(parts["signal_initial"], types, signals, faults, reader)
     count = None if actions is None else len(actions)
-    known: dict[str, Any] = dict.fromkeys(("level", "base", "rate", "values"))
+    known: dict[str, Any] = dict.fromkeys(("level", "base", "rate", "general"))
     for key in (key for key in taken if parts[key][0] is not None):
         known[key] = part(
             key, _LEVELS[key], types if key == "level" else count, "types" if key == "level" else "actions"
         )
     faults += _row_faults(known["base"], parts["base"][1], size, "signals")
-    for a, matrix in enumerate(known["values"] or ()):
-        where = f"{parts['values'][1]}[{a}]"
+    for a, matrix in enumerate(known["general"] or ()):
+        where = f"{parts['general'][1]}[{a}]"
         if types is not None and len(matrix) != types:
             faults.append(Fault(where, f"has {len(matrix)} entries for {types} types", "give one a type"))
         faults += _row_faults(matrix, where, size, "signals")
@@ -210,17 +212,17 @@ def _agent(
         return None
     level = known["level"] if known["level"] is not None or form == "general" else grid
     names = signals or tuple(map(str, range(size or 0)))
-    return Agent(form, grid, law, level, known["base"], known["rate"], known["values"], first, kernel, names, name)
+    return Agent(form, grid, law, level, known["base"], known["rate"], known["general"], first, kernel, names, name)
 
 
-_LEVELS = {"level": 1, "base": 2, "rate": 1, "values": 3}
+_LEVELS = {"level": 1, "base": 2, "rate": 1, "general": 3}
 _MENDS = {
     "initial_values": "give the grid of the initial signal",
     "initial_probabilities": "give the law of the initial signal",
     "signal_initial": "give the law of the first later signal",
     "base": "give base[action][signal]",
     "rate": "give rate[action]",
-    "values": "give values[action][initial][signal]",
+    "general": "give what an action is worth, [action][initial][signal]",
 }
 
 
