@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import prod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.reading.markov import Horizon
+from mechopt.environment.reading.order import in_order
 
 
 class EnvironmentBase:
@@ -58,6 +61,8 @@ class PersistentBase(EnvironmentBase):
 
     horizon: Horizon
     discount: float
+    _reading: ClassVar[Any]
+    """The module that reads this kind: `from_arrays` arranges arguments, `read` finds exact numbers and faults."""
 
     @property
     def infinite(self) -> bool:
@@ -85,11 +90,24 @@ class PersistentBase(EnvironmentBase):
     @classmethod
     def from_given(cls, given: Any) -> Self:
         """Build from what a model file gives; see `mechopt.environment.reading`."""
+        found, faults = cls._reading.read(given)
+        if faults or found is None:
+            raise InputError(faults)
         environment = cls.__new__(cls)
-        environment._fill(given)
+        environment._fill(found)
         return environment
 
-    def _fill(self, given: Any) -> None:
+    def _read(self, parts: Mapping[str, Any]) -> None:
+        """Fill in what the arguments of the constructor say."""
+        reading = self._reading
+        found, faults = reading.read(reading.from_arrays(**parts))
+        if faults or found is None:
+            raise InputError(
+                in_order(parts, reading.LAYOUTS, lambda given: reading.read(reading.from_arrays(**given))[1])
+            )
+        self._fill(found)
+
+    def _fill(self, found: Any) -> None:
         raise NotImplementedError
 
 

@@ -25,6 +25,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
+from mechopt.environment.reading.order import in_order
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -89,33 +90,21 @@ class IndependentTypes(EnvironmentBase):
     def __init__(
         self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
     ) -> None:
-        faults: list[Fault] = []
         if exact is not None:
             values, probabilities = _unrounded(values, exact.values), _unrounded(probabilities, exact.probabilities)
             cost, discount = _unrounded(cost, exact.cost), _unrounded(discount, exact.discount)
-        exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
-        periods = len(exact_values[0]) if exact_values else 0
-        if not faults:
-            faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
-        for i, row in enumerate(exact_values):
-            if len(row) != periods:
-                faults.append(
-                    Fault(f"values[{i}]", f"has {len(row)} periods, buyer 0 has {periods}", "give all the same")
-                )
-        exact_cost = _costs(cost, periods, faults)
-        exact_discount = check.exact_scalar(discount, "discount", faults)
-        if exact_discount is not None:
-            faults += check.discount_faults(exact_discount)
-        if faults or exact_discount is None:
-            raise InputError(faults)
-        exact = ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount)
+        given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
+        numbers, is_exact, faults = _read(**given)
+        if faults or numbers is None:
+            layouts = {"values": "values[i][t]", "probabilities": "probabilities[i][t]"}
+            raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
-        set_field(self, "values", tuple(tuple(map(floats, row)) for row in exact_values))
-        set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in exact_probabilities))
-        set_field(self, "cost", readonly([float(c) for c in exact_cost]))
-        set_field(self, "discount", float(exact_discount))
-        set_field(self, "exact", exact if is_exact else None)
+        set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
+        set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
+        set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
+        set_field(self, "discount", float(numbers.discount))
+        set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
     def iid(
@@ -249,6 +238,28 @@ class IndependentTypes(EnvironmentBase):
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
         parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
         return f"IndependentTypes({', '.join(parts)})"
+
+
+def _read(
+    values: Any, probabilities: Any, cost: Any, discount: Any
+) -> tuple[ExactIndependent | None, bool, list[Fault]]:
+    """Exact numbers or None, whether they are what was meant, and every fault."""
+    faults: list[Fault] = []
+    exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
+    periods = len(exact_values[0]) if exact_values else 0
+    if not faults:
+        faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
+    for i, row in enumerate(exact_values):
+        if len(row) != periods:
+            what = f"has {len(row)} periods, buyer 0 has {periods}"
+            faults.append(Fault(f"values[{i}]", what, "give all the same"))
+    exact_cost = _costs(cost, periods, faults)
+    exact_discount = check.exact_scalar(discount, "discount", faults)
+    if exact_discount is not None:
+        faults += check.discount_faults(exact_discount)
+    if faults or exact_discount is None:
+        return None, False, faults
+    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount), is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:

@@ -1,9 +1,9 @@
-r"""Interdependent values: correlated signals that move together, and values that depend on everybody's signals.
+r"""Interdependent values: persistent, correlated signals, and values that depend on everybody's signals.
 
 Each period t = 0, 1, ... agent i privately sees a signal; with s the profile of signals an action a is worth
-``values[t][i, a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
-``kernel[t][a, s, n]``, a joint law: signals may be correlated, across agents and over time. Everybody discounts period
-t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is below 1.
+``values[i][t][a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
+``kernel[t][a, s, n]``, a joint distribution: signals may be correlated, across agents and over time. Everybody
+discounts period t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is below 1.
 
 Source: Liu (2025), section 2; it counts periods from 1 and has no cost of the seller.
 """
@@ -21,11 +21,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
 from mechopt.environment.base import ActionsByPeriod
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.interdependent import Given, Joint, from_arrays, read
+from mechopt.environment.reading import interdependent
+from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.reading.joint_array import fractions
 from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Vector, floats, unrounded
@@ -121,6 +121,7 @@ class InterdependentTypes(ActionsByPeriod):
     exact: ExactInterdependent | None
 
     kind = "interdependent"
+    _reading: ClassVar[Any] = interdependent
     profile_values: ClassVar[Any]
     """``profile_values[t]``: of all agents together, ``(agent, action, *signals)``; `values` are its views."""
 
@@ -143,7 +144,9 @@ class InterdependentTypes(ActionsByPeriod):
             kernel = _unrounded(kernel, exact.kernel)
             initial = _unrounded((initial,), (exact.initial,))[0]
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-        self._fill(from_arrays(values, kernel, initial, actions, types, names, cost, horizon, discount))
+        parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
+        parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
+        self._read(parts)
 
     @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
@@ -186,10 +189,7 @@ class InterdependentTypes(ActionsByPeriod):
         )
         return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
-    def _fill(self, given: Given) -> None:
-        joint, faults = read(given)
-        if faults or joint is None:
-            raise InputError(faults)
+    def _fill(self, joint: Joint) -> None:
         known: dict[int, FloatArray] = {}
         set_field = object.__setattr__
         stacked = tuple(_rounded(array, known) for array in joint.values)

@@ -15,14 +15,15 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.base import ActionsByPeriod
-from mechopt.environment.reading.markov import Agent, Chain, Given, Horizon, from_arrays, read
+from mechopt.environment.reading import markov
+from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
 
 
@@ -111,6 +112,7 @@ class MarkovTypes(ActionsByPeriod):
     exact: ExactMarkov | None
 
     kind = "markov"
+    _reading: ClassVar[Any] = markov
 
     def __init__(
         self,
@@ -129,13 +131,11 @@ class MarkovTypes(ActionsByPeriod):
             values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
-        given = from_arrays(values, kernel, initial, types, names, actions, cost, horizon, discount)
-        self._fill(given)
+        parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
+        parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
+        self._read(parts)
 
-    def _fill(self, given: Given) -> None:
-        chain, faults = read(given)
-        if faults or chain is None:
-            raise InputError(faults)
+    def _fill(self, chain: markov.Chain) -> None:
         agents = chain.agents
         exact = ExactMarkov(
             tuple(agent.values for agent in agents),
@@ -206,7 +206,7 @@ def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
     return tuple(known[id(table)] for table in tables)
 
 
-def _kernels(agent: Agent) -> tuple[FloatArray, ...]:
+def _kernels(agent: markov.Agent) -> tuple[FloatArray, ...]:
     """One array a period; equal periods share one."""
     known: dict[int, FloatArray] = {}
     for kernel in agent.kernel:
@@ -215,6 +215,6 @@ def _kernels(agent: Agent) -> tuple[FloatArray, ...]:
     return tuple(known[id(kernel)] for kernel in agent.kernel)
 
 
-def _sums_to_one(chain: Chain) -> bool:
+def _sums_to_one(chain: markov.Chain) -> bool:
     rows = [row for agent in chain.agents for kernel in agent.kernel for matrix in kernel for row in matrix]
     return all(sum(row) == 1 for row in {id(row): row for row in [*rows, *(a.initial for a in chain.agents)]}.values())

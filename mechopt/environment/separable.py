@@ -24,18 +24,18 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import starmap
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.base import PersistentBase, counted, periods
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.reading import separable
 from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-from mechopt.environment.reading.separable import Given, Model, from_arrays, read
+from mechopt.environment.reading.separable import Model
 
 
 class ExactSeparable(NamedTuple):
@@ -136,6 +136,7 @@ class SeparableTypes(PersistentBase):
     exact: ExactSeparable | None
 
     kind = "separable"
+    _reading: ClassVar[Any] = separable
 
     def __init__(
         self,
@@ -169,13 +170,10 @@ class SeparableTypes(PersistentBase):
         if exact is not None:
             parts = {key: unrounded(part, getattr(exact, key)) for key, part in parts.items()}
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-        parts |= {"form": form, "signals": signals, "names": names}
-        self._fill(from_arrays(parts, actions, cost, horizon, discount))
+        parts |= {"form": form, "signals": signals, "names": names, "actions": actions}
+        self._read(parts | {"cost": cost, "horizon": horizon, "discount": discount})
 
-    def _fill(self, given: Given) -> None:
-        model, faults = read(given)
-        if faults or model is None:
-            raise InputError(faults)
+    def _fill(self, model: Model) -> None:
         exact = _exact(model)
         set_field = object.__setattr__
         for key in ("initial_values", "initial_probabilities", "level", "base", "rate", "general", "signal_initial"):

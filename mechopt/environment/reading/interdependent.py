@@ -16,6 +16,8 @@ from mechopt.environment.reading.joint_array import alike, has_floats, joint_arr
 from mechopt.environment.reading.markov import Horizon, read_horizon
 from mechopt.environment.reading.nested import Reader, Vector, depth, is_list, numbers
 
+LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "types")}
+"""Arguments with axes of agents and periods."""
 Part = tuple[Any, str]
 """Something given, and its key path."""
 
@@ -86,12 +88,6 @@ def from_arrays(
     if faults:
         return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     by_period = depth(values) > agents + 2
-    faults += [
-        *order_faults("values", values, agents, by_period),
-        *order_faults("types", types, agents, is_list(types) and any(map(_holds_lists, types))),
-    ]
-    if faults:
-        return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
     laws_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
@@ -119,29 +115,6 @@ def one_agent(where: str) -> Fault:
         "is about one agent; values are interdependent among at least two",
         "give a joint law initial[s_1][s_2]..., or use MarkovTypes for one agent",
     )
-
-
-def order_faults(name: str, given: Any, agents: int, by_period: bool) -> list[Fault]:
-    """Refuse lists by period first, where their lengths tell: agents come first, then periods.
-
-    Parameters
-    ----------
-    name : str
-    given : Any
-    agents : int
-    by_period : bool
-        Whether it has entries by period.
-    """
-    if not by_period or not is_list(given) or len(given) == agents:
-        return []
-    if all(is_list(row) and len(row) == agents for row in given):
-        what = f"has {len(given)} entries of {agents} each, for {agents} agents: it is by period first"
-        return [Fault(name, what, f"give {name}[i][t]: the agent first, then the period")]
-    return [Fault(name, f"{len(given)} entries for {agents} agents", "give one an agent")]
-
-
-def _holds_lists(entry: Any) -> bool:
-    return is_list(entry) and any(map(is_list, entry))
 
 
 def _rows(given: Any, name: str, t: int, by_period: bool, agents: int) -> list[Part]:

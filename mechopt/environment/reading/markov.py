@@ -13,6 +13,8 @@ from mechopt.environment.reading.actions import Names, read_actions, read_cost, 
 from mechopt.environment.reading.nested import Matrix, Reader, Vector, depth, is_list, numbers
 
 Horizon = int | Literal["infinite"]
+LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "kernel", "types")}
+"""Arguments with axes of agents and periods."""
 
 
 class StageGiven(NamedTuple):

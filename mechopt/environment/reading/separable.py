@@ -30,6 +30,17 @@ PARTS = (
     "names",
 )
 """What is given by agent, in the order of the arguments of `SeparableTypes`."""
+LAYOUTS = {
+    "initial_values": "initial_values[i][type]",
+    "initial_probabilities": "initial_probabilities[i][type]",
+    "level": "level[i][type]",
+    "base": "base[i][action][signal]",
+    "rate": "rate[i][action]",
+    "general": "general[i][action][type][signal]",
+    "signal_initial": "signal_initial[i][signal]",
+    "signal_kernel": "signal_kernel[i][signal][next] or signal_kernel[i][action][signal][next]",
+    "signals": "signals[i][signal]",
+}
 TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("general",)}
 """What the values of each form are made of."""
 
@@ -89,7 +100,7 @@ class Model(NamedTuple):
     discount: Fraction
 
 
-def from_arrays(parts: Mapping[str, Any], actions: Any, cost: Any, horizon: Any, discount: Any) -> Given:
+def from_arrays(*, actions: Any, cost: Any, horizon: Any, discount: Any, **parts: Any) -> Given:
     """Arrange the arguments of `SeparableTypes` by agent; `read` finds the gaps that short lists leave."""
     needed = ("initial_values", "initial_probabilities", "signal_initial")
     faults = [
