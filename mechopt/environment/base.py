@@ -12,8 +12,8 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
-from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.order import in_order
+from mechopt.environment.reading.reader import Horizon
 
 
 class EnvironmentBase:

@@ -3,7 +3,8 @@ r"""Interdependent values: persistent, correlated signals, and values that depen
 Each period t = 0, 1, ... agent i privately sees a signal; with s the profile of signals an action a is worth
 ``values[i][t][a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
 ``kernel[t][a, s, n]``, a joint distribution: signals may be correlated, across agents and over time. Everybody
-discounts period t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is below 1.
+discounts period t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is
+below 1.
 
 Source: Liu (2025), section 2; it counts periods from 1 and has no cost of the seller.
 """
@@ -27,8 +28,8 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import interdependent
 from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.reading.joint_array import fractions
-from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Vector, floats, unrounded
+from mechopt.environment.reading.reader import Horizon
 
 
 class ExactInterdependent(NamedTuple):

@@ -23,8 +23,8 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.base import ActionsByPeriod
 from mechopt.environment.reading import markov
-from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.reader import Horizon
 
 
 class ExactMarkov(NamedTuple):

@@ -33,8 +33,8 @@ from mechopt.core.provided import provided
 from mechopt.environment.base import PersistentBase, counted, periods
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import separable
-from mechopt.environment.reading.markov import Horizon
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.reader import Horizon
 from mechopt.environment.reading.separable import Model
 
 
@@ -183,8 +183,8 @@ class SeparableTypes(PersistentBase):
         for key in ("form", "signals"):
             set_field(self, key, tuple(getattr(agent, key) for agent in model.agents))
         set_field(self, "names", tuple(agent.name for agent in model.agents))
-        set_field(self, "actions", model.actions)
-        set_field(self, "cost", floats(model.cost))
+        set_field(self, "actions", model.actions[0])
+        set_field(self, "cost", floats(model.cost[0]))
         set_field(self, "horizon", model.horizon)
         set_field(self, "discount", float(model.discount))
         set_field(self, "exact", exact if _sums_to_one(exact) else None)
@@ -347,7 +347,7 @@ def _exact(model: Model) -> ExactSeparable:
         return tuple(getattr(agent, key) for agent in model.agents)
 
     by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in ("cost", "discount")}
-    return ExactSeparable(**by_agent, cost=model.cost, discount=model.discount)
+    return ExactSeparable(**by_agent, cost=model.cost[0], discount=model.discount)
 
 
 def _sums_to_one(exact: ExactSeparable) -> bool:

@@ -10,7 +10,8 @@ from pydantic import Field, WithJsonSchema
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.markov import AgentGiven, Given, StageGiven, read
+from mechopt.environment.reading.markov import AgentGiven, StageGiven, read
+from mechopt.environment.reading.reader import Given
 from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}

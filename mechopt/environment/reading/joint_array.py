@@ -16,13 +16,13 @@ import numpy as np
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import PROBABILITY_TOLERANCE, Array, to_exact
 from mechopt.environment.reading import check
-from mechopt.environment.reading.nested import Reader, is_list, numbers
+from mechopt.environment.reading.nested import Number, is_list, numbers
 
 SHOWN = 20
 """Faults of one array that are listed."""
 
 
-def joint_array(given: Any, levels: int, where: str, faults: list[Fault], read: Reader = to_exact) -> Array | None:
+def joint_array(given: Any, levels: int, where: str, faults: list[Fault], read: Number = to_exact) -> Array | None:
     """Read nested lists, or an array, with a number of axes.
 
     Parameters

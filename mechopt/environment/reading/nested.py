@@ -11,7 +11,7 @@ import numpy as np
 from mechopt.core.errors import Fault, shortened
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
 
-Reader = Callable[[Any], Fraction]
+Number = Callable[[Any], Fraction]
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
 
@@ -39,7 +39,7 @@ def depth(given: Any) -> int:
     return levels
 
 
-def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Reader = to_exact) -> Any:
+def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Number = to_exact) -> Any:
     """Read nested lists of numbers exactly.
 
     Parameters
