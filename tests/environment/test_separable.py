@@ -219,7 +219,7 @@ FAULTS = {
     "kernel-rows": ({"signal_kernel": [[[1, 0]], [[1]]]}, "signal_kernel[0]", "has 1 rows for 2 signals"),
     "kernel-columns": ({"signal_kernel": [[[1], [1]], [[1]]]}, "signal_kernel[0][0]", "has 1 entries for 2 signals"),
     "kernel-actions": ({"signal_kernel": [[STAY] * 3, [[1]]]}, "signal_kernel[0]", "has 3 kernels for 2 actions"),
-    "kernel-missing": ({"signal_kernel": None}, "signal_kernel[0]", "is missing; give the distribution of the next signal"),
+    "kernel-missing": ({"signal_kernel": None}, "signal_kernel[0]", "is missing; give the distribution of"),
     "signals-repeated": ({"signals": [["a", "a"], None]}, "signals[0][1]", "repeats 'a'"),
     "signals-count": ({"signals": [["a"], None]}, "signal_initial[0]", "has 2 entries for 1 signals"),
     "names-repeated": ({"names": ["x", "x"]}, "agents", "have the name 'x' twice"),
