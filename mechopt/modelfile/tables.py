@@ -163,9 +163,8 @@ def missing(schema: type[BaseModel], table: dict[str, Any], at: str = "") -> set
         if key not in table and field.is_required():
             found.add(where)
         inner = next(tables_in(field.annotation), None) if entry is not None or field.is_required() else None
-        if inner is not None and isinstance(entry, list):
-            for i, row in enumerate(entry):
-                found |= missing(inner, row if isinstance(row, dict) else {}, f"{where}[{i}].")
-        elif inner is not None:
+        if inner is not None:
             found |= missing(inner, entry if isinstance(entry, dict) else {}, f"{where}.")
+            for i, row in enumerate(entry if isinstance(entry, list) else ()):
+                found |= missing(inner, row if isinstance(row, dict) else {}, f"{where}[{i}].")
     return found

@@ -402,7 +402,9 @@ def test_as_many_agents_as_periods_are_told_apart_by_their_types():
     values = [[[[0], [1]]] * 2, [[[0, 0], [1, 2]]] * 2]  # agent 0 has one type, agent 1 two
     kernel, initial = [[[[1]]] * 2, [[[1, 0], [0, 1]]] * 2], [[1], ["1/2", "1/2"]]
     assert mo.MarkovTypes(values, kernel, initial, horizon=2).shape == ((1, 2),) * 2
-    assert set(errors(lambda: mo.MarkovTypes(by_period_first(values), kernel, initial, horizon=2))) == {"values"}
+    found = errors(lambda: mo.MarkovTypes(by_period_first(values), kernel, initial, horizon=2))
+    assert "give values[i][t], the agent first" in found["values"]
+    assert "has 1 entries for 2 types" in found["values[1][0][0]"]  # what lengths say by themselves
 
 
 def test_separable_parts_by_action_first():

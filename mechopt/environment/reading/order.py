@@ -20,8 +20,9 @@ def in_order(
 ) -> list[Fault]:
     """List what is wrong with arguments; where the order of axes is, say that and the right one.
 
-    Turning the first two axes of all arguments, or of some, has to leave some of the faults and bring no new ones:
-    then they are why the others are there.
+    Turning the first two axes of all arguments, or of some, has to take some of the faults away and bring no new ones:
+    then the order explains them. They are listed all the same where both axes are equally long, as something else may
+    be wrong there.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def in_order(
     if len(found) != 1:  # either would do: shapes cannot tell
         return faults
     names, left = found[0]
-    other = [fault for fault in faults if fault.where.isidentifier() and fault.where not in layouts]
+    square = any(len(given[name]) == len(given[name][0]) for name in names)
+    other = [fault for fault in faults if square or (fault.where.isidentifier() and fault.where not in layouts)]
     what = "fits the rest with its first two axes exchanged"
     order = [Fault(name, what, f"give {layouts[name]}, the agent first") for name in names]
     return list(dict.fromkeys([*order, *other, *left]))
