@@ -51,12 +51,12 @@ class InterdependentTypes(ActionsByPeriod):
     values : nested sequences or array, ``values[i][action][s_1][s_2]...``, or by period ``values[i][t][action]...``
         What an action is worth to agent i at a profile of signals; may be negative.
     kernel : nested sequences or array, ``kernel[action][s_1][s_2]...[next_1][next_2]...``, or without the action
-        Joint law of the next signals; where values are by period, a list of these over periods, to the signals of
-        period t + 1 (an array of the layout above, or a law without the action, is for every period). The last one may
+        Joint distribution of the next signals; where values are by period, a list of these over periods, to the signals
+        of period t + 1 (an array of the layout above, or one without the action, is for every period). The last one may
         be left out and is ignored: it leads beyond the horizon. A list over periods of length 1 is for every period.
         None where the horizon is 1.
     initial : nested sequences or array, ``initial[s_1][s_2]...``
-        Joint law of the first signals.
+        Joint distribution of the first signals.
     actions : sequence of str, or of sequences of str over periods, optional
         Their names; default: their numbers. Where there are not as many in every period, values are by period.
     types : nested sequences of str, ``types[i][signal]`` or ``types[i][t][signal]``, optional
@@ -78,7 +78,7 @@ class InterdependentTypes(ActionsByPeriod):
         Of length 1 over periods with an infinite horizon. `profile_values` has those of all agents together.
     kernel : tuple over periods of read-only float arrays ``(action, *signals, *next signals)``
         Sums to 1 over the next signals. Of length T - 1, or 1 with an infinite horizon. The action's axis is a
-        broadcast one (stride 0) where the law is given without the action.
+        broadcast one (stride 0) where the distribution is given without the action.
     initial : read-only float array ``(*signals,)``
     types : tuple over agents of tuples over periods of tuples of str
     names : tuple of str
@@ -151,9 +151,9 @@ class InterdependentTypes(ActionsByPeriod):
 
     @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
-        """Build the joint form of private types that move independently of each other.
+        """Build the joint form of private types whose chains are independent of each other.
 
-        Own chains that move independently never satisfy convex independence or spanning: what the others see next
+        Independent chains never satisfy convex independence or spanning: what the others see next
         tells nothing of an agent's type. The dynamic pivot mechanism is for them.
 
         Parameters
@@ -213,7 +213,7 @@ class InterdependentTypes(ActionsByPeriod):
         return tuple(array.shape[1:] for array in self.values[0])
 
     def controlled(self, t: int) -> bool:
-        """Tell whether the law of the signals after period t depends on the action.
+        """Tell whether the distribution of the signals after period t depends on the action.
 
         Parameters
         ----------
@@ -247,7 +247,7 @@ def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
 
 
 def _product(kernels: list[Array]) -> Array:
-    """Joint law ``(action, *types, *next types)`` of chains ``(action, type, next)`` that move independently."""
+    """Joint distribution ``(action, *types, *next types)`` of chains ``(action, type, next)`` that are independent."""
     joint, agents = kernels[0], len(kernels)
     for i, kernel in enumerate(kernels[1:], start=1):  # joint: action, i types, i next types
         left = joint.reshape(*joint.shape[: i + 1], 1, *joint.shape[i + 1 :], 1)
@@ -279,12 +279,12 @@ def _rounded(array: Array, known: dict[int, FloatArray]) -> FloatArray:
 
 
 def _exact(joint: Joint) -> ExactInterdependent | None:
-    """Fractions of all numbers, or None where some law does not sum to 1 exactly; the first such law ends the work."""
+    """Fractions of all numbers, or None from the first distribution on that does not sum to 1 exactly."""
     agents, known = joint.initial.ndim, dict[int, Array]()
     cost = joint.cost if len(joint.cost) > 1 else joint.cost[0]
     for array, leading in ((joint.initial, 0), *((kernel, 1 + agents) for kernel in joint.kernel)):
         if id(array) not in known:
-            own = _exact_laws(array, leading)
+            own = _exact_distributions(array, leading)
             if own is None:
                 return None
             known[id(array)] = own
@@ -295,9 +295,9 @@ def _exact(joint: Joint) -> ExactInterdependent | None:
     return ExactInterdependent(by_agent(values), kernel, known[id(joint.initial)], cost, joint.discount)
 
 
-def _exact_laws(array: Array, leading: int) -> Array | None:
+def _exact_distributions(array: Array, leading: int) -> Array | None:
     if leading and array.strides[0] == 0:
-        one = _exact_laws(array[0], leading - 1)
+        one = _exact_distributions(array[0], leading - 1)
         return one if one is None else np.broadcast_to(one, array.shape)
     laws = array.reshape(prod(array.shape[:leading]), -1)
     if array.dtype != object and sum(map(to_exact, laws[0].tolist())) != 1:

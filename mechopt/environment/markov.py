@@ -1,4 +1,4 @@
-r"""Private types that move: each agent's type follows a Markov chain of its own, which the common action may steer.
+r"""Persistent private types: each agent's type follows a Markov chain of its own, which the common action may steer.
 
 Each period t = 0, 1, ... agent i has a type k; an action a is taken, worth ``values[i][t][a, k]`` to her and costing
 the seller ``cost[a]``; her next type is l with probability ``kernel[i][t][a, k, l]``, independently of the other agents
@@ -39,18 +39,18 @@ class ExactMarkov(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class MarkovTypes(ActionsByPeriod):
-    """Agents with private types that move from period to period, and an action a period.
+    """Agents with persistent private types, and an action a period.
 
     Parameters
     ----------
     values : nested sequences, ``values[i][action][type]`` or ``values[i][t][action][type]``
         What an action is worth to agent i; may be negative.
     kernel : nested sequences, ``kernel[i][type][next]`` or ``kernel[i][action][type][next]``
-        Law of agent i's next type, whatever the action or by action; where her values are by period, a list of these
-        over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored: it
-        leads beyond the horizon. A list over periods of length 1 is for every period.
+        Distribution of agent i's next type, whatever the action or by action; where her values are by period, a list of
+        these over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored:
+        it leads beyond the horizon. A list over periods of length 1 is for every period.
     initial : nested sequences, ``initial[i][type]``
-        Law of the first type.
+        Distribution of the first type.
     actions : sequence of str, or of sequences of str over periods, optional
         Their names; default: their numbers. Where there are not as many in every period, values are by period.
     types : nested sequences of str, ``types[i][type]`` or ``types[i][t][type]``, optional

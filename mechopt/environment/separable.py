@@ -10,7 +10,7 @@ the action may steer. The action is worth to her::
 
 Present values are as of t = 0: period t counts ``discount**t``. The horizon T counts allocation periods only, and may
 be infinite. The environment is *separable*, as the theorem on the virtual pivot needs, where every agent's values have
-one of the first two forms and no law of signals depends on the initial type (else signals are *correlated*).
+one of the first two forms and no distribution of signals depends on the initial type (else signals are *correlated*).
 
 Source: Kakade, Lobel and Nazerzadeh (2013), section 2; periods are counted as there.
 """
@@ -65,9 +65,9 @@ class SeparableTypes(PersistentBase):
     base : nested sequences, ``base[i][action][signal]``
         B; None for an agent of general form.
     signal_initial : nested sequences, ``signal_initial[i][signal]`` or ``signal_initial[i][type][signal]``
-        Law of the signal of period 1; by initial type where they are correlated.
+        Distribution of the signal of period 1; by initial type where they are correlated.
     signal_kernel : nested sequences, ``signal_kernel[i][signal][next]`` or ``signal_kernel[i][action][signal][next]``
-        Law of the next signal, whatever the action or by action. May be left out with a horizon of 1.
+        Distribution of the next signal, whatever the action or by action. May be left out with a horizon of 1.
     form : "multiplicative", "additive" or "general", or a sequence of these over agents
     level : nested sequences, ``level[i][type]``, optional
         A; default, and for an agent with None: the initial signal itself.

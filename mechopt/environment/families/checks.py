@@ -45,7 +45,7 @@ def discount_faults(discount: Any, horizon: Any = "infinite") -> list[Fault]:
     return [Fault("discount", f"is {check.shown(number)}", f"it must be above 0 and {upper}")]
 
 
-def laws_by_agent(
+def distributions_by_agent(
     values: Any, laws: Any, agents: int, names: tuple[str, str], agent: str, faults: list[Fault]
 ) -> list[tuple[Any, Any]]:
     """Read grids of nonnegative values and laws on them, by agent; empty after a fault.

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from mechopt.core.errors import Fault, InputError, LimitError
-from mechopt.environment.families.checks import discount_faults, laws_by_agent, worth_faults
+from mechopt.environment.families.checks import discount_faults, distributions_by_agent, worth_faults
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import is_list, numbers
@@ -41,13 +41,13 @@ def supply_chain(
     margins : sequence over retailers of sequences of numbers
         What a unit may earn, at least 0, increasing.
     probabilities : sequence over retailers of sequences of numbers
-        Their laws.
+        Their distributions.
     demands : sequence over retailers of sequences of numbers
         Levels of demand, at least 0, increasing.
     demand_initial : sequence over retailers of sequences of numbers
-        Law of the first demand.
+        Distribution of the first demand.
     demand_kernel : sequence over retailers of nested sequences ``[demand][next]``
-        Law of the next demand, whatever is shipped. May be None with a horizon of 1.
+        Distribution of the next demand, whatever is shipped. May be None with a horizon of 1.
     units : int
         Largest number of units that can be shipped in a period, to all together; at least 1.
     cost : number, or sequence of ``units + 1`` numbers
@@ -80,9 +80,9 @@ def supply_chain(
     (('0', '1', '2'), array([0., 2., 4.]), array([0. , 0.5, 1. ]))
     """
     faults = discount_faults(discount, horizon)
-    laws_by_agent(margins, probabilities, 0, ("margins", "probabilities"), "retailer", faults)
+    distributions_by_agent(margins, probabilities, 0, ("margins", "probabilities"), "retailer", faults)
     agents = len(margins) if is_list(margins) else 0
-    levels = [grid for grid, _ in laws_by_agent(demands, demand_initial, agents, _DEMAND, "retailer", faults)]
+    levels = [grid for grid, _ in distributions_by_agent(demands, demand_initial, agents, _DEMAND, "retailer", faults)]
     if type(units) is not int or units < 1:
         faults.append(Fault("units", f"is {units!r}", "write a whole number, at least 1"))
     elif agents and (units + 1) ** min(agents, 20) > 100 * MAX_SHIPMENTS:
@@ -132,9 +132,9 @@ def sequential_screening(
     values : sequence of numbers
         What the item may turn out to be worth.
     laws : nested sequences, ``laws[type][value]``
-        Law of her value, by what she knows at contracting.
+        Distribution of her value, by what she knows at contracting.
     probabilities : sequence over types
-        Law of that.
+        Distribution of that.
     cost : number
         Of the item to the seller, at least 0.
     types : sequence of numbers, optional

@@ -10,7 +10,13 @@ import numpy as np
 
 from mechopt.core.errors import Fault, shortened
 from mechopt.core.numbers import Array, to_exact
-from mechopt.environment.reading.joint_array import alike, has_floats, joint_array, law_faults, misshapen_fault
+from mechopt.environment.reading.joint_array import (
+    alike,
+    has_floats,
+    joint_array,
+    joint_distribution_faults,
+    misshapen_fault,
+)
 from mechopt.environment.reading.nested import Number, Vector, depth, is_list
 from mechopt.environment.reading.reader import Horizon, Names, Part, Reader
 
@@ -85,16 +91,16 @@ def from_arrays(
         return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     by_period = depth(values) > agents + 2
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
-    laws_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
+    kernel_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
     periods = max(len(row) for row in values if is_list(row)) if by_period else 1
-    if laws_by_period and not by_period and len(kernel) > 1:
+    if kernel_by_period and not by_period and len(kernel) > 1:
         periods = horizon if isinstance(horizon, int) else len(kernel)
     stages: dict[Any, StageGiven] = {}
     order = []
     for t in range(periods):
         own = _rows(values, "values", t, by_period, agents)
-        law = _at(kernel, "kernel", t, laws_by_period)
+        law = _at(kernel, "kernel", t, kernel_by_period)
         named = _rows(types, "types", t, named_by_period, agents)
         key = tuple(id(part[0]) for part in (*own, law, *named))
         if key not in stages:
@@ -109,7 +115,7 @@ def one_agent(where: str) -> Fault:
     return Fault(
         where,
         "is about one agent; values are interdependent among at least two",
-        "give a joint law initial[s_1][s_2]..., or use MarkovTypes for one agent",
+        "give a joint distribution initial[s_1][s_2]..., or use MarkovTypes for one agent",
     )
 
 
@@ -248,7 +254,7 @@ class _Reader(Reader):
         array = self.array(part, self.agents)
         if array is None or not self.shaped(array, sizes or array.shape, part[1], "a signal of each agent"):
             return None
-        self.faults += law_faults(array, 0, part[1], has_floats(part[0]))
+        self.faults += joint_distribution_faults(array, 0, part[1], has_floats(part[0]))
         return array
 
     def kernel(self, stage: StageGiven, actions: Names, sizes: Any, following: Any, types: Any) -> Array | None:
@@ -272,5 +278,5 @@ class _Reader(Reader):
         if not self.shaped(array, (*((len(actions),) if by_action else ()), *sizes, *following), where, words):
             return None
         names = [*([actions] if by_action else []), *(types or [])]
-        self.faults += law_faults(array, by_action + self.agents, where, has_floats(table), names)
+        self.faults += joint_distribution_faults(array, by_action + self.agents, where, has_floats(table), names)
         return array if by_action else np.broadcast_to(array, (len(actions), *array.shape))

@@ -102,16 +102,16 @@ def has_floats(given: Any) -> bool:
     return isinstance(given, (float, np.floating))
 
 
-def law_faults(
+def joint_distribution_faults(
     array: Array, leading: int, where: str, floats: bool, names: Sequence[Sequence[str]] = ()
 ) -> list[Fault]:
-    """Check laws: at least 0, sum to 1 over all axes but the leading ones.
+    """Check distributions: at least 0, sum to 1 over all axes but the leading ones.
 
     Parameters
     ----------
     array : array
     leading : int
-        Number of axes that say which law it is: action and signals.
+        Number of axes that say which distribution it is: action and signals.
     where : str
         Key path of the array.
     floats : bool
@@ -136,7 +136,7 @@ def law_faults(
             what = f"sums to {_shown(totals[()])}, not 1"
         faults.append(Fault(f"{where}{_index(place)}", what, 'write exact fractions such as "1/3"'))
     if len(wrong) > SHOWN:
-        faults.append(Fault(where, f"has {len(wrong) - SHOWN} more profiles whose laws do not sum to 1"))
+        faults.append(Fault(where, f"has {len(wrong) - SHOWN} more profiles whose distributions do not sum to 1"))
     return faults
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.process import JointProcess, MovingEnvironment
+from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import EPIR, Notion
 from mechopt.mechanism.direct import Simulation
@@ -48,7 +48,7 @@ class MovingPolicy:
     notions: tuple[Notion, ...]
 
     @property
-    def environment(self) -> MovingEnvironment:
+    def environment(self) -> PersistentEnvironment:
         """What it is a mechanism for."""
         return self.process.environment
 
