@@ -12,6 +12,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
+from mechopt.environment.reading.nested import floats
 from mechopt.environment.reading.order import in_order
 from mechopt.environment.reading.reader import Horizon
 
@@ -110,6 +111,13 @@ class PersistentBase(EnvironmentBase):
     def _fill(self, found: Any) -> None:
         raise NotImplementedError
 
+    def _set(self, found: Any, **fields: Any) -> None:
+        """Set the fields, those that all kinds have out of what was read."""
+        fields |= {"actions": one(found.actions), "cost": one(tuple(map(floats, found.cost)))}
+        fields |= {"horizon": found.horizon, "discount": float(found.discount)}
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
+
 
 class ActionsByPeriod(PersistentBase):
     """The same, where actions and their costs may differ by period."""
@@ -185,6 +193,11 @@ class ActionsByPeriod(PersistentBase):
             periods(self.horizon),
         ]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def one(by_period: tuple[Any, ...]) -> Any:
+    """The only entry, or all of them."""
+    return by_period if len(by_period) > 1 else by_period[0]
 
 
 def counted(number: int, word: str) -> str:

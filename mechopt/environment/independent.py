@@ -25,6 +25,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
+from mechopt.environment.reading.nested import unrounded
 from mechopt.environment.reading.order import in_order
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
@@ -91,8 +92,8 @@ class IndependentTypes(EnvironmentBase):
         self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
     ) -> None:
         if exact is not None:
-            values, probabilities = _unrounded(values, exact.values), _unrounded(probabilities, exact.probabilities)
-            cost, discount = _unrounded(cost, exact.cost), _unrounded(discount, exact.discount)
+            values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
+            cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
         numbers, is_exact, faults = _read(**given)
         if faults or numbers is None:
@@ -312,15 +313,6 @@ def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...
     if periods and len(given) != periods:
         faults += check.cost_length_faults(len(given), periods)
     return tuple(cost)
-
-
-def _unrounded(given: Any, exact: Any) -> Any:
-    """Put exact numbers in place of the arrays and floats that are their rounding."""
-    if isinstance(given, tuple) and len(given) == len(exact):
-        return tuple(map(_unrounded, given, exact))
-    if isinstance(given, np.ndarray) and given.shape == (len(exact),):
-        return exact if given.tolist() == [float(number) for number in exact] else given
-    return exact if isinstance(given, float) and given == float(exact) else given
 
 
 def _shared_arrays() -> Any:

@@ -23,12 +23,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
-from mechopt.environment.base import ActionsByPeriod
+from mechopt.environment.base import ActionsByPeriod, one
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import interdependent
 from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.reading.joint_array import fractions
-from mechopt.environment.reading.nested import Vector, floats, unrounded
+from mechopt.environment.reading.nested import Vector, shared, unrounded
 from mechopt.environment.reading.reader import Horizon
 
 
@@ -140,11 +140,9 @@ class InterdependentTypes(ActionsByPeriod):
         exact: ExactInterdependent | None = None,
     ) -> None:
         if exact is not None:
-            if isinstance(values, tuple) and len(values) == len(exact.values):
-                values = tuple(map(_unrounded, values, exact.values))
-            kernel = _unrounded(kernel, exact.kernel)
-            initial = _unrounded((initial,), (exact.initial,))[0]
-            cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+            values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
+            initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
+            discount = unrounded(discount, exact.discount)
         parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
         parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
         self._read(parts)
@@ -191,21 +189,17 @@ class InterdependentTypes(ActionsByPeriod):
         return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
     def _fill(self, joint: Joint) -> None:
-        known: dict[int, FloatArray] = {}
-        set_field = object.__setattr__
-        stacked = tuple(_rounded(array, known) for array in joint.values)
-        set_field(self, "profile_values", stacked)
-        set_field(self, "values", by_agent(stacked))
-        set_field(self, "kernel", tuple(_rounded(array, known) for array in joint.kernel))
-        set_field(self, "initial", _rounded(joint.initial, known))
-        set_field(self, "actions", joint.actions if len(joint.actions) > 1 else joint.actions[0])
-        set_field(self, "types", tuple(zip(*joint.types, strict=True)))
-        set_field(self, "names", joint.names)
-        costs = tuple(map(floats, joint.cost))
-        set_field(self, "cost", costs if len(costs) > 1 else costs[0])
-        set_field(self, "horizon", joint.horizon)
-        set_field(self, "discount", float(joint.discount))
-        set_field(self, "exact", _exact(joint))
+        stacked = shared(joint.values, _rounded)
+        self._set(
+            joint,
+            profile_values=stacked,
+            values=by_agent(stacked),
+            kernel=shared(joint.kernel, _rounded),
+            initial=_rounded(joint.initial),
+            types=tuple(zip(*joint.types, strict=True)),
+            names=joint.names,
+            exact=_exact(joint),
+        )
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
@@ -242,8 +236,7 @@ class InterdependentTypes(ActionsByPeriod):
 
 def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
     """From arrays over periods with the agents' axis first to ``[i][t]``; equal periods share one."""
-    known: dict[int, tuple[Array, ...]] = {id(array): tuple(array) for array in stacked}
-    return tuple(zip(*(known[id(array)] for array in stacked), strict=True))
+    return tuple(zip(*shared(stacked, tuple), strict=True))
 
 
 def _product(kernels: list[Array]) -> Array:
@@ -256,43 +249,23 @@ def _product(kernels: list[Array]) -> Array:
     return joint
 
 
-def _unrounded(given: Any, exact: tuple[Array, ...]) -> Any:
-    """Put exact arrays in place of those that are their rounding; equal ones stay shared."""
-    if not isinstance(given, tuple) or len(given) != len(exact):
-        return given
-    known: dict[tuple[int, int], Any] = {}
-    for array, own in zip(given, exact, strict=True):
-        if (id(array), id(own)) not in known:
-            same = isinstance(array, np.ndarray) and np.array_equal(array, own.astype(np.float64))
-            known[id(array), id(own)] = own if same else array
-    return tuple(known[id(array), id(own)] for array, own in zip(given, exact, strict=True))
-
-
-def _rounded(array: Array, known: dict[int, FloatArray]) -> FloatArray:
-    """Read-only floats; equal periods share one, and an action's axis of stride 0 keeps it."""
-    if id(array) not in known:
-        if array.strides[0] == 0:
-            known[id(array)] = np.broadcast_to(readonly(array[0]), array.shape)
-        else:
-            known[id(array)] = readonly(array)
-    return known[id(array)]
+def _rounded(array: Array) -> FloatArray:
+    """Read-only floats; an action's axis of stride 0 keeps it."""
+    return np.broadcast_to(readonly(array[0]), array.shape) if array.strides[0] == 0 else readonly(array)
 
 
 def _exact(joint: Joint) -> ExactInterdependent | None:
-    """Fractions of all numbers, or None from the first distribution on that does not sum to 1 exactly."""
-    agents, known = joint.initial.ndim, dict[int, Array]()
-    cost = joint.cost if len(joint.cost) > 1 else joint.cost[0]
-    for array, leading in ((joint.initial, 0), *((kernel, 1 + agents) for kernel in joint.kernel)):
-        if id(array) not in known:
-            own = _exact_distributions(array, leading)
-            if own is None:
-                return None
-            known[id(array)] = own
-    for array in joint.values:
-        if id(array) not in known:
-            known[id(array)] = _frozen(array if array.dtype == object else fractions(array))
-    values, kernel = (tuple(known[id(array)] for array in arrays) for arrays in (joint.values, joint.kernel))
-    return ExactInterdependent(by_agent(values), kernel, known[id(joint.initial)], cost, joint.discount)
+    """Fractions of all numbers, or None where some distribution does not sum to 1 exactly."""
+    initial = _exact_distributions(joint.initial, 0)
+    if initial is None:
+        return None
+    leading = 1 + initial.ndim
+    kernel = shared(joint.kernel, lambda array: _exact_distributions(array, leading))
+    known = tuple(array for array in kernel if array is not None)
+    if len(known) < len(kernel):
+        return None
+    values = shared(joint.values, lambda array: _frozen(array if array.dtype == object else fractions(array)))
+    return ExactInterdependent(by_agent(values), known, initial, one(joint.cost), joint.discount)
 
 
 def _exact_distributions(array: Array, leading: int) -> Array | None:

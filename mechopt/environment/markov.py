@@ -21,9 +21,9 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.base import ActionsByPeriod
+from mechopt.environment.base import ActionsByPeriod, one
 from mechopt.environment.reading import markov
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, shared, unrounded
 from mechopt.environment.reading.reader import Horizon
 
 
@@ -141,21 +141,18 @@ class MarkovTypes(ActionsByPeriod):
             tuple(agent.values for agent in agents),
             tuple(agent.kernel for agent in agents),
             tuple(agent.initial for agent in agents),
-            chain.cost if len(chain.cost) > 1 else chain.cost[0],
+            one(chain.cost),
             chain.discount,
         )
-        set_field = object.__setattr__
-        set_field(self, "values", tuple(_arrays(agent.values) for agent in agents))
-        set_field(self, "kernel", tuple(_kernels(agent) for agent in agents))
-        set_field(self, "initial", tuple(floats(agent.initial) for agent in agents))
-        set_field(self, "actions", chain.actions if len(chain.actions) > 1 else chain.actions[0])
-        set_field(self, "types", tuple(agent.types for agent in agents))
-        set_field(self, "names", tuple(agent.name for agent in agents))
-        costs = tuple(map(floats, chain.cost))
-        set_field(self, "cost", costs if len(costs) > 1 else costs[0])
-        set_field(self, "horizon", chain.horizon)
-        set_field(self, "discount", float(chain.discount))
-        set_field(self, "exact", exact if _sums_to_one(chain) else None)
+        self._set(
+            chain,
+            values=tuple(shared(agent.values, floats) for agent in agents),
+            kernel=tuple(shared(agent.kernel, kernel_array) for agent in agents),
+            initial=tuple(floats(agent.initial) for agent in agents),
+            types=tuple(agent.types for agent in agents),
+            names=tuple(agent.name for agent in agents),
+            exact=exact if _sums_to_one(chain) else None,
+        )
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
@@ -195,24 +192,6 @@ class MarkovTypes(ActionsByPeriod):
         numbers = [plain(part) for part in source]
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
-
-
-def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
-    """One read-only array a period; equal periods share one."""
-    known: dict[int, FloatArray] = {}
-    for table in tables:
-        if id(table) not in known:
-            known[id(table)] = floats(table)
-    return tuple(known[id(table)] for table in tables)
-
-
-def _kernels(agent: markov.Agent) -> tuple[FloatArray, ...]:
-    """One array a period; equal periods share one."""
-    known: dict[int, FloatArray] = {}
-    for kernel in agent.kernel:
-        if id(kernel) not in known:
-            known[id(kernel)] = kernel_array(kernel)
-    return tuple(known[id(kernel)] for kernel in agent.kernel)
 
 
 def _sums_to_one(chain: markov.Chain) -> bool:

@@ -174,22 +174,20 @@ class SeparableTypes(PersistentBase):
         self._read(parts | {"cost": cost, "horizon": horizon, "discount": discount})
 
     def _fill(self, model: Model) -> None:
-        exact = _exact(model)
-        set_field = object.__setattr__
+        exact, fields = _exact(model), dict[str, Any]()
         for key in ("initial_values", "initial_probabilities", "level", "base", "rate", "general", "signal_initial"):
             parts = (getattr(agent, key) for agent in model.agents)
-            set_field(self, key, tuple(None if part is None else floats(part) for part in parts))
-        set_field(self, "signal_kernel", tuple(kernel_array(agent.signal_kernel) for agent in model.agents))
-        for key in ("form", "signals"):
-            set_field(self, key, tuple(getattr(agent, key) for agent in model.agents))
-        set_field(self, "names", tuple(agent.name for agent in model.agents))
-        set_field(self, "actions", model.actions[0])
-        set_field(self, "cost", floats(model.cost[0]))
-        set_field(self, "horizon", model.horizon)
-        set_field(self, "discount", float(model.discount))
-        set_field(self, "exact", exact if _sums_to_one(exact) else None)
-        tables = tuple(agent.value_table() for agent in model.agents)
-        set_field(self, "_value_tables", tables)
+            fields[key] = tuple(None if part is None else floats(part) for part in parts)
+        self._set(
+            model,
+            **fields,
+            signal_kernel=tuple(kernel_array(agent.signal_kernel) for agent in model.agents),
+            form=tuple(agent.form for agent in model.agents),
+            signals=tuple(agent.signals for agent in model.agents),
+            names=tuple(agent.name for agent in model.agents),
+            exact=exact if _sums_to_one(exact) else None,
+            _value_tables=tuple(agent.value_table() for agent in model.agents),
+        )
 
     @property
     def agents(self) -> int:

@@ -418,3 +418,13 @@ def test_separable_parts_by_action_first():
 def test_where_shapes_cannot_tell_the_lengths_themselves_are_named():
     found = errors(lambda: mo.IndependentTypes([[[1, 2]] * 3] * 2, [[["1/2", "1/2"]] * 2] * 3))
     assert "is for 3 buyers, values for 2" in found["probabilities"]
+
+
+def test_an_array_in_place_of_exact_lists_of_other_lengths_is_read_as_it_is():
+    env = ENVIRONMENTS["markov"]
+    with pytest.raises(mo.InputError):
+        dataclasses.replace(env, values=np.zeros((2, 3, 2)))
+    joint = ENVIRONMENTS["interdependent"]
+    zero = dataclasses.replace(joint, values=np.zeros((2, 2, 2, 2)))
+    assert zero.first_best == pytest.approx(0) and not zero.profile_values[0].any()
+    assert dataclasses.replace(joint, values=np.array([row[0] for row in joint.values])).exact is not None
