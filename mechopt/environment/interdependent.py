@@ -123,8 +123,6 @@ class InterdependentTypes(ActionsByPeriod):
 
     kind = "interdependent"
     _reading: ClassVar[Any] = interdependent
-    profile_values: ClassVar[Any]
-    """``profile_values[t]``: of all agents together, ``(agent, action, *signals)``; `values` are its views."""
 
     def __init__(
         self,
@@ -192,7 +190,7 @@ class InterdependentTypes(ActionsByPeriod):
         stacked = shared(joint.values, _rounded)
         self._set(
             joint,
-            profile_values=stacked,
+            _stacked=stacked,
             values=by_agent(stacked),
             kernel=shared(joint.kernel, _rounded),
             initial=_rounded(joint.initial),
@@ -200,6 +198,12 @@ class InterdependentTypes(ActionsByPeriod):
             names=joint.names,
             exact=_exact(joint),
         )
+
+    @property
+    def profile_values(self) -> tuple[FloatArray, ...]:
+        """``profile_values[t]``: values of all agents together, ``(agent, action, *signals)``; `values` are views."""
+        stacked: tuple[FloatArray, ...] = self.__dict__["_stacked"]
+        return stacked
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
@@ -222,9 +226,11 @@ class InterdependentTypes(ActionsByPeriod):
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         known: dict[int, str] = {}
         exact = self.exact
-        exact_values = [None] * self.stages if exact is None else [np.stack(s) for s in zip(*exact.values, strict=True)]
+        by_period = (
+            shared(zip(*exact.values, strict=True), np.stack, lambda rows: tuple(map(id, rows))) if exact else ()
+        )
         parts = [
-            [_digest(array, own, known) for array, own in zip(self.profile_values, exact_values, strict=True)],
+            [_digest(array, exact and by_period[t], known) for t, array in enumerate(self.profile_values)],
             [_digest(array, exact and exact.kernel[t], known) for t, array in enumerate(self.kernel)],
         ]
         initial = _digest(self.initial, exact and exact.initial, known)

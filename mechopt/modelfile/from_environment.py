@@ -56,7 +56,8 @@ def tables_of(environment: Environment) -> Tables:
             'write exact ones, such as "1/3"'
         )
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
-    return common | WRITERS[environment.kind](environment)
+    write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
+    return common | write(environment)
 
 
 def _independent(environment: IndependentTypes) -> Tables:
@@ -105,14 +106,11 @@ def _interdependent(environment: InterdependentTypes) -> Tables:
     assert exact is not None
     kernels = [kernel[0] if kernel.strides[0] == 0 else kernel for kernel in exact.kernel]
     common = {"actions": environment.actions, "cost": exact.cost, "initial": exact.initial.tolist()}
-    values, types = list(zip(*exact.values, strict=True)), list(zip(*environment.types, strict=True))
-    periods = _periods(values=values, kernel=kernels, types=types)
-    agents: list[Tables] = [{"name": name} for name in environment.names]
-    if "periods" in periods:
-        return common | {"agents": agents} | periods
-    for i, agent in enumerate(agents):
-        agent |= {"types": periods["types"][i], "values": periods["values"][i]}
-    return common | {key: periods[key] for key in ("kernel",) if key in periods} | {"agents": agents}
+    if kernels:
+        by_period = [*({"kernel": _listed(kernel)} for kernel in kernels), {}]
+        common |= by_period[0] if _same(kernels) else {"periods": by_period}
+    parts = zip(environment.names, exact.values, environment.types, strict=True)
+    return common | {"agents": [{"name": name} | _periods(types=types, values=values) for name, values, types in parts]}
 
 
 def _periods(**parts: Sequence[Any]) -> Tables:
@@ -146,9 +144,9 @@ def _listed(part: Any) -> Any:
     return [_listed(entry) for entry in part] if isinstance(part, (list, tuple)) else part
 
 
-WRITERS: dict[str, Callable[[Any], Tables]] = {
-    "independent": _independent,
-    "markov": _markov,
-    "separable": _separable,
-    "interdependent": _interdependent,
+WRITERS: dict[type[Environment], Callable[[Any], Tables]] = {
+    IndependentTypes: _independent,
+    MarkovTypes: _markov,
+    SeparableTypes: _separable,
+    InterdependentTypes: _interdependent,
 }

@@ -31,12 +31,19 @@ class JointPeriodTable(Table):
     kernel: Joint = Field(None, description=f"{KERNEL}: to the signals of the next period")
 
 
-class SignalAgentTable(Table):
+class SignalPeriodTable(Table):
+    """One period of an agent: what differs from the agent's own keys."""
+
+    types: Names = Field(None, description="names of the signals of this period")
+    values: Joint = Field(None, description="values[action][s_1][s_2]...")
+
+
+class SignalAgentTable(SignalPeriodTable):
     """An agent who privately sees a signal each period."""
 
     name: Name = Field(None, description="default: the agent's number")
     types: Names = Field(None, description="names of the signals; default: their numbers")
-    values: Joint = Field(None, description="values[action][s_1][s_2]...")
+    periods: list[SignalPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
 
 
 class InterdependentFile(PersistentFile):
@@ -59,24 +66,32 @@ class InterdependentFile(PersistentFile):
 
     @classmethod
     def given(cls, tables: Tables) -> Given:
-        """By period; a period's table comes before the agents' own keys."""
-        periods = enumerate(list_of_tables(tables.get("periods")))
-        stages = [_stage(table, tables, f"periods[{t}]") for t, table in periods] or [_stage({}, tables, "")]
-        names = [(agent.get("name"), f"agents[{i}].name") for i, agent in enumerate(tables["agents"])]
+        """By period; a period's table, of the file or of an agent, comes before the keys that are for every period."""
+        agents, periods = tables["agents"], list_of_tables(tables.get("periods"))
+        count = max(len(periods), *(len(list_of_tables(agent.get("periods"))) for agent in agents), 1)
+        stages = [_stage(tables, periods[t] if t < len(periods) else {}, t) for t in range(count)]
+        names = [(agent.get("name"), f"agents[{i}].name") for i, agent in enumerate(agents)]
         return Given(stages, (tables.get("initial"), "initial"), names, **common(tables))
 
 
-def _stage(table: Tables, tables: Tables, at: str) -> StageGiven:
+def _stage(tables: Tables, table: Tables, t: int) -> StageGiven:
     parts: dict[str, list[Part]] = {}
     for key in ("values", "types"):
-        given, where = table.get(key), f"{at}.{key}"
+        given, where = table.get(key), f"periods[{t}].{key}"
         if given is None:
-            parts[key] = [(agent.get(key), f"agents[{i}].{key}") for i, agent in enumerate(tables["agents"])]
+            parts[key] = [_of_agent(agent, key, t, f"agents[{i}]") for i, agent in enumerate(tables["agents"])]
         elif is_list(given) and len(given):
             parts[key] = [(entry, f"{where}[{i}]") for i, entry in enumerate(given)]
         else:
             parts[key] = [(given, f"{where}[{i}]") for i, _ in enumerate(tables["agents"])]
-    kernel: Part = table.get("kernel"), f"{at}.kernel"
-    if table.get("kernel") is None:
-        kernel = tables.get("kernel"), "kernel"
+    kernel = tables.get("kernel"), "kernel"
+    if table.get("kernel") is not None or (kernel[0] is None and table):
+        kernel = table.get("kernel"), f"periods[{t}].kernel"
     return StageGiven(parts["values"], kernel, parts["types"])
+
+
+def _of_agent(agent: Tables, key: str, t: int, at: str) -> Part:
+    periods = list_of_tables(agent.get("periods"))
+    if t < len(periods) and periods[t].get(key) is not None:
+        return periods[t][key], f"{at}.periods[{t}].{key}"
+    return agent.get(key), f"{at}.{key}"

@@ -202,6 +202,35 @@ def test_model_file_by_period():
     assert env.values[1][1][1, 0, 0] == 7
 
 
+def test_model_file_by_agent_and_period():
+    by_agent = (
+        BY_PERIOD[: BY_PERIOD.index("[[agents]]")]
+        + """
+[[agents]]
+[[agents.periods]]
+values = [[[1, 2]]]
+[[agents.periods]]
+types = ["new", "old"]
+values = [[[1], [2]], [[3], [4]]]
+
+[[agents]]
+[[agents.periods]]
+values = [[[3, 4]]]
+[[agents.periods]]
+types = ["only"]
+values = [[[5], [6]], [[7], [8]]]
+
+[[periods]]
+kernel = [[[[[0.5], [0.5]], [[0.25], [0.75]]]]]
+"""
+    )
+    assert modelfile.loads(by_agent) == modelfile.loads(BY_PERIOD)
+    found = file_faults(by_agent.replace("[[[5], [6]], [[7], [8]]]", "[[[5], [6]], [[7]]]"))
+    assert list(found) == ["agents[1].periods[1].values[1]"]
+    found = file_faults(by_agent.replace('types = ["only"]\nvalues = [[[5], [6]], [[7], [8]]]', ""))
+    assert list(found) == ["agents[1].values"]
+
+
 SUMS = {
     "first-profile": ([[[[0.3, 0.2], [0.2, 0.2]], JOINT], [JOINT, JOINT]], "kernel[0][0]", "0.9", "signals '0', '0'"),
     "by-action": (

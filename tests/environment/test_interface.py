@@ -180,6 +180,15 @@ ENVIRONMENTS = {name: mo.loads(text) for name, (text, _) in FILES.items()} | {
     "interdependent-infinite": mo.loads(
         FILES["interdependent"][0].replace("horizon = 2", 'horizon = "infinite"').replace(f'"{LARGE}"', "5")
     ),
+    "interdependent-kernels-by-period": mo.InterdependentTypes(
+        [[[[0, 1], [1, 2]], [[0, 0], [0, 0]]], [[[0, 0], [0, 0]], [[0, 1], [1, "5/3"]]]],
+        [[[[["1/2", 0], [0, "1/2"]]] * 2] * 2, [[[[0, "1/2"], ["1/2", 0]]] * 2] * 2],
+        [["1/2", 0], [0, "1/2"]],
+        horizon=3,
+    ),
+    "markov-kernels-by-period": mo.MarkovTypes(
+        [[[[0, 0], [1, 2]]] * 3], [[[[1, 0], [0, 1]], [["1/2", "1/2"], [0, 1]]]], [["1/3", "2/3"]], horizon=3
+    ),
     "interdependent-one-period": random_interdependent(6, periods=1),
 }
 
