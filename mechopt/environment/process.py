@@ -97,14 +97,14 @@ class JointProcess:
         """Distribution of agent i's next type, ``(A_t, M_t, K_t+1,i)``."""
         kernel = self.kernel[t]
         others = tuple(2 + j for j in range(self.agents) if j != i)
-        law: FloatArray = kernel.reshape(*kernel.shape[:2], *self.shape[t + 1]).sum(axis=others)
-        return law
+        found: FloatArray = kernel.reshape(*kernel.shape[:2], *self.shape[t + 1]).sum(axis=others)
+        return found
 
     def initial_marginal(self, i: int) -> FloatArray:
         """Distribution of agent i's first type, ``(K_0,i,)``."""
         others = tuple(j for j in range(self.agents) if j != i)
-        law: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
-        return law
+        found: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
+        return found
 
     @cached_property
     def first_best(self) -> float:

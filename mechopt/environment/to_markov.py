@@ -50,8 +50,8 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
         shared = environment.signal_kernel[i].strides[0] == 0
         for a in range(actions):
             known[a] = known[0] if shared and a else _blocks(moves[a], count, exclusion)
-        laws = tuple(known[a] for a in range(actions))
-        kernel.append([first] + [known[0] if shared else laws] * (horizon - 1))
+        distributions = tuple(known[a] for a in range(actions))
+        kernel.append([first] + [known[0] if shared else distributions] * (horizon - 1))
         named = [check.shown(to_exact(value)) for value in source.initial_values[i]]
         pairs = [f"{name}:{signal}" for name in named for signal in environment.signals[i]]
         types.append([named] + [pairs + ["excluded"] * exclusion] * horizon)

@@ -123,7 +123,7 @@ def _costs(cost: Any, units: Any, faults: list[Fault]) -> list[Fraction]:
 
 
 def sequential_screening(
-    values: Any, laws: Any, probabilities: Any, cost: Any = 0, types: Any = None
+    values: Any, distributions: Any, probabilities: Any, cost: Any = 0, types: Any = None
 ) -> SeparableTypes:
     """Build the environment in which a buyer knows at contracting how likely she will want an item, later how much.
 
@@ -131,7 +131,7 @@ def sequential_screening(
     ----------
     values : sequence of numbers
         What the item may turn out to be worth.
-    laws : nested sequences, ``laws[type][value]``
+    distributions : nested sequences, ``distributions[type][value]``
         Distribution of her value, by what she knows at contracting.
     probabilities : sequence over types
         Distribution of that.
@@ -162,15 +162,15 @@ def sequential_screening(
     (SeparableTypes(1 agent, 2 actions, 2 initial types, 3 signals, 1 period), True)
     """
     faults: list[Fault] = []
-    worth, chances = numbers(values, 1, "values", faults), numbers(laws, 2, "laws", faults)
+    worth, chances = numbers(values, 1, "values", faults), numbers(distributions, 2, "distributions", faults)
     shares = numbers(probabilities, 1, "probabilities", faults)
     if worth is not None and chances is not None:
-        for k, law in enumerate(chances):
-            faults += check.length_faults(len(worth), len(law), f"laws[{k}]")
-            faults += check.probabilities_faults(law, f"laws[{k}]", check.is_float_like(laws[k]))
+        for k, row in enumerate(chances):
+            faults += check.length_faults(len(worth), len(row), f"distributions[{k}]")
+            faults += check.probabilities_faults(row, f"distributions[{k}]", check.is_float_like(distributions[k]))
     if shares is not None and chances is not None:
         if len(shares) != len(chances):
-            what = f"has {len(shares)} entries for {len(chances)} laws"
+            what = f"has {len(shares)} entries for {len(chances)} distributions"
             faults.append(Fault("probabilities", what, "give one a type"))
         faults += check.probabilities_faults(shares, "probabilities", check.is_float_like(probabilities))
     if faults:
@@ -179,7 +179,7 @@ def sequential_screening(
     return SeparableTypes(
         initial_values=[list(range(count)) if types is None else types],
         initial_probabilities=[probabilities],
-        signal_initial=[laws],
+        signal_initial=[distributions],
         form="general",
         general=[[[[0] * len(worth)] * count, [worth] * count]],
         signals=[_distinct([check.shown(value) for value in worth])],

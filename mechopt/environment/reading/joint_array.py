@@ -1,4 +1,4 @@
-"""Arrays with an axis a signal: read from lists or taken as they are, and checked as laws, each fault at its key path.
+"""Arrays with an axis a signal: read from lists or taken as they are, and checked as distributions, with every fault.
 
 A joint array is an object array of fractions where lists, texts or fractions are given, and a float array where a
 numpy array of floats is: those can be large, and are checked without a Python loop.
