@@ -28,7 +28,7 @@ from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.lp.build import plan
@@ -126,7 +126,7 @@ BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
 NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS)
 
 
-def _welfare(environment: MovingEnvironment) -> float:
+def _welfare(environment: PersistentEnvironment) -> float:
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
@@ -136,7 +136,7 @@ def _welfare(environment: MovingEnvironment) -> float:
     return efficient(environment).expected_welfare
 
 
-def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
+def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
@@ -151,7 +151,7 @@ def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
 
 
 def compare_moving(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     mechanisms: Iterable[str] | Mapping[str, Any] | None,
     ic: Asked,
     ir: Asked,
@@ -178,7 +178,7 @@ def compare_moving(
     return Comparison(environment, tuple(entries), best, math.nan, skipped, notions)
 
 
-def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
+def _optimum(environment: PersistentEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum, or None where the horizon is infinite or the program too large."""
     if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
         return None
@@ -188,7 +188,7 @@ def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: f
         return None
 
 
-def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def _build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -211,7 +211,7 @@ def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum |
     return builders[name](environment)
 
 
-def _bound(name: str, environment: MovingEnvironment, best: Optimum | None) -> Entry:
+def _bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
