@@ -1,6 +1,6 @@
 """Which function does the work of a method that a value cannot do without importing a room above its own.
 
-One line a method; see `mechopt.core.provided`.
+One line a method, or a format of files; see `mechopt.core.provided`.
 """
 
 from mechopt.core.provided import register
@@ -10,10 +10,13 @@ register(
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",
-        "ContingentTransfers.save": "mechopt.closedform.contingent.files.save",
+        "ContingentTransfers.contents": "mechopt.closedform.contingent.files.contents",
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
+        "MechanismMethods.save": "mechopt.mechanism.archive.save",
+        "MechanismMethods.simulate": "mechopt.mechanism.simulation.simulate",
+        "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",
@@ -21,5 +24,6 @@ register(
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
     }
 )

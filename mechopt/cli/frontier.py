@@ -68,7 +68,7 @@ def _checked(mechanism: Any) -> Report | None:
     from mechopt.verification.verify import verify
 
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
-    return verify(mechanism, mechanism.notions) if mechanism.notions and sum(mechanism.tree.count) <= limit else None
+    return verify(mechanism, mechanism.claims) if mechanism.claims and sum(mechanism.tree.count) <= limit else None
 
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def verify_direct(
     mechanism: Mechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism for types that are independent across periods; see `verify`."""
-    chosen = constraints or mechanism.notions or FRESH_NOTIONS
+    chosen = constraints or mechanism.claims or FRESH_NOTIONS
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "fresh")
     tolerance = tolerance_of(largest_value(mechanism.environment))

@@ -161,7 +161,7 @@ def _entry(name: str, mechanism: FreshMechanism, best: Optimum | None, static: f
         computed, error = expectation.method, expectation.revenue_error
         claims, guarantee = mechanism.claims, mechanism.guarantee
     else:
-        computed, error, claims, guarantee = "enumeration", None, mechanism.notions, None
+        computed, error, claims, guarantee = "enumeration", None, mechanism.claims, None
     revenue, histories = mechanism.revenue, sum(HistoryTree(mechanism.environment).count[1:])
     report = None
     if histories <= MAX_CHECKED_HISTORIES:

@@ -313,7 +313,7 @@ def verify_sequence(
     Report(bayesian: violated, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
     """
     default = [n for n in MOVING_NOTIONS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
-    chosen = constraints or mechanism.notions or default
+    chosen = constraints or mechanism.claims or default
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     if PeriodicExPostIC(rereport=True) in asked:

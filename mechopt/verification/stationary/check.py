@@ -289,7 +289,7 @@ def verify_markov(
     Report(interim: violated, gain 2.5 (agent 0, period 0, after any history: the utility of type 0 is -2.5))
     """
     default = (PeriodicExPostIC(), PeriodicExPostIR(), PeriodicIR(), Interim())
-    chosen = constraints or mechanism.notions or default
+    chosen = constraints or mechanism.claims or default
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     over_paths = [notion for notion in asked if notion not in GAINS]
