@@ -7,10 +7,12 @@ from mechopt.core.provided import register
 
 register(
     {
+        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_approximate",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",
         "ContingentTransfers.contents": "mechopt.closedform.contingent.files.contents",
+        "ContingentTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",

@@ -64,7 +64,7 @@ def _checked(mechanism: Any) -> Report | None:
     """Verify a mechanism that claims constraints and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
     from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.study.compare.persistent import MAX_CHECKED_NODES
+    from mechopt.study.compare.entry import MAX_CHECKED_NODES
     from mechopt.verification.verify import verify
 
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES

@@ -72,20 +72,20 @@ def contents(mechanism: Any) -> Contents:
     return found
 
 
-@contents.register
+@contents.register(Mechanism)
 def _(mechanism: Mechanism) -> Contents:
     columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
     return _described(mechanism, FORMAT), columns
 
 
-@contents.register
+@contents.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> Contents:
     columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
     tree = mechanism.tree
     return _described(mechanism, FORMAT) | {"reports": tree.reports, "record": tree.record}, columns
 
 
-@contents.register
+@contents.register(MarkovMechanism)
 def _(mechanism: MarkovMechanism) -> Contents:
     columns = {
         "allocation": _column(mechanism.policy).astype(np.float64),
@@ -94,7 +94,7 @@ def _(mechanism: MarkovMechanism) -> Contents:
     return _described(mechanism, FORMAT) | {"form": "markov", "periods": mechanism.periods}, columns
 
 
-@contents.register
+@contents.register(BankTable)
 def _(mechanism: BankTable) -> Contents:
     columns = {name: _column([getattr(part, name) for part in mechanism.periods]) for name in BANK_COLUMNS}
     columns["rows"] = np.array([len(part.balances) for part in mechanism.periods], dtype=np.int64)

@@ -48,7 +48,7 @@ def to_frame(mechanism: Any) -> pd.DataFrame:
     return to_frame(mechanism.to_mechanism())
 
 
-@to_frame.register
+@to_frame.register(Mechanism)
 def _(mechanism: Mechanism) -> pd.DataFrame:
     import pandas as pd
 
@@ -71,7 +71,7 @@ def _(mechanism: Mechanism) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-@to_frame.register
+@to_frame.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> pd.DataFrame:
     import pandas as pd
 
@@ -97,7 +97,7 @@ def _(mechanism: SequenceMechanism) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@to_frame.register
+@to_frame.register(MarkovMechanism)
 def _(mechanism: MarkovMechanism) -> pd.DataFrame:
     import pandas as pd
 
@@ -111,7 +111,7 @@ def _(mechanism: MarkovMechanism) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@to_frame.register
+@to_frame.register(BankTable)
 def _(mechanism: BankTable) -> pd.DataFrame:
     import pandas as pd
 

@@ -80,7 +80,7 @@ def simulate(mechanism: Any, rng: np.random.Generator | int, runs: int = 10_000)
     return Simulation.of(*played(mechanism, np.random.default_rng(rng), runs))
 
 
-@played.register
+@played.register(Mechanism)
 def _(mechanism: Mechanism, rng: np.random.Generator, runs: int) -> Runs:
     env = mechanism.environment
     node = np.zeros(runs, dtype=np.int64)
@@ -99,7 +99,7 @@ def _(mechanism: Mechanism, rng: np.random.Generator, runs: int) -> Runs:
     return Runs(payment.sum(axis=0) - cost, utility, worth - cost)
 
 
-@played.register
+@played.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs:
     if mechanism.limit:
         raise InputError("the mechanism is a limit of mechanisms with payments without bound: it cannot be simulated")
@@ -123,7 +123,7 @@ def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs
     return Runs(paid.sum(axis=0) - cost, gained, worth - cost)
 
 
-@played.register
+@played.register(MarkovMechanism)
 def _(mechanism: MarkovMechanism, rng: np.random.Generator, runs: int) -> Runs:
     env, everybody = mechanism.environment, range(mechanism.environment.agents)
     periods = mechanism.periods if not env.infinite else max(mechanism.periods, _followed(env.discount))
@@ -149,7 +149,7 @@ def _followed(discount: float) -> int:
     return min(MAX_FOLLOWED, ceil(log(TAIL) / log(discount))) if discount > 0 else 1
 
 
-@played.register
+@played.register(BankTable)
 def _(mechanism: BankTable, rng: np.random.Generator, runs: int) -> Runs:
     env = mechanism.environment
     row, revenue, utility, welfare = np.zeros(runs, dtype=np.int64), *np.zeros((3, runs))

@@ -237,7 +237,7 @@ class BankAccountMechanism(MechanismMethods):
         )
 
 
-@played.register
+@played.register(BankAccountMechanism)
 def _(mechanism: BankAccountMechanism, rng: np.random.Generator, runs: int) -> Runs:
     """Types; what is followed are balances."""
     samples = np.concatenate(list(drawn_samples(mechanism, runs, rng)), axis=1)

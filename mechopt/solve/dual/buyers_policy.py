@@ -107,7 +107,7 @@ class BuyersPolicy(MechanismMethods):
         return f"BuyersPolicy({len(self.tables)} periods, {points} points; revenue {self.revenue:.9g})"
 
 
-@played.register
+@played.register(BuyersPolicy)
 def _(policy: BuyersPolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types and public lotteries."""
     point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((policy.environment.agents, runs))

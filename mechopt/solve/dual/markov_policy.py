@@ -164,7 +164,7 @@ def _indicator(period: MovingPeriod) -> FloatArray:
     return np.eye(max(len(period.kernels), 1))[period.moves]
 
 
-@played.register
+@played.register(MovingPolicy)
 def _(policy: MovingPolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types, actions and public lotteries."""
     point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros(runs)

@@ -207,7 +207,7 @@ class PromisePolicy(MechanismMethods):
         return f"PromisePolicy({len(self.tables)} periods, {entries} promises; revenue {self.revenue:.9g})"
 
 
-@played.register
+@played.register(PromisePolicy)
 def _(policy: PromisePolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types and public lotteries."""
     env = policy.environment

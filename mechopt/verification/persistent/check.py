@@ -34,6 +34,7 @@ from mechopt.mechanism.constraints import (
     require_types,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
 from mechopt.verification.persistent.replay import Misreport, MovingCounterexample
@@ -272,6 +273,7 @@ def _require_any_report(tree: PublicTree) -> None:
         )
 
 
+@constraint_checks.register(SequenceMechanism)
 def verify_sequence(
     mechanism: SequenceMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:

@@ -33,6 +33,7 @@ from mechopt.mechanism.constraints import (
     require_types,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import NotionCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
@@ -250,6 +251,7 @@ def _counterexample(
     return MarkovCounterexample(notion, i, t, (), types[i], report, gain, others)
 
 
+@constraint_checks.register(MarkovMechanism)
 def verify_markov(
     mechanism: MarkovMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:
