@@ -116,6 +116,7 @@ from .mechanism.constraints import PeriodicIR as PeriodicIR
 from .mechanism.constraints import SuperDIC as SuperDIC
 from .mechanism.constraints import closure as closure
 from .mechanism.direct import Mechanism as Mechanism
+from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
