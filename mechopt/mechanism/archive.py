@@ -39,7 +39,7 @@ from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.protocol import AnyTypes, MechanismProtocol
+from mechopt.mechanism.protocol import AnyTypes, MechanismProtocol, Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 
@@ -66,9 +66,14 @@ def contents(mechanism: Any) -> Contents:
     written out as its ``to_mechanism`` does.
     """
     try:
-        found: Contents = provided(mechanism, "contents")(mechanism)
+        function = provided(mechanism, "contents")
     except LookupError:
+        if not isinstance(mechanism, Unrollable):
+            raise InputError(
+                f"a {type(mechanism).__name__} is in no form that is saved; give it a to_mechanism()"
+            ) from None
         return contents(mechanism.to_mechanism())
+    found: Contents = function(mechanism)
     return found
 
 
