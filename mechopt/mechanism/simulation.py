@@ -146,7 +146,7 @@ def _(mechanism: MarkovMechanism, rng: np.random.Generator, runs: int) -> Runs:
 
 
 def _followed(discount: float) -> int:
-    return min(MAX_FOLLOWED, ceil(log(TAIL) / log(discount))) if discount > 0 else 1
+    return min(MAX_FOLLOWED, ceil(log(TAIL) / log(discount)))
 
 
 @played.register(BankTable)
