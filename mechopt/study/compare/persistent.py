@@ -32,41 +32,20 @@ from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.lp.build import plan
-from mechopt.mechanism.constraints import (
-    MOVING_NOTIONS,
-    Asked,
-    Interim,
-    Notion,
-    PeriodicExPostIC,
-    PeriodicExPostIR,
-    PeriodicIR,
-    asked_notions,
-)
+from mechopt.mechanism.constraints import Asked, PeriodicExPostIC, asked_notions
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, sooner_by_dual
 from mechopt.solve.persistent import relaxed_optimum
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison, Entry
-from mechopt.verification.verify import Report, verify
+from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
-MAX_CHECKED_NODES = 20_000
-"""Notions are checked exhaustively on public trees up to this size, and left open beyond."""
-STATE_NOTIONS: tuple[Notion, ...] = (
-    PeriodicExPostIC(),
-    PeriodicExPostIC(rereport=True),
-    Interim(),
-    PeriodicIR(),
-    PeriodicExPostIR(),
-)
-"""What is checked state by state, with any horizon."""
-CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
-"""What is checked with a finite horizon, on the tree of consistent reports."""
 
 
 def _contingent(method: Any) -> Builder:
@@ -169,7 +148,7 @@ def compare_moving(
                 entries.append(_bound(name, environment, best))
             else:
                 built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
-                entries.append(_entry(name, built, best))
+                entries.append(entry(name, built, best))
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None:
                 raise
@@ -215,38 +194,3 @@ def _bound(name: str, environment: PersistentEnvironment, best: Optimum | None) 
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
-
-
-def _entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
-    revenue = float(mechanism.revenue)
-    return Entry(
-        name,
-        revenue,
-        float(mechanism.welfare),
-        tuple(mechanism.utilities),
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        math.nan,
-        "enumeration" if isinstance(mechanism, SequenceMechanism) else "backward induction",
-        None,
-        _report(mechanism),
-        getattr(mechanism, "notions", ()),
-        None,
-        getattr(mechanism, "source", ""),
-    )
-
-
-def _report(mechanism: Any) -> Report | None:
-    """Notions kept and broken, as far as they can be checked."""
-    if isinstance(mechanism, SequenceMechanism):
-        return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
-    if isinstance(mechanism, ContingentTransfers):
-        return verify(mechanism)
-    if not isinstance(mechanism, MarkovMechanism):
-        return None
-    if mechanism.environment.infinite:
-        return verify(mechanism, STATE_NOTIONS)
-    try:
-        sequence = mechanism.to_sequence()
-    except LimitError:
-        return verify(mechanism, STATE_NOTIONS)
-    return _report(sequence)
