@@ -290,13 +290,18 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
     InputError
         If the file cannot be written.
     """
+    write_program(program, path, ".mps")
+
+
+def write_program(program: LinearProgram, path: str | Path, ending: str = "") -> None:
+    """Write a program as an MPS or LP file, by the ending of its name unless that is given; see `to_mps`."""
     from mechopt.core.atomic import write_atomically
 
     def write(file: Any) -> None:
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            name = str(Path(folder) / "model.mps")
+            name = str(Path(folder) / f"model{ending or Path(path).suffix.lower()}")
             runtime.require(to_highs(program).writeModel(name), "writes no such program")
             file.write(Path(name).read_bytes())
 

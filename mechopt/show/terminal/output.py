@@ -13,7 +13,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 
 if TYPE_CHECKING:
-    from mechopt.lp.build import AnyPlan
+    from mechopt.lp.independent.plan import Size
     from mechopt.mechanism.constraints import Notion
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
@@ -76,20 +76,6 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     }
 
 
-def checked(best: Optimum) -> Report | None:
-    """Verify the optimal mechanism, if it claims notions and has few enough histories to check them all."""
-    from mechopt.mechanism.direct import Mechanism
-    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.verification.verify import verify
-
-    mechanism = best.mechanism
-    if mechanism is None or not mechanism.notions:
-        return None
-    if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
-        return None
-    return verify(mechanism, mechanism.notions)
-
-
 def checks(report: Report, counterexamples: bool = False) -> Plain:
     """``{name: {holds, gain, ...}}`` by notion."""
 
@@ -106,6 +92,8 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
+    from mechopt.study.checked import checked
+
     best, rows = comparison.optimum, []
     report = None if best is None else checked(best)
     for entry in comparison.entries:
@@ -171,7 +159,7 @@ def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     ]
 
 
-def sizes(chosen: AnyPlan) -> Plain:
+def sizes(size: Size, form: str) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
     def count(number: int) -> int | float:
@@ -179,7 +167,7 @@ def sizes(chosen: AnyPlan) -> Plain:
             return number
         return float(number) if number < 10**308 else math.inf
 
-    return {key: count(value) for key, value in asdict(chosen.size).items()} | {"form": chosen.form}
+    return {key: count(value) for key, value in asdict(size).items()} | {"form": form}
 
 
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -236,11 +224,11 @@ def verdict(check: Plain) -> str:
     return f"{'holds' if check['holds'] else 'FAILS'} (largest gain {check['gain']:.2g})"
 
 
-def size_rows(chosen: AnyPlan) -> list[tuple[str, str]]:
+def size_rows(size: Size, form: str) -> list[tuple[str, str]]:
     """What ``mechopt size`` tells people."""
     from mechopt.solve.limits import approximately
 
-    return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
+    return [(key, approximately(value)) for key, value in asdict(size).items()] + [("form", form)]
 
 
 def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:

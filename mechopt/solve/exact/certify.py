@@ -70,7 +70,11 @@ def certify(
     >>> certify(env).value
     Fraction(153, 32)
     """
-    chosen = plan(environment, ic, ir, objective, form)
+    return certify_plan(plan(environment, ic, ir, objective, form))
+
+
+def certify_plan(chosen: AnyPlan) -> Certificate:
+    """Solve the program of a plan exactly, with a proof; see `certify`."""
     if isinstance(chosen, Plan):
         numbers(chosen.tree)
     else:

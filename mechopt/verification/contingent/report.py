@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mechopt.core.errors import InputError
-from mechopt.mechanism.constraints import Notion, PeriodicExPostIC, require_types
+from mechopt.mechanism.constraint_names import require_types
+from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.stage import Lie
 from mechopt.verification.independent.replay import Counterexample

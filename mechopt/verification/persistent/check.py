@@ -17,6 +17,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray
 from mechopt.histories.public import PublicTree
+from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     EPIR,
     MOVING_NOTIONS,
@@ -30,7 +31,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    require_types,
 )
 from mechopt.mechanism.direct import ALLOCATION_SLACK
 from mechopt.mechanism.sequence import SequenceMechanism

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.mechanism.chain import ahead, along, taken
+from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     PPIR,
     Interim,
@@ -29,7 +30,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    require_types,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.independent.replay import Counterexample, Replayable
