@@ -42,7 +42,9 @@ def solve(
     ] = "auto",
     form: Form = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
-    export: Annotated[str | None, typer.Option(metavar="FILE", help="write the program, as MPS (.mps) or LP (.lp)")] = None,
+    export: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the program, as MPS (.mps) or LP (.lp)")
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,

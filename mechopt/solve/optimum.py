@@ -85,7 +85,7 @@ def optimum(
     >>> round(best.mechanism.revenue, 9)
     3.5
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
-    5.5
+    5.625
     """
     problem = Problem(environment, ic, ir, objective=objective, form=form)
     return solve(problem, method, exact, False, time_limit, progress, max_bytes, accept_range, bracket)

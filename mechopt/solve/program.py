@@ -108,9 +108,7 @@ def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
     return 0.0, (weights.revenue + weights.welfare) * best
 
 
-def require_memory(
-    chosen: AnyPlan, max_bytes: float | None = None, algorithm: str = "auto", remedy: str = ""
-) -> None:
+def require_memory(chosen: AnyPlan, max_bytes: float | None = None, algorithm: str = "auto", remedy: str = "") -> None:
     """Refuse a program that would not fit, with figures, what to do and what is known of the optimum all the same.
 
     Raises

@@ -1,4 +1,4 @@
-"""The check of a mechanism that was just found: in one place, with one rule of how many histories are looked at."""
+"""The check of mechanisms that were just found: one rule of how many histories are looked at."""
 
 from __future__ import annotations
 
@@ -7,20 +7,27 @@ from typing import Any
 
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report, verify
 
+MAX_CHECKED_HISTORIES = 200_000
+"""Constraints are checked exhaustively on trees up to this size, and left open beyond."""
 MAX_CHECKED_NODES = 20_000
-"""Persistent types: constraints are checked exhaustively on public trees up to this size, and left open beyond."""
+"""The same for public histories of persistent types, where many mechanisms are compared."""
 
 
-def checked(best: Optimum) -> Report | None:
-    """Verify an optimal mechanism, if it claims constraints and has few enough histories to check them all."""
-    mechanism = best.mechanism
+def checked(mechanism: Any, histories: int) -> Report | None:
+    """Verify an optimal mechanism, if it claims constraints and has few enough histories to check them all.
+
+    Parameters
+    ----------
+    mechanism : Mechanism, SequenceMechanism, a policy or None
+        A `Mechanism` is written out and so is checked at any size.
+    histories : int
+        Of its program, as in ``Optimum.size``.
+    """
     if mechanism is None or not mechanism.notions:
         return None
-    if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
+    if not isinstance(mechanism, Mechanism) and histories > MAX_CHECKED_HISTORIES:
         return None
     return verify(mechanism, mechanism.notions)
 
