@@ -196,7 +196,7 @@ from .verification.efficient_exit import efficient_exit as efficient_exit
 from .verification.independent.replay import Counterexample as Counterexample
 from .verification.persistent.replay import Misreport as Misreport
 from .verification.persistent.replay import MovingCounterexample as MovingCounterexample
-from .verification.stationary.check import MarkovCounterexample as MarkovCounterexample
+from .verification.stationary.replay import MarkovCounterexample as MarkovCounterexample
 from .verification.verify import NotionCheck as NotionCheck
 from .verification.verify import Report as Report
 from .verification.verify import verify as verify

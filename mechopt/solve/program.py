@@ -161,8 +161,8 @@ def _range(chosen: AnyPlan) -> tuple[str, float]:
     if isinstance(chosen, Plan):
         environment = chosen.environment
         steps = [np.diff(values) for row in environment.values for values in row]
-        smallest = min((float(step.min()) for step in steps if step.size), default=1.0)
         largest = max(float(values[-1]) for row in environment.values for values in row)
+        smallest = min((float(step.min()) for step in steps if step.size), default=largest)
         rarest = min(float(law[law > 0].min()) for row in environment.probabilities for law in row)
         return "values or probabilities", max(largest / smallest if largest else 1.0, 1.0 / rarest)
     process = chosen.process

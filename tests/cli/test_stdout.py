@@ -57,7 +57,7 @@ DOCUMENTS = {
     "fit bids.csv --value bid --resamples 5": "rows",
     "sweep study.toml --out swept": "rows",
     "search search.toml --out searched": "evaluations",
-    "verify two.toml two.npz": "notions",
+    "verify two.toml two.npz": "constraints",
     "size two.toml": "rows",
     "certificate check two.toml two.proof": "value",
     "models": None,

@@ -16,7 +16,7 @@ import numpy as np
 from mechopt.closedform.contingent.epsilon import EpsilonTransfers, smallest_epsilon
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
 
@@ -35,12 +35,15 @@ class ApproximateTransfers:
         Paid in the next period, in its money; 0 where no report leads to the action.
     violation : float
         By how much a misreport lowers an expected transfer; 0 up to the solver's rounding.
+    policy : tuple of one int array ``(*signals,)``
+        The efficient action that they go with.
     """
 
     environment: InterdependentTypes
     epsilons: tuple[FloatArray, ...]
     payments: tuple[FloatArray, ...]
     violation: float
+    policy: tuple[IntArray, ...]
 
     @property
     def epsilon(self) -> float:
@@ -111,7 +114,7 @@ def approximate_transfers(
         for i in agents
     ]
     epsilons, payments = [readonly(table) for table, _, _ in found], [readonly(table) for _, table, _ in found]
-    return ApproximateTransfers(environment, tuple(epsilons), tuple(payments), max(v for _, _, v in found))
+    return ApproximateTransfers(environment, tuple(epsilons), tuple(payments), max(v for _, _, v in found), (policy,))
 
 
 def _agent(

@@ -89,7 +89,8 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
             numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
             utilities = tuple(float(u) for u in header["utilities"])
             method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-            if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents:
+            finite = bool(np.isfinite([*numbers, *utilities]).all())
+            if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
                 raise InputError(f"{path}: the header is damaged; write a file with --save")
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None

@@ -67,7 +67,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "method": best.method,
         "form": best.form,
         "objective": str(best.objective),
-        "notions": {"ic": names(best.ic), "ir": names(best.ir)},
+        "constraints": {"ic": names(best.ic), "ir": names(best.ir)},
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
@@ -77,10 +77,13 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:
-    """``{name: {holds, gain, ...}}`` by notion."""
+    """``{name: {status, holds, gain, rounding, ...}}`` by constraint."""
 
     def one(check: NotionCheck) -> Plain:
-        plain: Plain = {"holds": check.holds, "gain": check.gain}
+        plain: Plain = {"status": str(check.status), "holds": check.holds, "gain": check.gain}
+        plain["rounding"] = check.rounding
+        if check.exact is not None:
+            plain["exact"] = str(check.exact)
         if check.strategy_gain is not None:
             plain["strategy_gain"] = check.strategy_gain
         if counterexamples:
@@ -92,14 +95,14 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
-    from mechopt.study.checked import checked
+    from mechopt.verification.found import checked
 
     best, rows = comparison.optimum, []
-    report = None if best is None else checked(best)
+    report = None if best is None else checked(best.mechanism, best.size.histories)
     for entry in comparison.entries:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
-        row["notions"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
+        row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
         row["claims"] = [notion.name for notion in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source})
@@ -194,7 +197,10 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     bound = document["bound"]
     rows = title_rows(title)
     rows += [
-        ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
+        (
+            "objective",
+            f"{document['objective']} under {document['constraints']['ic']} and {document['constraints']['ir']}",
+        ),
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
@@ -209,7 +215,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):
         gain = document["verified"].get(name, {}).get("strategy_gain") or 0.0
-        if gain > 1e-6 * max(1.0, abs(document["value"])):
+        if gain > 1e-6 * abs(document["value"]):
             rows.append(
                 ("diagnosis", f"{name} misreports gain nothing, but a strategy gains {gain:.6g}: no Bayesian IC")
             )
@@ -220,8 +226,22 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
 
 
 def verdict(check: Plain) -> str:
-    """One notion's check in words."""
-    return f"{'holds' if check['holds'] else 'FAILS'} (largest gain {check['gain']:.2g})"
+    """One constraint's check in words."""
+    status = check["status"] if check["holds"] else check["status"].upper()
+    bound = f", rounding {check['rounding']:.2g}" if check["status"] == "undecided" else ""
+    return f"{status} (largest gain {check['gain']:.2g}{bound})"
+
+
+def unsatisfied(report: Report, exact: bool) -> str:
+    """What is violated and what is undecided, in words, and what to try; exact checks leave nothing open."""
+    words = [f"violated: {', '.join(report.violated)}"] if report.violated else []
+    if report.undecided:
+        words.append(
+            f"undecided: {', '.join(report.undecided)} (rounding is larger than what is left of the tolerance"
+            + ("" if exact else "; try --exact, which decides in fractions")
+            + ")"
+        )
+    return "; ".join(words)
 
 
 def size_rows(size: Size, form: str) -> list[tuple[str, str]]:

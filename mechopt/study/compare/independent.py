@@ -25,7 +25,6 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
-from mechopt.solve.limits import MAX_CHECKED_HISTORIES
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.promised.policy import PromisePolicy
@@ -34,6 +33,7 @@ from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.persistent import NAMES as MOVING_NAMES
 from mechopt.study.compare.persistent import MovingMechanism, compare_moving
+from mechopt.verification.found import MAX_CHECKED_HISTORIES
 from mechopt.verification.verify import verify
 
 FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy

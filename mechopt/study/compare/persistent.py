@@ -47,8 +47,8 @@ from mechopt.solve.methods import choose
 from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
-from mechopt.study.checked import checked_on_tree
 from mechopt.study.compare.comparison import Comparison, Entry
+from mechopt.verification.found import checked_on_tree
 from mechopt.verification.verify import Report, verify
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
