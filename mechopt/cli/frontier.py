@@ -33,9 +33,9 @@ def frontier(
     """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
-    from mechopt.verification.found import checked_on_tree
     from mechopt.study.frontier.frontier import frontier as find
     from mechopt.study.frontier.frontier import picture_ending
+    from mechopt.verification.found import checked_on_tree
 
     if plot is not None:
         picture_ending(plot)

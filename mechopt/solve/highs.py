@@ -63,6 +63,11 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
         Multiplies the objective.
     presolve : bool
     """
+    if not isinstance(program, LinearProgram):
+        raise InputError(
+            f"to_highs takes a LinearProgram and not a {type(program).__name__}; write problem.to_highs(), or "
+            "program, layout = mo.compile_program(plan) and mo.to_highs(program.scaled(layout.unit))"
+        )
     highs = runtime.new_highs(
         {
             "parallel": "off",

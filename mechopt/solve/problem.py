@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
-from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan
+from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.persistent.plan import moving_plan
 from mechopt.lp.program import LinearProgram
@@ -215,24 +215,3 @@ def _payment_constraints(given: Any) -> tuple[Any, ...]:
             "problem.to_cvxpy(), as in docs/tutorial.md"
         )
     return kept
-
-
-def require_environment(value: object) -> None:
-    """Refuse what is not an environment that has an optimum, naming the right call.
-
-    Raises
-    ------
-    InputError
-        If it is not.
-    """
-    if isinstance(value, get_args(AnyTypes)):
-        return
-    kind = type(value).__name__
-    if kind == "Scenarios":
-        raise InputError("Scenarios have a best guarantee and no single optimum; write mo.maximin(scenarios)")
-    if isinstance(getattr(value, "environment", None), get_args(AnyTypes)):
-        raise InputError(f"a {kind} is not an environment; write its .environment instead")
-    if isinstance(value, (str, Path)):
-        raise InputError(f"{str(value)!r} is not an environment; write mo.load({str(value)!r}) to read a model file")
-    known = ", ".join(cls.__name__ for cls in get_args(AnyTypes))
-    raise InputError(f"a {kind} is not an environment; give one of {known}")

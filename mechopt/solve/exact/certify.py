@@ -35,7 +35,7 @@ def certify(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008
+    objective: Objective | str = Revenue(),  # noqa: B008
     form: str = "auto",
 ) -> Certificate:
     """Solve exactly, with a proof.
