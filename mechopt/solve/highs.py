@@ -306,7 +306,7 @@ def write_program(program: LinearProgram, path: str | Path, ending: str = "") ->
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            name = str(Path(folder) / f"model{ending or Path(path).suffix.lower()}")
+            name = str(Path(folder) / f"model{ending or Path(path).suffix.lower() or '.mps'}")
             runtime.require(to_highs(program).writeModel(name), "writes no such program")
             file.write(Path(name).read_bytes())
 

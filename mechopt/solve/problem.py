@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mechopt.solve.cvx import CvxModel
     from mechopt.solve.result import Optimum
 
-ENDINGS = (".mps", ".lp")
+ENDINGS = (".mps", ".lp", "")
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -179,7 +179,7 @@ class Problem:
         return to_highs(program.scaled(layout.unit))
 
     def write(self, path: str | Path, max_bytes: float | None = None) -> None:
-        """Write the program, its objective in money, as an MPS (``.mps``) or LP file (``.lp``) for other solvers.
+        """Write the program, its objective in money, as an MPS (``.mps``, or no ending) or LP file (``.lp``).
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Problem:
         from mechopt.solve.program import require_memory
 
         if Path(path).suffix.lower() not in ENDINGS:
-            raise InputError(f"{path}: programs are written to files that end in {' or '.join(ENDINGS)}")
+            raise InputError(f"{path}: programs are written to files that end in .mps or .lp")
         require_memory(self.plan, max_bytes)
         program, layout = self.program()
         write_program(program.scaled(layout.unit), path)

@@ -186,5 +186,7 @@ kernel = [[0.75, 0.25], [0.25, 0.75]]
 
 def test_an_unknown_method_is_named_whatever_the_size():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=200)
-    with pytest.raises(mo.InputError, match="'magic' is none of auto, simplex, ipx, promised, dual"):
+    with pytest.raises(
+        mo.InputError, match="'magic' is none of auto, program, simplex, ipx, closed-form, promised, dual"
+    ):
         mo.optimum(env, method="magic")
