@@ -1,4 +1,4 @@
-"""`mechopt certificate make | check`: exact proofs."""
+"""`mechopt certificate make | check | export`: exact proofs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of
-from mechopt.show.terminal.console import progress_shown, say
+from mechopt.show.terminal.console import printable, progress_shown, say, show_rows
 
 if TYPE_CHECKING:
-    from fractions import Fraction
+    from mechopt.modelfile import ModelFile
+    from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 
-certificate = typer.Typer(help="Make and check exact proofs of optima.", no_args_is_help=True)
+Most = Annotated[
+    int | None,
+    typer.Option("--most", min=1, help="refuse programs with more rows and columns; default ten million"),
+]
+
+certificate = typer.Typer(help="Make, check and export exact proofs of optima.", no_args_is_help=True)
 
 
 @certificate.command()
@@ -42,21 +48,58 @@ def make(
 def check_proof(
     model: Model,
     file: Annotated[str, typer.Argument(metavar="FILE", help="a proof written by make or by solve --proof")],
+    most: Most = None,
     as_json: Json = False,
 ) -> None:
-    """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
-    from mechopt.environment.scenarios import Scenarios
+    """Prove a certificate anew with plain fractions, from the model file alone, and say what was proved.
+
+    Exit status 1 where it fails.
+    """
     from mechopt.modelfile import read
-    from mechopt.proof.certificate import GuaranteeCertificate, load_certificate
-    from mechopt.proof.check import check_certificate, check_guarantee
+    from mechopt.proof.certificate import load_certificate
     from mechopt.show.terminal import output
 
     source, proof = read(model), load_certificate(file)
-    if isinstance(proof, GuaranteeCertificate):
-        value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
-    else:
-        value = check_certificate(environment_of(source), proof)
+    prove_anew(source, proof, most)
+    document = output.proved(source.title, proof)
     if as_json:
-        say(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
+        say(output.to_json(document))
+        return
+    say(f"proved: {document['statement']}")
+    show_rows(output.proved_rows(document))
+
+
+@certificate.command()
+def export(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="PROOF", help="a proof written by make or by solve --proof")],
+    output_file: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="where to write it")],
+    target: Annotated[str, typer.Option("--format", help="vipr: for exact checkers of linear and integer programs")],
+    most: Most = None,
+) -> None:
+    """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
+    from mechopt.core.errors import InputError
+    from mechopt.modelfile import read
+    from mechopt.proof.certificate import load_certificate
+    from mechopt.proof.vipr import write_vipr
+
+    if target != "vipr":
+        raise InputError(f"--format {printable(target)}: the formats are: vipr")
+    source, proof = read(model), load_certificate(file)
+    prove_anew(source, proof, most)
+    write_vipr(source.environment, proof, output_file, source.title)
+    say(f"written: {output_file}")
+
+
+def prove_anew(source: ModelFile, proof: Certificate | GuaranteeCertificate, most: int | None) -> None:
+    """Prove a certificate for the environment of a model file."""
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.proof.certificate import GuaranteeCertificate
+    from mechopt.proof.check import check_certificate, check_guarantee
+    from mechopt.proof.size import MOST
+
+    most = MOST if most is None else most
+    if isinstance(proof, GuaranteeCertificate):
+        check_guarantee(source.of_kind(Scenarios), proof, most)
     else:
-        say("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
+        check_certificate(environment_of(source), proof, most)

@@ -330,3 +330,18 @@ def closure(notions: Iterable[Notion]) -> frozenset[Notion]:
     while new := {conclusion for premises, conclusion in IMPLIES if premises <= known} - known:
         known |= new
     return frozenset(known)
+
+
+def unimplied(notions: Iterable[Notion]) -> list[Notion]:
+    """The given notions without those that the rest implies, tried in order.
+
+    Examples
+    --------
+    >>> unimplied([DIC(), SuperDIC()])
+    [SuperDIC()]
+    """
+    kept = list(notions)
+    for notion in tuple(kept):
+        if notion in closure(other for other in kept if other != notion):
+            kept.remove(notion)
+    return kept

@@ -16,7 +16,7 @@ from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import Bound, Status, raised
 
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
@@ -104,8 +104,23 @@ def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
         return -np.inf, np.inf
     if weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return 0.0, np.inf
-    best = chosen.environment.first_best if isinstance(chosen, Plan) else chosen.process.first_best
-    return 0.0, (weights.revenue + weights.welfare) * best
+    return 0.0, (weights.revenue + weights.welfare) * _first_best(chosen)
+
+
+def _first_best(chosen: AnyPlan) -> float:
+    """First best, raised by what rounding may have taken from it."""
+    if isinstance(chosen, Plan):
+        env = chosen.environment
+        sizes = [max(float(np.abs(row[t]).max()) for row in env.values) + abs(env.cost[t]) for t in range(env.horizon)]
+        terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
+        return raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
+    process = chosen.process
+    sizes = [
+        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max())
+        for values, costs in zip(process.values, process.costs, strict=True)
+    ]
+    terms = 2 * process.horizon + sum(law.shape[-1] for law in process.kernel) + len(process.initial)
+    return raised(process.first_best, float(process.present_value @ np.array(sizes)), terms)
 
 
 def require_memory(chosen: AnyPlan, max_bytes: float | None = None, algorithm: str = "auto", remedy: str = "") -> None:
