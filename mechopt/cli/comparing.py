@@ -48,7 +48,7 @@ def compare(
     from mechopt.modelfile import read
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
-    from mechopt.study.compare.independent import compare as compare_mechanisms
+    from mechopt.study.compare.compare import compare as compare_mechanisms
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
