@@ -97,20 +97,28 @@ def test_the_closed_form_is_for_interim_participation():
 FITTED = object.__new__(Fit)
 object.__setattr__(FITTED, "environment", ONE)
 WRONG = {
-    "fit": (lambda: mo.optimum(FITTED), r"a Fit is not an environment; write its .environment"),
+    "fit": (lambda: mo.optimum(FITTED), r"Fit is not an environment; write its .environment"),
     "scenarios": (
         lambda: mo.optimum(mo.load("mirrokni-2020/maximin-equal-revenue-5")),
         r"no single optimum; write mo.maximin\(scenarios\)",
     ),
     "path": (lambda: mo.optimum("model.toml"), r"write mo.load\('model.toml'\)"),
-    "number": (lambda: mo.plan(3), "a int is not an environment; give one of IndependentTypes, MarkovTypes"),
+    "number": (lambda: mo.plan(3), "int is not an environment; give one of IndependentTypes, MarkovTypes"),
     "name": (lambda: mo.optimum(ONE, ic="dicc"), "'dicc' is not a notion; did you mean 'dic'. known: dic, ex-post"),
     "role": (lambda: mo.optimum(ONE, ir="dic"), "ir=dic: this is an ic notion; give it as ic="),
     "constraint": (lambda: mo.verify(mo.optimum(ONE).mechanism, 3), "constraints=3 is not a notion; write"),
     "objective": (lambda: mo.optimum(ONE, objective=3), "objective=3 is not an objective; write for example"),
-    "to_highs": (lambda: mo.to_highs(mo.plan(ONE)), r"to_highs takes a LinearProgram and not a Plan; write problem"),
-    "to_cvxpy": (lambda: mo.to_cvxpy(ONE), "to_cvxpy takes a plan and not a IndependentTypes; write problem"),
-    "compile": (lambda: mo.compile_program(ONE), "compile_program takes a plan and not a IndependentTypes"),
+    "to_highs": (lambda: mo.to_highs(mo.plan(ONE)), r"takes a LinearProgram and not Plan; write problem"),
+    "to_cvxpy": (lambda: mo.to_cvxpy(ONE), "to_cvxpy takes a plan and not IndependentTypes; write problem"),
+    "compile": (lambda: mo.compile_program(ONE), "compile_program takes a plan and not IndependentTypes"),
+    "solve_program": (lambda: mo.solve_program(mo.plan(ONE)), r"LinearProgram and not Plan; write problem.solve\(\)"),
+    "relaxed": (lambda: mo.relaxed_optimum(ONE), "relaxed_optimum is for MarkovTypes"),
+    "maximin": (lambda: mo.maximin(ONE), "maximin takes Scenarios and not IndependentTypes"),
+    "promised": (lambda: mo.promised_optimum(CHAIN), "takes IndependentTypes and not MarkovTypes; use optimum"),
+    "to_sequence": (
+        lambda: mo.dynamic_pivot(CHAIN).to_mechanism().to_sequence(3),
+        "to_sequence takes a PublicTree and not int",
+    ),
     "ending": (lambda: mo.Problem(ONE).write("program.xls"), "program.xls: programs are written to files that end in"),
     "subject to": (lambda: mo.Problem(ONE, subject_to=["no-money"]), "subject_to='no-money': payment constraints"),
     "deterministic": (lambda: mo.Problem(ONE).solve(deterministic=True), "deterministic=True is not available yet"),
