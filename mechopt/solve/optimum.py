@@ -81,7 +81,7 @@ def optimum(
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
-    Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
+    Optimum(value 3.5, bracket width ..., optimal by simplex, utility form)
     >>> round(best.mechanism.revenue, 9)
     3.5
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
