@@ -8,14 +8,17 @@ from mechopt.core.provided import register
 register(
     {
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
+        "Comparison.save_plot": "mechopt.show.figures.axes.save_picture",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",
         "ContingentTransfers.save": "mechopt.closedform.contingent.files.save",
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
+        "Frontier.save_plot": "mechopt.show.figures.axes.save_picture",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
         "Problem.solve": "mechopt.solve.methods.solve",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
+        "Sweep.save_plot": "mechopt.show.figures.axes.save_picture",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",
         "VirtualPivot.diagnosis": "mechopt.closedform.virtual.menu.diagnosis",

@@ -18,6 +18,7 @@ from mechopt.cli.options import (
     command_line,
     environment_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -56,6 +57,7 @@ def compare(
         raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
     if report is not None:
         require_report(report)
+    require_targets(plot)
     file = read(model)
     environment = environment_of(file)
     notions = file.ic if ic is None else ic, file.ir if ir is None else ir

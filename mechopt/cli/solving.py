@@ -20,6 +20,7 @@ from mechopt.cli.options import (
     environment_of,
     problem_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -58,6 +59,7 @@ def solve(
     from mechopt.solve.methods import solve as best_mechanism
     from mechopt.verification.found import checked
 
+    require_targets(export, save, proof)
     file = read(model)
     problem = problem_of(file, ic, ir, objective, form)
     require_expected(check, model, file)

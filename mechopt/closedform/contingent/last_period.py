@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mechopt.closedform.pivot.efficient import TIE, chosen
-from mechopt.closedform.pivot.efficient_joint import best_actions, surplus
+from mechopt.closedform.pivot.efficient_joint import best_actions, surplus, surplus_size
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
@@ -174,7 +174,7 @@ def checked_policy(environment: InterdependentTypes, t: int, given: Sequence[obj
     """Policy of a period as read-only indices; the efficient one where none is given."""
     if given is None:
         table = surplus(environment, t)
-        return best_actions(table, TIE * float(np.abs(table).max()))[0]
+        return best_actions(table, TIE * surplus_size(environment, t).max(axis=0))[0]
     policy = np.asarray(given)
     if policy.shape != environment.shape[t] or policy.dtype.kind not in "iu":
         raise InputError(

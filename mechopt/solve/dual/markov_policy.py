@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.process import JointProcess, MovingEnvironment
@@ -133,6 +134,7 @@ class MovingPolicy:
 
     def save(self, path: str | Path) -> None:
         """Write the policy out over histories and save that; see `to_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def to_mechanism(self) -> SequenceMechanism:
