@@ -20,7 +20,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment, joint_process
+from mechopt.environment.process import PersistentEnvironment, joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
@@ -30,7 +30,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 
-AnyTypes = IndependentTypes | MovingEnvironment
+AnyTypes = IndependentTypes | PersistentEnvironment
 AnyMechanism = Mechanism | SequenceMechanism | MarkovMechanism | BankTable
 FORMAT = "mechopt mechanism 1"
 BANK_FORMAT = "mechopt bank table 1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
@@ -92,7 +92,7 @@ def optimum(
 
 
 def relaxed_optimum(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     ir: Asked = STANDARD,
     objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
     method: str = "auto",

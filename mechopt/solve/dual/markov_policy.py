@@ -17,7 +17,7 @@ import numpy as np
 from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.process import JointProcess, MovingEnvironment
+from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import EPIR, Notion
 from mechopt.mechanism.direct import Simulation
@@ -49,7 +49,7 @@ class MovingPolicy:
     notions: tuple[Notion, ...]
 
     @property
-    def environment(self) -> MovingEnvironment:
+    def environment(self) -> PersistentEnvironment:
         """What it is a mechanism for."""
         return self.process.environment
 

@@ -28,7 +28,7 @@ from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.constraints import (
@@ -122,7 +122,7 @@ BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
 NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS)
 
 
-def _welfare(environment: MovingEnvironment) -> float:
+def _welfare(environment: PersistentEnvironment) -> float:
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
@@ -132,7 +132,7 @@ def _welfare(environment: MovingEnvironment) -> float:
     return efficient(environment).expected_welfare
 
 
-def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
+def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
@@ -146,7 +146,7 @@ def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
 
 
-def build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -169,7 +169,7 @@ def build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum | 
     return builders[name](environment)
 
 
-def bound(name: str, environment: MovingEnvironment, best: Optimum | None) -> Entry:
+def bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
     """Row of a bound on every mechanism."""
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
