@@ -124,7 +124,7 @@ def surplus(environment: InterdependentTypes, t: int, without: int | None = None
     without : int, optional
         The agent left out.
     """
-    values = environment.values[t]
+    values = environment.profile_values[t]
     total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
     found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
     return found
@@ -133,7 +133,7 @@ def surplus(environment: InterdependentTypes, t: int, without: int | None = None
 def surplus_size(environment: InterdependentTypes, t: int) -> FloatArray:
     """Sum of the absolute values of the terms of `surplus`, to which its rounding is relative."""
     costs = np.abs(environment.costs[t]).reshape(-1, *(1,) * environment.agents)
-    found: FloatArray = np.abs(environment.values[t]).sum(axis=0) + costs
+    found: FloatArray = np.abs(environment.profile_values[t]).sum(axis=0) + costs
     return found
 
 

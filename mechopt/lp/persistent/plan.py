@@ -17,7 +17,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import JointProcess, MovingEnvironment, joint_process
+from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
@@ -28,6 +28,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, va
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
@@ -42,7 +43,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    asked_notions,
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
@@ -270,7 +270,7 @@ def _flow(t: int, columns: MovingColumns) -> SparseRows:
 
 
 def moving_plan(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008

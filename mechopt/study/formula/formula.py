@@ -270,15 +270,13 @@ class Formula:
 
     def latex(self) -> str:
         """The value as LaTeX, with ``cases``."""
-        from mechopt.study.formula.text import latex
-
-        return latex(self)
+        text: str = provided(self, "latex")(self)
+        return text
 
     def sympy(self) -> str:
         """The value as a text that ``sympy.sympify`` reads: a ``Piecewise``."""
-        from mechopt.study.formula.text import sympy_text
-
-        return sympy_text(self)
+        text: str = provided(self, "sympy")(self)
+        return text
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the value with the ends of the pieces marked; see `mechopt.show.figures.formula.formula_curve`."""

@@ -26,7 +26,6 @@ from mechopt.solve.parametric.guarantee import GuaranteeWalk, find_guarantee
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece
 from mechopt.study.formula.ratio import least_value
-from mechopt.study.formula.text import latex, sympy_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,11 +103,13 @@ class GuaranteeFormula:
 
     def latex(self) -> str:
         """The guarantee as LaTeX, with ``cases``."""
-        return latex(self)
+        text: str = provided(self, "latex")(self)
+        return text
 
     def sympy(self) -> str:
         """The guarantee as a text that ``sympy.sympify`` reads."""
-        return sympy_text(self)
+        text: str = provided(self, "sympy")(self)
+        return text
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the guarantee with the ends of the pieces marked; see `mechopt.show.figures.formula.formula_curve`."""

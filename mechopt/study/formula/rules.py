@@ -12,8 +12,6 @@ from itertools import product
 from typing import Any
 
 from mechopt.core.functions import RationalFunction
-from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.parametric import ParametricModel, rebuilt
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.persistent.compile import MovingLayout
@@ -177,7 +175,7 @@ def _moving(layout: MovingLayout, exact: Any, primal: Functions) -> list[list[Ra
             if not total:
                 continue
             profile = [int(k) for k in _unravel(int(tree.profile[t][node]), process.shape[t])]
-            label = ", ".join(_type_name(environment, t, i, k) for i, k in enumerate(profile))
+            label = ", ".join(environment.types[i][t][k] for i, k in enumerate(profile))
             outcome = tuple((names[a], x / total) for a, x in enumerate(weights) if x)
             pays = tuple(
                 primal[int(columns.payment[t][i][node])] / (total * exact.discount**t) for i in range(process.agents)
@@ -187,13 +185,6 @@ def _moving(layout: MovingLayout, exact: Any, primal: Functions) -> list[list[Ra
         levels.append([(tree.written(t, slot), tuple(entries)) for slot, entries in enumerate(by_slot)])
         mass = after
     return levels
-
-
-def _type_name(environment: MarkovTypes | InterdependentTypes, t: int, i: int, k: int) -> str:
-    """Name of an agent's type; axes are agent first for persistent types, period first for interdependent ones."""
-    if isinstance(environment, MarkovTypes):
-        return environment.types[i][t][k]
-    return environment.types[t][i][k]
 
 
 def _unravel(number: int, shape: tuple[int, ...]) -> list[int]:
