@@ -174,7 +174,15 @@ class Formula:
         return piece.value(p if isinstance(p, float) else to_exact(p))
 
     def mechanism(self, p: Fraction | int | float | str) -> Mechanism | SequenceMechanism:
-        """The optimal mechanism at a point inside the interval, from the functions of its basis."""
+        """The optimal mechanism at a point inside the interval, from the functions of its basis.
+
+        Raises
+        ------
+        InputError
+            If the point is outside the interval, or the mechanism has a pole there.
+        LimitError
+            If it was not reached.
+        """
         point = self._inside(p)
         basis = self._basis_at(point)
         layout = self.program.layout(self.model.at(point))
@@ -196,8 +204,15 @@ class Formula:
         """The basis that holds a point; at an end one that includes it."""
         self.piece_at(point)
         at = AlgebraicNumber.rational(point)
-        holding = [b for b in self.walk.bases if not at < b.start and not b.stop < at]
-        return next((b for b in holding if (b.start < at or b.closed[0]) and (at < b.stop or b.closed[1])), holding[0])
+        for basis in self.walk.bases:
+            if (basis.start < at or (basis.start == at and basis.closed[0])) and (
+                at < basis.stop or (at == basis.stop and basis.closed[1])
+            ):
+                return basis
+        raise InputError(
+            f"at {self.parameter} = {point}, where a basis ends, the functions of the mechanism have poles: "
+            "take a point beside it, or solve the model at the point"
+        )
 
     def proof(self) -> FormulaProof:
         """What the checker reads."""

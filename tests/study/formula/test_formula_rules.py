@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 
 import mechopt as mo
+from mechopt.core.errors import InputError
 from mechopt.study.formula.rules import rule_rows
 from tests.parametric_models import CASES, Case, battaglini, independent
 
@@ -120,3 +121,37 @@ def test_rules_where_actions_are_recorded() -> None:
     for state in formula.rules("1/2"):
         for entry in state.entries:
             assert sum(f(Fraction(1, 2)) for _, f in entry.outcome) == 1
+
+
+def test_types_of_interdependent_models_have_the_names_of_their_agent() -> None:
+    formula = mo.formula(
+        """
+kind = "interdependent"
+horizon = 1
+actions = ["keep", "a", "b"]
+initial = [["1/2 - r", "r", "1/4"], ["r", "1/8", "1/8 - r"]]
+[parameters]
+r = ["0", "1/8"]
+[[agents]]
+name = "a"
+types = ["low", "high"]
+values = [[[0, 0, 0], [0, 0, 0]], [[1, 1, 1], [2, 2, 3]], [[0, 0, 0], [0, 0, 0]]]
+[[agents]]
+name = "b"
+types = ["x", "y", "z"]
+values = [[[0, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]], [[1, 2, 4], [1, 2, 4]]]
+"""
+    )
+    assert formula.proved
+    (state,) = formula.rules("1/20")
+    assert [entry.reports for entry in state.entries] == [f"{a}, {b}" for a in ("low", "high") for b in "xyz"]
+
+
+def test_where_a_mechanism_has_a_pole_it_is_refused() -> None:
+    case = CASES["interdependent"]
+    formula = mo.formula(case.text, case.ic, case.ir)
+    assert formula.value("1/4") == Fraction(25, 16)  # what the certificate of the point proves
+    for asked in (formula.mechanism, formula.rules):
+        with pytest.raises(InputError, match="r = 1/4, where a basis ends"):
+            asked("1/4")
+    assert formula.mechanism("1/5").revenue == pytest.approx(float(formula.value("1/5")))
