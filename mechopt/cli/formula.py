@@ -159,8 +159,9 @@ def _show_rules(found: Formula, point: str) -> None:
     from mechopt.study.formula.rules import rule_rows
 
     name, piece = found.parameter, found.piece_at(point)
+    rows = rule_rows(found.rules(point), name)
     say(f"around {name} = {point}, where the value is {piece.function.text(name)}:")
-    show_table(["state", "when", "reports", "then", "pays", "next"], rule_rows(found.rules(point), name))
+    show_table(["state", "when", "reports", "then", "pays", "next"], rows)
 
 
 def _show(found: Formula, shares: list[Ratio]) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mechopt.core.errors import InputError
 from mechopt.environment.parametric import ParametricModel
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraint_names import parse_notions
 from mechopt.mechanism.constraints import STANDARD, Asked
-from mechopt.mechanism.objective import Objective, parse_objective
+from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.modelfile.loading import At
 from mechopt.modelfile.parametric import read_parametric, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem, check_formula_proof
@@ -36,8 +34,8 @@ class FormulaInterrupted(KeyboardInterrupt):
 
 def formula(
     model: str | Path | ParametricModel,
-    ic: Asked | str | None = "file",
-    ir: Asked | str | None = "file",
+    ic: Asked = "file",
+    ir: Asked = "file",
     objective: Objective | str | None = None,
     parameter: str | None = None,
     *,
@@ -53,8 +51,9 @@ def formula(
     ----------
     model : path, name, text or ParametricModel
         With ``[parameters]``; a text has several lines.
-    ic, ir : Notion, several, text or None
-        Incentive and participation constraints; default those of the file, else those of the kind.
+    ic, ir : Notion, str, several or None
+        Incentive and participation constraints, as for `Problem`; default ``"file"``: those of the file, else those of
+        the kind.
     objective : Objective or str, optional
         Default that of the file.
     parameter : str, optional
@@ -88,14 +87,13 @@ def formula(
         parametric, defaults = model, None
     else:
         parametric, defaults = read_parametric(model, parameter, at)
-    chosen = parse_objective(objective) if isinstance(objective, str) else objective
-    if chosen is None:
-        chosen = defaults.objective if defaults is not None else parse_objective("revenue")
+    if objective is None:
+        objective = Revenue() if defaults is None else defaults.objective
     program = parametric_program(
         parametric,
-        _asked(ic, "ic", defaults and defaults.ic),
-        _asked(ir, "ir", defaults and defaults.ir),
-        chosen,
+        _asked(ic, defaults and defaults.ic),
+        _asked(ir, defaults and defaults.ir),
+        as_objective(objective),
     )
     built = time.perf_counter()
     deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
@@ -118,12 +116,10 @@ def formula(
     return found
 
 
-def _asked(given: Any, role: str, default: Any) -> Asked:
+def _asked(given: Asked, default: Asked) -> Asked:
     if given == "file":
         return STANDARD if default is None else default
-    if isinstance(given, str):
-        return parse_notions(given, role)
-    return given  # type: ignore[no-any-return]
+    return given
 
 
 def check_formula(
