@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.constraints import ALL_NOTIONS, Notion, as_notions
+from mechopt.mechanism.payments import is_payment_name, payment_named
 
 
 def notion_named(name: str) -> Notion:
@@ -17,6 +18,8 @@ def notion_named(name: str) -> Notion:
         With the nearest name.
     """
     names = {notion.name: notion for notion in ALL_NOTIONS}
+    if is_payment_name(name):
+        return payment_named(name)
     if name in names:
         return names[name]
     near = get_close_matches(name.lower(), names, n=1)
