@@ -14,6 +14,7 @@ register(
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
+        "Problem.solve": "mechopt.solve.methods.solve",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",

@@ -17,7 +17,6 @@ from mechopt.cli.options import (
     check_expected,
     command_line,
     environment_of,
-    notions_of,
     require_expected,
 )
 from mechopt.core.errors import InputError
@@ -59,7 +58,7 @@ def compare(
         require_report(report)
     file = read(model)
     environment = environment_of(file)
-    notions = notions_of(file, ic, ir)
+    notions = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):

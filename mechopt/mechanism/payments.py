@@ -83,7 +83,8 @@ class _Amount(PaymentConstraint):
 
     def __repr__(self) -> str:
         words = [str(amount) if amount.denominator == 1 else f"'{amount}'" for amount in self.amounts]
-        return f"{type(self).__name__}({words[0] if len(words) == 1 else f'[{", ".join(words)}]'})"
+        listed = ", ".join(words)
+        return f"{type(self).__name__}({listed if len(words) == 1 else f'[{listed}]'})"
 
 
 @dataclass(frozen=True, repr=False)

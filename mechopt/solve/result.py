@@ -11,6 +11,7 @@ from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.solution import Bound, Status
 
@@ -51,7 +52,7 @@ class Optimum:
         for and not found, which limit stopped it.
     certificate : Certificate or None
         The proof of ``exact``, or of there being no bound, where it was asked for.
-    ic, ir : tuples of Notion
+    ic, ir, subject_to : tuples of Notion
     objective : Objective
         What it is optimal under and for.
     """
@@ -70,6 +71,7 @@ class Optimum:
     ic: tuple[Notion, ...] = ()
     ir: tuple[Notion, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     def require_optimal(self) -> Optimum:
         """Return itself, or raise with what to try.

@@ -18,6 +18,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.histories.reports import History
+from mechopt.mechanism.constraint_names import named, require_types
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -33,7 +34,6 @@ from mechopt.mechanism.constraints import (
     Notion,
     PeriodicIR,
     SuperDIC,
-    require_types,
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -258,7 +258,7 @@ def verify_direct(
 
 def verify(
     mechanism: Mechanism | SequenceMechanism | MarkovMechanism | Unrollable,
-    constraints: Notion | Iterable[Notion] | None = None,
+    constraints: Notion | str | Iterable[Notion | str] | None = None,
     exact: bool = False,
 ) -> Report:
     """Check a mechanism against constraints, by recursion over histories.
@@ -266,8 +266,9 @@ def verify(
     Parameters
     ----------
     mechanism : Mechanism, SequenceMechanism, MarkovMechanism, ContingentTransfers, or something with ``to_mechanism``
-    constraints : Notion or several, optional
-        Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
+    constraints : Notion, str or several, optional
+        As values or by their names on the command line. Default: those that the mechanism was made for, or all if it
+        names none; see `verify_sequence` and
         `verify_markov` for persistent types, and `verify_contingent` for contingent transfers.
     exact : bool
         Decide in fractions: floats are the exact numbers that they are, and where the environment is exact its own
@@ -299,9 +300,10 @@ def verify(
     True
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
     Report(dic: violated, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
-    >>> verify(Mechanism(env, [sale], [1.1 * sale]), EPIR(), exact=True)["epir"].status
+    >>> verify(Mechanism(env, [sale], [1.1 * sale]), "epir", exact=True)["epir"].status
     <Status.SATISFIED: 'satisfied'>
     """
+    constraints = named(constraints)
     if hasattr(mechanism, "last_payments"):
         return verify_contingent(mechanism, constraints, exact)
     if hasattr(mechanism, "epsilons"):

@@ -126,9 +126,7 @@ def _path(constraint: Budget | PrefixBudget, stages: Sequence[Stage]) -> RowFami
     zeros = sum(_zeros(stage, stage.values) * (count // prod(stage.types)) for stage in stages)
     build = partial(_path_rows, constraint, stages)
     width = len(stages) + 1
-    return CountedFamily(
-        constraint.name, last.buyer, last.period, axes, width, build, None, count * width - zeros
-    )
+    return CountedFamily(constraint.name, last.buyer, last.period, axes, width, build, None, count * width - zeros)
 
 
 def _balance_rows(strong: bool, stages: Sequence[Stage], columns: Columns) -> Rows:

@@ -29,6 +29,7 @@ from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -44,7 +45,6 @@ from mechopt.mechanism.constraints import (
     Notion,
     PeriodicIR,
     SuperDIC,
-    asked_notions,
     closure,
     unimplied,
 )

@@ -1,7 +1,7 @@
 r"""Rows of constraints on payments where types move, and which of them go together.
 
-With realisation weights x, present values y_i of weighted payments, W(n) = sum_a x(n, a) and P_i(s) the present value of
-agent i's weighted payments on the way to a slot s (0 at the root)::
+With realisation weights x, present values y_i of weighted payments, W(n) = sum_a x(n, a) and P_i(s) the present value
+of agent i's weighted payments on the way to a slot s (0 at the root)::
 
     no-money              y_i(n)  = 0
     no-subsidy            y_i(n) >= 0

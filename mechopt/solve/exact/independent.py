@@ -61,7 +61,7 @@ class ExactStage(Stage):
 
     def money(self, amount: Fraction) -> Fraction:
         """Present value of an amount of the period's money."""
-        return numbers(self.tree).discount**self.period * amount / Fraction(self.unit)
+        return numbers(self.tree).discount ** self.period * amount / Fraction(self.unit)
 
     def money_now(self, amount: Fraction) -> Fraction:
         """An amount of money of period 0."""

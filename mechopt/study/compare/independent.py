@@ -19,21 +19,21 @@ from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
-from mechopt.lp.build import AnyTypes, plan
-from mechopt.lp.independent.plan import Plan
+from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
-from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-from mechopt.solve.optimum import optimum, promise_notion, sooner_by_dual
+from mechopt.solve.methods import choose
+from mechopt.solve.problem import Problem
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.persistent import NAMES as MOVING_NAMES
 from mechopt.study.compare.persistent import MovingMechanism, compare_moving
+from mechopt.verification.found import MAX_CHECKED_HISTORIES
 from mechopt.verification.verify import verify
 
 FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
@@ -120,11 +120,11 @@ def compare(
 
 def _optimum(environment: IndependentTypes, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
-    chosen = plan(environment, ic, ir)
-    if time_limit is None and isinstance(chosen, Plan) and promise_notion(chosen) is None and sooner_by_dual(chosen):
+    problem = Problem(environment, ic, ir)
+    if time_limit is None and choose(problem).name == "dual":
         return None
     try:
-        return optimum(environment, ic, ir, time_limit=time_limit)
+        return problem.solve(time_limit=time_limit)
     except LimitError:
         return None
 

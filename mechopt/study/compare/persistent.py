@@ -31,7 +31,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import MovingEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
-from mechopt.lp.build import plan
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.mechanism.constraints import (
     MOVING_NOTIONS,
     Asked,
@@ -40,14 +40,15 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    asked_notions,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.solve.optimum import optimum, sooner_by_dual
-from mechopt.solve.persistent import relaxed_optimum
+from mechopt.solve.methods import choose
+from mechopt.solve.optimum import optimum, relaxed_optimum
+from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison, Entry
+from mechopt.verification.found import checked_on_tree
 from mechopt.verification.verify import Report, verify
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
@@ -55,8 +56,6 @@ Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
-MAX_CHECKED_NODES = 20_000
-"""Notions are checked exhaustively on public trees up to this size, and left open beyond."""
 STATE_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),
@@ -180,10 +179,13 @@ def compare_moving(
 
 def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum, or None where the horizon is infinite or the program too large."""
-    if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
+    if environment.horizon == "infinite":
+        return None
+    problem = Problem(environment, ic, ir)
+    if time_limit is None and choose(problem).name == "dual":
         return None
     try:
-        return optimum(environment, ic, ir, time_limit=time_limit)
+        return problem.solve(time_limit=time_limit)
     except LimitError:
         return None
 
@@ -238,7 +240,7 @@ def _entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
 def _report(mechanism: Any) -> Report | None:
     """Notions kept and broken, as far as they can be checked."""
     if isinstance(mechanism, SequenceMechanism):
-        return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
+        return checked_on_tree(mechanism, CHECKED)
     if isinstance(mechanism, ContingentTransfers):
         return verify(mechanism)
     if not isinstance(mechanism, MarkovMechanism):
