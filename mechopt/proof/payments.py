@@ -19,7 +19,6 @@ from typing import Protocol
 
 from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Notion
 from mechopt.mechanism.payments import (
-    AMOUNTS,
     Budget,
     ExAnteBudgetBalance,
     NoMoney,
@@ -69,7 +68,7 @@ def require_payments(
     for constraint in subject_to:
         if type(constraint) not in KNOWN:
             raise CertificateError(f"subject_to: {constraint.name} is not defined")
-        if isinstance(constraint, tuple(AMOUNTS.values())) and len(constraint.amounts) not in (1, agents):
+        if isinstance(constraint, (PaymentCap, Budget, PrefixBudget)) and len(constraint.amounts) not in (1, agents):
             raise CertificateError(f"subject_to: {constraint.name} has amounts for another number of agents")
     if subject_to != payment_constraints(subject_to):
         raise CertificateError("subject_to: each constraint stands once, in the library's order")

@@ -36,12 +36,14 @@ from mechopt.mechanism.constraints import (
     SuperDIC,
 )
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.contingent.report import verify_approximate, verify_contingent
 from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
+from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import NotionCheck as NotionCheck
 from mechopt.verification.report import Report as Report
@@ -249,11 +251,18 @@ def verify_direct(
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "fresh")
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    if exact:
-        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
+    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
+    agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
+
+    def one(constraint: Notion) -> NotionCheck:
+        if isinstance(constraint, PaymentConstraint):
+            return check_payments(constraint, mechanism, exact)
+        if exact:
+            return _exact_check(constraint, mechanism, tolerance)
+        return _check(constraint, agents, tolerance)
+
     with np.errstate(all="ignore"):
-        agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
-        return Report({notion: _check(notion, agents, tolerance) for notion in asked})
+        return Report({constraint: one(constraint) for constraint in asked})
 
 
 def verify(
