@@ -57,6 +57,7 @@ def compare(
     if report is not None:
         require_report(report)
     file = read(model)
+    file.require_free_payments("mechopt compare")
     environment = environment_of(file)
     notions = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)

@@ -16,6 +16,7 @@ from mechopt.cli.options import (
     Ir,
     Json,
     Model,
+    SubjectTo,
     check_expected,
     environment_of,
     problem_of,
@@ -33,6 +34,7 @@ def solve(
     ic: Ic = None,
     ir: Ir = None,
     objective: Goal = None,
+    subject_to: SubjectTo = None,
     method: Annotated[
         str,
         typer.Option(
@@ -59,7 +61,7 @@ def solve(
     from mechopt.verification.found import checked
 
     file = read(model)
-    problem = problem_of(file, ic, ir, objective, form)
+    problem = problem_of(file, ic, ir, objective, form, subject_to)
     require_expected(check, model, file)
     exact = exact or proof is not None
     if export is not None:
@@ -102,6 +104,10 @@ def verify(
     ir: Annotated[
         str | None, typer.Option("--ir", help="participation constraints joined by +; default: those of the file")
     ] = None,
+    subject_to: Annotated[
+        str | None,
+        typer.Option("--subject-to", help="constraints on payments joined by +; default: those of the file"),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="decide in fractions: slower, and nothing is left undecided")
     ] = False,
@@ -110,20 +116,23 @@ def verify(
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_notions
+    from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.study.saved import load_mechanism
     from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model)))
+    given = ic, ir, subject_to
     if isinstance(mechanism, BankTable):
-        _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir", exact)
+        _verify_bank_table(mechanism, as_json, None if given == (None,) * 3 else "--ic, --ir and --subject-to", exact)
         return
-    asked = (
-        None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
-    )
+    asked = None
+    if given != (None,) * 3:
+        asked = [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+        asked += payment_constraints(subject_to)
     if asked == []:
-        raise InputError("--ic none --ir none leaves nothing to check; name a constraint, or leave both out")
+        raise InputError("nothing is left to check; name a constraint, or leave out --ic, --ir and --subject-to")
     report = verify_mechanism(mechanism, asked, exact)
     if as_json:
         numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
@@ -175,12 +184,19 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None, exa
         raise typer.Exit(1)
 
 
-def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
+def size(
+    model: Model,
+    ic: Ic = None,
+    ir: Ir = None,
+    form: Form = "auto",
+    subject_to: SubjectTo = None,
+    as_json: Json = False,
+) -> None:
     """Tell how large the program would be, without building it."""
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    problem = problem_of(read(model), ic, ir, form=form)
+    problem = problem_of(read(model), ic, ir, form=form, subject_to=subject_to)
     if as_json:
         say(output.to_json(output.sizes(problem.size, problem.plan.form)))
     else:

@@ -12,8 +12,10 @@ from mechopt.core.errors import Fault
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 from mechopt.modelfile.tables import (
+    SUBJECT_TO,
     Cost,
     Number,
+    PaymentNames,
     Probabilities,
     SolveTable,
     Table,
@@ -59,6 +61,7 @@ class IndependentFile(Table):
         Fraction(0), description="the seller's cost of a sale: one, or one a period"
     )
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 

@@ -13,7 +13,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.reading.interdependent import Given, Part, StageGiven, one_agent, read
 from mechopt.environment.reading.nested import is_list
 from mechopt.modelfile.markov import NAMES, Actions, Cost, Horizon, Name, Names, Number
-from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
+from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, whole
 
 JOINT: dict[str, Any] = {"type": "array", "items": {"type": ["array", "number", "string"]}}
 Joint = Annotated[Any, WithJsonSchema(JOINT)]
@@ -53,6 +53,7 @@ class InterdependentFile(Table):
     kernel: Joint = Field(None, description=KERNEL)
     agents: list[SignalAgentTable] = Field(min_length=1, strict=True, json_schema_extra={"minItems": 2})
     periods: list[JointPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 

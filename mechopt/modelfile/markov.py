@@ -11,7 +11,7 @@ from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.markov import AgentGiven, Given, StageGiven, read
-from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
+from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 LIST: dict[str, Any] = {"type": "array", "items": NUMBER}
@@ -63,6 +63,7 @@ class MarkovFile(Table):
     actions: Actions = Field(description="names of the actions, or a list of them by period")
     cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
     agents: list[AgentTable] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 

@@ -12,7 +12,7 @@ from mechopt.core.numbers import to_exact
 from mechopt.environment.reading.separable import FORMS, PARTS, AgentGiven, Given, read
 from mechopt.environment.separable import SeparableTypes
 from mechopt.modelfile.markov import LIST, NUMBER, TABLE, Horizon, Kernel, Law, Name, Names, Number, Values
-from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
+from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, whole
 
 Form = Annotated[Any, WithJsonSchema({"enum": list(FORMS)})]
 FirstLaw = Annotated[Any, WithJsonSchema({"anyOf": [LIST, TABLE]})]
@@ -65,6 +65,7 @@ class SeparableFile(Table):
     actions: Names = Field(description="names of the actions")
     cost: FlatCost = Field(Fraction(0), description="the seller's cost: one, or one an action")
     agents: list[SeparableAgentTable] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 

@@ -68,7 +68,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "method": best.method,
         "form": best.form,
         "objective": str(best.objective),
-        "constraints": {"ic": names(best.ic), "ir": names(best.ir)},
+        "constraints": {"ic": names(best.ic), "ir": names(best.ir), "subject_to": names(best.subject_to)},
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
@@ -152,6 +152,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "constraints": {
             "ic": [notion.name for notion in ic],
             "ir": [notion.name for notion in ir],
+            "subject_to": [c.name for c in proof.subject_to] if isinstance(proof, Certificate) else [],
         },
         "form": form,
         "status": status,
@@ -169,6 +170,7 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
         ("objective", document["objective"]),
         ("incentive", ", ".join(kept["ic"]) or "NONE"),
         ("participation", ", ".join(kept["ir"]) or "NONE"),
+        *([("payments", ", ".join(kept["subject_to"]))] if kept["subject_to"] else []),
         ("form", document["form"]),
         ("value", document["exact"] or "no bound"),
     ]
@@ -238,12 +240,10 @@ def with_fraction(value: float) -> str:
 def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt solve`` tells people: (label, text)."""
     bound = document["bound"]
-    rows = title_rows(title)
+    kept, rows = document["constraints"], title_rows(title)
+    paid = f", payments {kept['subject_to']}" if kept["subject_to"] != "none" else ""
     rows += [
-        (
-            "objective",
-            f"{document['objective']} under {document['constraints']['ic']} and {document['constraints']['ir']}",
-        ),
+        ("objective", f"{document['objective']} under {kept['ic']} and {kept['ir']}{paid}"),
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
