@@ -120,6 +120,15 @@ from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.payments import Budget as Budget
+from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
+from .mechanism.payments import NoMoney as NoMoney
+from .mechanism.payments import NoSubsidy as NoSubsidy
+from .mechanism.payments import PaymentCap as PaymentCap
+from .mechanism.payments import PaymentConstraint as PaymentConstraint
+from .mechanism.payments import PrefixBudget as PrefixBudget
+from .mechanism.payments import StrongBudgetBalance as StrongBudgetBalance
+from .mechanism.payments import WeakBudgetBalance as WeakBudgetBalance
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .modelfile import bundled as bundled
