@@ -15,6 +15,8 @@ register(
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
         "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
         "Problem.solve": "mechopt.solve.methods.solve",
+        "Mechanism.from_frame": "mechopt.mechanism.from_frame.from_frame",
+        "SequenceMechanism.from_frame": "mechopt.mechanism.from_frame.from_frame",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",

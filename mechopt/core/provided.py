@@ -31,7 +31,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
     Parameters
     ----------
     value : object
-        Whose method it is; its class, or the nearest base, is looked up.
+        Whose method it is, or the class of a class method; the class, or its nearest base, is looked up.
     method : str
 
     Raises
@@ -39,7 +39,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
     LookupError
         If nothing is registered.
     """
-    for cls in type(value).__mro__:
+    for cls in (value if isinstance(value, type) else type(value)).__mro__:
         path = _FUNCTIONS.get(f"{cls.__name__}.{method}")
         if path is not None:
             module, _, name = path.rpartition(".")

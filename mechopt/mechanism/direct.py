@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import Notion
@@ -229,6 +230,26 @@ class Mechanism:
                 joined = [f"{p} {r}".strip() for p, r in zip(past[grid[0]], texts, strict=True)]
                 past = np.array(joined, dtype=object)
         return pd.concat(frames, ignore_index=True)
+
+    @classmethod
+    def from_frame(cls, table: Any, environment: Any, notions: tuple[Notion, ...] = ()) -> Any:
+        """Read a mechanism from a pandas table or a CSV file, such as `to_frame` gives.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame, str or Path
+            See `mechopt.mechanism.from_frame` for the columns.
+        environment : an environment with a finite horizon
+            Its kind says whether a `Mechanism` or a `SequenceMechanism` comes back.
+        notions : tuple of Notion
+            What it is said to satisfy.
+
+        Raises
+        ------
+        InputError
+            If columns or rows are missing, stand twice, or name what the environment does not have.
+        """
+        return provided(cls, "from_frame")(table, environment, notions)
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""

@@ -22,6 +22,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
@@ -251,14 +252,14 @@ class SequenceMechanism:
         return Simulation.of(paid.sum(axis=0) - cost, gained, worth - cost)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a node, agent and action of positive weight.
+        """One row a node, agent and action of positive weight, or at which something is paid (`limit`).
 
         Returns
         -------
         pandas.DataFrame
             Columns ``period``, ``history`` (as text), ``reports`` (type indices), ``reach`` (probability of the types
             given the actions recorded), ``agent``, ``action`` (name), ``weight`` (realisation weight of the action),
-            ``payment`` (weighted, over all actions of the node).
+            ``payment`` (weighted, over all actions of the node), ``paid`` (of this action where actions are recorded).
         """
         import pandas as pd
 
@@ -266,7 +267,13 @@ class SequenceMechanism:
         for t in range(tree.horizon):
             names = self.environment.action_names(t)
             written = [tree.written(t, slot) for slot in range(tree.slots[t])]
-            for node, action in zip(*np.nonzero(self.allocation[t] > 0), strict=True):
+            paid = (self.payment[t] != 0).any(axis=0)
+            listed = self.allocation[t] > 0
+            if tree.branches[t] > 1:
+                listed |= paid
+            else:
+                listed[:, 0] |= paid[:, 0] & ~listed.any(axis=1)
+            for node, action in zip(*np.nonzero(listed), strict=True):
                 reports = tuple(int(r) for r in np.unravel_index(tree.profile[t][node], tree.process.shape[t]))
                 for i in range(tree.process.agents):
                     rows.append(
@@ -279,9 +286,30 @@ class SequenceMechanism:
                             "action": names[action],
                             "weight": self.allocation[t][node, action],
                             "payment": self.payment[t][i, node].sum(),
+                            "paid": self.payment[t][i, node, action if tree.branches[t] > 1 else 0],
                         }
                     )
         return pd.DataFrame(rows)
+
+    @classmethod
+    def from_frame(cls, table: Any, environment: Any, notions: tuple[Notion, ...] = ()) -> Any:
+        """Read a mechanism from a pandas table or a CSV file, such as `to_frame` gives.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame, str or Path
+            See `mechopt.mechanism.from_frame` for the columns.
+        environment : an environment with a finite horizon
+            Its kind says whether a `Mechanism` or a `SequenceMechanism` comes back.
+        notions : tuple of Notion
+            What it is said to satisfy.
+
+        Raises
+        ------
+        InputError
+            If columns or rows are missing, stand twice, or name what the environment does not have.
+        """
+        return provided(cls, "from_frame")(table, environment, notions)
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
