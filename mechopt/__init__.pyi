@@ -170,8 +170,8 @@ from .solve.result import Optimum as Optimum
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
+from .study.compare.compare import compare as compare
 from .study.compare.comparison import Comparison as Comparison
-from .study.compare.independent import compare as compare
 from .study.diagnose import Regime as Regime
 from .study.diagnose import diagnose as diagnose
 from .study.fit.bootstrap import Interval as Interval

@@ -18,6 +18,7 @@ from mechopt.cli.options import (
     command_line,
     environment_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -48,7 +49,7 @@ def compare(
     from mechopt.modelfile import read
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
-    from mechopt.study.compare.independent import compare as compare_mechanisms
+    from mechopt.study.compare.compare import compare as compare_mechanisms
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
@@ -56,6 +57,7 @@ def compare(
         raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
     if report is not None:
         require_report(report)
+    require_targets(plot)
     file = read(model)
     file.require_free_payments("mechopt compare")
     environment = environment_of(file)

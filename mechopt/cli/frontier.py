@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Ic, Ir, Json, Model, problem_of
+from mechopt.cli.options import Ic, Ir, Json, Model, problem_of, require_targets
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -32,13 +32,14 @@ def frontier(
 ) -> None:
     """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
     from mechopt.modelfile import read
+    from mechopt.show.figures.axes import picture_ending
     from mechopt.show.terminal import output
     from mechopt.study.frontier.frontier import frontier as find
-    from mechopt.study.frontier.frontier import picture_ending
     from mechopt.verification.found import checked_on_tree
 
     if plot is not None:
         picture_ending(plot)
+    require_targets(plot, csv)
     file = read(model)
     file.require_free_payments("mechopt frontier")
     problem = problem_of(file, ic, ir)

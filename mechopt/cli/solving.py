@@ -21,6 +21,7 @@ from mechopt.cli.options import (
     environment_of,
     problem_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -60,6 +61,7 @@ def solve(
     from mechopt.solve.methods import solve as best_mechanism
     from mechopt.verification.found import checked
 
+    require_targets(export, save, proof)
     file = read(model)
     problem = problem_of(file, ic, ir, objective, form, subject_to)
     require_expected(check, model, file)

@@ -7,7 +7,7 @@ from typing import get_args
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.independent.compile import compile_program as compile_fresh
 from mechopt.lp.independent.plan import Plan
@@ -19,7 +19,7 @@ from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import Payments
 
-AnyTypes = IndependentTypes | MovingEnvironment
+AnyTypes = IndependentTypes | PersistentEnvironment
 AnyPlan = Plan | MovingPlan
 AnyLayout = Layout | MovingLayout
 
@@ -98,7 +98,7 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
         return compile_fresh(chosen)
     if isinstance(chosen, MovingPlan):
         return compile_moving(chosen)
-    raise InputError(f"compile_program takes a plan and not a {type(chosen).__name__}; write mo.plan(environment, ...)")
+    raise InputError(f"compile_program takes a plan and not {type(chosen).__name__}; write mo.plan(environment, ...)")
 
 
 def require_environment(value: object) -> None:
@@ -115,8 +115,8 @@ def require_environment(value: object) -> None:
     if kind == "Scenarios":
         raise InputError("Scenarios have a best guarantee and no single optimum; write mo.maximin(scenarios)")
     if isinstance(getattr(value, "environment", None), get_args(AnyTypes)):
-        raise InputError(f"a {kind} is not an environment; write its .environment instead")
+        raise InputError(f"{kind} is not an environment; write its .environment instead")
     if isinstance(value, (str, Path)):
         raise InputError(f"{str(value)!r} is not an environment; write mo.load({str(value)!r}) to read a model file")
     known = ", ".join(cls.__name__ for cls in get_args(AnyTypes))
-    raise InputError(f"a {kind} is not an environment; give one of {known}")
+    raise InputError(f"{kind} is not an environment; give one of {known}")

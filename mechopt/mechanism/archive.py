@@ -8,21 +8,19 @@ notions and the source. It is bound to its environment: another one refuses it.
 from __future__ import annotations
 
 import json
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.archive import open_archive
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import Array, FloatArray
+from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment, joint_process
+from mechopt.environment.process import PersistentEnvironment, joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
@@ -32,23 +30,10 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 
-AnyTypes = IndependentTypes | MovingEnvironment
+AnyTypes = IndependentTypes | PersistentEnvironment
 AnyMechanism = Mechanism | SequenceMechanism | MarkovMechanism | BankTable
 FORMAT = "mechopt mechanism 1"
 BANK_FORMAT = "mechopt bank table 1"
-HEADER_BYTES = 65536
-DAMAGES = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-    LookupError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    RuntimeError,  # encrypted, an unknown compression, a header nested without end
-)
-"""What Python and numpy raise on the files of others."""
 
 
 def save(mechanism: Mechanism | SequenceMechanism, path: str | Path) -> None:
@@ -92,35 +77,23 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism:
     """
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
-            if header["format"] == BANK_FORMAT:
-                return _bank_table(path, environment)
-            if header.get("form") == "markov":
-                return _markov(path, environment)
-            if header["format"] != FORMAT:
-                raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
-            names, source = [str(name) for name in header["notions"]], str(header["source"])
-            require_fingerprint(path, str(header["fingerprint"]), environment)
-            if isinstance(environment, IndependentTypes):
-                shapes = _fresh_shapes(HistoryTree(environment))
-            else:
-                tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
-                shapes = _moving_shapes(tree)
-            limit = 8 * max(sum(map(prod, part)) for part in shapes) + HEADER_BYTES
-            allocation, payment = (column_of(archive, name, path, limit) for name in ("allocation", "payment"))
-    except InputError as error:
-        raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except DAMAGES as error:
-        raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
-    sizes = [(sum(map(prod, part)),) for part in shapes]
-    if [allocation.shape, payment.shape] != sizes or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
-        found = f"columns of {allocation.shape} and {payment.shape}"
-        wanted = " and ".join(dict.fromkeys(str(size) for (size,) in sizes))
-        raise InputError(f"{path}: {found}, expected {wanted} floats each")
+    with open_archive(path) as archive:
+        header = archive.header()
+        if header["format"] == BANK_FORMAT:
+            return _bank_table(path, environment)
+        if header.get("form") == "markov":
+            return _markov(path, environment)
+        if header["format"] != FORMAT:
+            raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
+        names, source = [str(name) for name in header["notions"]], str(header["source"])
+        require_fingerprint(path, str(header["fingerprint"]), environment)
+        if isinstance(environment, IndependentTypes):
+            shapes = _fresh_shapes(HistoryTree(environment))
+        else:
+            tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
+            shapes = _moving_shapes(tree)
+        sizes = [(sum(map(prod, part)),) for part in shapes]
+        allocation, payment = (archive.column(*pair) for pair in zip(("allocation", "payment"), sizes, strict=True))
     try:
         notions = tuple(notion_named(name) for name in names)
         parts = periods_of(allocation, shapes[0]), periods_of(payment, shapes[1])
@@ -170,21 +143,6 @@ def require_fingerprint(path: str | Path, fingerprint: str, environment: AnyType
             f"{path}: made for another environment (fingerprint {fingerprint[:12]}, "
             f"this one is {environment.fingerprint[:12]}); give the model file that it was made from"
         )
-
-
-def column_of(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -> Array:
-    """Read one column of at most ``limit`` bytes; its header is believed only as far as there are bytes behind it."""
-    if archive.getinfo(f"{name}.npy").file_size > limit:
-        raise InputError(f"{path}: {name} is larger than this environment asks for; the file is damaged")
-    with archive.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if prod(shape) * dtype.itemsize != archive.getinfo(f"{name}.npy").file_size - file.tell():
-            raise InputError(f"{path}: {name} has shape {shape}, but not as many numbers; the file is damaged")
-    with archive.open(f"{name}.npy") as file:
-        column: Array = np.lib.format.read_array(file, allow_pickle=False)
-    return column
 
 
 def periods_of(column: FloatArray, shapes: Shapes) -> tuple[FloatArray, ...]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mechopt.core.archive import Archive, open_archive
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.archive import DAMAGES, FORMAT, HEADER_BYTES, column_of, periods_of, require_fingerprint
+from mechopt.mechanism.archive import FORMAT, periods_of, require_fingerprint
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.stationary import MarkovMechanism
 
@@ -50,22 +50,15 @@ def load_markov(path: str | Path, environment: MarkovTypes) -> MarkovMechanism:
     InputError
         If the file is missing, malformed, of another form, or belongs to another environment.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
-            if header["format"] != FORMAT or header["form"] != "markov":
-                raise InputError(f"{path}: not a mechanism of current reports alone; read it with load_mechanism")
-            return read_markov(archive, header, environment, path)
-    except InputError as error:
-        raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except DAMAGES as error:
-        raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
+    with open_archive(path) as archive:
+        header = archive.header()
+        if header["format"] != FORMAT or header["form"] != "markov":
+            raise InputError(f"{path}: not a mechanism of current reports alone; read it with load_mechanism")
+        return read_markov(archive, header, environment, path)
 
 
 def read_markov(
-    archive: zipfile.ZipFile, header: dict[str, Any], environment: MarkovTypes, path: str | Path
+    archive: Archive, header: dict[str, Any], environment: MarkovTypes, path: str | Path
 ) -> MarkovMechanism:
     """Read the columns of an open file of this form."""
     require_fingerprint(path, str(header["fingerprint"]), environment)
@@ -76,8 +69,8 @@ def read_markov(
     columns = list[Array]()
     for name, shapes in (("allocation", list(environment.shape)), ("payment", transfers)):
         size = sum(map(prod, shapes))
-        column = column_of(archive, name, path, 8 * size + HEADER_BYTES)
-        if column.shape != (size,) or column.dtype.kind != "f" or not np.isfinite(column).all():
+        column = archive.column(name, (size,))
+        if not np.isfinite(column).all():
             raise InputError(f"{path}: {name} does not hold {size} finite floats; the file is damaged")
         columns.append(column)
     policy = periods_of(columns[0], list(environment.shape))

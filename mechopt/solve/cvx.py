@@ -134,7 +134,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         return _moving(plan, deterministic)
     if not isinstance(plan, Plan):
         raise InputError(
-            f"to_cvxpy takes a plan and not a {type(plan).__name__}; write problem.to_cvxpy(), or "
+            f"to_cvxpy takes a plan and not {type(plan).__name__}; write problem.to_cvxpy(), or "
             'mo.to_cvxpy(mo.plan(environment, ic, ir, form="payment"))'
         )
     program, layout = compile_program(plan)

@@ -66,7 +66,7 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
     """
     if not isinstance(program, LinearProgram):
         raise InputError(
-            f"to_highs takes a LinearProgram and not a {type(program).__name__}; write problem.to_highs(), or "
+            f"this takes a LinearProgram and not {type(program).__name__}; write problem.to_highs(), or "
             "program, layout = mo.compile_program(plan) and mo.to_highs(program.scaled(layout.unit))"
         )
     highs = runtime.new_highs(
@@ -124,6 +124,11 @@ def solve_program(
     SolverError
         If HiGHS reports an error at every attempt.
     """
+    if not isinstance(program, LinearProgram):
+        raise InputError(
+            f"solve_program takes a LinearProgram and not {type(program).__name__}; write problem.solve(), or "
+            "mo.solve_program(mo.compile_program(plan)[0])"
+        )
     if algorithm not in ("auto", *ALGORITHMS):
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
     algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()

@@ -85,6 +85,8 @@ def _program(name: str, algorithm: str) -> Method:
 def _promised_applies(problem: Problem, interim: bool | None = None) -> str | None:
     from mechopt.solve.promised.method import APPLIES, promise_notion
 
+    if not isinstance(problem.plan, Plan):
+        return f"is not for types that move: it {APPLIES}"
     notion = promise_notion(problem.plan)
     if notion is None:
         return APPLIES

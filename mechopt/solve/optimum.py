@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
@@ -85,7 +85,7 @@ def optimum(
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
-    Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
+    Optimum(value 3.5, bracket width ..., optimal by simplex, utility form)
     >>> round(best.mechanism.revenue, 9)
     3.5
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
@@ -96,7 +96,7 @@ def optimum(
 
 
 def relaxed_optimum(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     ir: Asked = STANDARD,
     objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
     method: str = "auto",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
+from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.persistent.plan import moving_plan
@@ -90,14 +91,12 @@ class Problem:
         goal = as_objective(objective)
         require_environment(environment)
         if relaxed:
-            chosen: AnyPlan = moving_plan(
-                environment,  # type: ignore[arg-type]
-                None,
-                ir,
-                goal,
-                relaxed=True,
-                subject_to=subject_to,
-            )
+            if isinstance(environment, IndependentTypes):
+                raise InputError(
+                    "types are independent across periods: first types alone are private in no problem of this kind; "
+                    "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
+                )
+            chosen: AnyPlan = moving_plan(environment, None, ir, goal, True, subject_to)
         else:
             chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)
         for name, value in (

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.printable import printable
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
@@ -93,7 +94,9 @@ class Optimum:
                 self.bound.lower,
                 self.bound.upper,
             )
-        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+        raise NoOptimumError(
+            "\n  ".join([f"{self.status}: {self.status.advice}", *map(printable, self.conflict)]), keep="\n"
+        )
 
     def __repr__(self) -> str:
         width = self.bound.upper - self.bound.lower

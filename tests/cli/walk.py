@@ -11,7 +11,7 @@ from inspect import CO_OPTIMIZED
 from pathlib import Path
 
 import mechopt
-from mechopt.cli import app
+from mechopt.cli.app import app
 
 PACKAGE = str(Path(mechopt.__file__).parent) + "/"
 

@@ -134,7 +134,7 @@ def test_unknown_method_form_and_misreports_are_refused():
     with pytest.raises(mo.InputError, match="this is an ir notion"):
         mo.plan(env, ic=mo.EPIR())
     with pytest.raises(mo.InputError, match="is not a notion"):
-        mo.plan(env, ic="dic")
+        mo.plan(env, ic="truth")
 
 
 def test_progress_is_reported():

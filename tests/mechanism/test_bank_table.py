@@ -179,11 +179,11 @@ def written(**changes):
 
 
 FAULTY = {
-    "no column": ({"share": None}, "not a mechanism file, or damaged"),
-    "wrong size": ({"payment": np.zeros(7)}, r"payment has shape \(7,\), expected 8 numbers"),
+    "no column": ({"share": None}, "has no share; the file is damaged"),
+    "wrong size": ({"payment": np.zeros(7)}, r"payment has shape \(7,\) of float64, expected 8 floats"),
     "whole numbers": ({"payment": np.zeros(8, dtype=np.int64)}, "payment has shape"),
     "broken rows": ({"after": np.full(8, 0.5)}, "after has shape"),
-    "no rows": ({"rows": np.array([0, 3])}, "rows has shape"),
+    "no rows": ({"rows": np.array([0, 3])}, "rows are not whole numbers above 0"),
     "lost row": ({"after": np.array([0, 9, 0, 0, 0, 0, 0, 0])}, r"periods\[0\].after: leads .* to row 10 of 3"),
     "infinite": ({"payment": np.full(8, np.inf)}, r"periods\[0\].payment: holds numbers that are not finite"),
     "pickle": ({"share": np.array([None] * 8)}, "the file is damaged"),

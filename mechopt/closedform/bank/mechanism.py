@@ -32,6 +32,7 @@ from mechopt.closedform.bank.conditions import Conditions, check_conditions
 from mechopt.closedform.bank.outcome import BankOutcome, bank_outcome
 from mechopt.closedform.bank.reachable import MAX_ENTRIES, MAX_STATES
 from mechopt.closedform.bank.stage import Stage
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
@@ -230,6 +231,7 @@ class BankAccountMechanism:
 
     def save(self, path: str | Path) -> None:
         """Unroll and write to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

@@ -9,20 +9,19 @@ itself what it said when it was written; `mechopt.check_contingent` checks it.
 from __future__ import annotations
 
 import json
-import zipfile
 from itertools import count, takewhile
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.core.archive import Archive, open_archive
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.mechanism.archive import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
+from mechopt.mechanism.archive import require_fingerprint
 
 FORMAT = "mechopt contingent transfers 1"
 MAX_STEPS = 64
@@ -59,9 +58,9 @@ def save(transfers: ContingentTransfers, path: str | Path) -> None:
 def is_transfers(path: str | Path) -> bool:
     """Whether a file says that it holds contingent transfers; False where it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return bool(json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())["format"] == FORMAT)
-    except (OSError, InputError, *DAMAGES):
+        with open_archive(path) as archive:
+            return bool(archive.header()["format"] == FORMAT)
+    except InputError:
         return False
 
 
@@ -79,25 +78,18 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
     InputError
         If the file is missing, malformed, or belongs to another environment.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
-            if header["format"] != FORMAT:
-                raise InputError(f"{path}: format {header['format']!r}, contingent transfers are {FORMAT!r}")
-            require_fingerprint(path, str(header["fingerprint"]), environment)
-            policy, payments, later, last = _arrays(archive, header, environment, path)
-            numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
-            utilities = tuple(float(u) for u in header["utilities"])
-            method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-            finite = bool(np.isfinite([*numbers, *utilities]).all())
-            if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
-                raise InputError(f"{path}: the header is damaged; write a file with --save")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except InputError:
-        raise
-    except DAMAGES as error:
-        raise InputError(f"{path}: not a file of transfers, or damaged ({error}); write one with --save") from None
+    with open_archive(path, "a file of transfers") as archive:
+        header = archive.header()
+        if header["format"] != FORMAT:
+            raise InputError(f"{path}: format {header['format']!r}, contingent transfers are {FORMAT!r}")
+        require_fingerprint(path, str(header["fingerprint"]), environment)
+        policy, payments, later, last = _arrays(archive, header, environment, path)
+        numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
+        utilities = tuple(float(u) for u in header["utilities"])
+        method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
+        finite = bool(np.isfinite([*numbers, *utilities]).all())
+        if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
+            raise InputError(f"{path}: the header is damaged; write a file with --save")
     every = [*(a for row in payments for a in row), *(a for row in later for own in row for a in own), *(last or ())]
     largest = max(float(np.abs(array).max(initial=0.0)) for array in every) if every else 0.0
     gain, bound, welfare = numbers
@@ -114,18 +106,17 @@ Read = tuple[
 ]
 
 
-def _arrays(archive: zipfile.ZipFile, header: Any, env: InterdependentTypes, path: str | Path) -> Read:
+def _arrays(archive: Archive, header: Any, env: InterdependentTypes, path: str | Path) -> Read:
     """All arrays of the shapes that the environment asks for."""
-    names, agents = set(archive.namelist()), range(env.agents)
+    agents = range(env.agents)
 
     def there(name: str) -> bool:
-        return f"{name}.npy" in names
+        return name in archive.names
 
     def read(name: str, *shapes: tuple[int, ...]) -> FloatArray:
-        array = column_of(archive, name, path, 8 * max(map(prod, shapes)) + HEADER_BYTES)
-        if array.shape not in shapes or array.dtype.kind not in "fi" or not np.isfinite(array).all():
-            wanted = " or ".join(map(str, shapes))
-            raise InputError(f"{path}: {name} has shape {array.shape}, expected {wanted} finite numbers")
+        array = archive.column(name, *shapes, kinds="fi")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds something else than finite numbers; the file is damaged")
         return array
 
     policy = list[IntArray]()

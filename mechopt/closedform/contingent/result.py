@@ -80,7 +80,7 @@ class ContingentTransfers:
     @property
     def scale(self) -> float:
         """What rounding is relative to: the largest transfer or value."""
-        values = max(float(np.abs(array).max()) for array in self.environment.values)
+        values = max(float(np.abs(array).max()) for array in self.environment.profile_values)
         return max(1.0, self.max_abs, values)
 
     def to_mechanism(self) -> SequenceMechanism:

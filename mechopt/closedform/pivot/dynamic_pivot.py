@@ -40,6 +40,7 @@ from mechopt.closedform.pivot.efficient import (
     staged,
     unstaged,
 )
+from mechopt.core.atomic import require_target
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
@@ -124,6 +125,7 @@ class DynamicPivot:
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

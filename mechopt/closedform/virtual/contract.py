@@ -24,6 +24,7 @@ from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.menu import constant_prices, item_action
 from mechopt.closedform.virtual.phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
 from mechopt.closedform.virtual.pivot import virtual_pivot
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.require_kind import require_kind
@@ -131,6 +132,7 @@ class OptimalContract:
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

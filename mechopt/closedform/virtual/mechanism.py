@@ -20,6 +20,7 @@ from mechopt.closedform.pivot.efficient import solve
 from mechopt.closedform.virtual.diagnosis import Contract, Diagnosis
 from mechopt.closedform.virtual.phase import Phase, expected_first, signal_chains
 from mechopt.closedform.virtual.weights import VirtualWeights
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
@@ -243,6 +244,7 @@ class VirtualPivot:
 
     def save(self, path: str | Path) -> None:
         """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def __repr__(self) -> str:

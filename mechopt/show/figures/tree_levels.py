@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.figures.comparison import BAR
@@ -133,8 +132,7 @@ def moving_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
 
 
 def _type_names(mechanism: SequenceMechanism, t: int, i: int) -> tuple[str, ...]:
-    env = mechanism.environment
-    return env.types[t][i] if isinstance(env, InterdependentTypes) else env.types[i][t]
+    return mechanism.environment.types[i][t]
 
 
 def _mixed(law: FloatArray, names: tuple[str, ...]) -> str:

@@ -5,25 +5,30 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from mechopt.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.status import Status
 
 
 def say(text: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(text + "\n")
+    """Write lines to standard output; of what a terminal would obey only line ends."""
+    _write(sys.stdout, text)
 
 
 def tell(text: str) -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(text + "\n")
+    """Write lines to standard error, as `say`."""
+    _write(sys.stderr, text)
 
 
-def printable(text: str) -> str:
-    """Text from files without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _write(stream: TextIO, text: str) -> None:
+    text = printable(text, keep="\n") + "\n"
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:  # letters that the terminal's encoding lacks
+        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
 
 
 def show_rows(rows: list[tuple[str, str]]) -> None:
@@ -52,9 +57,9 @@ def show_table(header: list[str], rows: list[list[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     for position, name in enumerate(header):
-        table.add_column(name, justify="left" if position in (0, len(header) - 1) else "right")
+        table.add_column(printable(name), justify="left" if position in (0, len(header) - 1) else "right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
 
 

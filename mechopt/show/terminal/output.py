@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
+from mechopt.core.printable import escaped_json
 
 if TYPE_CHECKING:
     from mechopt.lp.independent.plan import Size
@@ -34,7 +35,7 @@ def to_json(document: Any) -> str:
       "upper": null
     }
     """
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return escaped_json(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

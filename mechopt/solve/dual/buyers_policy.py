@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.core.provided import provided
@@ -118,6 +119,7 @@ class BuyersPolicy:
 
     def save(self, path: str | Path) -> None:
         """Write the policy out over histories and save that; see `to_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def to_mechanism(self) -> Mechanism:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.process import JointProcess, MovingEnvironment
+from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import EPIR, Notion
 from mechopt.mechanism.direct import Simulation
@@ -48,7 +49,7 @@ class MovingPolicy:
     notions: tuple[Notion, ...]
 
     @property
-    def environment(self) -> MovingEnvironment:
+    def environment(self) -> PersistentEnvironment:
         """What it is a mechanism for."""
         return self.process.environment
 
@@ -133,6 +134,7 @@ class MovingPolicy:
 
     def save(self, path: str | Path) -> None:
         """Write the policy out over histories and save that; see `to_mechanism`."""
+        require_target(path)
         self.to_mechanism().save(path)
 
     def to_mechanism(self) -> SequenceMechanism:

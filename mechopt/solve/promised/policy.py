@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
@@ -137,6 +138,7 @@ class PromisePolicy:
         LimitError
             If there are too many histories, and the policy is no bank account.
         """
+        require_target(path)
         few = sum(HistoryTree(self.environment).count[1:]) <= MAX_ENTRIES
         written = self.to_mechanism() if few or EPIR() not in closure(self.notions) else self.to_bank_table()
         written.save(path)

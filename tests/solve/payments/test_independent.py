@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -73,7 +75,7 @@ def test_the_looser_the_more(seed):
     budgets = [value(f"budget:{b}") for b in (0, "1/2", 1, 2, 50)]
     caps = [value(f"payment-cap:{b}") for b in (0, "1/2", 1, 2, 50)]
     for row in (budgets, caps):
-        assert all(a <= b + 1e-8 for a, b in zip(row, row[1:], strict=False))
+        assert all(a <= b + 1e-8 for a, b in pairwise(row))
         assert row[-1] == pytest.approx(value(None), abs=1e-8)
     for tight, loose in (
         ("no-money", "no-subsidy"),
