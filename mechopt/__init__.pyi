@@ -66,6 +66,8 @@ from .core.errors import LimitError as LimitError
 from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
 from .core.errors import SolverError as SolverError
+from .environment.discretise import Discretised as Discretised
+from .environment.discretise import discretise as discretise
 from .environment.families.contracts import battaglini as battaglini
 from .environment.families.contracts import sequential_screening as sequential_screening
 from .environment.families.contracts import supply_chain as supply_chain
