@@ -153,6 +153,8 @@ from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import MovingPolicy as MovingPolicy
 from .solve.dual.optimum import DualOptimum as DualOptimum
 from .solve.dual.optimum import dual_optimum as dual_optimum
+from .solve.duals import Duals as Duals
+from .solve.duals import ShadowPrice as ShadowPrice
 from .solve.exact.certify import certify as certify
 from .solve.exact.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program

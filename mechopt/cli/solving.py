@@ -51,6 +51,9 @@ def solve(
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
+    duals: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the shadow prices of the constraints, as CSV")
+    ] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
     as_json: Json = False,
@@ -61,7 +64,7 @@ def solve(
     from mechopt.solve.methods import solve as best_mechanism
     from mechopt.verification.found import checked
 
-    require_targets(export, save, proof)
+    require_targets(export, save, proof, duals)
     file = read(model)
     problem = problem_of(file, ic, ir, objective, form, subject_to)
     require_expected(check, model, file)
@@ -89,7 +92,11 @@ def solve(
         best.mechanism.save(save)
     if proof is not None and best.certificate is not None:
         best.certificate.save(proof)
+    if duals is not None and best.duals is not None:
+        best.duals.to_csv(duals)
     best.require_optimal()
+    if duals is not None and best.duals is None:
+        tell(f"{duals}: method {best.method} has no shadow prices; use --method program")
     if report is not None and not report.holds:
         tell(f"the optimum does not pass its own verification: {output.unsatisfied(report, False)}; {report}")
         raise typer.Exit(1)

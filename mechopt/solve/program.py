@@ -14,6 +14,7 @@ from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.lp.build import AnyPlan, compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
+from mechopt.solve.duals import Duals
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status, raised
@@ -89,6 +90,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
         ir=chosen.ir,
         objective=chosen.objective,
         subject_to=chosen.subject_to,
+        duals=Duals(chosen, solution.primal, solution.dual) if solution.status is Status.OPTIMAL else None,
     )
     if not effort.exact:
         return found

@@ -14,6 +14,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.duals import Duals
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Optimum:
     ic, ir, subject_to : tuples of Notion
     objective : Objective
         What it is optimal under and for.
+    duals : Duals or None
+        Shadow prices by constraint, agent, period, history and types, of a program that was solved to optimality.
     """
 
     value: float
@@ -73,6 +76,7 @@ class Optimum:
     ir: tuple[Notion, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
     subject_to: tuple[PaymentConstraint, ...] = ()
+    duals: Duals | None = field(default=None, compare=False)
 
     def require_optimal(self) -> Optimum:
         """Return itself, or raise with what to try.

@@ -101,3 +101,16 @@ def test_verify_and_proofs(run, tmp_path):
     assert "payments subject to budget:2, is 4/3" in words(told.stdout)
     assert run("certificate", "make", path, tmp_path / "free.json", "--subject-to", "none").exit_code == 0
     assert json.loads(run("certificate", "check", path, tmp_path / "free.json", "--json").stdout)["exact"] == "2"
+
+
+def test_shadow_prices_are_written(run, tmp_path):
+    path, prices = tmp_path / "model.toml", tmp_path / "prices.csv"
+    path.write_text(MODEL.format(above='subject_to = "budget:2"', below=""))
+    assert run("solve", path, "--duals", prices).exit_code == 0
+    header, *rows = prices.read_text().splitlines()
+    assert header == "constraint,agent,period,history,about,price"
+    budget = next(row for row in rows if row.startswith("budget:2,0,0,[]"))
+    assert float(budget.rsplit(",", 1)[1]) == pytest.approx(1 / 3)
+    none = run("solve", path, "--duals", prices, "--subject-to", "none", "--method", "promised")
+    assert none.exit_code == 0
+    assert "has no shadow prices" in words(none.stderr)
