@@ -20,6 +20,7 @@ register(
         "InterdependentTypes.first_best": "mechopt.closedform.pivot.first_best.interdependent",
         "MarkovTypes.first_best": "mechopt.closedform.pivot.first_best.markov",
         "SeparableTypes.first_best": "mechopt.closedform.pivot.first_best.separable",
+        "Problem.read_solution": "mechopt.solve.read_solution.read_solution",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Mechanism.from_frame": "mechopt.mechanism.from_frame.from_frame",
         "SequenceMechanism.from_frame": "mechopt.mechanism.from_frame.from_frame",

@@ -51,6 +51,10 @@ def solve(
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
+    solution: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="instead of solving: a solution of the exported program by another solver"),
+    ] = None,
     duals: Annotated[
         str | None, typer.Option(metavar="FILE", help="write the shadow prices of the constraints, as CSV")
     ] = None,
@@ -69,17 +73,23 @@ def solve(
     problem = problem_of(file, ic, ir, objective, form, subject_to)
     require_expected(check, model, file)
     exact = exact or proof is not None
+    if solution is not None and (exact or method != "auto"):
+        raise InputError("--solution reads what another solver found; leave out --method, --exact and --proof")
     if export is not None:
         problem.write(export)
     with progress_shown("solving") as progress:
-        best = best_mechanism(
-            problem,
-            method,
-            exact,
-            time_limit=time_limit,
-            progress=progress,
-            accept_range=accept_range,
-            bracket=None if progress is None else progress.bracket,
+        best = (
+            problem.read_solution(solution)
+            if solution is not None
+            else best_mechanism(
+                problem,
+                method,
+                exact,
+                time_limit=time_limit,
+                progress=progress,
+                accept_range=accept_range,
+                bracket=None if progress is None else progress.bracket,
+            )
         )
     begun = time.perf_counter()
     report = checked(best.mechanism, best.size.histories)

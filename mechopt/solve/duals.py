@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -111,7 +111,11 @@ class Duals:
     def to_csv(self, path: str | Path) -> None:
         """Write the table as CSV, whole or not at all."""
         text = self.to_frame().to_csv(index=False)
-        write_atomically(path, lambda file: file.write(text.encode()))
+
+        def write(file: IO[bytes]) -> None:
+            file.write(text.encode())
+
+        write_atomically(path, write)
 
     def by_constraint(self) -> dict[tuple[str, int | None], float]:
         """Sums of prices by constraint and agent: what a unit more of a whole budget is worth, for example."""

@@ -204,6 +204,28 @@ class Problem:
         program, layout = self.program()
         write_program(program.scaled(layout.unit), path)
 
+    def read_solution(self, path: str | Path) -> Optimum:
+        """Read a solution of the program that `write` wrote, from another solver, and judge it by our own matrix.
+
+        Parameters
+        ----------
+        path : str or Path
+            A solution file of HiGHS, CPLEX (with multipliers), Gurobi or SCIP (without).
+
+        Returns
+        -------
+        Optimum
+            Optimal where the bracket, recomputed from our matrix and the file's multipliers, closes; ``"unproved"``
+            where it does not, as without multipliers.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is of another program, or its point is none of this one.
+        """
+        found: Optimum = provided(self, "read_solution")(self, path)
+        return found
+
     def certify(self) -> Certificate:
         """Solve exactly, with a proof that `mechopt.check_certificate` checks; see `mechopt.certify`."""
         from mechopt.solve.exact.certify import certify_plan
