@@ -43,7 +43,7 @@ SHOWN = 3
 def from_frame(
     table: pd.DataFrame | str | Path,
     environment: AnyTypes,
-    notions: tuple[Notion, ...] = (),
+    claims: tuple[Notion, ...] = (),
     tree: PublicTree | None = None,
 ) -> Mechanism | SequenceMechanism:
     """Read a mechanism from a table.
@@ -54,7 +54,7 @@ def from_frame(
         See the module's docstring.
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         What it is a mechanism for; with a finite horizon.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it is said to satisfy.
     tree : PublicTree, optional
         Of the histories, where types are persistent; default that of reports which the past allows and of actions that
@@ -89,8 +89,8 @@ def from_frame(
         except (OSError, ValueError) as error:
             raise InputError(f"{table}: cannot be read as CSV ({error})") from None
     if isinstance(environment, IndependentTypes):
-        return _direct(table, environment, notions)
-    return _sequence(table, tree or PublicTree(joint_process(environment)), notions)
+        return _direct(table, environment, claims)
+    return _sequence(table, tree or PublicTree(joint_process(environment)), claims)
 
 
 def _columns(table: pd.DataFrame, needed: tuple[str, ...]) -> dict[str, list[Any]]:
@@ -153,7 +153,7 @@ def _once(rows: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]], words: str
         raise InputError([Fault("", f"has no row for {words} {shown}{more}", "give one each")])
 
 
-def _direct(table: pd.DataFrame, env: IndependentTypes, notions: tuple[Notion, ...]) -> Mechanism:
+def _direct(table: pd.DataFrame, env: IndependentTypes, claims: tuple[Notion, ...]) -> Mechanism:
     tree, reports = HistoryTree(env), tuple(f"report_{j}" for j in range(env.agents))
     by_number = "history" in table
     columns = _columns(table, ("period", "history" if by_number else "past", *reports, "allocation", "payment"))
@@ -189,7 +189,7 @@ def _direct(table: pd.DataFrame, env: IndependentTypes, notions: tuple[Notion, .
         for (t, *place), number in zip(rows, _numbers(columns, name), strict=True):
             arrays[t][tuple(place)] = number
         found[name] = arrays
-    return Mechanism(env, tuple(found["allocation"]), tuple(found["payment"]), notions, "table")
+    return Mechanism(env, tuple(found["allocation"]), tuple(found["payment"]), claims, "table")
 
 
 def _pasts(tree: HistoryTree) -> list[dict[str, int]]:
@@ -208,7 +208,7 @@ def _pasts(tree: HistoryTree) -> list[dict[str, int]]:
     return found
 
 
-def _sequence(table: pd.DataFrame, tree: PublicTree, notions: tuple[Notion, ...]) -> SequenceMechanism:
+def _sequence(table: pd.DataFrame, tree: PublicTree, claims: tuple[Notion, ...]) -> SequenceMechanism:
     paid_by_action = "paid" in table
     needed = ("period", "history", "reports", "action", "weight", "paid" if paid_by_action else "payment")
     columns, count, process = _columns(table, needed), len(table), tree.process
@@ -252,4 +252,4 @@ def _sequence(table: pd.DataFrame, tree: PublicTree, notions: tuple[Notion, ...]
         for part, share in zip(payment, shares, strict=True):
             total = share.sum(axis=2, keepdims=True)
             part *= np.divide(share, total, out=np.ones_like(share), where=total > 0)
-    return SequenceMechanism(tree, tuple(allocation), tuple(payment), notions, "table")
+    return SequenceMechanism(tree, tuple(allocation), tuple(payment), claims, "table")

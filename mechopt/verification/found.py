@@ -25,11 +25,11 @@ def checked(mechanism: Any, histories: int) -> Report | None:
     histories : int
         Of its program, as in ``Optimum.size``.
     """
-    if mechanism is None or not mechanism.notions:
+    if mechanism is None or not mechanism.claims:
         return None
     if not isinstance(mechanism, Mechanism) and histories > MAX_CHECKED_HISTORIES:
         return None
-    return verify(mechanism, mechanism.notions)
+    return verify(mechanism, mechanism.claims)
 
 
 def checked_on_tree(mechanism: Any, constraints: Iterable[Notion]) -> Report | None:

@@ -30,7 +30,7 @@ def test_round_trip_for_independent_types(tmp_path, csv, column):
     shuffled = frame.sample(frac=1, random_state=1)
     if csv:
         shuffled.to_csv(tmp_path / "table.csv", index=False, float_format="%.17g")
-    again = mo.Mechanism.from_frame(tmp_path / "table.csv" if csv else shuffled, TWO, best.notions)
+    again = mo.Mechanism.from_frame(tmp_path / "table.csv" if csv else shuffled, TWO, best.claims)
     same(best, again)
     assert mo.verify(again).holds
 
@@ -44,7 +44,7 @@ def test_round_trip_for_persistent_types(tmp_path, seed, controlled, csv):
     frame = best.to_frame().sample(frac=1, random_state=1)
     if csv:
         frame.to_csv(tmp_path / "table.csv", index=False, float_format="%.17g")
-    again = mo.SequenceMechanism.from_frame(tmp_path / "table.csv" if csv else frame, env, best.notions)
+    again = mo.SequenceMechanism.from_frame(tmp_path / "table.csv" if csv else frame, env, best.claims)
     same(best, again)
     whole = mo.Mechanism.from_frame(frame.drop(columns="paid"), env)  # payments of a node, divided as the weights are
     assert whole.revenue == pytest.approx(best.revenue)

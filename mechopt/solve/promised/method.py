@@ -41,7 +41,7 @@ def by_promises(chosen: Plan, effort: Effort) -> Optimum:
         progress=effort.progress,
         bracket=effort.bracket,
     )
-    mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
+    mechanism = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
     return Optimum(
         best.value,
         best.bound,

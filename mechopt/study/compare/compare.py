@@ -23,6 +23,7 @@ from mechopt.solve.result import Optimum
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
+from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
 
 NAMES = tuple(dict.fromkeys((*independent.FRESH_NAMES, *persistent.NAMES)))
 
@@ -77,12 +78,12 @@ def compare(
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
-                entries.append(independent.entry(name, built, best, static))
+                entries.append(entry(name, built, best, static))
             elif name in persistent.BOUNDS and name not in own:
                 entries.append(persistent.bound(name, environment, best))
             else:
                 built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit)
-                entries.append(persistent.entry(name, built, best))
+                entries.append(entry(name, built, best))
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
@@ -101,7 +102,7 @@ def _checked(environment: AnyTypes) -> tuple[Notion, ...]:
     """Constraints that mechanisms are checked for."""
     if isinstance(environment, IndependentTypes):
         return FRESH_NOTIONS
-    return persistent.STATE_NOTIONS if environment.horizon == "infinite" else persistent.CHECKED
+    return STATE_NOTIONS if environment.horizon == "infinite" else CHECKED
 
 
 def _optimum(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from mechopt.closedform.bank.asymptotic import asymptotic
@@ -12,17 +11,12 @@ from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance, two
 from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, repeated_second_price
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.histories.reports import HistoryTree
-from mechopt.mechanism.constraints import FRESH_NOTIONS
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
-from mechopt.study.compare.comparison import Entry
-from mechopt.verification.found import MAX_CHECKED_HISTORIES
-from mechopt.verification.verify import verify
 
 FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 
@@ -60,31 +54,3 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fre
     if not isinstance(best.mechanism, Mechanism):
         raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
     return CONVERSIONS[name](best.mechanism)
-
-
-def entry(name: str, mechanism: FreshMechanism, best: Optimum | None, static: float) -> Entry:
-    """One row of the table, checked where there are few enough histories."""
-    if isinstance(mechanism, BankAccountMechanism):
-        expectation = mechanism.expectation
-        computed, error = expectation.method, expectation.revenue_error
-        claims, guarantee = mechanism.claims, mechanism.guarantee
-    else:
-        computed, error, claims, guarantee = "enumeration", None, mechanism.notions, None
-    revenue, histories = mechanism.revenue, sum(HistoryTree(mechanism.environment).count[1:])
-    report = None
-    if histories <= MAX_CHECKED_HISTORIES:
-        report = verify(mechanism, FRESH_NOTIONS)
-    return Entry(
-        name,
-        revenue,
-        mechanism.welfare,
-        mechanism.utilities,
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        revenue / static if static > 0 else math.nan,
-        computed,
-        error,
-        report,
-        claims,
-        guarantee,
-        mechanism.source,
-    )

@@ -32,37 +32,20 @@ from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.constraints import (
-    MOVING_NOTIONS,
     Asked,
-    Interim,
-    Notion,
     PeriodicExPostIC,
-    PeriodicExPostIR,
-    PeriodicIR,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
-from mechopt.verification.found import checked_on_tree
-from mechopt.verification.verify import Report, verify
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
-STATE_NOTIONS: tuple[Notion, ...] = (
-    PeriodicExPostIC(),
-    PeriodicExPostIC(rereport=True),
-    Interim(),
-    PeriodicIR(),
-    PeriodicExPostIR(),
-)
-"""What is checked state by state, with any horizon."""
-CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
-"""What is checked with a finite horizon, on the tree of consistent reports."""
 
 
 def _contingent(method: Any) -> Builder:
@@ -174,39 +157,3 @@ def bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
-
-
-def entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
-    """Row of a mechanism, checked as far as it can be."""
-    revenue = float(mechanism.revenue)
-    return Entry(
-        name,
-        revenue,
-        float(mechanism.welfare),
-        tuple(mechanism.utilities),
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        math.nan,
-        "enumeration" if isinstance(mechanism, SequenceMechanism) else "backward induction",
-        None,
-        _report(mechanism),
-        getattr(mechanism, "notions", ()),
-        None,
-        getattr(mechanism, "source", ""),
-    )
-
-
-def _report(mechanism: Any) -> Report | None:
-    """Notions kept and broken, as far as they can be checked."""
-    if isinstance(mechanism, SequenceMechanism):
-        return checked_on_tree(mechanism, CHECKED)
-    if isinstance(mechanism, ContingentTransfers):
-        return verify(mechanism)
-    if not isinstance(mechanism, MarkovMechanism):
-        return None
-    if mechanism.environment.infinite:
-        return verify(mechanism, STATE_NOTIONS)
-    try:
-        sequence = mechanism.to_sequence()
-    except LimitError:
-        return verify(mechanism, STATE_NOTIONS)
-    return _report(sequence)

@@ -139,5 +139,5 @@ def test_saved_mechanisms_remember_them(tmp_path):
     best = mo.optimum(env, subject_to=[mo.NoSubsidy(), mo.Budget("3/2")])
     best.mechanism.save(tmp_path / "best.npz")
     again = mo.load_mechanism(tmp_path / "best.npz", env)
-    assert again.notions == best.mechanism.notions
+    assert again.claims == best.mechanism.claims
     assert mo.verify(again)["budget:3/2"].holds
