@@ -22,7 +22,7 @@ register(
         "InterdependentTypes.first_best": "mechopt.closedform.pivot.first_best.interdependent",
         "MarkovTypes.first_best": "mechopt.closedform.pivot.first_best.markov",
         "SeparableTypes.first_best": "mechopt.closedform.pivot.first_best.separable",
-        "MechanismMethods.from_frame": "mechopt.mechanism.from_frame.from_frame",
+        "MechanismMethods.from_frame": "mechopt.mechanism.frame.from_frame",
         "MechanismMethods.save": "mechopt.mechanism.archive.save",
         "MechanismMethods.simulate": "mechopt.mechanism.simulation.simulate",
         "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",

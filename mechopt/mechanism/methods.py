@@ -68,7 +68,7 @@ class MechanismMethods:
         Parameters
         ----------
         table : pandas.DataFrame, str or Path
-            See `mechopt.mechanism.from_frame` for the columns.
+            See `mechopt.mechanism.frame` for the columns.
         environment : an environment with a finite horizon
             Its kind says whether a `Mechanism` or a `SequenceMechanism` comes back.
         claims : tuple of Notion
