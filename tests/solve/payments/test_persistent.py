@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from tests.moving_instances import battaglini
+from tests.moving_instances import battaglini, random_correlated
 from tests.solve.payments.raw_persistent import raw_value
 
 NAMES = [
@@ -137,3 +137,16 @@ def test_without_money_there_is_a_budget_of_promised_utility(values, cost, welfa
             found = mo.optimum(env, ic, None, "welfare", subject_to="no-money")
             assert found.value == pytest.approx(best, abs=1e-8)
             assert mo.verify(found.mechanism).holds
+
+
+@pytest.mark.parametrize("name", NAMES[:8])
+@pytest.mark.parametrize("kind", ["interdependent", "separable"])
+def test_other_kinds_of_persistent_types(kind, name):
+    env = random_correlated(0)
+    if kind == "separable":
+        env = mo.load("kakade-lobel-nazerzadeh-2013/non-separable")
+    best = mo.optimum(env, subject_to=name)
+    assert best.value <= mo.optimum(env).value + 1e-8
+    assert mo.verify(best.mechanism).holds
+    proof = mo.certify(env, subject_to=name)
+    assert float(mo.check_certificate(env, proof)) == pytest.approx(best.value, abs=1e-7)
