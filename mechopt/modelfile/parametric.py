@@ -99,7 +99,9 @@ def parse_parametric(
     # separable values are level * rate + base, three numbers of the file
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
     model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
-    return ParametricFile(model, opened.file_at(model.point))
+    file = opened.file_at(model.point)
+    file.require_free_payments("mechopt formula")
+    return ParametricFile(model, file)
 
 
 def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
