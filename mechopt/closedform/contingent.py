@@ -11,6 +11,10 @@ Where this departs from the slides: the target of the period before the last has
 pseudo-inverse is transposed; Corollary 3.3 with transfers free of the own report needs spanning, and with convex
 independence alone takes transfers that depend on it; conditions are asked for t < T, and only where some report leads.
 
+Both conditions are sufficient, not necessary. `method="any"` asks for no condition: it is the linear program of all
+such transfers (`mechopt.closedform.transfer_program`), which leaves the truthful continuation free where the theorems
+make it W. It finds transfers wherever there are any, the smallest ones unless asked otherwise, and else a proof.
+
 The seller's cost, which the slides do not have, counts as a further agent without signals: others' surplus is net of
 it. The first period has no transfer; expected payments leave agents the social surplus, so they say nothing of budgets.
 
@@ -30,9 +34,13 @@ from mechopt.closedform.contingent_solve import System, separate, span
 from mechopt.closedform.contingent_stacked import stacked
 from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.closedform.spanning import distinct, matrices
+from mechopt.closedform.transfer_program.possible import any_transfers
+from mechopt.closedform.transfer_program.requirements import Aim, Balance, Form, Participation, requirements
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.kinds import require_kind
+
+ANYTHING = {"objective": "smallest", "participation": None, "balance": None, "form": "free"}
 
 
 def contingent_transfers(
@@ -43,15 +51,25 @@ def contingent_transfers(
     smallest: bool = False,
     last_action: int | None = None,
     steps: int = 2,
+    *,
+    objective: Aim = "smallest",
+    participation: Participation | None = None,
+    outside: Any = 0,
+    fee: bool = False,
+    cap: Any = None,
+    balance: Balance | None = None,
+    form: Form = "free",
+    exact: bool = False,
 ) -> ContingentTransfers:
     """Solve for contingent transfers.
 
     Parameters
     ----------
     environment : InterdependentTypes
-    method : {"convex", "spanning", "stacked"}
+    method : {"convex", "spanning", "stacked", "any"}
         Which condition they rest on: convex independence (transfers depend on the own report), spanning (they do not),
-        or either for several future periods stacked; see `mechopt.closedform.contingent_stacked`.
+        or either for several future periods stacked; see `mechopt.closedform.contingent_stacked`. Or on none: all
+        transfers that depend on the own report, by a linear program; see `mechopt.closedform.transfer_program`.
     last_period : {"efficient", "constant"}
         Whether the last period's allocation is the efficient one, which then has to be ex post implementable, or one
         action whatever the reports.
@@ -65,6 +83,26 @@ def contingent_transfers(
         The constant action; default: the one with the largest expected surplus.
     steps : int
         Number of future periods to stack.
+    objective : {"smallest", "deficit", "surplus"}
+        For "any", as all that follows: the least largest payment, the least expected deficit, or the largest expected
+        surplus of the budget; of several solutions the one with the smallest largest payment.
+    participation : {None, "ex-ante", "interim", "ex-post"}
+        Whether what the truth is worth less the entry fee is at least `outside`: before the first signal, given the own
+        one, or at every profile of first signals.
+    outside : number, or one for each agent
+        Present value of not taking part.
+    fee : bool
+        Whether agents pay, or get, an entry fee in the first period, the same whatever the signals.
+    cap : number, optional
+        Largest payment, of either sign.
+    balance : {None, "ex-ante", "weak", "strong"}
+        Whether payments cover the seller's costs in expectation, or in every period after all reports; "strong": equal
+        them there.
+    form : {"free", "vcg", "surplus"}
+        What the truth is worth to an agent before the last period: anything; the social surplus less a function of the
+        others' signals; the social surplus itself, as in Lemma A.3.
+    exact : bool
+        Whether to find the transfers in fractions too; they satisfy every inequality exactly.
 
     Returns
     -------
@@ -73,7 +111,8 @@ def contingent_transfers(
     Raises
     ------
     ConditionError
-        If a condition fails where some report leads, naming agent, action and signals.
+        If a condition fails where some report leads, naming agent, action and signals. For "any", a `NoTransfersError`
+        whose `farkas` proves that there are none.
     InputError
         If an argument does not fit.
 
@@ -98,8 +137,14 @@ def contingent_transfers(
     (True, (2, 2, 2))
     """
     require_kind(environment, "interdependent", "contingent_transfers")
-    if method not in ("convex", "spanning", "stacked"):
-        raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked'")
+    if method not in ("convex", "spanning", "stacked", "any"):
+        raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked', 'any'")
+    chosen = {"objective": objective, "participation": participation, "balance": balance, "form": form}
+    asked = requirements(environment.agents, outside, cap, fee=fee, **chosen)
+    if method == "any":
+        return any_transfers(environment, last_period, rule, last_action, asked, exact)
+    if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
+        raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
     if method == "stacked":
         return stacked(environment, setting, steps, smallest)

@@ -43,6 +43,7 @@ def save(transfers: ContingentTransfers, path: str | Path) -> None:
         "welfare": transfers.welfare,
         "bound": transfers.bound,
         "utilities": list(transfers.utilities),
+        "fees": list(transfers.fees),
         "agents": list(transfers.environment.names),
     }
     arrays: dict[str, Array] = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
@@ -92,8 +93,9 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
             policy, payments, later, last = _arrays(archive, header, environment, path)
             numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
             utilities = tuple(float(u) for u in header["utilities"])
+            fees = tuple(float(fee) for fee in header.get("fees", ()))
             method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-            if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents:
+            if method not in ("convex", "spanning", "stacked", "any") or len(utilities) != environment.agents:
                 raise InputError(f"{path}: the header is damaged; write a file with --save")
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
@@ -104,8 +106,10 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
     every = [*(a for row in payments for a in row), *(a for row in later for own in row for a in own), *(last or ())]
     largest = max(float(np.abs(array).max(initial=0.0)) for array in every) if every else 0.0
     gain, bound, welfare = numbers
+    largest = max(largest, *map(abs, fees), 0.0)
+    parts = policy, payments, later, last
     return ContingentTransfers(
-        environment, method, theorem, policy, payments, later, last, gain, largest, bound, welfare, utilities, history
+        environment, method, theorem, *parts, gain, largest, bound, welfare, utilities, history, fees
     )
 
 
@@ -142,7 +146,7 @@ def _arrays(archive: zipfile.ZipFile, header: Any, env: InterdependentTypes, pat
         row, rows_later = [], []
         for i in agents:
             now = (env.action_counts[t], *_others(env, t, i))
-            own = (env.shape[t][i],) if header["method"] == "convex" else ()
+            own = (env.shape[t][i],) if header["method"] in ("convex", "any") else ()
             stacked = [(*now, *own, *_others(env, t + 1, i))]
             if header["method"] == "stacked":
                 stacked.append((*now, env.shape[t][i], *_others(env, t + 1, i)))

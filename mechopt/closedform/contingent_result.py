@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from mechopt.closedform.contingent_files import save
 from mechopt.closedform.contingent_gain import largest, last_gains
 from mechopt.closedform.contingent_setting import Setting
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
     from mechopt.mechanism.sequence import SequenceMechanism
 
-Method = Literal["convex", "spanning", "stacked"]
+Method = Literal["convex", "spanning", "stacked", "any"]
+
+
+class ExactTransfers(NamedTuple):
+    """Payments as fractions, in the layout of the floats that round them.
+
+    Attributes
+    ----------
+    payments : nested tuples ``[t][i]`` of object arrays of Fraction
+    last_payments : tuple over agents of object arrays, or None
+    fees : tuple over agents of Fraction
+    """
+
+    payments: tuple[tuple[Array, ...], ...]
+    last_payments: tuple[Array, ...] | None
+    fees: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,8 +50,8 @@ class ContingentTransfers:
     policy : tuple over periods of read-only int arrays ``(*signals,)``
         Index of the action; of length 1 with an infinite horizon.
     payments : nested tuples ``[t][i]`` of read-only float arrays
-        Axes: action, the others' signals (one axis each), own report (convex independence only), the others' next
-        signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to the action.
+        Axes: action, the others' signals (one axis each), own report (not for spanning and stacked spanning), the
+        others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to the action.
     later : nested tuples ``[t][i][k]`` of such arrays
         Stacked transfers about period t that are paid in period t + 2 + k, by the others' signals then; else empty.
     history : bool
@@ -50,12 +66,17 @@ class ContingentTransfers:
         Largest transfer, of either sign.
     bound : float
         What the theorem bounds it by: (1 + 4/distance) times the largest target, or the largest norm of a
-        pseudo-inverse times that of its target; the last period's payments apart.
+        pseudo-inverse times that of its target; of all transfers (`method` "any") the largest itself; the last period's
+        payments apart.
     welfare : float
         Expected present value of values less costs.
     utilities : tuple of float
         Of each agent, expected present value of the truth: the whole expected welfare of the efficient rule, where that
-        is what is implemented.
+        is what is implemented, and transfers rest on a theorem.
+    fees : tuple of float
+        What each agent pays in the first period whatever the signals; part of `utilities`.
+    exact : ExactTransfers or None
+        The same payments as fractions, which satisfy every inequality exactly.
     """
 
     environment: InterdependentTypes
@@ -71,6 +92,17 @@ class ContingentTransfers:
     welfare: float
     utilities: tuple[float, ...]
     history: bool = False
+    fees: tuple[float, ...] = ()
+    exact: ExactTransfers | None = None
+
+    def with_exact(self, exact: ExactTransfers) -> ContingentTransfers:
+        """The same with fractions beside the floats."""
+        return replace(self, exact=exact)
+
+    @property
+    def deficit(self) -> float:
+        """Expected present value of what the budget lacks: minus `revenue`."""
+        return -self.revenue
 
     @property
     def revenue(self) -> float:
@@ -133,14 +165,15 @@ def finished(
     tables: Sequence[FloatArray],
     bounds: Iterable[float],
     history: bool = False,
+    fees: tuple[float, ...] = (),
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
-    tables = list(tables)
+    tables, entry = list(tables), fees or (0.0,) * environment.agents
     if setting.last_payments is not None:
         for i, paid in enumerate(setting.last_payments):
             tables.append(last_gains(environment, i, setting.policy[-1], paid))
     arrays = [*(array for row in payments for array in row), *(array for row in later for own in row for array in own)]
-    sizes = [float(np.abs(array).max()) for array in [*arrays, *(setting.last_payments or ())]]
+    sizes = [float(np.abs(array).max()) for array in [*arrays, *(setting.last_payments or ())]] + [*map(abs, entry)]
     return ContingentTransfers(
         environment,
         method,
@@ -153,6 +186,7 @@ def finished(
         max(sizes, default=0.0),
         max(bounds, default=0.0),
         setting.welfare,
-        tuple(float((environment.initial * own[0]).sum()) for own in setting.values),
+        tuple(float((environment.initial * own[0]).sum()) - fee for own, fee in zip(setting.values, entry, strict=True)),
         history,
+        entry,
     )
