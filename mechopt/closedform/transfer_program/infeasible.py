@@ -20,6 +20,9 @@ from mechopt.environment.interdependent import InterdependentTypes
 SUPPORT = (1e-7, 1e-10, 1e-5)
 """Sizes, relative to the largest, from which multipliers in floats are taken to be there; tried in this order."""
 
+SHOWN = 4
+"""Misreports that a message lists."""
+
 
 class Share(NamedTuple):
     """One inequality of the proof, with its multiplier.
@@ -79,7 +82,7 @@ class Farkas:
     ----------
     environment : InterdependentTypes
     shares : tuple of Share
-        The inequalities with non-zero multipliers; those of misreports add up to 1.
+        The inequalities with non-zero multipliers; those of inequalities add up to 1.
     contradiction : Fraction or float
         What the combination says that 0 is at least: positive.
     exact : bool
@@ -104,8 +107,9 @@ class Farkas:
         return tuple(sorted(lies, key=lambda share: -share.multiplier))
 
     def __str__(self) -> str:
-        lines = [f"{float(share.multiplier):.4g} x ({share.named(self.environment)})" for share in self.misreports]
-        return "; ".join(lines)
+        lies = self.misreports
+        lines = [f"{float(share.multiplier):.4g} x ({share.named(self.environment)})" for share in lies[:SHOWN]]
+        return "; ".join([*lines, *([f"and {len(lies) - SHOWN} more"] if len(lies) > SHOWN else [])])
 
     def __repr__(self) -> str:
         how = "exact" if self.exact else f"up to {self.residual:.2g}"

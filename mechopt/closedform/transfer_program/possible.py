@@ -198,10 +198,10 @@ def _refused(
     place = worst and Place(worst.agent, worst.period, worst.action, worst.others, worst.signal)
     what = "no transfers make the rule truthful" if not _extra(asked) else "no transfers satisfy all that is asked"
     fix = ""
-    if any(share.kind == "last" for share in proof.shares):
-        fix = "; take one action in the last period whatever the signals, last_period='constant' (Corollary 3.3)"
-    elif _extra(asked):
+    if _extra(asked):
         fix = "; ask for less: participation, cap, balance or form"
+    elif any(share.kind == "last" for share in proof.shares):
+        fix = "; take one action in the last period whatever the signals, last_period='constant' (Corollary 3.3)"
     message = f"{what}: together these inequalities say 0 >= {float(proof.contradiction):.4g}: {proof}{fix}"
     return NoTransfersError(message, proof, place)
 
