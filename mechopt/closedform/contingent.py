@@ -30,7 +30,7 @@ import numpy as np
 from mechopt.closedform.contingent_gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent_result import ContingentTransfers, Method, finished, shaped
 from mechopt.closedform.contingent_setting import LastRule, Setting, prepare
-from mechopt.closedform.contingent_solve import System, separate, span
+from mechopt.closedform.contingent_solve import BY_TARGET, System, separate, span
 from mechopt.closedform.contingent_stacked import stacked
 from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.closedform.spanning import distinct, matrices
@@ -150,6 +150,7 @@ def contingent_transfers(
         return stacked(environment, setting, steps, smallest)
     solve = separate if method == "convex" else span
     payments, tables, bounds = [], [], []
+    condition, by_target = 1.0, False
     for t in range(len(environment.kernel)):
         row = []
         for i in range(environment.agents):
@@ -159,6 +160,7 @@ def contingent_transfers(
             later = setting.expected_value(environment, i, t)
             tables.append(gains(environment, i, t, setting.policy[t], later, environment.discount * paid))
             bounds.append(found.bound)
+            condition, by_target = max(condition, found.condition), by_target or found.by_target
             row.append(shaped(environment, t, i, t + 1, found.transfers))
         payments.append(tuple(row))
     theorem = "Theorem 3.1" if method == "convex" else "Theorem 3.2"
@@ -166,7 +168,8 @@ def contingent_transfers(
         theorem = "Corollary 3.3"
     if rule is not None:
         theorem = f"Lemma {'A.3' if method == 'convex' else 'A.4'} for any rule"
-    return finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds)
+    theorem += BY_TARGET if by_target else ""
+    return finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds, condition=condition)
 
 
 def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent: int) -> System:
@@ -174,5 +177,5 @@ def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent:
     columns = distinct(matrices(environment, t, agent))
     columns = columns.reshape(len(columns), -1, *columns.shape[-2:])
     used = by_report(setting.policy[t], agent) == np.arange(len(wanted))[:, np.newaxis, np.newaxis]
-    mend = "stack several future periods, method='stacked'"
-    return System(environment, t, agent, columns, wanted, used, mend)
+    fix = "try method='any', or stack several future periods, method='stacked'"
+    return System(environment, t, agent, columns, wanted, used, fix)

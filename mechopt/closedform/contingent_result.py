@@ -13,6 +13,7 @@ import numpy as np
 from mechopt.closedform.contingent_files import save
 from mechopt.closedform.contingent_gain import largest, last_gains
 from mechopt.closedform.contingent_setting import Setting
+from mechopt.closedform.hull import ILL_CONDITIONED
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
@@ -77,6 +78,9 @@ class ContingentTransfers:
         What each agent pays in the first period whatever the signals; part of `utilities`.
     exact : ExactTransfers or None
         The same payments as fractions, which satisfy every inequality exactly.
+    condition : float
+        By how much errors of the targets may grow: the largest spread of columns over a distance from the hull, or ratio
+        of singular values, where transfers are made; 1 for "any", which has no targets.
     """
 
     environment: InterdependentTypes
@@ -94,6 +98,17 @@ class ContingentTransfers:
     history: bool = False
     fees: tuple[float, ...] = ()
     exact: ExactTransfers | None = None
+    condition: float = 1.0
+
+    @property
+    def ill_conditioned(self) -> bool:
+        """Whether what the transfers rest on holds by so little that they lose most of their digits."""
+        return self.condition > ILL_CONDITIONED
+
+    @property
+    def source(self) -> str:
+        """What they rest on, and their largest transfer."""
+        return f"{self.theorem}; largest transfer {self.max_abs:.6g}"
 
     def with_exact(self, exact: ExactTransfers) -> ContingentTransfers:
         """The same with fractions beside the floats."""
@@ -138,8 +153,9 @@ class ContingentTransfers:
         save(self, path)
 
     def __repr__(self) -> str:
+        flag = f", ill-conditioned ({self.condition:.2g})" if self.ill_conditioned else ""
         return (
-            f"ContingentTransfers({self.theorem}: welfare {self.welfare:.6g}, largest transfer {self.max_abs:.6g}, "
+            f"ContingentTransfers({self.theorem}{flag}: welfare {self.welfare:.6g}, largest transfer {self.max_abs:.6g}, "
             f"gain {self.gain:.3g})"
         )
 
@@ -166,6 +182,7 @@ def finished(
     bounds: Iterable[float],
     history: bool = False,
     fees: tuple[float, ...] = (),
+    condition: float = 1.0,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
     tables, entry = list(tables), fees or (0.0,) * environment.agents
@@ -189,4 +206,5 @@ def finished(
         tuple(float((environment.initial * own[0]).sum()) - fee for own, fee in zip(setting.values, entry, strict=True)),
         history,
         entry,
+        condition=condition,
     )

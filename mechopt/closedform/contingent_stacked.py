@@ -30,7 +30,7 @@ import numpy as np
 from mechopt.closedform.contingent_gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent_result import ContingentTransfers, finished, shaped
 from mechopt.closedform.contingent_setting import ConditionError, Setting, chain
-from mechopt.closedform.contingent_solve import System, separate, span
+from mechopt.closedform.contingent_solve import BY_TARGET, System, separate, span
 from mechopt.closedform.contingent_systems import least_norm
 from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.core.errors import InputError, LimitError
@@ -39,7 +39,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 
 MAX_ENTRIES = 20_000_000
 """Largest number of transfers about one period."""
-MEND = "stack more periods, or change the signals"
+FIX = "try method='any', or stack more periods"
 
 
 def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smallest: bool) -> ContingentTransfers:
@@ -118,7 +118,7 @@ def _system(
     environment: InterdependentTypes, setting: Setting, t: int, agent: int, columns: FloatArray, wanted: FloatArray
 ) -> System:
     used = by_report(setting.policy[t], agent) == np.arange(wanted.shape[-3])[:, np.newaxis, np.newaxis]
-    return System(environment, t, agent, columns, wanted, used, MEND)
+    return System(environment, t, agent, columns, wanted, used, FIX)
 
 
 def _uncontrolled(
@@ -151,7 +151,10 @@ def _uncontrolled(
         payments.append(tuple(part[0] for part in parts))
         later.append(tuple(tuple(part[1:]) for part in parts))
     bounds = [found.bound for found in solved.values()]
-    return finished(environment, "stacked", theorem, setting, tuple(payments), tuple(later), tables, bounds)
+    theorem += BY_TARGET if any(found.by_target for found in solved.values()) else ""
+    condition = max((found.condition for found in solved.values()), default=1.0)
+    stages = tuple(payments), tuple(later)
+    return finished(environment, "stacked", theorem, setting, *stages, tables, bounds, condition=condition)
 
 
 def _controlled(environment: InterdependentTypes, setting: Setting, steps: int) -> ContingentTransfers:
@@ -226,7 +229,7 @@ def _added(outstanding: dict[int, FloatArray], made: dict[int, FloatArray], hist
 
 def _bounded(system: System, wanted: FloatArray) -> float:
     """Bound on the transfers of all histories, after the condition; raises where it fails."""
-    span(system)
+    span(system, every_target=True)
     least = np.linalg.svd(system.columns, compute_uv=False)[..., -1]
     used = np.asarray(system.used.any(axis=-1))
     size: FloatArray = np.asarray(np.linalg.norm(wanted, axis=-1).max(axis=0))

@@ -155,7 +155,7 @@ class Spanning:
         if (every == 1).all():
             return (
                 "every matrix has rank 1: the others' next signals do not depend on an agent's own, as where signals "
-                f"move independently of each other; the dynamic pivot mechanism is for private values ({where})"
+                f"move independently of each other ({where})"
             )
         return f"a matrix has rank {self.rank} for {own} own signals ({where})"
 
@@ -163,8 +163,8 @@ class Spanning:
         if not self.holds:
             return f"Spanning(fails: {self.reason})"
         where = f" ({self.worst.named(self.environment)})" if self.worst else ""
-        words = "holds, but ill-conditioned" if self.ill_conditioned else "holds"
-        return f"Spanning({words}: smallest singular value {self.smallest_singular_value:.6g}{where})"
+        flag = f", ill-conditioned, condition {self.condition:.3g}" if self.ill_conditioned else ""
+        return f"Spanning(holds: smallest singular value {self.smallest_singular_value:.6g}{flag}{where})"
 
 
 def matrices(environment: InterdependentTypes, t: int, agent: int) -> FloatArray:

@@ -216,15 +216,12 @@ def test_transfers_are_the_smallest_of_a_plain_program(seed, horizon):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(300))
-def test_three_hundred_infinite_environments(seed):
-    compared(instance(seed, "infinite"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(300))
-def test_three_hundred_finite_environments(seed):
-    compared(instance(seed, 2 + seed % 2 if np.prod(SIZES[seed % len(SIZES)]) < 12 else 2))
+@pytest.mark.parametrize("first", range(0, 300, 50))
+@pytest.mark.parametrize("horizon", ["infinite", "finite"])
+def test_three_hundred_environments_of_each_horizon(first, horizon):
+    for seed in range(first, first + 50):
+        periods = 2 + seed % 2 if np.prod(SIZES[seed % len(SIZES)]) < 12 else 2
+        compared(instance(seed, periods if horizon == "finite" else horizon))
 
 
 def rational(seed, horizon, sizes=(2, 3), gamma=2, alike=True):

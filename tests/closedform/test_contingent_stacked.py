@@ -55,8 +55,18 @@ def steered(seed=0):
     return replace(env, kernel=(first, second))
 
 
+def test_targets_that_are_linear_are_met_one_step_ahead():
+    # the middle column is halfway between the others, and so are the others' values: conditions fail, targets are met
+    env = modelfile.load("liu-2025/two-periods-stacked")
+    assert not convex_independence(env).holds and not spanning(env).holds
+    for method, theorem in (("convex", "Theorem 3.1"), ("spanning", "Theorem 3.2")):
+        found = contingent_transfers(env, method)
+        assert found.theorem == f"{theorem}, target by target" and check_contingent(found).holds
+
+
 def test_one_step_fails_and_two_stacked_work_for_ever():
     env = modelfile.load("liu-2025/two-periods-stacked")
+    env = replace(env, values=tuple(map(np.sqrt, env.values)))  # concave: a middle signal is worth more than the mean
     assert convex_independence(env).distance == 0
     for method in ("convex", "spanning"):
         with pytest.raises(ConditionError, match="stack several future periods"):
