@@ -20,13 +20,33 @@ if TYPE_CHECKING:
 def transfers(
     model: Model,
     method: Annotated[
-        str, typer.Option(help="convex (transfers depend on the own report), spanning, or stacked (several periods)")
+        str,
+        typer.Option(
+            help="convex (transfers depend on the own report), spanning, stacked (several periods), or any (all transfers "
+            "that exist, by a linear program)"
+        ),
     ] = "convex",
     last_period: Annotated[
         str, typer.Option(help="efficient, or constant: one action whatever the reports")
     ] = "efficient",
     steps: Annotated[int, typer.Option(min=1, help="future periods to stack")] = 2,
     smallest: Annotated[bool, typer.Option("--smallest", help="minimise the largest entry of each transfer")] = False,
+    objective: Annotated[
+        str, typer.Option(help="of any: smallest (payments), deficit (least expected), or surplus (largest expected)")
+    ] = "smallest",
+    participation: Annotated[
+        str | None, typer.Option(help="of any: ex-ante, interim or ex-post; the truth is worth at least --outside")
+    ] = None,
+    outside: Annotated[str, typer.Option(help="present value of not taking part; by agent with commas")] = "0",
+    fee: Annotated[bool, typer.Option("--fee", help="of any: let agents pay or get an entry fee")] = False,
+    cap: Annotated[str | None, typer.Option(help="of any: largest payment, of either sign")] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="of any: ex-ante, weak (in every period) or strong (equal to the costs)")
+    ] = None,
+    form: Annotated[
+        str, typer.Option(help="of any: free, vcg (surplus less a function of others' signals), or surplus")
+    ] = "free",
+    exact: Annotated[bool, typer.Option("--exact", help="find the transfers in fractions too")] = False,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="exit status 0 even where a condition fails")
@@ -42,7 +62,19 @@ def transfers(
     file = read(model)
     environment = _joint(file)
     require_expected(check, model, file)
-    study = study_transfers(environment, cast("Method", method), cast("LastRule", last_period), smallest, steps)
+    asked = {
+        "objective": objective,
+        "participation": participation,
+        "outside": outside.split(",") if "," in outside else outside,
+        "fee": fee,
+        "cap": cap,
+        "balance": balance,
+        "form": form,
+        "exact": exact,
+    }
+    study = study_transfers(
+        environment, cast("Method", method), cast("LastRule", last_period), smallest, steps, side_by_side=True, **asked
+    )
     document = study.document()
     if save is not None and study.transfers is not None:
         study.transfers.save(save)
@@ -80,11 +112,14 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
         rows.append(("last period", _after(repr(study.last_period))))
     if study.transfers is not None:
         found = study.transfers
-        rows.append(("transfers", f"{found.theorem}; largest {found.max_abs:.6g}, bound {found.bound:.6g}"))
+        flag = f", ill-conditioned, condition {found.condition:.3g}" if found.ill_conditioned else ""
+        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {found.deficit:.6g}{flag}"
+        rows.append(("transfers", f"{found.theorem}; {sizes}"))
     if study.check is not None:
         verdict = "holds" if study.check.holds else "FAILS"
         rows.append(("periodic-ex-post", f"{verdict} (largest gain {study.check.gain:.3g})"))
-    return [*rows, ("welfare", f"{study.welfare:.12g}")]
+    rows.append(("welfare", f"{study.welfare:.12g}"))
+    return [*rows, *((f"by {row.name}", str(row)) for row in study.methods)]
 
 
 def _after(text: str) -> str:

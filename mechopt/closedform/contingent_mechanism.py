@@ -56,4 +56,4 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
         if t == tree.periods - 1:
             paid += np.stack([part[tuple(types)] for part in transfers.last_payments])
         payment.append(paid)
-    return SequenceMechanism.of_policy(tree, policy, payment, (PeriodicExPostIC(),), transfers.theorem)
+    return SequenceMechanism.of_policy(tree, policy, payment, (PeriodicExPostIC(),), transfers.source)

@@ -69,7 +69,7 @@ CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostI
 """What is checked with a finite horizon, on the tree of consistent reports."""
 
 
-def _contingent(method: Any) -> Builder:
+def _contingent(method: Any, smallest: bool = False) -> Builder:
     """Efficient until the last period, and there too if that can be implemented; else one action (Corollary 3.3)."""
 
     def build(environment: InterdependentTypes) -> SequenceMechanism | ContingentTransfers:
@@ -77,7 +77,7 @@ def _contingent(method: Any) -> Builder:
         if not environment.infinite and not last_period(environment).implementable:
             last = "constant"
         try:
-            found = contingent_transfers(environment, method, last)
+            found = contingent_transfers(environment, method, last, smallest=smallest)
         except ConditionError as error:
             raise InputError(str(error)) from None
         try:
@@ -117,6 +117,8 @@ SEPARABLE: dict[str, Builder] = {
 INTERDEPENDENT: dict[str, Builder] = {
     "contingent-convex": _contingent("convex"),
     "contingent-spanning": _contingent("spanning"),
+    "contingent-smallest": _contingent("convex", smallest=True),
+    "contingent-any": _contingent("any"),
 }
 BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
     "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),

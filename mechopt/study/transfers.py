@@ -11,7 +11,10 @@ from mechopt.closedform.contingent_setting import ConditionError, LastRule
 from mechopt.closedform.efficient_joint import efficient_joint
 from mechopt.closedform.potential import LastPeriod, last_period
 from mechopt.closedform.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
+from mechopt.closedform.transfer_program.infeasible import Farkas
+from mechopt.closedform.transfer_program.possible import NoTransfersError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.study.transfer_methods import MethodRow, transfer_methods
 from mechopt.verify.contingent import ContingentCheck, check_contingent
 
 Plain = dict[str, Any]
@@ -34,6 +37,8 @@ class TransferStudy:
     check : ContingentCheck or None
     welfare : float
         Of the transfers' rule; of the efficient one where there are none.
+    methods : tuple of MethodRow
+        Every method side by side; empty unless asked for.
     """
 
     environment: InterdependentTypes
@@ -44,6 +49,7 @@ class TransferStudy:
     failure: ConditionError | None
     check: ContingentCheck | None
     welfare: float
+    methods: tuple[MethodRow, ...]
 
     @property
     def holds(self) -> bool:
@@ -57,6 +63,8 @@ class TransferStudy:
             "convex_independence": {
                 "holds": hull.holds,
                 "distance": hull.distance,
+                "condition": hull.condition,
+                "ill_conditioned": hull.ill_conditioned,
                 "worst": hull.worst and placed(env, hull.worst),
             },
             "spanning": {
@@ -64,6 +72,7 @@ class TransferStudy:
                 "smallest_singular_value": span.smallest_singular_value,
                 "pseudo_inverse_norm": span.pseudo_inverse_norm,
                 "rank": span.rank,
+                "condition": span.condition,
                 "ill_conditioned": span.ill_conditioned,
                 "worst": span.worst and placed(env, span.worst),
             },
@@ -71,6 +80,7 @@ class TransferStudy:
             "transfers": self.transfers and _transfers(self.transfers),
             "verified": {"periodic_ex_post_ic": self.check and _checked(env, self.check)},
             "welfare": self.welfare,
+            "methods": [row.document() for row in self.methods],
         }
         if self.failure is not None:
             place = self.failure.place
@@ -79,6 +89,8 @@ class TransferStudy:
                 "message": str(self.failure),
                 "at": place and placed(env, place),
             }
+            if isinstance(self.failure, NoTransfersError):
+                document["failed"]["farkas"] = _farkas(self.failure.farkas)
         return document
 
 
@@ -88,6 +100,8 @@ def study_transfers(
     last: LastRule = "efficient",
     smallest: bool = False,
     steps: int = 2,
+    side_by_side: bool = False,
+    **asked: Any,
 ) -> TransferStudy:
     """Measure the conditions, solve for transfers and check them.
 
@@ -96,6 +110,10 @@ def study_transfers(
     environment : InterdependentTypes
     method, last, smallest, steps
         As in `contingent_transfers`.
+    side_by_side : bool
+        Whether to solve by every method, besides.
+    **asked
+        Further arguments of `contingent_transfers`.
 
     Returns
     -------
@@ -112,7 +130,7 @@ def study_transfers(
     """
     transfers, failure = None, None
     try:
-        transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps)
+        transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
     except ConditionError as error:
         failure = error
     welfare = transfers.welfare if transfers is not None else efficient_joint(environment).expected_welfare
@@ -125,6 +143,7 @@ def study_transfers(
         failure,
         None if transfers is None else check_contingent(transfers),
         welfare,
+        transfer_methods(environment, last) if side_by_side else (),
     )
 
 
@@ -161,6 +180,28 @@ def _transfers(transfers: ContingentTransfers) -> Plain:
         "max_abs": transfers.max_abs,
         "bound": transfers.bound,
         "gain": transfers.gain,
+        "deficit": transfers.deficit,
+        "utilities": list(transfers.utilities),
+        "fees": list(transfers.fees),
+        "condition": transfers.condition,
+        "ill_conditioned": transfers.ill_conditioned,
+        "exact": transfers.exact is not None,
+    }
+
+
+def _farkas(proof: Farkas) -> Plain:
+    """The inequalities whose combination is a contradiction, with their multipliers."""
+    return {
+        "exact": proof.exact,
+        "contradiction": str(proof.contradiction) if proof.exact else proof.contradiction,
+        "inequalities": [
+            {
+                "multiplier": str(share.multiplier) if proof.exact else share.multiplier,
+                "kind": share.kind,
+                "what": share.named(proof.environment),
+            }
+            for share in proof.shares
+        ],
     }
 
 
