@@ -52,9 +52,12 @@ def check_proof(
     from mechopt import output
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
+    from mechopt.proof.transfer_file import is_transfer_proof
     from mechopt.solve.proof_check import check_certificate, check_guarantee
     from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
 
+    if is_transfer_proof(file):
+        return _check_transfers(model, file, as_json)
     source, proof = read(model), load_certificate(file)
     if isinstance(proof, GuaranteeCertificate):
         value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
@@ -64,3 +67,22 @@ def check_proof(
         say(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
     else:
         say("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
+
+
+def _check_transfers(model: str, file: str, as_json: bool) -> None:
+    """Prove a claim about contingent transfers."""
+    from mechopt import output
+    from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.modelfile import read
+    from mechopt.proof.transfer_file import load_transfer_proof
+    from mechopt.proof.transfers import check_transfer_proof
+
+    proof = load_transfer_proof(file)
+    value = check_transfer_proof(read(model).of_kind(InterdependentTypes), proof)
+    if as_json:
+        say(output.to_json({"proved": True, "transfers": not proof.refusal, "value": float(value), "exact": str(value)}))
+    elif proof.refusal:
+        say(f"proved: there are no such transfers; together the inequalities say 0 >= {value}")
+    else:
+        rule = "the efficient rule" if proof.efficient else "the rule"
+        say(f"proved: transfers of at most {value} = {float(value):.12g} make the truth best under {rule}")

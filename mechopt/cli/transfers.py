@@ -48,6 +48,9 @@ def transfers(
     ] = "free",
     exact: Annotated[bool, typer.Option("--exact", help="find the transfers in fractions too")] = False,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
+    proof: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
+    ] = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="exit status 0 even where a condition fails")
     ] = False,
@@ -70,7 +73,7 @@ def transfers(
         "cap": cap,
         "balance": balance,
         "form": form,
-        "exact": exact,
+        "exact": exact or proof is not None,
     }
     study = study_transfers(
         environment, cast("Method", method), cast("LastRule", last_period), smallest, steps, side_by_side=True, **asked
@@ -78,6 +81,8 @@ def transfers(
     document = study.document()
     if save is not None and study.transfers is not None:
         study.transfers.save(save)
+    if proof is not None:
+        _prove(study, proof)
     if as_json:
         say(output.to_json(document))
     else:
@@ -90,6 +95,20 @@ def transfers(
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)
+
+
+def _prove(study: TransferStudy, path: str) -> None:
+    """Write the proof of what was found."""
+    from mechopt.closedform.transfer_program.possible import NoTransfersError
+    from mechopt.core.errors import InputError
+    from mechopt.study.transfer_proof import transfer_proof
+
+    if study.transfers is not None:
+        transfer_proof(study.transfers).save(path)
+    elif isinstance(study.failure, NoTransfersError):
+        transfer_proof(study.failure).save(path)
+    else:
+        raise InputError("proof: a condition that fails proves nothing, as it is only sufficient; add --method any")
 
 
 def _joint(file: ModelFile) -> InterdependentTypes:

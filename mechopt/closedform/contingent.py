@@ -34,6 +34,7 @@ from mechopt.closedform.contingent_solve import BY_TARGET, System, separate, spa
 from mechopt.closedform.contingent_stacked import stacked
 from mechopt.closedform.contingent_targets import by_own_signal, target
 from mechopt.closedform.spanning import distinct, matrices
+from mechopt.closedform.transfer_program.closed_exact import exact_closed
 from mechopt.closedform.transfer_program.possible import any_transfers
 from mechopt.closedform.transfer_program.requirements import Aim, Balance, Form, Participation, requirements
 from mechopt.core.errors import InputError
@@ -102,7 +103,8 @@ def contingent_transfers(
         What the truth is worth to an agent before the last period: anything; the social surplus less a function of the
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
-        Whether to find the transfers in fractions too; they satisfy every inequality exactly.
+        Whether to find the transfers in fractions too, for all but "stacked"; they satisfy every inequality exactly.
+        The smallest ones of "any" are near to the smallest; those of a theorem are its closed form.
 
     Returns
     -------
@@ -146,6 +148,8 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
+    if exact and method == "stacked":
+        raise InputError("exact: stacked transfers have no exact form; take method='any', 'convex' or 'spanning'")
     if method == "stacked":
         return stacked(environment, setting, steps, smallest)
     solve = separate if method == "convex" else span
@@ -169,7 +173,8 @@ def contingent_transfers(
     if rule is not None:
         theorem = f"Lemma {'A.3' if method == 'convex' else 'A.4'} for any rule"
     theorem += BY_TARGET if by_target else ""
-    return finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds, condition=condition)
+    done = finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds, condition=condition)
+    return done.with_exact(exact_closed(environment, setting, method)) if exact else done
 
 
 def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent: int) -> System:

@@ -18,6 +18,7 @@ from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
+    from mechopt.closedform.transfer_program.requirements import Requirements
     from mechopt.mechanism.sequence import SequenceMechanism
 
 Method = Literal["convex", "spanning", "stacked", "any"]
@@ -31,11 +32,14 @@ class ExactTransfers(NamedTuple):
     payments : nested tuples ``[t][i]`` of object arrays of Fraction
     last_payments : tuple over agents of object arrays, or None
     fees : tuple over agents of Fraction
+    values : tuple over agents of tuples over periods of object arrays ``(*signals,)``
+        What the truth is worth, sunk transfers apart.
     """
 
     payments: tuple[tuple[Array, ...], ...]
     last_payments: tuple[Array, ...] | None
     fees: tuple[Fraction, ...]
+    values: tuple[tuple[Array, ...], ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +85,8 @@ class ContingentTransfers:
     condition : float
         By how much errors of the targets may grow: the largest spread of columns over a distance from the hull, or ratio
         of singular values, where transfers are made; 1 for "any", which has no targets.
+    asked : Requirements or None
+        What "any" was asked for besides.
     """
 
     environment: InterdependentTypes
@@ -99,6 +105,7 @@ class ContingentTransfers:
     fees: tuple[float, ...] = ()
     exact: ExactTransfers | None = None
     condition: float = 1.0
+    asked: Requirements | None = None
 
     @property
     def ill_conditioned(self) -> bool:
@@ -111,8 +118,12 @@ class ContingentTransfers:
         return f"{self.theorem}; largest transfer {self.max_abs:.6g}"
 
     def with_exact(self, exact: ExactTransfers) -> ContingentTransfers:
-        """The same with fractions beside the floats."""
-        return replace(self, exact=exact)
+        """The same with fractions, and with floats that round them."""
+        payments = tuple(tuple(readonly(array.astype(np.float64)) for array in row) for row in exact.payments)
+        last = exact.last_payments and tuple(readonly(array.astype(np.float64)) for array in exact.last_payments)
+        return replace(
+            self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact
+        )
 
     @property
     def deficit(self) -> float:
@@ -183,6 +194,7 @@ def finished(
     history: bool = False,
     fees: tuple[float, ...] = (),
     condition: float = 1.0,
+    asked: Requirements | None = None,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
     tables, entry = list(tables), fees or (0.0,) * environment.agents
@@ -203,8 +215,11 @@ def finished(
         max(sizes, default=0.0),
         max(bounds, default=0.0),
         setting.welfare,
-        tuple(float((environment.initial * own[0]).sum()) - fee for own, fee in zip(setting.values, entry, strict=True)),
+        tuple(
+            float((environment.initial * own[0]).sum()) - fee for own, fee in zip(setting.values, entry, strict=True)
+        ),
         history,
         entry,
         condition=condition,
+        asked=asked,
     )

@@ -51,9 +51,7 @@ def exact_nearest(columns: Sequence[Sequence[Fraction]], k: int) -> Vector:
         At least two.
     k : int
     """
-    points = [
-        [a - b for a, b in zip(other, columns[k], strict=True)] for n, other in enumerate(columns) if n != k
-    ]
+    points = [[a - b for a, b in zip(other, columns[k], strict=True)] for n, other in enumerate(columns) if n != k]
     corral = [min(range(len(points)), key=lambda n: _dot(points[n], points[n]))]
     weights = [Fraction(1)]
     at = points[corral[0]]

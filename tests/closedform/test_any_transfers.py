@@ -280,7 +280,9 @@ def efficient(env):
 
 
 def test_a_refusal_names_agent_action_and_signals():
-    with pytest.raises(NoTransfersError, match=r"agent '\d', period 0, action '\d', others at '\d': signal '\d' reports"):
+    with pytest.raises(
+        NoTransfersError, match=r"agent '\d', period 0, action '\d', others at '\d': signal '\d' reports"
+    ):
         for seed in range(12):
             contingent_transfers(rational(seed, "infinite"), "any")
 

@@ -69,9 +69,7 @@ class Share(NamedTuple):
         if self.signal == self.report:
             says = f"signal {own[self.signal]!r} tells the truth"
         action = environment.action_names(self.period)[self.action]
-        return (
-            f"agent {environment.names[self.agent]!r}, period {self.period}, action {action!r}, others at {others}: {says}"
-        )
+        return f"agent {environment.names[self.agent]!r}, period {self.period}, action {action!r}, others at {others}: {says}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -141,7 +139,9 @@ def farkas(
         found = _exact(by_row, rows, support, near)
         if found is not None:
             total = sum((y * rows.side[i] for y, i in zip(found, support.tolist(), strict=True)), Fraction(0))
-            weight = sum((abs(y) for y, i in zip(found, support.tolist(), strict=True) if not rows.equal[i]), Fraction(0))
+            weight = sum(
+                (abs(y) for y, i in zip(found, support.tolist(), strict=True) if not rows.equal[i]), Fraction(0)
+            )
             weight = weight or sum((abs(y) for y in found), Fraction(0))
             found, total = [y / weight for y in found], total / weight
             kept = [k for k, y in enumerate(found) if y]

@@ -1,4 +1,4 @@
-"""Transfers wherever there are any, or the proof that there are none; `mechopt.contingent_transfers` with method="any"."""
+"""Transfers wherever there are any, or the proof that there are none: `contingent_transfers` with method="any"."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mechopt.closedform.contingent_gain import by_report, expected_payment, gains
-from mechopt.closedform.contingent_result import ContingentTransfers, finished
-from mechopt.closedform.contingent_setting import ConditionError, LastRule, Setting, rule_of
+from mechopt.closedform.contingent_result import ContingentTransfers, ExactTransfers, finished
+from mechopt.closedform.contingent_setting import ConditionError, LastRule, Setting, expected_surplus, rule_of
 from mechopt.closedform.contingent_targets import last_payoff
 from mechopt.closedform.efficient import chosen
 from mechopt.closedform.efficient_joint import expected_next, stationary_value
@@ -36,11 +36,31 @@ THEOREM = "linear program of all transfers"
 
 
 class NoTransfersError(ConditionError):
-    """No transfers of the class exist; `farkas` is the proof."""
+    """No transfers of the class exist.
 
-    def __init__(self, message: str, proof: Farkas, place: Place | None) -> None:
+    Attributes
+    ----------
+    farkas : Farkas
+        The proof.
+    policy : tuple over periods of int arrays ``(*signals,)``
+        The rule that they were to make truthful.
+    asked : Requirements
+        What they were to satisfy besides.
+    constant : bool
+        Whether the last action was to be one whatever the reports.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        proof: Farkas,
+        place: Place | None,
+        policy: tuple[IntArray, ...],
+        asked: Requirements,
+        constant: bool,
+    ) -> None:
         super().__init__("any", message, place)
-        self.farkas = proof
+        self.farkas, self.policy, self.asked, self.constant = proof, policy, asked, constant
 
 
 @dataclass(frozen=True)
@@ -75,8 +95,8 @@ def any_transfers(
     InputError
         If an argument does not fit.
     """
-    if exact and environment.exact is None:
-        raise InputError('exact: the probabilities are floats that do not sum to 1 exactly; write fractions such as "1/3"')
+    if exact:
+        require_exact(environment)
     if asked.form != "free" and rule is not None:
         raise InputError(f"form: {asked.form!r} is about the efficient rule; leave rule out, or take form='free'")
     policy, welfare, constant = rule_of(environment, rule, last, last_action)
@@ -87,14 +107,21 @@ def any_transfers(
     solutions = [_solved(environment, numbers, policy, flat, group, asked, constant, scale) for group in groups]
     precise = None
     if exact:
-        fractions = exact_numbers(environment)
+        twins = _groups(exact_numbers(environment), flat, asked, constant)
         precise = [
-            exactly(twin.rows, near, twin.paid, scale)
-            for twin, near in zip(_groups(fractions, flat, asked, constant), solutions, strict=True)
+            exactly(twin.rows, near, twin.paid, scale) for twin, near in zip(twins, solutions, strict=True)
         ]
         solutions = [np.array([float(entry) for entry in found]) for found in precise]
-    found = _transfers(environment, policy, welfare, constant, groups, solutions)
-    return found if precise is None else found.with_exact(_exact_tables(environment, flat, groups, precise))
+    found = _transfers(environment, policy, welfare, constant, groups, solutions, asked)
+    return found if precise is None else found.with_exact(_exact_tables(environment, flat, twins, precise))
+
+
+def require_exact(environment: InterdependentTypes) -> None:
+    """Refuse an environment without exact numbers."""
+    if environment.exact is None:
+        raise InputError(
+            'exact: the probabilities are floats that do not sum to 1 exactly; write fractions such as "1/3"'
+        )
 
 
 def _money(asked: Requirements) -> float:
@@ -104,10 +131,8 @@ def _money(asked: Requirements) -> float:
 def _groups(numbers: Numbers, policy: tuple[IntArray, ...], asked: Requirements, constant: bool) -> list[Group]:
     """All agents together where something joins them, else each alone."""
     needs_welfare = asked.form != "free" or asked.joint
-    worth = _worth(numbers, policy) if needs_welfare else None
-    layouts = [
-        layout(numbers, i, policy, worth, asked.form, constant, asked.fee) for i in range(numbers.agents)
-    ]
+    worth = rule_surplus(numbers, policy) if needs_welfare else None
+    layouts = [layout(numbers, i, policy, worth, asked.form, constant, asked.fee) for i in range(numbers.agents)]
     own = [[*incentive_rows(numbers, where, policy), *agent_requirements(numbers, where, asked)] for where in layouts]
     if not asked.joint:
         return [
@@ -127,28 +152,34 @@ def _none(numbers: Numbers) -> Rows:
     return Rows(empty, empty, numbers.zeros(0), numbers.zeros(0), np.zeros(0, bool), np.zeros((0, 5), np.int64))
 
 
-def _worth(numbers: Numbers, policy: tuple[IntArray, ...]) -> tuple[Array, ...]:
+def rule_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> tuple[Array, ...]:
     """Surplus of the rule from each period on; axes: profile."""
     here = [np.arange(len(stage)) for stage in policy]
     flow = [numbers.surplus(t)[policy[t], here[t]] for t in range(numbers.stages)]
     if not numbers.infinite:
         values = [flow[-1]]
         for t in reversed(range(numbers.stages - 1)):
-            values.insert(0, flow[t] + numbers.discount * (numbers.kernel[t][policy[t], here[t]] * values[0]).sum(axis=1))
+            values.insert(
+                0, flow[t] + numbers.discount * (numbers.kernel[t][policy[t], here[t]] * values[0]).sum(axis=1)
+            )
         return tuple(values)
-    chain = numbers.kernel[0][policy[0], here[0]]
-    near = np.linalg.solve(
-        np.eye(len(chain)) - float(numbers.discount) * chain.astype(np.float64), flow[0].astype(np.float64)
-    )
+    return (worth_for_ever(numbers, policy[0], flow[0]),)
+
+
+def worth_for_ever(numbers: Numbers, policy: IntArray, flow: Array) -> Array:
+    """Present value of a flow under a policy with an infinite horizon; axes: profile."""
+    chain = numbers.kernel[0][policy, np.arange(len(policy))]
+    system = np.eye(len(chain)) - float(numbers.discount) * chain.astype(np.float64)
+    near = np.asarray(np.linalg.solve(system, flow.astype(np.float64)), dtype=np.float64)
     if not numbers.exact:
-        return (near,)
+        return near
     rows = [
         {j: entry for j in range(len(chain)) if (entry := Fraction(i == j) - numbers.discount * chain[i, j])}
         for i in range(len(chain))
     ]
-    found = exact_near(rows, list(flow[0]), near, np.arange(len(chain)))
-    assert found is not None
-    return (np.array(found, dtype=object),)
+    found = exact_near(rows, list(flow), near, np.arange(len(chain)))
+    assert found is not None  # the matrix is diagonally dominant
+    return np.array(found, dtype=object)
 
 
 def _solved(
@@ -169,7 +200,7 @@ def _solved(
         values = -np.concatenate([v for _, v, _ in parts])
         cap = None
         if asked.objective == "deficit":  # welfare - sum of worth >= 0, so -x.v <= welfare - constants is no deficit
-            worth = _worth(numbers, flat)
+            worth = rule_surplus(numbers, flat)
             cap = sum(float(c) for _, _, c in parts) - float((numbers.initial * worth[0]).sum())
         goal = Goal(columns, values, cap)
     program = Program(group.rows, group.count, group.paid, scale)
@@ -203,7 +234,7 @@ def _refused(
     elif any(share.kind == "last" for share in proof.shares):
         fix = "; take one action in the last period whatever the signals, last_period='constant' (Corollary 3.3)"
     message = f"{what}: together these inequalities say 0 >= {float(proof.contradiction):.4g}: {proof}{fix}"
-    return NoTransfersError(message, proof, place)
+    return NoTransfersError(message, proof, place, policy, asked, constant)
 
 
 def _extra(asked: Requirements) -> bool:
@@ -217,6 +248,7 @@ def _transfers(
     constant: bool,
     groups: list[Group],
     solutions: list[FloatArray],
+    asked: Requirements,
 ) -> ContingentTransfers:
     """The payments as arrays, what the truth is then worth, and what a misreport gains."""
     tables: dict[tuple[int, int], FloatArray] = {}
@@ -229,9 +261,7 @@ def _transfers(
             final = np.zeros(environment.shape[-1]) if where.last is None else own[where.last]
             last[i] = readonly(final.reshape(environment.shape[-1]))
         fees[i] = 0.0 if where.fee is None else float(own[where.fee])
-    payments = tuple(
-        tuple(tables[t, i] for i in range(environment.agents)) for t in range(len(environment.kernel))
-    )
+    payments = tuple(tuple(tables[t, i] for i in range(environment.agents)) for t in range(len(environment.kernel)))
     values, gained = [], list[FloatArray]()
     for i in range(environment.agents):
         paid = [_paid(environment, policy, payments, t, i) for t in range(len(environment.kernel))]
@@ -241,11 +271,11 @@ def _transfers(
             later = expected_next(environment, worth[0 if environment.infinite else t + 1], t)
             gained.append(gains(environment, i, t, policy[t], later, environment.discount * table))
     final = None if environment.infinite else tuple(last)
-    surplus = _surplus(environment, policy)
+    surplus = expected_surplus(environment, policy)
     setting = Setting(policy, welfare, tuple(values), final, surplus, constant)
     sizes = [float(np.abs(array).max()) for row in payments for array in row]
     theorem = THEOREM if not constant else f"{THEOREM}, one last action"
-    return finished(environment, "any", theorem, setting, payments, (), gained, sizes, fees=tuple(fees))
+    return finished(environment, "any", theorem, setting, payments, (), gained, sizes, fees=tuple(fees), asked=asked)
 
 
 def _split(groups: list[Group], solutions: list[Any]) -> list[tuple[Layout, Any]]:
@@ -297,28 +327,44 @@ def _values(
     return tuple(values)
 
 
-def _surplus(environment: InterdependentTypes, policy: tuple[IntArray, ...]) -> float:
-    from mechopt.closedform.contingent_setting import expected_surplus
-
-    return expected_surplus(environment, policy)
-
-
 def _exact_tables(
-    environment: InterdependentTypes, policy: tuple[IntArray, ...], groups: list[Group], solutions: list[list[Fraction]]
-) -> Any:
-    from mechopt.closedform.contingent_result import ExactTransfers
-
+    environment: InterdependentTypes,
+    policy: tuple[IntArray, ...],
+    groups: list[Group],
+    solutions: list[list[Fraction]],
+) -> ExactTransfers:
     agents = environment.agents
-    tables: dict[tuple[int, int], Array] = {}
+    tables: list[list[Array]] = [[] for _ in range(agents)]
+    values: list[list[Array]] = [[] for _ in range(agents)]
     last: list[Any] = [None] * agents
     fees = [Fraction(0)] * agents
     for where, own in _split(groups, [np.array(found, dtype=object) for found in solutions]):
         i = where.agent
-        for t, columns in enumerate(where.transfers):
-            tables[t, i] = by_action(environment, policy[t], t, i, own[columns])
-        if not environment.infinite:
-            zero = np.full(environment.shape[-1], Fraction(0), dtype=object)
-            last[i] = zero if where.last is None else own[where.last].reshape(environment.shape[-1])
+        tables[i] = [own[columns] for columns in where.transfers]
+        values[i] = [
+            worth.constant + worth.sign * np.where(worth.column >= 0, own[worth.column], Fraction(0)) if len(own) else worth.constant
+            for worth in where.worth
+        ]
+        last[i] = None if where.last is None else own[where.last]
         fees[i] = Fraction(0) if where.fee is None else own[where.fee]
-    payments = tuple(tuple(tables[t, i] for i in range(agents)) for t in range(len(environment.kernel)))
-    return ExactTransfers(payments, None if environment.infinite else tuple(last), tuple(fees))
+    return exact_transfers(environment, policy, tables, values, last, fees)
+
+
+def exact_transfers(
+    environment: InterdependentTypes,
+    policy: tuple[IntArray, ...],
+    tables: list[list[Array]],
+    values: list[list[Array]],
+    last: list[Any],
+    fees: list[Fraction],
+) -> ExactTransfers:
+    """Fractions in the layout of `ContingentTransfers`; tables by agent and period, ``(reported profile, next)``."""
+    shape, agents = environment.shape, range(environment.agents)
+    payments = tuple(
+        tuple(by_action(environment, policy[t], t, i, tables[i][t]) for i in agents)
+        for t in range(len(environment.kernel))
+    )
+    zero = np.full(shape[-1], Fraction(0), dtype=object)
+    ends = tuple(zero if last[i] is None else last[i].reshape(shape[-1]) for i in agents)
+    worth = tuple(tuple(table.reshape(shape[t]) for t, table in enumerate(values[i])) for i in agents)
+    return ExactTransfers(payments, None if environment.infinite else ends, tuple(fees), worth)

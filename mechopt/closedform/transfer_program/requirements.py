@@ -113,7 +113,7 @@ def agent_requirements(numbers: Numbers, where: Layout, asked: Requirements) -> 
         paid, cap = where.paid, asked.cap if numbers.exact else float(asked.cap)
         signs = np.concatenate([np.full(len(paid), _one(numbers, s), dtype=numbers.dtype) for s in (1, -1)])
         columns = np.concatenate([paid, paid])
-        label = _labels(Kind.CAP, where.agent, 0, columns, np.repeat([1, 0], len(paid)))
+        label = _labels(Kind.CAP, where.agent, 0, np.tile(np.arange(len(paid)), 2), np.repeat([1, 0], len(paid)))
         side = np.full(len(columns), -cap, dtype=numbers.dtype)
         found.append(Rows(np.arange(len(columns)), columns, signs, side, np.zeros(len(columns), dtype=bool), label))
     return found
@@ -138,7 +138,9 @@ def _participation(numbers: Numbers, where: Layout, asked: Requirements) -> Rows
         values = np.append(values, -total)
     entry = (values != 0).astype(bool)
     codes = {"ex-ante": 0, "interim": 1, "ex-post": 2}
-    label = _labels(Kind.PARTICIPATION, where.agent, codes[asked.participation or ""], np.arange(count), np.arange(count))
+    label = _labels(
+        Kind.PARTICIPATION, where.agent, codes[asked.participation or ""], np.arange(count), np.arange(count)
+    )
     side = outside * total - constant
     return Rows(rows[entry], columns[entry], values[entry], side, np.zeros(count, dtype=bool), label)
 

@@ -46,8 +46,8 @@ class Rows(NamedTuple):
         Whether the row is an equation; else at least `side`.
     label : int array ``(row, 5)``
         Kind, agent (-1 for all), period, true profile, report. For participation the profile is the first one or, for
-        one's own first signal, the report; for a cap the profile is the column; for balance the report is the next
-        profile.
+        one's own first signal, that signal; for a cap it is the number of the payment, and the report 1 where the payment
+        is not to be below; for balance the report is the next profile.
     """
 
     row: IntArray
