@@ -72,15 +72,17 @@ def check_proof(
 def _check_transfers(model: str, file: str, as_json: bool) -> None:
     """Prove a claim about contingent transfers."""
     from mechopt import output
-    from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.cli.transfers import joint_environment
     from mechopt.modelfile import read
     from mechopt.proof.transfer_file import load_transfer_proof
     from mechopt.proof.transfers import check_transfer_proof
 
     proof = load_transfer_proof(file)
-    value = check_transfer_proof(read(model).of_kind(InterdependentTypes), proof)
+    value = check_transfer_proof(joint_environment(read(model)), proof)
     if as_json:
-        say(output.to_json({"proved": True, "transfers": not proof.refusal, "value": float(value), "exact": str(value)}))
+        say(
+            output.to_json({"proved": True, "transfers": not proof.refusal, "value": float(value), "exact": str(value)})
+        )
     elif proof.refusal:
         say(f"proved: there are no such transfers; together the inequalities say 0 >= {value}")
     else:

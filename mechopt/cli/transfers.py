@@ -22,8 +22,8 @@ def transfers(
     method: Annotated[
         str,
         typer.Option(
-            help="convex (transfers depend on the own report), spanning, stacked (several periods), or any (all transfers "
-            "that exist, by a linear program)"
+            help="convex (transfers depend on the own report), spanning, stacked (several periods), or any (all "
+            "transfers that exist, by a linear program)"
         ),
     ] = "convex",
     last_period: Annotated[
@@ -63,7 +63,7 @@ def transfers(
     from mechopt.study.transfers import study_transfers
 
     file = read(model)
-    environment = _joint(file)
+    environment = joint_environment(file)
     require_expected(check, model, file)
     asked = {
         "objective": objective,
@@ -111,7 +111,7 @@ def _prove(study: TransferStudy, path: str) -> None:
         raise InputError("proof: a condition that fails proves nothing, as it is only sufficient; add --method any")
 
 
-def _joint(file: ModelFile) -> InterdependentTypes:
+def joint_environment(file: ModelFile) -> InterdependentTypes:
     """The environment, also of private types that move (for which the conditions fail, and it says why)."""
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes

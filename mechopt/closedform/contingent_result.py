@@ -56,7 +56,8 @@ class ContingentTransfers:
         Index of the action; of length 1 with an infinite horizon.
     payments : nested tuples ``[t][i]`` of read-only float arrays
         Axes: action, the others' signals (one axis each), own report (not for spanning and stacked spanning), the
-        others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to the action.
+        others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to
+        the action.
     later : nested tuples ``[t][i][k]`` of such arrays
         Stacked transfers about period t that are paid in period t + 2 + k, by the others' signals then; else empty.
     history : bool
@@ -83,8 +84,8 @@ class ContingentTransfers:
     exact : ExactTransfers or None
         The same payments as fractions, which satisfy every inequality exactly.
     condition : float
-        By how much errors of the targets may grow: the largest spread of columns over a distance from the hull, or ratio
-        of singular values, where transfers are made; 1 for "any", which has no targets.
+        By how much errors of the targets may grow: the largest spread of columns over a distance from the hull, or
+        ratio of singular values, where transfers are made; 1 for "any", which has no targets.
     asked : Requirements or None
         What "any" was asked for besides.
     """
@@ -121,9 +122,7 @@ class ContingentTransfers:
         """The same with fractions, and with floats that round them."""
         payments = tuple(tuple(readonly(array.astype(np.float64)) for array in row) for row in exact.payments)
         last = exact.last_payments and tuple(readonly(array.astype(np.float64)) for array in exact.last_payments)
-        return replace(
-            self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact
-        )
+        return replace(self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact)
 
     @property
     def deficit(self) -> float:
@@ -166,8 +165,8 @@ class ContingentTransfers:
     def __repr__(self) -> str:
         flag = f", ill-conditioned ({self.condition:.2g})" if self.ill_conditioned else ""
         return (
-            f"ContingentTransfers({self.theorem}{flag}: welfare {self.welfare:.6g}, largest transfer {self.max_abs:.6g}, "
-            f"gain {self.gain:.3g})"
+            f"ContingentTransfers({self.theorem}{flag}: welfare {self.welfare:.6g}, largest transfer "
+            f"{self.max_abs:.6g}, gain {self.gain:.3g})"
         )
 
 

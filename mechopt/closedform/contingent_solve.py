@@ -3,8 +3,8 @@
 A condition is asked for only where it is used: for a column at the actions that a report of that signal leads to
 (convex independence), for a matrix at the actions that some report leads to (spanning). Elsewhere transfers are 0.
 
-The conditions are for all targets at once, and sufficient. Where one fails, each target is tried on its own: a column in
-the hull of the others can still be worth its target if the others' targets are no more than that on average, and
+The conditions are for all targets at once, and sufficient. Where one fails, each target is tried on its own: a column
+in the hull of the others can still be worth its target if the others' targets are no more than that on average, and
 dependent columns if targets depend on each other likewise. An error says that this target cannot be met.
 """
 

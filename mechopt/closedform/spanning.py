@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mechopt.closedform.hull import ILL_CONDITIONED, TOUCHING, ExactColumns, hull_distances, spreads
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.kinds import require_kind
 
@@ -305,10 +305,10 @@ def spanning(environment: InterdependentTypes) -> Spanning:
     return Spanning(environment, values, ranks, least, worst, condition)
 
 
-def rank_slack(columns: FloatArray, sizes: FloatArray) -> FloatArray:
+def rank_slack(columns: FloatArray, sizes: Array) -> FloatArray:
     """Singular value that counts as 0, by matrix: numpy's, but no less than distances that count as 0."""
     rounding = sizes[..., :1] * max(columns.shape[-2:]) * np.finfo(float).eps
-    return np.maximum(rounding, TOUCHING)
+    return np.asarray(np.maximum(rounding, TOUCHING), dtype=np.float64)
 
 
 def exact_columns(environment: InterdependentTypes, t: int, agent: int) -> ExactColumns | None:

@@ -1,4 +1,4 @@
-"""Prove claims about contingent transfers anew: transfers that satisfy every inequality, or multipliers that rule them out.
+"""Prove claims about contingent transfers anew: they satisfy every inequality, or multipliers rule them out.
 
 Every inequality is written down from the environment, in plain loops over fractions, and nothing else is trusted:
 

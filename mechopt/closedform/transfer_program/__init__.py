@@ -11,8 +11,8 @@ Lemma A.3 of the slides adds V_i = W, its equality (i), and so asks for more: co
 transfers, not necessary. With an infinite horizon V_i and p_i are stationary and there is one program; with a finite
 one V_i and p_i are by period, and the last allocation is paid for at once (Assumption 4), or one action is taken.
 
-`numbers` holds the data of an environment as floats or as fractions, `rows` writes the inequalities down, `requirements`
-adds participation, payment caps and budget balance, `optimum` solves, `nearby` makes a solution exact, `infeasible`
+`numbers` holds the data of an environment as floats or as fractions, `rows` writes the inequalities down,
+`requirements` adds participation, payment caps and budget balance, `optimum` solves, `nearby` makes a solution exact, `infeasible`
 proves that there is none, `possible` puts it all together.
 
 Source: Liu (2025), section 3 and Lemma A.3, without its equality (i).

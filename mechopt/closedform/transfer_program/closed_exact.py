@@ -72,7 +72,9 @@ def _efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[A
     return found
 
 
-def _values(numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any) -> list[Array]:
+def _values(
+    numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any
+) -> list[Array]:
     """What the truth is worth to an agent, by period."""
     here = [np.arange(len(stage)) for stage in policy]
     flow = [numbers.values[t][i][policy[t], here[t]] for t in range(numbers.stages)]
@@ -180,9 +182,7 @@ def _separated(columns: list[Vector], target: Vector, own: int) -> Vector | None
     if not any(z):
         return None
     reach = [sum((x * y for x, y in zip(z, column, strict=True)), Fraction(0)) for column in columns]
-    steepest = max(
-        (target[k] - target[own]) / (reach[own] - reach[k]) for k in range(len(columns)) if k != own
-    )
+    steepest = max((target[k] - target[own]) / (reach[own] - reach[k]) for k in range(len(columns)) if k != own)
     return [target[own] + steepest * (reach[own] - x) for x in z]
 
 
@@ -194,6 +194,9 @@ def _spanned(columns: list[Vector], target: Vector) -> Vector | None:
     weights = exact_near(rows, target, np.zeros(count), np.arange(count))
     if weights is None:
         return None
-    paid = [sum((w * column[n] for w, column in zip(weights, columns, strict=True)), Fraction(0)) for n in range(len(columns[0]))]
+    paid = [
+        sum((w * column[n] for w, column in zip(weights, columns, strict=True)), Fraction(0))
+        for n in range(len(columns[0]))
+    ]
     met = [sum((p * x for p, x in zip(paid, column, strict=True)), Fraction(0)) for column in columns]
     return paid if met == target else None

@@ -1,6 +1,6 @@
 """Why there are no transfers: misreports whose gains no transfer of the class can tax (Farkas).
 
-Multiply the inequalities by the multipliers and add: all unknowns cancel, and what is left reads 0 >= a positive number.
+Multiplied by the multipliers and added up the inequalities have no unknown left, and read 0 >= a positive number.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Share(NamedTuple):
         if self.signal == self.report:
             says = f"signal {own[self.signal]!r} tells the truth"
         action = environment.action_names(self.period)[self.action]
-        return f"agent {environment.names[self.agent]!r}, period {self.period}, action {action!r}, others at {others}: {says}"
+        who = f"agent {environment.names[self.agent]!r}, period {self.period}, action {action!r}"
+        return f"{who}, others at {others}: {says}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,15 +149,14 @@ def farkas(
             shares = [_share(environment, policy, rows.label[support[k]], found[k]) for k in kept]
             return Farkas(environment, tuple(shares), total, True, 0.0, support[kept])
     support = np.flatnonzero(np.abs(near) > SUPPORT[0] * largest)
-    weight = float(np.abs(near[support][~rows.equal[support]]).sum()) or 1.0
-    floats = near[support] / weight
+    floats = near[support] / (float(np.abs(near[support][~rows.equal[support]]).sum()) or 1.0)
     left = np.zeros(count)
     for y, i in zip(floats, support.tolist(), strict=True):
         for column, value in _row(rows, order[starts[i] : starts[i + 1]]).items():
             left[column] += y * float(value)
-    total = float(floats @ rows.side[support].astype(np.float64))
+    remains = float(floats @ rows.side[support].astype(np.float64))
     shares = [_share(environment, policy, rows.label[i], float(y)) for i, y in zip(support, floats, strict=True)]
-    return Farkas(environment, tuple(shares), total, False, float(np.abs(left).max()), support)
+    return Farkas(environment, tuple(shares), remains, False, float(np.abs(left).max()), support)
 
 
 def _row(rows: Rows, entries: Array) -> SparseRow:

@@ -1,8 +1,8 @@
 """Exact solutions of sparse linear equations, near to one in floats.
 
 Rows are reduced one after the other, each by its own pivot, columns in an order of preference; what has no pivot takes
-its float, rounded to a short binary fraction, and the pivots follow exactly. A row that reduces to nothing has to have
-nothing on its right-hand side.
+its float, as the simple fraction that it seems to be or else as a short binary one, and the pivots follow exactly. A
+row that reduces to nothing has to have nothing on its right-hand side.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from mechopt.core.numbers import FloatArray, IntArray
 SparseRow = dict[int, Fraction]
 BITS = 34
 """Binary digits that a float without a pivot is rounded to, relative to the largest."""
+SIMPLE, SEEMS = 10**4, 1e-11
+"""Largest denominator of a fraction that a float is taken for, and how near it has to be, relative to the largest."""
 MAX_WORK = 40_000_000
 """Products of fractions in a reduction."""
 
@@ -90,11 +92,16 @@ def exact_near(
 
 
 def rounded(near: FloatArray) -> list[Fraction]:
-    """Floats as short binary fractions."""
+    """Floats as the simple fractions that they seem to be, else as short binary ones."""
     largest = float(np.abs(near).max(initial=0.0))
     if largest == 0:
         return [Fraction(0)] * len(near)
     unit = BITS - frexp(largest)[1]
     scaled = np.rint(np.ldexp(near, unit))
     step = Fraction(1, 2**unit) if unit >= 0 else Fraction(2**-unit)
-    return [int(entry) * step for entry in scaled.tolist()]
+    found = [int(entry) * step for entry in scaled.tolist()]
+    for k, entry in enumerate(near.tolist()):
+        simple = Fraction(entry).limit_denominator(SIMPLE)
+        if abs(float(simple) - entry) <= SEEMS * largest:
+            found[k] = simple
+    return found

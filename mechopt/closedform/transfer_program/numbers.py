@@ -83,8 +83,8 @@ def exact_numbers(environment: InterdependentTypes) -> Numbers:
         values, kernel = (tuple(map(_binary, arrays)) for arrays in (environment.values, environment.kernel))
         initial, costs = _binary(environment.initial), tuple(map(_binary, environment.costs))
         return _of(environment, values, kernel, initial, costs, Fraction(environment.discount))
-    by_period = exact.cost if isinstance(environment.cost, tuple) else (exact.cost,) * environment.stages
-    costs = tuple(np.array([Fraction(entry) for entry in cost], dtype=object) for cost in by_period)  # type: ignore[union-attr]
+    by_period: Any = exact.cost if isinstance(environment.cost, tuple) else (exact.cost,) * environment.stages
+    costs = tuple(np.array([Fraction(entry) for entry in cost], dtype=object) for cost in by_period)
     return _of(environment, exact.values, exact.kernel, exact.initial, costs, exact.discount)
 
 

@@ -35,7 +35,8 @@ class Program(NamedTuple):
     ----------
     rows : Rows
         With floats.
-    count : int
+    columns : int
+        Number of unknowns.
     paid : int array
         Columns that are payments.
     scale : float
@@ -43,7 +44,7 @@ class Program(NamedTuple):
     """
 
     rows: Rows
-    count: int
+    columns: int
     paid: IntArray
     scale: float
 
@@ -51,7 +52,7 @@ class Program(NamedTuple):
     def matrix(self) -> csr_array:
         """Coefficients."""
         rows = self.rows
-        shape = len(rows.side), self.count
+        shape = len(rows.side), self.columns
         return csr_array((rows.value.astype(np.float64), (rows.row, rows.column)), shape=shape)
 
 
@@ -85,7 +86,7 @@ def solve(program: Program, goal: Goal | None = None) -> FloatArray | Infeasible
     """
     rest, matrix, side = None, program.matrix, program.rows.side.astype(np.float64) / program.scale
     if goal is not None:
-        row = csr_array((goal.values, (np.zeros(len(goal.columns), int), goal.columns)), shape=(1, program.count))
+        row = csr_array((goal.values, (np.zeros(len(goal.columns), int), goal.columns)), shape=(1, program.columns))
         level = _best(program, matrix, side, row, goal)
         if isinstance(level, Infeasible):
             return level
@@ -102,10 +103,10 @@ def _best(program: Program, matrix: csr_array, side: FloatArray, row: csr_array,
     if goal.cap is not None:  # maximise the smaller of the goal and its cap
         above = _widened(vstack([above, -row]), [*[0.0] * above.shape[0], 1.0])
         limit = np.append(limit, 0.0)
-        even, cost = _widened(matrix[equal], [0.0] * int(equal.sum())), np.append(np.zeros(program.count), -1.0)
-        bounds = [*[(None, None)] * program.count, (None, goal.cap / program.scale)]
+        even, cost = _widened(matrix[equal], [0.0] * int(equal.sum())), np.append(np.zeros(program.columns), -1.0)
+        bounds = [*[(None, None)] * program.columns, (None, goal.cap / program.scale)]
     else:
-        even, cost, bounds = matrix[equal], -row.toarray()[0], [(None, None)] * program.count
+        even, cost, bounds = matrix[equal], -row.toarray()[0], [(None, None)] * program.columns
     found = _linprog(cost, above, limit, even, side[equal], bounds)
     if found.status == 3:
         raise MechoptError("objective: it is unbounded; add participation='ex-ante' or another, or cap=...")
@@ -118,14 +119,14 @@ def _smallest(
     program: Program, matrix: csr_array, side: FloatArray, rest: tuple[csr_array, float] | None
 ) -> FloatArray | Infeasible:
     equal, paid = program.rows.equal, program.paid
-    pick = csr_array((np.ones(len(paid)), (np.arange(len(paid)), paid)), shape=(len(paid), program.count))
+    pick = csr_array((np.ones(len(paid)), (np.arange(len(paid)), paid)), shape=(len(paid), program.columns))
     above, limit = [_widened(-matrix[~equal], [0.0] * int((~equal).sum()))], [-side[~equal]]
     above += [_widened(sign * pick, [-1.0] * len(paid)) for sign in (1.0, -1.0)]
     limit += [np.zeros(2 * len(paid))]
     if rest is not None:
         above, limit = [*above, _widened(-rest[0], [0.0])], [*limit, np.array([-rest[1]])]
     even = _widened(matrix[equal], [0.0] * int(equal.sum()))
-    cost, bounds = np.append(np.zeros(program.count), 1.0), [*[(None, None)] * program.count, (0, None)]
+    cost, bounds = np.append(np.zeros(program.columns), 1.0), [*[(None, None)] * program.columns, (0, None)]
     found = _linprog(cost, vstack(above, format="csr"), np.concatenate(limit), even, side[equal], bounds)
     if found.x is not None:
         return np.asarray(found.x[:-1], dtype=np.float64)
@@ -139,7 +140,7 @@ def infeasible(program: Program) -> Infeasible:
     matrix, side, equal = program.matrix, program.rows.side.astype(np.float64) / program.scale, program.rows.equal
     every = _widened(-matrix, [-1.0] * len(side))
     back = _widened(matrix[equal], [-1.0] * int(equal.sum()))
-    cost, bounds = np.append(np.zeros(program.count), 1.0), [*[(None, None)] * program.count, (0, None)]
+    cost, bounds = np.append(np.zeros(program.columns), 1.0), [*[(None, None)] * program.columns, (0, None)]
     found = _linprog(cost, vstack([every, back], format="csr"), np.append(-side, side[equal]), None, None, bounds)
     if found.x is None:
         raise MechoptError(f"neither transfers nor a proof that there are none were found ({found.message})")
@@ -168,7 +169,7 @@ def repaired(program: Program, matrix: csr_array, found: FloatArray) -> FloatArr
         if not short.any():
             break
         active: Any = matrix[binding]
-        if len(binding) * program.count <= DENSE:
+        if len(binding) * program.columns <= DENSE:
             step = np.linalg.lstsq(active.toarray(), short, rcond=1e-13)[0]
         else:
             step = lsmr(active, short, atol=1e-15, btol=1e-15, maxiter=4 * len(binding))[0]
@@ -198,7 +199,8 @@ def _widened(matrix: Any, column: list[float]) -> csr_array:
 def _linprog(cost: Any, above: Any, limit: Any, even: Any, side: Any, bounds: Any) -> Any:
     """HiGHS; empty blocks of rows are left out."""
     has_above, has_even = above is not None and above.shape[0] > 0, even is not None and even.shape[0] > 0
-    return linprog(
+    solver: Any = linprog  # takes sparse matrices, its annotation does not
+    return solver(
         cost,
         above if has_above else None,
         limit if has_above else None,

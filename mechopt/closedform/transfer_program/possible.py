@@ -108,9 +108,7 @@ def any_transfers(
     precise = None
     if exact:
         twins = _groups(exact_numbers(environment), flat, asked, constant)
-        precise = [
-            exactly(twin.rows, near, twin.paid, scale) for twin, near in zip(twins, solutions, strict=True)
-        ]
+        precise = [exactly(twin.rows, near, twin.paid, scale) for twin, near in zip(twins, solutions, strict=True)]
         solutions = [np.array([float(entry) for entry in found]) for found in precise]
     found = _transfers(environment, policy, welfare, constant, groups, solutions, asked)
     return found if precise is None else found.with_exact(_exact_tables(environment, flat, twins, precise))
@@ -341,10 +339,8 @@ def _exact_tables(
     for where, own in _split(groups, [np.array(found, dtype=object) for found in solutions]):
         i = where.agent
         tables[i] = [own[columns] for columns in where.transfers]
-        values[i] = [
-            worth.constant + worth.sign * np.where(worth.column >= 0, own[worth.column], Fraction(0)) if len(own) else worth.constant
-            for worth in where.worth
-        ]
+        padded = np.append(own, Fraction(0))  # the last is what column -1 takes
+        values[i] = [worth.constant + worth.sign * padded[worth.column] for worth in where.worth]
         last[i] = None if where.last is None else own[where.last]
         fees[i] = Fraction(0) if where.fee is None else own[where.fee]
     return exact_transfers(environment, policy, tables, values, last, fees)

@@ -87,8 +87,8 @@ def requirements(agents: int, outside: Any, cap: Any, fee: bool, **chosen: Any) 
         raise InputError(f"cap: is {limit}; it must be at least 0")
     if chosen["objective"] == "surplus" and chosen["participation"] is None and limit is None:
         raise InputError(
-            "objective: the surplus is unbounded where agents have to take part; add participation='ex-ante' or another, "
-            "or cap=..."
+            "objective: the surplus is unbounded where agents have to take part; add participation='ex-ante' or "
+            "another, or cap=..."
         )
     return Requirements(outside=exact, cap=limit, fee=bool(fee), **chosen)
 
@@ -114,7 +114,7 @@ def agent_requirements(numbers: Numbers, where: Layout, asked: Requirements) -> 
         signs = np.concatenate([np.full(len(paid), _one(numbers, s), dtype=numbers.dtype) for s in (1, -1)])
         columns = np.concatenate([paid, paid])
         label = _labels(Kind.CAP, where.agent, 0, np.tile(np.arange(len(paid)), 2), np.repeat([1, 0], len(paid)))
-        side = np.full(len(columns), -cap, dtype=numbers.dtype)
+        side: Array = np.full(len(columns), -cap, dtype=numbers.dtype)
         found.append(Rows(np.arange(len(columns)), columns, signs, side, np.zeros(len(columns), dtype=bool), label))
     return found
 
@@ -123,7 +123,8 @@ def _participation(numbers: Numbers, where: Layout, asked: Requirements) -> Rows
     outside = asked.outside[where.agent] if numbers.exact else float(asked.outside[where.agent])
     now, shape, size = where.worth[0], numbers.shape[0], len(numbers.initial)
     if asked.participation == "ex-post":
-        group, weight, count = np.arange(size), np.full(size, _one(numbers), dtype=numbers.dtype), size
+        group, count = np.arange(size), size
+        weight: Array = np.full(size, _one(numbers), dtype=numbers.dtype)
     elif asked.participation == "interim":
         group, weight, count = own_of(shape, where.agent), numbers.initial, shape[where.agent]
     else:
@@ -162,7 +163,7 @@ def balance_rows(numbers: Numbers, layouts: Sequence[Layout], policy: Any, asked
         parts = [expected_worth(numbers, where) for where in layouts]
         columns = np.concatenate([c + offset for (c, _, _), offset in zip(parts, offsets, strict=False)])
         values = -np.concatenate([v for _, v, _ in parts])
-        side = np.array([sum(constant for _, _, constant in parts) - welfare], dtype=numbers.dtype)
+        side: Array = np.array([sum(constant for _, _, constant in parts) - welfare], dtype=numbers.dtype)
         label = _labels(Kind.BALANCE, -1, -1, np.zeros(1, int), np.zeros(1, int))
         return Rows(np.zeros(len(columns), np.int64), columns, values, side, np.zeros(1, dtype=bool), label)
     return _every_period(numbers, layouts, policy, asked, offsets)
@@ -202,7 +203,7 @@ def _every_period(numbers: Numbers, layouts: Sequence[Layout], policy: Any, aske
         labels.append(_labels(Kind.BALANCE, -1, t + 1, before, then))
         at += len(then)
     row, side = np.concatenate(rows), np.concatenate(sides)
-    value = np.full(len(row), _one(numbers), dtype=numbers.dtype)
+    value: Array = np.full(len(row), _one(numbers), dtype=numbers.dtype)
     equal = np.full(at, asked.balance == "strong")
     return Rows(row.astype(np.int64), np.concatenate(columns), value, side, equal, np.concatenate(labels))
 

@@ -46,8 +46,8 @@ class Rows(NamedTuple):
         Whether the row is an equation; else at least `side`.
     label : int array ``(row, 5)``
         Kind, agent (-1 for all), period, true profile, report. For participation the profile is the first one or, for
-        one's own first signal, that signal; for a cap it is the number of the payment, and the report 1 where the payment
-        is not to be below; for balance the report is the next profile.
+        one's own first signal, that signal; for a cap it is the number of the payment, and the report 1 where the
+        payment is not to be below; for balance the report is the next profile.
     """
 
     row: IntArray
@@ -197,7 +197,8 @@ def _last(numbers: Numbers, where: Layout, policy: Any) -> Rows:
     assert where.last is not None
     values = numbers.values[t][agent]
     side = values[policy[t][lied], true] - values[policy[t][true], true]
-    rows, one = np.arange(len(true)), np.full(len(true), 1, dtype=numbers.dtype)
+    rows = np.arange(len(true))
+    one: Array = np.full(len(true), 1, dtype=numbers.dtype)
     parts = [_entries(rows, where.last[true], -one), _entries(rows, where.last[lied], one)]
     label = np.stack([np.full(len(true), Kind.LAST), *_label(agent, t, true, reported[lies])], axis=1)
     return _joined(parts, side, np.zeros(len(true), dtype=bool), label)
