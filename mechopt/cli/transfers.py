@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mechopt.cli.options import Check, Json, Model, check_expected, require_expected
+from mechopt.cli.transfer_tables import payment_words, system_rows, write_tables
 from mechopt.terminal import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -47,6 +48,14 @@ def transfers(
         str, typer.Option(help="of any: free, vcg (surplus less a function of others' signals), or surplus")
     ] = "free",
     exact: Annotated[bool, typer.Option("--exact", help="find the transfers in fractions too")] = False,
+    systems: Annotated[
+        bool, typer.Option("--systems", help="show every matrix with its ranks, distances and what restores it")
+    ] = False,
+    payments: Annotated[bool, typer.Option("--payments", help="show every payment")] = False,
+    csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the payments, with --systems the systems, as CSV")
+    ] = None,
+    latex: Annotated[str | None, typer.Option(metavar="FILE", help="the same as a LaTeX table")] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
     proof: Annotated[
         str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
@@ -59,6 +68,8 @@ def transfers(
 ) -> None:
     """Measure convex independence and spanning, and solve for transfers that make the efficient rule truthful."""
     from mechopt import output
+    from mechopt.closedform.transfer_program.places import transfer_systems
+    from mechopt.closedform.transfer_program.tables import payment_rows
     from mechopt.modelfile import read
     from mechopt.study.transfers import study_transfers
 
@@ -83,10 +94,21 @@ def transfers(
         study.transfers.save(save)
     if proof is not None:
         _prove(study, proof)
+    found = transfer_systems(environment, cast("LastRule", last_period)) if systems else None
+    if found is not None:
+        document["systems"] = found.document()
+    if payments and study.transfers is not None:
+        document["payments"] = payment_rows(study.transfers)
+    if csv is not None or latex is not None:
+        write_tables(study, found, csv, latex)
     if as_json:
         say(output.to_json(document))
     else:
         show_rows([*output.title_rows(file.title), *_rows(study)])
+        for row in document.get("systems", []):
+            show_rows(system_rows(row))
+        for row in document.get("payments", []):
+            show_rows([("payment", payment_words(row))])
     if study.failure is not None:
         tell(f"no transfers: {study.failure}")
     elif study.check is not None and not study.check.holds:

@@ -14,11 +14,14 @@ from mechopt.closedform.contingent_files import save
 from mechopt.closedform.contingent_gain import largest, last_gains
 from mechopt.closedform.contingent_setting import Setting
 from mechopt.closedform.hull import ILL_CONDITIONED
+from mechopt.closedform.transfer_program.requirements import Requirements
+from mechopt.closedform.transfer_program.tables import payments_frame
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
-    from mechopt.closedform.transfer_program.requirements import Requirements
+    from pandas import DataFrame
+
     from mechopt.mechanism.sequence import SequenceMechanism
 
 Method = Literal["convex", "spanning", "stacked", "any"]
@@ -151,6 +154,10 @@ class ContingentTransfers:
         from mechopt.closedform.contingent_mechanism import contingent_mechanism
 
         return contingent_mechanism(self)
+
+    def to_frame(self) -> DataFrame:
+        """Every payment as a row of a table; see `mechopt.closedform.transfer_program.tables`."""
+        return payments_frame(self)
 
     def save(self, path: str | Path) -> None:
         """Write the transfers to a file; see `mechopt.closedform.contingent_files`.

@@ -12,8 +12,9 @@ transfers, not necessary. With an infinite horizon V_i and p_i are stationary an
 one V_i and p_i are by period, and the last allocation is paid for at once (Assumption 4), or one action is taken.
 
 `numbers` holds the data of an environment as floats or as fractions, `rows` writes the inequalities down,
-`requirements` adds participation, payment caps and budget balance, `optimum` solves, `nearby` makes a solution exact, `infeasible`
-proves that there is none, `possible` puts it all together.
+`requirements` adds participation, payment caps and budget balance, `optimum` solves, `exactly` makes a solution exact,
+`infeasible` proves that there is none, `possible` puts it all together; `closed_exact` has the theorems in fractions,
+`places` the systems that they solve, `tables` everything as tables.
 
 Source: Liu (2025), section 3 and Lemma A.3, without its equality (i).
 """

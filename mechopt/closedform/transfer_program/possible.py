@@ -339,7 +339,7 @@ def _exact_tables(
     for where, own in _split(groups, [np.array(found, dtype=object) for found in solutions]):
         i = where.agent
         tables[i] = [own[columns] for columns in where.transfers]
-        padded = np.append(own, Fraction(0))  # the last is what column -1 takes
+        padded: Array = np.concatenate([own, np.array([Fraction(0)], dtype=object)])  # column -1 takes the 0
         values[i] = [worth.constant + worth.sign * padded[worth.column] for worth in where.worth]
         last[i] = None if where.last is None else own[where.last]
         fees[i] = Fraction(0) if where.fee is None else own[where.fee]
