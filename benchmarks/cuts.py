@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import mechopt as mo
-from mechopt.solve.cuts import DualOptimum, dual_optimum
+from mechopt.solve.dual.optimum import DualOptimum, dual_optimum
 
 TWO, THREE = ([1, 3], ["3/5", "2/5"]), ([1, 2, 4], ["3/10", "2/5", "3/10"])
 
@@ -28,7 +28,7 @@ def sticky(values: list[int], stay: str, periods: int) -> mo.MarkovTypes:
 
 def buyers(law: tuple[list[int], list[str]], count: int, periods: int, target: float) -> Callable[[], DualOptimum]:
     """Buyers with one law of types in every period."""
-    return lambda: dual_optimum(mo.IndependentTypes.iid(*law, periods, buyers=count), target=target)
+    return lambda: dual_optimum(mo.IndependentTypes.iid(*law, periods, agents=count), target=target)
 
 
 def agent(ir: mo.Notion, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"{'':36}the bracket is wider than {target:g}")
     print(f"\n{'against the history program':36}{'program s':>10}{'here s':>10}{'ratio':>8}")
     for law, count, periods in ((TWO, 2, 4), (TWO, 2, 5), (THREE, 2, 3), (TWO, 3, 3)):
-        env = mo.IndependentTypes.iid(*law, periods, buyers=count)
+        env = mo.IndependentTypes.iid(*law, periods, agents=count)
         begun = time.perf_counter()
         program = mo.optimum(env, method="simplex")
         middle = time.perf_counter()

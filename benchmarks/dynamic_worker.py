@@ -49,9 +49,9 @@ def promised(name: str, tolerance: float) -> dict[str, object]:
 
 def exact(name: str, tolerance: float) -> dict[str, object]:
     """The solver's time, that of the exact optimum from its basis, and that of checking the proof."""
+    from mechopt.proof.check import check_certificate
     from mechopt.solve import highs
-    from mechopt.solve.certificate import certified
-    from mechopt.solve.proof_check import check_certificate
+    from mechopt.solve.exact.certify import certified
 
     chosen = mo.plan(environment(name))
     compiled, _ = mo.compile_program(chosen)
@@ -76,7 +76,7 @@ def dense(name: str, tolerance: float) -> dict[str, object]:
     import numpy as np
 
     from mechopt.solve import highs
-    from mechopt.solve.exact_rows import exact_program
+    from mechopt.solve.exact.independent import exact_program
 
     chosen = mo.plan(environment(name))
     compiled, _ = mo.compile_program(chosen)

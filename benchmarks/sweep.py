@@ -43,7 +43,7 @@ def measure(points: int, workers: int) -> dict[str, float]:
 
     import psutil
 
-    from mechopt.study.sweep import sweep
+    from mechopt.study.sweep.sweep import sweep
 
     first, marks = round(WARM_UP * points), dict[int, tuple[float, float]]()
 

@@ -6,6 +6,8 @@ stays quick.
 
 import lazy_loader
 
+from mechopt import registrations as registrations
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 import mechopt as mo
-from mechopt.mechanism.notions import MOVING_NOTIONS
+from mechopt.mechanism.constraints import MOVING_NOTIONS
 from tests.moving_instances import random_markov
 
 INCENTIVES = [(), *((notion,) for notion in MOVING_NOTIONS if notion.role == "ic")]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.joint import joint_process
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.public_tree import PublicTree
 from tests.closedform.markov_instances import random_environment
 
 
@@ -63,7 +63,7 @@ def random_mechanism(family, seed, sparse=False):
     rng = np.random.default_rng(seed)
     tree = PublicTree(joint_process(make(seed)), reports, record)
     mass, allocation, payment = np.ones(1), [], []
-    for t in range(tree.periods):
+    for t in range(tree.horizon):
         rows = rng.dirichlet(np.ones(tree.process.actions[t]), size=tree.count[t])
         if sparse:
             rows = np.where(rng.random((len(rows), 1)) < 0.5, np.eye(rows.shape[1])[0], rows)
@@ -101,7 +101,7 @@ class Game:
         taken = [branch] if self.tree.branches[t] > 1 else range(self.process.actions[t])
         worth = self.process.values[t][self.agent, :, self.profile(t, types)]
         got = sum(worth[a] * self.mechanism.allocation[t][node, a] for a in taken)
-        return self.process.weights[t] * (got - self.mechanism.payment[t][self.agent, node, branch])
+        return self.process.present_value[t] * (got - self.mechanism.payment[t][self.agent, node, branch])
 
     def knows(self, point):
         """What the agent knows at a point (slot, seen past by slot, own reports, actions, own types, types)."""
@@ -116,7 +116,7 @@ class Game:
         node, after, utility = self.node(t, slot, types, report), [], 0.0
         for branch in range(self.tree.branches[t]):
             utility += self.flow(t, node, branch, types)
-            if t + 1 < self.tree.periods:
+            if t + 1 < self.tree.horizon:
                 into = int(self.tree.following(t)[node, branch])
                 for moved, chance in self.law(t + 1, types, branch):
                     mine = (*own, moved[self.agent])
@@ -138,7 +138,7 @@ class Game:
         ]
         for reports in product(*choices):
             chosen = dict(zip(((t, known) for known in states), reports, strict=True))
-            if t + 1 == self.tree.periods:
+            if t + 1 == self.tree.horizon:
                 yield chosen
                 continue
             following = [

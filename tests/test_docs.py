@@ -11,9 +11,9 @@ import pytest
 
 import mechopt as mo
 from mechopt.cli import app, main
-from mechopt.mechanism.notions import ALL_NOTIONS, IMPLIES
+from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES
 from mechopt.modelfile.loading import KINDS
-from mechopt.study.compare import NAMES
+from mechopt.study.compare.independent import NAMES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)

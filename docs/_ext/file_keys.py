@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 
 from mechopt.modelfile.loading import KINDS
-from mechopt.study.study_file import StudyFile
+from mechopt.study.sweep.study_file import StudyFile
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from mechopt.mechanism.notions import ALL_NOTIONS, IMPLIES, Notion
+from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES, Notion
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any
 
-from mechopt.study.report_svg import inline_svg
+from mechopt.show.page.svg import inline_svg
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

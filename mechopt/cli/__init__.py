@@ -14,7 +14,7 @@ from mechopt.cli import certificates, comparing, fit, models, solving, transfers
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
-from mechopt.terminal import say, tell
+from mechopt.show.terminal.console import say, tell
 
 app = typer.Typer(
     help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
-from mechopt.terminal import progress_shown, say
+from mechopt.show.terminal.console import progress_shown, say
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -27,8 +27,8 @@ def make(
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
-    from mechopt.solve.certificate import certify
-    from mechopt.solve.guarantee import certify_guarantee
+    from mechopt.solve.exact.certify import certify
+    from mechopt.solve.exact.guarantee import certify_guarantee
     from mechopt.solve.optimum import require_memory
 
     source = read(model)
@@ -49,12 +49,12 @@ def check_proof(
     as_json: Json = False,
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
-    from mechopt import output
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
+    from mechopt.proof.certificate import GuaranteeCertificate, load_certificate
+    from mechopt.proof.check import check_certificate, check_guarantee
     from mechopt.proof.transfer_file import is_transfer_proof
-    from mechopt.solve.proof_check import check_certificate, check_guarantee
-    from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
+    from mechopt.show.terminal import output
 
     if is_transfer_proof(file):
         return _check_transfers(model, file, as_json)
@@ -71,11 +71,11 @@ def check_proof(
 
 def _check_transfers(model: str, file: str, as_json: bool) -> None:
     """Prove a claim about contingent transfers."""
-    from mechopt import output
     from mechopt.cli.transfers import joint_environment
     from mechopt.modelfile import read
     from mechopt.proof.transfer_file import load_transfer_proof
     from mechopt.proof.transfers import check_transfer_proof
+    from mechopt.show.terminal import output
 
     proof = load_transfer_proof(file)
     value = check_transfer_proof(joint_environment(read(model)), proof)

@@ -21,11 +21,11 @@ from mechopt.cli.options import (
     require_expected,
 )
 from mechopt.core.errors import InputError
-from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
     from mechopt.modelfile.loading import ModelFile
-    from mechopt.study.comparison import Comparison
+    from mechopt.study.compare.comparison import Comparison
 
 
 def compare(
@@ -46,10 +46,10 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
-    from mechopt import output
     from mechopt.modelfile import read
-    from mechopt.study.compare import compare as compare_mechanisms
-    from mechopt.study.report_page import require_report
+    from mechopt.show.page.page import require_report
+    from mechopt.show.terminal import output
+    from mechopt.study.compare.independent import compare as compare_mechanisms
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
@@ -86,9 +86,9 @@ def compare(
 def _write_report(comparison: Comparison, file: ModelFile, model: str, exact: bool, path: str) -> None:
     """Write the page; an optimum is proved for it where that is asked for and there is one."""
     from mechopt.modelfile import bundled
-    from mechopt.solve.certificate import certify
-    from mechopt.study.report import compare_report
-    from mechopt.study.report_page import file_text, write_report
+    from mechopt.show.page.page import file_text, write_report
+    from mechopt.show.page.report import compare_report
+    from mechopt.solve.exact.certify import certify
 
     best = comparison.optimum
     certificate = certify(comparison.environment, best.ic, best.ir) if exact and best is not None else None
@@ -106,11 +106,11 @@ def maximin(
     as_json: Json = False,
 ) -> None:
     """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
-    from mechopt import output
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
     from mechopt.solve.maximin import maximin as best_guarantee
-    from mechopt.verify.check import verify
+    from mechopt.verification.verify import verify
 
     file = read(model)
     scenarios = file.of_kind(Scenarios)

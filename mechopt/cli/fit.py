@@ -10,10 +10,10 @@ import typer
 
 from mechopt.cli.options import Json
 from mechopt.core.errors import Fault, InputError, shortened
-from mechopt.terminal import say, show_rows, tell
+from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
-    from mechopt.study.estimate_fit import Fit
+    from mechopt.study.fit.result import Fit
 
 ONLY = {
     "price": ("bidders", "less", "reserve"),
@@ -66,13 +66,13 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Estimate a model from data: values, sale prices (with the number of bidders), or a panel of bidders."""
-    from mechopt import output
+    from mechopt.show.terminal import output
 
     single = {"bidders": bidders, "less": less, "reserve": reserve}
     single |= {"bidder": bidder, "period": period, "smoothing": smoothing}
     kind = "price" if price is not None else "panel" if bidder is not None or period is not None else "value"
     if value is None and price is None:
-        from mechopt.study.estimate_read import columns_of
+        from mechopt.study.fit.read import columns_of
 
         columns = ", ".join(map(repr, columns_of(data, encoding, delimiter)))
         what = f"name no column of {shortened(columns, 300)}"
@@ -90,15 +90,15 @@ def fit(
     given |= {"drop_missing": drop_missing, "drop_below": drop_below, "drop_above": drop_above}
     given |= {"encoding": encoding, "delimiter": delimiter}
     if kind == "price":
-        from mechopt.study.estimate_prices import fit_second_price
+        from mechopt.study.fit.prices import fit_second_price
 
         found = fit_second_price(data, price, bidders=_number(bidders), less=less, reserve=_number(reserve), **given)
     elif kind == "panel":
-        from mechopt.study.estimate_panel import fit_panel
+        from mechopt.study.fit.panel import fit_panel
 
         found = fit_panel(data, value, bidder=bidder, period=period, **given)
     else:
-        from mechopt.study.estimate import fit_values
+        from mechopt.study.fit.values import fit_values
 
         found = fit_values(data, value, **given)
     command = shlex.join(["mechopt", *sys.argv[1:]])

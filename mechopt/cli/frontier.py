@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.cli.options import Ic, Ir, Json, Model, environment_of, plan_of
-from mechopt.terminal import progress_shown, say, show_rows, show_table, tell
+from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
-    from mechopt.study.frontier import Frontier
-    from mechopt.verify.check import Report
+    from mechopt.study.frontier.frontier import Frontier
+    from mechopt.verification.verify import Report
 
 STOPPED = 3
 
@@ -31,10 +31,10 @@ def frontier(
     as_json: Json = False,
 ) -> None:
     """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
-    from mechopt import output
     from mechopt.modelfile import read
-    from mechopt.study.frontier import frontier as find
-    from mechopt.study.frontier import picture_ending
+    from mechopt.show.terminal import output
+    from mechopt.study.frontier.frontier import frontier as find
+    from mechopt.study.frontier.frontier import picture_ending
 
     if plot is not None:
         picture_ending(plot)
@@ -63,9 +63,9 @@ def frontier(
 def _checked(mechanism: Any) -> Report | None:
     """Verify a mechanism that claims notions and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
-    from mechopt.study.compare import MAX_CHECKED_HISTORIES
-    from mechopt.study.compare_moving import MAX_CHECKED_NODES
-    from mechopt.verify.check import verify
+    from mechopt.study.compare.independent import MAX_CHECKED_HISTORIES
+    from mechopt.study.compare.persistent import MAX_CHECKED_NODES
+    from mechopt.verification.verify import verify
 
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
     return verify(mechanism, mechanism.notions) if mechanism.notions and sum(mechanism.tree.count) <= limit else None
@@ -73,7 +73,7 @@ def _checked(mechanism: Any) -> Report | None:
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:
     """Keys of ``mechopt frontier --json``."""
-    from mechopt import output
+    from mechopt.show.terminal import output
 
     rows: list[dict[str, Any]] = []
     for k, (point, report) in enumerate(zip(found.points, reports, strict=True)):
@@ -98,7 +98,7 @@ def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:
 
 
 def _rows(found: Frontier, reports: list[Report | None]) -> list[tuple[str, str]]:
-    from mechopt import output
+    from mechopt.show.terminal import output
 
     count = f"{len(found.points)} corner{'s' * (len(found.points) > 1)}"
     state = "all there are" if found.complete else f"stopped by {found.stopped}"

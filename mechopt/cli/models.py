@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mechopt.cli.options import Json
-from mechopt.terminal import say, show_rows
+from mechopt.show.terminal.console import say, show_rows
 
 
 def models(as_json: Json = False) -> None:
     """List the bundled models."""
-    from mechopt import output
     from mechopt.modelfile import bundled, read
+    from mechopt.show.terminal import output
 
     listed = [(name, read(path)) for name, path in bundled().items()]
     if as_json:
@@ -23,7 +23,7 @@ def models(as_json: Json = False) -> None:
 
 def schema() -> None:
     """Print the JSON schema of model files."""
-    from mechopt import output
     from mechopt.modelfile import schema as model_schema
+    from mechopt.show.terminal import output
 
     say(output.to_json(model_schema()))

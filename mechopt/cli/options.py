@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.core.errors import InputError
-from mechopt.terminal import tell
+from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
-    from mechopt.lp.choose import AnyPlan, AnyTypes
-    from mechopt.mechanism.notions import Asked
+    from mechopt.lp.build import AnyPlan, AnyTypes
+    from mechopt.mechanism.constraints import Asked
     from mechopt.modelfile import ModelFile
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
@@ -52,14 +52,14 @@ def environment_of(model: ModelFile) -> AnyTypes:
 
 def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked, Asked]:
     """Notions that are asked for; those of the file where none are."""
-    from mechopt.mechanism.notion_names import parse_notions
+    from mechopt.mechanism.constraint_names import parse_notions
 
     return model.ic if ic is None else parse_notions(ic, "ic"), model.ir if ir is None else parse_notions(ir, "ir")
 
 
 def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
     """Plan of a model file's program; what is not given is the file's."""
-    from mechopt.lp.choose import plan
+    from mechopt.lp.build import plan
     from mechopt.mechanism.objective import parse_objective
 
     return plan(
@@ -78,7 +78,7 @@ def require_expected(check: bool, model: str, file: ModelFile) -> None:
 
 def check_expected(document: dict[str, Any], expected: dict[str, Any]) -> None:
     """Compare a result with what its file expects; exit status 1 where it differs."""
-    from mechopt.output import compare_expected
+    from mechopt.show.terminal.output import compare_expected
 
     kept, missed, absent = compare_expected(document, expected)
     for line in kept:

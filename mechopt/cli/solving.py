@@ -22,7 +22,7 @@ from mechopt.cli.options import (
     require_expected,
 )
 from mechopt.core.errors import InputError
-from mechopt.terminal import progress_shown, say, show_rows, tell
+from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
 
 if TYPE_CHECKING:
     from mechopt.mechanism.bank_table import BankTable
@@ -48,9 +48,9 @@ def solve(
     as_json: Json = False,
 ) -> None:
     """Find the optimal mechanism, and verify it."""
-    from mechopt import output
-    from mechopt.lp.choose import compile_program
+    from mechopt.lp.build import compile_program
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
 
@@ -107,12 +107,12 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
-    from mechopt import output
     from mechopt.mechanism.bank_table import BankTable
-    from mechopt.mechanism.notion_names import parse_notions
+    from mechopt.mechanism.constraint_names import parse_notions
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
     from mechopt.study.saved import load_mechanism
-    from mechopt.verify.check import verify as verify_mechanism
+    from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model)))
     if isinstance(mechanism, BankTable):
@@ -139,8 +139,8 @@ def verify(
 
 def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None) -> None:
     """Check the conditions of a bank account mechanism, which imply DIC and EPIR; exit status 1 where one fails."""
-    from mechopt import output
-    from mechopt.verify.bank_table import verify_bank_table
+    from mechopt.show.terminal import output
+    from mechopt.verification.bank_table import verify_bank_table
 
     if refused is not None:
         raise InputError(f"{refused}: a bank account mechanism is checked for its conditions (IC), (BI), (BU) instead")
@@ -162,8 +162,8 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None) -> 
 
 def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
     """Tell how large the program would be, without building it."""
-    from mechopt import output
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
 
     chosen = plan_of(read(model), ic, ir, None, form)
     if as_json:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.cli.options import Json, command_line
-from mechopt.terminal import say, show_rows, tell
+from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
-    from mechopt.study.search_study import StudySearch
-    from mechopt.study.sweep import Sweep
+    from mechopt.study.search.search import StudySearch
+    from mechopt.study.sweep.sweep import Sweep
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="a study file, or the name of a bundled study")]
 Out = Annotated[
@@ -41,12 +41,12 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Record the optimum and mechanisms at every point of a study; what is there already is not computed again."""
-    from mechopt import output
-    from mechopt.study.report_page import file_text, require_report, write_report
-    from mechopt.study.report_sweep import sweep_report
-    from mechopt.study.study_file import bundled_studies, read_study
-    from mechopt.study.sweep import picture_ending, require_parquet
-    from mechopt.study.sweep import sweep as compute
+    from mechopt.show.page.page import file_text, require_report, write_report
+    from mechopt.show.page.sweep import sweep_report
+    from mechopt.show.terminal import output
+    from mechopt.study.sweep.study_file import bundled_studies, read_study
+    from mechopt.study.sweep.sweep import picture_ending, require_parquet
+    from mechopt.study.sweep.sweep import sweep as compute
 
     if parquet:
         require_parquet()
@@ -88,9 +88,9 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search a study's family for the instance on which a mechanism earns the smallest share of the optimum."""
-    from mechopt import output
-    from mechopt.study.search_study import search as find
-    from mechopt.study.study_file import read_study
+    from mechopt.show.terminal import output
+    from mechopt.study.search.search import search as find
+    from mechopt.study.sweep.study_file import read_study
 
     read = read_study(study)
     folder = Path(_folder(study) if out is None else out)
@@ -126,7 +126,7 @@ def _worst_files(found: Sweep, study: str, folder: Path) -> dict[str, dict[str, 
     import tomllib
 
     from mechopt.modelfile.tables import read_float
-    from mechopt.study.worst_file import write_worst
+    from mechopt.study.search.worst_file import write_worst
 
     written: dict[str, dict[str, Any]] = {}
     for mechanism in found.study.recording.mechanisms:
@@ -172,7 +172,7 @@ def _sweep_rows(title: str, document: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dict[str, Any]:
     """Write the worst instance; keys of ``mechopt search --json``."""
-    from mechopt.study.worst_file import independent_tables, write_worst
+    from mechopt.study.search.worst_file import independent_tables, write_worst
 
     plan, worst = found.study.search, found.worst
     assert plan is not None  # or there would be nothing found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mechopt.closedform.transfer_program.places import TransferSystems
+    from mechopt.closedform.contingent.program.places import TransferSystems
     from mechopt.study.transfers import TransferStudy
 
 
 def write_tables(study: TransferStudy, systems: TransferSystems | None, csv: str | None, latex: str | None) -> None:
     """Write payments or systems to files, whole or not at all."""
-    from mechopt.closedform.transfer_program import tables
+    from mechopt.closedform.contingent.program import tables
     from mechopt.core.atomic import write_atomically
     from mechopt.core.errors import InputError
 
@@ -43,7 +43,7 @@ def system_words(row: dict[str, Any]) -> str:
 
 def system_rows(row: dict[str, Any]) -> list[tuple[str, str]]:
     """A system for people."""
-    from mechopt.closedform.transfer_program.places import MARGIN
+    from mechopt.closedform.contingent.program.places import MARGIN
 
     numbers = {key: ", ".join(f"{x:.6g}" for x in row[key]) for key in ("singular_values", "distances", "target")}
     matrix = "; ".join(" ".join(f"{x:.6g}" for x in line) for line in row["matrix"])

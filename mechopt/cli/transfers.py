@@ -8,11 +8,11 @@ import typer
 
 from mechopt.cli.options import Check, Json, Model, check_expected, require_expected
 from mechopt.cli.transfer_tables import payment_words, system_rows, write_tables
-from mechopt.terminal import say, show_rows, tell
+from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
-    from mechopt.closedform.contingent_result import Method
-    from mechopt.closedform.contingent_setting import LastRule
+    from mechopt.closedform.contingent.result import Method
+    from mechopt.closedform.contingent.setting import LastRule
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.modelfile import ModelFile
     from mechopt.study.transfers import TransferStudy
@@ -67,10 +67,10 @@ def transfers(
     as_json: Json = False,
 ) -> None:
     """Measure convex independence and spanning, and solve for transfers that make the efficient rule truthful."""
-    from mechopt import output
-    from mechopt.closedform.transfer_program.places import transfer_systems
-    from mechopt.closedform.transfer_program.tables import payment_rows
+    from mechopt.closedform.contingent.program.places import transfer_systems
+    from mechopt.closedform.contingent.program.tables import payment_rows
     from mechopt.modelfile import read
+    from mechopt.show.terminal import output
     from mechopt.study.transfers import study_transfers
 
     file = read(model)
@@ -121,7 +121,7 @@ def transfers(
 
 def _prove(study: TransferStudy, path: str) -> None:
     """Write the proof of what was found."""
-    from mechopt.closedform.transfer_program.possible import NoTransfersError
+    from mechopt.closedform.contingent.program.possible import NoTransfersError
     from mechopt.core.errors import InputError
     from mechopt.study.transfer_proof import transfer_proof
 

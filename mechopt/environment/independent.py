@@ -1,4 +1,4 @@
-"""Repeated sale to buyers whose types are drawn afresh every period, independently of everything else.
+"""Repeated sale to buyers whose types are independent across periods and buyers.
 
 Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
 and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``. Everybody discounts period t
@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
-from mechopt.core.numbers import FloatArray, readonly
-from mechopt.environment import check
+from mechopt.core.numbers import FloatArray, readonly, to_exact
+from mechopt.environment.reading import check
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -38,7 +39,7 @@ class ExactIndependent(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class IndependentTypes:
-    """Types drawn afresh each period: one or many buyers, one item a period.
+    """Types independent across periods: one or many buyers, one item a period.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ class IndependentTypes:
     --------
     >>> env = IndependentTypes(values=[[[1, 2], [1, 4, 9]]], probabilities=[[["1/2", "1/2"], [0.5, 0.25, 0.25]]])
     >>> env
-    IndependentTypes(1 buyer, 2 periods, types 2-3, full welfare 5.25)
+    IndependentTypes(1 buyer, 2 periods, types 2-3, first best 5.25)
     >>> env.exact.probabilities[0][1]
     (Fraction(1, 2), Fraction(1, 4), Fraction(1, 4))
     """
@@ -120,8 +121,8 @@ class IndependentTypes:
         cls,
         values: Sequence[Any],
         probabilities: Sequence[Any],
-        periods: int,
-        buyers: int = 1,
+        horizon: int,
+        agents: int = 1,
         cost: Any = 0,
         discount: Any = 1,
     ) -> Self:
@@ -131,65 +132,92 @@ class IndependentTypes:
         ----------
         values, probabilities : sequences over k
             The distribution.
-        periods, buyers : int
-            At least 1.
+        horizon, agents : int
+            Numbers of periods and of buyers, at least 1.
         cost, discount : numbers
             As for the class.
 
         Examples
         --------
-        >>> IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
-        IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
+        >>> IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
+        IndependentTypes(1 buyer, 3 periods, 2 types, first best 4.5)
         """
-        faults = check.horizon_faults(periods)
-        if isinstance(buyers, bool) or not isinstance(buyers, (int, np.integer)):
-            faults.append(Fault("buyers", f"is {buyers!r}", "write a whole number such as 2"))
-        elif buyers < 1:
-            faults.append(Fault("buyers", f"is {buyers}", "there must be at least one buyer"))
+        faults = check.horizon_faults(horizon)
+        if isinstance(agents, bool) or not isinstance(agents, (int, np.integer)):
+            faults.append(Fault("agents", f"is {agents!r}", "write a whole number such as 2"))
+        elif agents < 1:
+            faults.append(Fault("agents", f"is {agents}", "there must be at least one buyer"))
         if faults:
             raise InputError(faults)
-        return cls(((values,) * periods,) * buyers, ((probabilities,) * periods,) * buyers, cost, discount)
+        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount)
 
     @property
-    def buyers(self) -> int:
+    def agents(self) -> int:
         """Number of buyers n."""
         return len(self.values)
 
     @property
-    def periods(self) -> int:
+    def horizon(self) -> int:
         """Number of periods T."""
         return len(self.values[0])
 
     @cached_property
-    def types(self) -> tuple[tuple[int, ...], ...]:
-        """``types[t][i]``: number of types of buyer i in period t."""
-        return tuple(tuple(row[t].size for row in self.values) for t in range(self.periods))
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """``shape[t][i]``: number of types of buyer i in period t."""
+        return tuple(tuple(row[t].size for row in self.values) for t in range(self.horizon))
 
     @cached_property
-    def weights(self) -> FloatArray:
-        """``weights[t] = discount**t``: present value of money of period t."""
-        return readonly(self.discount ** np.arange(self.periods))
+    def names(self) -> tuple[str, ...]:
+        """Names of the buyers: their numbers."""
+        return tuple(map(str, range(self.agents)))
 
-    def law(self, t: int) -> FloatArray:
+    @cached_property
+    def types(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """``types[i][t][k]``: names of the types, which are their values as text."""
+        source: Any = self.exact.values if self.exact is not None else self.values
+        return tuple(tuple(tuple(check.shown(to_exact(v)) for v in stage) for stage in row) for row in source)
+
+    @property
+    def initial(self) -> tuple[FloatArray, ...]:
+        """``initial[i]``: distribution of buyer i's first type, ``(type,)``."""
+        return tuple(row[0] for row in self.probabilities)
+
+    @property
+    def kernel(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``kernel[i][t]``: distribution of the next type, ``(1, type, next)``, whatever is sold; rows are equal.
+
+        Of length T - 1 over periods, as for persistent types; the leading axis is that of actions.
+        """
+        return tuple(
+            tuple(np.broadcast_to(after, (1, now.size, after.size)) for now, after in pairwise(row))
+            for row in self.probabilities
+        )
+
+    @cached_property
+    def present_value(self) -> FloatArray:
+        """``present_value[t] = discount**t``: of money of period t."""
+        return readonly(self.discount ** np.arange(self.horizon))
+
+    def distribution(self, t: int) -> FloatArray:
         """Probability of each type profile of period t; axes: type of buyer 0, ..., type of buyer n-1."""
-        law: FloatArray = np.ones(())
+        profiles: FloatArray = np.ones(())
         for row in self.probabilities:
-            law = np.multiply.outer(law, row[t])
-        return law
+            profiles = np.multiply.outer(profiles, row[t])
+        return profiles
 
     @cached_property
     def money_scale(self) -> float:
         """Largest present value that one agent can get from all items, or 1 if nothing has value."""
-        best = max(float(sum(self.weights * [v[-1] for v in row])) for row in self.values)
+        best = max(float(sum(self.present_value * [v[-1] for v in row])) for row in self.values)
         return best or 1.0
 
     @cached_property
-    def full_welfare(self) -> float:
-        """Largest expected present value of all sales net of costs: no mechanism has a higher welfare.
+    def first_best(self) -> float:
+        """Expected surplus of the efficient rule, present value: no mechanism has a higher welfare.
 
-        Computed period by period from the law of the largest value, without profiles.
+        Computed period by period from the distribution of the largest value, without profiles.
         """
-        return float(sum(self.weights[t] * self._expected_surplus(t) for t in range(self.periods)))
+        return float(sum(self.present_value[t] * self._expected_surplus(t) for t in range(self.horizon)))
 
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
@@ -198,8 +226,8 @@ class IndependentTypes:
         for values, probabilities in zip(self.values, self.probabilities, strict=True):
             cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t])])
             below *= cumulative[np.searchsorted(values[t], points, side="right")]
-        law = np.diff(below, prepend=0.0)
-        return float(law @ np.maximum(points - self.cost[t], 0.0))
+        largest = np.diff(below, prepend=0.0)
+        return float(largest @ np.maximum(points - self.cost[t], 0.0))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -222,11 +250,11 @@ class IndependentTypes:
         return hash(self.fingerprint)
 
     def __repr__(self) -> str:
-        counts = sorted({k for types in self.types for k in types})
+        counts = sorted({k for sizes in self.shape for k in sizes})
         spread = f"{counts[0]} type{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
         return (
-            f"IndependentTypes({self.buyers} buyer{'s' * (self.buyers > 1)}, {self.periods} period"
-            f"{'s' * (self.periods > 1)}, {spread}, full welfare {self.full_welfare:.6g})"
+            f"IndependentTypes({self.agents} buyer{'s' * (self.agents > 1)}, {self.horizon} period"
+            f"{'s' * (self.horizon > 1)}, {spread}, first best {self.first_best:.6g})"
         )
 
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
-from mechopt.environment.interdependent_check import Given, Joint, from_arrays, read
-from mechopt.environment.joint_array import fractions
 from mechopt.environment.markov import Horizon, MarkovTypes
-from mechopt.environment.nested import Vector, floats, unrounded
+from mechopt.environment.reading.interdependent import Given, Joint, from_arrays, read
+from mechopt.environment.reading.joint_array import fractions
+from mechopt.environment.reading.nested import Vector, floats, unrounded
 
 
 class ExactInterdependent(NamedTuple):

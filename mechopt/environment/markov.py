@@ -22,8 +22,8 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.markov_check import Agent, Chain, Given, from_arrays, read
-from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.markov import Agent, Chain, Given, from_arrays, read
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
 
 Horizon = int | Literal["infinite"]
 
@@ -219,12 +219,12 @@ class MarkovTypes:
         return tuple(names)
 
     @cached_property
-    def law(self) -> FloatArray:
+    def initial_distribution(self) -> FloatArray:
         """Probability of each first type profile; axes: type of agent 0, ..., type of agent n-1."""
-        law: FloatArray = np.ones(())
+        profiles: FloatArray = np.ones(())
         for row in self.initial:
-            law = np.multiply.outer(law, row)
-        return law
+            profiles = np.multiply.outer(profiles, row)
+        return profiles
 
     def without(self, agent: int) -> MarkovTypes:
         """Build the environment of the other agents, with the same actions and costs.

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.reading import check
 
 
 class Distribution(NamedTuple):
@@ -83,7 +83,7 @@ class Scenarios:
     >>> scenarios.names
     ('F1', 'F1, F2')
     >>> scenarios.environment("F1, F2")
-    IndependentTypes(1 buyer, 2 periods, types 1-2, full welfare 5.5)
+    IndependentTypes(1 buyer, 2 periods, types 1-2, first best 5.5)
     """
 
     distributions: Mapping[str, Distribution]

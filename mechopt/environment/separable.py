@@ -29,11 +29,11 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
+from mechopt.core.provided import provided
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.markov_check import Horizon
-from mechopt.environment.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-from mechopt.environment.separable_check import Given, Model, from_arrays, read
-from mechopt.environment.unfold import unfold
+from mechopt.environment.reading.markov import Horizon
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.separable import Given, Model, from_arrays, read
 
 
 class ExactSeparable(NamedTuple):
@@ -112,7 +112,7 @@ class SeparableTypes:
     >>> env, env.value_tables[0][1]
     (SeparableTypes(1 agent, 2 actions, 2 initial types, 2 signals, 1 period), array([[0., 1.],
            [0., 2.]]))
-    >>> env.unfold()
+    >>> env.to_markov()
     MarkovTypes(1 agent, 1 to 2 actions, 4 types, 2 periods)
     """
 
@@ -219,12 +219,12 @@ class SeparableTypes:
         return tuple(law.shape[-1] for law in self.signal_initial)
 
     @cached_property
-    def law(self) -> FloatArray:
+    def initial_distribution(self) -> FloatArray:
         """Probability of each profile of initial types; axes: type of agent 0, ..., type of agent n-1."""
-        law: FloatArray = np.ones(())
+        profiles: FloatArray = np.ones(())
         for row in self.initial_probabilities:
-            law = np.multiply.outer(law, row)
-        return law
+            profiles = np.multiply.outer(profiles, row)
+        return profiles
 
     @cached_property
     def value_tables(self) -> tuple[FloatArray, ...]:
@@ -264,7 +264,7 @@ class SeparableTypes:
         alone = self.agents == 1 or (bool((worth.sum(axis=0) <= 1).all()) and not self.controlled)
         return not (idle and alone)
 
-    def unfold(self, exclusion: bool | None = None) -> MarkovTypes:
+    def to_markov(self, exclusion: bool | None = None) -> MarkovTypes:
         """Build the Markov environment with the contracting period as its first.
 
         Parameters
@@ -290,10 +290,13 @@ class SeparableTypes:
         Examples
         --------
         >>> env = SeparableTypes([[1, 2]], [["1/2", "1/2"]], [[[0, 0], [0, 1]]], [["1/4", "3/4"]], horizon=1)
-        >>> env.unfold(exclusion=True).action_names(0), env.unfold(exclusion=True).types[0][1]
+        >>> env.to_markov(exclusion=True).action_names(0), env.to_markov(exclusion=True).types[0][1]
         (('include nobody', 'include 0'), ('1:0', '1:1', '2:0', '2:1', 'excluded'))
         """
-        return unfold(self, self.exclusion_matters if exclusion is None else exclusion)
+        built: MarkovTypes = provided(self, "to_markov")(
+            self, self.exclusion_matters if exclusion is None else exclusion
+        )
+        return built
 
     @cached_property
     def fingerprint(self) -> str:

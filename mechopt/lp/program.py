@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.columns import Columns
-from mechopt.tree import HistoryTree
+from mechopt.histories.reports import HistoryTree
+from mechopt.lp.independent.columns import Columns
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

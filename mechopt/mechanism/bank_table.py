@@ -12,8 +12,8 @@ The conditions of a bank account mechanism are asked of every row, with :math:`u
 - (BU) :math:`0 \le b' \le b_i + u_{ik} + (b' - \bar b'_{ik})` for both outcomes b' of the coin, whose mean is
   :math:`\bar b'_{ik}`.
 
-They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank`, which describes mechanisms by functions of the
-balance. `mechopt.verify.bank_table` checks them.
+They give DIC (indeed PPIC) and EPIR, as in `mechopt.closedform.bank.mechanism`, which describes mechanisms by functions
+of the balance. `mechopt.verification.bank_table` checks them.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 3 and Lemma 3.2, who count periods from 1.
 """
@@ -29,8 +29,8 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
+from mechopt.mechanism.constraints import DIC, EPIR, Notion
 from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
-from mechopt.mechanism.notions import DIC, EPIR, Notion
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class BankTable:
     Two items, types 1 and 2 equally likely. The first costs 1/2 whatever is reported, and the utility of 1/2 or 3/2 is
     the balance. At balance 1/2 the second item has price 2; at 3/2 it is sold for 3/2, its mean value:
 
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> first = BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
     >>> second = BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], np.zeros((2, 2)), np.zeros((2, 2)))
     >>> table = BankTable(env, [first, second])
@@ -106,14 +106,14 @@ class BankTable:
         object.__setattr__(self, "periods", tuple(self.periods))
         object.__setattr__(self, "notions", tuple(self.notions))
         env = self.environment
-        if env.buyers != 1:
-            raise InputError(f"{env.buyers} buyers: a bank table is for one")
-        if len(self.periods) != env.periods:
-            raise InputError([Fault("periods", f"has {len(self.periods)}, the environment {env.periods}")])
+        if env.agents != 1:
+            raise InputError(f"{env.agents} buyers: a bank table is for one")
+        if len(self.periods) != env.horizon:
+            raise InputError([Fault("periods", f"has {len(self.periods)}, the environment {env.horizon}")])
         sizes = [*(len(np.atleast_1d(period.balances)) for period in self.periods), 1]
         faults: list[Fault] = []
         for t, period in enumerate(self.periods):
-            faults += _faults(f"periods[{t}]", period, (sizes[t], env.types[t][0]), sizes[t + 1])
+            faults += _faults(f"periods[{t}]", period, (sizes[t], env.shape[t][0]), sizes[t + 1])
         if not faults and self.periods[0].balances.tolist() != [0.0]:
             faults.append(Fault("periods[0].balances", "is not [0]", "accounts start with nothing"))
         if faults:
@@ -130,7 +130,7 @@ class BankTable:
 
     def values(self, t: int) -> FloatArray:
         """Present value of the item of period t to each type, ``(K,)``."""
-        values: FloatArray = self.environment.weights[t] * self.environment.values[0][t]
+        values: FloatArray = self.environment.present_value[t] * self.environment.values[0][t]
         return values
 
     @cached_property
@@ -150,7 +150,7 @@ class BankTable:
         """Expected revenue and welfare."""
         env, revenue, welfare = self.environment, 0.0, 0.0
         for t, (period, mass) in enumerate(zip(self.periods, self.distribution, strict=True)):
-            law, cost = env.probabilities[0][t], env.weights[t] * env.cost[t]
+            law, cost = env.probabilities[0][t], env.present_value[t] * env.cost[t]
             revenue += float(mass @ (period.payment - cost * period.allocation) @ law)
             welfare += float(mass @ period.allocation @ (law * (self.values(t) - cost)))
         return revenue, welfare
@@ -189,19 +189,19 @@ class BankTable:
         rng, env = np.random.default_rng(rng), self.environment
         row, revenue, utility = np.zeros(runs, dtype=np.int64), np.zeros(runs), np.zeros(runs)
         for t, period in enumerate(self.periods):
-            types = rng.choice(env.types[t][0], size=runs, p=env.probabilities[0][t])
+            types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
             up = (rng.random(runs) < period.share[row, types]).astype(np.int64)
             outcomes, mean = self.coin(t)
             sold = period.allocation[row, types]
             paid = period.payment[row, types] - (outcomes[up, row, types] - mean[row, types])
-            revenue += paid - env.weights[t] * env.cost[t] * sold
+            revenue += paid - env.present_value[t] * env.cost[t] * sold
             utility += self.values(t)[types] * sold - paid
             row = period.after[row, types] + up
         return Simulation.of(revenue, utility[None])
 
     def save(self, path: str | Path) -> None:
         """Write the tables to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.bank_table_files import save_bank_table
+        from mechopt.mechanism.archive_bank_table import save_bank_table
 
         save_bank_table(self, path)
 

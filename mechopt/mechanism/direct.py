@@ -13,9 +13,9 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.notions import Notion
+from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.outcome import Outcome, outcome, own_values, realised_utilities
-from mechopt.tree import HistoryTree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ class Mechanism:
     --------
     Sell one item at price 2 to a buyer who values it at 1 or 2:
 
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> Mechanism(env, [np.array([[[0, 1]]])], [np.array([[[0, 2]]])])
     Mechanism(1 buyer, 1 period, 2 histories; revenue 1, welfare 1, utilities (0))
 
@@ -116,15 +116,15 @@ class Mechanism:
 
     def _checked(self, name: str, given: Sequence[FloatArray], faults: list[Fault]) -> tuple[FloatArray, ...]:
         tree = HistoryTree(self.environment)
-        if len(given) != tree.periods:
+        if len(given) != tree.horizon:
             faults.append(
-                Fault(name, f"has {len(given)} periods, the environment {tree.periods}", "give one array each")
+                Fault(name, f"has {len(given)} periods, the environment {tree.horizon}", "give one array each")
             )
             return ()
         arrays = []
         for t, entry in enumerate(given):
             array = readonly(entry) if np.asarray(entry).flags.writeable else np.asarray(entry, dtype=np.float64)
-            shape = (self.environment.buyers, *tree.children(t))
+            shape = (self.environment.agents, *tree.children(t))
             if array.shape != shape:
                 faults.append(Fault(f"{name}[{t}]", f"has shape {array.shape}", f"it must be {shape}"))
             elif not np.isfinite(array).all():
@@ -183,12 +183,12 @@ class Mechanism:
             raise InputError(f"runs is {runs}; standard errors need at least 2")
         rng, env = np.random.default_rng(rng), self.environment
         node = np.zeros(runs, dtype=np.int64)
-        payment, utility, cost = np.zeros((env.buyers, runs)), np.zeros((env.buyers, runs)), np.zeros(runs)
-        for t, weight in enumerate(env.weights):
-            types = env.types[t]
+        payment, utility, cost = np.zeros((env.agents, runs)), np.zeros((env.agents, runs)), np.zeros(runs)
+        for t, weight in enumerate(env.present_value):
+            types = env.shape[t]
             drawn = [rng.choice(types[i], size=runs, p=row[t]) for i, row in enumerate(env.probabilities)]
             node = np.ravel_multi_index((node, *drawn), (self.tree.count[t], *types))
-            x, p = (a[t].reshape(env.buyers, -1)[:, node] for a in (self.allocation, self.payment))
+            x, p = (a[t].reshape(env.agents, -1)[:, node] for a in (self.allocation, self.payment))
             value = np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
             payment += weight * p
             utility += weight * (value * x - p)
@@ -210,25 +210,25 @@ class Mechanism:
 
         env, frames = self.environment, []
         past = np.array([""], dtype=object)
-        for t in range(env.periods):
+        for t in range(env.horizon):
             shape = self.tree.children(t)
             grid = np.indices(shape).reshape(len(shape), -1)
             reports = [row[t][k] for row, k in zip(env.values, grid[1:], strict=True)]
             texts = ["/".join(f"{r:g}" for r in profile) for profile in zip(*reports, strict=True)]
-            for i in range(env.buyers):
+            for i in range(env.agents):
                 columns = {"period": t, "history": grid[0], "past": past[grid[0]]}
                 columns |= {f"report_{j}": r for j, r in enumerate(reports)}
                 columns |= {"reach": self.tree.reach[t + 1], "buyer": i}
                 columns |= {"allocation": self.allocation[t][i].ravel(), "payment": self.payment[t][i].ravel()}
                 frames.append(pd.DataFrame(columns))
-            if t + 1 < env.periods:
+            if t + 1 < env.horizon:
                 joined = [f"{p} {r}".strip() for p, r in zip(past[grid[0]], texts, strict=True)]
                 past = np.array(joined, dtype=object)
         return pd.concat(frames, ignore_index=True)
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.files import save
+        from mechopt.mechanism.archive import save
 
         save(self, path)
 
@@ -240,7 +240,7 @@ class Mechanism:
         env = self.environment
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
         return (
-            f"Mechanism({env.buyers} buyer{'s' * (env.buyers > 1)}, {env.periods} period{'s' * (env.periods > 1)}, "
+            f"Mechanism({env.agents} buyer{'s' * (env.agents > 1)}, {env.horizon} period{'s' * (env.horizon > 1)}, "
             f"{sum(self.tree.count[1:])} histories; revenue {self.revenue:.6g}, welfare {self.welfare:.6g}, "
             f"utilities ({utilities}))"
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
-from mechopt.tree import HistoryTree
+from mechopt.histories.reports import HistoryTree
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Outcome:
 
 def own_values(tree: HistoryTree, t: int) -> FloatArray:
     """Value of each buyer at each profile of period t; shape ``(n, 1, *types[t])``, broadcast over the others' axes."""
-    buyers = tree.environment.buyers
-    shape = (buyers, 1, *tree.types[t])
+    buyers = tree.environment.agents
+    shape = (buyers, 1, *tree.shape[t])
     values = np.empty(shape)
     for i, row in enumerate(tree.environment.values):
         values[i] = row[t].reshape((1,) * (1 + i) + (-1,) + (1,) * (buyers - 1 - i))
@@ -59,10 +59,10 @@ def realised_utilities(
     tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]
 ) -> tuple[FloatArray, ...]:
     """Present value of each buyer's utility on each history, by its length t = 0, ..., T; shapes ``(n, count[t])``."""
-    environment, buyers = tree.environment, tree.environment.buyers
+    environment, buyers = tree.environment, tree.environment.agents
     sums = [np.zeros((buyers, 1))]
-    for t in range(tree.periods):
-        utility = environment.weights[t] * stage_utilities(tree, t, allocation[t], payment[t])
+    for t in range(tree.horizon):
+        utility = environment.present_value[t] * stage_utilities(tree, t, allocation[t], payment[t])
         sums.append((sums[-1].reshape(buyers, -1, *[1] * buyers) + utility).reshape(buyers, -1))
     return tuple(sums)
 
@@ -76,10 +76,10 @@ def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequen
     allocation, payment : sequences over t of arrays ``(n, count[t], *types[t])``
         As in `mechopt.mechanism.direct.Mechanism`.
     """
-    environment, buyers = tree.environment, tree.environment.buyers
+    environment, buyers = tree.environment, tree.environment.agents
     payments, utilities, cost = np.zeros(buyers), np.zeros(buyers), 0.0
-    for t in range(tree.periods):
-        probability = environment.weights[t] * tree.reach[t + 1]
+    for t in range(tree.horizon):
+        probability = environment.present_value[t] * tree.reach[t + 1]
         payments += payment[t].reshape(buyers, -1) @ probability
         sold = allocation[t].reshape(buyers, -1) @ probability
         utilities += stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability

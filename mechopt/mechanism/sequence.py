@@ -23,11 +23,11 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.joint import JointProcess
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import JointProcess
+from mechopt.histories.public import PublicTree
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
-from mechopt.mechanism.notions import Notion
-from mechopt.public_tree import PublicTree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ class SequenceMechanism:
     --------
     Sell in one period at price 2 to a buyer who values the item at 1 or 2:
 
-    >>> from mechopt.environment.joint import joint_process
+    >>> from mechopt.environment.process import joint_process
     >>> from mechopt.environment.markov import MarkovTypes
     >>> env = MarkovTypes([[[0, 0], [1, 2]]], [[[1, 0], [0, 1]]], [["1/2", "1/2"]], horizon=1)
     >>> tree = PublicTree(joint_process(env))
@@ -76,7 +76,7 @@ class SequenceMechanism:
     def __post_init__(self) -> None:
         object.__setattr__(self, "notions", tuple(self.notions))
         tree, faults = self.tree, list[Fault]()
-        n, periods = tree.process.agents, range(tree.periods)
+        n, periods = tree.process.agents, range(tree.horizon)
         shapes = {
             "allocation": [(tree.count[t], tree.process.actions[t]) for t in periods],
             "payment": [(n, tree.count[t], tree.branches[t]) for t in periods],
@@ -123,7 +123,7 @@ class SequenceMechanism:
             Unweighted, money of the period.
         """
         mass, allocation, weighted = np.ones(1), [], []
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             here = mass[tree.slot[t]]
             rows = np.zeros((tree.count[t], tree.process.actions[t]))
             rows[np.arange(tree.count[t]), policy[t]] = here
@@ -181,7 +181,7 @@ class SequenceMechanism:
     def utilities(self) -> tuple[float, ...]:
         """Expected present value of each agent's utility when all are truthful."""
         total = np.zeros(self.process.agents)
-        for t, weight in enumerate(self.process.weights):
+        for t, weight in enumerate(self.process.present_value):
             total += weight * (self.stage_values(t) - self.payment[t].sum(axis=2)) @ self.tree.reach[t]
         return tuple(total.tolist())
 
@@ -189,14 +189,14 @@ class SequenceMechanism:
     def payments(self) -> tuple[float, ...]:
         """Expected present value of each agent's payments when all are truthful."""
         total = np.zeros(self.process.agents)
-        for t, weight in enumerate(self.process.weights):
+        for t, weight in enumerate(self.process.present_value):
             total += weight * self.payment[t].sum(axis=2) @ self.tree.reach[t]
         return tuple(total.tolist())
 
     @cached_property
     def cost(self) -> float:
         """Expected present value of the seller's costs."""
-        stages = zip(self.process.weights, self.allocation, self.process.costs, self.tree.reach, strict=True)
+        stages = zip(self.process.present_value, self.allocation, self.process.costs, self.tree.reach, strict=True)
         return float(sum(weight * (reach @ (x @ cost)) for weight, x, cost, reach in stages))
 
     @property
@@ -233,7 +233,7 @@ class SequenceMechanism:
         slot = np.zeros(runs, dtype=np.int64)
         profile = rng.choice(len(process.initial), size=runs, p=process.initial / process.initial.sum())
         paid, gained, cost = np.zeros((process.agents, runs)), np.zeros((process.agents, runs)), np.zeros(runs)
-        for t, weight in enumerate(process.weights):
+        for t, weight in enumerate(process.present_value):
             node = tree.find(t, slot, profile)
             chosen = _drawn(rng, self.policy[t][node])
             branch = chosen if tree.branches[t] > 1 else np.zeros_like(chosen)
@@ -241,7 +241,7 @@ class SequenceMechanism:
             paid += weight * fee
             gained += weight * (process.values[t][:, chosen, profile] - fee)
             cost += weight * process.costs[t][chosen]
-            if t + 1 < tree.periods:
+            if t + 1 < tree.horizon:
                 profile = _drawn(rng, process.kernel[t][chosen, profile])
                 slot = tree.following(t)[node, branch]
         return Simulation.of(paid.sum(axis=0) - cost, gained)
@@ -259,7 +259,7 @@ class SequenceMechanism:
         import pandas as pd
 
         tree, rows = self.tree, list[dict[str, Any]]()
-        for t in range(tree.periods):
+        for t in range(tree.horizon):
             names = self.environment.action_names(t)
             written = [tree.written(t, slot) for slot in range(tree.slots[t])]
             for node, action in zip(*np.nonzero(self.allocation[t] > 0), strict=True):
@@ -281,12 +281,12 @@ class SequenceMechanism:
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.files import save
+        from mechopt.mechanism.archive import save
 
         save(self, path)
 
     def __repr__(self) -> str:
-        n, periods = self.process.agents, self.tree.periods
+        n, periods = self.process.agents, self.tree.horizon
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
         return (
             f"SequenceMechanism({n} agent{'s' * (n > 1)}, {periods} period{'s' * (periods > 1)}, "

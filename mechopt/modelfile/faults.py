@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from mechopt.core.errors import Fault
-from mechopt.environment import check
+from mechopt.environment.reading import check
 from mechopt.modelfile.tables import COST_TAGS, Unread, written
 
 

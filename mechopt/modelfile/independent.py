@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mechopt.core.errors import Fault
-from mechopt.environment import check
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.reading import check
 from mechopt.modelfile.tables import (
     Cost,
     Number,

@@ -10,8 +10,8 @@ from pydantic import Field, WithJsonSchema
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.interdependent_check import Given, Part, StageGiven, one_agent, read
-from mechopt.environment.nested import is_list
+from mechopt.environment.reading.interdependent import Given, Part, StageGiven, one_agent, read
+from mechopt.environment.reading.nested import is_list
 from mechopt.modelfile.markov import NAMES, Actions, Cost, Horizon, Name, Names, Number
 from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
 

@@ -21,7 +21,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.notions import STANDARD, Notion, Standard
+from mechopt.mechanism.constraints import STANDARD, Notion, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
 from mechopt.modelfile.faults import schema_faults
 from mechopt.modelfile.independent import IndependentFile
@@ -98,7 +98,7 @@ def load(path: str | Path) -> AnyEnvironment:
     Examples
     --------
     >>> load("mirrokni-2020/two-values-three-periods")
-    IndependentTypes(1 buyer, 3 periods, 2 types, full welfare 4.5)
+    IndependentTypes(1 buyer, 3 periods, 2 types, first best 4.5)
 
     Raises
     ------

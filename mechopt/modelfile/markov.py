@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.markov_check import AgentGiven, Given, StageGiven, read
+from mechopt.environment.reading.markov import AgentGiven, Given, StageGiven, read
 from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}

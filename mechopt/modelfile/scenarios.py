@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mechopt.core.errors import Fault
-from mechopt.environment import check
+from mechopt.environment.reading import check
 from mechopt.environment.scenarios import Scenarios, faults_between
 from mechopt.modelfile.tables import Number, Probabilities, Table, Values, checked, length_faults
 

@@ -9,8 +9,8 @@ from pydantic import Field, WithJsonSchema
 
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
+from mechopt.environment.reading.separable import FORMS, PARTS, AgentGiven, Given, read
 from mechopt.environment.separable import SeparableTypes
-from mechopt.environment.separable_check import FORMS, PARTS, AgentGiven, Given, read
 from mechopt.modelfile.markov import LIST, NUMBER, TABLE, Horizon, Kernel, Law, Name, Names, Number, Values
 from mechopt.modelfile.tables import SolveTable, Table, Unread, whole
 

@@ -12,8 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import parse_exact, to_exact
-from mechopt.environment import check
-from mechopt.mechanism.notion_names import parse_notions
+from mechopt.environment.reading import check
+from mechopt.mechanism.constraint_names import parse_notions
 from mechopt.mechanism.objective import parse_objective
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import NoOptimumError
-from mechopt.lp.choose import AnyLayout, AnyPlan
-from mechopt.lp.compile import Layout, allocation_maps, compile_program
-from mechopt.lp.moving_compile import compile_moving
-from mechopt.lp.moving_plan import MovingPlan
+from mechopt.lp.build import AnyLayout, AnyPlan
+from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
+from mechopt.lp.persistent.compile import compile_moving
+from mechopt.lp.persistent.plan import MovingPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
@@ -107,7 +107,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     Sell to types 1 and 2 for two periods, but let nobody ever pay more than 1.3 at a time:
 
     >>> from mechopt import IndependentTypes, plan
-    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> model = to_cvxpy(plan(env, form="payment"))
     >>> capped = model.solve([p <= 1.3 for p in model.payment], solver="HIGHS")
     >>> round(capped.revenue, 9), round(model.solve(solver="HIGHS").revenue, 9)
@@ -119,7 +119,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         return _moving(plan, deterministic)
     program, layout = compile_program(plan)
     tree, unit = plan.tree, plan.unit
-    buyers, periods = tree.environment.buyers, tree.periods
+    buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
         boolean = deterministic and block.kind == "allocation"
@@ -138,7 +138,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
         parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
         gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.weights[t]))
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.present_value[t]))
     objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
 
@@ -186,7 +186,7 @@ def _moving(plan: MovingPlan, deterministic: bool) -> CvxModel:
     for block, variable in zip(program.column_blocks, blocks, strict=True):
         if block.kind in by_kind:
             by_kind[block.kind].append(variable)
-    units = layout.unit / plan.process.weights
+    units = layout.unit / plan.process.present_value
     payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
     objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from math import log10
 
 from mechopt.core.errors import LimitError
-from mechopt.lp.plan import SOLVE_BYTES_PER_NONZERO, Size
+from mechopt.lp.independent.plan import SOLVE_BYTES_PER_NONZERO, Size
 
 MEMORY_SHARE = 0.6
 

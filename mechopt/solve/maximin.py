@@ -1,8 +1,9 @@
 """The best guarantee of a mechanism that does not know the future: clairvoyant optima, then one program over scenarios.
 
 The guarantee of a non-clairvoyant mechanism is its least ratio, over the scenarios, of revenue to what a clairvoyant
-seller earns there under DIC and EPIR. `mechopt.lp.scenario` has the program; Mirrokni, Paes Leme, Tang and Zuo (2020),
-section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all (Theorem 5.1).
+seller earns there under DIC and EPIR. `mechopt.lp.scenarios.program` has the program; Mirrokni, Paes Leme, Tang and Zuo
+(2020), section 5, the setting: however the distributions are chosen, no guarantee above 1/2 is possible for all
+(Theorem 5.1).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from dataclasses import dataclass
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.plan import Size
-from mechopt.lp.scenario import ScenarioPlan, compile_scenarios
+from mechopt.lp.independent.plan import Size
+from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
 from mechopt.solve import highs
-from mechopt.solve.found import Optimum
 from mechopt.solve.limits import require_size
 from mechopt.solve.optimum import optimum
+from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
 
 
@@ -195,7 +196,7 @@ def _benchmark(best: Optimum, environment: IndependentTypes) -> float:
     """An optimum; where the solver has not proved it, or not told it from nothing, an upper bound."""
     if best.status is Status.OPTIMAL and best.value > 0:
         return best.value
-    return min((upper for upper in (best.bound.upper, environment.full_welfare) if upper > 0), default=0.0)
+    return min((upper for upper in (best.bound.upper, environment.first_best) if upper > 0), default=0.0)
 
 
 def _ratios(revenues: Sequence[float], optima: Sequence[float]) -> tuple[float, ...]:

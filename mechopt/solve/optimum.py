@@ -11,20 +11,20 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.choose import AnyPlan, AnyTypes, plan
-from mechopt.lp.compile import compile_program
-from mechopt.lp.moving_plan import MovingPlan
-from mechopt.lp.plan import Plan, Size, payment_timing
-from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
+from mechopt.lp.build import AnyPlan, AnyTypes, plan
+from mechopt.lp.independent.compile import compile_program
+from mechopt.lp.independent.plan import Plan, Size, payment_timing
+from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.mechanism.constraints import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.solve import highs
-from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
-from mechopt.solve.cuts_search import Progress as Bracketed
-from mechopt.solve.found import Optimum as Optimum
+from mechopt.solve.dual.method import REMEDY, by_dual, dual_notions
+from mechopt.solve.dual.search import Progress as Bracketed
+from mechopt.solve.exact.attach import proved
 from mechopt.solve.limits import known_before, require_size
-from mechopt.solve.moving import moving_optimum, welfare_cap
+from mechopt.solve.persistent import moving_optimum, welfare_cap
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
-from mechopt.solve.proved import proved
+from mechopt.solve.result import Optimum as Optimum
 from mechopt.solve.solution import Bound, Status
 
 METHODS = ("auto", *highs.ALGORITHMS, "promised", "dual")
@@ -63,17 +63,17 @@ def optimum(
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised`; or ``"dual"``: dual dynamic programming for several
-        buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.cuts`. ``"auto"``
-        takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
-        (`predicted_seconds`), ``"dual"`` where that applies and the program would take more than a minute, or the time
-        limit, or would not fit, else one of the first two.
+        its bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; or ``"dual"``: dual dynamic programming for
+        several buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see
+        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies and the program would take more
+        than a few seconds and longer (`predicted_seconds`), ``"dual"`` where that applies and the program would take
+        more than a minute, or the time limit, or would not fit, else one of the first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
         Seconds for the solver, the exact proof included; they leave the bracket so far, as an interrupt (Ctrl-C) does.
     form : str
-        Of the program, see `mechopt.lp.plan`; ``"auto"`` takes the smallest.
+        Of the program, see `mechopt.lp.independent.plan`; ``"auto"`` takes the smallest.
     progress : callable, optional
         Called with iterations and seconds.
     max_bytes : float, optional
@@ -96,7 +96,7 @@ def optimum(
 
     Examples
     --------
-    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
     Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
@@ -154,7 +154,7 @@ def optimum(
 
 def promise_notion(chosen: Plan) -> Notion | None:
     """Which participation notion the promised-utility program takes for a plan; None where it does not apply."""
-    implied, one = closure(chosen.ir), chosen.tree.environment.buyers == 1
+    implied, one = closure(chosen.ir), chosen.tree.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
         return None
     if payment_timing(chosen.ic, chosen.ir) != "bank":
@@ -172,7 +172,7 @@ def _quicker_by_promises(chosen: Plan) -> bool:
 
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
     """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
-    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.buyers > MAX_BUYERS):
+    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.agents > MAX_BUYERS):
         return False
     if program_seconds(chosen.size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
         return True
@@ -197,7 +197,7 @@ def _by_promises(
     InputError
         If it does not apply, or an exact optimum is asked for.
     """
-    from mechopt.solve.promised import promised_optimum
+    from mechopt.solve.promised.optimum import promised_optimum
 
     notion = promise_notion(chosen)
     if notion is None:
@@ -211,17 +211,17 @@ def _by_promises(
     mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
-    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, full welfare later
+    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, first best later
     found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, method, "tables")
     return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
 
 
 def trivial_bound(chosen: Plan) -> float:
-    """Upper bound without any program: full welfare, where utilities are at least 0 and cost the objective nothing."""
+    """Upper bound without any program: first best, where utilities are at least 0 and cost the objective nothing."""
     weights = chosen.objective
     if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return float("inf")
-    return (weights.revenue + weights.welfare) * chosen.tree.environment.full_welfare
+    return (weights.revenue + weights.welfare) * chosen.tree.environment.first_best
 
 
 def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str = "auto") -> None:
@@ -237,8 +237,8 @@ def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str 
         require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method, REMEDY if dual_notions(chosen) else "")
         return
     upper = trivial_bound(chosen)
-    if chosen.tree.environment.buyers > MAX_BUYERS:
-        count = chosen.tree.environment.buyers
+    if chosen.tree.environment.agents > MAX_BUYERS:
+        count = chosen.tree.environment.agents
         message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
         raise LimitError(message, lower, upper)
     remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""

@@ -17,8 +17,8 @@ import sys
 import numpy as np
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.plan import Size
-from mechopt.solve import promise_kernels
+from mechopt.lp.independent.plan import Size
+from mechopt.solve.promised import kernels as promise_kernels
 
 COMPILED, LOCKSTEP = (2.4e-4, 1.45, 1.27), (6.4e-4, 1.58, 1.36)
 """Promised utility at 1e-6: seconds, and their powers of the number of periods and of types."""
@@ -48,7 +48,7 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     """
     compiled = promise_kernels.wanted()
     seconds, by_periods, by_types = COMPILED if compiled else LOCKSTEP
-    types = np.array([row[0] for row in environment.types], dtype=np.float64)
+    types = np.array([row[0] for row in environment.shape], dtype=np.float64)
     work = seconds * len(types) ** by_periods * float((types**by_types).mean()) * (1e-6 / tolerance) ** 0.5
     loading = LOADING if compiled and "numba" not in sys.modules else 0.0
     return LEAST_PROMISED + float(work) + loading
@@ -66,7 +66,7 @@ def program_seconds(size: Size) -> float:
     --------
     Three types: at four periods the program is as quick as anything, at twelve it takes minutes.
 
-    >>> from mechopt.lp.plan import plan
+    >>> from mechopt.lp.independent.plan import plan
     >>> environments = (IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], periods) for periods in (4, 12))
     >>> [round(program_seconds(plan(environment).size), 2) for environment in environments]
     [0.01, 213.62]

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mechopt.closedform.virtual_pivot import virtual_pivot
+from mechopt.closedform.virtual.pivot import virtual_pivot
 from mechopt.core.numbers import BOUND_TOLERANCE
-from mechopt.environment.kinds import require_kind
+from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.solve.found import Optimum
 from mechopt.solve.optimum import optimum
+from mechopt.solve.result import Optimum
 
 SLACK = 100 * BOUND_TOLERANCE
 """Relative distance to the bound that counts as attaining it."""

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.bank import BankAccountMechanism
-from mechopt.closedform.pivot import DynamicPivot
-from mechopt.closedform.reachable import reachable
+from mechopt.closedform.bank.mechanism import BankAccountMechanism
+from mechopt.closedform.bank.reachable import reachable
+from mechopt.closedform.pivot.dynamic_pivot import DynamicPivot
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.bank_table import BankTable
-from mechopt.mechanism.markov_mechanism import MarkovMechanism
-from mechopt.solve.promise_policy import PromisePolicy
+from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.solve.promised.policy import PromisePolicy
 
 Account = BankAccountMechanism | BankTable | PromisePolicy
 """What remembers a balance, or a promise."""
@@ -86,8 +86,8 @@ def sample_path(
     --------
     Tasks worth 5, 3 and 1 are done in this order, at the prices 7/4, 1/2 and 0:
 
-    >>> from mechopt.closedform.pivot import dynamic_pivot
-    >>> from mechopt.environment.families import scheduling
+    >>> from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
+    >>> from mechopt.environment.families.tasks import scheduling
     >>> path = sample_path(dynamic_pivot(scheduling([5, 3, 1], "1/2")), periods=3)
     >>> path, path.transfer.diagonal().round(12) + 0.0
     (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
@@ -140,11 +140,11 @@ def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, F
 def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, buyer: int = 0) -> FloatArray:
     """Balances of a buyer before each period in runs with truthful reports, ``(period, run)``; present value."""
     env, every = mechanism.environment, np.arange(runs)
-    found, row = np.zeros((env.periods, runs)), np.zeros(runs, dtype=np.int64)
-    balance = np.zeros((env.buyers, runs))
+    found, row = np.zeros((env.horizon, runs)), np.zeros(runs, dtype=np.int64)
+    balance = np.zeros((env.agents, runs))
     if isinstance(mechanism, PromisePolicy):
         balance += mechanism.promise
-    for t in range(env.periods):
+    for t in range(env.horizon):
         found[t] = balance[buyer]
         drawn = [rng.choice(law[t].size, size=runs, p=law[t]) for law in env.probabilities]
         if isinstance(mechanism, PromisePolicy):
@@ -156,7 +156,7 @@ def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, 
             part = mechanism.periods[t]
             up = rng.random(runs) < part.share[row, drawn[0]]
             row = part.after[row, drawn[0]] + up
-            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.periods else balance
+            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.horizon else balance
         else:
             at: tuple[Any, ...] = (slice(None), every, *drawn)
             balance = mechanism.stage(t, balance).next_balance[at]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mechopt.closedform.contingent_files import is_transfers, load
-from mechopt.closedform.contingent_result import ContingentTransfers
-from mechopt.environment.kinds import require_kind
-from mechopt.mechanism.files import AnyMechanism, AnyTypes
-from mechopt.mechanism.files import load_mechanism as load_written
+from mechopt.closedform.contingent.files import is_transfers, load
+from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.environment.require_kind import require_kind
+from mechopt.mechanism.archive import AnyMechanism, AnyTypes
+from mechopt.mechanism.archive import load_mechanism as load_written
 
 
 def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism | ContingentTransfers:

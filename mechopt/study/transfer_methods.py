@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
-from mechopt.closedform.contingent import contingent_transfers
-from mechopt.closedform.contingent_setting import LastRule
+from mechopt.closedform.contingent.setting import LastRule
+from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import MechoptError
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.verify.contingent import check_contingent
+from mechopt.verification.contingent.check import check_contingent
 
 METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "theorem-3.1": ({"method": "convex"}, "convex independence"),

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.contingent_result import ContingentTransfers
-from mechopt.closedform.transfer_program.numbers import Numbers, exact_numbers, others_of
-from mechopt.closedform.transfer_program.possible import NoTransfersError, rule_surplus
-from mechopt.closedform.transfer_program.requirements import Requirements
+from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, others_of
+from mechopt.closedform.contingent.program.possible import NoTransfersError, rule_surplus
+from mechopt.closedform.contingent.program.requirements import Requirements
+from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
@@ -33,7 +33,7 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferPro
     Examples
     --------
     >>> from mechopt import modelfile
-    >>> from mechopt.closedform.contingent import contingent_transfers
+    >>> from mechopt.closedform.contingent.transfers import contingent_transfers
     >>> from mechopt.proof.transfers import check_transfer_proof
     >>> env = modelfile.load("liu-2025/crossed-signals")
     >>> proof = transfer_proof(contingent_transfers(env, "spanning", exact=True))

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mechopt.closedform.contingent import contingent_transfers
-from mechopt.closedform.contingent_result import ContingentTransfers, Method
-from mechopt.closedform.contingent_setting import ConditionError, LastRule
-from mechopt.closedform.efficient_joint import efficient_joint
-from mechopt.closedform.potential import LastPeriod, last_period
-from mechopt.closedform.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
-from mechopt.closedform.transfer_program.infeasible import Farkas
-from mechopt.closedform.transfer_program.possible import NoTransfersError
+from mechopt.closedform.contingent.last_period import LastPeriod, last_period
+from mechopt.closedform.contingent.program.infeasible import Farkas
+from mechopt.closedform.contingent.program.possible import NoTransfersError
+from mechopt.closedform.contingent.result import ContingentTransfers, Method
+from mechopt.closedform.contingent.setting import ConditionError, LastRule
+from mechopt.closedform.contingent.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
+from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.study.transfer_methods import MethodRow, transfer_methods
-from mechopt.verify.contingent import ContingentCheck, check_contingent
+from mechopt.verification.contingent.check import ContingentCheck, check_contingent
 
 Plain = dict[str, Any]
 

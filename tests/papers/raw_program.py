@@ -3,7 +3,7 @@
 Every inequality of every notion is one row, for every history, type, misreport, profile of the others and future path.
 The variables are the allocation and the payment of each period, continuation utilities are written out as sums over all
 later reports, and coefficients are exact fractions, built by plain loops. The notation is that of
-`mechopt.mechanism.notions`, where the inequalities are. Small instances only.
+`mechopt.mechanism.constraints`, where the inequalities are. Small instances only.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,7 +47,7 @@ class Game:
     def __init__(self, env: IndependentTypes) -> None:
         assert env.exact is not None
         self.values, self.probabilities, self.cost, self.discount = env.exact
-        self.buyers, self.periods = env.buyers, env.periods
+        self.buyers, self.periods = env.agents, env.horizon
         self.future = cache(self.future)
 
     def types(self, i: int, t: int) -> range:

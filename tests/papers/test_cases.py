@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import mechopt as mo
 from mechopt.cli import app
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.notions import asked_notions
+from mechopt.mechanism.constraints import asked_notions
 from mechopt.modelfile import read
 from tests.papers.proof import proved_optimum
 

@@ -39,7 +39,7 @@ def test_types_are_the_medians_and_shares_of_six_quantile_cells():
     cells = [[price for price in prices if low < price <= high] for low, high in pairwise(cuts)]
     env = read(MODEL).environment
     assert env.exact is not None
-    for t in range(env.periods):
+    for t in range(env.horizon):
         assert env.exact.values[0][t] == tuple(ranked(cell, Fraction(1, 2)) for cell in cells)
         assert env.exact.probabilities[0][t] == tuple(Fraction(len(cell), len(prices)) for cell in cells)
 

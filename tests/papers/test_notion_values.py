@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.mechanism.notion_names import parse_notions
+from mechopt.mechanism.constraint_names import parse_notions
 from tests.papers.raw_program import INCENTIVE, PARTICIPATION, at, point_of, raw_optimum, raw_program, solved
 
 INCENTIVES = [*INCENTIVE, "ppic+indu", "dic+ppic", "ex-post+indu", "none"]
 PARTICIPATIONS = [*PARTICIPATION, "prefix+per-period-expected", "epir+periodic"]
 
-ONE_BUYER = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3)
+ONE_BUYER = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
 TWO_BUYERS = mo.IndependentTypes(
     values=[[[0, 5], [2, 3]], [[4, 5], [4, 6]]],
     probabilities=[[["3/4", "1/4"], ["1/2", "1/2"]], [["1/2", "1/2"], ["1/2", "1/2"]]],
@@ -114,7 +114,7 @@ def test_stronger_notions_that_cost_no_revenue(buyers, seed):
 def test_per_period_incentives_alone_demand_less_than_dic():
     # The report of period 1 may move the continuation, so all of u_1 is charged in advance in period 2: the optimum is
     # E v_1 + 1 = 5/2, the first item for nothing. DIC earns 9/4.
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     assert both(env, "ppic", "epir") == pytest.approx((2.5, 2.5), abs=1e-9)
     assert both(env, "dic", "epir") == pytest.approx((2.25, 2.25), abs=1e-9)
 

@@ -13,9 +13,9 @@ from hypothesis import example, given, settings
 import mechopt as mo
 from tests.instances import environments
 
-EQUAL_REVENUE = mo.IndependentTypes.iid([2, 4, 8, 16], ["1/2", "1/4", "1/8", "1/8"], periods=1)
-ZERO_PROBABILITIES = mo.IndependentTypes.iid([1, 2, 3, 5], [0, "1/2", 0, "1/2"], periods=1, buyers=2, cost="1/2")
-ABOVE_ALL_VALUES = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=1, cost=3)
+EQUAL_REVENUE = mo.IndependentTypes.iid([2, 4, 8, 16], ["1/2", "1/4", "1/8", "1/8"], horizon=1)
+ZERO_PROBABILITIES = mo.IndependentTypes.iid([1, 2, 3, 5], [0, "1/2", 0, "1/2"], horizon=1, agents=2, cost="1/2")
+ABOVE_ALL_VALUES = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1, cost=3)
 
 
 def support(values, probabilities):
@@ -60,7 +60,7 @@ def laws(env, t):
 
 def static_optima(env):
     """Present value of Myerson's auction, by period."""
-    return [env.exact.discount**t * myerson(laws(env, t), env.exact.cost[t]) for t in range(env.periods)]
+    return [env.exact.discount**t * myerson(laws(env, t), env.exact.cost[t]) for t in range(env.horizon)]
 
 
 def full_surpluses(env):
@@ -71,7 +71,7 @@ def full_surpluses(env):
             prod((f for _, f in profile), start=Fraction(1)) * max(0, max(v for v, _ in profile) - env.exact.cost[t])
             for profile in product(*laws(env, t))
         )
-        for t in range(env.periods)
+        for t in range(env.horizon)
     ]
 
 
@@ -120,7 +120,7 @@ def test_super_dic_earns_the_static_optima_together(env):
 @pytest.mark.parametrize("buyers", [1, 2], ids=["one buyer", "two buyers"])
 def test_super_dic_on_two_values_earns_no_more_than_separate_sales(buyers):
     # Virtual values 0 and 2: 1 a period from one buyer, 2 P(a value is 2) = 3/2 from two.
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=2, buyers=buyers)
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=buyers)
     assert {1: 2.0, 2: 3.0}[buyers] == value(env, mo.SuperDIC(), mo.EPIR())
     assert mo.optimum(env).value > {1: 2.0, 2: 3.0}[buyers] + 0.1
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.closedform.pivot_alternatives import bond
+from mechopt.closedform.pivot.alternatives import bond
 from mechopt.study import paths
 from mechopt.study.paths import balance_laws, balance_quantiles, sample_path, simulated_balances
 
@@ -14,7 +14,7 @@ QUARTERS = np.array([0.25, 0.5, 0.75])
 @pytest.fixture
 def doubling():
     """Values 1 or 2; each value doubled goes to the account, nothing leaves: the balance is twice their sum."""
-    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], periods=3)
+    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=3)
 
     def stage(t, balance):
         shape = (1, balance.shape[1], 2)
@@ -87,7 +87,7 @@ def test_accounts_of_two_buyers_are_told_apart():
 
 @pytest.mark.parametrize("form", ["policy", "table"])
 def test_promises_have_the_means_of_their_distribution(form):
-    policy = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=8)).mechanism
+    policy = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=8)).mechanism
     account = policy if form == "policy" else policy.to_bank_table()
     drawn = simulated_balances(account, np.random.default_rng(3), 40_000)
     expected = [balance @ law for balance, law in balance_laws(account)]

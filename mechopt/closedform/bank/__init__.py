@@ -1,0 +1,1 @@
+"""Bank account mechanisms, and mechanisms that do not know the future."""

@@ -1,0 +1,207 @@
+"""Checks of (IC), (BI) and (BU) at every balance that a bank account mechanism can reach.
+
+With several buyers (IC) and (BI) are in expectation over the others' current types, and each balance is a vector that
+everybody sees; (BU) is whatever the types. Types of probability zero count: the conditions hold for them and at the
+balances after them. Money is present value. See `mechopt.closedform.bank.mechanism` for the inequalities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.closedform.bank.reachable import MAX_STATES, reachable
+from mechopt.closedform.bank.stage import BankAccounts, Stage
+from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.environment.independent import IndependentTypes
+
+Balance = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BalanceCounterexample:
+    """One violation of a condition.
+
+    Attributes
+    ----------
+    condition : str
+        ``"IC"``, ``"BI"`` or ``"BU"``.
+    agent, period : int
+    balance : tuple of float
+        All buyers' balances before the period.
+    gain : float
+        IC: what the misreport brings. BI: by how much expected utility here exceeds that at ``other_balance``, or
+        falls below 0. BU: how far the next balance is below 0, or above balance plus utility.
+    types : tuple of int or None
+        BU: the profile of types.
+    true_type, report : int or None
+        IC: type indices.
+    other_balance : tuple of float or None
+        BI: the balances at which expected utility is smallest; None where it is negative at ``balance`` itself.
+    """
+
+    condition: str
+    agent: int
+    period: int
+    balance: Balance
+    gain: float
+    types: tuple[int, ...] | None = None
+    true_type: int | None = None
+    report: int | None = None
+    other_balance: Balance | None = None
+
+    def __str__(self) -> str:
+        where = f"agent {self.agent}, period {self.period}, balance {_written(self.balance)}: "
+        if self.condition == "IC":
+            return f"{where}type {self.true_type} reports {self.report} and gains {self.gain:.6g}"
+        if self.condition == "BU":
+            return f"{where}at types {list(self.types or ())} the next balance is out of bounds by {self.gain:.6g}"
+        if self.other_balance is None:
+            return f"{where}expected utility is {-self.gain:.6g}"
+        return f"{where}expected utility is {self.gain:.6g} more than at balance {_written(self.other_balance)}"
+
+    def replay(self, mechanism: BankAccounts) -> float:
+        """Compute the gain again from the stage at these balances alone; equals ``gain`` up to rounding."""
+        i, t, env = self.agent, self.period, mechanism.environment
+        stage = mechanism.stage(t, np.array(self.balance)[:, None])
+        if self.condition == "IC":
+            assert self.true_type is not None and self.report is not None
+            sold, paid = (interim(env, a[i], i, t)[0] for a in (stage.allocation, stage.payment))
+            value = env.present_value[t] * env.values[i][t][self.true_type]
+            payoff = value * sold - paid
+            return float(payoff[self.report] - payoff[self.true_type])
+        utility = mechanism.utility(t, stage)[i]
+        if self.condition == "BU":
+            at = (0, *(self.types or ()))
+            after = stage.next_balance[i][at]
+            return float(max(-after, after - self.balance[i] - utility[at]))
+        here = float(expected(env, utility, i, t)[0])
+        if self.other_balance is None:
+            return -here
+        there = mechanism.utility(t, mechanism.stage(t, np.array(self.other_balance)[:, None]))[i]
+        return here - float(expected(env, there, i, t)[0])
+
+
+@dataclass(frozen=True)
+class ConditionCheck:
+    """How one condition fares.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether ``gain`` is at most `VERIFY_TOLERANCE` times the largest total value of an agent.
+    gain : float
+        Largest violation, 0 where there is none.
+    counterexample : BalanceCounterexample or None
+        Where it is, if the condition does not hold.
+    """
+
+    holds: bool
+    gain: float
+    counterexample: BalanceCounterexample | None
+
+
+class Conditions(Mapping[str, ConditionCheck]):
+    """Checks by condition, ``"IC"``, ``"BI"`` and ``"BU"``.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether all hold.
+    """
+
+    def __init__(self, checks: Mapping[str, ConditionCheck]) -> None:
+        self._checks = dict(checks)
+
+    @property
+    def holds(self) -> bool:
+        """Whether all three hold."""
+        return all(check.holds for check in self.values())
+
+    def __getitem__(self, key: str) -> ConditionCheck:
+        return self._checks[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._checks)
+
+    def __len__(self) -> int:
+        return len(self._checks)
+
+    def __repr__(self) -> str:
+        words = [f"{key} {'holds' if c.holds else f'fails ({c.counterexample})'}" for key, c in self.items()]
+        return f"Conditions({'; '.join(words)})"
+
+
+def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> Conditions:
+    """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
+    worst: dict[str, BalanceCounterexample] = {}
+    for t, stage, _ in reachable(mechanism, False, max_states):
+        for i in range(mechanism.environment.agents):
+            for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
+                if found.gain > max(worst[found.condition].gain if found.condition in worst else 0.0, 0.0):
+                    worst[found.condition] = found
+    tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
+
+    def check(condition: str) -> ConditionCheck:
+        found = worst.get(condition)
+        holds = found is None or found.gain <= tolerance
+        return ConditionCheck(holds, found.gain if found else 0.0, None if holds else found)
+
+    return Conditions({condition: check(condition) for condition in ("IC", "BI", "BU")})
+
+
+def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+    env = mechanism.environment
+    sold, paid = interim(env, stage.allocation[i], i, t), interim(env, stage.payment[i], i, t)
+    values, gain, where = env.present_value[t] * env.values[i][t], -np.inf, (0, 0, 0)
+    truth = values * sold - paid
+    for k, value in enumerate(values):
+        gains = value * sold - paid - truth[:, k, None]
+        state, report = (int(w) for w in np.unravel_index(gains.argmax(), gains.shape))
+        if gains[state, report] > gain:
+            gain, where = float(gains[state, report]), (state, k, report)
+    state, k, report = where
+    return BalanceCounterexample("IC", i, t, _at(stage, state), gain, true_type=k, report=report)
+
+
+def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+    average = expected(mechanism.environment, mechanism.utility(t, stage)[i], i, t)
+    low, high = int(average.argmin()), int(average.argmax())
+    if -average[low] > average[high] - average[low]:
+        return BalanceCounterexample("BI", i, t, _at(stage, low), float(-average[low]))
+    gain = float(average[high] - average[low])
+    return BalanceCounterexample("BI", i, t, _at(stage, high), gain, other_balance=_at(stage, low))
+
+
+def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+    after, utility = stage.next_balance[i], mechanism.utility(t, stage)[i]
+    above = after - utility - stage.balance[i].reshape(-1, *[1] * (after.ndim - 1))
+    gains = np.maximum(-after, above)
+    state, *types = (int(w) for w in np.unravel_index(gains.argmax(), gains.shape))
+    gain = float(gains[(state, *types)])
+    return BalanceCounterexample("BU", i, t, _at(stage, state), gain, types=tuple(types))
+
+
+def interim(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:
+    """Average over the others' current types: ``(S, *types[t])`` to ``(S, own types)``."""
+    for j in reversed(range(environment.agents)):
+        if j != i:
+            law = environment.probabilities[j][t]
+            array = np.asarray(np.tensordot(array, law, axes=(1 + j, 0)), dtype=np.float64)
+    return array
+
+
+def expected(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:
+    """Average over everybody's current types: ``(S, *types[t])`` to ``(S,)``."""
+    average: FloatArray = interim(environment, array, i, t) @ environment.probabilities[i][t]
+    return average
+
+
+def _at(stage: Stage, state: int) -> Balance:
+    return tuple(stage.balance[:, state].tolist())
+
+
+def _written(balance: Balance) -> str:
+    return ", ".join(f"{b:.6g}" for b in balance)

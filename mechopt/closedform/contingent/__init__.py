@@ -1,0 +1,1 @@
+"""Transfers contingent on what the others report next, for interdependent values."""

@@ -1,0 +1,321 @@
+r"""The winner-pay auction with a contingent transfer, for values that depend on everybody's signals, and its mirror.
+
+Each period one item goes to one of N bidders. With signals :math:`\theta` and their sum S it is worth
+
+.. math:: v^i = \theta^i + \gamma \sum_{j \ne i} \theta^j = (1 - \gamma) \theta^i + \gamma S
+
+to bidder i. The next signals follow a joint law given the present ones, whatever the allocation. Bidders bid
+:math:`b^i`; the **lowest** bid wins. The winner i pays the lowest other bid :math:`b^j` now, and in the next period
+
+.. math:: r^i = \frac{N \gamma}{\delta} \Bigl[ \eta^{-i}\bigl(b_{t+1}^{-i} / \beta\bigr) - b^j / \beta \Bigr],
+          \qquad \beta = 1 + \gamma (N - 1), \qquad
+          \mathrm{E}[\eta^{-i}(\theta_{t+1}^{-i}) \mid \theta] = S / N \text{ for every } \theta.
+
+With bids :math:`\beta \theta` the winner's expected payoff is :math:`(\gamma - 1)(\theta^j - \theta^i)`. So these bids
+are an ex post equilibrium, in expectation over the next signals, exactly where :math:`\gamma \ge 1`, and there the item
+goes where it is worth most: the higher one's signal, the lower one's value relative to the others'. The mirror (highest
+bid wins, the highest other bid is the price, the same r) is the equilibrium for :math:`\gamma \le 1`. A bidder's own
+bid enters neither what she pays nor the law of the signals, so that periods separate and one period's deviations are
+all deviations. The transfer r that is realised may be large: participation holds in expectation only.
+
+The index :math:`\eta^{-i}` is the least squares solution of its equation over all profiles at once, one function of the
+others' next signals for all profiles; where the residual is not 0 the auction is that of the index found, and the gain
+says how far truthful bids are from an equilibrium.
+
+Source: Liu (2025), "Indirect implementation with auctions". Its "b_t^i = min{b_t^k : k != i}" is read as b_t^j; its
+remark that the equation for eta is stronger than the spanning condition is not so: it may hold where spanning fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.environment.reading.nested import depth
+from mechopt.environment.reading.tables import increasing, number, number_table, require_law
+
+
+@dataclass(frozen=True)
+class BidDeviation:
+    """The most profitable bid.
+
+    Attributes
+    ----------
+    bidder : int
+    signals : tuple of int
+        The profile of signals, by index.
+    bid : float
+        What she bids instead of ``beta`` times her signal.
+    gain : float
+        Expected payoff of that bid less that of the truthful one.
+    """
+
+    bidder: int
+    signals: tuple[int, ...]
+    bid: float
+    gain: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WinnerPayAuction:
+    """What an auction does at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
+
+    Attributes
+    ----------
+    gamma, discount : float
+    mirror : bool
+        Whether the highest bid wins.
+    signals : tuple over bidders of float arrays ``(signal,)``
+    values : float array ``(bidder, *signals)``
+        What the item is worth to each.
+    winner : int array ``(*signals)``
+    eta : tuple over bidders of float arrays ``(*next signals of the others)``
+    residuals : float array ``(bidder, *signals)``
+        Expectation of eta less the average signal.
+    price : float array ``(bidder, *signals)``
+        What each would pay at once if she won, the others truthful.
+    transfer : float array ``(bidder, *signals)``
+        What each would then pay in the next period, expected; money of the next period.
+    payoffs : float array ``(bidder, *signals)``
+        Expected payoffs at truthful bids, of value less price less the discounted transfer.
+    revenue : float array ``(*signals)``
+        Expected price plus discounted transfer.
+    worst_payoff : float
+        The lowest realised payoff of a truthful winner, over profiles and next signals of positive probability.
+    deviation : BidDeviation
+        The most profitable bid over all profiles, bidders and bids; its gain is 0 where there is none.
+    """
+
+    gamma: float
+    discount: float
+    mirror: bool
+    signals: tuple[FloatArray, ...]
+    values: FloatArray
+    winner: IntArray
+    eta: tuple[FloatArray, ...]
+    residuals: FloatArray
+    price: FloatArray
+    transfer: FloatArray
+    payoffs: FloatArray
+    revenue: FloatArray
+    worst_payoff: float
+    deviation: BidDeviation
+
+    @property
+    def gain(self) -> float:
+        """Most that a bidder can gain by a bid of another kind, others truthful."""
+        return self.deviation.gain
+
+    @property
+    def residual(self) -> float:
+        """Largest error of eta in size; 0 up to rounding where the index exists."""
+        return float(np.abs(self.residuals).max())
+
+    @cached_property
+    def scale(self) -> float:
+        """Size of the numbers that payoffs are made of: values, and the transfers that eta stands for."""
+        largest = max(float(np.abs(index).max()) for index in self.eta)
+        return max(float(np.abs(self.values).max()), len(self.signals) * self.gamma * largest)
+
+    @property
+    def equilibrium(self) -> bool:
+        """Whether truthful bids are an ex post equilibrium, up to rounding."""
+        return self.gain <= VERIFY_TOLERANCE * self.scale
+
+    @cached_property
+    def efficient(self) -> bool:
+        """Whether the item always goes where it is worth most, at truthful bids."""
+        won = np.take_along_axis(self.values, self.winner[None], axis=0)[0]
+        return bool((self.values.max(axis=0) - won).max() <= VERIFY_TOLERANCE * float(np.abs(self.values).max()))
+
+    @property
+    def gamma_range(self) -> tuple[float, float]:
+        """For which gamma truthful bids are an equilibrium and efficient: ``(1, inf)``, the mirror's ``(0, 1)``.
+
+        Both ends included. Where the index does not exist (`residual`), the equilibrium is not assured.
+        """
+        return (0.0, 1.0) if self.mirror else (1.0, float("inf"))
+
+    def __repr__(self) -> str:
+        which = "mirror winner-pay auction" if self.mirror else "winner-pay auction"
+        return (
+            f"WinnerPayAuction({which}, {len(self.signals)} bidders, gamma {self.gamma:g}; gain {self.gain:.3g}, "
+            f"{'' if self.efficient else 'not '}efficient, residual {self.residual:.3g})"
+        )
+
+
+def winner_pay_auction(
+    gamma: Any,
+    signals: Any,
+    kernel: Any,
+    discount: Any = 1,
+    bidders: int | None = None,
+    mirror: bool | None = False,
+) -> WinnerPayAuction:
+    """Set up the auction and search all profiles, bidders and bids for a profitable deviation.
+
+    Parameters
+    ----------
+    gamma : number
+        Weight of the others' signals in a value, at least 0.
+    signals : sequence of numbers, or one a bidder
+        Increasing. One list is everybody's.
+    kernel : array ``(*signals, *next signals)``
+        Joint law of the next signals given the profile; sums to 1 over the next signals, whose number may differ from
+        that of the present ones: the index is a function of their positions.
+    discount : number
+        In (0, 1].
+    bidders : int, optional
+        At least 2; default: as many as half the axes of the kernel.
+    mirror : bool or None
+        Whether the highest bid wins; None for the one that is efficient, the mirror where gamma is below 1.
+
+    Returns
+    -------
+    WinnerPayAuction
+        Ties go to the bidder with the lowest number, at truthful bids and in deviations. A deviation may be any
+        bidder's truthful bid, a bid between two of these, one below and one above all: what a bid does depends on
+        its place among the others' alone, so that no bid is left out.
+
+    Raises
+    ------
+    InputError
+        With every fault: shapes, probabilities, discount, gamma.
+
+    Examples
+    --------
+    Each next signal is 1 with the probability of the present ones' average, so that it is an index by itself:
+
+    >>> average = np.array([[0, 1 / 2], [1 / 2, 1]])
+    >>> coin = np.stack([1 - average, average], axis=-1)
+    >>> auction = winner_pay_auction(2, [0, 1], coin[:, :, :, None] * coin[:, :, None, :], discount="9/10")
+    >>> auction.equilibrium, auction.efficient, auction.gamma_range
+    (True, True, (1.0, inf))
+    >>> round(float(auction.payoffs[0, 0, 1]), 9)
+    1.0
+    """
+    weight, delta, grids, law = _read(gamma, signals, kernel, discount, bidders)
+    count, mirror = len(grids), weight < 1 if mirror is None else mirror
+    profile = np.stack(np.meshgrid(*grids, indexing="ij"))
+    total = profile.sum(axis=0)
+    values = (1 - weight) * profile + weight * total
+    solved = [_index(law, i, total / count) for i in range(count)]
+    expected = np.stack([mean for _, mean, _ in solved])
+    other = np.stack([_to_beat(np.delete(profile, i, axis=0), mirror) for i in range(count)])
+    price, transfer = (1 + weight * (count - 1)) * other, count * weight / delta * (expected - other)
+    worth = values - price - delta * transfer
+    winner = allocation(profile, mirror)
+    wins = np.arange(count).reshape(-1, *[1] * count) == winner
+    highest = np.stack([highest for _, _, highest in solved])
+    realised = values - price - count * weight * (highest - other)
+    return WinnerPayAuction(
+        gamma=weight,
+        discount=delta,
+        mirror=mirror,
+        signals=tuple(map(readonly, grids)),
+        values=readonly(values),
+        winner=readonly(winner, np.int64),
+        eta=tuple(readonly(index) for index, _, _ in solved),
+        residuals=readonly(expected - total / count),
+        price=readonly(price),
+        transfer=readonly(transfer),
+        payoffs=readonly(np.where(wins, worth, 0.0)),
+        revenue=readonly(np.where(wins, values - worth, 0.0).sum(axis=0)),
+        worst_payoff=float(realised[wins].min()),
+        deviation=best_deviation(grids, worth, 1 + weight * (count - 1), mirror),
+    )
+
+
+def allocation(bids: FloatArray, mirror: bool) -> IntArray:
+    """Who wins: the lowest bid, the mirror's highest; ties go to the bidder with the lowest number.
+
+    Parameters
+    ----------
+    bids : float array ``(bidder, ...)``
+    mirror : bool
+    """
+    return np.asarray(bids.argmax(axis=0) if mirror else bids.argmin(axis=0), dtype=np.int64)
+
+
+def best_deviation(grids: Sequence[FloatArray], worth: FloatArray, slope: float, mirror: bool) -> BidDeviation:
+    """Try every bid of every bidder at every profile, the others bidding ``slope`` times their signals.
+
+    Parameters
+    ----------
+    grids : sequence over bidders of float arrays ``(signal,)``
+    worth : float array ``(bidder, *signals)``
+        Expected payoff of each if she wins, at each profile; 0 if she does not.
+    slope : float
+    mirror : bool
+    """
+    profile = np.stack(np.meshgrid(*grids, indexing="ij"))
+    points = np.unique(np.concatenate(grids))
+    points = np.unique([points[0] - 1, *points, *(points[1:] + points[:-1]) / 2, points[-1] + 1])
+    best = BidDeviation(0, (0,) * len(grids), float(slope * grids[0][0]), 0.0)
+    truthful = allocation(profile, mirror)
+    for i in range(len(grids)):
+        for point in points:
+            bids = profile.copy()
+            bids[i] = point
+            gains = worth[i] * ((allocation(bids, mirror) == i).astype(float) - (truthful == i))
+            if gains.max() > best.gain:
+                where = tuple(int(k) for k in np.unravel_index(gains.argmax(), gains.shape))
+                best = BidDeviation(i, where, float(slope * point), float(gains.max()))
+    return best
+
+
+def _to_beat(bids: FloatArray, mirror: bool) -> FloatArray:
+    """The bid to beat among those given."""
+    ends: FloatArray = bids.max(axis=0) if mirror else bids.min(axis=0)
+    return ends
+
+
+def _index(law: FloatArray, i: int, average: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Index eta of bidder i, its expectation by profile, and its largest value of positive probability by profile."""
+    count = average.ndim
+    others = law.sum(axis=count + i)
+    matrix = others.reshape(average.size, -1)
+    eta = np.linalg.lstsq(matrix, average.ravel(), rcond=None)[0]
+    highest = np.where(matrix > 0, eta, -np.inf).max(axis=1)
+    shape = average.shape
+    return eta.reshape(others.shape[count:]), (matrix @ eta).reshape(shape), highest.reshape(shape)
+
+
+def _read(
+    gamma: Any, signals: Any, kernel: Any, discount: Any, bidders: int | None
+) -> tuple[float, float, list[FloatArray], FloatArray]:
+    """Gamma, discount, signals by bidder and the law of the next signals; raises with every fault."""
+    faults: list[Fault] = []
+    weight, delta = number(gamma, "gamma", faults), number(discount, "discount", faults)
+    if weight is not None and weight < 0:
+        faults.append(Fault("gamma", f"is {weight:g}", "it must be at least 0"))
+    if delta is not None and not 0 < delta <= 1:
+        faults.append(Fault("discount", f"is {delta:g}", "it must be above 0 and at most 1"))
+    count = bidders if bidders is not None else depth(kernel) // 2
+    if not isinstance(count, int) or count < 2:
+        faults.append(Fault("bidders", f"is {count!r}", "write a whole number, at least 2"))
+        raise InputError(faults)
+    each = signals if depth(signals) == 2 else [signals] * count
+    if len(each) != count:
+        faults.append(
+            Fault("signals", f"has {len(each)} lists for {count} bidders", "give one a bidder, or one for all")
+        )
+    places = [f"signals[{i}]" for i in range(len(each))] if each is signals else ["signals"] * count
+    read = {where: increasing(list_, where, faults) for where, list_ in zip(places, each, strict=True)}
+    law = number_table(kernel, 2 * count, "kernel", faults)
+    grids = [grid for where in places if (grid := read[where]) is not None]
+    if law is not None and len(grids) == count:
+        shape = tuple(len(grid) for grid in grids)
+        if law.shape[:count] != shape:
+            what = f"is for {law.shape[:count]} signals, there are {shape}"
+            faults.append(Fault("kernel", what, "axes: the signals of each bidder, then the next signals of each"))
+        require_law(law, count, "kernel", faults)
+    if faults or weight is None or delta is None or law is None:
+        raise InputError(faults)
+    return weight, delta, grids, law

@@ -1,0 +1,1 @@
+"""Efficient policies and the dynamic pivot mechanism."""

@@ -1,0 +1,193 @@
+r"""The dynamic pivot mechanism: every agent gets her marginal contribution to welfare, from every history on.
+
+With W, W_{-i} and the efficient policy a* of `efficient`, discount d, and ' for the next period::
+
+    M_i(th) = W(th) - W_{-i}(th_-i)                                             (1)   marginal contribution
+    m_i(th) = M_i(th) - d E[M_i(th') | a*(th), th]                              (10)  flow marginal contribution
+    p_i(th) = v_i(a*, th_i) - m_i(th)                                           (12)  transfer
+            = W_{-i}(th_-i) - sum_{j != i} v_j(a*, th_j) + c(a*) - d E[W_{-i}(th_-i') | a*, th_-i]       (13)
+
+Transfers are computed by (13), which needs no efficient policy of the others and shows that p_i >= 0: a* is feasible
+without i. Reporting the truth is then periodic ex post incentive compatible, and i's continuation utility M_i. This is
+at least what i gets from the policy that is efficient without her: at least 0, so that she takes part at every history,
+where none of her values are negative. The paper has no cost c; here it is the seller's, and stays when i is left out.
+
+Transfers are paid by the agent, in the money of their own period. Where several actions are efficient (`tied`) m and p
+depend on which is taken, M does not.
+
+Source: Bergemann and Valimaki (2010), section 4 and Theorem 1; equation numbers are theirs. Their multi-task example
+prints the price of the winner as -(1-d) v_2: it is +(1-d) v_2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mechopt.closedform.pivot.efficient import (
+    Efficient,
+    Stages,
+    carried,
+    chosen,
+    efficient,
+    expected,
+    flows,
+    spread,
+    staged,
+    unstaged,
+)
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.require_kind import require_kind
+from mechopt.mechanism.constraints import PeriodicExPostIC
+from mechopt.mechanism.stationary import MarkovMechanism
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DynamicPivot:
+    """The dynamic pivot mechanism of a Markov environment.
+
+    Arrays are read-only, with one axis an agent: her type. With a finite horizon each array is a list over periods.
+
+    Attributes
+    ----------
+    efficient : Efficient
+        The efficient policy and the values that transfers are made of.
+    marginal_contribution : tuple over agents of float arrays
+        M_i, present value as of the period: i's equilibrium continuation utility.
+    flow : tuple over agents of float arrays
+        m_i, money of the period: i's equilibrium utility in it.
+    transfer : tuple over agents of float arrays
+        p_i, agent to seller, money of the period, undiscounted.
+    """
+
+    efficient: Efficient
+    marginal_contribution: tuple[Any, ...]
+    flow: tuple[Any, ...]
+    transfer: tuple[Any, ...]
+
+    @property
+    def environment(self) -> MarkovTypes:
+        """What it is a mechanism for."""
+        return self.efficient.environment
+
+    @property
+    def policy(self) -> Any:
+        """Index of the action; axes: type profile."""
+        return self.efficient.policy
+
+    @property
+    def tied(self) -> Any:
+        """Whether another action would be efficient as well; axes: type profile."""
+        return self.efficient.tied
+
+    @property
+    def welfare(self) -> float:
+        """Expected present value of the agents' values net of costs."""
+        return self.efficient.expected_welfare
+
+    @cached_property
+    def utilities(self) -> tuple[float, ...]:
+        """Expected present value of each agent's utility: of M_i under the law of the first types."""
+        return tuple(expected(self.environment, part) for part in self.marginal_contribution)
+
+    @property
+    def revenue(self) -> float:
+        """Expected present value of transfers net of costs: welfare that is left to the seller."""
+        return self.welfare - sum(self.utilities)
+
+    @cached_property
+    def discrepancy(self) -> float:
+        """Largest difference between flows by (10), from M alone, and those of (12) and (13); money."""
+        env, worst = self.environment, 0.0
+        policies = staged(env, self.policy)
+        for part, flow in zip(self.marginal_contribution, self.flow, strict=True):
+            contribution = staged(env, part)
+            for t, (now, m) in enumerate(zip(contribution, staged(env, flow), strict=True)):
+                following = contribution[0] if env.infinite else contribution[t + 1] if t + 1 < env.stages else None
+                later: FloatArray = np.zeros(())
+                if following is not None:
+                    later = env.discount * chosen(carried(env, range(env.agents), following, t), policies[t])
+                worst = max(worst, float(np.abs(now - later - m).max()))
+        return worst
+
+    def to_mechanism(self) -> MarkovMechanism:
+        """Policy and transfers as a mechanism of current reports, for `mechopt.verify`, histories and files."""
+        env = self.environment
+        transfers = tuple(tuple(staged(env, part)) for part in self.transfer)
+        notions = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
+        return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, notions, "dynamic pivot mechanism")
+
+    def save(self, path: str | Path) -> None:
+        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
+        self.to_mechanism().save(path)
+
+    def __repr__(self) -> str:
+        utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
+        return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
+
+
+def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
+    """Build the dynamic pivot mechanism.
+
+    Parameters
+    ----------
+    environment : MarkovTypes
+        Values may be negative; transfers are at least 0 all the same, but M_i may be negative.
+
+    Returns
+    -------
+    DynamicPivot
+
+    Raises
+    ------
+    LimitError
+        If actions times type profiles are too many for one array.
+
+    References
+    ----------
+    Bergemann and Valimaki (2010), Theorem 1.
+
+    Examples
+    --------
+    Two bidders, many tasks worth 5 against one worth 3, discount 4/5: doing the many for ever is worth 25, and leaves
+    3 undone.
+
+    >>> from mechopt.environment.families.tasks import many_tasks_against_one
+    >>> pivot = dynamic_pivot(many_tasks_against_one(5, 3, "4/5"))
+    >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
+    [0.6, 22.0, 4.4]
+    """
+    require_kind(environment, "markov", "dynamic_pivot")
+    best = efficient(environment)
+    welfare, policies = staged(environment, best.welfare), staged(environment, best.policy)
+    shown = unstaged(environment)
+    contributions, flow, transfers = [], [], []
+    for i in range(environment.agents):
+        without = staged(environment, best.welfare_without[i])
+        contributions.append(
+            shown(tuple(readonly(w - np.expand_dims(w_i, i)) for w, w_i in zip(welfare, without, strict=True)))
+        )
+        pairs = [_stage(environment, i, policies[t], without, t) for t in range(environment.stages)]
+        flow.append(shown(tuple(m for m, _ in pairs)))
+        transfers.append(shown(tuple(p for _, p in pairs)))
+    return DynamicPivot(best, tuple(contributions), tuple(flow), tuple(transfers))
+
+
+def _stage(
+    environment: MarkovTypes, i: int, policy: IntArray, without: Stages, t: int
+) -> tuple[FloatArray, FloatArray]:
+    """Flow marginal contribution (12) and transfer (13) of agent i in a period; axes: type profile."""
+    others = [j for j in range(environment.agents) if j != i]
+    by_action = without[t] - flows(environment, others, t)
+    following = without[0] if environment.infinite else without[t + 1] if t + 1 < environment.stages else None
+    if following is not None:
+        by_action = by_action - environment.discount * carried(environment, others, following, t)
+    shape = (environment.action_counts[t], *policy.shape)
+    transfer = chosen(np.broadcast_to(np.expand_dims(by_action, i + 1), shape), policy)
+    value = chosen(np.broadcast_to(spread(environment.values[i][t], i, policy.ndim), shape), policy)
+    return readonly(value - transfer), readonly(transfer)

@@ -1,0 +1,207 @@
+r"""Welfare-optimal policies where signals are correlated and values interdependent.
+
+With values u_i, cost c, discount d, and W' the value of the next period (0 beyond a finite horizon)::
+
+    W(th) = max_a  sum_i u_i(a, th) - c(a) + d E[W'(th') | a, th]
+
+A finite horizon takes backward induction, an infinite one policy iteration on the joint chain: a policy is evaluated by
+elimination or GMRES, refined, on the dense matrix, since a joint law has no structure to use.
+
+Ties: of the actions within `TIE` of the best, relative to the largest value there is, the one of lowest index is taken,
+and the profile is flagged.
+
+Source: Liu (2025), section 2, the recursive form of the social program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import lu_factor, lu_solve
+from scipy.sparse.linalg import LinearOperator, gmres
+
+from mechopt.closedform.pivot.efficient import MAX_IMPROVEMENTS, TIE, BoolArray, chosen
+from mechopt.core.errors import LimitError
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.require_kind import require_kind
+
+DENSE, REFINEMENTS, RESIDUAL = 500, 2, 1e-14
+"""Profiles up to which a policy is evaluated by elimination; else by so many rounds of GMRES, to this residual."""
+SWEEPS = 30
+"""Most steps of value iteration to find the first policy to evaluate; they end when it does not change."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EfficientJoint:
+    """Largest welfare at every profile of signals, and an action that attains it.
+
+    Attributes
+    ----------
+    environment : InterdependentTypes
+    welfare : tuple over periods of read-only float arrays ``(*signals,)``
+        W, expected present value as of the period; of length 1 with an infinite horizon.
+    policy : tuple over periods of read-only int arrays, same axes
+        Index of the action; of tied ones the lowest.
+    tied : tuple over periods of read-only bool arrays, same axes
+        Whether more than one action is optimal.
+    """
+
+    environment: InterdependentTypes
+    welfare: tuple[FloatArray, ...]
+    policy: tuple[IntArray, ...]
+    tied: tuple[BoolArray, ...]
+
+    @property
+    def expected_welfare(self) -> float:
+        """W under the law of the first signals."""
+        return float((self.environment.initial * self.welfare[0]).sum())
+
+    def __repr__(self) -> str:
+        tied, profiles = sum(int(flag.sum()) for flag in self.tied), sum(flag.size for flag in self.tied)
+        return f"EfficientJoint(expected welfare {self.expected_welfare:.6g}; ties at {tied} of {profiles} profiles)"
+
+
+def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
+    """Find a welfare-optimal policy.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+
+    Returns
+    -------
+    EfficientJoint
+
+    References
+    ----------
+    Liu (2025), section 2.
+
+    Examples
+    --------
+    Selling (action 1) is worth the sum of two signals, 0 or 1 each, and costs 1: profitable at (1, 1) alone, a tie at
+    (0, 1) and (1, 0). Every profile follows every other with probability 1/4, so W = flow + (1/2)(1/4 + W/2 ...):
+    the average welfare is 1/4 a period, 1/2 from now on, of which 1/4 after today.
+
+    >>> worth, none = [[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]]
+    >>> law = [["1/4", "1/4"], ["1/4", "1/4"]]
+    >>> env = InterdependentTypes(
+    ...     [[none, worth]] * 2, [[law, law], [law, law]], law, cost=[0, 1], discount="1/2"
+    ... )
+    >>> best = efficient_joint(env)
+    >>> best.welfare[0].round(12)
+    array([[0.25, 0.25],
+           [0.25, 1.25]])
+    >>> best.policy[0], best.tied[0]
+    (array([[0, 0],
+           [0, 1]]), array([[False,  True],
+           [ True, False]]))
+    """
+    require_kind(environment, "interdependent", "efficient_joint")
+    if environment.infinite:
+        results = [_stationary(environment)]
+    else:
+        results = []
+        for t in reversed(range(environment.stages)):
+            table = surplus(environment, t)
+            if results:
+                table = table + environment.discount * expected_next(environment, results[-1][0], t)
+            policy, tied = best_actions(table, TIE * float(np.abs(table).max()))
+            results.append((readonly(table.max(axis=0)), policy, tied))
+    welfare, policies, flags = zip(*reversed(results), strict=True)
+    return EfficientJoint(environment, welfare, policies, flags)
+
+
+def surplus(environment: InterdependentTypes, t: int, without: int | None = None) -> FloatArray:
+    """Sum of values less the cost, of all agents or all but one; axes: action, signals.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    t : int
+        Period; 0 with an infinite horizon.
+    without : int, optional
+        The agent left out.
+    """
+    values = environment.values[t]
+    total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
+    found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
+    return found
+
+
+def expected_next(environment: InterdependentTypes, following: FloatArray, t: int) -> FloatArray:
+    """Expectation of a function of the next signals; axes: action, signals.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    following : array, axes: next signals
+    t : int
+        Period that the law leads from.
+    """
+    kernel = environment.kernel[t]
+    law = kernel[:1] if kernel.strides[0] == 0 else kernel
+    shape = kernel.shape[: 1 + environment.agents]
+    moved = law.reshape(len(law), -1, following.size) @ following.ravel()
+    return np.broadcast_to(moved.reshape(len(law), *shape[1:]), shape)
+
+
+def best_actions(table: FloatArray, slack: float) -> tuple[IntArray, BoolArray]:
+    """Lowest action within a slack of the best along the first axis, and whether there are several."""
+    near = table >= table.max(axis=0) - slack
+    return readonly(near.argmax(axis=0), np.int64), readonly(near.sum(axis=0) > 1, np.bool_)
+
+
+def _stationary(environment: InterdependentTypes) -> tuple[FloatArray, IntArray, BoolArray]:
+    """Policy iteration (Howard): evaluate, improve where an action is better by more than a tie, until none is."""
+    reward, discount = surplus(environment, 0), environment.discount
+    share = max(TIE, 1e-3 * TIE / (1 - discount))
+    welfare = reward.max(axis=0) / (1 - discount)
+    policy: IntArray = reward.argmax(axis=0)
+    for _ in range(SWEEPS):
+        table, before = reward + discount * expected_next(environment, welfare, 0), policy
+        welfare, policy = table.max(axis=0), table.argmax(axis=0)
+        if (policy == before).all():
+            break
+    for _ in range(MAX_IMPROVEMENTS):
+        welfare = stationary_value(environment, policy, chosen(reward, policy))
+        table = reward + discount * expected_next(environment, welfare, 0)
+        slack = share * float(np.abs(table).max())
+        better = table.max(axis=0) > chosen(table, policy) + slack
+        if not better.any():
+            action, tied = best_actions(table, slack)
+            return readonly(table.max(axis=0)), action, tied
+        policy = np.where(better, table.argmax(axis=0), policy)
+    raise LimitError(f"no optimal policy after {MAX_IMPROVEMENTS} improvements; use a smaller discount")
+
+
+def stationary_value(environment: InterdependentTypes, policy: Any, reward: FloatArray) -> FloatArray:
+    """Present value of a reward for ever under a policy; axes: signals.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+        With an infinite horizon.
+    policy : int array, axes: signals
+    reward : array, axes: signals
+        Of one period under the policy.
+    """
+    size, discount = policy.size, environment.discount
+    kernel = environment.kernel[0]
+    chain = kernel[(policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))].reshape(size, size)
+    flat = reward.ravel()
+    if size > DENSE:
+        operator = LinearOperator((size, size), matvec=lambda v: v - discount * (chain @ v), dtype=np.dtype(np.float64))
+        value = np.zeros(size)
+        for _ in range(REFINEMENTS):
+            step, _ = gmres(operator, flat + discount * (chain @ value) - value, rtol=1e-10, atol=0.0, maxiter=10)
+            value = value + step
+        if float(np.abs(flat + discount * (chain @ value) - value).max()) <= RESIDUAL * float(np.abs(value).max()):
+            return np.asarray(value.reshape(policy.shape))
+    system = np.eye(size) - discount * chain
+    factors = lu_factor(system)
+    value = lu_solve(factors, flat)
+    value = value + lu_solve(factors, flat - system @ value)
+    return np.asarray(value.reshape(policy.shape))

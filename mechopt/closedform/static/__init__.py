@@ -1,0 +1,1 @@
+"""Mechanisms of one period, and their repetition."""

@@ -1,0 +1,1 @@
+"""The virtual pivot mechanism and contracts for an initial signal."""

@@ -1,0 +1,229 @@
+"""Any environment with a finite horizon whose types move, as laws of whole type profiles.
+
+Programs over histories and checks of mechanisms need the same few arrays, whether types move independently
+(`MarkovTypes`), depend on an initial signal (`SeparableTypes`, unfolded) or are correlated with interdependent values
+(`InterdependentTypes`). A profile is numbered in C order, the type of agent 0 slowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from mechopt.core.errors import InputError, LimitError
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.separable import SeparableTypes
+
+MovingEnvironment = MarkovTypes | InterdependentTypes | SeparableTypes
+MAX_ENTRIES = 3 * 10**7
+"""Largest number of entries of one joint kernel."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JointProcess:
+    """Laws, values and costs by type profile.
+
+    Attributes
+    ----------
+    environment : MarkovTypes or InterdependentTypes
+    shape : tuple over t of tuples over i
+        Numbers of types.
+    values : tuple over t of arrays ``(n, A_t, M_t)``
+        By agent, action and profile; money of the period.
+    kernel : tuple over t = 0, ..., T-2 of arrays ``(A_t, M_t, M_t+1)``
+        Law of the next profile; rows sum to 1.
+    initial : array ``(M_0,)``
+    costs : tuple over t of arrays ``(A_t,)``
+        The seller's, money of the period.
+    weights : array ``(T,)``
+        Present value of the money of each period.
+    independent : bool
+        Whether types move independently given the action, from independent first types.
+    private : bool
+        Whether each agent's values depend on her own type alone.
+    """
+
+    environment: MarkovTypes | InterdependentTypes
+    shape: tuple[tuple[int, ...], ...]
+    values: tuple[FloatArray, ...]
+    kernel: tuple[FloatArray, ...]
+    initial: FloatArray
+    costs: tuple[FloatArray, ...]
+    present_value: FloatArray
+    independent: bool
+    private: bool
+
+    @property
+    def agents(self) -> int:
+        """Number of agents n."""
+        return len(self.shape[0])
+
+    @property
+    def horizon(self) -> int:
+        """Number of periods T."""
+        return len(self.values)
+
+    @cached_property
+    def actions(self) -> tuple[int, ...]:
+        """Number of actions by period."""
+        return tuple(len(cost) for cost in self.costs)
+
+    @cached_property
+    def profiles(self) -> tuple[int, ...]:
+        """Number of type profiles by period."""
+        return tuple(prod(row) for row in self.shape)
+
+    @cached_property
+    def controlled(self) -> tuple[bool, ...]:
+        """Whether the law of the next profile depends on the action, by period; False in the last."""
+        return (*(bool((kernel != kernel[:1]).any()) for kernel in self.kernel), False)
+
+    def types(self, t: int) -> IntArray:
+        """Types by agent and profile of period t, ``(n, M_t)``."""
+        return np.indices(self.shape[t]).reshape(self.agents, -1)
+
+    def with_own(self, t: int, i: int, profile: IntArray, own: IntArray) -> IntArray:
+        """Profiles of period t in which agent i's type is replaced; arrays that broadcast."""
+        stride = prod(self.shape[t][i + 1 :])
+        return profile + (own - profile // stride % self.shape[t][i]) * stride
+
+    def marginal(self, t: int, i: int) -> FloatArray:
+        """Law of agent i's next type, ``(A_t, M_t, K_t+1,i)``."""
+        kernel = self.kernel[t]
+        others = tuple(2 + j for j in range(self.agents) if j != i)
+        law: FloatArray = kernel.reshape(*kernel.shape[:2], *self.shape[t + 1]).sum(axis=others)
+        return law
+
+    def initial_marginal(self, i: int) -> FloatArray:
+        """Law of agent i's first type, ``(K_0,i,)``."""
+        others = tuple(j for j in range(self.agents) if j != i)
+        law: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
+        return law
+
+    @cached_property
+    def first_best(self) -> float:
+        """Largest expected welfare of any policy."""
+        following = np.zeros(1)
+        for t in reversed(range(self.horizon)):
+            flow = self.values[t].sum(axis=0) - self.costs[t][:, None]
+            carried = self.kernel[t] @ following if t + 1 < self.horizon else np.zeros_like(flow)
+            following = (
+                flow + carried * (self.present_value[t + 1] / self.present_value[t] if t + 1 < self.horizon else 0)
+            ).max(0)
+        return float(self.initial @ following)
+
+
+def joint_process(environment: MovingEnvironment) -> JointProcess:
+    """Write an environment with a finite horizon as laws of type profiles.
+
+    Parameters
+    ----------
+    environment : MarkovTypes, InterdependentTypes or SeparableTypes
+
+    Raises
+    ------
+    InputError
+        If its horizon is infinite.
+    LimitError
+        If a joint kernel would be too large.
+
+    Examples
+    --------
+    >>> stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    >>> env = MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], horizon=2)
+    >>> process = joint_process(env)
+    >>> process.kernel[0][1], process.controlled
+    (array([[0.75, 0.25],
+           [0.25, 0.75]]), (False, False))
+    """
+    if environment.horizon == "infinite":
+        raise InputError(
+            'horizon "infinite": a program over histories needs a finite one; give a number of periods, or use the '
+            "closed forms (mo.dynamic_pivot, mo.contingent_transfers), which need none"
+        )
+    if isinstance(environment, SeparableTypes):
+        environment = environment.to_markov()
+    if isinstance(environment, MarkovTypes):
+        return _independent(environment)
+    return _interdependent(environment)
+
+
+def _require(entries: int) -> None:
+    if entries > MAX_ENTRIES:
+        raise LimitError(
+            f"the law of the next type profile has {entries:,} entries, above {MAX_ENTRIES:,}; use fewer types, agents "
+            "or actions"
+        )
+
+
+def _weights(discount: float, periods: int) -> FloatArray:
+    return readonly([discount**t for t in range(periods)])
+
+
+def _independent(environment: MarkovTypes) -> JointProcess:
+    shape, agents, stages = environment.shape, range(environment.agents), range(environment.stages)
+    values, kernels = [], []
+    for t in stages:
+        count = environment.action_counts[t]
+        if (entries := environment.agents * count * prod(shape[t])) > MAX_ENTRIES:
+            raise LimitError(
+                f"values by type profile have {entries:,} entries, above {MAX_ENTRIES:,}; use fewer types, agents or "
+                "actions"
+            )
+        table = np.empty((environment.agents, count, prod(shape[t])))
+        for i in agents:
+            own = environment.values[i][t].reshape(count, *(k if j == i else 1 for j, k in enumerate(shape[t])))
+            table[i] = np.broadcast_to(own, (count, *shape[t])).reshape(count, -1)
+        values.append(readonly(table))
+        if t + 1 < environment.stages:
+            _require(count * prod(shape[t]) * prod(shape[t + 1]))
+            kernels.append(_product([environment.kernel[i][t] for i in agents]))
+    return JointProcess(
+        environment,
+        shape,
+        tuple(values),
+        tuple(kernels),
+        readonly(environment.initial_distribution.ravel()),
+        tuple(environment.costs),
+        _weights(environment.discount, environment.stages),
+        True,
+        True,
+    )
+
+
+def _product(kernels: Sequence[FloatArray]) -> FloatArray:
+    """Joint kernel ``(A, M, M')`` of kernels ``(A, K_i, K_i')``."""
+    joint = kernels[0]
+    for kernel in kernels[1:]:
+        outer = joint[:, :, None, :, None] * kernel[:, None, :, None, :]
+        joint = outer.reshape(len(outer), joint.shape[1] * kernel.shape[1], -1)
+    return readonly(joint)
+
+
+def _interdependent(environment: InterdependentTypes) -> JointProcess:
+    shape, stages = environment.shape, range(environment.stages)
+    for t in stages[:-1]:
+        _require(environment.action_counts[t] * prod(shape[t]) * prod(shape[t + 1]))
+    values = tuple(
+        readonly(environment.values[t].reshape(environment.agents, environment.action_counts[t], -1)) for t in stages
+    )
+    kernels = tuple(
+        readonly(environment.kernel[t].reshape(environment.action_counts[t], prod(shape[t]), -1)) for t in stages[:-1]
+    )
+    return JointProcess(
+        environment,
+        shape,
+        values,
+        kernels,
+        readonly(environment.initial.ravel()),
+        tuple(environment.costs),
+        _weights(environment.discount, environment.stages),
+        False,
+        False,
+    )

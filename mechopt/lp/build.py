@@ -1,0 +1,87 @@
+"""The program of any environment: fresh types or types that move."""
+
+from __future__ import annotations
+
+from mechopt.core.errors import InputError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.process import MovingEnvironment
+from mechopt.lp.independent.compile import Layout
+from mechopt.lp.independent.compile import compile_program as compile_fresh
+from mechopt.lp.independent.plan import Plan
+from mechopt.lp.independent.plan import plan as fresh_plan
+from mechopt.lp.persistent.compile import MovingLayout, compile_moving
+from mechopt.lp.persistent.plan import MovingPlan, moving_plan
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.constraints import STANDARD, Asked
+from mechopt.mechanism.objective import Objective, Revenue
+
+AnyTypes = IndependentTypes | MovingEnvironment
+AnyPlan = Plan | MovingPlan
+AnyLayout = Layout | MovingLayout
+
+
+def plan(
+    environment: AnyTypes,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: Objective = Revenue(),  # noqa: B008 - a frozen value
+    form: str = "auto",
+    misreports: str = "adjacent",
+) -> AnyPlan:
+    """Choose the form of the program and list its row families, building no array of the tree's size.
+
+    See `mechopt.lp.independent.plan` for types drawn afresh and `mechopt.lp.persistent.plan` for types that move.
+
+    Parameters
+    ----------
+    environment : IndependentTypes, or MarkovTypes, SeparableTypes or InterdependentTypes with a finite horizon
+    ic, ir : Notion, several or None
+        Incentive and participation notions; default DIC and EPIR, and where types move Bayesian IC and interim IR.
+    objective : Objective
+    form : str
+        ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``; where types move
+        there is ``"sequence"`` alone.
+    misreports : str
+        ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows. Where
+        types move every misreport has its row (unless the notion says otherwise).
+
+    Returns
+    -------
+    Plan or MovingPlan
+        Its ``size`` tells rows, columns and non-zeros; `compile_program` builds it.
+
+    Raises
+    ------
+    InputError
+        If notions or form do not fit the environment, or the horizon is infinite.
+
+    Examples
+    --------
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=20)
+    >>> plan(env).size.rows
+    3145725
+    """
+    if isinstance(environment, IndependentTypes):
+        return fresh_plan(environment, ic, ir, objective, form, misreports)
+    if form not in ("auto", MovingPlan.form):
+        raise InputError(f"form {form!r}: where types move there is one, {MovingPlan.form!r}")
+    return moving_plan(environment, ic, ir, objective)
+
+
+def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
+    """Build the program of a plan.
+
+    Returns
+    -------
+    program : LinearProgram
+        Maximises the objective in units of ``plan.unit``.
+    layout : Layout or MovingLayout
+        Takes its solutions back to mechanisms.
+
+    Examples
+    --------
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
+    >>> compile_program(plan(env))[0].size
+    (21, 29, 63)
+    """
+    return compile_fresh(chosen) if isinstance(chosen, Plan) else compile_moving(chosen)

@@ -1,0 +1,98 @@
+"""The variables of a program, as column numbers in the shape of the tree.
+
+- ``allocation[t]``: ``(n, count[t], *types[t])``, who gets the item; absent from the promise form.
+- ``lifetime[t]``: ``(n, count[t])`` for t = 0, ..., T: S, the expected present value of a buyer's utility over her
+  whole life, as seen at a history of length t: what was realised on it plus the truthful future.
+- ``realised[t]``: ``(n, count[t])``: R, the part that was realised. ``realised[T]`` is ``lifetime[T]``, and
+  ``realised[0]`` is fixed at zero. Only in the payment form.
+
+Money is measured in `unit`, a power of two near the largest value, so that the program does not depend on the currency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from mechopt.core.numbers import IntArray
+from mechopt.histories.reports import HistoryTree
+
+
+@dataclass(frozen=True)
+class ColumnBlock:
+    """Columns of one kind over the histories of one length.
+
+    Attributes
+    ----------
+    kind : str
+        ``"allocation"``, ``"lifetime utility"`` or ``"realised utility"``.
+    length : int
+        Of the histories; for allocations, before the period.
+    first : int
+        First column.
+    shape : tuple of int
+        ``(n, count[length])``, for allocations ``(n, count[length], *types[length])``.
+    """
+
+    kind: str
+    length: int
+    first: int
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as ``"allocation 0"``."""
+        return f"{self.kind} {self.length}"
+
+    def describe(self, column: int, tree: HistoryTree) -> str:
+        """Say in words whose variable a column is, and after which history."""
+        agent, node, *reports = (int(p) for p in np.unravel_index(column - self.first, self.shape))
+        words = f"{self.kind} of agent {agent} after history {tree.written(self.length, node)}"
+        return f"{words} and reports {reports}" if reports else words
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Column numbers by kind and period; see the module's docstring.
+
+    Attributes
+    ----------
+    allocation, lifetime, realised : tuples over t of int arrays
+        ``allocation`` and ``realised`` are empty where the form has none.
+    blocks : tuple of ColumnBlock
+    count : int
+    """
+
+    allocation: tuple[IntArray, ...]
+    lifetime: tuple[IntArray, ...]
+    realised: tuple[IntArray, ...]
+    blocks: tuple[ColumnBlock, ...]
+    count: int
+
+
+def column_shapes(tree: HistoryTree, form: str) -> list[tuple[str, int, tuple[int, ...]]]:
+    """Kind, length of history and shape of the blocks of columns of a form, in order."""
+    n, periods = tree.environment.agents, tree.horizon
+    shapes: list[tuple[str, int, tuple[int, ...]]]
+    shapes = [("lifetime utility", t, (n, tree.count[t])) for t in range(periods + 1)]
+    if form != "promise":
+        shapes += [("allocation", t, (n, *tree.children(t))) for t in range(periods)]
+    if form == "payment":
+        shapes += [("realised utility", t, (n, tree.count[t])) for t in range(periods)]
+    return shapes
+
+
+def make_columns(tree: HistoryTree, form: str) -> Columns:
+    """Number the columns of a form (``"promise"``, ``"utility"`` or ``"payment"``)."""
+    arrays: dict[str, list[IntArray]] = {"lifetime utility": [], "allocation": [], "realised utility": []}
+    blocks, first = [], 0
+    for kind, length, shape in column_shapes(tree, form):
+        arrays[kind].append(np.arange(first, first + prod(shape)).reshape(shape))
+        blocks.append(ColumnBlock(kind, length, first, shape))
+        first += prod(shape)
+    lifetime, allocation, realised = arrays.values()
+    if realised:
+        realised.append(lifetime[-1])
+    return Columns(tuple(allocation), tuple(lifetime), tuple(realised), tuple(blocks), first)

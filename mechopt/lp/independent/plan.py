@@ -1,0 +1,245 @@
+"""From an environment, notions and an objective to a linear program, and back to a mechanism.
+
+Three forms of the same problem, each the smallest that the notions allow (``form="auto"``):
+
+- ``"promise"``: lifetime utilities only (`slopes`); one buyer, DIC or what it makes attainable.
+- ``"utility"``: allocation and lifetime utilities S. Payments by period are gone: whatever their timing, S is the same.
+  Two timings give them back. *Bank*: the buyer's realised utility follows S, R(h) = S(h), so that each period's utility
+  is a fair bet; given DIC the mechanism then keeps PPIC and INDU, and with S >= 0 also PFIR (it is a bank account
+  mechanism with balance S). *Rebate*: each sale is charged at the reported value and S comes back at the end, R = 0
+  until then; given S >= 0 the mechanism keeps every participation notion. (Mirrokni et al. 2020, Lemmas 3.2, A.3, B.1.)
+- ``"payment"``: allocation, S and realised utilities R, that is payments by period, for all other combinations, such
+  as PPIC without INDU or PPIC with per-period participation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from math import frexp, prod
+
+from mechopt.core.errors import InputError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.histories.reports import HistoryTree
+from mechopt.lp.independent import incentive, participation
+from mechopt.lp.independent.columns import column_shapes
+from mechopt.lp.independent.feasibility import supply
+from mechopt.lp.independent.period import Stage
+from mechopt.lp.independent.promise_form import slope_families
+from mechopt.lp.program import RowFamily
+from mechopt.mechanism.constraints import (
+    DIC,
+    EPIR,
+    INDU,
+    PEIR,
+    PPIC,
+    PPIR,
+    STANDARD,
+    Asked,
+    ExpectedContinuationIR,
+    ExPostIC,
+    Interim,
+    Notion,
+    PeriodicIR,
+    SuperDIC,
+    asked_notions,
+    closure,
+)
+from mechopt.mechanism.objective import Objective, Revenue
+
+Maker = Callable[[Stage], RowFamily]
+
+BUILD_BYTES_PER_NONZERO = 61
+SOLVE_BYTES_PER_NONZERO = {"simplex": 300, "ipx": 450}
+BYTES_PER_NODE = 64
+PROMISE_TYPES = 8
+"""From this many types on the promise form is the faster one (measured; see benchmarks)."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a program will be, known before it is built; exact at any size.
+
+    Attributes
+    ----------
+    rows, columns, nonzeros : int
+    histories : int
+        Of all lengths from 1 on.
+    bytes : int
+        Estimate of the memory to build and solve it.
+    """
+
+    rows: int
+    columns: int
+    nonzeros: int
+    histories: int
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The chosen form, its row families and their sizes: everything but the arrays.
+
+    Attributes
+    ----------
+    tree : HistoryTree
+    ic, ir : tuples of Notion
+    objective : Objective
+    form : str
+        ``"promise"``, ``"utility"`` or ``"payment"``.
+    timing : str
+        How payments by period come back: ``"bank"``, ``"rebate"``, or ``"own"`` in the payment form.
+    unit : float
+        Money of the program is measured in this power of two.
+    misreports : str
+        ``"adjacent"`` or ``"all"``.
+    """
+
+    tree: HistoryTree
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+    objective: Objective
+    form: str
+    timing: str
+    unit: float
+    misreports: str
+
+    @property
+    def environment(self) -> IndependentTypes:
+        """What it is a program for."""
+        return self.tree.environment
+
+    def stage(self, t: int, i: int) -> Stage:
+        """Numbers of buyer i in period t."""
+        return Stage(self.tree, t, i, self.unit, self.misreports)
+
+    @cached_property
+    def families(self) -> tuple[RowFamily, ...]:
+        """Row families in order."""
+        tree, periods, buyers = self.tree, range(self.tree.horizon), range(self.tree.environment.agents)
+        stages = [self.stage(t, i) for t in periods for i in buyers]
+        families = [participation.promise(stage) for stage in stages]
+        if self.form == "promise":
+            return (*families, *(family for stage in stages for family in slope_families(stage)), *self._interim())
+        if len(buyers) > 1:
+            families += [supply(tree, t) for t in periods]
+        if self.form == "utility":
+            row: dict[Notion, Maker] = {
+                DIC(): incentive.dic,
+                ExPostIC(): incentive.ex_post,
+                SuperDIC(): incentive.super_dic,
+            }
+            families += [row[notion](stage) for notion in _strongest(self.ic) for stage in stages]
+            return (*families, *self._interim())
+        makers: dict[Notion, Maker] = {
+            DIC(): incentive.dic,
+            ExPostIC(): incentive.ex_post,
+            SuperDIC(): incentive.super_dic,
+            PPIC(): incentive.ppic,
+            INDU(): incentive.indu,
+            PPIR(): participation.per_period,
+            PEIR(): participation.per_period_expected,
+            PeriodicIR(): participation.periodic,
+            ExpectedContinuationIR(): participation.expected_continuation,
+        }
+        for notion in _unimplied((*self.ic, *self.ir)):
+            if notion in makers:
+                last = tree.horizon - 1 if notion == INDU() else tree.horizon
+                families += [makers[notion](stage) for stage in stages if stage.period < last]
+        return (*families, *self._interim())
+
+    def _interim(self) -> list[RowFamily]:
+        """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
+        buyers = self.tree.environment.agents
+        if Interim() not in _unimplied(self.ir) or buyers == 1:
+            return []
+        return [participation.interim(self.stage(0, i)) for i in range(buyers)]
+
+    @cached_property
+    def size(self) -> Size:
+        """Rows, columns, non-zeros, histories and bytes."""
+        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form))
+        rows, nonzeros = sum(f.rows for f in self.families), sum(f.nonzeros for f in self.families)
+        histories = sum(self.tree.count[1:])
+        build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
+        total = build * nonzeros + BYTES_PER_NODE * self.tree.environment.agents * histories
+        return Size(rows, columns, nonzeros, histories, total)
+
+
+def _unimplied(notions: Iterable[Notion]) -> list[Notion]:
+    """The given notions without those that the rest implies."""
+    kept = list(notions)
+    for notion in list(kept):
+        if notion in closure(n for n in kept if n != notion):
+            kept.remove(notion)
+    return kept
+
+
+def _strongest(ic: Iterable[Notion]) -> list[Notion]:
+    """The one of super-DIC, ex post IC and DIC that the notions demand, or none."""
+    implied, ranked = closure(ic), (SuperDIC(), ExPostIC(), DIC())
+    found: list[Notion] = [notion for notion in ranked if notion in implied]
+    return found[:1]
+
+
+def payment_timing(ic: Iterable[Notion], ir: Iterable[Notion]) -> str:
+    """``"bank"`` or ``"rebate"`` where lifetime utilities determine the mechanism, else ``"own"``.
+
+    Bank payments keep PPIC and INDU given DIC, and every participation notion but PPIR and periodic IR; rebates keep
+    every participation notion given EPIR, but neither PPIC nor INDU.
+    """
+    ic, ir = set(ic), set(ir)
+    if PPIC() in ic and DIC() not in closure(ic):
+        return "own"
+    if not ir & {PPIR(), PeriodicIR()}:
+        return "bank"
+    if not ic & {PPIC(), INDU()} and EPIR() in closure(ir):
+        return "rebate"
+    return "own"
+
+
+def plan(
+    environment: IndependentTypes,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: Objective = Revenue(),  # noqa: B008
+    form: str = "auto",
+    misreports: str = "adjacent",
+) -> Plan:
+    """Choose the form of the program and list its row families, building no array.
+
+    Parameters
+    ----------
+    environment : IndependentTypes
+    ic, ir : Notion, several or None
+        Incentive and participation notions; default DIC and EPIR.
+    objective : Objective
+    form : str
+        ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``.
+    misreports : str
+        ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows.
+
+    Raises
+    ------
+    InputError
+        If the form does not exist or cannot express the notions.
+    """
+    ic, ir = asked_notions(ic, ir, "fresh")
+    timing = payment_timing(ic, ir)
+    allowed = ["payment"]
+    if timing != "own":
+        allowed.append("utility")
+        if environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
+            allowed.append("promise")
+    if form == "auto":
+        wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES
+        form = "promise" if wide and "promise" in allowed else "utility" if "utility" in allowed else "payment"
+    if form not in allowed:
+        raise InputError(f"form {form!r} cannot express these notions; allowed: {', '.join(['auto', *allowed])}")
+    if misreports not in ("adjacent", "all"):
+        raise InputError(f"misreports {misreports!r}; write 'adjacent' or 'all'")
+    top = max(float(v[-1]) for row in environment.values for v in row)
+    unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
+    timing = "own" if form == "payment" else timing
+    return Plan(HistoryTree(environment), ic, ir, objective, form, timing, unit, misreports)

@@ -1,0 +1,1 @@
+"""The program where types persist, in sequence form over public histories."""

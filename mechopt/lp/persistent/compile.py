@@ -1,0 +1,214 @@
+"""From a plan where types move to a linear program, and from its solutions back to mechanisms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
+from mechopt.histories.public import PublicTree
+from mechopt.lp.persistent.columns import MovingColumns
+from mechopt.lp.persistent.incentive import Scalar, SparseRows
+from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
+from mechopt.mechanism.sequence import SequenceMechanism
+
+NO_MASS = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltFamily:
+    """Rows of one kind, agent and period, with what each is about.
+
+    Attributes
+    ----------
+    name : str
+    agent : int or None
+    period : int
+    rows : SparseRows
+    """
+
+    name: str
+    agent: int | None
+    period: int
+    rows: SparseRows
+
+    def describe(self, index: int, tree: PublicTree) -> str:
+        """Say in words what a row demands of whom, when and after which history."""
+        words = [self.name] + ([] if self.agent is None else [f"agent {self.agent}"])
+        words += [f"period {self.period}", f"history {tree.written(self.period, int(self.rows.slot[index]))}"]
+        for name, numbers in self.rows.labels:
+            number = int(numbers[index])
+            if name == "reports":
+                profile = np.unravel_index(number, tree.process.shape[self.period])
+                words.append(f"reports {[int(r) for r in profile]}")
+            else:
+                words.append(f"{name} {number}")
+        return ", ".join(words)
+
+
+@dataclass(frozen=True, eq=False)
+class MovingLayout:
+    """The way back from a vector of columns to a mechanism.
+
+    Attributes
+    ----------
+    plan : MovingPlan
+    columns : MovingColumns
+    """
+
+    plan: MovingPlan
+    columns: MovingColumns
+
+    @property
+    def unit(self) -> float:
+        """Money of the program times this is money of the environment."""
+        return float(self.plan.unit)
+
+    def in_units(self, x: FloatArray) -> FloatArray:
+        """Columns whose money is that of the environment, as in a certificate, in the program's units."""
+        scaled = x.copy()
+        for block in self.columns.blocks:
+            if block.kind != "allocation":
+                scaled[block.first : block.first + int(np.prod(block.shape))] /= self.unit
+        return scaled
+
+    def mechanism(self, x: FloatArray) -> SequenceMechanism:
+        """The mechanism that a solution stands for; weights within rounding of their sums are put right.
+
+        What an agent pays at a node is divided among recorded actions so that all are equally good for her per weight,
+        or, where participation on paths has utilities of its own, so that each path realises its own.
+
+        Parameters
+        ----------
+        x : float array ``(columns,)``
+        """
+        plan, columns = self.plan, self.columns
+        tree, process = plan.tree, plan.process
+        allocation, payment, mass = [], [], np.ones(1)
+        realised = [np.zeros((process.agents, 1))]
+        realised += [x[part] * plan.unit for part in columns.realised[1:]] if plan.paths else []
+        for t in range(tree.horizon):
+            weights = _put_right(x[columns.allocation[t]], mass[tree.slot[t]])
+            recorded = weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
+            total = recorded.sum(axis=1, keepdims=True)
+            share = np.where(total > NO_MASS, recorded / np.maximum(total, NO_MASS), 1 / recorded.shape[1])
+            worth = process.values[t][:, :, tree.profile[t]].swapaxes(1, 2)  # (n, nodes, A_t)
+            value = worth * weights if tree.branches[t] > 1 else (worth * weights).sum(axis=2, keepdims=True)
+            paid = x[columns.payment[t]] * (plan.unit / process.present_value[t])  # (n, nodes)
+            surplus = value.sum(axis=2) - paid
+            if plan.paths and tree.branches[t] > 1:
+                before = realised[t][:, tree.slot[t]][:, :, None] * share
+                gain = (realised[t + 1][:, tree.following(t)] - before) / process.present_value[t]
+                gain += share * (surplus - gain.sum(axis=2))[:, :, None]
+            else:
+                gain = share * surplus[:, :, None]
+            allocation.append(readonly(weights))
+            payment.append(readonly(value - gain + 0.0))
+            mass = recorded.ravel()
+        words = f"{'relaxed ' if plan.relaxed else ''}optimum of {plan.objective}, sequence form"
+        return SequenceMechanism(tree, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir), words)
+
+
+def _put_right(weights: FloatArray, mass: FloatArray) -> FloatArray:
+    """Realisation weights that are at least 0 and sum to the mass of their slots."""
+    weights = np.clip(weights, 0.0, None)
+    total = weights.sum(axis=1)
+    even = np.full_like(weights, 1 / weights.shape[1])
+    shares = np.where(total[:, None] > 0, weights / np.where(total > 0, total, 1.0)[:, None], even)
+    put: FloatArray = shares * mass[:, None]
+    return put
+
+
+def objective(plan: MovingPlan, columns: MovingColumns, weights: tuple[Scalar, Scalar, Scalar]) -> Array:
+    """Cost vector, in the program's unit, from the weights of revenue, welfare and utility."""
+    process, tree = plan.process, plan.tree
+    cost = np.zeros(columns.count, dtype=process.initial.dtype)
+    revenue, welfare, utility = weights
+    for t in range(tree.horizon):
+        weight = tree.reach[t] * plan.per_unit(t)
+        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.costs[t]
+        cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
+        cost[columns.payment[t]] = (revenue - utility) * tree.reach[t]
+    return cost
+
+
+def _bounds(plan: MovingPlan, columns: MovingColumns) -> tuple[FloatArray, FloatArray]:
+    """Bounds: weights at least 0, and the participation notions that are bounds."""
+    lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
+    for block in columns.allocation:
+        lower[block] = 0.0
+    implied = closure(plan.ir)
+    for basis, notion in (("interim", PeriodicIR()), ("ex post", PeriodicExPostIR())):
+        if basis in columns.value and notion in implied:
+            for values, known in zip(columns.value[basis], columns.states[basis], strict=True):
+                for value, part in zip(values, known, strict=True):
+                    lower[value[part.likely]] = 0.0
+    if "interim" in columns.value and Interim() in implied:
+        for value, part in zip(columns.value["interim"][0], columns.states["interim"][0], strict=True):
+            lower[value[part.likely]] = 0.0
+    if PFIR() in implied and plan.paths:
+        for t in range(1, plan.tree.horizon):
+            node, _ = plan.tree.came(t)
+            lower[columns.realised[t][:, plan.tree.alive(t - 1)[node]]] = 0.0
+    return lower, upper
+
+
+def compile_moving(plan: MovingPlan) -> tuple[LinearProgram, MovingLayout]:
+    """Build the program of a plan.
+
+    Parameters
+    ----------
+    plan : MovingPlan
+
+    Returns
+    -------
+    program : LinearProgram
+        Maximises the objective in units of ``plan.unit``.
+    layout : MovingLayout
+        Takes its solutions back to mechanisms.
+
+    Examples
+    --------
+    >>> from mechopt import MarkovTypes
+    >>> from mechopt.lp.persistent.plan import moving_plan
+    >>> stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    >>> plan = moving_plan(MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], horizon=2))
+    >>> program, layout = compile_moving(plan)
+    >>> program.size == (plan.size.rows, plan.size.columns, plan.size.nonzeros)
+    True
+    >>> program.describe_row(7)
+    'bayesian, agent 0, period 0, history [], true type 0, report 1'
+    """
+    columns, goal = plan.make_columns(plan.tree), plan.objective
+    built = [BuiltFamily(f.name, f.agent, f.period, f.build(columns)) for f in plan.families]
+    lower, upper = _bounds(plan, columns)
+    firsts = np.cumsum([0, *(len(family.rows.lower) for family in built)])
+    start, index, value = _by_rows([family.rows for family in built], firsts)
+    program = LinearProgram(
+        readonly(objective(plan, columns, (goal.revenue, goal.welfare, goal.utility))),
+        0.0,
+        readonly(lower),
+        readonly(upper),
+        start,
+        index,
+        value,
+        np.concatenate([family.rows.lower for family in built]),
+        np.concatenate([family.rows.upper for family in built]),
+        tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
+        columns.blocks,
+        plan.tree,
+    )
+    return program, MovingLayout(plan, columns)
+
+
+def _by_rows(parts: list[SparseRows], firsts: IntArray) -> tuple[IntArray, IntArray, Array]:
+    """Start, index and value of the matrix by rows."""
+    row = np.concatenate([part.row + first for part, first in zip(parts, firsts, strict=False)])
+    column = np.concatenate([part.column for part in parts])
+    value = np.concatenate([part.coefficient for part in parts])
+    order = np.lexsort((column, row))
+    start = np.concatenate([[0], np.bincount(row, minlength=int(firsts[-1])).cumsum()])
+    return start, column[order], value[order].astype(np.float64)

@@ -1,0 +1,321 @@
+"""From an environment whose types move, notions and an objective to what its program will be.
+
+The tree of public histories records the actions that matter; values of truth (and of lies) exist in the bases that the
+notions ask for (`states`). Which rows there are follows from the notions alone, and their exact number from the tree
+with equal slots merged (`pattern`): nothing is built before it is known to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from math import frexp
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import JointProcess, MovingEnvironment, joint_process
+from mechopt.environment.separable import SeparableTypes
+from mechopt.histories.public import PublicTree
+from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
+from mechopt.lp.persistent import participation
+from mechopt.lp.persistent.columns import MovingColumns, make_columns
+from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
+from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, value_rows
+from mechopt.lp.persistent.information_states import states
+from mechopt.lp.persistent.merged_tree import PatternTree
+from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.mechanism.constraints import (
+    EPIR,
+    PFIR,
+    PPIR,
+    STANDARD,
+    AdjacentIC,
+    Asked,
+    BayesianIC,
+    DownwardIC,
+    Interim,
+    Notion,
+    PeriodicExPostIC,
+    PeriodicExPostIR,
+    PeriodicIR,
+    asked_notions,
+    closure,
+)
+from mechopt.mechanism.objective import Objective, Revenue
+
+BYTES_PER_NODE = 200
+
+
+@dataclass(frozen=True)
+class MovingFamily:
+    """Rows of one kind, agent and period.
+
+    Attributes
+    ----------
+    name : str
+        Notion, or ``flow`` or ``realised``.
+    agent : int or None
+    period : int
+    build : callable
+        Makes the rows from the columns, of the public tree or of its patterns.
+    local : bool
+        Whether each row is about one slot, so that rows can be counted by patterns.
+    """
+
+    name: str
+    agent: int | None
+    period: int
+    build: Callable[[MovingColumns], SparseRows]
+    local: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class MovingPlan:
+    """Notions, bases and row families: everything but the arrays.
+
+    Attributes
+    ----------
+    tree : PublicTree
+    ic, ir : tuples of Notion
+    objective : Objective
+    relaxed : bool
+        Whether only the first types are private.
+    signals : tuple over i of tuples over t >= 1 of int, or None
+        Numbers of signals where types are pairs (initial signal, signal) and the environment is relaxed.
+    unit : float
+        Money of the program is measured in this power of two.
+    """
+
+    tree: PublicTree
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+    objective: Objective
+    relaxed: bool
+    signals: tuple[tuple[int, ...], ...] | None
+    unit: Scalar
+
+    form = "sequence"
+
+    @property
+    def environment(self) -> MarkovTypes | InterdependentTypes:
+        """What it is a program for; a separable environment is unfolded."""
+        return self.process.environment
+
+    @property
+    def process(self) -> JointProcess:
+        """The environment's laws."""
+        return self.tree.process
+
+    @cached_property
+    def misreports(self) -> dict[str, str]:
+        """Basis of values to the misreports that truth is compared with there."""
+        ic, ir = set(_unimplied(self.ic)), set(_unimplied(self.ir))
+        if self.relaxed:
+            return {"interim": "none"}
+        found: dict[str, str] = {}
+        if any(isinstance(notion, PeriodicExPostIC) for notion in ic):
+            found["ex post"] = "all"
+        elif BayesianIC() in ic:
+            found["interim"] = "all"
+        elif AdjacentIC() in ic:
+            found["interim"] = "adjacent"
+        elif DownwardIC() in ic:
+            found["interim"] = "downward"
+        if PeriodicExPostIR() in ir:
+            found.setdefault("ex post", "none")
+        elif ir & {Interim(), PeriodicIR()} and not found:
+            found["interim"] = "none"
+        return found
+
+    @cached_property
+    def hidden(self) -> str | None:
+        """What agents see of the past, where this is not all."""
+        return next((n.sees for n in _unimplied(self.ic) if isinstance(n, BayesianIC) and n.sees != "all"), None)
+
+    @property
+    def paths(self) -> bool:
+        """Whether utilities realised on paths are variables."""
+        ir = set(_unimplied(self.ir))
+        return bool(ir & {EPIR(), PFIR()})
+
+    def make_columns(self, tree: PublicTree | PatternTree) -> MovingColumns:
+        """Number the columns on the public tree or its patterns."""
+        bases = {basis: misreports == "none" for basis, misreports in self.misreports.items()}
+        return make_columns(tree, bases, self.paths, self._seen if isinstance(tree, PublicTree) else ())
+
+    @cached_property
+    def _seen(self) -> tuple[Hidden, ...]:
+        if self.hidden is None:
+            return ()
+        return tuple(Hidden(self.tree, i, self.hidden) for i in range(self.process.agents))
+
+    def per_unit(self, t: int) -> Scalar:
+        """Present value of money of period t, in the program's unit."""
+        return self.process.present_value[t] / self.unit
+
+    @cached_property
+    def families(self) -> tuple[MovingFamily, ...]:
+        """Row families in order."""
+        periods, agents = range(self.tree.horizon), range(self.process.agents)
+        found = [MovingFamily("flow", None, t, partial(_flow, t)) for t in periods]
+        for basis, misreports in self.misreports.items():
+            name = {"all": "bayesian", "none": "value"}.get(misreports, misreports)
+            name = "periodic-ex-post" if basis == "ex post" and misreports == "all" else name
+            found += [
+                MovingFamily(name, i, t, partial(self._values, basis, misreports, t, i))
+                for t in periods
+                for i in agents
+            ]
+        if self.hidden is not None:
+            name = f"bayesian-{self.hidden}"
+            found += [
+                MovingFamily(name, i, t, partial(self._hidden, t, i), local=False) for t in periods for i in agents
+            ]
+        if self.relaxed:
+            found += [MovingFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
+        return (*found, *self._participation())
+
+    def _participation(self) -> list[MovingFamily]:
+        """Rows of the participation notions that are not bounds."""
+        found, ir = list[MovingFamily](), set(_unimplied(self.ir))
+        periods, agents = range(self.tree.horizon), range(self.process.agents)
+
+        def family(name: str, build: Callable[..., SparseRows], stages: range) -> list[MovingFamily]:
+            return [MovingFamily(name, i, t, partial(build, t, i)) for t in stages for i in agents]
+
+        if self.paths:
+            found += family("realised", self._realised, periods[:-1])
+            found += family("epir", self._epir, periods[-1:])
+        if PPIR() in ir:
+            found += family("per-period", self._per_period, periods)
+        if "interim" not in self.misreports and "ex post" in self.misreports:
+            last = periods if PeriodicIR() in ir else periods[:1] if Interim() in ir else periods[:0]
+            name = "periodic" if PeriodicIR() in ir else "interim"
+            found += family(name, self._expected, last)
+        return found
+
+    def _values(self, basis: str, misreports: str, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        last = t + 1 == self.tree.horizon
+        used = StageColumns(
+            columns.allocation[t],
+            columns.payment[t][i],
+            columns.value[basis][t][i],
+            None if last else columns.value[basis][t + 1][i],
+        )
+        now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
+        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t))
+
+    def _hidden(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
+        used = columns.allocation[t], columns.payment[t][i]
+        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t))
+
+    def _relaxed(self, i: int, columns: MovingColumns) -> SparseRows:
+        per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
+        payment = [part[i] for part in columns.payment]
+        value, known = columns.value["interim"][0][i], columns.states["interim"][0][i]
+        signals = None if self.signals is None else self.signals[i]
+        return relaxed_rows(self.tree, i, signals, value, known, columns.allocation, payment, per_unit)
+
+    def _realised(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        here = columns.realised[t][i] if t else None
+        used = columns.allocation[t], columns.payment[t][i], here, columns.realised[t + 1][i]
+        return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t))
+
+    def _epir(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        here = columns.realised[t][i] if t else None
+        used = columns.allocation[t], columns.payment[t][i], here
+        return participation.epir_rows(columns.tree, i, *used, self.per_unit(t))
+
+    def _per_period(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        used = columns.allocation[t], columns.payment[t][i]
+        return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t))
+
+    def _expected(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        known = states(columns.tree, t, i, "interim", True, True)
+        used = columns.states["ex post"][t][i], columns.value["ex post"][t][i]
+        return participation.expected_rows(columns.tree, t, i, known, *used)
+
+    @cached_property
+    def size(self) -> Size:
+        """Rows, columns, non-zeros, histories and bytes; exact, and at any size where agents see all of the past."""
+        patterns = PatternTree(self.tree)
+        few = self.make_columns(patterns)
+        columns = rows = nonzeros = 0
+        for block in few.blocks:
+            columns += block.total(patterns)
+        whole = None
+        for family in self.families:
+            if family.local:
+                built, times = family.build(few), patterns.multiplicity(family.period)
+                rows += int(times[built.slot].sum())
+                nonzeros += int((times[built.slot] * np.bincount(built.row, minlength=len(built.slot))).sum())
+            else:
+                whole = whole or self.make_columns(self.tree)
+                built = family.build(whole)
+                rows, nonzeros = rows + len(built.lower), nonzeros + len(built.row)
+        if self.hidden is not None:
+            columns += sum(int(np.prod(part.shape(t))) for part in self._seen for t in range(self.tree.horizon))
+        histories = sum(self.tree.count)
+        build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
+        return Size(rows, columns, nonzeros, histories, build * nonzeros + BYTES_PER_NODE * histories)
+
+
+def _flow(t: int, columns: MovingColumns) -> SparseRows:
+    return participation.flow_rows(columns.tree, t, columns.allocation[t], columns.mass[t])
+
+
+def _unimplied(notions: Iterable[Notion]) -> list[Notion]:
+    """The given notions without those that the rest implies."""
+    kept = list(notions)
+    for notion in list(kept):
+        if notion in closure(n for n in kept if n != notion):
+            kept.remove(notion)
+    return kept
+
+
+def moving_plan(
+    environment: MovingEnvironment,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: Objective = Revenue(),  # noqa: B008
+    relaxed: bool = False,
+) -> MovingPlan:
+    """List the row families of a program where types move, building no array of the tree's size.
+
+    Parameters
+    ----------
+    environment : MarkovTypes, SeparableTypes or InterdependentTypes
+        With a finite horizon.
+    ic, ir : Notion, several or None
+        Of `MOVING_NOTIONS`; default Bayesian IC and interim rationality.
+    objective : Objective
+    relaxed : bool
+        Only the first types are private; `ic` does not matter then.
+
+    Raises
+    ------
+    InputError
+        If a notion is not defined for types that move, or the horizon is infinite.
+    """
+    ic, ir = asked_notions(ic, ir, "moving")
+    process, signals = joint_process(environment), None
+    if relaxed and isinstance(environment, SeparableTypes):
+        signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
+    asked = set(_unimplied(ic))
+    if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
+        raise InputError(
+            "bayesian-own with adjacent or downward: these notions differ in which reports a liar may make"
+        )
+    own = BayesianIC("own") in asked and any(process.controlled)
+    rereport = PeriodicExPostIC(rereport=True) in asked
+    record = "all" if BayesianIC("actions") in asked else "relevant"
+    seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
+    tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
+    top = max(float(np.abs(part).max()) for part in process.values)
+    unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
+    return MovingPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit)

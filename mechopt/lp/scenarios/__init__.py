@@ -1,0 +1,1 @@
+"""The program of the best guarantee over scenarios."""

@@ -1,0 +1,275 @@
+"""A certificate: an exact primal and dual that prove each other optimal, and its file.
+
+The file is JSON. Integers that may be long are strings; a vector is a common ``denominator`` with the ``index`` and the
+``numerators`` of its non-zero entries. It has one spelling only (lowest terms, rising indices, a digest of it all), so
+that any change shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import gcd
+from pathlib import Path
+from typing import IO, Any
+
+from mechopt.core.errors import MechoptError, shortened
+from mechopt.core.numbers import parse_exact, to_exact
+from mechopt.mechanism.constraint_names import notion_named
+from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.objective import Objective
+
+FORMAT = "mechopt certificate 1"
+GUARANTEE_FORMAT = "mechopt guarantee certificate 1"
+
+
+class CertificateError(MechoptError):
+    """A certificate that proves nothing, with the entry, row or column where it fails."""
+
+
+@dataclass(frozen=True)
+class SparseVector:
+    """Exact numbers by position, zeros left out.
+
+    Attributes
+    ----------
+    denominator : int
+        Common to all entries, in lowest terms with the numerators together.
+    index : tuple of int
+        Rising.
+    numerators : tuple of int
+        None of them 0.
+    """
+
+    denominator: int
+    index: tuple[int, ...]
+    numerators: tuple[int, ...]
+
+    @classmethod
+    def of(cls, numerators: Any, denominator: int) -> SparseVector:
+        """Vector of all numerators over a positive denominator, reduced."""
+        entries = [(j, int(number)) for j, number in enumerate(numerators) if number]
+        common = gcd(denominator, *(number for _, number in entries))
+        return cls(denominator // common, tuple(j for j, _ in entries), tuple(n // common for _, n in entries))
+
+    @property
+    def entries(self) -> dict[int, Fraction]:
+        """Non-zero entries by position."""
+        return {j: Fraction(n, self.denominator) for j, n in zip(self.index, self.numerators, strict=True)}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Proof of an optimum, or of there being none.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the environment that it is about.
+    status : str
+        ``"optimal"``, or ``"unbounded"``: then ``primal`` is a direction in which the objective grows without end from
+        the null mechanism, and ``dual`` is empty.
+    form : str
+        Of the program.
+    ic, ir : tuples of Notion
+    objective : Objective
+    value : Fraction or None
+        The optimum in money of the environment, present value; None where there is no bound.
+    primal : SparseVector
+        By column of the program: allocations, and utilities in money of the environment.
+    dual : SparseVector
+        By row of the program: money for one unit of the row's side.
+    """
+
+    fingerprint: str
+    status: str
+    form: str
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+    objective: Objective
+    value: Fraction | None
+    primal: SparseVector
+    dual: SparseVector
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate to a JSON file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        _save(self, path)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.primal.index)} primal and {len(self.dual.index)} dual entries"
+        return f"Certificate({self.status}, value {self.value}, {self.form} form, {sizes})"
+
+
+@dataclass(frozen=True)
+class GuaranteeCertificate:
+    """Proof of the best guarantee of a mechanism that does not know the future.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the scenarios.
+    value : Fraction
+        The best guarantee.
+    optima : tuple of Certificate
+        By scenario, what a clairvoyant seller earns.
+    primal, dual : SparseVector
+        Of the program over all scenarios, money in units of the environments.
+    """
+
+    fingerprint: str
+    value: Fraction
+    optima: tuple[Certificate, ...]
+    primal: SparseVector
+    dual: SparseVector
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate to a JSON file, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        _save(self, path)
+
+    def __repr__(self) -> str:
+        return f"GuaranteeCertificate(value {self.value}, {len(self.optima)} scenarios)"
+
+
+def _save(certificate: Certificate | GuaranteeCertificate, path: str | Path) -> None:
+    from mechopt.core.atomic import write_atomically
+
+    content = as_content(certificate)
+    text = json.dumps(content | {"digest": digest(content)}, separators=(",", ":"))
+
+    def write(file: IO[bytes]) -> None:
+        file.write(text.encode() + b"\n")
+
+    write_atomically(path, write)
+
+
+def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any]:
+    """What a file holds, without the digest."""
+    vectors = {
+        name: {
+            "denominator": str(vector.denominator),
+            "index": list(vector.index),
+            "numerators": [str(n) for n in vector.numerators],
+        }
+        for name, vector in (("primal", certificate.primal), ("dual", certificate.dual))
+    }
+    if isinstance(certificate, GuaranteeCertificate):
+        return {
+            "format": GUARANTEE_FORMAT,
+            "fingerprint": certificate.fingerprint,
+            "value": str(certificate.value),
+            "optima": [as_content(optimum) for optimum in certificate.optima],
+            **vectors,
+        }
+    weights = certificate.objective
+    return {
+        "format": FORMAT,
+        "fingerprint": certificate.fingerprint,
+        "status": certificate.status,
+        "form": certificate.form,
+        "ic": [notion.name for notion in certificate.ic],
+        "ir": [notion.name for notion in certificate.ir],
+        "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
+        "value": None if certificate.value is None else str(certificate.value),
+        **vectors,
+    }
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of everything in a file but the digest."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
+    """Read a certificate; what it claims is proved by `check_certificate` only.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    CertificateError
+        If the file cannot be read, or is not what `Certificate.save` writes.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise CertificateError(f"{path}: cannot read ({error.strerror or error})") from None
+    except (ValueError, RecursionError) as error:
+        raise CertificateError(f"{path}: not JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise CertificateError(f"{path}: not a certificate; write one with `mechopt certificate make`")
+    if content.get("format") not in (FORMAT, GUARANTEE_FORMAT):
+        raise CertificateError(f"{path}: format {content.get('format')!r}, this version reads {FORMAT!r}")
+    signed = content.pop("digest", None)
+    try:
+        certificate = _read_guarantee(content) if content["format"] == GUARANTEE_FORMAT else _read(content)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise CertificateError(f"{path}: damaged ({type(error).__name__}: {shortened(str(error))})") from None
+    again = as_content(certificate)
+    if again != content:
+        wrong = next(key for key in {**again, **content} if again.get(key, ...) != content.get(key, ...))
+        raise CertificateError(f"{path}: {wrong} is not spelt as certificates are; the file was changed")
+    if signed != digest(content):
+        raise CertificateError(f"{path}: the digest does not fit: the file was changed after it was written")
+    return certificate
+
+
+def _read(content: Mapping[str, Any]) -> Certificate:
+    value = content["value"]
+    weights = {name: float(parse_exact(text)) for name, text in content["objective"].items()}
+    return Certificate(
+        str(content["fingerprint"]),
+        str(content["status"]),
+        str(content["form"]),
+        tuple(notion_named(name) for name in content["ic"]),
+        tuple(notion_named(name) for name in content["ir"]),
+        Objective(**weights),
+        None if value is None else _fraction(value),
+        _vector(content["primal"]),
+        _vector(content["dual"]),
+    )
+
+
+def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
+    return GuaranteeCertificate(
+        str(content["fingerprint"]),
+        _fraction(content["value"]),
+        tuple(map(_read, content["optima"])),
+        _vector(content["primal"]),
+        _vector(content["dual"]),
+    )
+
+
+def _fraction(text: str) -> Fraction:
+    """Read what ``str(Fraction)`` writes."""
+    numerator, _, denominator = text.partition("/")
+    return Fraction(int(numerator), int(denominator or "1"))
+
+
+def _vector(content: Mapping[str, Any]) -> SparseVector:
+    index, numerators = tuple(content["index"]), tuple(int(n) for n in content["numerators"])
+    denominator = int(content["denominator"])
+    if any(type(j) is not int or j < 0 for j in index) or any(a >= b for a, b in pairwise(index)):
+        raise ValueError("an index is not a whole number above the one before it")
+    if len(index) != len(numerators) or 0 in numerators:
+        raise ValueError("as many numerators as indices, none of them 0, are wanted")
+    if denominator < 1 or gcd(denominator, *numerators) != 1:
+        raise ValueError("the denominator is not positive and in lowest terms")
+    return SparseVector(denominator, index, numerators)

@@ -1,0 +1,191 @@
+"""The stand-alone checker of certificates: plain fractions and loops, nothing of the programs or of the solver.
+
+It rebuilds the rows itself from the exact numbers of the environment, in the order in which `mechopt.lp` documents
+them, and proves, for maximise c x over a <= A x <= b, l <= x <= u:
+
+- the primal x keeps every row and bound, so that the optimum is at least c x;
+- multipliers y of the rows press on sides that exist, and so do the reduced costs d = c - y A on bounds, so that the
+  optimum is at most the sum of y times the sides pressed on plus that of d times the bounds pressed on;
+- both numbers are the certificate's value.
+
+Where the certificate claims that there is no bound, x must be a direction: c x > 0, and every row and bound is kept
+however far one goes along it from the null mechanism.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from mechopt.core.numbers import to_exact
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.scenarios import Scenarios
+from mechopt.environment.separable import SeparableTypes
+from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.mechanism.objective import Revenue
+from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
+from mechopt.proof.independent import Model, Row, Side, rebuild
+from mechopt.proof.persistent import SequenceModel, rebuild_moving
+from mechopt.proof.scenarios import GuaranteeModel
+
+AnyModel = Model | SequenceModel | GuaranteeModel
+
+
+def check_certificate(
+    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes, certificate: Certificate
+) -> Fraction | None:
+    """Prove a certificate anew.
+
+    Parameters
+    ----------
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+        That it claims to be about; of a separable one, its unfolding.
+    certificate : Certificate
+
+    Returns
+    -------
+    Fraction or None
+        The optimum in money of the environment, present value; None where it is proved that there is no bound.
+
+    Raises
+    ------
+    CertificateError
+        If it proves nothing; it says which row, column or entry fails.
+
+    Examples
+    --------
+    >>> from mechopt.solve.exact.certify import certify
+    >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=4)
+    >>> check_certificate(env, certify(env))
+    Fraction(153, 32)
+    """
+    if isinstance(environment, SeparableTypes):
+        environment = environment.to_markov()
+    if certificate.fingerprint != environment.fingerprint:
+        raise CertificateError(
+            f"fingerprint: made for another environment ({certificate.fingerprint[:12]}, this one is "
+            f"{environment.fingerprint[:12]}); give the model file that it was made from"
+        )
+    if environment.exact is None:
+        raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
+    weights = certificate.objective
+    exact_weights = to_exact(weights.revenue), to_exact(weights.welfare), to_exact(weights.utility)
+    direction = certificate.status == "unbounded"
+    if not direction and (certificate.status != "optimal" or certificate.value is None):
+        raise CertificateError(f"status: {certificate.status!r} with value {certificate.value} claims nothing known")
+    if direction and (certificate.value is not None or certificate.dual.index):
+        raise CertificateError("value: a program without bound has neither a value nor multipliers")
+    asked = certificate.form, certificate.ic, certificate.ir, exact_weights
+    model: AnyModel
+    if isinstance(environment, IndependentTypes):
+        model = rebuild(environment, *asked)
+    else:
+        model = rebuild_moving(environment, *asked)
+    return prove(model, certificate.primal, certificate.dual, certificate.value)
+
+
+def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate) -> Fraction:
+    """Prove a certificate of the best guarantee anew, and those of the clairvoyant optima in it.
+
+    Parameters
+    ----------
+    scenarios : Scenarios
+        That it claims to be about.
+    certificate : GuaranteeCertificate
+
+    Returns
+    -------
+    Fraction
+        The best guarantee.
+
+    Raises
+    ------
+    CertificateError
+        If it proves nothing; it says which scenario, row, column or entry fails.
+    """
+    if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
+        raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
+    optima = []
+    for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
+        if (proof.ic, proof.ir, proof.objective) != ((DIC(),), (EPIR(),), Revenue()):
+            raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under DIC and EPIR")
+        optimum = check_certificate(environment, proof)
+        if optimum is None:
+            raise CertificateError(f"optima: that of scenario {name!r} has no value")
+        optima.append(optimum)
+    value = prove(GuaranteeModel(scenarios, optima), certificate.primal, certificate.dual, certificate.value)
+    if value is None:
+        raise CertificateError("value: is missing")
+    return value
+
+
+def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fraction | None) -> Fraction | None:
+    """Prove the value that is claimed for a rebuilt program, or that it has none where none is claimed."""
+    x, y = _dense(primal, "primal", model.columns), _dense(dual, "dual", model.row_count)
+    scale, price, direction = primal.denominator, dual.denominator, claimed is None
+    reduced: list[Fraction | int] = [price * cost for cost in model.cost]
+    upper_bound = Fraction(0)
+    for number, row in enumerate(model.rows()):
+        _check_row(row, x, scale, direction)
+        if y[number]:
+            side = row.upper if y[number] > 0 else row.lower
+            if side is None:
+                raise CertificateError(f"dual: multiplier of {row.words()} presses on a side that the row has not")
+            upper_bound += y[number] * side
+            for j, coefficient in row.entries:
+                reduced[j] -= y[number] * coefficient
+    _check_bounds(model, x, scale, direction)
+    value = Fraction(sum(cost * number for cost, number in zip(model.cost, x, strict=True) if number), scale)
+    if direction:
+        if value <= 0:
+            raise CertificateError("primal: the objective does not grow along this direction")
+        return None
+    value += model.offset
+    for j, cost in enumerate(reduced):
+        if cost:
+            side = model.upper[j] if cost > 0 else model.lower[j]
+            if side is None:
+                raise CertificateError(f"dual: reduced cost of {model.words(j)} presses on a bound that it has not")
+            upper_bound += cost * side
+    proved = upper_bound / price + model.offset
+    if value != claimed:
+        raise CertificateError(f"value: the primal is worth {value}, the certificate says {claimed}")
+    if proved != value:
+        raise CertificateError(f"dual: it proves the bound {proved}, the primal is worth {value}")
+    return value
+
+
+def _dense(vector: SparseVector, name: str, size: int) -> list[int]:
+    dense = [0] * size
+    for j, number in zip(vector.index, vector.numerators, strict=True):
+        if not 0 <= j < size:
+            raise CertificateError(f"{name}: there is no entry {j}; the program has {size}")
+        dense[j] = number
+    if vector.denominator < 1:
+        raise CertificateError(f"{name}: the denominator is {vector.denominator}")
+    return dense
+
+
+def _outside(value: Fraction | int, lower: Side, upper: Side, direction: bool) -> bool:
+    """Whether a value breaks a side; along a direction sides are those of the cone."""
+    if direction:
+        return (lower is not None and value < 0) or (upper is not None and value > 0)
+    return (lower is not None and value < lower) or (upper is not None and value > upper)
+
+
+def _check_row(row: Row, x: list[int], scale: int, direction: bool) -> None:
+    activity: Fraction | int = 0
+    for j, coefficient in row.entries:
+        if x[j]:
+            activity += coefficient * x[j]
+    lower, upper = (None if side is None else side * scale for side in (row.lower, row.upper))
+    if _outside(activity, lower, upper, direction):
+        raise CertificateError(f"primal: {row.words()} is broken: {Fraction(activity, scale)}")
+
+
+def _check_bounds(model: AnyModel, x: list[int], scale: int, direction: bool) -> None:
+    for j in range(model.columns):
+        lower, upper = (None if side is None else side * scale for side in (model.lower[j], model.upper[j]))
+        if _outside(x[j], lower, upper, direction):
+            raise CertificateError(f"primal: {model.words(j)} is out of bounds: {Fraction(x[j], scale)}")

@@ -1,0 +1,397 @@
+"""The rows of every program once more, by loops over histories, for the checker of certificates.
+
+Columns, in order: lifetime utility S by length of history, buyer, history; allocation x by period, buyer, history,
+report profile (not in the promise form); realised utility R by length 0, ..., T-1, buyer, history (payment form only;
+R at the end is S). Histories are numbered with the first period slowest and buyer 0 slowest within a period. Rows, in
+order: S(h) = E S(h,.); promise form: slopes; otherwise supply, then the notions, those that others imply left out.
+Incentive rows are divided by the difference of the two values. This file shares no code with `mechopt.lp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+from mechopt.environment.independent import ExactIndependent, IndependentTypes
+from mechopt.mechanism.constraints import (
+    DIC,
+    EPIR,
+    INDU,
+    PEIR,
+    PFIR,
+    PPIC,
+    PPIR,
+    ExpectedContinuationIR,
+    ExPostIC,
+    Interim,
+    Notion,
+    PeriodicIR,
+    SuperDIC,
+    closure,
+)
+from mechopt.proof.certificate import CertificateError
+
+Number = Fraction | int
+Side = Number | None
+Weights = tuple[Fraction, Fraction, Fraction]
+Entries = list[tuple[int, Number]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """lower <= sum of coefficient * column <= upper; None for no side."""
+
+    name: str
+    place: tuple[object, ...]
+    entries: Entries
+    lower: Side
+    upper: Side
+
+    def words(self) -> str:
+        """Say which row it is."""
+        period, buyer, history, *rest = self.place
+        agent = "" if buyer is None else f", agent {buyer}"
+        return f"row {self.name}{agent}, period {period}, history number {history}{f', {rest}' if rest else ''}"
+
+
+@dataclass(eq=False)
+class Model:
+    """A program rebuilt: columns with cost and bounds, and rows on demand."""
+
+    exact: ExactIndependent
+    form: str
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+
+    def __post_init__(self) -> None:
+        """Number the columns; cost and bounds are filled in by `rebuild`."""
+        values, probabilities, _, discount = self.exact
+        self.buyers, self.periods = len(values), len(values[0])
+        self.types = [[len(values[i][t]) for i in range(self.buyers)] for t in range(self.periods)]
+        self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
+        self.law = [
+            [whole(prod(probabilities[i][t][k] for i, k in enumerate(profile))) for profile in self.profiles[t]]
+            for t in range(self.periods)
+        ]
+        self.present = [
+            [[discount**t * value for value in values[i][t]] for t in range(self.periods)] for i in range(self.buyers)
+        ]
+        self.count = [1]
+        for row in self.types:
+            self.count.append(self.count[-1] * prod(row))
+        self.blocks: list[tuple[str, int, int, int]] = []  # kind, length, first column, columns a buyer
+        self.columns = 0
+        self._block("lifetime utility", list(self.count))
+        if self.form != "promise":
+            self._block("allocation", self.count[1:])
+        if self.form == "payment":
+            self._block("realised utility", self.count[:-1])
+        self.first = {(kind, length): (first, width) for kind, length, first, width in self.blocks}
+        self.cost: list[Number] = [0] * self.columns
+        self.lower: list[Side] = [None] * self.columns
+        self.upper: list[Side] = [None] * self.columns
+        self.offset = Fraction(0)
+        self.row_count = 0
+
+    def _block(self, kind: str, widths: list[int]) -> None:
+        for length, width in enumerate(widths):
+            self.blocks.append((kind, length, self.columns, width))
+            self.columns += self.buyers * width
+
+    def utility(self, kind: str, length: int, i: int) -> int:
+        """First column of a buyer's utility over the histories of a length: S, or R where ``kind`` says so."""
+        kind = "lifetime utility" if length == self.periods else kind
+        first, width = self.first[kind, length]
+        return first + i * width
+
+    def allocation(self, t: int, i: int) -> int:
+        """First column of a buyer's allocation over the histories of length t + 1."""
+        first, width = self.first["allocation", t]
+        return first + i * width
+
+    def words(self, column: int) -> str:
+        """Say which column it is."""
+        kind, length, first, width = next(block for block in reversed(self.blocks) if column >= block[2])
+        buyer, number = divmod(column - first, width)
+        return f"column {column}: {kind} {length} of agent {buyer}, number {number}"
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in order."""
+        stages = [(t, i) for t in range(self.periods) for i in range(self.buyers)]
+        for t, i in stages:
+            yield from self._drift("promise", "lifetime utility", t, i, 0)
+        if self.form == "promise":
+            for t, _ in stages:
+                yield from self._slopes(t)
+            return
+        if self.buyers > 1:
+            for t in range(self.periods):
+                yield from self._supply(t)
+        for notion in demanded(self.form, self.ic, self.ir):
+            if notion == Interim():
+                continue
+            for t, i in stages:
+                if notion != INDU() or t < self.periods - 1:
+                    yield from self._notion(notion, t, i)
+        if self.buyers > 1 and Interim() in unimplied(self.ir):
+            for i in range(self.buyers):
+                yield from self._interim(i)
+
+    def _others(self, t: int, i: int) -> tuple[list[list[int]], list[Number]]:
+        """``[k][o]``: number of the profile of own type k and the others' o; and the probability of each o."""
+        table: list[list[int]] = [[] for _ in range(self.types[t][i])]
+        for number, profile in enumerate(self.profiles[t]):
+            table[profile[i]].append(number)
+        weights = [
+            whole(prod(self.exact.probabilities[j][t][k] for j, k in enumerate(self.profiles[t][number]) if j != i))
+            for number in table[0]
+        ]
+        return table, weights
+
+    def _pairs(self, t: int, i: int) -> list[tuple[int, int]]:
+        """(true type, report) for neighbours: first all reports one lower, then all one higher."""
+        low = range(self.types[t][i] - 1)
+        return [(k + 1, k) for k in low] + [(k, k + 1) for k in low]
+
+    def _drift(self, name: str, kind: str, t: int, i: int, upper: Side) -> Iterator[Row]:
+        """0 <= E U(h,.) - U(h) <= upper."""
+        width, before, after = len(self.law[t]), self.utility(kind, t, i), self.utility(kind, t + 1, i)
+        for h in range(self.count[t]):
+            entries: Entries = [(after + h * width + m, p) for m, p in enumerate(self.law[t]) if p]
+            yield Row(name, (t, i, h), [*entries, (before + h, -1)], 0, upper)
+
+    def _slopes(self, t: int) -> Iterator[Row]:
+        """Slopes of S in the type: the lowest >= 0, rising, the highest <= 1."""
+        values, after = self.present[0][t], self.utility("lifetime utility", t + 1, 0)
+        size = len(values)
+        if size == 1:
+            return
+        over = [whole(1 / (values[k + 1] - values[k])) for k in range(size - 1)]
+        for h in range(self.count[t]):
+            first = after + h * size
+            entries: Entries = [(first + 1, over[0]), (first, -over[0])]
+            yield Row("lowest slope", (t, 0, h), entries, 0, 1 if size == 2 else None)
+        for h in range(self.count[t]):
+            for k in range(size - 2):
+                first = after + h * size + k
+                entries = [(first + 2, over[k + 1]), (first + 1, -over[k + 1] - over[k]), (first, over[k])]
+                yield Row("rising slope", (t, 0, h, k), entries, 0, None)
+        for h in range(self.count[t] if size > 2 else 0):
+            last = after + h * size + size - 1
+            yield Row("highest slope", (t, 0, h), [(last, over[-1]), (last - 1, -over[-1])], 0, 1)
+
+    def _supply(self, t: int) -> Iterator[Row]:
+        for node in range(self.count[t + 1]):
+            entries: Entries = [(self.allocation(t, i) + node, 1) for i in range(self.buyers)]
+            yield Row("supply", (t, None, node // len(self.law[t]), node), entries, None, 1)
+
+    def _interim(self, i: int) -> Iterator[Row]:
+        table, weights = self._others(0, i)
+        after = self.utility("lifetime utility", 1, i)
+        for k, own in enumerate(table):
+            entries: Entries = [(after + m, w) for m, w in zip(own, weights, strict=True) if w]
+            yield Row("interim", (0, i, 0, k), entries, 0, None)
+
+    def _notion(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
+        """Rows of a notion for one buyer in one period."""
+        if notion == PEIR():
+            yield from self._drift("per-period-expected", "realised utility", t, i, None)
+        elif notion == ExpectedContinuationIR():
+            life, realised = self.utility("lifetime utility", t, i), self.utility("realised utility", t, i)
+            for h in range(self.count[t]):
+                yield Row(notion.name, (t, i, h), [(life + h, 1), (realised + h, -1)], 0, None)
+        elif notion == PPIR():
+            before, after = self.utility("realised utility", t, i), self.utility("realised utility", t + 1, i)
+            width = len(self.law[t])
+            for h in range(self.count[t]):
+                for m in range(width):
+                    yield Row(notion.name, (t, i, h, m), [(after + h * width + m, 1), (before + h, -1)], 0, None)
+        elif notion == PeriodicIR():
+            table, weights = self._others(t, i)
+            before, after = self.utility("realised utility", t, i), self.utility("lifetime utility", t + 1, i)
+            for h in range(self.count[t]):
+                first = after + h * len(self.law[t])
+                for k, own in enumerate(table):
+                    entries: Entries = [(first + m, w) for m, w in zip(own, weights, strict=True) if w]
+                    yield Row(notion.name, (t, i, h, k), [*entries, (before + h, -1)], 0, None)
+        elif notion == INDU():
+            yield from self._indu(t, i)
+        elif notion in (DIC(), PPIC()):
+            yield from self._interim_incentive(notion, t, i)
+        else:
+            yield from self._ex_post_incentive(notion, t, i)
+
+    def _indu(self, t: int, i: int) -> Iterator[Row]:
+        """E (S - R)(h,k+1,.) - E (S - R)(h,k,.) = 0."""
+        table, weights = self._others(t, i)
+        life, realised = self.utility("lifetime utility", t + 1, i), self.utility("realised utility", t + 1, i)
+        for h in range(self.count[t]):
+            node = h * len(self.law[t])
+            for k in range(len(table) - 1):
+                entries: Entries = []
+                for o, w in enumerate(weights):
+                    if w:
+                        high, low = node + table[k + 1][o], node + table[k][o]
+                        entries += [(life + high, w), (realised + high, -w), (life + low, -w), (realised + low, w)]
+                yield Row("indu", (t, i, h, k), entries, 0, 0)
+
+    def _interim_incentive(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
+        """(E U(h,k,.) - E U(h,j,.)) / |v_k - v_j| -+ E x(h,j,.) >= 0, U = S for DIC and R for PPIC."""
+        table, weights = self._others(t, i)
+        after = self.utility("lifetime utility" if notion == DIC() else "realised utility", t + 1, i)
+        sold, values = self.allocation(t, i), self.present[i][t]
+        terms = []
+        for k, j in self._pairs(t, i):
+            over, sign = 1 / abs(values[k] - values[j]), 1 if k > j else -1
+            lot = [(table[k][o], table[j][o], whole(w * over), -sign * w) for o, w in enumerate(weights) if w]
+            terms.append((k, j, lot))
+        for h in range(self.count[t]):
+            node = h * len(self.law[t])
+            for k, j, lot in terms:
+                entries: Entries = []
+                for true, report, w, chance in lot:
+                    entries += [(after + node + true, w), (after + node + report, -w), (sold + node + report, chance)]
+                yield Row(notion.name, (t, i, h, f"true type {k}, report {j}"), entries, 0, None)
+
+    def _ex_post_incentive(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
+        """The same for each profile of the others and, for super-DIC, each future and S at the end."""
+        table, weights = self._others(t, i)
+        length = self.periods if notion == SuperDIC() else t + 1
+        futures = self.count[length] // self.count[t + 1]
+        after, sold = self.utility("lifetime utility", length, i), self.allocation(t, i)
+        values, pairs = self.present[i][t], self._pairs(t, i)
+        over = [whole(1 / abs(values[k] - values[j])) for k, j in pairs]
+        for h in range(self.count[t]):
+            node = h * len(self.law[t])
+            for (k, j), scale in zip(pairs, over, strict=True):
+                for o in range(len(weights)):
+                    true, report = node + table[k][o], node + table[j][o]
+                    for f in range(futures):
+                        entries: Entries = [(after + true * futures + f, scale), (after + report * futures + f, -scale)]
+                        entries.append((sold + report, -1 if k > j else 1))
+                        place = f"true type {k}, report {j}, others {o}, future {f}"
+                        yield Row(notion.name, (t, i, h, place), entries, 0, None)
+
+
+def whole(number: Number) -> Number:
+    """An integer as int: its products are faster."""
+    return number.numerator if number.denominator == 1 else number
+
+
+def unimplied(notions: Iterable[Notion]) -> list[Notion]:
+    """The given notions without those that the others imply, tried in order."""
+    kept = list(notions)
+    for notion in tuple(kept):
+        others = [other for other in kept if other != notion]
+        if notion in closure(others):
+            kept = others
+    return kept
+
+
+def demanded(form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...]) -> list[Notion]:
+    """The notions that are rows of the payment or utility form, in the order of the rows."""
+    if form == "utility":
+        implied = closure(ic)
+        ranked: list[Notion] = [SuperDIC(), ExPostIC(), DIC()]
+        return [notion for notion in ranked if notion in implied][:1]
+    return [notion for notion in unimplied((*ic, *ir)) if notion not in (EPIR(), PFIR())]
+
+
+def expressible(form: str, buyers: int, ic: Iterable[Notion], ir: Iterable[Notion]) -> bool:
+    """Whether a form says all of the notions: without payments by period, some timing of them must keep the rest.
+
+    With realised utility equal to S, DIC gives PPIC and INDU, but PPIR and periodic IR may break; with every sale
+    charged at the reported value and S handed out at the end, S >= 0 gives all participation, but not PPIC or INDU.
+    """
+    ic, ir = set(ic), set(ir)
+    if form == "payment":
+        return True
+    dic = DIC() in closure(ic)
+    bank = not ir & {PPIR(), PeriodicIR()}
+    rebate = not ic & {PPIC(), INDU()} and EPIR() in closure(ir)
+    if (PPIC() in ic and not dic) or not (bank or rebate):
+        return False
+    return form == "utility" or (form == "promise" and buyers == 1 and dic and SuperDIC() not in ic)
+
+
+def rebuild(
+    environment: IndependentTypes, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], weights: Weights
+) -> Model:
+    """Rebuild the program of an environment with exact numbers; ``weights``: of revenue, welfare, utility.
+
+    Raises
+    ------
+    CertificateError
+        If the form cannot express the notions, or one is not of its side.
+    """
+    if any(notion.role != "ic" for notion in ic) or any(notion.role != "ir" for notion in ir):
+        raise CertificateError("ic, ir: a notion stands on the wrong side")
+    if environment.exact is None or not expressible(form, environment.agents, ic, ir):
+        raise CertificateError(f"form: {form!r} cannot express {[notion.name for notion in (*ic, *ir)]}")
+    model = Model(environment.exact, form, ic, ir)
+    _fill_cost(model, weights)
+    _fill_bounds(model)
+    model.row_count = sum(1 for _ in model.rows())
+    return model
+
+
+def _fill_cost(model: Model, weights: Weights) -> None:
+    """Expected gains of sales, less S at the root where it is paid out of revenue."""
+    revenue, welfare, utility = weights
+    for i in range(model.buyers):
+        model.cost[model.utility("lifetime utility", 0, i)] += utility - revenue
+    reach: list[Number] = [1]
+    for t in range(model.periods):
+        fee = model.exact.discount**t * model.exact.cost[t]
+        gain = [[(revenue + welfare) * (value - fee) for value in model.present[i][t]] for i in range(model.buyers)]
+        if model.form == "promise":
+            _promise_cost(model, t, gain[0], reach)
+        for i in range(model.buyers if model.form != "promise" else 0):
+            first = model.allocation(t, i)
+            worth = [p * gain[i][profile[i]] for p, profile in zip(model.law[t], model.profiles[t], strict=True)]
+            for h, chance in enumerate(reach):
+                for m, number in enumerate(worth):
+                    model.cost[first + h * len(worth) + m] = chance * number
+        reach = [chance * p for chance in reach for p in model.law[t]]
+
+
+def _promise_cost(model: Model, t: int, gain: list[Fraction], reach: list[Number]) -> None:
+    """A sale that adds goes up to the slope above its type (1 at the top), another down to that below."""
+    values, first = model.present[0][t], model.utility("lifetime utility", t + 1, 0)
+    for k, (p, extra) in enumerate(zip(model.law[t], gain, strict=True)):
+        below = k if extra >= 0 else k - 1
+        if below == len(values) - 1:
+            model.offset += p * extra
+        elif below >= 0:
+            slope = p * extra / (values[below + 1] - values[below])
+            for h, chance in enumerate(reach):
+                at = first + h * len(values) + below
+                model.cost[at + 1] += chance * slope
+                model.cost[at] -= chance * slope
+
+
+def _fill_bounds(model: Model) -> None:
+    """Allocations lie in [0, 1]; some participation notions are bounds of utilities."""
+    implied = closure(model.ir)
+    for kind, length, first, width in model.blocks:
+        floor = kind == "lifetime utility" and (
+            EPIR() in implied
+            or (
+                length == 0
+                and model.form != "payment"
+                and bool(implied & {PEIR(), ExpectedContinuationIR(), Interim()})
+            )
+            or (length == 1 and model.buyers == 1 and Interim() in model.ir)
+        )
+        if kind == "realised utility":
+            floor = length == 0 or PFIR() in model.ir
+        for column in range(first, first + model.buyers * width):
+            if floor or kind == "allocation":
+                model.lower[column] = 0
+            if kind == "allocation":
+                model.upper[column] = 1
+            if kind == "realised utility" and length == 0:
+                model.upper[column] = 0

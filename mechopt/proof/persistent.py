@@ -1,0 +1,262 @@
+r"""Every program where types move once more, by loops over histories, for the checker of certificates.
+
+Columns, in order, by period t each: realisation weights x by node and action; payments y by agent and node, present
+values of weighted payments; values V by basis, period, agent and state (`proof_moving_values`); realised utilities R
+by agent and slot for t >= 1, where participation on paths asks for them (R is 0 at the start); values by cell, true
+history and type of agents who do not see all (`proof_moving_hidden`).
+
+Rows, in order: flow by node, sum_a x(n, a) = x of the last recorded action before n (1 where there is none); values by
+basis, period, agent; hidden values by period, agent; then participation by period, agent::
+
+    realised     sum_b R(slot after n and b) - R(slot of n) - [sum_a x(n, a) v_i(a) - y_i(n)] = 0 before the last period
+    epir         R(slot of n) + [...] >= 0 at last nodes whose reported types have positive probability
+    per-period   [...] >= 0 at such nodes
+    expected     values of truth over the others' types, where there are only ex post ones
+
+Notions that others imply are left out; participation that is V >= 0 or R >= 0 is a bound. This file shares no code with
+`mechopt.lp`, `mechopt.histories.public` and the exact programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.constraints import (
+    EPIR,
+    PFIR,
+    PPIR,
+    AdjacentIC,
+    BayesianIC,
+    DownwardIC,
+    Interim,
+    Notion,
+    PeriodicExPostIC,
+    PeriodicExPostIR,
+    PeriodicIR,
+    closure,
+)
+from mechopt.proof.certificate import CertificateError
+from mechopt.proof.independent import Entries, Number, Row, Side, Weights, unimplied, whole
+from mechopt.proof.persistent_hidden import HiddenRows
+from mechopt.proof.persistent_tree import Histories, MovingLaws
+from mechopt.proof.persistent_values import State, ValueRows, likely, list_states
+
+FORM = "sequence"
+
+
+class SequenceModel:
+    """A program where types move, rebuilt: columns with cost and bounds, and rows on demand.
+
+    Parameters
+    ----------
+    environment : MarkovTypes or InterdependentTypes
+        With exact numbers and a finite horizon.
+    ic, ir : tuples of Notion
+    weights : of revenue, welfare, utility
+    """
+
+    def __init__(
+        self,
+        environment: MarkovTypes | InterdependentTypes,
+        ic: tuple[Notion, ...],
+        ir: tuple[Notion, ...],
+        weights: Weights,
+    ) -> None:
+        self.laws = laws = MovingLaws(environment)
+        asked, self.participation, self.implied = unimplied(ic), set(unimplied(ir)), closure(ir)
+        own = BayesianIC("own") in asked and any(laws.controlled)
+        self.tree = Histories(laws, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
+        self.bases = compared(asked, self.participation)
+        self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
+        self.paths = bool(self.participation & {EPIR(), PFIR()})
+        self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
+        self.blocks: list[tuple[int, str]] = []
+        self.columns = 0
+        self._number()
+        self.offset = Fraction(0)
+        self.cost: list[Number] = [0] * self.columns
+        self.lower: list[Side] = [None] * self.columns
+        self.upper: list[Side] = [None] * self.columns
+        self._fill_cost(weights)
+        self._fill_bounds()
+        self.row_count = sum(1 for _ in self.rows())
+
+    def _block(self, label: str, size: int) -> int:
+        self.blocks.append((self.columns, label))
+        self.columns += size
+        return self.columns - size
+
+    def _number(self) -> None:
+        """Hand out column numbers."""
+        tree, laws, periods = self.tree, self.laws, range(self.laws.periods)
+        nodes = [len(level) for level in tree.slot]
+        self.allocation = [self._block(f"allocation {t}", nodes[t] * laws.actions[t]) for t in periods]
+        first = [self._block(f"payment {t}", laws.agents * nodes[t]) for t in periods]
+        self.payment = {(t, i): first[t] + i * nodes[t] for t, i in self.stages}
+        self.values: dict[str, ValueRows] = {}
+        for basis, misreports in self.bases.items():
+            columns: list[list[dict[State, int]]] = [[{} for _ in range(laws.agents)] for _ in periods]
+            for t, i in self.stages:
+                listed = list_states(tree, t, i, basis).items()
+                kept = [state for state, truthful in listed if truthful or misreports != "none"]
+                start = self._block(f"{basis} value {t} of agent {i}", len(kept))
+                columns[t][i] = {state: start + number for number, state in enumerate(kept)}
+            self.values[basis] = ValueRows(tree, basis, misreports, columns)
+        self.realised: dict[tuple[int, int], int] = {}
+        for t in periods[1:] if self.paths else ():
+            slots = len(tree.parent[t])
+            start = self._block(f"realised utility {t}", laws.agents * slots)
+            self.realised |= {(t, i): start + i * slots for i in range(laws.agents)}
+        self.hidden = [HiddenRows(tree, i, self.sees) for i in range(laws.agents)] if self.sees else []
+        self.unseen = {
+            (t, i): self._block(f"hidden value {t} of agent {i}", self.hidden[i].size(t))
+            for t, i in (self.stages if self.hidden else ())
+        }
+
+    def _fill_cost(self, weights: Weights) -> None:
+        """Expected payments, values and costs, each history with the probability of its types."""
+        revenue, welfare, utility = weights
+        for t in range(self.laws.periods):
+            worth, count = self.laws.worth[t], self.laws.actions[t]
+            for node, chance in enumerate(self.tree.reach[t]):
+                m = self.tree.profile[t][node]
+                for a, fee in enumerate(self.laws.cost[t]):
+                    gain = (welfare + utility) * sum(table[a][m] for table in worth) - (revenue + welfare) * fee
+                    self.cost[self.allocation[t] + node * count + a] = whole(chance * gain)
+                for i in range(self.laws.agents):
+                    self.cost[self.payment[t, i] + node] = whole((revenue - utility) * chance)
+
+    def _fill_bounds(self) -> None:
+        """Weights are at least 0; some participation notions are bounds of values of truth and of R."""
+        tree, laws = self.tree, self.laws
+        for t, first in enumerate(self.allocation):
+            for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
+                self.lower[column] = 0
+        always = {"interim": PeriodicIR() in self.implied, "ex post": PeriodicExPostIR() in self.implied}
+        for basis, part in self.values.items():
+            for t, i in self.stages:
+                at_first = basis == "interim" and t == 0 and Interim() in self.implied
+                for state, truthful in list_states(tree, t, i, basis).items() if always[basis] or at_first else ():
+                    if truthful and likely(tree, t, i, state, basis):
+                        self.lower[part.columns[t][i][state]] = 0
+        for (t, _), first in (self.realised if PFIR() in self.implied else {}).items():
+            for slot, node in enumerate(tree.parent[t]):
+                if tree.reach[t - 1][node]:
+                    self.lower[first + slot] = 0
+
+    def words(self, column: int) -> str:
+        """Say which column it is."""
+        first, label = next(block for block in reversed(self.blocks) if column >= block[0])
+        return f"column {column}: {label}, number {column - first}"
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in order."""
+        for t in range(self.laws.periods):
+            yield from self._flow(t)
+        for basis, part in self.values.items():
+            name = "periodic-ex-post" if basis == "ex post" and part.misreports == "all" else part.misreports
+            for t, i in self.stages:
+                yield from part.rows(f"{name} {basis} value", t, i, self.allocation[t], self.payment[t, i])
+        for t, i in self.stages if self.hidden else ():
+            later = self.unseen.get((t + 1, i), 0)
+            used = self.unseen[t, i], later, self.allocation[t], self.payment[t, i]
+            yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used)
+        yield from self._participation()
+
+    def _participation(self) -> Iterator[Row]:
+        last = self.laws.periods - 1
+        for t, i in self.stages if self.paths else ():
+            if t < last:
+                yield from self._realised(t, i)
+        for t, i in self.stages if self.paths else ():
+            if t == last:
+                yield from self._surplus_rows("epir", t, i, True)
+        for t, i in self.stages if PPIR() in self.participation else ():
+            yield from self._surplus_rows("per-period", t, i, False)
+        if "interim" not in self.values and "ex post" in self.values:
+            for t, i in self.stages:
+                if PeriodicIR() in self.participation:
+                    yield from self.values["ex post"].expected("periodic", t, i)
+                elif Interim() in self.participation and t == 0:
+                    yield from self.values["ex post"].expected("interim", t, i)
+
+    def _flow(self, t: int) -> Iterator[Row]:
+        tree, laws = self.tree, self.laws
+        for node, slot in enumerate(tree.slot[t]):
+            entries: Entries = [(self.allocation[t] + node * laws.actions[t] + a, 1) for a in range(laws.actions[t])]
+            period, at = t, slot
+            while period and tree.branches[period - 1] == 1:  # the last recorded action
+                period, at = period - 1, tree.slot[period - 1][tree.parent[period][at]]
+            if period:
+                before = tree.parent[period][at] * laws.actions[period - 1] + tree.branch[period][at]
+                entries.append((self.allocation[period - 1] + before, -1))
+            side = 0 if period else 1
+            yield Row(
+                "flow", (t, None, slot, f"reports {laws.profiles[t][tree.profile[t][node]]}"), entries, side, side
+            )
+
+    def _surplus(self, t: int, i: int, node: int, sign: int) -> Entries:
+        """Entries of sign * (sum_a x(n, a) v_i(a) - y_i(n))."""
+        m, first = self.tree.profile[t][node], self.allocation[t] + node * self.laws.actions[t]
+        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.worth[t][i]) if v[m]]
+        return [*entries, (self.payment[t, i] + node, -sign)]
+
+    def _realised(self, t: int, i: int) -> Iterator[Row]:
+        for node, slot in enumerate(self.tree.slot[t]):
+            entries = self._surplus(t, i, node, -1)
+            entries += [(self.realised[t + 1, i] + later, 1) for later in self.tree.after(t, node)]
+            if t:
+                entries.append((self.realised[t, i] + slot, -1))
+            yield Row("realised", (t, i, slot, f"node {node}"), entries, 0, 0)
+
+    def _surplus_rows(self, name: str, t: int, i: int, whole_path: bool) -> Iterator[Row]:
+        """Utility of the period, or of the whole path, is at least 0 at nodes of positive probability."""
+        for node, slot in enumerate(self.tree.slot[t]):
+            if self.tree.reach[t][node]:
+                entries = self._surplus(t, i, node, 1)
+                if whole_path and t:
+                    entries.append((self.realised[t, i] + slot, 1))
+                yield Row(name, (t, i, slot, f"node {node}"), entries, 0, None)
+
+
+def compared(ic: Iterable[Notion], ir: set[Notion]) -> dict[str, str]:
+    """Which values there are, by basis, and the misreports that they are compared with."""
+    asked, found = set(ic), dict[str, str]()
+    if any(isinstance(notion, PeriodicExPostIC) for notion in asked):
+        found["ex post"] = "all"
+    elif BayesianIC() in asked:
+        found["interim"] = "all"
+    elif AdjacentIC() in asked:
+        found["interim"] = "adjacent"
+    elif DownwardIC() in asked:
+        found["interim"] = "downward"
+    if PeriodicExPostIR() in ir:
+        found.setdefault("ex post", "none")
+    elif ir & {Interim(), PeriodicIR()} and not found:
+        found["interim"] = "none"
+    return found
+
+
+def rebuild_moving(
+    environment: MarkovTypes | InterdependentTypes,
+    form: str,
+    ic: tuple[Notion, ...],
+    ir: tuple[Notion, ...],
+    weights: Weights,
+) -> SequenceModel:
+    """Rebuild the program of an environment where types move; ``weights``: of revenue, welfare, utility.
+
+    Raises
+    ------
+    CertificateError
+        If the form is another one, or a notion is not of its side or not for types that move.
+    """
+    if any(notion.role != "ic" for notion in ic) or any(notion.role != "ir" for notion in ir):
+        raise CertificateError("ic, ir: a notion stands on the wrong side")
+    if form != FORM or any(notion.types == "fresh" for notion in (*ic, *ir)):
+        names = [notion.name for notion in (*ic, *ir)]
+        raise CertificateError(f"form: {form!r} cannot express {names} where types move; {FORM!r} can say some")
+    return SequenceModel(environment, ic, ir, weights)

@@ -1,0 +1,182 @@
+"""Exact laws and public histories where types move, by loops, for the checker of certificates.
+
+A profile is numbered with the type of agent 0 slowest. In period t a *slot* is what is public before the reports: the
+profiles reported before, and the actions of the periods where they are recorded. A *node* is a slot with the profile
+reported there. Slot ``node * branches + branch`` follows a node, branch being the action or 0 where none is recorded;
+nodes are numbered by slot, then by profile. This file shares no code with `mechopt.lp` and `mechopt.histories.public`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import product
+from math import prod
+from typing import Any
+
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.proof.certificate import CertificateError
+from mechopt.proof.independent import Number, whole
+
+Profile = tuple[int, ...]
+
+
+class MovingLaws:
+    """Exact numbers by period: ``worth[t][i][a][m]`` and ``cost[t][a]`` are present values.
+
+    ``law[t][a][m][m']`` is the probability of the next profile. Where ``independent``, ``own_law[i][t][a][k][k']`` and
+    ``own_first[i][k]`` are those of one agent's types.
+    """
+
+    def __init__(self, environment: MarkovTypes | InterdependentTypes) -> None:
+        exact = environment.exact
+        if exact is None or environment.infinite:
+            raise CertificateError("fingerprint: this environment has no exact numbers, or no last period")
+        self.agents, self.periods = environment.agents, environment.stages
+        self.types = [list(row) for row in environment.shape]
+        self.actions = list(environment.action_counts)
+        self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
+        self.independent = isinstance(environment, MarkovTypes)
+        scale = [exact.discount**t for t in range(self.periods)]
+        costs: Any = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * self.periods
+        self.cost = [[scale[t] * fee for fee in costs[t]] for t in range(self.periods)]
+        self.own_first: list[list[Number]] = []
+        self.own_law: list[list[list[list[list[Number]]]]] = []
+        if isinstance(environment, MarkovTypes):
+            self._independent(environment.exact, scale)
+        else:
+            self._joint(exact, scale)
+        self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law] + [False]
+
+    def _independent(self, exact: Any, scale: list[Fraction]) -> None:
+        self.own_first = [[whole(p) for p in row] for row in exact.initial]
+        self.own_law = [
+            [[[[whole(p) for p in row] for row in matrix] for matrix in kernel] for kernel in chain]
+            for chain in exact.kernel
+        ]
+        self.worth = [
+            [
+                [[whole(scale[t] * table[m[i]]) for m in self.profiles[t]] for table in exact.values[i][t]]
+                for i in range(self.agents)
+            ]
+            for t in range(self.periods)
+        ]
+        self.initial = [whole(prod(self.own_first[i][k] for i, k in enumerate(m))) for m in self.profiles[0]]
+        self.law = [
+            [
+                [
+                    [whole(prod(self.own_law[i][t][a][m[i]][k] for i, k in enumerate(n))) for n in self.profiles[t + 1]]
+                    for m in self.profiles[t]
+                ]
+                for a in range(self.actions[t])
+            ]
+            for t in range(self.periods - 1)
+        ]
+
+    def _joint(self, exact: Any, scale: list[Fraction]) -> None:
+        self.worth = [
+            [
+                [[whole(scale[t] * exact.values[t][(i, a, *m)]) for m in self.profiles[t]] for a in range(count)]
+                for i in range(self.agents)
+            ]
+            for t, count in enumerate(self.actions)
+        ]
+        self.initial = [whole(exact.initial[m]) for m in self.profiles[0]]
+        self.law = [
+            [
+                [[whole(exact.kernel[t][(a, *m, *n)]) for n in self.profiles[t + 1]] for m in self.profiles[t]]
+                for a in range(self.actions[t])
+            ]
+            for t in range(self.periods - 1)
+        ]
+
+    def with_own(self, t: int, i: int, m: int, k: int) -> int:
+        """Profile of period t in which agent i's type is k instead."""
+        stride = prod(self.types[t][i + 1 :])
+        return m + (k - self.profiles[t][m][i]) * stride
+
+    def others(self, t: int, i: int, branch: int, past: int, m: int) -> Number:
+        """Probability of the others' types in m after the profile ``past``, where types move independently."""
+        rest = [(j, k) for j, k in enumerate(self.profiles[t][m]) if j != i]
+        if t == 0:
+            return whole(prod(self.own_first[j][k] for j, k in rest))
+        before = self.profiles[t - 1][past]
+        return whole(prod(self.own_law[j][t - 1][branch][before[j]][k] for j, k in rest))
+
+
+class Histories:
+    """The slots and nodes of all periods.
+
+    Parameters
+    ----------
+    laws : MovingLaws
+    every_report : bool
+        Whether any type may be reported at any history; else those only that an agent's reports so far allow.
+    every_action : bool
+        Whether all actions are recorded; else those only that move types.
+    """
+
+    def __init__(self, laws: MovingLaws, every_report: bool, every_action: bool) -> None:
+        self.laws = laws
+        kept = [every_action or moved for moved in laws.controlled[:-1]]
+        self.branches = [count if keep else 1 for count, keep in zip(laws.actions, kept, strict=False)] + [1]
+        self.parent: list[list[int]] = [[-1]]  # by slot: the node that it follows
+        self.branch: list[list[int]] = [[0]]
+        self.slot: list[list[int]] = []  # by node
+        self.profile: list[list[int]] = []
+        self.reach: list[list[Number]] = []  # probability of the reported types of a node, given its actions
+        self.nodes: list[list[dict[int, int]]] = []  # by slot: profile to node, in order
+        for t in range(laws.periods):
+            if t:
+                count, nodes = self.branches[t - 1], len(self.slot[t - 1])
+                self.parent.append([n for n in range(nodes) for _ in range(count)])
+                self.branch.append([b for _ in range(nodes) for b in range(count)])
+            self._grow(t, every_report)
+
+    def _grow(self, t: int, every_report: bool) -> None:
+        slots, profiles = list[int](), list[int]()
+        reach, nodes = list[Number](), list[dict[int, int]]()
+        allowed: dict[tuple[int, int], list[int]] = {}
+        for s in range(len(self.parent[t])):
+            key = self.past(t, s), self.branch[t][s]
+            if key not in allowed:
+                allowed[key] = self._reportable(t, *key, every_report)
+            nodes.append({m: len(slots) + k for k, m in enumerate(allowed[key])})
+            law = self.laws.initial if t == 0 else self.laws.law[t - 1][key[1]][key[0]]
+            mass = self.reach[t - 1][self.parent[t][s]] if t else 1
+            slots += [s] * len(allowed[key])
+            profiles += allowed[key]
+            reach += [whole(mass * law[m]) for m in allowed[key]]
+        self.slot.append(slots)
+        self.profile.append(profiles)
+        self.reach.append(reach)
+        self.nodes.append(nodes)
+
+    def _reportable(self, t: int, past: int, branch: int, every_report: bool) -> list[int]:
+        """Profiles whose every type is possible after that agent's last report, for some types of the others."""
+        laws = self.laws
+        if every_report:
+            return list(range(len(laws.profiles[t])))
+        likely = list[set[int]]()
+        for i in range(laws.agents):
+            if t == 0:
+                rows = [laws.initial]
+            else:
+                own = laws.profiles[t - 1][past][i]
+                rows = [
+                    law for m, law in zip(laws.profiles[t - 1], laws.law[t - 1][branch], strict=True) if m[i] == own
+                ]
+            likely.append({laws.profiles[t][m][i] for row in rows for m, p in enumerate(row) if p})
+        return [m for m, types in enumerate(laws.profiles[t]) if all(k in likely[i] for i, k in enumerate(types))]
+
+    def past(self, t: int, s: int) -> int:
+        """Profile reported just before a slot; -1 at the start."""
+        return self.profile[t - 1][self.parent[t][s]] if t else -1
+
+    def reports(self, t: int, s: int, i: int) -> list[int]:
+        """What agent i may report at a slot, rising."""
+        return sorted({self.laws.profiles[t][m][i] for m in self.nodes[t][s]})
+
+    def after(self, t: int, node: int) -> range:
+        """Slots of period t + 1 that follow a node, by branch."""
+        return range(node * self.branches[t], (node + 1) * self.branches[t])

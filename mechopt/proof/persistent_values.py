@@ -1,0 +1,148 @@
+r"""Rows of the values of truth and of misreports, by loops over histories, for the checker of certificates.
+
+A *state* of agent i at a slot is what she knows of herself: her type k where types move independently; her type before
+and now, (l, k), where they are correlated; the whole profile (k, m) ex post. It is truthful where k may be reported
+there and l was. With q the chance of the others' reports at node n, given the state (and of k, where correlated)::
+
+    V(s) - sum_n q [sum_a x(n, a) v_i(a, truth) - y_i(n) + sum_b sum_s' P(s') V(s')] = 0 or >= 0
+
+by state and then by report r, over the nodes n of the slot with r; = 0 for the truth in truthful states. Local notions
+compare truthful states with near reports only, and others with the truth where it can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from mechopt.proof.independent import Entries, Number, Row
+from mechopt.proof.persistent_tree import Histories
+
+
+class State(NamedTuple):
+    """What agent i knows at a slot: her types before and now (0 where it does not matter), ex post the profile."""
+
+    slot: int
+    earlier: int
+    own: int
+    profile: int
+
+
+def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool]:
+    """List all states of a period in order, and whether each is truthful."""
+    laws, found = tree.laws, dict[State, bool]()
+    correlated = t > 0 and not laws.independent
+    for s in range(len(tree.parent[t])):
+        reports = tree.reports(t, s, i)
+        if basis == "ex post":
+            for m, types in enumerate(laws.profiles[t]):
+                if laws.with_own(t, i, m, reports[0]) in tree.nodes[t][s]:
+                    found[State(s, 0, types[i], m)] = types[i] in reports
+            continue
+        told = laws.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
+        for before in range(laws.types[t - 1][i] if correlated else 1):
+            for k in range(laws.types[t][i]):
+                found[State(s, before, k, 0)] = k in reports and before == told
+    return found
+
+
+def likely(tree: Histories, t: int, i: int, state: State, basis: str) -> bool:
+    """Whether truth leads to a truthful state with positive probability, given the actions."""
+    own, nodes = tree.laws.profiles[t], tree.nodes[t][state.slot]
+    if basis == "ex post":
+        return tree.reach[t][nodes[state.profile]] > 0
+    return any(own[m][i] == state.own and tree.reach[t][node] for m, node in nodes.items())
+
+
+def _compared(misreports: str, true: int, reports: list[int], truthful: bool) -> list[int]:
+    """With which of the possible reports a state is compared."""
+    if misreports == "none":
+        return [true] if truthful else []
+    if misreports == "all" or true not in reports:
+        return reports
+    if not truthful:
+        return [true]  # after a lie, local notions go on with the truth
+    return [r for r in reports if 0 <= true - r <= 1 or (misreports == "adjacent" and r == true + 1)]
+
+
+def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Number:
+    """Weight that an interim state gives to the others' types in m."""
+    laws, s = tree.laws, state.slot
+    branch, past = tree.branch[t][s], tree.past(t, s)
+    if laws.independent:
+        return laws.others(t, i, branch, past, m)
+    truth = laws.with_own(t, i, m, state.own)
+    if t == 0:
+        return laws.initial[truth]
+    return laws.law[t - 1][branch][laws.with_own(t - 1, i, past, state.earlier)][truth]
+
+
+class ValueRows:
+    """Rows of one basis; ``columns[t][i]`` are those of the states that have one."""
+
+    def __init__(self, tree: Histories, basis: str, misreports: str, columns: list[list[dict[State, int]]]) -> None:
+        self.tree, self.basis, self.misreports, self.columns = tree, basis, misreports, columns
+
+    def rows(self, name: str, t: int, i: int, allocation: int, payment: int) -> Iterator[Row]:
+        """Rows of one agent and period; first columns of the period's allocation, and of her payments."""
+        tree, laws = self.tree, self.tree.laws
+        truthful = list_states(tree, t, i, self.basis)
+        for state, column in self.columns[t][i].items():
+            reports = tree.reports(t, state.slot, i)
+            for report in _compared(self.misreports, state.own, reports, truthful[state]):
+                entries: Entries = [(column, 1)]
+                for m, node in tree.nodes[t][state.slot].items():
+                    if laws.profiles[t][m][i] == report:
+                        entries += self._node(t, i, state, m, node, allocation, payment)
+                equal = truthful[state] and report == state.own
+                place = f"true type {state.own}, number {column}, report {report}"
+                yield Row(name, (t, i, state.slot, place), entries, 0, 0 if equal else None)
+
+    def _node(self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int) -> Entries:
+        tree, laws = self.tree, self.tree.laws
+        ex_post = self.basis == "ex post"
+        truth = state.profile if ex_post else laws.with_own(t, i, m, state.own)
+        if ex_post and laws.with_own(t, i, m, state.own) != truth:
+            return []  # the others' types are known, and not these
+        chance = 1 if ex_post else state_chance(tree, t, i, state, m)
+        if not chance:
+            return []
+        entries: Entries = [(payment + node, chance)]
+        for a, worth in enumerate(laws.worth[t][i]):
+            if worth[truth]:
+                entries.append((allocation + node * laws.actions[t] + a, -chance * worth[truth]))
+        if t + 1 < laws.periods:
+            for branch, slot in enumerate(tree.after(t, node)):
+                for later, likely in self._later(t, i, state.own, truth, branch, slot):
+                    column = self.columns[t + 1][i].get(later)
+                    if likely and column is not None:
+                        entries.append((column, -chance * likely))
+        return entries
+
+    def _later(self, t: int, i: int, own: int, truth: int, branch: int, slot: int) -> Iterator[tuple[State, Number]]:
+        """Her states at a later slot, with their chances; those of correlated types, if above 0, are in the values."""
+        laws = self.tree.laws
+        if self.basis == "ex post":
+            for m, chance in enumerate(laws.law[t][branch][truth]):
+                yield State(slot, 0, laws.profiles[t + 1][m][i], m), chance
+            return
+        for k in range(laws.types[t + 1][i]):
+            if laws.independent:
+                yield State(slot, 0, k, 0), laws.own_law[i][t][branch][own][k]
+            else:
+                law = laws.law[t][branch][truth]
+                possible = any(p and m[i] == k for m, p in zip(laws.profiles[t + 1], law, strict=True))
+                yield State(slot, own, k, 0), int(possible)
+
+    def expected(self, name: str, t: int, i: int) -> Iterator[Row]:
+        """From ex post values: the expected value of truth over the others' types is at least 0 in truthful states."""
+        tree, laws = self.tree, self.tree.laws
+        for state, truthful in list_states(tree, t, i, "interim").items():
+            if truthful and likely(tree, t, i, state, "interim"):
+                entries: Entries = []
+                for m in tree.nodes[t][state.slot]:
+                    chance = state_chance(tree, t, i, state, m)
+                    if laws.profiles[t][m][i] == state.own and chance:
+                        entries.append((self.columns[t][i][State(state.slot, 0, state.own, m)], chance))
+                yield Row(name, (t, i, state.slot, f"true type {state.own}"), entries, Fraction(0), None)

@@ -1,0 +1,26 @@
+"""Which function does the work of a method that a value cannot do without importing a room above its own.
+
+One line a method; see `mechopt.core.provided`.
+"""
+
+from mechopt.core.provided import register
+
+register(
+    {
+        "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
+        "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
+        "Comparison.to_html": "mechopt.show.page.report.comparison_page",
+        "ContingentTransfers.save": "mechopt.closedform.contingent.files.save",
+        "ContingentTransfers.to_frame": "mechopt.closedform.contingent.program.tables.payments_frame",
+        "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
+        "Fit.plot": "mechopt.show.figures.fit.fitted_law",
+        "Frontier.plot": "mechopt.show.figures.frontier.frontier_curve",
+        "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
+        "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
+        "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",
+        "VirtualPivot.diagnosis": "mechopt.closedform.virtual.menu.diagnosis",
+        "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
+        "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
+        "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+    }
+)

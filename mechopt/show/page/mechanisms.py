@@ -1,0 +1,116 @@
+"""What a report says of mechanisms: the table of numbers and notions, and below it each with its counterexamples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mechopt.mechanism.constraints import Notion
+from mechopt.show.page.page import Cell, Column, Table
+from mechopt.show.page.wording import MEANINGS, Facts, TypeNames, number, share, told
+from mechopt.study.compare.comparison import Comparison, Entry
+
+HOW = {
+    "enumeration": "over all histories",
+    "balance distribution": "over the distribution of balances",
+    "simulation": "by simulation",
+    "backward induction": "by backward induction over types",
+    "bound": "a bound on every mechanism, not a mechanism",
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A notion that a mechanism breaks, with where."""
+
+    id: str
+    notion: str
+    meaning: str
+    sentence: str
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What a page says of a mechanism below the table."""
+
+    id: str
+    name: str
+    facts: Facts
+    broken: tuple[Broken, ...]
+
+
+def mechanism_table(comparison: Comparison) -> Table:
+    """One row a mechanism: numbers, then each notion as a mark."""
+    with_static = any(not math.isnan(entry.static_ratio) for entry in comparison.entries)
+    with_share = any(not math.isnan(entry.ratio) for entry in comparison.entries)
+    with_guarantee = any(entry.guarantee is not None for entry in comparison.entries)
+    columns = [Column("mechanism"), Column("revenue", True, explained="expected present value, net of costs")]
+    columns.append(Column("welfare", True, explained="expected present value, net of costs"))
+    if with_share:
+        columns.append(Column("share of optimum", True, explained="revenue over the optimum"))
+    if with_guarantee:
+        columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
+    if with_static:
+        columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
+    groups = {"ic": "incentives", "ir": "participation"}
+    notions = sorted(comparison.notions, key=lambda notion: notion.role)
+    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in notions]
+    rows = []
+    for k, entry in enumerate(comparison.entries):
+        row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
+        row.append(_amount(entry.welfare))
+        row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
+        if with_guarantee:
+            guarantee = entry.guarantee
+            row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
+        row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
+        rows.append((*row, *(_mark(entry, notion, k) for notion in notions)))
+    return Table("mechanisms", "Mechanisms with the notions they keep and break", tuple(columns), tuple(rows))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _amount(value: float, error: float | None = None) -> Cell:
+    return Cell(number(value) + (f" ± {number(error, 2)}" if error else ""), _known(value))
+
+
+def _mark(entry: Entry, notion: Notion, k: int) -> Cell:
+    """Whether a notion is kept."""
+    if entry.report is None or notion not in entry.report:
+        return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
+    if entry.report[notion].holds:
+        return Cell("kept", 1.0, "kept")
+    return Cell("broken", 0.0, "broken", _broken_id(k, notion))
+
+
+def _broken_id(k: int, notion: Notion) -> str:
+    return f"broken-{k}-{notion.name}"
+
+
+def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
+    """What stands below the table of one mechanism, with its counterexamples in full."""
+    facts: Facts = [("source", entry.source)] if entry.source else []
+    facts.append(("computed", HOW.get(entry.computed, entry.computed)))
+    if entry.utilities:
+        facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))
+    if entry.guarantee is not None:
+        facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
+    if entry.claims:
+        facts.append(("made to keep", ", ".join(notion.name for notion in entry.claims)))
+    broken = []
+    if entry.report is not None:
+        kept = [notion.name for notion, check in entry.report.items() if check.holds]
+        facts.append(("keeps", ", ".join(kept) or "none that was checked"))
+        for notion, check in entry.report.items():
+            if not check.holds:
+                found = check.counterexample
+                lines = told(found, words) if found is not None else [("gain", number(check.gain))]
+                broken.append(
+                    Broken(_broken_id(k, notion), notion.name, MEANINGS[notion.name], str(found or ""), lines)
+                )
+    elif entry.computed != "bound":
+        facts.append(("notions", "not checked: there are too many histories"))
+    return Detail(f"mechanism-{k}", entry.name, facts, tuple(broken))

@@ -1,0 +1,222 @@
+"""The page of a report: templates, tables, what a reader needs to compute it again.
+
+A page is one file. Its content security policy allows no network and no script but its own, which is named by its hash;
+everything that comes from models and names is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mechopt.core.atomic import write_atomically
+from mechopt.core.errors import InputError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+LIBRARIES = ("mechopt", "numpy", "scipy", "highspy", "matplotlib")
+"""Whose versions a report names."""
+MOST_TEXT = 20_000
+"""Characters of a model file that a report shows."""
+
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What neither HTML nor XML has a way to write."""
+
+
+def writable(text: str) -> str:
+    """Text without control characters, which become the replacement character."""
+    return CONTROL.sub("\ufffd", text)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    label : str
+    numeric : bool
+        Set flush right.
+    narrow : bool
+        Whether the label stands upright, for a column of marks.
+    group : str
+        Heading above neighbouring columns.
+    explained : str
+        What the column says, on its heading.
+    """
+
+    label: str
+    numeric: bool = False
+    narrow: bool = False
+    group: str = ""
+    explained: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table.
+
+    Attributes
+    ----------
+    text : str
+    key : float, str or None
+        To sort by; None, for what is unknown, comes last.
+    mark : str
+        ``"kept"``, ``"broken"`` or ``"open"`` for a notion, else empty.
+    target : str
+        Id of what a click on the cell shows.
+    """
+
+    text: str
+    key: float | str | None = None
+    mark: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that sorts by each of its columns; the first column heads the rows."""
+
+    name: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Headings above the columns and how many columns each spans; empty where there are none."""
+        spans: list[tuple[str, int]] = []
+        for column in self.columns:
+            if spans and spans[-1][0] == column.group:
+                spans[-1] = (column.group, spans[-1][1] + 1)
+            else:
+                spans.append((column.group, 1))
+        return spans if any(group for group, _ in spans) else []
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: the SVG element, and what stands below it."""
+
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a page came about.
+
+    Attributes
+    ----------
+    command : str
+        On the command line, or Python.
+    seed : str
+        In words.
+    fingerprints : tuple of (str, str)
+        What, SHA-256.
+    model : str
+        Text of the model or study file.
+    """
+
+    command: str
+    seed: str
+    fingerprints: tuple[tuple[str, str], ...]
+    model: str = ""
+    versions: tuple[tuple[str, str], ...] = field(default_factory=lambda: tuple(versions()))
+
+    @property
+    def shown(self) -> str:
+        """The text, as far as a page shows it."""
+        return (
+            self.model
+            if len(self.model) <= MOST_TEXT
+            else f"{self.model[:MOST_TEXT]}\n… ({len(self.model):,} characters)"
+        )
+
+
+def versions() -> list[tuple[str, str]]:
+    """Python, the system and the libraries that a report rests on."""
+    found = [("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]
+    for name in LIBRARIES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise InputError('reports need jinja2; pip install "mechopt[report]"') from None
+    loader = PackageLoader("mechopt.show.page", "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def render(template: str, **context: Any) -> str:
+    """Fill a template of ``templates/``.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed.
+    """
+    environment = _environment()
+    script = environment.get_template("script.js").render()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    from markupsafe import Markup
+
+    page = environment.get_template(template).render(context, script=Markup(script), script_hash=f"sha256-{digest}")
+    return writable(page)
+
+
+def file_text(name: str, bundled: Mapping[str, Path]) -> str:
+    """The text of a file, or of a bundled one by its name, to be shown; nothing where it cannot be read again."""
+    path = Path(name)
+    if not path.is_file() and name in bundled:
+        path = bundled[name]
+    try:
+        return path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
+    except OSError:
+        return ""
+
+
+def require_report(path: str | Path) -> None:
+    """Refuse before long work where a page could not be made or written afterwards.
+
+    Raises
+    ------
+    InputError
+        If jinja2 is not installed, or there is no such folder.
+    """
+    _environment()
+    if Path(path).is_dir() or not Path(path).parent.is_dir():
+        raise InputError(f"{path}: cannot write a page there; name a file in a folder that exists")
+
+
+def write_report(page: str, path: str | Path) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    content = page.encode()
+    write_atomically(path, lambda file: _write(file, content))
+
+
+def _write(file: Any, content: bytes) -> None:
+    file.write(content)

@@ -1,0 +1,1 @@
+"""Dual dynamic programming: promises that are vectors, certified from both sides."""

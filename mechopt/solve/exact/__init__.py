@@ -1,0 +1,1 @@
+"""From a float basis to a proved exact optimum."""

@@ -1,0 +1,59 @@
+"""An optimum with its exact proof."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from mechopt.lp.build import AnyLayout
+from mechopt.lp.program import LinearProgram
+from mechopt.solve.exact.certify import certified
+from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Bound, Solution, Status
+
+
+def proved(
+    found: Optimum,
+    layout: AnyLayout,
+    program: LinearProgram,
+    solution: Solution,
+    time_limit: float | None = None,
+) -> Optimum:
+    """The same with its exact certificate; where a limit or an interrupt stops the solver or the proof there is none.
+
+    The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
+    """
+    if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        return found
+    begun = time.perf_counter()
+    deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
+    proof, status = None, Status.INTERRUPTED
+    try:
+        proof = certified(layout.plan, program, solution.basis, deadline)
+    except TimeoutError:
+        status = Status.TIME_LIMIT
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    if proof is None:
+        return replace(found, seconds=seconds, status=status)
+    if proof.value is None:
+        return replace(found, seconds=seconds, certificate=proof)
+    value, mechanism = float(proof.value), found.mechanism
+    if solution.status is not Status.OPTIMAL:
+        exact = np.zeros(len(program.cost))
+        for column, entry in proof.primal.entries.items():
+            exact[column] = float(entry)
+        mechanism = layout.mechanism(layout.in_units(exact))
+    return replace(
+        found,
+        value=value,
+        mechanism=mechanism,
+        bound=Bound(value, value, "exact certificate"),
+        status=Status.OPTIMAL,
+        seconds=seconds,
+        exact=proof.value,
+        certificate=proof,
+    )

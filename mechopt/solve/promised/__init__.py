@@ -1,0 +1,1 @@
+"""Promised-utility dynamic programming: one buyer, long horizons."""

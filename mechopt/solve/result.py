@@ -1,0 +1,96 @@
+"""What `optimum` finds: the best mechanism and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.lp.independent.plan import Size
+from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.solution import Bound, Status
+
+if TYPE_CHECKING:
+    from mechopt.solve.dual.buyers_policy import BuyersPolicy
+    from mechopt.solve.dual.markov_policy import MovingPolicy
+    from mechopt.solve.exact.certify import Certificate
+    from mechopt.solve.promised.policy import PromisePolicy
+
+
+@dataclass(frozen=True, repr=False)
+class Optimum:
+    """The best mechanism and what is known about it.
+
+    Attributes
+    ----------
+    value : float
+        Of the objective at ``mechanism``; the lower bound.
+    bound : Bound
+        ``lower <= optimum <= upper``.
+    status : Status
+        ``"optimal"`` where the bracket is closed.
+    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
+        A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
+    size : Size
+    seconds : dict
+        ``build`` and ``solve``.
+    method : str
+        ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
+    form : str
+        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
+        the dynamic programs.
+    exact : Fraction or None
+        The proved exact optimum, where it was asked for.
+    conflict : tuple of str
+        What conflicts where there is no solution, or grows where there is no bound.
+    certificate : Certificate or None
+        The proof of ``exact``, or of there being no bound, where it was asked for.
+    ic, ir : tuples of Notion
+    objective : Objective
+        What it is optimal under and for.
+    """
+
+    value: float
+    bound: Bound
+    status: Status
+    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
+    size: Size
+    seconds: dict[str, float]
+    method: str
+    form: str
+    exact: Fraction | None = None
+    conflict: tuple[str, ...] = field(default=())
+    certificate: Certificate | None = None
+    ic: tuple[Notion, ...] = ()
+    ir: tuple[Notion, ...] = ()
+    objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
+
+    def require_optimal(self) -> Optimum:
+        """Return itself, or raise with what to try.
+
+        Raises
+        ------
+        NoOptimumError
+            If there is no solution, no bound, or the solver was inaccurate.
+        LimitError
+            If a limit stopped the solver; it carries the bracket.
+        """
+        if self.status is Status.OPTIMAL:
+            return self
+        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+            raise LimitError(
+                f"stopped ({self.status}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
+                f"{self.status.advice}",
+                self.bound.lower,
+                self.bound.upper,
+            )
+        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+
+    def __repr__(self) -> str:
+        width = self.bound.upper - self.bound.lower
+        how = f"{self.status} by {self.method}, {self.form} form"
+        return f"Optimum(value {self.value:.9g}, bracket width {width:.1g}, {how})"

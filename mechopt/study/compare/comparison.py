@@ -1,0 +1,192 @@
+"""A comparison of mechanisms as data: one entry a mechanism, tables and pictures of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mechopt.core.atomic import write_atomically
+from mechopt.core.errors import InputError
+from mechopt.core.provided import provided
+from mechopt.lp.build import AnyTypes
+from mechopt.mechanism.constraints import Notion
+from mechopt.solve.result import Optimum
+from mechopt.verification.verify import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One mechanism of a comparison.
+
+    Attributes
+    ----------
+    name : str
+    revenue, welfare : float
+        Expected present values, net of costs.
+    utilities : tuple of float
+        By buyer.
+    ratio : float
+        Revenue over the optimum; NaN where the optimum is unknown or 0.
+    static_ratio : float
+        Revenue over the sum of static optima; NaN where that is 0, or types move.
+    computed : str
+        How revenue was computed: ``"enumeration"``, ``"balance distribution"``, ``"simulation"``, ``"backward
+        induction"`` over types, or ``"bound"`` where the entry is no mechanism but a bound on all of them.
+    revenue_error : float or None
+        Standard error, for a simulation.
+    report : Report or None
+        Notions kept and broken; None where the tree is too large to check.
+    claims : tuple of Notion
+        What the literature proves of it.
+    guarantee : Fraction or None
+        The share of the optimum that the literature proves.
+    source : str
+    """
+
+    name: str
+    revenue: float
+    welfare: float
+    utilities: tuple[float, ...]
+    ratio: float
+    static_ratio: float
+    computed: str
+    revenue_error: float | None
+    report: Report | None
+    claims: tuple[Notion, ...]
+    guarantee: Fraction | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Mechanisms side by side; see `compare`.
+
+    Attributes
+    ----------
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+    entries : tuple of Entry
+    optimum : Optimum or None
+        By promised utilities where the program would be too large; None where those do not apply either, or the
+        horizon is infinite.
+    static_revenue : float
+        Sum of static optima; NaN where types move.
+    skipped : dict
+        Name to reason, for the mechanisms that do not fit the environment.
+    notions : tuple of Notion
+        That mechanisms are checked for.
+    """
+
+    environment: AnyTypes
+    entries: tuple[Entry, ...]
+    optimum: Optimum | None
+    static_revenue: float
+    skipped: dict[str, str]
+    notions: tuple[Notion, ...]
+
+    def __getitem__(self, name: str) -> Entry:
+        """The entry of a mechanism.
+
+        Raises
+        ------
+        KeyError
+            If it is not in the comparison.
+        """
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise KeyError(name)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a mechanism.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``, one a notion
+            (True where it is kept, None where the tree is too large to check).
+        """
+        import pandas as pd
+
+        rows = []
+        for entry in self.entries:
+            row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
+            row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
+            for notion in self.notions:
+                known = entry.report is not None and notion in entry.report
+                row[notion.name] = entry.report[notion].holds if entry.report is not None and known else None
+            rows.append(row)
+        return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the ratios with the guarantees; see `mechopt.show.figures.comparison.ratio_bars`."""
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows of the table for print."""
+        header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "keeps", "breaks"]
+        rows = []
+        for entry in self.entries:
+            kept, broken = "not checked", ""
+            if entry.report is not None:
+                kept = " ".join(notion.name for notion, check in entry.report.items() if check.holds)
+                broken = " ".join(notion.name for notion, check in entry.report.items() if not check.holds)
+            guarantee = "" if entry.guarantee is None else str(entry.guarantee)
+            numbers = [f"{entry.revenue:.6g}", f"{entry.welfare:.6g}", share(entry.ratio), guarantee]
+            rows.append([entry.name, *numbers, share(entry.static_ratio), kept, broken])
+        return header, rows
+
+    def save_plot(self, path: str | Path) -> None:
+        """Write the plot as PNG, SVG or PDF, by the file's ending, whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If the ending is another, or the file cannot be written.
+        """
+        ending = Path(path).suffix.lower().removeprefix(".")
+        if ending not in ("png", "svg", "pdf"):
+            raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
+        figure = self.plot().get_figure(root=True)
+        assert figure is not None
+        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+
+    def to_markdown(self) -> str:
+        """The table in Markdown."""
+        header, rows = self.cells()
+        lines = [header, ["---"] * len(header), *rows]
+        return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+    def to_latex(self) -> str:
+        """The table in LaTeX, for the ``booktabs`` package."""
+        header, rows = self.cells()
+        body = [" & ".join(cells[:6]) + r" \\" for cells in rows]
+        top = [r"\begin{tabular}{lrrrrr}", r"\toprule", " & ".join(header[:6]) + r" \\", r"\midrule"]
+        return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """One self-contained HTML page, written to ``path`` if one is given; see `mechopt.show.page.report`.
+
+        Raises
+        ------
+        InputError
+            If jinja2 is not installed, or the file cannot be written.
+        """
+        page: str = provided(self, "to_html")(self, path)
+        return page
+
+    def __repr__(self) -> str:
+        lines = [f"{entry.name}: revenue {entry.revenue:.6g}, ratio {share(entry.ratio)}" for entry in self.entries]
+        return "Comparison(" + "; ".join(lines) + ")"
+
+
+def share(ratio: float) -> str:
+    """A ratio as text; nothing where it is unknown."""
+    return "" if math.isnan(ratio) else f"{ratio:.4f}"

@@ -1,0 +1,254 @@
+"""Mechanisms side by side where types move.
+
+With a finite horizon the yardstick is the optimum under the notions asked for, by linear program over public histories;
+beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under periodic ex
+post IC, so that the price of the stronger notion can be read off. With an infinite horizon the table holds what exists
+there: mechanisms that depend on current reports, their revenue and welfare from the law of the first types, and the
+notions that can be checked state by state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mechopt.closedform.contingent.last_period import last_period
+from mechopt.closedform.contingent.mechanism import contingent_mechanism
+from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.contingent.setting import ConditionError, LastRule
+from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.closedform.pivot.alternatives import bond, team, team_upfront
+from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
+from mechopt.closedform.pivot.efficient import efficient
+from mechopt.closedform.pivot.efficient_joint import efficient_joint
+from mechopt.closedform.virtual.contract import OptimalContract, optimal_contract
+from mechopt.closedform.virtual.index import virtual_index
+from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.to_markov import allocation_phase
+from mechopt.lp.build import plan
+from mechopt.mechanism.constraints import (
+    MOVING_NOTIONS,
+    Asked,
+    Interim,
+    Notion,
+    PeriodicExPostIC,
+    PeriodicExPostIR,
+    PeriodicIR,
+    asked_notions,
+)
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.solve.optimum import optimum, sooner_by_dual
+from mechopt.solve.persistent import relaxed_optimum
+from mechopt.solve.result import Optimum
+from mechopt.study.compare.comparison import Comparison, Entry
+from mechopt.verification.verify import Report, verify
+
+MovingMechanism = SequenceMechanism | MarkovMechanism
+Builder = Callable[[Any], Any]
+
+OPTIMUM = "clairvoyant-optimum"
+EX_POST_OPTIMUM = "periodic-ex-post-optimum"
+MAX_CHECKED_NODES = 20_000
+"""Notions are checked exhaustively on public trees up to this size, and left open beyond."""
+STATE_NOTIONS: tuple[Notion, ...] = (
+    PeriodicExPostIC(),
+    PeriodicExPostIC(rereport=True),
+    Interim(),
+    PeriodicIR(),
+    PeriodicExPostIR(),
+)
+"""What is checked state by state, with any horizon."""
+CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
+"""What is checked with a finite horizon, on the tree of consistent reports."""
+
+
+def _contingent(method: Any, smallest: bool = False) -> Builder:
+    """Efficient until the last period, and there too if that can be implemented; else one action (Corollary 3.3)."""
+
+    def build(environment: InterdependentTypes) -> SequenceMechanism | ContingentTransfers:
+        last: LastRule = "efficient"
+        if not environment.infinite and not last_period(environment).implementable:
+            last = "constant"
+        try:
+            found = contingent_transfers(environment, method, last, smallest=smallest)
+        except ConditionError as error:
+            raise InputError(str(error)) from None
+        try:
+            return found if environment.infinite else contingent_mechanism(found)
+        except LimitError:
+            return found
+
+    return build
+
+
+def _single(environment: SeparableTypes) -> SequenceMechanism | OptimalContract:
+    if environment.agents > 1:
+        raise InputError("optimal-contract: the menu of contracts is for one agent")
+    written: SequenceMechanism | OptimalContract = _written(optimal_contract(environment))
+    return written
+
+
+def _written(found: Any) -> Any:
+    """A mechanism over public histories where the horizon is finite and they are not too many, else what it is."""
+    try:
+        return found if found.environment.horizon == "infinite" else found.to_mechanism()
+    except LimitError:
+        return found
+
+
+MARKOV: dict[str, Builder] = {
+    "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
+    "team": team,
+    "team-upfront": team_upfront,
+    "bond": bond,
+}
+SEPARABLE: dict[str, Builder] = {
+    "virtual-pivot": lambda env: _written(virtual_pivot(env, ironed=True)),
+    "optimal-contract": _single,
+    "virtual-index": lambda env: virtual_index(env).pivot,
+}
+INTERDEPENDENT: dict[str, Builder] = {
+    "contingent-convex": _contingent("convex"),
+    "contingent-spanning": _contingent("spanning"),
+    "contingent-smallest": _contingent("convex", smallest=True),
+    "contingent-any": _contingent("any"),
+}
+BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
+    "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),
+    "virtual-bound": lambda env: (virtual_bound(env), "Kakade, Lobel and Nazerzadeh (2013), (8)"),
+    "efficient-welfare": lambda env: (_welfare(env), "no mechanism earns more where utilities are at least 0"),
+}
+NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS)
+
+
+def _welfare(environment: MovingEnvironment) -> float:
+    if isinstance(environment, InterdependentTypes):
+        return efficient_joint(environment).expected_welfare
+    if isinstance(environment, SeparableTypes):
+        if environment.horizon == "infinite":  # contracting brings nothing, so that all welfare comes one period later
+            return environment.discount * efficient(allocation_phase(environment)).expected_welfare
+        environment = environment.to_markov()
+    return efficient(environment).expected_welfare
+
+
+def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
+    """Names that an environment's kind and horizon have."""
+    finite = environment.horizon != "infinite"
+    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
+    relaxed = ("relaxed-bound",) if finite else ()
+    if isinstance(environment, SeparableTypes):
+        forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
+        pivot = ("dynamic-pivot",) if finite else ()
+        return (*optima, *forms, *relaxed, "virtual-bound", *pivot, "efficient-welfare")
+    if isinstance(environment, InterdependentTypes):
+        return (*optima, *INTERDEPENDENT, *relaxed, "efficient-welfare")
+    return (*optima, *MARKOV, *relaxed, "efficient-welfare")
+
+
+def compare_moving(
+    environment: MovingEnvironment,
+    mechanisms: Iterable[str] | Mapping[str, Any] | None,
+    ic: Asked,
+    ir: Asked,
+    time_limit: float | None,
+) -> Comparison:
+    """Put mechanisms side by side where types move; see `mechopt.compare`."""
+    ic, ir = asked_notions(ic, ir, "moving")
+    asked = tuple(mechanisms) if mechanisms is not None else applicable(environment)
+    own = mechanisms if isinstance(mechanisms, Mapping) else {}
+    best = _optimum(environment, ic, ir, time_limit)
+    entries, skipped = list[Entry](), dict[str, str]()
+    for name in asked:
+        try:
+            if name in BOUNDS and name not in own:
+                entries.append(_bound(name, environment, best))
+            else:
+                built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
+                entries.append(_entry(name, built, best))
+        except (InputError, LimitError, NoOptimumError) as error:
+            if mechanisms is not None:
+                raise
+            skipped[name] = str(error)
+    notions = CHECKED if environment.horizon != "infinite" else STATE_NOTIONS
+    return Comparison(environment, tuple(entries), best, math.nan, skipped, notions)
+
+
+def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
+    """The optimum, or None where the horizon is infinite or the program too large."""
+    if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
+        return None
+    try:
+        return optimum(environment, ic, ir, time_limit=time_limit)
+    except LimitError:
+        return None
+
+
+def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+    """Make a mechanism by name; raises `InputError` where it does not apply."""
+    if name == OPTIMUM:
+        if best is None or best.mechanism is None:
+            raise InputError(
+                f"{name}: there is none, or it is out of reach here; use a finite horizon, fewer periods or types"
+            )
+        return best.mechanism
+    if name == EX_POST_OPTIMUM:
+        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit).require_optimal()
+        return found.mechanism
+    builders = {
+        MarkovTypes: MARKOV,
+        SeparableTypes: MARKOV | SEPARABLE,
+        InterdependentTypes: INTERDEPENDENT,
+    }[type(environment)]
+    if name not in builders:
+        raise InputError(f"{name}: is no mechanism for kind {environment.kind!r}")
+    if isinstance(environment, SeparableTypes) and name in MARKOV:
+        return builders[name](environment.to_markov())
+    return builders[name](environment)
+
+
+def _bound(name: str, environment: MovingEnvironment, best: Optimum | None) -> Entry:
+    value, source = BOUNDS[name](environment)
+    ratio = value / best.value if best is not None and best.value > 0 else math.nan
+    return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
+
+
+def _entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
+    revenue = float(mechanism.revenue)
+    return Entry(
+        name,
+        revenue,
+        float(mechanism.welfare),
+        tuple(mechanism.utilities),
+        revenue / best.value if best is not None and best.value > 0 else math.nan,
+        math.nan,
+        "enumeration" if isinstance(mechanism, SequenceMechanism) else "backward induction",
+        None,
+        _report(mechanism),
+        getattr(mechanism, "notions", ()),
+        None,
+        getattr(mechanism, "source", ""),
+    )
+
+
+def _report(mechanism: Any) -> Report | None:
+    """Notions kept and broken, as far as they can be checked."""
+    if isinstance(mechanism, SequenceMechanism):
+        return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
+    if isinstance(mechanism, ContingentTransfers):
+        return verify(mechanism)
+    if not isinstance(mechanism, MarkovMechanism):
+        return None
+    if mechanism.environment.infinite:
+        return verify(mechanism, STATE_NOTIONS)
+    try:
+        sequence = mechanism.to_sequence()
+    except LimitError:
+        return verify(mechanism, STATE_NOTIONS)
+    return _report(sequence)

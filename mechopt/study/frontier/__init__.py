@@ -1,0 +1,1 @@
+"""Revenue against welfare or utility."""

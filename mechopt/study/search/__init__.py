@@ -1,0 +1,1 @@
+"""Instances on which a mechanism earns the smallest share of the optimum."""

@@ -1,0 +1,148 @@
+"""Search over a study file: the worst ratio of a mechanism over every shape of a family."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.modelfile.tables import parse_ic, parse_ir
+from mechopt.solve.optimum import optimum
+from mechopt.study.compare.independent import BUILDERS
+from mechopt.study.search.worst_case import Family, SearchResult, worst_case
+from mechopt.study.sweep.store import make_folder
+from mechopt.study.sweep.study_file import SearchTable, Study, read_study
+
+Progress = Callable[[int, int, float], None]
+"""Called with instances tried, instances to try, and the smallest share so far."""
+
+
+@dataclass(frozen=True)
+class StudySearch:
+    """What a search over a study found.
+
+    Attributes
+    ----------
+    study : Study
+    found : tuple of (Family, SearchResult)
+        By shape; those that were not begun are missing.
+    interrupted : bool
+        Whether Ctrl-C stopped it.
+    """
+
+    study: Study
+    found: tuple[tuple[Family, SearchResult], ...]
+    interrupted: bool
+
+    @property
+    def worst(self) -> SearchResult:
+        """The worst instance of all."""
+        return min((result for _, result in self.found), key=lambda result: result.ratio)
+
+    @property
+    def evaluations(self) -> int:
+        """Instances tried, in earlier runs too."""
+        return sum(result.evaluations for _, result in self.found)
+
+
+def search(
+    study: str | Path | Study,
+    folder: str | Path | None = None,
+    budget: int | None = None,
+    progress: Progress | None = None,
+) -> StudySearch:
+    """Search for the instance of a study's family on which a mechanism earns the smallest share of the optimum.
+
+    Parameters
+    ----------
+    study : path, name of a bundled study, or Study
+        With ``[family]`` and ``[search]``.
+    folder : path, optional
+        Where the state is kept; a search that was stopped goes on there as if it had not been.
+    budget : int, optional
+        Instances to try for each shape, instead of the study's; a resumed search counts those of the earlier runs.
+    progress : callable, optional
+        See `Progress`.
+
+    Returns
+    -------
+    StudySearch
+
+    Raises
+    ------
+    InputError
+        If the study is wrong or no search, or no instance with a positive optimum was found.
+    KeyboardInterrupt
+        On Ctrl-C before anything was found.
+
+    Examples
+    --------
+    >>> found = search("worst-balance-search", budget=40)
+    >>> 1 / 3 <= found.worst.ratio < 1 / 2
+    True
+    """
+    study = study if isinstance(study, Study) else read_study(study)
+    plan, shapes = _required(study)
+    budget, benchmark = plan.budget if budget is None else budget, _benchmark(study)
+    home = None if folder is None else make_folder(Path(folder) / "searches")
+    found: list[tuple[Family, SearchResult]] = []
+    for number, shape in enumerate(shapes):
+        tried, least = budget * number, min((result.ratio for _, result in found), default=float("inf"))
+
+        def show(evaluations: int, ratio: float, tried: int = tried, least: float = least) -> None:
+            if progress is not None:
+                progress(tried + evaluations, budget * len(shapes), min(ratio, least))
+
+        state = None if home is None else home / f"{_key(study, shape)}.json"
+        try:
+            result = worst_case(BUILDERS[plan.mechanism], shape, budget, study.seed, state, benchmark, show)
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            return StudySearch(study, tuple(found), True)
+        found.append((shape, result))
+        if result.interrupted:
+            return StudySearch(study, tuple(found), True)
+    return StudySearch(study, tuple(found), False)
+
+
+def _required(study: Study) -> tuple[SearchTable, list[Family]]:
+    """What to search for and where."""
+    family, plan, faults = study.family, study.search, list[Fault]()
+    if family is None:
+        faults.append(Fault("family", "is missing", "a search moves through a family: buyers, horizon and types"))
+    if plan is None:
+        faults.append(Fault("search", "is missing", 'add it, with mechanism = "non-clairvoyant-balance" or another'))
+    if study.grid.axes:
+        faults.append(Fault("grid", "has no place in a search", "list discount or cost in [family]"))
+    for key in sorted(LAWS & (family.model_fields_set if family is not None else set())):
+        faults.append(Fault(f"family.{key}", "has no place in a search", "it tries all values and probabilities"))
+    if family is None or plan is None or faults:
+        raise InputError(faults, study.name)
+    shapes = itertools.product(family.buyers, family.horizon, family.types, family.discount, family.cost)
+    return plan, [Family(*shape) for shape in shapes]
+
+
+LAWS = {"values", "probabilities", "same_periods", "same_buyers"}
+
+
+def _benchmark(study: Study) -> Callable[[IndependentTypes], float]:
+    """The optimum under the study's notions and within its limit."""
+    recording = study.recording
+    ic: Iterable[Notion] = (DIC(),) if recording.ic is None else parse_ic(recording.ic)
+    ir: Iterable[Notion] = (EPIR(),) if recording.ir is None else parse_ir(recording.ir)
+    return lambda environment: optimum(environment, ic, ir, time_limit=recording.seconds).require_optimal().value
+
+
+def _key(study: Study, shape: Family) -> str:
+    """SHA-256 of all that a search depends on, but for its budget."""
+    plan, recording = study.search, study.recording
+    assert plan is not None
+    parts = [plan.mechanism, shape.plain, study.seed, recording.ic, recording.ir, recording.seconds, recording.version]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

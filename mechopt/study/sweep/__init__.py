@@ -1,0 +1,1 @@
+"""Many instances, each recorded by itself; stopped and resumed at will."""

@@ -1,0 +1,247 @@
+"""Study files: what varies, what is recorded, and for how long; TOML with exact numbers, as model files.
+
+``model`` names a model file, by a path relative to the study file or by the name of a bundled one, or ``[family]``
+draws random instances; ``[grid]`` lists values of the model's numbers by dotted key. With both, every instance of the
+family is put on the grid.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from mechopt.core.errors import Fault, InputError, shortened
+from mechopt.modelfile.faults import schema_faults
+from mechopt.modelfile.loading import bundled, read
+from mechopt.modelfile.tables import Number, Table, Whole, checked, parse_ic, parse_ir, read_float, unreadable
+from mechopt.modelfile.text import text_of
+from mechopt.modelfile.writing import model_text
+from mechopt.study.compare.independent import BUILDERS, NAMES
+from mechopt.study.sweep.grid import Grid
+from mechopt.study.sweep.key_paths import Tables, key_faults, replaced
+from mechopt.study.sweep.point import QUANTITIES, Point, Recording, Row
+from mechopt.study.sweep.random_family import FamilyTable
+
+MAX_POINTS = 100_000
+UNRECORDED = ("title", "source", "expected")
+"""Keys of a base model that its points do not take over: they say nothing of the numbers."""
+
+
+class LimitsTable(Table):
+    """Limits of a point."""
+
+    seconds: Annotated[Number, Field(gt=0)] | None = Field(
+        None, description="for the solver, and a second more for the rest; on Dask for the solver alone"
+    )
+
+
+class SearchTable(Table):
+    """The ``[search]`` table: what ``mechopt search`` looks for."""
+
+    mechanism: str = Field(description="whose share of the optimum is to be small")
+    budget: Annotated[Whole, Field(ge=1)] = Field(1000, description="instances to try, for each shape of the family")
+
+
+class StudyFile(Table):
+    """A study file."""
+
+    title: str = ""
+    source: str = ""
+    model: str | None = Field(None, description="a model file, or the name of a bundled model")
+    record: list[str] = Field(list(QUANTITIES), strict=True, description=", ".join(QUANTITIES))
+    mechanisms: list[str] = Field([], strict=True, description="names of mechanisms to compare with the optimum")
+    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(None, description="default: the model's")
+    ir: Annotated[str, checked(unreadable(parse_ir))] | None = Field(None, description="default: the model's")
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    limits: LimitsTable = LimitsTable()
+    grid: dict[str, Any] = Field({}, description="values by dotted key of the model")
+    family: FamilyTable | None = None
+    search: SearchTable | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file holds.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    title, source : str
+    base : dict or None
+        Tables of the base model, without title, source and expected results.
+    family : FamilyTable or None
+    grid : Grid
+    recording : Recording
+    seed : int
+    search : SearchTable or None
+    """
+
+    name: str
+    title: str
+    source: str
+    base: Tables | None
+    family: FamilyTable | None
+    grid: Grid
+    recording: Recording
+    seed: int
+    search: SearchTable | None
+
+    @property
+    def count(self) -> int:
+        """Number of points of its sweep."""
+        return self.grid.count * (1 if self.family is None else self.family.count or 0)
+
+    def points(self) -> Iterator[Point]:
+        """The points of its sweep, in order: by instance of the family, then by grid.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to vary.
+        """
+        if self.family is not None and self.family.count is None:
+            raise InputError([Fault("family.count", "is missing", "say how many instances to draw")], self.name)
+        number = 0
+        for instance in range(1 if self.family is None else self.family.count or 0):
+            tables = self.base if self.family is None else self.family.draw(self.seed, instance)
+            assert tables is not None
+            shape = {} if self.family is None else _shape(tables)
+            for values in self.grid.combinations():
+                changed = replaced(tables, values)
+                varied = shape | {key: _cell(value) for key, value in values.items()}
+                yield Point(number, model_text(changed), varied)
+                number += 1
+
+
+def _shape(tables: Tables) -> Row:
+    """What tells random instances apart in a table."""
+    buyers, first = tables["buyers"], tables["buyers"][0]
+    values = first["values"] if "values" in first else first["periods"][0]["values"]
+    count = sum(buyer.get("count", 1) for buyer in buyers)
+    return {"buyers": count, "horizon": tables["horizon"], "types": len(values)}
+
+
+def _cell(value: Any) -> Any:
+    """A varied value as a cell of a table: a number, or a list as text."""
+    if isinstance(value, list):
+        return f"[{', '.join(str(_cell(entry) if isinstance(entry, list) else entry) for entry in value)}]"
+    if isinstance(value, str) and value != "infinite":
+        return float(Fraction(value))
+    return float(value) if isinstance(value, Fraction) else value
+
+
+def bundled_studies() -> dict[str, Path]:
+    """Bundled study files by name."""
+    package = Path(str(files("mechopt")))
+    folder = next((f for f in (package / "studies", package.parent / "studies") if f.is_dir()), package / "studies")
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def read_study(path: str | Path) -> Study:
+    """Read a study file, or a bundled one by its name.
+
+    Raises
+    ------
+    InputError
+        With every fault: file, key path, value and mend.
+    """
+    found = Path(path)
+    if not found.exists() and str(path) in bundled_studies():
+        found = bundled_studies()[str(path)]
+    name = str(path)
+    try:
+        given = tomllib.loads(text_of(found, bundled_studies(), "study"), parse_float=read_float)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name}: not valid TOML: {error}") from None
+    faults: list[Fault] = []
+    try:
+        file = StudyFile.model_validate(given)
+    except ValidationError as error:
+        raise InputError(schema_faults(error, StudyFile), name) from None
+    grid = Grid(file.grid, faults)
+    base = _base(file, found.parent, faults)
+    faults += _name_faults(file) + _size_faults(file, grid)
+    if file.family is not None:
+        faults += file.family.faults()
+    if not faults:
+        sample = base if file.family is None else file.family.draw(file.seed, 0)
+        for key in grid.axes:
+            faults += key_faults(sample or {}, key, f"grid.{key}")
+    if faults:
+        raise InputError(faults, name)
+    from mechopt import __version__
+
+    seconds = file.limits.seconds
+    limit = None if seconds is None else float(seconds)
+    recording = Recording(tuple(file.record), tuple(file.mechanisms), file.ic, file.ir, limit, __version__)
+    return Study(name, file.title, file.source, base, file.family, grid, recording, file.seed, file.search)
+
+
+def _base(file: StudyFile, folder: Path, faults: list[Fault]) -> Tables | None:
+    """Tables of the base model, which has to be right by itself."""
+    if file.model is None:
+        if file.family is None:
+            faults.append(Fault("model", "is missing", "name a model file or a bundled model, or give a [family]"))
+        return None
+    if file.family is not None:
+        faults.append(Fault("family", "is given beside model", "give one or the other"))
+        return None
+    path: Path = folder / file.model
+    if not path.exists() and file.model in bundled():
+        path = bundled()[file.model]
+    try:
+        read(path if path.exists() else file.model)
+        tables = tomllib.loads(text_of(path, bundled(), "model"), parse_float=read_float)
+    except InputError as error:
+        faults.append(Fault("model", str(error), ""))
+        return None
+    if tables["kind"] == "scenarios":
+        faults.append(Fault("model", "is of kind 'scenarios', which has no one optimum", "try mechopt maximin"))
+    return {key: value for key, value in tables.items() if key not in UNRECORDED}
+
+
+def _name_faults(file: StudyFile) -> list[Fault]:
+    """Quantities and mechanisms that do not exist."""
+    faults = []
+    for where, names, known in (("record", file.record, QUANTITIES), ("mechanisms", file.mechanisms, NAMES)):
+        for k, name in enumerate(names):
+            if name not in known:
+                faults.append(Fault(f"{where}[{k}]", f"{shortened(repr(name))} is unknown", _nearest(name, known)))
+            elif name in names[:k]:
+                faults.append(Fault(f"{where}[{k}]", f"{name!r} is listed twice", "list it once"))
+    if file.search is not None and file.search.mechanism not in BUILDERS:
+        name = file.search.mechanism
+        mend = _nearest(name, tuple(BUILDERS))
+        faults.append(Fault("search.mechanism", f"{shortened(repr(name))} is no closed-form mechanism", mend))
+    return faults
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+
+
+def _size_faults(file: StudyFile, grid: Grid) -> list[Fault]:
+    """More points than are worked with."""
+    draws = 1 if file.family is None else file.family.count or 1
+    if grid.count * draws <= MAX_POINTS:
+        return []
+    what = f"{grid.count:,} combinations" + (f" of {draws:,} instances" if draws > 1 else "")
+    return [
+        Fault(
+            "grid" if grid.axes else "family.count",
+            f"asks for {what}, the limit is {MAX_POINTS:,} points",
+            "list fewer",
+        )
+    ]

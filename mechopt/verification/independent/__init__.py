@@ -1,0 +1,1 @@
+"""Checks where types are independent across periods."""

@@ -1,0 +1,1 @@
+"""Checks where types persist."""

@@ -1,0 +1,1 @@
+"""Checks of mechanisms whose actions and transfers depend on current reports and the period alone."""

@@ -1,0 +1,84 @@
+"""Replay of a counterexample in a mechanism of current reports alone, with dense laws of whole profiles."""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mechopt.core.numbers import FloatArray
+from mechopt.mechanism.constraints import PPIR, Interim, PeriodicIR
+from mechopt.mechanism.stationary import MarkovMechanism
+
+if TYPE_CHECKING:
+    from mechopt.verification.stationary.check import MarkovCounterexample
+
+Profile = tuple[int, ...]
+
+
+class _Dense:
+    """Values of truth of one agent: dense linear equations and steps back."""
+
+    def __init__(self, mechanism: MarkovMechanism, agent: int) -> None:
+        self.mechanism, self.agent, self.env = mechanism, agent, mechanism.environment
+
+    def law(self, t: int, action: int, types: Profile) -> FloatArray:
+        """Law of the next profile, flat."""
+        rows = [self.env.kernel[j][self.mechanism.stage(t)][action, k] for j, k in enumerate(types)]
+        law: FloatArray = reduce(lambda one, other: np.multiply.outer(one, other).ravel(), rows)
+        return law
+
+    def utility(self, t: int, true: Profile, told: Profile) -> float:
+        action = int(self.mechanism.policy[self.mechanism.stage(t)][told])
+        worth = self.env.values[self.agent][self.mechanism.stage(t)][action, true[self.agent]]
+        return float(worth - self.mechanism.transfer[self.agent][min(t, self.mechanism.periods - 1)][told])
+
+    def value(self, t: int) -> FloatArray:
+        """V of period t, flat over profiles."""
+        stage = self.mechanism.stage(t)
+        profiles = list(product(*map(range, self.env.shape[stage])))
+        flow = np.array([self.utility(t, p, p) for p in profiles])
+        last = t >= self.mechanism.periods - 1
+        if last and not self.env.infinite:
+            return flow
+        moves = np.array([self.law(t, int(self.mechanism.policy[stage][p]), p) for p in profiles])
+        if last:
+            value: FloatArray = np.linalg.solve(np.eye(len(flow)) - self.env.discount * moves, flow)
+            return value
+        value = flow + self.env.discount * moves @ self.value(t + 1)
+        return value
+
+    def report(self, t: int, true: Profile, told: Profile) -> float:
+        """A report, then truth."""
+        now = self.utility(t, true, told)
+        if not self.env.infinite and t + 1 == self.env.stages:
+            return now
+        action = int(self.mechanism.policy[self.mechanism.stage(t)][told])
+        return now + self.env.discount * float(self.law(t, action, true) @ self.value(t + 1))
+
+
+def replay(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
+    """Gain of a counterexample from its definition; see `MarkovCounterexample.replay`."""
+    dense, i, t, k, r = _Dense(mechanism, found.agent), found.agent, found.period, found.true_type, found.report
+    assert k is not None and r is not None
+    if found.notion in (PeriodicIR(), Interim()):
+        env, stage = mechanism.environment, mechanism.stage(t)
+        laws: list[FloatArray] = list(env.initial)
+        if found.before is not None:
+            before = mechanism.stage(t - 1)
+            action = int(mechanism.policy[before][found.before])
+            laws = [env.kernel[j][before][action, own] for j, own in enumerate(found.before)]
+        total, value = 0.0, dense.value(t).reshape(env.shape[stage])
+        for types in product(*map(range, env.shape[stage])):
+            if types[i] == k:
+                total += prod(float(laws[j][own]) for j, own in enumerate(types) if j != i) * float(value[types])
+        return -total
+    assert found.others is not None
+    true, told = ((*found.others[:i], own, *found.others[i:]) for own in (k, r))
+    if found.notion == PPIR():
+        return -dense.utility(t, true, true)
+    truth = dense.report(t, true, true)
+    return -truth if found.notion.role == "ir" else dense.report(t, true, told) - truth

@@ -1,0 +1,149 @@
+"""Many processes: the same rows as one, whatever dies on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+import mechopt as mo
+from mechopt.study.sweep import workers as sweep_workers
+from mechopt.study.sweep.point import record_point
+from mechopt.study.sweep.sweep import sweep
+from tests.study.sweeps import MANY, comparable, write_study
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+def deadly(text, recording):
+    """Like `record_point`, but for one model that kills its process."""
+    if "horizon = 2" in text:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return record_point(text, recording)
+
+
+def test_two_processes_give_what_one_gives(tmp_path):
+    study = write_study(tmp_path, MANY.format(count=10))
+    one, two = sweep(study), sweep(study, tmp_path / "out", workers=2)
+    assert comparable(two) == comparable(one)
+    assert len(list((tmp_path / "out").rglob("*.json"))) == 10
+
+
+@POSIX
+@pytest.mark.slow
+def test_a_local_process_that_dies_loses_nothing(tmp_path):
+    study = write_study(tmp_path, MANY.format(count=60))
+    before, killed = set(psutil.Process().children()), []
+
+    def kill_one(done, total, seconds):
+        if done >= 5 and not killed:
+            children = [
+                c for c in psutil.Process().children() if c not in before and "popen_loky" in " ".join(c.cmdline())
+            ]
+            children[0].kill()
+            killed.append(done)
+
+    found = sweep(study, tmp_path / "out", workers=2, progress=kill_one)
+    assert killed
+    assert (found.fresh, found.statuses) == (60, {"done": 60})
+    assert comparable(found) == comparable(sweep(study))
+
+
+@POSIX
+@pytest.mark.slow
+def test_the_point_that_kills_its_process_is_a_row(tmp_path, monkeypatch):
+    text = 'model = "base.toml"\nrecord = ["value"]\n[grid]\nhorizon = [1, 2, 3, 4]'
+    monkeypatch.setattr(sweep_workers, "record_point", deadly)
+    found = sweep(write_study(tmp_path, text), workers=2)
+    assert [row["status"] for row in found.rows] == ["done", "failed", "done", "done"]
+    assert found.rows[1]["reason"].startswith("the worker process died at this point")
+
+
+def started(tmp_path, *options):
+    """``mechopt sweep`` in a session of its own, as a terminal starts it, once it has kept ten points."""
+    command = [sys.executable, "-m", "mechopt", "sweep", "study.toml", "--out", "out", *options]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    begun = time.monotonic()
+    while len(kept(tmp_path)) < 10:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - begun < 60
+        time.sleep(0.01)
+    return process
+
+
+def kept(tmp_path):
+    """Every point that is kept: name to when it was written and what it holds."""
+    files = (tmp_path / "out" / "points").glob("*/*.json")
+    return {path.name: (path.stat().st_mtime_ns, path.read_text()) for path in files}
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, id="in-one-process"), pytest.param(2, id="on-two-processes", marks=pytest.mark.slow)]
+)
+def test_killed_sweep_goes_on_without_redoing_or_losing_a_point(tmp_path, workers):
+    study = write_study(tmp_path, MANY.format(count=40))
+    process = started(tmp_path, "--workers", str(workers))
+    process.kill()  # SIGKILL
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    before = kept(tmp_path)
+    assert 10 <= len(before) < 40
+    assert all(json.loads(text)["row"]["status"] == "done" for _, text in before.values())
+    found = sweep(study, tmp_path / "out")
+    after = kept(tmp_path)
+    assert (len(after), found.fresh) == (40, 40 - len(before))
+    assert before.items() <= after.items()
+    assert comparable(found) == comparable(sweep(study))
+    begun = time.monotonic()
+    while session := [p for p in psutil.process_iter(["pid"]) if belongs(p, process.pid)]:
+        assert time.monotonic() - begun < 30, session  # its worker processes end by themselves
+        time.sleep(0.1)
+
+
+def belongs(process, session):
+    """Whether a process is of a session."""
+    try:
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, id="in-one-process"), pytest.param(2, id="on-two-processes", marks=pytest.mark.slow)]
+)
+def test_ctrl_c_leaves_a_table_of_what_there_is_and_exit_status_3(tmp_path, workers):
+    study = write_study(tmp_path, MANY.format(count=60))
+    process = started(tmp_path, "--workers", str(workers), "--json")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole session
+    output, messages = process.communicate(timeout=30)
+    assert process.returncode == 3, messages
+    document = json.loads(output)
+    assert document["interrupted"]
+    assert 10 <= document["rows"] < 60
+    assert messages.strip().endswith(
+        f"stopped after {document['rows']:,} of 60 points; the same command goes on from there"
+    )
+    assert len(kept(tmp_path)) == document["rows"]
+    assert len((tmp_path / "out" / "sweep.csv").read_text().splitlines()) == document["rows"] + 1
+    found = sweep(study, tmp_path / "out")
+    assert (found.fresh, found.statuses) == (60 - document["rows"], {"done": 60})
+
+
+def test_another_version_at_a_worker_stops_the_sweep(tmp_path, monkeypatch):
+    study = write_study(tmp_path, MANY.format(count=3))
+    monkeypatch.setattr(mo, "__version__", "0.0.9")
+    from mechopt.study.sweep.study_file import read_study
+
+    asked = read_study(study)
+    monkeypatch.undo()
+    with pytest.raises(mo.InputError, match=r"this worker has mechopt .*, the sweep 0\.0\.9"):
+        sweep(asked)
