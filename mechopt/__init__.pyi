@@ -17,6 +17,11 @@ from .closedform.contingent.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.contingent.last_period import LastPeriod as LastPeriod
 from .closedform.contingent.last_period import last_period as last_period
 from .closedform.contingent.mechanism import contingent_mechanism as contingent_mechanism
+from .closedform.contingent.program.infeasible import Farkas as Farkas
+from .closedform.contingent.program.places import TransferSystem as TransferSystem
+from .closedform.contingent.program.places import TransferSystems as TransferSystems
+from .closedform.contingent.program.places import transfer_systems as transfer_systems
+from .closedform.contingent.program.possible import NoTransfersError as NoTransfersError
 from .closedform.contingent.result import ContingentTransfers as ContingentTransfers
 from .closedform.contingent.setting import ConditionError as ConditionError
 from .closedform.contingent.spanning import ConvexIndependence as ConvexIndependence
@@ -130,6 +135,8 @@ from .proof.certificate import GuaranteeCertificate as GuaranteeCertificate
 from .proof.certificate import load_certificate as load_certificate
 from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
+from .proof.transfer_file import TransferProof as TransferProof
+from .proof.transfers import check_transfer_proof as check_transfer_proof
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path
@@ -185,6 +192,7 @@ from .study.sweep.study_file import bundled_studies as bundled_studies
 from .study.sweep.study_file import read_study as read_study
 from .study.sweep.sweep import Sweep as Sweep
 from .study.sweep.sweep import sweep as sweep
+from .study.transfer_proof import transfer_proof as transfer_proof
 from .verification.bank_table import BankTableReport as BankTableReport
 from .verification.bank_table import verify_bank_table as verify_bank_table
 from .verification.contingent.check import ContingentCheck as ContingentCheck

@@ -101,7 +101,7 @@ class TransferSystem:
     @property
     def spanning(self) -> bool:
         """Whether the columns are linearly independent."""
-        return self.rank == len(self.target)
+        return self.rank == int(self.target.size)
 
     @property
     def convex_independence(self) -> bool:
