@@ -7,6 +7,7 @@ from mechopt.core.provided import register
 
 register(
     {
+        "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",

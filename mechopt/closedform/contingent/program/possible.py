@@ -25,9 +25,8 @@ from mechopt.closedform.contingent.program.rows import Layout, Rows, incentive_r
 from mechopt.closedform.contingent.result import ContingentTransfers, ExactTransfers, finished
 from mechopt.closedform.contingent.setting import ConditionError, LastRule, Setting, expected_surplus, rule_of
 from mechopt.closedform.contingent.spanning import Place, matrices
-from mechopt.closedform.contingent.targets import last_payoff
-from mechopt.closedform.pivot.efficient import chosen
-from mechopt.closedform.pivot.efficient_joint import expected_next, stationary_value
+from mechopt.closedform.contingent.targets import values_under
+from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
@@ -263,7 +262,7 @@ def _transfers(
     values, gained = [], list[FloatArray]()
     for i in range(environment.agents):
         paid = [_paid(environment, policy, payments, t, i) for t in range(len(environment.kernel))]
-        worth = _values(environment, policy, i, paid, last[i])
+        worth = values_under(environment, i, policy, paid, None if environment.infinite else last[i])
         values.append(worth)
         for t, table in enumerate(paid):
             later = expected_next(environment, worth[0 if environment.infinite else t + 1], t)
@@ -305,24 +304,6 @@ def _paid(environment: InterdependentTypes, policy: Any, payments: Any, t: int, 
     columns = columns.reshape(len(columns), -1, *columns.shape[-2:])
     table = payments[t][i].reshape(*columns.shape[:2], columns.shape[3], columns.shape[2])
     return expected_payment(table, columns, by_report(policy[t], i))
-
-
-def _values(
-    environment: InterdependentTypes, policy: Any, i: int, paid: list[FloatArray], last: FloatArray
-) -> tuple[FloatArray, ...]:
-    """What the truth is worth by period, from the payments alone."""
-    flows = []
-    for t, table in enumerate(paid):
-        shape, discount = environment.shape[t], environment.discount
-        due = np.diagonal(table, axis1=1, axis2=2).reshape(*(n for j, n in enumerate(shape) if j != i), shape[i])
-        flows.append(chosen(environment.values[t][i], policy[t]) - discount * np.moveaxis(due, -1, i))
-    if environment.infinite:
-        return (stationary_value(environment, policy[0], flows[0]),)
-    values = [last_payoff(environment, i, policy[-1], last)]
-    for t in reversed(range(environment.stages - 1)):
-        later = chosen(expected_next(environment, values[0], t), policy[t])
-        values.insert(0, flows[t] + environment.discount * later)
-    return tuple(values)
 
 
 def _exact_tables(
