@@ -22,6 +22,7 @@ from .closedform.contingent.program.places import TransferSystem as TransferSyst
 from .closedform.contingent.program.places import TransferSystems as TransferSystems
 from .closedform.contingent.program.places import transfer_systems as transfer_systems
 from .closedform.contingent.program.possible import NoTransfersError as NoTransfersError
+from .closedform.contingent.program.robust import robust_transfers as robust_transfers
 from .closedform.contingent.result import ContingentTransfers as ContingentTransfers
 from .closedform.contingent.setting import ConditionError as ConditionError
 from .closedform.contingent.spanning import ConvexIndependence as ConvexIndependence
@@ -169,6 +170,10 @@ from .study.compare.comparison import Comparison as Comparison
 from .study.compare.independent import compare as compare
 from .study.diagnose import Regime as Regime
 from .study.diagnose import diagnose as diagnose
+from .study.estimated_transfers import EstimatedGains as EstimatedGains
+from .study.estimated_transfers import draws_needed as draws_needed
+from .study.estimated_transfers import estimated_gains as estimated_gains
+from .study.estimated_transfers import gain_under as gain_under
 from .study.fit.bootstrap import Interval as Interval
 from .study.fit.panel import fit_panel as fit_panel
 from .study.fit.prices import fit_second_price as fit_second_price

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -56,6 +56,9 @@ def transfers(
         str | None, typer.Option(metavar="FILE", help="write the payments, with --systems the systems, as CSV")
     ] = None,
     latex: Annotated[str | None, typer.Option(metavar="FILE", help="the same as a LaTeX table")] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
     proof: Annotated[
         str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
@@ -71,6 +74,7 @@ def transfers(
     from mechopt.closedform.contingent.program.tables import payment_rows
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.study.estimated_transfers import estimated_gains
     from mechopt.study.transfers import study_transfers
 
     file = read(model)
@@ -99,12 +103,21 @@ def transfers(
         document["systems"] = found.document()
     if payments and study.transfers is not None:
         document["payments"] = payment_rows(study.transfers)
+    if draws is not None:
+        gained = estimated_gains(environment, draws, method=method, **_of_method(method, last_period, asked))
+        document["estimated"] = {
+            "draws": draws,
+            "median_gain": gained.quantile(0.5),
+            "gain_95": gained.quantile(0.95),
+            "largest_gain": float(gained.gains.max()),
+            "without_transfers": gained.failures,
+        }
     if csv is not None or latex is not None:
         write_tables(study, found, csv, latex)
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows([*output.title_rows(file.title), *_rows(study)])
+        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document.get("estimated"))])
         for row in document.get("systems", []):
             show_rows(system_rows(row))
         for row in document.get("payments", []):
@@ -117,6 +130,21 @@ def transfers(
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)
+
+
+def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the method for estimated kernels, which have no exact transfers."""
+    more = {key: value for key, value in asked.items() if key != "exact"} if method == "any" else {}
+    return more | {"last_period": last_period}
+
+
+def _estimated(gained: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if gained is None:
+        return []
+    words = (
+        f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}, largest {gained['largest_gain']:.4g}"
+    )
+    return [(f"from {gained['draws']:,} draws", words)]
 
 
 def _prove(study: TransferStudy, path: str) -> None:

@@ -66,6 +66,8 @@ EXPECTED = {
     "crossed-signals": (CROSSED,),
     "crossed-signals-constant-end": (CROSSED, "--method", "spanning", "--last-period", "constant"),
     "independent-chains": (ALONE, "--report-only"),
+    "winner-pay": ("liu-2025/winner-pay",),
+    "affine-grid": ("liu-2025/affine-grid", "--report-only"),
     "two-periods-stacked": (STACKED, "--method", "stacked"),
 }
 

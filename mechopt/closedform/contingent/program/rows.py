@@ -158,7 +158,7 @@ def incentive_rows(numbers: Numbers, where: Layout, policy: Any) -> list[Rows]:
         )
     found = [_stage(numbers, where, policy, t) for t in range(len(numbers.kernel))]
     if not numbers.infinite and where.last is not None:
-        found.append(_last(numbers, where, policy))
+        found.append(last_rows(numbers, where, policy))
     return found
 
 
@@ -186,7 +186,7 @@ def _stage(numbers: Numbers, where: Layout, policy: Any, t: int) -> Rows:
     return _joined(parts, side.ravel(), equal, label)
 
 
-def _last(numbers: Numbers, where: Layout, policy: Any) -> Rows:
+def last_rows(numbers: Numbers, where: Layout, policy: Any) -> Rows:
     """-q(k) + q(r) >= u(a(r), k) - u(a(k), k)."""
     agent, t = where.agent, numbers.stages - 1
     shape = numbers.shape[t]
