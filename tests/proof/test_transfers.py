@@ -98,6 +98,8 @@ REFUSALS = {
     "strong": (SQUARE, {"balance": "strong"}),
     "participation": (CROSSED, {"participation": "interim", "outside": 10, "cap": 2, "fee": True}),
     "ex-ante": (CROSSED, {"participation": "ex-ante", "outside": 3, "balance": "ex-ante"}),
+    "ex-post": (CROSSED, {"participation": "ex-post", "outside": 3, "cap": "1/2"}),
+    "no payments": (CROSSED, {"balance": "strong", "cap": 0}),
 }
 
 
@@ -149,6 +151,17 @@ def test_rows_that_do_not_exist_prove_nothing(share):
     env, proof = solved(CROSSED, method="any")
     with pytest.raises(TransferProofError):
         check_transfer_proof(env, replace(proof, shares=[share]))
+
+
+def test_one_period_without_payments():
+    env = rational(0, 1)
+    for arguments in ({"participation": "ex-post", "outside": 100}, {"balance": "weak", "participation": "interim"}):
+        try:
+            proof = transfer_proof(contingent_transfers(env, "any", "constant", exact=True, **arguments))
+        except NoTransfersError as error:
+            proof = transfer_proof(error)
+        assert proof.refusal == ("outside" in arguments)
+        check_transfer_proof(env, proof)
 
 
 def test_a_rule_that_is_not_efficient_is_not_claimed_to_be():

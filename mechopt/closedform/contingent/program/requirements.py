@@ -138,10 +138,7 @@ def _participation(numbers: Numbers, where: Layout, asked: Requirements) -> Rows
         rows, columns = np.append(rows, np.arange(count)), np.append(columns, np.full(count, where.fee))
         values = np.append(values, -total)
     entry = (values != 0).astype(bool)
-    codes = {"ex-ante": 0, "interim": 1, "ex-post": 2}
-    label = _labels(
-        Kind.PARTICIPATION, where.agent, codes[asked.participation or ""], np.arange(count), np.arange(count)
-    )
+    label = _labels(Kind.PARTICIPATION, where.agent, 0, np.arange(count), np.arange(count))
     side = outside * total - constant
     return Rows(rows[entry], columns[entry], values[entry], side, np.zeros(count, dtype=bool), label)
 
@@ -202,10 +199,11 @@ def _every_period(numbers: Numbers, layouts: Sequence[Layout], policy: Any, aske
         sides.append(numbers.costs[following][policy[following]][then])
         labels.append(_labels(Kind.BALANCE, -1, t + 1, before, then))
         at += len(then)
-    row, side = np.concatenate(rows), np.concatenate(sides)
+    none = np.zeros(0, np.int64)
+    row, side = np.concatenate([none, *rows]), np.concatenate(sides)
     value: Array = np.full(len(row), _one(numbers), dtype=numbers.dtype)
     equal = np.full(at, asked.balance == "strong")
-    return Rows(row.astype(np.int64), np.concatenate(columns), value, side, equal, np.concatenate(labels))
+    return Rows(row.astype(np.int64), np.concatenate([none, *columns]), value, side, equal, np.concatenate(labels))
 
 
 def _one(numbers: Numbers, sign: int = 1) -> Any:
