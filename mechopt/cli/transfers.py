@@ -30,7 +30,7 @@ def transfers(
     last_period: Annotated[
         str, typer.Option(help="efficient, or constant: one action whatever the reports")
     ] = "efficient",
-    steps: Annotated[int, typer.Option(min=1, help="future periods to stack")] = 2,
+    steps: Annotated[str, typer.Option(help="future periods to stack, or auto for the fewest that do")] = "2",
     smallest: Annotated[bool, typer.Option("--smallest", help="minimise the largest entry of each transfer")] = False,
     objective: Annotated[
         str, typer.Option(help="of any: smallest (payments), deficit (least expected), or surplus (largest expected)")
@@ -56,6 +56,10 @@ def transfers(
         str | None, typer.Option(metavar="FILE", help="write the payments, with --systems the systems, as CSV")
     ] = None,
     latex: Annotated[str | None, typer.Option(metavar="FILE", help="the same as a LaTeX table")] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, help="instead of a method: transfers that are right for every kernel so near"),
+    ] = None,
     draws: Annotated[
         int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
     ] = None,
@@ -90,8 +94,16 @@ def transfers(
         "form": form,
         "exact": exact or proof is not None,
     }
+    stacked: Any = int(steps) if steps.isdecimal() else steps
     study = study_transfers(
-        environment, cast("Method", method), cast("LastRule", last_period), smallest, steps, side_by_side=True, **asked
+        environment,
+        cast("Method", method),
+        cast("LastRule", last_period),
+        smallest,
+        stacked,
+        side_by_side=True,
+        radius=radius,
+        **asked,
     )
     document = study.document()
     if save is not None and study.transfers is not None:

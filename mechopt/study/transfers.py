@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from mechopt.closedform.contingent.last_period import LastPeriod, last_period
 from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.possible import NoTransfersError
+from mechopt.closedform.contingent.program.robust import robust_transfers
 from mechopt.closedform.contingent.result import ContingentTransfers, Method
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
@@ -99,8 +100,9 @@ def study_transfers(
     method: Method = "convex",
     last: LastRule = "efficient",
     smallest: bool = False,
-    steps: int = 2,
+    steps: int | Literal["auto"] = 2,
     side_by_side: bool = False,
+    radius: float | None = None,
     **asked: Any,
 ) -> TransferStudy:
     """Measure the conditions, solve for transfers and check them.
@@ -112,6 +114,8 @@ def study_transfers(
         As in `contingent_transfers`.
     side_by_side : bool
         Whether to solve by every method, besides.
+    radius : float, optional
+        Instead of a method: the smallest transfers that are right for every kernel within it; see `robust_transfers`.
     **asked
         Further arguments of `contingent_transfers`.
 
@@ -130,7 +134,10 @@ def study_transfers(
     """
     transfers, failure = None, None
     try:
-        transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
+        if radius is not None:
+            transfers = robust_transfers(environment, radius, last)
+        else:
+            transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
     except ConditionError as error:
         failure = error
     welfare = transfers.welfare if transfers is not None else efficient_joint(environment).expected_welfare

@@ -143,6 +143,25 @@ def test_smallest_transfers_are_smaller():
     assert small < closed
 
 
+def test_steps_robustness_and_estimates():
+    assert run(STACKED, "--method", "stacked", "--steps", "auto")[0] == 0
+    with pytest.raises(InputError, match="steps"):
+        run(STACKED, "--method", "stacked", "--steps", "many")
+    status, out, _ = run("liu-2025/winner-pay", "--radius", "0.1", "--draws", "1000", "--json")
+    document = json.loads(out)
+    assert status == 0 and document["transfers"]["theorem"] == "robust linear program, radius 0.1"
+    assert document["estimated"]["draws"] == 1000 and document["estimated"]["without_transfers"] == 0
+    assert 0 <= document["estimated"]["median_gain"] <= document["estimated"]["largest_gain"]
+
+
+def test_every_method_side_by_side():
+    methods = {row["name"]: row for row in json.loads(run(ALONE, "--json", "--report-only")[1])["methods"]}
+    assert [name for name, row in methods.items() if row["holds"]] == ["any"]
+    assert methods["any"]["max_abs"] == pytest.approx(5 / 18) and methods["any"]["deficit"] < 0
+    assert "signals move independently" in methods["theorem-3.1"]["failure"]
+    assert run(ALONE, "--method", "any", "--objective", "surplus", "--participation", "interim", "--fee")[0] == 0
+
+
 def test_bad_options():
     with pytest.raises(InputError, match="none of 'convex', 'spanning', 'stacked'"):
         run(CROSSED, "--method", "least")

@@ -24,6 +24,7 @@ Source: Liu (2025), Propositions 5.3 (convex independence) and 5.4 (spanning), f
 from __future__ import annotations
 
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -39,10 +40,14 @@ from mechopt.environment.interdependent import InterdependentTypes
 
 MAX_ENTRIES = 20_000_000
 """Largest number of transfers about one period."""
+MOST_STEPS = 8
+"""Most future periods that ``steps="auto"`` stacks: later ones tell less and less, and discounts shrink them."""
 FIX = "try method='any', or stack more periods"
 
 
-def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smallest: bool) -> ContingentTransfers:
+def stacked(
+    environment: InterdependentTypes, setting: Setting, steps: int | Literal["auto"], smallest: bool
+) -> ContingentTransfers:
     """Solve for stacked transfers; see `contingent_transfers`.
 
     Raises
@@ -52,8 +57,10 @@ def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smal
     LimitError
         If there are too many histories.
     """
+    if steps == "auto":
+        return _fewest(environment, setting, smallest)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2")
+        raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2, or 'auto'")
     if not any(environment.controlled(t) for t in range(len(environment.kernel))):
         return _uncontrolled(environment, setting, steps, smallest)
     if environment.infinite:
@@ -68,6 +75,19 @@ def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smal
             "smallest: stacked transfers where transitions depend on actions are the shortest; leave it out"
         )
     return _controlled(environment, setting, steps)
+
+
+def _fewest(environment: InterdependentTypes, setting: Setting, smallest: bool) -> ContingentTransfers:
+    """Transfers with the fewest steps for which there are any, up to the end or `MOST_STEPS`."""
+    most = MOST_STEPS if environment.infinite else max(environment.stages - 1, 1)
+    for steps in range(1, min(most, MOST_STEPS) + 1):
+        try:
+            return stacked(environment, setting, steps, smallest)
+        except ConditionError as error:
+            if error.condition == "stacking":
+                raise
+            last = error
+    raise last
 
 
 def ahead(environment: InterdependentTypes, t: int, steps: int) -> int:

@@ -23,7 +23,7 @@ Source: Liu (2025), Theorems 3.1 and 3.2, Corollary 3.3, Lemmas A.3 and A.4.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,7 +51,7 @@ def contingent_transfers(
     rule: Any = None,
     smallest: bool = False,
     last_action: int | None = None,
-    steps: int = 2,
+    steps: int | Literal["auto"] = 2,
     *,
     objective: Aim = "smallest",
     participation: Participation | None = None,
@@ -82,8 +82,8 @@ def contingent_transfers(
         or the shortest solution (spanning). Not for stacked transfers where transitions depend on actions.
     last_action : int, optional
         The constant action; default: the one with the largest expected surplus.
-    steps : int
-        Number of future periods to stack.
+    steps : int or "auto"
+        Number of future periods to stack; "auto" for the fewest with which there are transfers.
     objective : {"smallest", "deficit", "surplus"}
         For "any", as all that follows: the least largest payment, the least expected deficit, or the largest expected
         surplus of the budget; of several solutions the one with the smallest largest payment.

@@ -79,6 +79,17 @@ def test_one_step_fails_and_two_stacked_work_for_ever():
     assert np.abs(found.later[0][0][0]).max() > 0.1  # the second period is needed
 
 
+def test_the_fewest_steps_that_do():
+    env = modelfile.load("liu-2025/two-periods-stacked")
+    env = replace(env, values=tuple(map(np.sqrt, env.values)))
+    found = contingent_transfers(env, "stacked", steps="auto")
+    assert len(found.later[0][0]) == 1  # two periods, as one is refused above
+    same = contingent_transfers(env, "stacked", steps=2)
+    np.testing.assert_array_equal(found.payments[0][0], same.payments[0][0])
+    with pytest.raises(ConditionError, match="signals move independently"):
+        contingent_transfers(modelfile.load("liu-2025/independent-chains"), "stacked", steps="auto")
+
+
 def test_the_ranks_of_the_example():
     # one step ahead: columns on a line; two steps: bent the other way; together a triangle
     env = modelfile.load("liu-2025/two-periods-stacked")
