@@ -14,6 +14,7 @@ from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
+from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.study.transfer_methods import MethodRow, transfer_methods
 from mechopt.verification.contingent.check import ContingentCheck, check_contingent
@@ -135,6 +136,7 @@ def study_transfers(
     transfers, failure = None, None
     try:
         if radius is not None:
+            _require_plain(asked)
             transfers = robust_transfers(environment, radius, last)
         else:
             transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
@@ -152,6 +154,25 @@ def study_transfers(
         welfare,
         transfer_methods(environment, last) if side_by_side else (),
     )
+
+
+PLAIN = {
+    "objective": "smallest",
+    "participation": None,
+    "outside": "0",
+    "fee": False,
+    "cap": None,
+    "balance": None,
+    "form": "free",
+    "exact": False,
+}
+
+
+def _require_plain(asked: Plain) -> None:
+    """Refuse demands that robust transfers do not take."""
+    for name, value in asked.items():
+        if value != PLAIN[name] and not (name == "outside" and value == 0):
+            raise InputError(f"radius: robust transfers take no further demands; leave {name} out")
 
 
 def placed(environment: InterdependentTypes, place: Place) -> Plain:

@@ -154,6 +154,19 @@ def test_steps_robustness_and_estimates():
     assert 0 <= document["estimated"]["median_gain"] <= document["estimated"]["largest_gain"]
 
 
+REFUSED = {
+    "radius": ("--radius", "0.1", "--participation", "interim"),
+    "exact": ("--exact", "--smallest"),
+    "payments": ("--method", "stacked", "--payments"),
+}
+
+
+@pytest.mark.parametrize(("word", "options"), REFUSED.items(), ids=REFUSED)
+def test_options_that_do_not_go_together(word, options):
+    with pytest.raises(InputError, match=word):
+        run("liu-2025/two-periods-stacked", *options)
+
+
 def test_every_method_side_by_side():
     methods = {row["name"]: row for row in json.loads(run(ALONE, "--json", "--report-only")[1])["methods"]}
     assert [name for name, row in methods.items() if row["holds"]] == ["any"]

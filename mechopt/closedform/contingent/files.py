@@ -42,6 +42,7 @@ def save(transfers: ContingentTransfers, path: str | Path) -> None:
         "bound": transfers.bound,
         "utilities": list(transfers.utilities),
         "fees": list(transfers.fees),
+        "condition": transfers.condition,
         "agents": list(transfers.environment.names),
     }
     arrays: dict[str, Array] = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
@@ -90,6 +91,7 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
             numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
             utilities = tuple(float(u) for u in header["utilities"])
             fees = tuple(float(fee) for fee in header.get("fees", ()))
+            condition = float(header.get("condition", 1.0))
             method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
             if method not in ("convex", "spanning", "stacked", "any") or len(utilities) != environment.agents:
                 raise InputError(f"{path}: the header is damaged; write a file with --save")
@@ -105,7 +107,18 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
     largest = max(largest, *map(abs, fees), 0.0)
     parts = policy, payments, later, last
     return ContingentTransfers(
-        environment, method, theorem, *parts, gain, largest, bound, welfare, utilities, history, fees
+        environment,
+        method,
+        theorem,
+        *parts,
+        gain,
+        largest,
+        bound,
+        welfare,
+        utilities,
+        history,
+        fees,
+        condition=condition,
     )
 
 

@@ -150,6 +150,11 @@ def contingent_transfers(
     setting = prepare(environment, rule, last_period, last_action)
     if exact and method == "stacked":
         raise InputError("exact: stacked transfers have no exact form; take method='any', 'convex' or 'spanning'")
+    if exact and smallest:
+        raise InputError(
+            "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
+            "leave smallest out"
+        )
     if method == "stacked":
         return stacked(environment, setting, steps, smallest)
     solve = separate if method == "convex" else span

@@ -31,7 +31,7 @@ def nearly_dependent(rng, signals, outcomes, apart):
     return np.clip(columns, 0, None) / np.clip(columns, 0, None).sum(axis=0)
 
 
-def with_columns(rng, columns, exact=False):
+def with_columns(rng, columns):
     """Two agents; the second one's next signal has the column of the first one's signal; values in [-1, 1]."""
     outcomes, signals = columns.shape
     back = law(rng, (outcomes,), (signals,))
@@ -203,6 +203,17 @@ def test_each_target_is_tried_on_its_own(kind):
         solved += 1
     assert refused >= 4 if kind == "interdependent" else refused == 0
     assert solved >= 4
+
+
+def test_the_flag_is_saved(tmp_path):
+    from mechopt.closedform.contingent.files import load
+
+    rng = np.random.default_rng(9)
+    env = with_columns(rng, nearly_dependent(rng, 3, 3, 1e-9))
+    found = contingent_transfers(env, "convex")
+    found.save(tmp_path / "flagged.npz")
+    again = load(tmp_path / "flagged.npz", env)
+    assert found.ill_conditioned and again.ill_conditioned and again.condition == found.condition
 
 
 def test_an_exact_copy_of_a_signal_is_solved():

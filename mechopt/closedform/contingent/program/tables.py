@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def payment_rows(transfers: Any) -> list[dict[str, Any]]:
         not depend on it. Only actions that some report leads to are listed. ``exact`` is text, or None.
     """
     env: InterdependentTypes = transfers.environment
+    if transfers.method == "stacked":
+        raise InputError("payments: stacked transfers are due in several periods and have no such table; see .payments")
     exact, rows = transfers.exact, list[dict[str, Any]]()
     for i, fee in enumerate(transfers.fees):
         if fee:
