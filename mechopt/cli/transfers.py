@@ -31,6 +31,9 @@ def transfers(
         str, typer.Option(help="efficient, or constant: one action whatever the reports")
     ] = "efficient",
     steps: Annotated[str, typer.Option(help="future periods to stack, or auto for the fewest that do")] = "2",
+    joint: Annotated[
+        bool, typer.Option("--joint", help="of stacked: the joint distribution of these periods, not each one's")
+    ] = False,
     smallest: Annotated[bool, typer.Option("--smallest", help="minimise the largest entry of each transfer")] = False,
     objective: Annotated[
         str, typer.Option(help="of any: smallest (payments), deficit (least expected), or surplus (largest expected)")
@@ -93,6 +96,7 @@ def transfers(
         "balance": balance,
         "form": form,
         "exact": exact or proof is not None,
+        "joint": joint,
     }
     stacked: Any = int(steps) if steps.isdecimal() else steps
     study = study_transfers(
@@ -146,7 +150,7 @@ def transfers(
 
 def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the method for estimated kernels, which have no exact transfers."""
-    more = {key: value for key, value in asked.items() if key != "exact"} if method == "any" else {}
+    more = {key: value for key, value in asked.items() if key not in ("exact", "joint")} if method == "any" else {}
     return more | {"last_period": last_period}
 
 

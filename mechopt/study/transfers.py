@@ -165,6 +165,7 @@ PLAIN = {
     "balance": None,
     "form": "free",
     "exact": False,
+    "joint": False,
 }
 
 

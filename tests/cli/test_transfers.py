@@ -157,6 +157,7 @@ def test_steps_robustness_and_estimates():
 REFUSED = {
     "radius": ("--radius", "0.1", "--participation", "interim"),
     "exact": ("--exact", "--smallest"),
+    "joint": ("--method", "spanning", "--joint"),
     "payments": ("--method", "stacked", "--payments"),
 }
 

@@ -28,6 +28,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
+from mechopt.closedform.contingent.joint_stacked import joint_stacked
 from mechopt.closedform.contingent.program.closed_exact import exact_closed
 from mechopt.closedform.contingent.program.possible import any_transfers
 from mechopt.closedform.contingent.program.requirements import Aim, Balance, Form, Participation, requirements
@@ -53,6 +54,7 @@ def contingent_transfers(
     last_action: int | None = None,
     steps: int | Literal["auto"] = 2,
     *,
+    joint: bool = False,
     objective: Aim = "smallest",
     participation: Participation | None = None,
     outside: Any = 0,
@@ -84,6 +86,9 @@ def contingent_transfers(
         The constant action; default: the one with the largest expected surplus.
     steps : int or "auto"
         Number of future periods to stack; "auto" for the fewest with which there are transfers.
+    joint : bool
+        Whether stacked transfers use the joint distribution of these periods instead of that of each; see
+        `mechopt.closedform.contingent.joint_stacked`.
     objective : {"smallest", "deficit", "surplus"}
         For "any", as all that follows: the least largest payment, the least expected deficit, or the largest expected
         surplus of the budget; of several solutions the one with the smallest largest payment.
@@ -155,6 +160,10 @@ def contingent_transfers(
             "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
             "leave smallest out"
         )
+    if joint and (method != "stacked" or smallest or not isinstance(steps, int)):
+        raise InputError("joint: is for method='stacked' with a number of steps, and not for the smallest transfers")
+    if joint:
+        return joint_stacked(environment, setting, int(steps))
     if method == "stacked":
         return stacked(environment, setting, steps, smallest)
     solve = separate if method == "convex" else span
