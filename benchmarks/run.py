@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS, PEERS = "mechopt", ("cvxpy", "linopy", "pyoptinterface")
 ALGORITHMS = ("simplex", "ipx")
 PACKAGES = (OURS, *PEERS, "highspy", "highsbox", "numpy", "scipy", "pandas", "xarray")
+SOLVER = {"pyoptinterface": "highsbox"}  # the wheel of the HiGHS that a contender calls, where it is not highspy
 SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "POLARS", "NUMEXPR")}
 HOPELESS = 2.0  # an algorithm this many times slower than the other one in the first round is not repeated
 TOLERANCE = 1e-6
@@ -173,6 +174,20 @@ def targets(compared: dict[str, dict[str, tuple[str, float]]]) -> list[str]:
     return lines
 
 
+def solvers() -> str:
+    """Say which HiGHS each contender calls; whether that is the same one."""
+    called = {name: SOLVER.get(name, "highspy") for name in (OURS, *PEERS)}
+    found = {}
+    for package in sorted(set(called.values())):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    each = ", ".join(f"{name} {found[package]} ({package})" for name, package in called.items())
+    same = len(set(found.values())) == 1
+    return f"HiGHS: {each}; {'the same for all' if same else 'NOT the same for all: solve times are not comparable'}"
+
+
 def machine() -> list[str]:
     """Return Markdown lines on the date, the machine and the versions."""
     cpu_info = Path("/proc/cpuinfo")
@@ -191,6 +206,7 @@ def machine() -> list[str]:
         f"- Machine: {model}, {os.cpu_count()} cores, {memory:.0f} GiB of memory",
         f"- OS: {platform.system()} {platform.release()}",
         f"- Python {platform.python_version()}, {', '.join(versions)}",
+        f"- {solvers()}",
         "",
     ]
 

@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
 project = "mechopt"
-author = "the mechopt developers"
-copyright = "2026, the mechopt developers; MIT licence"
+author = "mechopt contributors"
+copyright = "2026, mechopt contributors; MIT licence"
 release = version = mechopt.__version__
 language = "en"
 smartquotes = False

@@ -4,10 +4,31 @@ The public names are listed in ``__init__.pyi``; each is loaded from its module 
 stays quick.
 """
 
+import sys
+from types import ModuleType
+
 import lazy_loader
 
-from mechopt import registrations as registrations
+__version__ = "0.1.0"
+"""Written here alone; the build and CITATION.cff's test read it."""
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__version__ = "0.1.0"
+
+class _Package(ModuleType):
+    """A package in which a public name means what ``__init__.pyi`` says, whatever is imported and when.
+
+    Importing a submodule makes Python set an attribute of its package. Where a public function bears the name of a
+    subpackage, that would put the subpackage in its place. So public names are left to ``__getattr__``, which follows
+    the list; modules below such a name are reached by ``from mechopt.name.module import ...``.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in __all__ and value is sys.modules.get(f"{__name__}.{name}"):
+            return
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+from mechopt import registrations as registrations  # noqa: E402  once submodules can no longer hide public names

@@ -71,6 +71,7 @@ from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
 from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
+from .core.errors import SolverError as SolverError
 from .environment.families.contracts import battaglini as battaglini
 from .environment.families.contracts import sequential_screening as sequential_screening
 from .environment.families.contracts import supply_chain as supply_chain
@@ -207,7 +208,7 @@ from .verification.efficient_exit import efficient_exit as efficient_exit
 from .verification.independent.replay import Counterexample as Counterexample
 from .verification.persistent.replay import Misreport as Misreport
 from .verification.persistent.replay import MovingCounterexample as MovingCounterexample
-from .verification.stationary.check import MarkovCounterexample as MarkovCounterexample
+from .verification.stationary.replay import MarkovCounterexample as MarkovCounterexample
 from .verification.verify import NotionCheck as NotionCheck
 from .verification.verify import Report as Report
 from .verification.verify import verify as verify

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 a check failed, 2 bad input, 3 stopped by a limit.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -19,7 +20,6 @@ from mechopt.show.terminal.console import say, tell
 app = typer.Typer(
     help="Optimal dynamic mechanisms for finite types: solve, verify, compare.",
     no_args_is_help=True,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -49,16 +49,19 @@ app.add_typer(certificates.certificate, name="certificate")
 
 def _version(asked: bool) -> None:
     if asked:
-        from mechopt import __version__
+        from importlib.metadata import version
 
-        say(f"mechopt {__version__}")
+        say(f"mechopt {version('mechopt')} (HiGHS {version('highspy')}, numpy {version('numpy')})")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="print the versions of mechopt, HiGHS and numpy"
+        ),
     ] = False,
 ) -> None:
     pass
@@ -66,6 +69,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors of the library become a message and an exit status."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes longer than reading a model
     try:
         app(prog_name="mechopt")
     except MechoptError as error:

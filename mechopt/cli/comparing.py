@@ -126,7 +126,7 @@ def maximin(
         show_rows(output.guaranteed_rows(file.title, document))
     best.require_optimal()
     if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
-        tell(f"the mechanism fails its own verification in {', '.join(failed)}")
+        tell(f"the mechanism does not pass its own verification in {', '.join(failed)}")
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)

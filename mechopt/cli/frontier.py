@@ -61,9 +61,9 @@ def frontier(
 
 
 def _checked(mechanism: Any) -> Report | None:
-    """Verify a mechanism that claims notions and has few enough histories to check them all."""
+    """Verify a mechanism that claims constraints and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
-    from mechopt.study.compare.independent import MAX_CHECKED_HISTORIES
+    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
     from mechopt.study.compare.persistent import MAX_CHECKED_NODES
     from mechopt.verification.verify import verify
 
@@ -91,7 +91,7 @@ def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:
         "complete": found.complete,
         "stopped": found.stopped,
         "gap": found.gap,
-        "notions": {"ic": output.names(found.ic), "ir": output.names(found.ir)},
+        "constraints": {"ic": output.names(found.ic), "ir": output.names(found.ir)},
         "solves": found.solves,
         "seconds": found.seconds,
     }
@@ -102,12 +102,16 @@ def _rows(found: Frontier, reports: list[Report | None]) -> list[tuple[str, str]
 
     count = f"{len(found.points)} corner{'s' * (len(found.points) > 1)}"
     state = "all there are" if found.complete else f"stopped by {found.stopped}"
-    checked = "not checked: too many histories" if None in reports else "every mechanism keeps the notions"
+    checked = "not checked: too many histories" if None in reports else "every mechanism satisfies the constraints"
     if any(report is not None and not report.holds for report in reports):
-        checked = "FAILS"
+        checked = "; ".join(
+            dict.fromkeys(
+                output.unsatisfied(report, False) for report in reports if report is not None and not report.holds
+            )
+        )
     return [
         ("frontier", f"revenue against {found.between}: {count}, {state}; the curve is within {found.gap:.2g}"),
-        ("notions", f"{output.names(found.ic)}; {output.names(found.ir)}"),
+        ("constraints", f"{output.names(found.ic)}; {output.names(found.ir)}"),
         ("verified", checked),
         ("effort", f"{found.solves} programs, {found.seconds:.2f} s"),
     ]

@@ -89,7 +89,7 @@ def solve(
         best.certificate.save(proof)
     best.require_optimal()
     if report is not None and not report.holds:
-        tell(f"the optimum fails its own verification: {report}")
+        tell(f"the optimum does not pass its own verification: {output.unsatisfied(report, False)}; {report}")
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)
@@ -99,14 +99,17 @@ def verify(
     model: Model,
     file: Annotated[str, typer.Argument(metavar="FILE", help="a mechanism file written with --save")],
     ic: Annotated[
-        str | None, typer.Option("--ic", help="incentive notions joined by +; default: those of the file")
+        str | None, typer.Option("--ic", help="incentive constraints joined by +; default: those of the file")
     ] = None,
     ir: Annotated[
-        str | None, typer.Option("--ir", help="participation notions joined by +; default: those of the file")
+        str | None, typer.Option("--ir", help="participation constraints joined by +; default: those of the file")
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="decide in fractions: slower, and nothing is left undecided")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check a mechanism file against notions; exit status 1 and the deviation where it fails."""
+    """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_notions
     from mechopt.modelfile import read
@@ -116,47 +119,61 @@ def verify(
 
     mechanism = load_mechanism(file, environment_of(read(model)))
     if isinstance(mechanism, BankTable):
-        _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir")
+        _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir", exact)
         return
     asked = (
         None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
     )
     if asked == []:
-        raise InputError("--ic none --ir none leaves nothing to check; name a notion, or leave both out")
-    report = verify_mechanism(mechanism, asked)
+        raise InputError("--ic none --ir none leaves nothing to check; name a constraint, or leave both out")
+    report = verify_mechanism(mechanism, asked, exact)
     if as_json:
         numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
-        say(output.to_json({"notions": output.checks(report, counterexamples=True), **numbers}))
+        say(output.to_json({"constraints": output.checks(report, counterexamples=True), **numbers}))
     else:
         rows = [("mechanism", repr(mechanism))]
         for notion, found in report.items():
             example = f": {found.counterexample}" if found.counterexample else ""
-            rows.append((notion.name, output.verdict({"holds": found.holds, "gain": found.gain}) + example))
+            rows.append((notion.name, output.verdict(output.checks(report)[notion.name]) + example))
         show_rows(rows)
     if not report.holds:
+        if report.undecided or not as_json:
+            tell(output.unsatisfied(report, exact))
         raise typer.Exit(1)
 
 
-def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None) -> None:
-    """Check the conditions of a bank account mechanism, which imply DIC and EPIR; exit status 1 where one fails."""
+def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None, exact: bool) -> None:
+    """Check the conditions of a bank account mechanism, which imply DIC and EPIR; exit status 1 unless all hold."""
     from mechopt.show.terminal import output
     from mechopt.verification.bank_table import verify_bank_table
 
     if refused is not None:
         raise InputError(f"{refused}: a bank account mechanism is checked for its conditions (IC), (BI), (BU) instead")
-    found = verify_bank_table(table)
+    found = verify_bank_table(table, exact)
+    conditions = {
+        name: {
+            "status": str(status),
+            "holds": status == "satisfied",
+            "gain": found.gains[name],
+            "rounding": found.roundings[name],
+        }
+        for name, status in found.statuses.items()
+    }
     broken = {example.condition: example for example in found.counterexamples}
     if as_json:
-        conditions = {name: {"holds": name not in broken, "gain": gain} for name, gain in found.gains.items()}
         numbers = {"revenue": found.revenue, "welfare": found.welfare, "utilities": [found.utility]}
         say(output.to_json({"conditions": conditions, **numbers}))
     else:
         rows = [("mechanism", repr(table))]
-        for name, gain in found.gains.items():
+        for name, condition in conditions.items():
             example = f": {broken[name]}" if name in broken else ""
-            rows.append((f"({name})", output.verdict({"holds": name not in broken, "gain": gain}) + example))
+            rows.append((f"({name})", output.verdict(condition) + example))
         show_rows([*rows, ("revenue", f"{found.revenue:.12g}")])
     if not found.holds:
+        words = [f"({name}) {condition['status']}" for name, condition in conditions.items() if not condition["holds"]]
+        undecided = any(condition["status"] == "undecided" for condition in conditions.values())
+        if undecided or not as_json:
+            tell(", ".join(words) + ("; try --exact, which decides in fractions" if undecided else ""))
         raise typer.Exit(1)
 
 

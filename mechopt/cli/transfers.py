@@ -141,7 +141,7 @@ def transfers(
     if study.failure is not None:
         tell(f"no transfers: {study.failure}")
     elif study.check is not None and not study.check.holds:
-        tell(f"the transfers fail their own verification: {study.check.counterexample}")
+        tell(f"the transfers do not pass their own verification, {study.check.status}: {study.check.counterexample}")
     if not study.holds and not report_only:
         raise typer.Exit(1)
     if check:
@@ -201,8 +201,10 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
         sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {found.deficit:.6g}{flag}"
         rows.append(("transfers", f"{found.theorem}; {sizes}"))
     if study.check is not None:
-        verdict = "holds" if study.check.holds else "FAILS"
-        rows.append(("periodic-ex-post", f"{verdict} (largest gain {study.check.gain:.3g})"))
+        found_check = study.check
+        status = str(found_check.status) if found_check.holds else str(found_check.status).upper()
+        bound = f", rounding {found_check.rounding:.3g}" if found_check.status == "undecided" else ""
+        rows.append(("periodic-ex-post", f"{status} (largest gain {found_check.gain:.3g}{bound})"))
     rows.append(("welfare", f"{study.welfare:.12g}"))
     return [*rows, *((f"by {row.name}", str(row)) for row in study.methods)]
 

@@ -90,3 +90,7 @@ class LimitError(MechoptError):
 
 class NoOptimumError(MechoptError):
     """The program has no solution or no bound; the message names the rows or columns that conflict."""
+
+
+class SolverError(MechoptError):
+    """The solver itself failed: it gave no answer at all, right or wrong; the message says what to try."""

@@ -187,7 +187,7 @@ class BankTable:
         if runs < 2:
             raise InputError(f"runs is {runs}; standard errors need at least 2")
         rng, env = np.random.default_rng(rng), self.environment
-        row, revenue, utility = np.zeros(runs, dtype=np.int64), np.zeros(runs), np.zeros(runs)
+        row, revenue, utility, welfare = np.zeros(runs, dtype=np.int64), *np.zeros((3, runs))
         for t, period in enumerate(self.periods):
             types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
             up = (rng.random(runs) < period.share[row, types]).astype(np.int64)
@@ -196,8 +196,9 @@ class BankTable:
             paid = period.payment[row, types] - (outcomes[up, row, types] - mean[row, types])
             revenue += paid - env.present_value[t] * env.cost[t] * sold
             utility += self.values(t)[types] * sold - paid
+            welfare += (self.values(t)[types] - env.present_value[t] * env.cost[t]) * sold
             row = period.after[row, types] + up
-        return Simulation.of(revenue, utility[None])
+        return Simulation.of(revenue, utility[None], welfare)
 
     def save(self, path: str | Path) -> None:
         """Write the tables to a file, whole or not at all; read it with `load_mechanism`."""

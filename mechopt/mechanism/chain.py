@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray
@@ -68,6 +67,8 @@ def lasting(environment: MarkovTypes, policy: IntArray, reward: FloatArray, memb
     LimitError
         If the equations cannot be solved to a useful precision.
     """
+    from scipy.sparse.linalg import LinearOperator, gmres
+
     discount, shape = environment.discount, policy.shape
 
     def step(value: FloatArray) -> FloatArray:

@@ -4,7 +4,9 @@ Notation, for buyer i in period t after the public history h (all reports before
 buyer's utility of period t, in present value, when her true type is k and she reports j; :math:`U_t(h, j)` is her
 expected utility from period t+1 on, in present value, when everybody is truthful from then on; :math:`u_t(h, k)` is
 :math:`u_t(k; h, k)`. With several buyers both are expectations over the others' current types, except where a notion
-says "ex post". Every notion is meant for all t, h, types k and reports j, types of probability zero included.
+says "ex post". Every notion is meant for all t, h, types k and reports j, types of probability zero included; where
+types are persistent, participation is asked for at histories and types of positive probability (see
+`mechopt.verification.rounding`).
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 2 and supplement A.1, B.1; PEIR is printed there with the
 current type under its own expectation, which is read as "for every history".
@@ -241,7 +243,8 @@ class ExpectedContinuationIR(_Participation):
 class PeriodicExPostIR(_Participation):
     r"""Continuation utility from every history on, whatever all agents' current types: :math:`V(h,k,m) \ge 0`.
 
-    Types move. Bergemann and Valimaki (2010), Definition 2.
+    Persistent types; at histories and current types of positive probability. Bergemann and Valimaki (2010), Definition
+    2, who ask it of all types: one that never comes may stay away without loss.
     """
 
     name = "periodic-ex-post-ir"

@@ -46,7 +46,7 @@ class Simulation:
     utility_errors: tuple[float, ...]
 
     @classmethod
-    def of(cls, revenue: FloatArray, utility: FloatArray) -> Simulation:
+    def of(cls, revenue: FloatArray, utility: FloatArray, welfare: FloatArray | None = None) -> Simulation:
         """Averages and standard errors of runs.
 
         Parameters
@@ -54,9 +54,11 @@ class Simulation:
         revenue : array ``(runs,)``
         utility : array ``(n, runs)``
             At least two runs.
+        welfare : array ``(runs,)``, optional
+            From what is done alone; default revenue plus utilities, which large payments blur.
         """
         runs = len(revenue)
-        samples = np.stack([revenue, revenue + utility.sum(axis=0), *utility])
+        samples = np.stack([revenue, revenue + utility.sum(axis=0) if welfare is None else welfare, *utility])
         mean, error = samples.mean(axis=1).tolist(), (samples.std(axis=1, ddof=1) / np.sqrt(runs)).tolist()
         return cls(runs, mean[0], error[0], mean[1], error[1], tuple(mean[2:]), tuple(error[2:]))
 
@@ -183,7 +185,8 @@ class Mechanism:
             raise InputError(f"runs is {runs}; standard errors need at least 2")
         rng, env = np.random.default_rng(rng), self.environment
         node = np.zeros(runs, dtype=np.int64)
-        payment, utility, cost = np.zeros((env.agents, runs)), np.zeros((env.agents, runs)), np.zeros(runs)
+        payment, utility = np.zeros((env.agents, runs)), np.zeros((env.agents, runs))
+        cost, worth = np.zeros(runs), np.zeros(runs)
         for t, weight in enumerate(env.present_value):
             types = env.shape[t]
             drawn = [rng.choice(types[i], size=runs, p=row[t]) for i, row in enumerate(env.probabilities)]
@@ -193,8 +196,9 @@ class Mechanism:
             payment += weight * p
             utility += weight * (value * x - p)
             cost += weight * env.cost[t] * x.sum(axis=0)
+            worth += weight * (value * x).sum(axis=0)
         revenue = payment.sum(axis=0) - cost
-        return Simulation.of(revenue, utility)
+        return Simulation.of(revenue, utility, worth - cost)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a buyer, period, history and report profile.

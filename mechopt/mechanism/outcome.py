@@ -23,21 +23,19 @@ class Outcome:
         By buyer.
     cost : float
         The seller's.
+    welfare : float
+        Values of what is sold net of costs, from the allocation alone: large payments that cancel do not blur it.
     """
 
     payments: tuple[float, ...]
     utilities: tuple[float, ...]
     cost: float
+    welfare: float
 
     @property
     def revenue(self) -> float:
         """Payments net of the seller's costs."""
         return sum(self.payments) - self.cost
-
-    @property
-    def welfare(self) -> float:
-        """Values of what is sold net of costs: revenue plus utilities."""
-        return self.revenue + sum(self.utilities)
 
 
 def own_values(tree: HistoryTree, t: int) -> FloatArray:
@@ -77,11 +75,12 @@ def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequen
         As in `mechopt.mechanism.direct.Mechanism`.
     """
     environment, buyers = tree.environment, tree.environment.agents
-    payments, utilities, cost = np.zeros(buyers), np.zeros(buyers), 0.0
+    payments, utilities, cost, worth = np.zeros(buyers), np.zeros(buyers), 0.0, 0.0
     for t in range(tree.horizon):
         probability = environment.present_value[t] * tree.reach[t + 1]
         payments += payment[t].reshape(buyers, -1) @ probability
         sold = allocation[t].reshape(buyers, -1) @ probability
         utilities += stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability
+        worth += float(((own_values(tree, t) * allocation[t]).reshape(buyers, -1) @ probability).sum())
         cost += float(environment.cost[t] * sold.sum())
-    return Outcome(tuple(payments.tolist()), tuple(utilities.tolist()), cost)
+    return Outcome(tuple(payments.tolist()), tuple(utilities.tolist()), cost, worth - cost)

@@ -206,8 +206,10 @@ class SequenceMechanism:
 
     @property
     def welfare(self) -> float:
-        """Expected present value of values net of costs: revenue plus utilities."""
-        return self.revenue + sum(self.utilities)
+        """Expected present value of values net of costs, from the allocation alone."""
+        stages = zip(self.process.present_value, self.tree.reach, strict=True)
+        worth = (weight * float((self.stage_values(t) @ reach).sum()) for t, (weight, reach) in enumerate(stages))
+        return float(sum(worth)) - self.cost
 
     def simulate(self, rng: np.random.Generator | int, runs: int = 10_000) -> Simulation:
         """Draw types and the mechanism's own actions, everybody truthful, and average.
@@ -232,7 +234,8 @@ class SequenceMechanism:
         rng, tree, process = np.random.default_rng(rng), self.tree, self.process
         slot = np.zeros(runs, dtype=np.int64)
         profile = rng.choice(len(process.initial), size=runs, p=process.initial / process.initial.sum())
-        paid, gained, cost = np.zeros((process.agents, runs)), np.zeros((process.agents, runs)), np.zeros(runs)
+        paid, gained = np.zeros((process.agents, runs)), np.zeros((process.agents, runs))
+        cost, worth = np.zeros(runs), np.zeros(runs)
         for t, weight in enumerate(process.present_value):
             node = tree.find(t, slot, profile)
             chosen = _drawn(rng, self.policy[t][node])
@@ -241,10 +244,11 @@ class SequenceMechanism:
             paid += weight * fee
             gained += weight * (process.values[t][:, chosen, profile] - fee)
             cost += weight * process.costs[t][chosen]
+            worth += weight * process.values[t][:, chosen, profile].sum(axis=0)
             if t + 1 < tree.horizon:
                 profile = _drawn(rng, process.kernel[t][chosen, profile])
                 slot = tree.following(t)[node, branch]
-        return Simulation.of(paid.sum(axis=0) - cost, gained)
+        return Simulation.of(paid.sum(axis=0) - cost, gained, worth - cost)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a node, agent and action of positive weight.

@@ -6,14 +6,14 @@ A budget, a fairness rule, a mixed-integer choice: add it, solve with any solver
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import NoOptimumError
+from mechopt.core.errors import NoOptimumError, SolverError
 from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
 from mechopt.lp.persistent.compile import compile_moving
@@ -22,6 +22,7 @@ from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve import runtime
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +55,8 @@ class CvxModel:
     def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism | SequenceMechanism:
         """Solve with further constraints and read the mechanism back.
 
+        The solver runs in a thread of its own, and prints only where ``verbose=True`` asks for it.
+
         Parameters
         ----------
         extra : sequence of cvxpy constraints
@@ -64,11 +67,16 @@ class CvxModel:
         ------
         NoOptimumError
             If the problem has no solution or no bound.
+        SolverError
+            If the solver fails, is not installed or does not take the problem or an option.
         """
         import cvxpy
 
         problem = cvxpy.Problem(self.objective, [*self.constraints, *extra])
-        problem.solve(**options)
+        try:
+            runtime.apart_once(lambda: problem.solve(**options), silent=not options.get("verbose"))
+        except (cvxpy.error.SolverError, ValueError) as error:
+            raise SolverError(f"cvxpy: {error}{_hint(options)}") from error
         if problem.status not in (cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE):
             raise NoOptimumError(f"{problem.status}: check the constraints that were added")
         return self.mechanism()
@@ -85,6 +93,12 @@ class CvxModel:
         if any(value is None for value in values):
             raise NoOptimumError("the problem has not been solved")
         return self.layout.mechanism(np.concatenate([np.ravel(value) for value in values]))
+
+
+def _hint(options: Mapping[str, Any]) -> str:
+    """What to install where HiPO was asked for."""
+    asked = [*options.values(), *dict(options.get("highs_options") or {}).values()]
+    return f"; {runtime.HIPO}" if "hipo" in asked else "; try another solver, or without that option"
 
 
 def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:

@@ -1,19 +1,15 @@
-"""HiGHS, the only module that imports highspy.
+"""Programs for HiGHS, and its answers.
 
 Rows go in as arrays, the objective scaled by a power of two so that its smallest coefficient is at least 1 (products of
 probabilities would otherwise drop under the dual tolerance) but its largest at most 2^20 (the simplex fails above). One
 thread, cold start, fixed seed: runs repeat. The code that runs is named, since a plain "ipm" means another one where an
-extra wheel is installed. It runs beside a handler of Ctrl-C. What comes back is judged by `solution.judged`.
+extra wheel is installed. What comes back is judged by `solution.judged`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from math import ceil, log2
 from pathlib import Path
@@ -21,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, SolverError
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
+from mechopt.solve import runtime
 from mechopt.solve.solution import Bound, Solution, Status, judged, violations
 
 ALGORITHMS = ("simplex", "ipx")
@@ -54,7 +51,9 @@ def _objective_scale(cost: FloatArray) -> float:
 
 
 def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
-    """A ``highspy.Highs`` that holds the program, silent and single-threaded, for a user's own work with it.
+    """A ``highspy.Highs`` that holds the program, silent and not parallel, for a user's own work with it.
+
+    Its option ``threads`` is left alone, so that it runs whatever ran before in the calling thread.
 
     Parameters
     ----------
@@ -64,37 +63,24 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
         Multiplies the objective.
     presolve : bool
     """
-    import highspy
-
-    highs = highspy.Highs()
-    highs.silent()
-    options = {
-        "threads": 1,
-        "random_seed": 0,
-        "presolve": "on" if presolve else "off",
-        "primal_feasibility_tolerance": SOLVER_TOLERANCE,
-        "dual_feasibility_tolerance": SOLVER_TOLERANCE,
-        "small_matrix_value": SMALLEST_COEFFICIENT,  # set before the program goes in: smaller ones are dropped then
-    }
-    for name, value in options.items():
-        highs.setOptionValue(name, value)
-    rows, columns, nonzeros = program.size
-    highs.passModel(
-        columns,
-        rows,
-        nonzeros,
-        int(highspy.MatrixFormat.kRowwise),
-        int(highspy.ObjSense.kMaximize),
+    highs = runtime.new_highs(
+        {
+            "parallel": "off",
+            "random_seed": 0,
+            "presolve": "on" if presolve else "off",
+            "primal_feasibility_tolerance": SOLVER_TOLERANCE,
+            "dual_feasibility_tolerance": SOLVER_TOLERANCE,
+            "small_matrix_value": SMALLEST_COEFFICIENT,  # before the program goes in: smaller ones are dropped then
+        }
+    )
+    runtime.load(
+        highs,
+        True,
         program.offset * scale,
         program.cost * scale,
-        program.lower,
-        program.upper,
-        program.row_lower,
-        program.row_upper,
-        program.start.astype(np.int32),
-        program.index.astype(np.int32),
-        program.value,
-        np.zeros(columns, dtype=np.int32),
+        (program.lower, program.upper),
+        (program.row_lower, program.row_upper),
+        (program.start, program.index, program.value),
     )
     return highs
 
@@ -129,25 +115,56 @@ def solve_program(
     ------
     InputError
         If there is no such algorithm.
+    SolverError
+        If HiGHS reports an error at every attempt.
     """
     if algorithm not in ("auto", *ALGORITHMS):
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
     algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()
     answer: Solution | None = None
+    failure: SolverError | None = None
     for scale, presolve in dict.fromkeys([(_objective_scale(program.cost), True), (1.0, True), (1.0, False)]):
         left = None if time_limit is None else max(time_limit - (time.perf_counter() - begun), 0.0)
         if answer is not None and left == 0.0:
             break
-        found = _attempt(program, algorithm, scale, presolve, left, progress, keep_basis)
+        try:
+            found = _attempt(program, algorithm, scale, presolve, left, progress, keep_basis)
+        except SolverError as error:
+            failure = error
+            continue
         answer = found if answer is None or found.status in CLEAR else answer
         if found.status in CLEAR:
             break
-    assert answer is not None
+    if answer is None:
+        raise failure or SolverError("HiGHS was not run")
     return answer
 
 
 CLEAR = (Status.OPTIMAL, Status.TIME_LIMIT, Status.INTERRUPTED)
 """Answers that are not asked for again: HiGHS may take a program with large and small costs for one without bound."""
+
+
+NAMED = {
+    "kOptimal": Status.OPTIMAL,
+    "kModelEmpty": Status.OPTIMAL,
+    "kTimeLimit": Status.TIME_LIMIT,
+    "kInterrupt": Status.INTERRUPTED,
+    "kInfeasible": Status.INFEASIBLE,
+    "kUnbounded": Status.UNBOUNDED,
+}
+"""What HiGHS's statuses say; every other leaves an answer that we judge inaccurate unless our own bounds close."""
+
+
+def _ours(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
+    """A solver for the threads of `runtime`, whose schedulers have one thread."""
+    highs = to_highs(program, scale, presolve)
+    runtime.set_options(highs, {"threads": 1})
+    return highs
+
+
+def _ran(info: Any, asked: str) -> str:
+    """The algorithm that ran: HiGHS falls back on the simplex without a word."""
+    return "simplex" if info.simplex_iteration_count > 0 and info.ipm_iteration_count <= 0 else asked
 
 
 def _attempt(
@@ -160,30 +177,20 @@ def _attempt(
     keep_basis: bool,
 ) -> Solution:
     """Solve once and judge the answer."""
-    import highspy
-
-    highs = to_highs(program, scale, presolve)
-    highs.setOptionValue("solver", algorithm)
+    highs = _ours(program, scale, presolve)
+    runtime.set_options(highs, {"solver": algorithm})
     if time_limit is not None:
-        highs.setOptionValue("time_limit", max(time_limit, 0.0))
+        runtime.set_options(highs, {"time_limit": max(time_limit, 0.0)})
     if progress is not None:
         _report_progress(highs, progress)
-    with _c_output_dropped():
-        _run(highs)
-    raw, info = highs.getModelStatus(), highs.getInfo()
+    runtime.run(highs)
+    raw, info = highs.getModelStatus().name, highs.getInfo()
+    algorithm = _ran(info, algorithm)
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
-    named = {
-        highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
-        highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,
-        highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
-        highspy.HighsModelStatus.kInterrupt: Status.INTERRUPTED,
-        highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
-        highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
-    }
-    status = named.get(raw, Status.INACCURATE)
+    status = NAMED.get(raw, Status.INACCURATE)
     if status is Status.INFEASIBLE and _nothing_is_feasible(program):
         status = Status.UNBOUNDED  # presolve sometimes takes the one for the other
-    if raw == highspy.HighsModelStatus.kUnboundedOrInfeasible or status is Status.UNBOUNDED:
+    if raw == "kUnboundedOrInfeasible" or status is Status.UNBOUNDED:
         status, conflict = _unbounded_or_infeasible(program)
         return _failed(program, status, conflict, algorithm, iterations)
     if status is Status.INFEASIBLE:
@@ -197,82 +204,6 @@ def _attempt(
         return answer
     columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
     return replace(answer, basis=(columns_at, rows_at))
-
-
-def _run(highs: Any) -> None:
-    """Solve in a thread, so that Ctrl-C reaches the solver's next callback: it then ends with what it has.
-
-    highspy offers the same with locks that all its solvers share, which a Ctrl-C at its start leaves locked for ever.
-    """
-    stopped, done = threading.Event(), threading.Event()
-
-    def on_event(event: Any) -> None:
-        if stopped.is_set():
-            event.interrupt()
-
-    highs.cbSimplexInterrupt += on_event
-    highs.cbIpmInterrupt += on_event
-
-    def work() -> None:
-        try:
-            highs.run()
-        finally:
-            done.set()
-
-    thread = threading.Thread(target=work, daemon=True)
-    while True:
-        try:
-            if thread.ident is None:
-                thread.start()
-            while not done.wait(0.1):
-                pass
-            return
-        except KeyboardInterrupt:
-            stopped.set()
-
-
-class _Dropped:
-    """Standard output of compiled code, dropped as long as any thread asks for it."""
-
-    def __init__(self) -> None:
-        self.lock, self.threads, self.kept = threading.Lock(), 0, -1
-
-    def begin(self) -> None:
-        """Send descriptor 1 nowhere."""
-        with self.lock:
-            self.threads += 1
-            if self.threads == 1:
-                sys.stdout.flush()
-                self.kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, 1)
-                os.close(nowhere)
-
-    def end(self) -> None:
-        """Put it back."""
-        import ctypes
-
-        with self.lock:
-            self.threads -= 1
-            if self.threads == 0:
-                ctypes.CDLL(None).fflush(None)
-                os.dup2(self.kept, 1)
-                os.close(self.kept)
-
-
-_DROPPED = _Dropped()
-
-
-@contextlib.contextmanager
-def _c_output_dropped() -> Iterator[None]:
-    """Drop what compiled code prints on standard output: HiGHS's postsolve does, whatever its options say."""
-    if os.name != "posix":
-        yield
-        return
-    _DROPPED.begin()
-    try:
-        yield
-    finally:
-        _DROPPED.end()
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:
@@ -315,16 +246,15 @@ def _report_progress(highs: Any, progress: Progress) -> None:
 
 def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
     """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
-    import highspy
-
-    highs = to_highs(program, _objective_scale(program.cost), presolve=False)
-    highs.setOptionValue("solver", "simplex")
-    highs.run()
-    if highs.getModelStatus() == highspy.HighsModelStatus.kInfeasible and not _nothing_is_feasible(program):
+    highs = _ours(program, _objective_scale(program.cost), presolve=False)
+    runtime.set_options(highs, {"solver": "simplex"})
+    runtime.run(highs)
+    status = NAMED.get(highs.getModelStatus().name)
+    if status is Status.INFEASIBLE and not _nothing_is_feasible(program):
         return Status.INFEASIBLE, _conflict(program)
-    if highs.getModelStatus() not in (highspy.HighsModelStatus.kUnbounded, highspy.HighsModelStatus.kInfeasible):
+    if status not in (Status.UNBOUNDED, Status.INFEASIBLE):
         return Status.INACCURATE, ()
-    _, has_ray, ray = highs.getPrimalRay()
+    _, has_ray, ray = runtime.apart(highs.getPrimalRay)
     if not has_ray:
         return Status.UNBOUNDED, ()
     direction = np.array(ray)
@@ -335,10 +265,12 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
 
 def _conflict(program: LinearProgram) -> tuple[str, ...]:
     """Rows and bounds of an irreducible infeasible set, in words."""
-    highs = to_highs(program)
-    highs.setOptionValue("iis_strategy", 6)  # 6: from the rays of the LP, then reduced; the default finds none here
-    highs.setOptionValue("time_limit", IIS_SECONDS)
-    _, iis = highs.getIis()
+    highs = _ours(program)
+    strategy = 6  # from the rays of the LP, then reduced; the default finds none here
+    runtime.set_options(highs, {"iis_strategy": strategy, "time_limit": IIS_SECONDS})
+    answer, iis = runtime.apart(highs.getIis)
+    if answer.name == "kError":
+        return ("the solver could not name the rows that conflict",)
     rows = [f"{program.describe_row(int(row))}" for row in iis.row_index_]
     bounded = [int(c) for c in iis.col_index_ if np.isfinite([program.lower[int(c)], program.upper[int(c)]]).any()]
     return (*rows, *(_bounds_in_words(program, c) for c in bounded))
@@ -365,7 +297,7 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
 
         with tempfile.TemporaryDirectory() as folder:
             name = str(Path(folder) / "model.mps")
-            to_highs(program).writeModel(name)
+            runtime.require(to_highs(program).writeModel(name), "writes no such program")
             file.write(Path(name).read_bytes())
 
     write_atomically(path, write)

@@ -10,6 +10,8 @@ from mechopt.core.errors import LimitError
 from mechopt.lp.independent.plan import SOLVE_BYTES_PER_NONZERO, Size
 
 MEMORY_SHARE = 0.6
+MAX_CHECKED_HISTORIES = 200_000
+"""Notions are checked exhaustively on trees up to this size, and left open beyond."""
 
 
 def require_size(

@@ -257,8 +257,8 @@ def check_range(environment: IndependentTypes, accepted: bool) -> None:
         If it is refused.
     """
     steps = [np.diff(values) for row in environment.values for values in row]
-    smallest = min((float(step.min()) for step in steps if step.size), default=1.0)
     largest = max(float(values[-1]) for row in environment.values for values in row)
+    smallest = min((float(step.min()) for step in steps if step.size), default=largest)
     rarest = min(float(law[law > 0].min()) for row in environment.probabilities for law in row)
     ratio = max(largest / smallest if largest else 1.0, 1.0 / rarest)
     if ratio > RANGE_REFUSAL and not accepted:

@@ -38,6 +38,8 @@ class MethodRow:
         Expected present value of what agents get, net, plus costs.
     gain : float or None
         Largest gain of a misreport, by `check_contingent`.
+    status : str or None
+        What the check says: satisfied, violated or undecided.
     holds : bool
         Whether there are transfers, and they pass their check.
     ill_conditioned : bool
@@ -51,6 +53,7 @@ class MethodRow:
     max_abs: float | None = None
     deficit: float | None = None
     gain: float | None = None
+    status: str | None = None
     holds: bool = False
     ill_conditioned: bool = False
     failure: str | None = None
@@ -62,7 +65,7 @@ class MethodRow:
     def __str__(self) -> str:
         if self.failure is not None:
             return f"none; {self.rests_on}"
-        verdict = "satisfied" if self.holds else "VIOLATED"
+        verdict = str(self.status) if self.holds else str(self.status).upper()
         flag = ", ill-conditioned" if self.ill_conditioned else ""
         return f"largest {self.max_abs:.6g}, deficit {self.deficit:.6g}, {verdict}{flag}; {self.rests_on}"
 
@@ -106,6 +109,7 @@ def _row(environment: InterdependentTypes, name: str, last: LastRule) -> MethodR
         found.max_abs,
         found.deficit,
         check.gain,
+        str(check.status),
         check.holds,
         found.ill_conditioned,
     )

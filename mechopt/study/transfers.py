@@ -235,7 +235,8 @@ def _farkas(proof: Farkas) -> Plain:
 
 
 def _checked(environment: InterdependentTypes, check: ContingentCheck) -> Plain:
-    found: Plain = {"holds": check.holds, "gain": check.gain, "strategy_gain": check.strategy_gain}
+    found: Plain = {"status": str(check.status), "holds": check.holds, "gain": check.gain}
+    found |= {"rounding": check.rounding, "strategy_gain": check.strategy_gain}
     if check.counterexample is not None:
         lie = check.counterexample
         types = environment.types[lie.period]

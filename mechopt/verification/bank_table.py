@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
+from mechopt.verification.exact_bank_table import exact_conditions
+from mechopt.verification.rounding import Answer, Precision, Status, Verdict, largest_value, tolerance_of
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,19 @@ class BankTableReport:
     ----------
     gains : dict from ``"IC"``, ``"BI"``, ``"BU"`` to float
         Largest violation of each, 0 where there is none.
+    statuses : dict from the same to Status
+        Satisfied, violated or undecided; see `mechopt.verification.rounding`.
+    roundings : dict from the same to float
+        Bound of the rounding of each gain.
     counterexamples : tuple of RowCounterexample
-        Where the largest violation is, of those that are above the tolerance.
+        Where the largest violation is, of those that are not satisfied.
     revenue, welfare, utility : float
         Expected present values at truthful reports.
     """
 
     gains: dict[str, float]
+    statuses: dict[str, Status]
+    roundings: dict[str, float]
     counterexamples: tuple[RowCounterexample, ...]
     revenue: float
     welfare: float
@@ -73,26 +81,31 @@ class BankTableReport:
 
     @property
     def holds(self) -> bool:
-        """Whether all three conditions hold."""
-        return not self.counterexamples
+        """Whether all three conditions are satisfied."""
+        return all(status is Status.SATISFIED for status in self.statuses.values())
 
     def __repr__(self) -> str:
-        broken = {found.condition: str(found) for found in self.counterexamples}
-        told = (f"{name} fails ({broken[name]})" if name in broken else f"{name} holds" for name in self.gains)
+        shown = {found.condition: f" ({found})" for found in self.counterexamples}
+        told = (f"{name} {status}{shown.get(name, '')}" for name, status in self.statuses.items())
         return f"BankTableReport({'; '.join(told)}; revenue {self.revenue:.6g})"
 
 
-def verify_bank_table(table: BankTable) -> BankTableReport:
+CONDITIONS = ("IC", "BI", "BU")
+
+
+def verify_bank_table(table: BankTable, exact: bool = False) -> BankTableReport:
     """Check the three conditions at every row and compute what the mechanism earns.
 
     Parameters
     ----------
     table : BankTable
+    exact : bool
+        Decide in fractions.
 
     Returns
     -------
     BankTableReport
-        A gain above `VERIFY_TOLERANCE` times the buyer's largest total value breaks a condition.
+        A gain above `VERIFY_TOLERANCE` times the buyer's largest present value violates a condition.
 
     Examples
     --------
@@ -101,32 +114,70 @@ def verify_bank_table(table: BankTable) -> BankTableReport:
     >>> from mechopt.environment.independent import IndependentTypes
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> verify_bank_table(BankTable(env, [BankPeriod([0], [[0, 1]], [[0.1, 1.9]], [[0, 0]], [[0, 0]])]))
-    BankTableReport(IC holds; BI holds; BU fails (period 0, row 0 (balance 0): after type 0 ... by 0.1); revenue 1)
+    BankTableReport(IC satisfied; BI satisfied; BU violated (period 0, row 0 (balance 0): after ... by 0.1); revenue 1)
     """
-    env = table.environment
-    worst: dict[str, RowCounterexample] = {}
-    revenue = welfare = np.zeros(1)
-    balances_after = np.zeros(1)
+    env, tolerance = table.environment, tolerance_of(largest_value(table.environment))
+    with np.errstate(all="ignore"):
+        revenue, welfare = _earned(table)
+        answers = exact_conditions(table, tolerance) if exact else _answers(table, tolerance)
+    assert env.agents == 1
+    return BankTableReport(
+        {name: answer.gain for name, (answer, _) in answers.items()},
+        {name: answer.status for name, (answer, _) in answers.items()},
+        {name: answer.rounding for name, (answer, _) in answers.items()},
+        tuple(
+            RowCounterexample(name, t, row, float(table.periods[t].balances[row]), answer.gain, true, report)
+            for name, (answer, place) in answers.items()
+            if place is not None and answer.status is not Status.SATISFIED
+            for t, row, true, report in (place,)
+        ),
+        revenue,
+        welfare,
+        welfare - revenue,
+    )
+
+
+def _earned(table: BankTable) -> tuple[float, float]:
+    """Expected revenue and welfare, backward."""
+    env, revenue, welfare = table.environment, np.zeros(1), np.zeros(1)
     for t in reversed(range(env.horizon)):
         period, law, weight = table.periods[t], env.probabilities[0][t], float(env.present_value[t])
         value, cost = weight * env.values[0][t], weight * float(env.cost[t])
-        payoff = value[:, None, None] * period.allocation - period.payment  # axes: true type, row, report
-        truthful = np.stack([payoff[k, :, k] for k in range(len(value))], axis=1)
-        for found in (
-            _misreport(period, t, payoff, truthful),
-            _dependence(period, t, truthful @ law),
-            _overdraft(period, t, truthful, balances_after),
-        ):
-            if found.condition not in worst or found.gain > worst[found.condition].gain:
-                worst[found.condition] = found
-        earned, surplus = period.payment - cost * period.allocation, (value - cost) * period.allocation
-        revenue = (earned + _continued(revenue, period)) @ law
-        welfare = (surplus + _continued(welfare, period)) @ law
+        revenue = (period.payment - cost * period.allocation + _continued(revenue, period)) @ law
+        welfare = ((value - cost) * period.allocation + _continued(welfare, period)) @ law
+    return float(revenue[0]), float(welfare[0])
+
+
+Place = tuple[int, int, int | None, int | None]
+
+
+def _answers(table: BankTable, tolerance: float) -> dict[str, tuple[Answer, Place | None]]:
+    """Verdicts on the conditions, and period, row, true type and report of the place."""
+    env = table.environment
+    largest = max(float(np.abs(part).max()) for p in table.periods for part in (p.payment, p.balances))
+    values = max(float(np.abs(part).max()) for part in env.values[0])
+    rounded = Precision.of(max(types[0] for types in env.shape) + env.horizon + 16, max(largest, values))
+    verdicts = {name: Verdict(tolerance) for name in CONDITIONS}
+    shapes = {name: list[tuple[int, tuple[int, ...]]]() for name in CONDITIONS}
+    balances_after = np.zeros(1)
+    for t in reversed(range(env.horizon)):
+        period = table.periods[t]
+        value = float(env.present_value[t]) * env.values[0][t]
+        gains = _gains(period, value, env.probabilities[0][t], balances_after, plus=1)
+        sizes = _gains(period, np.abs(value), env.probabilities[0][t], balances_after, plus=-1)
+        for name in CONDITIONS:
+            verdicts[name].add(gains[name], rounded.bound(sizes[name]))
+            shapes[name].append((t, gains[name].shape))
         balances_after = period.balances
-    limit = VERIFY_TOLERANCE * env.money_scale
-    gains = {name: max(worst[name].gain, 0.0) for name in ("IC", "BI", "BU")}
-    broken = tuple(worst[name] for name, gain in gains.items() if gain > limit)
-    return BankTableReport(gains, broken, float(revenue[0]), float(welfare[0]), float(welfare[0] - revenue[0]))
+    found = dict[str, tuple[Answer, Place | None]]()
+    for name in CONDITIONS:
+        answer, place = verdicts[name].answer, None
+        if answer.place is not None:
+            t, shape = shapes[name][answer.place[0]]
+            row, true, report = (int(k) for k in np.unravel_index(answer.place[1], shape))
+            place = (t, row, None if name == "BI" else true, report if name == "IC" else None)
+        found[name] = answer, place
+    return found
 
 
 def _continued(after: FloatArray, period: BankPeriod) -> FloatArray:
@@ -136,26 +187,30 @@ def _continued(after: FloatArray, period: BankPeriod) -> FloatArray:
     return continued
 
 
-def _misreport(period: BankPeriod, t: int, payoff: FloatArray, truthful: FloatArray) -> RowCounterexample:
-    gain = payoff - truthful.T[:, :, None]
-    k, row, report = (int(at) for at in np.unravel_index(gain.argmax(), gain.shape))
-    return RowCounterexample("IC", t, row, float(period.balances[row]), float(gain[k, row, report]), k, report)
+def _gains(
+    period: BankPeriod, value: FloatArray, law: FloatArray, after: FloatArray, plus: int
+) -> dict[str, FloatArray]:
+    """Gains of the conditions, axes (row, true type, report); with ``plus`` = -1 sums of absolute values for rounding.
 
-
-def _dependence(period: BankPeriod, t: int, average: FloatArray) -> RowCounterexample:
-    off = np.maximum(average - average.min(), -average)
-    row = int(off.argmax())
-    return RowCounterexample("BI", t, row, float(period.balances[row]), float(off[row]))
-
-
-def _overdraft(period: BankPeriod, t: int, utility: FloatArray, after: FloatArray) -> RowCounterexample:
-    """The worst of both outcomes of the coin, of which one that cannot happen does not count."""
+    Of both outcomes of the coin the worse counts for (BU), but not one that cannot happen.
+    """
+    allocation, payment = (
+        (period.allocation, period.payment) if plus == 1 else np.abs([period.allocation, -period.payment])
+    )
+    if plus == -1:
+        payment = -payment
+    payoff = value[:, None] * allocation[:, None, :] - payment[:, None, :]
+    utility = np.diagonal(payoff, axis1=1, axis2=2)
+    average = utility @ law
+    dependence = np.maximum(average - plus * (average.min() if plus == 1 else average.max()), -plus * average)
     low, high = after[period.after], after[np.minimum(period.after + 1, len(after) - 1)]
     mean = low * (1 - period.share) + high * period.share
-    gain = np.full(utility.shape, -np.inf)
+    excess = np.full(utility.shape, -np.inf if plus == 1 else 0.0)
     for outcome, happens in ((low, period.share < 1), (high, period.share > 0)):
-        realised = utility + outcome - mean
-        excess = np.maximum(-outcome, outcome - (period.balances[:, None] + realised))
-        gain = np.where(happens, np.maximum(gain, excess), gain)
-    row, k = (int(at) for at in np.unravel_index(gain.argmax(), gain.shape))
-    return RowCounterexample("BU", t, row, float(period.balances[row]), float(gain[row, k]), k)
+        beyond = mean - plus * (period.balances[:, None] + utility)
+        excess = np.where(happens, np.maximum(excess, np.maximum(-plus * outcome, beyond)), excess)
+    return {
+        "IC": payoff - plus * utility[:, :, None],
+        "BI": dependence[:, None, None],
+        "BU": excess[:, :, None],
+    }

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mechopt.core.errors import InputError, LimitError
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.chain import ahead, along, lasting, members_of, taken
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.stationary.check import money_scale
+from mechopt.verification.rounding import largest_value, tolerance_of
 from mechopt.verification.verify import Unrollable
 
 BoolArray = npt.NDArray[np.bool_]
@@ -41,7 +41,7 @@ class EfficientExit:
     Attributes
     ----------
     holds : bool
-        Whether ``payment`` is within `VERIFY_TOLERANCE` times the largest total value or transfer of 0.
+        Whether ``payment`` is within `VERIFY_TOLERANCE` times the largest total value of an agent of 0.
     payment : float
         Largest transfer in absolute value of an agent who matters no more, with its sign; 0 where there is none.
     agent, period : int or None
@@ -111,7 +111,7 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
             place = int(np.abs(out).argmax())
             if abs(payment := float(out.ravel()[place])) > abs(worst):
                 worst, found = payment, (i, t, tuple(int(k) for k in np.unravel_index(place, out.shape)))
-    if found is None or abs(worst) <= VERIFY_TOLERANCE * money_scale(mechanism):
+    if found is None or abs(worst) <= tolerance_of(largest_value(env)):
         return EfficientExit(True, worst, None, None, None, tuple(sets))
     return EfficientExit(False, worst, *found, tuple(sets))
 

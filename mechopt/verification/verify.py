@@ -1,23 +1,23 @@
-"""Checks of notions: the largest violation of each, and where it is.
+"""Checks of constraints: the largest violation of each, and where it is; types independent across periods.
 
-Each notion is a function from a buyer's payoffs and a period to an array of gains with the axes (history, true type,
-report, others' profile, future); an axis that the notion does not have has length 1. A positive gain is a violation:
-what a misreport brings for incentive notions, a negative utility for participation notions. Present values throughout.
-See `mechopt.mechanism.constraints` for the inequalities.
+Each constraint is a function from a buyer's payoffs and a period to a difference with the axes (history, true type,
+report, others' profile, future); an axis that the constraint does not have has length 1. A positive difference is a
+violation: what a misreport brings for incentive constraints, a negative utility for participation. Present values
+throughout; types of probability zero count. See `mechopt.mechanism.constraints` for the inequalities and
+`mechopt.verification.rounding` for tolerance, rounding and the three answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from math import prod
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
 from mechopt.histories.reports import History
-from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -33,72 +33,20 @@ from mechopt.mechanism.constraints import (
     Notion,
     PeriodicIR,
     SuperDIC,
+    require_types,
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.verification.contingent.report import verify_approximate, verify_contingent
+from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
-from mechopt.verification.independent.response import Payoffs, parts
-
-
-@dataclass(frozen=True)
-class NotionCheck:
-    """How one notion fares.
-
-    Attributes
-    ----------
-    holds : bool
-        Whether ``gain`` is at most the tolerance (`VERIFY_TOLERANCE` times the largest total value of an agent).
-    gain : float
-        Largest violation in present value, 0 where there is none.
-    counterexample : Counterexample or None
-        Where the largest violation is, if the notion does not hold.
-    strategy_gain : float or None
-        For DIC: the largest gain of any strategy of present and later misreports. Where one-shot misreports gain
-        nothing, neither do strategies. For incentive notions of types that move: that of any strategy from contracting
-        on, or for periodic ex post ones from any history on, the others' current types being known; local misreports
-        may gain nothing where strategies do.
-    """
-
-    holds: bool
-    gain: float
-    counterexample: Counterexample | None
-    strategy_gain: float | None = None
-
-
-class Report(Mapping[Notion, NotionCheck]):
-    """Checks by notion; a notion's name serves as a key too.
-
-    Attributes
-    ----------
-    holds : bool
-        Whether all hold.
-    """
-
-    def __init__(self, checks: Mapping[Notion, NotionCheck]) -> None:
-        self._checks = dict(checks)
-
-    @property
-    def holds(self) -> bool:
-        """Whether every notion holds."""
-        return all(check.holds for check in self._checks.values())
-
-    def __getitem__(self, key: Notion | str) -> NotionCheck:
-        return self._checks[notion_named(key) if isinstance(key, str) else key]
-
-    def __iter__(self) -> Iterator[Notion]:
-        return iter(self._checks)
-
-    def __len__(self) -> int:
-        return len(self._checks)
-
-    def __repr__(self) -> str:
-        lines = [
-            f"{notion.name}: {'holds' if c.holds else 'fails'}, gain {c.gain:.3g}"
-            + (f" ({c.counterexample})" if c.counterexample else "")
-            for notion, c in self.items()
-        ]
-        return "Report(" + "; ".join(lines) + ")"
+from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
+from mechopt.verification.persistent.check import verify_sequence
+from mechopt.verification.report import NotionCheck as NotionCheck
+from mechopt.verification.report import Report as Report
+from mechopt.verification.rounding import Verdict, largest_value, tolerance_of
+from mechopt.verification.stationary.check import verify_markov
 
 
 def _own_first(array: FloatArray, i: int) -> FloatArray:
@@ -115,66 +63,92 @@ def _five(array: FloatArray, *axes: int) -> FloatArray:
     return array.reshape(shape)
 
 
-def _over_truth(payoffs: FloatArray) -> FloatArray:
-    """Payoffs ``(history, true, report, ...)`` less what truth gives to the same type."""
-    truth = np.diagonal(payoffs, axis1=1, axis2=2)
-    return payoffs - np.expand_dims(np.moveaxis(truth, -1, 1), 2)
+class Difference(NamedTuple):
+    """A gain, and the sum that its rounding is a share of: both of ``more - less``."""
+
+    more: FloatArray
+    less: FloatArray
+
+    def gain(self) -> FloatArray:
+        """The difference."""
+        gain: FloatArray = self.more - self.less
+        return gain
+
+    def size(self) -> FloatArray:
+        """The sum, of `Sizes`."""
+        size: FloatArray = self.more + self.less
+        return size
 
 
-def _dic(a: Payoffs, t: int, part: slice) -> FloatArray:
-    return _five(_over_truth(a.report_payoffs(t, a.continuation[t + 1], part)), 0, 1, 2)
+def _over_truth(payoffs: FloatArray, *axes: int) -> Difference:
+    """Payoffs ``(history, true, report, ...)`` and what truth gives to the same type."""
+    truth = np.expand_dims(np.moveaxis(np.diagonal(payoffs, axis1=1, axis2=2), -1, 1), 2)
+    return Difference(_five(payoffs, *axes), _five(truth, *axes))
 
 
-def _ppic(a: Payoffs, t: int, part: slice) -> FloatArray:
-    return _five(_over_truth(a.report_payoffs(t, np.zeros_like(a.continuation[t + 1]), part)), 0, 1, 2)
+def _lost(utility: FloatArray) -> Difference:
+    """What a utility is below 0; five axes."""
+    return Difference(np.zeros_like(utility), utility)
 
 
-def _ex_post(a: Payoffs, t: int, part: slice) -> FloatArray:
+def _dic(a: Payoffs, t: int, part: slice) -> Difference:
+    return _over_truth(a.report_payoffs(t, a.continuation[t + 1], part), 0, 1, 2)
+
+
+def _ppic(a: Payoffs, t: int, part: slice) -> Difference:
+    return _over_truth(a.report_payoffs(t, np.zeros_like(a.continuation[t + 1]), part), 0, 1, 2)
+
+
+def _ex_post(a: Payoffs, t: int, part: slice) -> Difference:
     after = a.continuation[t + 1].reshape(a.mechanism.tree.children(t))
     fixed = _own_first((after - a.payment(t))[part], a.buyer)
     sold = _own_first(a.allocation(t)[part], a.buyer)
-    payoffs = a.value(t)[:, None, None] * sold[:, None] + fixed[:, None]
-    return _five(_over_truth(payoffs), 0, 1, 2, 3)
+    return _over_truth(a.value(t)[:, None, None] * sold[:, None] + fixed[:, None], 0, 1, 2, 3)
 
 
-def _indu(a: Payoffs, t: int, part: slice) -> FloatArray:
+def _indu(a: Payoffs, t: int, part: slice) -> Difference:
     left = a.interim(a.continuation[t + 1].reshape(a.mechanism.tree.children(t))[part], t)
-    return _five(left[:, None, :] - left[:, :, None], 0, 1, 2)
+    return Difference(_five(left[:, None, :], 0, 1, 2), _five(left[:, :, None], 0, 1, 2))
 
 
-def _super_dic(a: Payoffs, t: int, part: slice) -> FloatArray:
+def _super_dic(a: Payoffs, t: int, part: slice) -> Difference:
+    """Utility now, and on the path after it: that of the whole path less that up to now."""
     shape = a.mechanism.tree.children(t)
-    realised, paths = a.realised[t + 1].reshape(*shape, 1), a.realised[-1].reshape(*shape, -1)
-    later = np.moveaxis((paths - realised)[part], 1 + a.buyer, 1)
-    later = later.reshape(*later.shape[:2], -1, later.shape[-1])
+    up_to, paths = (
+        np.moveaxis(utility.reshape(*shape, -1)[part], 1 + a.buyer, 1).reshape(
+            part.stop - part.start, shape[1 + a.buyer], -1, utility.size // prod(shape)
+        )
+        for utility in (a.realised[t + 1], a.realised[-1])
+    )
     sold, paid = (_own_first(x[part], a.buyer) for x in (a.allocation(t), a.payment(t)))
-    now = a.value(t)[:, None, None] * sold[:, None] - paid[:, None]
-    return _over_truth(now[..., None] + later[:, None])
+    now = (a.value(t)[:, None, None] * sold[:, None] - paid[:, None])[..., None]
+    truth = np.expand_dims(np.moveaxis(np.diagonal(now, axis1=1, axis2=2), -1, 1), 2)
+    return Difference(now + paths[:, None] + up_to[:, :, None], truth + paths[:, :, None] + up_to[:, None])
 
 
-def _epir(a: Payoffs, t: int, part: slice) -> FloatArray:
+def _epir(a: Payoffs, t: int, part: slice) -> Difference:
     paths = a.realised[t + 1].reshape(a.mechanism.tree.children(t))[part]
-    return _five(-_own_first(paths, a.buyer), 0, 1, 3)
+    return _lost(_five(_own_first(paths, a.buyer), 0, 1, 3))
 
 
-def _ppir(a: Payoffs, t: int, part: slice) -> FloatArray:
-    return _five(-_own_first(a.utility(t)[part], a.buyer), 0, 1, 3)
+def _ppir(a: Payoffs, t: int, part: slice) -> Difference:
+    return _lost(_five(_own_first(a.utility(t)[part], a.buyer), 0, 1, 3))
 
 
-def _peir(a: Payoffs, t: int, part: slice) -> FloatArray:
-    return _five(-a.expected(a.utility(t)[part], t), 0)
+def _peir(a: Payoffs, t: int, part: slice) -> Difference:
+    return _lost(_five(a.expected(a.utility(t)[part], t), 0))
 
 
-def _periodic(a: Payoffs, t: int, part: slice) -> FloatArray:
+def _periodic(a: Payoffs, t: int, part: slice) -> Difference:
     after = a.continuation[t + 1].reshape(a.mechanism.tree.children(t))
-    return _five(-a.interim((a.utility(t) + after)[part], t), 0, 1)
+    return _lost(_five(a.interim((a.utility(t) + after)[part], t), 0, 1))
 
 
-def _expected_continuation(a: Payoffs, t: int, part: slice) -> FloatArray:
-    return _five(-a.continuation[t][part], 0)
+def _expected_continuation(a: Payoffs, t: int, part: slice) -> Difference:
+    return _lost(_five(a.continuation[t][part], 0))
 
 
-Gains = Callable[[Payoffs, int, slice], FloatArray]
+Gains = Callable[[Payoffs, int, slice], Difference]
 
 GAINS: dict[Notion, Gains] = {
     DIC(): _dic,
@@ -190,7 +164,7 @@ GAINS: dict[Notion, Gains] = {
     PeriodicIR(): _periodic,
     ExpectedContinuationIR(): _expected_continuation,
 }
-"""Gains by notion; `_periods` says in which periods they are looked at."""
+"""Gains by constraint; `_periods` says in which periods they are looked at."""
 
 
 def _periods(notion: Notion, periods: int) -> range:
@@ -199,25 +173,36 @@ def _periods(notion: Notion, periods: int) -> range:
     return range(1) if notion == Interim() else range(periods)
 
 
-def _check(notion: Notion, agents: list[Payoffs], tolerance: float) -> NotionCheck:
-    """Largest gain over buyers, periods and histories, the first one where there are ties."""
-    mechanism, gains = agents[0].mechanism, GAINS[notion]
-    tree, gain, found = mechanism.tree, 0.0, None
-    for agent in agents:
+def _check(notion: Notion, agents: list[tuple[Payoffs, Sizes]], tolerance: float) -> NotionCheck:
+    """Verdict over buyers, periods and histories."""
+    mechanism, gains, verdict = agents[0][0].mechanism, GAINS[notion], Verdict(tolerance)
+    tree, rounded, places = mechanism.tree, precision(mechanism), list[tuple[int, int, int, tuple[int, ...]]]()
+    for agent, sizes in agents:
         for t in _periods(notion, tree.horizon):
             own, profiles = tree.shape[t][agent.buyer], prod(tree.shape[t])
             for part in parts(tree.count[t], own * profiles):
-                array = gains(agent, t, part)
-                place = int(array.argmax())
-                if array.ravel()[place] > gain:
-                    gain = float(array.ravel()[place])
-                    where = [int(p) for p in np.unravel_index(place, array.shape)]
-                    where[0] += part.start
-                    found = (agent.buyer, t, where)
-    holds = gain <= tolerance
-    strategy = max(agent.best_strategy_gain for agent in agents) if notion == DIC() else None
-    counterexample = None if holds or found is None else _counterexample(notion, mechanism, gain, *found)
-    return NotionCheck(holds, gain, counterexample, strategy)
+                gain = gains(agent, t, part).gain()
+                verdict.add(gain, rounded.bound(gains(sizes, t, part).size()))
+                places.append((agent.buyer, t, part.start, gain.shape))
+    answer = verdict.answer
+    strategy = max(agent.best_strategy_gain for agent, _ in agents) if notion == DIC() else None
+    counterexample = None
+    if answer.place is not None:
+        buyer, t, first, shape = places[answer.place[0]]
+        where = [int(p) for p in np.unravel_index(answer.place[1], shape)]
+        where[0] += first
+        counterexample = _counterexample(notion, mechanism, answer.gain, buyer, t, where)
+    return NotionCheck.of(answer, tolerance, counterexample, strategy)
+
+
+def _exact_check(notion: Notion, mechanism: Mechanism, tolerance: float) -> NotionCheck:
+    """The same in fractions."""
+    answer, place = exact_gain(notion, mechanism, tolerance)
+    counterexample = None
+    if place is not None:
+        i, t, *where = place
+        counterexample = _counterexample(notion, mechanism, answer.gain, i, t, where)
+    return NotionCheck.of(answer, tolerance, counterexample)
 
 
 def _counterexample(
@@ -256,23 +241,50 @@ class Unrollable(Protocol):
         ...
 
 
+def verify_direct(
+    mechanism: Mechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+) -> Report:
+    """Check a mechanism for types that are independent across periods; see `verify`."""
+    chosen = constraints or mechanism.notions or FRESH_NOTIONS
+    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
+    require_types(asked, "fresh")
+    tolerance = tolerance_of(largest_value(mechanism.environment))
+    if exact:
+        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
+    with np.errstate(all="ignore"):
+        agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
+        return Report({notion: _check(notion, agents, tolerance) for notion in asked})
+
+
 def verify(
     mechanism: Mechanism | SequenceMechanism | MarkovMechanism | Unrollable,
-    notions: Notion | Iterable[Notion] | None = None,
+    constraints: Notion | Iterable[Notion] | None = None,
+    exact: bool = False,
 ) -> Report:
-    """Check a mechanism against notions, by recursion over histories.
+    """Check a mechanism against constraints, by recursion over histories.
 
     Parameters
     ----------
-    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, or something with ``to_mechanism``
-    notions : Notion or several, optional
+    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, ContingentTransfers, or something with ``to_mechanism``
+    constraints : Notion or several, optional
         Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
-        `verify_markov` for types that move, and `verify_contingent` for contingent transfers.
+        `verify_markov` for persistent types, and `verify_contingent` for contingent transfers.
+    exact : bool
+        Decide in fractions: floats are the exact numbers that they are, and where the environment is exact its own
+        probabilities and values are used.
 
     Returns
     -------
     Report
-        A mapping from notion to `NotionCheck`; its ``holds`` is about all of them.
+        A mapping from constraint to `NotionCheck`, whose ``status`` is satisfied, violated or undecided (see
+        `mechopt.verification.rounding`); its ``holds`` is whether all are satisfied.
+
+    Raises
+    ------
+    InputError
+        If a constraint is not defined for such types, or the mechanism is of a form that is not checked.
+    LimitError
+        If there are too many histories; in fractions that is far fewer.
 
     Examples
     --------
@@ -286,23 +298,23 @@ def verify(
     >>> verify(Mechanism(env, [sale], [1.5 * sale]), [DIC(), EPIR()]).holds
     True
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
-    Report(dic: fails, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
+    Report(dic: violated, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
+    >>> verify(Mechanism(env, [sale], [1.1 * sale]), EPIR(), exact=True)["epir"].status
+    <Status.SATISFIED: 'satisfied'>
     """
     if hasattr(mechanism, "last_payments"):
-        from mechopt.verification.contingent.report import verify_contingent
-
-        return verify_contingent(mechanism, notions)
+        return verify_contingent(mechanism, constraints, exact)
+    if hasattr(mechanism, "epsilons"):
+        return verify_approximate(mechanism, constraints, exact)
     if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism)):
+        if not hasattr(mechanism, "to_mechanism"):
+            raise InputError(
+                f"a {type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
+                "with to_mechanism() (mo.verify_bank_table checks bank tables)"
+            )
         mechanism = mechanism.to_mechanism()
     if isinstance(mechanism, SequenceMechanism):
-        from mechopt.verification.persistent.check import verify_sequence
-
-        return verify_sequence(mechanism, notions)
+        return verify_sequence(mechanism, constraints, exact)
     if isinstance(mechanism, MarkovMechanism):
-        from mechopt.verification.stationary.check import verify_markov
-
-        return verify_markov(mechanism, notions)
-    asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or FRESH_NOTIONS)
-    agents = [Payoffs(mechanism, i) for i in range(mechanism.environment.agents)]
-    tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
-    return Report({notion: _check(notion, agents, tolerance) for notion in asked})
+        return verify_markov(mechanism, constraints, exact)
+    return verify_direct(mechanism, constraints, exact)

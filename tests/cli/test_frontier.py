@@ -39,7 +39,7 @@ def test_one_document_with_corners_weights_and_their_verification(run):
     assert document["points"][1]["exact"] == {"revenue": "1", "welfare": "7/4"}
     assert document["exact"] == ["2/5"]
     assert document["weights"] == pytest.approx([0.4])
-    assert document["notions"] == {"ic": "dic", "ir": "epir"}
+    assert document["constraints"] == {"ic": "dic", "ir": "epir"}
     for point in document["points"]:
         assert point["verified"]["dic"]["holds"]
         assert point["verified"]["epir"]["holds"]
@@ -50,7 +50,7 @@ def test_table_picture_and_csv(run, tmp_path):
     assert result.exit_code == 0
     assert "revenue against welfare: 2 corners, all there are" in result.stdout
     assert "0.666667 to 1" in result.stdout
-    assert "every mechanism keeps the notions" in result.stdout
+    assert "every mechanism satisfies the constraints" in result.stdout
     assert (tmp_path / "curve.svg").read_text().startswith("<?xml")
     assert len((tmp_path / "curve.csv").read_text().splitlines()) == 3
 
@@ -64,7 +64,7 @@ def test_types_that_move(run, tmp_path):
     document = json.loads(run("--json").stdout)
     assert [point["revenue"] for point in document["points"]] == pytest.approx([1.2, 1])
     assert [point["welfare"] for point in document["points"]] == pytest.approx([1.2, 1.6])
-    assert document["notions"] == {"ic": "bayesian", "ir": "interim"}
+    assert document["constraints"] == {"ic": "bayesian", "ir": "interim"}
     assert all(point["verified"]["bayesian"]["holds"] for point in document["points"])
 
 

@@ -41,7 +41,7 @@ def document(*arguments):
 def test_solve_prints_its_contract():
     found = document("solve", BATTAGLINI)
     assert found["value"] == pytest.approx(153 / 40)
-    assert found["notions"] == {"ic": "bayesian", "ir": "interim"}
+    assert found["constraints"] == {"ic": "bayesian", "ir": "interim"}
     assert found["verified"]["bayesian"]["holds"]
     assert found["verified"]["interim"]["holds"]
     assert set(found["size"]) == {"rows", "columns", "nonzeros"}
@@ -62,16 +62,16 @@ def test_size_is_that_of_the_solve():
 @pytest.mark.parametrize("ir", ["interim", "epir", "periodic-ex-post-ir"])
 def test_notions_have_names(ic, ir):
     found = document("solve", BATTAGLINI, "--ic", ic, "--ir", ir)
-    assert found["notions"] == {"ic": ic, "ir": ir}
+    assert found["constraints"] == {"ic": ic, "ir": ir}
 
 
 def test_a_saved_mechanism_is_verified_from_its_file(tmp_path):
     file = tmp_path / "optimal.npz"
     assert invoke("solve", BATTAGLINI, "--save", file).exit_code == 0
-    assert document("verify", BATTAGLINI, file)["notions"]["bayesian"]["holds"]
+    assert document("verify", BATTAGLINI, file)["constraints"]["bayesian"]["holds"]
     broken = invoke("verify", BATTAGLINI, file, "--ir", "epir", "--json")
     assert broken.exit_code == 1
-    example = json.loads(broken.stdout)["notions"]["epir"]["counterexample"]
+    example = json.loads(broken.stdout)["constraints"]["epir"]["counterexample"]
     assert example["gain"] > 0.1
     assert {"agent", "period", "history", "true_type", "report", "gain"} <= set(example)
 
@@ -89,14 +89,14 @@ def test_compare_on_an_infinite_horizon():
     names = [row["name"] for row in found["mechanisms"]]
     assert names == ["dynamic-pivot", "team", "team-upfront", "bond", "efficient-welfare"]
     assert found["optimum"] is None
-    assert found["mechanisms"][0]["notions"]["periodic-ex-post"]["holds"]
+    assert found["mechanisms"][0]["constraints"]["periodic-ex-post"]["holds"]
 
 
 def test_correlated_signals_from_a_file(tmp_path):
     path = tmp_path / "correlated.toml"
     path.write_text(CORRELATED)
     found = document("solve", path)
-    assert found["notions"] == {"ic": "periodic-ex-post", "ir": "periodic-ex-post-ir"}
+    assert found["constraints"] == {"ic": "periodic-ex-post", "ir": "periodic-ex-post-ir"}
     assert found["verified"]["periodic-ex-post"]["holds"]
     bayesian = document("solve", path, "--ic", "bayesian", "--ir", "interim")
     assert bayesian["value"] >= found["value"] - 1e-8

@@ -46,11 +46,11 @@ def test_compare_prints_one_document_with_the_keys_of_the_contract(mechopt, two)
         "quasi-non-clairvoyant",
     }
     for entry in by_name.values():
-        assert {"name", "revenue", "welfare", "ratio", "notions", "source"} <= set(entry)
-        assert entry["notions"]["dic"]["holds"] is True
-        assert all(entry["notions"][claim]["holds"] for claim in entry["claims"])
+        assert {"name", "revenue", "welfare", "ratio", "constraints", "source"} <= set(entry)
+        assert entry["constraints"]["dic"]["holds"] is True
+        assert all(entry["constraints"][claim]["holds"] for claim in entry["claims"])
     assert by_name["two-period"]["guarantee"] == 0.5
-    broken = by_name["clairvoyant-optimum"]["notions"]["super-dic"]
+    broken = by_name["clairvoyant-optimum"]["constraints"]["super-dic"]
     assert broken["counterexample"]["gain"] == pytest.approx(broken["gain"])
     assert "as expected: mechanisms.1.ratio: expected 8/9" in err
 

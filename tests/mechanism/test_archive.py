@@ -304,8 +304,8 @@ def test_a_saved_file_has_the_rights_of_any_new_file(saved, tmp_path):
 def test_a_kept_mechanism_verifies(mechopt, saved):
     status, out, err = mechopt("verify", saved)
     assert (status, err) == (0, "")
-    assert "dic holds" in out
-    assert "epir holds" in out
+    assert "dic satisfied" in out
+    assert "epir satisfied" in out
 
 
 def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
@@ -316,14 +316,16 @@ def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
     rewrite(saved, payment=payment)
     status, out, _ = mechopt("verify", saved)
     assert status == 1
-    assert "dic FAILS (largest gain 0.25)" in out
+    assert "dic VIOLATED (largest gain 0.25)" in out
     assert "agent 0, period 1, after history [1]: type 1 reports 0 and gains 0.25" in out
-    assert "epir holds" in out
+    assert "epir satisfied" in out
 
     status, out, err = mechopt("verify", saved, "--json")
     assert (status, err) == (1, "")
-    found = json.loads(out)["notions"]
-    assert found["epir"] == {"holds": True, "gain": 0.0, "counterexample": None}
+    found = json.loads(out)["constraints"]
+    rounding = found["epir"].pop("rounding")
+    assert 0 < rounding < 1e-13
+    assert found["epir"] == {"status": "satisfied", "holds": True, "gain": 0.0, "counterexample": None}
     example = found["dic"]["counterexample"]
     assert example == {
         "agent": 0,
@@ -345,7 +347,7 @@ def test_a_nudged_payment_that_breaks_participation_names_the_utility(mechopt, s
     rewrite(saved, payment=payment)
     status, out, _ = mechopt("verify", saved, "--ir", "per-period")
     assert status == 1
-    assert "per-period FAILS (largest gain 0.5)" in out
+    assert "per-period VIOLATED (largest gain 0.5)" in out
     assert "agent 0, period 0, after history []: the utility of type 0 is -0.5" in out
     assert "dic" not in out
 
@@ -368,3 +370,19 @@ def test_verify_refuses_another_file(mechopt, saved):
     status, out, err = mechopt("verify", saved)
     assert (status, out) == (2, "")
     assert err.startswith(f"mechopt: {saved}: not a mechanism file, or damaged")
+
+
+def test_what_rounding_leaves_open_is_undecided_and_decided_in_fractions(mechopt, saved):
+    """Lend 1e16 and take it back: floats cannot tell, the exit status is 1, and --exact is offered and decides."""
+    with np.load(saved) as file:
+        payment = file["payment"].copy()
+    first = 2
+    rewrite(saved, payment=np.concatenate([payment[:first] - 1e16, payment[first:] + 1e16]))
+    status, out, err = mechopt("verify", saved, "--ir", "interim")
+    assert (status, "interim UNDECIDED" in out) == (1, True)
+    assert "undecided: interim" in err and "try --exact" in err
+    status, out, err = mechopt("verify", saved, "--ir", "interim", "--exact", "--json")
+    found = json.loads(out)["constraints"]["interim"]
+    assert status == (0 if found["holds"] else 1) and found["rounding"] == 0
+    assert found["status"] in ("satisfied", "violated") and "exact" in found
+    assert "--exact" not in err

@@ -1,7 +1,6 @@
 """What is too large where types move is refused with figures before memory is asked for."""
 
 import re
-import time
 
 import numpy as np
 import pytest
@@ -28,11 +27,9 @@ def figure(error):
     "call", [mo.optimum, mo.relaxed_optimum, lambda env: mo.plan(env).size], ids=["optimum", "relaxed", "plan"]
 )
 def test_programs_that_cannot_even_be_counted(call):
-    begun = time.process_time()
     with pytest.raises(mo.LimitError, match=r"non-zeros .* histories") as error:
         call(alike(3, 10, 5))
     assert "1,001,001,001,001,000 histories" in str(error.value)  # 1000 + 1000^2 + ... + 1000^5: reports alone
-    assert time.process_time() - begun < 10
 
 
 def test_values_of_many_agents():

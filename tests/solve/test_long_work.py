@@ -17,6 +17,7 @@ from mechopt.solve import optimum
 from mechopt.solve.exact import certify as certificate
 from mechopt.solve.exact import simplex as exact_simplex
 from mechopt.solve.solution import Status
+from tests.waiting import HANG_SECONDS
 
 SMALL = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)  # optimum 7/2
 TWO = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], horizon=3, agents=2)
@@ -178,7 +179,7 @@ kernel = [[0.75, 0.25], [0.25, 0.75]]
 """
     (tmp_path / "long.toml").write_text(model)
     command = [sys.executable, "-m", "mechopt", "solve", "long.toml", "--save", "found.npz", "--json"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.returncode, (tmp_path / "found.npz").exists()) == (3, False)
     assert "too many histories to write out" in done.stderr
     document = json.loads(done.stdout)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.core.errors import InputError
 from mechopt.study.saved import load_mechanism
 from tests.interdependent_instances import random_environment
 
@@ -110,7 +111,7 @@ def test_a_last_payment_that_grows_with_the_report_is_found_out():
     assert example.replay(found) == example.gain
     assert example.to_dict()["others"] == list(example.others)
     written = mo.verify(found.to_mechanism(), mo.PeriodicExPostIC())[mo.PeriodicExPostIC()]
-    assert written.gain == pytest.approx(check.gain * FREE.discount**2, abs=1e-9)  # present value as of period 0
+    assert written.gain == pytest.approx(check.gain, abs=1e-9)
 
 
 def test_other_notions_of_transfers_go_over_histories():
@@ -178,3 +179,12 @@ def test_transfers_of_others_are_refused(tmp_path):
         archive.writestr("header.npy", b"nothing")
     with pytest.raises(mo.InputError, match="damaged"):
         load_mechanism(tmp_path / "other.npz", STEERED)
+
+
+@pytest.mark.parametrize("env", [FREE, mo.load("liu-2025/two-periods-stacked")], ids=["finite", "for-ever"])
+def test_what_a_file_says_of_its_outcome_is_not_believed(env, tmp_path):
+    found = mo.contingent_transfers(env, "spanning" if env is FREE else "stacked")
+    for said in ({"welfare": 1e9}, {"utilities": (7.0,) * env.agents}, {"gain": 1.0}):
+        replace(found, **said).save(tmp_path / "forged.npz")
+        with pytest.raises(InputError, match="but what it does gives"):
+            mo.load_mechanism(tmp_path / "forged.npz", env)

@@ -140,7 +140,8 @@ def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> C
     for t, stage, _ in reachable(mechanism, False, max_states):
         for i in range(mechanism.environment.agents):
             for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
-                if found.gain > max(worst[found.condition].gain if found.condition in worst else 0.0, 0.0):
+                so_far = worst[found.condition].gain if found.condition in worst else 0.0
+                if not found.gain <= so_far:  # so that NaN counts
                     worst[found.condition] = found
     tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
 

@@ -13,6 +13,7 @@ from mechopt.closedform.bank.reachable import MAX_STATES, reachable
 from mechopt.closedform.bank.stage import BankAccounts
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray
+from mechopt.mechanism.outcome import own_values
 
 AUTO_WORK = 50_000_000
 """Entries (buyer, balances, profile) of all periods up to which "auto" follows the distribution of balances."""
@@ -101,14 +102,16 @@ def _enumeration(mechanism: BankAccounts) -> BankOutcome:
 def _distribution(mechanism: BankAccounts, max_states: int, max_work: float) -> BankOutcome:
     """Carry the probabilities of the distinct balance vectors through the periods."""
     env, states = mechanism.environment, 0
-    utilities, revenue = np.zeros(env.agents), 0.0
+    utilities, revenue, welfare = np.zeros(env.agents), 0.0, 0.0
     for t, stage, probability in reachable(mechanism, True, max_states, max_work):
         likely = np.multiply.outer(probability, env.distribution(t))
         utilities += (mechanism.utility(t, stage) * likely).reshape(env.agents, -1).sum(axis=1)
         revenue += float(((stage.payment - env.present_value[t] * env.cost[t] * stage.allocation) * likely).sum())
+        worth = stage.allocation * (own_values(mechanism.tree, t) - env.cost[t])
+        welfare += float(env.present_value[t] * (worth * likely).sum())
         states = max(states, probability.shape[1])
     totals = tuple(utilities.tolist())
-    return BankOutcome(revenue, revenue + sum(totals), totals, "balance distribution", states)
+    return BankOutcome(revenue, welfare, totals, "balance distribution", states)
 
 
 def _simulation(mechanism: BankAccounts, runs: int, rng: np.random.Generator | int) -> BankOutcome:
@@ -140,7 +143,8 @@ def _samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> It
     for first in range(0, runs, step):
         size = min(step, runs - first)
         every = np.arange(size)
-        balance, utility, revenue = np.zeros((env.agents, size)), np.zeros((env.agents, size)), np.zeros(size)
+        balance, utility = np.zeros((env.agents, size)), np.zeros((env.agents, size))
+        revenue, welfare = np.zeros(size), np.zeros(size)
         for t in range(env.horizon):
             drawn = [rng.choice(row[t].size, size=size, p=row[t]) for row in env.probabilities]
             stage = mechanism.stage(t, balance)
@@ -148,6 +152,7 @@ def _samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> It
             x, p = stage.allocation[at], stage.payment[at]
             value = env.present_value[t] * np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
             utility += value * x - p
+            welfare += ((value - env.present_value[t] * env.cost[t]) * x).sum(axis=0)
             revenue += (p - env.present_value[t] * env.cost[t] * x).sum(axis=0)
             balance = balance - stage.spend + stage.deposit[at]
-        yield np.stack([revenue, revenue + utility.sum(axis=0), *utility])
+        yield np.stack([revenue, welfare, *utility])

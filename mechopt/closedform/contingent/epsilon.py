@@ -24,15 +24,16 @@ gains is stated for epsilon-incentive compatible mechanisms; the one here is for
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, hstack, vstack
 
 from mechopt.core.errors import Fault, InputError, MechoptError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.reading.tables import number, number_table, require_law
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,6 +122,9 @@ def smallest_epsilon(
     >>> smallest_epsilon([1 - x, x], -(x**2)).epsilon < 1e-12
     True
     """
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array, vstack
+
     law, aim, delta, limit, functions, powers = _read(kernel, target, discount, bound, basis, degree, signals)
     reports, span = len(aim), functions.shape[1]
     # expected[k, r, :]: m_k . p_r as a row over the coefficients (power, function)
@@ -151,6 +155,8 @@ def smallest_epsilon(
 
 def _joined(rows: csr_array, epsilon: float) -> csr_array:
     """Rows over the coefficients with the same entry for epsilon in each."""
+    from scipy.sparse import csr_array, hstack
+
     joined: csr_array = hstack([rows, csr_array(np.full((rows.shape[0], 1), float(epsilon)))], format="csr")
     return joined
 

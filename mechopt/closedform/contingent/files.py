@@ -25,6 +25,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.archive import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
 
 FORMAT = "mechopt contingent transfers 1"
+METHODS = ("convex", "spanning", "stacked", "any")
 MAX_STEPS = 64
 """Most future periods that stacked transfers are read for."""
 
@@ -93,7 +94,8 @@ def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransf
             fees = tuple(float(fee) for fee in header.get("fees", ()))
             condition = float(header.get("condition", 1.0))
             method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-            if method not in ("convex", "spanning", "stacked", "any") or len(utilities) != environment.agents:
+            finite = bool(np.isfinite([*numbers, *utilities, *fees]).all())
+            if method not in METHODS or len(utilities) != environment.agents or not finite:
                 raise InputError(f"{path}: the header is damaged; write a file with --save")
     except OSError as error:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None

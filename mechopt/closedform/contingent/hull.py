@@ -19,7 +19,6 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from mechopt.closedform.contingent.exact_hull import binary_columns, from_hull
 from mechopt.core.numbers import Array, FloatArray
@@ -206,6 +205,8 @@ def _certified(points: FloatArray, nearest: FloatArray, spread: FloatArray) -> A
 
 def _one(points: FloatArray, k: int, spread: float) -> FloatArray:
     """One column by NNLS, then the nearest point of the affine hull of the face that it found."""
+    from scipy.optimize import nnls
+
     sides = np.delete(points, k, axis=1) - points[:, [k]]
     weights, _ = nnls(np.vstack([sides / spread, np.ones(sides.shape[1])]), np.append(np.zeros(len(points)), 1.0))
     weights = weights / weights.sum()

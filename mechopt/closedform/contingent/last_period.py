@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import networkx as nx
 import numpy as np
 
 from mechopt.closedform.pivot.efficient import TIE, chosen
@@ -236,6 +235,8 @@ def worst_means(lengths: FloatArray) -> FloatArray:
 
 def _walk(lengths: FloatArray, mean: float) -> tuple[int, ...]:
     """A cycle of that mean length: with the mean taken from every arc it has length 0, so its arcs are tight."""
+    import networkx as nx
+
     reduced: Array = lengths - mean
     np.fill_diagonal(reduced, np.inf)
     potential = np.minimum(distances(reduced[np.newaxis])[0].min(axis=0), 0)

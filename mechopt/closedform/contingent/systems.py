@@ -21,7 +21,6 @@ Source: Liu (2025), Lemmas A.3 and A.4.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import linprog
 
 from mechopt.core.numbers import Array, FloatArray
 
@@ -133,6 +132,8 @@ def _least_largest(above: Array, limit: Array, equal: Array, value: Array) -> Fl
 
     The solver is right to its tolerance; the rows that bind are then solved again by least squares, to rounding.
     """
+    from scipy.optimize import linprog
+
     rows, scale = equal.shape[1], max(float(np.abs(value).max()), float(np.abs(limit).max(initial=0)), 1e-300)
     band = np.block([[np.eye(rows), -np.ones((rows, 1))], [-np.eye(rows), -np.ones((rows, 1))]])
     found = linprog(

@@ -117,16 +117,13 @@ class WinnerPayAuction:
         """Largest error of eta in size; 0 up to rounding where the index exists."""
         return float(np.abs(self.residuals).max())
 
-    @cached_property
-    def scale(self) -> float:
-        """Size of the numbers that payoffs are made of: values, and the transfers that eta stands for."""
-        largest = max(float(np.abs(index).max()) for index in self.eta)
-        return max(float(np.abs(self.values).max()), len(self.signals) * self.gamma * largest)
-
     @property
     def equilibrium(self) -> bool:
-        """Whether truthful bids are an ex post equilibrium, up to rounding."""
-        return self.gain <= VERIFY_TOLERANCE * self.scale
+        """Whether truthful bids are an ex post equilibrium: no gain above `VERIFY_TOLERANCE` times the largest value.
+
+        Where the index is so large that rounding alone exceeds this, it is not known to be one, and this is False.
+        """
+        return self.gain <= VERIFY_TOLERANCE * float(np.abs(self.values).max())
 
     @cached_property
     def efficient(self) -> bool:

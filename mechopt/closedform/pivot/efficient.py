@@ -24,7 +24,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
@@ -319,6 +318,8 @@ def evaluate_policy(
     policy, reward, start : arrays, axes: types of the members
         Action; r; a guess of W.
     """
+    from scipy.sparse.linalg import LinearOperator, gmres
+
     discount, shape = environment.discount, policy.shape
 
     def step(value: FloatArray) -> FloatArray:

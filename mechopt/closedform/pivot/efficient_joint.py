@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from mechopt.closedform.pivot.efficient import MAX_IMPROVEMENTS, TIE, BoolArray, chosen
 from mechopt.core.errors import LimitError
@@ -188,6 +186,9 @@ def stationary_value(environment: InterdependentTypes, policy: Any, reward: Floa
     reward : array, axes: signals
         Of one period under the policy.
     """
+    from scipy.linalg import lu_factor, lu_solve
+    from scipy.sparse.linalg import LinearOperator, gmres
+
     size, discount = policy.size, environment.discount
     kernel = environment.kernel[0]
     chain = kernel[(policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))].reshape(size, size)

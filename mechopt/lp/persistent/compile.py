@@ -15,8 +15,6 @@ from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
 from mechopt.mechanism.sequence import SequenceMechanism
 
-NO_MASS = 1e-12
-
 
 @dataclass(frozen=True, eq=False)
 class BuiltFamily:
@@ -94,7 +92,7 @@ class MovingLayout:
             weights = _put_right(x[columns.allocation[t]], mass[tree.slot[t]])
             recorded = weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
             total = recorded.sum(axis=1, keepdims=True)
-            share = np.where(total > NO_MASS, recorded / np.maximum(total, NO_MASS), 1 / recorded.shape[1])
+            share = np.where(total > 0, recorded / np.where(total > 0, total, 1.0), 1 / recorded.shape[1])
             worth = process.values[t][:, :, tree.profile[t]].swapaxes(1, 2)  # (n, nodes, A_t)
             value = worth * weights if tree.branches[t] > 1 else (worth * weights).sum(axis=2, keepdims=True)
             paid = x[columns.payment[t]] * (plan.unit / process.present_value[t])  # (n, nodes)

@@ -21,10 +21,11 @@ HOW = {
 
 @dataclass(frozen=True)
 class Broken:
-    """A notion that a mechanism breaks, with where."""
+    """A constraint that a mechanism violates, or that rounding leaves undecided, with where."""
 
     id: str
     notion: str
+    status: str
     meaning: str
     sentence: str
     facts: Facts
@@ -78,12 +79,14 @@ def _amount(value: float, error: float | None = None) -> Cell:
 
 
 def _mark(entry: Entry, notion: Notion, k: int) -> Cell:
-    """Whether a notion is kept."""
+    """Whether a constraint is satisfied."""
     if entry.report is None or notion not in entry.report:
         return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
     if entry.report[notion].holds:
-        return Cell("kept", 1.0, "kept")
-    return Cell("broken", 0.0, "broken", _broken_id(k, notion))
+        return Cell("satisfied", 1.0, "kept")
+    if entry.report[notion].status == "undecided":
+        return Cell("undecided", 0.5, "undecided", _broken_id(k, notion))
+    return Cell("violated", 0.0, "broken", _broken_id(k, notion))
 
 
 def _broken_id(k: int, notion: Notion) -> str:
@@ -99,18 +102,27 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
     if entry.guarantee is not None:
         facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
     if entry.claims:
-        facts.append(("made to keep", ", ".join(notion.name for notion in entry.claims)))
+        facts.append(("made to satisfy", ", ".join(notion.name for notion in entry.claims)))
     broken = []
     if entry.report is not None:
         kept = [notion.name for notion, check in entry.report.items() if check.holds]
-        facts.append(("keeps", ", ".join(kept) or "none that was checked"))
+        facts.append(("satisfies", ", ".join(kept) or "none that was checked"))
         for notion, check in entry.report.items():
             if not check.holds:
                 found = check.counterexample
                 lines = told(found, words) if found is not None else [("gain", number(check.gain))]
+                if check.status == "undecided":
+                    lines = [("undecided", f"rounding of up to {number(check.rounding)} leaves it open"), *lines]
                 broken.append(
-                    Broken(_broken_id(k, notion), notion.name, MEANINGS[notion.name], str(found or ""), lines)
+                    Broken(
+                        _broken_id(k, notion),
+                        notion.name,
+                        str(check.status),
+                        MEANINGS[notion.name],
+                        str(found or ""),
+                        lines,
+                    )
                 )
     elif entry.computed != "bound":
-        facts.append(("notions", "not checked: there are too many histories"))
+        facts.append(("constraints", "not checked: there are too many histories"))
     return Detail(f"mechanism-{k}", entry.name, facts, tuple(broken))

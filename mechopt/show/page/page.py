@@ -72,7 +72,7 @@ class Cell:
     key : float, str or None
         To sort by; None, for what is unknown, comes last.
     mark : str
-        ``"kept"``, ``"broken"`` or ``"open"`` for a notion, else empty.
+        ``"kept"``, ``"broken"``, ``"undecided"`` or ``"open"`` for a constraint, else empty.
     target : str
         Id of what a click on the cell shows.
     """

@@ -41,7 +41,7 @@ def show_rows(rows: list[tuple[str, str]]) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for label, text in rows:
-        table.add_row(label, text, style="red" if "FAILS" in text else None)
+        table.add_row(label, text, style="red" if "VIOLATED" in text or "UNDECIDED" in text else None)
     Console(markup=False, highlight=False).print(table)
 
 

@@ -7,20 +7,18 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
-from mechopt.lp.build import AnyPlan
-from mechopt.mechanism.constraints import Notion
-from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.solve.limits import approximately
-from mechopt.solve.maximin import Maximin
-from mechopt.solve.result import Optimum
-from mechopt.study.compare.comparison import Comparison
-from mechopt.study.compare.independent import MAX_CHECKED_HISTORIES
-from mechopt.verification.verify import NotionCheck, Report, verify
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+    from mechopt.mechanism.constraints import Notion
+    from mechopt.solve.maximin import Maximin
+    from mechopt.solve.result import Optimum
+    from mechopt.study.compare.comparison import Comparison
+    from mechopt.verification.verify import NotionCheck, Report
 
 Plain = dict[str, Any]
 
@@ -55,6 +53,8 @@ def names(notions: Iterable[Notion]) -> str:
 
 def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain:
     """Keys of ``mechopt solve --json``."""
+    from mechopt.mechanism.sequence import SequenceMechanism
+
     mechanism = best.mechanism
     return {
         "value": best.value,
@@ -67,7 +67,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "method": best.method,
         "form": best.form,
         "objective": str(best.objective),
-        "notions": {"ic": names(best.ic), "ir": names(best.ir)},
+        "constraints": {"ic": names(best.ic), "ir": names(best.ir)},
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
@@ -77,7 +77,11 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
 
 
 def checked(best: Optimum) -> Report | None:
-    """Verify the optimal mechanism, if it claims notions and has few enough histories to check them all."""
+    """Verify the optimal mechanism, if it claims constraints and has few enough histories to check them all."""
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
+    from mechopt.verification.verify import verify
+
     mechanism = best.mechanism
     if mechanism is None or not mechanism.notions:
         return None
@@ -87,10 +91,13 @@ def checked(best: Optimum) -> Report | None:
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:
-    """``{name: {holds, gain, ...}}`` by notion."""
+    """``{name: {status, holds, gain, rounding, ...}}`` by constraint."""
 
     def one(check: NotionCheck) -> Plain:
-        plain: Plain = {"holds": check.holds, "gain": check.gain}
+        plain: Plain = {"status": str(check.status), "holds": check.holds, "gain": check.gain}
+        plain["rounding"] = check.rounding
+        if check.exact is not None:
+            plain["exact"] = str(check.exact)
         if check.strategy_gain is not None:
             plain["strategy_gain"] = check.strategy_gain
         if counterexamples:
@@ -107,7 +114,7 @@ def compared(comparison: Comparison) -> Plain:
     for entry in comparison.entries:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
-        row["notions"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
+        row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
         row["claims"] = [notion.name for notion in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source})
@@ -202,7 +209,10 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     bound = document["bound"]
     rows = title_rows(title)
     rows += [
-        ("objective", f"{document['objective']} under {document['notions']['ic']} and {document['notions']['ir']}"),
+        (
+            "objective",
+            f"{document['objective']} under {document['constraints']['ic']} and {document['constraints']['ir']}",
+        ),
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
@@ -217,7 +227,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):
         gain = document["verified"].get(name, {}).get("strategy_gain") or 0.0
-        if gain > 1e-6 * max(1.0, abs(document["value"])):
+        if gain > 1e-6 * abs(document["value"]):
             rows.append(
                 ("diagnosis", f"{name} misreports gain nothing, but a strategy gains {gain:.6g}: no Bayesian IC")
             )
@@ -228,12 +238,28 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
 
 
 def verdict(check: Plain) -> str:
-    """One notion's check in words."""
-    return f"{'holds' if check['holds'] else 'FAILS'} (largest gain {check['gain']:.2g})"
+    """One constraint's check in words."""
+    status = check["status"] if check["holds"] else check["status"].upper()
+    bound = f", rounding {check['rounding']:.2g}" if check["status"] == "undecided" else ""
+    return f"{status} (largest gain {check['gain']:.2g}{bound})"
+
+
+def unsatisfied(report: Report, exact: bool) -> str:
+    """What is violated and what is undecided, in words, and what to try; exact checks leave nothing open."""
+    words = [f"violated: {', '.join(report.violated)}"] if report.violated else []
+    if report.undecided:
+        words.append(
+            f"undecided: {', '.join(report.undecided)} (rounding is larger than what is left of the tolerance"
+            + ("" if exact else "; try --exact, which decides in fractions")
+            + ")"
+        )
+    return "; ".join(words)
 
 
 def size_rows(chosen: AnyPlan) -> list[tuple[str, str]]:
     """What ``mechopt size`` tells people."""
+    from mechopt.solve.limits import approximately
+
     return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
 
 

@@ -7,13 +7,16 @@ become public, and utility given on top. In place of the lotteries, their means 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.search import Search
 from mechopt.solve.dual.stage import State
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Key = tuple[int, int, int]
 """Of a point: state, record (a mechanism to begin with, where negative) and copy."""
@@ -70,6 +73,8 @@ def unfold(search: Search) -> tuple[PolicyTable, ...]:
 
 def _table(search: Search, t: int, keys: list[Key]) -> tuple[PolicyTable, list[Key]]:
     """Table of these points, and the points of the next period."""
+    from scipy.sparse import csr_array
+
     problem = search.problem
     number = {tuple(copy): at for at, copy in enumerate(problem.copies.tolist())}
     every = problem.children[t]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray
+from mechopt.solve import runtime
 
 TOLERANCE = 1e-10
 """Primal and dual feasibility, in units of the largest value of a period."""
@@ -44,42 +45,29 @@ class WarmProgram:
     """A small program that keeps its basis from one solve to the next."""
 
     def __init__(self, program: SmallProgram) -> None:
-        import highspy
-
-        self._highs: Any = highspy.Highs()
-        self._optimal = highspy.HighsModelStatus.kOptimal
-        options = {
-            "output_flag": False,
-            "threads": 1,
-            "random_seed": 0,
-            "presolve": "off",
-            "solver": "simplex",
-            "simplex_scale_strategy": 0,
-            "small_matrix_value": 1e-12,
-            "primal_feasibility_tolerance": TOLERANCE,
-            "dual_feasibility_tolerance": TOLERANCE,
-        }
-        for name, value in options.items():
-            self._highs.setOptionValue(name, value)
+        self._highs = runtime.new_highs(
+            {
+                "threads": 1,
+                "random_seed": 0,
+                "presolve": "off",
+                "solver": "simplex",
+                "simplex_scale_strategy": 0,
+                "small_matrix_value": 1e-12,
+                "primal_feasibility_tolerance": TOLERANCE,
+                "dual_feasibility_tolerance": TOLERANCE,
+            }
+        )
         rows, columns = program.matrix.shape
         used = program.matrix != 0
-        start = np.concatenate([[0], np.cumsum(used.sum(axis=1))]).astype(np.int32)
-        self._highs.passModel(
-            columns,
-            rows,
-            int(used.sum()),
-            int(highspy.MatrixFormat.kRowwise),
-            int(highspy.ObjSense.kMinimize),
+        start = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+        runtime.load(
+            self._highs,
+            False,
             0.0,
             program.cost,
-            program.lower,
-            np.full(columns, np.inf),
-            program.row_lower,
-            program.row_upper,
-            start,
-            np.nonzero(used)[1].astype(np.int32),
-            program.matrix[used],
-            np.zeros(columns, dtype=np.int32),
+            (program.lower, np.full(columns, np.inf)),
+            (program.row_lower, program.row_upper),
+            (start, np.nonzero(used)[1], program.matrix[used]),
         )
         self.columns, self.rows = columns, rows
         self._strategy = 1
@@ -99,21 +87,33 @@ class WarmProgram:
         self.columns += 1
 
     def solve(self, primal: bool = False) -> Answer | None:
-        """Solve, with the primal simplex after new columns; None where the solver fails, also from scratch."""
-        highs, strategy = self._highs, 4 if primal else 1
+        """Solve, with the primal simplex after new columns; None where the solver fails, also from scratch.
+
+        Raises
+        ------
+        SolverError
+            If HiGHS reports an error, also from scratch.
+        """
+        strategy = 4 if primal else 1
         if strategy != self._strategy:
-            highs.setOptionValue("simplex_strategy", strategy)
+            runtime.set_options(self._highs, {"simplex_strategy": strategy})
             self._strategy = strategy
-        highs.run()
-        if highs.getModelStatus() != self._optimal:
-            highs.clearSolver()
-            highs.run()
-            if highs.getModelStatus() != self._optimal:
-                return None
-        found = highs.getSolution()
+        answer = runtime.apart(self._run)
+        runtime.require(answer, "failed on a small program")
+        if self._highs.getModelStatus().name != "kOptimal":
+            return None
+        found = self._highs.getSolution()
         return Answer(
-            highs.getObjectiveValue(),
+            self._highs.getObjectiveValue(),
             np.array(found.col_value),
             np.array(found.row_dual),
             np.array(found.col_dual),
         )
+
+    def _run(self) -> Any:
+        """Solve, and again from scratch where that does not end at an optimum; HiGHS's last answer."""
+        answer = self._highs.run()
+        if self._highs.getModelStatus().name != "kOptimal":
+            self._highs.clearSolver()
+            answer = self._highs.run()
+        return answer

@@ -110,7 +110,7 @@ class Comparison:
         -------
         pandas.DataFrame
             Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``, one a notion
-            (True where it is kept, None where the tree is too large to check).
+            (True where it is satisfied for certain, None where the tree is too large to check).
         """
         import pandas as pd
 
@@ -130,14 +130,18 @@ class Comparison:
         return drawn
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows of the table for print."""
-        header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "keeps", "breaks"]
+        """Header and rows of the table for print; what rounding leaves undecided has a question mark."""
+        header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "satisfies", "violates"]
         rows = []
         for entry in self.entries:
             kept, broken = "not checked", ""
             if entry.report is not None:
                 kept = " ".join(notion.name for notion, check in entry.report.items() if check.holds)
-                broken = " ".join(notion.name for notion, check in entry.report.items() if not check.holds)
+                broken = " ".join(
+                    notion.name + ("?" if check.status == "undecided" else "")
+                    for notion, check in entry.report.items()
+                    if not check.holds
+                )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)
             numbers = [f"{entry.revenue:.6g}", f"{entry.welfare:.6g}", share(entry.ratio), guarantee]
             rows.append([entry.name, *numbers, share(entry.static_ratio), kept, broken])

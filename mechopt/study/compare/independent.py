@@ -26,6 +26,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
+from mechopt.solve.limits import MAX_CHECKED_HISTORIES
 from mechopt.solve.optimum import optimum, promise_notion, sooner_by_dual
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
@@ -37,9 +38,6 @@ from mechopt.verification.verify import verify
 
 FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 AnyMechanism = FreshMechanism | MovingMechanism
-
-MAX_CHECKED_HISTORIES = 200_000
-"""Notions are checked exhaustively on trees up to this size, and left open beyond."""
 
 BUILDERS: dict[str, Callable[[IndependentTypes], FreshMechanism]] = {
     "repeated-myerson": repeated_myerson,

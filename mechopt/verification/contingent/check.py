@@ -4,7 +4,9 @@ Nothing is taken from how the transfers were found: what the truth is worth is c
 where the horizon is infinite) from values, payments, policy and transition probabilities. At every history and every
 profile of current signals, the others' included, each report of each agent is compared with the truth, the truth being
 told from then on: the one-shot deviation principle makes this the check of all strategies. For finite horizons the best
-strategy of present and later lies is computed as well. Nothing is averaged over the others' current signals.
+strategy of present and later misreports is computed as well. Tolerance, rounding and the three answers are those of
+`mechopt.verification.rounding`; gains are in present value, as of period 0. Nothing is averaged over the others'
+current signals.
 
 A history is what payments still to come may depend on: nothing where each is due one period later (it is sunk when the
 next report is made), else all earlier reports. Stacked transfers with an infinite horizon, or with too many histories,
@@ -16,6 +18,7 @@ Source: Liu (2025), the definition of periodic ex post incentive compatibility a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 
 import numpy as np
@@ -23,23 +26,25 @@ import numpy as np
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.verification.contingent.promises import promise_by_promise
+from mechopt.verification.contingent.exact import exact_gain
+from mechopt.verification.contingent.promises import precision, promise_by_promise
 from mechopt.verification.contingent.stage import (
     Found,
+    Gains,
     Lie,
+    Sizes,
     Stage,
     Transfers,
     by_reports,
     expected,
     last_payoffs,
+    less,
     others_at,
     stage_of,
     told,
-    worst_lie,
 )
+from mechopt.verification.rounding import Status, Verdict, largest_value, tolerance_of
 
-TOLERANCE = 1e-12
-"""Largest gain that counts as none, relative to the largest transfer or payoff."""
 MAX_ENTRIES = 20_000_000
 """Histories times profiles times reports times next profiles that are enumerated."""
 
@@ -50,32 +55,45 @@ class ContingentCheck:
 
     Attributes
     ----------
-    holds : bool
-        Whether no gain is above `TOLERANCE` times ``scale``.
+    status : Status
+        Satisfied, violated or undecided; see `mechopt.verification.rounding`.
     gain : float
-        Largest gain of one lie; 0 where there is none.
+        Largest gain of one misreport, present value; 0 where there is none.
+    rounding : float
+        Bound of its rounding.
+    tolerance : float
+        Largest gain that counts as none: a share of the largest present value of an agent's values.
     counterexample : Lie or None
-        Where it is, if the check fails.
+        Where it is, unless satisfied.
     strategy_gain : float or None
-        Largest gain of any strategy of present and later lies; None with an infinite horizon, or where stacked
-        transfers have too many histories.
-    scale : float
-        Largest transfer, or largest payoff from the truth.
+        Largest gain of any strategy of present and later misreports; None with an infinite horizon, or where stacked
+        transfers have too many histories, or in fractions.
+    exact : Fraction or None
+        The gain, where it was computed in fractions.
     """
 
-    holds: bool
+    status: Status
     gain: float
+    rounding: float
+    tolerance: float
     counterexample: Lie | None
     strategy_gain: float | None
-    scale: float
+    exact: Fraction | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the truth is an equilibrium for certain."""
+        return self.status is Status.SATISFIED
 
 
-def check_contingent(transfers: Transfers) -> ContingentCheck:
-    """Check that no agent gains by a lie, at any history and any signals of the others.
+def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentCheck:
+    """Check that no agent gains by a misreport, at any history and any signals of the others.
 
     Parameters
     ----------
     transfers : ContingentTransfers, or anything with its arrays
+    exact : bool
+        Decide in fractions.
 
     Returns
     -------
@@ -87,28 +105,63 @@ def check_contingent(transfers: Transfers) -> ContingentCheck:
         If payments depend on more histories than can be enumerated.
     """
     env = transfers.environment
+    tolerance = tolerance_of(largest_value(env))
+    if exact:
+        answer, lie = exact_gain(transfers, tolerance)
+        return ContingentCheck(answer.status, answer.gain, 0.0, tolerance, lie, None, answer.exact)
+    with np.errstate(all="ignore"):
+        rounded, sizes = precision(transfers), Sizes.of(transfers)
+        verdict, places, strategies = Verdict(tolerance), list[Gains](), list[float | None]()
+        for i in range(env.agents):
+            found, size = _found(transfers, i), _found(sizes, i)
+            for gains, large in zip(found.gains, size.gains, strict=True):
+                verdict.add(gains.gain, rounded.bound(large.gain))
+                places.append(gains)
+            strategies.append(None if found.strategy is None else max(float(gain.max()) for gain in found.strategy))
+        answer = verdict.answer
+        known = [gain for gain in strategies if gain is not None]
+        strategy = max(known) if len(known) == len(strategies) else None
+        example = None if answer.place is None else places[answer.place[0]].at(env, answer.place[1])
+        return ContingentCheck(answer.status, answer.gain, answer.rounding, tolerance, example, strategy)
+
+
+def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:
+    """Expected welfare of the policy, and utilities of the truth; from environment, policy and payments alone.
+
+    Parameters
+    ----------
+    transfers : ContingentTransfers, or anything with its arrays
+
+    Returns
+    -------
+    welfare : float
+    utilities : tuple of float
+    """
+    env, initial = transfers.environment, transfers.environment.initial.ravel()
+    utilities = tuple(float(initial @ _found(transfers, i).first) for i in range(env.agents))
+    value = np.zeros(0)
+    for t in reversed(range(env.stages)):
+        action = transfers.policy[t].ravel()
+        at = action, np.arange(len(action))
+        flow = env.values[t].sum(axis=0).reshape(-1, len(action))[at] - env.costs[t][action]
+        if t < len(env.kernel):
+            chain = env.discount * env.kernel[t].reshape(len(env.kernel[t]), len(action), -1)[at]
+            value = np.linalg.solve(np.eye(len(action)) - chain, flow) if env.infinite else flow + chain @ value
+        else:
+            value = flow
+    return float(initial @ value), utilities
+
+
+def _found(transfers: Transfers, i: int) -> Found:
+    """Gains of an agent by the way that the transfers and the horizon allow."""
+    env = transfers.environment
     stacked = bool(transfers.later) or transfers.history
     few = not env.infinite and _entries(env) <= MAX_ENTRIES
     if transfers.history and not few:
         raise LimitError(f"payments depend on too many histories: above {MAX_ENTRIES:,} entries; use fewer periods")
-    lies, strategies, sizes = [], [], [1.0]
-    for i in range(env.agents):
-        if stacked and few:
-            found = _over_histories(transfers, i)
-        elif env.infinite or stacked:
-            found = promise_by_promise(transfers, i)
-        else:
-            found = _memoryless(transfers, i)
-        lies.append(found[0])
-        strategies.append(found[1])
-        sizes.append(found[2])
-    sizes += [float(np.abs(array).max()) for row in transfers.payments for array in row]
-    sizes += [float(np.abs(array).max()) for row in transfers.later for own in row for array in own]
-    worst, scale = max(lies, key=lambda lie: lie.gain), max(sizes)
-    strategy = [gain for gain in strategies if gain is not None]
-    best = max(strategy) if len(strategy) == len(strategies) else None
-    holds = max(worst.gain, best or 0.0) <= TOLERANCE * scale
-    return ContingentCheck(holds, max(worst.gain, 0.0), None if holds else worst, best, scale)
+    if stacked and few:
+        return _over_histories(transfers, i)
+    return promise_by_promise(transfers, i) if env.infinite or stacked else _memoryless(transfers, i)
 
 
 def _entries(env: InterdependentTypes) -> float:
@@ -121,19 +174,20 @@ def _entries(env: InterdependentTypes) -> float:
 def _memoryless(transfers: Transfers, i: int) -> Found:
     """Payments due one period later, finite horizon: no history matters."""
     env = transfers.environment
-    worst, strategy, size = [], 0.0, 0.0
+    gains, strategy = list[Gains](), list[FloatArray]()
     truth = best = np.zeros(0)
     for t in reversed(range(env.stages)):
-        stage = stage_of(env, transfers.policy[t], i, t)
+        stage = stage_of(transfers, i, t)
         if t == env.stages - 1:
             honest = lying = last_payoffs(transfers, stage, i)
         else:
             now = stage.value - env.discount * _expected_payment(transfers, stage, i, t)
             honest, lying = (now + env.discount * expected(env, stage, later, t) for later in (truth, best))
         truth, best = told(honest, stage), lying.max(axis=-1)
-        worst.append(worst_lie(env, (honest - truth[:, np.newaxis])[np.newaxis], i, t))
-        strategy, size = max(strategy, float((best - truth).max())), max(size, float(np.abs(truth).max()))
-    return max(worst, key=lambda lie: lie.gain), strategy, size
+        weight = env.discount**t
+        gains.append(Gains(i, t, weight * less(transfers, honest, truth[:, np.newaxis])[np.newaxis]))
+        strategy.append(weight * less(transfers, best, truth))
+    return Found(gains, strategy, truth.ravel())
 
 
 def _expected_payment(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatArray:
@@ -147,10 +201,10 @@ def _expected_payment(transfers: Transfers, stage: Stage, i: int, t: int) -> Flo
 def _over_histories(transfers: Transfers, i: int) -> Found:
     """Payments that may depend on all earlier reports, finite horizon: every history."""
     env = transfers.environment
-    worst, strategy, size = [], 0.0, 0.0
+    gains, strategy = list[Gains](), list[FloatArray]()
     truth = best = np.zeros(0)
     for t in reversed(range(env.stages)):
-        stage = stage_of(env, transfers.policy[t], i, t)
+        stage = stage_of(transfers, i, t)
         past, count = prod(prod(env.shape[s]) for s in range(t)), len(stage.truth)
         if t == env.stages - 1:
             honest = lying = np.broadcast_to(last_payoffs(transfers, stage, i), (past, count, stage.reported.shape[1]))
@@ -167,9 +221,10 @@ def _over_histories(transfers: Transfers, i: int) -> Found:
                 for later in (truth, best)
             )
         truth, best = told(honest, stage), lying.max(axis=-1)
-        worst.append(worst_lie(env, honest - truth[..., np.newaxis], i, t))
-        strategy, size = max(strategy, float((best - truth).max())), max(size, float(np.abs(truth).max()))
-    return max(worst, key=lambda lie: lie.gain), strategy, size
+        weight = env.discount**t
+        gains.append(Gains(i, t, weight * less(transfers, honest, truth[..., np.newaxis])))
+        strategy.append(weight * less(transfers, best, truth))
+    return Found(gains, strategy, truth.ravel())
 
 
 def _due(transfers: Transfers, i: int, t: int) -> FloatArray:

@@ -14,46 +14,84 @@ from mechopt.core.numbers import FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.stage import (
     Found,
+    Gains,
+    Sizes,
     Stage,
     Transfers,
     by_reports,
     expected,
     last_payoffs,
+    less,
     stage_of,
     told,
-    worst_lie,
 )
+from mechopt.verification.rounding import UNIT, Precision
 
 
 def promise_by_promise(transfers: Transfers, i: int) -> Found:
     """Payments that depend on the report of one earlier period each: infinite horizon, or too many histories."""
     env = transfers.environment
     stages = range(env.stages)
-    local = [stage_of(env, transfers.policy[t], i, t) for t in stages]
+    local = [stage_of(transfers, i, t) for t in stages]
     truth: dict[int, FloatArray] = {}
-    worst, size = [], 0.0
+    gains = list[Gains]()
     for t in reversed(stages):
         stage = local[t]
-        here = np.arange(len(stage.truth))[:, np.newaxis]
         if not env.infinite and t == env.stages - 1:
             value = last_payoffs(transfers, stage, i)
         else:
-            value = stage.value
-            for k, promise in enumerate(_promises(transfers, i, t)):
-                law = _law(transfers, i, t, k)[stage.action, here]
-                due = by_reports(env, transfers.policy[t], promise, i, t)[stage.reported]
-                value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", law, due, optimize=True)
+            value = _before_truth(transfers, stage, i, t)
             if env.infinite:
-                honest = np.arange(len(stage.truth))
-                chain = env.kernel[0].reshape(-1, len(honest), len(honest))[transfers.policy[0].ravel(), honest]
-                system = np.eye(len(honest)) - env.discount * chain
-                truth[0] = np.linalg.solve(system, told(value, stage)).astype(np.float64)
+                truth[0] = _lasting(transfers, told(value, stage), i)
             value = value + env.discount * expected(env, stage, truth[0 if env.infinite else t + 1], t)
         truth[t] = told(value, stage)
-        size = max(size, float(np.abs(truth[t]).max()))
-        gains = value - truth[t][:, np.newaxis] + _bent(transfers, i, t, stage)
-        worst.append(worst_lie(env, gains[np.newaxis], i, t))
-    return max(worst, key=lambda lie: lie.gain), None, size
+        found = less(transfers, value, truth[t][:, np.newaxis]) + _bent(transfers, i, t, stage)
+        gains.append(Gains(i, t, env.discount**t * found[np.newaxis]))
+    return Found(gains, None, truth[0])
+
+
+def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatArray:
+    """Value of the action less all that it promises, by signals and report."""
+    env, here, value = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis], stage.value
+    for k, promise in enumerate(_promises(transfers, i, t)):
+        law = _law(transfers, i, t, k)[stage.action, here]
+        due = by_reports(env, transfers.policy[t], promise, i, t)[stage.reported]
+        value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", law, due, optimize=True)
+    return value
+
+
+def _lasting(transfers: Transfers, now: FloatArray, i: int) -> FloatArray:
+    """What truth is worth for ever; of `Sizes` at least as much as makes its share bound what it is off by.
+
+    With R the residual of the V that was found, no entry is further off than max |R| / (1 - d).
+    """
+    env, honest = transfers.environment, np.arange(len(now))
+    chain = env.kernel[0].reshape(-1, len(honest), len(honest))[transfers.policy[0].ravel(), honest]
+    if not isinstance(transfers, Sizes):
+        return np.asarray(np.linalg.solve(np.eye(len(honest)) - env.discount * chain, now), dtype=np.float64)
+    plain, precise = transfers.given, precision(transfers.given)
+    stage = stage_of(plain, i, 0)
+    told_now = told(_before_truth(plain, stage, i, 0), stage)
+    value = _lasting(plain, told_now, i)
+    residual = np.abs(told_now + env.discount * chain @ value - value) / precise.share
+    size = residual + now + env.discount * chain @ np.abs(value) + np.abs(value)
+    return np.full(len(honest), 2 * size.max() / (1 - env.discount * (1 + 4 * UNIT)))
+
+
+def precision(transfers: Transfers) -> Precision:
+    """Rounding of the gains of transfers.
+
+    A term meets, a period: averages over the next profiles and over the others' of them (and steps on to when a promise
+    is due), discounts, products; `_bent` and the final differences come last.
+    """
+    env = transfers.environment
+    profiles = [prod(shape) for shape in env.shape]
+    longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
+    depth = sum((longest + 1) * (2 * count + max(profiles) + 8) + longest * longest for count in profiles)
+    arrays = [*(array for row in transfers.payments for array in row), *(transfers.last_payments or ())]
+    arrays += [array for row in transfers.later for own in row for array in own]
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in (*arrays, *env.values))
+    return Precision.of(depth, largest)
 
 
 def _promises(transfers: Transfers, i: int, t: int) -> list[FloatArray]:
@@ -96,5 +134,10 @@ def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
             due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
             worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
             lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
-            saved += env.discount ** (k + 1 - ago) * (honest[:, np.newaxis] - lied).max(axis=-1)
+            worse = (
+                less(transfers, -honest[:, np.newaxis], -lied)
+                if isinstance(transfers, Sizes)
+                else honest[:, np.newaxis] - lied
+            )
+            saved += env.discount ** (k + 1 - ago) * worse.max(axis=-1)
     return saved

@@ -1,7 +1,8 @@
-"""An agent in a period as the check of contingent transfers sees her: flat profiles, reports, payoffs; a lie."""
+"""An agent in a period as the check of contingent transfers sees her: flat profiles, reports, payoffs; a misreport."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -28,6 +29,40 @@ class Transfers(Protocol):
     def history(self) -> bool: ...  # noqa: D102
 
 
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """Transfers of which every sum is taken in absolute value; see `mechopt.verification.rounding`.
+
+    Attributes
+    ----------
+    environment, policy, payments, later, last_payments, history
+        As in `Transfers`; payments are minus their absolute value, so that what is subtracted adds up.
+    given : Transfers
+    """
+
+    environment: InterdependentTypes
+    policy: tuple[IntArray, ...]
+    payments: tuple[tuple[FloatArray, ...], ...]
+    later: tuple[tuple[tuple[FloatArray, ...], ...], ...]
+    last_payments: tuple[FloatArray, ...] | None
+    history: bool
+    given: Transfers
+
+    @classmethod
+    def of(cls, given: Transfers) -> Sizes:
+        """Those of transfers."""
+        payments = tuple(tuple(-np.abs(array) for array in row) for row in given.payments)
+        later = tuple(tuple(tuple(-np.abs(array) for array in own) for own in row) for row in given.later)
+        last = None if given.last_payments is None else tuple(-np.abs(array) for array in given.last_payments)
+        return cls(given.environment, given.policy, payments, later, last, given.history, given)
+
+
+def less(transfers: Transfers, one: FloatArray, other: FloatArray) -> FloatArray:
+    """One less the other; of `Sizes` their sum."""
+    difference: FloatArray = one + other if isinstance(transfers, Sizes) else one - other
+    return difference
+
+
 class Lie(NamedTuple):
     """The worst misreport.
 
@@ -38,7 +73,7 @@ class Lie(NamedTuple):
         Everybody's true signals.
     report : int
     gain : float
-        Present value as of the period.
+        Present value.
     past : tuple of tuples of int
         Profiles reported before, where they matter.
     """
@@ -81,8 +116,9 @@ class Stage(NamedTuple):
     others_next: FloatArray
 
 
-def stage_of(env: InterdependentTypes, policy: IntArray, i: int, t: int) -> Stage:
+def stage_of(transfers: Transfers, i: int, t: int) -> Stage:
     """Arrange what a period looks like to an agent."""
+    env, policy = transfers.environment, transfers.policy[t]
     shape = env.shape[t]
     signals = np.indices(shape).reshape(len(shape), -1)
     count = signals.shape[1]
@@ -91,6 +127,7 @@ def stage_of(env: InterdependentTypes, policy: IntArray, i: int, t: int) -> Stag
     reported = np.ravel_multi_index(tuple(lied), shape)
     action = policy.ravel()[reported]
     table = env.values[t][i].reshape(-1, count)
+    table = np.abs(table) if isinstance(transfers, Sizes) else table
     here = np.arange(count)[:, np.newaxis]
     law = np.zeros((0, count, 0))
     if t < len(env.kernel):
@@ -132,14 +169,22 @@ def told(table: Array, stage: Stage) -> Array:
     return np.take_along_axis(table, truth, axis=-1)[..., 0]
 
 
-def worst_lie(env: InterdependentTypes, gains: FloatArray, i: int, t: int) -> Lie:
-    """The largest of gains by (history, signals, report)."""
-    history, signals, report = (int(k) for k in np.unravel_index(gains.argmax(), gains.shape))
-    past: list[tuple[int, ...]] = []
-    if gains.shape[0] > 1:
-        flat = np.unravel_index(history, [prod(env.shape[s]) for s in range(t)])
-        past = [profile_at(env, s, int(k)) for s, k in enumerate(flat)]
-    return Lie(i, t, profile_at(env, t, signals), report, float(gains[history, signals, report]), tuple(past))
+class Gains(NamedTuple):
+    """Gains of an agent's reports in a period, present value; axes: history, profile of signals, report."""
+
+    agent: int
+    period: int
+    gain: FloatArray
+
+    def at(self, env: InterdependentTypes, place: int) -> Lie:
+        """One of them."""
+        history, signals, report = (int(k) for k in np.unravel_index(place, self.gain.shape))
+        past: list[tuple[int, ...]] = []
+        if self.gain.shape[0] > 1:
+            flat = np.unravel_index(history, [prod(env.shape[s]) for s in range(self.period)])
+            past = [profile_at(env, s, int(k)) for s, k in enumerate(flat)]
+        gain = float(self.gain[history, signals, report])
+        return Lie(self.agent, self.period, profile_at(env, self.period, signals), report, gain, tuple(past))
 
 
 def profile_at(env: InterdependentTypes, t: int, flat: int) -> tuple[int, ...]:
@@ -147,8 +192,15 @@ def profile_at(env: InterdependentTypes, t: int, flat: int) -> tuple[int, ...]:
     return tuple(int(k) for k in np.unravel_index(flat, env.shape[t]))
 
 
-Found = tuple[Lie, float | None, float]
-"""The worst lie, the gain of the best strategy where it is known, and the largest payoff."""
+class Found(NamedTuple):
+    """Gains of one agent by period, and of the best strategy where it is known: by history and profile, by period.
+
+    ``first`` is what the truth is worth to her at each first profile.
+    """
+
+    gains: list[Gains]
+    strategy: list[FloatArray] | None
+    first: FloatArray
 
 
 def expected(env: InterdependentTypes, stage: Stage, following: FloatArray, t: int) -> FloatArray:

@@ -9,7 +9,9 @@ are truthful, backward induction gives
 
     B_t(h) = E_k max_j E_others[ delta^t (v_k x(h, j, .) - p(h, j, .)) + B_{t+1}(h, j, .) ],   B_T = 0.
 
-Types are drawn afresh, so the public history is all that her future depends on, and B is the best over all strategies.
+Types are independent across periods, so the public history is all that her future depends on, and B is the best over
+all strategies. `Sizes` are the same sums of absolute values, from which the rounding of the payoffs is bounded
+(`mechopt.verification.rounding`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.direct import Mechanism
+from mechopt.verification.rounding import Precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +84,14 @@ class Payoffs:
             values.append(self.expected(self.utility(t) + values[-1].reshape(tree.children(t)), t))
         return values[::-1]
 
-    @property
+    @cached_property
     def realised(self) -> list[FloatArray]:
         """``realised[t]``: sum of utilities on each history of length t = 0, ..., T; ``(count[t],)``."""
-        return [by_buyer[self.buyer] for by_buyer in self.mechanism.realised]
+        sums = [np.zeros(1)]
+        for t in range(self.mechanism.tree.horizon):
+            before = sums[-1].reshape(-1, *[1] * self.mechanism.environment.agents)
+            sums.append((before + self.utility(t)).ravel())
+        return sums
 
     def report_payoffs(self, t: int, continuation: FloatArray, part: slice = slice(None)) -> FloatArray:
         """Expected payoff from period t on of each true type and report.
@@ -123,6 +130,38 @@ class Payoffs:
                 found[part] = attained @ probabilities
             best = found
         return worst
+
+
+class Sizes(Payoffs):
+    """Sums of the absolute values of what the payoffs are sums of."""
+
+    def value(self, t: int) -> FloatArray:
+        """Absolute values."""
+        return np.abs(super().value(t))
+
+    def allocation(self, t: int) -> FloatArray:
+        """Absolute values."""
+        return np.abs(super().allocation(t))
+
+    def payment(self, t: int) -> FloatArray:
+        """Less the absolute value, so that what is subtracted adds up."""
+        return -np.abs(super().payment(t))
+
+
+def precision(mechanism: Mechanism) -> Precision:
+    """Rounding of the payoffs of a mechanism.
+
+    A term meets, a period: the roundings of its value, discount and product with the allocation (5), the addition of
+    what follows (1), and for each buyer the input, product and sum of an average over her types (K + 2); ``discount^t``
+    itself rounds t + 2 times, and three differences come last.
+    """
+    env = mechanism.environment
+    depth = sum(6 + sum(types) + 2 * len(types) for types in env.shape) + env.horizon + 8
+    largest = max(
+        *(float(np.abs(values).max()) for row in env.values for values in row),
+        *(float(np.abs(paid).max()) for paid in mechanism.payment),
+    )
+    return Precision.of(depth, largest)
 
 
 PART_ENTRIES = 4_000_000

@@ -1,21 +1,22 @@
-"""Checks of notions where types move: the largest violation of each in a mechanism in sequence form, and where it is.
+"""Checks of constraints where types are persistent: the largest violation of each in sequence form, and where it is.
 
-Each notion is a function from an agent's payoffs and a period to candidates for a violation: their gains, and beside
-them slot, true type, report, reported profile and branch, in arrays that broadcast. Utilities are times the realisation
-weight of the history: what is paid at histories of weight 0 (a mechanism that is a limit) counts too. See
-`mechopt.mechanism.constraints` for the inequalities, `moving_response` for the values.
+Each constraint is a function from an agent's payoffs and a period to candidates for a violation: two sums of which the
+difference is the gain, and beside them slot, true type, report, reported profile and branch, in arrays that broadcast.
+Utilities are times the realisation weight of the history: what is paid at histories of weight 0 (a mechanism that is a
+limit) counts too. See `mechopt.mechanism.constraints` for the inequalities, `moving_response` for the values, and
+`mechopt.verification.rounding` for tolerance, rounding and which types count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import (
     EPIR,
@@ -32,13 +33,14 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
     require_types,
 )
-from mechopt.mechanism.direct import ALLOCATION_SLACK
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.verification.persistent.hidden import hidden_best
+from mechopt.verification.persistent.exact import exact_gain
+from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
 from mechopt.verification.persistent.replay import Misreport, MovingCounterexample
-from mechopt.verification.persistent.response import MovingPayoffs
+from mechopt.verification.persistent.response import MovingPayoffs, MovingSizes, precision
 from mechopt.verification.persistent.strategy import open_strategy
-from mechopt.verification.verify import NotionCheck, Report
+from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.rounding import Precision, Status, Verdict, largest_value, tolerance_of
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -46,25 +48,36 @@ NONE = np.array(-1)
 
 
 class Candidates(NamedTuple):
-    """Gains and where they are; -1 for what a notion does not have."""
+    """Differences that may be violations, where they are, and which of them are asked for; -1 for what there is not."""
 
-    gain: FloatArray
+    more: FloatArray
+    less: FloatArray
     slot: Array
     true: Array
     report: Array
     profile: Array = NONE
     branch: Array = NONE
+    asked: BoolArray = np.array(True)
+
+    def gain(self) -> FloatArray:
+        """The differences; minus infinity where not asked for."""
+        return np.where(self.asked, self.more - self.less, -np.inf)
+
+    def size(self) -> FloatArray:
+        """The sums, of `MovingSizes`; 0 where not asked for."""
+        return np.where(self.asked, self.more + self.less, 0.0)
 
     def at(self, place: int) -> list[int]:
         """Slot, true type, report, profile and branch of one of them."""
-        return [int(np.broadcast_to(part, self.gain.shape).ravel()[place]) for part in self[1:]]
+        shape = np.broadcast_shapes(self.more.shape, self.less.shape, self.asked.shape)
+        return [int(np.broadcast_to(part, shape).ravel()[place]) for part in self[2:7]]
 
 
 def _periodic_ex_post(a: MovingPayoffs, t: int) -> Candidates:
     tree, stage = a.mechanism.tree, a.informed[t]
-    gain = stage.node - stage.truth[a.group_of(t)]
+    true, told = np.arange(a.types(t)), tree.own(t, a.agent)[:, None]
     return Candidates(
-        gain, tree.slot[t][:, None], np.arange(a.types(t)), tree.own(t, a.agent)[:, None], tree.profile[t][:, None]
+        stage.node, stage.truth[a.group_of(t)], tree.slot[t][:, None], true, told, tree.profile[t][:, None]
     )
 
 
@@ -72,19 +85,19 @@ def _local(a: MovingPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
     """One misreport by one of the steps, after a history that truth leads to."""
     tree, groups = a.mechanism.tree, a.by_report[t]
     report = groups.sum(a.beliefs(t) * a.truthful[t].node)
-    truth = np.full((tree.slots[t], a.types(t)), np.inf)
+    truth, there = np.zeros((tree.slots[t], a.types(t))), np.zeros((tree.slots[t], a.types(t)), dtype=bool)
     truth[groups.slot, groups.member] = report[np.arange(len(report)), groups.member]
+    there[groups.slot, groups.member] = True
     true = np.arange(a.types(t))
-    near = np.isin(groups.member[:, None] - true, steps) & _likely(a, t)[groups.slot]
-    gain = np.where(near, report - truth[groups.slot], -np.inf)
-    return Candidates(gain, groups.slot[:, None], true, groups.member[:, None])
+    asked = np.isin(groups.member[:, None] - true, steps) & (_likely(a, t) & there)[groups.slot]
+    return Candidates(report, truth[groups.slot], groups.slot[:, None], true, groups.member[:, None], asked=asked)
 
 
 def _likely(a: MovingPayoffs, t: int) -> BoolArray:
     """Whether truth leads to a slot, and then to her type, with positive probability of types; ``(slots, K)``."""
     tree, likely = a.mechanism.tree, a.own_chances(t) > 0
     if t:
-        likely = likely & (tree.reach[t - 1][tree.came(t)[0]] > 0)[:, None]
+        likely = likely & tree.alive(t - 1)[tree.came(t)[0]][:, None]
     return likely
 
 
@@ -96,49 +109,35 @@ def _downward(a: MovingPayoffs, t: int) -> Candidates:
     return _local(a, t, (-1,))
 
 
-def _at_nodes(a: MovingPayoffs, t: int, gain: FloatArray) -> Candidates:
-    """Candidates by node, or by node and recorded action."""
+def _at_nodes(a: MovingPayoffs, t: int, utility: FloatArray) -> Candidates:
+    """What utilities are below 0, by node, or by node and recorded action; at types that truth leads to."""
     tree = a.mechanism.tree
-    own, slot, profile = tree.own(t, a.agent), tree.slot[t], tree.profile[t]
-    if gain.ndim == 1:
-        return Candidates(gain, slot, own, own, profile)
+    own, slot, profile, likely = tree.own(t, a.agent), tree.slot[t], tree.profile[t], tree.alive(t)
+    nothing = np.zeros_like(utility)
+    if utility.ndim == 1:
+        return Candidates(nothing, utility, slot, own, own, profile, asked=likely)
     branch = np.arange(tree.branches[t]) if tree.branches[t] > 1 else NONE
-    return Candidates(gain, slot[:, None], own[:, None], own[:, None], profile[:, None], branch)
+    own = own[:, None]
+    return Candidates(nothing, utility, slot[:, None], own, own, profile[:, None], branch, likely[:, None])
 
 
 def _realised(a: MovingPayoffs, t: int) -> Candidates:
-    tree = a.mechanism.tree
-    return _at_nodes(a, t, np.where((tree.reach[t] > 0)[:, None], -realised(a, t), -np.inf))
-
-
-def realised(a: MovingPayoffs, t: int) -> FloatArray:
-    """Utility up to period t along truthful paths, times the weight of the path; ``(nodes, branches[t])``."""
-    mechanism, tree, before = a.mechanism, a.mechanism.tree, np.zeros(1)
-    path: FloatArray = np.zeros((0, 0))
-    for s in range(t + 1):
-        slot = tree.slot[s]
-        mass, after = mechanism.mass(s)[slot][:, None], mechanism.recorded(s)
-        share = np.full(after.shape, 1 / tree.branches[s])
-        np.divide(after, mass, out=share, where=mass > ALLOCATION_SLACK)
-        path = before[slot][:, None] * share + a.truthful_flow(s)
-        before = path.ravel()
-    return path
+    return _at_nodes(a, t, a.realised(t))
 
 
 def _per_period(a: MovingPayoffs, t: int) -> Candidates:
-    likely = (a.mechanism.tree.reach[t] > 0)[:, None]
-    return _at_nodes(a, t, np.where(likely, -a.truthful_flow(t), -np.inf))
+    return _at_nodes(a, t, a.truthful_flow(t))
 
 
 def _continuation(a: MovingPayoffs, t: int) -> Candidates:
-    return _at_nodes(a, t, np.where(a.mechanism.tree.reach[t] > 0, -a.truth[t], -np.inf))
+    return _at_nodes(a, t, a.truth[t])
 
 
 def _periodic(a: MovingPayoffs, t: int) -> Candidates:
     groups, own = a.by_report[t], a.mechanism.tree.own(t, a.agent)
-    belief = a.beliefs(t)[np.arange(len(own)), own]
-    gain = np.where(_likely(a, t)[groups.slot, groups.member], -groups.sum(belief * a.truth[t]), -np.inf)
-    return Candidates(gain, groups.slot, groups.member, groups.member)
+    value = groups.sum(a.beliefs(t)[np.arange(len(own)), own] * a.truth[t])
+    asked = _likely(a, t)[groups.slot, groups.member]
+    return Candidates(np.zeros_like(value), value, groups.slot, groups.member, groups.member, asked=asked)
 
 
 Gains = Callable[[MovingPayoffs, int], Candidates]
@@ -164,24 +163,38 @@ def _periods(notion: Notion, periods: int) -> range:
     return range(1) if notion == Interim() else range(periods)
 
 
-def _candidates(notion: Notion, agents: list[MovingPayoffs]) -> Iterator[tuple[int, int, Candidates]]:
-    gains = GAINS[notion]
-    for agent in agents:
+Agents = list[tuple[MovingPayoffs, MovingSizes]]
+
+
+def _check(notion: Notion, agents: Agents, tolerance: float, rounded: Precision) -> NotionCheck:
+    """Verdict over agents, periods and histories."""
+    gains, verdict, places = GAINS[notion], Verdict(tolerance), list[tuple[int, int, Candidates]]()
+    for agent, sizes in agents:
         for t in _periods(notion, agent.mechanism.tree.horizon):
-            yield agent.agent, t, gains(agent, t)
+            candidates = gains(agent, t)
+            size = gains(sizes, t).size()
+            verdict.add(candidates.gain(), np.where(candidates.asked, rounded.bound(size), 0.0))
+            places.append((agent.agent, t, candidates))
+    answer, counterexample = verdict.answer, None
+    if answer.place is not None:
+        i, t, candidates = places[answer.place[0]]
+        where = candidates.at(answer.place[1])
+        counterexample = _counterexample(notion, agents[0][0].mechanism.tree, answer.gain, i, t, where)
+    return NotionCheck.of(answer, tolerance, counterexample, _strategy_gain(notion, [agent for agent, _ in agents]))
 
 
-def _check(notion: Notion, agents: list[MovingPayoffs], tolerance: float) -> NotionCheck:
-    """Largest gain over agents, periods and histories, the first one where there are ties."""
-    gain, found = 0.0, None
-    for i, t, candidates in _candidates(notion, agents):
-        place = int(candidates.gain.argmax())
-        if (largest := float(candidates.gain.ravel()[place])) > gain:
-            gain, found = largest, (i, t, candidates.at(place))
-    counterexample = None
-    if gain > tolerance and found is not None:
-        counterexample = _counterexample(notion, agents[0].mechanism.tree, gain, *found)
-    return NotionCheck(gain <= tolerance, gain, counterexample, _strategy_gain(notion, agents))
+def _exact_check(notion: Notion, mechanism: SequenceMechanism, tolerance: float) -> NotionCheck:
+    """The same in fractions; a best strategy is shown as it is found in floats."""
+    answer, place = exact_gain(notion, mechanism, tolerance)
+    if place is None or answer.status is Status.SATISFIED:
+        return NotionCheck.of(answer, tolerance, None)
+    i, t, *where = place
+    if not isinstance(notion, BayesianIC):
+        return NotionCheck.of(answer, tolerance, _counterexample(notion, mechanism.tree, answer.gain, i, t, where))
+    agent, true = MovingPayoffs(mechanism, i), where[1]
+    hidden = None if notion.sees == "all" else hidden_best(agent, notion.sees)
+    strategy = open_strategy(agent, true) if hidden is None else hidden.strategy(true)
+    return NotionCheck.of(answer, tolerance, _deviation(notion, i, true, answer.gain, strategy), answer.gain)
 
 
 def _strategy_gain(notion: Notion, agents: list[MovingPayoffs]) -> float | None:
@@ -224,18 +237,21 @@ def _counterexample(
     )
 
 
-def _check_bayesian(notion: BayesianIC, agents: list[MovingPayoffs], tolerance: float) -> NotionCheck:
-    gain, found = 0.0, None
-    for agent in agents:
+def _check_bayesian(notion: BayesianIC, agents: Agents, tolerance: float, rounded: Precision) -> NotionCheck:
+    verdict, found = Verdict(tolerance), list[HiddenBest | None]()
+    for agent, sizes in agents:
         hidden = None if notion.sees == "all" else hidden_best(agent, notion.sees)
-        gains = agent.strategy_gains if hidden is None else hidden.gains
-        if gains.max() > gain:
-            gain, found = float(gains.max()), (agent, int(gains.argmax()), hidden)
-    if gain <= tolerance or found is None:
-        return NotionCheck(True, gain, None, gain)
-    agent, true, hidden = found
-    strategy = open_strategy(agent, true) if hidden is None else hidden.strategy(true)
-    return NotionCheck(False, gain, _deviation(notion, agent.agent, true, gain, strategy), gain)
+        best, truth = (agent if hidden is None else hidden).best_and_truth
+        large, small = (sizes if hidden is None else hidden_best(sizes, notion.sees)).best_and_truth
+        bounded = rounded if hidden is None else precision(agent.mechanism, 2 * hidden.terms)
+        verdict.add(best - truth, np.where(agent.first > 0, bounded.bound(large + small), 0.0))
+        found.append(hidden)
+    answer, counterexample = verdict.answer, None
+    if answer.place is not None:
+        (agent, _), hidden, true = agents[answer.place[0]], found[answer.place[0]], answer.place[1]
+        strategy = open_strategy(agent, true) if hidden is None else hidden.strategy(true)
+        counterexample = _deviation(notion, agent.agent, true, answer.gain, strategy)
+    return NotionCheck.of(answer, tolerance, counterexample, answer.gain)
 
 
 def _deviation(
@@ -243,16 +259,6 @@ def _deviation(
 ) -> MovingCounterexample:
     at_first = [step.report for step in strategy if not step.seen]
     return MovingCounterexample(notion, agent, 0, (), true, at_first[0] if at_first else true, gain, strategy=strategy)
-
-
-def money_scale(mechanism: SequenceMechanism) -> float:
-    """Largest total value of an agent along a path, or largest payment where it is larger; present value."""
-    process = mechanism.process
-    value = sum(w * float(np.abs(v).max()) for w, v in zip(process.present_value, process.values, strict=True))
-    paid = (
-        w * float(np.abs(p).max(initial=0.0)) for w, p in zip(process.present_value, mechanism.payment, strict=True)
-    )
-    return float(max(value, *paid))
 
 
 def _require_any_report(tree: PublicTree) -> None:
@@ -266,28 +272,33 @@ def _require_any_report(tree: PublicTree) -> None:
         )
 
 
-def verify_sequence(mechanism: SequenceMechanism, notions: Notion | Iterable[Notion] | None = None) -> Report:
-    """Check a mechanism for types that move against notions, by recursion over public histories.
+def verify_sequence(
+    mechanism: SequenceMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+) -> Report:
+    """Check a mechanism for persistent types against constraints, by recursion over public histories.
 
     Parameters
     ----------
     mechanism : SequenceMechanism
-    notions : Notion or several, optional
+    constraints : Notion or several, optional
         Default: those that the mechanism was made for; if it names none, all for agents who see the past, without
         re-reports.
+    exact : bool
+        Decide in fractions.
 
     Returns
     -------
     Report
-        A mapping from notion to `NotionCheck`. A notion holds if its gain is at most `VERIFY_TOLERANCE` times the
-        largest total value of an agent, or the largest payment where that is larger.
+        A mapping from constraint to `NotionCheck`; see `mechopt.verification.rounding` for the three answers.
 
     Raises
     ------
     InputError
-        If a notion is none for types that move, or asks for re-reports that the mechanism's tree does not have.
+        If a constraint is not defined for persistent types, or asks for re-reports that the mechanism's tree does not
+        have.
     LimitError
-        If too many histories stay hidden from an agent, for `BayesianIC` with ``sees`` other than ``"all"``.
+        If too many histories stay hidden from an agent, for `BayesianIC` with ``sees`` other than ``"all"``, or there
+        are too many for fractions.
 
     Examples
     --------
@@ -299,23 +310,28 @@ def verify_sequence(mechanism: SequenceMechanism, notions: Notion | Iterable[Not
     >>> tree = PublicTree(joint_process(env))
     >>> sale = SequenceMechanism(tree, [np.array([[1, 0], [0, 1]])], [np.array([[[0], [2.5]]])])
     >>> verify_sequence(sale, BayesianIC())
-    Report(bayesian: fails, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
+    Report(bayesian: violated, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
     """
     default = [n for n in MOVING_NOTIONS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
-    asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or default)
+    chosen = constraints or mechanism.notions or default
+    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
-    agents = [MovingPayoffs(mechanism, i) for i in range(mechanism.process.agents)]
-    tolerance = VERIFY_TOLERANCE * money_scale(mechanism)
-    return Report(
-        {
-            notion: _check_bayesian(notion, agents, tolerance)
-            if isinstance(notion, BayesianIC)
-            else _check(notion, agents, tolerance)
-            for notion in asked
-        }
-    )
+    tolerance = tolerance_of(largest_value(mechanism.environment))
+    if exact:
+        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
+    rounded = precision(mechanism)
+    with np.errstate(all="ignore"):
+        agents = [(MovingPayoffs(mechanism, i), MovingSizes(mechanism, i)) for i in range(mechanism.process.agents)]
+        return Report(
+            {
+                notion: _check_bayesian(notion, agents, tolerance, rounded)
+                if isinstance(notion, BayesianIC)
+                else _check(notion, agents, tolerance, rounded)
+                for notion in asked
+            }
+        )
 
 
 HIDDEN = (BayesianIC("actions"), BayesianIC("own"))

@@ -38,6 +38,8 @@ class _Level(NamedTuple):
     state, report : int arrays ``(choices,)``
     flow : array ``(choices,)``
         Utility of the period, times the probability of the state.
+    terms : int
+        Largest number of histories that a choice sums over.
     """
 
     own: IntArray
@@ -46,6 +48,7 @@ class _Level(NamedTuple):
     state: IntArray
     report: IntArray
     flow: FloatArray
+    terms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,14 +71,17 @@ class HiddenBest:
     values: tuple[FloatArray, ...]
 
     @property
-    def gains(self) -> FloatArray:
-        """What it brings each first type, ``(K_0,)``; 0 for types of probability 0."""
-        level, first = self.levels[0], self.payoffs.first
-        best = np.zeros(len(first))
+    def terms(self) -> int:
+        """Largest number of terms of the sums over histories, all periods together."""
+        return sum(level.terms for level in self.levels)
+
+    @property
+    def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
+        """What it and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        level = self.levels[0]
+        best = np.zeros(len(self.payoffs.first))
         best[level.own] = _largest(level, self.values[0])
-        gains = best - self.payoffs.truthful[0].truth[0, 0]
-        normalised: FloatArray = np.divide(gains, first, out=np.zeros_like(gains), where=first > 0)
-        return normalised
+        return self.payoffs.given_first(best), self.payoffs.best_and_truth[1]
 
     def strategy(self, first: int) -> tuple[Misreport, ...]:
         """Where the best strategy of a first type does not tell the truth."""
@@ -159,7 +165,15 @@ def _levels(payoffs: MovingPayoffs, sees: str) -> Iterator[_Level]:
         choice, node = number[state[entry], report], nodes[entry, report]
         flow = payoffs.flow(t).sum(axis=2)[node, own[state[entry]]]
         earned: FloatArray = np.bincount(choice, weight[entry] * flow, len(chosen_state)).astype(np.float64)
-        yield _Level(own, came, branch, chosen_state.astype(np.int64), chosen_report.astype(np.int64), earned)
+        yield _Level(
+            own,
+            came,
+            branch,
+            chosen_state.astype(np.int64),
+            chosen_report.astype(np.int64),
+            earned,
+            int(np.bincount(choice).max()),
+        )
         if t + 1 < tree.horizon:
             count = len(entry) * tree.branches[t] * process.profiles[t + 1]
             if count > MAX_ENTRIES:

@@ -23,7 +23,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
-from mechopt.mechanism.direct import ALLOCATION_SLACK
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.independent.replay import Counterexample, Replayable
 
@@ -221,17 +220,16 @@ class _Walk:
         """Utility along one path up to the counterexample's period, or of that period alone for PPIR."""
         assert found.others is not None and found.true_type is not None
         last = (*found.others[: self.agent], found.true_type, *found.others[self.agent :])
-        total, slot, weight = 0.0, 0, 1.0
+        total, slot = 0.0, 0
         path = zip((*found.history, last), (*found.actions, found.action), strict=True)
         for t, (profile, action) in enumerate(path):
             number, branch = int(np.ravel_multi_index(profile, self.process.shape[t])), action or 0
             node = int(self.tree.find(t, np.array(slot), np.array(number)))
             here = self.mechanism.allocation[t][node]
-            weight_after = float(here[branch] if self.tree.branches[t] > 1 else here.sum())
-            share = weight_after / weight if weight > ALLOCATION_SLACK else 1 / self.tree.branches[t]
+            after = [max(float(w), 0.0) for w in (here if self.tree.branches[t] > 1 else [here.sum()])]
+            share = after[branch] / sum(after) if sum(after) > 0 else 1 / self.tree.branches[t]
             flow = self.flow(t, node, branch, number)
             total = flow if found.notion == PPIR() else total * share + flow
-            weight = weight_after
             if t + 1 < self.tree.horizon:
                 slot = int(self.tree.following(t)[node, branch])
         return total

@@ -23,6 +23,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.verification.rounding import Precision
 
 
 class Groups(NamedTuple):
@@ -109,6 +110,22 @@ class MovingPayoffs:
             got = np.einsum("ank,na->nk", values, self.mechanism.allocation[t])[:, :, None]
         flow: FloatArray = process.present_value[t] * (got - self.mechanism.payment[t][self.agent][:, None, :])
         return flow
+
+    def realised(self, t: int) -> FloatArray:
+        """Utility up to period t along truthful paths, times the weight of the path; ``(nodes, branches[t])``.
+
+        What was realised before is divided among recorded actions as their weights are, and evenly where these are 0.
+        """
+        mechanism, tree, before = self.mechanism, self.mechanism.tree, np.zeros(1)
+        path: FloatArray = np.zeros((0, 0))
+        for s in range(t + 1):
+            after = np.maximum(mechanism.recorded(s), 0.0)
+            mass = after.sum(axis=1, keepdims=True)
+            share = np.full(after.shape, 1 / tree.branches[s])
+            np.divide(after, mass, out=share, where=mass > 0)
+            path = before[tree.slot[s]][:, None] * share + self.truthful_flow(s)
+            before = path.ravel()
+        return path
 
     def truthful_flow(self, t: int) -> FloatArray:
         """The same where the report is true, ``(nodes, branches[t])``."""
@@ -219,12 +236,21 @@ class MovingPayoffs:
         """Law of the first type, ``(K_0,)``."""
         return self.mechanism.process.initial_marginal(self.agent)
 
+    def given_first(self, value: FloatArray) -> FloatArray:
+        """A value by first type, times its probability, to that given the type; 0 for types of probability 0."""
+        given: FloatArray = np.divide(value, self.first, out=np.zeros_like(value), where=self.first > 0)
+        return given
+
     @cached_property
+    def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
+        """What the best strategy and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        return self.given_first(self.best[0].best[0, 0]), self.given_first(self.truthful[0].truth[0, 0])
+
+    @property
     def strategy_gains(self) -> FloatArray:
-        """What the best strategy brings each first type, ``(K_0,)``; 0 for types of probability 0."""
-        gains = self.best[0].best[0, 0] - self.truthful[0].truth[0, 0]
-        normalised: FloatArray = np.divide(gains, self.first, out=np.zeros_like(gains), where=self.first > 0)
-        return normalised
+        """What the best strategy brings each first type over truth, ``(K_0,)``."""
+        best, truth = self.best_and_truth
+        return best - truth
 
     def beliefs(self, t: int) -> FloatArray:
         """What she believes of the others' types after a truthful past, ``(nodes, K)``.
@@ -253,3 +279,43 @@ class MovingPayoffs:
         node, branch = tree.came(t)
         own: FloatArray = process.marginal(t - 1, i)[branch, tree.profile[t - 1][node]]
         return own
+
+
+class MovingSizes(MovingPayoffs):
+    """Sums of the absolute values of what the payoffs are sums of; see `mechopt.verification.rounding`."""
+
+    def flow(self, t: int) -> FloatArray:
+        """All in absolute value."""
+        tree, process = self.mechanism.tree, self.mechanism.process
+        values, allocation = (
+            np.abs(process.values[t][self.agent][:, self.profiles(t)]),
+            np.abs(self.mechanism.allocation[t]),
+        )
+        if tree.branches[t] > 1:
+            got = np.moveaxis(values, 0, 2) * allocation[:, None, :]
+        else:
+            got = np.einsum("ank,na->nk", values, allocation)[:, :, None]
+        flow: FloatArray = process.present_value[t] * (got + np.abs(self.mechanism.payment[t][self.agent])[:, None, :])
+        return flow
+
+
+def precision(mechanism: SequenceMechanism, more: int = 0) -> Precision:
+    """Rounding of the payoffs of a mechanism; ``more`` roundings of a term than those that follow.
+
+    A term meets, a period: sums over actions (value; weights of a draw that is not recorded, twice), over branches,
+    over profiles twice (an agent's report, and beliefs) and over her own types; products of the kernel of profiles from
+    those of the n agents, each rounded on the way in; value, discount and the rest (8). ``discount^t`` rounds t + 2
+    times.
+    """
+    tree, process = mechanism.tree, mechanism.process
+    depth = process.horizon + 10 + more
+    for t in range(process.horizon):
+        depth += 3 * process.actions[t] + tree.branches[t] + 2 * process.profiles[t] + max(process.shape[t])
+        depth += 4 * process.agents + 8
+    largest = max(
+        *(float(np.abs(values).max()) for values in process.values),
+        *(float(np.abs(paid).max(initial=0.0)) for paid in mechanism.payment),
+    )
+    chances = (process.initial, *process.kernel)
+    divisor = min(float(part[part > 0].min()) for part in chances)
+    return Precision.of(depth, largest, divisor)

@@ -7,20 +7,21 @@ no harder than a finite one. With V the values of truth, a report r of agent i b
 
 if she tells the truth afterwards, at whatever types th of all. Where no single misreport gains, at no profile and in no
 period, no strategy does (the one-shot deviation principle: payoffs are bounded and discounted), whatever agents have
-reported before, and whatever they know of each other. Present values as of the period.
+reported before, and whatever they know of each other. Gains are in present value as of period 0. Participation is asked
+for at types that truth leads to; see `mechopt.verification.rounding` for this, tolerance and rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.chain import ahead, along, taken
 from mechopt.mechanism.constraints import (
     PPIR,
@@ -32,46 +33,125 @@ from mechopt.mechanism.constraints import (
     require_types,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.independent.replay import Counterexample, Replayable
 from mechopt.verification.persistent.check import verify_sequence
-from mechopt.verification.verify import NotionCheck, Report
+from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
+from mechopt.verification.stationary.exact import exact_gains
+from mechopt.verification.stationary.replay import MarkovCounterexample
 
 BoolArray = npt.NDArray[np.bool_]
 
 
+class _Values(NamedTuple):
+    """What truth is worth to an agent from each listed period on, as of that period, and bounds of its rounding."""
+
+    value: tuple[FloatArray, ...]
+    error: tuple[FloatArray, ...]
+
+
+def _values(m: MarkovMechanism, i: int) -> _Values:
+    """V with a bound of its distance from the exact V, by periods.
+
+    One step back adds the rounding of the step to what the following V is off by. With an infinite horizon V solves
+    V = r + d P V, and with the residual R of the V that was found, no entry is further off than max |R| / (1 - d).
+    """
+    env, share, everybody = m.environment, _share(m), range(m.environment.agents)
+    if not np.isfinite(max(float(_size(m, i, t).max()) for t in range(m.periods)) * m.periods / _left(m)):
+        wild = tuple(np.full(part.shape, np.inf) for part in m.transfer[i])
+        return _Values(wild, wild)
+    value, errors, least = m.continuation[i], list[FloatArray](), _rounding(m).least
+    for t in reversed(range(m.periods)):
+        s, size, following = m.stage(t), _size(m, i, t) + np.abs(value[t]), _next(m, value, t)
+        if following is not None:
+            size = size + env.discount * taken(ahead(env, np.abs(following), s, everybody), m.policy[s])
+        if errors:
+            carried = env.discount * taken(ahead(env, errors[-1], s, everybody), m.policy[s])
+            errors.append(share * size + least + (1 + share) * carried)
+        elif env.infinite:
+            step = m.flow(i, t) + env.discount * taken(ahead(env, value[t], 0, everybody), m.policy[0])
+            off = float((np.abs(step - value[t]) + share * size + least).max()) / _left(m)
+            errors.append(np.full(value[t].shape, (1 + share) * off))
+        else:
+            errors.append(share * size + least)
+    return _Values(value, tuple(reversed(errors)))
+
+
+def _rounding(m: MarkovMechanism) -> Precision:
+    """Rounding of a step of a period: sums over each agent's next types, the rest, and the discounts so far."""
+    depth = max(sum(sizes) + 3 * len(sizes) for sizes in m.environment.shape) + m.periods + 12
+    return Precision.of(4 * depth, max(float(_size(m, i, t).max()) for i, t in _own_periods(m)))
+
+
+def _own_periods(m: MarkovMechanism) -> Iterator[tuple[int, int]]:
+    return product(range(m.environment.agents), range(m.periods))
+
+
+def _share(m: MarkovMechanism) -> float:
+    return _rounding(m).share
+
+
+def _left(m: MarkovMechanism) -> float:
+    """A lower bound of 1 - d with an infinite horizon; else 1."""
+    return 1 - m.environment.discount * (1 + 4 * UNIT) if m.environment.infinite else 1.0
+
+
+def _size(m: MarkovMechanism, i: int, t: int) -> FloatArray:
+    """Value and transfer of a period in absolute value, added; axes: type profile."""
+    s = m.stage(t)
+    worth = np.abs(along(m.environment, i, s, range(m.environment.agents)))
+    return taken(worth, m.policy[s]) + np.abs(m.transfer[i][t])
+
+
+def _next(m: MarkovMechanism, by_period: tuple[FloatArray, ...], t: int) -> FloatArray | None:
+    """What there is of the period after t, or None after the last."""
+    if m.environment.infinite:
+        return by_period[min(t + 1, m.periods - 1)]
+    return by_period[t + 1] if t + 1 < m.periods else None
+
+
 class _Found(NamedTuple):
-    """Gains and what their axes are: first the report or the previous profile, if any; then types."""
+    """Gains as of period 0 and bounds of their rounding; axes: first the report or the previous profile; then types."""
 
     gain: FloatArray
+    rounding: FloatArray
     leading: str
 
 
-def _next_value(m: MarkovMechanism, i: int, t: int) -> FloatArray | None:
-    """V of the period after t, or None after the last."""
-    if m.environment.infinite:
-        return m.continuation[i][min(t + 1, m.periods - 1)]
-    return m.continuation[i][t + 1] if t + 1 < m.periods else None
+def _asked(
+    m: MarkovMechanism, t: int, where: BoolArray, utility: FloatArray, error: FloatArray, leading: str
+) -> _Found:
+    """What utilities are below 0 where that is asked for; as of period t, to present value."""
+    weight = m.environment.discount**t
+    error = error + _share(m) * np.abs(utility)
+    return _Found(np.where(where, -weight * utility, -np.inf), np.where(where, weight * error, 0.0), leading)
 
 
-def _misreports(m: MarkovMechanism, i: int, t: int) -> _Found:
-    env, s, everybody = m.environment, m.stage(t), range(m.environment.agents)
-    table = np.broadcast_to(along(env, i, s, everybody), (env.action_counts[s], *m.policy[s].shape))
-    following = _next_value(m, i, t)
-    if following is not None:
-        table = table + env.discount * ahead(env, following, s, everybody)
-    gains = np.empty((env.shape[s][i], *m.policy[s].shape))
+def _misreports(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+    env, s, everybody, share = m.environment, m.stage(t), range(m.environment.agents), _share(m)
+    shape = (env.action_counts[s], *m.policy[s].shape)
+    table = np.broadcast_to(along(env, i, s, everybody), shape)
+    error = share * np.abs(table)
+    value, off = _next(m, v.value, t), _next(m, v.error, t)
+    if value is not None and off is not None:
+        table = table + env.discount * ahead(env, value, s, everybody)
+        error = error + env.discount * ahead(env, share * np.abs(value) + (1 + share) * off, s, everybody)
+    gains, rounding = (np.empty((env.shape[s][i], *m.policy[s].shape)) for _ in range(2))
     for r in range(len(gains)):
-        told = m.policy[s].take([r], axis=i), m.transfer[i][t].take([r], axis=i)
-        gains[r] = taken(table, np.broadcast_to(told[0], m.policy[s].shape)) - told[1]
-    return _Found(gains - m.continuation[i][t], "report")
+        told = np.broadcast_to(m.policy[s].take([r], axis=i), m.policy[s].shape)
+        paid = m.transfer[i][t].take([r], axis=i)
+        gains[r] = taken(table, told) - paid
+        rounding[r] = taken(error, told) + share * np.abs(paid)
+    weight = env.discount**t
+    rounding += v.error[t] + share * np.abs(v.value[t])
+    return _Found(weight * (gains - v.value[t]), weight * rounding, "report")
 
 
-def _continuation(m: MarkovMechanism, i: int, t: int) -> _Found:
-    return _Found(-m.continuation[i][t], "")
+def _continuation(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+    return _asked(m, t, _likely(m)[t], v.value[t], v.error[t], "")
 
 
-def _per_period(m: MarkovMechanism, i: int, t: int) -> _Found:
-    return _Found(np.where(_likely(m)[t], -m.flow(i, t), -np.inf), "")
+def _per_period(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+    return _asked(m, t, _likely(m)[t], m.flow(i, t), _share(m) * _size(m, i, t), "")
 
 
 def _likely(m: MarkovMechanism) -> list[BoolArray]:
@@ -97,10 +177,16 @@ def _following(m: MarkovMechanism, s: int, likely: BoolArray) -> BoolArray:
     return total
 
 
-def _at_first(m: MarkovMechanism, i: int, t: int) -> _Found:
+def _at_first(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
     """Expected over the others' first types; own ones of probability 0 do not count."""
-    others = _averaged(m.continuation[i][0], i, m.environment.initial)
-    return _Found(np.where(m.environment.initial[i] > 0, -others, -np.inf), "own")
+    value, error = (_averaged(part, i, m.environment.initial) for part in _with_rounding(m, v, 0))
+    return _asked(m, 0, m.environment.initial[i] > 0, value, error, "own")
+
+
+def _with_rounding(m: MarkovMechanism, v: _Values, t: int) -> tuple[FloatArray, FloatArray]:
+    """V of a period, and the bound of its rounding with that of an average of it."""
+    at = min(t, m.periods - 1)
+    return v.value[at], v.error[at] * (1 + _share(m)) + _share(m) * np.abs(v.value[at])
 
 
 def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArray:
@@ -110,23 +196,27 @@ def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArr
     return value
 
 
-def _periodic(m: MarkovMechanism, i: int, t: int) -> _Found:
+def _periodic(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
     """By own current type and the profile of the period before, which the others' types come from."""
-    return _at_first(m, i, t) if t == 0 else _from_before(m, i, t, m.continuation[i][min(t, m.periods - 1)])
-
-
-def _from_before(m: MarkovMechanism, i: int, t: int, value: FloatArray) -> _Found:
-    env, s, before = m.environment, m.stage(t - 1), _likely(m)[t - 1]
-    policy = m.policy[s]
-    others = [j for j in range(env.agents) if j != i]
-    by_own = [taken(np.expand_dims(ahead(env, part, s, others), i + 1), policy) for part in np.moveaxis(value, i, 0)]
+    if t == 0:
+        return _at_first(m, i, t, v)
+    value, error = (_from_before(m, i, t, part) for part in _with_rounding(m, v, t))
+    env, s = m.environment, m.stage(t - 1)
     own = np.moveaxis(env.kernel[i][s], 2, 0)  # next type, action, type
     table = own.reshape(*own.shape[:2], *(env.shape[s][i] if j == i else 1 for j in range(env.agents)))
-    moves = np.array([taken(part, policy) for part in table]) > 0
-    return _Found(np.where(moves & before, -np.array(by_own), -np.inf), "before")
+    moves = np.array([taken(part, m.policy[s]) for part in table]) > 0
+    return _asked(m, t, moves & _likely(m)[t - 1], value, error, "before")
 
 
-Gains = Callable[[MarkovMechanism, int, int], _Found]
+def _from_before(m: MarkovMechanism, i: int, t: int, value: FloatArray) -> FloatArray:
+    """Expectation over the others' types given the profile before, ``(own type, *profile before)``."""
+    env, s = m.environment, m.stage(t - 1)
+    others = [j for j in range(env.agents) if j != i]
+    parts = np.moveaxis(value, i, 0)
+    return np.array([taken(np.expand_dims(ahead(env, part, s, others), i + 1), m.policy[s]) for part in parts])
+
+
+Gains = Callable[[MarkovMechanism, int, int, _Values], _Found]
 
 GAINS: dict[Notion, Gains] = {
     PeriodicExPostIC(): _misreports,
@@ -138,87 +228,42 @@ GAINS: dict[Notion, Gains] = {
 }
 
 
-def _cases(notion: Notion, m: MarkovMechanism) -> Iterator[tuple[int, int, _Found]]:
+def _cases(notion: Notion, m: MarkovMechanism, values: list[_Values]) -> Iterator[tuple[int, int, _Found]]:
     for i in range(m.environment.agents):
         for t in range(1 if notion == Interim() else m.periods):
-            yield i, t, GAINS[notion](m, i, t)
+            yield i, t, GAINS[notion](m, i, t, values[i])
         if notion == PeriodicIR() and m.environment.infinite:  # the listed periods last for ever after the last one
-            yield i, m.periods, _periodic(m, i, m.periods)
+            yield i, m.periods, _periodic(m, i, m.periods, values[i])
 
 
-@dataclass(frozen=True)
-class MarkovCounterexample(Counterexample):
-    """One violation in a mechanism that depends on current reports alone; values as of the period, at any history.
-
-    Attributes
-    ----------
-    before : tuple of int or None
-        For periodic participation after the first period: the type profile of the period before.
-    """
-
-    before: tuple[int, ...] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return super().to_dict() | ({"before": list(self.before)} if self.before else {})
-
-    def __str__(self) -> str:
-        words = f"agent {self.agent}, period {self.period}, "
-        others = f" while the others are {list(self.others)}" if self.others else ""
-        if self.notion.role == "ic":
-            does = f"type {self.true_type} reports {self.report}{others} and gains {self.gain:.6g}"
-            return f"{words}after any history: {does}"
-        after = f"after types {list(self.before)}" if self.before else "after any history"
-        return f"{words}{after}: the utility of type {self.true_type}{others} is {-self.gain:.6g}"
-
-    def replay(self, mechanism: Replayable | MarkovMechanism) -> float:
-        """Compute the gain again with the kernel of whole type profiles.
-
-        Parameters
-        ----------
-        mechanism : MarkovMechanism
-
-        Returns
-        -------
-        float
-            Equals ``gain`` up to rounding.
-        """
-        from mechopt.verification.stationary.replay import replay
-
-        assert isinstance(mechanism, MarkovMechanism)
-        return replay(self, mechanism)
-
-
-def _counterexample(notion: Notion, m: MarkovMechanism, i: int, t: int, found: _Found) -> MarkovCounterexample:
-    place = tuple(int(k) for k in np.unravel_index(int(found.gain.argmax()), found.gain.shape))
-    gain = float(found.gain.max())
-    if found.leading in ("own", "before"):
-        before = place[1:] if found.leading == "before" else None
+def _counterexample(
+    notion: Notion, i: int, t: int, found: tuple[str, tuple[int, ...]], flat: int, gain: float
+) -> MarkovCounterexample:
+    leading, shape = found
+    place = tuple(int(k) for k in np.unravel_index(flat, shape))
+    if leading in ("own", "before"):
+        before = place[1:] if leading == "before" else None
         return MarkovCounterexample(notion, i, t, (), place[0], place[0], gain, before=before)
-    types = place[1:] if found.leading == "report" else place
-    report = place[0] if found.leading == "report" else types[i]
+    types = place[1:] if leading == "report" else place
+    report = place[0] if leading == "report" else types[i]
     others = tuple(k for j, k in enumerate(types) if j != i)
     return MarkovCounterexample(notion, i, t, (), types[i], report, gain, others)
 
 
-def money_scale(m: MarkovMechanism) -> float:
-    """Largest total value of an agent, or largest transfer where it is larger; present value."""
-    env = m.environment
-    worth = [max(float(np.abs(row[t]).max()) for row in env.values) for t in range(env.stages)]
-    total = worth[0] / (1 - env.discount) if env.infinite else sum(w * env.discount**t for t, w in enumerate(worth))
-    return float(max(total, *(float(np.abs(part).max()) for row in m.transfer for part in row)))
-
-
-def verify_markov(mechanism: MarkovMechanism, notions: Notion | Iterable[Notion] | None = None) -> Report:
+def verify_markov(
+    mechanism: MarkovMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+) -> Report:
     """Check a mechanism that depends on current reports and the period alone, at all periods and type profiles.
 
     Parameters
     ----------
     mechanism : MarkovMechanism
         Any type may be reported in any period, so periodic ex post IC is that with re-reports.
-    notions : Notion or several, optional
+    constraints : Notion or several, optional
         Default: those that the mechanism was made for; if it names none, periodic ex post IC and IR, periodic IR and
-        interim IR. Other notions for types that move ask for a finite horizon and go over all public histories.
+        interim IR. Other constraints for persistent types ask for a finite horizon and go over all public histories.
+    exact : bool
+        Decide in fractions.
 
     Returns
     -------
@@ -227,9 +272,9 @@ def verify_markov(mechanism: MarkovMechanism, notions: Notion | Iterable[Notion]
     Raises
     ------
     InputError
-        If a notion is none for types that move, or is about paths or beliefs, with an infinite horizon.
+        If a constraint is not defined for persistent types, or is about paths or beliefs, with an infinite horizon.
     LimitError
-        If a notion goes over histories and there are too many.
+        If a constraint goes over histories and there are too many; in fractions, if there are too many type profiles.
 
     Examples
     --------
@@ -241,29 +286,50 @@ def verify_markov(mechanism: MarkovMechanism, notions: Notion | Iterable[Notion]
     >>> verify_markov(MarkovMechanism(env, [price], [[price]])).holds
     True
     >>> verify_markov(MarkovMechanism(env, [price], [[price + 3, price]]), Interim())
-    Report(interim: fails, gain 2.5 (agent 0, period 0, after any history: the utility of type 0 is -2.5))
+    Report(interim: violated, gain 2.5 (agent 0, period 0, after any history: the utility of type 0 is -2.5))
     """
     default = (PeriodicExPostIC(), PeriodicExPostIR(), PeriodicIR(), Interim())
-    asked = [notions] if isinstance(notions, Notion) else list(notions or mechanism.notions or default)
+    chosen = constraints or mechanism.notions or default
+    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     over_paths = [notion for notion in asked if notion not in GAINS]
     if over_paths and mechanism.environment.infinite:
         raise InputError(
-            f"notion {over_paths[0].name!r} goes over all histories, and the horizon is infinite; those that do not: "
-            + ", ".join(notion.name for notion in GAINS)
+            f"constraint {over_paths[0].name!r} goes over all histories, and the horizon is infinite; those that do "
+            "not: " + ", ".join(notion.name for notion in GAINS)
         )
-    written = verify_sequence(mechanism.to_sequence(), over_paths) if over_paths else {}
-    tolerance = VERIFY_TOLERANCE * money_scale(mechanism)
-    return Report({n: written[n] if n in over_paths else _check(n, mechanism, tolerance) for n in asked})
+    written = verify_sequence(mechanism.to_sequence(), over_paths, exact) if over_paths else {}
+    tolerance = tolerance_of(largest_value(mechanism.environment))
+    local = [notion for notion in asked if notion not in over_paths]
+    with np.errstate(all="ignore"):
+        if exact:
+            checks = _exact_checks(local, mechanism, tolerance)
+        else:
+            values = [_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
+            checks = {notion: _check(notion, mechanism, values, tolerance) for notion in local}
+    return Report({n: written[n] if n in over_paths else checks[n] for n in asked})
 
 
-def _check(notion: Notion, mechanism: MarkovMechanism, tolerance: float) -> NotionCheck:
-    """Largest gain over agents, periods and profiles, the first one where there are ties."""
-    gain, worst = 0.0, None
-    for i, t, found in _cases(notion, mechanism):
-        if (largest := float(found.gain.max())) > gain:
-            gain, worst = largest, (i, t, found)
-    counterexample = None
-    if gain > tolerance and worst is not None:
-        counterexample = _counterexample(notion, mechanism, *worst)
-    return NotionCheck(gain <= tolerance, gain, counterexample)
+def _exact_checks(notions: list[Notion], mechanism: MarkovMechanism, tolerance: float) -> dict[Notion, NotionCheck]:
+    found = exact_gains(mechanism, notions, tolerance)
+    checks = dict[Notion, NotionCheck]()
+    for notion, (answer, place) in found.items():
+        example = None
+        if place is not None:
+            i, t, true, report, others, before = place
+            example = MarkovCounterexample(notion, i, t, (), true, report, answer.gain, others, before=before)
+        checks[notion] = NotionCheck.of(answer, tolerance, example)
+    return checks
+
+
+def _check(notion: Notion, mechanism: MarkovMechanism, values: list[_Values], tolerance: float) -> NotionCheck:
+    """Verdict over agents, periods and profiles."""
+    verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[str, tuple[int, ...]]]]()
+    for i, t, found in _cases(notion, mechanism, values):
+        verdict.add(found.gain, found.rounding)
+        places.append((i, t, (found.leading, found.gain.shape)))
+    answer, counterexample = verdict.answer, None
+    if answer.place is not None:
+        i, t, at = places[answer.place[0]]
+        counterexample = _counterexample(notion, i, t, at, answer.place[1], answer.gain)
+    return NotionCheck.of(answer, tolerance, counterexample)

@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.constraints import PPIR, Interim, PeriodicIR
 from mechopt.mechanism.stationary import MarkovMechanism
-
-if TYPE_CHECKING:
-    from mechopt.verification.stationary.check import MarkovCounterexample
+from mechopt.verification.independent.replay import Counterexample, Replayable
 
 Profile = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MarkovCounterexample(Counterexample):
+    """One violation in a mechanism that depends on current reports alone, after any history.
+
+    Attributes
+    ----------
+    before : tuple of int or None
+        For periodic participation after the first period: the type profile of the period before.
+    """
+
+    before: tuple[int, ...] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return super().to_dict() | ({"before": list(self.before)} if self.before else {})
+
+    def __str__(self) -> str:
+        words = f"agent {self.agent}, period {self.period}, "
+        others = f" while the others are {list(self.others)}" if self.others else ""
+        if self.notion.role == "ic":
+            does = f"type {self.true_type} reports {self.report}{others} and gains {self.gain:.6g}"
+            return f"{words}after any history: {does}"
+        after = f"after types {list(self.before)}" if self.before else "after any history"
+        return f"{words}{after}: the utility of type {self.true_type}{others} is {-self.gain:.6g}"
+
+    def replay(self, mechanism: Replayable | MarkovMechanism) -> float:
+        """Compute the gain again with the kernel of whole type profiles.
+
+        Parameters
+        ----------
+        mechanism : MarkovMechanism
+
+        Returns
+        -------
+        float
+            Equals ``gain`` up to rounding.
+        """
+        assert isinstance(mechanism, MarkovMechanism)
+        return replay(self, mechanism)
 
 
 class _Dense:
@@ -62,6 +102,10 @@ class _Dense:
 
 def replay(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
     """Gain of a counterexample from its definition; see `MarkovCounterexample.replay`."""
+    return mechanism.environment.discount**found.period * _as_of_period(found, mechanism)
+
+
+def _as_of_period(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
     dense, i, t, k, r = _Dense(mechanism, found.agent), found.agent, found.period, found.true_type, found.report
     assert k is not None and r is not None
     if found.notion in (PeriodicIR(), Interim()):

@@ -157,7 +157,8 @@ def test_a_finite_horizon_by_every_strategy(sizes, last):
     assert near.epsilon < 1e-9 and near.gain < 1e-7  # convex independence: the class reaches the targets
     assert near.utilities == pytest.approx(contingent_transfers(env, "convex", last).utilities, abs=1e-7)
     checked = check_contingent(far)
-    assert far.epsilon > 1e-2 and checked.gain == pytest.approx(far.gain, abs=1e-9)
+    assert far.epsilon > 1e-2
+    assert 0.9**2 * far.gain - 1e-9 <= checked.gain <= far.gain + 1e-9  # that of a later period is discounted
     assert far.gain <= far.gain_bound and checked.strategy_gain <= far.strategy_bound
     assert far.gain_bound <= far.lemma_bound
     written = verify_sequence(far.to_mechanism(), [mo.PeriodicExPostIC()])[mo.PeriodicExPostIC()]

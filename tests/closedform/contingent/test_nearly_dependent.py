@@ -15,6 +15,7 @@ from mechopt.closedform.contingent.spanning import convex_independence, matrices
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.check import check_contingent
+from mechopt.verification.rounding import Status
 from tests.interdependent_instances import law, random_environment
 
 UNFLAGGED = 1e-8
@@ -75,7 +76,8 @@ def test_no_violation_without_a_flag(signals, power):
             assert found.ill_conditioned == (found.condition > 1e6)
             assert found.ill_conditioned or power < 8
             assert "ill-conditioned" in repr(convex_independence(env)) or power < 8
-            assert check_contingent(found).holds
+            checked = check_contingent(found)  # undecided where floats cannot tell
+            assert checked.status is not Status.VIOLATED and checked.gain <= checked.rounding + checked.tolerance
         assert not spanning(env).holds or convex_independence(env).holds
 
 

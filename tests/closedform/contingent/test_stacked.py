@@ -75,7 +75,7 @@ def test_one_step_fails_and_two_stacked_work_for_ever():
             contingent_transfers(env, method)
     found = contingent_transfers(env, "stacked")
     checked = check_contingent(found)
-    assert checked.holds and checked.gain <= 1e-12 * checked.scale
+    assert checked.holds and checked.gain <= 1e-12 * found.scale
     assert found.theorem == "Proposition 5.4"
     assert found.later[0][0][0].shape == found.payments[0][0].shape == (2, 3, 3)
     assert np.abs(found.later[0][0][0]).max() > 0.1  # the second period is needed
@@ -109,7 +109,7 @@ def test_a_joint_distribution_tells_what_its_marginals_do_not():
         np.testing.assert_allclose(path[0].T, np.array([[0.8, 0.2, 0.2, 0.8], [0.2, 0.8, 0.8, 0.2]]) / 2)
         found = contingent_transfers(env, "stacked", "constant", steps=2, joint=True)
         checked = check_contingent(found)
-        assert checked.holds and checked.strategy_gain <= 1e-12 * checked.scale
+        assert checked.holds and checked.strategy_gain <= 1e-9
         assert found.theorem.startswith("Proposition 5.4, joint distributions")
         try:
             contingent_transfers(env, "stacked", "constant", steps=2)
@@ -170,7 +170,7 @@ def test_a_finite_horizon_falls_back_on_one_step_at_its_end():
     assert spanning(env).worst.period == 0
     found = contingent_transfers(env, "stacked", "constant")
     checked = check_contingent(found)
-    assert checked.holds and checked.strategy_gain <= 1e-12 * checked.scale
+    assert checked.holds and checked.strategy_gain <= 1e-12 * found.scale
     assert [len(own) for own in (found.later[0][0], found.later[1][0])] == [1, 0]
 
 
@@ -191,7 +191,7 @@ def test_convex_independence_of_the_stack_where_it_does_not_span():
     assert found.theorem == "Proposition 5.3"
     assert found.later[0][1][0].shape == (2, 4, 4, 4)  # action, other, own report, other then
     checked = check_contingent(found)
-    assert checked.holds and checked.gain <= 1e-12 * checked.scale
+    assert checked.holds and checked.gain <= 1e-12 * found.scale
 
 
 def test_three_periods_stacked_hold_as_well():
@@ -234,7 +234,7 @@ def test_steered_signals_the_equations_alone_are_caught_and_the_correction_works
         found = contingent_transfers(env, "stacked", "constant")
         checked = check_contingent(found)
         assert checked.holds
-        assert max(checked.gain, checked.strategy_gain) <= 1e-12 * checked.scale
+        assert max(checked.gain, checked.strategy_gain) <= 1e-12 * found.scale
         literal = check_contingent(uncorrected(env))
         caught += literal.gain > 0.05
         if literal.gain > 0.05:
@@ -246,8 +246,9 @@ def test_what_is_still_due_counts_where_histories_are_not_enumerated():
     # two steps: only one earlier promise is ever outstanding, so taking its worst history is exact
     transfers = uncorrected(steered())
     together = check_contingent(transfers)
-    alone = max((promise_by_promise(transfers, i)[0] for i in range(2)), key=lambda lie: lie.gain)
-    assert alone.gain == pytest.approx(together.gain, rel=1e-9)
+    every = [gains for i in range(2) for gains in promise_by_promise(transfers, i).gains]
+    alone = max(every, key=lambda gains: gains.gain.max())
+    assert alone.gain.max() == pytest.approx(together.gain, rel=1e-9)
     assert (alone.period, together.counterexample.period) == (1, 1)
 
 
@@ -262,7 +263,7 @@ def test_steered_random_environments(sizes, horizon):
         found = contingent_transfers(env, "stacked", last)
         checked = check_contingent(found)
         assert found.history and checked.holds
-        assert checked.strategy_gain <= 1e-12 * checked.scale
+        assert checked.strategy_gain <= 1e-12 * found.scale
         largest = max(np.abs(array).max() for row in found.payments for array in row)
         assert largest <= found.bound * (1 + 1e-12)
 

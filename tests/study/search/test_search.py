@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 import mechopt as mo
 from mechopt.study.search.search import search
 from tests.study.sweeps import write_study
+from tests.waiting import HANG_SECONDS, until
 
 STUDY = """
 title = "Two shapes"
@@ -88,12 +88,9 @@ def test_search_that_is_stopped_from_outside_goes_on(tmp_path, sign):
     study = write_study(tmp_path, STUDY.replace("budget = 60", "budget = 400").replace("[1, 2]", "2"))
     command = [sys.executable, "-m", "mechopt", "search", "study.toml", "--out", "out", "--json"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    begun = time.monotonic()
-    while not list((tmp_path / "out" / "searches").glob("*.json")):
-        assert process.poll() is None and time.monotonic() - begun < 60
-        time.sleep(0.01)
+    until(lambda: list((tmp_path / "out" / "searches").glob("*.json")), process)
     os.kill(process.pid, sign)
-    output, messages = process.communicate(timeout=30)
+    output, messages = process.communicate(timeout=HANG_SECONDS)
     (state,) = (tmp_path / "out" / "searches").glob("*.json")
     before = json.loads(state.read_text())["evaluations"]
     assert 50 <= before < 400

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 import mechopt as mo
 from mechopt.study.sweep.sweep import sweep
 from tests.study.sweeps import MANY, comparable, write_study
+from tests.waiting import until
 
 pytest.importorskip("distributed", reason='needs Dask; pip install "mechopt[dask]"')
 
@@ -24,10 +24,7 @@ def cluster(tmp_path):
         return processes[-1]
 
     start("scheduler", "--host", "127.0.0.1", "--port", "0")
-    begun = time.monotonic()
-    while not file.exists():
-        assert time.monotonic() - begun < 60
-        time.sleep(0.05)
+    until(file.exists, processes[0])
     workers = [start("worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)) for _ in range(2)]
     import json
 

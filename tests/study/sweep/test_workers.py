@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -15,6 +14,7 @@ from mechopt.study.sweep import workers as sweep_workers
 from mechopt.study.sweep.point import record_point
 from mechopt.study.sweep.sweep import sweep
 from tests.study.sweeps import MANY, comparable, write_study
+from tests.waiting import HANG_SECONDS, until
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -69,11 +69,7 @@ def started(tmp_path, *options):
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    begun = time.monotonic()
-    while len(kept(tmp_path)) < 10:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() - begun < 60
-        time.sleep(0.01)
+    until(lambda: len(kept(tmp_path)) >= 10, process)
     return process
 
 
@@ -102,10 +98,7 @@ def test_killed_sweep_goes_on_without_redoing_or_losing_a_point(tmp_path, worker
     assert (len(after), found.fresh) == (40, 40 - len(before))
     assert before.items() <= after.items()
     assert comparable(found) == comparable(sweep(study))
-    begun = time.monotonic()
-    while session := [p for p in psutil.process_iter(["pid"]) if belongs(p, process.pid)]:
-        assert time.monotonic() - begun < 30, session  # its worker processes end by themselves
-        time.sleep(0.1)
+    until(lambda: not [p for p in psutil.process_iter(["pid"]) if belongs(p, process.pid)])  # its workers end by then
 
 
 def belongs(process, session):
@@ -124,7 +117,7 @@ def test_ctrl_c_leaves_a_table_of_what_there_is_and_exit_status_3(tmp_path, work
     study = write_study(tmp_path, MANY.format(count=60))
     process = started(tmp_path, "--workers", str(workers), "--json")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole session
-    output, messages = process.communicate(timeout=30)
+    output, messages = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 3, messages
     document = json.loads(output)
     assert document["interrupted"]

@@ -6,16 +6,16 @@ its optima. Where there is no solution, the multipliers of the program that rela
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, hstack, vstack
-from scipy.sparse.linalg import lsmr
 
 from mechopt.closedform.contingent.program.rows import Rows
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 FEASIBLE = 1e-9
 """Violation of a row, relative to the money of the program, that is put down to the solver and repaired."""
@@ -51,6 +51,8 @@ class Program(NamedTuple):
     @property
     def matrix(self) -> csr_array:
         """Coefficients."""
+        from scipy.sparse import csr_array
+
         rows = self.rows
         shape = len(rows.side), self.columns
         return csr_array((rows.value.astype(np.float64), (rows.row, rows.column)), shape=shape)
@@ -84,6 +86,8 @@ def solve(program: Program, goal: Goal | None = None) -> FloatArray | Infeasible
     MechoptError
         If the solver fails, or the goal is unbounded.
     """
+    from scipy.sparse import csr_array
+
     rest, matrix, side = None, program.matrix, program.rows.side.astype(np.float64) / program.scale
     if goal is not None:
         row = csr_array((goal.values, (np.zeros(len(goal.columns), int), goal.columns)), shape=(1, program.columns))
@@ -98,6 +102,8 @@ def solve(program: Program, goal: Goal | None = None) -> FloatArray | Infeasible
 
 
 def _best(program: Program, matrix: csr_array, side: FloatArray, row: csr_array, goal: Goal) -> float | Infeasible:
+    from scipy.sparse import vstack
+
     equal = program.rows.equal
     above, limit = -matrix[~equal], -side[~equal]
     if goal.cap is not None:  # maximise the smaller of the goal and its cap
@@ -118,6 +124,8 @@ def _best(program: Program, matrix: csr_array, side: FloatArray, row: csr_array,
 def _smallest(
     program: Program, matrix: csr_array, side: FloatArray, rest: tuple[csr_array, float] | None
 ) -> FloatArray | Infeasible:
+    from scipy.sparse import csr_array, vstack
+
     equal, paid = program.rows.equal, program.paid
     pick = csr_array((np.ones(len(paid)), (np.arange(len(paid)), paid)), shape=(len(paid), program.columns))
     above, limit = [_widened(-matrix[~equal], [0.0] * int((~equal).sum()))], [-side[~equal]]
@@ -137,6 +145,8 @@ def _smallest(
 
 def infeasible(program: Program) -> Infeasible:
     """Multipliers of a program without solution: those of the least amount by which all rows have to be relaxed."""
+    from scipy.sparse import vstack
+
     matrix, side, equal = program.matrix, program.rows.side.astype(np.float64) / program.scale, program.rows.equal
     every = _widened(-matrix, [-1.0] * len(side))
     back = _widened(matrix[equal], [-1.0] * int(equal.sum()))
@@ -172,6 +182,8 @@ def repaired(program: Program, matrix: csr_array, found: FloatArray) -> FloatArr
         if len(binding) * program.columns <= DENSE:
             step = np.linalg.lstsq(active.toarray(), short, rcond=1e-13)[0]
         else:
+            from scipy.sparse.linalg import lsmr
+
             step = lsmr(active, short, atol=1e-15, btol=1e-15, maxiter=4 * len(binding))[0]
         moved = found + step
         if _violation(matrix @ moved - side, equal) >= _violation(slack, equal):
@@ -192,12 +204,16 @@ def _violation(slack: FloatArray, equal: Array) -> float:
 
 def _widened(matrix: Any, column: list[float]) -> csr_array:
     """Rows with one more column."""
+    from scipy.sparse import csr_array, hstack
+
     wide: csr_array = hstack([matrix, csr_array(np.array(column).reshape(-1, 1))], format="csr")
     return wide
 
 
 def _linprog(cost: Any, above: Any, limit: Any, even: Any, side: Any, bounds: Any) -> Any:
     """HiGHS; empty blocks of rows are left out."""
+    from scipy.optimize import linprog
+
     has_above, has_even = above is not None and above.shape[0] > 0, even is not None and even.shape[0] > 0
     solver: Any = linprog  # takes sparse matrices, its annotation does not
     return solver(

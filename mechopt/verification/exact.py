@@ -1,0 +1,113 @@
+"""What checks in fractions share: the exact numbers of environments and arrays, and the limit of their size.
+
+A float is the dyadic number that it is. Where an environment keeps its exact rationals these are used, else its floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache, cached_property
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from mechopt.core.errors import LimitError
+from mechopt.core.numbers import Array
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+
+Profile = tuple[int, ...]
+MAX_TERMS = 5 * 10**6
+"""Largest number of products of fractions that one check may take: some minutes."""
+
+
+def require_few(terms: int, about: str) -> None:
+    """Refuse what would take too long.
+
+    Raises
+    ------
+    LimitError
+        With the numbers.
+    """
+    if terms > MAX_TERMS:
+        raise LimitError(
+            f"{about} in fractions takes {terms:,} products, above {MAX_TERMS:,}; check it in floats, or with fewer "
+            "periods, types or agents"
+        )
+
+
+def fractions(array: Array) -> list[Fraction]:
+    """Entries in C order."""
+    if array.dtype == object:
+        return [Fraction(entry) for entry in array.ravel()]
+    return [Fraction(float(entry)) for entry in np.asarray(array).ravel()]
+
+
+class ExactProcess:
+    """Values and probabilities of persistent types by whole profile, in fractions.
+
+    Parameters
+    ----------
+    environment : MarkovTypes or InterdependentTypes
+    """
+
+    def __init__(self, environment: MarkovTypes | InterdependentTypes) -> None:
+        self.environment, self.shape, self.infinite = environment, environment.shape, environment.infinite
+        exact = environment.exact
+        self.discount = Fraction(environment.discount) if exact is None else exact.discount
+
+    def numbers(self, t: int) -> list[Profile]:
+        """Profiles of a period in C order."""
+        return list(product(*map(range, self.shape[self.at(t)])))
+
+    def at(self, t: int) -> int:
+        """Place of a period in the environment's data."""
+        return 0 if self.infinite else t
+
+    def number(self, t: int, profile: Profile) -> int:
+        """Place of a profile among those of its period."""
+        return int(np.ravel_multi_index(profile, self.shape[self.at(t)]))
+
+    @cached_property
+    def initial(self) -> list[Fraction]:
+        """Probability of each first profile."""
+        env = self.environment
+        given = env if env.exact is None else env.exact
+        if isinstance(env, InterdependentTypes):
+            return fractions(np.asarray(given.initial))
+        return [
+            prod((_plain(given.initial[i][k]) for i, k in enumerate(profile)), start=Fraction(1))
+            for profile in self.numbers(0)
+        ]
+
+    @cache  # noqa: B019
+    def worth(self, t: int, i: int, action: int) -> list[Fraction]:
+        """Value of an action to an agent at each profile, money of the period."""
+        env, t = self.environment, self.at(t)
+        given = env if env.exact is None else env.exact
+        if isinstance(env, InterdependentTypes):
+            return fractions(np.asarray(given.values[t][i][action]))
+        row = [_plain(value) for value in given.values[i][t][action]]
+        return [row[profile[i]] for profile in self.numbers(t)]
+
+    @cache  # noqa: B019
+    def moves(self, t: int, action: int, start: int) -> list[Fraction]:
+        """Probability of each profile of the period after t."""
+        env, s = self.environment, self.at(t)
+        given = env if env.exact is None else env.exact
+        if isinstance(env, InterdependentTypes):
+            table = np.asarray(given.kernel[s])
+            return fractions(table.reshape(len(table), prod(self.shape[s]), -1)[action, start])
+        types, kernel = self.numbers(t)[start], given.kernel
+        rows = [[_plain(entry) for entry in kernel[i][s][action][k]] for i, k in enumerate(types)]
+        return [prod(chances, start=Fraction(1)) for chances in product(*rows)]
+
+    def likely(self, t: int, action: int, start: int) -> Iterator[tuple[int, Fraction]]:
+        """Next profiles of positive probability, and these."""
+        return ((m, chance) for m, chance in enumerate(self.moves(t, action, start)) if chance)
+
+
+def _plain(number: object) -> Fraction:
+    return number if isinstance(number, Fraction) else Fraction(float(number))  # type: ignore[arg-type]

@@ -1,0 +1,186 @@
+"""A mechanism for types that are independent across periods, checked in fractions by plain loops from the definitions.
+
+Nothing is shared with `mechopt.verification.verify` but the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from math import prod
+
+from mechopt.mechanism.constraints import (
+    DIC,
+    EPIR,
+    INDU,
+    PEIR,
+    PFIR,
+    PPIC,
+    PPIR,
+    ExpectedContinuationIR,
+    ExPostIC,
+    Interim,
+    Notion,
+    PeriodicIR,
+    SuperDIC,
+)
+from mechopt.mechanism.direct import Mechanism
+from mechopt.verification.exact import fractions, require_few
+from mechopt.verification.rounding import Answer, ExactVerdict
+
+Place = tuple[int, ...]
+"""Buyer, period, history, true type, report, others' profile, future."""
+
+
+def exact_gain(notion: Notion, mechanism: Mechanism, tolerance: float) -> tuple[Answer, Place | None]:
+    """Largest violation and where it is.
+
+    Raises
+    ------
+    LimitError
+        If there are too many histories.
+    """
+    require_few(_terms(notion, mechanism), f"the check of {notion.name}")
+    verdict = ExactVerdict(tolerance)
+    for i in range(mechanism.environment.agents):
+        for gain, place in _Buyer(mechanism, i).gains(notion):
+            verdict.add(gain, (i, *place))
+    return verdict.answer, verdict.place
+
+
+def _terms(notion: Notion, mechanism: Mechanism) -> int:
+    tree, total = mechanism.tree, 0
+    for t, types in enumerate(tree.shape):
+        later = tree.count[-1] // tree.count[t + 1] if notion == SuperDIC() else 1
+        total += tree.count[t + 1] * max(types) * later
+    return 2 * mechanism.environment.agents * total
+
+
+class _Buyer:
+    """One buyer's utilities at every node, and the values of truth; present value."""
+
+    def __init__(self, mechanism: Mechanism, i: int) -> None:
+        env, self.tree, self.i = mechanism.environment, mechanism.tree, i
+        if env.exact is not None:
+            values, law, discount = env.exact.values[i], env.exact.probabilities, env.exact.discount
+        else:
+            values = tuple(tuple(fractions(row)) for row in env.values[i])
+            law = tuple(tuple(tuple(fractions(row)) for row in rows) for rows in env.probabilities)
+            discount = Fraction(env.discount)
+        self.periods = range(env.horizon)
+        self.weight = [discount**t for t in self.periods]
+        self.value, self.own_law = values, law[i]
+        self.sold = [fractions(part[i]) for part in mechanism.allocation]
+        self.paid = [fractions(part[i]) for part in mechanism.payment]
+        sizes = [[k for j, k in enumerate(types) if j != i] for types in self.tree.shape]
+        self.others = [list(product(*map(range, row))) for row in sizes]
+        self.other_law = [
+            [
+                prod((law[j][t][k] for j, k in zip(self._rest, o, strict=True)), start=Fraction(1))
+                for o in self.others[t]
+            ]
+            for t in self.periods
+        ]
+        self.truth = [[Fraction(0)] * self.tree.count[-1]]
+        for t in reversed(self.periods):
+            after = self.truth[0]
+            self.truth.insert(0, [self._expected(t, h, after) for h in range(self.tree.count[t])])
+        self.past = [[Fraction(0)]]
+        for t in self.periods:
+            width = prod(self.tree.shape[t])
+            own = [profile[i] for profile in product(*map(range, self.tree.shape[t]))]
+            self.past.append(
+                [self.past[t][n // width] + self._now(t, n, own[n % width]) for n in range(self.tree.count[t + 1])]
+            )
+
+    @property
+    def _rest(self) -> list[int]:
+        return [j for j in range(len(self.tree.shape[0])) if j != self.i]
+
+    def _expected(self, t: int, h: int, after: list[Fraction]) -> Fraction:
+        return sum(
+            (
+                p * q * (self._now(t, n, k) + after[n])
+                for k, p in enumerate(self.own_law[t])
+                for q, n in zip(self.other_law[t], self.nodes(t, h, k), strict=True)
+                if p and q
+            ),
+            Fraction(0),
+        )
+
+    def _now(self, t: int, node: int, true: int) -> Fraction:
+        """Utility of a type at a node."""
+        return self.weight[t] * (self.value[t][true] * self.sold[t][node] - self.paid[t][node])
+
+    def nodes(self, t: int, h: int, report: int) -> list[int]:
+        """Children of a history under a report, by the others' profile."""
+        types, first, found = self.tree.shape[t], h * prod(self.tree.shape[t]), list[int]()
+        for o in self.others[t]:
+            number = 0
+            for size, k in zip(types, (*o[: self.i], report, *o[self.i :]), strict=True):
+                number = number * size + k
+            found.append(first + number)
+        return found
+
+    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+        """All gains, with period, history, true type, report, others' profile and future."""
+        periods = self.periods[-1:] if notion == EPIR() else self.periods[:1] if notion == Interim() else self.periods
+        for t in periods:
+            for h in range(self.tree.count[t]):
+                for gain, place in self._at(notion, t, h):
+                    yield gain, (t, h, *place)
+
+    def _at(self, notion: Notion, t: int, h: int) -> Iterator[tuple[Fraction, Place]]:
+        types, law, truth = range(self.tree.shape[t][self.i]), self.other_law[t], self.truth[t + 1]
+        nodes = [self.nodes(t, h, k) for k in types]
+        if notion.role == "ir":
+            yield from self._participation(notion, t, h, nodes)
+            return
+        now = notion != INDU()
+        later = notion not in (PPIC(), SuperDIC())
+        for k, j in product(types, types):
+            gains = [
+                (self._now(t, lie, k) - self._now(t, honest, k) if now else Fraction(0))
+                + (truth[lie] - truth[honest] if later else 0)
+                for lie, honest in zip(nodes[j], nodes[k], strict=True)
+            ]
+            if notion == SuperDIC():
+                for o, (lie, honest) in enumerate(zip(nodes[j], nodes[k], strict=True)):
+                    for f, (one, other) in enumerate(zip(self._futures(t, lie), self._futures(t, honest), strict=True)):
+                        yield gains[o] + one - other, (k, j, o, f)
+            elif notion == ExPostIC():
+                for o, gain in enumerate(gains):
+                    yield gain, (k, j, o, 0)
+            else:
+                assert notion in (DIC(), PPIC(), INDU())
+                yield sum((q * gain for q, gain in zip(law, gains, strict=True)), Fraction(0)), (k, j, 0, 0)
+
+    def _futures(self, t: int, node: int) -> Iterator[Fraction]:
+        """Utility after a node on each path."""
+        width = self.tree.count[-1] // self.tree.count[t + 1]
+        for leaf in range(node * width, (node + 1) * width):
+            yield self.past[-1][leaf] - self.past[t + 1][node]
+
+    def _participation(
+        self, notion: Notion, t: int, h: int, nodes: list[list[int]]
+    ) -> Iterator[tuple[Fraction, Place]]:
+        law, truth = self.other_law[t], self.truth[t + 1]
+        if notion == ExpectedContinuationIR():
+            yield -self.truth[t][h], (0, 0, 0, 0)
+        elif notion == PEIR():
+            each = (
+                p * q * self._now(t, n, k)
+                for k, p in enumerate(self.own_law[t])
+                for q, n in zip(law, nodes[k], strict=True)
+            )
+            yield -sum(each, Fraction(0)), (0, 0, 0, 0)
+        elif notion in (EPIR(), PFIR(), PPIR()):
+            for k, row in enumerate(nodes):
+                for o, n in enumerate(row):
+                    yield -(self._now(t, n, k) if notion == PPIR() else self.past[t + 1][n]), (k, k, o, 0)
+        else:
+            assert notion in (Interim(), PeriodicIR())
+            for k, row in enumerate(nodes):
+                value = (q * (self._now(t, n, k) + truth[n]) for q, n in zip(law, row, strict=True))
+                yield -sum(value, Fraction(0)), (k, k, 0, 0)

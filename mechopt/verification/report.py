@@ -1,0 +1,107 @@
+"""What a check says of each constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mechopt.mechanism.constraint_names import notion_named
+from mechopt.mechanism.constraints import Notion
+from mechopt.verification.independent.replay import Counterexample
+from mechopt.verification.rounding import Answer, Status
+
+
+@dataclass(frozen=True)
+class NotionCheck:
+    """How one constraint fares.
+
+    Attributes
+    ----------
+    status : Status
+        ``"satisfied"``, ``"violated"`` or ``"undecided"``; see `mechopt.verification.rounding`.
+    gain : float
+        Largest violation in present value, 0 where there is none.
+    rounding : float
+        Bound of the rounding of ``gain``; 0 where it was computed in fractions.
+    tolerance : float
+        Largest gain that counts as none: `VERIFY_TOLERANCE` times the largest present value of an agent's values.
+    counterexample : Counterexample or None
+        Where the violation is, or what is undecided; None where satisfied.
+    strategy_gain : float or None
+        For DIC: the largest gain of any strategy of present and later misreports. Where one-shot misreports gain
+        nothing, neither do strategies. For incentive constraints of persistent types: that of any strategy from
+        contracting on, or for periodic ex post ones from any history on, the others' current types being known; local
+        misreports may gain nothing where strategies do.
+    exact : Fraction or None
+        The gain, where it was computed in fractions.
+    """
+
+    status: Status
+    gain: float
+    rounding: float
+    tolerance: float
+    counterexample: Counterexample | None = None
+    strategy_gain: float | None = None
+    exact: Fraction | None = None
+
+    @classmethod
+    def of(
+        cls,
+        answer: Answer,
+        tolerance: float,
+        counterexample: Counterexample | None,
+        strategy_gain: float | None = None,
+    ) -> NotionCheck:
+        """Put a verdict and its place together."""
+        shown = None if answer.status is Status.SATISFIED else counterexample
+        return cls(answer.status, answer.gain, answer.rounding, tolerance, shown, strategy_gain, answer.exact)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the constraint is satisfied for certain."""
+        return self.status is Status.SATISFIED
+
+
+class Report(Mapping[Notion, NotionCheck]):
+    """Checks by constraint; a constraint's name serves as a key too.
+
+    Attributes
+    ----------
+    holds : bool
+        Whether all are satisfied.
+    """
+
+    def __init__(self, checks: Mapping[Notion, NotionCheck]) -> None:
+        self._checks = dict(checks)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every constraint is satisfied."""
+        return all(check.holds for check in self._checks.values())
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """Names of the constraints that rounding leaves open."""
+        return tuple(notion.name for notion, check in self.items() if check.status is Status.UNDECIDED)
+
+    @property
+    def violated(self) -> tuple[str, ...]:
+        """Names of the constraints that are violated."""
+        return tuple(notion.name for notion, check in self.items() if check.status is Status.VIOLATED)
+
+    def __getitem__(self, key: Notion | str) -> NotionCheck:
+        return self._checks[notion_named(key) if isinstance(key, str) else key]
+
+    def __iter__(self) -> Iterator[Notion]:
+        return iter(self._checks)
+
+    def __len__(self) -> int:
+        return len(self._checks)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{notion.name}: {c.status}, gain {c.gain:.3g}" + (f" ({c.counterexample})" if c.counterexample else "")
+            for notion, c in self.items()
+        ]
+        return "Report(" + "; ".join(lines) + ")"
