@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.contingent.hull import ILL_CONDITIONED, TOUCHING, hull_distances, spreads
+from mechopt.closedform.contingent.hull import ILL_CONDITIONED, TOUCHING, ExactColumns, hull_distances, spreads
 from mechopt.closedform.contingent.setting import ConditionError
 from mechopt.closedform.contingent.spanning import Place, rank_slack
 from mechopt.closedform.contingent.systems import least_norm, separated, smallest_by_report, smallest_for_all
@@ -71,6 +71,8 @@ class System(NamedTuple):
         Whether the report leads to the action.
     fix : str
         What to try where the condition fails.
+    exact : callable or None
+        Columns as fractions, by flat number of the matrix; None where there are none.
     """
 
     environment: InterdependentTypes
@@ -80,6 +82,7 @@ class System(NamedTuple):
     wanted: FloatArray
     used: Array
     fix: str
+    exact: ExactColumns | None = None
 
     def place(self, where: Array) -> Place:
         """Name a matrix (action, others) or a column (action, others, signal) by its flat indices."""
@@ -107,7 +110,7 @@ def separate(system: System, smallest: bool = False) -> Solved:
     columns, wanted, used = system.columns, system.wanted, system.used
     lead, rows, count = columns.shape[:2], *columns.shape[2:]
     needed = used if len(columns) > 1 else np.asarray(used.any(axis=0))
-    found = hull_distances(columns.reshape(-1, rows, count), needed.reshape(-1, count))
+    found = hull_distances(columns.reshape(-1, rows, count), needed.reshape(-1, count), system.exact)
     distance = np.where(used, found.distance.reshape(*lead, count), np.inf)
     transfers = separated(columns, found.direction.reshape(*lead, count, rows), wanted)
     transfers = np.where(used[..., np.newaxis], transfers, 0.0)

@@ -1,4 +1,4 @@
-r"""The transfers of one matrix: what meets a target in expectation under the truth, and no less under a lie.
+r"""The transfers of one matrix: what meets a target in expectation under the truth, and no less under a misreport.
 
 M has the laws m_k of the others' next signals by own signal k as columns, c_k is what the transfer is to be worth. All
 matrices of an agent and a period are solved together; leading axes are (action, others' profile).
@@ -107,9 +107,9 @@ def smallest_by_report(columns: FloatArray, target: FloatArray, report: int) -> 
     -------
     float array, or None where no transfer meets these targets
     """
-    lies = np.arange(len(target)) != report
-    above = np.hstack([-columns.T[lies], np.zeros((int(lies.sum()), 1))])
-    return _least_largest(above, -target[lies], columns[:, [report]].T, target[[report]])
+    other = np.arange(len(target)) != report
+    above = np.hstack([-columns.T[other], np.zeros((int(other.sum()), 1))])
+    return _least_largest(above, -target[other], columns[:, [report]].T, target[[report]])
 
 
 def smallest_for_all(columns: FloatArray, target: FloatArray) -> FloatArray | None:

@@ -35,7 +35,7 @@ from mechopt.closedform.contingent.program.requirements import Aim, Balance, For
 from mechopt.closedform.contingent.result import ContingentTransfers, Method, finished, shaped
 from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
-from mechopt.closedform.contingent.spanning import distinct, matrices
+from mechopt.closedform.contingent.spanning import distinct, exact_columns, matrices
 from mechopt.closedform.contingent.stacked import stacked
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError
@@ -197,4 +197,4 @@ def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent:
     columns = columns.reshape(len(columns), -1, *columns.shape[-2:])
     used = by_report(setting.policy[t], agent) == np.arange(len(wanted))[:, np.newaxis, np.newaxis]
     fix = "try method='any', or stack several future periods, method='stacked'"
-    return System(environment, t, agent, columns, wanted, used, fix)
+    return System(environment, t, agent, columns, wanted, used, fix, exact_columns(environment, t, agent))

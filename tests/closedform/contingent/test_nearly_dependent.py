@@ -153,6 +153,27 @@ def affine_weights(face):
     return [line[-1] for line in system[:size]]
 
 
+def test_exact_data_are_projected_exactly():
+    # two equal columns apart by e in (1, -1, 0), and a third: the distance of either is e sqrt(2), which floats of
+    # size 1/3 round in the seventh digit
+    e = Fraction(1, 3 * 10**9)
+    third = [Fraction(1, 7), Fraction(2, 7), Fraction(4, 7)]
+    columns = [[Fraction(1, 3) + e, Fraction(1, 3) - e, Fraction(1, 3)], [Fraction(1, 3)] * 3, third]
+    kernel = np.empty((3, 3, 3, 3), dtype=object)
+    for x, y, a, b in np.ndindex(3, 3, 3, 3):
+        kernel[x, y, a, b] = columns[x][b] * Fraction(1 + 3 * (a == y), 6)
+    initial = np.full((3, 3), Fraction(1, 9), dtype=object)
+    env = InterdependentTypes(np.zeros((2, 1, 3, 3), dtype=int).tolist(), kernel, initial, discount="9/10")
+    found = convex_independence(env)
+    assert found.ill_conditioned
+    exact = [float(sum(x * x for x in exact_nearest(columns, k))) ** 0.5 for k in range(3)]
+    np.testing.assert_allclose(found.distances[0][0][0, 0], exact, rtol=1e-14)
+    floats = hull_distances(matrices(env, 0, 0)[0, :1])
+    assert abs(floats.distance[0, 0] / exact[0] - 1) > 1e-12
+    system_distances = contingent_transfers(env, "convex").condition
+    assert system_distances == pytest.approx(found.condition, rel=1e-12)
+
+
 def test_the_nearest_point_is_exact():
     rng = np.random.default_rng(5)
     for _ in range(20):

@@ -102,13 +102,13 @@ class Farkas:
     @property
     def misreports(self) -> tuple[Share, ...]:
         """The misreports among the shares, largest multiplier first."""
-        lies = [share for share in self.shares if share.kind in ("misreport", "last")]
-        return tuple(sorted(lies, key=lambda share: -share.multiplier))
+        shown = [share for share in self.shares if share.kind in ("misreport", "last")]
+        return tuple(sorted(shown, key=lambda share: -share.multiplier))
 
     def __str__(self) -> str:
-        lies = self.misreports
-        lines = [f"{float(share.multiplier):.4g} x ({share.named(self.environment)})" for share in lies[:SHOWN]]
-        return "; ".join([*lines, *([f"and {len(lies) - SHOWN} more"] if len(lies) > SHOWN else [])])
+        shown = self.misreports
+        lines = [f"{float(share.multiplier):.4g} x ({share.named(self.environment)})" for share in shown[:SHOWN]]
+        return "; ".join([*lines, *([f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else [])])
 
     def __repr__(self) -> str:
         how = "exact" if self.exact else f"up to {self.residual:.2g}"

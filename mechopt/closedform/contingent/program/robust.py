@@ -143,8 +143,8 @@ def _table(environment: InterdependentTypes, setting: Setting, t: int, i: int, r
     law = marginal(numbers.kernel[t][0], environment.shape[numbers.following(t)], i)  # profile, others' next
     count, then = law.shape
     true, told = (axis.ravel() for axis in np.broadcast_arrays(np.arange(count)[:, np.newaxis], moved))
-    lies = true != told
-    true, told = true[lies], told[lies]
+    other = true != told
+    true, told = true[other], told[other]
     if len(true) * then * 8 > MAX_ENTRIES:
         raise LimitError(f"the robust program has {len(true) * then * 8:,} coefficients, at most {MAX_ENTRIES:,}")
     if not len(true):

@@ -192,15 +192,15 @@ def last_rows(numbers: Numbers, where: Layout, policy: Any) -> Rows:
     shape = numbers.shape[t]
     truth = with_own(shape, agent)
     reported = np.broadcast_to(own_of(shape, agent)[:, np.newaxis], truth.shape)
-    lies = reported != np.arange(shape[agent])
-    true, lied = truth[lies], np.broadcast_to(np.arange(len(truth))[:, np.newaxis], truth.shape)[lies]
+    other = reported != np.arange(shape[agent])
+    true, told = truth[other], np.broadcast_to(np.arange(len(truth))[:, np.newaxis], truth.shape)[other]
     assert where.last is not None
     values = numbers.values[t][agent]
-    side = values[policy[t][lied], true] - values[policy[t][true], true]
+    side = values[policy[t][told], true] - values[policy[t][true], true]
     rows = np.arange(len(true))
     one: Array = np.full(len(true), 1, dtype=numbers.dtype)
-    parts = [_entries(rows, where.last[true], -one), _entries(rows, where.last[lied], one)]
-    label = np.stack([np.full(len(true), Kind.LAST), *_label(agent, t, true, reported[lies])], axis=1)
+    parts = [_entries(rows, where.last[true], -one), _entries(rows, where.last[told], one)]
+    label = np.stack([np.full(len(true), Kind.LAST), *_label(agent, t, true, reported[other])], axis=1)
     return _joined(parts, side, np.zeros(len(true), dtype=bool), label)
 
 
