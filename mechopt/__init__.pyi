@@ -139,6 +139,7 @@ from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
 from .proof.transfer_file import TransferProof as TransferProof
 from .proof.transfers import check_transfer_proof as check_transfer_proof
+from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path

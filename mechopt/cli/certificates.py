@@ -1,4 +1,4 @@
-"""`mechopt certificate make | check`: exact proofs."""
+"""`mechopt certificate make | check | export`: exact proofs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
-from mechopt.show.terminal.console import progress_shown, say
+from mechopt.show.terminal.console import printable, progress_shown, say, show_rows
 
 if TYPE_CHECKING:
-    from fractions import Fraction
+    from mechopt.modelfile import ModelFile
+    from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 
-certificate = typer.Typer(help="Make and check exact proofs of optima.", no_args_is_help=True)
+Most = Annotated[
+    int | None,
+    typer.Option("--most", min=1, help="refuse programs with more rows and columns; default ten million"),
+]
+
+certificate = typer.Typer(help="Make, check and export exact proofs of optima.", no_args_is_help=True)
 
 
 @certificate.command()
@@ -46,45 +52,86 @@ def make(
 def check_proof(
     model: Model,
     file: Annotated[str, typer.Argument(metavar="FILE", help="a proof written by make or by solve --proof")],
+    most: Most = None,
     as_json: Json = False,
 ) -> None:
-    """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
-    from mechopt.environment.scenarios import Scenarios
+    """Prove a certificate anew with plain fractions, from the model file alone, and say what was proved.
+
+    Exit status 1 where it fails.
+    """
     from mechopt.modelfile import read
-    from mechopt.proof.certificate import GuaranteeCertificate, load_certificate
-    from mechopt.proof.check import check_certificate, check_guarantee
+    from mechopt.proof.certificate import load_certificate
     from mechopt.proof.transfer_file import is_transfer_proof
     from mechopt.show.terminal import output
 
     if is_transfer_proof(file):
-        return _check_transfers(model, file, as_json)
+        return _check_transfers(model, file, most, as_json)
     source, proof = read(model), load_certificate(file)
-    if isinstance(proof, GuaranteeCertificate):
-        value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
-    else:
-        value = check_certificate(environment_of(source), proof)
+    prove_anew(source, proof, most)
+    document = output.proved(source.title, proof)
     if as_json:
-        say(output.to_json({"proved": True, "value": value and float(value), "exact": value and str(value)}))
+        say(output.to_json(document))
+        return
+    say(f"proved: {document['statement']}")
+    show_rows(output.proved_rows(document))
+
+
+@certificate.command()
+def export(
+    model: Model,
+    file: Annotated[str, typer.Argument(metavar="PROOF", help="a proof written by make or by solve --proof")],
+    output_file: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="where to write it")],
+    target: Annotated[str, typer.Option("--format", help="vipr: for exact checkers of linear and integer programs")],
+    most: Most = None,
+) -> None:
+    """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
+    from mechopt.core.errors import InputError
+    from mechopt.modelfile import read
+    from mechopt.proof.certificate import load_certificate
+    from mechopt.proof.vipr import write_vipr
+
+    if target != "vipr":
+        raise InputError(f"--format {printable(target)}: the formats are: vipr")
+    source, proof = read(model), load_certificate(file)
+    prove_anew(source, proof, most)
+    write_vipr(source.environment, proof, output_file, source.title)
+    say(f"written: {output_file}")
+
+
+def prove_anew(source: ModelFile, proof: Certificate | GuaranteeCertificate, most: int | None) -> None:
+    """Prove a certificate for the environment of a model file."""
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.proof.certificate import GuaranteeCertificate
+    from mechopt.proof.check import check_certificate, check_guarantee
+    from mechopt.proof.transfers import MOST
+
+    most = MOST if most is None else most
+    if isinstance(proof, GuaranteeCertificate):
+        check_guarantee(source.of_kind(Scenarios), proof, most)
     else:
-        say("proved: there is no bound" if value is None else f"proved: {value} = {float(value):.12g}")
+        check_certificate(environment_of(source), proof, most)
 
 
-def _check_transfers(model: str, file: str, as_json: bool) -> None:
+def _check_transfers(model: str, file: str, most: int | None, as_json: bool) -> None:
     """Prove a claim about contingent transfers."""
     from mechopt.cli.transfers import joint_environment
     from mechopt.modelfile import read
     from mechopt.proof.transfer_file import load_transfer_proof
-    from mechopt.proof.transfers import check_transfer_proof
+    from mechopt.proof.transfers import MOST, check_transfer_proof
     from mechopt.show.terminal import output
 
     proof = load_transfer_proof(file)
-    value = check_transfer_proof(joint_environment(read(model)), proof)
-    if as_json:
-        say(
-            output.to_json({"proved": True, "transfers": not proof.refusal, "value": float(value), "exact": str(value)})
-        )
-    elif proof.refusal:
-        say(f"proved: there are no such transfers; together the inequalities say 0 >= {value}")
+    value = check_transfer_proof(joint_environment(read(model)), proof, MOST if most is None else most)
+    if proof.refusal:
+        statement = f"there are no such transfers; together the inequalities say 0 >= {value}"
     else:
         rule = "the efficient rule" if proof.efficient else "the rule"
-        say(f"proved: transfers of at most {value} = {float(value):.12g} make the truth best under {rule}")
+        statement = f"transfers of at most {value} = {float(value):.12g} make the truth best under {rule}"
+    document = {
+        "proved": True,
+        "statement": statement,
+        "transfers": not proof.refusal,
+        "value": float(value),
+        "exact": str(value),
+    }
+    say(output.to_json(document) if as_json else f"proved: {statement}")

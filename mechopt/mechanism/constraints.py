@@ -332,6 +332,21 @@ def closure(notions: Iterable[Notion]) -> frozenset[Notion]:
     return frozenset(known)
 
 
+def unimplied(notions: Iterable[Notion]) -> list[Notion]:
+    """The given notions without those that the rest implies, tried in order.
+
+    Examples
+    --------
+    >>> unimplied([DIC(), SuperDIC()])
+    [SuperDIC()]
+    """
+    kept = list(notions)
+    for notion in tuple(kept):
+        if notion in closure(other for other in kept if other != notion):
+            kept.remove(notion)
+    return kept
+
+
 def asked_notions(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Notion, ...], tuple[Notion, ...]]:
     """Incentive and participation notions that are asked for, the standard ones put in.
 

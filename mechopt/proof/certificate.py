@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,18 +19,17 @@ from math import gcd
 from pathlib import Path
 from typing import IO, Any
 
-from mechopt.core.errors import MechoptError, shortened
+from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
+from mechopt.proof.constraints import CertificateError as CertificateError
 
 FORMAT = "mechopt certificate 1"
 GUARANTEE_FORMAT = "mechopt guarantee certificate 1"
-
-
-class CertificateError(MechoptError):
-    """A certificate that proves nothing, with the entry, row or column where it fails."""
+MAX_BYTES = 2**28
+"""Of a file: 256 MiB, ten times the proof of four types over eight periods."""
 
 
 @dataclass(frozen=True)
@@ -208,11 +209,9 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
         If the file cannot be read, or is not what `Certificate.save` writes.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise CertificateError(f"{path}: cannot read ({error.strerror or error})") from None
+        content = json.loads(_bytes(path), object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
-        raise CertificateError(f"{path}: not JSON ({error})") from None
+        raise CertificateError(f"{path}: not JSON ({shortened(str(error))})") from None
     if not isinstance(content, dict):
         raise CertificateError(f"{path}: not a certificate; write one with `mechopt certificate make`")
     if content.get("format") not in (FORMAT, GUARANTEE_FORMAT):
@@ -229,6 +228,32 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
     if signed != digest(content):
         raise CertificateError(f"{path}: the digest does not fit: the file was changed after it was written")
     return certificate
+
+
+def _bytes(path: str | Path) -> bytes:
+    """What a regular file of at most `MAX_BYTES` holds."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened: a pipe would wait for ever
+            raise CertificateError(f"{path}: not a regular file; write the proof to one")
+        with open(path, "rb") as file:
+            found = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise CertificateError(f"{path}: cannot read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise CertificateError(f"{path!r}: cannot read ({error})") from None
+    if len(found) > MAX_BYTES:
+        raise CertificateError(f"{path}: longer than {MAX_BYTES:,} bytes, the most that is read of a proof")
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which every key stands once."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {shortened(key)!r} stands twice")
+        found[key] = value
+    return found
 
 
 def _read(content: Mapping[str, Any]) -> Certificate:

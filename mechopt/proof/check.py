@@ -15,6 +15,7 @@ however far one goes along it from the null mechanism.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 from mechopt.core.numbers import to_exact
 from mechopt.environment.independent import IndependentTypes
@@ -22,18 +23,22 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.mechanism.constraints import DIC, EPIR, Notion
 from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
+from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, Row, Side, rebuild
 from mechopt.proof.persistent import SequenceModel, rebuild_moving
 from mechopt.proof.scenarios import GuaranteeModel
+from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
 
 AnyModel = Model | SequenceModel | GuaranteeModel
 
 
 def check_certificate(
-    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes, certificate: Certificate
+    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes,
+    certificate: Certificate,
+    most: int = MOST,
 ) -> Fraction | None:
     """Prove a certificate anew.
 
@@ -42,6 +47,8 @@ def check_certificate(
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         That it claims to be about; of a separable one, its unfolding.
     certificate : Certificate
+    most : int
+        Rows and columns together that are checked; the size of the program is told from the model first.
 
     Returns
     -------
@@ -60,6 +67,7 @@ def check_certificate(
     >>> check_certificate(env, certify(env))
     Fraction(153, 32)
     """
+    _require_finite(environment)
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
     if certificate.fingerprint != environment.fingerprint:
@@ -69,23 +77,59 @@ def check_certificate(
         )
     if environment.exact is None:
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
-    weights = certificate.objective
-    exact_weights = to_exact(weights.revenue), to_exact(weights.welfare), to_exact(weights.utility)
     direction = certificate.status == "unbounded"
     if not direction and (certificate.status != "optimal" or certificate.value is None):
         raise CertificateError(f"status: {certificate.status!r} with value {certificate.value} claims nothing known")
     if direction and (certificate.value is not None or certificate.dual.index):
         raise CertificateError("value: a program without bound has neither a value nor multipliers")
+    require_defined(environment, certificate.form, certificate.ic, certificate.ir)
+    require_size(environment, certificate.form, certificate.ic, certificate.ir, most)
+    return prove(_program(environment, certificate), certificate.primal, certificate.dual, certificate.value)
+
+
+def _program(environment: IndependentTypes | MarkovTypes | InterdependentTypes, certificate: Certificate) -> AnyModel:
+    weights = certificate.objective
+    exact_weights = to_exact(weights.revenue), to_exact(weights.welfare), to_exact(weights.utility)
     asked = certificate.form, certificate.ic, certificate.ir, exact_weights
-    model: AnyModel
     if isinstance(environment, IndependentTypes):
-        model = rebuild(environment, *asked)
+        return rebuild(environment, *asked)
+    return rebuild_moving(environment, *asked)
+
+
+def rebuilt(environment: Any, certificate: Certificate | GuaranteeCertificate) -> AnyModel:
+    """The program that a proved certificate is about, for writing it in another format."""
+    if isinstance(certificate, GuaranteeCertificate):
+        return GuaranteeModel(environment, [proof.value or Fraction(0) for proof in certificate.optima])
+    if isinstance(environment, SeparableTypes):
+        environment = environment.to_markov()
+    return _program(environment, certificate)
+
+
+def _require_finite(environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes) -> None:
+    if not isinstance(environment, IndependentTypes) and environment.infinite:
+        raise CertificateError("fingerprint: this environment has no last period, so nothing can be proved about it")
+
+
+def require_defined(
+    environment: IndependentTypes | MarkovTypes | InterdependentTypes,
+    form: str,
+    ic: tuple[Notion, ...],
+    ir: tuple[Notion, ...],
+) -> None:
+    """Refuse constraints and forms that the checker does not define for the kind of environment.
+
+    Raises
+    ------
+    CertificateError
+        With those that are defined.
+    """
+    if isinstance(environment, IndependentTypes):
+        require_independent(form, environment.agents, ic, ir)
     else:
-        model = rebuild_moving(environment, *asked)
-    return prove(model, certificate.primal, certificate.dual, certificate.value)
+        require_persistent(form, ic, ir)
 
 
-def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate) -> Fraction:
+def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, most: int = MOST) -> Fraction:
     """Prove a certificate of the best guarantee anew, and those of the clairvoyant optima in it.
 
     Parameters
@@ -93,6 +137,8 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate) -> 
     scenarios : Scenarios
         That it claims to be about.
     certificate : GuaranteeCertificate
+    most : int
+        Rows and columns together that are checked.
 
     Returns
     -------
@@ -106,11 +152,13 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate) -> 
     """
     if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
+    sizes = [independent_entries(part, "utility", (DIC(),)) for part in scenarios.environments]
+    require_at_most(2 * sum(sizes), most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
         if (proof.ic, proof.ir, proof.objective) != ((DIC(),), (EPIR(),), Revenue()):
             raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under DIC and EPIR")
-        optimum = check_certificate(environment, proof)
+        optimum = check_certificate(environment, proof, most)
         if optimum is None:
             raise CertificateError(f"optima: that of scenario {name!r} has no value")
         optima.append(optimum)

@@ -9,7 +9,7 @@ Incentive rows are divided by the difference of the two values. This file shares
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -25,14 +25,12 @@ from mechopt.mechanism.constraints import (
     PPIC,
     PPIR,
     ExpectedContinuationIR,
-    ExPostIC,
     Interim,
     Notion,
     PeriodicIR,
     SuperDIC,
-    closure,
 )
-from mechopt.proof.certificate import CertificateError
+from mechopt.proof.constraints import INDEPENDENT, CertificateError, demanded, require_independent
 
 Number = Fraction | int
 Side = Number | None
@@ -136,7 +134,7 @@ class Model:
             for t, i in stages:
                 if notion != INDU() or t < self.periods - 1:
                     yield from self._notion(notion, t, i)
-        if self.buyers > 1 and Interim() in unimplied(self.ir):
+        if self.buyers > 1 and Interim() in INDEPENDENT.unimplied(self.ir):
             for i in range(self.buyers):
                 yield from self._interim(i)
 
@@ -281,42 +279,6 @@ def whole(number: Number) -> Number:
     return number.numerator if number.denominator == 1 else number
 
 
-def unimplied(notions: Iterable[Notion]) -> list[Notion]:
-    """The given notions without those that the others imply, tried in order."""
-    kept = list(notions)
-    for notion in tuple(kept):
-        others = [other for other in kept if other != notion]
-        if notion in closure(others):
-            kept = others
-    return kept
-
-
-def demanded(form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...]) -> list[Notion]:
-    """The notions that are rows of the payment or utility form, in the order of the rows."""
-    if form == "utility":
-        implied = closure(ic)
-        ranked: list[Notion] = [SuperDIC(), ExPostIC(), DIC()]
-        return [notion for notion in ranked if notion in implied][:1]
-    return [notion for notion in unimplied((*ic, *ir)) if notion not in (EPIR(), PFIR())]
-
-
-def expressible(form: str, buyers: int, ic: Iterable[Notion], ir: Iterable[Notion]) -> bool:
-    """Whether a form says all of the notions: without payments by period, some timing of them must keep the rest.
-
-    With realised utility equal to S, DIC gives PPIC and INDU, but PPIR and periodic IR may break; with every sale
-    charged at the reported value and S handed out at the end, S >= 0 gives all participation, but not PPIC or INDU.
-    """
-    ic, ir = set(ic), set(ir)
-    if form == "payment":
-        return True
-    dic = DIC() in closure(ic)
-    bank = not ir & {PPIR(), PeriodicIR()}
-    rebate = not ic & {PPIC(), INDU()} and EPIR() in closure(ir)
-    if (PPIC() in ic and not dic) or not (bank or rebate):
-        return False
-    return form == "utility" or (form == "promise" and buyers == 1 and dic and SuperDIC() not in ic)
-
-
 def rebuild(
     environment: IndependentTypes, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], weights: Weights
 ) -> Model:
@@ -325,12 +287,11 @@ def rebuild(
     Raises
     ------
     CertificateError
-        If the form cannot express the notions, or one is not of its side.
+        If the form cannot express the constraints, or one is not defined for such types.
     """
-    if any(notion.role != "ic" for notion in ic) or any(notion.role != "ir" for notion in ir):
-        raise CertificateError("ic, ir: a notion stands on the wrong side")
-    if environment.exact is None or not expressible(form, environment.agents, ic, ir):
-        raise CertificateError(f"form: {form!r} cannot express {[notion.name for notion in (*ic, *ir)]}")
+    require_independent(form, environment.agents, ic, ir)
+    if environment.exact is None:
+        raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
     model = Model(environment.exact, form, ic, ir)
     _fill_cost(model, weights)
     _fill_bounds(model)
@@ -375,7 +336,7 @@ def _promise_cost(model: Model, t: int, gain: list[Fraction], reach: list[Number
 
 def _fill_bounds(model: Model) -> None:
     """Allocations lie in [0, 1]; some participation notions are bounds of utilities."""
-    implied = closure(model.ir)
+    implied = INDEPENDENT.closure(model.ir)
     for kind, length, first, width in model.blocks:
         floor = kind == "lifetime utility" and (
             EPIR() in implied

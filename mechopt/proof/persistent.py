@@ -19,7 +19,7 @@ Notions that others imply are left out; participation that is V >= 0 or R >= 0 i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 from mechopt.environment.interdependent import InterdependentTypes
@@ -28,23 +28,18 @@ from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
     PPIR,
-    AdjacentIC,
     BayesianIC,
-    DownwardIC,
     Interim,
     Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    closure,
 )
-from mechopt.proof.certificate import CertificateError
-from mechopt.proof.independent import Entries, Number, Row, Side, Weights, unimplied, whole
+from mechopt.proof.constraints import PERSISTENT, compared, require_persistent
+from mechopt.proof.independent import Entries, Number, Row, Side, Weights, whole
 from mechopt.proof.persistent_hidden import HiddenRows
 from mechopt.proof.persistent_tree import Histories, MovingLaws
 from mechopt.proof.persistent_values import State, ValueRows, likely, list_states
-
-FORM = "sequence"
 
 
 class SequenceModel:
@@ -66,7 +61,8 @@ class SequenceModel:
         weights: Weights,
     ) -> None:
         self.laws = laws = MovingLaws(environment)
-        asked, self.participation, self.implied = unimplied(ic), set(unimplied(ir)), closure(ir)
+        asked, self.participation = PERSISTENT.unimplied(ic), set(PERSISTENT.unimplied(ir))
+        self.implied = PERSISTENT.closure(ir)
         own = BayesianIC("own") in asked and any(laws.controlled)
         self.tree = Histories(laws, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
         self.bases = compared(asked, self.participation)
@@ -222,24 +218,6 @@ class SequenceModel:
                 yield Row(name, (t, i, slot, f"node {node}"), entries, 0, None)
 
 
-def compared(ic: Iterable[Notion], ir: set[Notion]) -> dict[str, str]:
-    """Which values there are, by basis, and the misreports that they are compared with."""
-    asked, found = set(ic), dict[str, str]()
-    if any(isinstance(notion, PeriodicExPostIC) for notion in asked):
-        found["ex post"] = "all"
-    elif BayesianIC() in asked:
-        found["interim"] = "all"
-    elif AdjacentIC() in asked:
-        found["interim"] = "adjacent"
-    elif DownwardIC() in asked:
-        found["interim"] = "downward"
-    if PeriodicExPostIR() in ir:
-        found.setdefault("ex post", "none")
-    elif ir & {Interim(), PeriodicIR()} and not found:
-        found["interim"] = "none"
-    return found
-
-
 def rebuild_moving(
     environment: MarkovTypes | InterdependentTypes,
     form: str,
@@ -252,11 +230,7 @@ def rebuild_moving(
     Raises
     ------
     CertificateError
-        If the form is another one, or a notion is not of its side or not for types that move.
+        If the form is another one, or a constraint is not defined for such types.
     """
-    if any(notion.role != "ic" for notion in ic) or any(notion.role != "ir" for notion in ir):
-        raise CertificateError("ic, ir: a notion stands on the wrong side")
-    if form != FORM or any(notion.types == "fresh" for notion in (*ic, *ir)):
-        names = [notion.name for notion in (*ic, *ir)]
-        raise CertificateError(f"form: {form!r} cannot express {names} where types move; {FORM!r} can say some")
+    require_persistent(form, ic, ir)
     return SequenceModel(environment, ic, ir, weights)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 from mechopt.core.errors import shortened
@@ -25,13 +26,16 @@ from mechopt.proof.transfer_file import TransferProof, TransferProofError, Weigh
 KINDS = ("truth", "misreport", "last", "participation", "cap", "balance")
 ASKED = ("participation", "outside", "fee", "cap", "balance", "form")
 
+MOST = 10**7
+"""Products of fractions that a check makes unless asked for more: about a minute."""
+
 Profile = tuple[int, ...]
 Key = tuple[Any, ...]
 """Name of an unknown: ("V", i, t, profile), ("h", i, t, others), ("p", i, t, profile, others' next), ("q", i, profile),
 ("fee", i)."""
 
 
-def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof) -> Fraction:
+def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof, most: int = MOST) -> Fraction:
     """Prove a claim about transfers anew, in fractions.
 
     Parameters
@@ -39,6 +43,8 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof)
     environment : InterdependentTypes
         With exact numbers.
     proof : TransferProof
+    most : int
+        Products of fractions that are made at most.
 
     Returns
     -------
@@ -54,6 +60,10 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof)
         raise TransferProofError(
             'the model has float probabilities that do not sum to 1; write fractions such as "1/3"'
         )
+    if (work := _products(environment, proof)) > most:
+        raise TransferProofError(
+            f"size: about {work:,} products of fractions, at most {most:,} are made; raise most= (--most)"
+        )
     if proof.fingerprint != environment.fingerprint:
         raise TransferProofError("the proof is about another environment: its fingerprint is not that of the model")
     try:
@@ -61,6 +71,18 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof)
     except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{type(error).__name__}: {shortened(str(error))}"
         raise TransferProofError(f"the proof does not have the layout of its environment ({what})") from None
+
+
+def _products(environment: InterdependentTypes, proof: TransferProof) -> int:
+    """About as many as the check makes: every inequality goes over the next profiles."""
+    total = 0
+    for t, shape in enumerate(environment.shape):
+        last = not environment.infinite and t == environment.stages - 1
+        then = 1 if last else prod(environment.shape[0 if environment.infinite else t + 1])
+        rows = environment.action_counts[t] + (0 if proof.refusal else sum(shape))
+        pairs = 0 if proof.refusal or proof.asked.get("balance") in (None, "ex-ante") else environment.agents
+        total += prod(shape) * then * (rows + pairs)
+    return total + len(proof.shares) * max(map(prod, environment.shape))
 
 
 class Row(NamedTuple):

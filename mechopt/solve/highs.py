@@ -21,7 +21,8 @@ from mechopt.core.errors import InputError, SolverError
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
-from mechopt.solve.solution import Bound, Solution, Status, judged, violations
+from mechopt.solve.polish import polished
+from mechopt.solve.solution import Bound, Solution, Status, improves, judged, violations
 
 ALGORITHMS = ("simplex", "ipx")
 LARGEST_COST_EXPONENT = 20
@@ -200,9 +201,12 @@ def _attempt(
     primal = _finite(point.col_value, columns)
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
     found = highs.getBasis()
-    if not keep_basis or not found.valid:
+    if not found.valid or not (keep_basis or answer.status is Status.INACCURATE):
         return answer
     columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    if answer.status is Status.INACCURATE and (again := polished(program, (columns_at, rows_at))) is not None:
+        closer = judged(program, *again, status, algorithm, iterations)
+        answer = closer if closer.status is Status.OPTIMAL else answer
     return replace(answer, basis=(columns_at, rows_at))
 
 
@@ -225,6 +229,8 @@ def _failed(
     ends = (-np.inf, -np.inf) if status is Status.INFEASIBLE else (-np.inf, np.inf)
     bound = Bound(*ends, "none")
     zeros = np.zeros(columns), np.zeros(rows)
+    if status is Status.INACCURATE and _nothing_is_feasible(program):  # and is worth something
+        return judged(program, *zeros, status, algorithm, iterations)
     return Solution(status, ends[1], bound, *zeros, np.inf, algorithm, iterations, conflict)
 
 
@@ -258,6 +264,8 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
     if not has_ray:
         return Status.UNBOUNDED, ()
     direction = np.array(ray)
+    if not improves(program, direction):
+        return Status.INACCURATE, ()
     steps = np.argsort(-np.abs(direction), kind="stable")[: np.count_nonzero(direction)][:5]
     words = (f"{program.describe_column(int(c))} {'grows' if direction[c] > 0 else 'falls'} without end" for c in steps)
     return Status.UNBOUNDED, tuple(words)
@@ -312,8 +320,15 @@ def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
         Optimal where there is a basis, unbounded, or inaccurate.
     columns, rows : int arrays
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; empty where there is no basis.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it is interrupted while the solver runs.
     """
     solution = solve_program(program, keep_basis=True)
+    if solution.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
     if solution.basis is not None:
         return Status.OPTIMAL, *solution.basis
     status = Status.UNBOUNDED if solution.status is Status.UNBOUNDED else Status.INACCURATE

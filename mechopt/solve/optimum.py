@@ -25,7 +25,7 @@ from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.persistent import moving_optimum, welfare_cap
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
 from mechopt.solve.result import Optimum as Optimum
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import Bound, Status, raised
 
 METHODS = ("auto", *highs.ALGORITHMS, "promised", "dual")
 PATIENCE = 5.0
@@ -221,7 +221,11 @@ def trivial_bound(chosen: Plan) -> float:
     weights = chosen.objective
     if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return float("inf")
-    return (weights.revenue + weights.welfare) * chosen.tree.environment.first_best
+    env = chosen.tree.environment
+    sizes = [max(float(np.abs(row[t]).max()) for row in env.values) + abs(env.cost[t]) for t in range(env.horizon)]
+    terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
+    welfare = raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
+    return (weights.revenue + weights.welfare) * welfare
 
 
 def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str = "auto") -> None:

@@ -18,7 +18,7 @@ from mechopt.solve import highs
 from mechopt.solve.exact.attach import proved
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import Bound, Status, raised
 
 METHODS = ("auto", "simplex", "ipx")
 
@@ -130,7 +130,14 @@ def welfare_cap(chosen: MovingPlan) -> float:
     weights = chosen.objective
     if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return float("inf")
-    return (weights.revenue + weights.welfare) * chosen.process.first_best
+    process = chosen.process
+    sizes = [
+        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max())
+        for values, costs in zip(process.values, process.costs, strict=True)
+    ]
+    terms = 2 * process.horizon + sum(law.shape[-1] for law in process.kernel) + len(process.initial)
+    welfare = raised(process.first_best, float(process.present_value @ np.array(sizes)), terms)
+    return (weights.revenue + weights.welfare) * welfare
 
 
 def check_range(process: JointProcess, accepted: bool) -> None:

@@ -32,7 +32,8 @@ class Optimum:
     bound : Bound
         ``lower <= optimum <= upper``.
     status : Status
-        ``"optimal"`` where the bracket is closed.
+        ``"optimal"`` where the bracket is closed; ``"unproved"`` where it is, but the exact proof that was asked for
+        met a limit.
     mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
         A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
     size : Size
@@ -46,7 +47,8 @@ class Optimum:
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
-        What conflicts where there is no solution, or grows where there is no bound.
+        What conflicts where there is no solution, or grows where there is no bound; where an exact optimum was asked
+        for and not found, which limit stopped it.
     certificate : Certificate or None
         The proof of ``exact``, or of there being no bound, where it was asked for.
     ic, ir : tuples of Notion
@@ -81,9 +83,10 @@ class Optimum:
         """
         if self.status is Status.OPTIMAL:
             return self
-        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+        if self.status in (Status.TIME_LIMIT, Status.INTERRUPTED, Status.UNPROVED):
+            limit = f": {'; '.join(self.conflict)}" if self.status is Status.UNPROVED else ""
             raise LimitError(
-                f"stopped ({self.status}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
+                f"stopped ({self.status}{limit}) with {self.bound.lower:.9g} <= optimum <= {self.bound.upper:.9g}; "
                 f"{self.status.advice}",
                 self.bound.lower,
                 self.bound.upper,

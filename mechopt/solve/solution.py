@@ -1,25 +1,38 @@
 """What a solver answered, and what we find out about it ourselves.
 
-A solver's word is no proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
+A solver's word is not proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
 
 - a lower bound: the objective at the point, less the multipliers' price of every violation;
 - an upper bound by weak duality: for any multipliers y of the right signs, max cost @ x <= sum over rows of y times the
   side that it presses on + sum over columns of the reduced cost times the bound that it presses on. Where a reduced
-  cost has the wrong sign for a column without that bound, its size times the column's value in the solution is added:
-  exact for columns with bounds, first order in the solver's rounding for the others.
+  cost has the wrong sign for a column without that bound, its size times the column's value in the solution (at least
+  1, unless the reduced cost is within its own rounding of 0) is added: exact for columns with bounds, first order in
+  the solver's rounding for the others.
 
-The status follows from the width of this bracket, not from the solver.
+Both ends are directed outward: they are moved by a bound of the rounding of their own computation, that of the
+program's coefficients included (`_roundings`). What the solver drops as small stays in our matrix, and is a violation.
+The status follows from the width of the bracket relative to the value, not from the solver.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.numbers import BOUND_TOLERANCE, SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+EPSILON = float(np.finfo(np.float64).eps)
+UNSEEN = 1e-10
+"""Width, in the program's unit of money, that rounding alone may have where a bracket counts as closed."""
+FACTORS = 64
+"""Roundings in a coefficient, without those of its powers of the discount and its probabilities by period."""
 
 
 class Status(StrEnum):
@@ -31,6 +44,7 @@ class Status(StrEnum):
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     INACCURATE = "inaccurate"
+    UNPROVED = "unproved"
 
     @property
     def advice(self) -> str:
@@ -41,6 +55,7 @@ class Status(StrEnum):
             Status.INTERRUPTED: "run it again without interrupting it",
             Status.INFEASIBLE: "no mechanism keeps all of this: drop one of the rows that conflict",
             Status.UNBOUNDED: "add a participation notion such as EPIR, or change the objective",
+            Status.UNPROVED: "the solver's bracket stands; try another form, or numbers with fewer digits, for a proof",
             Status.INACCURATE: "try the other method (simplex or ipx), or bring the values closer together",
         }[self]
 
@@ -63,6 +78,11 @@ class Bound:
     def gap(self) -> float:
         """Width relative to the larger side, at least 1."""
         return (self.upper - self.lower) / max(1.0, abs(self.lower), abs(self.upper))
+
+    def closed(self, unseen: float) -> bool:
+        """Whether the width is small relative to the value, or not above a width that floats cannot see below."""
+        width = self.upper - self.lower
+        return width <= max(BOUND_TOLERANCE * max(abs(self.lower), abs(self.upper)), unseen) < np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,16 +130,41 @@ def violations(program: LinearProgram, x: FloatArray) -> tuple[FloatArray, Float
 
 
 def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> float:
-    """Objective at ``x`` less the price of its violations; -inf where they are not small."""
+    """Objective at ``x`` less the price of its violations and of rounding; -inf where they are not small."""
+    return _lower(program, x, dual)[0]
+
+
+def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[float, float]:
+    """The lower bound, and how much of its price is for rounding.
+
+    A violation is priced by the row's multiplier. Multipliers of degenerate rows are only one choice among several, so
+    two ways of putting a row right are priced as well: by one of its large columns alone, and by moving all utilities
+    and payments by as much as the largest violation asks for, once a period.
+    """
     rows, columns = violations(program, x)
-    if max(rows.max(initial=0.0), columns.max(initial=0.0)) > 1e3 * SOLVER_TOLERANCE:
-        return -np.inf
-    reduced = np.abs(program.cost - dual @ program.matrix)
-    return float(program.cost @ x + program.offset - np.abs(dual) @ rows - reduced @ columns)
+    if not max(rows.max(initial=0.0), columns.max(initial=0.0)) <= 1e3 * SOLVER_TOLERANCE:
+        return -np.inf, 0.0
+    matrix, sizes = program.matrix, _sizes(program)
+    with np.errstate(invalid="ignore", over="ignore"):
+        reduced = np.abs(program.cost - dual @ matrix)
+        price = np.abs(dual) + _repair_price(program, reduced)
+        activity = matrix @ x
+        slack = np.minimum(activity - program.row_lower, program.row_upper - activity)
+        unsure = EPSILON * (_errors(program) @ np.abs(x) + np.diff(program.start) * (sizes @ np.abs(x)))
+        missed = np.maximum(unsure - slack, 0.0)
+        back = np.abs(program.cost) + np.abs(dual) @ sizes
+        worth, shift = program.cost * x, _shift_price(program, dual)
+        lost = _total(price, missed) + _total(np.where(columns > 0, back, 0.0), columns)
+        lost += shift * max(_largest(program, missed), columns.max(initial=0.0))
+        rounded = _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
+        unseen = np.minimum(missed, unsure)
+        found = float(worth.sum() + program.offset - lost - rounded)
+        small = float(_total(price, unseen) + shift * _largest(program, unseen) + rounded)
+    return (found, small) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0)
 
 
 def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> float:
-    """Bound by weak duality; see the module's docstring.
+    """Bound by weak duality, raised by the rounding of its computation; see the module's docstring.
 
     Parameters
     ----------
@@ -128,13 +173,97 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
     x : float array ``(columns,)``
         Sizes of the columns in a solution, used for columns without the bound that their reduced cost presses on.
     """
-    with np.errstate(invalid="ignore"):
+    return _upper(program, dual, x)[0]
+
+
+def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float]:
+    """The upper bound, and by how much it is raised for rounding."""
+    with np.errstate(invalid="ignore", over="ignore"):
         y = np.where((dual > 0) & np.isinf(program.row_upper) | (dual < 0) & np.isinf(program.row_lower), 0.0, dual)
-        rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0)).sum()
+        rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
+        sizes = _sizes(program)
         reduced = program.cost - y @ program.matrix
+        terms = 1 + np.bincount(program.index, minlength=len(x))
+        unsure = EPSILON * (np.abs(y) @ _errors(program) + terms * (np.abs(program.cost) + np.abs(y) @ sizes))
+        unsure += _roundings(program, 0) * np.abs(program.cost)
+        sure = np.abs(reduced) > unsure
         pressed = np.where(reduced > 0, program.upper, program.lower)
-        size = np.where(np.isinf(pressed), np.sign(reduced) * np.maximum(np.abs(x), 1.0), pressed)
-        return float(rows + np.where(reduced != 0, reduced * size, 0.0).sum() + program.offset)
+        least = np.where(sure, np.maximum(np.abs(x), 1.0), np.abs(x))
+        size = np.where(np.isinf(pressed), np.sign(reduced) * least, pressed)
+        columns = np.where(reduced != 0, reduced * size, 0.0)
+        either = np.maximum(_reach(program.lower, least), _reach(program.upper, least))
+        lost = _total(unsure, np.where(sure, np.abs(size), either))
+        lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
+        found = float(rows.sum() + columns.sum() + program.offset + lost)
+    return (found, float(lost)) if np.isfinite(found) else (np.inf, 0.0)
+
+
+def raised(value: float, scale: float, terms: int) -> float:
+    """An upper bound of a sum that was computed as ``value`` from so many terms of a size up to ``scale`` in all."""
+    return value + (FACTORS + terms) * EPSILON * scale
+
+
+def _sizes(program: LinearProgram) -> csr_array:
+    """The matrix in absolute values."""
+    from scipy.sparse import csr_array
+
+    return csr_array((np.abs(program.value), program.index, program.start), shape=program.size[:2])
+
+
+def _errors(program: LinearProgram) -> csr_array:
+    """Bounds of the errors of the matrix's entries, in units of the last digit: a 1 is rounded at most once."""
+    from scipy.sparse import csr_array
+
+    sizes = np.abs(program.value)
+    errors = np.where(sizes == 1, 1.0, _roundings(program, 0) / EPSILON * sizes)
+    return csr_array((errors, program.index, program.start), shape=program.size[:2])
+
+
+def _roundings(program: LinearProgram, terms: Any) -> Any:
+    """Relative error of a sum of so many products of the program's numbers, those of the numbers included.
+
+    They are products of probabilities, powers of the discount and differences, each rounded: at most `FACTORS`
+    roundings and two for each period.
+    """
+    periods = getattr(program.tree, "periods", 0)
+    return (FACTORS + 2 * periods + terms) * EPSILON
+
+
+def _total(prices: FloatArray, amounts: FloatArray) -> float:
+    """Sum of products in which nothing of an infinite price is nothing."""
+    return float(np.where((amounts != 0) & (prices != 0), prices * amounts, 0.0).sum())
+
+
+def _reach(side: FloatArray, otherwise: FloatArray) -> FloatArray:
+    """Size of a bound, or of the column where there is none."""
+    return np.asarray(np.where(np.isinf(side), otherwise, np.abs(side)))
+
+
+def _repair_price(program: LinearProgram, reduced: FloatArray) -> FloatArray:
+    """By row, what one unit costs by moving one of its columns, of the largest coefficients, at most."""
+    start, size = program.start, np.abs(program.value)
+    filled = np.flatnonzero(np.diff(start))
+    price: FloatArray = np.zeros(len(start) - 1)
+    if not len(filled):
+        return price
+    largest = np.zeros(len(start) - 1)
+    largest[filled] = np.maximum.reduceat(size, start[filled])
+    large = 2 * size >= np.repeat(largest, np.diff(start))
+    price[filled] = np.maximum.reduceat(np.where(large, reduced[program.index] / size, 0.0), start[filled])
+    return price
+
+
+def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
+    """What one unit costs for which all columns without two bounds move, in every period."""
+    moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
+    periods = getattr(program.tree, "periods", 1)
+    return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))
+
+
+def _largest(program: LinearProgram, missed: FloatArray) -> float:
+    """Largest violation of a row, relative to the size of its coefficients."""
+    weight = _sizes(program) @ np.ones(len(program.cost))
+    return float((2 * missed[weight > 0] / weight[weight > 0]).max(initial=0.0))
 
 
 def judged(
@@ -145,7 +274,7 @@ def judged(
     The null mechanism (nothing sold, nothing paid; the zero vector) is feasible unless a user's own row forbids it, and
     gives a lower bound where the point is none.
     """
-    lower, upper = lower_bound(program, x, dual), upper_bound(program, dual, x)
+    (lower, below), (upper, above) = _lower(program, x, dual), _upper(program, dual, x)
     rows, columns = violations(program, x)
     worst = float(max(rows.max(initial=0.0), columns.max(initial=0.0)))
     null = np.zeros_like(x)
@@ -153,15 +282,34 @@ def judged(
     if reported is not Status.OPTIMAL:
         wrong = _unsupported(program, dual)
         upper = np.inf if wrong > 1e3 * SOLVER_TOLERANCE else upper
-    if lower < nothing:
-        lower, x, worst = nothing, null, 0.0
+    if lower < nothing - below:
+        x, worst = null, 0.0
+    lower = max(lower, nothing)
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
-    if bound.gap <= BOUND_TOLERANCE:
+    if bound.closed(min(2 * (below + above), UNSEEN)):
         status = Status.OPTIMAL
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
-    return Solution(status, float(program.cost @ x + program.offset), bound, x, dual, worst, algorithm, iterations)
+    value = float((program.cost * x).sum() + program.offset)
+    return Solution(status, value, bound, x, dual, worst, algorithm, iterations)
+
+
+def improves(program: LinearProgram, direction: FloatArray) -> bool:
+    """Whether the objective grows along a direction by more than rounding, and no row or bound ends it.
+
+    A solver may take one for a direction without bound that earns nothing but rounding.
+    """
+    step = direction / max(float(np.abs(direction).max(initial=0.0)), np.finfo(np.float64).tiny)
+    gain, activity = float((program.cost * step).sum()), program.matrix @ step
+    unsure = SOLVER_TOLERANCE * (_sizes(program) @ np.ones(len(step)))  # entries of the direction are known to 1e-9
+    unsure = np.minimum(unsure, 1e-3 * abs(gain))
+    kept = np.where(np.isfinite(program.row_lower), activity >= -unsure, True)
+    kept &= np.where(np.isfinite(program.row_upper), activity <= unsure, True)
+    within = np.where(np.isfinite(program.lower), step >= -SOLVER_TOLERANCE, True)
+    within &= np.where(np.isfinite(program.upper), step <= SOLVER_TOLERANCE, True)
+    earned = SOLVER_TOLERANCE * float((np.abs(program.cost) * np.abs(step)).sum())
+    return bool(kept.all() and within.all() and gain > earned)
 
 
 def _unsupported(program: LinearProgram, dual: FloatArray) -> float:

@@ -181,12 +181,24 @@ def test_the_command_line(mechopt, tmp_path):
     status, _, _ = mechopt("transfers", ALONE, "--method", "any", "--cap", "1/10", "--proof", file)
     assert status == 1
     status, out, _ = mechopt("certificate", "check", ALONE, file, "--json")
-    assert status == 0 and json.loads(out) == {"proved": True, "transfers": False, "value": 4 / 35, "exact": "4/35"}
+    assert status == 0 and json.loads(out) == {
+        "proved": True,
+        "statement": "there are no such transfers; together the inequalities say 0 >= 4/35",
+        "transfers": False,
+        "value": 4 / 35,
+        "exact": "4/35",
+    }
     file.write_text(file.read_text().replace("5/14", "5/13"))
     status, _, err = mechopt("certificate", "check", ALONE, file)
     assert status == 1 and "digest" in err
     status, _, err = mechopt("transfers", ALONE, "--proof", file)
     assert status == 2 and "--method any" in err
+
+
+def test_the_size_is_told_first():
+    env, proof = solved(CROSSED, method="any")
+    with pytest.raises(TransferProofError, match=r"about 2\d\d products of fractions, at most 10"):
+        check_transfer_proof(env, proof, most=10)
 
 
 def test_floats_have_no_proof():

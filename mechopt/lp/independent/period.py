@@ -88,7 +88,24 @@ class Stage:
     @property
     def gains(self) -> FloatArray:
         """``gains[pair]``: value of the true type less value of the reported one."""
-        return self.values[self.pairs[:, 0]] - self.values[self.pairs[:, 1]]
+        return self._differences(self.pairs[:, 0], self.pairs[:, 1])
+
+    @property
+    def steps(self) -> FloatArray:
+        """Value of each type but the lowest less that of the type below; shape ``(K - 1,)``."""
+        upper = np.arange(1, self.types[self.buyer])
+        return self._differences(upper, upper - 1)
+
+    def _differences(self, upper: IntArray, lower: IntArray) -> FloatArray:
+        """Differences of exact values, rounded once: those of near ties would otherwise lose most of their digits."""
+        env = self.tree.environment
+        scale = env.present_value[self.period] / self.unit
+        if env.exact is None:
+            values = env.values[self.buyer][self.period]
+            return np.asarray(scale * (values[upper] - values[lower]))
+        exact = env.exact.values[self.buyer][self.period]
+        pairs = zip(upper.tolist(), lower.tolist(), strict=True)
+        return np.asarray(scale * np.array([float(exact[k] - exact[j]) for k, j in pairs], dtype=np.float64))
 
     @property
     def others_count(self) -> int:

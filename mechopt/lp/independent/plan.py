@@ -45,6 +45,7 @@ from mechopt.mechanism.constraints import (
     SuperDIC,
     asked_notions,
     closure,
+    unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
 
@@ -143,7 +144,7 @@ class Plan:
             PeriodicIR(): participation.periodic,
             ExpectedContinuationIR(): participation.expected_continuation,
         }
-        for notion in _unimplied((*self.ic, *self.ir)):
+        for notion in unimplied((*self.ic, *self.ir)):
             if notion in makers:
                 last = tree.horizon - 1 if notion == INDU() else tree.horizon
                 families += [makers[notion](stage) for stage in stages if stage.period < last]
@@ -152,7 +153,7 @@ class Plan:
     def _interim(self) -> list[RowFamily]:
         """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
         buyers = self.tree.environment.agents
-        if Interim() not in _unimplied(self.ir) or buyers == 1:
+        if Interim() not in unimplied(self.ir) or buyers == 1:
             return []
         return [participation.interim(self.stage(0, i)) for i in range(buyers)]
 
@@ -165,15 +166,6 @@ class Plan:
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
         total = build * nonzeros + BYTES_PER_NODE * self.tree.environment.agents * histories
         return Size(rows, columns, nonzeros, histories, total)
-
-
-def _unimplied(notions: Iterable[Notion]) -> list[Notion]:
-    """The given notions without those that the rest implies."""
-    kept = list(notions)
-    for notion in list(kept):
-        if notion in closure(n for n in kept if n != notion):
-            kept.remove(notion)
-    return kept
 
 
 def _strongest(ic: Iterable[Notion]) -> list[Notion]:

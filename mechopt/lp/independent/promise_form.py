@@ -20,7 +20,7 @@ from mechopt.lp.program import RowFamily, Rows
 
 def slopes(stage: Stage) -> FloatArray:
     """Matrix that takes S(h,.) over K types to the K-1 slopes between neighbours; shape ``(K-1, K)``."""
-    steps = np.diff(stage.values)[:, None]
+    steps = stage.steps[:, None]
     return (np.eye(len(stage.values))[1:] - np.eye(len(stage.values))[:-1]) / steps
 
 
@@ -47,7 +47,7 @@ def allocation_map(stage: Stage, adds: FloatArray) -> tuple[FloatArray, FloatArr
 
 def _bend_rows(stage: Stage, columns: Columns) -> Rows:
     """Slope k+1 less slope k, >= 0 over (history, k)."""
-    steps = np.diff(stage.values)
+    steps = stage.steps
     left, right = steps[:-1], steps[1:]
     after = stage.apart(columns.lifetime[stage.period + 1][0])[..., 0]
     index = np.stack([after[:, 2:], after[:, 1:-1], after[:, :-2]], axis=-1)
@@ -59,7 +59,7 @@ def _end_rows(stage: Stage, position: int, upper: float, columns: Columns) -> Ro
     """0 <= slope k <= upper over histories, for the step k = ``position``."""
     after = stage.apart(columns.lifetime[stage.period + 1][0])[..., 0]
     steps = np.stack([after[:, 1:], after[:, :-1]], axis=-1)[:, position]
-    return Rows(steps, np.array([1.0, -1.0]) / np.diff(stage.values)[position], 0.0, upper)
+    return Rows(steps, np.array([1.0, -1.0]) / stage.steps[position], 0.0, upper)
 
 
 def slope_families(stage: Stage) -> list[RowFamily]:

@@ -7,7 +7,7 @@ with equal slots merged (`pattern`): nothing is built before it is known to fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import frexp
@@ -43,7 +43,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
     asked_notions,
-    closure,
+    unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
 
@@ -113,7 +113,7 @@ class MovingPlan:
     @cached_property
     def misreports(self) -> dict[str, str]:
         """Basis of values to the misreports that truth is compared with there."""
-        ic, ir = set(_unimplied(self.ic)), set(_unimplied(self.ir))
+        ic, ir = set(unimplied(self.ic)), set(unimplied(self.ir))
         if self.relaxed:
             return {"interim": "none"}
         found: dict[str, str] = {}
@@ -134,12 +134,12 @@ class MovingPlan:
     @cached_property
     def hidden(self) -> str | None:
         """What agents see of the past, where this is not all."""
-        return next((n.sees for n in _unimplied(self.ic) if isinstance(n, BayesianIC) and n.sees != "all"), None)
+        return next((n.sees for n in unimplied(self.ic) if isinstance(n, BayesianIC) and n.sees != "all"), None)
 
     @property
     def paths(self) -> bool:
         """Whether utilities realised on paths are variables."""
-        ir = set(_unimplied(self.ir))
+        ir = set(unimplied(self.ir))
         return bool(ir & {EPIR(), PFIR()})
 
     def make_columns(self, tree: PublicTree | PatternTree) -> MovingColumns:
@@ -181,7 +181,7 @@ class MovingPlan:
 
     def _participation(self) -> list[MovingFamily]:
         """Rows of the participation notions that are not bounds."""
-        found, ir = list[MovingFamily](), set(_unimplied(self.ir))
+        found, ir = list[MovingFamily](), set(unimplied(self.ir))
         periods, agents = range(self.tree.horizon), range(self.process.agents)
 
         def family(name: str, build: Callable[..., SparseRows], stages: range) -> list[MovingFamily]:
@@ -269,15 +269,6 @@ def _flow(t: int, columns: MovingColumns) -> SparseRows:
     return participation.flow_rows(columns.tree, t, columns.allocation[t], columns.mass[t])
 
 
-def _unimplied(notions: Iterable[Notion]) -> list[Notion]:
-    """The given notions without those that the rest implies."""
-    kept = list(notions)
-    for notion in list(kept):
-        if notion in closure(n for n in kept if n != notion):
-            kept.remove(notion)
-    return kept
-
-
 def moving_plan(
     environment: MovingEnvironment,
     ic: Asked = STANDARD,
@@ -306,7 +297,7 @@ def moving_plan(
     process, signals = joint_process(environment), None
     if relaxed and isinstance(environment, SeparableTypes):
         signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
-    asked = set(_unimplied(ic))
+    asked = set(unimplied(ic))
     if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
         raise InputError(
             "bayesian-own with adjacent or downward: these notions differ in which reports a liar may make"

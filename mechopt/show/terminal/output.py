@@ -15,6 +15,7 @@ from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyPlan
     from mechopt.mechanism.constraints import Notion
+    from mechopt.proof.certificate import Certificate, GuaranteeCertificate
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
@@ -141,6 +142,48 @@ def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) 
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
     }
+
+
+def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
+    """Keys of ``mechopt certificate check --json``: what was proved, and about what."""
+    from mechopt.mechanism.constraints import DIC, EPIR
+    from mechopt.proof.certificate import Certificate
+    from mechopt.proof.words import goal, statement
+
+    ic: tuple[Notion, ...] = (DIC(),)
+    ir: tuple[Notion, ...] = (EPIR(),)
+    form, status = "scenarios", "optimal"
+    if isinstance(proof, Certificate):
+        ic, ir, form, status = proof.ic, proof.ir, proof.form, proof.status
+    return {
+        "proved": True,
+        "statement": statement(proof),
+        "model": title,
+        "fingerprint": proof.fingerprint,
+        "objective": goal(proof),
+        "constraints": {
+            "ic": [notion.name for notion in ic],
+            "ir": [notion.name for notion in ir],
+        },
+        "form": form,
+        "status": status,
+        "value": None if proof.value is None else float(proof.value),
+        "exact": None if proof.value is None else str(proof.value),
+    }
+
+
+def proved_rows(document: Plain) -> list[tuple[str, str]]:
+    """What ``mechopt certificate check`` tells people behind its sentence: (label, text)."""
+    kept = document["constraints"]
+    return [
+        *title_rows(document["model"]),
+        ("fingerprint", document["fingerprint"]),
+        ("objective", document["objective"]),
+        ("incentive", ", ".join(kept["ic"]) or "NONE"),
+        ("participation", ", ".join(kept["ir"]) or "NONE"),
+        ("form", document["form"]),
+        ("value", document["exact"] or "no bound"),
+    ]
 
 
 def title_rows(title: str) -> list[tuple[str, str]]:

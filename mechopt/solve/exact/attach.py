@@ -10,6 +10,7 @@ import numpy as np
 from mechopt.lp.build import AnyLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.solve.exact.certify import certified
+from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Solution, Status
 
@@ -22,6 +23,8 @@ def proved(
     time_limit: float | None = None,
 ) -> Optimum:
     """The same with its exact certificate; where a limit or an interrupt stops the solver or the proof there is none.
+
+    A limit of the exact arithmetic is named in ``conflict``, and the solver's answer stays beside it.
 
     The mechanism stays the solver's where the solver was right, and is the certificate's where it was not.
     """
@@ -36,7 +39,9 @@ def proved(
         status = Status.TIME_LIMIT
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
-    seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    except ExactLimitError as limit:
+        return replace(found, seconds=_until_now(found, begun), status=Status.UNPROVED, conflict=(str(limit),))
+    seconds = _until_now(found, begun)
     if proof is None:
         return replace(found, seconds=seconds, status=status)
     if proof.value is None:
@@ -57,3 +62,7 @@ def proved(
         exact=proof.value,
         certificate=proof,
     )
+
+
+def _until_now(found: Optimum, begun: float) -> dict[str, float]:
+    return found.seconds | {"exact": time.perf_counter() - begun}

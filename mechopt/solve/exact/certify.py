@@ -1,7 +1,7 @@
 """Exact certificates: from the solver's basis to an exact optimum with its proof.
 
-The solver's floats choose a basis. Its primal and dual are then solved for in exact rationals (`rational`), mended by
-exact pivots where they are not feasible (`exact_simplex`), and written down so that anybody can check them
+The solver's floats choose a basis. Its primal and dual are then solved for in exact rationals (`rational`), followed
+by exact pivots where they are not feasible (`exact_simplex`), and written down so that anybody can check them
 (`proof_check`, which knows nothing of all this): the primal keeps every row, the dual bounds every mechanism, and both
 have one value. That a program has no bound is proved by a direction that improves the objective and keeps every row.
 No program of this library lacks a feasible point: selling nothing is one.
@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.lp.build import AnyPlan, AnyTypes, compile_program, plan
 from mechopt.lp.independent.plan import Plan
@@ -26,6 +25,7 @@ from mechopt.proof.certificate import SparseVector
 from mechopt.proof.certificate import load_certificate as load_certificate
 from mechopt.solve import highs
 from mechopt.solve.exact.independent import ExactProgram, exact_program, numbers
+from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.exact.persistent import exact_moving_program, exact_process
 from mechopt.solve.exact.simplex import ExactOptimum, UnboundedError, optimise
 from mechopt.solve.solution import Status
@@ -61,7 +61,9 @@ def certify(
     InputError
         If the environment has no exact numbers, or notions and form do not fit.
     MechoptError
-        If no exact optimum was found.
+        If no exact optimum was found within the limits of exact arithmetic; it says which.
+    KeyboardInterrupt
+        If it is interrupted (Ctrl-C), in the solver too.
 
     Examples
     --------
@@ -143,7 +145,7 @@ def _ray(program: LinearProgram, exact: ExactProgram) -> SparseVector | None:
     directions = replace(program, lower=lower, upper=upper, row_lower=row_lower, row_upper=row_upper)
     status, columns, rows = highs.basis(directions)
     if status is not Status.OPTIMAL:
-        raise MechoptError("the solver found neither an optimum nor a direction without bound")
+        raise ExactLimitError("the solver found neither an optimum nor a direction without bound")
     twin = replace(exact, lower=lower, upper=upper, row_lower=row_lower, row_upper=row_upper)
     best = optimise(twin, columns, rows)
     ray = SparseVector.of(best.primal.numerators, best.primal.denominator)

@@ -52,6 +52,10 @@ class ExactStage(Stage):
         weight = exact.discount**self.period / Fraction(self.unit)
         return object_array([weight * value for value in exact.values[self.buyer][self.period]])
 
+    def _differences(self, upper: IntArray, lower: IntArray) -> Array:
+        """Differences of values."""
+        return np.asarray(self.values[upper] - self.values[lower])
+
     @cached_property
     def others(self) -> Array:
         """Probability of each profile of the others' types; shape ``(M,)``."""
@@ -245,7 +249,7 @@ def _objective(
 def _times(left: Array, right: Array) -> Array:
     """Product of integer arrays, in Python integers where int64 might not hold it."""
     largest = [max((abs(int(n)) for n in np.ravel(side)), default=0) for side in (left, right)]
-    dtype = np.int64 if largest[0] * largest[1] < LARGEST_INT else object
+    dtype = np.int64 if max(*largest, largest[0] * largest[1]) < LARGEST_INT else object
     return np.asarray(left.astype(dtype) * right.astype(dtype))
 
 

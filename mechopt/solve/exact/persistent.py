@@ -113,7 +113,7 @@ def exact_moving_program(plan: MovingPlan, program: LinearProgram) -> ExactProgr
     row, column, coefficient = row[order], column[order], coefficient[order]
     start = np.concatenate([[0], np.bincount(row, minlength=first).cumsum()])
     fractions = [Fraction(number) for number in coefficient]
-    factor = np.array([lcm(*(f.denominator for f in fractions[a:b])) for a, b in pairwise(start)])
+    factor = object_array([lcm(*(f.denominator for f in fractions[a:b])) for a, b in pairwise(start)])
     value = [int(f * int(factor[r])) for f, r in zip(fractions, row, strict=True)]
     weights = to_exact(goal.revenue), to_exact(goal.welfare), to_exact(goal.utility)
     cost = [Fraction(number) for number in objective(twin, columns, weights)]

@@ -2,7 +2,8 @@
 
 One floating-point LU factorisation; then residual refinement in integers: M X + r = 2^B f holds exactly at every step,
 with X integer and B growing by some 40 bits a step, until every X / 2^B is within reach of a fraction with one common
-denominator. M num = den f is then checked in integers: that check is the proof, whatever the floats did.
+denominator. M num = den f is then checked in integers: that check is the proof, whatever the floats did. Where the
+matrix is too ill conditioned for floats, the same system is solved modulo powers of a prime (`lifting`).
 Source: Wan (2006); Gleixner, Steffy and Wolter (2016).
 """
 
@@ -11,21 +12,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import frexp
+from math import frexp, gcd
 from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array
+from mechopt.solve.exact.lifting import Lifted
+from mechopt.solve.exact.lifting import SingularError as SingularError
 
 STEP_BITS = 40
 FIRST_BITS, LAST_BITS = 96, 2**15
 PRIME = 2**61 - 1
-
-
-class SingularError(MechoptError):
-    """A basis matrix is singular, or too near to it for floats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,20 +119,38 @@ class Factored:
     Raises
     ------
     SingularError
-        If the factorisation finds no pivot.
+        If the matrix is singular.
     """
 
     def __init__(self, matrix: IntegerMatrix) -> None:
+        self.matrix = matrix
+        self.scales: tuple[FloatArray, FloatArray] = np.ones(matrix.columns), np.ones(matrix.columns)
+        self.lifted: Lifted | None = None
+        try:
+            self._factorise()
+        except SingularError:
+            self._surely()
+
+    def _surely(self) -> Lifted:
+        """The factors modulo a prime, made when they are first needed."""
+        if self.lifted is None:
+            self.lifted = Lifted(self.matrix.start, self.matrix.index, self.matrix.value)
+        return self.lifted
+
+    def _factorise(self) -> None:
+        """LU factors of the scaled matrix; the scales are powers of two, of rows and of columns."""
         from scipy.sparse import csc_array
         from scipy.sparse.linalg import splu
 
-        self.matrix, size = matrix, matrix.columns
-        self.scales: tuple[FloatArray, FloatArray] = np.ones(size), np.ones(size)  # powers of two: of rows, of columns
+        matrix, size = self.matrix, self.matrix.columns
         if size == 0:
             return
         if not np.all(np.diff(matrix.start)) or not np.all(np.diff(matrix.transposed.start)):
             raise SingularError("a row or column of the basis matrix is empty")
-        entries = matrix.value.astype(np.float64)
+        try:
+            entries = matrix.value.astype(np.float64)
+        except OverflowError:
+            raise SingularError("entries of the basis matrix are beyond floats") from None
         by_row = np.exp2(-np.frexp(np.maximum.reduceat(np.abs(entries), matrix.start[:-1]))[1])
         entries = entries * by_row[matrix.rows]
         by_column = np.zeros(size)
@@ -151,12 +167,21 @@ class Factored:
 
         Raises
         ------
-        SingularError
-            If refinement does not converge.
+        ExactLimitError
+            If the solution is longer than `lifting.MOST_BITS`.
         """
-        matrix = self.matrix.transposed if transposed else self.matrix
         if not np.any(right):
             return np.zeros(len(right), dtype=object), 1
+        try:
+            if self.lifted is None:
+                return self._refined(right, transposed)
+        except SingularError:
+            pass
+        return self._surely().solve(right, transposed)
+
+    def _refined(self, right: Array, transposed: bool) -> tuple[Array, int]:
+        """The same by refinement of floats."""
+        matrix = self.matrix.transposed if transposed else self.matrix
         scale, unscale = self.scales[::-1] if transposed else self.scales
         system = _System(matrix, scale, lambda r: self.lu.solve(r, "T" if transposed else "N") * unscale)
         refined = _Refined(np.zeros(len(right), dtype=object), right.astype(object), 0)
@@ -164,13 +189,14 @@ class Factored:
         while bits <= LAST_BITS:
             while refined.bits < bits and np.any(refined.residual):
                 refined = _refine(system, refined)
+            if not np.any(refined.residual):  # M x = 2^bits right: there is nothing to guess
+                common = gcd(1 << refined.bits, *(int(number) for number in refined.x))
+                return refined.x // common, (1 << refined.bits) // common
             found = _reconstruct(refined.x, refined.bits)
             if found is not None:
                 numerators, denominator = found
                 if np.array_equal(matrix.times(numerators), right.astype(object) * denominator):
                     return numerators, denominator
-            if not np.any(refined.residual):
-                break
             bits *= 2
         raise SingularError("refinement did not reach an exact solution")
 

@@ -18,6 +18,7 @@ import numpy as np
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.solve.exact.independent import ExactProgram
+from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.exact.rational import Factored, IntegerMatrix, SingularError, independent
 
 LOWER, BASIC, UPPER, FREE = 0, 1, 2, 3
@@ -172,8 +173,8 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
         If there is no bound.
     InfeasibleError
         If there is no feasible point, with the proof.
-    MechoptError
-        If it takes too many pivots.
+    ExactLimitError
+        If it takes too many pivots, or numbers with too many digits.
     """
     problem = _Problem(program)
     status = _placed(problem, np.concatenate([columns, rows]).astype(np.int64))
@@ -197,7 +198,7 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
             return ExactOptimum(value, primal, ExactPoint(y, denominator), pivots)
         basis, moved = _pivoted(basis, entering, bool(reduced[entering] > 0), below, above)
         stalled = 0 if moved else stalled + 1
-    raise MechoptError(f"no exact optimum within {PIVOTS} pivots")
+    raise ExactLimitError(f"no exact optimum within {PIVOTS:,} pivots")
 
 
 def _require_time(deadline: float) -> None:

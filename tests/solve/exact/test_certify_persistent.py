@@ -173,7 +173,7 @@ def test_changes_that_mend_the_digest_prove_nothing_false(name, tmp_path):
 WRONG = {
     "a-higher-value": ({"value": Fraction(5, 2)}, "value: the primal is worth 23/10"),
     "another-form": ({"form": "utility"}, "form: 'utility' cannot express"),
-    "a-notion-of-fresh-types": ({"ic": (mo.DIC(),)}, "cannot express"),
+    "a-notion-of-fresh-types": ({"ic": (mo.DIC(),)}, "'dic' is not defined for persistent types"),
     "participation-as-an-incentive": ({"ic": (mo.EPIR(),)}, "wrong side"),
     "no-multipliers": ({"dual": SparseVector(1, (), ())}, "dual: reduced cost of column"),
     "no-mechanism": ({"primal": SparseVector(1, (), ())}, "row flow, period 0, history number 0, .* is broken: 0"),
@@ -236,7 +236,9 @@ OTHERS = {
 def test_make_and_check_on_the_command_line(mechopt, tmp_path):
     file = tmp_path / "proof.json"
     assert mechopt("certificate", "make", TYPES, file)[0] == 0
-    assert mechopt("certificate", "check", TYPES, file)[:2] == (0, "proved: 153/40 = 3.825\n")
+    status, out, _ = mechopt("certificate", "check", TYPES, file)
+    assert status == 0
+    assert "under incentive constraints bayesian and participation constraints interim is 153/40 = 3.825\n" in out
     assert mechopt("certificate", "make", TYPES, file, "--ic", "bayesian-own", "--ir", "epir")[0] == 0
     status, out, _ = mechopt("certificate", "check", TYPES, file, "--json")
     assert (status, json.loads(out)["exact"]) == (0, "277/80")
@@ -245,7 +247,9 @@ def test_make_and_check_on_the_command_line(mechopt, tmp_path):
 def test_solve_writes_a_proof(mechopt, tmp_path):
     file = tmp_path / "proof.json"
     assert mechopt("solve", TYPES, "--exact", "--proof", file)[0] == 0
-    assert mechopt("certificate", "check", TYPES, file)[:2] == (0, "proved: 153/40 = 3.825\n")
+    status, out, _ = mechopt("certificate", "check", TYPES, file)
+    assert status == 0
+    assert "under incentive constraints bayesian and participation constraints interim is 153/40 = 3.825\n" in out
     status, _, err = mechopt("certificate", "check", "battaglini-2005/local-constraints-are-not-enough", file)
     assert status == 1
     assert "fingerprint" in err
@@ -261,4 +265,4 @@ def test_other_kinds_on_the_command_line(kind, mechopt, tmp_path):
     assert mechopt("certificate", "make", model, file)[0] == 0
     status, out, _ = mechopt("certificate", "check", model, file)
     assert status == 0
-    assert out.startswith(f"proved: {exact} = ")
+    assert f" is {exact} = " in out.splitlines()[0]

@@ -1,0 +1,59 @@
+"""What a certificate claims, in words: nobody shall take a proof for one of more than it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mechopt.core.numbers import to_exact
+from mechopt.mechanism.constraints import Notion
+from mechopt.proof.certificate import Certificate, GuaranteeCertificate
+
+
+def statement(certificate: Certificate | GuaranteeCertificate) -> str:
+    """The claim as a sentence, with all constraints; missing ones are named as such.
+
+    Examples
+    --------
+    >>> from mechopt import IndependentTypes, certify
+    >>> coin = IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3)
+    >>> statement(certify(coin))
+    'the largest revenue under incentive constraints dic and participation constraints epir is 7/2 = 3.5'
+    >>> statement(certify(coin, ic=None))[:72]
+    'the largest revenue WITHOUT incentive constraints (every report taken as'
+    """
+    if isinstance(certificate, GuaranteeCertificate):
+        return (
+            "the best guarantee of a mechanism that does not know the future, as a share of the largest revenue "
+            "in every scenario, both under incentive constraints dic and participation constraints epir, is "
+            f"{certificate.value} = {float(certificate.value):.12g}"
+        )
+    incentive = _listed(certificate.ic, "incentive constraints", "every report taken as true")
+    participation = _listed(certificate.ir, "participation constraints", "agents cannot stay away")
+    if incentive.startswith("WITHOUT") is participation.startswith("WITHOUT"):
+        participation = participation.removeprefix("under ")
+    constraints = f"{incentive} and {participation}"
+    if certificate.value is None:
+        return f"{goal(certificate)} has no bound {constraints}"
+    value = certificate.value
+    return f"the largest {goal(certificate)} {constraints} is {value} = {float(value):.12g}"
+
+
+def goal(certificate: Certificate | GuaranteeCertificate) -> str:
+    """What is the largest possible, with exact weights.
+
+    Examples
+    --------
+    >>> from mechopt import IndependentTypes, Revenue, Welfare, certify
+    >>> coin = IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1)
+    >>> goal(certify(coin, objective=Revenue() + 0.1 * Welfare()))
+    'revenue + 1/10 welfare'
+    """
+    if isinstance(certificate, GuaranteeCertificate):
+        return "guarantee"
+    weights = {name: to_exact(getattr(certificate.objective, name)) for name in ("revenue", "welfare", "utility")}
+    return " + ".join(name if w == 1 else f"{w} {name}" for name, w in weights.items() if w) or "0 revenue"
+
+
+def _listed(constraints: Sequence[Notion], side: str, otherwise: str) -> str:
+    names = " + ".join(constraint.name for constraint in constraints)
+    return f"under {side} {names}" if names else f"WITHOUT {side} ({otherwise})"
