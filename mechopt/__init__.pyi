@@ -17,6 +17,12 @@ from .closedform.contingent.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.contingent.last_period import LastPeriod as LastPeriod
 from .closedform.contingent.last_period import last_period as last_period
 from .closedform.contingent.mechanism import contingent_mechanism as contingent_mechanism
+from .closedform.contingent.program.infeasible import Farkas as Farkas
+from .closedform.contingent.program.places import TransferSystem as TransferSystem
+from .closedform.contingent.program.places import TransferSystems as TransferSystems
+from .closedform.contingent.program.places import transfer_systems as transfer_systems
+from .closedform.contingent.program.possible import NoTransfersError as NoTransfersError
+from .closedform.contingent.program.robust import robust_transfers as robust_transfers
 from .closedform.contingent.result import ContingentTransfers as ContingentTransfers
 from .closedform.contingent.setting import ConditionError as ConditionError
 from .closedform.contingent.spanning import ConvexIndependence as ConvexIndependence
@@ -134,6 +140,8 @@ from .proof.certificate import GuaranteeCertificate as GuaranteeCertificate
 from .proof.certificate import load_certificate as load_certificate
 from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
+from .proof.transfer_file import TransferProof as TransferProof
+from .proof.transfers import check_transfer_proof as check_transfer_proof
 from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
@@ -168,6 +176,10 @@ from .study.compare.compare import compare as compare
 from .study.compare.comparison import Comparison as Comparison
 from .study.diagnose import Regime as Regime
 from .study.diagnose import diagnose as diagnose
+from .study.estimated_transfers import EstimatedGains as EstimatedGains
+from .study.estimated_transfers import draws_needed as draws_needed
+from .study.estimated_transfers import estimated_gains as estimated_gains
+from .study.estimated_transfers import gain_under as gain_under
 from .study.fit.bootstrap import Interval as Interval
 from .study.fit.panel import fit_panel as fit_panel
 from .study.fit.prices import fit_second_price as fit_second_price
@@ -190,6 +202,7 @@ from .study.sweep.study_file import bundled_studies as bundled_studies
 from .study.sweep.study_file import read_study as read_study
 from .study.sweep.sweep import Sweep as Sweep
 from .study.sweep.sweep import sweep as sweep
+from .study.transfer_proof import transfer_proof as transfer_proof
 from .verification.bank_table import BankTableReport as BankTableReport
 from .verification.bank_table import verify_bank_table as verify_bank_table
 from .verification.contingent.check import ContingentCheck as ContingentCheck

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli import certificates, comparing, fit, models, solving, transfers
+from mechopt.cli import certificates, comparing, fit, interdependent, models, solving, transfers
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
@@ -27,6 +27,8 @@ COMMANDS = (
     comparing.maximin,
     frontiers.frontier,
     transfers.transfers,
+    interdependent.epsilon,
+    interdependent.winner_pay,
     fit.fit,
     sweeping.sweep,
     sweeping.search,
