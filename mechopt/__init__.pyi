@@ -12,6 +12,10 @@ from .closedform.bank.outcome import BankOutcome as BankOutcome
 from .closedform.bank.stage import Stage as Stage
 from .closedform.contingent.approximate import ApproximateTransfers as ApproximateTransfers
 from .closedform.contingent.approximate import approximate_transfers as approximate_transfers
+from .closedform.contingent.conditions.spanning import ConvexIndependence as ConvexIndependence
+from .closedform.contingent.conditions.spanning import Spanning as Spanning
+from .closedform.contingent.conditions.spanning import convex_independence as convex_independence
+from .closedform.contingent.conditions.spanning import spanning as spanning
 from .closedform.contingent.epsilon import EpsilonTransfers as EpsilonTransfers
 from .closedform.contingent.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.contingent.last_period import LastPeriod as LastPeriod
@@ -25,10 +29,6 @@ from .closedform.contingent.program.possible import NoTransfersError as NoTransf
 from .closedform.contingent.program.robust import robust_transfers as robust_transfers
 from .closedform.contingent.result import ContingentTransfers as ContingentTransfers
 from .closedform.contingent.setting import ConditionError as ConditionError
-from .closedform.contingent.spanning import ConvexIndependence as ConvexIndependence
-from .closedform.contingent.spanning import Spanning as Spanning
-from .closedform.contingent.spanning import convex_independence as convex_independence
-from .closedform.contingent.spanning import spanning as spanning
 from .closedform.contingent.transfers import contingent_transfers as contingent_transfers
 from .closedform.contingent.winner_pay import WinnerPayAuction as WinnerPayAuction
 from .closedform.contingent.winner_pay import winner_pay_auction as winner_pay_auction

@@ -7,7 +7,7 @@ from mechopt.core.provided import register
 
 register(
     {
-        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_approximate",
+        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.save_plot": "mechopt.show.figures.axes.save_picture",

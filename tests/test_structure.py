@@ -12,10 +12,7 @@ ROOT = Path(mechopt.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FULLEST, LONGEST = 16, 400
 
-JUSTIFIED = {
-    # One paper, one chain of steps from a rule to its transfers; a folder within would cut the chain at no joint.
-    "closedform/contingent": 17,
-}
+JUSTIFIED = {}
 """Folders with more files than others may have, and why."""
 
 LAYERS = ["core", "environment", "histories", "mechanism", "lp proof", "solve closedform verification modelfile"]

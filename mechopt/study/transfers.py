@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mechopt.closedform.contingent.conditions.spanning import (
+    ConvexIndependence,
+    Place,
+    Spanning,
+    convex_independence,
+    spanning,
+)
 from mechopt.closedform.contingent.last_period import LastPeriod, last_period
 from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.possible import NoTransfersError
 from mechopt.closedform.contingent.program.robust import robust_transfers
 from mechopt.closedform.contingent.result import ContingentTransfers, Method
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
-from mechopt.closedform.contingent.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.core.errors import InputError

@@ -48,10 +48,10 @@ def test_an_environment_that_is_no_auction_is_refused_with_the_place(mechopt):
     status, _, err = mechopt("winner-pay", "liu-2025/crossed-signals")
     assert status == 2 and "horizon" in err and "agents[0].types" in err
     env = modelfile.load(AUCTION)
-    values = env.values[0].copy()
+    values = env.profile_values[0].copy()
     values[1, 0, 2, 1] = 1
     with pytest.raises(InputError, match=r"agents\[1\].values\[0\]\[2\]\[1\]: is 1, not 0"):
-        bidders(replace(env, values=(values,), exact=None))
+        bidders(replace(env, values=values, exact=None))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 3.0])
@@ -60,8 +60,6 @@ def test_gamma_is_read_off(gamma):
     own = np.arange(3.0)
     values = np.zeros((2, 3, 3, 3))
     values[0, 0], values[1, 1] = own[:, None] + gamma * own, own + gamma * own[:, None]
-    env = replace(
-        env, values=(values,), actions=("to A", "to B", "keep"), kernel=(env.kernel[0][0],), exact=None, cost=0
-    )
+    env = replace(env, values=values, actions=("to A", "to B", "keep"), kernel=(env.kernel[0][0],), exact=None, cost=0)
     found = auction_of(env)
     assert found.gamma == pytest.approx(gamma, abs=1e-12) and found.equilibrium and found.efficient

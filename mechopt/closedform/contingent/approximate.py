@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import matrices
 from mechopt.closedform.contingent.epsilon import smallest_epsilon
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains, largest, last_gains
 from mechopt.closedform.contingent.result import shaped
 from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
-from mechopt.closedform.contingent.spanning import matrices
 from mechopt.closedform.contingent.targets import by_own_signal, target, values_under
 from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.errors import InputError
@@ -95,7 +95,7 @@ class ApproximateTransfers:
     @property
     def scale(self) -> float:
         """What rounding is relative to: the largest transfer or value."""
-        return max(1.0, self.max_abs, *(float(np.abs(array).max()) for array in self.environment.values))
+        return max(1.0, self.max_abs, *(float(np.abs(array).max()) for array in self.environment.profile_values))
 
     @property
     def gain_bound(self) -> float:

@@ -60,7 +60,7 @@ def bidders(environment: InterdependentTypes) -> Bidders:
     if environment.action_counts[0] < count:
         faults.append(Fault("actions", f"are {environment.action_counts[0]}", "give one for each agent to win"))
     signals = []
-    for i, names in enumerate(environment.types[0]):
+    for i, (names, *_) in enumerate(environment.types):
         try:
             signals.append(tuple(map(to_exact, names)))
         except ValueError as error:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.hull import ILL_CONDITIONED
 from mechopt.closedform.contingent.gain import largest, last_gains
-from mechopt.closedform.contingent.hull import ILL_CONDITIONED
 from mechopt.closedform.contingent.program.requirements import Requirements
 from mechopt.closedform.contingent.setting import Setting
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly

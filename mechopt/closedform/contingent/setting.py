@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import Place
 from mechopt.closedform.contingent.last_period import LastPeriod, checked_policy, last_period
-from mechopt.closedform.contingent.spanning import Place
 from mechopt.closedform.contingent.targets import Stages, last_payoff, truthful_values
 from mechopt.closedform.pivot.efficient import chosen
 from mechopt.closedform.pivot.efficient_joint import efficient_joint, expected_next, stationary_value, surplus

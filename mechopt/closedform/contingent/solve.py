@@ -14,10 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.contingent.hull import ILL_CONDITIONED, TOUCHING, ExactColumns, hull_distances, spreads
+from mechopt.closedform.contingent.conditions.hull import (
+    ILL_CONDITIONED,
+    TOUCHING,
+    ExactColumns,
+    hull_distances,
+    spreads,
+)
+from mechopt.closedform.contingent.conditions.spanning import Place, rank_slack
+from mechopt.closedform.contingent.conditions.systems import least_norm, separated, smallest_by_report, smallest_for_all
 from mechopt.closedform.contingent.setting import ConditionError
-from mechopt.closedform.contingent.spanning import Place, rank_slack
-from mechopt.closedform.contingent.systems import least_norm, separated, smallest_by_report, smallest_for_all
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
 

@@ -28,11 +28,11 @@ from typing import Literal
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.systems import least_norm
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent.result import ContingentTransfers, finished, shaped
 from mechopt.closedform.contingent.setting import ConditionError, Setting, chain
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
-from mechopt.closedform.contingent.systems import least_norm
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly

@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import distinct, exact_columns, matrices
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent.joint_stacked import joint_stacked
 from mechopt.closedform.contingent.program.closed_exact import exact_closed
@@ -35,7 +36,6 @@ from mechopt.closedform.contingent.program.requirements import Aim, Balance, For
 from mechopt.closedform.contingent.result import ContingentTransfers, Method, finished, shaped
 from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
-from mechopt.closedform.contingent.spanning import distinct, exact_columns, matrices
 from mechopt.closedform.contingent.stacked import stacked
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError

@@ -47,7 +47,7 @@ def row(env, policy, i, t, reported, true, width, columns):
     """Coefficients and right-hand side of V(true) - d E V' + d E p >= u, in plain loops."""
     values, payments = columns
     a, following = policy[t][reported], 0 if env.infinite else t + 1
-    coefficients, side = np.zeros(width), env.values[t][i][(a, *true)]
+    coefficients, side = np.zeros(width), env.values[i][t][(a, *true)]
     coefficients[values[t, true]] += 1
     for then in np.ndindex(env.kernel[t].shape[1 + env.agents :]):
         probability = env.discount * env.kernel[t][(a, *true, *then)]
@@ -56,7 +56,7 @@ def row(env, policy, i, t, reported, true, width, columns):
         if (following, then) in values:
             coefficients[values[following, then]] -= probability
         else:  # the last period: its value is what is got less what is paid there
-            side += probability * env.values[following][i][(policy[following][then], *then)]
+            side += probability * env.values[i][following][(policy[following][then], *then)]
             coefficients[payments[following, then, ()]] += probability
     return coefficients, side
 
@@ -95,7 +95,7 @@ def plain_program(env, policy, i):
                 coefficients[payments[last, true, ()]] += 1
                 coefficients[payments[last, reported, ()]] -= 1
                 above.append(coefficients)
-                own = env.values[last][i]
+                own = env.values[i][last]
                 limit.append(own[(policy[last][true], *true)] - own[(policy[last][reported], *true)])
     for column in payments.values():
         for sign in (1, -1):
@@ -122,7 +122,7 @@ def best_response_gain(found, i):
         reported = (*true[:i], r, *true[i + 1 :])
         a, others = policy[t][reported], tuple(s for j, s in enumerate(true) if j != i)
         due = np.expand_dims(found.payments[t][i][(a, *others, r)], i)  # on the others' next signals
-        return env.values[t][i][(a, *true)] + env.discount * (env.kernel[t][(a, *true)] * (later - due)).sum()
+        return env.values[i][t][(a, *true)] + env.discount * (env.kernel[t][(a, *true)] * (later - due)).sum()
 
     def sweep(t, truth, best):
         told, lied = np.zeros(env.shape[t]), np.zeros(env.shape[t])
@@ -136,7 +136,7 @@ def best_response_gain(found, i):
         for _ in range(330):  # 0.9 ** 330 < 1e-15
             truth, best = sweep(0, truth, best)
         return (best - truth).max()
-    last, own = env.stages - 1, env.values[-1][i]
+    last, own = env.stages - 1, env.values[i][-1]
     truth, best = np.zeros(env.shape[last]), np.zeros(env.shape[last])
     for true in np.ndindex(env.shape[last]):
         options = []
@@ -162,7 +162,7 @@ def farkas_is_right(env, proof, policy):
         def add(key, amount, y=y):
             left[key] = left.get(key, 0) + y * amount
 
-        own = numbers.values[t][i]
+        own = numbers.values[i][t]
         if share.kind == "last":
             assert not env.infinite and t == env.stages - 1
             add(("q", true), -1)
@@ -181,7 +181,7 @@ def farkas_is_right(env, proof, policy):
             if env.infinite or following < env.stages - 1:
                 add(("V", following, then), -probability)
             else:
-                total += y * probability * numbers.values[following][i][(policy[following][then], *then)]
+                total += y * probability * numbers.values[i][following][(policy[following][then], *then)]
                 add(("q", then), probability)
     if env.exact is None:
         return total > 1e-6 and max(abs(float(amount)) for amount in left.values()) <= 1e-9
@@ -329,7 +329,7 @@ def exactly_right(env, found):
         a, others = policy[reported], tuple(s for j, s in enumerate(true) if j != i)
         due = np.expand_dims(found.exact.payments[0][i][(a, *others, r)], i)
         law = numbers.kernel[0][(a, *true)]
-        return numbers.values[0][i][(a, *true)] - numbers.discount * (law * due).sum(), law.ravel()
+        return numbers.values[i][0][(a, *true)] - numbers.discount * (law * due).sum(), law.ravel()
 
     for i in range(env.agents):
         system = []
@@ -438,7 +438,7 @@ def test_the_form_of_values():
 def test_relaxing_and_scaling():
     env = random_environment(7, sizes=(2, 2, 2), horizon="infinite")
     found = contingent_transfers(env, "any")
-    dear = contingent_transfers(replace(env, values=tuple(7 * table for table in env.values)), "any")
+    dear = contingent_transfers(replace(env, values=[[7 * table for table in own] for own in env.values]), "any")
     assert dear.max_abs == pytest.approx(7 * found.max_abs, rel=1e-7)
     closed = contingent_transfers(env, "convex", smallest=True)
     assert found.max_abs <= closed.max_abs
@@ -453,12 +453,12 @@ def test_one_period_and_one_signal():
 
 
 def test_a_saved_file_comes_back(tmp_path):
-    from mechopt.closedform.contingent.files import load
+    from mechopt.mechanism.archive import load_mechanism
 
     env = random_environment(3, sizes=(2, 2), private_last=True)
     found = contingent_transfers(env, "any", objective="surplus", participation="interim", fee=True)
     found.save(tmp_path / "any.npz")
-    again = load(tmp_path / "any.npz", env)
+    again = load_mechanism(tmp_path / "any.npz", env)
     assert (again.method, again.fees, again.max_abs) == ("any", found.fees, found.max_abs)
     np.testing.assert_array_equal(again.payments[0][1], found.payments[0][1])
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from mechopt.closedform.contingent.exact_hull import binary_columns, exact_nearest
-from mechopt.closedform.contingent.hull import hull_distances
+from mechopt.closedform.contingent.conditions.exact_hull import binary_columns, exact_nearest
+from mechopt.closedform.contingent.conditions.hull import hull_distances
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.setting import ConditionError
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.check import check_contingent
@@ -52,7 +52,7 @@ def violation(env, found):
             pay = [Fraction(x) for x in found.payments[0][0][a, s, r].tolist()]
             for k in range(env.shape[0][0]):
                 own = [Fraction(float(x)) for x in matrices(env, 0, 0)[a, s, :, k]]
-                target = -Fraction(float(env.values[0][1, a, k, s])) / Fraction(env.discount)
+                target = -Fraction(float(env.values[1][0][a, k, s])) / Fraction(env.discount)
                 short = target - sum(x * y for x, y in zip(pay, own, strict=True))
                 worst, size = max(worst, abs(short) if k == r else short), max(size, abs(target))
     return float(worst), float(size)
@@ -210,14 +210,14 @@ def test_each_target_is_tried_on_its_own(kind):
         if kind == "private":
             rng = np.random.default_rng(seed)
             own = [rng.uniform(-1, 1, (2, 3, 1)), rng.uniform(-1, 1, (2, 1, 2))]
-            env = replace(env, values=(np.stack([np.broadcast_to(table, (2, 3, 2)) for table in own]),))
+            env = replace(env, values=np.stack([np.broadcast_to(table, (2, 3, 2)) for table in own]))
         assert not convex_independence(env).holds
         try:
             found = contingent_transfers(env, "convex")
         except ConditionError as error:
             place = error.place
             columns = matrices(env, 0, place.agent)[(place.action, *place.others)]
-            others = env.values[0][1 - place.agent]
+            others = env.values[1 - place.agent][0]
             target = -np.moveaxis(others, 1 + place.agent, -1)[(place.action, *place.others)] / env.discount
             assert not meets(columns, target, place.signal)
             refused += 1
@@ -229,13 +229,13 @@ def test_each_target_is_tried_on_its_own(kind):
 
 
 def test_the_flag_is_saved(tmp_path):
-    from mechopt.closedform.contingent.files import load
+    from mechopt.mechanism.archive import load_mechanism
 
     rng = np.random.default_rng(9)
     env = with_columns(rng, nearly_dependent(rng, 3, 3, 1e-9))
     found = contingent_transfers(env, "convex")
     found.save(tmp_path / "flagged.npz")
-    again = load(tmp_path / "flagged.npz", env)
+    again = load_mechanism(tmp_path / "flagged.npz", env)
     assert found.ill_conditioned and again.ill_conditioned and again.condition == found.condition
 
 
@@ -243,7 +243,7 @@ def test_an_exact_copy_of_a_signal_is_solved():
     rng = np.random.default_rng(1)
     columns = law(rng, (3,), (3,)).T
     env = with_columns(rng, columns[:, [0, 1, 2, 2]])
-    env = replace(env, values=(env.values[0][:, :, [0, 1, 2, 2]],))
+    env = replace(env, values=env.profile_values[0][:, :, [0, 1, 2, 2]])
     assert convex_independence(env).distance == 0 and spanning(env).rank == 3
     for method in ("convex", "spanning"):
         found = contingent_transfers(env, method)

@@ -72,7 +72,7 @@ def least_by_vertices(env, i, radius):
                 for n, q in enumerate((end, 1 - end)):
                     row[names[told, n]] -= env.discount * q
                     row[names[s, n]] += env.discount * q
-                own = env.values[0][i]
+                own = env.values[i][0]
                 above.append(row)
                 limit.append(own[(policy[s], *s)] - own[(policy[told], *s)])
     for column in names.values():

@@ -7,16 +7,16 @@ import pytest
 
 from mechopt import modelfile
 from mechopt.closedform.contingent import stacked as contingent_stacked
-from mechopt.closedform.contingent.files import load
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
+from mechopt.closedform.contingent.conditions.systems import least_norm
 from mechopt.closedform.contingent.joint_stacked import joint_columns
 from mechopt.closedform.contingent.setting import ConditionError, prepare
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.stacked import future_columns
-from mechopt.closedform.contingent.systems import least_norm
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.mechanism.archive import load_mechanism
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.promises import promise_by_promise
 from tests.interdependent_instances import law, random_environment
@@ -68,7 +68,9 @@ def test_targets_that_are_linear_are_met_one_step_ahead():
 
 def test_one_step_fails_and_two_stacked_work_for_ever():
     env = modelfile.load("liu-2025/two-periods-stacked")
-    env = replace(env, values=tuple(map(np.sqrt, env.values)))  # concave: a middle signal is worth more than the mean
+    env = replace(
+        env, values=[tuple(map(np.sqrt, own)) for own in env.values]
+    )  # concave: a middle signal is worth more than the mean
     assert convex_independence(env).distance == 0
     for method in ("convex", "spanning"):
         with pytest.raises(ConditionError, match="stack several future periods"):
@@ -98,7 +100,9 @@ def hidden_in_the_path(seed, share=0.8):
         table[0] = table[0][:, :, :1]
         values.append(table)
     values[-1] = np.zeros((2, 2, 2, 2))
-    return InterdependentTypes(tuple(values), (first, second), np.full((2, 2), 0.25), horizon=3, discount=0.9)
+    return InterdependentTypes(
+        tuple(zip(*values, strict=True)), (first, second), np.full((2, 2), 0.25), horizon=3, discount=0.9
+    )
 
 
 def test_a_joint_distribution_tells_what_its_marginals_do_not():
@@ -126,7 +130,7 @@ def test_joint_transfers_of_one_step_are_those_of_spanning(tmp_path):
     two = contingent_transfers(env, "stacked", "constant", steps=2, joint=True)
     assert check_contingent(one).holds and check_contingent(two).holds
     two.save(tmp_path / "joint.npz")
-    again = load(tmp_path / "joint.npz", env)
+    again = load_mechanism(tmp_path / "joint.npz", env)
     np.testing.assert_array_equal(again.payments[1][0], two.payments[1][0])
     assert check_contingent(again).holds
     three = random_environment(4, sizes=(2, 2, 2), horizon=3, controlled=False)
@@ -144,7 +148,7 @@ def test_what_joint_is_not_for():
 
 def test_the_fewest_steps_that_do():
     env = modelfile.load("liu-2025/two-periods-stacked")
-    env = replace(env, values=tuple(map(np.sqrt, env.values)))
+    env = replace(env, values=[tuple(map(np.sqrt, own)) for own in env.values])
     found = contingent_transfers(env, "stacked", steps="auto")
     assert len(found.later[0][0]) == 1  # two periods, as one is refused above
     same = contingent_transfers(env, "stacked", steps=2)

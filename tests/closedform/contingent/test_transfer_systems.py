@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mechopt import modelfile
-from mechopt.closedform.contingent.hull import hull_distances
+from mechopt.closedform.contingent.conditions.hull import hull_distances
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, spanning
 from mechopt.closedform.contingent.program.places import transfer_systems
 from mechopt.closedform.contingent.program.tables import payment_rows
-from mechopt.closedform.contingent.spanning import convex_independence, spanning
 from mechopt.closedform.contingent.targets import target
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -137,7 +137,7 @@ def test_payments_as_rows():
             continue
         a = env.action_names(t).index(row["action"])
         s, r, n = (
-            env.types[t][j].index(name)
+            env.types[j][t].index(name)
             for j, name in ((0, row["others"][0]), (1, row["report"]), (0, row["others_next"][0]))
         )
         assert row["payment"] == found.payments[t][i][a, s, r, n] and found.policy[t][s, r] == a

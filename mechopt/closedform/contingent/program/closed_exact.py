@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.contingent.exact_hull import exact_nearest
+from mechopt.closedform.contingent.conditions.exact_hull import exact_nearest
+from mechopt.closedform.contingent.conditions.spanning import Place
 from mechopt.closedform.contingent.program.nearby import exact_near
 from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, marginal, others_of, with_own
 from mechopt.closedform.contingent.program.possible import (
@@ -23,7 +24,6 @@ from mechopt.closedform.contingent.program.possible import (
 )
 from mechopt.closedform.contingent.result import ExactTransfers
 from mechopt.closedform.contingent.setting import ConditionError, Setting
-from mechopt.closedform.contingent.spanning import Place
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 

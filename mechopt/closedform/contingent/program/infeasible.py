@@ -59,7 +59,7 @@ class Share(NamedTuple):
         if self.action < 0:
             who = "all agents" if self.agent < 0 else f"agent {environment.names[self.agent]!r}"
             return f"{self.kind}, {who}"
-        types = environment.types[self.period]
+        types = [names[self.period] for names in environment.types]
         others = ", ".join(
             repr(names[k])
             for names, k in zip([n for j, n in enumerate(types) if j != self.agent], self.others, strict=True)

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.hull import TOUCHING, hull_distances
+from mechopt.closedform.contingent.conditions.spanning import Place, convex_independence, matrices, rank_slack
 from mechopt.closedform.contingent.gain import by_report
-from mechopt.closedform.contingent.hull import TOUCHING, hull_distances
 from mechopt.closedform.contingent.last_period import last_period as implementability
 from mechopt.closedform.contingent.program.tables import SYSTEM_COLUMNS, latex
 from mechopt.closedform.contingent.setting import LastRule, rule_of
-from mechopt.closedform.contingent.spanning import Place, convex_independence, matrices, rank_slack
 from mechopt.closedform.contingent.targets import by_own_signal, last_payoff, target, truthful_values
 from mechopt.core.numbers import Array, FloatArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
@@ -250,7 +250,7 @@ class TransferSystems:
 
     def _row(self, system: TransferSystem, margin: float) -> dict[str, Any]:
         env, place = self.environment, system.place
-        types = env.types[place.period]
+        types = [names[place.period] for names in env.types]
         others = [names for j, names in enumerate(types) if j != place.agent]
         spanning, convex = system.restoring_spanning(margin), system.restoring_convex_independence(margin)
         own = types[place.agent]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import Place, matrices
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent.program.exactly import exactly
 from mechopt.closedform.contingent.program.infeasible import Farkas, farkas
@@ -24,7 +25,6 @@ from mechopt.closedform.contingent.program.requirements import (
 from mechopt.closedform.contingent.program.rows import Layout, Rows, incentive_rows, layout, stacked_rows
 from mechopt.closedform.contingent.result import ContingentTransfers, ExactTransfers, finished
 from mechopt.closedform.contingent.setting import ConditionError, LastRule, Setting, expected_surplus, rule_of
-from mechopt.closedform.contingent.spanning import Place, matrices
 from mechopt.closedform.contingent.targets import values_under
 from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.errors import InputError
@@ -102,7 +102,7 @@ def any_transfers(
     flat = tuple(stage.reshape(-1) for stage in policy)
     numbers = float_numbers(environment)
     groups = _groups(numbers, flat, asked, constant)
-    scale = max(1e-300, *(float(np.abs(array).max()) for array in environment.values), _money(asked))
+    scale = max(1e-300, *(float(np.abs(array).max()) for array in environment.profile_values), _money(asked))
     solutions = [_solved(environment, numbers, policy, flat, group, asked, constant, scale) for group in groups]
     precise = None
     if exact:

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import matrices
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent.program.numbers import float_numbers, marginal, with_own
 from mechopt.closedform.contingent.program.optimum import Infeasible, Program, solve
@@ -33,7 +34,6 @@ from mechopt.closedform.contingent.program.possible import by_action
 from mechopt.closedform.contingent.program.rows import MAX_ENTRIES, Kind, Rows, last_rows, layout
 from mechopt.closedform.contingent.result import ContingentTransfers, finished
 from mechopt.closedform.contingent.setting import ConditionError, LastRule, Setting, prepare
-from mechopt.closedform.contingent.spanning import matrices
 from mechopt.closedform.contingent.targets import values_under
 from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.errors import InputError, LimitError

@@ -69,7 +69,7 @@ def payment_rows(transfers: Any) -> list[dict[str, Any]]:
             for a, s, r, n in np.ndindex(wide.shape):
                 if not (a in reached[s] if free else reached[s, r] == a):
                     continue
-                own = None if free else env.types[t][i][r]
+                own = None if free else env.types[i][t][r]
                 kept = None if precise is None else precise[a, s, 0 if precise.shape[2] == 1 else r, n]
                 action = env.action_names(t)[a]
                 value = float(wide[a, s, r, n])
@@ -77,7 +77,7 @@ def payment_rows(transfers: Any) -> list[dict[str, Any]]:
     for i, table in enumerate(transfers.last_payments or ()):
         final = env.stages - 1
         for profile in np.ndindex(table.shape):
-            signals = [env.types[final][j][k] for j, k in enumerate(profile)]
+            signals = [env.types[j][final][k] for j, k in enumerate(profile)]
             own, others = signals[i], tuple(name for j, name in enumerate(signals) if j != i)
             action = env.action_names(final)[transfers.policy[final][profile]]
             kept = None if exact is None or exact.last_payments is None else exact.last_payments[i][profile]
@@ -158,7 +158,7 @@ def _row(agent: str, about: int, due: int, action: Any, others: Any, own: Any, t
 
 def _others(env: InterdependentTypes, t: int, agent: int) -> list[tuple[str, ...]]:
     """Names of the others' profiles."""
-    return list(product(*(names for j, names in enumerate(env.types[t]) if j != agent)))
+    return list(product(*(names[t] for j, names in enumerate(env.types) if j != agent)))
 
 
 def _escaped(value: Any) -> str:

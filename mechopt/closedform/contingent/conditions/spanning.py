@@ -24,7 +24,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.contingent.hull import ILL_CONDITIONED, TOUCHING, ExactColumns, hull_distances, spreads
+from mechopt.closedform.contingent.conditions.hull import (
+    ILL_CONDITIONED,
+    TOUCHING,
+    ExactColumns,
+    hull_distances,
+    spreads,
+)
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind

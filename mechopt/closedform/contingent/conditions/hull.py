@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.contingent.exact_hull import binary_columns, from_hull
+from mechopt.closedform.contingent.conditions.exact_hull import binary_columns, from_hull
 from mechopt.core.numbers import Array, FloatArray
 
 TOUCHING = 1e-12
