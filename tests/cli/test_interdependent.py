@@ -60,6 +60,6 @@ def test_gamma_is_read_off(gamma):
     own = np.arange(3.0)
     values = np.zeros((2, 3, 3, 3))
     values[0, 0], values[1, 1] = own[:, None] + gamma * own, own + gamma * own[:, None]
-    env = replace(env, values=values, actions=("to A", "to B", "keep"), kernel=(env.kernel[0][0],), exact=None, cost=0)
+    env = replace(env, values=values, actions=("to A", "to B", "keep"), kernel=env.kernel[0][0], exact=None, cost=0)
     found = auction_of(env)
     assert found.gamma == pytest.approx(gamma, abs=1e-12) and found.equilibrium and found.efficient
