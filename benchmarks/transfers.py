@@ -21,7 +21,7 @@ import scipy
 from scipy.linalg import lstsq, svdvals
 from scipy.optimize import nnls
 
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint

@@ -7,13 +7,15 @@ from mechopt.core.provided import register
 
 register(
     {
-        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_approximate",
+        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
+        "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.save_plot": "mechopt.show.figures.axes.save_picture",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",
         "ContingentTransfers.contents": "mechopt.closedform.contingent.files.contents",
         "ContingentTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
+        "ContingentTransfers.to_frame": "mechopt.closedform.contingent.program.tables.payments_frame",
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "EnvironmentBase.to_toml": "mechopt.modelfile.from_environment.to_toml",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",

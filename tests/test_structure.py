@@ -12,12 +12,6 @@ ROOT = Path(mechopt.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 FULLEST, LONGEST = 16, 400
 
-JUSTIFIED = {
-    # One paper, one chain of steps from a rule to its transfers; a folder within would cut the chain at no joint.
-    "closedform/contingent": 17,
-}
-"""Folders with more files than others may have, and why."""
-
 LAYERS = ["core", "environment", "histories", "mechanism", "lp proof", "solve closedform verification modelfile"]
 LAYERS += ["study", "show", "cli"]
 """Packages from below to above; those in one row do not import each other."""
@@ -100,8 +94,7 @@ def test_circles_are_found(a, b, expected):
 def test_folders_are_not_too_full():
     folders = {path.parent for path in FILES}
     counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
-    assert {name: count for name, count in counts.items() if count > JUSTIFIED.get(name, FULLEST)} == {}
-    assert {name for name in JUSTIFIED if counts.get(name, 0) <= FULLEST} == set(), "need no justification any more"
+    assert {name: count for name, count in counts.items() if count > FULLEST} == {}
 
 
 def test_files_are_not_too_long():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli import certificates, comparing, fit, models, solving, transfers
+from mechopt.cli import certificates, comparing, fit, interdependent, models, solving, transfers
 from mechopt.cli import formula as formulas
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
@@ -29,6 +29,8 @@ COMMANDS = (
     formulas.formula,
     frontiers.frontier,
     transfers.transfers,
+    interdependent.epsilon,
+    interdependent.winner_pay,
     fit.fit,
     sweeping.sweep,
     sweeping.search,

@@ -75,10 +75,13 @@ def check_proof(
     from mechopt.cli.formula import check_formula_file
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
+    from mechopt.proof.transfer_file import is_transfer_proof
     from mechopt.show.terminal import output
 
     if check_formula_file(model, file, at, as_json):
         return
+    if is_transfer_proof(file):
+        return _check_transfers(model, file, most, as_json, at)
     source, proof = read(model, at), load_certificate(file)
     prove_anew(source, proof, most)
     document = output.proved(source.title, proof)
@@ -117,10 +120,35 @@ def prove_anew(source: ModelFile, proof: Certificate | GuaranteeCertificate, mos
     from mechopt.environment.scenarios import Scenarios
     from mechopt.proof.certificate import GuaranteeCertificate
     from mechopt.proof.check import check_certificate, check_guarantee
-    from mechopt.proof.size import MOST
+    from mechopt.proof.transfers import MOST
 
     most = MOST if most is None else most
     if isinstance(proof, GuaranteeCertificate):
         check_guarantee(source.of_kind(Scenarios), proof, most)
     else:
         check_certificate(environment_of(source), proof, most)
+
+
+def _check_transfers(model: str, file: str, most: int | None, as_json: bool, at: At) -> None:
+    """Prove a claim about contingent transfers."""
+    from mechopt.cli.transfers import joint_environment
+    from mechopt.modelfile import read
+    from mechopt.proof.transfer_file import load_transfer_proof
+    from mechopt.proof.transfers import MOST, check_transfer_proof
+    from mechopt.show.terminal import output
+
+    proof = load_transfer_proof(file)
+    value = check_transfer_proof(joint_environment(read(model, at)), proof, MOST if most is None else most)
+    if proof.refusal:
+        statement = f"there are no such transfers; together the inequalities say 0 >= {value}"
+    else:
+        rule = "the efficient rule" if proof.efficient else "the rule"
+        statement = f"transfers of at most {value} = {float(value):.12g} make the truth best under {rule}"
+    document = {
+        "proved": True,
+        "statement": statement,
+        "transfers": not proof.refusal,
+        "value": float(value),
+        "exact": str(value),
+    }
+    say(output.to_json(document) if as_json else f"proved: {statement}")

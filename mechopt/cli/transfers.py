@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mechopt.cli.options import At, Check, Json, Model, check_expected, require_expected, require_targets
+from mechopt.cli.transfer_tables import payment_words, system_rows, write_tables
 from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -20,14 +21,55 @@ if TYPE_CHECKING:
 def transfers(
     model: Model,
     method: Annotated[
-        str, typer.Option(help="convex (transfers depend on the own report), spanning, or stacked (several periods)")
+        str,
+        typer.Option(
+            help="convex (transfers depend on the own report), spanning, stacked (several periods), or any (all "
+            "transfers that exist, by a linear program)"
+        ),
     ] = "convex",
     last_period: Annotated[
         str, typer.Option(help="efficient, or constant: one action whatever the reports")
     ] = "efficient",
-    steps: Annotated[int, typer.Option(min=1, help="future periods to stack")] = 2,
+    steps: Annotated[str, typer.Option(help="future periods to stack, or auto for the fewest that do")] = "2",
+    joint: Annotated[
+        bool, typer.Option("--joint", help="of stacked: the joint distribution of these periods, not each one's")
+    ] = False,
     smallest: Annotated[bool, typer.Option("--smallest", help="minimise the largest entry of each transfer")] = False,
+    objective: Annotated[
+        str, typer.Option(help="of any: smallest (payments), deficit (least expected), or surplus (largest expected)")
+    ] = "smallest",
+    participation: Annotated[
+        str | None, typer.Option(help="of any: ex-ante, interim or ex-post; the truth is worth at least --outside")
+    ] = None,
+    outside: Annotated[str, typer.Option(help="present value of not taking part; by agent with commas")] = "0",
+    fee: Annotated[bool, typer.Option("--fee", help="of any: let agents pay or get an entry fee")] = False,
+    cap: Annotated[str | None, typer.Option(help="of any: largest payment, of either sign")] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="of any: ex-ante, weak (in every period) or strong (equal to the costs)")
+    ] = None,
+    form: Annotated[
+        str, typer.Option(help="of any: free, vcg (surplus less a function of others' signals), or surplus")
+    ] = "free",
+    exact: Annotated[bool, typer.Option("--exact", help="find the transfers in fractions too")] = False,
+    systems: Annotated[
+        bool, typer.Option("--systems", help="show every matrix with its ranks, distances and what restores it")
+    ] = False,
+    payments: Annotated[bool, typer.Option("--payments", help="show every payment")] = False,
+    csv: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the payments, with --systems the systems, as CSV")
+    ] = None,
+    latex: Annotated[str | None, typer.Option(metavar="FILE", help="the same as a LaTeX table")] = None,
+    radius: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, help="instead of a method: transfers that are right for every kernel so near"),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
+    proof: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
+    ] = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="exit status 0 even where a condition fails")
     ] = False,
@@ -36,22 +78,68 @@ def transfers(
     as_json: Json = False,
 ) -> None:
     """Measure convex independence and spanning, and solve for transfers that make the efficient rule truthful."""
+    from mechopt.closedform.contingent.program.places import transfer_systems
+    from mechopt.closedform.contingent.program.tables import payment_rows
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.study.estimated_transfers import estimated_gains
     from mechopt.study.transfers import study_transfers
 
     require_targets(save)
     file = read(model, at)
-    environment = _joint(file)
+    environment = joint_environment(file)
     require_expected(check, model, file)
-    study = study_transfers(environment, cast("Method", method), cast("LastRule", last_period), smallest, steps)
+    asked = {
+        "objective": objective,
+        "participation": participation,
+        "outside": outside.split(",") if "," in outside else outside,
+        "fee": fee,
+        "cap": cap,
+        "balance": balance,
+        "form": form,
+        "exact": exact or proof is not None,
+        "joint": joint,
+    }
+    stacked: Any = int(steps) if steps.isdecimal() else steps
+    study = study_transfers(
+        environment,
+        cast("Method", method),
+        cast("LastRule", last_period),
+        smallest,
+        stacked,
+        side_by_side=True,
+        radius=radius,
+        **asked,
+    )
     document = study.document()
     if save is not None and study.transfers is not None:
         study.transfers.save(save)
+    if proof is not None:
+        _prove(study, proof)
+    found = transfer_systems(environment, cast("LastRule", last_period)) if systems else None
+    if found is not None:
+        document["systems"] = found.document()
+    if payments and study.transfers is not None:
+        document["payments"] = payment_rows(study.transfers)
+    if draws is not None:
+        gained = estimated_gains(environment, draws, method=method, **_of_method(method, last_period, asked))
+        document["estimated"] = {
+            "draws": draws,
+            "median_gain": gained.quantile(0.5),
+            "gain_95": gained.quantile(0.95),
+            "largest_gain": float(gained.gains.max()),
+            "without_transfers": gained.failures,
+        }
+    if csv is not None or latex is not None:
+        write_tables(study, found, csv, latex)
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows([*output.title_rows(file.title), *_rows(study)])
+        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document.get("estimated"))])
+        for row in document.get("systems", []):
+            show_rows(system_rows(row))
+        for row in document.get("payments", []):
+            show_rows([("payment", payment_words(row))])
     if study.failure is not None:
         tell(f"no transfers: {study.failure}")
     elif study.check is not None and not study.check.holds:
@@ -62,7 +150,36 @@ def transfers(
         check_expected(document, file.expected)
 
 
-def _joint(file: ModelFile) -> InterdependentTypes:
+def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of the method for estimated kernels, which have no exact transfers."""
+    more = {key: value for key, value in asked.items() if key not in ("exact", "joint")} if method == "any" else {}
+    return more | {"last_period": last_period}
+
+
+def _estimated(gained: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if gained is None:
+        return []
+    words = (
+        f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}, largest {gained['largest_gain']:.4g}"
+    )
+    return [(f"from {gained['draws']:,} draws", words)]
+
+
+def _prove(study: TransferStudy, path: str) -> None:
+    """Write the proof of what was found."""
+    from mechopt.closedform.contingent.program.possible import NoTransfersError
+    from mechopt.core.errors import InputError
+    from mechopt.study.transfer_proof import transfer_proof
+
+    if study.transfers is not None:
+        transfer_proof(study.transfers).save(path)
+    elif isinstance(study.failure, NoTransfersError):
+        transfer_proof(study.failure).save(path)
+    else:
+        raise InputError("proof: a condition that fails proves nothing, as it is only sufficient; add --method any")
+
+
+def joint_environment(file: ModelFile) -> InterdependentTypes:
     """The environment, also of private types that move (for which the conditions fail, and it says why)."""
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes
@@ -82,13 +199,16 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
         rows.append(("last period", _after(repr(study.last_period))))
     if study.transfers is not None:
         found = study.transfers
-        rows.append(("transfers", f"{found.theorem}; largest {found.max_abs:.6g}, bound {found.bound:.6g}"))
+        flag = f", ill-conditioned, condition {found.condition:.3g}" if found.ill_conditioned else ""
+        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {found.deficit:.6g}{flag}"
+        rows.append(("transfers", f"{found.theorem}; {sizes}"))
     if study.check is not None:
         found_check = study.check
         status = str(found_check.status) if found_check.holds else str(found_check.status).upper()
         bound = f", rounding {found_check.rounding:.3g}" if found_check.status == "undecided" else ""
         rows.append(("periodic-ex-post", f"{status} (largest gain {found_check.gain:.3g}{bound})"))
-    return [*rows, ("welfare", f"{study.welfare:.12g}")]
+    rows.append(("welfare", f"{study.welfare:.12g}"))
+    return [*rows, *((f"by {row.name}", str(row)) for row in study.methods)]
 
 
 def _after(text: str) -> str:

@@ -30,7 +30,8 @@ def read_transfers(archive: Archive, header: Header, environment: Any) -> Contin
     require_kind(environment, "interdependent", f"{archive.path}: transfers")
     require_fingerprint(archive, header, environment)
     transfers = read(archive, header, environment)
-    welfare, utilities = truthful_outcome(transfers)
+    welfare, gross = truthful_outcome(transfers)
+    utilities = tuple(u - fee for u, fee in zip(gross, transfers.fees or (0.0,) * len(gross), strict=True))
     gain, env = check_contingent(transfers).gain, transfers.environment
     said = np.array([transfers.welfare, transfers.gain, *transfers.utilities])
     found = np.array([welfare, gain, *utilities])

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from mechopt.closedform.contingent.conditions.spanning import (
+    ConvexIndependence,
+    Place,
+    Spanning,
+    convex_independence,
+    spanning,
+)
 from mechopt.closedform.contingent.last_period import LastPeriod, last_period
+from mechopt.closedform.contingent.program.infeasible import Farkas
+from mechopt.closedform.contingent.program.possible import NoTransfersError
+from mechopt.closedform.contingent.program.robust import robust_transfers
 from mechopt.closedform.contingent.result import ContingentTransfers, Method
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
-from mechopt.closedform.contingent.spanning import ConvexIndependence, Place, Spanning, convex_independence, spanning
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
+from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.study.transfer_methods import MethodRow, transfer_methods
 from mechopt.verification.contingent.check import ContingentCheck, check_contingent
 
 Plain = dict[str, Any]
@@ -34,6 +45,8 @@ class TransferStudy:
     check : ContingentCheck or None
     welfare : float
         Of the transfers' rule; of the efficient one where there are none.
+    methods : tuple of MethodRow
+        Every method side by side; empty unless asked for.
     """
 
     environment: InterdependentTypes
@@ -44,6 +57,7 @@ class TransferStudy:
     failure: ConditionError | None
     check: ContingentCheck | None
     welfare: float
+    methods: tuple[MethodRow, ...]
 
     @property
     def holds(self) -> bool:
@@ -57,6 +71,8 @@ class TransferStudy:
             "convex_independence": {
                 "holds": hull.holds,
                 "distance": hull.distance,
+                "condition": hull.condition,
+                "ill_conditioned": hull.ill_conditioned,
                 "worst": hull.worst and placed(env, hull.worst),
             },
             "spanning": {
@@ -64,6 +80,7 @@ class TransferStudy:
                 "smallest_singular_value": span.smallest_singular_value,
                 "pseudo_inverse_norm": span.pseudo_inverse_norm,
                 "rank": span.rank,
+                "condition": span.condition,
                 "ill_conditioned": span.ill_conditioned,
                 "worst": span.worst and placed(env, span.worst),
             },
@@ -71,6 +88,7 @@ class TransferStudy:
             "transfers": self.transfers and _transfers(self.transfers),
             "verified": {"periodic_ex_post_ic": self.check and _checked(env, self.check)},
             "welfare": self.welfare,
+            "methods": [row.document() for row in self.methods],
         }
         if self.failure is not None:
             place = self.failure.place
@@ -79,6 +97,8 @@ class TransferStudy:
                 "message": str(self.failure),
                 "at": place and placed(env, place),
             }
+            if isinstance(self.failure, NoTransfersError):
+                document["failed"]["farkas"] = _farkas(self.failure.farkas)
         return document
 
 
@@ -87,7 +107,10 @@ def study_transfers(
     method: Method = "convex",
     last: LastRule = "efficient",
     smallest: bool = False,
-    steps: int = 2,
+    steps: int | Literal["auto"] = 2,
+    side_by_side: bool = False,
+    radius: float | None = None,
+    **asked: Any,
 ) -> TransferStudy:
     """Measure the conditions, solve for transfers and check them.
 
@@ -96,6 +119,12 @@ def study_transfers(
     environment : InterdependentTypes
     method, last, smallest, steps
         As in `contingent_transfers`.
+    side_by_side : bool
+        Whether to solve by every method, besides.
+    radius : float, optional
+        Instead of a method: the smallest transfers that are right for every kernel within it; see `robust_transfers`.
+    **asked
+        Further arguments of `contingent_transfers`.
 
     Returns
     -------
@@ -112,7 +141,11 @@ def study_transfers(
     """
     transfers, failure = None, None
     try:
-        transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps)
+        if radius is not None:
+            _require_plain(asked)
+            transfers = robust_transfers(environment, radius, last)
+        else:
+            transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
     except ConditionError as error:
         failure = error
     welfare = transfers.welfare if transfers is not None else efficient_joint(environment).expected_welfare
@@ -125,7 +158,28 @@ def study_transfers(
         failure,
         None if transfers is None else check_contingent(transfers),
         welfare,
+        transfer_methods(environment, last) if side_by_side else (),
     )
+
+
+PLAIN = {
+    "objective": "smallest",
+    "participation": None,
+    "outside": "0",
+    "fee": False,
+    "cap": None,
+    "balance": None,
+    "form": "free",
+    "exact": False,
+    "joint": False,
+}
+
+
+def _require_plain(asked: Plain) -> None:
+    """Refuse demands that robust transfers do not take."""
+    for name, value in asked.items():
+        if value != PLAIN[name] and not (name == "outside" and value == 0):
+            raise InputError(f"radius: robust transfers take no further demands; leave {name} out")
 
 
 def placed(environment: InterdependentTypes, place: Place) -> Plain:
@@ -161,6 +215,28 @@ def _transfers(transfers: ContingentTransfers) -> Plain:
         "max_abs": transfers.max_abs,
         "bound": transfers.bound,
         "gain": transfers.gain,
+        "deficit": transfers.deficit,
+        "utilities": list(transfers.utilities),
+        "fees": list(transfers.fees),
+        "condition": transfers.condition,
+        "ill_conditioned": transfers.ill_conditioned,
+        "exact": transfers.exact is not None,
+    }
+
+
+def _farkas(proof: Farkas) -> Plain:
+    """The inequalities whose combination is a contradiction, with their multipliers."""
+    return {
+        "exact": proof.exact,
+        "contradiction": str(proof.contradiction) if proof.exact else proof.contradiction,
+        "inequalities": [
+            {
+                "multiplier": str(share.multiplier) if proof.exact else share.multiplier,
+                "kind": share.kind,
+                "what": share.named(proof.environment),
+            }
+            for share in proof.shares
+        ],
     }
 
 

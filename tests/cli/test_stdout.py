@@ -56,6 +56,8 @@ DOCUMENTS = {
     "maximin mirrokni-2020/maximin-equal-revenue-5": "ratio",
     "frontier two.toml": "points",
     "transfers liu-2025/crossed-signals": "spanning",
+    "epsilon liu-2025/affine-grid": "epsilon",
+    "winner-pay liu-2025/winner-pay": "gamma",
     "fit bids.csv --value bid --resamples 5": "rows",
     "sweep study.toml --out swept": "rows",
     "search search.toml --out searched": "evaluations",

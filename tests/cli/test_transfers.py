@@ -66,6 +66,8 @@ EXPECTED = {
     "crossed-signals": (CROSSED,),
     "crossed-signals-constant-end": (CROSSED, "--method", "spanning", "--last-period", "constant"),
     "independent-chains": (ALONE, "--report-only"),
+    "winner-pay": ("liu-2025/winner-pay",),
+    "affine-grid": ("liu-2025/affine-grid", "--report-only"),
     "two-periods-stacked": (STACKED, "--method", "stacked"),
 }
 
@@ -89,10 +91,13 @@ FAILURES = {
     "spanning": (
         (SQUARE, "--method", "spanning"),
         "spanning",
-        ("agent 'A'", "action 'to A'", "rank 3 for 4 own signals"),
+        ("agent 'A'", "action 'to B'", "rank 3 for 4 own signals"),
     ),
-    "one-step": ((STACKED,), "convex independence", ("others at 'low'", "own signal 'middle'", "convex hull")),
-    "independent": ((ALONE,), "convex independence", ("signals move independently of each other",)),
+    "independent": (
+        (ALONE,),
+        "convex independence",
+        ("agent 'B'", "own signal 'high'", "signals move independently of each other"),
+    ),
 }
 
 
@@ -102,7 +107,7 @@ def test_a_failing_condition_names_agent_action_and_signals_and_exits_with_one(a
     document = json.loads(out)
     assert status == 1
     assert document["failed"]["condition"] == condition
-    assert document["failed"]["at"]["agent"] == "A"
+    assert document["failed"]["at"]["agent"] in err
     assert (document["transfers"], document["verified"]["periodic_ex_post_ic"]) == (None, None)
     assert all(word in err for word in words)
     assert run(*arguments, "--report-only")[0] == 0
@@ -136,6 +141,39 @@ def test_smallest_transfers_are_smaller():
         json.loads(run(SQUARE, "--json", *more)[1])["transfers"]["max_abs"] for more in ((), ("--smallest",))
     )
     assert small < closed
+
+
+def test_steps_robustness_and_estimates():
+    assert run(STACKED, "--method", "stacked", "--steps", "auto")[0] == 0
+    with pytest.raises(InputError, match="steps"):
+        run(STACKED, "--method", "stacked", "--steps", "many")
+    status, out, _ = run("liu-2025/winner-pay", "--radius", "0.1", "--draws", "1000", "--json")
+    document = json.loads(out)
+    assert status == 0 and document["transfers"]["theorem"] == "robust linear program, radius 0.1"
+    assert document["estimated"]["draws"] == 1000 and document["estimated"]["without_transfers"] == 0
+    assert 0 <= document["estimated"]["median_gain"] <= document["estimated"]["largest_gain"]
+
+
+REFUSED = {
+    "radius": ("--radius", "0.1", "--participation", "interim"),
+    "exact": ("--exact", "--smallest"),
+    "joint": ("--method", "spanning", "--joint"),
+    "payments": ("--method", "stacked", "--payments"),
+}
+
+
+@pytest.mark.parametrize(("word", "options"), REFUSED.items(), ids=REFUSED)
+def test_options_that_do_not_go_together(word, options):
+    with pytest.raises(InputError, match=word):
+        run("liu-2025/two-periods-stacked", *options)
+
+
+def test_every_method_side_by_side():
+    methods = {row["name"]: row for row in json.loads(run(ALONE, "--json", "--report-only")[1])["methods"]}
+    assert [name for name, row in methods.items() if row["holds"]] == ["any"]
+    assert methods["any"]["max_abs"] == pytest.approx(5 / 18) and methods["any"]["deficit"] < 0
+    assert "signals move independently" in methods["theorem-3.1"]["failure"]
+    assert run(ALONE, "--method", "any", "--objective", "surplus", "--participation", "interim", "--fee")[0] == 0
 
 
 def test_bad_options():

@@ -20,6 +20,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.archive import Contents, Header
 
 FORMAT = "mechopt contingent transfers 1"
+METHODS = ("convex", "spanning", "stacked", "any")
 MAX_STEPS = 64
 """Most future periods that stacked transfers are read for."""
 
@@ -36,6 +37,8 @@ def contents(transfers: ContingentTransfers) -> Contents:
         "welfare": transfers.welfare,
         "bound": transfers.bound,
         "utilities": list(transfers.utilities),
+        "fees": list(transfers.fees),
+        "condition": transfers.condition,
         "agents": list(transfers.environment.names),
     }
     arrays: dict[str, Array] = {f"policy_{t}": array for t, array in enumerate(transfers.policy)}
@@ -60,14 +63,29 @@ def read(archive: Archive, header: Header, environment: InterdependentTypes) -> 
     policy, payments, later, last = _arrays(archive, header, environment)
     gain, bound, welfare = (float(header[key]) for key in ("gain", "bound", "welfare"))
     utilities = tuple(float(u) for u in header["utilities"])
+    fees = tuple(float(fee) for fee in header.get("fees", ()))
+    condition = float(header.get("condition", 1.0))
     method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-    finite = bool(np.isfinite([gain, bound, welfare, *utilities]).all())
-    if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
+    finite = bool(np.isfinite([gain, bound, welfare, *utilities, *fees]).all())
+    if method not in METHODS or len(utilities) != environment.agents or not finite:
         raise InputError(f"{archive.path}: the header is damaged; write a file with --save")
     every = [*(a for row in payments for a in row), *(a for row in later for own in row for a in own), *(last or ())]
-    largest = max(float(np.abs(array).max(initial=0.0)) for array in every) if every else 0.0
+    largest = max((float(np.abs(array).max(initial=0.0)) for array in every), default=0.0)
+    largest = max(largest, *map(abs, fees), 0.0)
+    parts = policy, payments, later, last
     return ContingentTransfers(
-        environment, method, theorem, policy, payments, later, last, gain, largest, bound, welfare, utilities, history
+        environment,
+        method,
+        theorem,
+        *parts,
+        gain,
+        largest,
+        bound,
+        welfare,
+        utilities,
+        history,
+        fees,
+        condition=condition,
     )
 
 
@@ -103,7 +121,7 @@ def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
         row, rows_later = [], []
         for i in agents:
             now = (env.action_counts[t], *_others(env, t, i))
-            own = (env.shape[t][i],) if header["method"] == "convex" else ()
+            own = (env.shape[t][i],) if header["method"] in ("convex", "any") else ()
             stacked = [(*now, *own, *_others(env, t + 1, i))]
             if header["method"] == "stacked":
                 stacked.append((*now, env.shape[t][i], *_others(env, t + 1, i)))

@@ -24,7 +24,7 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
     Parameters
     ----------
     transfers : ContingentTransfers
-        With a finite horizon, of method ``"convex"`` or ``"spanning"``.
+        With a finite horizon, not stacked.
 
     Raises
     ------
@@ -43,15 +43,17 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
         types = process.types(t)[:, tree.profile[t]]
         policy.append(transfers.policy[t][tuple(types)])
         paid: FloatArray = np.zeros((len(agents), tree.count[t]))
+        if t == 0 and transfers.fees:
+            paid += np.array(transfers.fees)[:, np.newaxis]
         if t:
             node, _ = tree.came(t)
             before = node[tree.slot[t]]
             past, action = process.types(t - 1)[:, tree.profile[t - 1][before]], policy[t - 1][before]
             for i in agents:
                 others = [j for j in agents if j != i]
-                own = (past[i],) if transfers.method == "convex" else ()
+                own = (past[i],) if transfers.payments[t - 1][i].ndim == 2 * len(agents) else ()
                 paid[i] = transfers.payments[t - 1][i][(action, *past[others], *own, *types[others])]
         if t == tree.horizon - 1:
             paid += np.stack([part[tuple(types)] for part in transfers.last_payments])
         payment.append(paid)
-    return SequenceMechanism.of_policy(tree, policy, payment, (PeriodicExPostIC(),), transfers.theorem)
+    return SequenceMechanism.of_policy(tree, policy, payment, (PeriodicExPostIC(),), transfers.source)

@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.hull import ILL_CONDITIONED
 from mechopt.closedform.contingent.gain import largest, last_gains
+from mechopt.closedform.contingent.program.requirements import Requirements
 from mechopt.closedform.contingent.setting import Setting
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
-Method = Literal["convex", "spanning", "stacked"]
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Method = Literal["convex", "spanning", "stacked", "any"]
+
+
+class ExactTransfers(NamedTuple):
+    """Payments as fractions, in the layout of the floats that round them.
+
+    Attributes
+    ----------
+    payments : nested tuples ``[t][i]`` of object arrays of Fraction
+    last_payments : tuple over agents of object arrays, or None
+    fees : tuple over agents of Fraction
+    values : tuple over agents of tuples over periods of object arrays ``(*signals,)``
+        What the truth is worth, sunk transfers apart.
+    """
+
+    payments: tuple[tuple[Array, ...], ...]
+    last_payments: tuple[Array, ...] | None
+    fees: tuple[Fraction, ...]
+    values: tuple[tuple[Array, ...], ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,8 +57,9 @@ class ContingentTransfers(MechanismMethods):
     policy : tuple over periods of read-only int arrays ``(*signals,)``
         Index of the action; of length 1 with an infinite horizon.
     payments : nested tuples ``[t][i]`` of read-only float arrays
-        Axes: action, the others' signals (one axis each), own report (convex independence only), the others' next
-        signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to the action.
+        Axes: action, the others' signals (one axis each), own report (not for spanning and stacked spanning), the
+        others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to
+        the action.
     later : nested tuples ``[t][i][k]`` of such arrays
         Stacked transfers about period t that are paid in period t + 2 + k, by the others' signals then; else empty.
     history : bool
@@ -49,12 +74,22 @@ class ContingentTransfers(MechanismMethods):
         Largest transfer, of either sign.
     bound : float
         What the theorem bounds it by: (1 + 4/distance) times the largest target, or the largest norm of a
-        pseudo-inverse times that of its target; the last period's payments apart.
+        pseudo-inverse times that of its target; of all transfers (`method` "any") the largest itself; the last period's
+        payments apart.
     welfare : float
         Expected present value of values less costs.
     utilities : tuple of float
         Of each agent, expected present value of the truth: the whole expected welfare of the efficient rule, where that
-        is what is implemented.
+        is what is implemented, and transfers rest on a theorem.
+    fees : tuple of float
+        What each agent pays in the first period whatever the signals; part of `utilities`.
+    exact : ExactTransfers or None
+        The same payments as fractions, which satisfy every inequality exactly.
+    condition : float
+        By how much errors of the targets may grow: the largest spread of columns over a distance from the hull, or
+        ratio of singular values, where transfers are made; 1 for "any", which has no targets.
+    asked : Requirements or None
+        What "any" was asked for besides.
     """
 
     environment: InterdependentTypes
@@ -70,6 +105,31 @@ class ContingentTransfers(MechanismMethods):
     welfare: float
     utilities: tuple[float, ...]
     history: bool = False
+    fees: tuple[float, ...] = ()
+    exact: ExactTransfers | None = None
+    condition: float = 1.0
+    asked: Requirements | None = None
+
+    @property
+    def ill_conditioned(self) -> bool:
+        """Whether what the transfers rest on holds by so little that they lose most of their digits."""
+        return self.condition > ILL_CONDITIONED
+
+    @property
+    def source(self) -> str:
+        """What they rest on, and their largest transfer."""
+        return f"{self.theorem}; largest transfer {self.max_abs:.6g}"
+
+    def with_exact(self, exact: ExactTransfers) -> ContingentTransfers:
+        """The same with fractions, and with floats that round them."""
+        payments = tuple(tuple(readonly(array.astype(np.float64)) for array in row) for row in exact.payments)
+        last = exact.last_payments and tuple(readonly(array.astype(np.float64)) for array in exact.last_payments)
+        return replace(self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact)
+
+    @property
+    def deficit(self) -> float:
+        """Expected present value of what the budget lacks: minus `revenue`."""
+        return -self.revenue
 
     @property
     def claims(self) -> tuple[Notion, ...]:
@@ -98,10 +158,16 @@ class ContingentTransfers(MechanismMethods):
         mechanism: SequenceMechanism = provided(self, "to_mechanism")(self)
         return mechanism
 
+    def to_frame(self) -> DataFrame:
+        """Every payment as a row of a table; see `mechopt.closedform.contingent.program.tables`."""
+        frame: DataFrame = provided(self, "to_frame")(self)
+        return frame
+
     def __repr__(self) -> str:
+        flag = f", ill-conditioned ({self.condition:.2g})" if self.ill_conditioned else ""
         return (
-            f"ContingentTransfers({self.theorem}: welfare {self.welfare:.6g}, largest transfer {self.max_abs:.6g}, "
-            f"gain {self.gain:.3g})"
+            f"ContingentTransfers({self.theorem}{flag}: welfare {self.welfare:.6g}, largest transfer "
+            f"{self.max_abs:.6g}, gain {self.gain:.3g})"
         )
 
 
@@ -126,14 +192,17 @@ def finished(
     tables: Sequence[FloatArray],
     bounds: Iterable[float],
     history: bool = False,
+    fees: tuple[float, ...] = (),
+    condition: float = 1.0,
+    asked: Requirements | None = None,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
-    tables = list(tables)
+    tables, entry = list(tables), fees or (0.0,) * environment.agents
     if setting.last_payments is not None:
         for i, paid in enumerate(setting.last_payments):
             tables.append(last_gains(environment, i, setting.policy[-1], paid))
     arrays = [*(array for row in payments for array in row), *(array for row in later for own in row for array in own)]
-    sizes = [float(np.abs(array).max()) for array in [*arrays, *(setting.last_payments or ())]]
+    sizes = [float(np.abs(array).max()) for array in [*arrays, *(setting.last_payments or ())]] + [*map(abs, entry)]
     return ContingentTransfers(
         environment,
         method,
@@ -146,6 +215,11 @@ def finished(
         max(sizes, default=0.0),
         max(bounds, default=0.0),
         setting.welfare,
-        tuple(float((environment.initial * own[0]).sum()) for own in setting.values),
+        tuple(
+            float((environment.initial * own[0]).sum()) - fee for own, fee in zip(setting.values, entry, strict=True)
+        ),
         history,
+        entry,
+        condition=condition,
+        asked=asked,
     )

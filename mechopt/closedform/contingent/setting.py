@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.spanning import Place
 from mechopt.closedform.contingent.last_period import LastPeriod, checked_policy, last_period
-from mechopt.closedform.contingent.spanning import Place
 from mechopt.closedform.contingent.targets import Stages, last_payoff, truthful_values
 from mechopt.closedform.pivot.efficient import chosen
 from mechopt.closedform.pivot.efficient_joint import efficient_joint, expected_next, stationary_value, surplus
@@ -78,6 +78,32 @@ class Setting:
 
 def prepare(environment: InterdependentTypes, rule: Any, last: LastRule, last_action: int | None) -> Setting:
     """Find the policy, the payments of the last period and the values of the truth; see `contingent_transfers`."""
+    policy, targeted, constant = rule_of(environment, rule, last, last_action)
+    payments = None
+    if constant:
+        payments = tuple(readonly(np.zeros(policy[-1].shape)) for _ in range(environment.agents))
+    elif not environment.infinite:
+        payments = _implemented(environment, policy[-1], rule is None)
+    values = []
+    for i in range(environment.agents):
+        end = None if payments is None else last_payoff(environment, i, policy[-1], payments[i])
+        values.append(truthful_values(environment, i, policy, targeted, end))
+    efficient = targeted is not None and not constant
+    welfare = float((environment.initial * targeted[0]).sum()) if efficient and targeted else None
+    welfare = expected_surplus(environment, policy) if welfare is None else welfare
+    return Setting(policy, targeted, tuple(values), payments, welfare, constant)
+
+
+def rule_of(
+    environment: InterdependentTypes, rule: Any, last: LastRule, last_action: int | None
+) -> tuple[tuple[IntArray, ...], Stages | None, bool]:
+    """The policy, W where it is the efficient one before the last period, and whether its end is one action.
+
+    Raises
+    ------
+    InputError
+        If an argument does not fit.
+    """
     if last not in ("efficient", "constant"):
         raise InputError(f"last_period: {last!r} is neither 'efficient' nor 'constant'")
     constant = last == "constant" or last_action is not None
@@ -85,22 +111,12 @@ def prepare(environment: InterdependentTypes, rule: Any, last: LastRule, last_ac
         raise InputError("last_period: the horizon is infinite, so there is no last period; leave it out")
     best = None if rule is not None else efficient_joint(environment)
     policy = best.policy if best is not None else _rule(environment, rule)
-    payments = None
     if constant:
         final = environment.stages - 1
         action = _best_constant(environment, policy) if last_action is None else last_action
         fixed = np.full(environment.shape[final], action, dtype=np.int64)
         policy = (*policy[:-1], checked_policy(environment, final, fixed))
-        payments = tuple(readonly(np.zeros(fixed.shape)) for _ in range(environment.agents))
-    elif not environment.infinite:
-        payments = _implemented(environment, policy[-1], rule is None)
-    targeted = best.welfare if best is not None else None
-    values = []
-    for i in range(environment.agents):
-        end = None if payments is None else last_payoff(environment, i, policy[-1], payments[i])
-        values.append(truthful_values(environment, i, policy, targeted, end))
-    welfare = expected_surplus(environment, policy) if best is None or constant else best.expected_welfare
-    return Setting(policy, targeted, tuple(values), payments, welfare, constant)
+    return policy, None if best is None else best.welfare, constant
 
 
 def _implemented(environment: InterdependentTypes, policy: IntArray, efficient: bool) -> tuple[FloatArray, ...]:

@@ -24,14 +24,15 @@ Source: Liu (2025), Propositions 5.3 (convex independence) and 5.4 (spanning), f
 from __future__ import annotations
 
 from math import prod
+from typing import Literal
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.systems import least_norm
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
 from mechopt.closedform.contingent.result import ContingentTransfers, finished, shaped
 from mechopt.closedform.contingent.setting import ConditionError, Setting, chain
-from mechopt.closedform.contingent.solve import System, separate, span
-from mechopt.closedform.contingent.systems import least_norm
+from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
@@ -39,10 +40,14 @@ from mechopt.environment.interdependent import InterdependentTypes
 
 MAX_ENTRIES = 20_000_000
 """Largest number of transfers about one period."""
-MEND = "stack more periods, or change the signals"
+MOST_STEPS = 8
+"""Most future periods that ``steps="auto"`` stacks: later ones tell less and less, and discounts shrink them."""
+FIX = "try method='any', or stack more periods"
 
 
-def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smallest: bool) -> ContingentTransfers:
+def stacked(
+    environment: InterdependentTypes, setting: Setting, steps: int | Literal["auto"], smallest: bool
+) -> ContingentTransfers:
     """Solve for stacked transfers; see `contingent_transfers`.
 
     Raises
@@ -52,8 +57,10 @@ def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smal
     LimitError
         If there are too many histories.
     """
+    if steps == "auto":
+        return _fewest(environment, setting, smallest)
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2")
+        raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2, or 'auto'")
     if not any(environment.controlled(t) for t in range(len(environment.kernel))):
         return _uncontrolled(environment, setting, steps, smallest)
     if environment.infinite:
@@ -68,6 +75,19 @@ def stacked(environment: InterdependentTypes, setting: Setting, steps: int, smal
             "smallest: stacked transfers where transitions depend on actions are the shortest; leave it out"
         )
     return _controlled(environment, setting, steps)
+
+
+def _fewest(environment: InterdependentTypes, setting: Setting, smallest: bool) -> ContingentTransfers:
+    """Transfers with the fewest steps for which there are any, up to the end or `MOST_STEPS`."""
+    most = MOST_STEPS if environment.infinite else max(environment.stages - 1, 1)
+    for steps in range(1, min(most, MOST_STEPS) + 1):
+        try:
+            return stacked(environment, setting, steps, smallest)
+        except ConditionError as error:
+            if error.condition == "stacking":
+                raise
+            last = error
+    raise last
 
 
 def ahead(environment: InterdependentTypes, t: int, steps: int) -> int:
@@ -118,7 +138,7 @@ def _system(
     environment: InterdependentTypes, setting: Setting, t: int, agent: int, columns: FloatArray, wanted: FloatArray
 ) -> System:
     used = by_report(setting.policy[t], agent) == np.arange(wanted.shape[-3])[:, np.newaxis, np.newaxis]
-    return System(environment, t, agent, columns, wanted, used, MEND)
+    return System(environment, t, agent, columns, wanted, used, FIX)
 
 
 def _uncontrolled(
@@ -151,7 +171,10 @@ def _uncontrolled(
         payments.append(tuple(part[0] for part in parts))
         later.append(tuple(tuple(part[1:]) for part in parts))
     bounds = [found.bound for found in solved.values()]
-    return finished(environment, "stacked", theorem, setting, tuple(payments), tuple(later), tables, bounds)
+    theorem += BY_TARGET if any(found.by_target for found in solved.values()) else ""
+    condition = max((found.condition for found in solved.values()), default=1.0)
+    stages = tuple(payments), tuple(later)
+    return finished(environment, "stacked", theorem, setting, *stages, tables, bounds, condition=condition)
 
 
 def _controlled(environment: InterdependentTypes, setting: Setting, steps: int) -> ContingentTransfers:
@@ -226,7 +249,7 @@ def _added(outstanding: dict[int, FloatArray], made: dict[int, FloatArray], hist
 
 def _bounded(system: System, wanted: FloatArray) -> float:
     """Bound on the transfers of all histories, after the condition; raises where it fails."""
-    span(system)
+    span(system, every_target=True)
     least = np.linalg.svd(system.columns, compute_uv=False)[..., -1]
     used = np.asarray(system.used.any(axis=-1))
     size: FloatArray = np.asarray(np.linalg.norm(wanted, axis=-1).max(axis=0))

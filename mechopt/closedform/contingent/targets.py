@@ -92,6 +92,41 @@ def target(environment: InterdependentTypes, agent: int, t: int, values: Stages,
     return found
 
 
+def values_under(
+    environment: InterdependentTypes,
+    agent: int,
+    policy: Sequence[IntArray],
+    paid: Sequence[FloatArray],
+    last: FloatArray | None,
+) -> Stages:
+    """What the truth is worth to an agent under given payments, sunk ones apart; arrays ``(*signals,)`` by period.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    agent : int
+    policy : sequence over periods of int arrays ``(*signals,)``
+    paid : sequence over periods of arrays ``(others' profile, report, own signal)``
+        Expected transfers about a period, in money of the next; see `gain.expected_payment`.
+    last : array ``(*signals,)``, or None
+        Paid in the last period at once; None with an infinite horizon.
+    """
+    flows = []
+    for t, table in enumerate(paid):
+        shape = environment.shape[t]
+        others = (size for j, size in enumerate(shape) if j != agent)
+        due = np.diagonal(table, axis1=1, axis2=2).reshape(*others, shape[agent])
+        flow = chosen(environment.values[agent][t], policy[t])
+        flows.append(flow - environment.discount * np.moveaxis(due, -1, agent))
+    if last is None:
+        return (stationary_value(environment, policy[0], flows[0]),)
+    values = [last_payoff(environment, agent, policy[-1], last)]
+    for t in reversed(range(environment.stages - 1)):
+        later = chosen(expected_next(environment, values[0], t), policy[t])
+        values.insert(0, flows[t] + environment.discount * later)
+    return tuple(values)
+
+
 def by_own_signal(array: FloatArray, agent: int) -> FloatArray:
     """Move an agent's own signal last and flatten the others': ``(action, *signals)`` to ``(action, others, own)``."""
     moved = np.moveaxis(array, 1 + agent, -1)

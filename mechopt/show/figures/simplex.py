@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from mechopt.closedform.contingent.hull import TOUCHING
-from mechopt.closedform.contingent.spanning import matrices
+from mechopt.closedform.contingent.conditions.hull import TOUCHING
+from mechopt.closedform.contingent.conditions.spanning import matrices
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.show.figures.axes import own_axes
@@ -19,7 +19,7 @@ from mechopt.show.figures.sweep import MARKERS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from mechopt.closedform.contingent.spanning import ConvexIndependence
+    from mechopt.closedform.contingent.conditions.spanning import ConvexIndependence
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
 """Of the triangle. Distances in it are those of probability vectors, divided by the root of 2, angles are the same."""

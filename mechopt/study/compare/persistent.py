@@ -48,7 +48,7 @@ OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
 
 
-def _contingent(method: Any) -> Builder:
+def _contingent(method: Any, smallest: bool = False) -> Builder:
     """Efficient until the last period, and there too if that can be implemented; else one action (Corollary 3.3)."""
 
     def build(environment: InterdependentTypes) -> SequenceMechanism | ContingentTransfers:
@@ -56,7 +56,7 @@ def _contingent(method: Any) -> Builder:
         if not environment.infinite and not last_period(environment).implementable:
             last = "constant"
         try:
-            found = contingent_transfers(environment, method, last)
+            found = contingent_transfers(environment, method, last, smallest=smallest)
         except ConditionError as error:
             raise InputError(str(error)) from None
         try:
@@ -96,6 +96,8 @@ SEPARABLE: dict[str, Builder] = {
 INTERDEPENDENT: dict[str, Builder] = {
     "contingent-convex": _contingent("convex"),
     "contingent-spanning": _contingent("spanning"),
+    "contingent-smallest": _contingent("convex", smallest=True),
+    "contingent-any": _contingent("any"),
 }
 BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
     "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
 from mechopt.verification.contingent.check import check_contingent
@@ -48,7 +43,9 @@ def verify_contingent(
 
     Parameters
     ----------
-    transfers : ContingentTransfers
+    transfers : ContingentTransfers or ApproximateTransfers
+        Approximate ones promise a largest gain and not none: unless their epsilon is 0, periodic ex post IC is
+        violated, and the gain found is to be compared with their ``gain_bound``.
     constraints : Notion or several, optional
         Default: periodic ex post IC, by `check_contingent`, with any horizon. Others go over public histories.
     exact : bool
@@ -87,40 +84,6 @@ def verify_contingent(
             found.status, found.gain, found.rounding, found.tolerance, counterexample, found.strategy_gain, found.exact
         )
     return Report(checks)
-
-
-@dataclass(frozen=True, eq=False)
-class _Stationary:
-    """Approximate transfers with the arrays of contingent ones."""
-
-    environment: InterdependentTypes
-    policy: tuple[IntArray, ...]
-    payments: tuple[tuple[FloatArray, ...], ...]
-    method: str = "convex"
-    later: tuple[tuple[tuple[FloatArray, ...], ...], ...] = ()
-    last_payments: tuple[FloatArray, ...] | None = None
-    history: bool = False
-
-
-def verify_approximate(
-    transfers: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
-) -> Report:
-    """Check approximate contingent transfers, with the efficient policy that they go with, as `verify_contingent`.
-
-    Parameters
-    ----------
-    transfers : ApproximateTransfers
-        They promise a largest gain and not none: unless their epsilon is 0, periodic ex post IC is violated, and the
-        gain found is to be compared with their ``gain_bound``.
-    constraints : Notion or several, optional
-    exact : bool
-    """
-    env = transfers.environment
-    payments = []
-    for i, table in enumerate(transfers.payments):
-        now, then = ([size for j, size in enumerate(env.shape[0]) if j != i] for _ in range(2))
-        payments.append(np.asarray(table).reshape(len(table), *now, env.shape[0][i], *then))
-    return verify_contingent(_Stationary(env, transfers.policy, (tuple(payments),)), constraints, exact)
 
 
 def _counterexample(notion: Notion, lie: Lie) -> ContingentCounterexample:

@@ -8,9 +8,13 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.contingent.approximate import approximate_transfers
 from mechopt.closedform.contingent.epsilon import smallest_epsilon
+from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.environment.families.signal_grid import signal_grid
-from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.verification.contingent.check import check_contingent
+from mechopt.verification.persistent.check import verify_sequence
+from mechopt.verification.verify import verify
+from tests.interdependent_instances import random_environment
 
 X = np.linspace(0, 1, 9)
 COIN = np.array([1 - X, X])
@@ -109,7 +113,7 @@ def test_one_report_gains_at_most_two_epsilon_over_one_less_the_discount(seed, b
         following = kernel.sum(axis=3 + i)  # axes (action, s_0, s_1, the other's next signal)
 
         def expected(a, s, report, i=i, following=following):
-            return following[a][s] @ found.payments[i][a, s[1 - i], report]
+            return following[a][s] @ found.payments[0][i][a, s[1 - i], report]
 
         profiles = list(product(*map(range, shape)))
         move = np.array([kernel[policy[s]][s].ravel() for s in profiles])
@@ -121,7 +125,10 @@ def test_one_report_gains_at_most_two_epsilon_over_one_less_the_discount(seed, b
                 a = policy[seen]
                 lie = values[i, a][s] + 0.6 * ((kernel[a][s] * truth).sum() - expected(a, s, report))
                 worst = max(worst, lie - truth[s])
-    assert worst <= found.gain_bound + 1e-8
+    assert found.gain == pytest.approx(max(worst, 0), abs=1e-9)
+    assert worst <= found.gain_bound <= found.lemma_bound + 1e-8
+    assert check_contingent(found).gain == pytest.approx(found.gain, abs=1e-9)
+    assert verify(found)[mo.PeriodicExPostIC()].gain == pytest.approx(found.gain, abs=1e-9)
     if bound is None:
         assert found.epsilon < (1e-9 if seed == 2 else 0.05)  # the seller's cost is a part of the target
     else:
@@ -139,15 +146,29 @@ def test_actions_that_are_never_taken_cost_nothing():
     env = interdependent(0.6, 0)
     found, policy = approximate_transfers(env), efficient_joint(env).policy[0]
     for a, s in product(range(3), range(3)):
-        assert np.isnan(found.epsilons[0][a, s]) == (a not in policy[:, s])
+        assert np.isnan(found.epsilons[0][0][a, s]) == (a not in policy[:, s])
 
 
-def test_a_finite_horizon_is_refused():
-    law = [["3/8", "1/8"], ["1/8", "3/8"]]
-    zero = [[[0, 0], [0, 0]]]
-    env = InterdependentTypes([zero, zero], [[law, law], [law, law]], law, horizon=2)
-    with pytest.raises(mo.InputError, match="infinite"):
-        approximate_transfers(env)
+@pytest.mark.parametrize("last", ["efficient", "constant"])
+@pytest.mark.parametrize("sizes", [(3, 3), (2, 2, 2)])
+def test_a_finite_horizon_by_every_strategy(sizes, last):
+    env = random_environment(3, sizes=sizes, horizon=3, private_last=True, cost=True)
+    near, far = (approximate_transfers(env, bound=bound, last_period=last) for bound in (None, "1/2"))
+    assert near.epsilon < 1e-9 and near.gain < 1e-7  # convex independence: the class reaches the targets
+    assert near.utilities == pytest.approx(contingent_transfers(env, "convex", last).utilities, abs=1e-7)
+    checked = check_contingent(far)
+    assert far.epsilon > 1e-2
+    assert 0.9**2 * far.gain - 1e-9 <= checked.gain <= far.gain + 1e-9  # that of a later period is discounted
+    assert far.gain <= far.gain_bound and checked.strategy_gain <= far.strategy_bound
+    assert far.gain_bound <= far.lemma_bound
+    written = verify_sequence(far.to_mechanism(), [mo.PeriodicExPostIC()])[mo.PeriodicExPostIC()]
+    assert not written.holds and written.gain <= far.strategy_bound
+    assert far.to_mechanism().revenue == pytest.approx(far.revenue, abs=1e-9)
+
+
+def test_a_last_allocation_that_is_not_implementable_is_refused():
+    with pytest.raises(mo.ConditionError, match="last_period='constant'"):
+        approximate_transfers(random_environment(1, sizes=(3, 3)))
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import linprog
 
 from mechopt import modelfile
-from mechopt.closedform.contingent import hull
-from mechopt.closedform.contingent.hull import hull_distances
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
+from mechopt.closedform.contingent.conditions import hull
+from mechopt.closedform.contingent.conditions.hull import hull_distances
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
 from mechopt.environment.interdependent import InterdependentTypes
 from tests.interdependent_instances import law, random_environment
 

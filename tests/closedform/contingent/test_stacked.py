@@ -7,14 +7,16 @@ import pytest
 
 from mechopt import modelfile
 from mechopt.closedform.contingent import stacked as contingent_stacked
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
+from mechopt.closedform.contingent.conditions.systems import least_norm
+from mechopt.closedform.contingent.joint_stacked import joint_columns
 from mechopt.closedform.contingent.setting import ConditionError, prepare
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.stacked import future_columns
-from mechopt.closedform.contingent.systems import least_norm
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.mechanism.archive import load_mechanism
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.promises import promise_by_promise
 from tests.interdependent_instances import law, random_environment
@@ -55,8 +57,20 @@ def steered(seed=0):
     return replace(env, kernel=(first, second))
 
 
+def test_targets_that_are_linear_are_met_one_step_ahead():
+    # the middle column is halfway between the others, and so are the others' values: conditions fail, targets are met
+    env = modelfile.load("liu-2025/two-periods-stacked")
+    assert not convex_independence(env).holds and not spanning(env).holds
+    for method, theorem in (("convex", "Theorem 3.1"), ("spanning", "Theorem 3.2")):
+        found = contingent_transfers(env, method)
+        assert found.theorem == f"{theorem}, target by target" and check_contingent(found).holds
+
+
 def test_one_step_fails_and_two_stacked_work_for_ever():
     env = modelfile.load("liu-2025/two-periods-stacked")
+    env = replace(
+        env, values=[tuple(map(np.sqrt, own)) for own in env.values]
+    )  # concave: a middle signal is worth more than the mean
     assert convex_independence(env).distance == 0
     for method in ("convex", "spanning"):
         with pytest.raises(ConditionError, match="stack several future periods"):
@@ -67,6 +81,80 @@ def test_one_step_fails_and_two_stacked_work_for_ever():
     assert found.theorem == "Proposition 5.4"
     assert found.later[0][0][0].shape == found.payments[0][0].shape == (2, 3, 3)
     assert np.abs(found.later[0][0][0]).max() > 0.1  # the second period is needed
+
+
+def hidden_in_the_path(seed, share=0.8):
+    """Agent 1's next signal is noise, the one after is whether it equals agent 0's of today: only both together tell.
+
+    Agent 0's value does not depend on agent 1's signals, so that agent 1's targets are constant.
+    """
+    rng = np.random.default_rng(seed)
+    stay, same = np.eye(2), np.array([[share, 1 - share], [1 - share, share]])
+    first = np.einsum("xa,b->xab", stay, np.full(2, 0.5))[:, np.newaxis].repeat(2, axis=1)
+    second = np.zeros((2, 2, 2, 2))
+    for x, y in np.ndindex(2, 2):
+        second[x, y] = np.multiply.outer([0.5, 0.5], same[x ^ y])
+    values = []
+    for _ in range(3):
+        table = rng.uniform(-1, 1, size=(2, 2, 2, 2))
+        table[0] = table[0][:, :, :1]
+        values.append(table)
+    values[-1] = np.zeros((2, 2, 2, 2))
+    return InterdependentTypes(
+        tuple(zip(*values, strict=True)), (first, second), np.full((2, 2), 0.25), horizon=3, discount=0.9
+    )
+
+
+def test_a_joint_distribution_tells_what_its_marginals_do_not():
+    told = 0
+    for seed in range(6):
+        env = hidden_in_the_path(seed)
+        path = joint_columns(env, 0, 0, 2)[0]  # the other's signal now, her path, own signal
+        np.testing.assert_allclose(path[0].T, np.array([[0.8, 0.2, 0.2, 0.8], [0.2, 0.8, 0.8, 0.2]]) / 2)
+        found = contingent_transfers(env, "stacked", "constant", steps=2, joint=True)
+        checked = check_contingent(found)
+        assert checked.holds and checked.strategy_gain <= 1e-9
+        assert found.theorem.startswith("Proposition 5.4, joint distributions")
+        try:
+            contingent_transfers(env, "stacked", "constant", steps=2)
+        except ConditionError:
+            told += 1
+    assert told >= 3
+
+
+def test_joint_transfers_of_one_step_are_those_of_spanning(tmp_path):
+    env = random_environment(4, sizes=(2, 2), horizon=3, controlled=False)
+    one = contingent_transfers(env, "stacked", "constant", steps=1, joint=True)
+    plain = contingent_transfers(env, "spanning", "constant")
+    assert one.max_abs == pytest.approx(plain.max_abs, rel=1e-9)
+    two = contingent_transfers(env, "stacked", "constant", steps=2, joint=True)
+    assert check_contingent(one).holds and check_contingent(two).holds
+    two.save(tmp_path / "joint.npz")
+    again = load_mechanism(tmp_path / "joint.npz", env)
+    np.testing.assert_array_equal(again.payments[1][0], two.payments[1][0])
+    assert check_contingent(again).holds
+    three = random_environment(4, sizes=(2, 2, 2), horizon=3, controlled=False)
+    assert check_contingent(contingent_transfers(three, "stacked", "constant", joint=True)).holds
+
+
+def test_what_joint_is_not_for():
+    controlled = random_environment(0, sizes=(2, 2), horizon=3)
+    for env, more in ((controlled, {}), (modelfile.load("liu-2025/two-periods-stacked"), {})):
+        with pytest.raises(InputError, match="joint"):
+            contingent_transfers(env, "stacked", "constant" if not env.infinite else "efficient", joint=True, **more)
+    with pytest.raises(InputError, match="joint"):
+        contingent_transfers(controlled, "spanning", "constant", joint=True)
+
+
+def test_the_fewest_steps_that_do():
+    env = modelfile.load("liu-2025/two-periods-stacked")
+    env = replace(env, values=[tuple(map(np.sqrt, own)) for own in env.values])
+    found = contingent_transfers(env, "stacked", steps="auto")
+    assert len(found.later[0][0]) == 1  # two periods, as one is refused above
+    same = contingent_transfers(env, "stacked", steps=2)
+    np.testing.assert_array_equal(found.payments[0][0], same.payments[0][0])
+    with pytest.raises(ConditionError, match="signals move independently"):
+        contingent_transfers(modelfile.load("liu-2025/independent-chains"), "stacked", steps="auto")
 
 
 def test_the_ranks_of_the_example():

@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import linprog
 
 from mechopt import modelfile
-from mechopt.closedform.contingent.hull import hull_distances
+from mechopt.closedform.contingent.conditions.hull import hull_distances
+from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
+from mechopt.closedform.contingent.conditions.systems import least_norm, separated, smallest_by_report
 from mechopt.closedform.contingent.setting import ConditionError
-from mechopt.closedform.contingent.spanning import convex_independence, matrices, spanning
-from mechopt.closedform.contingent.systems import least_norm, separated, smallest_by_report
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.core.errors import InputError

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import mechopt as mo
-from mechopt.closedform.contingent.spanning import convex_independence
+from mechopt.closedform.contingent.conditions.spanning import convex_independence
 from mechopt.show.figures.simplex import CORNERS, column_simplex
 
 MIDDLE = np.full(3, 1 / 3)

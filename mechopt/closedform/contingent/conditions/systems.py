@@ -1,4 +1,4 @@
-r"""The transfers of one matrix: what meets a target in expectation under the truth, and no less under a lie.
+r"""The transfers of one matrix: what meets a target in expectation under the truth, and no less under a misreport.
 
 M has the laws m_k of the others' next signals by own signal k as columns, c_k is what the transfer is to be worth. All
 matrices of an agent and a period are solved together; leading axes are (action, others' profile).
@@ -22,9 +22,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mechopt.closedform.contingent.hull import TOUCHING
-from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray
+
+BINDING = 1e-7
+"""Slack of a row, relative to the targets, up to which it is taken to bind: the solver's tolerance."""
 
 
 def separated(columns: FloatArray, separating: FloatArray, target: FloatArray) -> FloatArray:
@@ -34,7 +35,8 @@ def separated(columns: FloatArray, separating: FloatArray, target: FloatArray) -
     ----------
     columns : array ``(..., row, own signal)``
     separating : array ``(..., own signal, row)``
-        Unit vectors of `hull_distances`; 0 where a column is not separated, for which the transfer is constant.
+        Unit vectors of `hull_distances`; 0 where a column is not separated, for which the transfer is constant. Whether
+        they separate is for the caller to check: a transfer that misses its targets says so.
     target : array ``(..., own signal)``
 
     Returns
@@ -54,7 +56,7 @@ def separated(columns: FloatArray, separating: FloatArray, target: FloatArray) -
     truth = np.diagonal(reach, axis1=-2, axis2=-1)[..., np.newaxis]
     apart, wanted = truth - reach, target[..., np.newaxis, :] - target[..., :, np.newaxis]
     apart = np.broadcast_to(apart, wanted.shape)
-    slope = np.divide(wanted, apart, where=apart > TOUCHING, out=np.zeros_like(wanted))
+    slope = np.divide(wanted, apart, where=apart > 0, out=np.zeros_like(wanted))
     steepest = np.maximum(slope.max(axis=-1, keepdims=True), 0)
     found: FloatArray = target[..., np.newaxis] + steepest * (truth - separating)
     return found
@@ -92,7 +94,7 @@ def least_norm(columns: FloatArray, target: FloatArray, factors: Factors | None 
     return found[..., 0]
 
 
-def smallest_by_report(columns: FloatArray, target: FloatArray, report: int) -> FloatArray:
+def smallest_by_report(columns: FloatArray, target: FloatArray, report: int) -> FloatArray | None:
     """Transfer of Lemma A.3 with the smallest largest entry, for one matrix and report; axes: row.
 
     Parameters
@@ -100,25 +102,36 @@ def smallest_by_report(columns: FloatArray, target: FloatArray, report: int) -> 
     columns : array ``(row, own signal)``
     target : array ``(own signal,)``
     report : int
+
+    Returns
+    -------
+    float array, or None where no transfer meets these targets
     """
-    lies = np.arange(len(target)) != report
-    above = np.hstack([-columns.T[lies], np.zeros((int(lies.sum()), 1))])
-    return _least_largest(above, -target[lies], columns[:, [report]].T, target[[report]])
+    other = np.arange(len(target)) != report
+    above = np.hstack([-columns.T[other], np.zeros((int(other.sum()), 1))])
+    return _least_largest(above, -target[other], columns[:, [report]].T, target[[report]])
 
 
-def smallest_for_all(columns: FloatArray, target: FloatArray) -> FloatArray:
+def smallest_for_all(columns: FloatArray, target: FloatArray) -> FloatArray | None:
     """Transfer of Lemma A.4 with the smallest largest entry, for one matrix; axes: row.
 
     Parameters
     ----------
     columns : array ``(row, own signal)``
     target : array ``(own signal,)``
+
+    Returns
+    -------
+    float array, or None where no transfer meets these targets
     """
     return _least_largest(np.zeros((0, len(columns) + 1)), np.zeros(0), columns.T, target)
 
 
-def _least_largest(above: Array, limit: Array, equal: Array, value: Array) -> FloatArray:
-    """Minimise s with -s <= p <= s, above.(p, s) <= limit and equal.p = value; the equations are then met exactly."""
+def _least_largest(above: Array, limit: Array, equal: Array, value: Array) -> FloatArray | None:
+    """Minimise s with -s <= p <= s, above.(p, s) <= limit and equal.p = value; None where there is none.
+
+    The solver is right to its tolerance; the rows that bind are then solved again by least squares, to rounding.
+    """
     from scipy.optimize import linprog
 
     rows, scale = equal.shape[1], max(float(np.abs(value).max()), float(np.abs(limit).max(initial=0)), 1e-300)
@@ -133,8 +146,15 @@ def _least_largest(above: Array, limit: Array, equal: Array, value: Array) -> Fl
         method="highs",
     )
     if found.x is None:
-        raise LimitError(f"the smallest transfers were not found ({found.message}); take the closed form")
+        return None
     transfer = np.asarray(found.x[:rows])
-    short = np.linalg.lstsq(equal, value / scale - equal @ transfer, rcond=None)[0]
-    repaired: FloatArray = (transfer + short) * scale
+    for _ in range(3):
+        slack = limit / scale - above[:, :rows] @ transfer
+        binding = slack <= BINDING
+        if not len(slack) and (equal @ transfer == value / scale).all():
+            break
+        matrix = np.vstack([equal, above[binding, :rows]])
+        short = np.append(value / scale - equal @ transfer, slack[binding])
+        transfer = transfer + np.linalg.lstsq(matrix, short, rcond=None)[0]
+    repaired: FloatArray = transfer * scale
     return repaired

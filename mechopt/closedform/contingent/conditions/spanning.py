@@ -18,18 +18,22 @@ here t runs to T - 1 (periods counted from 1).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.contingent.hull import TOUCHING, hull_distances
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.closedform.contingent.conditions.hull import (
+    ILL_CONDITIONED,
+    TOUCHING,
+    ExactColumns,
+    hull_distances,
+    spreads,
+)
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
-
-ILL_CONDITIONED = 1e8
-"""Norm of a pseudo-inverse above which transfers lose most of their digits."""
 
 
 class Place(NamedTuple):
@@ -68,6 +72,9 @@ class ConvexIndependence:
         The smallest.
     worst : Place or None
         Where it is; None where there is no condition (one period, or single signals).
+    condition : float
+        Largest spread of the columns of a matrix over the smallest distance in it: how much of the target's precision
+        transfers lose. Infinite where the condition fails; 1 where there is none.
     """
 
     environment: InterdependentTypes
@@ -75,6 +82,12 @@ class ConvexIndependence:
     separating: tuple[tuple[FloatArray, ...], ...]
     distance: float
     worst: Place | None
+    condition: float
+
+    @property
+    def ill_conditioned(self) -> bool:
+        """Whether it holds, but only by so little that transfers lose most of their digits."""
+        return self.holds and self.condition > ILL_CONDITIONED
 
     @property
     def holds(self) -> bool:
@@ -83,7 +96,9 @@ class ConvexIndependence:
 
     def __repr__(self) -> str:
         where = f" ({self.worst.named(self.environment)})" if self.worst else ""
-        return f"ConvexIndependence({'holds' if self.holds else 'fails'}: smallest distance {self.distance:.6g}{where})"
+        flag = f", ill-conditioned, condition {self.condition:.3g}" if self.ill_conditioned else ""
+        verdict = "holds" if self.holds else "fails"
+        return f"ConvexIndependence({verdict}: smallest distance {self.distance:.6g}{flag}{where})"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -96,11 +111,14 @@ class Spanning:
     singular_values : nested tuples ``[t][i]`` of read-only float arrays ``(action, *others' signals)``
         Of each matrix, the one that is 0 where columns are dependent: the C-th largest of C columns.
     ranks : nested tuples ``[t][i]`` of read-only int arrays, same axes
-        Numerical ranks, with the tolerance of ``numpy.linalg.matrix_rank``.
+        Numerical ranks: singular values above `hull.TOUCHING`, so that a matrix of full rank never has a column that
+        counts as one in the hull of the others, and above the tolerance of ``numpy.linalg.matrix_rank``.
     smallest_singular_value : float
         The smallest of all.
     worst : Place or None
         Where it is; None with one period.
+    condition : float
+        Largest ratio of the largest to the smallest singular value of a matrix; infinite where spanning fails.
     """
 
     environment: InterdependentTypes
@@ -108,6 +126,7 @@ class Spanning:
     ranks: tuple[tuple[IntArray, ...], ...]
     smallest_singular_value: float
     worst: Place | None
+    condition: float
 
     @property
     def holds(self) -> bool:
@@ -130,7 +149,7 @@ class Spanning:
     @property
     def ill_conditioned(self) -> bool:
         """Whether spanning holds only by so little that transfers lose most of their digits."""
-        return self.holds and self.pseudo_inverse_norm > ILL_CONDITIONED
+        return self.holds and self.condition > ILL_CONDITIONED
 
     @property
     def reason(self) -> str:
@@ -142,7 +161,7 @@ class Spanning:
         if (every == 1).all():
             return (
                 "every matrix has rank 1: the others' next signals do not depend on an agent's own, as where signals "
-                f"move independently of each other; the dynamic pivot mechanism is for private values ({where})"
+                f"move independently of each other ({where})"
             )
         return f"a matrix has rank {self.rank} for {own} own signals ({where})"
 
@@ -150,8 +169,8 @@ class Spanning:
         if not self.holds:
             return f"Spanning(fails: {self.reason})"
         where = f" ({self.worst.named(self.environment)})" if self.worst else ""
-        words = "holds, but ill-conditioned" if self.ill_conditioned else "holds"
-        return f"Spanning({words}: smallest singular value {self.smallest_singular_value:.6g}{where})"
+        flag = f", ill-conditioned, condition {self.condition:.3g}" if self.ill_conditioned else ""
+        return f"Spanning(holds: smallest singular value {self.smallest_singular_value:.6g}{flag}{where})"
 
 
 def matrices(environment: InterdependentTypes, t: int, agent: int) -> FloatArray:
@@ -216,7 +235,7 @@ def convex_independence(environment: InterdependentTypes) -> ConvexIndependence:
     """
     require_kind(environment, "interdependent", "convex_independence")
     rows: list[list[tuple[FloatArray, FloatArray]]] = []
-    worst, least = None, np.inf
+    worst, least, condition = None, np.inf, 1.0
     for t, kernel in enumerate(environment.kernel):
         if t and kernel is environment.kernel[t - 1]:
             rows.append(rows[-1])
@@ -225,18 +244,21 @@ def convex_independence(environment: InterdependentTypes) -> ConvexIndependence:
         for i in range(environment.agents):
             every = matrices(environment, t, i)
             used = distinct(every)
-            found = hull_distances(used.reshape(-1, *used.shape[-2:]))
+            found = hull_distances(used.reshape(-1, *used.shape[-2:]), exact=exact_columns(environment, t, i))
             shape = *used.shape[:-2], used.shape[-1]
             distance = readonly(found.distance.reshape(shape))
             if distance.min() < least:
                 least, (action, *others, signal) = float(distance.min()), _argmin(distance)
                 worst = Place(i, t, action, tuple(others), signal)
+            smallest = distance.min(axis=-1)
+            ratio = np.divide(spreads(used), smallest, where=smallest > 0, out=np.full(smallest.shape, np.inf))
+            condition = max(condition, float(ratio.max()))
             direction = readonly(found.direction.reshape(*shape, every.shape[-2]))
             whole = *every.shape[:-2], every.shape[-1]
             row.append((np.broadcast_to(distance, whole), np.broadcast_to(direction, (*whole, every.shape[-2]))))
         rows.append(row)
     distances, separating = (tuple(tuple(pair[k] for pair in row) for row in rows) for k in (0, 1))
-    return ConvexIndependence(environment, distances, separating, least, worst)
+    return ConvexIndependence(environment, distances, separating, least, worst, condition)
 
 
 def spanning(environment: InterdependentTypes) -> Spanning:
@@ -263,7 +285,7 @@ def spanning(environment: InterdependentTypes) -> Spanning:
     """
     require_kind(environment, "interdependent", "spanning")
     rows: list[list[tuple[FloatArray, IntArray]]] = []
-    worst, least = None, np.inf
+    worst, least, condition = None, np.inf, 1.0
     for t, kernel in enumerate(environment.kernel):
         if t and kernel is environment.kernel[t - 1]:
             rows.append(rows[-1])
@@ -273,10 +295,12 @@ def spanning(environment: InterdependentTypes) -> Spanning:
             every = matrices(environment, t, i)
             used = distinct(every)
             sizes, columns = np.linalg.svd(used, compute_uv=False), used.shape[-1]
-            slack = sizes[..., :1] * max(used.shape[-2:]) * np.finfo(float).eps
-            rank = readonly((sizes > slack).sum(axis=-1), np.int64)
+            rank = readonly((sizes > rank_slack(used, sizes)).sum(axis=-1), np.int64)
             wide = sizes.shape[-1] < columns
             smallest = readonly(np.zeros(used.shape[:-2]) if wide else sizes[..., columns - 1])
+            full = rank == columns
+            ratio = np.divide(sizes[..., 0], smallest, where=full, out=np.full(smallest.shape, np.inf))
+            condition = max(condition, float(ratio.max()))
             if smallest.min() < least:
                 least, (action, *others) = float(smallest.min()), _argmin(smallest)
                 worst = Place(i, t, action, tuple(others))
@@ -284,7 +308,38 @@ def spanning(environment: InterdependentTypes) -> Spanning:
         rows.append(row)
     values = tuple(tuple(value for value, _ in row) for row in rows)
     ranks = tuple(tuple(rank for _, rank in row) for row in rows)
-    return Spanning(environment, values, ranks, least, worst)
+    return Spanning(environment, values, ranks, least, worst, condition)
+
+
+def rank_slack(columns: FloatArray, sizes: Array) -> FloatArray:
+    """Singular value that counts as 0, by matrix: numpy's, but no less than distances that count as 0."""
+    rounding = sizes[..., :1] * max(columns.shape[-2:]) * np.finfo(float).eps
+    return np.asarray(np.maximum(rounding, TOUCHING), dtype=np.float64)
+
+
+def exact_columns(environment: InterdependentTypes, t: int, agent: int) -> ExactColumns | None:
+    """Columns of the distinct matrices of an agent and a period as fractions, by flat number; None without exact data.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    t, agent : int
+    """
+    exact = environment.exact
+    if exact is None:
+        return None
+    shape = environment.shape[t]
+    others = tuple(size for j, size in enumerate(shape) if j != agent)
+
+    def columns(flat: int) -> list[list[Fraction]]:
+        action, *profile = np.unravel_index(flat, (environment.action_counts[t], *others))
+        found = []
+        for own in range(shape[agent]):
+            at = (int(action), *(int(k) for k in np.insert(profile, agent, own)))
+            found.append(exact.kernel[t][at].sum(axis=agent).ravel().tolist())
+        return found
+
+    return columns
 
 
 def _argmin(array: FloatArray) -> tuple[int, ...]:

@@ -8,15 +8,19 @@ finds the face, for all such columns together. What is affinely dependent, badly
 NNLS, min |V x|^2 + (1 - 1'x)^2 with V = [m_l - m_k] and lam = x / 1'x, and a least squares step on the face it finds.
 
 Every answer is certified: with z the unit vector from the nearest point to m_k, min_l z.(m_k - m_l) is a lower bound on
-the distance, and |m_k - nearest point| an upper one.
+the distance, and |m_k - nearest point| an upper one. Where the two do not meet, or the distance is so small beside the
+spread of the columns that floats lose most of it, the nearest point is found in fractions (`exact_hull`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.contingent.conditions.exact_hull import binary_columns, from_hull
 from mechopt.core.numbers import Array, FloatArray
 
 TOUCHING = 1e-12
@@ -25,6 +29,11 @@ CONDITION = 1e-6
 """Smallest over largest singular value down to which columns are treated together."""
 CERTIFIED = 1e-11
 """Width between the bounds on a distance, relative to the spread of the columns, that is accepted."""
+EXACT = 1e-6
+"""Distance relative to the spread of the columns from which down nearest points are found in fractions."""
+ILL_CONDITIONED = 1e6
+"""Spread of the columns over the smallest distance, or largest over smallest singular value, from which on transfers
+lose so many digits that it has to be said."""
 ROUNDS, PATIENCE, SIGN = 60, 3, 1e-12
 """Of block principal pivoting: most rounds, rounds without progress before exchanges are single, what counts as 0."""
 
@@ -36,7 +45,13 @@ class HullDistances(NamedTuple):
     direction: FloatArray
 
 
-def hull_distances(columns: FloatArray, needed: Array | None = None) -> HullDistances:
+ExactColumns = Callable[[int], Sequence[Sequence[Fraction]]]
+"""Columns of a matrix of the batch as fractions."""
+
+
+def hull_distances(
+    columns: FloatArray, needed: Array | None = None, exact: ExactColumns | None = None
+) -> HullDistances:
     """Distance of each column to the hull of the others, and the unit vector that separates it.
 
     Parameters
@@ -44,6 +59,8 @@ def hull_distances(columns: FloatArray, needed: Array | None = None) -> HullDist
     columns : array ``(batch, row, column)``
     needed : bool array ``(batch, column)``, optional
         Which columns matter; default: all. For others the distance is infinite and the vector 0.
+    exact : callable, optional
+        From a number in the batch to the columns that the floats round; default: what the floats are in binary.
 
     Returns
     -------
@@ -69,7 +86,9 @@ def hull_distances(columns: FloatArray, needed: Array | None = None) -> HullDist
     elif not (matters := needed.any(axis=1)).all():
         distance, direction = np.full((batch, count), np.inf), np.zeros((batch, count, rows))
         if matters.any():
-            distance[matters], direction[matters] = hull_distances(columns[matters], needed[matters])
+            places = np.flatnonzero(matters)
+            own = None if exact is None else (lambda b: exact(int(places[b])))
+            distance[matters], direction[matters] = hull_distances(columns[matters], needed[matters], own)
         return HullDistances(distance, direction)
     left, sizes, right = np.linalg.svd(columns - columns.mean(axis=2, keepdims=True), full_matrices=False)
     points = sizes[:, :, np.newaxis] * right  # coordinates of the columns in the space that they span
@@ -83,9 +102,26 @@ def hull_distances(columns: FloatArray, needed: Array | None = None) -> HullDist
     for b, k in np.argwhere(bad):
         nearest[b, k] = _one(points[b], int(k), float(spread[b]))
     distance = np.where(needed, np.linalg.norm(nearest, axis=2), np.inf)
+    doubtful = needed & (distance > TOUCHING / 2)
+    doubtful &= (distance < EXACT * spread[:, np.newaxis]) | ~_certified(points, nearest, spread)
     apart = needed & (distance > TOUCHING)
     direction = np.divide(nearest, distance[..., np.newaxis], where=apart[..., np.newaxis], out=np.zeros_like(nearest))
-    return HullDistances(np.where(apart | ~needed, distance, 0.0), direction @ left.swapaxes(1, 2))
+    direction = direction @ left.swapaxes(1, 2)
+    for b, k in np.argwhere(doubtful):
+        given = binary_columns(columns[b]) if exact is None else exact(int(b))
+        distance[b, k], direction[b, k] = from_hull(given, int(k))
+        apart[b, k] = distance[b, k] > TOUCHING
+        direction[b, k] *= apart[b, k]
+    return HullDistances(np.where(apart | ~needed, distance, 0.0), direction)
+
+
+def spreads(columns: FloatArray) -> FloatArray:
+    """Largest distance between two columns of each matrix; from ``(..., row, column)``, 0 for a single one."""
+    count, widest = columns.shape[-1], np.zeros(columns.shape[:-2])
+    for k in range(1, count):
+        apart = np.linalg.norm(columns[..., k:] - columns[..., :-k], axis=-2).max(axis=-1)
+        widest = np.maximum(widest, apart)
+    return widest
 
 
 def _from_simplices(

@@ -1,0 +1,107 @@
+"""An environment that is an auction of one item a period: its signals, and the weight of the others' in a value.
+
+The types' names are the signals, as numbers; action i gives the item to agent i, to whom it is then worth her own
+signal plus gamma times the others', and nothing to anybody else. Further actions are worth nothing to all. Transitions
+do not depend on the action, and the horizon is infinite.
+
+Source: Liu (2025), "Indirect implementation with auctions".
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from mechopt.closedform.contingent.winner_pay import WinnerPayAuction, winner_pay_auction
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import to_exact
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.require_kind import require_kind
+
+NEAR = 1e-9
+"""How far values may be from those of an auction, relative to the largest."""
+
+
+class Bidders(NamedTuple):
+    """What an auction is about.
+
+    Attributes
+    ----------
+    gamma : float
+        Weight of each of the others' signals.
+    signals : tuple over bidders of tuples of Fraction
+    """
+
+    gamma: float
+    signals: tuple[tuple[Fraction, ...], ...]
+
+
+def bidders(environment: InterdependentTypes) -> Bidders:
+    """Read the signals and gamma of an environment that is an auction.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+
+    Raises
+    ------
+    InputError
+        If it is not one, with what is not as it should be.
+    """
+    require_kind(environment, "interdependent", "bidders")
+    faults: list[Fault] = []
+    if not environment.infinite:
+        faults.append(Fault("horizon", f"is {environment.horizon}", 'the auction is repeated for ever: "infinite"'))
+    if environment.controlled(0):
+        faults.append(Fault("kernel", "depends on the action", "give one for all actions"))
+    count = environment.agents
+    if environment.action_counts[0] < count:
+        faults.append(Fault("actions", f"are {environment.action_counts[0]}", "give one for each agent to win"))
+    signals = []
+    for i, (names, *_) in enumerate(environment.types):
+        try:
+            signals.append(tuple(map(to_exact, names)))
+        except ValueError as error:
+            faults.append(Fault(f"agents[{i}].types", str(error), "name every signal by its number"))
+    if faults:
+        raise InputError(faults)
+    profile = np.stack(np.meshgrid(*[[float(x) for x in own] for own in signals], indexing="ij"))
+    values = environment.profile_values[0]
+    wanted = np.zeros_like(values)
+    own, others = profile, profile.sum(axis=0) - profile
+    won = np.stack([values[i, i] for i in range(count)])
+    square = float((others**2).sum())
+    gamma = float(((won - own) * others).sum()) / square if square else 0.0
+    for i in range(count):
+        wanted[i, i] = own[i] + gamma * others[i]
+    off = np.abs(values - wanted)
+    if off.max() > NEAR * max(1.0, float(np.abs(values).max())):
+        i, a, *at = (int(k) for k in np.unravel_index(off.argmax(), off.shape))
+        where = f"agents[{i}].values[{a}]{''.join(f'[{k}]' for k in at)}"
+        what = f"is {values[(i, a, *at)]:g}, not {wanted[(i, a, *at)]:g}"
+        raise InputError(
+            [Fault(where, what, f"action i is worth own signal + gamma (here {gamma:g}) x others' signals to agent i")]
+        )
+    return Bidders(gamma, tuple(signals))
+
+
+def auction_of(environment: InterdependentTypes, mirror: bool | None = None) -> WinnerPayAuction:
+    """The winner-pay auction of an environment that `bidders` reads.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    mirror : bool or None
+        As in `winner_pay_auction`.
+
+    Examples
+    --------
+    >>> from mechopt import modelfile
+    >>> auction_of(modelfile.load("liu-2025/winner-pay"))
+    WinnerPayAuction(winner-pay auction, 2 bidders, gamma 2; gain ..., efficient, residual ...)
+    """
+    found = bidders(environment)
+    kernel = environment.kernel[0][0]
+    return winner_pay_auction(found.gamma, found.signals, kernel, environment.discount, environment.agents, mirror)

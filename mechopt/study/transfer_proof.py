@@ -1,0 +1,134 @@
+"""Exact transfers, or the proof that there are none, as a file that `mechopt certificate check` proves anew."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, others_of
+from mechopt.closedform.contingent.program.possible import NoTransfersError, rule_surplus
+from mechopt.closedform.contingent.program.requirements import Requirements
+from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import Array, IntArray
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.proof.transfer_file import TransferProof, Weighted
+
+
+def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferProof:
+    """Write down what proves that transfers satisfy every inequality, or that there are none.
+
+    Parameters
+    ----------
+    found : ContingentTransfers or NoTransfersError
+        With exact numbers.
+
+    Raises
+    ------
+    InputError
+        If numbers are not exact.
+
+    Examples
+    --------
+    >>> from mechopt import modelfile
+    >>> from mechopt.closedform.contingent.transfers import contingent_transfers
+    >>> from mechopt.proof.transfers import check_transfer_proof
+    >>> env = modelfile.load("liu-2025/crossed-signals")
+    >>> proof = transfer_proof(contingent_transfers(env, "spanning", exact=True))
+    >>> check_transfer_proof(env, proof)
+    Fraction(239, 72)
+    """
+    if isinstance(found, NoTransfersError):
+        return _refusal(found)
+    if found.exact is None:
+        raise InputError("proof: the transfers are floats; solve with exact=True")
+    env, exact = found.environment, found.exact
+    common = _common(env, found.policy, found.asked, "one last action" in found.theorem or _constant(found))
+    payments = []
+    for t, row in enumerate(exact.payments):
+        payments.append([_by_report(env, found.policy[t], t, i, table) for i, table in enumerate(row)])
+    return TransferProof(
+        **common,
+        values=[[list(table.ravel()) for table in own] for own in exact.values],
+        payments=payments,
+        last_payments=[list(table.ravel()) for table in exact.last_payments or ()],
+        fees=list(exact.fees),
+    )
+
+
+def _constant(found: ContingentTransfers) -> bool:
+    return found.theorem.startswith("Corollary 3.3")
+
+
+def _common(
+    env: InterdependentTypes, policy: tuple[IntArray, ...], asked: Requirements | None, constant: bool
+) -> dict[str, Any]:
+    """The rule, its surplus and what is asked, with W where the rule is efficient."""
+    numbers = exact_numbers(env)
+    flat = tuple(stage.reshape(-1) for stage in policy)
+    surplus = [list(table) for table in rule_surplus(numbers, flat)]
+    welfare = _welfare(numbers, flat, constant)
+    demands = asked or Requirements(outside=(Fraction(0),) * env.agents)
+    return {
+        "fingerprint": env.fingerprint,
+        "last": "none" if env.infinite else ("constant" if constant else "efficient"),
+        "efficient": welfare is not None,
+        "asked": {
+            "participation": demands.participation,
+            "outside": [str(entry) for entry in demands.outside],
+            "fee": demands.fee,
+            "cap": None if demands.cap is None else str(demands.cap),
+            "balance": demands.balance,
+            "form": demands.form,
+        },
+        "policy": [stage.tolist() for stage in flat],
+        "surplus": surplus,
+        "welfare": welfare or [],
+    }
+
+
+def _welfare(numbers: Numbers, policy: tuple[IntArray, ...], constant: bool) -> list[list[Fraction]] | None:
+    """W by period where the rule attains it, the last period of a constant end apart; else None."""
+    worth: list[Array] = list(rule_surplus(numbers, policy))
+    if not numbers.infinite and constant:
+        worth = [np.max(numbers.surplus(numbers.stages - 1), axis=0)]
+        for t in reversed(range(numbers.stages - 1)):
+            here = np.arange(len(policy[t]))
+            later = (numbers.kernel[t][policy[t], here] * worth[0]).sum(axis=1)
+            worth.insert(0, numbers.surplus(t)[policy[t], here] + numbers.discount * later)
+    for t in range(numbers.stages):
+        best = numbers.surplus(t)
+        if t < len(numbers.kernel):
+            best = best + numbers.discount * (numbers.kernel[t] @ worth[numbers.following(t)])
+        if (np.max(best, axis=0) != worth[t]).any():
+            return None
+    return [list(table) for table in worth]
+
+
+def _by_report(env: InterdependentTypes, policy: IntArray, t: int, i: int, table: Array) -> list[list[Fraction]]:
+    """Payments by reported profile and the others' next profile."""
+    shape = env.shape[t]
+    count, own = len(policy.ravel()) // shape[i], np.indices(shape)[i].ravel()
+    free = table.ndim == 2 * env.agents - 1
+    wide = table.reshape(len(table), count, 1 if free else shape[i], -1)
+    rows = wide[policy.ravel(), others_of(shape, i), np.zeros_like(own) if free else own]
+    return [list(row) for row in rows]
+
+
+def _refusal(found: NoTransfersError) -> TransferProof:
+    proof = found.farkas
+    if not proof.exact or proof.environment.exact is None:
+        raise InputError('proof: the multipliers are floats; write the probabilities as fractions such as "1/3"')
+    env = proof.environment
+    shares = []
+    for share in proof.shares:
+        profile = share.signal
+        if share.kind in ("truth", "misreport", "last"):
+            signals = list(share.others)
+            signals.insert(share.agent, share.signal)
+            profile = int(np.ravel_multi_index(signals, env.shape[share.period]))
+        multiplier = Fraction(share.multiplier)
+        shares.append(Weighted(multiplier, share.kind, share.agent, share.period, profile, share.report))
+    return TransferProof(**_common(env, found.policy, found.asked, found.constant), shares=shares)
