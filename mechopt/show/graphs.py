@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mechopt.histories.reports import HistoryTree
 
 MAX_GRAPH_NODES = 200_000
-"""Largest number of nodes of a graph: networkx takes about a kilobyte for each."""
+"""Largest number of nodes of a graph: networkx takes about two kilobytes for each."""
 
 
 def history_graph(tree: HistoryTree) -> nx.DiGraph:
