@@ -92,6 +92,7 @@ from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import MovingLayout as MovingLayout
 from .lp.persistent.plan import MovingPlan as MovingPlan
+from .mechanism.archive import load_mechanism as load_mechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import DIC as DIC
@@ -115,11 +116,13 @@ from .mechanism.constraints import PeriodicIR as PeriodicIR
 from .mechanism.constraints import SuperDIC as SuperDIC
 from .mechanism.constraints import closure as closure
 from .mechanism.direct import Mechanism as Mechanism
-from .mechanism.direct import Simulation as Simulation
+from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.outcome import Simulation as Simulation
+from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .modelfile import bundled as bundled
@@ -150,9 +153,10 @@ from .solve.highs import to_mps as to_mps
 from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
-from .solve.persistent import relaxed_optimum as relaxed_optimum
+from .solve.optimum import relaxed_optimum as relaxed_optimum
 from .solve.predicted_seconds import program_seconds as program_seconds
 from .solve.predicted_seconds import promised_seconds as promised_seconds
+from .solve.problem import Problem as Problem
 from .solve.promised.optimum import PromisedOptimum as PromisedOptimum
 from .solve.promised.optimum import promised_optimum as promised_optimum
 from .solve.promised.policy import PromisePolicy as PromisePolicy
@@ -160,8 +164,8 @@ from .solve.result import Optimum as Optimum
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
+from .study.compare.compare import compare as compare
 from .study.compare.comparison import Comparison as Comparison
-from .study.compare.independent import compare as compare
 from .study.diagnose import Regime as Regime
 from .study.diagnose import diagnose as diagnose
 from .study.fit.bootstrap import Interval as Interval
@@ -176,7 +180,6 @@ from .study.frontier.frontier import Frontier as Frontier
 from .study.frontier.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath
 from .study.paths import sample_path as sample_path
-from .study.saved import load_mechanism as load_mechanism
 from .study.search.search import StudySearch as StudySearch
 from .study.search.search import search as search
 from .study.search.worst_case import Family as Family
