@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of, require_targets
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of, require_targets
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
 
@@ -30,6 +30,7 @@ def make(
     ir: Ir = None,
     objective: Goal = None,
     form: Form = "auto",
+    subject_to: SubjectTo = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
@@ -42,7 +43,7 @@ def make(
         if isinstance(source.environment, Scenarios):
             certify_guarantee(source.environment).save(file)
         else:
-            problem_of(source, ic, ir, objective, form).certify().save(file)
+            problem_of(source, ic, ir, objective, form, subject_to).certify().save(file)
     say(f"written: {file}")
 
 
