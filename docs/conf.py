@@ -34,7 +34,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "notebooks/.ipynb_checkpoints"]
 
 # Markdown; notebooks are shown with the outputs that they store.
-myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline"]
+myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline", "tasklist"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"

@@ -14,13 +14,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.process import JointProcess
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 PublicHistory = tuple[tuple[tuple[int, ...], int | None], ...]
 """Over periods: the reported types by agent, and the action (None where it is not recorded)."""
@@ -217,6 +222,11 @@ class PublicTree:
             word = str(reports[0]) if len(reports) == 1 else str(reports)
             words.append(word if action is None else f"{word} -> {action}")
         return f"[{', '.join(words)}]"
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The tree as a networkx graph; see `mechopt.show.graphs.public_graph`."""
+        graph: nx.DiGraph = provided(self, "to_networkx")(self)
+        return graph
 
     def __repr__(self) -> str:
         return f"PublicTree({self.horizon} period{'s' * (self.horizon > 1)}, {sum(self.count)} nodes)"

@@ -11,11 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 History = tuple[tuple[int, ...], ...]
 """Reports of a history: over periods, of tuples over buyers, of type indices."""
@@ -119,3 +124,15 @@ class HistoryTree:
         for sizes, reports in zip(self.shape, history, strict=False):
             node = node * prod(sizes) + int(np.ravel_multi_index(reports, sizes))
         return node
+
+    def to_networkx(self) -> nx.DiGraph:
+        """The tree as a networkx graph; see `mechopt.show.graphs.history_graph`.
+
+        Examples
+        --------
+        >>> graph = HistoryTree(IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=2)).to_networkx()
+        >>> graph.number_of_nodes(), graph.edges[(1, 0), (2, 1)]
+        (7, {'reports': (1,), 'probability': 0.75})
+        """
+        graph: nx.DiGraph = provided(self, "to_networkx")(self)
+        return graph

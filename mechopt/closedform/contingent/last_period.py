@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,12 @@ from mechopt.closedform.pivot.efficient import TIE, chosen
 from mechopt.closedform.pivot.efficient_joint import best_actions, surplus, surplus_size
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 NEGATIVE = 1e-12
 """Mean length of a cycle below which it counts as negative, relative to the largest value."""
@@ -89,6 +93,20 @@ class LastPeriod:
     cycle: Cycle | None
     means: tuple[FloatArray, ...]
     payments: PaymentRange | None
+
+    def to_networkx(self, agent: int | None = None, others: Sequence[int] | None = None) -> nx.DiGraph:
+        """An agent's reports at fixed signals of the others as a networkx graph, that of the worst cycle by default.
+
+        It has a negative cycle iff the allocation is not implementable there; see
+        `mechopt.show.graphs.last_period_graph`.
+
+        Raises
+        ------
+        InputError
+            If there is no such agent or signal.
+        """
+        graph: nx.DiGraph = provided(self, "to_networkx")(self, agent, others)
+        return graph
 
     def __repr__(self) -> str:
         words = "implementable" if self.implementable else "not implementable"
