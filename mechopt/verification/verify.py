@@ -18,6 +18,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.histories.reports import History
+from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -38,6 +39,7 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.verification.balanced import verify_balanced
 from mechopt.verification.contingent.report import verify_approximate, verify_contingent
 from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
@@ -306,7 +308,7 @@ def verify(
         return verify_contingent(mechanism, constraints, exact)
     if hasattr(mechanism, "epsilons"):
         return verify_approximate(mechanism, constraints, exact)
-    if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism)):
+    if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism, BalancedMechanism)):
         if not hasattr(mechanism, "to_mechanism"):
             raise InputError(
                 f"a {type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
@@ -315,6 +317,8 @@ def verify(
         mechanism = mechanism.to_mechanism()
     if isinstance(mechanism, SequenceMechanism):
         return verify_sequence(mechanism, constraints, exact)
+    if isinstance(mechanism, BalancedMechanism):
+        return verify_balanced(mechanism, constraints, exact)
     if isinstance(mechanism, MarkovMechanism):
         return verify_markov(mechanism, constraints, exact)
     return verify_direct(mechanism, constraints, exact)
