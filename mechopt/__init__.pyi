@@ -29,6 +29,8 @@ from .closedform.contingent.winner_pay import winner_pay_auction as winner_pay_a
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
+from .closedform.pivot.balance import balance as balance
+from .closedform.pivot.balanced_team import balanced_team as balanced_team
 from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.dynamic_pivot import dynamic_pivot as dynamic_pivot
 from .closedform.pivot.efficient import Efficient as Efficient
@@ -92,6 +94,8 @@ from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import MovingLayout as MovingLayout
 from .lp.persistent.plan import MovingPlan as MovingPlan
+from .mechanism.archive import load_mechanism as load_mechanism
+from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import DIC as DIC
@@ -115,11 +119,13 @@ from .mechanism.constraints import PeriodicIR as PeriodicIR
 from .mechanism.constraints import SuperDIC as SuperDIC
 from .mechanism.constraints import closure as closure
 from .mechanism.direct import Mechanism as Mechanism
-from .mechanism.direct import Simulation as Simulation
+from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.outcome import Simulation as Simulation
+from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .modelfile import bundled as bundled
@@ -176,7 +182,6 @@ from .study.frontier.frontier import Frontier as Frontier
 from .study.frontier.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath
 from .study.paths import sample_path as sample_path
-from .study.saved import load_mechanism as load_mechanism
 from .study.search.search import StudySearch as StudySearch
 from .study.search.search import search as search
 from .study.search.worst_case import Family as Family

@@ -1,17 +1,19 @@
 """Which function does the work of a method that a value cannot do without importing a room above its own.
 
-One line a method; see `mechopt.core.provided`.
+One line a method, or a format of files; see `mechopt.core.provided`.
 """
 
 from mechopt.core.provided import register
 
 register(
     {
+        "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_approximate",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison.save_plot": "mechopt.show.figures.axes.save_picture",
         "Comparison.plot": "mechopt.show.figures.comparison.ratio_bars",
         "Comparison.to_html": "mechopt.show.page.report.comparison_page",
-        "ContingentTransfers.save": "mechopt.closedform.contingent.files.save",
+        "ContingentTransfers.contents": "mechopt.closedform.contingent.files.contents",
+        "ContingentTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ContingentTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "EnvironmentBase.to_toml": "mechopt.modelfile.from_environment.to_toml",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",
@@ -20,6 +22,9 @@ register(
         "InterdependentTypes.first_best": "mechopt.closedform.pivot.first_best.interdependent",
         "MarkovTypes.first_best": "mechopt.closedform.pivot.first_best.markov",
         "SeparableTypes.first_best": "mechopt.closedform.pivot.first_best.separable",
+        "MechanismMethods.save": "mechopt.mechanism.archive.save",
+        "MechanismMethods.simulate": "mechopt.mechanism.simulation.simulate",
+        "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.save_plot": "mechopt.show.figures.axes.save_picture",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
@@ -28,5 +33,6 @@ register(
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
     }
 )

@@ -120,7 +120,7 @@ def maximin(
     with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
     begun = time.perf_counter()
-    reports = [verify(mechanism, mechanism.notions) for mechanism in best.mechanisms]
+    reports = [verify(mechanism, mechanism.claims) for mechanism in best.mechanisms]
     document = output.guaranteed(best, reports, time.perf_counter() - begun)
     if as_json:
         say(output.to_json(document))

@@ -65,11 +65,11 @@ def _checked(mechanism: Any) -> Report | None:
     """Verify a mechanism that claims constraints and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
     from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.study.compare.persistent import MAX_CHECKED_NODES
+    from mechopt.study.compare.entry import MAX_CHECKED_NODES
     from mechopt.verification.verify import verify
 
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
-    return verify(mechanism, mechanism.notions) if mechanism.notions and sum(mechanism.tree.count) <= limit else None
+    return verify(mechanism, mechanism.claims) if mechanism.claims and sum(mechanism.tree.count) <= limit else None
 
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:

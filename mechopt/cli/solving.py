@@ -112,11 +112,11 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
+    from mechopt.mechanism.archive import load_mechanism
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_notions
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
-    from mechopt.study.saved import load_mechanism
     from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model)))

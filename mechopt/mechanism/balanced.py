@@ -20,22 +20,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from mechopt.core.atomic import require_target
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.chain import ahead, taken
 from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
-
-if TYPE_CHECKING:
-    from mechopt.mechanism.sequence import SequenceMechanism
 
 ByPeriod = tuple[FloatArray, ...]
 MAX_ENTRIES = 10**7
@@ -43,7 +41,7 @@ MAX_ENTRIES = 10**7
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BalancedMechanism:
+class BalancedMechanism(MechanismMethods):
     """An efficient or other policy with payments that sum to its cost at every history.
 
     Periods are 0, 1, ..., T - 1; with an infinite horizon as many as listed, at least two, and the last one is for all
@@ -60,7 +58,7 @@ class BalancedMechanism:
         Paid in period 0 whatever is reported; in sum 0.
     lump_sums : tuple over agents of tuples over periods of read-only float arrays ``(*last profile,)``
         z_i; in sum over agents 0.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -71,7 +69,7 @@ class BalancedMechanism:
     incentive_terms: tuple[ByPeriod, ...]
     fees: FloatArray
     lump_sums: tuple[ByPeriod, ...]
-    notions: tuple[Notion, ...] = (BayesianIC(),)
+    claims: tuple[Notion, ...] = (BayesianIC(),)
     source: str = ""
 
     @property
@@ -233,8 +231,8 @@ class BalancedMechanism:
                 least = [self._least(j, t) for j in range(n)]
                 row[t] = readonly(row[t] + sum(least) / n - least[i])
             rows.append(tuple(row))
-        notions = (BayesianIC(), Interim(), PeriodicIR()) if every_period else (BayesianIC(), Interim())
-        return replace(self, lump_sums=tuple(rows), notions=notions)
+        claims = (BayesianIC(), Interim(), PeriodicIR()) if every_period else (BayesianIC(), Interim())
+        return replace(self, lump_sums=tuple(rows), claims=claims)
 
     @property
     def _all_utilities(self) -> list[FloatArray]:
@@ -252,10 +250,6 @@ class BalancedMechanism:
         InputError
             If the horizon is infinite.
         """
-        from mechopt.environment.process import joint_process
-        from mechopt.histories.public import PublicTree
-        from mechopt.mechanism.sequence import SequenceMechanism
-
         tree = PublicTree(joint_process(self.environment))
         policy = [self.policy[t].ravel()[tree.profile[t]] for t in range(tree.horizon)]
         paid = []
@@ -263,12 +257,7 @@ class BalancedMechanism:
             last = tree.before(t)[0][tree.slot[t]] if t else np.zeros(tree.count[0], dtype=np.int64)
             tables = [row[t].reshape(-1, self.policy[t].size) for row in self.transfers]
             paid.append(np.array([table[last, tree.profile[t]] for table in tables]))
-        return SequenceMechanism.of_policy(tree, policy, paid, self.notions, self.source)
-
-    def save(self, path: str | Path) -> None:
-        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
-        require_target(path)
-        self.to_mechanism().save(path)
+        return SequenceMechanism.of_policy(tree, policy, paid, self.claims, self.source)
 
     def __repr__(self) -> str:
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)

@@ -25,6 +25,7 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR, require_types
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import NotionCheck, Report
@@ -188,6 +189,7 @@ GAINS: dict[Notion, Callable[[BalancedMechanism, int, _Agent, int], tuple[FloatA
 }
 
 
+@constraint_checks.register(BalancedMechanism)
 def verify_balanced(
     mechanism: BalancedMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:
@@ -207,7 +209,7 @@ def verify_balanced(
     InputError
         If a constraint, or fractions, ask for a finite horizon.
     """
-    chosen = constraints or mechanism.notions
+    chosen = constraints or mechanism.claims
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     elsewhere = asked if exact else [notion for notion in asked if notion not in GAINS]

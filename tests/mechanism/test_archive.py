@@ -95,7 +95,7 @@ def test_round_trip_is_bit_exact(tmp_path):
         assert again.allocation[t].tobytes() == mechanism.allocation[t].tobytes()
         assert again.payment[t].tobytes() == mechanism.payment[t].tobytes()
         assert not again.payment[t].flags.writeable
-    assert (again.notions, again.source) == (mechanism.notions, mechanism.source)
+    assert (again.claims, again.source) == (mechanism.claims, mechanism.source)
 
 
 def test_an_equal_environment_written_differently_reads_the_file(saved):
@@ -144,7 +144,7 @@ def test_any_byte_changed_is_refused_or_harmless(saved):
             continue  # anything else fails the test; a byte of the archive's dates may change without harm
         assert all(map(np.array_equal, read.payment, mechanism.payment)), place
         assert all(map(np.array_equal, read.allocation, mechanism.allocation)), place
-        assert read.notions == mechanism.notions, place
+        assert read.claims == mechanism.claims, place
 
 
 @pytest.mark.parametrize(

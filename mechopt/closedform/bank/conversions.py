@@ -216,7 +216,7 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
             payment.append(stage.payment + after - over_profiles(stage.balance, env.agents))
     else:
         _require_dic_and_epir(mechanism)
-        claimed, allocation = mechanism.notions, list(mechanism.allocation)
+        claimed, allocation = mechanism.claims, list(mechanism.allocation)
         payment = [env.present_value[t] * own_values(tree, t) * x for t, x in enumerate(allocation)]
         payment[last] = payment[last] - partially_realised(mechanism)[-1].reshape(payment[last].shape)
     kept = {DIC(), PPIR(), *({ExPostIC(), SuperDIC()} & set(claimed))}

@@ -85,11 +85,11 @@ def checked(best: Optimum) -> Report | None:
     from mechopt.verification.verify import verify
 
     mechanism = best.mechanism
-    if mechanism is None or not mechanism.notions:
+    if mechanism is None or not mechanism.claims:
         return None
     if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
         return None
-    return verify(mechanism, mechanism.notions)
+    return verify(mechanism, mechanism.claims)
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:

@@ -19,6 +19,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.alternatives import bond, team, team_upfront
+from mechopt.closedform.pivot.balanced_team import balanced_team
 from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
 from mechopt.closedform.pivot.efficient import efficient
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -32,41 +33,20 @@ from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.lp.build import plan
-from mechopt.mechanism.constraints import (
-    MOVING_NOTIONS,
-    Asked,
-    Interim,
-    Notion,
-    PeriodicExPostIC,
-    PeriodicExPostIR,
-    PeriodicIR,
-    asked_notions,
-)
+from mechopt.mechanism.constraints import Asked, PeriodicExPostIC, asked_notions
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, sooner_by_dual
 from mechopt.solve.persistent import relaxed_optimum
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison, Entry
-from mechopt.verification.verify import Report, verify
+from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
-MAX_CHECKED_NODES = 20_000
-"""Notions are checked exhaustively on public trees up to this size, and left open beyond."""
-STATE_NOTIONS: tuple[Notion, ...] = (
-    PeriodicExPostIC(),
-    PeriodicExPostIC(rereport=True),
-    Interim(),
-    PeriodicIR(),
-    PeriodicExPostIR(),
-)
-"""What is checked state by state, with any horizon."""
-CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
-"""What is checked with a finite horizon, on the tree of consistent reports."""
 
 
 def _contingent(method: Any) -> Builder:
@@ -103,11 +83,23 @@ def _written(found: Any) -> Any:
         return found
 
 
+def _balanced(environment: MarkovTypes) -> BalancedMechanism:
+    """Balanced team mechanism with lump sums by which all take part: in every period, or else at first, or else none."""
+    team_without = balanced_team(environment)
+    for every_period in (True, False):
+        try:
+            return team_without.with_lump_sums(every_period)
+        except InputError:
+            continue
+    return team_without
+
+
 MARKOV: dict[str, Builder] = {
     "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
     "team": team,
     "team-upfront": team_upfront,
     "bond": bond,
+    "balanced-team": _balanced,
 }
 SEPARABLE: dict[str, Builder] = {
     "virtual-pivot": lambda env: _written(virtual_pivot(env, ironed=True)),
@@ -169,12 +161,14 @@ def compare_moving(
                 entries.append(_bound(name, environment, best))
             else:
                 built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
-                entries.append(_entry(name, built, best))
+                entries.append(entry(name, built, best))
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None:
                 raise
             skipped[name] = str(error)
     notions = CHECKED if environment.horizon != "infinite" else STATE_NOTIONS
+    if BayesianIC() not in notions and any(row.report is not None and BayesianIC() in row.report for row in entries):
+        notions = (BayesianIC(), *notions)
     return Comparison(environment, tuple(entries), best, math.nan, skipped, notions)
 
 
@@ -215,38 +209,3 @@ def _bound(name: str, environment: PersistentEnvironment, best: Optimum | None) 
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
-
-
-def _entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
-    revenue = float(mechanism.revenue)
-    return Entry(
-        name,
-        revenue,
-        float(mechanism.welfare),
-        tuple(mechanism.utilities),
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        math.nan,
-        "enumeration" if isinstance(mechanism, SequenceMechanism) else "backward induction",
-        None,
-        _report(mechanism),
-        getattr(mechanism, "notions", ()),
-        None,
-        getattr(mechanism, "source", ""),
-    )
-
-
-def _report(mechanism: Any) -> Report | None:
-    """Notions kept and broken, as far as they can be checked."""
-    if isinstance(mechanism, SequenceMechanism):
-        return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
-    if isinstance(mechanism, ContingentTransfers):
-        return verify(mechanism)
-    if not isinstance(mechanism, MarkovMechanism):
-        return None
-    if mechanism.environment.infinite:
-        return verify(mechanism, STATE_NOTIONS)
-    try:
-        sequence = mechanism.to_sequence()
-    except LimitError:
-        return verify(mechanism, STATE_NOTIONS)
-    return _report(sequence)
