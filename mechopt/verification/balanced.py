@@ -1,13 +1,14 @@
 r"""Checks of mechanisms whose payments depend on the last profile of reports and the current one, and nothing before.
 
 After a last profile f of reports (and so the action it led to), agent i knows her own type k, which need not be one
-that her last report allows, and believes that the others' types follow theirs in f. With U_i the value of truth,
+that her last report allows, and believes that the others' types follow theirs in f. If she reports r, one that her last
+report allows, and V is what she gets from the next period on,
 
-    Q(f, k, r) = E[ v_i(a(r, th_-i), k) - p_i(f, r, th_-i) + d U_i((r, th_-i), k') | f_-i, k ]
+    Q(f, k, r) = E[ v_i(a(r, th_-i), k) - p_i(f, r, th_-i) + d V((r, th_-i), k') | f_-i, k ]
 
-Where Q(f, k, r) <= U_i(f, k) everywhere, no strategy of misreports gains, at any public history (the one-shot deviation
-principle: payoffs are bounded and discounted), so that the checks of an infinite horizon are finitely many. U_i is
-computed from the payments alone: backwards, or as a contraction whose residual bounds what it is off by.
+So her best strategy of reports is a dynamic program over pairs (f, k), finitely many with any horizon: V = max_r Q, and
+U of truth is Q at r = k. Bayesian incentive compatibility is V = U at her first types. Both are computed from the
+payments alone: backwards, or as contractions, whose residuals bound what they are off by.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_valu
 CLOSE, STALLED, MAX_SWEEPS = 1e-14, 1e-10, 100_000
 """Residual of the values of truth, relative to the largest, at which sweeps end; or end if it falls no more."""
 
+REPLAYED = 1e-9
+"""Present value of the periods that a replay with an infinite horizon leaves out."""
+
 
 @dataclass(frozen=True)
 class BalancedCounterexample(Counterexample):
@@ -55,7 +59,7 @@ class BalancedCounterexample(Counterexample):
         after = f"after reports {list(self.before)}" if self.before else "at first"
         words = f"agent {self.agent}, period {self.period}, {after}: "
         if self.notion.role == "ic":
-            return f"{words}type {self.true_type} reports {self.report} and gains {self.gain:.6g}"
+            return f"{words}type {self.true_type} gains {self.gain:.6g} by a strategy that reports {self.report} first"
         return f"{words}the utility of type {self.true_type} is {-self.gain:.6g}"
 
     def replay(self, mechanism: Any) -> float:
@@ -166,13 +170,50 @@ def _lasting(m: BalancedMechanism, i: int, stage: _Stage) -> FloatArray:
     raise LimitError("the values of truth are not found to a useful precision; use a smaller discount")
 
 
-def _misreports(m: BalancedMechanism, i: int, agent: _Agent, t: int) -> tuple[FloatArray, float]:
-    """Gains of one misreport, as of period t, ``[f, k, r]``, and what they may be off by."""
-    following = agent.values[min(t + 1, m.periods - 1)] if m.environment.infinite or t + 1 < m.periods else None
-    outcomes = _outcomes(m, i, t, agent.stages[t], following)
-    off = agent.errors[min(t + 1, m.periods - 1)] if following is not None else 0.0
-    gains = _reports(agent.stages[t], outcomes) - agent.values[t][:, :, None]
-    return gains, agent.errors[t] + _share(m).share * float(np.abs(outcomes).max()) + m.environment.discount * off
+def _allowed(m: BalancedMechanism, i: int, t: int) -> FloatArray:
+    """Whether the last profile allows a report, as 0 or minus infinity; ``[f, 1, r]``."""
+    possible = follows(m.environment, m.policy, i, t)
+    return np.where(possible.reshape(-1, 1, possible.shape[-1]) > 0, 0.0, -np.inf)
+
+
+def _best(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatArray, float]:
+    """Q of the best strategy in period 0, ``[f, k, r]``, minus infinity where not allowed; what it may be off by."""
+    env, rounded = m.environment, _share(m)
+    following: FloatArray | None = None
+    off, reports = 0.0, np.zeros(0)
+    if env.infinite:
+        following, off = _best_for_ever(m, i, agent)
+    for t in reversed(range(m.periods)):
+        outcomes = _outcomes(m, i, t, agent.stages[t], following)
+        size = float(np.abs(outcomes).max() + np.abs(agent.stages[t].paid).max())
+        off = rounded.share * size + rounded.least + env.discount * off
+        reports = _reports(agent.stages[t], outcomes) + _allowed(m, i, t)
+        following = reports.max(axis=2)
+    return reports, off
+
+
+def _best_for_ever(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatArray, float]:
+    """The best strategy's value from the last listed period on, and what it may be off by."""
+    t, stage, env = m.periods - 1, agent.stages[-1], m.environment
+    allowed, rounded = _allowed(m, i, t), _share(m)
+    value, last = agent.values[-1], np.inf
+    for _ in range(MAX_SWEEPS):
+        outcomes = _outcomes(m, i, t, stage, value)
+        swept = (_reports(stage, outcomes) + allowed).max(axis=2)
+        off, scale = float(np.abs(swept - value).max()), float(np.abs(swept).max())
+        if off <= CLOSE * scale or (off <= STALLED * scale and off >= last):
+            size = float(np.abs(outcomes).max() + np.abs(stage.paid).max())
+            step = rounded.share * size + rounded.least
+            return swept, (off + step) / (1 - env.discount * (1 + 4 * UNIT)) + step
+        value, last = swept, off
+    raise LimitError("the values of the best strategy are not found to a useful precision; use a smaller discount")
+
+
+def _strategies(m: BalancedMechanism, i: int, agent: _Agent, t: int) -> tuple[FloatArray, float]:
+    """Gain of the best strategy by first type and first report, ``[1, k, r]``, and what it may be off by."""
+    reports, off = _best(m, i, agent)
+    gain = np.where(m.environment.initial[i][:, None] > 0, reports - agent.values[0][:, :, None], -np.inf)
+    return gain, off + agent.errors[0] + _share(m).share * float(np.abs(agent.values[0]).max())
 
 
 def _participation(m: BalancedMechanism, i: int, agent: _Agent, t: int) -> tuple[FloatArray, float]:
@@ -183,7 +224,7 @@ def _participation(m: BalancedMechanism, i: int, agent: _Agent, t: int) -> tuple
 
 
 GAINS: dict[Notion, Callable[[BalancedMechanism, int, _Agent, int], tuple[FloatArray, float]]] = {
-    BayesianIC(): _misreports,
+    BayesianIC(): _strategies,
     Interim(): _participation,
     PeriodicIR(): _participation,
 }
@@ -230,7 +271,7 @@ def verify_balanced(
 def _check(notion: Notion, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> NotionCheck:
     verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[int, ...]]]()
     for i, agent in enumerate(agents):
-        for t in range(1 if notion == Interim() else m.periods):
+        for t in range(m.periods if notion == PeriodicIR() else 1):
             weight = m.environment.discount**t
             gain, rounding = GAINS[notion](m, i, agent, t)
             verdict.add(weight * gain, np.where(np.isfinite(gain), weight * rounding, 0.0))
@@ -242,27 +283,48 @@ def _check(notion: Notion, m: BalancedMechanism, agents: list[_Agent], tolerance
         before = tuple(int(p) for p in np.unravel_index(f, m.lump_sums[i][t].shape)) if t else None
         told = r if notion.role == "ic" else k
         example = BalancedCounterexample(notion, i, t, (), k, told, answer.gain, before=before)
-    return NotionCheck.of(answer, tolerance, example)
+    return NotionCheck.of(answer, tolerance, example, answer.gain if notion.role == "ic" else None)
 
 
 def replay(found: BalancedCounterexample, mechanism: BalancedMechanism) -> float:
-    """Gain of a counterexample by sums over the others' types; see `BalancedCounterexample.replay`."""
-    i, t, k, r = found.agent, found.period, found.true_type, found.report
+    """Gain of a counterexample by plain sums over the others' types; see `BalancedCounterexample.replay`."""
+    env, i, t, k, r = mechanism.environment, found.agent, found.period, found.true_type, found.report
     assert k is not None and r is not None
-    env, s = mechanism.environment, mechanism.stage(t)
-    utility, before = mechanism.interim_utilities[i], found.before or ()
-    truth = float(utility[t][(*before, k)])
+    last, sweeps = mechanism.periods - 1, 0
+    if env.infinite:
+        sweeps = int(np.log(REPLAYED) / np.log(env.discount)) + 1
+    best = truth = dict[Any, float]()
+    for s in [*(last,) * sweeps, *reversed(range(t + 1, mechanism.periods))]:
+        best, truth = _swept(mechanism, i, s, best, True), _swept(mechanism, i, s, truth, False)
+    before = found.before or ()
+    honest = _outcome(mechanism, i, t, before, k, k, truth)
     if found.notion.role == "ir":
-        return -(env.discount**t) * truth
-    laws = [follows(env, mechanism.policy, j, t)[before] for j in range(env.agents)]
-    total = 0.0
-    for told in product([r], *(range(len(law)) for j, law in enumerate(laws) if j != i)):
-        profile = (*told[1 : i + 1], r, *told[i + 1 :])
+        return -(env.discount**t) * honest
+    return env.discount**t * (_outcome(mechanism, i, t, before, k, r, best) - honest)
+
+
+def _swept(m: BalancedMechanism, i: int, t: int, later: dict[Any, float], strategic: bool) -> dict[Any, float]:
+    """Values by last profile and own type, of the best allowed reports or of truth."""
+    found = dict[Any, float]()
+    for before in np.ndindex(m.lump_sums[i][t].shape):
+        likely_reports = np.flatnonzero(follows(m.environment, m.policy, i, t)[before] > 0).tolist()
+        for k in range(m.incentive_terms[i][t].shape[-1]):
+            reports = likely_reports if strategic else [k]
+            found[before, k] = max(_outcome(m, i, t, before, k, r, later) for r in reports)
+    return found
+
+
+def _outcome(
+    m: BalancedMechanism, i: int, t: int, before: tuple[int, ...], k: int, r: int, later: dict[Any, float]
+) -> float:
+    env, s, total = m.environment, m.stage(t), 0.0
+    laws = [follows(env, m.policy, j, t)[before] for j in range(env.agents)]
+    for profile in product(*([r] if j == i else range(len(law)) for j, law in enumerate(laws))):
         chance = prod(float(laws[j][own]) for j, own in enumerate(profile) if j != i)
-        action = int(mechanism.policy[s][profile])
-        worth = float(env.values[i][s][action, k] - mechanism.transfers[i][t][(*before, *profile)])
-        if env.infinite or t + 1 < mechanism.periods:
-            later = utility[min(t + 1, mechanism.periods - 1)][profile]
-            worth += env.discount * float(env.kernel[i][s][action, k] @ later)
+        action = int(m.policy[s][profile])
+        worth = float(env.values[i][s][action, k] - m.transfers[i][t][(*before, *profile)])
+        if later:
+            moves = env.kernel[i][s][action, k]
+            worth += env.discount * sum(float(moves[x]) * later[profile, x] for x in range(len(moves)))
         total += chance * worth
-    return env.discount**t * (total - truth)
+    return total

@@ -33,7 +33,8 @@ from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.lp.build import plan
-from mechopt.mechanism.constraints import Asked, PeriodicExPostIC, asked_notions
+from mechopt.mechanism.balanced import BalancedMechanism
+from mechopt.mechanism.constraints import Asked, BayesianIC, PeriodicExPostIC, asked_notions
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, sooner_by_dual
@@ -84,7 +85,7 @@ def _written(found: Any) -> Any:
 
 
 def _balanced(environment: MarkovTypes) -> BalancedMechanism:
-    """Balanced team mechanism with lump sums by which all take part: in every period, or else at first, or else none."""
+    """Balanced team mechanism with lump sums with which all take part: always, or else at first."""
     team_without = balanced_team(environment)
     for every_period in (True, False):
         try:

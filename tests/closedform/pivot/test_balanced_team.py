@@ -1,5 +1,6 @@
 """Balanced mechanisms against loops over the joint chain, against every strategy, and by hand."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
@@ -169,8 +170,6 @@ def test_no_strategy_gains_for_ever(seed):
 
 
 def test_a_wrong_payment_is_found_with_any_horizon():
-    from dataclasses import replace
-
     for horizon in (2, "infinite"):
         team = mo.balanced_team(trade(horizon=horizon))
         rows = [list(row) for row in team.incentive_terms]
@@ -178,10 +177,10 @@ def test_a_wrong_payment_is_found_with_any_horizon():
         wrong = replace(team, incentive_terms=tuple(tuple(row) for row in rows))
         check = mo.verify(wrong)["bayesian"]
         assert not check.holds
-        assert check.gain > 0.5
+        assert check.strategy_gain == check.gain > 0.5
         assert check.counterexample.agent == 0
+        assert check.counterexample.replay(wrong) == pytest.approx(check.gain, abs=1e-7)
         if horizon == 2:
-            assert check.counterexample.replay(wrong) == pytest.approx(check.gain)
             assert mo.verify(wrong.to_mechanism(), BayesianIC())["bayesian"].gain == pytest.approx(check.gain)
 
 
@@ -228,3 +227,22 @@ def test_what_cannot_be_balanced():
         mo.balanced_team(trade()).to_mechanism()
     with pytest.raises(mo.InputError, match="periodic-ex-post"):
         mo.verify(mo.balanced_team(trade()), PeriodicExPostIC())
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_gains_of_wrong_payments_are_those_over_histories_where_types_cannot_follow_each_other(seed):
+    rng = np.random.default_rng(seed)
+    values = [rng.normal(size=(2, 3)) for _ in range(2)]
+    kernel = [np.array([[[0.5, 0.5, 0], [0, 0.25, 0.75], [1, 0, 0]], np.eye(3)])[:, rng.permutation(3)] for _ in "ab"]
+    env = mo.MarkovTypes(values, kernel, [[0.5, 0.5, 0], [0.25, 0.25, 0.5]], horizon=3, discount=0.9)
+    team = mo.balanced_team(env)
+    assert mo.verify(team).holds
+    rows = [[part + rng.normal(scale=0.3, size=part.shape) for part in row] for row in team.incentive_terms]
+    wrong = replace(team, incentive_terms=tuple(map(tuple, rows)))
+    asked = [BayesianIC(), Interim(), PeriodicIR()]
+    local, over_histories = mo.verify(wrong, asked), mo.verify(wrong.to_mechanism(), asked)
+    for constraint in asked:
+        assert local[constraint].gain == pytest.approx(over_histories[constraint].gain, abs=1e-9)
+        if local[constraint].counterexample:
+            again = local[constraint].counterexample.replay(wrong)
+            assert again == pytest.approx(local[constraint].gain, abs=1e-9)
