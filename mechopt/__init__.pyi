@@ -62,6 +62,8 @@ from .closedform.virtual.index import virtual_index as virtual_index
 from .closedform.virtual.mechanism import VirtualPivot as VirtualPivot
 from .closedform.virtual.pivot import virtual_bound as virtual_bound
 from .closedform.virtual.pivot import virtual_pivot as virtual_pivot
+from .closedform.virtual.prices import ReportPrices as ReportPrices
+from .closedform.virtual.prices import report_prices as report_prices
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
