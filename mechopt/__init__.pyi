@@ -155,6 +155,8 @@ from .solve.exact.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program
 from .solve.highs import to_highs as to_highs
 from .solve.highs import to_mps as to_mps
+from .solve.infinite.interim import InfiniteOptimum as InfiniteOptimum
+from .solve.infinite.interim import infinite_optimum as infinite_optimum
 from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
