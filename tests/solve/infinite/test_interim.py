@@ -111,13 +111,12 @@ def test_first_periods_and_first_best_after_them_are_no_bound():
     one, two = (mo.optimum(chain([[0, 0], [1, 2]], ["1/2", "1/2"], switch, 1, horizon=t)).value for t in (1, 2))
     assert (one, two) == pytest.approx((1, 3))
     assert two > one + 1.5
-    # EPIR: three types, of which the highest is always followed by the lowest, and the others by the highest
-    values, law = [0.3, 1.3, 2.3], ["0.769", "0.1004", "0.1306"]
-    kernel = [[0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    # EPIR: three types, of which the highest is followed by the lowest and the others by the highest, but for 1% noise
+    values, law = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
+    kernel = 0.99 * np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0]]) + 0.01 / 3
     one, two = (mo.optimum(chain([[0] * 3, values], law, kernel, 1, horizon=t), ir=mo.EPIR()).value for t in (1, 2))
-    later = 0.769 * 2.3 + 0.1004 * 2.3 + 0.1306 * 0.3
-    assert one + later == pytest.approx(2.339180, abs=1e-6)
-    assert two == pytest.approx(2.374865, abs=1e-6)
+    assert one + law @ kernel @ values == pytest.approx(2.331792, abs=1e-6)
+    assert two == pytest.approx(2.362804, abs=1e-6)
 
 
 def test_one_type_and_money_that_scales():
