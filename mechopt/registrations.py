@@ -25,6 +25,7 @@ register(
         "MechanismMethods.save": "mechopt.mechanism.archive.save",
         "MechanismMethods.simulate": "mechopt.mechanism.simulation.simulate",
         "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",
+        "Problem.solve": "mechopt.solve.methods.solve",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep.save_plot": "mechopt.show.figures.axes.save_picture",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",

@@ -25,7 +25,8 @@ import numpy as np
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
-from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR, require_types
+from mechopt.mechanism.constraint_names import require_types
+from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
