@@ -35,6 +35,8 @@ from .closedform.contingent.winner_pay import winner_pay_auction as winner_pay_a
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
+from .closedform.pivot.balance import balance as balance
+from .closedform.pivot.balanced_team import balanced_team as balanced_team
 from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.dynamic_pivot import dynamic_pivot as dynamic_pivot
 from .closedform.pivot.efficient import Efficient as Efficient
@@ -66,6 +68,8 @@ from .closedform.virtual.index import virtual_index as virtual_index
 from .closedform.virtual.mechanism import VirtualPivot as VirtualPivot
 from .closedform.virtual.pivot import virtual_bound as virtual_bound
 from .closedform.virtual.pivot import virtual_pivot as virtual_pivot
+from .closedform.virtual.prices import ReportPrices as ReportPrices
+from .closedform.virtual.prices import report_prices as report_prices
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError
 from .core.errors import LimitError as LimitError
@@ -101,6 +105,7 @@ from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import MovingLayout as MovingLayout
 from .lp.persistent.plan import MovingPlan as MovingPlan
 from .mechanism.archive import load_mechanism as load_mechanism
+from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import DIC as DIC
@@ -175,6 +180,8 @@ from .solve.exact.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program
 from .solve.highs import to_highs as to_highs
 from .solve.highs import to_mps as to_mps
+from .solve.infinite.interim import InfiniteOptimum as InfiniteOptimum
+from .solve.infinite.interim import infinite_optimum as infinite_optimum
 from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum

@@ -32,7 +32,16 @@ FOR = {
         "two_period",
         "asymptotic",
     ),
-    "markov": ("efficient", "dynamic_pivot", "team", "team_upfront", "bond", "outside_options", "second_price_form"),
+    "markov": (
+        "efficient",
+        "dynamic_pivot",
+        "team",
+        "team_upfront",
+        "bond",
+        "balanced_team",
+        "outside_options",
+        "second_price_form",
+    ),
     "separable": ("virtual_pivot", "virtual_bound", "virtual_index", "optimal_contract", "diagnose"),
     "interdependent": (
         "efficient_joint",

@@ -1,10 +1,12 @@
 r"""The optimal contract for one buyer: a menu of upfront payments and prices, from which she chooses for herself.
 
-The contracts are those of the virtual pivot (`VirtualPivot.menu`), or the same at other prices where these earn more
-(`virtual_menu.constant_prices`). Whatever the menu, the buyer takes what is best for her at contracting and
+The contracts are those of the virtual pivot (`VirtualPivot.menu`), or the same at other prices where these earn more:
+of one item by `mechopt.closedform.virtual.menu.constant_prices`, of any number of actions by a linear program a report,
+`mechopt.closedform.virtual.prices`, and with a finite horizon by period where prices that stay the same do not do.
+Whatever the menu, the buyer takes what is best for her at contracting and
 buys what is best for her in every period, so nothing has to be assumed about incentives: the profit is what the menu
 earns. It equals the bound where these prices implement the policy of the virtual pivot; else it is below, and some
-mechanism may earn more.
+mechanism may earn more. `OptimalContract.reports` says for each report whether prices do, or whom none keep away.
 
 Ties go the seller's way, at contracting and later.
 
@@ -14,14 +16,16 @@ Source: Kakade, Lobel and Nazerzadeh (2013), section 5.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mechopt.closedform.virtual.diagnosis import Contract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
-from mechopt.closedform.virtual.menu import constant_prices, item_action
+from mechopt.closedform.virtual.menu import constant_prices, item_action, priced_contract
 from mechopt.closedform.virtual.phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
 from mechopt.closedform.virtual.pivot import virtual_pivot
+from mechopt.closedform.virtual.prices import ReportPrices, closest_prices
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.process import joint_process
@@ -51,8 +55,10 @@ class OptimalContract(MechanismMethods):
         Payments net of costs.
     bound : float
         Of the virtual pivot that the menu comes from.
-    prices : tuple over contracts of read-only float arrays ``(action,)``
+    prices : tuple over contracts of read-only float arrays ``(action,)``, or ``(period, action)`` where they change
         Of every action, finite: as good as infinite where nobody is to buy.
+    pivot : VirtualPivot
+        What the menu comes from.
     """
 
     environment: SeparableTypes
@@ -62,6 +68,16 @@ class OptimalContract(MechanismMethods):
     profit_by_type: FloatArray
     bound: float
     prices: tuple[FloatArray, ...]
+    pivot: VirtualPivot
+
+    @cached_property
+    def reports(self) -> tuple[ReportPrices, ...]:
+        """For each included type, prices that implement the policy after her report, or come closest.
+
+        Constant ones where these do, else by period where the horizon is finite; see
+        `mechopt.closedform.virtual.prices`.
+        """
+        return tuple(closest_prices(self.pivot, int(k)) for k in np.flatnonzero(self.pivot.included[:, 0]))
 
     @property
     def claims(self) -> tuple[Notion, ...]:
@@ -116,13 +132,14 @@ class OptimalContract(MechanismMethods):
         upfront = np.array([*(offer.upfront for offer in self.menu), 0.0])
         payment = [upfront[self.choice[first]][np.newaxis]]
         values, root = unfolded.values[0][1], np.arange(len(first))
-        use = [_use(env, later_chains(unfolded, [_favoured(env, values, p)])) for p in self.prices]
+        use = [_use(env, later_chains(unfolded, [values]), _by_period(env, p)) for p in self.prices]
         for t in range(1, tree.horizon):
             node, _ = tree.came(t)
             root = root[node[tree.slot[t]]]
             actions = np.full(tree.count[t], int(env.cost.argmin()))
             paid = np.zeros(tree.count[t])
-            for c, (here, price) in enumerate(zip(use, self.prices, strict=True)):
+            charged = [_by_period(env, price)[t - 1] for price in self.prices]
+            for c, (here, price) in enumerate(zip(use, charged, strict=True)):
                 nodes = np.flatnonzero(self.choice[first[root]] == c)
                 actions[nodes] = here.policy[t - 1][tree.own(t, 0)[nodes]]
                 paid[nodes] = price[actions[nodes]]
@@ -177,7 +194,11 @@ def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> Optima
     offered = _offered(pivot, pivot.menu)
     if pivot.regime != "a" and constant_prices(pivot)[0]:
         offered = max(offered, _offered(pivot, constant_prices(pivot)[0]), key=lambda contract: contract.profit)
-    return offered
+    if offered.attains:
+        return offered
+    reports = offered.reports
+    menu = tuple(priced_contract(pivot, found) for found in reports)
+    return max(offered, _offered(pivot, menu), key=lambda contract: contract.profit)
 
 
 def _offered(pivot: VirtualPivot, menu: tuple[Contract, ...]) -> OptimalContract:
@@ -187,11 +208,15 @@ def _offered(pivot: VirtualPivot, menu: tuple[Contract, ...]) -> OptimalContract
     utility, profit = np.zeros((len(menu) + 1, len(types))), np.zeros((len(menu) + 1, len(types)))
     profit[-1] = _idle_profit(pivot)
     for c, (offer, price) in enumerate(zip(menu, prices, strict=True)):
+        charged = _by_period(environment, price)
         for k in types:
             values = environment.value_tables[0][:, k]
-            here = _use(environment, signal_chains(environment, [_favoured(environment, values, price)]))
-            gained = here.total(here.at_policy(values - price[:, None], 0))
-            earned = here.total(here.at_policy(price - environment.cost))
+            here = _use(environment, signal_chains(environment, [values]), charged)
+            picked = zip(charged, here.policy, strict=True)
+            paid = [price_now[policy] for price_now, policy in picked]
+            worth, cost = here.at_policy(values, 0), here.at_policy(environment.cost)
+            gained = here.total(tuple(v - p for v, p in zip(worth, paid, strict=True)))
+            earned = here.total(tuple(p - c for p, c in zip(paid, cost, strict=True)))
             utility[c, k] = expected_first(environment, [0], gained) - offer.upfront
             profit[c, k] = expected_first(environment, [0], earned) + offer.upfront
     best = (utility + FAVOUR * profit).argmax(axis=0)
@@ -204,6 +229,7 @@ def _offered(pivot: VirtualPivot, menu: tuple[Contract, ...]) -> OptimalContract
         readonly(profit[chosen]),
         pivot.bound,
         prices,
+        pivot,
     )
 
 
@@ -216,7 +242,7 @@ def _idle_profit(pivot: VirtualPivot) -> float:
 
 
 def _prices(pivot: VirtualPivot, offer: Contract) -> FloatArray:
-    """Prices of all actions of a contract."""
+    """Prices of all actions of a contract, ``(action,)`` or ``(period, action)``."""
     if isinstance(offer.price, tuple):
         return readonly(offer.price)
     prices = np.zeros(len(pivot.environment.actions))
@@ -225,13 +251,18 @@ def _prices(pivot: VirtualPivot, offer: Contract) -> FloatArray:
     return readonly(prices)
 
 
-def _favoured(environment: SeparableTypes, values: FloatArray, prices: FloatArray) -> FloatArray:
-    """The buyer's flow with the tie-breaking share of the seller's; axes: action, type."""
-    flow: FloatArray = values - prices[:, None] + FAVOUR * (prices - environment.cost)[:, None]
-    return flow
+def _by_period(environment: SeparableTypes, price: FloatArray) -> tuple[FloatArray, ...]:
+    """Prices ``(action,)`` of each allocation period; one with an infinite horizon."""
+    if price.ndim == 2:
+        return tuple(price)
+    return (price,) * (1 if isinstance(environment.horizon, str) else environment.horizon)
 
 
-def _use(environment: SeparableTypes, chains: WeightedChains) -> Phase:
-    """What the buyer does with a contract: her flows carry prices and costs, so there are no others."""
+def _use(environment: SeparableTypes, chains: WeightedChains, prices: tuple[FloatArray, ...]) -> Phase:
+    """What the buyer does with a contract: flows carry prices, and the share of the seller's that breaks ties."""
+    values = tuple(
+        table - price[:, None] + FAVOUR * (price - environment.cost)[:, None]
+        for table, price in zip(chains.values[0], prices, strict=True)
+    )
     free = tuple(np.zeros_like(cost) for cost in chains.costs)
-    return phase(WeightedChains(chains.values, chains.kernel, free, environment.discount, chains.infinite), [0])
+    return phase(WeightedChains((values,), chains.kernel, free, environment.discount, chains.infinite), [0])

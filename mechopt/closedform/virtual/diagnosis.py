@@ -11,14 +11,14 @@ class Contract(NamedTuple):
 
     Attributes
     ----------
-    price : float, or tuple of float over actions
+    price : float, or tuple of float over actions, or tuple over allocation periods of such tuples
         In every allocation period, money of the period: of the item, or of each action where there are not just one
-        that is worth nothing and costs least, and one other.
+        that is worth nothing and costs least, and one other; or by period where no prices that stay the same do.
     upfront : float
         M(p), at contracting.
     """
 
-    price: float | tuple[float, ...]
+    price: float | tuple[float, ...] | tuple[tuple[float, ...], ...]
     upfront: float
 
 

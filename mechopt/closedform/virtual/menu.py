@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from mechopt.closedform.virtual.diagnosis import Contract, Diagnosis
 from mechopt.closedform.virtual.mechanism import VirtualPivot
+from mechopt.closedform.virtual.prices import ReportPrices, closest_prices
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, readonly
 
@@ -53,7 +54,8 @@ def _each_once(offered: list[Contract]) -> tuple[Contract, ...]:
 
 def _same(offer: Contract, other: Contract) -> bool:
     return bool(
-        np.allclose(offer.price, other.price, rtol=1e-12, atol=1e-12)
+        np.shape(offer.price) == np.shape(other.price)
+        and np.allclose(offer.price, other.price, rtol=1e-12, atol=1e-12)
         and np.isclose(offer.upfront, other.upfront, rtol=1e-12, atol=1e-12)
     )
 
@@ -98,8 +100,32 @@ def diagnosis(pivot: VirtualPivot) -> Diagnosis:
     if undeterred and env.horizon == 1 and not any(_tied(pivot, k) for k in range(env.initial_shape[0])):
         reason = f"{published}, and no price after the reports {list(undeterred)} deters every other type"
         return Diagnosis("c", reason, gain, (), undeterred)
-    constant = "no constant prices implement the policy, and " if undeterred else ""
+    found = [closest_prices(pivot, int(k)) for k in np.flatnonzero(pivot.included[:, 0])] if env.agents == 1 else []
+    if found and all(prices.implements for prices in found):
+        offers = _each_once([priced_contract(pivot, prices) for prices in found])
+        changing = "that change over periods " if any(prices.by_period for prices in found) else ""
+        return Diagnosis("b", f"{published}; prices {changing}of this menu implement the policy", gain, offers)
+    failing = tuple(prices.report for prices in found if not prices.implements)
+    if failing and env.horizon == 1 and not any(_tied(pivot, k) for k in range(env.initial_shape[0])):
+        reason = f"{published}, and no prices after the reports {list(failing)} deter every other type"
+        return Diagnosis("c", reason, gain, (), failing)
+    kinds = "constant prices" if env.infinite or env.horizon == 1 else "constant prices, and none by period,"
+    constant = f"no {kinds} implement the policy after the reports {list(failing)}, and " if failing else ""
     return Diagnosis("b or c", f"{published}; {constant}whether any payments do takes a program", gain)
+
+
+def priced_contract(pivot: VirtualPivot, found: ReportPrices) -> Contract:
+    """Write prices after a report as a contract.
+
+    Parameters
+    ----------
+    pivot : VirtualPivot
+    found : ReportPrices
+    """
+    item = item_action(pivot)
+    if found.by_period:
+        return Contract(tuple(map(tuple, found.price.tolist())), found.upfront)
+    return Contract(tuple(found.price.tolist()) if item is None else float(found.price[item]), found.upfront)
 
 
 def _tied(pivot: VirtualPivot, k: int) -> bool:

@@ -160,7 +160,7 @@ def virtual_bound(environment: SeparableTypes) -> float:
     >>> types, fair = [0, "1/4", "1/2", "3/4", 1], ["1/2", "1/2"]
     >>> sold = [["3/2", 0], ["7/4", "5/2"], [2, 5], ["9/4", "15/2"], ["5/2", 10]]
     >>> values = [[[0, 0]] * 5, sold]
-    >>> env = SeparableTypes([types], [["1/5"] * 5], None, [fair], form="general", values=[values], horizon=1)
+    >>> env = SeparableTypes([types], [["1/5"] * 5], None, [fair], form="general", general=[values], horizon=1)
     >>> virtual_bound(env)
     2.25
     """

@@ -16,7 +16,7 @@ from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyTypes, require_environment
 from mechopt.mechanism.constraint_names import asked_notions
-from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked, Notion
+from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked, BayesianIC, Notion
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
@@ -88,7 +88,7 @@ def compare(
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
             skipped[name] = str(error)
-    return Comparison(environment, tuple(entries), best, static, skipped, _checked(environment))
+    return Comparison(environment, tuple(entries), best, static, skipped, _checked(environment, entries))
 
 
 def _applicable(environment: AnyTypes) -> tuple[str, ...]:
@@ -98,11 +98,14 @@ def _applicable(environment: AnyTypes) -> tuple[str, ...]:
     return persistent.applicable(environment)
 
 
-def _checked(environment: AnyTypes) -> tuple[Notion, ...]:
+def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Notion, ...]:
     """Constraints that mechanisms are checked for."""
     if isinstance(environment, IndependentTypes):
         return FRESH_NOTIONS
-    return STATE_NOTIONS if environment.horizon == "infinite" else CHECKED
+    if environment.horizon != "infinite":
+        return CHECKED
+    beliefs = any(row.report is not None and BayesianIC() in row.report for row in entries)
+    return (BayesianIC(), *STATE_NOTIONS) if beliefs else STATE_NOTIONS
 
 
 def _optimum(

@@ -14,6 +14,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
     FRESH_NOTIONS,
     MOVING_NOTIONS,
@@ -27,6 +28,7 @@ from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
+from mechopt.verification.balanced import GAINS as BALANCED_GAINS
 from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
 from mechopt.verification.verify import Report, verify
 
@@ -118,3 +120,14 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     except LimitError:
         return verify(mechanism, STATE_NOTIONS)
     return checked(sequence)
+
+
+@checked.register(BalancedMechanism)
+def _(mechanism: BalancedMechanism) -> Report | None:
+    """By last profile of reports; over histories where these are finitely many and can be written out."""
+    if mechanism.environment.infinite:
+        return verify(mechanism, tuple(BALANCED_GAINS))
+    try:
+        return checked(mechanism.to_mechanism())
+    except LimitError:
+        return None

@@ -19,6 +19,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.alternatives import bond, team, team_upfront
+from mechopt.closedform.pivot.balanced_team import balanced_team
 from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
 from mechopt.closedform.pivot.efficient import efficient
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -31,6 +32,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
+from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
     Asked,
     PeriodicExPostIC,
@@ -82,11 +84,23 @@ def _written(found: Any) -> Any:
         return found
 
 
+def _balanced(environment: MarkovTypes) -> BalancedMechanism:
+    """Balanced team mechanism with lump sums with which all take part: always, or else at first."""
+    team_without = balanced_team(environment)
+    for every_period in (True, False):
+        try:
+            return team_without.with_lump_sums(every_period)
+        except InputError:
+            continue
+    return team_without
+
+
 MARKOV: dict[str, Builder] = {
     "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
     "team": team,
     "team-upfront": team_upfront,
     "bond": bond,
+    "balanced-team": _balanced,
 }
 SEPARABLE: dict[str, Builder] = {
     "virtual-pivot": lambda env: _written(virtual_pivot(env, ironed=True)),

@@ -33,7 +33,15 @@ base = [[0, 0], [0.5, 1]]
 def test_two_buyers_and_one_item():
     table = mo.compare(one_item(1))
     frame = table.to_frame()
-    names = ["clairvoyant-optimum", "periodic-ex-post-optimum", "dynamic-pivot", "team", "team-upfront", "bond"]
+    names = [
+        "clairvoyant-optimum",
+        "periodic-ex-post-optimum",
+        "dynamic-pivot",
+        "team",
+        "team-upfront",
+        "bond",
+        "balanced-team",
+    ]
     assert list(frame.index) == [*names, "relaxed-bound", "efficient-welfare"]
     best = frame.loc["clairvoyant-optimum"]
     assert frame.loc["relaxed-bound", "revenue"] >= best["revenue"] - 1e-8

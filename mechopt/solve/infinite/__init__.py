@@ -1,0 +1,1 @@
+"""Optima of infinite horizons: brackets that hold, from programs of one period."""
