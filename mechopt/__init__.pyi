@@ -205,3 +205,10 @@ from .verification.verify import Report as Report
 from .verification.verify import verify as verify
 
 __version__: str
+from .mechanism.non_clairvoyant import NonClairvoyant as NonClairvoyant
+from .mechanism.non_clairvoyant import QuasiNonClairvoyant as QuasiNonClairvoyant
+from .mechanism.scenarios import ScenariosMechanism as ScenariosMechanism
+from .verification.scenarios.check import ScenariosReport as ScenariosReport
+from .verification.scenarios.foreknowledge import Foreknowledge as Foreknowledge
+from .verification.scenarios.futures import changed_futures as changed_futures
+from .verification.scenarios.futures import check_rule as check_rule

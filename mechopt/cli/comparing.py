@@ -111,7 +111,7 @@ def maximin(
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.solve.maximin import maximin as best_guarantee
-    from mechopt.verification.verify import verify
+    from mechopt.verification.scenarios.check import verify_scenarios
 
     file = read(model)
     scenarios = file.of_kind(Scenarios)
@@ -119,15 +119,15 @@ def maximin(
     with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
     begun = time.perf_counter()
-    reports = [verify(mechanism, mechanism.claims) for mechanism in best.mechanisms]
-    document = output.guaranteed(best, reports, time.perf_counter() - begun)
+    report = verify_scenarios(best.rule)
+    document = output.guaranteed(best, report, time.perf_counter() - begun)
     if as_json:
         say(output.to_json(document))
     else:
         show_rows(output.guaranteed_rows(file.title, document))
     best.require_optimal()
-    if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
-        tell(f"the mechanism does not pass its own verification in {', '.join(failed)}")
+    if not report.holds:
+        tell(f"the mechanism does not pass its own verification: {report}")
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)

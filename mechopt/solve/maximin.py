@@ -19,6 +19,8 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.non_clairvoyant import NonClairvoyant
+from mechopt.mechanism.scenarios import ScenariosMechanism
 from mechopt.solve import highs
 from mechopt.solve.limits import require_size
 from mechopt.solve.optimum import optimum
@@ -70,6 +72,11 @@ class Maximin:
     def ratios(self) -> tuple[float, ...]:
         """Revenue over optimum by scenario; 1 where there is nothing to earn."""
         return _ratios(self.revenues, self.optima)
+
+    @property
+    def rule(self) -> ScenariosMechanism:
+        """The mechanisms together; it claims `NonClairvoyant`, and in each scenario what they claim."""
+        return ScenariosMechanism(self.scenarios, self.mechanisms, (NonClairvoyant(), *self.mechanisms[0].claims))
 
     def mechanism(self, scenario: int | str) -> Mechanism:
         """The mechanism in one scenario, by number or name; it claims DIC and EPIR, `mechopt.verify` checks them.

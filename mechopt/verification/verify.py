@@ -7,6 +7,7 @@ from typing import Any
 
 import mechopt.verification.independent.check as independent_check
 import mechopt.verification.persistent.check as persistent_check
+import mechopt.verification.scenarios.check as scenarios_check
 import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Notion
@@ -14,7 +15,7 @@ from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import NotionCheck as NotionCheck
 from mechopt.verification.report import Report as Report
 
-REGISTERED = (independent_check, persistent_check, stationary_check)
+REGISTERED = (independent_check, persistent_check, scenarios_check, stationary_check)
 """Modules whose checkers are registered by importing them."""
 
 
@@ -25,7 +26,7 @@ def verify(
 
     Parameters
     ----------
-    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, ContingentTransfers, or something with ``to_mechanism``
+    mechanism : a mechanism of any form, a ScenariosMechanism, or something with ``to_mechanism``
         `mechopt.verification.dispatch` says how further forms are added.
     constraints : Notion, str or several, optional
         As values or by their names on the command line. Default: those that the mechanism was made for, or all if it

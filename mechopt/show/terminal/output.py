@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
+    from mechopt.verification.scenarios.check import ScenariosReport
     from mechopt.verification.verify import NotionCheck, Report
 
 Plain = dict[str, Any]
@@ -107,7 +108,7 @@ def compared(comparison: Comparison) -> Plain:
         row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
         row["claims"] = [notion.name for notion in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
-        rows.append({**row, "source": entry.source})
+        rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
         "optimum": None if best is None else solved(best, report, 0.0),
         "static_revenue": comparison.static_revenue,
@@ -116,8 +117,9 @@ def compared(comparison: Comparison) -> Plain:
     }
 
 
-def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) -> Plain:
+def guaranteed(best: Maximin, verified: ScenariosReport, verify_seconds: float) -> Plain:
     """Keys of ``mechopt maximin --json``."""
+    reports = verified.scenarios.values()
     rows = zip(best.scenarios.names, best.revenues, best.optima, best.ratios, reports, strict=True)
     return {
         "ratio": best.ratio,
@@ -126,6 +128,7 @@ def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) 
             {"name": name, "revenue": revenue, "optimum": optimum, "ratio": ratio, "verified": checks(report)}
             for name, revenue, optimum, ratio, report in rows
         ],
+        "non_clairvoyant": checks(verified, counterexamples=True)["non-clairvoyant"],
         "status": str(best.status),
         "method": best.method,
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
@@ -193,6 +196,8 @@ def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         words = f"revenue {entry['revenue']:.9g} of {entry['optimum']:.9g}, ratio {with_fraction(entry['ratio'])}"
         broken = [f"{name} {verdict(check)}" for name, check in entry["verified"].items() if not check["holds"]]
         rows.append((f"scenario {entry['name']}", "; ".join([words, *broken])))
+    told = document["non_clairvoyant"]
+    rows.append(("non-clairvoyant", told["status"]))
     return [*rows, *_effort_rows(document, document["method"])]
 
 
@@ -220,7 +225,11 @@ def sizes(size: Size, form: str) -> Plain:
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """What ``mechopt compare`` tells people: header and rows."""
     header, rows = comparison.cells()
-    return header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
+    left_out = header.index("satisfies")
+    return (
+        [name for place, name in enumerate(header) if place != left_out],
+        [[cell for place, cell in enumerate(row) if place != left_out] for row in rows],
+    )
 
 
 def with_fraction(value: float) -> str:

@@ -42,7 +42,9 @@ CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostI
 """What is checked with a finite horizon, on the tree of consistent reports."""
 
 
-def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.nan) -> Entry:
+def entry(
+    name: str, mechanism: Any, best: Optimum | None, static: float = math.nan, non_clairvoyant: str = ""
+) -> Entry:
     """Describe a mechanism.
 
     Parameters
@@ -53,6 +55,8 @@ def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.
         What revenue is divided by.
     static : float
         Sum of static optima; NaN for persistent types.
+    non_clairvoyant : str
+        See `Entry`.
     """
     revenue = float(mechanism.revenue)
     how, error = computed(mechanism)
@@ -69,6 +73,7 @@ def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.
         tuple(mechanism.claims),
         mechanism.guarantee,
         getattr(mechanism, "source", ""),
+        non_clairvoyant,
     )
 
 
