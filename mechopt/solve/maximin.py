@@ -19,8 +19,8 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.non_clairvoyant import NonClairvoyant
-from mechopt.mechanism.scenarios import ScenariosMechanism
+from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
+from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant
 from mechopt.solve import highs
 from mechopt.solve.limits import require_size
 from mechopt.solve.optimum import optimum

@@ -12,7 +12,7 @@ from typing import Any
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.non_clairvoyant import NonClairvoyant, QuasiNonClairvoyant
+from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant, QuasiNonClairvoyant
 from mechopt.verification.rounding import Status
 from mechopt.verification.scenarios.futures import MAX_HISTORIES, changed_futures, check_rule
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mechopt.mechanism.constraints import FRESH_NOTIONS, Notion
-from mechopt.mechanism.non_clairvoyant import SCENARIO_CONSTRAINTS, NonClairvoyant
-from mechopt.mechanism.scenarios import ScenariosMechanism
+from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
+from mechopt.mechanism.scenarios.non_clairvoyant import SCENARIO_CONSTRAINTS, NonClairvoyant
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.check import verify_direct
 from mechopt.verification.report import NotionCheck, Report

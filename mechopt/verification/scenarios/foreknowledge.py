@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.non_clairvoyant import QuasiNonClairvoyant
+from mechopt.mechanism.scenarios.non_clairvoyant import QuasiNonClairvoyant
 from mechopt.verification.independent.replay import Counterexample, Replayable
 from mechopt.verification.report import NotionCheck
 from mechopt.verification.rounding import ExactVerdict, Precision, Verdict, largest_value
@@ -139,6 +140,19 @@ def _scale(mechanisms: Sequence[Mechanism], node: Node) -> float:
     return min((v for s in node.members if (v := largest_value(mechanisms[s].environment)) > 0), default=1.0)
 
 
+def _discount(environment: IndependentTypes) -> Fraction:
+    return environment.exact.discount if environment.exact is not None else Fraction(environment.discount)
+
+
+def _exact_scale(mechanisms: Sequence[Mechanism], node: Node) -> Fraction:
+    """The same scale in fractions."""
+    found = []
+    for env in (mechanisms[s].environment for s in node.members):
+        rows: Any = env.exact.values if env.exact is not None else env.values
+        found.append(max(sum(_discount(env) ** t * Fraction(max(v)) for t, v in enumerate(row)) for row in rows))
+    return min((v for v in found if v > 0), default=Fraction(1))
+
+
 def _floats(mechanisms: Sequence[Mechanism], compared: Sequence[Node]) -> tuple[Any, tuple[int, ...] | None]:
     verdict, places = Verdict(VERIFY_TOLERANCE), list[tuple[int, int, tuple[int, ...]]]()
     for number, node in enumerate(compared):
@@ -162,8 +176,7 @@ def _exact(mechanisms: Sequence[Mechanism], compared: Sequence[Node]) -> tuple[A
     verdict = ExactVerdict(VERIFY_TOLERANCE)
     for number, node in enumerate(compared):
         env = mechanisms[node.members[0]].environment
-        discount = env.exact.discount if env.exact is not None else Fraction(env.discount)
-        weight = discount**node.period / Fraction(_scale(mechanisms, node))
+        weight = _discount(env) ** node.period / _exact_scale(mechanisms, node)
         for w, what in enumerate(PARTS):
             stacked = _stacked(mechanisms, node, what)
             high, low = stacked.max(axis=0), stacked.min(axis=0)

@@ -16,8 +16,8 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.non_clairvoyant import NonClairvoyant
-from mechopt.mechanism.scenarios import written_out
+from mechopt.mechanism.scenarios.mechanism import written_out
+from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant
 from mechopt.verification.report import NotionCheck
 from mechopt.verification.scenarios.foreknowledge import check_foreknowledge, nodes
 
