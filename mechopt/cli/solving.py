@@ -179,11 +179,22 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None, exa
 
 def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
     """Tell how large the program would be, without building it."""
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.lp.scenarios.program import ScenarioPlan
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    problem = problem_of(read(model), ic, ir, form=form)
-    if as_json:
-        say(output.to_json(output.sizes(problem.size, problem.plan.form)))
+    file = read(model)
+    if isinstance(file.environment, Scenarios):
+        if ic is not None or ir is not None or form != "auto":
+            raise InputError(
+                f"{model}: the program of scenarios has DIC, EPIR and one form; leave out --ic, --ir, --form"
+            )
+        found, shown = ScenarioPlan(file.environment).size, "scenarios"
     else:
-        show_rows(output.size_rows(problem.size, problem.plan.form))
+        problem = problem_of(file, ic, ir, form=form)
+        found, shown = problem.size, problem.plan.form
+    if as_json:
+        say(output.to_json(output.sizes(found, shown)))
+    else:
+        show_rows(output.size_rows(found, shown))

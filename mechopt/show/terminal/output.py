@@ -106,6 +106,7 @@ def compared(comparison: Comparison) -> Plain:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
         row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
+        row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [notion.name for notion in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})

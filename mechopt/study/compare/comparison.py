@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.closedform.bank.conditions import Conditions
+from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_NOTIONS
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
@@ -49,6 +51,9 @@ class Entry:
     non_clairvoyant : str
         Whether its rule did the same in the first periods when later ones were changed: ``"yes"``, ``"but for the last
         period"`` or ``"no"``; empty where it was not checked. See `mechopt.study.compare.foresight`.
+    conditions : Conditions or None
+        Of a bank account whose tree is too large for a report: (IC), (BI) and (BU) at every balance that it can reach,
+        from which its constraints follow (Lemma 3.2). None where these are too many as well.
     """
 
     name: str
@@ -64,6 +69,12 @@ class Entry:
     guarantee: Fraction | None
     source: str
     non_clairvoyant: str = ""
+    conditions: Conditions | None = None
+
+    @property
+    def implied(self) -> tuple[Notion, ...]:
+        """Constraints that follow from the conditions, where these hold."""
+        return BANK_ACCOUNT_NOTIONS if self.conditions is not None and self.conditions.holds else ()
 
 
 @dataclass(frozen=True)
@@ -112,8 +123,8 @@ class Comparison:
         -------
         pandas.DataFrame
             Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``,
-            ``non_clairvoyant``, one a notion (True where it is satisfied for certain, None where the tree is too large
-            to check).
+            ``non_clairvoyant``, one a notion (True where it is satisfied for certain, or follows from the conditions of
+            a bank account; None where the tree is too large to check).
         """
         import pandas as pd
 
@@ -125,6 +136,8 @@ class Comparison:
             for notion in self.notions:
                 known = entry.report is not None and notion in entry.report
                 row[notion.name] = entry.report[notion].holds if entry.report is not None and known else None
+                if notion in entry.implied:
+                    row[notion.name] = True
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
 
@@ -140,6 +153,9 @@ class Comparison:
         rows = []
         for entry in self.entries:
             kept, broken = "not checked", ""
+            if entry.conditions is not None:
+                kept = " ".join(["by (IC), (BI), (BU):", *(notion.name for notion in entry.implied)])
+                broken = " ".join(f"({name})" for name, check in entry.conditions.items() if not check.holds)
             if entry.report is not None:
                 kept = " ".join(notion.name for notion, check in entry.report.items() if check.holds)
                 broken = " ".join(

@@ -9,6 +9,7 @@ import math
 from functools import singledispatch
 from typing import Any
 
+from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import LimitError
@@ -30,6 +31,8 @@ from mechopt.study.compare.comparison import Entry
 from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
 from mechopt.verification.verify import Report, verify
 
+MAX_CHECKED_BALANCES = 20_000
+"""Conditions of bank accounts are checked where no period has more balances."""
 STATE_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),
@@ -60,6 +63,7 @@ def entry(
     """
     revenue = float(mechanism.revenue)
     how, error = computed(mechanism)
+    report = checked(mechanism)
     return Entry(
         name,
         revenue,
@@ -69,11 +73,12 @@ def entry(
         revenue / static if static > 0 else math.nan,
         how,
         error,
-        checked(mechanism),
+        report,
         tuple(mechanism.claims),
         mechanism.guarantee,
         getattr(mechanism, "source", ""),
         non_clairvoyant,
+        conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
     )
 
 
@@ -101,6 +106,14 @@ def checked(mechanism: Any) -> Report | None:
         return None
     histories = sum(HistoryTree(mechanism.environment).count[1:])
     return verify(mechanism, FRESH_NOTIONS) if histories <= MAX_CHECKED_HISTORIES else None
+
+
+def conditions(mechanism: BankAccountMechanism) -> Conditions | None:
+    """The conditions at reachable balances; None where these are too many to go through."""
+    try:
+        return mechanism.conditions(MAX_CHECKED_BALANCES)
+    except LimitError:
+        return None
 
 
 @checked.register(SequenceMechanism)

@@ -149,7 +149,8 @@ def _exact_scale(mechanisms: Sequence[Mechanism], node: Node) -> Fraction:
     found = []
     for env in (mechanisms[s].environment for s in node.members):
         rows: Any = env.exact.values if env.exact is not None else env.values
-        found.append(max(sum(_discount(env) ** t * Fraction(max(v)) for t, v in enumerate(row)) for row in rows))
+        totals = (sum((_discount(env) ** t * Fraction(max(v)) for t, v in enumerate(row)), Fraction()) for row in rows)
+        found.append(max(totals))
     return min((v for v in found if v > 0), default=Fraction(1))
 
 
