@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of, require_targets
+from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
 
@@ -33,6 +34,7 @@ def make(
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
+    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.solve.exact.guarantee import certify_guarantee
 
@@ -40,7 +42,9 @@ def make(
     source = read(model)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
-            certify_guarantee(source.environment).save(file)
+            if (ir, objective, form) != (None, None, "auto"):
+                raise InputError(f"{model}: a guarantee is of revenue under EPIR; leave out --ir, --objective, --form")
+            certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
         else:
             problem_of(source, ic, ir, objective, form).certify().save(file)
     say(f"written: {file}")
@@ -80,7 +84,6 @@ def export(
     most: Most = None,
 ) -> None:
     """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
-    from mechopt.core.errors import InputError
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
     from mechopt.proof.vipr import write_vipr

@@ -102,12 +102,17 @@ def maximin(
     model: Model,
     method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
+    ic: Ic = None,
     check: Check = False,
     accept_range: AcceptRange = False,
     as_json: Json = False,
 ) -> None:
-    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
+    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in.
+
+    Under DIC, or with --ic dic+indu under continuation utility that reports do not move.
+    """
     from mechopt.environment.scenarios import Scenarios
+    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.solve.maximin import maximin as best_guarantee
@@ -117,7 +122,8 @@ def maximin(
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     with progress_shown("solving") as progress:
-        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
+        asked = STANDARD if ic is None else ic
+        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, ic=asked)
     begun = time.perf_counter()
     report = verify_scenarios(best.rule)
     document = output.guaranteed(best, report, time.perf_counter() - begun)

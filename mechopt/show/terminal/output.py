@@ -139,15 +139,14 @@ def guaranteed(best: Maximin, verified: ScenariosReport, verify_seconds: float) 
 
 def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
     """Keys of ``mechopt certificate check --json``: what was proved, and about what."""
-    from mechopt.mechanism.constraints import DIC, EPIR
+    from mechopt.mechanism.constraints import EPIR
     from mechopt.proof.certificate import Certificate
     from mechopt.proof.words import goal, statement
 
-    ic: tuple[Notion, ...] = (DIC(),)
     ir: tuple[Notion, ...] = (EPIR(),)
     form, status = "scenarios", "optimal"
     if isinstance(proof, Certificate):
-        ic, ir, form, status = proof.ic, proof.ir, proof.form, proof.status
+        ir, form, status = proof.ir, proof.form, proof.status
     return {
         "proved": True,
         "statement": statement(proof),
@@ -155,7 +154,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "fingerprint": proof.fingerprint,
         "objective": goal(proof),
         "constraints": {
-            "ic": [notion.name for notion in ic],
+            "ic": [notion.name for notion in proof.ic],
             "ir": [notion.name for notion in ir],
         },
         "form": form,

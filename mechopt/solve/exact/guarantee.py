@@ -13,7 +13,8 @@ from mechopt.core.errors import InputError
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent import incentive, participation
 from mechopt.lp.program import RowFamily
-from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, compile_scenarios
+from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, asks_constant, compile_scenarios
+from mechopt.mechanism.constraints import DIC, INDU, STANDARD, Asked
 from mechopt.proof.certificate import GuaranteeCertificate, SparseVector
 from mechopt.solve import highs
 from mechopt.solve.exact.certify import certify
@@ -40,20 +41,22 @@ class _ExactScenarioPlan(ScenarioPlan):
         for s, tree in enumerate(self.trees):
             stages = [ExactStage(tree, t, 0, 1.0, self.misreports) for t in range(tree.horizon)]
             own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
-            own += [self._worth(s, stage) for stage in stages]
+            own += [self._worth(s, stage) for stage in stages] + self.common_increments(s)
             if s in self.limiting:
                 own.append(RowFamily("guarantee", None, 0, (), 3, partial(self._revenue_rows, s, optima[s])))
             families += [self._of_scenario(s, family) for family in own]
         return tuple(families)
 
 
-def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
+def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCertificate:
     """Find the best guarantee exactly, with a proof.
 
     Parameters
     ----------
     scenarios : Scenarios
         With exact numbers.
+    ic : Notion, str, several or None
+        DIC (the default), or DIC and INDU; see `maximin`. Optima are under DIC in any case.
 
     Returns
     -------
@@ -76,7 +79,8 @@ def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
     values = [proof.value for proof in optima]
     if None in values:
         raise InputError("a scenario without an optimum has no guarantee")
-    plan, exact_plan = ScenarioPlan(scenarios), _ExactScenarioPlan(scenarios)
+    constant = asks_constant(ic)
+    plan, exact_plan = ScenarioPlan(scenarios, constant=constant), _ExactScenarioPlan(scenarios, constant=constant)
     program, _ = compile_scenarios(plan, [float(value or 0) for value in values])
     built = []
     for family in exact_plan.families(values):
@@ -91,4 +95,5 @@ def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
     best = optimise(exact, columns, rows_at)
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     dual = SparseVector.of(best.dual.numerators * exact.factor.astype(object), best.dual.denominator)
-    return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual)
+    kept = (DIC(), INDU()) if constant else (DIC(),)
+    return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual, kept)
