@@ -66,6 +66,8 @@ from .core.errors import LimitError as LimitError
 from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
 from .core.errors import SolverError as SolverError
+from .environment.discretise import Discretised as Discretised
+from .environment.discretise import discretise as discretise
 from .environment.families.contracts import battaglini as battaglini
 from .environment.families.contracts import sequential_screening as sequential_screening
 from .environment.families.contracts import supply_chain as supply_chain
@@ -122,6 +124,15 @@ from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
 from .mechanism.outcome import Simulation as Simulation
+from .mechanism.payments import Budget as Budget
+from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
+from .mechanism.payments import NoMoney as NoMoney
+from .mechanism.payments import NoSubsidy as NoSubsidy
+from .mechanism.payments import PaymentCap as PaymentCap
+from .mechanism.payments import PaymentConstraint as PaymentConstraint
+from .mechanism.payments import PrefixBudget as PrefixBudget
+from .mechanism.payments import StrongBudgetBalance as StrongBudgetBalance
+from .mechanism.payments import WeakBudgetBalance as WeakBudgetBalance
 from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.scenarios.mechanism import ScenariosMechanism as ScenariosMechanism
 from .mechanism.scenarios.non_clairvoyant import NonClairvoyant as NonClairvoyant
@@ -148,6 +159,8 @@ from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import MovingPolicy as MovingPolicy
 from .solve.dual.optimum import DualOptimum as DualOptimum
 from .solve.dual.optimum import dual_optimum as dual_optimum
+from .solve.duals import Duals as Duals
+from .solve.duals import ShadowPrice as ShadowPrice
 from .solve.exact.certify import certify as certify
 from .solve.exact.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program

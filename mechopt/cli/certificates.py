@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of, require_targets
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of, require_targets
 from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
@@ -31,6 +31,7 @@ def make(
     ir: Ir = None,
     objective: Goal = None,
     form: Form = "auto",
+    subject_to: SubjectTo = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
@@ -42,11 +43,11 @@ def make(
     source = read(model)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
-            if (ir, objective, form) != (None, None, "auto"):
-                raise InputError(f"{model}: a guarantee is of revenue under EPIR; leave out --ir, --objective, --form")
+            if (ir, objective, form, subject_to) != (None, None, "auto", None):
+                raise InputError(f"{model}: a guarantee is of revenue under EPIR; of the options it takes --ic alone")
             certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
         else:
-            problem_of(source, ic, ir, objective, form).certify().save(file)
+            problem_of(source, ic, ir, objective, form, subject_to).certify().save(file)
     say(f"written: {file}")
 
 

@@ -59,6 +59,7 @@ def compare(
         require_report(report)
     require_targets(plot)
     file = read(model)
+    file.require_free_payments("mechopt compare")
     environment = environment_of(file)
     notions = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)

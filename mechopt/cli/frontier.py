@@ -41,6 +41,7 @@ def frontier(
         picture_ending(plot)
     require_targets(plot, csv)
     file = read(model)
+    file.require_free_payments("mechopt frontier")
     problem = problem_of(file, ic, ir)
     with progress_shown("solving") as progress:
         found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)

@@ -30,6 +30,13 @@ Ir = Annotated[
         help="participation notions joined by +, or none; default: the file's, else epir (interim where types move)",
     ),
 ]
+SubjectTo = Annotated[
+    str | None,
+    typer.Option(
+        "--subject-to",
+        help="constraints on payments joined by +, or none, such as no-subsidy+budget:3; default: the file's",
+    ),
+]
 Goal = Annotated[
     str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
 ]
@@ -60,7 +67,12 @@ def environment_of(model: ModelFile) -> AnyTypes:
 
 
 def problem_of(
-    model: ModelFile, ic: str | None, ir: str | None, objective: str | None = None, form: str = "auto"
+    model: ModelFile,
+    ic: str | None,
+    ir: str | None,
+    objective: str | None = None,
+    form: str = "auto",
+    subject_to: str | None = None,
 ) -> Problem:
     """What a model file asks for; what is not given is the file's."""
     from mechopt.solve.problem import Problem
@@ -69,6 +81,7 @@ def problem_of(
         environment_of(model),
         model.ic if ic is None else ic,
         model.ir if ir is None else ir,
+        model.subject_to if subject_to is None else subject_to,
         objective=model.objective if objective is None else objective,
         form=form,
     )

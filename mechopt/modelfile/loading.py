@@ -23,6 +23,7 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.constraints import STANDARD, Notion, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
+from mechopt.mechanism.payments import PaymentConstraint, payment_constraints
 from mechopt.modelfile.faults import schema_faults
 from mechopt.modelfile.independent import IndependentFile
 from mechopt.modelfile.interdependent import InterdependentFile
@@ -61,6 +62,8 @@ class ModelFile(NamedTuple):
         Expected results by dotted key.
     name : str
         Of the file, for messages.
+    subject_to : tuple of PaymentConstraint
+        Default for ``mechopt solve``.
     """
 
     environment: AnyEnvironment
@@ -71,6 +74,20 @@ class ModelFile(NamedTuple):
     objective: Objective
     expected: dict[str, Any]
     name: str = ""
+    subject_to: tuple[PaymentConstraint, ...] = ()
+
+    def require_free_payments(self, command: str) -> None:
+        """Refuse a file that constrains payments, for commands that would pass over it.
+
+        Raises
+        ------
+        InputError
+            With the commands that do not.
+        """
+        if self.subject_to:
+            names = "+".join(constraint.name for constraint in self.subject_to)
+            fix = "use mechopt solve, or a file without it"
+            raise InputError([Fault("subject_to", f"{names}: {command} does not constrain payments", fix)], self.name)
 
     def of_kind(self, *kinds: type[E]) -> E:
         """The environment, which is to be of one of some kinds.
@@ -153,6 +170,9 @@ def parse(text: str, name: str) -> ModelFile:
     if faults:
         raise InputError(faults, name)
     solve = SolveTable() if isinstance(file, ScenariosFile) else file.solve
+    if solve.subject_to is not None and getattr(file, "subject_to", None) is not None:
+        twice = Fault("solve.subject_to", "stands beside subject_to of the file", "write one of the two")
+        raise InputError([twice], name)
     return ModelFile(
         file.environment(),
         file.title,
@@ -162,6 +182,7 @@ def parse(text: str, name: str) -> ModelFile:
         parse_objective(solve.objective),
         _dotted(file.expected),
         name,
+        payment_constraints(solve.subject_to or getattr(file, "subject_to", None)),
     )
 
 

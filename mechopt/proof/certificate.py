@@ -24,6 +24,7 @@ from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import DIC, Notion
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
 
 FORMAT = "mechopt certificate 1"
@@ -84,6 +85,7 @@ class Certificate:
         By column of the program: allocations, and utilities in money of the environment.
     dual : SparseVector
         By row of the program: money for one unit of the row's side.
+    subject_to : tuple of PaymentConstraint
     """
 
     fingerprint: str
@@ -95,6 +97,7 @@ class Certificate:
     value: Fraction | None
     primal: SparseVector
     dual: SparseVector
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -189,6 +192,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
         "form": certificate.form,
         "ic": [notion.name for notion in certificate.ic],
         "ir": [notion.name for notion in certificate.ir],
+        **({"subject_to": [c.name for c in certificate.subject_to]} if certificate.subject_to else {}),
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "value": None if certificate.value is None else str(certificate.value),
         **vectors,
@@ -273,6 +277,7 @@ def _read(content: Mapping[str, Any]) -> Certificate:
         None if value is None else _fraction(value),
         _vector(content["primal"]),
         _vector(content["dual"]),
+        tuple(payment_named(name) for name in content.get("subject_to", ())),
     )
 
 
