@@ -145,6 +145,9 @@ from .mechanism.payments import PrefixBudget as PrefixBudget
 from .mechanism.payments import StrongBudgetBalance as StrongBudgetBalance
 from .mechanism.payments import WeakBudgetBalance as WeakBudgetBalance
 from .mechanism.protocol import MechanismProtocol as MechanismProtocol
+from .mechanism.scenarios.mechanism import ScenariosMechanism as ScenariosMechanism
+from .mechanism.scenarios.non_clairvoyant import NonClairvoyant as NonClairvoyant
+from .mechanism.scenarios.non_clairvoyant import QuasiNonClairvoyant as QuasiNonClairvoyant
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .modelfile import bundled as bundled
@@ -241,6 +244,10 @@ from .verification.efficient_exit import efficient_exit as efficient_exit
 from .verification.independent.replay import Counterexample as Counterexample
 from .verification.persistent.replay import Misreport as Misreport
 from .verification.persistent.replay import MovingCounterexample as MovingCounterexample
+from .verification.scenarios.check import ScenariosReport as ScenariosReport
+from .verification.scenarios.foreknowledge import Foreknowledge as Foreknowledge
+from .verification.scenarios.futures import changed_futures as changed_futures
+from .verification.scenarios.futures import check_rule as check_rule
 from .verification.stationary.replay import MarkovCounterexample as MarkovCounterexample
 from .verification.verify import NotionCheck as NotionCheck
 from .verification.verify import Report as Report

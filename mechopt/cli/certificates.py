@@ -19,6 +19,7 @@ from mechopt.cli.options import (
     problem_of,
     require_targets,
 )
+from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
 
@@ -47,6 +48,7 @@ def make(
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
+    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.solve.exact.guarantee import certify_guarantee
 
@@ -54,7 +56,9 @@ def make(
     source = read(model, at)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
-            certify_guarantee(source.environment).save(file)
+            if (ir, objective, form, subject_to) != (None, None, "auto", None):
+                raise InputError(f"{model}: a guarantee is of revenue under EPIR; of the options it takes --ic alone")
+            certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
         else:
             problem_of(source, ic, ir, objective, form, subject_to).certify().save(file)
     say(f"written: {file}")
@@ -102,7 +106,6 @@ def export(
     at: At = None,
 ) -> None:
     """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
-    from mechopt.core.errors import InputError
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
     from mechopt.proof.vipr import write_vipr

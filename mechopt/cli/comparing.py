@@ -105,33 +105,39 @@ def maximin(
     model: Model,
     method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
+    ic: Ic = None,
     check: Check = False,
     accept_range: AcceptRange = False,
     at: At = None,
     as_json: Json = False,
 ) -> None:
-    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
+    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in.
+
+    Under DIC, or with --ic dic+indu under continuation utility that reports do not move.
+    """
     from mechopt.environment.scenarios import Scenarios
+    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.solve.maximin import maximin as best_guarantee
-    from mechopt.verification.verify import verify
+    from mechopt.verification.scenarios.check import verify_scenarios
 
     file = read(model, at)
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     with progress_shown("solving") as progress:
-        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
+        asked = STANDARD if ic is None else ic
+        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, ic=asked)
     begun = time.perf_counter()
-    reports = [verify(mechanism, mechanism.claims) for mechanism in best.mechanisms]
-    document = output.guaranteed(best, reports, time.perf_counter() - begun)
+    report = verify_scenarios(best.rule)
+    document = output.guaranteed(best, report, time.perf_counter() - begun)
     if as_json:
         say(output.to_json(document))
     else:
         show_rows(output.guaranteed_rows(file.title, document))
     best.require_optimal()
-    if failed := [name for name, report in zip(scenarios.names, reports, strict=True) if not report.holds]:
-        tell(f"the mechanism does not pass its own verification in {', '.join(failed)}")
+    if not report.holds:
+        tell(f"the mechanism does not pass its own verification: {report}")
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)

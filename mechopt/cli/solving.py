@@ -216,11 +216,21 @@ def size(
     as_json: Json = False,
 ) -> None:
     """Tell how large the program would be, without building it."""
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.lp.scenarios.program import ScenarioPlan
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    problem = problem_of(read(model, at), ic, ir, form=form, subject_to=subject_to)
-    if as_json:
-        say(output.to_json(output.sizes(problem.size, problem.plan.form)))
+    file = read(model, at)
+    if isinstance(file.environment, Scenarios):
+        if (ic, ir, form, subject_to) != (None, None, "auto", None):
+            what = "the program of scenarios has DIC, EPIR and one form"
+            raise InputError(f"{model}: {what}; leave out --ic, --ir, --form, --subject-to")
+        found, shown = ScenarioPlan(file.environment).size, "scenarios"
     else:
-        show_rows(output.size_rows(problem.size, problem.plan.form))
+        problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
+        found, shown = problem.size, problem.plan.form
+    if as_json:
+        say(output.to_json(output.sizes(found, shown)))
+    else:
+        show_rows(output.size_rows(found, shown))

@@ -16,7 +16,9 @@ one refuses it. Sizes are agreed before anything is inflated; see `mechopt.core.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import singledispatch
 from math import prod
 from pathlib import Path
@@ -26,7 +28,7 @@ import numpy as np
 
 from mechopt.core.archive import Archive, open_archive
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.core.provided import provided, registered
 from mechopt.environment.independent import IndependentTypes
@@ -80,7 +82,8 @@ def contents(mechanism: Any) -> Contents:
 @contents.register(Mechanism)
 def _(mechanism: Mechanism) -> Contents:
     columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
-    return _described(mechanism, FORMAT), columns
+    share = {} if mechanism.guarantee is None else {"guarantee": str(mechanism.guarantee)}
+    return _described(mechanism, FORMAT) | share, columns
 
 
 @contents.register(SequenceMechanism)
@@ -205,12 +208,26 @@ def _read_histories(archive: Archive, header: Header, environment: Any) -> Mecha
     if isinstance(environment, IndependentTypes):
         histories = HistoryTree(environment)
         shapes: Shapes = [(environment.agents, *histories.children(t)) for t in range(histories.horizon)]
-        return Mechanism(environment, *_both(archive, shapes, shapes), claims, source)
+        arrays = _both(archive, shapes, shapes)
+        return Mechanism(environment, *arrays, claims, source, _guarantee(archive, header))
     tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
     n, counts = tree.process.agents, tree.count
     weights: Shapes = list(zip(counts, tree.process.actions, strict=True))
     paid: Shapes = [(n, count, branch) for count, branch in zip(counts, tree.branches, strict=True)]
     return SequenceMechanism(tree, *_both(archive, weights, paid), claims, source)
+
+
+def _guarantee(archive: Archive, header: Header) -> Fraction | None:
+    """The share that a file says is proved."""
+    written = header.get("guarantee")
+    if written is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,50})(?:/([0-9]{1,50}))?", str(written))
+    share = Fraction(int(found[1]), int(found[2] or 1)) if found and int(found[2] or 1) else None
+    if share is None or share > 1:
+        what = f"guarantee {shortened(repr(written))} is no share from 0 to 1"
+        raise InputError(f"{archive.path}: {what}; the file is damaged")
+    return share
 
 
 def _both(archive: Archive, allocation: Shapes, payment: Shapes) -> tuple[Arrays, Arrays]:

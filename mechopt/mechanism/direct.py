@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +36,8 @@ class Mechanism(MechanismMethods):
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
+    guarantee : Fraction or None
+        Proved share of the largest revenue that DIC and EPIR allow.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class Mechanism(MechanismMethods):
     payment: tuple[FloatArray, ...]
     claims: tuple[Notion, ...] = ()
     source: str = ""
+    guarantee: Fraction | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "claims", tuple(self.claims))

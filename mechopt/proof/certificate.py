@@ -22,7 +22,7 @@ from typing import IO, Any
 from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.mechanism.constraint_names import notion_named
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import DIC, Notion
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
@@ -128,6 +128,8 @@ class GuaranteeCertificate:
         By scenario, what a clairvoyant seller earns.
     primal, dual : SparseVector
         Of the program over all scenarios, money in units of the environments.
+    ic : tuple of Notion
+        DIC, or DIC and INDU: of the mechanism whose guarantee it is; optima are under DIC.
     """
 
     fingerprint: str
@@ -135,6 +137,7 @@ class GuaranteeCertificate:
     optima: tuple[Certificate, ...]
     primal: SparseVector
     dual: SparseVector
+    ic: tuple[Notion, ...] = (DIC(),)
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -179,6 +182,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
             "value": str(certificate.value),
             "optima": [as_content(optimum) for optimum in certificate.optima],
             **vectors,
+            **({} if certificate.ic == (DIC(),) else {"ic": [notion.name for notion in certificate.ic]}),
         }
     weights = certificate.objective
     return {
@@ -285,6 +289,7 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
         tuple(map(read_certificate, content["optima"])),
         _vector(content["primal"]),
         _vector(content["dual"]),
+        tuple(notion_named(name) for name in content.get("ic", ["dic"])),
     )
 
 

@@ -23,7 +23,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, INDU, Notion
 from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.proof.constraints import require_independent, require_persistent
@@ -102,7 +102,8 @@ def _program(environment: IndependentTypes | MarkovTypes | InterdependentTypes, 
 def rebuilt(environment: Any, certificate: Certificate | GuaranteeCertificate) -> AnyModel:
     """The program that a proved certificate is about, for writing it in another format."""
     if isinstance(certificate, GuaranteeCertificate):
-        return GuaranteeModel(environment, [proof.value or Fraction(0) for proof in certificate.optima])
+        optima = [proof.value or Fraction(0) for proof in certificate.optima]
+        return GuaranteeModel(environment, optima, INDU() in certificate.ic)
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
     return _program(environment, certificate)
@@ -155,8 +156,10 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     """
     if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
+    if certificate.ic not in ((DIC(),), (DIC(), INDU())):
+        raise CertificateError("ic: of a guarantee is dic, or dic and indu")
     sizes = [independent_entries(part, "utility", (DIC(),)) for part in scenarios.environments]
-    require_at_most(2 * sum(sizes), most)
+    require_at_most(3 * sum(sizes) if INDU() in certificate.ic else 2 * sum(sizes), most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
         if (proof.ic, proof.ir, proof.objective) != ((DIC(),), (EPIR(),), Revenue()):
@@ -165,7 +168,8 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
         if optimum is None:
             raise CertificateError(f"optima: that of scenario {name!r} has no value")
         optima.append(optimum)
-    value = prove(GuaranteeModel(scenarios, optima), certificate.primal, certificate.dual, certificate.value)
+    model = GuaranteeModel(scenarios, optima, INDU() in certificate.ic)
+    value = prove(model, certificate.primal, certificate.dual, certificate.value)
     if value is None:
         raise CertificateError("value: is missing")
     return value

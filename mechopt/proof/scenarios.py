@@ -2,7 +2,10 @@
 
 Columns: the guarantee; then, scenario by scenario, lifetime utility S by length of history, welfare to come W by
 length, and the allocation at each node of the tree of scenarios that no earlier scenario passes. Rows, scenario by
-scenario: S(h) = E S(h,.), DIC, W(h) = E [v x(h,.) + W(h,.)], and (W - S at the start) / optimum >= guarantee.
+scenario: S(h) = E S(h,.), DIC, W(h) = E [v x(h,.) + W(h,.)], and (W - S at the start) / optimum >= guarantee. With
+INDU, before the last of these and for every node that another scenario speaks for (the one that ends there, else the
+first through it, whose S is the realised utility R, the same in all): S(h,k) - S(h,0) is that of the other one, since
+S - R, what can be expected, is to be the same for all k in both.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from mechopt.proof.rows import Entries, Number, Row, Side
 
 
 class GuaranteeModel:
-    """A program over scenarios rebuilt; ``optima``: revenue of a clairvoyant seller by scenario."""
+    """A program over scenarios rebuilt; ``optima``: revenue of a clairvoyant seller by scenario; ``constant``: INDU."""
 
-    def __init__(self, scenarios: Scenarios, optima: Sequence[Fraction]) -> None:
-        self.names, self.optima = scenarios.names, optima
+    def __init__(self, scenarios: Scenarios, optima: Sequence[Fraction], constant: bool = False) -> None:
+        self.names, self.optima, self.constant, self.paths = scenarios.names, optima, constant, scenarios.paths
         weights = Fraction(1), Fraction(0), Fraction(0)
         self.parts: list[Model] = []
         for environment in scenarios.environments:
@@ -76,6 +79,8 @@ class GuaranteeModel:
                 yield Row(f"{row.name} of scenario {name!r}", row.place, entries, row.lower, row.upper)
             for t in range(part.periods):
                 yield from self._worth(s, t)
+            if self.constant:
+                yield from self._increments(s)
             laws = zip(part.law, part.present[0], strict=True)
             if any(p * value > 0 for law, values in laws for p, value in zip(law, values, strict=True)):
                 yield self._guarantee(s)
@@ -90,6 +95,23 @@ class GuaranteeModel:
                 if t + 1 < part.periods:
                     entries.append((self.worth[s][t + 1] + h * width + m, p))
             yield Row(f"welfare to come of scenario {self.names[s]!r}", (t, 0, h), entries, 0, 0)
+
+    def _increments(self, s: int) -> Iterator[Row]:
+        part = self.parts[s]
+        for t in range(part.periods):
+            node, types = self.paths[s][t + 1], len(part.law[t])
+            through = [r for r, path in enumerate(self.paths) if node in path]
+            ending = [r for r in through if self.paths[r][-1] == node]
+            speaks = (ending or through)[0]
+            if speaks == s:
+                continue
+            first = sum(part.count[: t + 1])
+            own, told = self.places[s][first:], self.places[speaks][first:]
+            for h in range(part.count[t]):
+                for k in range(1, types):
+                    a, b = h * types + k, h * types
+                    entries: Entries = [(own[a], 1), (own[b], -1), (told[a], -1), (told[b], 1)]
+                    yield Row(f"constant continuation utility of scenario {self.names[s]!r}", (t, 0, a), entries, 0, 0)
 
     def _guarantee(self, s: int) -> Row:
         if self.optima[s] <= 0:

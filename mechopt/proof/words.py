@@ -22,10 +22,13 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
     'the largest revenue WITHOUT incentive constraints (every report taken as'
     """
     if isinstance(certificate, GuaranteeCertificate):
+        asked = ", ".join(notion.name for notion in certificate.ic)
+        under = "both under incentive constraints dic and participation constraints epir"
+        if asked != "dic":
+            under = f"the mechanism under {asked} and epir, that revenue under dic and epir"
         return (
             "the best guarantee of a mechanism that does not know the future, as a share of the largest revenue "
-            "in every scenario, both under incentive constraints dic and participation constraints epir, is "
-            f"{certificate.value} = {float(certificate.value):.12g}"
+            f"in every scenario, {under}, is {certificate.value} = {float(certificate.value):.12g}"
         )
     incentive = _listed(certificate.ic, "incentive constraints", "every report taken as true")
     participation = _listed(certificate.ir, "participation constraints", "agents cannot stay away")

@@ -17,8 +17,11 @@ from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Size
-from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
+from mechopt.lp.scenarios.program import ScenarioPlan, asks_constant, compile_scenarios
+from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
+from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant
 from mechopt.solve import highs
 from mechopt.solve.limits import require_size
 from mechopt.solve.optimum import optimum
@@ -71,6 +74,11 @@ class Maximin:
         """Revenue over optimum by scenario; 1 where there is nothing to earn."""
         return _ratios(self.revenues, self.optima)
 
+    @property
+    def rule(self) -> ScenariosMechanism:
+        """The mechanisms together; it claims `NonClairvoyant`, and in each scenario what they claim."""
+        return ScenariosMechanism(self.scenarios, self.mechanisms, (NonClairvoyant(), *self.mechanisms[0].claims))
+
     def mechanism(self, scenario: int | str) -> Mechanism:
         """The mechanism in one scenario, by number or name; it claims DIC and EPIR, `mechopt.verify` checks them.
 
@@ -114,6 +122,7 @@ def maximin(
     progress: highs.Progress | None = None,
     max_bytes: float | None = None,
     accept_range: bool = False,
+    ic: Asked = STANDARD,
 ) -> Maximin:
     """Find the non-clairvoyant mechanism with the best guarantee: DIC and EPIR in every scenario.
 
@@ -130,6 +139,9 @@ def maximin(
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
         Solve even where values or probabilities differ by a factor above 1e9.
+    ic : Notion, str, several or None
+        What the mechanism satisfies in every scenario: DIC (the default), or DIC and INDU, ``"dic+indu"``, that is
+        continuation utility that the report of the period does not move. It is measured by optima under DIC in both.
 
     Returns
     -------
@@ -140,7 +152,7 @@ def maximin(
     LimitError
         If the program, or that of one of the optima, would be too large.
     InputError
-        If the method does not exist, or values or probabilities differ too much.
+        If the method does not exist, values or probabilities differ too much, or ``ic`` is something else.
 
     Examples
     --------
@@ -158,7 +170,7 @@ def maximin(
     """
     if not isinstance(scenarios, Scenarios):
         raise InputError(f"maximin takes Scenarios and not {type(scenarios).__name__}; of one environment mo.optimum")
-    plan, begun = ScenarioPlan(scenarios), time.perf_counter()
+    plan, begun = ScenarioPlan(scenarios, constant=asks_constant(ic)), time.perf_counter()
     require_size(plan.size, 0.0, 1.0, max_bytes, method)
     optima: list[Optimum] = []
     for environment in scenarios.environments:

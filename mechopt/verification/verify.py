@@ -8,6 +8,7 @@ from typing import Any
 import mechopt.verification.balanced as balanced_check
 import mechopt.verification.independent.check as independent_check
 import mechopt.verification.persistent.check as persistent_check
+import mechopt.verification.scenarios.check as scenarios_check
 import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Notion
@@ -15,7 +16,7 @@ from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import NotionCheck as NotionCheck
 from mechopt.verification.report import Report as Report
 
-REGISTERED = (balanced_check, independent_check, persistent_check, stationary_check)
+REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, stationary_check)
 """Modules whose checkers are registered by importing them."""
 
 
@@ -26,7 +27,7 @@ def verify(
 
     Parameters
     ----------
-    mechanism : a mechanism of any form, or something with ``to_mechanism``
+    mechanism : a mechanism of any form, a ScenariosMechanism, or something with ``to_mechanism``
         `mechopt.verification.dispatch` says how further forms are added.
     constraints : Notion, str or several, optional
         As values or by their names on the command line. Default: those that the mechanism was made for, or all if it

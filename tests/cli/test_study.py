@@ -44,6 +44,7 @@ def test_compare_prints_one_document_with_the_keys_of_the_contract(mechopt, two)
         "asymptotic",
         "bank-account",
         "quasi-non-clairvoyant",
+        "clairvoyant-per-period",
     }
     for entry in by_name.values():
         assert {"name", "revenue", "welfare", "ratio", "constraints", "source"} <= set(entry)

@@ -115,7 +115,7 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
     def stage(t: int, balance: FloatArray) -> Stage:
         return states[t].stage(mechanism, t, balance)
 
-    return BankAccountMechanism(env, stage, "bank account", "Lemma 3.3")
+    return BankAccountMechanism(env, stage, "bank account", "Lemma 3.3", guarantee=mechanism.guarantee)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +186,9 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
     Returns
     -------
     Mechanism
-        That keeps DIC and PPIR, and ex-post or super-DIC where the given one claims it.
+        That keeps DIC and PPIR, and ex-post or super-DIC where the given one claims it. Its guarantee is that of the
+        given one. It is quasi-non-clairvoyant (`QuasiNonClairvoyant`) if the given one is non-clairvoyant, and not
+        otherwise: made of a clairvoyant optimum it knows as much as that does.
 
     Raises
     ------
@@ -207,10 +209,11 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
     last = env.horizon - 1
     allocation, payment = [], []
     if isinstance(mechanism, BankAccountMechanism):
+        stages = list(unrolled(mechanism))
         conditions, claimed = mechanism.conditions(), mechanism.claims
         if not conditions.holds:
             raise InputError(f"{mechanism.name} is no bank account mechanism: {conditions}")
-        for t, stage in enumerate(unrolled(mechanism)):
+        for t, stage in enumerate(stages):
             after = stage.next_balance if t < last else 0.0
             allocation.append(stage.allocation)
             payment.append(stage.payment + after - over_profiles(stage.balance, env.agents))
@@ -225,7 +228,8 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
         tuple(allocation),
         undiscounted(env, payment),
         library_order(closure(kept)),
-        "quasi-non-clairvoyant (supplement B.1)",
+        f"individually rational in every period (supplement B.1): {getattr(mechanism, 'name', mechanism.source)}",
+        mechanism.guarantee,
     )
 
 

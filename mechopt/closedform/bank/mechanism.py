@@ -221,9 +221,8 @@ class BankAccountMechanism(MechanismMethods):
         """
         stages = list(unrolled(self))
         payment = undiscounted(self.environment, [stage.payment for stage in stages])
-        return Mechanism(
-            self.environment, tuple(stage.allocation for stage in stages), payment, self.claims, self._label
-        )
+        allocation = tuple(stage.allocation for stage in stages)
+        return Mechanism(self.environment, allocation, payment, self.claims, self._label, self.guarantee)
 
     @property
     def _label(self) -> str:

@@ -195,7 +195,7 @@ def give_for_free(environment: IndependentTypes) -> BankAccountMechanism:
     (0.0, (6.0,))
     """
     require_kind(environment, "independent", "give_for_free")
-    return _repeated(environment, second_price, "give for free", "section 5; supplement F for several buyers")
+    return _repeated(environment, second_price, "give for free", "section 4; supplement F for several buyers")
 
 
 def _repeated(environment: IndependentTypes, auction: Auction, name: str, source: str) -> BankAccountMechanism:

@@ -18,6 +18,10 @@ Rows: the promise rows of S, DIC with each scenario's own S (neighbouring misrep
 scenario are in one S and one x, see `stage.adjacent_pairs`), those of W, and (W - S at the start) / optimum >= alpha.
 EPIR is S >= 0 at each scenario's own end. No coefficient is a product of probabilities, however long the scenarios.
 
+With INDU what a buyer can expect is not to depend on her report of the period: U(h,k) = S(h,k) - R(h,k) is the same for
+all k in every scenario. R is common, so that S(h,k) - S(h,0) is common to the scenarios through a node, and where it is
+R may follow any of them.
+
 A scenario in which nothing can be earned (optimum 0) sets no limit to alpha, which is at most 1 in any case.
 """
 
@@ -30,6 +34,7 @@ from math import frexp, prod
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.scenarios import Scenarios
 from mechopt.histories.reports import HistoryTree
@@ -38,7 +43,8 @@ from mechopt.lp.independent.columns import ColumnBlock, Columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, BYTES_PER_NODE, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.program import LinearProgram, RowFamily, Rows, assemble
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraints import DIC, EPIR, INDU, PPIC, STANDARD, Asked, closure
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 
@@ -86,10 +92,13 @@ class ScenarioPlan:
     scenarios : Scenarios
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same mechanisms, more rows.
+    constant : bool
+        Whether INDU is asked for: continuation utility that the report of the period does not move.
     """
 
     scenarios: Scenarios
     misreports: str = "adjacent"
+    constant: bool = False
 
     @cached_property
     def trees(self) -> tuple[HistoryTree, ...]:
@@ -160,7 +169,7 @@ class ScenarioPlan:
         for s, tree in enumerate(self.trees):
             stages = [Stage(tree, t, 0, self.unit, self.misreports) for t in range(tree.horizon)]
             own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
-            own += [self._worth(s, stage) for stage in stages]
+            own += [self._worth(s, stage) for stage in stages] + self.common_increments(s)
             if s in self.limiting:
                 own.append(RowFamily("guarantee", None, 0, (), 3, partial(self._revenue_rows, s, optima[s])))
             families += [self._of_scenario(s, family) for family in own]
@@ -171,6 +180,34 @@ class ScenarioPlan:
         named = {field.name: getattr(family, field.name) for field in fields(RowFamily)}
         named["build"] = lambda _: family.build(self.columns[s])
         return ScenarioRows(**named, scenario=self.scenarios.names[s], scenario_tree=self.trees[s])
+
+    @cached_property
+    def tellers(self) -> dict[int, int]:
+        """Scenario whose lifetime utility is the realised one at a node: that which ends there, else the first."""
+        tellers: dict[int, int] = {}
+        for s, path in enumerate(self.scenarios.paths):
+            for node in path:
+                tellers.setdefault(node, s)
+        return tellers | {path[-1]: s for s, path in enumerate(self.scenarios.paths)}
+
+    def common_increments(self, s: int) -> list[RowFamily]:
+        """S(h,k) - S(h,0) is that of the scenario that tells the realised utility, wherever there is another one."""
+        found = []
+        for t, node in enumerate(self.scenarios.paths[s][1:]):
+            histories, types = self.trees[s].children(t)
+            other = self.tellers[node]
+            if self.constant and other != s and types > 1:
+                axes = (("history", histories), ("type", types - 1))
+                build = partial(self._increment_rows, s, other, t)
+                found.append(RowFamily("constant continuation utility", 0, t, axes, 4, build))
+        return found
+
+    def _increment_rows(self, s: int, other: int, t: int, columns: Columns) -> Rows:
+        shape = self.trees[s].children(t)
+        own, told = (self.numbers("lifetime utility", r, t + 1).reshape(shape) for r in (s, other))
+        index = [own[:, 1:], own[:, :1], told[:, 1:], told[:, :1]]
+        index = [np.broadcast_to(part, own[:, 1:].shape).ravel() for part in index]
+        return Rows(np.stack(index, axis=-1), np.array([1.0, -1.0, -1.0, 1.0]), 0.0, 0.0)
 
     def _worth(self, s: int, stage: Stage) -> RowFamily:
         """W(h) = E [v x(h,.) + W(h,.)] over the histories of one period."""
@@ -207,6 +244,23 @@ class ScenarioPlan:
         return Size(rows, columns, nonzeros, histories, total)
 
 
+def asks_constant(ic: Asked) -> bool:
+    """Whether incentive constraints are DIC with INDU, and not DIC alone.
+
+    Raises
+    ------
+    InputError
+        If they are others.
+    """
+    asked, _ = asked_notions(ic, STANDARD, "fresh")
+    if closure(asked) == closure([DIC()]):
+        return False
+    if INDU() in asked and {DIC(), PPIC()} & set(asked) and set(asked) <= {DIC(), PPIC(), INDU()}:
+        return True  # given INDU, DIC is PPIC
+    names = "+".join(notion.name for notion in asked) or "none"
+    raise InputError(f"ic {names!r}: a guarantee is found under 'dic', or under 'dic+indu'")
+
+
 @dataclass(frozen=True, eq=False)
 class ScenarioLayout:
     """The way back from a vector of columns to the mechanisms of the scenarios.
@@ -217,15 +271,6 @@ class ScenarioLayout:
     """
 
     plan: ScenarioPlan
-
-    @cached_property
-    def _tellers(self) -> dict[int, int]:
-        """Scenario whose lifetime utility is the realised one at a node: that which ends there, else the first."""
-        tellers: dict[int, int] = {}
-        for s, path in enumerate(self.plan.scenarios.paths):
-            for node in path:
-                tellers.setdefault(node, s)
-        return tellers | {path[-1]: s for s, path in enumerate(self.plan.scenarios.paths)}
 
     def mechanism(self, x: FloatArray, s: int) -> Mechanism:
         """The mechanism in scenario number s; the same for two scenarios as long as they are at the same nodes.
@@ -242,7 +287,7 @@ class ScenarioLayout:
         env, path = tree.environment, plan.scenarios.paths[s]
         realised = [np.zeros((1, 1))]
         for t, node in enumerate(path[1:], start=1):
-            realised.append(x[columns[self._tellers[node]].lifetime[t]] * plan.unit)
+            realised.append(x[columns[plan.tellers[node]].lifetime[t]] * plan.unit)
         allocation, payment = [], []
         for t in range(tree.horizon):
             sold = np.clip(x[columns[s].allocation[t]], 0.0, 1.0)
@@ -250,7 +295,8 @@ class ScenarioLayout:
             allocation.append(readonly(sold))
             payment.append(readonly(own_values(tree, t) * sold - gain / env.present_value[t]))
         words = f"best non-clairvoyant guarantee, scenario {plan.scenarios.names[s]}"
-        return Mechanism(env, tuple(allocation), tuple(payment), (DIC(), EPIR()), words)
+        claims = (DIC(), PPIC(), INDU(), EPIR()) if plan.constant else (DIC(), EPIR())
+        return Mechanism(env, tuple(allocation), tuple(payment), claims, words)
 
 
 def compile_scenarios(plan: ScenarioPlan, optima: Sequence[float]) -> tuple[LinearProgram, ScenarioLayout]:

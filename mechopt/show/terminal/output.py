@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
+    from mechopt.verification.scenarios.check import ScenariosReport
     from mechopt.verification.verify import NotionCheck, Report
 
 Plain = dict[str, Any]
@@ -109,9 +110,10 @@ def compared(comparison: Comparison) -> Plain:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
         row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
+        row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [notion.name for notion in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
-        rows.append({**row, "source": entry.source})
+        rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
         "optimum": None if best is None else solved(best, report, 0.0),
         "static_revenue": comparison.static_revenue,
@@ -120,8 +122,9 @@ def compared(comparison: Comparison) -> Plain:
     }
 
 
-def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) -> Plain:
+def guaranteed(best: Maximin, verified: ScenariosReport, verify_seconds: float) -> Plain:
     """Keys of ``mechopt maximin --json``."""
+    reports = verified.scenarios.values()
     rows = zip(best.scenarios.names, best.revenues, best.optima, best.ratios, reports, strict=True)
     return {
         "ratio": best.ratio,
@@ -130,6 +133,7 @@ def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) 
             {"name": name, "revenue": revenue, "optimum": optimum, "ratio": ratio, "verified": checks(report)}
             for name, revenue, optimum, ratio, report in rows
         ],
+        "non_clairvoyant": checks(verified, counterexamples=True)["non-clairvoyant"],
         "status": str(best.status),
         "method": best.method,
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
@@ -139,16 +143,15 @@ def guaranteed(best: Maximin, reports: Iterable[Report], verify_seconds: float) 
 
 def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
     """Keys of ``mechopt certificate check --json``: what was proved, and about what."""
-    from mechopt.mechanism.constraints import DIC, EPIR
+    from mechopt.mechanism.constraints import EPIR
     from mechopt.proof.certificate import Certificate
     from mechopt.proof.words import goal, statement
 
-    ic: tuple[Notion, ...] = (DIC(),)
     ir: tuple[Notion, ...] = (EPIR(),)
     form, status = "scenarios", "optimal"
     payments = proof.subject_to if isinstance(proof, Certificate) else ()
     if isinstance(proof, Certificate):
-        ic, ir, form, status = proof.ic, proof.ir, proof.form, proof.status
+        ir, form, status = proof.ir, proof.form, proof.status
     return {
         "proved": True,
         "statement": statement(proof),
@@ -156,7 +159,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "fingerprint": proof.fingerprint,
         "objective": goal(proof),
         "constraints": {
-            "ic": [notion.name for notion in ic],
+            "ic": [notion.name for notion in proof.ic],
             "ir": [notion.name for notion in ir],
             **({"subject_to": [c.name for c in payments]} if payments else {}),
         },
@@ -200,6 +203,8 @@ def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         words = f"revenue {entry['revenue']:.9g} of {entry['optimum']:.9g}, ratio {with_fraction(entry['ratio'])}"
         broken = [f"{name} {verdict(check)}" for name, check in entry["verified"].items() if not check["holds"]]
         rows.append((f"scenario {entry['name']}", "; ".join([words, *broken])))
+    told = document["non_clairvoyant"]
+    rows.append(("non-clairvoyant", told["status"]))
     return [*rows, *_effort_rows(document, document["method"])]
 
 
@@ -227,7 +232,11 @@ def sizes(size: Size, form: str) -> Plain:
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """What ``mechopt compare`` tells people: header and rows."""
     header, rows = comparison.cells()
-    return header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
+    left_out = header.index("satisfies")
+    return (
+        [name for place, name in enumerate(header) if place != left_out],
+        [[cell for place, cell in enumerate(row) if place != left_out] for row in rows],
+    )
 
 
 def with_fraction(value: float) -> str:

@@ -13,7 +13,8 @@ from mechopt.core.errors import InputError
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent import incentive, participation
 from mechopt.lp.program import LinearProgram, RowFamily
-from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, compile_scenarios
+from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, asks_constant, compile_scenarios
+from mechopt.mechanism.constraints import DIC, INDU, STANDARD, Asked
 from mechopt.proof.certificate import GuaranteeCertificate, SparseVector
 from mechopt.solve import highs
 from mechopt.solve.exact.certify import certify
@@ -40,20 +41,22 @@ class _ExactScenarioPlan(ScenarioPlan):
         for s, tree in enumerate(self.trees):
             stages = [ExactStage(tree, t, 0, 1.0, self.misreports) for t in range(tree.horizon)]
             own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
-            own += [self._worth(s, stage) for stage in stages]
+            own += [self._worth(s, stage) for stage in stages] + self.common_increments(s)
             if s in self.limiting:
                 own.append(RowFamily("guarantee", None, 0, (), 3, partial(self._revenue_rows, s, optima[s])))
             families += [self._of_scenario(s, family) for family in own]
         return tuple(families)
 
 
-def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
+def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCertificate:
     """Find the best guarantee exactly, with a proof.
 
     Parameters
     ----------
     scenarios : Scenarios
         With exact numbers.
+    ic : Notion, str, several or None
+        DIC (the default), or DIC and INDU; see `maximin`. Optima are under DIC in any case.
 
     Returns
     -------
@@ -76,17 +79,21 @@ def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
     values = [proof.value for proof in optima]
     if None in values:
         raise InputError("a scenario without an optimum has no guarantee")
-    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values])
+    constant = asks_constant(ic)
+    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values], constant)
     _, columns, rows_at = highs.basis(program)
     if not len(columns):
         columns, rows_at = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     best = optimise(exact, columns, rows_at)
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     dual = SparseVector.of(best.dual.numerators * exact.factor.astype(object), best.dual.denominator)
-    return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual)
+    kept = (DIC(), INDU()) if constant else (DIC(),)
+    return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual, kept)
 
 
-def exact_guarantee_program(scenarios: Scenarios, optima: Sequence[Fraction]) -> tuple[LinearProgram, ExactProgram]:
+def exact_guarantee_program(
+    scenarios: Scenarios, optima: Sequence[Fraction], constant: bool = False
+) -> tuple[LinearProgram, ExactProgram]:
     """The program of the best guarantee, in floats and in integers.
 
     Parameters
@@ -95,8 +102,10 @@ def exact_guarantee_program(scenarios: Scenarios, optima: Sequence[Fraction]) ->
         With exact numbers.
     optima : sequence of Fraction
         Of a clairvoyant seller, by scenario.
+    constant : bool
+        Whether INDU is asked for: continuation utility is the same for every report.
     """
-    plan, exact_plan = ScenarioPlan(scenarios), _ExactScenarioPlan(scenarios)
+    plan, exact_plan = ScenarioPlan(scenarios, constant=constant), _ExactScenarioPlan(scenarios, constant=constant)
     program, _ = compile_scenarios(plan, [float(value) for value in optima])
     built = []
     for family in exact_plan.families(optima):

@@ -78,7 +78,8 @@ def compare(
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
-                entries.append(entry(name, built, best, static))
+                told = "" if name in own else independent.knows(name, environment)
+                entries.append(entry(name, built, best, static, told))
             elif name in persistent.BOUNDS and name not in own:
                 entries.append(persistent.bound(name, environment, best))
             else:

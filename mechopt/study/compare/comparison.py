@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.closedform.bank.conditions import Conditions
+from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_NOTIONS
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
@@ -46,6 +48,12 @@ class Entry:
     guarantee : Fraction or None
         The share of the optimum that the literature proves.
     source : str
+    non_clairvoyant : str
+        Whether its rule did the same in the first periods when later ones were changed: ``"yes"``, ``"but for the last
+        period"`` or ``"no"``; empty where it was not checked. See `mechopt.study.compare.foresight`.
+    conditions : Conditions or None
+        Of a bank account whose tree is too large for a report: (IC), (BI) and (BU) at every balance that it can reach,
+        from which its constraints follow (Lemma 3.2). None where these are too many as well.
     """
 
     name: str
@@ -60,6 +68,13 @@ class Entry:
     claims: tuple[Notion, ...]
     guarantee: Fraction | None
     source: str
+    non_clairvoyant: str = ""
+    conditions: Conditions | None = None
+
+    @property
+    def implied(self) -> tuple[Notion, ...]:
+        """Constraints that follow from the conditions, where these hold."""
+        return BANK_ACCOUNT_NOTIONS if self.conditions is not None and self.conditions.holds else ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +122,9 @@ class Comparison:
         Returns
         -------
         pandas.DataFrame
-            Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``, one a notion
-            (True where it is satisfied for certain, None where the tree is too large to check).
+            Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``,
+            ``non_clairvoyant``, one a notion (True where it is satisfied for certain, or follows from the conditions of
+            a bank account; None where the tree is too large to check).
         """
         import pandas as pd
 
@@ -116,9 +132,12 @@ class Comparison:
         for entry in self.entries:
             row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
             row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
+            row["non_clairvoyant"] = entry.non_clairvoyant
             for notion in self.notions:
                 known = entry.report is not None and notion in entry.report
                 row[notion.name] = entry.report[notion].holds if entry.report is not None and known else None
+                if notion in entry.implied:
+                    row[notion.name] = True
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
 
@@ -129,10 +148,14 @@ class Comparison:
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table for print; what rounding leaves undecided has a question mark."""
-        header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "satisfies", "violates"]
+        header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "non-clairvoyant"]
+        header += ["satisfies", "violates"]
         rows = []
         for entry in self.entries:
             kept, broken = "not checked", ""
+            if entry.conditions is not None:
+                kept = " ".join(["by (IC), (BI), (BU):", *(notion.name for notion in entry.implied)])
+                broken = " ".join(f"({name})" for name, check in entry.conditions.items() if not check.holds)
             if entry.report is not None:
                 kept = " ".join(notion.name for notion, check in entry.report.items() if check.holds)
                 broken = " ".join(
@@ -142,7 +165,9 @@ class Comparison:
                 )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)
             numbers = [f"{entry.revenue:.6g}", f"{entry.welfare:.6g}", share(entry.ratio), guarantee]
-            rows.append([entry.name, *numbers, share(entry.static_ratio), kept, broken])
+            rows.append([entry.name, *numbers, share(entry.static_ratio), entry.non_clairvoyant, kept, broken])
+        if not any(entry.non_clairvoyant for entry in self.entries):
+            header, rows = header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
         return header, rows
 
     def save_plot(self, path: str | Path) -> None:
@@ -164,8 +189,10 @@ class Comparison:
     def to_latex(self) -> str:
         """The table in LaTeX, for the ``booktabs`` package."""
         header, rows = self.cells()
-        body = [" & ".join(cells[:6]) + r" \\" for cells in rows]
-        top = [r"\begin{tabular}{lrrrrr}", r"\toprule", " & ".join(header[:6]) + r" \\", r"\midrule"]
+        shown = header.index("satisfies")
+        body = [" & ".join(cells[:shown]) + r" \\" for cells in rows]
+        columns = "lrrrrr" + "l" * (shown - 6)
+        top = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(header[:shown]) + r" \\", r"\midrule"]
         return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
 
     def to_html(self, path: str | Path | None = None) -> str:

@@ -9,6 +9,7 @@ import math
 from functools import singledispatch
 from typing import Any
 
+from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import LimitError
@@ -32,6 +33,8 @@ from mechopt.verification.balanced import GAINS as BALANCED_GAINS
 from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
 from mechopt.verification.verify import Report, verify
 
+MAX_CHECKED_BALANCES = 20_000
+"""Conditions of bank accounts are checked where no period has more balances."""
 STATE_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),
@@ -44,7 +47,9 @@ CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostI
 """What is checked with a finite horizon, on the tree of consistent reports."""
 
 
-def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.nan) -> Entry:
+def entry(
+    name: str, mechanism: Any, best: Optimum | None, static: float = math.nan, non_clairvoyant: str = ""
+) -> Entry:
     """Describe a mechanism.
 
     Parameters
@@ -55,9 +60,12 @@ def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.
         What revenue is divided by.
     static : float
         Sum of static optima; NaN for persistent types.
+    non_clairvoyant : str
+        See `Entry`.
     """
     revenue = float(mechanism.revenue)
     how, error = computed(mechanism)
+    report = checked(mechanism)
     return Entry(
         name,
         revenue,
@@ -67,10 +75,12 @@ def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.
         revenue / static if static > 0 else math.nan,
         how,
         error,
-        checked(mechanism),
+        report,
         tuple(mechanism.claims),
         mechanism.guarantee,
         getattr(mechanism, "source", ""),
+        non_clairvoyant,
+        conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
     )
 
 
@@ -98,6 +108,14 @@ def checked(mechanism: Any) -> Report | None:
         return None
     histories = sum(HistoryTree(mechanism.environment).count[1:])
     return verify(mechanism, FRESH_NOTIONS) if histories <= MAX_CHECKED_HISTORIES else None
+
+
+def conditions(mechanism: BankAccountMechanism) -> Conditions | None:
+    """The conditions at reachable balances; None where these are too many to go through."""
+    try:
+        return mechanism.conditions(MAX_CHECKED_BALANCES)
+    except LimitError:
+        return None
 
 
 @checked.register(SequenceMechanism)

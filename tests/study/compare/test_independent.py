@@ -1,6 +1,7 @@
 """Comparisons: every mechanism that applies, its guarantee, the notions it claims, and the tables."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -59,10 +60,13 @@ def test_tables_and_plot(tmp_path):
 def test_beyond_the_reach_of_the_program_promises_give_the_optimum():
     table = mo.compare(mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 40))
     assert table.optimum.method == "promised"
-    assert set(table.skipped) == {"two-period", "bank-account", "quasi-non-clairvoyant"}
+    assert set(table.skipped) == {"two-period", "bank-account", "quasi-non-clairvoyant", "clairvoyant-per-period"}
+    assert "histories" in table.skipped["quasi-non-clairvoyant"]
     assert "too many histories" in table.skipped["bank-account"]
     for entry in table.entries:
         assert entry.report is None
+        assert (entry.conditions is not None) == (entry.name in BUILDERS), entry.name
+        assert entry.conditions is None or entry.conditions.holds
         assert 0 <= entry.ratio <= 1 + 1e-6
         assert entry.guarantee is None or entry.ratio >= float(entry.guarantee)
     assert table["clairvoyant-optimum"].ratio == pytest.approx(1)
@@ -73,7 +77,7 @@ def test_beyond_the_reach_of_both_closed_forms_remain():
     table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 30, agents=2))
     assert table.optimum is None
     assert "out of reach" in table.skipped["clairvoyant-optimum"]
-    assert {entry.name for entry in table.entries} == set(BUILDERS) - {"two-period"}
+    assert {entry.name for entry in table.entries} == set(BUILDERS) - {"two-period", "quasi-non-clairvoyant"}
     assert all(math.isnan(entry.ratio) for entry in table.entries)
 
 
@@ -87,3 +91,33 @@ def test_own_mechanisms_and_unknown_names():
         mo.compare(env, ["two-period"])
     with pytest.raises(KeyError):
         own["yours"]
+
+
+def test_where_the_tree_is_too_large_conditions_speak_for_the_constraints():
+    env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 40)
+    table = mo.compare(env, ["asymptotic", "clairvoyant-optimum"])
+    assert set(table["asymptotic"].implied) == mo.closure([mo.PPIC(), mo.INDU(), mo.PFIR(), mo.PEIR()])
+    assert mo.ExPostIC() in set(table["asymptotic"].claims) - set(table["asymptotic"].implied)
+    frame = table.to_frame()
+    assert frame.loc["asymptotic", ["dic", "epir", "ppic", "indu", "prefix", "per-period-expected"]].all()
+    assert frame.loc["asymptotic", ["super-dic", "per-period"]].isna().all()
+    assert frame.loc["clairvoyant-optimum", "dic"] is None
+    header, rows = table.cells()
+    assert rows[0][header.index("satisfies")].startswith("by (IC), (BI), (BU): ")
+    assert rows[1][header.index("satisfies")] == "not checked"
+
+
+def test_conditions_that_fail_are_named_and_imply_nothing():
+    env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 40)
+    kept = mo.asymptotic(env)
+
+    def stage(t, balance):
+        made = kept.stage(t, balance)
+        return replace(made, payment=made.payment + 5.0) if t == 39 else made
+
+    table = mo.compare(env, {"spoiled": replace(kept, stage=stage)})
+    entry = table["spoiled"]
+    assert (entry.implied, entry.conditions["IC"].holds, entry.conditions["BI"].holds) == ((), True, False)
+    header, rows = table.cells()
+    assert "(BI)" in rows[0][header.index("violates")]
+    assert table.to_frame().loc["spoiled", "dic"] is None

@@ -1,0 +1,1 @@
+"""Mechanisms for several scenarios, and the constraints on them together."""

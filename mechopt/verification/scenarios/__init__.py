@@ -1,0 +1,1 @@
+"""Checks of what a mechanism does in several scenarios."""

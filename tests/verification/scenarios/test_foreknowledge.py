@@ -1,0 +1,148 @@
+"""Whether mechanisms of scenarios know the future: made by hand, by plain loops from the definition, of maximin."""
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mechopt as mo
+from mechopt.closedform.bank.conversions import quasi_non_clairvoyant
+from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
+from mechopt.verification.scenarios.foreknowledge import nodes
+from tests.solve.test_maximin import TREES, any_distributions, scenario_trees
+
+COIN = {"name": "F1", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
+TAIL = {"name": "F2", "values": [2, 4, 8, 16], "probabilities": ["1/2", "1/4", "1/8", "1/8"]}
+TWO = mo.Scenarios([COIN, TAIL], [["F1"], ["F1", "F2"]])
+SMALL = [t for t in TREES if t != "one, two or three"]
+
+
+def largest_difference(scenarios, mechanisms, told_the_last=False):
+    """From the definition: every pair of scenarios, common prefix, path of reports; allocation and scaled payment."""
+    found = Fraction(0)
+    for (a, first), (b, second) in combinations(zip(scenarios.sequences, mechanisms, strict=True), 2):
+        common = next((t for t, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        for t in range(common):
+            if told_the_last and (t + 1 == len(a)) != (t + 1 == len(b)):
+                continue
+            sharing = [s for s in scenarios.sequences if s[: t + 1] == a[: t + 1]]
+            if told_the_last:
+                sharing = [s for s in sharing if (t + 1 == len(s)) == (t + 1 == len(a))]
+            worth = []
+            for sequence in sharing:
+                tops = [max(scenarios.distributions[name].exact[0]) for name in sequence]
+                worth.append(sum(scenarios.discount**r * top for r, top in enumerate(tops)))
+            scale = min((w for w in worth if w > 0), default=Fraction(1))
+            sizes = [len(scenarios.distributions[name].values) for name in a[: t + 1]]
+            for path in product(*map(range, sizes)):
+                node = 0
+                for k, size in zip(path[:-1], sizes, strict=False):
+                    node = node * size + k
+                for part, weight in (("allocation", 1), ("payment", scenarios.discount**t / scale)):
+                    x, y = (Fraction(float(getattr(m, part)[t][0, node, path[-1]])) for m in (first, second))
+                    found = max(found, abs(x - y) * weight)
+    return found
+
+
+def at_random(scenarios, rng):
+    """Mechanisms of few numbers, so that ties are common."""
+    made = []
+    for env in scenarios.environments:
+        shapes = [(1, *mo.HistoryTree(env).children(t)) for t in range(env.horizon)]
+        allocation = [rng.integers(0, 3, shape) / 2 for shape in shapes]
+        made.append(mo.Mechanism(env, allocation, [rng.integers(-2, 3, shape) / 4.0 for shape in shapes]))
+    return made
+
+
+@settings(max_examples=60, deadline=None)
+@given(scenario_trees(any_distributions(), SMALL), st.integers(0, 10**6), st.sampled_from([False, True]))
+def test_the_largest_difference_is_that_of_the_definition(scenarios, seed, told):
+    mechanisms = at_random(scenarios, np.random.default_rng(seed))
+    notion = mo.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
+    rule = mo.ScenariosMechanism(scenarios, mechanisms)
+    expected = largest_difference(scenarios, mechanisms, told)
+    exact = mo.verify(rule, notion, exact=True)[notion]
+    assert exact.exact == expected
+    check = mo.verify(rule, notion)[notion]
+    assert check.gain == pytest.approx(float(expected), abs=1e-12)
+    assert check.holds == exact.holds == (expected <= 1e-9)
+    if not check.holds:
+        seen = check.counterexample
+        first, second = (rule.mechanism(name) for name in seen.scenarios)
+        assert (seen.replay(first), seen.replay(second)) == seen.amounts
+        sequences = [scenarios.scenarios[name][: seen.period + 1] for name in seen.scenarios]
+        assert sequences[0] == sequences[1] == seen.prefix
+        assert seen.amounts[0] != seen.amounts[1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(scenario_trees(trees=SMALL))
+def test_the_best_rule_passes_and_its_transform_but_for_the_last_period(scenarios):
+    rule = mo.maximin(scenarios).rule
+    report = mo.verify(rule)
+    assert report.holds, report
+    assert set(report) == {mo.NonClairvoyant(), mo.DIC(), mo.EPIR()}
+    quasi = mo.ScenariosMechanism(scenarios, [quasi_non_clairvoyant(one) for one in rule.mechanisms])
+    assert quasi.revenues == pytest.approx(rule.revenues, abs=1e-7 * max(e.money_scale for e in scenarios.environments))
+    told = mo.verify(quasi, [mo.QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()])
+    assert told.holds, told
+
+
+def test_one_number_at_one_history_is_found_and_shown():
+    rule = mo.ScenariosMechanism.of_rule(TWO, non_clairvoyant_balance)
+    first, second = rule.mechanisms
+    payment = [first.payment[0] + np.array([[[0, 0.25]]])]
+    changed = mo.ScenariosMechanism(TWO, [replace(first, payment=payment), second])
+    check = mo.verify(changed, mo.NonClairvoyant())["non-clairvoyant"]
+    assert check.gain == pytest.approx(0.25 / 4)  # 4: the most that F1 alone is worth
+    seen = check.counterexample
+    assert (seen.scenarios, seen.prefix, seen.period, seen.history) == (("F1", "F1, F2"), ("F1",), 0, ())
+    assert (seen.reports, seen.what) == ((1,), "payment")
+    assert "scenarios 'F1' and 'F1, F2' after F1, agent 0, period 0, after history [], reports [1]: payment" in str(
+        seen
+    )
+    assert seen.to_dict()["amounts"] == list(seen.amounts)
+    assert mo.verify(changed, mo.QuasiNonClairvoyant()).holds  # F1 ends, F1, F2 does not
+
+
+def test_each_scenario_is_checked_and_the_worst_is_named():
+    env = TWO.environments
+    free = [mo.Mechanism(e, [x + 1 for x in z], z) for e in env if (z := zeros(e))]
+    dear = replace(free[1], payment=[free[1].payment[0], free[1].payment[1] + 3.5])
+    report = mo.verify(mo.ScenariosMechanism(TWO, [free[0], dear], (mo.NonClairvoyant(), mo.DIC(), mo.EPIR())))
+    assert report["non-clairvoyant"].holds
+    assert report.violated == ("epir",)
+    assert report.worst[mo.EPIR()] == "F1, F2"
+    assert report.scenarios["F1"].holds
+    assert report["epir"].gain == pytest.approx(3.5 - 2 - 1)
+    assert "in scenario 'F1, F2'" in repr(report)
+
+
+def zeros(env):
+    return [np.zeros((1, *mo.HistoryTree(env).children(t))) for t in range(env.horizon)]
+
+
+def test_a_rule_is_asked_for_every_scenario():
+    with pytest.raises(mo.InputError, match="there are 2 scenarios"):
+        mo.ScenariosMechanism(TWO, [non_clairvoyant_balance(TWO.environments[0]).to_mechanism()])
+    same = non_clairvoyant_balance(TWO.environments[0]).to_mechanism()
+    with pytest.raises(mo.InputError, match=r"mechanisms\[1\].*not for scenario 'F1, F2'"):
+        mo.ScenariosMechanism(TWO, [same, same])
+    with pytest.raises(mo.InputError, match="not a mechanism over histories"):
+        mo.ScenariosMechanism.of_rule(TWO, lambda env: 3)
+
+
+def test_one_environment_alone_cannot_be_non_clairvoyant():
+    with pytest.raises(mo.InputError, match="non-clairvoyant"):
+        mo.verify(non_clairvoyant_balance(TWO.environments[0]).to_mechanism(), mo.NonClairvoyant())
+
+
+def test_nodes_of_a_fork():
+    assert nodes(["ab", "ac", "a"], False) == ((0, (0, 1, 2)),)
+    assert nodes(["ab", "ac", "a"], True) == ((0, (0, 1)),)
+    assert nodes(["ab", "abc"], True) == ((0, (0, 1)),)
+    assert nodes(["a", "b"], False) == ()
