@@ -27,11 +27,11 @@ def sticky(values: list[int], stay: str, periods: int) -> mo.MarkovTypes:
 
 
 def buyers(law: tuple[list[int], list[str]], count: int, periods: int, target: float) -> Callable[[], DualOptimum]:
-    """Buyers with one law of types in every period."""
+    """Buyers with one distribution of types in every period."""
     return lambda: dual_optimum(mo.IndependentTypes.iid(*law, periods, agents=count), target=target)
 
 
-def agent(ir: mo.Notion, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
+def agent(ir: mo.Constraint, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
     """One agent with values 1, 2, 4, ... that stay with probability 7/10."""
     return lambda: dual_optimum(sticky([2**k for k in range(types)], "7/10", periods), ir=ir, target=target)
 

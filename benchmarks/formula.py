@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import mechopt as mo
-from mechopt.mechanism.constraint_names import parse_notions
+from mechopt.mechanism.constraint_names import parse_constraints
 from mechopt.mechanism.constraints import STANDARD
 from mechopt.solve.parametric.program import parametric_program
 from mechopt.solve.parametric.walk import find_pieces
@@ -35,7 +35,7 @@ class Case:
 
 
 def independent(periods: int, values: str, probabilities: str, name: str, interval: str, more: str = "") -> str:
-    """One law of types in every period."""
+    """One distribution of types in every period."""
     return f"""
 kind = "independent"
 horizon = {periods}
@@ -93,7 +93,7 @@ HEAD = "| " + " | ".join(COLUMNS.split(", ")) + " |"
 def measured(case: Case) -> str:
     """One line of the table."""
     model = mo.loads_parametric(case.text)
-    ir = STANDARD if case.ir == "file" else parse_notions(case.ir, "ir")
+    ir = STANDARD if case.ir == "file" else parse_constraints(case.ir, "ir")
     clock = [time.process_time()]
     program = parametric_program(model, STANDARD, ir, mo.Revenue())
     clock.append(time.process_time())

@@ -28,7 +28,7 @@ extensions = [
     "docstrings",
     "file_keys",
     "mathml",
-    "notion_diagram",
+    "constraint_diagram",
     "pictures",
 ]
 exclude_patterns = ["_build", "_ext", "notebooks/.ipynb_checkpoints"]

@@ -102,8 +102,8 @@ from .lp.build import plan as plan
 from .lp.independent.compile import Layout as Layout
 from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
-from .lp.persistent.compile import MovingLayout as MovingLayout
-from .lp.persistent.plan import MovingPlan as MovingPlan
+from .lp.persistent.compile import PersistentLayout as PersistentLayout
+from .lp.persistent.plan import PersistentPlan as PersistentPlan
 from .mechanism.archive import load_mechanism as load_mechanism
 from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
@@ -118,11 +118,11 @@ from .mechanism.constraints import PPIR as PPIR
 from .mechanism.constraints import STANDARD as STANDARD
 from .mechanism.constraints import AdjacentIC as AdjacentIC
 from .mechanism.constraints import BayesianIC as BayesianIC
+from .mechanism.constraints import Constraint as Constraint
 from .mechanism.constraints import DownwardIC as DownwardIC
 from .mechanism.constraints import ExpectedContinuationIR as ExpectedContinuationIR
 from .mechanism.constraints import ExPostIC as ExPostIC
 from .mechanism.constraints import Interim as Interim
-from .mechanism.constraints import Notion as Notion
 from .mechanism.constraints import PeriodicExPostIC as PeriodicExPostIC
 from .mechanism.constraints import PeriodicExPostIR as PeriodicExPostIR
 from .mechanism.constraints import PeriodicIR as PeriodicIR
@@ -173,7 +173,7 @@ from .show.figures.simplex import column_simplex as column_simplex
 from .show.figures.tree import mechanism_tree as mechanism_tree
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
-from .solve.dual.markov_policy import MovingPolicy as MovingPolicy
+from .solve.dual.markov_policy import PersistentPolicy as PersistentPolicy
 from .solve.dual.optimum import DualOptimum as DualOptimum
 from .solve.dual.optimum import dual_optimum as dual_optimum
 from .solve.duals import Duals as Duals
@@ -243,13 +243,13 @@ from .verification.efficient_exit import EfficientExit as EfficientExit
 from .verification.efficient_exit import efficient_exit as efficient_exit
 from .verification.independent.replay import Counterexample as Counterexample
 from .verification.persistent.replay import Misreport as Misreport
-from .verification.persistent.replay import MovingCounterexample as MovingCounterexample
+from .verification.persistent.replay import PersistentCounterexample as PersistentCounterexample
 from .verification.scenarios.check import ScenariosReport as ScenariosReport
 from .verification.scenarios.foreknowledge import Foreknowledge as Foreknowledge
 from .verification.scenarios.futures import changed_futures as changed_futures
 from .verification.scenarios.futures import check_rule as check_rule
 from .verification.stationary.replay import MarkovCounterexample as MarkovCounterexample
-from .verification.verify import NotionCheck as NotionCheck
+from .verification.verify import ConstraintCheck as ConstraintCheck
 from .verification.verify import Report as Report
 from .verification.verify import verify as verify
 

@@ -27,7 +27,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.archive import load_mechanism
 from mechopt.mechanism.bank_table import BankTable
-from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.protocol import AnyTypes, MechanismProtocol
 from mechopt.solve.optimum import optimum
 from mechopt.verification.bank_table import verify_bank_table
@@ -182,7 +182,7 @@ def _protocol(mechanism: Any) -> Iterator[str]:
         yield f"environment is a {type(environment).__name__}, which is none of this library's kinds"
         return
     claims, guarantee, utilities = mechanism.claims, mechanism.guarantee, mechanism.utilities
-    if not isinstance(claims, tuple) or not all(isinstance(claim, Notion) for claim in claims):
+    if not isinstance(claims, tuple) or not all(isinstance(claim, Constraint) for claim in claims):
         yield f"claims is {claims!r}; write a tuple of constraints such as (mo.DIC(), mo.EPIR())"
     if guarantee is not None and not (isinstance(guarantee, Fraction) and 0 <= guarantee <= 1):
         yield f"guarantee is {guarantee!r}; write None or a Fraction from 0 to 1"
@@ -261,7 +261,7 @@ def _(mechanism: BankTable) -> list[str]:
 
 
 def _optimum(subject: _Subject) -> Iterator[str]:
-    claims: tuple[Notion, ...] = subject.mechanism.claims
+    claims: tuple[Constraint, ...] = subject.mechanism.claims
     ic, ir = ([claim for claim in claims if claim.role == role] for role in ("ic", "ir"))
     if not ir:
         raise DoesNotApplyError("it claims no participation constraint, without which revenue is unbounded")
@@ -280,7 +280,7 @@ def _guarantee(subject: _Subject) -> Iterator[str]:
         yield f"revenue is {subject.numbers['revenue']:.9g}, less than {share} of the optimum {upper:.9g}"
 
 
-def _best(subject: _Subject, ic: list[Notion], ir: list[Notion]) -> float:
+def _best(subject: _Subject, ic: list[Constraint], ir: list[Constraint]) -> float:
     """Upper bound on the revenue of whatever satisfies these constraints."""
     environment = subject.environment
     if environment.horizon == "infinite":

@@ -43,6 +43,6 @@ def private(rng, sizes, actions):
 
 
 def law(rng, leading, following):
-    """Random joint laws ``(*leading, *following)``."""
+    """Random joint distributions ``(*leading, *following)``."""
     drawn = rng.dirichlet(np.ones(int(np.prod(following))), size=leading or 1)
     return drawn.reshape(*leading, *following)

@@ -8,15 +8,15 @@ from functools import cache
 import mechopt as mo
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraints import ALL_NOTIONS
+from mechopt.mechanism.constraints import ALL_CONSTRAINTS
 from mechopt.proof.certificate import digest
 from mechopt.proof.check import check_certificate
 from mechopt.solve.exact.certify import CertificateError, certify, load_certificate
-from tests.moving_exact import random_interdependent
-from tests.moving_instances import battaglini, three_types
+from tests.persistent_exact import random_interdependent
+from tests.persistent_instances import battaglini, three_types
 from tests.proofs import coin, generic, other_text
 
-NAMES = [notion.name for notion in ALL_NOTIONS]
+NAMES = [constraint.name for constraint in ALL_CONSTRAINTS]
 TWO_BUYERS = mo.IndependentTypes.iid([1, 3], ["2/3", "1/3"], 1, agents=2)
 WORTHLESS = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 2, cost=5)
 HONEST = {
@@ -51,7 +51,7 @@ def honest_content(name, folder):
 def truth(fingerprint, ic, ir, objective):
     """The optimum under constraints of exactly these names; an error where they are not defined for the kind."""
     env = next(env for env in ENVIRONMENTS if env.fingerprint == fingerprint)
-    named = {notion.name: notion for notion in ALL_NOTIONS}
+    named = {constraint.name: constraint for constraint in ALL_CONSTRAINTS}
     weights = mo.Objective(**dict(objective))
     return certify(env, [named[name] for name in ic], [named[name] for name in ir], weights).value
 

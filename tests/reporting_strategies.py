@@ -1,4 +1,6 @@
-"""Mechanisms for types that move, and what reporting strategies are worth in them, by enumeration of all strategies."""
+"""Mechanisms for persistent types, and what reporting strategies are worth in them, by enumeration
+of all strategies.
+"""
 
 from itertools import product
 

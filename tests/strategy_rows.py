@@ -1,4 +1,4 @@
-"""Optima where types move by enumeration: one row for every pure reporting strategy of every first type.
+"""Optima where types persist by enumeration: one row for every pure reporting strategy of every first type.
 
 Written from the definitions with tuples and dictionaries, and solved by scipy; nothing is shared with the library's
 programs and trees. Variables are the realisation weight of each action after a history and the present reports, and

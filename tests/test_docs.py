@@ -1,4 +1,6 @@
-"""The pages say what there is: every name, mechanism, notion, command and key; links lead somewhere; snippets run."""
+"""The pages say what there is: every name, mechanism, constraint, command and key; links lead
+somewhere; snippets run.
+"""
 
 import json
 import re
@@ -12,7 +14,7 @@ import pytest
 import mechopt as mo
 from mechopt.cli import main
 from mechopt.cli.app import app
-from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES
+from mechopt.mechanism.constraints import ALL_CONSTRAINTS, IMPLIES
 from mechopt.modelfile.loading import KINDS
 from mechopt.study.compare.compare import NAMES
 
@@ -89,19 +91,19 @@ def test_every_page_of_a_mechanism_is_in_the_list_and_has_its_parts():
         assert "\nSource: " in TEXT[path], f"{path.name} names no source"
 
 
-@pytest.mark.parametrize("notion", ALL_NOTIONS, ids=lambda notion: notion.name)
-def test_notion_is_in_the_table_of_notions(notion):
-    assert f"| `{notion.name}` |" in TEXT[DOCS / "notions.md"]
+@pytest.mark.parametrize("constraint", ALL_CONSTRAINTS, ids=lambda constraint: constraint.name)
+def test_constraint_is_in_the_table_of_constraints(constraint):
+    assert f"| `{constraint.name}` |" in TEXT[DOCS / "constraints.md"]
 
 
-def test_diagram_of_notions_shows_every_notion_and_implication(monkeypatch):
+def test_diagram_of_constraints_shows_every_constraint_and_implication(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    from notion_diagram import drawing, implications, sentences
+    from constraint_diagram import drawing, implications, sentences
 
     for role in ("ic", "ir"):
         picture = drawing(role)
-        for notion in ALL_NOTIONS:
-            assert (f">{notion.name}</text>" in picture) == (notion.role == role)
+        for constraint in ALL_CONSTRAINTS:
+            assert (f">{constraint.name}</text>" in picture) == (constraint.role == role)
         graph = implications(role)
         assert picture.count("marker-end=") == graph.number_of_edges()
         assert 'role="img"' in picture and "<title" in picture and "<desc" in picture
@@ -113,7 +115,7 @@ def test_diagram_of_notions_shows_every_notion_and_implication(monkeypatch):
 def test_links_lead_to_pages_headings_and_names(path):
     for target in LINK.findall(outside_fences(path)):
         if target.startswith("mechopt."):
-            assert hasattr(mo, target.split(".")[1]), f"{target} is no public name"
+            assert hasattr(mo, target.split(".")[1]), f"{target} is not a public name"
             continue
         assert not target.startswith(("http:", "https:")), f"{target}: links to other sites go stale"
         where, _, anchor = target.partition("#")

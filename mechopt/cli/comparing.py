@@ -47,7 +47,7 @@ def compare(
     at: At = None,
     as_json: Json = False,
 ) -> None:
-    """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
+    """Put all mechanisms that apply side by side: revenue, share of the optimum, constraints kept and broken."""
     from mechopt.modelfile import read
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
@@ -63,11 +63,11 @@ def compare(
     file = read(model, at)
     file.require_free_payments("mechopt compare")
     environment = environment_of(file)
-    notions = file.ic if ic is None else ic, file.ir if ir is None else ir
+    constraints = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):
-        comparison = compare_mechanisms(environment, names, *notions, time_limit)
+        comparison = compare_mechanisms(environment, names, *constraints, time_limit)
     document = output.compared(comparison)
     if as_json:
         say(output.to_json(document))

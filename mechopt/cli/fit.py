@@ -119,8 +119,8 @@ def _require_fitting(value: str | None, price: str | None, what: str, kind: str,
     """Refuse options that say nothing, or contradict each other."""
     faults = []
     if (value is None) == (price is None):
-        mend = "give --value COLUMN for values, or --price COLUMN --bidders N for sale prices of auctions"
-        faults.append(Fault("--value, --price", what, mend))
+        fix = "give --value COLUMN for values, or --price COLUMN --bidders N for sale prices of auctions"
+        faults.append(Fault("--value, --price", what, fix))
     for other, names in ONLY.items():
         if other == kind:
             continue

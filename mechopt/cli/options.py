@@ -23,14 +23,16 @@ At = Annotated[
 Ic = Annotated[
     str | None,
     typer.Option(
-        "--ic", help="incentive notions joined by +, or none; default: the file's, else dic (bayesian where types move)"
+        "--ic",
+        help="incentive constraints joined by +, or none; default: the file's, else dic (bayesian where types persist)",
     ),
 ]
 Ir = Annotated[
     str | None,
     typer.Option(
         "--ir",
-        help="participation notions joined by +, or none; default: the file's, else epir (interim where types move)",
+        help="participation constraints joined by +, or none; default: the file's, else epir (interim where "
+        "types persist)",
     ),
 ]
 SubjectTo = Annotated[

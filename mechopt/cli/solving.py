@@ -41,7 +41,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer, long horizons), dual (several, or "
-            "moving types)"
+            "persistent types)"
         ),
     ] = "auto",
     form: Form = "auto",
@@ -138,7 +138,7 @@ def verify(
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
     from mechopt.mechanism.archive import load_mechanism
     from mechopt.mechanism.bank_table import BankTable
-    from mechopt.mechanism.constraint_names import parse_notions
+    from mechopt.mechanism.constraint_names import parse_constraints
     from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
@@ -151,7 +151,7 @@ def verify(
         return
     asked = None
     if given != (None,) * 3:
-        asked = [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+        asked = [*parse_constraints(ic or "none", "ic"), *parse_constraints(ir or "none", "ir")]
         asked += payment_constraints(subject_to)
     if asked == []:
         raise InputError("nothing is left to check; name a constraint, or leave out --ic, --ir and --subject-to")
@@ -161,9 +161,9 @@ def verify(
         say(output.to_json({"constraints": output.checks(report, counterexamples=True), **numbers}))
     else:
         rows = [("mechanism", repr(mechanism))]
-        for notion, found in report.items():
+        for constraint, found in report.items():
             example = f": {found.counterexample}" if found.counterexample else ""
-            rows.append((notion.name, output.verdict(output.checks(report)[notion.name]) + example))
+            rows.append((constraint.name, output.verdict(output.checks(report)[constraint.name]) + example))
         show_rows(rows)
     if not report.holds:
         if report.undecided or not as_json:

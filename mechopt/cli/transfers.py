@@ -180,7 +180,7 @@ def _prove(study: TransferStudy, path: str) -> None:
 
 
 def joint_environment(file: ModelFile) -> InterdependentTypes:
-    """The environment, also of private types that move (for which the conditions fail, and it says why)."""
+    """The environment, also of private persistent types (for which the conditions fail, and it says why)."""
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes
 

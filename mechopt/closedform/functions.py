@@ -10,7 +10,7 @@ there.
 - *repeated second price*: the second highest worth, 0 where nobody else has one;
 - *non-clairvoyant balance*, one buyer: a third of Myerson's revenue, the spends, and a third of the posted prices
   that leave the buyer three times the spend;
-- *first best*: :math:`\sum_t \delta^t E (\max_i \theta_i - c)^+`, which is no mechanism's revenue but bounds all.
+- *first best*: :math:`\sum_t \delta^t E (\max_i \theta_i - c)^+`, which is not a mechanism's revenue but bounds all.
 
 Source: Myerson (1981); Mirrokni, Paes Leme, Tang and Zuo (2020), section 4.
 """

@@ -47,7 +47,7 @@ DAMAGES = (
     OverflowError,
     MemoryError,
     Warning,
-    RuntimeError,  # encrypted, an unknown compression, a header nested without end
+    RuntimeError,  # encrypted, an unknown compression, a header nested without bound
 )
 """What Python and numpy raise on the files of others."""
 
@@ -181,7 +181,7 @@ def open_archive(path: str | Path, what: str = "a mechanism file") -> Iterator[A
     Raises
     ------
     InputError
-        If it is no regular file, cannot be read, or is damaged.
+        If it is not a regular file, cannot be read, or is damaged.
     """
     try:
         with _Bounded(open_regular(path)) as file, zipfile.ZipFile(file) as members:

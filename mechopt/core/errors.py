@@ -22,17 +22,17 @@ class Fault:
         Key path or argument, such as ``buyers[1].probabilities``; empty for the input as a whole.
     what : str
         What is wrong, with the offending value.
-    mend : str
+    fix : str
         What to write instead; may be empty.
     """
 
     where: str
     what: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return printable(f"{text}; {self.mend}" if self.mend else text)
+        return printable(f"{text}; {self.fix}" if self.fix else text)
 
 
 def shortened(text: str, limit: int = 60) -> str:

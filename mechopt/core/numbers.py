@@ -28,7 +28,7 @@ SOLVER_TOLERANCE = 1e-9
 BOUND_TOLERANCE = 1e-8
 """Relative width of a bracket that counts as solved."""
 VERIFY_TOLERANCE = 1e-8
-"""Largest gain of a notion that is kept, relative to the largest total value that an agent can get."""
+"""Largest gain of a constraint that is kept, relative to the largest total value that an agent can get."""
 EXPECTED_TOLERANCE = 1e-9
 """Relative difference to a model file's ``[expected]`` that ``--check`` accepts."""
 PROBABILITY_TOLERANCE = 1e-12
@@ -91,7 +91,7 @@ def to_exact(value: object) -> Fraction:
     Raises
     ------
     ValueError
-        If it is no number, or not finite.
+        If it is not a number, or not finite.
 
     Examples
     --------

@@ -4,8 +4,8 @@ Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with p
 and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``. Everybody discounts period t
 by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1.
 
-Types of probability zero are types all the same: notions hold for them and after their reports. For the
-notions of this library this changes no optimum, because such a type can be given an option that it may refuse.
+Types of probability zero are types all the same: constraints hold for them and after their reports. For the
+constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
 """
 
 from __future__ import annotations

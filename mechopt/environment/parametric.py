@@ -225,8 +225,8 @@ def _crossing(model: ParametricModel, where: str, function: Any) -> list[Fault]:
         if root is not None:
             place = root.exact if root.exact is not None else f"about {float(root):.6g}"
             name = where if "cross" in where else f"{where}, {function.text(model.parameter)}, becomes 0"
-            mend = f"let the interval of {model.parameter} end there"
-            return [Fault(f"parameters.{model.parameter}", f"{name} at {model.parameter} = {place}", mend)]
+            fix = f"let the interval of {model.parameter} end there"
+            return [Fault(f"parameters.{model.parameter}", f"{name} at {model.parameter} = {place}", fix)]
     return []
 
 

@@ -48,7 +48,7 @@ mo.relaxed_optimum
     if given == kind:
         return
     if given is None:
-        what, mend = f"not {shortened(repr(environment))}", "read a model file with mo.load"
+        what, fix = f"not {shortened(repr(environment))}", "read a model file with mo.load"
     else:
-        what, mend = f"not {given!r}", INSTEAD.get((kind, given), "take mo.optimum")
-    raise InputError(f"{name}: is for kind {kind!r}, {what}; {mend}")
+        what, fix = f"not {given!r}", INSTEAD.get((kind, given), "take mo.optimum")
+    raise InputError(f"{name}: is for kind {kind!r}, {what}; {fix}")

@@ -52,7 +52,7 @@ class Scenarios:
     Parameters
     ----------
     distributions : sequence of tables ``{name, values, probabilities}``, or mapping from name to such a pair of lists
-        Values at least 0 and increasing, probabilities sum to 1. One that no scenario uses is no fault.
+        Values at least 0 and increasing, probabilities sum to 1. One that no scenario uses is not a fault.
     scenarios : sequence of tables ``{sequence, name}``, or of bare sequences, or mapping from name to sequence
         ``sequence`` holds names of distributions, one a period. A scenario without a name is called by its sequence:
         ``"F1, F2"``.
@@ -234,13 +234,13 @@ def faults_between(
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    """Mend of a name that is not known."""
+    """Fix of a name that is not known."""
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {shortened(', '.join(map(repr, known)), 200) or 'none'}"
 
 
 def _tables(given: Any, key: str, keys: Iterable[str], faults: list[Fault]) -> dict[int, Mapping[str, Any]]:
-    """Tables by position; what is no table, or has not the keys, is a fault."""
+    """Tables by position; what is not a table, or has not the keys, is a fault."""
     if not check.is_list(given) or not len(given):
         faults.append(Fault(key, "is not a list with at least one entry", f"see Scenarios for {key}"))
         return {}

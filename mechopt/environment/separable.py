@@ -67,7 +67,7 @@ class SeparableTypes(PersistentBase):
     signal_initial : nested sequences, ``signal_initial[i][signal]`` or ``signal_initial[i][type][signal]``
         Distribution of the signal of period 1; by initial type where they are correlated.
     signal_kernel : nested sequences, ``signal_kernel[i][signal][next]`` or ``signal_kernel[i][action][signal][next]``
-        Distribution of the next signal, whatever the action or by action. May be left out with a horizon of 1.
+        Distribution of the next signal, for every action or by action. May be left out with a horizon of 1.
     form : "multiplicative", "additive" or "general", or a sequence of these over agents
     level : nested sequences, ``level[i][type]``, optional
         A; default, and for an agent with None: the initial signal itself.

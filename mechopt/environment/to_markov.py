@@ -27,8 +27,8 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
     exclusion : bool
     """
     if isinstance(environment.horizon, str):
-        mend = "give a number of periods: dataclasses.replace(environment, horizon=3)"
-        raise InputError([Fault("horizon", "is infinite", mend)])
+        fix = "give a number of periods: dataclasses.replace(environment, horizon=3)"
+        raise InputError([Fault("horizon", "is infinite", fix)])
     if exclusion and environment.agents > MAX_AGENTS:
         raise LimitError(f"{environment.agents} agents have too many subsets; at most {MAX_AGENTS} with exclusion")
     agents, horizon, actions = range(environment.agents), environment.horizon, len(environment.actions)

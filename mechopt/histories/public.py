@@ -1,4 +1,4 @@
-"""The tree of public histories where types move, as arrays.
+"""The tree of public histories where types persist, as arrays.
 
 In period t the agents report a type profile, then an action is taken. A *slot* of period t is what is public before
 its reports: all reports of earlier periods, and the actions where they matter (where an action moves types, or where
@@ -35,7 +35,7 @@ MAX_NODES = 20_000_000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PublicTree:
-    """Public histories of an environment whose types move; arrays are made on first use.
+    """Public histories of an environment whose types persist; arrays are made on first use.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Linear programs over histories: columns, rows by notion, and the way back to a mechanism."""
+"""Linear programs over histories: columns, rows by constraint, and the way back to a mechanism."""

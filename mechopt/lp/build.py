@@ -1,4 +1,4 @@
-"""The program of any environment: fresh types or types that move."""
+"""The program of any environment: independent types or persistent types."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.independent.compile import compile_program as compile_fresh
+from mechopt.lp.independent.compile import compile_program as compile_independent
 from mechopt.lp.independent.plan import Plan
-from mechopt.lp.independent.plan import plan as fresh_plan
-from mechopt.lp.persistent.compile import MovingLayout, compile_moving
-from mechopt.lp.persistent.plan import MovingPlan, moving_plan
+from mechopt.lp.independent.plan import plan as independent_plan
+from mechopt.lp.persistent.compile import PersistentLayout, compile_persistent
+from mechopt.lp.persistent.plan import PersistentPlan, persistent_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import Payments
 
 AnyTypes = IndependentTypes | PersistentEnvironment
-AnyPlan = Plan | MovingPlan
-AnyLayout = Layout | MovingLayout
+AnyPlan = Plan | PersistentPlan
+AnyLayout = Layout | PersistentLayout
 
 
 def plan(
@@ -35,33 +35,34 @@ def plan(
 ) -> AnyPlan:
     """Choose the form of the program and list its row families, building no array of the tree's size.
 
-    See `mechopt.lp.independent.plan` for types drawn afresh and `mechopt.lp.persistent.plan` for types that move.
+    See `mechopt.lp.independent.plan` for types independent across periods and `mechopt.lp.persistent.plan` for
+    persistent types.
 
     Parameters
     ----------
     environment : IndependentTypes, or MarkovTypes, SeparableTypes or InterdependentTypes with a finite horizon
-    ic, ir : Notion, str, several or None
+    ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
-        and where types move Bayesian IC and interim IR.
+        and where types persist Bayesian IC and interim IR.
     objective : Objective or str
     form : str
-        ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``; where types move
-        there is ``"sequence"`` alone.
+        ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``; where types
+        persist there is ``"sequence"`` alone.
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows. Where
-        types move every misreport has its row (unless the notion says otherwise).
+        types persist every misreport has its row (unless the constraint says otherwise).
     subject_to : PaymentConstraint, str, several or None
         Constraints on payments.
 
     Returns
     -------
-    Plan or MovingPlan
+    Plan or PersistentPlan
         Its ``size`` tells rows, columns and non-zeros; `compile_program` builds it.
 
     Raises
     ------
     InputError
-        If notions or form do not fit the environment, or the horizon is infinite.
+        If constraints or form do not fit the environment, or the horizon is infinite.
 
     Examples
     --------
@@ -72,10 +73,10 @@ def plan(
     objective = as_objective(objective)
     require_environment(environment)
     if isinstance(environment, IndependentTypes):
-        return fresh_plan(environment, ic, ir, objective, form, misreports, subject_to)
-    if form not in ("auto", MovingPlan.form):
-        raise InputError(f"form {form!r}: where types move there is one, {MovingPlan.form!r}")
-    return moving_plan(environment, ic, ir, objective, subject_to=subject_to)
+        return independent_plan(environment, ic, ir, objective, form, misreports, subject_to)
+    if form not in ("auto", PersistentPlan.form):
+        raise InputError(f"form {form!r}: where types persist there is one, {PersistentPlan.form!r}")
+    return persistent_plan(environment, ic, ir, objective, subject_to=subject_to)
 
 
 def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
@@ -85,7 +86,7 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
     -------
     program : LinearProgram
         Maximises the objective in units of ``plan.unit``.
-    layout : Layout or MovingLayout
+    layout : Layout or PersistentLayout
         Takes its solutions back to mechanisms.
 
     Examples
@@ -95,9 +96,9 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
     (21, 29, 63)
     """
     if isinstance(chosen, Plan):
-        return compile_fresh(chosen)
-    if isinstance(chosen, MovingPlan):
-        return compile_moving(chosen)
+        return compile_independent(chosen)
+    if isinstance(chosen, PersistentPlan):
+        return compile_persistent(chosen)
     raise InputError(f"compile_program takes a plan and not {type(chosen).__name__}; write mo.plan(environment, ...)")
 
 

@@ -2,7 +2,7 @@
 
 maximise ``cost @ x + offset`` subject to ``row_lower <= A x <= row_upper`` and ``lower <= x <= upper``, A stored by
 rows. Rows come in families (`Rows`), each an array over the index that names them, so that every row can say which
-notion, agent, period, history and types it stands for.
+constraint, agent, period, history and types it stands for.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Described(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the notion, or what else the rows are for."""
+        """Of the constraint, or what else the rows are for."""
 
     def describe(self, index: int, tree: Any) -> str:
         """Say in words what row number ``index`` of the family demands."""
@@ -83,7 +83,7 @@ class RowFamily:
     Parameters
     ----------
     name : str
-        Notion, or ``supply`` or ``promise``.
+        Constraint, or ``supply`` or ``promise``.
     agent : int or None
     period : int
         Period of the history in ``axes`` (its length).
@@ -148,7 +148,7 @@ class LinearProgram:
     families : tuple of (first row, RowFamily)
     column_blocks : tuple of ColumnBlock
         Named variables.
-    tree : HistoryTree, or PublicTree where types move
+    tree : HistoryTree, or PublicTree where types persist
         For the names of histories.
     """
 

@@ -1,1 +1,1 @@
-"""Mechanisms on a tree of histories, the notions they may satisfy, what they yield, and their files."""
+"""Mechanisms on a tree of histories, the constraints they may satisfy, what they yield, and their files."""

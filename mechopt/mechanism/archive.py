@@ -1,8 +1,8 @@
 """A mechanism of any form to a file and back; all ``.npz`` files of mechanisms are written and read here.
 
 The file is a numpy ``.npz`` archive without pickles: a JSON ``header`` with the format, the environment's fingerprint,
-the claims (under the key ``notions``) and the source, and columns of numbers, all periods one after another, each in
-the order of its array:
+the claims (under the key ``constraints``) and the source, and columns of numbers, all periods one after another, each
+in the order of its array:
 
 - `Mechanism` and `SequenceMechanism`: ``allocation`` and ``payment``;
 - `MarkovMechanism`: the same, actions in place of weights, and ``"form": "markov"`` in the header;
@@ -38,8 +38,8 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
-from mechopt.mechanism.constraint_names import notion_named
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraint_names import constraint_named
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.protocol import AnyTypes, MechanismProtocol, Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -197,8 +197,8 @@ def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes)
         )
 
 
-def _claims(header: Header) -> tuple[Notion, ...]:
-    return tuple(notion_named(str(name)) for name in header["notions"])
+def _claims(header: Header) -> tuple[Constraint, ...]:
+    return tuple(constraint_named(str(name)) for name in header["notions"])
 
 
 def _read_histories(archive: Archive, header: Header, environment: Any) -> Mechanism | SequenceMechanism:
@@ -225,7 +225,7 @@ def _guarantee(archive: Archive, header: Header) -> Fraction | None:
     found = re.fullmatch(r"([0-9]{1,50})(?:/([0-9]{1,50}))?", str(written))
     share = Fraction(int(found[1]), int(found[2] or 1)) if found and int(found[2] or 1) else None
     if share is None or share > 1:
-        what = f"guarantee {shortened(repr(written))} is no share from 0 to 1"
+        what = f"guarantee {shortened(repr(written))} is not a share from 0 to 1"
         raise InputError(f"{archive.path}: {what}; the file is damaged")
     return share
 

@@ -30,7 +30,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.chain import ahead, taken
-from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR
+from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -58,7 +58,7 @@ class BalancedMechanism(MechanismMethods):
         Paid in period 0 whatever is reported; in sum 0.
     lump_sums : tuple over agents of tuples over periods of read-only float arrays ``(*last profile,)``
         z_i; in sum over agents 0.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -69,7 +69,7 @@ class BalancedMechanism(MechanismMethods):
     incentive_terms: tuple[ByPeriod, ...]
     fees: FloatArray
     lump_sums: tuple[ByPeriod, ...]
-    claims: tuple[Notion, ...] = (BayesianIC(),)
+    claims: tuple[Constraint, ...] = (BayesianIC(),)
     source: str = ""
 
     @property

@@ -28,7 +28,7 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.direct import ALLOCATION_SLACK
 from mechopt.mechanism.methods import MechanismMethods
 
@@ -73,7 +73,7 @@ class BankTable(MechanismMethods):
         With one buyer.
     periods : sequence over t of BankPeriod
         The first has the balance 0 alone. After the last one the balance is 0: ``after`` and ``share`` are 0.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it was made to keep; (IC), (BI) and (BU) give DIC and EPIR.
     source : str
         How it came about.
@@ -99,7 +99,7 @@ class BankTable(MechanismMethods):
 
     environment: IndependentTypes
     periods: tuple[BankPeriod, ...]
-    claims: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Constraint, ...] = (DIC(), EPIR())
     source: str = ""
 
     def __post_init__(self) -> None:

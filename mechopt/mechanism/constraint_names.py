@@ -7,21 +7,21 @@ from difflib import get_close_matches
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.constraints import (
-    ALL_NOTIONS,
+    ALL_CONSTRAINTS,
     DIC,
     EPIR,
-    FRESH_NOTIONS,
-    MOVING_NOTIONS,
+    INDEPENDENT_CONSTRAINTS,
+    PERSISTENT_CONSTRAINTS,
     Asked,
     BayesianIC,
+    Constraint,
     Interim,
-    Notion,
     Standard,
 )
 from mechopt.mechanism.payments import is_payment_name, payment_named
 
 
-def notion_named(name: str) -> Notion:
+def constraint_named(name: str) -> Constraint:
     """Look up a constraint by its name on the command line.
 
     Raises
@@ -29,22 +29,24 @@ def notion_named(name: str) -> Notion:
     InputError
         With the nearest name and all that there are.
     """
-    names = {notion.name: notion for notion in ALL_NOTIONS}
+    names = {constraint.name: constraint for constraint in ALL_CONSTRAINTS}
     if is_payment_name(name):
         return payment_named(name)
     if name in names:
         return names[name]
     near = get_close_matches(name.lower(), names, n=1)
     nearest = f"did you mean {near[0]!r}? " if near else ""
-    raise InputError([Fault("", f"{name!r} is not a notion", f"{nearest}known: {', '.join(names)}")])
+    raise InputError([Fault("", f"{name!r} is not a constraint", f"{nearest}known: {', '.join(names)}")])
 
 
-def named(given: Notion | str | Iterable[Notion | str] | None, role: str = "constraints") -> tuple[Notion, ...]:
+def named(
+    given: Constraint | str | Iterable[Constraint | str] | None, role: str = "constraints"
+) -> tuple[Constraint, ...]:
     """Constraints in the order given, each a value; names are looked up.
 
     Parameters
     ----------
-    given : Notion, str, several or None
+    given : Constraint, str, several or None
         A text may join several names by ``+``; ``"none"`` is none.
     role : str
         The argument, for messages.
@@ -60,25 +62,26 @@ def named(given: Notion | str | Iterable[Notion | str] | None, role: str = "cons
         If something is not a constraint.
     """
     if isinstance(given, str):
-        return () if given.strip() == "none" else tuple(notion_named(part.strip()) for part in given.split("+"))
-    if given is None or isinstance(given, Notion):
+        return () if given.strip() == "none" else tuple(constraint_named(part.strip()) for part in given.split("+"))
+    if given is None or isinstance(given, Constraint):
         return () if given is None else (given,)
-    found: list[Notion] = []
+    found: list[Constraint] = []
     for entry in given if isinstance(given, Iterable) else (given,):
-        if not isinstance(entry, (Notion, str)):
+        if not isinstance(entry, (Constraint, str)):
             raise InputError(
-                f"{role}={entry!r} is not a notion; write for example mo.DIC() or mo.EPIR(), or a name such as 'dic'"
+                f"{role}={entry!r} is not a constraint; write for example mo.DIC() or mo.EPIR(), or a name such "
+                f"as 'dic'"
             )
         found += named(entry, role)
     return tuple(found)
 
 
-def as_notions(given: Notion | str | Iterable[Notion | str] | None, role: str) -> tuple[Notion, ...]:
+def as_constraints(given: Constraint | str | Iterable[Constraint | str] | None, role: str) -> tuple[Constraint, ...]:
     """One constraint or several as a tuple in the library's order, each once.
 
     Parameters
     ----------
-    given : Notion, str, several or None
+    given : Constraint, str, several or None
     role : str
         ``"ic"`` or ``"ir"``.
 
@@ -88,59 +91,62 @@ def as_notions(given: Notion | str | Iterable[Notion | str] | None, role: str) -
         If something is not a constraint, or has the other role.
     """
     listed = named(given, role)
-    for notion in listed:
-        if notion.role != role:
-            at = {"payment": "subject_to"}.get(notion.role, notion.role)
-            article = "a" if notion.role == "payment" else "an"
-            raise InputError(f"{role}={notion.name}: this is {article} {notion.role} notion; give it as {at}=")
-    return tuple(sorted(set(listed), key=ALL_NOTIONS.index))
+    for constraint in listed:
+        if constraint.role != role:
+            at = {"payment": "subject_to"}.get(constraint.role, constraint.role)
+            article = "a" if constraint.role == "payment" else "an"
+            raise InputError(
+                f"{role}={constraint.name}: this is {article} {constraint.role} constraint; give it as {at}="
+            )
+    return tuple(sorted(set(listed), key=ALL_CONSTRAINTS.index))
 
 
-def parse_notions(text: str, role: str) -> tuple[Notion, ...]:
+def parse_constraints(text: str, role: str) -> tuple[Constraint, ...]:
     """Read ``"ppic+indu"``; ``"none"`` for none.
 
     Examples
     --------
-    >>> parse_notions("ppic+indu", "ic")
+    >>> parse_constraints("ppic+indu", "ic")
     (PPIC(), INDU())
     """
-    return as_notions(text, role)
+    return as_constraints(text, role)
 
 
-def asked_notions(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Notion, ...], tuple[Notion, ...]]:
+def asked_constraints(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Constraint, ...], tuple[Constraint, ...]]:
     """Incentive and participation constraints that are asked for, the standard ones put in.
 
     Parameters
     ----------
-    ic, ir : Notion, str, several, None or STANDARD
+    ic, ir : Constraint, str, several, None or STANDARD
     types : str
-        ``"fresh"`` or ``"moving"``.
+        ``"independent"`` or ``"persistent"``.
 
     Raises
     ------
     InputError
         If a constraint has the other role, or is not defined for such types.
     """
-    usual: tuple[Notion, Notion] = (DIC(), EPIR()) if types == "fresh" else (BayesianIC(), Interim())
+    usual: tuple[Constraint, Constraint] = (DIC(), EPIR()) if types == "independent" else (BayesianIC(), Interim())
     kept = [usual[k] if isinstance(asked, Standard) else asked for k, asked in enumerate((ic, ir))]
-    found = as_notions(kept[0], "ic"), as_notions(kept[1], "ir")
+    found = as_constraints(kept[0], "ic"), as_constraints(kept[1], "ir")
     require_types((*found[0], *found[1]), types)
     return found
 
 
-def require_types(notions: Iterable[Notion], types: str) -> None:
-    """Refuse notions that are not defined for types that are drawn afresh (``"fresh"``) or move (``"moving"``).
+def require_types(constraints: Iterable[Constraint], types: str) -> None:
+    """Refuse constraints that are not defined for types independent across periods (``"independent"``) or move
+    (``"persistent"``).
 
     Constraints on payments are defined for both.
 
     Raises
     ------
     InputError
-        With the notions that are.
+        With the constraints that are.
     """
-    known = FRESH_NOTIONS if types == "fresh" else MOVING_NOTIONS
-    for notion in notions:
-        if notion.role != "payment" and notion not in known:
-            words = "drawn afresh each period" if types == "fresh" else "that move"
-            names = ", ".join(other.name for other in known if other.role == notion.role)
-            raise InputError(f"notion {notion.name!r} is not defined for types {words}; those that are: {names}")
+    known = INDEPENDENT_CONSTRAINTS if types == "independent" else PERSISTENT_CONSTRAINTS
+    for constraint in constraints:
+        if constraint.role != "payment" and constraint not in known:
+            words = "types independent across periods" if types == "independent" else "persistent types"
+            names = ", ".join(other.name for other in known if other.role == constraint.role)
+            raise InputError(f"constraint {constraint.name!r} is not defined for {words}; those that are: {names}")

@@ -1,11 +1,11 @@
-r"""Incentive and participation notions as frozen values.
+r"""Incentive and participation constraints as frozen values.
 
 Notation, for buyer i in period t after the public history h (all reports before t): :math:`u_t(k; h, j)` is the
 buyer's utility of period t, in present value, when her true type is k and she reports j; :math:`U_t(h, j)` is her
 expected utility from period t+1 on, in present value, when everybody is truthful from then on; :math:`u_t(h, k)` is
-:math:`u_t(k; h, k)`. With several buyers both are expectations over the others' current types, except where a notion
-says "ex post". Every notion is meant for all t, h, types k and reports j, types of probability zero included; where
-types are persistent, participation is asked for at histories and types of positive probability.
+:math:`u_t(k; h, k)`. With several buyers both are expectations over the others' current types, except where a
+constraint says "ex post". Every constraint is meant for all t, h, types k and reports j, types of probability zero
+included; where types are persistent, participation is asked for at histories and types of positive probability.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 2 and supplement A.1, B.1; PEIR is printed there with the
 current type under its own expectation, which is read as "for every history".
@@ -22,7 +22,7 @@ from mechopt.core.errors import Fault, InputError
 
 
 @dataclass(frozen=True)
-class Notion:
+class Constraint:
     """A property that a mechanism may have; compare with ``==``, use as a key.
 
     Attributes
@@ -30,22 +30,22 @@ class Notion:
     name : str
         As on the command line and in files.
     role : str
-        ``"ic"`` for incentive notions, ``"ir"`` for participation notions.
+        ``"ic"`` for incentive constraints, ``"ir"`` for participation constraints.
     types : str
-        ``"fresh"`` for notions of types that are drawn afresh each period, ``"moving"`` for those of types that move,
-        ``"all"`` for both.
+        ``"independent"`` for constraints of types independent across periods, ``"persistent"`` for those of persistent
+        types, ``"all"`` for both.
     """
 
     name: ClassVar[str]
     role: ClassVar[str]
-    types: ClassVar[str] = "fresh"
+    types: ClassVar[str] = "independent"
 
 
-class _Incentive(Notion):
+class _Incentive(Constraint):
     role = "ic"
 
 
-class _Participation(Notion):
+class _Participation(Constraint):
     role = "ir"
 
 
@@ -97,17 +97,17 @@ class SuperDIC(_Incentive):
     name = "super-dic"
 
 
-class _Moving(_Incentive):
-    types = "moving"
+class _Persistent(_Incentive):
+    types = "persistent"
 
 
 @dataclass(frozen=True)
-class BayesianIC(_Moving):
+class BayesianIC(_Persistent):
     r"""Truth-telling is a best reporting strategy from contracting on, in expectation over the others' types.
 
     Against every strategy of present and later misreports: with :math:`V(h,k)` the value of the best continuation of
     an agent of true type k at the public history h, truth attains V from period 0 on, and hence at every history that
-    truth leads to. At every other history she may go on lying. Types move; all others are truthful.
+    truth leads to. At every other history she may go on misreporting. Types persist; all others are truthful.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ SEEN = ("all", "actions", "own")
 
 
 @dataclass(frozen=True)
-class PeriodicExPostIC(_Moving):
+class PeriodicExPostIC(_Persistent):
     r"""Truth-telling is best at every public history, whatever the others' current types (future ones in expectation).
 
     For every agent, public history h, own type k, report r and types m of the others in that period,
@@ -156,17 +156,17 @@ class PeriodicExPostIC(_Moving):
 
 
 @dataclass(frozen=True)
-class AdjacentIC(_Moving):
+class AdjacentIC(_Persistent):
     r"""One misreport to a neighbouring type (in the order of types), at every history, and truth after it: a diagnosis.
 
-    In expectation over the others' current types. Implied by `BayesianIC`; not enough for it where types move.
+    In expectation over the others' current types. Implied by `BayesianIC`; not enough for it where types persist.
     """
 
     name = "adjacent"
 
 
 @dataclass(frozen=True)
-class DownwardIC(_Moving):
+class DownwardIC(_Persistent):
     r"""The same against the next lower type alone: the first-order approach in finite types, a diagnosis."""
 
     name = "downward"
@@ -176,7 +176,7 @@ class DownwardIC(_Moving):
 class EPIR(_Participation):
     r"""Ex post individual rationality: :math:`\sum_{t \le T} u_t \ge 0` on every full path of reports.
 
-    Where types move: on every path of types of positive probability, and actions where these matter to later types.
+    Where types persist: on every path of types of positive probability, and actions where these matter to later types.
     """
 
     name = "epir"
@@ -187,7 +187,7 @@ class EPIR(_Participation):
 class PFIR(_Participation):
     r"""Individual rationality on every prefix: :math:`\sum_{s \le t} u_s \ge 0` on every path and for every t.
 
-    Where types move: on paths of positive probability.
+    Where types persist: on paths of positive probability.
     """
 
     name = "prefix"
@@ -198,7 +198,7 @@ class PFIR(_Participation):
 class PPIR(_Participation):
     r"""Per-period individual rationality: :math:`u_t \ge 0` at every history and report profile.
 
-    Where types move: at those whose types have positive probability.
+    Where types persist: at those whose types have positive probability.
     """
 
     name = "per-period"
@@ -224,7 +224,7 @@ class Interim(_Participation):
 class PeriodicIR(_Participation):
     r"""Expected continuation utility from every current type on: :math:`u_t(h,k) + U_t(h,k) \ge 0`.
 
-    Where types move: at histories and types of positive probability.
+    Where types persist: at histories and types of positive probability.
     """
 
     name = "periodic"
@@ -247,10 +247,10 @@ class PeriodicExPostIR(_Participation):
     """
 
     name = "periodic-ex-post-ir"
-    types = "moving"
+    types = "persistent"
 
 
-ALL_NOTIONS: tuple[Notion, ...] = (
+ALL_CONSTRAINTS: tuple[Constraint, ...] = (
     DIC(),
     ExPostIC(),
     PPIC(),
@@ -273,28 +273,28 @@ ALL_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIR(),
 )
 
-FRESH_NOTIONS = tuple(notion for notion in ALL_NOTIONS if notion.types != "moving")
-"""Those that are defined where types are drawn afresh each period."""
-MOVING_NOTIONS = tuple(notion for notion in ALL_NOTIONS if notion.types != "fresh")
-"""Those that are defined where types move."""
+INDEPENDENT_CONSTRAINTS = tuple(constraint for constraint in ALL_CONSTRAINTS if constraint.types != "persistent")
+"""Those that are defined where types are independent across periods."""
+PERSISTENT_CONSTRAINTS = tuple(constraint for constraint in ALL_CONSTRAINTS if constraint.types != "independent")
+"""Those that are defined where types persist."""
 
 
 class Standard(Enum):
-    """Stands for the notions that are usual for a kind of environment, where none are asked for."""
+    """Stands for the constraints that are usual for a kind of environment, where none are asked for."""
 
-    NOTIONS = "standard"
+    CONSTRAINTS = "standard"
 
     def __repr__(self) -> str:
         return "STANDARD"
 
 
-STANDARD: Final = Standard.NOTIONS
-"""DIC and EPIR for types drawn afresh each period; Bayesian IC and interim IR for types that move."""
+STANDARD: Final = Standard.CONSTRAINTS
+"""DIC and EPIR for types independent across periods; Bayesian IC and interim IR for persistent types."""
 
-Asked = Notion | str | Iterable[Notion | str] | Standard | None
+Asked = Constraint | str | Iterable[Constraint | str] | Standard | None
 """One constraint, several, none, or the standard ones; names of the command line mean the same as values."""
 
-IMPLIES: tuple[tuple[frozenset[Notion], Notion], ...] = (
+IMPLIES: tuple[tuple[frozenset[Constraint], Constraint], ...] = (
     (frozenset({SuperDIC()}), ExPostIC()),
     (frozenset({ExPostIC()}), DIC()),
     (frozenset({PPIC(), INDU()}), DIC()),
@@ -314,33 +314,33 @@ IMPLIES: tuple[tuple[frozenset[Notion], Notion], ...] = (
     (frozenset({PeriodicIR()}), Interim()),
     (frozenset({PeriodicIR()}), ExpectedContinuationIR()),
 )
-"""Which notions together imply which: (premises, conclusion)."""
+"""Which constraints together imply which: (premises, conclusion)."""
 
 
-def closure(notions: Iterable[Notion]) -> frozenset[Notion]:
-    """All notions that the given ones imply, themselves included.
+def closure(constraints: Iterable[Constraint]) -> frozenset[Constraint]:
+    """All constraints that the given ones imply, themselves included.
 
     Examples
     --------
     >>> sorted(n.name for n in closure([PPIC(), INDU()]))
     ['dic', 'indu', 'ppic']
     """
-    known = set(notions)
+    known = set(constraints)
     while new := {conclusion for premises, conclusion in IMPLIES if premises <= known} - known:
         known |= new
     return frozenset(known)
 
 
-def unimplied(notions: Iterable[Notion]) -> list[Notion]:
-    """The given notions without those that the rest implies, tried in order.
+def unimplied(constraints: Iterable[Constraint]) -> list[Constraint]:
+    """The given constraints without those that the rest implies, tried in order.
 
     Examples
     --------
     >>> unimplied([DIC(), SuperDIC()])
     [SuperDIC()]
     """
-    kept = list(notions)
-    for notion in tuple(kept):
-        if notion in closure(other for other in kept if other != notion):
-            kept.remove(notion)
+    kept = list(constraints)
+    for constraint in tuple(kept):
+        if constraint in closure(other for other in kept if other != constraint):
+            kept.remove(constraint)
     return kept

@@ -13,7 +13,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.outcome import Outcome, outcome, own_values, realised_utilities
 
@@ -32,7 +32,7 @@ class Mechanism(MechanismMethods):
         reports k of period t; in [0, 1], and at most 1 in sum over i. Shape ``(n, count[t], *types[t])``.
     payment : sequence over t, shaped alike
         Expected payment from buyer i to the seller, money of period t, undiscounted.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -58,7 +58,7 @@ class Mechanism(MechanismMethods):
     environment: IndependentTypes
     allocation: tuple[FloatArray, ...]
     payment: tuple[FloatArray, ...]
-    claims: tuple[Notion, ...] = ()
+    claims: tuple[Constraint, ...] = ()
     source: str = ""
     guarantee: Fraction | None = None
 

@@ -30,7 +30,7 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.bank_table import BankTable
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -161,7 +161,7 @@ def _(mechanism: BankTable) -> pd.DataFrame:
 def from_frame(
     table: pd.DataFrame | str | Path,
     environment: AnyTypes,
-    claims: tuple[Notion, ...] = (),
+    claims: tuple[Constraint, ...] = (),
     tree: PublicTree | None = None,
 ) -> Mechanism | SequenceMechanism:
     """Read a mechanism from a table.
@@ -172,7 +172,7 @@ def from_frame(
         See the module's docstring.
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         What it is a mechanism for; with a finite horizon.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it is said to satisfy.
     tree : PublicTree, optional
         Of the histories, where types are persistent; default that of reports which the past allows and of actions that
@@ -271,7 +271,7 @@ def _once(rows: list[tuple[Any, ...]], wanted: list[tuple[Any, ...]], words: str
         raise InputError([Fault("", f"has no row for {words} {shown}{more}", "give one each")])
 
 
-def _direct(table: pd.DataFrame, env: IndependentTypes, claims: tuple[Notion, ...]) -> Mechanism:
+def _direct(table: pd.DataFrame, env: IndependentTypes, claims: tuple[Constraint, ...]) -> Mechanism:
     tree, reports = HistoryTree(env), tuple(f"report_{j}" for j in range(env.agents))
     by_number = "history" in table
     columns = _columns(table, ("period", "history" if by_number else "past", *reports, "allocation", "payment"))
@@ -326,7 +326,7 @@ def _pasts(tree: HistoryTree) -> list[dict[str, int]]:
     return found
 
 
-def _sequence(table: pd.DataFrame, tree: PublicTree, claims: tuple[Notion, ...]) -> SequenceMechanism:
+def _sequence(table: pd.DataFrame, tree: PublicTree, claims: tuple[Constraint, ...]) -> SequenceMechanism:
     paid_by_action = "paid" in table
     needed = ("period", "history", "reports", "action", "weight", "paid" if paid_by_action else "payment")
     columns, count, process = _columns(table, needed), len(table), tree.process

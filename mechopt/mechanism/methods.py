@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.provided import provided
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.outcome import Simulation
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class MechanismMethods:
         return averages
 
     @classmethod
-    def from_frame(cls, table: Any, environment: Any, claims: tuple[Notion, ...] = ()) -> Any:
+    def from_frame(cls, table: Any, environment: Any, claims: tuple[Constraint, ...] = ()) -> Any:
         """Read a mechanism from a pandas table or a CSV file, in the columns that `to_frame` gives.
 
         Parameters
@@ -71,7 +71,7 @@ class MechanismMethods:
             See `mechopt.mechanism.frame` for the columns.
         environment : an environment with a finite horizon
             Its kind says whether a `Mechanism` or a `SequenceMechanism` comes back.
-        claims : tuple of Notion
+        claims : tuple of Constraint
             What it is said to satisfy.
 
         Raises

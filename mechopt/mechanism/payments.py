@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 
 
 @dataclass(frozen=True)
-class PaymentConstraint(Notion):
+class PaymentConstraint(Constraint):
     """A constraint on payments; compare with ``==``, use as a key."""
 
     role = "payment"
@@ -204,12 +204,12 @@ def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
         If something is not a constraint on payments.
     """
     found: list[PaymentConstraint] = []
-    for entry in (given,) if isinstance(given, (PaymentConstraint, str, Notion)) else given or ():
+    for entry in (given,) if isinstance(given, (PaymentConstraint, str, Constraint)) else given or ():
         if isinstance(entry, str):
             found += [payment_named(part) for part in entry.split("+")] if entry.strip() != "none" else []
         elif isinstance(entry, PaymentConstraint):
             found.append(entry)
-        elif isinstance(entry, Notion):
+        elif isinstance(entry, Constraint):
             raise InputError(f"subject_to={entry.name}: this is an {entry.role} constraint; give it as {entry.role}=")
         else:
             raise InputError(

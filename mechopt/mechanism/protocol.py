@@ -13,7 +13,7 @@ import numpy as np
 
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.process import PersistentEnvironment
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.outcome import Simulation
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class MechanismProtocol(Protocol):
         ...
 
     @property
-    def claims(self) -> tuple[Notion, ...]:
+    def claims(self) -> tuple[Constraint, ...]:
         """Constraints that it says it satisfies; `mechopt.verify` checks these unless told otherwise."""
         ...
 

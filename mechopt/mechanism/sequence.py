@@ -1,4 +1,4 @@
-"""A direct mechanism where types move: what is done and paid at every public history, in sequence form.
+"""A direct mechanism where types persist: what is done and paid at every public history, in sequence form.
 
 Where an action moves types, what a mechanism does now changes which histories it can come to. Its allocation is
 therefore kept as realisation weights: ``allocation[t][node, a]`` is the product of the probabilities, over the
@@ -24,14 +24,14 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
 from mechopt.histories.public import PublicTree
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import ALLOCATION_SLACK
 from mechopt.mechanism.methods import MechanismMethods
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SequenceMechanism(MechanismMethods):
-    """What is done and paid at every public history of an environment whose types move.
+    """What is done and paid at every public history of an environment whose types persist.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SequenceMechanism(MechanismMethods):
     payment : sequence over t of arrays ``(n, nodes, branches[t])``
         From agent to seller, money of period t, undiscounted, times the realisation weight; by recorded action, and
         expected over the mechanism's draw where the action is not recorded.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -66,7 +66,7 @@ class SequenceMechanism(MechanismMethods):
     tree: PublicTree
     allocation: tuple[FloatArray, ...]
     payment: tuple[FloatArray, ...]
-    claims: tuple[Notion, ...] = ()
+    claims: tuple[Constraint, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ class SequenceMechanism(MechanismMethods):
         tree: PublicTree,
         policy: Sequence[IntArray],
         payment: Sequence[FloatArray],
-        claims: Sequence[Notion] = (),
+        claims: Sequence[Constraint] = (),
         source: str = "",
     ) -> SequenceMechanism:
         """Build a mechanism that draws nothing.

@@ -1,6 +1,6 @@
 r"""A mechanism whose action and transfers depend on the current reports, and on the period, but on nothing before.
 
-Efficient mechanisms for private types that move are of this form: with a_t the policy and p_{i,t} the transfers,
+Efficient mechanisms for private persistent types are of this form: with a_t the policy and p_{i,t} the transfers,
 truth gives agent i from period t on
 
     V_{i,t}(th) = v_i(a_t(th), th_i) - p_{i,t}(th) + d E[V_{i,t+1}(th') | a_t(th), th].
@@ -24,7 +24,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.chain import ahead, along, lasting, taken
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
@@ -44,7 +44,7 @@ class MarkovMechanism(MechanismMethods):
     transfer : sequence over agents of sequences over t of float arrays, the same axes
         Agent to seller, money of the period, undiscounted; of length T. With an infinite horizon of any length, the
         same for all agents: the last one is for that period and all later ones.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -66,7 +66,7 @@ class MarkovMechanism(MechanismMethods):
     environment: MarkovTypes
     policy: tuple[IntArray, ...]
     transfer: tuple[tuple[FloatArray, ...], ...]
-    claims: tuple[Notion, ...] = ()
+    claims: tuple[Constraint, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -188,7 +188,8 @@ class MarkovMechanism(MechanismMethods):
             raise InputError(f"to_sequence takes a PublicTree and not {type(tree).__name__}; write to_sequence()")
         if sum(tree.count) > MAX_NODES:
             raise LimitError(
-                f"the mechanism has {sum(tree.count):,} public histories, above {MAX_NODES:,}; notions that need none "
+                f"the mechanism has {sum(tree.count):,} public histories, above {MAX_NODES:,}; constraints that "
+                f"need none "
                 "are periodic-ex-post, periodic-ex-post-ir, periodic, per-period and interim"
             )
         policy = [self.policy[t].ravel()[tree.profile[t]] for t in range(tree.horizon)]

@@ -31,8 +31,8 @@ def schema_faults(error: ValidationError, schema: type[BaseModel]) -> list[Fault
         elif entry["type"] == "extra_forbidden":
             known = _keys_at(schema, place[:-1])
             near = get_close_matches(str(place[-1]), known, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            faults.append(Fault(where, "unknown key", mend))
+            fix = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            faults.append(Fault(where, "unknown key", fix))
         elif entry["type"] == "missing":
             faults.append(Fault(where, "is missing", "add it"))
         else:
@@ -51,7 +51,7 @@ WORDS = {
     "too_short": ("is empty", "give at least one"),
     "string_too_short": ("is empty", "write a text"),
 }
-"""What pydantic finds, in our words: what, mend."""
+"""What pydantic finds, in our words: what, fix."""
 
 
 def _worded(entry: Any, where: str) -> Fault:
@@ -60,9 +60,9 @@ def _worded(entry: Any, where: str) -> Fault:
         return Fault(where, given.message)
     if entry["type"] == "list_type" and isinstance(given, dict):
         return Fault(where, "is one table", f"write [[{key}]], with two brackets each side")
-    what, mend = WORDS.get(entry["type"], (entry["msg"].removeprefix("Value error, "), ""))
+    what, fix = WORDS.get(entry["type"], (entry["msg"].removeprefix("Value error, "), ""))
     words = {"given": written(given), "key": key, **entry.get("ctx", {})}
-    return Fault(where, what.format(**words) if entry["type"] in WORDS else what, mend.format(**words))
+    return Fault(where, what.format(**words) if entry["type"] in WORDS else what, fix.format(**words))
 
 
 def _keys_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

@@ -114,8 +114,8 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
         return [Fault(alone[0], "is for a distribution", 'give distribution = "uniform(0, 1)", or leave it out')]
     if "periods" not in buyer:
         missing = [key for key in ("values", "probabilities") if key not in buyer]
-        mend = "give values and probabilities, or a table a period"
-        return [*(Fault(key, "is missing", mend) for key in missing), *length_faults(buyer)]
+        fix = "give values and probabilities, or a table a period"
+        return [*(Fault(key, "is missing", fix) for key in missing), *length_faults(buyer)]
     faults = [Fault("", "has both periods and values or probabilities", "give one or the other")] if given else []
     periods = buyer["periods"]
     if isinstance(periods, list):
@@ -144,7 +144,7 @@ def _distribution_faults(buyer: dict[str, Any], given: list[str]) -> list[Fault]
     try:
         values = discretise(dist, types, method).values
     except InputError as error:
-        return [Fault("distribution" if f.where == "dist" else f.where, f.what, f.mend) for f in error.faults]
+        return [Fault("distribution" if f.where == "dist" else f.where, f.what, f.fix) for f in error.faults]
     what = f"has a type of value {float(values[0]):g} on this grid"
     fix = "values must be at least 0; try another distribution"
     return [] if values[0] >= 0 else [Fault("distribution", what, fix)]

@@ -1,4 +1,4 @@
-"""Reading model files: TOML to an environment, with every fault named by file, key path, value and mend.
+"""Reading model files: TOML to an environment, with every fault named by file, key path, value and fix.
 
 All numbers are read exactly: ``0.1`` is one tenth, ``"1/3"`` a third. NaN, infinities and numbers beyond the caps of
 `mechopt.core.numbers` are faults of their key, not of the file. Unknown keys are faults that name the nearest one.
@@ -23,7 +23,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import STANDARD, Notion, Standard
+from mechopt.mechanism.constraints import STANDARD, Constraint, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_constraints
 from mechopt.modelfile.faults import schema_faults
@@ -58,7 +58,7 @@ class ModelFile(NamedTuple):
     ----------
     environment : IndependentTypes, Scenarios, MarkovTypes, SeparableTypes or InterdependentTypes
     title, source : str
-    ic, ir : tuples of Notion, or STANDARD where the file names none
+    ic, ir : tuples of Constraint, or STANDARD where the file names none
         Defaults for ``mechopt solve``.
     objective : Objective
     expected : dict
@@ -72,8 +72,8 @@ class ModelFile(NamedTuple):
     environment: AnyEnvironment
     title: str
     source: str
-    ic: tuple[Notion, ...] | Standard
-    ir: tuple[Notion, ...] | Standard
+    ic: tuple[Constraint, ...] | Standard
+    ir: tuple[Constraint, ...] | Standard
     objective: Objective
     expected: dict[str, Any]
     name: str = ""
@@ -133,7 +133,7 @@ def load(path: str | Path, at: At = None) -> AnyEnvironment:
     Raises
     ------
     InputError
-        With every fault: file, key path, value and mend.
+        With every fault: file, key path, value and fix.
     """
     return read(path, at).environment
 
@@ -236,8 +236,8 @@ def file_of(tables: dict[str, Any], name: str) -> ModelFile:
     if not isinstance(kind, str) or kind not in KINDS:
         near = get_close_matches(str(kind), KINDS, n=1)
         what = f"{written(kind)} is not a kind of environment" if "kind" in tables else "is missing"
-        mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, KINDS))}"
-        raise InputError([Fault("kind", what, mend)], name)
+        fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, KINDS))}"
+        raise InputError([Fault("kind", what, fix)], name)
     faults = KINDS[kind].faults_between_keys(tables) + _expected_faults(tables.get("expected"))
     try:
         file = KINDS[kind].model_validate(tables)
@@ -267,7 +267,9 @@ def _expected_faults(table: Any) -> list[Fault]:
     faults = []
     for key, value in _dotted(table).items():
         if not isinstance(value, (bool, int, Fraction, str)):
-            what = value.message if isinstance(value, Unread) else f"{written(value)} is no number, text or truth value"
+            what = (
+                value.message if isinstance(value, Unread) else f"{written(value)} is not a number, text or truth value"
+            )
             faults.append(Fault(f"expected.{key}", what, "name an entry of a list by its number, as in utilities.0"))
     return faults
 

@@ -39,7 +39,7 @@ class AgentTable(Table):
     types: Names = Field(None, description="names of the types; default: their numbers")
     initial: Distribution = Field(description="distribution of the first type")
     values: Values = Field(None, description="values[action][type]")
-    kernel: Kernel = Field(None, description="kernel[type][next], whatever the action, or kernel[action][type][next]")
+    kernel: Kernel = Field(None, description="kernel[type][next], for every action, or kernel[action][type][next]")
     periods: list[MarkovPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
 
 

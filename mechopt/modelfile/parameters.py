@@ -52,17 +52,17 @@ def intervals_of(tables: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[s
     open_: dict[str, Interval] = {}
     values: dict[str, Fraction] = {}
     for name, ends in given.items():
-        where, mend = f"parameters.{name}", f'write {name} = ["0", "1"], or a value such as {name} = "1/3"'
+        where, fix = f"parameters.{name}", f'write {name} = ["0", "1"], or a value such as {name} = "1/3"'
         if names_in(name) != {name}:
             faults.append(Fault(where, f"{name!r} is not a name", "use letters, digits and _, a letter first"))
             continue
         if isinstance(ends, list) and len(ends) != 2:
-            faults.append(Fault(where, f"{written(ends)} is not an interval", mend))
+            faults.append(Fault(where, f"{written(ends)} is not an interval", fix))
             continue
         try:
             numbers = [to_exact(_plain(end)) for end in (ends if isinstance(ends, list) else [ends])]
         except ValueError as error:
-            faults.append(Fault(where, str(error), mend))
+            faults.append(Fault(where, str(error), fix))
             continue
         if len(numbers) == 1:
             values[name] = numbers[0]
@@ -85,8 +85,8 @@ def point_faults(point: Mapping[str, Fraction], intervals: Mapping[str, Interval
     faults = []
     for name, (lower, upper) in intervals.items():
         if name not in point:
-            mend = f"choose one: --at {name}={(lower + upper) / 2}, or mechopt formula for all of them"
-            faults.append(Fault(f"parameters.{name}", "has no value", mend))
+            fix = f"choose one: --at {name}={(lower + upper) / 2}, or mechopt formula for all of them"
+            faults.append(Fault(f"parameters.{name}", "has no value", fix))
         elif not lower <= point[name] <= upper:
             faults.append(Fault(f"parameters.{name}", f"{point[name]} is outside [{lower}, {upper}]", "choose another"))
     for name in point:

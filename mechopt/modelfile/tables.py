@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.environment.reading import check
-from mechopt.mechanism.constraint_names import parse_notions
+from mechopt.mechanism.constraint_names import parse_constraints
 from mechopt.mechanism.objective import parse_objective
 from mechopt.mechanism.payments import payment_constraints
 
@@ -94,7 +94,7 @@ def unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
     return find
 
 
-parse_ic, parse_ir = partial(parse_notions, role="ic"), partial(parse_notions, role="ir")
+parse_ic, parse_ir = partial(parse_constraints, role="ic"), partial(parse_constraints, role="ir")
 
 Number = Annotated[
     Fraction,
@@ -144,9 +144,11 @@ PaymentNames = Annotated[
 class SolveTable(Table):
     """Defaults of ``mechopt solve`` for this file."""
 
-    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(None, description="incentive notions, joined by +")
+    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(
+        None, description="incentive constraints, joined by +"
+    )
     ir: Annotated[str, checked(unreadable(parse_ir))] | None = Field(
-        None, description="participation notions, joined by +"
+        None, description="participation constraints, joined by +"
     )
     objective: Annotated[str, checked(unreadable(parse_objective))] = Field(
         "revenue", description="revenue, welfare, utility or a weighted sum"

@@ -46,7 +46,7 @@ def text_of(path: str | Path, known: Mapping[str, Path], kind: str) -> str:
     except FileNotFoundError:
         near = get_close_matches(str(path), known, n=1)
         listed = "mechopt models lists the bundled ones" if kind == "model" else f"bundled: {', '.join(known)}"
-        mend = f"did you mean the bundled {near[0]}?" if near else listed
-        raise InputError(f"{path}: no such file; {mend}") from None
+        fix = f"did you mean the bundled {near[0]}?" if near else listed
+        raise InputError(f"{path}: no such file; {fix}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{shortened(str(path), 300)}: cannot read ({getattr(error, 'strerror', error)})") from None

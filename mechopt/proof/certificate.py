@@ -21,8 +21,8 @@ from typing import IO, Any
 
 from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
-from mechopt.mechanism.constraint_names import notion_named
-from mechopt.mechanism.constraints import DIC, Notion
+from mechopt.mechanism.constraint_names import constraint_named
+from mechopt.mechanism.constraints import DIC, Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
@@ -73,11 +73,11 @@ class Certificate:
     fingerprint : str
         Of the environment that it is about.
     status : str
-        ``"optimal"``, or ``"unbounded"``: then ``primal`` is a direction in which the objective grows without end from
+        ``"optimal"``, or ``"unbounded"``: then ``primal`` is a direction in which the objective is unbounded from
         the null mechanism, and ``dual`` is empty.
     form : str
         Of the program.
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     objective : Objective
     value : Fraction or None
         The optimum in money of the environment, present value; None where there is no bound.
@@ -91,8 +91,8 @@ class Certificate:
     fingerprint: str
     status: str
     form: str
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     objective: Objective
     value: Fraction | None
     primal: SparseVector
@@ -128,7 +128,7 @@ class GuaranteeCertificate:
         By scenario, what a clairvoyant seller earns.
     primal, dual : SparseVector
         Of the program over all scenarios, money in units of the environments.
-    ic : tuple of Notion
+    ic : tuple of Constraint
         DIC, or DIC and INDU: of the mechanism whose guarantee it is; optima are under DIC.
     """
 
@@ -137,7 +137,7 @@ class GuaranteeCertificate:
     optima: tuple[Certificate, ...]
     primal: SparseVector
     dual: SparseVector
-    ic: tuple[Notion, ...] = (DIC(),)
+    ic: tuple[Constraint, ...] = (DIC(),)
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -182,7 +182,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
             "value": str(certificate.value),
             "optima": [as_content(optimum) for optimum in certificate.optima],
             **vectors,
-            **({} if certificate.ic == (DIC(),) else {"ic": [notion.name for notion in certificate.ic]}),
+            **({} if certificate.ic == (DIC(),) else {"ic": [constraint.name for constraint in certificate.ic]}),
         }
     weights = certificate.objective
     return {
@@ -190,8 +190,8 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
         "fingerprint": certificate.fingerprint,
         "status": certificate.status,
         "form": certificate.form,
-        "ic": [notion.name for notion in certificate.ic],
-        "ir": [notion.name for notion in certificate.ir],
+        "ic": [constraint.name for constraint in certificate.ic],
+        "ir": [constraint.name for constraint in certificate.ir],
         **({"subject_to": [c.name for c in certificate.subject_to]} if certificate.subject_to else {}),
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "value": None if certificate.value is None else str(certificate.value),
@@ -272,8 +272,8 @@ def read_certificate(content: Mapping[str, Any]) -> Certificate:
         str(content["fingerprint"]),
         str(content["status"]),
         str(content["form"]),
-        tuple(notion_named(name) for name in content["ic"]),
-        tuple(notion_named(name) for name in content["ir"]),
+        tuple(constraint_named(name) for name in content["ic"]),
+        tuple(constraint_named(name) for name in content["ir"]),
         Objective(**weights),
         None if value is None else _fraction(value),
         _vector(content["primal"]),
@@ -289,7 +289,7 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
         tuple(map(read_certificate, content["optima"])),
         _vector(content["primal"]),
         _vector(content["dual"]),
-        tuple(notion_named(name) for name in content.get("ic", ["dic"])),
+        tuple(constraint_named(name) for name in content.get("ic", ["dic"])),
     )
 
 

@@ -23,12 +23,12 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import DIC, EPIR, INDU, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, INDU, Constraint
 from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
-from mechopt.proof.persistent import SequenceModel, rebuild_moving
+from mechopt.proof.persistent import SequenceModel, rebuild_persistent
 from mechopt.proof.rows import Row, Side
 from mechopt.proof.scenarios import GuaranteeModel
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
@@ -96,7 +96,7 @@ def _program(environment: IndependentTypes | MarkovTypes | InterdependentTypes, 
     asked = certificate.form, certificate.ic, certificate.ir, exact_weights, certificate.subject_to
     if isinstance(environment, IndependentTypes):
         return rebuild(environment, *asked)
-    return rebuild_moving(environment, *asked)
+    return rebuild_persistent(environment, *asked)
 
 
 def rebuilt(environment: Any, certificate: Certificate | GuaranteeCertificate) -> AnyModel:
@@ -117,8 +117,8 @@ def _require_finite(environment: IndependentTypes | MarkovTypes | SeparableTypes
 def require_defined(
     environment: IndependentTypes | MarkovTypes | InterdependentTypes,
     form: str,
-    ic: tuple[Notion, ...],
-    ir: tuple[Notion, ...],
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
 ) -> None:
     """Refuse constraints and forms that the checker does not define for the kind of environment.
 

@@ -20,18 +20,18 @@ from mechopt.mechanism.constraints import (
     PPIR,
     AdjacentIC,
     BayesianIC,
+    Constraint,
     DownwardIC,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
     SuperDIC,
 )
 
-Listed = tuple[Notion, ...]
+Listed = tuple[Constraint, ...]
 
 
 class CertificateError(MechoptError):
@@ -46,7 +46,7 @@ class Defined:
     ----------
     types : str
         The kind, in words.
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
         All that are defined, in the order in which certificates list them.
     implies : tuple of (premises, conclusion)
         What the premises together imply in every mechanism of this kind.
@@ -55,9 +55,9 @@ class Defined:
     types: str
     ic: Listed
     ir: Listed
-    implies: tuple[tuple[Listed, Notion], ...]
+    implies: tuple[tuple[Listed, Constraint], ...]
 
-    def closure(self, given: Iterable[Notion]) -> frozenset[Notion]:
+    def closure(self, given: Iterable[Constraint]) -> frozenset[Constraint]:
         """Everything that the given constraints imply, themselves included.
 
         Examples
@@ -65,13 +65,13 @@ class Defined:
         >>> sorted(c.name for c in INDEPENDENT.closure([PPIC(), INDU()]))
         ['dic', 'indu', 'ppic']
         """
-        known, grown = set[Notion](), set(given)
+        known, grown = set[Constraint](), set(given)
         while known != grown:
             known = set(grown)
             grown |= {conclusion for premises, conclusion in self.implies if known.issuperset(premises)}
         return frozenset(known)
 
-    def unimplied(self, given: Iterable[Notion]) -> list[Notion]:
+    def unimplied(self, given: Iterable[Constraint]) -> list[Constraint]:
         """The given constraints without those that the others imply, tried in order."""
         kept = list(given)
         for constraint in tuple(kept):
@@ -146,11 +146,11 @@ PERSISTENT = Defined(
 )
 
 
-def demanded(form: str, ic: Listed, ir: Listed) -> list[Notion]:
+def demanded(form: str, ic: Listed, ir: Listed) -> list[Constraint]:
     """The constraints that are rows of the payment or utility form, in the order of the rows."""
     if form == "utility":
         implied = INDEPENDENT.closure(ic)
-        ranked: list[Notion] = [SuperDIC(), ExPostIC(), DIC()]
+        ranked: list[Constraint] = [SuperDIC(), ExPostIC(), DIC()]
         return [constraint for constraint in ranked if constraint in implied][:1]
     return [constraint for constraint in INDEPENDENT.unimplied((*ic, *ir)) if constraint not in (EPIR(), PFIR())]
 
@@ -205,7 +205,7 @@ def require_persistent(form: str, ic: Listed, ir: Listed) -> None:
         raise CertificateError("ic: bayesian-own with adjacent or downward: they differ in which reports are possible")
 
 
-def compared(ic: Iterable[Notion], ir: set[Notion]) -> dict[str, str]:
+def compared(ic: Iterable[Constraint], ir: set[Constraint]) -> dict[str, str]:
     """Which values there are where types are persistent, by basis, and the misreports that they are compared with."""
     asked, found = set(ic), dict[str, str]()
     if any(isinstance(constraint, PeriodicExPostIC) for constraint in asked):

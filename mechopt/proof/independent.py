@@ -3,7 +3,7 @@
 Columns, in order: lifetime utility S by length of history, buyer, history; allocation x by period, buyer, history,
 report profile (not in the promise form); realised utility R by length 0, ..., T-1, buyer, history (payment form only;
 R at the end is S). Histories are numbered with the first period slowest and buyer 0 slowest within a period. Rows, in
-order: S(h) = E S(h,.); promise form: slopes; otherwise supply, then the notions, those that others imply left out.
+order: S(h) = E S(h,.); promise form: slopes; otherwise supply, then the constraints, those that others imply left out.
 Incentive rows are divided by the difference of the two values. This file shares no code with `mechopt.lp`.
 """
 
@@ -24,9 +24,9 @@ from mechopt.mechanism.constraints import (
     PFIR,
     PPIC,
     PPIR,
+    Constraint,
     ExpectedContinuationIR,
     Interim,
-    Notion,
     PeriodicIR,
     SuperDIC,
 )
@@ -42,8 +42,8 @@ class Model:
 
     exact: ExactIndependent
     form: str
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     subject_to: tuple[PaymentConstraint, ...] = ()
 
     def __post_init__(self) -> None:
@@ -112,12 +112,12 @@ class Model:
         if self.buyers > 1:
             for t in range(self.periods):
                 yield from self._supply(t)
-        for notion in demanded(self.form, self.ic, self.ir):
-            if notion == Interim():
+        for constraint in demanded(self.form, self.ic, self.ir):
+            if constraint == Interim():
                 continue
             for t, i in stages:
-                if notion != INDU() or t < self.periods - 1:
-                    yield from self._notion(notion, t, i)
+                if constraint != INDU() or t < self.periods - 1:
+                    yield from self._constraint(constraint, t, i)
         if self.buyers > 1 and Interim() in INDEPENDENT.unimplied(self.ir):
             for i in range(self.buyers):
                 yield from self._interim(i)
@@ -178,34 +178,34 @@ class Model:
             entries: Entries = [(after + m, w) for m, w in zip(own, weights, strict=True) if w]
             yield Row("interim", (0, i, 0, k), entries, 0, None)
 
-    def _notion(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
-        """Rows of a notion for one buyer in one period."""
-        if notion == PEIR():
+    def _constraint(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
+        """Rows of a constraint for one buyer in one period."""
+        if constraint == PEIR():
             yield from self._drift("per-period-expected", "realised utility", t, i, None)
-        elif notion == ExpectedContinuationIR():
+        elif constraint == ExpectedContinuationIR():
             life, realised = self.utility("lifetime utility", t, i), self.utility("realised utility", t, i)
             for h in range(self.count[t]):
-                yield Row(notion.name, (t, i, h), [(life + h, 1), (realised + h, -1)], 0, None)
-        elif notion == PPIR():
+                yield Row(constraint.name, (t, i, h), [(life + h, 1), (realised + h, -1)], 0, None)
+        elif constraint == PPIR():
             before, after = self.utility("realised utility", t, i), self.utility("realised utility", t + 1, i)
             width = len(self.law[t])
             for h in range(self.count[t]):
                 for m in range(width):
-                    yield Row(notion.name, (t, i, h, m), [(after + h * width + m, 1), (before + h, -1)], 0, None)
-        elif notion == PeriodicIR():
+                    yield Row(constraint.name, (t, i, h, m), [(after + h * width + m, 1), (before + h, -1)], 0, None)
+        elif constraint == PeriodicIR():
             table, weights = self._others(t, i)
             before, after = self.utility("realised utility", t, i), self.utility("lifetime utility", t + 1, i)
             for h in range(self.count[t]):
                 first = after + h * len(self.law[t])
                 for k, own in enumerate(table):
                     entries: Entries = [(first + m, w) for m, w in zip(own, weights, strict=True) if w]
-                    yield Row(notion.name, (t, i, h, k), [*entries, (before + h, -1)], 0, None)
-        elif notion == INDU():
+                    yield Row(constraint.name, (t, i, h, k), [*entries, (before + h, -1)], 0, None)
+        elif constraint == INDU():
             yield from self._indu(t, i)
-        elif notion in (DIC(), PPIC()):
-            yield from self._interim_incentive(notion, t, i)
+        elif constraint in (DIC(), PPIC()):
+            yield from self._interim_incentive(constraint, t, i)
         else:
-            yield from self._ex_post_incentive(notion, t, i)
+            yield from self._ex_post_incentive(constraint, t, i)
 
     def _indu(self, t: int, i: int) -> Iterator[Row]:
         """E (S - R)(h,k+1,.) - E (S - R)(h,k,.) = 0."""
@@ -221,10 +221,10 @@ class Model:
                         entries += [(life + high, w), (realised + high, -w), (life + low, -w), (realised + low, w)]
                 yield Row("indu", (t, i, h, k), entries, 0, 0)
 
-    def _interim_incentive(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
+    def _interim_incentive(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
         """(E U(h,k,.) - E U(h,j,.)) / |v_k - v_j| -+ E x(h,j,.) >= 0, U = S for DIC and R for PPIC."""
         table, weights = self._others(t, i)
-        after = self.utility("lifetime utility" if notion == DIC() else "realised utility", t + 1, i)
+        after = self.utility("lifetime utility" if constraint == DIC() else "realised utility", t + 1, i)
         sold, values = self.allocation(t, i), self.present[i][t]
         terms = []
         for k, j in self._pairs(t, i):
@@ -237,12 +237,12 @@ class Model:
                 entries: Entries = []
                 for true, report, w, chance in lot:
                     entries += [(after + node + true, w), (after + node + report, -w), (sold + node + report, chance)]
-                yield Row(notion.name, (t, i, h, f"true type {k}, report {j}"), entries, 0, None)
+                yield Row(constraint.name, (t, i, h, f"true type {k}, report {j}"), entries, 0, None)
 
-    def _ex_post_incentive(self, notion: Notion, t: int, i: int) -> Iterator[Row]:
+    def _ex_post_incentive(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
         """The same for each profile of the others and, for super-DIC, each future and S at the end."""
         table, weights = self._others(t, i)
-        length = self.periods if notion == SuperDIC() else t + 1
+        length = self.periods if constraint == SuperDIC() else t + 1
         futures = self.count[length] // self.count[t + 1]
         after, sold = self.utility("lifetime utility", length, i), self.allocation(t, i)
         values, pairs = self.present[i][t], self._pairs(t, i)
@@ -256,14 +256,14 @@ class Model:
                         entries: Entries = [(after + true * futures + f, scale), (after + report * futures + f, -scale)]
                         entries.append((sold + report, -1 if k > j else 1))
                         place = f"true type {k}, report {j}, others {o}, future {f}"
-                        yield Row(notion.name, (t, i, h, place), entries, 0, None)
+                        yield Row(constraint.name, (t, i, h, place), entries, 0, None)
 
 
 def rebuild(
     environment: IndependentTypes,
     form: str,
-    ic: tuple[Notion, ...],
-    ir: tuple[Notion, ...],
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
     weights: Weights,
     subject_to: tuple[PaymentConstraint, ...] = (),
 ) -> Model:
@@ -321,7 +321,7 @@ def _promise_cost(model: Model, t: int, gain: list[Fraction], reach: list[Number
 
 
 def _fill_bounds(model: Model) -> None:
-    """Allocations lie in [0, 1]; some participation notions are bounds of utilities."""
+    """Allocations lie in [0, 1]; some participation constraints are bounds of utilities."""
     implied = INDEPENDENT.closure(model.ir)
     for kind, length, first, width in model.blocks:
         floor = kind == "lifetime utility" and (

@@ -17,7 +17,7 @@ from itertools import product
 from math import prod
 from typing import Protocol
 
-from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Notion
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Constraint
 from mechopt.mechanism.payments import (
     Budget,
     ExAnteBudgetBalance,
@@ -31,7 +31,7 @@ from mechopt.mechanism.payments import (
     payment_constraints,
 )
 from mechopt.proof.constraints import CertificateError
-from mechopt.proof.persistent_tree import Histories, MovingLaws
+from mechopt.proof.persistent_tree import Histories, PersistentLaws
 from mechopt.proof.rows import Entries, Number, Row, whole
 
 KNOWN = (
@@ -47,7 +47,7 @@ KNOWN = (
 
 
 def require_payments(
-    subject_to: tuple[PaymentConstraint, ...], agents: int, form: str, ir: tuple[Notion, ...], draws: bool
+    subject_to: tuple[PaymentConstraint, ...], agents: int, form: str, ir: tuple[Constraint, ...], draws: bool
 ) -> None:
     """Refuse constraints on payments that the checker does not define, or that the form does not say together.
 
@@ -193,12 +193,12 @@ class PersistentPayments:
 
     Parameters
     ----------
-    laws : MovingLaws
+    laws : PersistentLaws
     tree : Histories
     subject_to : tuple of PaymentConstraint
     """
 
-    def __init__(self, laws: MovingLaws, tree: Histories, subject_to: tuple[PaymentConstraint, ...]) -> None:
+    def __init__(self, laws: PersistentLaws, tree: Histories, subject_to: tuple[PaymentConstraint, ...]) -> None:
         self.laws, self.tree, self.subject_to = laws, tree, subject_to
         self.sums = any(isinstance(c, (Budget, PrefixBudget)) for c in subject_to)
         self.allocation: list[int] = []

@@ -1,9 +1,9 @@
-r"""Every program where types move once more, by loops over histories, for the checker of certificates.
+r"""Every program where types persist once more, by loops over histories, for the checker of certificates.
 
 Columns, in order, by period t each: realisation weights x by node and action; payments y by agent and node, present
-values of weighted payments; values V by basis, period, agent and state (`proof_moving_values`); realised utilities R
-by agent and slot for t >= 1, where participation on paths asks for them (R is 0 at the start); values by cell, true
-history and type of agents who do not see all (`proof_moving_hidden`); sums of payments (`proof.payments`).
+values of weighted payments; values V by basis, period, agent and state (`proof_persistent_values`); realised utilities
+R by agent and slot for t >= 1, where participation on paths asks for them (R is 0 at the start); values by cell, true
+history and type of agents who do not see all (`proof_persistent_hidden`); sums of payments (`proof.payments`).
 
 Rows, in order: flow by node, sum_a x(n, a) = x of the last recorded action before n (1 where there is none); values by
 basis, period, agent; hidden values by period, agent; then participation by period, agent::
@@ -11,10 +11,10 @@ basis, period, agent; hidden values by period, agent; then participation by peri
     realised     sum_b R(slot after n and b) - R(slot of n) - [sum_a x(n, a) v_i(a) - y_i(n)] = 0 before the last period
     epir         R(slot of n) + [...] >= 0 at last nodes whose reported types have positive probability
     per-period   [...] >= 0 at such nodes
-    expected     values of truth over the others' types, where there are only ex post ones
+    expected     truthful continuation values over the others' types, where there are only ex post ones
 
-and constraints on payments (`proof.payments`). Notions that others imply are left out; participation that is V >= 0 or
-R >= 0 is a bound. This file shares no code with `mechopt.lp`, `mechopt.histories.public` and the exact programs.
+and constraints on payments (`proof.payments`). Constraints that others imply are left out; participation that is V >= 0
+or R >= 0 is a bound. This file shares no code with `mechopt.lp`, `mechopt.histories.public` and the exact programs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from mechopt.mechanism.constraints import (
     PFIR,
     PPIR,
     BayesianIC,
+    Constraint,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -39,31 +39,31 @@ from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import PERSISTENT, compared, require_persistent
 from mechopt.proof.payments import PersistentPayments, require_payments
 from mechopt.proof.persistent_hidden import HiddenRows
-from mechopt.proof.persistent_tree import Histories, MovingLaws
+from mechopt.proof.persistent_tree import Histories, PersistentLaws
 from mechopt.proof.persistent_values import State, ValueRows, likely, list_states
 from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
 
 class SequenceModel:
-    """A program where types move, rebuilt: columns with cost and bounds, and rows on demand.
+    """A program where types persist, rebuilt: columns with cost and bounds, and rows on demand.
 
     Parameters
     ----------
     environment : MarkovTypes or InterdependentTypes
         With exact numbers and a finite horizon.
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     weights : of revenue, welfare, utility
     """
 
     def __init__(
         self,
         environment: MarkovTypes | InterdependentTypes,
-        ic: tuple[Notion, ...],
-        ir: tuple[Notion, ...],
+        ic: tuple[Constraint, ...],
+        ir: tuple[Constraint, ...],
         weights: Weights,
         subject_to: tuple[PaymentConstraint, ...] = (),
     ) -> None:
-        self.laws = laws = MovingLaws(environment)
+        self.laws = laws = PersistentLaws(environment)
         asked, self.participation = PERSISTENT.unimplied(ic), set(PERSISTENT.unimplied(ir))
         self.implied = PERSISTENT.closure(ir)
         own = BayesianIC("own") in asked and any(laws.controlled)
@@ -136,7 +136,9 @@ class SequenceModel:
                     self.cost[self.payment[t, i] + node] = whole((revenue - utility) * chance)
 
     def _fill_bounds(self) -> None:
-        """Weights are at least 0; some participation notions are bounds of values of truth and of R."""
+        """Weights are at least 0; some participation constraints are bounds of truthful
+        continuation values and of R.
+        """
         tree, laws = self.tree, self.laws
         for t, first in enumerate(self.allocation):
             for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
@@ -229,15 +231,15 @@ class SequenceModel:
                 yield Row(name, (t, i, slot, f"node {node}"), entries, 0, None)
 
 
-def rebuild_moving(
+def rebuild_persistent(
     environment: MarkovTypes | InterdependentTypes,
     form: str,
-    ic: tuple[Notion, ...],
-    ir: tuple[Notion, ...],
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
     weights: Weights,
     subject_to: tuple[PaymentConstraint, ...] = (),
 ) -> SequenceModel:
-    """Rebuild the program of an environment where types move; ``weights``: of revenue, welfare, utility.
+    """Rebuild the program of an environment where types persist; ``weights``: of revenue, welfare, utility.
 
     Raises
     ------

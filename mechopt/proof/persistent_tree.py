@@ -1,4 +1,4 @@
-"""Exact laws and public histories where types move, by loops, for the checker of certificates.
+"""Exact laws and public histories where types persist, by loops, for the checker of certificates.
 
 A profile is numbered with the type of agent 0 slowest. In period t a *slot* is what is public before the reports: the
 profiles reported before, and the actions of the periods where they are recorded. A *node* is a slot with the profile
@@ -21,7 +21,7 @@ from mechopt.proof.rows import Number, whole
 Profile = tuple[int, ...]
 
 
-class MovingLaws:
+class PersistentLaws:
     """Exact numbers by period: ``worth[t][i][a][m]`` and ``cost[t][a]`` are present values, ``scale[t]``
     that of money.
 
@@ -97,7 +97,7 @@ class MovingLaws:
         return m + (k - self.profiles[t][m][i]) * stride
 
     def others(self, t: int, i: int, branch: int, past: int, m: int) -> Number:
-        """Probability of the others' types in m after the profile ``past``, where types move independently."""
+        """Probability of the others' types in m after the profile ``past``, where types persist independently."""
         rest = [(j, k) for j, k in enumerate(self.profiles[t][m]) if j != i]
         if t == 0:
             return whole(prod(self.own_first[j][k] for j, k in rest))
@@ -110,14 +110,14 @@ class Histories:
 
     Parameters
     ----------
-    laws : MovingLaws
+    laws : PersistentLaws
     every_report : bool
         Whether any type may be reported at any history; else those only that an agent's reports so far allow.
     every_action : bool
         Whether all actions are recorded; else those only that move types.
     """
 
-    def __init__(self, laws: MovingLaws, every_report: bool, every_action: bool) -> None:
+    def __init__(self, laws: PersistentLaws, every_report: bool, every_action: bool) -> None:
         self.laws = laws
         kept = [every_action or moved for moved in laws.controlled[:-1]]
         self.branches = [count if keep else 1 for count, keep in zip(laws.actions, kept, strict=False)] + [1]

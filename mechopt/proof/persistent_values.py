@@ -1,13 +1,15 @@
-r"""Rows of the values of truth and of misreports, by loops over histories, for the checker of certificates.
+r"""Rows of the truthful continuation values and of misreports, by loops over histories, for the checker of
+certificates.
 
-A *state* of agent i at a slot is what she knows of herself: her type k where types move independently; her type before
-and now, (l, k), where they are correlated; the whole profile (k, m) ex post. It is truthful where k may be reported
-there and l was. With q the chance of the others' reports at node n, given the state (and of k, where correlated)::
+A *state* of agent i at a slot is what she knows of herself: her type k where types persist independently; her type
+before and now, (l, k), where they are correlated; the whole profile (k, m) ex post. It is truthful where k may be
+reported there and l was. With q the chance of the others' reports at node n, given the state (and of k, where
+correlated)::
 
     V(s) - sum_n q [sum_a x(n, a) v_i(a, truth) - y_i(n) + sum_b sum_s' P(s') V(s')] = 0 or >= 0
 
-by state and then by report r, over the nodes n of the slot with r; = 0 for the truth in truthful states. Local notions
-compare truthful states with near reports only, and others with the truth where it can be told.
+by state and then by report r, over the nodes n of the slot with r; = 0 for the truth in truthful states. Local
+constraints compare truthful states with near reports only, and others with the truth where it can be told.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def _compared(misreports: str, true: int, reports: list[int], truthful: bool) ->
     if misreports == "all" or true not in reports:
         return reports
     if not truthful:
-        return [true]  # after a lie, local notions go on with the truth
+        return [true]  # after a misreport, local constraints go on with the truth
     return [r for r in reports if 0 <= true - r <= 1 or (misreports == "adjacent" and r == true + 1)]
 
 

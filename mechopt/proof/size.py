@@ -14,7 +14,7 @@ from mechopt.core.numbers import Array
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.constraints import BayesianIC, Notion, PeriodicExPostIC, SuperDIC
+from mechopt.mechanism.constraints import BayesianIC, Constraint, PeriodicExPostIC, SuperDIC
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError, compared
 
 MOST = 10**7
@@ -24,7 +24,12 @@ Checkable = IndependentTypes | MarkovTypes | InterdependentTypes
 
 
 def require_size(
-    environment: Checkable, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], most: int, payments: int = 0
+    environment: Checkable,
+    form: str,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    most: int,
+    payments: int = 0,
 ) -> None:
     """Refuse a program with more rows and columns than allowed; ``payments`` constraints on payments are asked for.
 
@@ -60,7 +65,7 @@ def require_at_most(entries: int, most: int) -> None:
         )
 
 
-def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Notion, ...]) -> int:
+def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Constraint, ...]) -> int:
     """Columns, and rows as if every constraint that is asked for had its own."""
     buyers, types = environment.agents, environment.shape
     histories = [1]
@@ -81,7 +86,10 @@ def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Noti
 
 
 def persistent_entries(
-    environment: MarkovTypes | InterdependentTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], payments: int = 0
+    environment: MarkovTypes | InterdependentTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    payments: int = 0,
 ) -> int:
     """Transition probabilities, nodes, and rows as if every type had a row for every report of its slot."""
     asked = set(PERSISTENT.unimplied(ic))

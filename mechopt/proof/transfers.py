@@ -289,7 +289,7 @@ class _Checker:
         for key, value in left.items():
             raise TransferProofError(f"shares: the unknown {key} is left, times {value}")
         if total <= 0:
-            raise TransferProofError(f"shares: they say 0 >= {total}, which is no contradiction")
+            raise TransferProofError(f"shares: they say 0 >= {total}, which is not a contradiction")
         return total
 
     def _row(self, share: Weighted, unknown_of: dict[int, dict[int, Key]]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 
 
@@ -22,7 +22,7 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
     'the largest revenue WITHOUT incentive constraints (every report taken as'
     """
     if isinstance(certificate, GuaranteeCertificate):
-        asked = ", ".join(notion.name for notion in certificate.ic)
+        asked = ", ".join(constraint.name for constraint in certificate.ic)
         under = "both under incentive constraints dic and participation constraints epir"
         if asked != "dic":
             under = f"the mechanism under {asked} and epir, that revenue under dic and epir"
@@ -59,6 +59,6 @@ def goal(certificate: Certificate | GuaranteeCertificate) -> str:
     return " + ".join(name if w == 1 else f"{w} {name}" for name, w in weights.items() if w) or "0 revenue"
 
 
-def _listed(constraints: Sequence[Notion], side: str, otherwise: str) -> str:
+def _listed(constraints: Sequence[Constraint], side: str, otherwise: str) -> str:
     names = " + ".join(constraint.name for constraint in constraints)
     return f"under {side} {names}" if names else f"WITHOUT {side} ({otherwise})"

@@ -17,8 +17,8 @@ from mechopt.core.errors import InputError, NoOptimumError, SolverError
 from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
 from mechopt.lp.independent.plan import Plan
-from mechopt.lp.persistent.compile import compile_moving
-from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.lp.persistent.compile import compile_persistent
+from mechopt.lp.persistent.plan import PersistentPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
@@ -35,13 +35,13 @@ class CvxModel:
     objective : cvxpy.Maximize
     constraints : list of cvxpy constraints
     allocation : list over t of cvxpy expressions ``(n, count[t+1])``
-        Who gets the item, by history at the end of period t (numbered as in `HistoryTree`); where types move
+        Who gets the item, by history at the end of period t (numbered as in `HistoryTree`); where types persist
         ``(nodes, A_t)``, realisation weights (see `SequenceMechanism`).
     payment : list over t of cvxpy expressions ``(n, count[t+1])``
         Money of period t, affine in the variables; in forms without payments by period the library's own timing.
-        Where types move ``(n, nodes)``, times the realisation weight.
+        Where types persist ``(n, nodes)``, times the realisation weight.
     lifetime : list over t = 0, ..., T of cvxpy expressions ``(n, count[t])``
-        Lifetime utilities, present value; empty where types move.
+        Lifetime utilities, present value; empty where types persist.
     """
 
     objective: Any
@@ -107,9 +107,9 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
 
     Parameters
     ----------
-    plan : Plan or MovingPlan
+    plan : Plan or PersistentPlan
         From ``mechopt.plan(environment, ic, ir, objective, form="payment")``; the payment form is the one in which
-        payments by period are free to be constrained. Where types move there is one form, in which they are.
+        payments by period are free to be constrained. Where types persist there is one form, in which they are.
     deterministic : bool
         Make allocations 0 or 1; needs a mixed-integer solver.
 
@@ -130,7 +130,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     """
     import cvxpy
 
-    if isinstance(plan, MovingPlan):
+    if isinstance(plan, PersistentPlan):
         return _moving(plan, deterministic)
     if not isinstance(plan, Plan):
         raise InputError(
@@ -188,11 +188,11 @@ def _constraints(program: LinearProgram, blocks: list[Any]) -> tuple[Any, list[A
     return z, constraints
 
 
-def _moving(plan: MovingPlan, deterministic: bool) -> CvxModel:
-    """Model of a program where types move: realisation weights, and payments times them."""
+def _moving(plan: PersistentPlan, deterministic: bool) -> CvxModel:
+    """Model of a program where types persist: realisation weights, and payments times them."""
     import cvxpy
 
-    program, layout = compile_moving(plan)
+    program, layout = compile_persistent(plan)
     blocks = [
         cvxpy.Variable(
             block.shape if len(block.shape) < 3 else (block.shape[0], prod(block.shape[1:])), name=block.name

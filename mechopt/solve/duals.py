@@ -75,7 +75,7 @@ class Duals:
 
     Parameters
     ----------
-    plan : Plan or MovingPlan
+    plan : Plan or PersistentPlan
     primal, dual : float arrays
         Of the solver, in the program's units.
 

@@ -277,7 +277,9 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
     if not improves(program, direction):
         return Status.INACCURATE, ()
     steps = np.argsort(-np.abs(direction), kind="stable")[: np.count_nonzero(direction)][:5]
-    words = (f"{program.describe_column(int(c))} {'grows' if direction[c] > 0 else 'falls'} without end" for c in steps)
+    words = (
+        f"{program.describe_column(int(c))} is unbounded {'above' if direction[c] > 0 else 'below'}" for c in steps
+    )
     return Status.UNBOUNDED, tuple(words)
 
 

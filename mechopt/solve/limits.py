@@ -32,7 +32,7 @@ def require_size(
         f"the program would have {approximately(size.rows)} rows, {approximately(size.columns)} columns, "
         f"{approximately(size.nonzeros)} non-zeros ({approximately(size.histories)} histories) and need about "
         f"{approximately(needed)} bytes; the limit is {approximately(int(limit))}. Use fewer periods, types or "
-        f"scenarios, a weaker notion, or a machine with more memory{remedy}",
+        f"scenarios, a weaker constraint, or a machine with more memory{remedy}",
         lower,
         upper,
     )

@@ -139,7 +139,7 @@ def maximin(
         Refuse programs predicted to need more memory; default 60% of what is available.
     accept_range : bool
         Solve even where values or probabilities differ by a factor above 1e9.
-    ic : Notion, str, several or None
+    ic : Constraint, str, several or None
         What the mechanism satisfies in every scenario: DIC (the default), or DIC and INDU, ``"dic+indu"``, that is
         continuation utility that the report of the period does not move. It is measured by optima under DIC in both.
 

@@ -83,14 +83,14 @@ def _program(name: str, algorithm: str) -> Method:
 
 
 def _promised_applies(problem: Problem, interim: bool | None = None) -> str | None:
-    from mechopt.solve.promised.method import APPLIES, promise_notion
+    from mechopt.solve.promised.method import APPLIES, promise_constraint
 
     if not isinstance(problem.plan, Plan):
-        return f"is not for types that move: it {APPLIES}"
-    notion = promise_notion(problem.plan)
-    if notion is None:
+        return f"is not for persistent types: it {APPLIES}"
+    constraint = promise_constraint(problem.plan)
+    if constraint is None:
         return APPLIES
-    return "is for interim IR" if interim and notion != Interim() else None
+    return "is for interim IR" if interim and constraint != Interim() else None
 
 
 def _promised_cost(problem: Problem) -> Cost:
@@ -104,9 +104,9 @@ def _by_promises(problem: Problem, effort: Effort) -> Optimum:
 
 
 def _dual_applies(problem: Problem) -> str | None:
-    from mechopt.solve.dual.method import APPLIES, dual_notions
+    from mechopt.solve.dual.method import APPLIES, dual_constraints
 
-    return APPLIES if dual_notions(problem.plan) is None else None
+    return APPLIES if dual_constraints(problem.plan) is None else None
 
 
 def _by_dual(problem: Problem, effort: Effort) -> Optimum:

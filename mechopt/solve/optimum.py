@@ -36,9 +36,9 @@ def optimum(
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         With a finite horizon.
-    ic, ir : Notion, str, several or None
+    ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
-        and where types move Bayesian IC and interim IR.
+        and where types persist Bayesian IC and interim IR.
     objective : Objective or str
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()`` or ``"revenue+0.5*welfare"``.
     method : str
@@ -47,7 +47,7 @@ def optimum(
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon
         and whose bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; ``"closed-form"``, the same for interim
         IR, where it is Myerson's auction at first and the first best later; or ``"dual"``, dual dynamic programming for
-        several buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see
+        several buyers (DIC, EPIR) or one agent whose types persist, to a bracket of 1e-4, see
         `mechopt.solve.dual.optimum`. ``"auto"`` takes the program unless it would take more than a few seconds and a
         dynamic program is predicted to be quicker, or it would take more than a minute, or the time limit, or would
         not fit, and ``"dual"`` applies; see `mechopt.solve.methods`.
@@ -77,7 +77,7 @@ def optimum(
     LimitError
         If the program would be too large.
     InputError
-        If notions, form or method do not fit, or values or probabilities lie too far apart.
+        If constraints, form or method do not fit, or values or probabilities lie too far apart.
 
     Examples
     --------

@@ -13,9 +13,9 @@ from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
-from mechopt.lp.persistent.plan import moving_plan
+from mechopt.lp.persistent.plan import persistent_plan
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import PaymentConstraint, Payments
 
@@ -35,7 +35,7 @@ class Problem:
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         With a finite horizon.
-    ic, ir : Notion, str, several or None
+    ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line, such as
         ``"ppic+indu"``; default DIC and EPIR, and for persistent types Bayesian IC and interim IR.
     subject_to : PaymentConstraint, str, several or None
@@ -49,8 +49,8 @@ class Problem:
 
     Attributes
     ----------
-    ic, ir, subject_to : tuples of Notion
-    plan : Plan or MovingPlan
+    ic, ir, subject_to : tuples of Constraint
+    plan : Plan or PersistentPlan
         Form and row families of its program, made once.
 
     Examples
@@ -69,8 +69,8 @@ class Problem:
     """
 
     environment: AnyTypes
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     subject_to: tuple[PaymentConstraint, ...]
     objective: Objective
     form: str
@@ -96,7 +96,7 @@ class Problem:
                     "types are independent across periods: first types alone are private in no problem of this kind; "
                     "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
                 )
-            chosen: AnyPlan = moving_plan(environment, None, ir, goal, True, subject_to)
+            chosen: AnyPlan = persistent_plan(environment, None, ir, goal, True, subject_to)
         else:
             chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)
         for name, value in (
@@ -112,7 +112,9 @@ class Problem:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        ic, ir = ("+".join(notion.name for notion in notions) or "none" for notions in (self.ic, self.ir))
+        ic, ir = (
+            "+".join(constraint.name for constraint in constraints) or "none" for constraints in (self.ic, self.ir)
+        )
         paid = "".join(f", {constraint.name}" for constraint in self.subject_to)
         return f"Problem({self.objective} under {ic} and {ir}{paid}, {self.environment!r})"
 

@@ -56,7 +56,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
 
     Parameters
     ----------
-    chosen : Plan or MovingPlan
+    chosen : Plan or PersistentPlan
     algorithm : str
         ``"simplex"``, ``"ipx"``, or ``"auto"`` by the shape of the program.
     effort : Effort

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.core.printable import printable
 from mechopt.lp.independent.plan import Size
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
@@ -19,7 +19,7 @@ from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
     from mechopt.solve.dual.buyers_policy import BuyersPolicy
-    from mechopt.solve.dual.markov_policy import MovingPolicy
+    from mechopt.solve.dual.markov_policy import PersistentPolicy
     from mechopt.solve.exact.certify import Certificate
     from mechopt.solve.promised.policy import PromisePolicy
 
@@ -37,16 +37,17 @@ class Optimum:
     status : Status
         ``"optimal"`` where the bracket is closed; ``"unproved"`` where it is, but the exact proof that was asked for
         met a limit.
-    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
-        A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
+    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, PersistentPolicy or None
+        A sequence where types persist, a policy by method "promised" or "dual"; None where there is no solution or
+        bound.
     size : Size
     seconds : dict
         ``build`` and ``solve``.
     method : str
         ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
     form : str
-        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
-        the dynamic programs.
+        Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types persist, ``"tables"``
+        for the dynamic programs.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
@@ -54,7 +55,7 @@ class Optimum:
         for and not found, which limit stopped it.
     certificate : Certificate or None
         The proof of ``exact``, or of there being no bound, where it was asked for.
-    ic, ir, subject_to : tuples of Notion
+    ic, ir, subject_to : tuples of Constraint
     objective : Objective
         What it is optimal under and for.
     duals : Duals or None
@@ -64,7 +65,7 @@ class Optimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
+    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | PersistentPolicy | None
     size: Size
     seconds: dict[str, float]
     method: str
@@ -72,8 +73,8 @@ class Optimum:
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
     certificate: Certificate | None = None
-    ic: tuple[Notion, ...] = ()
-    ir: tuple[Notion, ...] = ()
+    ic: tuple[Constraint, ...] = ()
+    ir: tuple[Constraint, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
     subject_to: tuple[PaymentConstraint, ...] = ()
     duals: Duals | None = field(default=None, compare=False)

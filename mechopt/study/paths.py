@@ -1,4 +1,4 @@
-"""Sample paths of mechanisms for types that move, and the balances of bank accounts by period."""
+"""Sample paths of mechanisms for persistent types, and the balances of bank accounts by period."""
 
 from __future__ import annotations
 

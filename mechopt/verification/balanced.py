@@ -26,15 +26,17 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraint_names import require_types
-from mechopt.mechanism.constraints import BayesianIC, Interim, Notion, PeriodicIR
+from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
 
 CLOSE, STALLED, MAX_SWEEPS = 1e-14, 1e-10, 100_000
-"""Residual of the values of truth, relative to the largest, at which sweeps end; or end if it falls no more."""
+"""Residual of the truthful continuation values, relative to the largest, at which sweeps end; or
+end if it falls no more.
+"""
 
 REPLAYED = 1e-9
 """Present value of the periods that a replay with an infinite horizon leaves out."""
@@ -59,12 +61,12 @@ class BalancedCounterexample(Counterexample):
     def __str__(self) -> str:
         after = f"after reports {list(self.before)}" if self.before else "at first"
         words = f"agent {self.agent}, period {self.period}, {after}: "
-        if self.notion.role == "ic":
+        if self.constraint.role == "ic":
             return f"{words}type {self.true_type} gains {self.gain:.6g} by a strategy that reports {self.report} first"
         return f"{words}the utility of type {self.true_type} is {-self.gain:.6g}"
 
     def replay(self, mechanism: Any) -> float:
-        """Compute the gain again by sums over the others' types, from payments and the values of truth.
+        """Compute the gain again by sums over the others' types, from payments and the truthful continuation values.
 
         Parameters
         ----------
@@ -168,7 +170,7 @@ def _lasting(m: BalancedMechanism, i: int, stage: _Stage) -> FloatArray:
         if off <= CLOSE * scale or (off <= STALLED * scale and off >= last):
             return swept
         value, last = swept, off
-    raise LimitError("the values of truth are not found to a useful precision; use a smaller discount")
+    raise LimitError("the truthful continuation values are not found to a useful precision; use a smaller discount")
 
 
 def _allowed(m: BalancedMechanism, i: int, t: int) -> FloatArray:
@@ -224,7 +226,7 @@ def _participation(m: BalancedMechanism, i: int, agent: _Agent, t: int) -> tuple
     return lost[:, :, None], agent.errors[t]
 
 
-GAINS: dict[Notion, Callable[[BalancedMechanism, int, _Agent, int], tuple[FloatArray, float]]] = {
+GAINS: dict[Constraint, Callable[[BalancedMechanism, int, _Agent, int], tuple[FloatArray, float]]] = {
     BayesianIC(): _strategies,
     Interim(): _participation,
     PeriodicIR(): _participation,
@@ -233,14 +235,14 @@ GAINS: dict[Notion, Callable[[BalancedMechanism, int, _Agent, int], tuple[FloatA
 
 @constraint_checks.register(BalancedMechanism)
 def verify_balanced(
-    mechanism: BalancedMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: BalancedMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a balanced mechanism at every last profile of reports.
 
     Parameters
     ----------
     mechanism : BalancedMechanism
-    constraints : Notion or several, optional
+    constraints : Constraint or several, optional
         Default: those that it was made for. With an infinite horizon Bayesian IC (all reports and actions being seen),
         interim and periodic IR; with a finite one all, the others over public histories.
     exact : bool
@@ -252,29 +254,29 @@ def verify_balanced(
         If a constraint, or fractions, ask for a finite horizon.
     """
     chosen = constraints or mechanism.claims
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    require_types(asked, "moving")
-    elsewhere = asked if exact else [notion for notion in asked if notion not in GAINS]
+    asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_types(asked, "persistent")
+    elsewhere = asked if exact else [constraint for constraint in asked if constraint not in GAINS]
     if elsewhere and mechanism.environment.infinite:
         raise InputError(
             f"constraint {elsewhere[0].name!r}{' in fractions' if exact else ''} goes over all histories, and the "
-            "horizon is infinite; those that do not: " + ", ".join(notion.name for notion in GAINS)
+            "horizon is infinite; those that do not: " + ", ".join(constraint.name for constraint in GAINS)
         )
     written = verify_sequence(mechanism.to_mechanism(), elsewhere, exact) if elsewhere else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    checks = dict[Notion, NotionCheck]()
+    checks = dict[Constraint, ConstraintCheck]()
     if len(elsewhere) < len(asked):
         agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
         checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
     return Report({n: written[n] if n in elsewhere else checks[n] for n in asked})
 
 
-def _check(notion: Notion, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> NotionCheck:
+def _check(constraint: Constraint, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> ConstraintCheck:
     verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[int, ...]]]()
     for i, agent in enumerate(agents):
-        for t in range(m.periods if notion == PeriodicIR() else 1):
+        for t in range(m.periods if constraint == PeriodicIR() else 1):
             weight = m.environment.discount**t
-            gain, rounding = GAINS[notion](m, i, agent, t)
+            gain, rounding = GAINS[constraint](m, i, agent, t)
             verdict.add(weight * gain, np.where(np.isfinite(gain), weight * rounding, 0.0))
             places.append((i, t, gain.shape))
     answer, example = verdict.answer, None
@@ -282,9 +284,9 @@ def _check(notion: Notion, m: BalancedMechanism, agents: list[_Agent], tolerance
         i, t, shape = places[answer.place[0]]
         f, k, r = (int(p) for p in np.unravel_index(answer.place[1], shape))
         before = tuple(int(p) for p in np.unravel_index(f, m.lump_sums[i][t].shape)) if t else None
-        told = r if notion.role == "ic" else k
-        example = BalancedCounterexample(notion, i, t, (), k, told, answer.gain, before=before)
-    return NotionCheck.of(answer, tolerance, example, answer.gain if notion.role == "ic" else None)
+        told = r if constraint.role == "ic" else k
+        example = BalancedCounterexample(constraint, i, t, (), k, told, answer.gain, before=before)
+    return ConstraintCheck.of(answer, tolerance, example, answer.gain if constraint.role == "ic" else None)
 
 
 def replay(found: BalancedCounterexample, mechanism: BalancedMechanism) -> float:
@@ -299,7 +301,7 @@ def replay(found: BalancedCounterexample, mechanism: BalancedMechanism) -> float
         best, truth = _swept(mechanism, i, s, best, True), _swept(mechanism, i, s, truth, False)
     before = found.before or ()
     honest = _outcome(mechanism, i, t, before, k, k, truth)
-    if found.notion.role == "ir":
+    if found.constraint.role == "ir":
         return -(env.discount**t) * honest
     return env.discount**t * (_outcome(mechanism, i, t, before, k, r, best) - honest)
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.verification.report import Report
 
 
 @singledispatch
 def constraint_checks(
-    mechanism: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: Any, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism against constraints; see `mechopt.verify`.
 

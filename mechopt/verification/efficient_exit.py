@@ -80,7 +80,7 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     Raises
     ------
     InputError
-        If it is no mechanism of current reports alone, or the policy is not efficient, for which efficient exit is
+        If it is not a mechanism of current reports alone, or the policy is not efficient, for which efficient exit is
         defined, at some profile.
 
     References

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.verification.verify import Report, verify
 
@@ -32,7 +32,7 @@ def checked(mechanism: Any, histories: int) -> Report | None:
     return verify(mechanism, mechanism.claims)
 
 
-def checked_on_tree(mechanism: Any, constraints: Iterable[Notion]) -> Report | None:
+def checked_on_tree(mechanism: Any, constraints: Iterable[Constraint]) -> Report | None:
     """Verify a mechanism over histories, if its tree is small enough; None where it is not, or nothing is asked."""
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
     asked = tuple(constraints)

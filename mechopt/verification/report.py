@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mechopt.mechanism.constraint_names import notion_named
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraint_names import constraint_named
+from mechopt.mechanism.constraints import Constraint
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.rounding import Answer, Status
 
 
 @dataclass(frozen=True)
-class NotionCheck:
+class ConstraintCheck:
     """How one constraint fares.
 
     Attributes
@@ -52,7 +52,7 @@ class NotionCheck:
         tolerance: float,
         counterexample: Counterexample | None,
         strategy_gain: float | None = None,
-    ) -> NotionCheck:
+    ) -> ConstraintCheck:
         """Put a verdict and its place together."""
         shown = None if answer.status is Status.SATISFIED else counterexample
         return cls(answer.status, answer.gain, answer.rounding, tolerance, shown, strategy_gain, answer.exact)
@@ -63,7 +63,7 @@ class NotionCheck:
         return self.status is Status.SATISFIED
 
 
-class Report(Mapping[Notion, NotionCheck]):
+class Report(Mapping[Constraint, ConstraintCheck]):
     """Checks by constraint; a constraint's name serves as a key too.
 
     Attributes
@@ -72,7 +72,7 @@ class Report(Mapping[Notion, NotionCheck]):
         Whether all are satisfied.
     """
 
-    def __init__(self, checks: Mapping[Notion, NotionCheck]) -> None:
+    def __init__(self, checks: Mapping[Constraint, ConstraintCheck]) -> None:
         self._checks = dict(checks)
 
     @property
@@ -83,17 +83,17 @@ class Report(Mapping[Notion, NotionCheck]):
     @property
     def undecided(self) -> tuple[str, ...]:
         """Names of the constraints that rounding leaves open."""
-        return tuple(notion.name for notion, check in self.items() if check.status is Status.UNDECIDED)
+        return tuple(constraint.name for constraint, check in self.items() if check.status is Status.UNDECIDED)
 
     @property
     def violated(self) -> tuple[str, ...]:
         """Names of the constraints that are violated."""
-        return tuple(notion.name for notion, check in self.items() if check.status is Status.VIOLATED)
+        return tuple(constraint.name for constraint, check in self.items() if check.status is Status.VIOLATED)
 
-    def __getitem__(self, key: Notion | str) -> NotionCheck:
-        return self._checks[notion_named(key) if isinstance(key, str) else key]
+    def __getitem__(self, key: Constraint | str) -> ConstraintCheck:
+        return self._checks[constraint_named(key) if isinstance(key, str) else key]
 
-    def __iter__(self) -> Iterator[Notion]:
+    def __iter__(self) -> Iterator[Constraint]:
         return iter(self._checks)
 
     def __len__(self) -> int:
@@ -101,7 +101,7 @@ class Report(Mapping[Notion, NotionCheck]):
 
     def __repr__(self) -> str:
         lines = [
-            f"{notion.name}: {c.status}, gain {c.gain:.3g}" + (f" ({c.counterexample})" if c.counterexample else "")
-            for notion, c in self.items()
+            f"{constraint.name}: {c.status}, gain {c.gain:.3g}" + (f" ({c.counterexample})" if c.counterexample else "")
+            for constraint, c in self.items()
         ]
         return "Report(" + "; ".join(lines) + ")"

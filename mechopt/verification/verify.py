@@ -11,9 +11,9 @@ import mechopt.verification.persistent.check as persistent_check
 import mechopt.verification.scenarios.check as scenarios_check
 import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.verification.dispatch import constraint_checks
-from mechopt.verification.report import NotionCheck as NotionCheck
+from mechopt.verification.report import ConstraintCheck as ConstraintCheck
 from mechopt.verification.report import Report as Report
 
 REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, stationary_check)
@@ -21,7 +21,7 @@ REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_che
 
 
 def verify(
-    mechanism: Any, constraints: Notion | str | Iterable[Notion | str] | None = None, exact: bool = False
+    mechanism: Any, constraints: Constraint | str | Iterable[Constraint | str] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism against constraints, by recursion over histories.
 
@@ -29,7 +29,7 @@ def verify(
     ----------
     mechanism : a mechanism of any form, a ScenariosMechanism, or something with ``to_mechanism``
         `mechopt.verification.dispatch` says how further forms are added.
-    constraints : Notion, str or several, optional
+    constraints : Constraint, str or several, optional
         As values or by their names on the command line. Default: those that the mechanism was made for, or all if it
         names none; see `verify_sequence` and
         `verify_markov` for persistent types, and `verify_contingent` for contingent transfers.
@@ -40,7 +40,7 @@ def verify(
     Returns
     -------
     Report
-        A mapping from constraint to `NotionCheck`, whose ``status`` is satisfied, violated or undecided (see
+        A mapping from constraint to `ConstraintCheck`, whose ``status`` is satisfied, violated or undecided (see
         `mechopt.verification.rounding`); its ``holds`` is whether all are satisfied.
 
     Raises

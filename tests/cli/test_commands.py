@@ -178,32 +178,35 @@ def test_a_time_limit_stops_with_the_bracket(mechopt):
     assert "stopped (time limit) with 0 <= optimum <= 4.5; raise the time limit" in err
 
 
-def test_without_notions_there_is_no_bound(mechopt):
+def test_without_constraints_there_is_no_bound(mechopt):
     status, out, err = mechopt("solve", BUNDLED, "--ic", "none", "--ir", "none", "--json")
     assert status == 1
     document = json.loads(out)
     assert (document["status"], document["value"], document["bound"]["upper"]) == ("unbounded", None, None)
     assert document["conflict"]
-    assert "unbounded: add a participation notion such as EPIR" in err
+    assert "unbounded: add a participation constraint such as EPIR" in err
     assert "lifetime utility" in err
-    assert "falls without end" in err
+    assert "is unbounded below" in err
 
 
 BAD_OPTIONS = {
-    "misspelt-ic": (("--ic", "dicc"), "'dicc' is not a notion; did you mean 'dic'?"),
-    "misspelt-ir": (("--ir", "per-periode"), "'per-periode' is not a notion; did you mean 'per-period'?"),
-    "one-of-several": (("--ic", "ppic+inud"), "'inud' is not a notion; did you mean 'indu'?"),
-    "capitals": (("--ic", "DIC"), "'DIC' is not a notion; did you mean 'dic'?"),
-    "unknown-notion": (("--ic", "zzz"), "'zzz' is not a notion; known: dic, ex-post, ppic"),
-    "empty-notion": (("--ic", ""), "'' is not a notion; known: dic"),
-    "ic-for-ir": (("--ir", "dic"), "this is an ic notion"),
-    "ir-for-ic": (("--ic", "epir"), "this is an ir notion"),
+    "misspelt-ic": (("--ic", "dicc"), "'dicc' is not a constraint; did you mean 'dic'?"),
+    "misspelt-ir": (("--ir", "per-periode"), "'per-periode' is not a constraint; did you mean 'per-period'?"),
+    "one-of-several": (("--ic", "ppic+inud"), "'inud' is not a constraint; did you mean 'indu'?"),
+    "capitals": (("--ic", "DIC"), "'DIC' is not a constraint; did you mean 'dic'?"),
+    "unknown-constraint": (("--ic", "zzz"), "'zzz' is not a constraint; known: dic, ex-post, ppic"),
+    "empty-constraint": (("--ic", ""), "'' is not a constraint; known: dic"),
+    "ic-for-ir": (("--ir", "dic"), "this is an ic constraint"),
+    "ir-for-ic": (("--ic", "epir"), "this is an ir constraint"),
     "objective": (("--objective", "profit"), "objective 'profit': cannot read 'profit'; write revenue, welfare, util"),
     "objective-weight": (("--objective", "half*welfare"), "cannot read 'half*welfare'; write revenue, welfare"),
     "objective-huge": (("--objective", "1e400*welfare"), "cannot read '1e400*welfare'; write revenue, welfare"),
     "method": (("--method", "barrier"), "method 'barrier' is none of auto, program, simplex, ipx"),
-    "form": (("--form", "dual"), "form 'dual' cannot express these notions; allowed: auto, payment, utility"),
-    "form-and-notions": (("--form", "promise", "--ic", "super-dic"), "form 'promise' cannot express these notions"),
+    "form": (("--form", "dual"), "form 'dual' cannot express these constraints; allowed: auto, payment, utility"),
+    "form-and-constraints": (
+        ("--form", "promise", "--ic", "super-dic"),
+        "form 'promise' cannot express these constraints",
+    ),
     "negative-time": (("--time-limit", "-1"), "Invalid value for '--time-limit'"),
     "time-as-text": (("--time-limit", "soon"), "Invalid value for '--time-limit'"),
     "option": (("--objectiv", "welfare"), "No such option: --objectiv"),
@@ -218,9 +221,9 @@ def test_bad_option(options, message, mechopt):
 
 
 @pytest.mark.parametrize(
-    ("option", "message"), [("--ic", "'dicc' is not a notion"), ("--ir", "'dicc' is not a notion")]
+    ("option", "message"), [("--ic", "'dicc' is not a constraint"), ("--ir", "'dicc' is not a constraint")]
 )
-def test_bad_notion_of_verify_and_size(option, message, mechopt, tmp_path):
+def test_bad_constraint_of_verify_and_size(option, message, mechopt, tmp_path):
     mechopt("solve", BUNDLED, "--save", tmp_path / "m.npz")
     for command in (("size", BUNDLED), ("verify", BUNDLED, tmp_path / "m.npz")):
         status, out, err = mechopt(*command, option, "dicc")
@@ -235,7 +238,7 @@ def test_an_astronomical_program_is_refused_with_figures(mechopt, model):
     # 5 (3^60 - 1) / 2 rows; histories of all lengths (3^61 - 3) / 2.
     assert "the program would have 1.0e29 rows, 1.2e29 columns, 3.3e29 non-zeros (6.3e28 histories)" in err
     assert "bytes; the limit is" in err
-    assert "Use fewer periods, types or scenarios, a weaker notion, or a machine with more memory" in err
+    assert "Use fewer periods, types or scenarios, a weaker constraint, or a machine with more memory" in err
 
 
 def test_size_is_exact_beyond_any_memory(mechopt, model):

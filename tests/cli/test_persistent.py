@@ -1,4 +1,4 @@
-"""Commands on models whose types move: solve, size, verify, compare, certificate make; bad input names its key."""
+"""Commands on models whose types persist: solve, size, verify, compare, certificate make; bad input names its key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_solve_prints_its_contract():
     assert found["welfare"] == pytest.approx(sum(found["utilities"]) + found["revenue"])
 
 
-def test_exact_values_of_moving_types():
+def test_exact_values_of_persistent_types():
     assert document("solve", BATTAGLINI, "--exact")["exact"] == "153/40"
 
 
@@ -60,7 +60,7 @@ def test_size_is_that_of_the_solve():
 
 @pytest.mark.parametrize("ic", ["bayesian", "bayesian-own", "periodic-ex-post", "adjacent", "none"])
 @pytest.mark.parametrize("ir", ["interim", "epir", "periodic-ex-post-ir"])
-def test_notions_have_names(ic, ir):
+def test_constraints_have_names(ic, ir):
     found = document("solve", BATTAGLINI, "--ic", ic, "--ir", ir)
     assert found["constraints"] == {"ic": ic, "ir": ir}
 
@@ -113,8 +113,8 @@ def test_bundled_models_are_read(name):
     ("arguments", "words"),
     [
         pytest.param(["solve", "bergemann-valimaki-2010/scheduling"], "needs a finite one", id="infinite-program"),
-        pytest.param(["solve", BATTAGLINI, "--ic", "dic"], "not defined for types that move", id="fresh-notion"),
-        pytest.param(["solve", BATTAGLINI, "--method", "promised"], "not for types that move", id="method"),
+        pytest.param(["solve", BATTAGLINI, "--ic", "dic"], "not defined for persistent types", id="fresh-constraint"),
+        pytest.param(["solve", BATTAGLINI, "--method", "promised"], "not for persistent types", id="method"),
         pytest.param(["solve", BATTAGLINI, "--form", "promise"], "there is one", id="form"),
         pytest.param(["maximin", BATTAGLINI], "needed is 'scenarios'", id="maximin"),
     ],

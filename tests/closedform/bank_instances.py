@@ -34,7 +34,7 @@ def environment(seed, buyers):
 
 
 def require_theorems(bank):
-    """The notions that it claims hold at every history, its conditions at every balance, and outcomes agree."""
+    """The constraints that it claims hold at every history, its conditions at every balance, and outcomes agree."""
     mechanism = bank.to_mechanism()
     assert mechanism.claims == bank.claims
     report = mo.verify(mechanism)

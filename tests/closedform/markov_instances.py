@@ -24,7 +24,7 @@ def environments(test):
 
 
 def random_environment(counts, actions, horizon, discount, seed=0, costs=True, positive=False):
-    """Counts of types by agent, or by period and agent; values of both signs; agent 0 moves whatever the action."""
+    """Counts of types by agent, or by period and agent; values of both signs; agent 0 moves for every action."""
     rng = np.random.default_rng([seed, actions, int(100 * discount)])
     by_period = not isinstance(counts[0], int)
     stages = counts if by_period else (counts,)

@@ -14,7 +14,7 @@ from tests.interdependent_instances import random_environment
 HALF = ["1/2", "1/2"]
 STAY = [["3/4", "1/4"], ["1/4", "3/4"]]
 
-FRESH = {
+INDEPENDENT = {
     "one-buyer": mo.IndependentTypes.iid([1, 2], HALF, horizon=2),
     "two-buyers-unequal": mo.IndependentTypes(
         [[[1, 3], [2]], [[0, 2, 5], [1, 4]]],
@@ -68,7 +68,7 @@ def finite(environments):
 
 
 def test_every_builder_is_for_one_of_the_environments_at_least():
-    for environments, builders in ((FRESH, BUILDERS), (PERSISTENT, MARKOV), (CONTRACTS, SEPARABLE)):
+    for environments, builders in ((INDEPENDENT, BUILDERS), (PERSISTENT, MARKOV), (CONTRACTS, SEPARABLE)):
         for name, build in builders.items():
             if name != "virtual-index":  # with an infinite horizon alone; see below
                 assert any(_applies(build, env) for env in environments.values()), name
@@ -82,13 +82,13 @@ def _applies(build, environment):
     return True
 
 
-@pytest.mark.parametrize(("build", "env"), cases(FRESH, BUILDERS))
+@pytest.mark.parametrize(("build", "env"), cases(INDEPENDENT, BUILDERS))
 def test_closed_forms_for_independent_types(build, env):
     passed = check_mechanism(built(build, env)).passed
     assert {"claims", "optimum", "simulation", "file"} <= set(passed)
 
 
-@pytest.mark.parametrize(("build", "env"), cases(FRESH, CONVERSIONS))
+@pytest.mark.parametrize(("build", "env"), cases(INDEPENDENT, CONVERSIONS))
 def test_what_is_made_of_the_optimum(build, env):
     check_mechanism(built(lambda env: build(mo.optimum(env).mechanism), env))
 
@@ -100,12 +100,12 @@ OPTIMA = {
 }
 
 
-@pytest.mark.parametrize(("build", "env"), cases(FRESH, OPTIMA))
+@pytest.mark.parametrize(("build", "env"), cases(INDEPENDENT, OPTIMA))
 def test_optima_for_independent_types(build, env):
     assert "optimum" in check_mechanism(build(env)).passed
 
 
-ONE = {name: FRESH[name] for name in ("one-buyer", "one-type")}
+ONE = {name: INDEPENDENT[name] for name in ("one-buyer", "one-type")}
 
 
 @pytest.mark.parametrize("env", ONE.values(), ids=ONE)
@@ -116,7 +116,9 @@ def test_policies_over_promises_and_their_bank_tables(env):
     check_mechanism(policy.to_bank_table(), tolerance=1e-5)
 
 
-@pytest.mark.parametrize("env", [FRESH["two-buyers-unequal"], FRESH["one-period"]], ids=["unequal", "one-period"])
+@pytest.mark.parametrize(
+    "env", [INDEPENDENT["two-buyers-unequal"], INDEPENDENT["one-period"]], ids=["unequal", "one-period"]
+)
 def test_policies_of_several_buyers(env):
     check_mechanism(dual_optimum(env).mechanism, tolerance=1e-3)
 
@@ -134,13 +136,13 @@ def test_closed_forms_for_persistent_types(build, env):
     assert {"claims", "simulation", "file"} <= set(check_mechanism(built(build, env)).passed)
 
 
-MOVING_OPTIMA = {
+PERSISTENT_OPTIMA = {
     "bayesian": lambda env: mo.optimum(env).mechanism,
     "periodic-ex-post": lambda env: mo.optimum(env, mo.PeriodicExPostIC()).mechanism,
 }
 
 
-@pytest.mark.parametrize(("build", "env"), cases(finite(PERSISTENT) | CONTRACTS | finite(JOINT), MOVING_OPTIMA))
+@pytest.mark.parametrize(("build", "env"), cases(finite(PERSISTENT) | CONTRACTS | finite(JOINT), PERSISTENT_OPTIMA))
 def test_optima_for_persistent_types(build, env):
     mechanism = build(env)
     left_out = ["simulation"] if mechanism.limit else []

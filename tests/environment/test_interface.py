@@ -11,7 +11,7 @@ import mechopt as mo
 from mechopt.environment.interface import Environment
 from mechopt.environment.process import joint_process
 from tests.interdependent_instances import random_environment
-from tests.moving_exact import random_interdependent, random_markov, random_separable
+from tests.persistent_exact import random_interdependent, random_markov, random_separable
 
 LARGE = "1000000000000000000000000000001/3"  # its float says less
 FILES = {

@@ -14,14 +14,14 @@ MARKOV = mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [COIN] * 2, horizon=
 SEPARABLE = mo.SeparableTypes([[1, 2]], [COIN], [[[0, 0], [1, 2]]], [COIN], [STAY], horizon=2)
 ENDLESS = mo.SeparableTypes([[1, 2]], [COIN], [[[0, 0], [1, 2]]], [COIN], [STAY], discount="1/2")
 INTERDEPENDENT = mo.InterdependentTypes([WORTH, WORTH], [[JOINT] * 2] * 2, JOINT, horizon=2)
-FRESH = mo.IndependentTypes.iid([1, 2], COIN, horizon=2)
+INDEPENDENT = mo.IndependentTypes.iid([1, 2], COIN, horizon=2)
 
 GIVEN = {
     "markov": MARKOV,
     "separable": SEPARABLE,
     "endless-separable": ENDLESS,
     "interdependent": INTERDEPENDENT,
-    "independent": FRESH,
+    "independent": INDEPENDENT,
 }
 FOR = {
     "independent": (

@@ -21,7 +21,7 @@ import pytest
 
 import mechopt as mo
 from mechopt import cli
-from mechopt.mechanism.constraint_names import notion_named
+from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.objective import Objective
 from mechopt.modelfile import bundled
 from mechopt.proof.certificate import digest
@@ -248,9 +248,9 @@ def test_proofs_never_prove_by_mistake(cases, seeds, tmp_path):
         ours(status, out, err)
         if status == 0:
             claim = json.loads(content)
-            notions = [[notion_named(name) for name in claim[role]] for role in ("ic", "ir")]
+            constraints = [[constraint_named(name) for name in claim[role]] for role in ("ic", "ir")]
             weights = {name: float(Fraction(weight)) for name, weight in claim["objective"].items()}
-            best = mo.optimum(mo.loads(MODEL), *notions, Objective(**weights))
+            best = mo.optimum(mo.loads(MODEL), *constraints, Objective(**weights))
             proved = json.loads(out)["value"]
             if proved is None:
                 assert best.bound.upper == float("inf"), named(number, content)

@@ -127,13 +127,13 @@ def test_unknown_method_form_and_misreports_are_refused():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2)
     with pytest.raises(mo.InputError, match="method 'ipm' is none of auto, program, simplex, ipx"):
         mo.optimum(env, method="ipm")
-    with pytest.raises(mo.InputError, match="form 'promise' cannot express these notions; allowed: auto, payment"):
+    with pytest.raises(mo.InputError, match="form 'promise' cannot express these constraints; allowed: auto, payment"):
         mo.plan(env, ic=mo.PPIC(), form="promise")
     with pytest.raises(mo.InputError, match="write 'adjacent' or 'all'"):
         mo.plan(env, misreports="some")
-    with pytest.raises(mo.InputError, match="this is an ir notion"):
+    with pytest.raises(mo.InputError, match="this is an ir constraint"):
         mo.plan(env, ic=mo.EPIR())
-    with pytest.raises(mo.InputError, match="is not a notion"):
+    with pytest.raises(mo.InputError, match="is not a constraint"):
         mo.plan(env, ic="truth")
 
 

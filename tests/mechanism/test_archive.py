@@ -234,8 +234,8 @@ def test_a_header_is_something_else(content, words, saved):
     ("changes", "words"),
     [
         pytest.param({"format": "mechopt mechanism 99"}, "this version reads 'mechopt mechanism 1'", id="format"),
-        pytest.param({"notions": ["dic", "fairness"]}, "'fairness' is not a notion; known: dic", id="notion"),
-        pytest.param({"notions": 5}, "damaged", id="notions-as-number"),
+        pytest.param({"notions": ["dic", "fairness"]}, "'fairness' is not a constraint; known: dic", id="constraint"),
+        pytest.param({"notions": 5}, "damaged", id="constraints-as-number"),
         pytest.param({"fingerprint": None}, "made for another environment", id="no-fingerprint"),
     ],
 )

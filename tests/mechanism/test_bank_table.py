@@ -189,7 +189,7 @@ FAULTY = {
     "pickle": ({"share": np.array([None] * 8)}, "the file is damaged"),
     "format": ({"header": written(format="mechopt bank table 9")}, "format 'mechopt bank table 9'"),
     "another environment": ({"header": written(fingerprint="0" * 64)}, "made for another environment"),
-    "unknown notion": ({"header": written(notions=["kindness"])}, "kindness"),
+    "unknown constraint": ({"header": written(notions=["kindness"])}, "kindness"),
 }
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mechopt as mo
-from tests.moving_instances import battaglini, random_markov
+from tests.persistent_instances import battaglini, random_markov
 
 TWO = mo.IndependentTypes(
     [[[1, 2], [3]], [[0, 1, 4], [1, 2]]],

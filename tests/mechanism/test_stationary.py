@@ -27,7 +27,7 @@ from mechopt.verification.verify import verify
 from tests.closedform.markov_instances import CASES, environments, profiles, random_environment
 from tests.reporting_strategies import moves_that_end, never_high_first
 
-NOTIONS = [PeriodicExPostIC(), PeriodicExPostIC(rereport=True), PeriodicExPostIR(), PeriodicIR(), Interim(), PPIR()]
+CONSTRAINTS = [PeriodicExPostIC(), PeriodicExPostIC(rereport=True), PeriodicExPostIR(), PeriodicIR(), Interim(), PPIR()]
 
 
 def random_mechanism(env, seed=0, early=2):
@@ -40,7 +40,7 @@ def random_mechanism(env, seed=0, early=2):
 
 
 def simulated(mechanism, i, types, periods=2000):
-    """Discounted utility of agent i from a profile on, by moving the law of whole profiles forward."""
+    """Discounted utility of agent i from a profile on, by moving the distribution of whole profiles forward."""
     env, law = mechanism.environment, np.zeros(mechanism.policy[0].shape)
     law[types], total = 1.0, 0.0
     for t in range(periods if env.infinite else env.stages):
@@ -95,10 +95,10 @@ def test_histories_and_current_reports_agree(env):
     written = mechanism.to_sequence()
     assert written.utilities == pytest.approx(mechanism.utilities, abs=1e-12)
     assert written.revenue == pytest.approx(mechanism.revenue, abs=1e-12)
-    here, there = verify(mechanism, NOTIONS), verify(written, NOTIONS)
-    for notion in (PeriodicExPostIC(rereport=True), PPIR(), PeriodicExPostIR(), PeriodicIR(), Interim()):
-        assert here[notion].gain == pytest.approx(there[notion].gain, abs=1e-12), notion
-        assert here[notion].status == there[notion].status
+    here, there = verify(mechanism, CONSTRAINTS), verify(written, CONSTRAINTS)
+    for constraint in (PeriodicExPostIC(rereport=True), PPIR(), PeriodicExPostIR(), PeriodicIR(), Interim()):
+        assert here[constraint].gain == pytest.approx(there[constraint].gain, abs=1e-12), constraint
+        assert here[constraint].status == there[constraint].status
     assert verify(mechanism, BayesianIC())["bayesian"].gain == pytest.approx(
         verify(written, BayesianIC())["bayesian"].gain
     )
@@ -108,10 +108,10 @@ def test_histories_and_current_reports_agree(env):
 @pytest.mark.parametrize("early", [0, 2])
 def test_counterexamples_replay_with_dense_laws(env, early):
     mechanism = random_mechanism(env, 1, early)
-    report = verify(mechanism, NOTIONS)
-    for notion, check in report.items():
+    report = verify(mechanism, CONSTRAINTS)
+    for constraint, check in report.items():
         if check.counterexample:
-            assert check.counterexample.replay(mechanism) == pytest.approx(check.gain, abs=1e-8), notion
+            assert check.counterexample.replay(mechanism) == pytest.approx(check.gain, abs=1e-8), constraint
             assert check.counterexample.to_dict()["period"] == check.counterexample.period
             assert str(check.counterexample)
     assert not report[PPIR()].holds
@@ -172,12 +172,12 @@ def test_participation_counts_types_that_come(law, fee, worst):
     assert report[PeriodicExPostIR()].gain == pytest.approx(worst)
 
 
-def test_notions_over_paths_need_a_finite_horizon():
+def test_constraints_over_paths_need_a_finite_horizon():
     pivot = dynamic_pivot(random_environment((2, 2), 2, "infinite", 0.8)).to_mechanism()
-    for notion in (EPIR(), BayesianIC()):
+    for constraint in (EPIR(), BayesianIC()):
         with pytest.raises(InputError, match="the horizon is infinite"):
-            verify(pivot, notion)
-    with pytest.raises(InputError, match="not defined for types that move"):
+            verify(pivot, constraint)
+    with pytest.raises(InputError, match="not defined for persistent types"):
         verify(pivot, DIC())
 
 

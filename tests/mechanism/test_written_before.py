@@ -8,7 +8,7 @@ import pytest
 import mechopt as mo
 
 FILES = Path(__file__).parent / "written_before"
-FRESH = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
+INDEPENDENT = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
 STAY = [["3/4", "1/4"], ["1/4", "3/4"]]
 MARKOV = mo.MarkovTypes([[[0, 0], [1, 2]]], [STAY], [["1/2", "1/2"]], cost=[0, "1/2"], horizon=2)
 FIRST = [["3/8", "1/8"], ["1/8", "3/8"]]
@@ -29,8 +29,8 @@ JOINT = mo.InterdependentTypes([[WORTH, NONE], [NONE, WORTH]], [NEXT, NEXT], FIR
     ("name", "environment", "form", "revenue", "claims"),
     [
         # Two items, types 1 and 2: the optimum is 9/4. The pivot charges the cost of 1/2 in both periods.
-        ("histories", FRESH, mo.Mechanism, 2.25, (mo.DIC(), mo.EPIR())),
-        ("bank_table", FRESH, mo.BankTable, 2.25, (mo.DIC(), mo.EPIR())),
+        ("histories", INDEPENDENT, mo.Mechanism, 2.25, (mo.DIC(), mo.EPIR())),
+        ("bank_table", INDEPENDENT, mo.BankTable, 2.25, (mo.DIC(), mo.EPIR())),
         ("stationary", MARKOV, mo.MarkovMechanism, 0, (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True))),
         ("public_histories", MARKOV, mo.SequenceMechanism, 0, (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(True))),
         ("transfers", JOINT, mo.ContingentTransfers, None, (mo.PeriodicExPostIC(),)),

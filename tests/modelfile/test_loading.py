@@ -1,4 +1,4 @@
-"""Model files: what they mean, and every fault with file, key path, value and mend, and exit status 2."""
+"""Model files: what they mean, and every fault with file, key path, value and fix, and exit status 2."""
 
 import os
 import threading
@@ -210,8 +210,8 @@ OTHERS = {
     ),
     "tables-for-another-horizon": (BY_PERIOD.replace("horizon = 2", "horizon = 3"), TWO_TABLES),
     "unequal-buyers": (BY_PERIOD + "[[buyers]]\n" + ONE_PERIOD, "buyers[1].periods: has 1 tables, horizon is 2"),
-    "solve-ic": (GOOD + '[solve]\nic = "dicc"', "solve.ic: 'dicc' is not a notion; did you mean 'dic'?"),
-    "solve-ic-for-ir": (GOOD + '[solve]\nir = "dic"', "solve.ir: ir=dic: this is an ic notion"),
+    "solve-ic": (GOOD + '[solve]\nic = "dicc"', "solve.ic: 'dicc' is not a constraint; did you mean 'dic'?"),
+    "solve-ic-for-ir": (GOOD + '[solve]\nir = "dic"', "solve.ir: ir=dic: this is an ic constraint"),
     "solve-objective": (GOOD + '[solve]\nobjective = "profit"', "solve.objective: objective 'profit': cannot read"),
 }
 

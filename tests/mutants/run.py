@@ -41,9 +41,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES: dict[str, list[str]] = {
-    "mechopt/solve/proof_moving*.py": ["tests/test_certificate_moving.py"],
+    "mechopt/solve/proof_persistent*.py": ["tests/test_certificate_persistent.py"],
     "mechopt/solve/proof_*.py": ["tests/test_certificate.py", "tests/test_guarantee_certificate.py"],
-    "mechopt/verify/moving*.py": ["tests/test_verify_moving.py"],
+    "mechopt/verify/moving*.py": ["tests/test_verify_persistent.py"],
     "mechopt/verify/stationary*.py": ["tests/test_markov_mechanism.py"],
     "mechopt/verify/exit.py": ["tests/test_markov_mechanism.py"],
     "mechopt/verify/contingent*.py": ["tests/test_contingent_check.py"],

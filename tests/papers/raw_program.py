@@ -1,8 +1,9 @@
-"""The optimum by the definitions of the notions alone: the reference that the package's programs are tested against.
+"""The optimum by the definitions of the constraints alone: the reference that the package's programs are tested
+against.
 
-Every inequality of every notion is one row, for every history, type, misreport, profile of the others and future path.
-The variables are the allocation and the payment of each period, continuation utilities are written out as sums over all
-later reports, and coefficients are exact fractions, built by plain loops. The notation is that of
+Every inequality of every constraint is one row, for every history, type, misreport, profile of the others and future
+path. The variables are the allocation and the payment of each period, continuation utilities are written out as sums
+over all later reports, and coefficients are exact fractions, built by plain loops. The notation is that of
 `mechopt.mechanism.constraints`, where the inequalities are. Small instances only.
 """
 
@@ -97,7 +98,7 @@ def with_own(m: Profile, i: int, k: int) -> Profile:
     return (*m[:i], k, *m[i + 1 :])
 
 
-def incentive_forms(game: Game, notion: str, i: int, h: History, k: int, j: int) -> Iterator[Form]:
+def incentive_forms(game: Game, constraint: str, i: int, h: History, k: int, j: int) -> Iterator[Form]:
     """Forms that are at least 0 where type k of buyer i does not gain by reporting j after the history h."""
     t, others = len(h), game.others(i, len(h))
 
@@ -108,30 +109,34 @@ def incentive_forms(game: Game, notion: str, i: int, h: History, k: int, j: int)
         count = getattr(game, utility)
         return difference(count(i, h, k, truth), count(i, h, k, lie))
 
-    if notion in ("dic", "ppic", "indu"):  # in expectation over the others; indu: both k to j and j to k make it equal
-        utility = {"dic": "lifetime", "ppic": "now", "indu": "future"}[notion]
+    if constraint in (
+        "dic",
+        "ppic",
+        "indu",
+    ):  # in expectation over the others; indu: both k to j and j to k make it equal
+        utility = {"dic": "lifetime", "ppic": "now", "indu": "future"}[constraint]
         yield combine((q, loss(utility, m)) for q, m in others)
-    elif notion == "ex-post":
+    elif constraint == "ex-post":
         yield from (loss("lifetime", m) for _, m in others)
     else:
-        assert notion == "super-dic"
+        assert constraint == "super-dic"
         for (_, m), later in product(others, product(*(game.profiles(s) for s in range(t + 1, game.periods)))):
             after = (game.path(i, (*h, with_own(m, i, report)), later) for report in (k, j))
             yield combine([(1, loss("now", m)), (1, difference(*after))])
 
 
-def participation_forms(game: Game, notion: str, i: int, h: History, k: int) -> Iterator[Form]:
+def participation_forms(game: Game, constraint: str, i: int, h: History, k: int) -> Iterator[Form]:
     """Forms that are at least 0 where buyer i, of type k after the history h, takes part."""
     t, others = len(h), [(q, with_own(m, i, k)) for q, m in game.others(i, len(h))]
-    if notion == "per-period":
+    if constraint == "per-period":
         yield from (game.now(i, h, k, m) for _, m in others)
-    elif notion == "prefix" or (notion == "epir" and t == game.periods - 1):
+    elif constraint == "prefix" or (constraint == "epir" and t == game.periods - 1):
         yield from (game.path(i, (), (*h, m)) for _, m in others)
-    elif notion == "periodic" or (notion == "interim" and t == 0):
+    elif constraint == "periodic" or (constraint == "interim" and t == 0):
         yield combine((q, game.lifetime(i, h, k, m)) for q, m in others)
-    elif notion == "per-period-expected":
+    elif constraint == "per-period-expected":
         yield combine((game.probability(t, m), game.now(i, h, m[i], m)) for m in game.profiles(t))
-    elif notion == "expected-continuation":
+    elif constraint == "expected-continuation":
         yield game.future(i, h)
 
 
@@ -145,7 +150,7 @@ class RawProgram(NamedTuple):
 
 
 def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> RawProgram:
-    """The program of revenue net of costs under notions named as on the command line."""
+    """The program of revenue net of costs under constraints named as on the command line."""
     game = Game(env)
     nodes = [(h, m) for t in range(game.periods) for h in game.histories(t) for m in game.profiles(t)]
     columns = [(kind, i, (*h, m)) for kind in "xp" for i in range(game.buyers) for h, m in nodes]
@@ -157,10 +162,10 @@ def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> 
     rows = []
     for t, i in product(range(game.periods), range(game.buyers)):
         for h, k in product(game.histories(t), game.types(i, t)):
-            for notion, j in product(ic, game.types(i, t)):
-                rows += incentive_forms(game, notion, i, h, k, j) if j != k else []
-            for notion in ir:
-                rows += participation_forms(game, notion, i, h, k)
+            for constraint, j in product(ic, game.types(i, t)):
+                rows += incentive_forms(game, constraint, i, h, k, j) if j != k else []
+            for constraint in ir:
+                rows += participation_forms(game, constraint, i, h, k)
     supply = [[("x", i, (*h, m)) for i in range(game.buyers)] for h, m in nodes]
     return RawProgram(columns, objective, rows, supply)
 
@@ -187,7 +192,7 @@ def solved(program: RawProgram) -> tuple[np.ndarray, np.ndarray]:
 
 
 def raw_optimum(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> float:
-    """Largest revenue net of costs under notions named as on the command line."""
+    """Largest revenue net of costs under constraints named as on the command line."""
     program = raw_program(env, ic, ir)
     return at(program.objective, dict(zip(program.columns, solved(program)[0].tolist(), strict=True)))
 

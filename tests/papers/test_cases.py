@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import mechopt as mo
 from mechopt.cli.app import app
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.modelfile import read
 from tests.papers.proof import proved_optimum
 
@@ -90,7 +90,10 @@ def test_a_wrong_expectation_is_reported(tmp_path):
 def test_expected_value_is_the_exact_optimum(name):
     file = read(FILES[name])
     assert to_exact(file.expected["value"]) == Fraction(VALUES[name])
-    ic, ir = ([notion.name for notion in notions] for notions in asked_notions(file.ic, file.ir, "fresh"))
+    ic, ir = (
+        [constraint.name for constraint in constraints]
+        for constraints in asked_constraints(file.ic, file.ir, "independent")
+    )
     assert proved_optimum(file.environment, ic, ir) == Fraction(VALUES[name])
 
 

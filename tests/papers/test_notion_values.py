@@ -1,4 +1,6 @@
-"""Optima under each pair of notions against the program of the definitions, and orders known from the literature."""
+"""Optima under each pair of constraints against the program of the definitions, and orders known
+from the literature.
+"""
 
 from fractions import Fraction
 
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.mechanism.constraint_names import parse_notions
+from mechopt.mechanism.constraint_names import parse_constraints
 from tests.papers.raw_program import INCENTIVE, PARTICIPATION, at, point_of, raw_optimum, raw_program, solved
 
 INCENTIVES = [*INCENTIVE, "ppic+indu", "dic+ppic", "ex-post+indu", "none"]
@@ -40,7 +42,7 @@ def names(text):
 
 def both(env, ic, ir, **options):
     """Optimum of the package and of the definitions; the package's mechanism must keep every inequality of these."""
-    best = mo.optimum(env, parse_notions(ic, "ic"), parse_notions(ir, "ir"), **options)
+    best = mo.optimum(env, parse_constraints(ic, "ic"), parse_constraints(ir, "ir"), **options)
     assert best.status == "optimal"
     program = raw_program(env, names(ic), names(ir))
     point = point_of(program, best.mechanism)
@@ -92,15 +94,16 @@ def test_two_buyers_as_by_the_definitions(ic, ir):
     ],
     ids=lambda given: "one buyer" if given is ONE_BUYER else "two buyers" if given is TWO_BUYERS else " ".join(given),
 )
-def test_named_instances_tell_notions_apart(env, less, more):
+def test_named_instances_tell_constraints_apart(env, less, more):
     assert raw_optimum(env, *map(names, more)) > raw_optimum(env, *map(names, less)) + 0.01
 
 
 @pytest.mark.parametrize("seed", range(6), ids="draw {}".format)
 @pytest.mark.parametrize("buyers", [1, 2], ids=["one buyer", "two buyers"])
-def test_stronger_notions_that_cost_no_revenue(buyers, seed):
-    # Mirrokni et al. (2020): DIC + EPIR is attained by bank account mechanisms (Lemma 3.3), which keep PPIC, INDU, PFIR
-    # and PEIR (Lemma 3.2), and by mechanisms that keep DIC and PPIR (supplement B.1).
+def test_stronger_constraints_that_cost_no_revenue(buyers, seed):
+    # Mirrokni et al. (2020): DIC + EPIR is attained by bank account mechanisms (Lemma 3.3), which satisfy PPIC, INDU,
+    # PFIR
+    # and PEIR (Lemma 3.2), and by mechanisms that satisfy DIC and PPIR (supplement B.1).
     rng = np.random.default_rng([3, buyers, seed])
     env = drawn(rng, buyers, 3 if buyers == 1 else 2, 2)
     reference = close(raw_optimum(env, ["dic"], ["epir"]))

@@ -10,7 +10,7 @@ import pytest
 import mechopt as mo
 from mechopt.proof.certificate import SparseVector
 from mechopt.proof.words import statement
-from tests.moving_instances import battaglini
+from tests.persistent_instances import battaglini
 
 COIN = mo.IndependentTypes.iid([1, 4], ["1/2", "1/2"], horizon=2, cost="1/4")
 CHAIN = battaglini(2)

@@ -15,12 +15,12 @@ import pytest
 import mechopt as mo
 from mechopt.core.numbers import to_exact
 from mechopt.lp.independent.plan import plan
-from mechopt.lp.persistent.plan import moving_plan
-from mechopt.mechanism.constraints import FRESH_NOTIONS, MOVING_NOTIONS, closure
+from mechopt.lp.persistent.plan import persistent_plan
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS, closure
 from mechopt.proof.check import check_certificate, check_guarantee
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
-from mechopt.proof.persistent import rebuild_moving
+from mechopt.proof.persistent import rebuild_persistent
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs
@@ -29,8 +29,8 @@ from mechopt.solve.exact.guarantee import certify_guarantee
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.solution import Status
 from tests.hard_instances import hard_instance
-from tests.moving_exact import COMBINATIONS, tiny
-from tests.moving_instances import battaglini
+from tests.persistent_exact import COMBINATIONS, tiny
+from tests.persistent_instances import battaglini
 from tests.proofs import coin, written
 from tests.solve.exact.test_guarantee import scenarios
 
@@ -63,7 +63,9 @@ def test_constraints_that_are_not_defined_for_the_kind_are_refused(name):
         check_certificate(env, replace(certify(env), **change))
 
 
-@pytest.mark.parametrize(("table", "known"), [(INDEPENDENT, FRESH_NOTIONS), (PERSISTENT, MOVING_NOTIONS)])
+@pytest.mark.parametrize(
+    ("table", "known"), [(INDEPENDENT, INDEPENDENT_CONSTRAINTS), (PERSISTENT, PERSISTENT_CONSTRAINTS)]
+)
 def test_the_checkers_table_agrees_with_the_librarys(table, known):
     """The two are written apart: kinds, order, and everything that up to four constraints imply."""
     assert (*table.ic, *table.ir) == known
@@ -83,9 +85,9 @@ def test_predicted_sizes_are_not_below_the_true_ones():
         true = model.columns + model.row_count
         assert true <= independent_entries(env, chosen.form, chosen.ic) <= 4 * true + 20, seed
     for seed in range(60):
-        chosen = moving_plan(tiny(seed), *COMBINATIONS[seed])
+        chosen = persistent_plan(tiny(seed), *COMBINATIONS[seed])
         weights = to_exact(1), to_exact(0), to_exact(0)
-        model = rebuild_moving(chosen.environment, "sequence", chosen.ic, chosen.ir, weights)
+        model = rebuild_persistent(chosen.environment, "sequence", chosen.ic, chosen.ir, weights)
         assert model.columns + model.row_count <= persistent_entries(chosen.environment, chosen.ic, chosen.ir), seed
 
 

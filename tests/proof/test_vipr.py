@@ -10,8 +10,8 @@ from mechopt.proof.vipr import write_vipr
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.exact.guarantee import certify_guarantee
 from tests.hard_instances import hard_instance
-from tests.moving_exact import COMBINATIONS, random_interdependent, tiny
-from tests.moving_instances import battaglini
+from tests.persistent_exact import COMBINATIONS, random_interdependent, tiny
+from tests.persistent_instances import battaglini
 from tests.proofs import FORMS, coin, generic
 from tests.solve.exact.test_guarantee import scenarios
 from tests.vipr import ViprError, check_vipr

@@ -10,7 +10,7 @@ import mechopt as mo
 from mechopt.environment.process import joint_process
 from mechopt.show import graphs
 from tests.interdependent_instances import random_environment
-from tests.moving_instances import battaglini, one_item
+from tests.persistent_instances import battaglini, one_item
 
 UNEQUAL = mo.IndependentTypes(
     values=[[[1, 2], [1, 2, 3]], [[5], [5, 6]]],

@@ -1,4 +1,4 @@
-"""What is too large where types move is refused with figures before memory is asked for."""
+"""What is too large where types persist is refused with figures before memory is asked for."""
 
 import re
 

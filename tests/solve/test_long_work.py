@@ -33,7 +33,7 @@ def write_long(folder, method):
 
 
 @pytest.mark.parametrize(
-    ("env", "method"), [(SMALL, "promised"), (TWO, "dual"), (CHAIN, "dual")], ids=["promised", "buyers", "moving"]
+    ("env", "method"), [(SMALL, "promised"), (TWO, "dual"), (CHAIN, "dual")], ids=["promised", "buyers", "persistent"]
 )
 def test_the_bracket_is_told_while_it_closes(env, method):
     told = []
@@ -110,7 +110,7 @@ def test_ctrl_c_before_anything_is_known_has_exit_status_3(monkeypatch, capsys):
     assert "interrupted before anything was known" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("env", [SMALL, CHAIN], ids=["fresh", "moving"])
+@pytest.mark.parametrize("env", [SMALL, CHAIN], ids=["independent", "persistent"])
 def test_ctrl_c_while_the_program_is_built_leaves_first_best(env, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -122,7 +122,7 @@ def test_ctrl_c_while_the_program_is_built_leaves_first_best(env, monkeypatch):
     assert stop.value.upper == pytest.approx({id(SMALL): 4.5, id(CHAIN): 1.6 + 1.55 + 1.525}[id(env)])
 
 
-@pytest.mark.parametrize("env", [SMALL, CHAIN], ids=["fresh", "moving"])
+@pytest.mark.parametrize("env", [SMALL, CHAIN], ids=["independent", "persistent"])
 @pytest.mark.parametrize(("stop", "status"), [(KeyboardInterrupt, "interrupted"), (TimeoutError, "time limit")])
 def test_a_proof_that_is_stopped_leaves_the_solvers_bracket(stop, status, env, monkeypatch):
     def stopped(*_):

@@ -1,4 +1,4 @@
-"""Programs over public histories where types move: known answers, orders of notions, sizes, verified optima."""
+"""Programs over public histories where types persist: known answers, orders of constraints, sizes, verified optima."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.lp.persistent.compile import compile_moving
-from mechopt.lp.persistent.plan import moving_plan
-from tests.moving_instances import battaglini, one_item, random_correlated, random_markov, three_types
+from mechopt.lp.persistent.compile import compile_persistent
+from mechopt.lp.persistent.plan import persistent_plan
+from tests.persistent_instances import battaglini, one_item, random_correlated, random_markov, three_types
 from tests.reporting_strategies import controlled
 
 ICS = [
@@ -25,8 +25,8 @@ ICS = [
 IRS = [mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR(), mo.PFIR(), mo.PPIR()]
 
 
-def named(notions):
-    return [pytest.param(notion, id=notion.name) for notion in notions]
+def named(constraints):
+    return [pytest.param(constraint, id=constraint.name) for constraint in constraints]
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_local_constraints_are_not_enough(ic, ir, value):
 @pytest.mark.parametrize("ic", named(ICS))
 @pytest.mark.parametrize("ir", named(IRS))
 @pytest.mark.parametrize("seed", range(4))
-def test_optima_keep_their_notions_and_sizes_are_predicted(seed, ic, ir):
+def test_optima_keep_their_constraints_and_sizes_are_predicted(seed, ic, ir):
     env = random_markov(seed, periods=2, most=2, sparse=seed % 2 == 1)
     best = mo.optimum(env, ic, ir)
     assert best.status is mo.Status.OPTIMAL
-    program, _ = compile_moving(moving_plan(env, ic, ir))
+    program, _ = compile_persistent(persistent_plan(env, ic, ir))
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     report = mo.verify(best.mechanism)
     assert report.holds, report
@@ -150,8 +150,8 @@ def test_an_infinite_horizon_has_no_program():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        pytest.param(lambda env: mo.optimum(env, mo.DIC()), "not defined for types that move", id="fresh-notion"),
-        pytest.param(lambda env: mo.optimum(env, method="promised"), "not for types that move", id="method"),
+        pytest.param(lambda env: mo.optimum(env, mo.DIC()), "not defined for persistent types", id="fresh-constraint"),
+        pytest.param(lambda env: mo.optimum(env, method="promised"), "not for persistent types", id="method"),
         pytest.param(lambda env: mo.optimum(env, form="utility"), "there is one", id="form"),
         pytest.param(lambda env: mo.BayesianIC("nothing"), "write one of", id="sees"),
         pytest.param(lambda env: mo.optimum(env, method="simplex", max_bytes=10), "rows", id="memory"),
@@ -162,13 +162,13 @@ def test_what_does_not_fit_is_refused(call, words):
         call(battaglini(2))
 
 
-def test_fresh_types_refuse_notions_of_moving_ones():
-    with pytest.raises(mo.InputError, match="drawn afresh"):
+def test_fresh_types_refuse_constraints_of_persistent_ones():
+    with pytest.raises(mo.InputError, match="independent across periods"):
         mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), mo.BayesianIC())
 
 
 def test_rows_and_columns_say_what_they_are():
-    program, _ = compile_moving(moving_plan(three_types(), mo.BayesianIC(), mo.EPIR()))
+    program, _ = compile_persistent(persistent_plan(three_types(), mo.BayesianIC(), mo.EPIR()))
     rows = [program.describe_row(r) for r in range(program.size[0])]
     columns = [program.describe_column(c) for c in range(program.size[1])]
     assert len(set(rows)) == len(rows)
@@ -217,7 +217,7 @@ def test_correlated_signals(seed, ic, ir):
     env = random_correlated(seed, sizes=(2, 2) if seed % 2 else (2, 3), sparse=seed > 2)
     best = mo.optimum(env, ic, ir)
     assert best.status is mo.Status.OPTIMAL
-    program, _ = compile_moving(moving_plan(env, ic, ir))
+    program, _ = compile_persistent(persistent_plan(env, ic, ir))
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     assert mo.verify(best.mechanism).holds
 
@@ -266,6 +266,6 @@ def test_constraints_of_ones_own():
 
 
 @pytest.mark.parametrize("local", named([mo.AdjacentIC(), mo.DownwardIC()]))
-def test_local_notions_do_not_stand_beside_what_is_hidden_altogether(local):
-    with pytest.raises(mo.InputError, match="which reports a liar may make"):
+def test_local_constraints_do_not_stand_beside_what_is_hidden_altogether(local):
+    with pytest.raises(mo.InputError, match="which reports an agent who misreports may make"):
         mo.optimum(battaglini(2), (local, mo.BayesianIC("own")))

@@ -1,10 +1,10 @@
-"""Programs where types move against rows for every pure reporting strategy, written from the definitions."""
+"""Programs where types persist against rows for every pure reporting strategy, written from the definitions."""
 
 import pytest
 
 import mechopt as mo
-from tests.moving_exact import random_interdependent
-from tests.moving_instances import random_markov, three_types
+from tests.persistent_exact import random_interdependent
+from tests.persistent_instances import random_markov, three_types
 from tests.strategy_rows import InformedMisreport, OneMisreport, Strategies
 
 SEES = ["all", "actions", "own"]
@@ -27,7 +27,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("sees", SEES)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_bayesian_notions_are_against_all_reporting_strategies(family, sees):
+def test_bayesian_constraints_are_against_all_reporting_strategies(family, sees):
     make, seeds = FAMILIES[family]
     for seed in seeds:
         env = make(seed)
@@ -36,7 +36,7 @@ def test_bayesian_notions_are_against_all_reporting_strategies(family, sees):
 
 
 @pytest.mark.parametrize(("family", "seed", "less"), [("steered", 7, "own"), ("correlated", 54, "actions")])
-def test_the_instances_tell_the_notions_apart(family, seed, less):
+def test_the_instances_tell_the_constraints_apart(family, seed, less):
     env = FAMILIES[family][0](seed)
     more = {"own": "actions", "actions": "all"}[less]
     assert Strategies(env, less).optimum() > Strategies(env, more).optimum() + 0.1
@@ -68,20 +68,22 @@ def test_three_periods_of_one_agent_ex_post(seed):
     assert best.value == pytest.approx(Strategies(env).optimum(ex_post=True), abs=1e-7)
 
 
-@pytest.mark.parametrize("notion", [mo.AdjacentIC(), mo.DownwardIC()], ids=["adjacent", "downward"])
-def test_local_notions_are_one_misreport_and_then_the_truth(notion):
-    steps = (-1, 1) if notion == mo.AdjacentIC() else (-1,)
+@pytest.mark.parametrize("constraint", [mo.AdjacentIC(), mo.DownwardIC()], ids=["adjacent", "downward"])
+def test_local_constraints_are_one_misreport_and_then_the_truth(constraint):
+    steps = (-1, 1) if constraint == mo.AdjacentIC() else (-1,)
     for env in (three_types(), random_markov(1, 2, 2, 2), random_markov(7, 2, 2, 2), random_markov(5, 2, 2, 2)):
-        assert mo.optimum(env, notion).value == pytest.approx(OneMisreport(env, steps).optimum(), abs=1e-7)
+        assert mo.optimum(env, constraint).value == pytest.approx(OneMisreport(env, steps).optimum(), abs=1e-7)
 
 
-@pytest.mark.parametrize("notion", [mo.AdjacentIC(), mo.DownwardIC()], ids=["adjacent", "downward"])
-def test_local_notions_go_on_with_the_truth_where_types_are_correlated(notion):
-    """A liar's beliefs about the others are not those of the type she reported: she might want to lie again."""
-    steps = (-1, 1) if notion == mo.AdjacentIC() else (-1,)
+@pytest.mark.parametrize("constraint", [mo.AdjacentIC(), mo.DownwardIC()], ids=["adjacent", "downward"])
+def test_local_constraints_go_on_with_the_truth_where_types_are_correlated(constraint):
+    """A misreporting agent's beliefs about the others are not those of the type she reported: she
+    might want to lie again.
+    """
+    steps = (-1, 1) if constraint == mo.AdjacentIC() else (-1,)
     for seed in range(4):
         env = random_interdependent(seed, zeros=False, controlled=False, discount=1)
-        best = mo.optimum(env, notion, mo.EPIR())
+        best = mo.optimum(env, constraint, mo.EPIR())
         assert best.value == pytest.approx(OneMisreport(env, steps).optimum(ex_post=True), abs=1e-7), seed
 
 

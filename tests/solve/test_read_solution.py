@@ -8,7 +8,7 @@ import pytest
 from highspy import Highs
 
 import mechopt as mo
-from tests.moving_instances import battaglini
+from tests.persistent_instances import battaglini
 
 COIN = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
 PROBLEMS = {

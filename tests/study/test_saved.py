@@ -1,4 +1,4 @@
-"""Every mechanism that moving types have is saved, read back by one function, and verified as what it is."""
+"""Every mechanism that persistent types have is saved, read back by one function, and verified as what it is."""
 
 import json
 import zipfile
@@ -114,7 +114,7 @@ def test_a_last_payment_that_grows_with_the_report_is_found_out():
     assert written.gain == pytest.approx(check.gain, abs=1e-9)
 
 
-def test_other_notions_of_transfers_go_over_histories():
+def test_other_constraints_of_transfers_go_over_histories():
     found = mo.contingent_transfers(STEERED, "convex")
     report = mo.verify(found, [mo.PeriodicExPostIC(), mo.BayesianIC()])
     assert report.holds

@@ -9,7 +9,7 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import LimitError
-from mechopt.mechanism.constraints import FRESH_NOTIONS, MOVING_NOTIONS
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification import exact
 from mechopt.verification.contingent.check import check_contingent
@@ -26,9 +26,9 @@ LOCAL = (mo.PeriodicExPostIC(), mo.PPIR(), mo.Interim(), mo.PeriodicIR(), mo.Per
 def defined(mechanism):
     """Constraints that are defined for a mechanism."""
     if isinstance(mechanism, mo.Mechanism):
-        return FRESH_NOTIONS
+        return INDEPENDENT_CONSTRAINTS
     if isinstance(mechanism, mo.SequenceMechanism):
-        return [n for n in MOVING_NOTIONS if n != RE_REPORTS or mechanism.tree.reports == "any"]
+        return [n for n in PERSISTENT_CONSTRAINTS if n != RE_REPORTS or mechanism.tree.reports == "any"]
     return LOCAL
 
 

@@ -29,7 +29,7 @@ from math import log, sqrt
 
 import numpy as np
 
-from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism
+from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_CONSTRAINTS, BankAccountMechanism
 from mechopt.closedform.bank.reachable import ROUNDING
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.closedform.static.repeated import Sales
@@ -102,7 +102,9 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
         )
 
     source = f"Theorem 5.4 and F.1, threshold {threshold}"
-    return BankAccountMechanism(environment, stage, "asymptotic", source, DOMINANT_BANK_ACCOUNT_NOTIONS, separable=True)
+    return BankAccountMechanism(
+        environment, stage, "asymptotic", source, DOMINANT_BANK_ACCOUNT_CONSTRAINTS, separable=True
+    )
 
 
 def _schedule(

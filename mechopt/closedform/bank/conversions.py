@@ -1,4 +1,4 @@
-r"""From any mechanism that keeps DIC and EPIR to a bank account, and from there to per-period rationality.
+r"""From any mechanism that satisfies DIC and EPIR to a bank account, and from there to per-period rationality.
 
 Write :math:`\bar U^i_t(h)` for the *partially realised utility* of buyer i after the history h of length t: what she
 has got on h plus what she can expect after it; present values, everybody truthful.
@@ -59,7 +59,7 @@ CLASS_ROUNDING = 1e-13
 
 
 def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMechanism:
-    """Write a mechanism that keeps DIC and EPIR as a bank account mechanism.
+    """Write a mechanism that satisfies DIC and EPIR as a bank account mechanism.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
     Raises
     ------
     InputError
-        If the mechanism does not keep DIC or EPIR; the message gives the misreport or the path.
+        If the mechanism does not satisfy DIC or EPIR; the message gives the misreport or the path.
 
     Examples
     --------
@@ -181,13 +181,13 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
     Parameters
     ----------
     mechanism : Mechanism or BankAccountMechanism
-        That keeps DIC and EPIR, or (IC), (BI) and (BU).
+        That satisfies DIC and EPIR, or (IC), (BI) and (BU).
 
     Returns
     -------
     Mechanism
-        That keeps DIC and PPIR, and ex-post or super-DIC where the given one claims it. Its guarantee is that of the
-        given one. It is quasi-non-clairvoyant (`QuasiNonClairvoyant`) if the given one is non-clairvoyant, and not
+        That satisfies DIC and PPIR, and ex-post or super-DIC where the given one claims it. Its guarantee is that of
+        the given one. It is quasi-non-clairvoyant (`QuasiNonClairvoyant`) if the given one is non-clairvoyant, and not
         otherwise: made of a clairvoyant optimum it knows as much as that does.
 
     Raises
@@ -212,7 +212,7 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
         stages = list(unrolled(mechanism))
         conditions, claimed = mechanism.conditions(), mechanism.claims
         if not conditions.holds:
-            raise InputError(f"{mechanism.name} is no bank account mechanism: {conditions}")
+            raise InputError(f"{mechanism.name} is not a bank account mechanism: {conditions}")
         for t, stage in enumerate(stages):
             after = stage.next_balance if t < last else 0.0
             allocation.append(stage.allocation)
@@ -255,13 +255,13 @@ def _continuation_welfare(mechanism: Mechanism) -> list[FloatArray]:
 
 
 def _require_dic_and_epir(mechanism: Mechanism) -> None:
-    """Refuse a mechanism that breaks DIC or EPIR, with the largest violation of the first that it breaks.
+    """Refuse a mechanism that violates DIC or EPIR, with the largest violation of the first that it breaks.
 
     In partially realised utilities DIC reads: type k of buyer i, reporting j, gains the average over the others of
     (theta_k - theta_j) x(h, j, .) + U(h, j, .) - U(h, k, .).
     """
     if not isinstance(mechanism, Mechanism):
-        raise InputError(f"{type(mechanism).__name__}: bank accounts are for types drawn afresh each period")
+        raise InputError(f"{type(mechanism).__name__}: bank accounts are for types independent across periods")
     env, tree = mechanism.environment, mechanism.tree
     utility = partially_realised(mechanism)
     tolerance = VERIFY_TOLERANCE * env.money_scale

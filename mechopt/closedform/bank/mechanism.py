@@ -35,7 +35,7 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
-from mechopt.mechanism.constraints import ALL_NOTIONS, INDU, PEIR, PFIR, PPIC, ExPostIC, Notion, closure
+from mechopt.mechanism.constraints import ALL_CONSTRAINTS, INDU, PEIR, PFIR, PPIC, Constraint, ExPostIC, closure
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.outcome import own_values
@@ -45,14 +45,14 @@ SMALLEST_WEIGHT = 1e-200
 """Smallest discount factor of a period by which present values are still divided."""
 
 
-def library_order(notions: frozenset[Notion]) -> tuple[Notion, ...]:
-    """Notions in the library's order."""
-    return tuple(sorted(notions, key=ALL_NOTIONS.index))
+def library_order(constraints: frozenset[Constraint]) -> tuple[Constraint, ...]:
+    """Constraints in the library's order."""
+    return tuple(sorted(constraints, key=ALL_CONSTRAINTS.index))
 
 
-BANK_ACCOUNT_NOTIONS = library_order(closure([PPIC(), INDU(), PFIR(), PEIR()]))
+BANK_ACCOUNT_CONSTRAINTS = library_order(closure([PPIC(), INDU(), PFIR(), PEIR()]))
 """What every bank account mechanism keeps: Lemma 3.2 and supplement A.1."""
-DOMINANT_BANK_ACCOUNT_NOTIONS = library_order(closure([*BANK_ACCOUNT_NOTIONS, ExPostIC()]))
+DOMINANT_BANK_ACCOUNT_CONSTRAINTS = library_order(closure([*BANK_ACCOUNT_CONSTRAINTS, ExPostIC()]))
 """The same where each period's auction is incentive compatible whatever the others report (Lemma 6.2)."""
 
 
@@ -72,7 +72,7 @@ class BankAccountMechanism(MechanismMethods):
     name : str
     source : str
         The theorem that it comes from.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What its theorem proves; the default is what (IC), (BI) and (BU) give.
     guarantee : Fraction or None
         Proved share of the largest revenue that DIC and EPIR allow to a seller who knows all distributions.
@@ -110,7 +110,7 @@ class BankAccountMechanism(MechanismMethods):
     stage: Callable[[int, FloatArray], Stage]
     name: str = "bank account"
     source: str = ""
-    claims: tuple[Notion, ...] = BANK_ACCOUNT_NOTIONS
+    claims: tuple[Constraint, ...] = BANK_ACCOUNT_CONSTRAINTS
     guarantee: Fraction | None = None
     separable: bool = False
     effort: int = 0

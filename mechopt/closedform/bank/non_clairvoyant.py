@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism
+from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_CONSTRAINTS, BankAccountMechanism
 from mechopt.closedform.bank.money_burning_caps import MoneyBurningAuctions
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.closedform.static.repeated import Sales, markets
@@ -73,7 +73,7 @@ def non_clairvoyant_balance(environment: IndependentTypes) -> BankAccountMechani
     Returns
     -------
     BankAccountMechanism
-        It keeps the notions of bank accounts, and incentives whatever the others report (Lemma 6.2).
+        It satisfies the constraints of bank accounts, and incentives whatever the others report (Lemma 6.2).
 
     Examples
     --------
@@ -101,7 +101,7 @@ def two_period(environment: IndependentTypes) -> BankAccountMechanism:
     Returns
     -------
     BankAccountMechanism
-        It keeps the notions of bank accounts, and incentives whatever the others report.
+        It satisfies the constraints of bank accounts, and incentives whatever the others report.
 
     Raises
     ------
@@ -149,5 +149,5 @@ def _mixture(
 
     effort = max(auctions.effort for auctions in burning.values())
     return BankAccountMechanism(
-        environment, stage, name, source, DOMINANT_BANK_ACCOUNT_NOTIONS, guarantee, effort=effort
+        environment, stage, name, source, DOMINANT_BANK_ACCOUNT_CONSTRAINTS, guarantee, effort=effort
     )

@@ -1,8 +1,8 @@
 r"""Approximate contingent transfers: the smallest epsilon that a class of transfers reaches, as a linear program.
 
-Fix an agent, an action and the others' signals, and let :math:`m_k` be the law of the others' next signals where her
-own signal is k. Transfers :math:`p_r`, paid one period later, depend on her report r and the others' next signals. The
-smallest epsilon of a class of transfers is that of
+Fix an agent, an action and the others' signals, and let :math:`m_k` be the distribution of the others' next signals
+where her own signal is k. Transfers :math:`p_r`, paid one period later, depend on her report r and the others' next
+signals. The smallest epsilon of a class of transfers is that of
 
 .. math:: \min \epsilon: \quad |c_k - \delta\, m_k \cdot p_k| \le \epsilon, \qquad m_k \cdot p_k \le m_k \cdot p_r
           \qquad \text{for all } k, r,
@@ -86,7 +86,7 @@ def smallest_epsilon(
     Parameters
     ----------
     kernel : float array ``(outcome, signal)``
-        Law of the others' next signals by the agent's own signal; columns sum to 1.
+        Distribution of the others' next signals by the agent's own signal; columns sum to 1.
     target : float array ``(signal,)``
         What the expected transfer is to be, in money of the present period: minus the others' utilities.
     discount : number
@@ -114,7 +114,7 @@ def smallest_epsilon(
 
     Examples
     --------
-    The law of a coin that is affine in the signal cannot tell 1/2 from a fair mixture of 0 and 1:
+    The distribution of a coin that is affine in the signal cannot tell 1/2 from a fair mixture of 0 and 1:
 
     >>> x = np.linspace(0, 1, 5)
     >>> round(smallest_epsilon([1 - x, x], x**2).epsilon, 9)

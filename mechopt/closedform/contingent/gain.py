@@ -1,4 +1,6 @@
-"""What an agent gains from one lie, given what the truth is worth later; closed form's own account of its transfers."""
+"""What an agent gains from one misreport, given what the truth is worth later; closed form's own
+account of its transfers.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,7 @@ def expected_payment(transfers: FloatArray, columns: FloatArray, actions: IntArr
     ----------
     transfers : array ``(action, others, row)`` or ``(action, others, report, row)``
     columns : array ``(action or 1, others, row, own signal)``
-        Laws of the rows.
+        Distributions of the rows.
     actions : int array ``(others, report)``
     """
     others, reports = np.arange(len(actions))[:, np.newaxis], np.arange(actions.shape[1])

@@ -16,7 +16,7 @@ from mechopt.closedform.contingent.setting import Setting
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
+from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
@@ -69,7 +69,7 @@ class ContingentTransfers(MechanismMethods):
     last_payments : tuple over agents of read-only float arrays ``(*signals,)``, or None
         Paid in the last period at once; None with an infinite horizon.
     gain : float
-        Largest gain of a lie, at any signals of the others: rounding.
+        Largest gain of a misreport, at any signals of the others: rounding.
     max_abs : float
         Largest transfer, of either sign.
     bound : float
@@ -132,7 +132,7 @@ class ContingentTransfers(MechanismMethods):
         return -self.revenue
 
     @property
-    def claims(self) -> tuple[Notion, ...]:
+    def claims(self) -> tuple[Constraint, ...]:
         """Periodic ex post IC."""
         return (PeriodicExPostIC(),)
 

@@ -148,7 +148,7 @@ def _best_constant(environment: InterdependentTypes, policy: tuple[IntArray, ...
 
 
 def chain(environment: InterdependentTypes, policy: tuple[IntArray, ...], t: int) -> FloatArray:
-    """Law of the next profile under a policy; axes: profile, next profile, both flattened."""
+    """Distribution of the next profile under a policy; axes: profile, next profile, both flattened."""
     action = policy[t]
     kernel = environment.kernel[t][(action.ravel(), *np.indices(action.shape).reshape(action.ndim, -1))]
     found: FloatArray = kernel.reshape(action.size, -1)

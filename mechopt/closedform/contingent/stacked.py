@@ -1,7 +1,8 @@
 r"""Contingent transfers over several future periods, where what the others see next does not tell enough.
 
 What agent i saw in period t may show in the others' signals of t + 1, ..., t + L together, though in none alone. With
-M_{t+k} the laws of the others' signals k periods later by own signal, the transfers p_{t+k} about period t solve
+M_{t+k} the distributions of the others' signals k periods later by own signal, the transfers p_{t+k} about period t
+solve
 
     sum_k d^k M_{t+k}' p_{t+k} = d c(a, th)
 
@@ -10,12 +11,12 @@ sum_k d^k so that its columns sum to 1. The last periods have fewer than L ahead
 
 Where transitions do not depend on actions, no later report moves what is still due: any horizon, either condition.
 
-Where they do, the slides' transfers fail: the law of p_{t+2} depends on a_{t+1}, which agent i's next report moves, and
-a_{t+1} is chosen by what was seen, not imposed. With a finite horizon and spanning this corrects it: p_{t+k} is about
-(a_t, th_t^-i) and not about later actions; laws are those under the rule from t + 1 on; and with l(a, th) the expected
-present value of what is still due from earlier, the target of every period is raised by (l(a_t(th), th) - l(a, th))/d,
-so that what is due is as if the rule's action had been taken. Targets then depend on all earlier actions and others'
-signals, and so do the transfers. For an infinite horizon these histories grow without end, and with transfers that
+Where they do, the slides' transfers fail: the distribution of p_{t+2} depends on a_{t+1}, which agent i's next report
+moves, and a_{t+1} is chosen by what was seen, not imposed. With a finite horizon and spanning this corrects it: p_{t+k}
+is about (a_t, th_t^-i) and not about later actions; laws are those under the rule from t + 1 on; and with l(a, th) the
+expected present value of what is still due from earlier, the target of every period is raised by (l(a_t(th), th) - l(a,
+th))/d, so that what is due is as if the rule's action had been taken. Targets then depend on all earlier actions and
+others' signals, and so do the transfers. For an infinite horizon these histories are unbounded, and with transfers that
 depend on own reports they include those: neither is proved to work, and both are refused.
 
 Source: Liu (2025), Propositions 5.3 (convex independence) and 5.4 (spanning), for finite signals and the stack.
@@ -67,7 +68,7 @@ def stacked(
         raise ConditionError(
             "stacking",
             "transitions depend on actions and the horizon is infinite: what is still due from earlier periods becomes "
-            "a state that grows without end, and no construction is proved; take method='spanning' or 'convex', a "
+            "a state that is unbounded, and no construction is proved; take method='spanning' or 'convex', a "
             "finite horizon, or transitions that do not depend on actions",
         )
     if smallest:
@@ -98,7 +99,7 @@ def ahead(environment: InterdependentTypes, t: int, steps: int) -> int:
 def future_columns(
     environment: InterdependentTypes, policy: tuple[IntArray, ...], t: int, agent: int, length: int
 ) -> list[FloatArray]:
-    """Laws of the others' signals 1, ..., `length` periods after t, under the policy from t + 1 on.
+    """Distributions of the others' signals 1, ..., `length` periods after t, under the policy from t + 1 on.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ Each period one item goes to one of N bidders. With signals :math:`\theta` and t
 
 .. math:: v^i = \theta^i + \gamma \sum_{j \ne i} \theta^j = (1 - \gamma) \theta^i + \gamma S
 
-to bidder i. The next signals follow a joint law given the present ones, whatever the allocation. Bidders bid
+to bidder i. The next signals follow a joint distribution given the present ones, whatever the allocation. Bidders bid
 :math:`b^i`; the **lowest** bid wins. The winner i pays the lowest other bid :math:`b^j` now, and in the next period
 
 .. math:: r^i = \frac{N \gamma}{\delta} \Bigl[ \eta^{-i}\bigl(b_{t+1}^{-i} / \beta\bigr) - b^j / \beta \Bigr],
@@ -15,8 +15,8 @@ With bids :math:`\beta \theta` the winner's expected payoff is :math:`(\gamma - 
 are an ex post equilibrium, in expectation over the next signals, exactly where :math:`\gamma \ge 1`, and there the item
 goes where it is worth most: the higher one's signal, the lower one's value relative to the others'. The mirror (highest
 bid wins, the highest other bid is the price, the same r) is the equilibrium for :math:`\gamma \le 1`. A bidder's own
-bid enters neither what she pays nor the law of the signals, so that periods separate and one period's deviations are
-all deviations. The transfer r that is realised may be large: participation holds in expectation only.
+bid enters neither what she pays nor the distribution of the signals, so that periods separate and one period's
+deviations are all deviations. The transfer r that is realised may be large: participation holds in expectation only.
 
 The index :math:`\eta^{-i}` is the least squares solution of its equation over all profiles at once, one function of the
 others' next signals for all profiles; where the residual is not 0 the auction is that of the index found, and the gain
@@ -164,8 +164,8 @@ def winner_pay_auction(
     signals : sequence of numbers, or one a bidder
         Increasing. One list is everybody's.
     kernel : array ``(*signals, *next signals)``
-        Joint law of the next signals given the profile; sums to 1 over the next signals, whose number may differ from
-        that of the present ones: the index is a function of their positions.
+        Joint distribution of the next signals given the profile; sums to 1 over the next signals, whose number may
+        differ from that of the present ones: the index is a function of their positions.
     discount : number
         In (0, 1].
     bidders : int, optional
@@ -287,7 +287,7 @@ def _index(law: FloatArray, i: int, average: FloatArray) -> tuple[FloatArray, Fl
 def _read(
     gamma: Any, signals: Any, kernel: Any, discount: Any, bidders: int | None
 ) -> tuple[float, float, list[FloatArray], FloatArray]:
-    """Gamma, discount, signals by bidder and the law of the next signals; raises with every fault."""
+    """Gamma, discount, signals by bidder and the distribution of the next signals; raises with every fault."""
     faults: list[Fault] = []
     weight, delta = number(gamma, "gamma", faults), number(discount, "discount", faults)
     if weight is not None and weight < 0:

@@ -1,4 +1,4 @@
-r"""Other efficient mechanisms for types that move, which keep incentives and participation but not efficient exit.
+r"""Other efficient mechanisms for persistent types, which keep incentives and participation but not efficient exit.
 
 With W, W_{-i}, the efficient policy a* and the transfers p_i of the dynamic pivot mechanism (`dynamic_pivot`), discount
 d, cost c, and M_i = W - W_{-i}, agent i pays
@@ -30,7 +30,7 @@ from mechopt.environment.require_kind import require_kind
 from mechopt.mechanism.constraints import PeriodicExPostIC
 from mechopt.mechanism.stationary import MarkovMechanism
 
-NOTIONS = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
+CONSTRAINTS = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
 
 
 def team(environment: MarkovTypes) -> MarkovMechanism:
@@ -57,7 +57,7 @@ def team(environment: MarkovTypes) -> MarkovMechanism:
     """
     require_kind(environment, "markov", "team")
     best = efficient(environment)
-    return MarkovMechanism(environment, _policy(best), _team(best), NOTIONS, "team mechanism")
+    return MarkovMechanism(environment, _policy(best), _team(best), CONSTRAINTS, "team mechanism")
 
 
 def team_upfront(environment: MarkovTypes) -> MarkovMechanism:
@@ -85,7 +85,7 @@ def team_upfront(environment: MarkovTypes) -> MarkovMechanism:
     for i, row in enumerate(_team(best)):
         fee = np.expand_dims(staged(environment, best.welfare_without[i])[0], i)
         transfers.append((row[0] + fee, *(row if environment.infinite else row[1:])))
-    return MarkovMechanism(environment, _policy(best), tuple(transfers), NOTIONS, "team mechanism, entry fee")
+    return MarkovMechanism(environment, _policy(best), tuple(transfers), CONSTRAINTS, "team mechanism, entry fee")
 
 
 def bond(environment: MarkovTypes, amount: Any = 1) -> MarkovMechanism:
@@ -101,7 +101,7 @@ def bond(environment: MarkovTypes, amount: Any = 1) -> MarkovMechanism:
     Raises
     ------
     InputError
-        If there is one period only, or the amount is no number.
+        If there is one period only, or the amount is not a number.
 
     References
     ----------
@@ -129,7 +129,7 @@ def bond(environment: MarkovTypes, amount: Any = 1) -> MarkovMechanism:
         periods = (row[0], row[0], row[0]) if environment.infinite else row
         transfers.append((periods[0] + posted, periods[1] - posted / environment.discount, *periods[2:]))
     policy = _policy(pivot.efficient)
-    return MarkovMechanism(environment, policy, tuple(transfers), NOTIONS, "dynamic pivot mechanism with a bond")
+    return MarkovMechanism(environment, policy, tuple(transfers), CONSTRAINTS, "dynamic pivot mechanism with a bond")
 
 
 def _policy(best: Efficient) -> tuple[Any, ...]:

@@ -67,7 +67,7 @@ def balance(mechanism: SequenceMechanism | MarkovMechanism) -> SequenceMechanism
     """
     if not isinstance(mechanism, (SequenceMechanism, MarkovMechanism)):
         raise InputError(
-            f"balance: a {type(mechanism).__name__} is no mechanism for types that move; give what to_mechanism() "
+            f"balance: a {type(mechanism).__name__} is not a mechanism for persistent types; give what to_mechanism() "
             "returns, or the mechanism of an optimum"
         )
     if mechanism.environment.agents < 2:
@@ -111,7 +111,7 @@ def _over_histories(mechanism: SequenceMechanism) -> SequenceMechanism:
     if not (process.independent and process.private):
         raise InputError(
             "balance: types are correlated or values interdependent, where an agent's payment moves the others' "
-            "expectations; it is for private types that move independently given the action"
+            "expectations; it is for private persistent types independently given the action"
         )
     if mechanism.limit:
         raise InputError("balance: the mechanism is a limit of mechanisms with payments without bound")

@@ -42,7 +42,7 @@ from mechopt.closedform.pivot.efficient import (
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
-from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
+from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.stationary import MarkovMechanism
 
@@ -76,7 +76,7 @@ class DynamicPivot(MechanismMethods):
         return self.efficient.environment
 
     @property
-    def claims(self) -> tuple[Notion, ...]:
+    def claims(self) -> tuple[Constraint, ...]:
         """Periodic ex post IC, whatever was reported before (Theorem 1)."""
         return PeriodicExPostIC(), PeriodicExPostIC(rereport=True)
 
@@ -97,7 +97,7 @@ class DynamicPivot(MechanismMethods):
 
     @cached_property
     def utilities(self) -> tuple[float, ...]:
-        """Expected present value of each agent's utility: of M_i under the law of the first types."""
+        """Expected present value of each agent's utility: of M_i under the distribution of the first types."""
         return tuple(expected(self.environment, part) for part in self.marginal_contribution)
 
     @property

@@ -1,4 +1,4 @@
-r"""Welfare-optimal policies where types move, with everybody and with one agent left out.
+r"""Welfare-optimal policies where types persist, with everybody and with one agent left out.
 
 With values v_i, cost c, discount d and W' the value of the next period (0 beyond a finite horizon)::
 
@@ -6,7 +6,7 @@ With values v_i, cost c, discount d and W' the value of the next period (0 beyon
     W_{-i}(th_-i)  = the same sum and expectation over j != i; all actions and their costs stay
 
 A finite horizon takes backward induction, an infinite one policy iteration. The next type profile is never drawn from
-a joint matrix: as types move independently given the action, the kernel of each agent is applied along her own axis,
+a joint matrix: as types persist independently given the action, the kernel of each agent is applied along her own axis,
 which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by GMRES with
 iterative refinement; where that stalls, by the contraction itself.
 
@@ -113,7 +113,7 @@ class Efficient:
 
     @property
     def expected_welfare(self) -> float:
-        """W under the law of the first types."""
+        """W under the distribution of the first types."""
         return expected(self.environment, self.welfare)
 
     def __repr__(self) -> str:
@@ -173,7 +173,7 @@ def staged(environment: MarkovTypes, shown: Any) -> Stages:
 
 
 def expected(environment: MarkovTypes, values: Any) -> float:
-    """Expectation under the law of the first types; kernels of the agents' axes, never their product."""
+    """Expectation under the distribution of the first types; kernels of the agents' axes, never their product."""
     array = np.asarray(staged(environment, values)[0], dtype=np.float64)
     for law in environment.initial:
         array = np.tensordot(law, array, axes=(0, 0))

@@ -5,7 +5,7 @@ With values u_i, cost c, discount d, and W' the value of the next period (0 beyo
     W(th) = max_a  sum_i u_i(a, th) - c(a) + d E[W'(th') | a, th]
 
 A finite horizon takes backward induction, an infinite one policy iteration on the joint chain: a policy is evaluated by
-elimination or GMRES, refined, on the dense matrix, since a joint law has no structure to use.
+elimination or GMRES, refined, on the dense matrix, since a joint distribution has no structure to use.
 
 Ties: as in `mechopt.closedform.pivot.efficient`: of the actions within `TIE` of the best the one of lowest index is
 taken, and the profile is flagged.
@@ -54,7 +54,7 @@ class EfficientJoint:
 
     @property
     def expected_welfare(self) -> float:
-        """W under the law of the first signals."""
+        """W under the distribution of the first signals."""
         return float((self.environment.initial * self.welfare[0]).sum())
 
     def __repr__(self) -> str:

@@ -37,7 +37,7 @@ def gittins_indices(kernel: Any, rewards: Any, discount: Any) -> FloatArray:
     Parameters
     ----------
     kernel : array ``(state, next)``
-        Law of the next state when the project is worked on; rows are at least 0 and sum to 1.
+        Distribution of the next state when the project is worked on; rows are at least 0 and sum to 1.
     rewards : sequence over states
         Money of the period; any sign.
     discount : number

@@ -150,8 +150,8 @@ def second_price_form(environment: MarkovTypes) -> MarkovMechanism:
         (np.where(best.policy == i, (1 - environment.discount) * np.expand_dims(without, i), 0.0),)
         for i, without in enumerate(best.welfare_without)
     )
-    notions = (PeriodicExPostIC(), PeriodicExPostIR())
-    return MarkovMechanism(environment, (best.policy,), transfers, notions, "dynamic second price auction")
+    constraints = (PeriodicExPostIC(), PeriodicExPostIR())
+    return MarkovMechanism(environment, (best.policy,), transfers, constraints, "dynamic second price auction")
 
 
 def _licence_faults(environment: MarkovTypes) -> list[Fault]:

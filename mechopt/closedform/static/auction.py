@@ -172,8 +172,8 @@ def exact_buyers(buyers: Any, faults: list[Fault]) -> list[Distribution]:
         If an allocation by profile would have more than ``MAX_ENTRIES`` entries.
     """
     if isinstance(buyers, str) or not isinstance(buyers, Sequence) or not buyers:
-        mend = 'write one pair a buyer, such as [([1, 2], ["1/2", "1/2"])]'
-        faults.append(Fault("buyers", "is not a list of pairs (values, probabilities)", mend))
+        fix = 'write one pair a buyer, such as [([1, 2], ["1/2", "1/2"])]'
+        faults.append(Fault("buyers", "is not a list of pairs (values, probabilities)", fix))
         return []
     exact = []
     for i, pair in enumerate(buyers):

@@ -26,7 +26,7 @@ from mechopt.closedform.static.standard import StaticMechanism, myerson, second_
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.require_kind import require_kind
-from mechopt.mechanism.constraints import FRESH_NOTIONS
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 
 Buyers = list[tuple[FloatArray, FloatArray]]
 Auction = Callable[[Buyers], StaticMechanism]
@@ -137,7 +137,7 @@ def repeated_myerson(environment: IndependentTypes) -> BankAccountMechanism:
     Returns
     -------
     BankAccountMechanism
-        With balances of zero; it keeps all notions.
+        With balances of zero; it satisfies all constraints.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def repeated_second_price(environment: IndependentTypes) -> BankAccountMechanism
     Returns
     -------
     BankAccountMechanism
-        With balances of zero; it keeps all notions.
+        With balances of zero; it satisfies all constraints.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def give_for_free(environment: IndependentTypes) -> BankAccountMechanism:
     Returns
     -------
     BankAccountMechanism
-        With balances of zero; it keeps all notions.
+        With balances of zero; it satisfies all constraints.
 
     Examples
     --------
@@ -207,4 +207,4 @@ def _repeated(environment: IndependentTypes, auction: Auction, name: str, source
         allocation, payment = (np.broadcast_to(part[:, None], shape) for part in (sale.allocation, sale.payment))
         return Stage(balance, allocation, payment, np.zeros_like(balance), np.zeros(shape))
 
-    return BankAccountMechanism(environment, stage, name, source, FRESH_NOTIONS)
+    return BankAccountMechanism(environment, stage, name, source, INDEPENDENT_CONSTRAINTS)

@@ -32,7 +32,7 @@ from mechopt.environment.process import joint_process
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
-from mechopt.mechanism.constraints import BayesianIC, Interim, Notion
+from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
@@ -80,7 +80,7 @@ class OptimalContract(MechanismMethods):
         return tuple(closest_prices(self.pivot, int(k)) for k in np.flatnonzero(self.pivot.included[:, 0]))
 
     @property
-    def claims(self) -> tuple[Notion, ...]:
+    def claims(self) -> tuple[Constraint, ...]:
         """Bayesian IC and interim rationality, whatever the menu: the buyer chooses for herself."""
         return BayesianIC(), Interim()
 

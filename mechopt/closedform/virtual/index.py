@@ -196,8 +196,8 @@ def virtual_index(environment: SeparableTypes, ironed: bool = False) -> VirtualI
 def _structure(environment: SeparableTypes, virtual: tuple[VirtualWeights, ...]) -> tuple[tuple[int, ...], int | None]:
     """The action that serves each agent, and the one that serves nobody."""
     if not environment.infinite:
-        mend = "use virtual_pivot, which takes any horizon"
-        raise InputError([Fault("horizon", f"is {environment.horizon}, an index needs an infinite one", mend)])
+        fix = "use virtual_pivot, which takes any horizon"
+        raise InputError([Fault("horizon", f"is {environment.horizon}, an index needs an infinite one", fix)])
     moved = np.array(
         [
             [
@@ -209,9 +209,9 @@ def _structure(environment: SeparableTypes, virtual: tuple[VirtualWeights, ...])
             for values, kernel, part in zip(environment.value_tables, environment.signal_kernel, virtual, strict=True)
         ]
     )
-    mend = "let each action serve one agent and leave the others as they are"
+    fix = "let each action serve one agent and leave the others as they are"
     faults = [
-        Fault(f"actions[{a}]", f"serves {int(count)} agents", mend)
+        Fault(f"actions[{a}]", f"serves {int(count)} agents", fix)
         for a, count in enumerate(moved.sum(axis=0))
         if count > 1
     ]

@@ -22,7 +22,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
@@ -73,7 +73,7 @@ class VirtualPivot(MechanismMethods):
     phases: npt.NDArray[np.object_]
 
     @property
-    def claims(self) -> tuple[Notion, ...]:
+    def claims(self) -> tuple[Constraint, ...]:
         """None: with finitely many types the theorem needs a condition, and `regime` says whether it is met."""
         return ()
 

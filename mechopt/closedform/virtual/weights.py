@@ -9,7 +9,8 @@ above lowers her *virtual level* ::
     additive         alpha_k = 1,             beta_k(a) = (L_k - A_k) C(a)
 
 Differences look up one type; where A_k = 0, alpha_k is minus infinity and only phi has a meaning. Without either form,
-``phi_k = v_k - h_k (v_{k+1} - v_k)`` still bounds what can be earned, as long as no law of signals depends on k.
+``phi_k = v_k - h_k (v_{k+1} - v_k)`` still bounds what can be earned, as long as no distribution of signals depends on
+k.
 
 Where L falls from one type to the next no mechanism can follow it: *ironing* pools neighbours to averages that rise.
 
@@ -114,13 +115,13 @@ def theorem_faults(environment: SeparableTypes) -> list[Fault]:
     environment : SeparableTypes
     """
     faults = []
-    mend = "the virtual pivot needs what can be separated; virtual_bound gives a bound, and optimum the optimum"
+    fix = "the virtual pivot needs what can be separated; virtual_bound gives a bound, and optimum the optimum"
     for i, form in enumerate(environment.form):
         at = f"agents[{i}]"
         if form == "general":
-            faults.append(Fault(f"{at}.form", "is general", mend))
+            faults.append(Fault(f"{at}.form", "is general", fix))
         if environment.signal_initial[i].ndim > 1:
-            faults.append(Fault(f"{at}.signal_initial", "depends on the initial type", mend))
+            faults.append(Fault(f"{at}.signal_initial", "depends on the initial type", fix))
         faults += [
             Fault(f"{at}.initial.probabilities[{k}]", "is 0", "leave the type out")
             for k, f in enumerate(environment.initial_probabilities[i])

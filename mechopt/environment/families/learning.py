@@ -198,6 +198,6 @@ def _states(priors: Any, observations: Any, faults: list[Fault]) -> list[Learnin
             if number <= 0
         ]
     if type(observations) is not int or not 0 <= observations <= MAX_OBSERVATIONS:
-        mend = f"write a whole number from 0 to {MAX_OBSERVATIONS}"
-        faults.append(Fault("observations", f"is {observations!r}", mend))
+        fix = f"write a whole number from 0 to {MAX_OBSERVATIONS}"
+        faults.append(Fault("observations", f"is {observations!r}", fix))
     return [] if len(faults) > before else [beta_learning(prior, observations) for prior in exact]

@@ -93,7 +93,7 @@ class SignalGrid:
         for a in range(len(self.kernel)):
             worth = values(a, _open(self.points))
             if not is_list(worth) or len(worth) != count:
-                raise InputError([Fault(f"values({a})", "is no list", f"give one array an agent, {count} in all")])
+                raise InputError([Fault(f"values({a})", "is not a list", f"give one array an agent, {count} in all")])
             for i, entry in enumerate(worth):
                 table[i, a] = _spread(entry, shape, f"values({a})[{i}]")
         names = tuple(tuple(f"{point:.6g}" for point in points) for points in self.points)
@@ -196,8 +196,8 @@ def _spread(given: Any, shape: tuple[int, ...], where: str) -> Array:
         return np.broadcast_to(np.asarray(given, dtype=np.float64), shape)
     except (ValueError, TypeError):
         what = f"gives an array of shape {np.shape(given)}" if isinstance(given, np.ndarray) else "gives no numbers"
-        mend = f"it must broadcast to {shape}; use the arrays it is called with"
-        raise InputError([Fault(where, what, mend)]) from None
+        fix = f"it must broadcast to {shape}; use the arrays it is called with"
+        raise InputError([Fault(where, what, fix)]) from None
 
 
 def _checked(density: Array, where: str) -> Array:

@@ -1,4 +1,4 @@
-"""Checks of what users give: every fault is collected, none is mended silently."""
+"""Checks of what users give: every fault is collected, none is fixed silently."""
 
 from __future__ import annotations
 
@@ -173,4 +173,4 @@ def prefixed(faults: Iterable[Fault], prefix: str) -> list[Fault]:
     def below(where: str) -> str:
         return f"{prefix}.{where}" if where and not where.startswith("[") else prefix + where
 
-    return [Fault(below(fault.where), fault.what, fault.mend) for fault in faults]
+    return [Fault(below(fault.where), fault.what, fault.fix) for fault in faults]

@@ -83,8 +83,8 @@ def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Numb
         faults.append(Fault(where, str(error), "write a finite number"))
         return None
     if levels:
-        mend = f"write a list of {TEXTS.get(levels, 'nested lists of numbers')}"
-        faults.append(Fault(where, f"{shortened(str(given))} is not a list", mend))
+        fix = f"write a list of {TEXTS.get(levels, 'nested lists of numbers')}"
+        faults.append(Fault(where, f"{shortened(str(given))} is not a list", fix))
         return None
     return number
 

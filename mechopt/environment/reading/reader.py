@@ -59,19 +59,19 @@ class Reader:
         """Every fault, once."""
         return list(dict.fromkeys(self.faults))
 
-    def fault(self, where: str, what: str, mend: str = "") -> None:
+    def fault(self, where: str, what: str, fix: str = "") -> None:
         """Keep a fault."""
-        self.faults.append(Fault(where, what, mend))
+        self.faults.append(Fault(where, what, fix))
 
     def numbers(self, part: Part, levels: int) -> Any:
         """Nested lists of numbers as tuples of fractions, or None."""
         return numbers(part[0], levels, part[1], self.faults, self.read)
 
-    def count(self, found: int, wanted: int | None, where: str, of: str, word: str = "entries", mend: str = "") -> None:
+    def count(self, found: int, wanted: int | None, where: str, of: str, word: str = "entries", fix: str = "") -> None:
         """Check that there is one entry for each of something."""
         if wanted is not None and found != wanted:
             one = f"give one {'an' if of[0] in 'aeiou' else 'a'} {of[:-1]}"
-            self.fault(where, f"has {found} {word} for {wanted} {of}", mend or one)
+            self.fault(where, f"has {found} {word} for {wanted} {of}", fix or one)
 
     def distribution(self, row: Vector, raw: Any, where: str, size: int | None, of: str = "types") -> None:
         """Check probabilities: one for each type, at least 0, sum to 1."""
@@ -216,6 +216,6 @@ class Reader:
         self.faults += check.cost_faults(found, part[1])
         if listed:
             wanted = None if actions is None else len(actions)
-            self.count(len(found), wanted, part[1], "actions", mend="give one number, or one an action")
+            self.count(len(found), wanted, part[1], "actions", fix="give one number, or one an action")
             return tuple(found)
         return None if actions is None else (found,) * len(actions)

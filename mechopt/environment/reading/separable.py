@@ -213,8 +213,8 @@ def _form(reader: Reader, part: Part) -> str | None:
     if isinstance(form, str) and form in FORMS:
         return form
     near = get_close_matches(str(form), FORMS, n=1)
-    mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, FORMS))}"
-    reader.fault(where, f"{shortened(repr(form))} is not a form", mend)
+    fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, FORMS))}"
+    reader.fault(where, f"{shortened(repr(form))} is not a form", fix)
     return None
 
 
@@ -235,7 +235,7 @@ def _first(
         return None, named
     rows = [(row, given[k], f"{where}[{k}]") for k, row in enumerate(found)] if by_type else [(found, given, where)]
     if by_type:
-        reader.count(len(found), types, where, "types", mend="give one a type, or one for all")
+        reader.count(len(found), types, where, "types", fix="give one a type, or one for all")
     size = named if named is not None else len(rows[0][0])
     for row, raw, at in rows:
         reader.distribution(row, raw, at, size, "signals")

@@ -133,7 +133,7 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
 
 
 def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper bounds: allocations in [0, 1], and the participation notions that are bounds."""
+    """Lower and upper bounds: allocations in [0, 1], and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
     for block in columns.allocation:
         lower[block], upper[block] = 0.0, 1.0

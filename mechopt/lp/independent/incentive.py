@@ -1,8 +1,8 @@
-"""Rows of the incentive notions, one pure function a notion.
+"""Rows of the incentive constraints, one pure function a constraint.
 
 In lifetime utilities S and realised utilities R (see `columns`), a buyer of type k who reports j after the history h
 gains exactly (v_k - v_j) x(h, j) over what type j gets, in the period, and nothing afterwards, because later types are
-drawn afresh. Everything before h cancels. So with v in present values:
+independent across periods. Everything before h cancels. So with v in present values:
 
 - DIC:       E S(h,k,.) - E S(h,j,.) >= (v_k - v_j) E x(h,j,.), the expectation over the others' current types;
 - ex post:   the same for each profile of the others;

@@ -1,4 +1,4 @@
-"""Participation notions as rows and as bounds.
+"""Participation constraints as rows and as bounds.
 
 In lifetime utilities S and realised utilities R (see `columns`; R = 0 before anything happened, R = S at the end):
 

@@ -1,13 +1,14 @@
-"""From an environment, notions and an objective to a linear program, and back to a mechanism.
+"""From an environment, constraints and an objective to a linear program, and back to a mechanism.
 
-Three forms of the same problem, each the smallest that the notions allow (``form="auto"``):
+Three forms of the same problem, each the smallest that the constraints allow (``form="auto"``):
 
 - ``"promise"``: lifetime utilities only (`slopes`); one buyer, DIC or what it makes attainable.
 - ``"utility"``: allocation and lifetime utilities S. Payments by period are gone: whatever their timing, S is the same.
   Two timings give them back. *Bank*: the buyer's realised utility follows S, R(h) = S(h), so that each period's utility
-  is a fair bet; given DIC the mechanism then keeps PPIC and INDU, and with S >= 0 also PFIR (it is a bank account
+  is a fair bet; given DIC the mechanism then satisfies PPIC and INDU, and with S >= 0 also PFIR (it is a bank account
   mechanism with balance S). *Rebate*: each sale is charged at the reported value and S comes back at the end, R = 0
-  until then; given S >= 0 the mechanism keeps every participation notion. (Mirrokni et al. 2020, Lemmas 3.2, A.3, B.1.)
+  until then; given S >= 0 the mechanism keeps every participation constraint. (Mirrokni et al. 2020, Lemmas 3.2, A.3,
+  B.1.)
 - ``"payment"``: allocation, S and realised utilities R, that is payments by period, for all other combinations, such
   as PPIC without INDU or PPIC with per-period participation.
 """
@@ -29,7 +30,7 @@ from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
-from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -39,10 +40,10 @@ from mechopt.mechanism.constraints import (
     PPIR,
     STANDARD,
     Asked,
+    Constraint,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
-    Notion,
     PeriodicIR,
     SuperDIC,
     closure,
@@ -87,7 +88,7 @@ class Plan:
     Attributes
     ----------
     tree : HistoryTree
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     objective : Objective
     form : str
         ``"promise"``, ``"utility"`` or ``"payment"``.
@@ -101,8 +102,8 @@ class Plan:
     """
 
     tree: HistoryTree
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     objective: Objective
     form: str
     timing: str
@@ -130,14 +131,14 @@ class Plan:
         if len(buyers) > 1:
             families += [supply(tree, t) for t in periods]
         if self.form == "utility":
-            row: dict[Notion, Maker] = {
+            row: dict[Constraint, Maker] = {
                 DIC(): incentive.dic,
                 ExPostIC(): incentive.ex_post,
                 SuperDIC(): incentive.super_dic,
             }
-            families += [row[notion](stage) for notion in _strongest(self.ic) for stage in stages]
+            families += [row[constraint](stage) for constraint in _strongest(self.ic) for stage in stages]
             return (*families, *self._interim())
-        makers: dict[Notion, Maker] = {
+        makers: dict[Constraint, Maker] = {
             DIC(): incentive.dic,
             ExPostIC(): incentive.ex_post,
             SuperDIC(): incentive.super_dic,
@@ -148,10 +149,10 @@ class Plan:
             PeriodicIR(): participation.periodic,
             ExpectedContinuationIR(): participation.expected_continuation,
         }
-        for notion in unimplied((*self.ic, *self.ir)):
-            if notion in makers:
-                last = tree.horizon - 1 if notion == INDU() else tree.horizon
-                families += [makers[notion](stage) for stage in stages if stage.period < last]
+        for constraint in unimplied((*self.ic, *self.ir)):
+            if constraint in makers:
+                last = tree.horizon - 1 if constraint == INDU() else tree.horizon
+                families += [makers[constraint](stage) for stage in stages if stage.period < last]
         paid = payment_families(self.subject_to, self.stage, tree.horizon, len(buyers))
         return (*families, *self._interim(), *paid)
 
@@ -173,18 +174,18 @@ class Plan:
         return Size(rows, columns, nonzeros, histories, total)
 
 
-def _strongest(ic: Iterable[Notion]) -> list[Notion]:
-    """The one of super-DIC, ex post IC and DIC that the notions demand, or none."""
+def _strongest(ic: Iterable[Constraint]) -> list[Constraint]:
+    """The one of super-DIC, ex post IC and DIC that the constraints demand, or none."""
     implied, ranked = closure(ic), (SuperDIC(), ExPostIC(), DIC())
-    found: list[Notion] = [notion for notion in ranked if notion in implied]
+    found: list[Constraint] = [constraint for constraint in ranked if constraint in implied]
     return found[:1]
 
 
-def payment_timing(ic: Iterable[Notion], ir: Iterable[Notion]) -> str:
+def payment_timing(ic: Iterable[Constraint], ir: Iterable[Constraint]) -> str:
     """``"bank"`` or ``"rebate"`` where lifetime utilities determine the mechanism, else ``"own"``.
 
-    Bank payments keep PPIC and INDU given DIC, and every participation notion but PPIR and periodic IR; rebates keep
-    every participation notion given EPIR, but neither PPIC nor INDU.
+    Bank payments satisfy PPIC and INDU given DIC, and every participation constraint but PPIR and periodic IR; rebates
+    keep every participation constraint given EPIR, but neither PPIC nor INDU.
     """
     ic, ir = set(ic), set(ir)
     if PPIC() in ic and DIC() not in closure(ic):
@@ -210,8 +211,8 @@ def plan(
     Parameters
     ----------
     environment : IndependentTypes
-    ic, ir : Notion, several or None
-        Incentive and participation notions; default DIC and EPIR.
+    ic, ir : Constraint, several or None
+        Incentive and participation constraints; default DIC and EPIR.
     objective : Objective
     form : str
         ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``.
@@ -223,9 +224,9 @@ def plan(
     Raises
     ------
     InputError
-        If the form does not exist or cannot express the notions.
+        If the form does not exist or cannot express the constraints.
     """
-    ic, ir = asked_notions(ic, ir, "fresh")
+    ic, ir = asked_constraints(ic, ir, "independent")
     limits = payment_constraints(subject_to)
     require_agents(limits, environment.agents)
     timing = payment_timing(ic, ir)
@@ -238,7 +239,7 @@ def plan(
         wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES
         form = "promise" if wide and "promise" in allowed else "utility" if "utility" in allowed else "payment"
     if form not in allowed:
-        raise InputError(f"form {form!r} cannot express these notions; allowed: {', '.join(['auto', *allowed])}")
+        raise InputError(f"form {form!r} cannot express these constraints; allowed: {', '.join(['auto', *allowed])}")
     if misreports not in ("adjacent", "all"):
         raise InputError(f"misreports {misreports!r}; write 'adjacent' or 'all'")
     top = max(float(v[-1]) for row in environment.values for v in row)

@@ -1,8 +1,8 @@
-"""The variables of a program where types move, as column numbers in the shape of the public tree.
+"""The variables of a program where types persist, as column numbers in the shape of the public tree.
 
 - ``allocation[t]``: ``(nodes, A_t)``, realisation weights.
 - ``payment[t]``: ``(n, nodes)``, present values of weighted payments, expected over the mechanism's draw.
-- ``value[basis][t][i]``: ``(states,)``: V, present value; see `states` and `moving_rows`.
+- ``value[basis][t][i]``: ``(states,)``: V, present value; see `states` and `persistent_rows`.
 - ``realised[t]``: ``(n, slots)`` for t >= 1: R, weighted realised utility, present value; where participation on
   paths asks for it.
 - ``paid[t]``: ``(n, slots)`` for t >= 1: P, weighted payments so far, present value; where a budget asks for it.
@@ -26,7 +26,7 @@ from mechopt.lp.persistent.merged_tree import PatternTree
 
 
 @dataclass(frozen=True)
-class MovingBlock:
+class PersistentBlock:
     """Columns of one kind in one period.
 
     Attributes
@@ -85,7 +85,7 @@ class MovingBlock:
 
 
 @dataclass(frozen=True, eq=False)
-class MovingColumns:
+class PersistentColumns:
     """Column numbers; see the module's docstring.
 
     Attributes
@@ -101,7 +101,7 @@ class MovingColumns:
         Empty where agents see all of the past.
     mass : tuple over t of int arrays ``(slots,)``
         Column of each slot's realisation weight; -1 where it is 1.
-    blocks : tuple of MovingBlock
+    blocks : tuple of PersistentBlock
     count : int
     """
 
@@ -113,7 +113,7 @@ class MovingColumns:
     states: dict[str, tuple[tuple[States, ...], ...]]
     hidden: tuple[tuple[IntArray, ...], ...]
     mass: tuple[IntArray, ...]
-    blocks: tuple[MovingBlock, ...]
+    blocks: tuple[PersistentBlock, ...]
     count: int
     paid: tuple[IntArray, ...] = ()
 
@@ -122,7 +122,7 @@ class Numbering:
     """Hands out column numbers, block after block."""
 
     def __init__(self) -> None:
-        self.blocks: list[MovingBlock] = []
+        self.blocks: list[PersistentBlock] = []
         self.count = 0
 
     def block(
@@ -136,7 +136,7 @@ class Numbering:
     ) -> IntArray:
         """Number the columns of one block."""
         name = f"{kind} {period}" if agent is None else f"{kind} {period} of agent {agent}"
-        self.blocks.append(MovingBlock(name, kind, period, self.count, shape, agent, where, known))
+        self.blocks.append(PersistentBlock(name, kind, period, self.count, shape, agent, where, known))
         size = int(np.prod(shape))
         self.count += size
         return np.arange(self.count - size, self.count).reshape(shape)
@@ -144,7 +144,7 @@ class Numbering:
 
 def make_columns(
     tree: Tree, bases: dict[str, bool], realised: bool, hidden: Sequence[Hidden] = (), paid: bool = False
-) -> MovingColumns:
+) -> PersistentColumns:
     """Number the columns.
 
     Parameters
@@ -195,7 +195,7 @@ def make_columns(
     sums = [np.zeros((n, 0), dtype=np.int64)] if paid else []
     for t in periods[1:] if paid else ():
         sums.append(numbering.block("realised payment", t, (n, tree.slots[t]), np.arange(tree.slots[t])))
-    return MovingColumns(
+    return PersistentColumns(
         tree,
         tuple(allocation),
         tuple(payment),

@@ -1,4 +1,4 @@
-"""From a plan where types move to a linear program, and from its solutions back to mechanisms."""
+"""From a plan where types persist to a linear program, and from its solutions back to mechanisms."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.histories.public import PublicTree
-from mechopt.lp.persistent.columns import MovingColumns
+from mechopt.lp.persistent.columns import PersistentColumns
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
 from mechopt.lp.persistent.payments import SINGLE
-from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.lp.persistent.plan import PersistentPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -49,17 +49,17 @@ class BuiltFamily:
 
 
 @dataclass(frozen=True, eq=False)
-class MovingLayout:
+class PersistentLayout:
     """The way back from a vector of columns to a mechanism.
 
     Attributes
     ----------
-    plan : MovingPlan
-    columns : MovingColumns
+    plan : PersistentPlan
+    columns : PersistentColumns
     """
 
-    plan: MovingPlan
-    columns: MovingColumns
+    plan: PersistentPlan
+    columns: PersistentColumns
 
     @property
     def unit(self) -> float:
@@ -75,7 +75,7 @@ class MovingLayout:
         return scaled
 
     def mechanism(self, x: FloatArray) -> SequenceMechanism:
-        """The mechanism that a solution stands for; weights within rounding of their sums are put right.
+        """The mechanism that a solution stands for; weights within rounding of their sums are normalised.
 
         What an agent pays at a node is divided among recorded actions so that all are equally good for her per weight,
         or, where participation on paths has utilities of its own, so that each path realises its own. Where payments
@@ -131,7 +131,7 @@ def _put_right(weights: FloatArray, mass: FloatArray) -> FloatArray:
     return put
 
 
-def objective(plan: MovingPlan, columns: MovingColumns, weights: tuple[Scalar, Scalar, Scalar]) -> Array:
+def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[Scalar, Scalar, Scalar]) -> Array:
     """Cost vector, in the program's unit, from the weights of revenue, welfare and utility."""
     process, tree = plan.process, plan.tree
     cost = np.zeros(columns.count, dtype=process.initial.dtype)
@@ -144,14 +144,14 @@ def objective(plan: MovingPlan, columns: MovingColumns, weights: tuple[Scalar, S
     return cost
 
 
-def _bounds(plan: MovingPlan, columns: MovingColumns) -> tuple[FloatArray, FloatArray]:
-    """Bounds: weights at least 0, and the participation notions that are bounds."""
+def _bounds(plan: PersistentPlan, columns: PersistentColumns) -> tuple[FloatArray, FloatArray]:
+    """Bounds: weights at least 0, and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
     for block in columns.allocation:
         lower[block] = 0.0
     implied = closure(plan.ir)
-    for basis, notion in (("interim", PeriodicIR()), ("ex post", PeriodicExPostIR())):
-        if basis in columns.value and notion in implied:
+    for basis, constraint in (("interim", PeriodicIR()), ("ex post", PeriodicExPostIR())):
+        if basis in columns.value and constraint in implied:
             for values, known in zip(columns.value[basis], columns.states[basis], strict=True):
                 for value, part in zip(values, known, strict=True):
                     lower[value[part.likely]] = 0.0
@@ -165,27 +165,27 @@ def _bounds(plan: MovingPlan, columns: MovingColumns) -> tuple[FloatArray, Float
     return lower, upper
 
 
-def compile_moving(plan: MovingPlan) -> tuple[LinearProgram, MovingLayout]:
+def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentLayout]:
     """Build the program of a plan.
 
     Parameters
     ----------
-    plan : MovingPlan
+    plan : PersistentPlan
 
     Returns
     -------
     program : LinearProgram
         Maximises the objective in units of ``plan.unit``.
-    layout : MovingLayout
+    layout : PersistentLayout
         Takes its solutions back to mechanisms.
 
     Examples
     --------
     >>> from mechopt import MarkovTypes
-    >>> from mechopt.lp.persistent.plan import moving_plan
+    >>> from mechopt.lp.persistent.plan import persistent_plan
     >>> stay = [["3/4", "1/4"], ["1/4", "3/4"]]
-    >>> plan = moving_plan(MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], horizon=2))
-    >>> program, layout = compile_moving(plan)
+    >>> plan = persistent_plan(MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], horizon=2))
+    >>> program, layout = compile_persistent(plan)
     >>> program.size == (plan.size.rows, plan.size.columns, plan.size.nonzeros)
     True
     >>> program.describe_row(7)
@@ -210,7 +210,7 @@ def compile_moving(plan: MovingPlan) -> tuple[LinearProgram, MovingLayout]:
         columns.blocks,
         plan.tree,
     )
-    return program, MovingLayout(plan, columns)
+    return program, PersistentLayout(plan, columns)
 
 
 def _by_rows(parts: list[SparseRows], firsts: IntArray) -> tuple[IntArray, IntArray, Array]:

@@ -1,4 +1,5 @@
-r"""Rows of the incentive notions where types move, sees everything: values of truth and of every misreport.
+r"""Rows of the incentive constraints where types persist, sees everything: truthful continuation values and of every
+misreport.
 
 With x the realisation weights, y the present values of the weighted payments, and w_t that of money of period t, for a
 state s of agent i (`states`) at a slot with true type k, and a report r there::
@@ -10,7 +11,7 @@ positive probability (P is then 1 where values are not divided by probabilities,
 
 - V(s) = U(s, k) in truthful states: V is the value of truth;
 - V(s) >= U(s, r) for every other report r: truth is best. In states that are not truthful V is a bound on what can be
-  had after a lie, the deviation value; nothing bounds it from above but the incentive to come there.
+  had after a misreport, the deviation value; nothing bounds it from above but the incentive to come there.
 
 In truthful states of positive probability these are all constraints of Bayesian IC from contracting on: V(s) is at
 least every continuation, and equal to truth at the root, so truth is optimal wherever truth leads. Ex post the same
@@ -106,7 +107,7 @@ def _pairs(tree: Tree, t: int, i: int, basis: str, now: States) -> tuple[IntArra
 def _allowed(misreports: str, true: IntArray, report: IntArray, truthful: Array, tellable: Array) -> Array:
     """Which reports a state compares with: all, its neighbours or the next lower one; its own always.
 
-    After a lie, local notions go on with the truth where it can be told, else with the best report.
+    After a misreport, local constraints go on with the truth where it can be told, else with the best report.
     """
     if misreports == "all":
         return np.ones(len(true), dtype=bool)

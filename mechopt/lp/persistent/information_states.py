@@ -1,8 +1,8 @@
-"""What an agent may know of herself at a public history, true or not, where types move: the states of her values.
+"""What an agent may know of herself at a public history, true or not, where types persist: the states of her values.
 
 Her expected utility from a slot on depends on what she knows there. Three bases:
 
-- ``"interim"``, types that move independently: her true type k, whatever the past. Others' types follow from the slot.
+- ``"interim"``, persistent types independently: her true type k, whatever the past. Others' types follow from the slot.
 - ``"interim"``, correlated types: her true type before, l, and now, k: others' types follow from l and the slot. Values
   are then not divided by the probability of k, so that no conditional law is ever formed.
 - ``"ex post"``: the whole profile (k, m) of her true type and the others' types m.
@@ -142,7 +142,9 @@ def others_weight(tree: Tree, t: int, i: int, known: States, state: IntArray, no
 
 
 def _summed_own(law: Array, t: int, i: int, shape: tuple[tuple[int, ...], ...]) -> Array:
-    """Law of the others' types on whole profiles: summed over agent i's type, and repeated for each of them."""
+    """Distribution of the others' types on whole profiles: summed over agent i's type, and repeated
+    for each of them.
+    """
     axis = law.ndim - len(shape[t]) + i
     summed: Array = np.broadcast_to(law.sum(axis=axis, keepdims=True), law.shape)
     return summed.reshape(*law.shape[: law.ndim - len(shape[t])], prod(shape[t]))

@@ -1,4 +1,4 @@
-"""Rows where types move that no misreport enters: flow of realisation weights, and participation.
+"""Rows where types persist that no misreport enters: flow of realisation weights, and participation.
 
 With realisation weights x, present values y of weighted payments, and R(s) the present value of an agent's weighted
 realised utility at a slot s (0 at the root)::

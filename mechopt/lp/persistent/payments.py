@@ -1,4 +1,4 @@
-r"""Rows of constraints on payments where types move, and which of them go together.
+r"""Rows of constraints on payments where types persist, and which of them go together.
 
 With realisation weights x, present values y_i of weighted payments, W(n) = sum_a x(n, a) and P_i(s) the present value
 of agent i's weighted payments on the way to a slot s (0 at the root)::
@@ -30,14 +30,14 @@ from mechopt.core.numbers import IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 from mechopt.lp.persistent.information_states import Tree
-from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Notion
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Constraint
 from mechopt.mechanism.payments import Budget, NoMoney, NoSubsidy, PaymentCap, PaymentConstraint, PrefixBudget
 
 SINGLE = (NoMoney, NoSubsidy, PaymentCap)
 ON_PATHS = (Budget, PrefixBudget)
 
 
-def require_one_division(tree: PublicTree, ir: Iterable[Notion], subject_to: Iterable[PaymentConstraint]) -> None:
+def require_one_division(tree: PublicTree, ir: Iterable[Constraint], subject_to: Iterable[PaymentConstraint]) -> None:
     """Refuse constraints that each want their own division of payments among the actions that are drawn.
 
     Raises
@@ -48,7 +48,7 @@ def require_one_division(tree: PublicTree, ir: Iterable[Notion], subject_to: Ite
     if max(tree.branches) == 1:
         return
     listed = list(subject_to)
-    groups: list[list[Notion]] = [
+    groups: list[list[Constraint]] = [
         [c for c in listed if isinstance(c, SINGLE)],
         [c for c in listed if isinstance(c, ON_PATHS)],
         [c for c in ir if isinstance(c, (EPIR, PFIR, PPIR))] if listed else [],

@@ -1,8 +1,8 @@
-"""From an environment whose types move, notions and an objective to what its program will be.
+"""From an environment whose types persist, constraints and an objective to what its program will be.
 
-The tree of public histories records the actions that matter; values of truth (and of lies) exist in the bases that the
-notions ask for (`states`). Which rows there are follows from the notions alone, and their exact number from the tree
-with equal slots merged (`pattern`): nothing is built before it is known to fit.
+The tree of public histories records the actions that matter; truthful continuation values (and of lies) exist in the
+bases that the constraints ask for (`states`). Which rows there are follows from the constraints alone, and their exact
+number from the tree with equal slots merged (`pattern`): nothing is built before it is known to fit.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
-from mechopt.lp.persistent.columns import MovingColumns, make_columns
+from mechopt.lp.persistent.columns import PersistentColumns, make_columns
 from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, value_rows
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
-from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
@@ -37,9 +37,9 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     Asked,
     BayesianIC,
+    Constraint,
     DownwardIC,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -61,13 +61,13 @@ BYTES_PER_NODE = 200
 
 
 @dataclass(frozen=True)
-class MovingFamily:
+class PersistentFamily:
     """Rows of one kind, agent and period.
 
     Attributes
     ----------
     name : str
-        Notion, or ``flow`` or ``realised``.
+        Constraint, or ``flow`` or ``realised``.
     agent : int or None
     period : int
     build : callable
@@ -79,18 +79,18 @@ class MovingFamily:
     name: str
     agent: int | None
     period: int
-    build: Callable[[MovingColumns], SparseRows]
+    build: Callable[[PersistentColumns], SparseRows]
     local: bool = True
 
 
 @dataclass(frozen=True, eq=False)
-class MovingPlan:
-    """Notions, bases and row families: everything but the arrays.
+class PersistentPlan:
+    """Constraints, bases and row families: everything but the arrays.
 
     Attributes
     ----------
     tree : PublicTree
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     objective : Objective
     relaxed : bool
         Whether only the first types are private.
@@ -102,8 +102,8 @@ class MovingPlan:
     """
 
     tree: PublicTree
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     objective: Objective
     relaxed: bool
     signals: tuple[tuple[int, ...], ...] | None
@@ -129,7 +129,7 @@ class MovingPlan:
         if self.relaxed:
             return {"interim": "none"}
         found: dict[str, str] = {}
-        if any(isinstance(notion, PeriodicExPostIC) for notion in ic):
+        if any(isinstance(constraint, PeriodicExPostIC) for constraint in ic):
             found["ex post"] = "all"
         elif BayesianIC() in ic:
             found["interim"] = "all"
@@ -159,7 +159,7 @@ class MovingPlan:
         """Whether sums of payments on paths are variables."""
         return any(isinstance(constraint, payments.ON_PATHS) for constraint in self.subject_to)
 
-    def make_columns(self, tree: PublicTree | PatternTree) -> MovingColumns:
+    def make_columns(self, tree: PublicTree | PatternTree) -> PersistentColumns:
         """Number the columns on the public tree or its patterns."""
         bases = {basis: misreports == "none" for basis, misreports in self.misreports.items()}
         seen = self._seen if isinstance(tree, PublicTree) else ()
@@ -176,80 +176,80 @@ class MovingPlan:
         return self.process.present_value[t] / self.unit
 
     @cached_property
-    def families(self) -> tuple[MovingFamily, ...]:
+    def families(self) -> tuple[PersistentFamily, ...]:
         """Row families in order."""
         periods, agents = range(self.tree.horizon), range(self.process.agents)
-        found = [MovingFamily("flow", None, t, partial(_flow, t)) for t in periods]
+        found = [PersistentFamily("flow", None, t, partial(_flow, t)) for t in periods]
         for basis, misreports in self.misreports.items():
             name = {"all": "bayesian", "none": "value"}.get(misreports, misreports)
             name = "periodic-ex-post" if basis == "ex post" and misreports == "all" else name
             found += [
-                MovingFamily(name, i, t, partial(self._values, basis, misreports, t, i))
+                PersistentFamily(name, i, t, partial(self._values, basis, misreports, t, i))
                 for t in periods
                 for i in agents
             ]
         if self.hidden is not None:
             name = f"bayesian-{self.hidden}"
             found += [
-                MovingFamily(name, i, t, partial(self._hidden, t, i), local=False) for t in periods for i in agents
+                PersistentFamily(name, i, t, partial(self._hidden, t, i), local=False) for t in periods for i in agents
             ]
         if self.relaxed:
-            found += [MovingFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
+            found += [PersistentFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
         return (*found, *self._participation(), *self._payments())
 
-    def _payments(self) -> list[MovingFamily]:
+    def _payments(self) -> list[PersistentFamily]:
         """Rows of the constraints on payments."""
-        found, periods = list[MovingFamily](), range(self.tree.horizon)
+        found, periods = list[PersistentFamily](), range(self.tree.horizon)
         stages = [(t, i) for t in periods for i in range(self.process.agents)]
         if self.paid_paths:
-            found += [MovingFamily("paid", i, t, partial(self._paid, t, i)) for t, i in stages if t in periods[:-1]]
+            found += [PersistentFamily("paid", i, t, partial(self._paid, t, i)) for t, i in stages if t in periods[:-1]]
         for c in self.subject_to:
             if isinstance(c, payments.SINGLE):
-                found += [MovingFamily(c.name, i, t, partial(self._single, c, t, i)) for t, i in stages]
+                found += [PersistentFamily(c.name, i, t, partial(self._single, c, t, i)) for t, i in stages]
             elif isinstance(c, payments.ON_PATHS):
                 every = isinstance(c, PrefixBudget)
                 found += [
-                    MovingFamily(c.name, i, t, partial(self._budget, c, t, i))
+                    PersistentFamily(c.name, i, t, partial(self._budget, c, t, i))
                     for t, i in stages
                     if every or t == periods[-1]
                 ]
             elif isinstance(c, ExAnteBudgetBalance):
-                found.append(MovingFamily(c.name, None, 0, self._ex_ante, local=False))
+                found.append(PersistentFamily(c.name, None, 0, self._ex_ante, local=False))
             else:
                 strong = isinstance(c, StrongBudgetBalance)
-                found += [MovingFamily(c.name, None, t, partial(self._balance, strong, t)) for t in periods]
+                found += [PersistentFamily(c.name, None, t, partial(self._balance, strong, t)) for t in periods]
         return found
 
-    def _single(self, constraint: PaymentConstraint, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _single(self, constraint: PaymentConstraint, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
         return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t))
 
-    def _paid(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _paid(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.paid[t][i] if t else None
         return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i])
 
-    def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         budget = payments.budget_in_units(constraint.amount(i), self.unit)
         if t + 1 < self.tree.horizon:
             return payments.prefix_rows(columns.tree, t, columns.allocation[t], columns.paid[t + 1][i], budget)
         here = columns.paid[t][i] if t else None
         return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget)
 
-    def _balance(self, strong: bool, t: int, columns: MovingColumns) -> SparseRows:
+    def _balance(self, strong: bool, t: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t]
         return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t))
 
-    def _ex_ante(self, columns: MovingColumns) -> SparseRows:
+    def _ex_ante(self, columns: PersistentColumns) -> SparseRows:
         per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
         return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit)
 
-    def _participation(self) -> list[MovingFamily]:
-        """Rows of the participation notions that are not bounds."""
-        found, ir = list[MovingFamily](), set(unimplied(self.ir))
+    def _participation(self) -> list[PersistentFamily]:
+        """Rows of the participation constraints that are not bounds."""
+        found, ir = list[PersistentFamily](), set(unimplied(self.ir))
         periods, agents = range(self.tree.horizon), range(self.process.agents)
 
-        def family(name: str, build: Callable[..., SparseRows], stages: range) -> list[MovingFamily]:
-            return [MovingFamily(name, i, t, partial(build, t, i)) for t in stages for i in agents]
+        def family(name: str, build: Callable[..., SparseRows], stages: range) -> list[PersistentFamily]:
+            return [PersistentFamily(name, i, t, partial(build, t, i)) for t in stages for i in agents]
 
         if self.paths:
             found += family("realised", self._realised, periods[:-1])
@@ -262,7 +262,7 @@ class MovingPlan:
             found += family(name, self._expected, last)
         return found
 
-    def _values(self, basis: str, misreports: str, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _values(self, basis: str, misreports: str, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         last = t + 1 == self.tree.horizon
         used = StageColumns(
             columns.allocation[t],
@@ -273,33 +273,33 @@ class MovingPlan:
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
         return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t))
 
-    def _hidden(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
         return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t))
 
-    def _relaxed(self, i: int, columns: MovingColumns) -> SparseRows:
+    def _relaxed(self, i: int, columns: PersistentColumns) -> SparseRows:
         per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
         payment = [part[i] for part in columns.payment]
         value, known = columns.value["interim"][0][i], columns.states["interim"][0][i]
         signals = None if self.signals is None else self.signals[i]
         return relaxed_rows(self.tree, i, signals, value, known, columns.allocation, payment, per_unit)
 
-    def _realised(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _realised(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here, columns.realised[t + 1][i]
         return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t))
 
-    def _epir(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _epir(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here
         return participation.epir_rows(columns.tree, i, *used, self.per_unit(t))
 
-    def _per_period(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _per_period(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
         return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t))
 
-    def _expected(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+    def _expected(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         known = states(columns.tree, t, i, "interim", True, True)
         used = columns.states["ex post"][t][i], columns.value["ex post"][t][i]
         return participation.expected_rows(columns.tree, t, i, known, *used)
@@ -329,26 +329,26 @@ class MovingPlan:
         return Size(rows, columns, nonzeros, histories, build * nonzeros + BYTES_PER_NODE * histories)
 
 
-def _flow(t: int, columns: MovingColumns) -> SparseRows:
+def _flow(t: int, columns: PersistentColumns) -> SparseRows:
     return participation.flow_rows(columns.tree, t, columns.allocation[t], columns.mass[t])
 
 
-def moving_plan(
+def persistent_plan(
     environment: PersistentEnvironment,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     relaxed: bool = False,
     subject_to: Payments = (),
-) -> MovingPlan:
-    """List the row families of a program where types move, building no array of the tree's size.
+) -> PersistentPlan:
+    """List the row families of a program where types persist, building no array of the tree's size.
 
     Parameters
     ----------
     environment : MarkovTypes, SeparableTypes or InterdependentTypes
         With a finite horizon.
-    ic, ir : Notion, several or None
-        Of `MOVING_NOTIONS`; default Bayesian IC and interim rationality.
+    ic, ir : Constraint, several or None
+        Of `PERSISTENT_CONSTRAINTS`; default Bayesian IC and interim rationality.
     objective : Objective
     relaxed : bool
         Only the first types are private; `ic` does not matter then.
@@ -358,10 +358,10 @@ def moving_plan(
     Raises
     ------
     InputError
-        If a notion is not defined for types that move, or the horizon is infinite, or constraints on payments do not
-        go together where actions move types (`mechopt.lp.persistent.payments`).
+        If a constraint is not defined for persistent types, or the horizon is infinite, or constraints on payments do
+        not go together where actions move types (`mechopt.lp.persistent.payments`).
     """
-    ic, ir = asked_notions(ic, ir, "moving")
+    ic, ir = asked_constraints(ic, ir, "persistent")
     limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
@@ -370,7 +370,8 @@ def moving_plan(
     asked = set(unimplied(ic))
     if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
         raise InputError(
-            "bayesian-own with adjacent or downward: these notions differ in which reports a liar may make"
+            "bayesian-own with adjacent or downward: these constraints differ in which reports an agent who "
+            "misreports may make"
         )
     own = BayesianIC("own") in asked and any(process.controlled)
     rereport = PeriodicExPostIC(rereport=True) in asked
@@ -380,4 +381,4 @@ def moving_plan(
     payments.require_one_division(tree, ir, limits)
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
-    return MovingPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)
+    return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)

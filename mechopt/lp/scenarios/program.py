@@ -43,7 +43,7 @@ from mechopt.lp.independent.columns import ColumnBlock, Columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, BYTES_PER_NODE, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.program import LinearProgram, RowFamily, Rows, assemble
-from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import DIC, EPIR, INDU, PPIC, STANDARD, Asked, closure
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
@@ -252,12 +252,12 @@ def asks_constant(ic: Asked) -> bool:
     InputError
         If they are others.
     """
-    asked, _ = asked_notions(ic, STANDARD, "fresh")
+    asked, _ = asked_constraints(ic, STANDARD, "independent")
     if closure(asked) == closure([DIC()]):
         return False
     if INDU() in asked and {DIC(), PPIC()} & set(asked) and set(asked) <= {DIC(), PPIC(), INDU()}:
         return True  # given INDU, DIC is PPIC
-    names = "+".join(notion.name for notion in asked) or "none"
+    names = "+".join(constraint.name for constraint in asked) or "none"
     raise InputError(f"ic {names!r}: a guarantee is found under 'dic', or under 'dic+indu'")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 
 
@@ -25,7 +25,7 @@ class ScenariosMechanism:
     scenarios : Scenarios
     mechanisms : sequence of Mechanism
         By scenario.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         `NonClairvoyant` among them where it is claimed; others are claimed of every scenario.
 
     Raises
@@ -53,7 +53,7 @@ class ScenariosMechanism:
 
     scenarios: Scenarios
     mechanisms: tuple[Mechanism, ...]
-    claims: tuple[Notion, ...] = ()
+    claims: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mechanisms", tuple(self.mechanisms))
@@ -74,7 +74,7 @@ class ScenariosMechanism:
 
     @classmethod
     def of_rule(
-        cls, scenarios: Scenarios, rule: Callable[[IndependentTypes], Any], claims: tuple[Notion, ...] = ()
+        cls, scenarios: Scenarios, rule: Callable[[IndependentTypes], Any], claims: tuple[Constraint, ...] = ()
     ) -> ScenariosMechanism:
         """Ask a rule what it does in each scenario.
 
@@ -83,7 +83,7 @@ class ScenariosMechanism:
         scenarios : Scenarios
         rule : function
             From an environment to a `Mechanism`, or something with ``to_mechanism`` that gives one.
-        claims : tuple of Notion
+        claims : tuple of Constraint
         """
         return cls(scenarios, tuple(written_out(rule(env)) for env in scenarios.environments), claims)
 

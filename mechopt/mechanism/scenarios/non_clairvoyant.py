@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 
 
 @dataclass(frozen=True)
-class NonClairvoyant(Notion):
+class NonClairvoyant(Constraint):
     """What happens in a period depends on the distributions and reports up to it, and on nothing else.
 
     It is a constraint on the mechanisms of several scenarios together: `mechopt.verify` checks it of a
@@ -29,7 +29,7 @@ class NonClairvoyant(Notion):
 
 
 @dataclass(frozen=True)
-class QuasiNonClairvoyant(Notion):
+class QuasiNonClairvoyant(Constraint):
     """The same, but that the seller is told which period is the last (supplement B.1)."""
 
     name = "quasi-non-clairvoyant"
@@ -37,5 +37,5 @@ class QuasiNonClairvoyant(Notion):
     types = "scenarios"
 
 
-SCENARIO_CONSTRAINTS: tuple[Notion, ...] = (NonClairvoyant(), QuasiNonClairvoyant())
+SCENARIO_CONSTRAINTS: tuple[Constraint, ...] = (NonClairvoyant(), QuasiNonClairvoyant())
 """Constraints on the mechanisms of several scenarios together."""

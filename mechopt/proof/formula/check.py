@@ -32,7 +32,7 @@ from mechopt.proof.check import check_certificate
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis, Sparse
 from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 from mechopt.proof.independent import rebuild
-from mechopt.proof.persistent import rebuild_moving
+from mechopt.proof.persistent import rebuild_persistent
 from mechopt.proof.size import require_size
 
 
@@ -116,7 +116,7 @@ def rebuilt_rows(model: ParametricModel, proof: FormulaProof) -> ParametricRows:
     environment = with_exact(model.middle, model.exact)
     weights: Any = [to_exact(getattr(proof.objective, name)) for name in ("revenue", "welfare", "utility")]
     asked: Any = proof.form, proof.ic, proof.ir, tuple(weights)
-    build: Any = rebuild if isinstance(model.middle, IndependentTypes) else rebuild_moving
+    build: Any = rebuild if isinstance(model.middle, IndependentTypes) else rebuild_persistent
     whole = OpenInterval(AlgebraicNumber.rational(model.start), AlgebraicNumber.rational(model.stop))
     return ParametricRows(lambda: build(environment, *asked), whole, model.point)
 

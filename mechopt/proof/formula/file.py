@@ -20,8 +20,8 @@ from mechopt.core.errors import shortened
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.core.polynomials import Polynomial
-from mechopt.mechanism.constraint_names import notion_named
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraint_names import constraint_named
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.proof.certificate import (
     Certificate,
@@ -88,7 +88,7 @@ class FormulaProof:
         The interval.
     form : str
         Of the program.
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     objective : Objective
     pieces : tuple of ClaimedPiece
         What is claimed, from below.
@@ -107,8 +107,8 @@ class FormulaProof:
     start: Fraction
     stop: Fraction
     form: str
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     objective: Objective
     pieces: tuple[ClaimedPiece, ...]
     bases: tuple[ProvedBasis, ...]
@@ -221,8 +221,8 @@ def _head(proof: AnyProof) -> dict[str, Any]:
         "format": FORMULA_FORMAT,
         **known,
         "form": proof.form,
-        "ic": [notion.name for notion in proof.ic],
-        "ir": [notion.name for notion in proof.ir],
+        "ic": [constraint.name for constraint in proof.ic],
+        "ir": [constraint.name for constraint in proof.ir],
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "points": [{"at": str(point), "certificate": as_content(one)} for point, one in proof.points],
     }
@@ -332,7 +332,7 @@ def read_formula(content: Mapping[str, Any]) -> AnyProof:
             raise ValueError("an optimum is itself a guarantee")
         return GuaranteeProof(*head, plain, pieces, bases, unproved, uncovered)
     weights = {name: float(Fraction(text)) for name, text in content["objective"].items()}
-    ic, ir = (tuple(notion_named(name) for name in content[key]) for key in ("ic", "ir"))
+    ic, ir = (tuple(constraint_named(name) for name in content[key]) for key in ("ic", "ir"))
     points = tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"])
     asked = str(content["form"]), ic, ir, Objective(**weights)
     return FormulaProof(*head, *asked, pieces, bases, points, unproved, uncovered)

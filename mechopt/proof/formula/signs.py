@@ -69,7 +69,7 @@ class OpenInterval:
         return {}
 
     def sign(self, polynomial: Polynomial) -> int:
-        """The sign on the whole interval: -1, 0 (identically zero) or 1; touching zero is no change.
+        """The sign on the whole interval: -1, 0 (identically zero) or 1; touching zero is not a change.
 
         Raises
         ------

@@ -38,7 +38,7 @@ def own_axes(axes: Axes | None, width: float, height: float) -> Axes:
 
 @contextmanager
 def plain_texts() -> Iterator[None]:
-    """Draw texts as they are: a dollar sign in a name is no formula; letters that the font lacks are no news."""
+    """Draw texts as they are: a dollar sign in a name is not a formula; letters that the font lacks are no news."""
     import matplotlib
 
     with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():

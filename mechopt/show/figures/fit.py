@@ -1,4 +1,4 @@
-"""Picture of a fit: the estimated law of a value, and the types that stand for it."""
+"""Picture of a fit: the estimated distribution of a value, and the types that stand for it."""
 
 from __future__ import annotations
 

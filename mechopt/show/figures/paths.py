@@ -1,4 +1,4 @@
-"""Pictures of what happens over time: balances of bank accounts, and prices where types move."""
+"""Pictures of what happens over time: balances of bank accounts, and prices where types persist."""
 
 from __future__ import annotations
 

@@ -54,9 +54,9 @@ def column_simplex(
     Returns
     -------
     matplotlib.axes.Axes
-        One mark a signal, at the law of the others' next signals given it; dotted from it to the nearest point of the
-        hull of the other marks, and an arrow in the separating direction, with the distance (of probability vectors).
-        A crossed mark lies in the hull of the others.
+        One mark a signal, at the distribution of the others' next signals given it; dotted from it to the nearest point
+        of the hull of the other marks, and an arrow in the separating direction, with the distance (of probability
+        vectors). A crossed mark lies in the hull of the others.
 
     Raises
     ------

@@ -160,8 +160,8 @@ def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:
     for name in names:
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(known)}"
-            raise InputError(f"{name!r} is no column of the table; {mend}")
+            fix = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(known)}"
+            raise InputError(f"{name!r} is not a column of the table; {fix}")
 
 
 def _write_cells(axes: Axes, cells: np.ndarray[Any, Any], mesh: Any) -> None:

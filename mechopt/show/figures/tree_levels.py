@@ -47,7 +47,7 @@ class Level:
     mark: list[str]
 
 
-def fresh_leaves(mechanism: Mechanism) -> int:
+def independent_leaves(mechanism: Mechanism) -> int:
     """Number of histories of the whole horizon that have positive probability."""
     likely = 1
     for row in zip(*mechanism.environment.probabilities, strict=True):
@@ -56,8 +56,8 @@ def fresh_leaves(mechanism: Mechanism) -> int:
     return likely
 
 
-def fresh_levels(mechanism: Mechanism, agent: int) -> list[Level]:
-    """Levels of a mechanism for types that are drawn afresh."""
+def independent_levels(mechanism: Mechanism, agent: int) -> list[Level]:
+    """Levels of a mechanism for types independent across periods."""
     env, tree, kept = mechanism.environment, mechanism.tree, np.zeros(1, dtype=np.int64)
     levels = []
     for t in range(tree.horizon):
@@ -88,13 +88,13 @@ def _likely(mechanism: SequenceMechanism, t: int) -> FloatArray:
     return likely
 
 
-def moving_leaves(mechanism: SequenceMechanism) -> int:
+def persistent_leaves(mechanism: SequenceMechanism) -> int:
     """Number of histories of the whole horizon that have positive probability."""
     return int((_likely(mechanism, mechanism.tree.horizon - 1) > ROUNDING).sum())
 
 
-def moving_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
-    """Levels of a mechanism for types that move; a child of several recorded actions names its own."""
+def persistent_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
+    """Levels of a mechanism for persistent types; a child of several recorded actions names its own."""
     tree, process = mechanism.tree, mechanism.process
     levels = list[Level]()
     before = np.zeros(1, dtype=np.int64)
@@ -195,14 +195,16 @@ def drawable(mechanism: Any) -> Drawable:
 
 @drawable.register(Mechanism)
 def _(mechanism: Mechanism) -> Drawable:
-    levels = partial(fresh_levels, mechanism)
-    return Drawable(mechanism.environment.agents, fresh_leaves(mechanism), levels, "probability of the item, payment")
+    levels = partial(independent_levels, mechanism)
+    return Drawable(
+        mechanism.environment.agents, independent_leaves(mechanism), levels, "probability of the item, payment"
+    )
 
 
 @drawable.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> Drawable:
-    levels = partial(moving_levels, mechanism)
-    return Drawable(mechanism.process.agents, moving_leaves(mechanism), levels, "action, payment")
+    levels = partial(persistent_levels, mechanism)
+    return Drawable(mechanism.process.agents, persistent_leaves(mechanism), levels, "action, payment")
 
 
 def heights_of(levels: list[Level]) -> list[FloatArray]:

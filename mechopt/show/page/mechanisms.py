@@ -1,11 +1,13 @@
-"""What a report says of mechanisms: the table of numbers and notions, and below it each with its counterexamples."""
+"""What a report says of mechanisms: the table of numbers and constraints, and below it each with
+its counterexamples.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.show.page.page import Cell, Column, Table
 from mechopt.show.page.wording import MEANINGS, Facts, TypeNames, number, share, told
 from mechopt.study.compare.comparison import Comparison, Entry
@@ -24,7 +26,7 @@ class Broken:
     """A constraint that a mechanism violates, or that rounding leaves undecided, with where."""
 
     id: str
-    notion: str
+    constraint: str
     status: str
     meaning: str
     sentence: str
@@ -42,7 +44,7 @@ class Detail:
 
 
 def mechanism_table(comparison: Comparison) -> Table:
-    """One row a mechanism: numbers, then each notion as a mark."""
+    """One row a mechanism: numbers, then each constraint as a mark."""
     with_static = any(not math.isnan(entry.static_ratio) for entry in comparison.entries)
     with_share = any(not math.isnan(entry.ratio) for entry in comparison.entries)
     with_guarantee = any(entry.guarantee is not None for entry in comparison.entries)
@@ -55,8 +57,8 @@ def mechanism_table(comparison: Comparison) -> Table:
     if with_static:
         columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
     groups = {"ic": "incentives", "ir": "participation"}
-    notions = sorted(comparison.notions, key=lambda notion: notion.role)
-    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in notions]
+    constraints = sorted(comparison.constraints, key=lambda constraint: constraint.role)
+    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
     rows = []
     for k, entry in enumerate(comparison.entries):
         row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
@@ -66,8 +68,8 @@ def mechanism_table(comparison: Comparison) -> Table:
             guarantee = entry.guarantee
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
-        rows.append((*row, *(_mark(entry, notion, k) for notion in notions)))
-    return Table("mechanisms", "Mechanisms with the notions they keep and break", tuple(columns), tuple(rows))
+        rows.append((*row, *(_mark(entry, constraint, k) for constraint in constraints)))
+    return Table("mechanisms", "Mechanisms with the constraints they keep and break", tuple(columns), tuple(rows))
 
 
 def _known(value: float) -> float | None:
@@ -78,19 +80,19 @@ def _amount(value: float, error: float | None = None) -> Cell:
     return Cell(number(value) + (f" ± {number(error, 2)}" if error else ""), _known(value))
 
 
-def _mark(entry: Entry, notion: Notion, k: int) -> Cell:
+def _mark(entry: Entry, constraint: Constraint, k: int) -> Cell:
     """Whether a constraint is satisfied."""
-    if entry.report is None or notion not in entry.report:
+    if entry.report is None or constraint not in entry.report:
         return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
-    if entry.report[notion].holds:
+    if entry.report[constraint].holds:
         return Cell("satisfied", 1.0, "kept")
-    if entry.report[notion].status == "undecided":
-        return Cell("undecided", 0.5, "undecided", _broken_id(k, notion))
-    return Cell("violated", 0.0, "broken", _broken_id(k, notion))
+    if entry.report[constraint].status == "undecided":
+        return Cell("undecided", 0.5, "undecided", _broken_id(k, constraint))
+    return Cell("violated", 0.0, "broken", _broken_id(k, constraint))
 
 
-def _broken_id(k: int, notion: Notion) -> str:
-    return f"broken-{k}-{notion.name}"
+def _broken_id(k: int, constraint: Constraint) -> str:
+    return f"broken-{k}-{constraint.name}"
 
 
 def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
@@ -102,12 +104,12 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
     if entry.guarantee is not None:
         facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
     if entry.claims:
-        facts.append(("made to satisfy", ", ".join(notion.name for notion in entry.claims)))
+        facts.append(("made to satisfy", ", ".join(constraint.name for constraint in entry.claims)))
     broken = []
     if entry.report is not None:
-        kept = [notion.name for notion, check in entry.report.items() if check.holds]
+        kept = [constraint.name for constraint, check in entry.report.items() if check.holds]
         facts.append(("satisfies", ", ".join(kept) or "none that was checked"))
-        for notion, check in entry.report.items():
+        for constraint, check in entry.report.items():
             if not check.holds:
                 found = check.counterexample
                 lines = told(found, words) if found is not None else [("gain", number(check.gain))]
@@ -115,10 +117,10 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
                     lines = [("undecided", f"rounding of up to {number(check.rounding)} leaves it open"), *lines]
                 broken.append(
                     Broken(
-                        _broken_id(k, notion),
-                        notion.name,
+                        _broken_id(k, constraint),
+                        constraint.name,
                         str(check.status),
-                        MEANINGS[notion.name],
+                        MEANINGS[constraint.name],
                         str(found or ""),
                         lines,
                     )

@@ -85,7 +85,7 @@ def compare_report(
         value=_value(comparison.optimum, certificate),
         no_optimum=_why_none(comparison),
         table=mechanism_table(comparison),
-        notions=[(notion.name, MEANINGS[notion.name]) for notion in comparison.notions],
+        constraints=[(constraint.name, MEANINGS[constraint.name]) for constraint in comparison.constraints],
         details=[detail(entry, k, words) for k, entry in enumerate(comparison.entries)],
         skipped=comparison.skipped,
         pictures=pictures(comparison),

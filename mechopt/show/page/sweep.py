@@ -106,7 +106,7 @@ def study_facts(sweep: Sweep) -> Facts:
         facts.append((key, f"{count}: {', '.join(map(str, values[:8]))}{', …' if count > 8 else ''}"))
     facts += [("recorded", ", ".join((*recording.quantities, *recording.mechanisms)))]
     if recording.ic is not None or recording.ir is not None:
-        facts.append(("notions", f"{recording.ic or 'the model'}, {recording.ir or 'the model'}"))
+        facts.append(("constraints", f"{recording.ic or 'the model'}, {recording.ir or 'the model'}"))
     if recording.seconds is not None:
         facts.append(("limit", f"{number(recording.seconds)} s a point"))
     ended = ", ".join(f"{count:,} {status}" for status, count in sweep.statuses.items())

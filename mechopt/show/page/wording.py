@@ -1,4 +1,4 @@
-"""What a report says of notions, numbers and counterexamples, in words."""
+"""What a report says of constraints, numbers and counterexamples, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechopt.core.numbers import recognise
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.separable import SeparableTypes
 from mechopt.lp.build import AnyTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.verification.independent.replay import Counterexample
 
 Facts = list[tuple[str, str]]
@@ -25,16 +25,16 @@ MOST_MISREPORTS = 20
 MEANINGS = {
     "dic": "Truth is best at every history, in expectation over the others' current types and over the future.",
     "ex-post": "Truth is best at every history, whatever the others report in that period.",
-    "ppic": "Truth is best in every period by itself, whatever the report does to later periods.",
+    "ppic": "Truth is best in every period by itself, for every report does to later periods.",
     "indu": "The report of a period does not change the utility that is expected from later periods.",
-    "super-dic": "Truth is best at every history, whatever the future turns out to be.",
+    "super-dic": "Truth is best at every history, for every future turns out to be.",
     "bayesian": "From contracting on, no strategy of present and later misreports beats the truth in expectation.",
     "bayesian-actions": "As bayesian, for agents who see all past actions but not what the others reported.",
     "bayesian-own": "As bayesian, for agents who see nothing but their own types and reports.",
     "periodic-ex-post": "Truth is best at every history, whatever the others' current types are.",
     "periodic-ex-post-rereport": "As periodic-ex-post, where any type may be reported, whatever was reported before.",
-    "adjacent": "No single misreport to a neighbouring type gains; a diagnosis, not enough where types move.",
-    "downward": "No single misreport to the next lower type gains; a diagnosis, not enough where types move.",
+    "adjacent": "No single misreport to a neighbouring type gains; a diagnosis, not enough where types persist.",
+    "downward": "No single misreport to the next lower type gains; a diagnosis, not enough where types persist.",
     "epir": "On every full path of types the utility is at least 0.",
     "prefix": "On every path of types the utility up to any period is at least 0.",
     "per-period": "In every period the utility is at least 0, whatever the types.",
@@ -44,7 +44,7 @@ MEANINGS = {
     "expected-continuation": "At every history, before the type is known, at least 0 is expected from there on.",
     "periodic-ex-post-ir": "At every history at least 0 is expected from there on, whatever all current types are.",
 }
-"""Meaning of each notion by name, in a sentence; `mechopt.mechanism.constraints` has the inequalities."""
+"""Meaning of each constraint by name, in a sentence; `mechopt.mechanism.constraints` has the inequalities."""
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -79,9 +79,9 @@ def short_fraction(value: Fraction, longest: int = 60) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
 
 
-def names(notions: Iterable[Notion]) -> str:
-    """Notions as on the command line."""
-    return " + ".join(notion.name for notion in notions) or "none"
+def names(constraints: Iterable[Constraint]) -> str:
+    """Constraints as on the command line."""
+    return " + ".join(constraint.name for constraint in constraints) or "none"
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def told(found: Counterexample, words: TypeNames) -> Facts:
         rows.append(("types of the period before", words.profile(max(t - 1, 0), before)))
     if found.true_type is not None:
         rows.append(("true type", words.type(t, i, found.true_type)))
-    if found.notion.role == "ic" and found.report is not None:
+    if found.constraint.role == "ic" and found.report is not None:
         rows.append(("reports", words.type(t, i, found.report)))
     if found.others:
         agents = [j for j in range(len(found.others) + 1) if j != i]
@@ -163,7 +163,7 @@ def told(found: Counterexample, words: TypeNames) -> Facts:
     rows += [_misreport(step, found, words) for step in strategy[:MOST_MISREPORTS]]
     if len(strategy) > MOST_MISREPORTS:
         rows.append(("and so on", f"{len(strategy) - MOST_MISREPORTS:,} more misreports"))
-    what = ("gain", number(found.gain)) if found.notion.role == "ic" else ("utility", number(-found.gain))
+    what = ("gain", number(found.gain)) if found.constraint.role == "ic" else ("utility", number(-found.gain))
     return [*rows, what]
 
 

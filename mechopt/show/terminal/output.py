@@ -15,13 +15,13 @@ from mechopt.core.printable import escaped_json
 
 if TYPE_CHECKING:
     from mechopt.lp.independent.plan import Size
-    from mechopt.mechanism.constraints import Notion
+    from mechopt.mechanism.constraints import Constraint
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
     from mechopt.verification.scenarios.check import ScenariosReport
-    from mechopt.verification.verify import NotionCheck, Report
+    from mechopt.verification.verify import ConstraintCheck, Report
 
 Plain = dict[str, Any]
 
@@ -49,9 +49,9 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def names(notions: Iterable[Notion]) -> str:
-    """Notions as on the command line."""
-    return "+".join(notion.name for notion in notions) or "none"
+def names(constraints: Iterable[Constraint]) -> str:
+    """Constraints as on the command line."""
+    return "+".join(constraint.name for constraint in constraints) or "none"
 
 
 def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain:
@@ -86,7 +86,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
 def checks(report: Report, counterexamples: bool = False) -> Plain:
     """``{name: {status, holds, gain, rounding, ...}}`` by constraint."""
 
-    def one(check: NotionCheck) -> Plain:
+    def one(check: ConstraintCheck) -> Plain:
         plain: Plain = {"status": str(check.status), "holds": check.holds, "gain": check.gain}
         plain["rounding"] = check.rounding
         if check.exact is not None:
@@ -97,7 +97,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
             plain["counterexample"] = check.counterexample.to_dict() if check.counterexample else None
         return plain
 
-    return {notion.name: one(check) for notion, check in report.items()}
+    return {constraint.name: one(check) for constraint, check in report.items()}
 
 
 def compared(comparison: Comparison) -> Plain:
@@ -111,7 +111,7 @@ def compared(comparison: Comparison) -> Plain:
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
         row["constraints"] = checks(entry.report, counterexamples=True) if entry.report is not None else {}
         row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
-        row["claims"] = [notion.name for notion in entry.claims]
+        row["claims"] = [constraint.name for constraint in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
@@ -147,7 +147,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
     from mechopt.proof.certificate import Certificate
     from mechopt.proof.words import goal, statement
 
-    ir: tuple[Notion, ...] = (EPIR(),)
+    ir: tuple[Constraint, ...] = (EPIR(),)
     form, status = "scenarios", "optimal"
     payments = proof.subject_to if isinstance(proof, Certificate) else ()
     if isinstance(proof, Certificate):
@@ -159,8 +159,8 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "fingerprint": proof.fingerprint,
         "objective": goal(proof),
         "constraints": {
-            "ic": [notion.name for notion in proof.ic],
-            "ir": [notion.name for notion in ir],
+            "ic": [constraint.name for constraint in proof.ic],
+            "ir": [constraint.name for constraint in ir],
             **({"subject_to": [c.name for c in payments]} if payments else {}),
         },
         "form": form,
@@ -327,7 +327,7 @@ def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list
     Raises
     ------
     InputError
-        If an expected value is no number, text or truth value.
+        If an expected value is not a number, text or truth value.
     """
     kept: list[str] = []
     missed: list[str] = []

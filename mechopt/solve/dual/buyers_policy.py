@@ -15,7 +15,7 @@ import numpy as np
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.simulation import Runs, played
@@ -34,14 +34,14 @@ class BuyersPolicy(MechanismMethods):
         Reports are profiles of types of positive probability, options the buyers. The first has one point.
     unit : float
         Money of the environment in the unit of the tables.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it keeps.
     """
 
     environment: IndependentTypes
     tables: tuple[PolicyTable, ...]
     unit: float
-    claims: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Constraint, ...] = (DIC(), EPIR())
 
     @property
     def source(self) -> str:

@@ -1,4 +1,5 @@
-r"""One agent whose type moves, under Bayesian incentive compatibility and interim or ex post participation, price form.
+r"""One agent whose type persists, under Bayesian incentive compatibility and interim or ex post participation, price
+form.
 
 The state of a period is the law q of the agent's type given what is public: the previous report, and the previous
 action where it moves types. A promise is a vector: what each type k is to get, also those that cannot be after
@@ -13,8 +14,8 @@ With multipliers :math:`\lambda_{kr}` of "true type k does not report r", r over
 
 - Interim participation: :math:`\sum_r \lambda_{kr} - \sum_r \lambda_{rk} = \mu_k`,
   :math:`g_{ra} = \sum_k \lambda_{kr} (P_a(k,\cdot) - P_a(r,\cdot)) / q_r`. Prices sum to 0: what all types are promised
-  alike can be paid in advance. Participation itself is in the first period, where :math:`\mu` is the law of the first
-  type and one more multiplier :math:`\nu_k \ge 0` is added on the left.
+  alike can be paid in advance. Participation itself is in the first period, where :math:`\mu` is the distribution of
+  the first type and one more multiplier :math:`\nu_k \ge 0` is added on the left.
 - EPIR: utilities are lifetime utilities, paid at the end, and :math:`m_k \ge 0` is added on the left, ``m_k = 0``
   outside the support; :math:`g_{ra} = [m_r P_a(r,\cdot) + \sum_k \lambda_{kr} (P_a(k,\cdot) - P_a(r,\cdot))] / q_r`.
   It is imposed on paths of positive probability only.
@@ -38,7 +39,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.process import JointProcess
-from mechopt.solve.dual.markov_period import MovingPeriod, moving_periods, moving_stage
+from mechopt.solve.dual.markov_period import PersistentPeriod, persistent_periods, persistent_stage
 from mechopt.solve.dual.stage import Problem, Start, State
 
 
@@ -53,7 +54,7 @@ class _Known(NamedTuple):
 
 def markov_problem(process: JointProcess, ex_post: bool) -> Problem:
     """The price form of a process with one agent, under EPIR (``ex_post``) or interim participation."""
-    periods, unit = moving_periods(process)
+    periods, unit = persistent_periods(process)
     rows: list[tuple[State, ...]] = []
     options = max(len(period.cost) for period in periods)
     known, after = _nothing(options), None
@@ -98,7 +99,9 @@ def _coupled(first: FloatArray, second: FloatArray, box: FloatArray) -> FloatArr
     return total
 
 
-def _first_mechanisms(period: MovingPeriod, known: _Known, after: MovingPeriod | None) -> tuple[_Known, list[Start]]:
+def _first_mechanisms(
+    period: PersistentPeriod, known: _Known, after: PersistentPeriod | None
+) -> tuple[_Known, list[Start]]:
     """Two kinds of mechanism that anyone accepts, one period earlier: one action throughout, and free choice.
 
     A free choice costs the agent what it costs the seller, plus its smallest worth to any type.
@@ -131,9 +134,9 @@ def _first_mechanisms(period: MovingPeriod, known: _Known, after: MovingPeriod |
 
 
 def _state(
-    period: MovingPeriod,
+    period: PersistentPeriod,
     q: FloatArray,
-    after: MovingPeriod | None,
+    after: PersistentPeriod | None,
     known: _Known,
     starts: list[Start],
     ex_post: bool,
@@ -141,7 +144,7 @@ def _state(
 ) -> State:
     types = period.values.shape[1]
     support = np.flatnonzero(q)
-    stage = moving_stage(period, q, after, ex_post, root)
+    stage = persistent_stage(period, q, after, ex_post, root)
     free = root and not ex_post
     differences = np.array([_price_of(types, a, b, ex_post) for a in range(types) for b in range(types) if a != b])
     costs = [known.box[b, a] for a in range(types) for b in range(types) if a != b]

@@ -1,4 +1,4 @@
-"""The program of one period for one agent whose type moves, see `mechopt.solve.dual.markov` for the mathematics."""
+"""The program of one period for one agent whose type persists, see `mechopt.solve.dual.markov` for the mathematics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechopt.solve.dual.warm_program import SmallProgram
 
 
 @dataclass(frozen=True, eq=False)
-class MovingPeriod:
+class PersistentPeriod:
     """One period of one agent's chain, in the problem's unit and present value.
 
     Attributes
@@ -21,11 +21,11 @@ class MovingPeriod:
     values : float array ``(actions, types)``
     cost : float array ``(actions,)``
     kernels : float array ``(laws, types, next types)``
-        Different laws of motion; empty in the last period.
+        Different distributions of motion; empty in the last period.
     moves : int array ``(actions,)``
         Which of them an action brings.
     laws : float array ``(states, types)``
-        Law of the type by public state.
+        Distribution of the type by public state.
     """
 
     values: FloatArray
@@ -35,7 +35,7 @@ class MovingPeriod:
     laws: FloatArray
 
 
-def moving_periods(process: JointProcess) -> tuple[list[MovingPeriod], float]:
+def persistent_periods(process: JointProcess) -> tuple[list[PersistentPeriod], float]:
     """The periods of one agent's process, and the unit of their money."""
     horizon, weights = process.horizon, process.present_value
     unit = max(float(w * np.abs(v).max()) for w, v in zip(weights, process.values, strict=True)) or 1.0
@@ -46,7 +46,7 @@ def moving_periods(process: JointProcess) -> tuple[list[MovingPeriod], float]:
         kernels, moves = np.zeros((0, values.shape[1], 0)), np.zeros(len(values), dtype=np.int64)
         if t + 1 < horizon:
             kernels, moves = np.unique(process.kernel[t], axis=0, return_inverse=True)
-        periods.append(MovingPeriod(values, cost, kernels, moves.ravel(), laws))
+        periods.append(PersistentPeriod(values, cost, kernels, moves.ravel(), laws))
         if t + 1 < horizon:
             laws = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0)
     return periods, unit
@@ -67,7 +67,7 @@ class _Columns:
     welfare : int array ``(reports,)``
         Value of a report from this period on.
     children : int array ``(c, 2)``
-        Report and law of motion.
+        Report and distribution of motion.
     value : int array ``(c,)``
         Value of a child from the next period on.
     price : int array ``(c, types of the next period - 1)``
@@ -87,7 +87,7 @@ class _Columns:
         return len(self.pairs) + sum(part.size for part in (self.extra, self.welfare, self.value, self.price))
 
 
-def _columns(period: MovingPeriod, q: FloatArray, extra: int) -> _Columns:
+def _columns(period: PersistentPeriod, q: FloatArray, extra: int) -> _Columns:
     """Number the columns; ``extra`` of them are m or nu."""
     support, (laws, types, ahead) = np.flatnonzero(q), period.kernels.shape
     reports, children = len(support), len(support) * laws
@@ -122,7 +122,7 @@ def _flow_rows(at: _Columns, q: FloatArray, ex_post: bool, free: bool) -> FloatA
     return np.concatenate([total[None], rows[:-1]])
 
 
-def _price_rows(at: _Columns, period: MovingPeriod, q: FloatArray, ex_post: bool) -> FloatArray:
+def _price_rows(at: _Columns, period: PersistentPeriod, q: FloatArray, ex_post: bool) -> FloatArray:
     """A child's price less what the multipliers make of it, ``(c, coordinates, columns)``."""
     coordinates = at.price.shape[1]
     rows = np.zeros((*at.price.shape, at.count))
@@ -136,7 +136,7 @@ def _price_rows(at: _Columns, period: MovingPeriod, q: FloatArray, ex_post: bool
     return rows
 
 
-def _gain_rows(at: _Columns, period: MovingPeriod, q: FloatArray, together: bool) -> FloatArray:
+def _gain_rows(at: _Columns, period: PersistentPeriod, q: FloatArray, together: bool) -> FloatArray:
     """Value of a report less that of each action, ``(reports, actions, columns)``."""
     actions = len(period.values)
     rows = np.zeros((len(at.support), actions, at.count))
@@ -149,7 +149,9 @@ def _gain_rows(at: _Columns, period: MovingPeriod, q: FloatArray, together: bool
     return rows
 
 
-def moving_stage(period: MovingPeriod, q: FloatArray, after: MovingPeriod | None, ex_post: bool, root: bool) -> Stage:
+def persistent_stage(
+    period: PersistentPeriod, q: FloatArray, after: PersistentPeriod | None, ex_post: bool, root: bool
+) -> Stage:
     """The program of a state with law ``q`` of the agent's type; ``after`` is the next period, None in the last."""
     free, together = root and not ex_post, len(period.kernels) == 1
     at = _columns(period, q, int(np.count_nonzero(q)) if ex_post else len(q) if free else 0)

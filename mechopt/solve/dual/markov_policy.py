@@ -1,8 +1,8 @@
-"""A mechanism for one agent whose type moves, whose only memory is what it has promised each type: tables of points.
+"""A mechanism for one agent whose type persists, whose only memory is what it has promised each type: tables of points.
 
 Each point of a period holds an allocation by report, what the agent gets at once beyond the promise, and for each
-report and law of motion a public lottery over the points of the next period. Under EPIR the utility of a period is
-what is given at once, which is not negative. Under interim participation the fee of a period is the value of
+report and distribution of motion a public lottery over the points of the next period. Under EPIR the utility of a
+period is what is given at once, which is not negative. Under interim participation the fee of a period is the value of
 the allocation, less the utility promised to the report, plus what the next point promises in expectation.
 """
 
@@ -17,17 +17,17 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.histories.public import PublicTree
-from mechopt.mechanism.constraints import EPIR, Notion
+from mechopt.mechanism.constraints import EPIR, Constraint
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.simulation import Runs, drawn_rows, played
-from mechopt.solve.dual.markov_period import MovingPeriod, moving_periods
+from mechopt.solve.dual.markov_period import PersistentPeriod, persistent_periods
 from mechopt.solve.dual.mechanism import MAX_ENTRIES, SMALLEST_WEIGHT
 from mechopt.solve.dual.tables import PolicyTable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MovingPolicy(MechanismMethods):
+class PersistentPolicy(MechanismMethods):
     """A mechanism over promises to each type of one agent.
 
     Attributes
@@ -35,17 +35,18 @@ class MovingPolicy(MechanismMethods):
     process : JointProcess
         With one agent.
     tables : tuple over periods of PolicyTable
-        Reports are types, options the actions, children the pairs (report, law of motion). The first has one point.
+        Reports are types, options the actions, children the pairs (report, distribution of motion). The first has one
+        point.
     unit : float
         Money of the environment in the unit of the tables.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it keeps.
     """
 
     process: JointProcess
     tables: tuple[PolicyTable, ...]
     unit: float
-    claims: tuple[Notion, ...]
+    claims: tuple[Constraint, ...]
 
     @property
     def environment(self) -> PersistentEnvironment:
@@ -63,9 +64,9 @@ class MovingPolicy(MechanismMethods):
         return EPIR() in self.claims
 
     @cached_property
-    def periods(self) -> list[MovingPeriod]:
+    def periods(self) -> list[PersistentPeriod]:
         """The process by period, in the unit of the tables."""
-        return moving_periods(self.process)[0]
+        return persistent_periods(self.process)[0]
 
     @cached_property
     def _totals(self) -> tuple[float, float]:
@@ -136,7 +137,7 @@ class MovingPolicy(MechanismMethods):
         return SequenceMechanism(tree, tuple(allocation), tuple(payment), self.claims, self.source)
 
     def _next(
-        self, table: PolicyTable, period: MovingPeriod, chosen: FloatArray, report: IntArray, recorded: bool
+        self, table: PolicyTable, period: PersistentPeriod, chosen: FloatArray, report: IntArray, recorded: bool
     ) -> FloatArray:
         """Weights of the next points at each slot, ``(nodes * branches, points)``."""
         assert table.after is not None
@@ -152,20 +153,20 @@ class MovingPolicy(MechanismMethods):
 
     def __repr__(self) -> str:
         points = sum(len(table.state) for table in self.tables)
-        return f"MovingPolicy({len(self.tables)} periods, {points} points; revenue {self.revenue:.9g})"
+        return f"PersistentPolicy({len(self.tables)} periods, {points} points; revenue {self.revenue:.9g})"
 
 
-def _children(period: MovingPeriod) -> int:
+def _children(period: PersistentPeriod) -> int:
     return len(period.kernels) * int(period.values.shape[1])
 
 
-def _indicator(period: MovingPeriod) -> FloatArray:
-    """Which law of motion each action brings, ``(actions, laws)``."""
+def _indicator(period: PersistentPeriod) -> FloatArray:
+    """Which distribution of motion each action brings, ``(actions, laws)``."""
     return np.eye(max(len(period.kernels), 1))[period.moves]
 
 
-@played.register(MovingPolicy)
-def _(policy: MovingPolicy, rng: np.random.Generator, runs: int) -> Runs:
+@played.register(PersistentPolicy)
+def _(policy: PersistentPolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types, actions and public lotteries."""
     point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros(runs)
     law = np.broadcast_to(policy.process.initial, (runs, len(policy.process.initial)))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size
-from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Interim, Notion, PeriodicExPostIC
+from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Constraint, Interim, PeriodicExPostIC
 from mechopt.mechanism.objective import Revenue
 from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.program import MAX_BUYERS, Effort
 from mechopt.solve.result import Optimum
 
 APPLIES = (
-    "is for revenue, and buyers with independent types under DIC and EPIR, or one agent whose types move under "
+    "is for revenue, and buyers with independent types under DIC and EPIR, or one agent whose types persist under "
     "Bayesian (or periodic ex post) IC and interim IR or EPIR"
 )
 
 
-def dual_notions(chosen: AnyPlan) -> tuple[Notion, Notion] | None:
+def dual_constraints(chosen: AnyPlan) -> tuple[Constraint, Constraint] | None:
     """Incentive and participation constraint of a plan that dual dynamic programming takes; None where it does not."""
     if chosen.subject_to or chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
         return None
@@ -29,8 +29,8 @@ def dual_notions(chosen: AnyPlan) -> tuple[Notion, Notion] | None:
 
 def by_dual(chosen: AnyPlan, effort: Effort) -> Optimum:
     """Bracket of the optimum within 1e-4, and an explicit mechanism that earns its lower end."""
-    notions = dual_notions(chosen)
-    assert notions is not None
+    constraints = dual_constraints(chosen)
+    assert constraints is not None
     steps = iter(range(10**12))
 
     def told(lower: float, upper: float, seconds: float) -> None:
@@ -39,7 +39,7 @@ def by_dual(chosen: AnyPlan, effort: Effort) -> Optimum:
         if effort.bracket is not None:
             effort.bracket(lower, upper, seconds)
 
-    best = dual_optimum(chosen.environment, *notions, time_limit=effort.time_limit, progress=told)
+    best = dual_optimum(chosen.environment, *constraints, time_limit=effort.time_limit, progress=told)
     return Optimum(
         best.value,
         best.bound,

@@ -1,7 +1,7 @@
 r"""Optimal revenue where promises are vectors, by dual dynamic programming on their prices, certified from both sides.
 
 The linear program over histories grows like (types)^periods. Its optimum needs promises alone: what buyers have been
-promised (several buyers with independent types), or what each type of one agent has been promised (types that move).
+promised (several buyers with independent types), or what each type of one agent has been promised (persistent types).
 This module runs the dual of that dynamic program. :math:`V_t(\mu)`, the largest welfare from period t on less the price
 :math:`\mu` of all utility, is convex; a period's program over next period's models of it gives new points of its own:
 
@@ -26,11 +26,11 @@ from dataclasses import dataclass
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.process import PersistentEnvironment, joint_process
-from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Interim, Notion, PeriodicExPostIC
+from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Constraint, Interim, PeriodicExPostIC
 from mechopt.solve.dual.buyers import buyers_problem
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov import markov_problem
-from mechopt.solve.dual.markov_policy import MovingPolicy
+from mechopt.solve.dual.markov_policy import PersistentPolicy
 from mechopt.solve.dual.search import Progress, Search
 from mechopt.solve.dual.tables import unfold
 from mechopt.solve.solution import Bound, Status
@@ -40,7 +40,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DualOptimum:
-    """The clairvoyant optimum of several buyers, or of one agent whose types move, and what is proved about it.
+    """The clairvoyant optimum of several buyers, or of one agent whose types persist, and what is proved about it.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class DualOptimum:
     status : Status
         ``"optimal"`` where the bracket is within the target; ``"inaccurate"`` where floating point does not let it get
         there; ``"time limit"`` or ``"interrupted"`` where that came first.
-    mechanism : BuyersPolicy or MovingPolicy
+    mechanism : BuyersPolicy or PersistentPolicy
         Tables over points; ``to_mechanism`` writes them out where there are few histories.
     seconds : float
     visits : int
@@ -61,7 +61,7 @@ class DualOptimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: BuyersPolicy | MovingPolicy
+    mechanism: BuyersPolicy | PersistentPolicy
     seconds: float
     visits: int
 
@@ -72,21 +72,21 @@ class DualOptimum:
 
 def dual_optimum(
     environment: IndependentTypes | PersistentEnvironment,
-    ic: Notion | None = None,
-    ir: Notion = EPIR(),  # noqa: B008 - frozen values
+    ic: Constraint | None = None,
+    ir: Constraint = EPIR(),  # noqa: B008 - frozen values
     target: float = 1e-4,
     time_limit: float | None = None,
     progress: Progress | None = None,
 ) -> DualOptimum:
-    """Largest revenue with a bracket, for buyers with independent types or one agent whose types move.
+    """Largest revenue with a bracket, for buyers with independent types or one agent whose types persist.
 
     Parameters
     ----------
     environment : IndependentTypes, or MarkovTypes or SeparableTypes with one agent and a finite horizon
-    ic : Notion, optional
-        ``DIC()`` for independent types, ``BayesianIC()`` or ``PeriodicExPostIC()`` for types that move: the default.
-    ir : Notion
-        ``EPIR()``; for types that move also ``Interim()``.
+    ic : Constraint, optional
+        ``DIC()`` for independent types, ``BayesianIC()`` or ``PeriodicExPostIC()`` for persistent types: the default.
+    ir : Constraint
+        ``EPIR()``; for persistent types also ``Interim()``.
     target : float
         Width of the bracket that is aimed at, a share of its upper end.
     time_limit : float, optional
@@ -101,7 +101,7 @@ def dual_optimum(
     Raises
     ------
     InputError
-        If the environment or a notion is another.
+        If the environment or a constraint is another.
     LimitError
         If a period has too many profiles of reports.
 
@@ -116,24 +116,24 @@ def dual_optimum(
         raise InputError([Fault("target", f"is {target}", "it must be positive")])
     begun = time.perf_counter()
     fresh = isinstance(environment, IndependentTypes)
-    _check_notions(fresh, ic, ir)
+    _check_constraints(fresh, ic, ir)
     if isinstance(environment, IndependentTypes):
         search = Search(buyers_problem(environment))
     else:
         process = joint_process(environment)
         if process.agents > 1:
             raise InputError(
-                f"{process.agents} agents whose types move: dual dynamic programming is for one; use the linear "
+                f"{process.agents} agents whose types persist: dual dynamic programming is for one; use the linear "
                 "program (method='simplex')"
             )
         search = Search(markov_problem(process, ir == EPIR()))
     status = search.run(target, time_limit, progress)
     unit, tables = search.problem.unit, unfold(search)
-    mechanism: BuyersPolicy | MovingPolicy
+    mechanism: BuyersPolicy | PersistentPolicy
     if isinstance(environment, IndependentTypes):
         mechanism = BuyersPolicy(environment, tables, unit)
     else:
-        mechanism = MovingPolicy(process, tables, unit, (ic or BayesianIC(), ir))
+        mechanism = PersistentPolicy(process, tables, unit, (ic or BayesianIC(), ir))
     value, slack = mechanism.revenue, ROUNDING * len(tables) * max(search.problem.welfare, 1.0) * unit
     lower, upper = min(value, search.lower * unit) - slack, search.upper * unit + slack
     if upper < lower:  # the two sides contradict each other by more than rounding
@@ -142,15 +142,15 @@ def dual_optimum(
     return DualOptimum(value, bound, status, mechanism, time.perf_counter() - begun, len(search.records))
 
 
-def _check_notions(fresh: bool, ic: Notion | None, ir: Notion) -> None:
-    """Refuse notions that the two problems do not have."""
-    incentives: tuple[Notion, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
-    participations: tuple[Notion, ...] = (EPIR(),) if fresh else (EPIR(), Interim())
-    kind = "types drawn afresh" if fresh else "types that move"
+def _check_constraints(fresh: bool, ic: Constraint | None, ir: Constraint) -> None:
+    """Refuse constraints that the two problems do not have."""
+    incentives: tuple[Constraint, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
+    participations: tuple[Constraint, ...] = (EPIR(),) if fresh else (EPIR(), Interim())
+    kind = "types independent across periods" if fresh else "persistent types"
     faults = []
     for name, given, known in (("ic", ic, incentives), ("ir", ir, participations)):
         if given is not None and given not in known:
-            allowed = " or ".join(notion.name for notion in known)
+            allowed = " or ".join(constraint.name for constraint in known)
             what = f"is {given.name}: dual dynamic programming takes {allowed} with {kind}"
             faults.append(Fault(name, what, "use the linear program (method='simplex')"))
     if faults:

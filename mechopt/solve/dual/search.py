@@ -1,4 +1,4 @@
-"""The search of dual dynamic programming: follow the child whose bracket is too wide, then mend the way back.
+"""The search of dual dynamic programming: follow the child whose bracket is too wide, then fix the way back.
 
 A visit of a price solves the period's program over the children's lower models. Each child's bracket at its price may
 be at most its share of what the root's may be; the one that exceeds it most, weighted by its probability, is

@@ -27,7 +27,7 @@ from mechopt.proof.certificate import load_certificate as load_certificate
 from mechopt.solve import highs
 from mechopt.solve.exact.independent import ExactProgram, exact_program, numbers
 from mechopt.solve.exact.lifting import ExactLimitError
-from mechopt.solve.exact.persistent import exact_moving_program, exact_process
+from mechopt.solve.exact.persistent import exact_persistent_program, exact_process
 from mechopt.solve.exact.simplex import ExactOptimum, InfeasibleError, UnboundedError, optimise
 from mechopt.solve.solution import Status
 
@@ -46,8 +46,8 @@ def certify(
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         With exact numbers and a finite horizon.
-    ic, ir : Notion, several or None
-        Incentive and participation notions; default as for `optimum`.
+    ic, ir : Constraint, several or None
+        Incentive and participation constraints; default as for `optimum`.
     objective : Objective
         Its weights stand for exact numbers as all floats do: 0.1 is one tenth.
     form : str
@@ -63,7 +63,7 @@ def certify(
     Raises
     ------
     InputError
-        If the environment has no exact numbers, or notions and form do not fit.
+        If the environment has no exact numbers, or constraints and form do not fit.
     MechoptError
         If no exact optimum was found within the limits of exact arithmetic; it says which.
     KeyboardInterrupt
@@ -99,7 +99,7 @@ def certified(
 
     Parameters
     ----------
-    chosen : Plan or MovingPlan
+    chosen : Plan or PersistentPlan
     program : LinearProgram
         From `compile_program`, without rows of one's own.
     basis : pair of int arrays, optional
@@ -113,7 +113,7 @@ def certified(
         If the deadline has passed.
     """
     status, columns, rows = highs.basis(program) if basis is None else (Status.OPTIMAL, *basis)
-    exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_moving_program(chosen, program)
+    exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_persistent_program(chosen, program)
     if not len(columns):
         columns, rows = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     ray = _ray(program, exact) if status is Status.UNBOUNDED else None
@@ -149,7 +149,7 @@ def _multipliers(exact: ExactProgram, best: ExactOptimum) -> SparseVector:
 
 
 def _ray(program: LinearProgram, exact: ExactProgram) -> SparseVector | None:
-    """A direction that improves the objective without end and keeps every row, at most 1 in each column, or None."""
+    """A direction that improves the objective without bound and keeps every row, at most 1 in each column, or None."""
 
     def cone(side: FloatArray, otherwise: float) -> FloatArray:
         return np.where(np.isfinite(side), 0.0, otherwise)

@@ -55,7 +55,7 @@ def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCe
     ----------
     scenarios : Scenarios
         With exact numbers.
-    ic : Notion, str, several or None
+    ic : Constraint, str, several or None
         DIC (the default), or DIC and INDU; see `maximin`. Optima are under DIC in any case.
 
     Returns

@@ -1,4 +1,5 @@
-"""The exact twin of a program where types move: the same rows and columns in the same order, with integers for floats.
+"""The exact twin of a program where types persist: the same rows and columns in the same order, with integers for
+floats.
 
 The rows of `mechopt.lp.persistent.plan` are arithmetic on the arrays of a `JointProcess`, so they are built once more
 from one whose arrays hold fractions. Money is in units of the environment.
@@ -21,7 +22,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.compile import objective
-from mechopt.lp.persistent.plan import MovingPlan
+from mechopt.lp.persistent.plan import PersistentPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.solve.exact.independent import ExactProgram, whole
 
@@ -89,14 +90,14 @@ def _values(process: JointProcess, t: int, tables: Sequence[Any]) -> Array:
     return np.array(rows, dtype=object)
 
 
-def exact_moving_program(plan: MovingPlan, program: LinearProgram) -> ExactProgram:
+def exact_persistent_program(plan: PersistentPlan, program: LinearProgram) -> ExactProgram:
     """Build the exact twin of a program.
 
     Parameters
     ----------
-    plan : MovingPlan
+    plan : PersistentPlan
     program : LinearProgram
-        From `compile_moving`; gives the sides and bounds, which are whole numbers already.
+        From `compile_persistent`; gives the sides and bounds, which are whole numbers already.
     """
     tree = PublicTree(exact_process(plan.process), plan.tree.reports, plan.tree.record)
     if (tree.branches, tree.count) != (plan.tree.branches, plan.tree.count):

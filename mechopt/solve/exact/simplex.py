@@ -164,8 +164,8 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
     ----------
     program : ExactProgram
     columns, rows : int arrays
-        0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; of any quality: where it is no basis, the
-        slacks are one.
+        0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; of any quality: where it is not a basis,
+        the slacks are one.
     deadline : float
         Of ``time.monotonic()``, looked at before each pivot.
 

@@ -1,4 +1,4 @@
-r"""One agent whose type moves for ever, under Bayesian IC and interim participation: a bracket of the optimum.
+r"""One agent whose type persists for ever, under Bayesian IC and interim participation: a bracket of the optimum.
 
 The state is the distribution q of the type given the previous report (and action), the promise a vector: what each type
 is to get. With V_q(mu) the largest welfare less the price mu of all promises, in money of the period,
@@ -22,9 +22,9 @@ Both stay valid when a period's program over them is solved and gives a new poin
 are V(0), first best, and mechanisms of one action for ever and of free choice at cost. The optimum is V at the price
 that is the distribution of the first type, with a multiplier of participation for each type on the left.
 
-**Truncation does not do.** With types drawn afresh the optimum is at most that of the first T periods plus first best
-from then on. With types that move this is false: later incentives pay for the first ones. Types 1 and 2, even, that
-switch for sure: one period earns 1, two periods 3, above 1 + 3/2 (discount 1).
+**Truncation does not do.** With types independent across periods the optimum is at most that of the first T periods
+plus first best from then on. With persistent types this is false: later incentives pay for the first ones. Types 1 and
+2, even, that switch for sure: one period earns 1, two periods 3, above 1 + 3/2 (discount 1).
 
 Source: Fernandes and Phelan (2000) for vector promises; Baucke, Downward and Zakeri (2017) for bounds from both sides.
 """

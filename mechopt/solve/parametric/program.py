@@ -26,7 +26,7 @@ from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
-from mechopt.solve.exact.persistent import exact_moving_program
+from mechopt.solve.exact.persistent import exact_persistent_program
 
 FIRST_POINTS, LAST_POINTS = 9, 300
 MOST_ROWS = 5_000
@@ -38,7 +38,7 @@ class ParametricProgram:
 
     Attributes
     ----------
-    plan : Plan, MovingPlan or None
+    plan : Plan, PersistentPlan or None
         At a point inside; None where it is not the program of one environment.
     template : LinearProgram
         The float program at a point, whose numbers `at` replaces.
@@ -130,7 +130,7 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
     Parameters
     ----------
     model : ParametricModel
-    ic, ir : Notion, several or None
+    ic, ir : Constraint, several or None
     objective : Objective
 
     Raises
@@ -165,7 +165,7 @@ def through_points(
 
     Parameters
     ----------
-    chosen : Plan, MovingPlan or None
+    chosen : Plan, PersistentPlan or None
     build : callable
         The float and the exact program at a point.
     start, stop : Fraction
@@ -190,7 +190,7 @@ def _exact(environment: Environment, like: AnyPlan) -> tuple[LinearProgram, Exac
     program, _ = compile_program(chosen)
     if isinstance(chosen, Plan):
         return program, exact_program(chosen, program)
-    return program, exact_moving_program(chosen, program)
+    return program, exact_persistent_program(chosen, program)
 
 
 def _interpolated(

@@ -52,7 +52,7 @@ def constant(height: float) -> Concave:
 def hull(w: FloatArray, heights: FloatArray) -> tuple[IntArray, Concave]:
     """Concave hull of points that are sorted by w, the first and the last of which it keeps.
 
-    A point on or below the chord of its two neighbours is no corner of the hull, so all such points may go at once.
+    A point on or below the chord of its two neighbours is not a corner of the hull, so all such points may go at once.
 
     Returns
     -------

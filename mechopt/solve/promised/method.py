@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size, payment_timing
-from mechopt.mechanism.constraints import DIC, EPIR, Interim, Notion, SuperDIC, closure
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim, SuperDIC, closure
 from mechopt.mechanism.objective import Revenue
 from mechopt.solve.program import Effort
 from mechopt.solve.promised.optimum import promised_optimum
@@ -18,7 +18,7 @@ APPLIES = (
 )
 
 
-def promise_notion(chosen: AnyPlan) -> Notion | None:
+def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
     if not isinstance(chosen, Plan) or chosen.subject_to:
         return None
@@ -32,11 +32,11 @@ def promise_notion(chosen: AnyPlan) -> Notion | None:
 
 def by_promises(chosen: Plan, effort: Effort) -> Optimum:
     """Bracket of the optimum within 1e-6, and an explicit mechanism that earns its lower end."""
-    notion = promise_notion(chosen)
-    assert notion is not None
+    constraint = promise_constraint(chosen)
+    assert constraint is not None
     best = promised_optimum(
         chosen.environment,
-        notion,
+        constraint,
         time_limit=effort.time_limit,
         progress=effort.progress,
         bracket=effort.bracket,
@@ -49,7 +49,7 @@ def by_promises(chosen: Plan, effort: Effort) -> Optimum:
         mechanism,
         Size(0, 0, 0, chosen.size.histories, 0),
         {"build": 0.0, "solve": best.seconds},
-        "closed form" if notion == Interim() else "promised",  # Myerson's auction at first, first best later
+        "closed form" if constraint == Interim() else "promised",  # Myerson's auction at first, first best later
         "tables",
         ic=chosen.ic,
         ir=chosen.ir,

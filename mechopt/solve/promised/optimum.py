@@ -39,7 +39,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import DIC, EPIR, Interim, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim
 from mechopt.solve.promised.policy import PromisePolicy, PromiseTable, nothing_sold
 from mechopt.solve.promised.recursion import (
     Period,
@@ -124,7 +124,7 @@ class _StoppedError(Exception):
 
 def promised_optimum(
     environment: IndependentTypes,
-    ir: Notion = EPIR(),  # noqa: B008 - frozen values
+    ir: Constraint = EPIR(),  # noqa: B008 - frozen values
     tolerance: float = 1e-6,
     time_limit: float | None = None,
     progress: Progress | None = None,
@@ -136,7 +136,7 @@ def promised_optimum(
     ----------
     environment : IndependentTypes
         With one buyer.
-    ir : Notion
+    ir : Constraint
         ``EPIR()`` or ``Interim()``.
     tolerance : float
         Relative width of the bracket that is aimed at.
@@ -155,7 +155,7 @@ def promised_optimum(
     Raises
     ------
     InputError
-        If there are several buyers, or another participation notion.
+        If there are several buyers, or another participation constraint.
 
     Examples
     --------
@@ -181,7 +181,7 @@ class _Search:
     def __init__(
         self,
         environment: IndependentTypes,
-        ir: Notion,
+        ir: Constraint,
         time_limit: float | None,
         progress: Progress | None,
         bracket: Bracketed | None,

@@ -23,7 +23,7 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.archive import save
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
-from mechopt.mechanism.constraints import DIC, EPIR, Notion, closure
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint, closure
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.simulation import Runs, played
@@ -78,13 +78,13 @@ class PromisePolicy(MechanismMethods):
         With one buyer.
     tables : tuple over periods of PromiseTable
         The one entry of the first is the promise that the buyer starts from.
-    claims : tuple of Notion
+    claims : tuple of Constraint
         What it keeps.
     """
 
     environment: IndependentTypes
     tables: tuple[PromiseTable, ...]
-    claims: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Constraint, ...] = (DIC(), EPIR())
 
     @property
     def source(self) -> str:
@@ -139,7 +139,7 @@ class PromisePolicy(MechanismMethods):
         Raises
         ------
         LimitError
-            If there are too many histories, and the policy is no bank account.
+            If there are too many histories, and the policy is not a bank account.
         """
         require_target(path)
         few = sum(HistoryTree(self.environment).count[1:]) <= MAX_ENTRIES
@@ -192,7 +192,7 @@ class PromisePolicy(MechanismMethods):
             If the policy keeps only interim participation: its balances may fall below 0.
         """
         if EPIR() not in closure(self.claims):
-            raise InputError("a bank account keeps EPIR; this policy was made for interim participation alone")
+            raise InputError("a bank account satisfies EPIR; this policy was made for interim participation alone")
         env, periods = self.environment, []
         for t, table in enumerate(self.tables):
             utility = table.next_promises - (table.promises[:, None] if t else 0.0)
@@ -224,7 +224,7 @@ def _(policy: PromisePolicy, rng: np.random.Generator, runs: int) -> Runs:
     return Runs(welfare - promise, promise[None], welfare)
 
 
-def nothing_sold(environment: IndependentTypes, claims: tuple[Notion, ...]) -> PromisePolicy:
+def nothing_sold(environment: IndependentTypes, claims: tuple[Constraint, ...]) -> PromisePolicy:
     """The policy that sells nothing and promises nothing."""
     zeros = [np.zeros((1, *types)) for types in environment.shape]
     return PromisePolicy(environment, tuple(PromiseTable(np.zeros(1), zero, zero) for zero in zeros), claims)

@@ -197,9 +197,9 @@ def _added(
     period: Period, after: Solved, inside: Nodes, basis: Basis, slopes: FloatArray, near: IntArray, pivots: int
 ) -> tuple[Nodes, Basis]:
     """All nodes after some more slopes, which start from nodes near them."""
-    fresh, fresh_basis = _at_slopes(period, after, slopes, basis.take(near), pivots)
+    fresh, independent_basis = _at_slopes(period, after, slopes, basis.take(near), pivots)
     inside, order = _merged(inside, fresh)
-    return inside, basis.joined(fresh_basis).take(order)
+    return inside, basis.joined(independent_basis).take(order)
 
 
 def first_seeds(period: Period, after: Solved) -> FloatArray:

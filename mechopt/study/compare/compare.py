@@ -15,17 +15,17 @@ from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyTypes, require_environment
-from mechopt.mechanism.constraint_names import asked_notions
-from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked, BayesianIC, Notion
+from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
-from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
+from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry
 
-NAMES = tuple(dict.fromkeys((*independent.FRESH_NAMES, *persistent.NAMES)))
+NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 
 
 def compare(
@@ -42,8 +42,8 @@ def compare(
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
     mechanisms : names, or a mapping from names to mechanisms, optional
         Default: all that apply to the kind of environment. A mapping compares mechanisms of one's own.
-    ic, ir : Notion, str, several or None
-        What the optimum is optimal under; default DIC and EPIR (guarantees are about these), and where types move
+    ic, ir : Constraint, str, several or None
+        What the optimum is optimal under; default DIC and EPIR (guarantees are about these), and where types persist
         Bayesian IC and interim IR.
     time_limit : float, optional
         Seconds for the optimum.
@@ -70,7 +70,7 @@ def compare(
     own = mechanisms if isinstance(mechanisms, Mapping) else {}
     _require_known([name for name in mechanisms or () if name not in own])
     fresh = isinstance(environment, IndependentTypes)
-    ic, ir = asked_notions(ic, ir, "fresh" if fresh else "moving")
+    ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     best = _optimum(environment, ic, ir, time_limit)
     static = repeated_myerson(environment).revenue if isinstance(environment, IndependentTypes) else math.nan
     entries, skipped = list[Entry](), dict[str, str]()
@@ -95,22 +95,22 @@ def compare(
 def _applicable(environment: AnyTypes) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     if isinstance(environment, IndependentTypes):
-        return independent.FRESH_NAMES
+        return independent.INDEPENDENT_NAMES
     return persistent.applicable(environment)
 
 
-def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Notion, ...]:
+def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constraint, ...]:
     """Constraints that mechanisms are checked for."""
     if isinstance(environment, IndependentTypes):
-        return FRESH_NOTIONS
+        return INDEPENDENT_CONSTRAINTS
     if environment.horizon != "infinite":
         return CHECKED
     beliefs = any(row.report is not None and BayesianIC() in row.report for row in entries)
-    return (BayesianIC(), *STATE_NOTIONS) if beliefs else STATE_NOTIONS
+    return (BayesianIC(), *STATE_CONSTRAINTS) if beliefs else STATE_CONSTRAINTS
 
 
 def _optimum(
-    environment: AnyTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], time_limit: float | None
+    environment: AnyTypes, ic: tuple[Constraint, ...], ir: tuple[Constraint, ...], time_limit: float | None
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
@@ -130,5 +130,5 @@ def _require_known(names: list[str]) -> None:
     for name in names:
         if name not in NAMES:
             near = get_close_matches(name, NAMES, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(NAMES)}"
-            raise InputError(f"{name!r} is not a mechanism; {mend}")
+            fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(NAMES)}"
+            raise InputError(f"{name!r} is not a mechanism; {fix}")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.bank.conditions import Conditions
-from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_NOTIONS
+from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_CONSTRAINTS
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report
 
@@ -35,15 +35,15 @@ class Entry:
     ratio : float
         Revenue over the optimum; NaN where the optimum is unknown or 0.
     static_ratio : float
-        Revenue over the sum of static optima; NaN where that is 0, or types move.
+        Revenue over the sum of static optima; NaN where that is 0, or types persist.
     computed : str
         How revenue was computed: ``"enumeration"``, ``"balance distribution"``, ``"simulation"``, ``"backward
-        induction"`` over types, or ``"bound"`` where the entry is no mechanism but a bound on all of them.
+        induction"`` over types, or ``"bound"`` where the entry is not a mechanism but a bound on all of them.
     revenue_error : float or None
         Standard error, for a simulation.
     report : Report or None
-        Notions kept and broken; None where the tree is too large to check.
-    claims : tuple of Notion
+        Constraints kept and broken; None where the tree is too large to check.
+    claims : tuple of Constraint
         What the literature proves of it.
     guarantee : Fraction or None
         The share of the optimum that the literature proves.
@@ -65,16 +65,16 @@ class Entry:
     computed: str
     revenue_error: float | None
     report: Report | None
-    claims: tuple[Notion, ...]
+    claims: tuple[Constraint, ...]
     guarantee: Fraction | None
     source: str
     non_clairvoyant: str = ""
     conditions: Conditions | None = None
 
     @property
-    def implied(self) -> tuple[Notion, ...]:
+    def implied(self) -> tuple[Constraint, ...]:
         """Constraints that follow from the conditions, where these hold."""
-        return BANK_ACCOUNT_NOTIONS if self.conditions is not None and self.conditions.holds else ()
+        return BANK_ACCOUNT_CONSTRAINTS if self.conditions is not None and self.conditions.holds else ()
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,10 @@ class Comparison:
         By promised utilities where the program would be too large; None where those do not apply either, or the
         horizon is infinite.
     static_revenue : float
-        Sum of static optima; NaN where types move.
+        Sum of static optima; NaN where types persist.
     skipped : dict
         Name to reason, for the mechanisms that do not fit the environment.
-    notions : tuple of Notion
+    constraints : tuple of Constraint
         That mechanisms are checked for.
     """
 
@@ -101,7 +101,7 @@ class Comparison:
     optimum: Optimum | None
     static_revenue: float
     skipped: dict[str, str]
-    notions: tuple[Notion, ...]
+    constraints: tuple[Constraint, ...]
 
     def __getitem__(self, name: str) -> Entry:
         """The entry of a mechanism.
@@ -123,8 +123,8 @@ class Comparison:
         -------
         pandas.DataFrame
             Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``,
-            ``non_clairvoyant``, one a notion (True where it is satisfied for certain, or follows from the conditions of
-            a bank account; None where the tree is too large to check).
+            ``non_clairvoyant``, one a constraint (True where it is satisfied for certain, or follows from the
+            conditions of a bank account; None where the tree is too large to check).
         """
         import pandas as pd
 
@@ -133,11 +133,11 @@ class Comparison:
             row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
             row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
             row["non_clairvoyant"] = entry.non_clairvoyant
-            for notion in self.notions:
-                known = entry.report is not None and notion in entry.report
-                row[notion.name] = entry.report[notion].holds if entry.report is not None and known else None
-                if notion in entry.implied:
-                    row[notion.name] = True
+            for constraint in self.constraints:
+                known = entry.report is not None and constraint in entry.report
+                row[constraint.name] = entry.report[constraint].holds if entry.report is not None and known else None
+                if constraint in entry.implied:
+                    row[constraint.name] = True
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
 
@@ -154,13 +154,13 @@ class Comparison:
         for entry in self.entries:
             kept, broken = "not checked", ""
             if entry.conditions is not None:
-                kept = " ".join(["by (IC), (BI), (BU):", *(notion.name for notion in entry.implied)])
+                kept = " ".join(["by (IC), (BI), (BU):", *(constraint.name for constraint in entry.implied)])
                 broken = " ".join(f"({name})" for name, check in entry.conditions.items() if not check.holds)
             if entry.report is not None:
-                kept = " ".join(notion.name for notion, check in entry.report.items() if check.holds)
+                kept = " ".join(constraint.name for constraint, check in entry.report.items() if check.holds)
                 broken = " ".join(
-                    notion.name + ("?" if check.status == "undecided" else "")
-                    for notion, check in entry.report.items()
+                    constraint.name + ("?" if check.status == "undecided" else "")
+                    for constraint, check in entry.report.items()
                     if not check.holds
                 )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)

@@ -17,10 +17,10 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
-    FRESH_NOTIONS,
-    MOVING_NOTIONS,
+    INDEPENDENT_CONSTRAINTS,
+    PERSISTENT_CONSTRAINTS,
+    Constraint,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -35,7 +35,7 @@ from mechopt.verification.verify import Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
 """Conditions of bank accounts are checked where no period has more balances."""
-STATE_NOTIONS: tuple[Notion, ...] = (
+STATE_CONSTRAINTS: tuple[Constraint, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),
     Interim(),
@@ -43,7 +43,7 @@ STATE_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIR(),
 )
 """What is checked state by state, with any horizon."""
-CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
+CHECKED = tuple(constraint for constraint in PERSISTENT_CONSTRAINTS if constraint != PeriodicExPostIC(rereport=True))
 """What is checked with a finite horizon, on the tree of consistent reports."""
 
 
@@ -107,7 +107,7 @@ def checked(mechanism: Any) -> Report | None:
     if not isinstance(mechanism.environment, IndependentTypes):
         return None
     histories = sum(HistoryTree(mechanism.environment).count[1:])
-    return verify(mechanism, FRESH_NOTIONS) if histories <= MAX_CHECKED_HISTORIES else None
+    return verify(mechanism, INDEPENDENT_CONSTRAINTS) if histories <= MAX_CHECKED_HISTORIES else None
 
 
 def conditions(mechanism: BankAccountMechanism) -> Conditions | None:
@@ -132,11 +132,11 @@ def _(mechanism: ContingentTransfers) -> Report | None:
 def _(mechanism: MarkovMechanism) -> Report | None:
     """By state; over histories where these are finitely many and can be written out."""
     if mechanism.environment.infinite:
-        return verify(mechanism, STATE_NOTIONS)
+        return verify(mechanism, STATE_CONSTRAINTS)
     try:
         sequence = mechanism.to_sequence()
     except LimitError:
-        return verify(mechanism, STATE_NOTIONS)
+        return verify(mechanism, STATE_CONSTRAINTS)
     return checked(sequence)
 
 

@@ -45,9 +45,9 @@ def foresight(rule: Callable[[IndependentTypes], Any], environment: IndependentT
     if prod(environment.shape[0]) * 2**environment.agents > 10 * MAX_HISTORIES:
         return UNKNOWN
     futures = changed_futures(environment)
-    for notion, answer in ((NonClairvoyant(), YES), (QuasiNonClairvoyant(), QUASI)):
+    for constraint, answer in ((NonClairvoyant(), YES), (QuasiNonClairvoyant(), QUASI)):
         try:
-            status = check_rule(rule, futures, notion).status
+            status = check_rule(rule, futures, constraint).status
         except (InputError, LimitError):
             return UNKNOWN
         if status is not Status.VIOLATED:

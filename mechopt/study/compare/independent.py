@@ -18,12 +18,12 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
-from mechopt.solve.dual.markov_policy import MovingPolicy
+from mechopt.solve.dual.markov_policy import PersistentPolicy
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.foresight import NO, foresight
 
-FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
+IndependentMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 
 
 def quasi_balance(environment: IndependentTypes) -> Mechanism:
@@ -38,7 +38,7 @@ def quasi_two_period(environment: IndependentTypes) -> Mechanism:
 
 QUASI = "quasi-non-clairvoyant"
 """Of the balance mechanism; with two periods of the two-period one, whose guarantee is better."""
-BUILDERS: dict[str, Callable[[IndependentTypes], FreshMechanism]] = {
+BUILDERS: dict[str, Callable[[IndependentTypes], IndependentMechanism]] = {
     "repeated-myerson": repeated_myerson,
     "repeated-second-price": repeated_second_price,
     "give-for-free": give_for_free,
@@ -51,17 +51,17 @@ BUILDERS: dict[str, Callable[[IndependentTypes], FreshMechanism]] = {
 
 PER_PERIOD = "clairvoyant-per-period"
 """The optimum with the timing of payments that gives no buyer a loss in any period."""
-CONVERSIONS: dict[str, Callable[[Mechanism], FreshMechanism]] = {
+CONVERSIONS: dict[str, Callable[[Mechanism], IndependentMechanism]] = {
     "bank-account": bank_account,
     PER_PERIOD: quasi_non_clairvoyant,
 }
 """What is made of the optimal mechanism."""
 
 OPTIMUM = "clairvoyant-optimum"
-FRESH_NAMES = (OPTIMUM, *BUILDERS, *CONVERSIONS)
+INDEPENDENT_NAMES = (OPTIMUM, *BUILDERS, *CONVERSIONS)
 
 
-def _rule(name: str, environment: IndependentTypes) -> Callable[[IndependentTypes], FreshMechanism]:
+def _rule(name: str, environment: IndependentTypes) -> Callable[[IndependentTypes], IndependentMechanism]:
     return quasi_two_period if name == QUASI and environment.horizon == 2 else BUILDERS[name]
 
 
@@ -70,7 +70,7 @@ def knows(name: str, environment: IndependentTypes) -> str:
     return foresight(_rule(name, environment), environment) if name in BUILDERS else NO
 
 
-def build(name: str, environment: IndependentTypes, best: Optimum | None) -> FreshMechanism:
+def build(name: str, environment: IndependentTypes, best: Optimum | None) -> IndependentMechanism:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name in BUILDERS:
         try:
@@ -79,11 +79,11 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fre
             raise InputError(f"{name}: {error}") from None
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
-    assert not isinstance(best.mechanism, (SequenceMechanism, MovingPolicy))
+    assert not isinstance(best.mechanism, (SequenceMechanism, PersistentPolicy))
     if name == OPTIMUM:
         return best.mechanism
     if name not in CONVERSIONS:
-        raise InputError(f"{name}: is for types that move")
+        raise InputError(f"{name}: is for persistent types")
     if not isinstance(best.mechanism, Mechanism):
         raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
     return CONVERSIONS[name](best.mechanism)

@@ -1,10 +1,10 @@
 """Rows of a comparison for persistent types.
 
-With a finite horizon the yardstick is the optimum under the notions asked for, by linear program over public histories;
-beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under periodic ex
-post IC, so that the price of the stronger notion can be read off. With an infinite horizon the table holds what exists
-there: mechanisms that depend on current reports, their revenue and welfare from the law of the first types, and the
-notions that can be checked state by state.
+With a finite horizon the yardstick is the optimum under the constraints asked for, by linear program over public
+histories; beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under
+periodic ex post IC, so that the price of the stronger constraint can be read off. With an infinite horizon the table
+holds what exists there: mechanisms that depend on current reports, their revenue and welfare from the distribution of
+the first types, and the constraints that can be checked state by state.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 
-MovingMechanism = SequenceMechanism | MarkovMechanism
+PersistentMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
@@ -162,7 +162,7 @@ def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimu
         InterdependentTypes: INTERDEPENDENT,
     }[type(environment)]
     if name not in builders:
-        raise InputError(f"{name}: is no mechanism for kind {environment.kind!r}")
+        raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
     if isinstance(environment, SeparableTypes) and name in MARKOV:
         return builders[name](environment.to_markov())
     return builders[name](environment)

@@ -63,8 +63,8 @@ def stated(array: FloatArray, row: int) -> str:
 
 def missing_fault(lines: Sequence[int], column: str, row: int) -> Fault:
     """The fault of a missing cell."""
-    mend = "fill it in, or drop rows with missing cells (--drop-missing): they are then counted"
-    return Fault(at_cell(lines, row, column), "is missing", mend)
+    fix = "fill it in, or drop rows with missing cells (--drop-missing): they are then counted"
+    return Fault(at_cell(lines, row, column), "is missing", fix)
 
 
 def at_cell(lines: Sequence[int] | IntArray, row: int, column: str) -> str:

@@ -67,7 +67,7 @@ class Sales:
 
 
 def order_law(law: FloatArray, bidders: int) -> FloatArray:
-    """Law of the second-highest of n independent draws, by the law of one.
+    """Distribution of the second-highest of n independent draws, by the distribution of one.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def order_law(law: FloatArray, bidders: int) -> FloatArray:
 
 
 def value_law(sales: Sales, points: FloatArray, start: FloatArray | None = None) -> FloatArray:
-    """Estimate F, the law of one bidder's value, at increasing points.
+    """Estimate F, the distribution of one bidder's value, at increasing points.
 
     Parameters
     ----------

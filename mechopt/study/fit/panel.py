@@ -6,10 +6,11 @@ With c(k, l) transitions and the smoothing s,
 
 .. math:: \text{kernel}(k, l) = \frac{c(k, l) + s}{\sum_m c(k, m) + K s}
 
-and the law of the first type likewise, from each bidder's first observation. s = 1/2 is the mean under Jeffreys' prior
-(Krichevsky and Trofimov 1981): no transition is impossible because it was not seen. s = 0 gives plain shares.
+and the distribution of the first type likewise, from each bidder's first observation. s = 1/2 is the mean under
+Jeffreys' prior (Krichevsky and Trofimov 1981): no transition is impossible because it was not seen. s = 0 gives plain
+shares.
 
-The kernel is the same whatever the action: data in which nothing was withheld cannot tell how an action would move
+The kernel is the same for every action: data in which nothing was withheld cannot tell how an action would move
 types. Bootstrap samples are drawn from the *bidders*, since the observations of one are not independent.
 """
 
@@ -111,7 +112,7 @@ def fit_panel(
     Raises
     ------
     InputError
-        With every fault: line, column, value and mend; where a bidder has two values in a period; and where a type has
+        With every fault: line, column, value and fix; where a bidder has two values in a period; and where a type has
         no transition and nothing is added.
 
     Examples
@@ -205,9 +206,9 @@ def _with_bidder(table: Table, bidder: Any, rows: int) -> Table:
 def _pairs(table: Table, value: str, bidder: str, period: str) -> Pairs:
     """Sort by bidder and period; each bidder has one value a period."""
     when = table.numbers[period]
-    mend = "number the periods 0, 1, 2, ..."
+    fix = "number the periods 0, 1, 2, ..."
     whole = (when == np.floor(when)) & (np.abs(when) < 2**53)
-    table.require(whole, period, lambda row: f"is {when[row]:.12g}, not a whole number", mend)
+    table.require(whole, period, lambda row: f"is {when[row]:.12g}, not a whole number", fix)
     _, who = np.unique(table.texts[bidder].astype(str), return_inverse=True)
     order = np.lexsort((when, who))
     who_sorted, when_sorted = who[order], when[order]
@@ -225,10 +226,10 @@ def _pairs(table: Table, value: str, bidder: str, period: str) -> Pairs:
     now = np.flatnonzero(same & (step == 1))
     faults = []
     if first.size < 2:
-        mend = "a panel takes at least 2: the interval comes from how bidders differ"
-        faults.append(Fault(bidder, f"names {first.size} bidder", mend))
+        fix = "a panel takes at least 2: the interval comes from how bidders differ"
+        faults.append(Fault(bidder, f"names {first.size} bidder", fix))
     if now.size == 0:
-        faults.append(Fault(period, "no bidder is seen in two consecutive periods", mend="number them 0, 1, 2, ..."))
+        faults.append(Fault(period, "no bidder is seen in two consecutive periods", fix="number them 0, 1, 2, ..."))
     if faults:
         raise InputError(faults, table.name)
     return Pairs(table.numbers[value][order], who_sorted, first, now, int((same & (step > 1)).sum()))
@@ -297,8 +298,8 @@ def _environment(
 ) -> MarkovTypes:
     size = len(found.values)
     if added == 0 and (empty := np.flatnonzero(counts.sum(axis=1) == 0)).size:
-        mend = "use fewer types, or add something to each count (--smoothing 1/2)"
-        raise InputError([Fault("smoothing", f"is 0, and no transition leads from type {empty[0]}", mend)])
+        fix = "use fewer types, or add something to each count (--smoothing 1/2)"
+        raise InputError([Fault("smoothing", f"is 0, and no transition leads from type {empty[0]}", fix)])
     if isinstance(buyers, bool) or buyers < 1:
         raise InputError([Fault("buyers", f"is {buyers}", "there must be at least one buyer")])
     nothing = [Fraction(0)] * size

@@ -1,7 +1,7 @@
 """Type distributions from the sale prices of second-price and English auctions.
 
-The order statistic is inverted (`estimate_order`), and the law of values that this gives is cut into types, as in
-`estimate`. The number of bidders must be known: the same prices come from few bidders with high values and from many
+The order statistic is inverted (`estimate_order`), and the distribution of values that this gives is cut into types, as
+in `estimate`. The number of bidders must be known: the same prices come from few bidders with high values and from many
 with low ones.
 """
 
@@ -28,7 +28,8 @@ from mechopt.study.fit.values import cut_in_words, environment_of, far_above, fe
 MOST_BIDDERS = 10_000
 NOTED = 0.005  # share of the values below all prices from which on the fit says so
 UNIDENTIFIED = (
-    "the law of values follows from the law of sale prices only if it is known how many bidders there were: the same "
+    "the distribution of values follows from the distribution of sale prices only if it is known how many "
+    "bidders there were: the same "
     "prices come from few bidders with high values and from many with low ones"
 )
 
@@ -84,7 +85,7 @@ encoding, delimiter
     Raises
     ------
     InputError
-        With every fault: line, column, value and mend; and where values are not identified.
+        With every fault: line, column, value and fix; and where values are not identified.
 
     References
     ----------
@@ -197,10 +198,10 @@ def _sales(table: Table, price: str, bidders: str, reserve: str) -> Sales:
     prices, n, r = (table.numbers[column] for column in (price, bidders, reserve))
     if bidders.startswith(" ") and np.ptp(n) == 0 and not _counts(n[:1]).all():
         raise InputError([_too_few(n[0], "bidders")])
-    table.require(_counts(n), bidders.strip(), lambda row: _too_few(n[row], "").what, _too_few(2, "").mend)
-    mend = "a start price is at least 0 and at most the sale price (less what is subtracted from it)"
+    table.require(_counts(n), bidders.strip(), lambda row: _too_few(n[row], "").what, _too_few(2, "").fix)
+    fix = "a start price is at least 0 and at most the sale price (less what is subtracted from it)"
     good = (r <= prices) & ((r >= 0) | np.isneginf(r))
-    table.require(good, reserve.strip(), lambda row: f"is {r[row]:.12g}, the price {prices[row]:.12g}", mend)
+    table.require(good, reserve.strip(), lambda row: f"is {r[row]:.12g}, the price {prices[row]:.12g}", fix)
     return Sales(prices, n.astype(np.int64), r, np.ones(prices.size))
 
 
@@ -210,8 +211,8 @@ def _counts(n: FloatArray) -> Any:
 
 def _too_few(n: float, where: str) -> Fault:
     one = "; with one bidder the price is the start price, which tells nothing of her value" if n == 1 else ""
-    mend = f"write a whole number of bidders from 2 to {MOST_BIDDERS} (leave such auctions out of the file)"
-    return Fault(where, f"is {n:.12g}{one}", mend)
+    fix = f"write a whole number of bidders from 2 to {MOST_BIDDERS} (leave such auctions out of the file)"
+    return Fault(where, f"is {n:.12g}{one}", fix)
 
 
 def _left_open(sales: Sales, points: FloatArray, law: FloatArray) -> list[str]:

@@ -1,7 +1,7 @@
-"""Reading a table of numbers for an estimate: a CSV file, or arrays; every fault with its line, column, value and mend.
+"""Reading a table of numbers for an estimate: a CSV file, or arrays; every fault with its line, column, value and fix.
 
 The first line of a file names the columns. A missing cell (empty, ``NA``, ``N/A``, ``NaN``, ``null``, ``None``) is a
-fault unless rows with one are to be dropped, and then they are counted. Nothing else is mended or left out silently.
+fault unless rows with one are to be dropped, and then they are counted. Nothing else is fixed or left out silently.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ class Table:
             dropped=(*self.dropped, Dropped(reason, left.size, first, unit)),
         )
 
-    def require(self, good: npt.NDArray[np.bool_], column: str, what: Callable[[int], str], mend: str) -> None:
+    def require(self, good: npt.NDArray[np.bool_], column: str, what: Callable[[int], str], fix: str) -> None:
         """Raise an `InputError` that lists the rows which are not good."""
-        faults = listed(np.flatnonzero(~good), lambda row: Fault(self.where(row, column), what(row), mend))
+        faults = listed(np.flatnonzero(~good), lambda row: Fault(self.where(row, column), what(row), fix))
         if faults:
             raise InputError(faults, self.name)
 
@@ -149,7 +149,7 @@ def read_csv(
     Raises
     ------
     InputError
-        With every fault, at most ten a column: line, column, value and mend.
+        With every fault, at most ten a column: line, column, value and fix.
     """
     data, name = _bytes(_found(path)), str(path)
     text = _decoded(data, encoding, name)
@@ -235,7 +235,7 @@ def from_arrays(columns: Mapping[str, Any], drop_missing: bool = False) -> Table
         table = table.keep(~np.isnan(np.array(list(numbers.values()))).any(axis=0), "an entry is missing")
     for name, array in table.numbers.items():
         finite = np.abs(array) <= 10.0**MAX_EXPONENT  # false for nan
-        table.require(finite, name, partial(stated, array), "mend it, or drop rows with missing entries (drop_missing)")
+        table.require(finite, name, partial(stated, array), "fix it, or drop rows with missing entries (drop_missing)")
     return table
 
 
@@ -250,8 +250,8 @@ def _bytes(path: Path) -> bytes:
             data = file.read(MAX_CSV_BYTES + 1)  # a pipe or a device tells no size
     except FileNotFoundError:
         near = get_close_matches(str(path), bundled_data(), n=1)
-        mend = f"did you mean the bundled {near[0]}?" if near else f"bundled: {', '.join(bundled_data())}"
-        raise InputError(f"{path}: no such file; {mend}") from None
+        fix = f"did you mean the bundled {near[0]}?" if near else f"bundled: {', '.join(bundled_data())}"
+        raise InputError(f"{path}: no such file; {fix}") from None
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -271,8 +271,8 @@ def _decoded(data: bytes, encoding: str, name: str) -> str:
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         at, byte = data[:start].count(b"\n") + 1, data[start]
-        mend = "save it as UTF-8, or name its encoding (--encoding latin-1)"
-        raise InputError(f"{name}: line {at}: byte 0x{byte:02x} is not {encoding} text; {mend}") from None
+        fix = "save it as UTF-8, or name its encoding (--encoding latin-1)"
+        raise InputError(f"{name}: line {at}: byte 0x{byte:02x} is not {encoding} text; {fix}") from None
     if not text.strip():
         raise InputError(f"{name}: is empty; the first line names the columns, each further line is a row")
     if "\0" in text:
@@ -327,13 +327,13 @@ def _places(header: Sequence[str], wanted: Sequence[str], delimiter: str, name: 
             faults.append(Fault("line 1", f"names column {column!r} {count} times", "rename all but one"))
             continue
         near = get_close_matches(column, header, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"columns: {shortened(', '.join(map(repr, header)), 200)}"
+        fix = f"did you mean {near[0]!r}?" if near else f"columns: {shortened(', '.join(map(repr, header)), 200)}"
         others = [other for other in ";\t|" if other != delimiter and other in header[0]]
         if len(header) == 1 and others:
-            mend = f"cells seem to be separated by {others[0]!r}: name it (--delimiter)"
+            fix = f"cells seem to be separated by {others[0]!r}: name it (--delimiter)"
         elif all(NUMBER.fullmatch(cell) for cell in header):
-            mend = "the first line holds numbers; write the names of the columns above it"
-        faults.append(Fault("", f"has no column {column!r}", mend))
+            fix = "the first line holds numbers; write the names of the columns above it"
+        faults.append(Fault("", f"has no column {column!r}", fix))
     if faults:
         raise InputError(faults, name)
     return [header.index(column) for column in wanted]

@@ -41,7 +41,7 @@ class Fit:
     rows : int
         Rows that were used.
     points, cumulative : float arrays ``(points,)``
-        The estimated law of a value before it was cut into types: P(value <= point).
+        The estimated distribution of a value before it was cut into types: P(value <= point).
     cuts : float array ``(types,)``
         Largest value of each type's cell.
     distance : Distance

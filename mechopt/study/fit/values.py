@@ -1,8 +1,8 @@
 """Type distributions from observed values, or from bids that were truthful, as in a second-price auction.
 
-The law of the values is cut into types (`estimate_types`) and compared with them; bootstrap intervals say what the
-sample size allows (`estimate_bootstrap`). Sale prices, which are not values, are in `estimate_prices`; panels, in which
-the same bidder comes back, in `estimate_panel`.
+The distribution of the values is cut into types (`estimate_types`) and compared with them; bootstrap intervals say what
+the sample size allows (`estimate_bootstrap`). Sale prices, which are not values, are in `estimate_prices`; panels, in
+which the same bidder comes back, in `estimate_panel`.
 
 Nothing is left out unless an option says so, and what is left out is counted. Values far above the others are named in
 the fit's notes, and kept.
@@ -79,7 +79,7 @@ def fit_values(
     Raises
     ------
     InputError
-        With every fault: line, column, value and mend.
+        With every fault: line, column, value and fix.
 
     Examples
     --------
@@ -149,8 +149,8 @@ def within(table: Table, column: str, below: float | None, above: float | None) 
     if above is not None:
         table = table.keep(~(table.numbers[column] > above), f"{column} above {above:g}")
     values = table.numbers[column]
-    mend = "mend the data, or leave such rows out (--drop-below 0): they are then counted"
-    table.require(~(values < 0), column, lambda row: f"is {values[row]:.12g}, below 0", mend)
+    fix = "fix the data, or leave such rows out (--drop-below 0): they are then counted"
+    table.require(~(values < 0), column, lambda row: f"is {values[row]:.12g}, below 0", fix)
     if values.size < 2:
         left = f" ({'; '.join(map(str, table.dropped))})" if table.dropped else ""
         rows = f"{values.size} row{'s' * (values.size != 1)}"

@@ -51,7 +51,7 @@ def formula(
     ----------
     model : path, name, text or ParametricModel
         With ``[parameters]``; a text has several lines.
-    ic, ir : Notion, str, several or None
+    ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as for `Problem`; default ``"file"``: those of the file, else those of
         the kind.
     objective : Objective or str, optional

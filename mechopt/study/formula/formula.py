@@ -20,7 +20,7 @@ from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -119,12 +119,12 @@ class Formula:
         return self.theorem is not None
 
     @property
-    def ic(self) -> tuple[Notion, ...]:
+    def ic(self) -> tuple[Constraint, ...]:
         """Incentive constraints."""
         return self.program.require_plan.ic
 
     @property
-    def ir(self) -> tuple[Notion, ...]:
+    def ir(self) -> tuple[Constraint, ...]:
         """Participation constraints."""
         return self.program.require_plan.ir
 

@@ -14,7 +14,7 @@ from typing import Any
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.parametric import ParametricModel, rebuilt
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.persistent.compile import MovingLayout
+from mechopt.lp.persistent.compile import PersistentLayout
 
 Functions = tuple[RationalFunction, ...]
 END = 0
@@ -68,13 +68,13 @@ def rules(model: ParametricModel, layout: Any, primal: Functions) -> tuple[State
     Parameters
     ----------
     model : ParametricModel
-    layout : Layout or MovingLayout
+    layout : Layout or PersistentLayout
         At a point of the basis.
     primal : tuple of RationalFunction
         By column, money of the environment.
     """
     exact = rebuilt(model.exact, RationalFunction.of)
-    build: Any = _moving if isinstance(layout, MovingLayout) else _independent
+    build: Any = _moving if isinstance(layout, PersistentLayout) else _independent
     return _merged(build(layout, exact, primal))
 
 
@@ -155,7 +155,7 @@ def _independent(layout: Layout, exact: Any, primal: Functions) -> list[list[Raw
     return levels
 
 
-def _moving(layout: MovingLayout, exact: Any, primal: Functions) -> list[list[Raw]]:
+def _moving(layout: PersistentLayout, exact: Any, primal: Functions) -> list[list[Raw]]:
     """By period and slot; weights are divided by that of the slot."""
     plan, columns = layout.plan, layout.columns
     tree, process = plan.tree, plan.process

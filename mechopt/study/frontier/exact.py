@@ -18,11 +18,11 @@ from itertools import pairwise
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import FloatArray
 from mechopt.lp.build import AnyTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 
-Ask = tuple[AnyTypes, tuple[Notion, ...], tuple[Notion, ...]]
+Ask = tuple[AnyTypes, tuple[Constraint, ...], tuple[Constraint, ...]]
 """Environment, incentive and participation constraints."""
 
 
@@ -44,7 +44,7 @@ class ExactFrontier:
 
 
 def proved(
-    environment: AnyTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], between: str, breaks: FloatArray
+    environment: AnyTypes, ic: tuple[Constraint, ...], ir: tuple[Constraint, ...], between: str, breaks: FloatArray
 ) -> ExactFrontier:
     """Prove a frontier whose corners are all known.
 

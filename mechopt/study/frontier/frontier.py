@@ -1,15 +1,15 @@
 r"""Revenue against welfare, or against the agents' utility: all optimal mechanisms between the two ends.
 
 A mechanism is on the frontier if it maximises :math:`(1 - w) \cdot` revenue :math:`+ w \cdot` welfare for some weight w
-in [0, 1]. Revenue and welfare are linear in the mechanism and the mechanisms that keep the notions a polyhedron, so the
-frontier is a concave polygon. Its corners are found one by one: of two neighbouring points, the program whose weight
-makes them equally good either has a better solution, a point beyond their chord, or proves that nothing lies beyond.
-When no chord is left, all breakpoints are known, and the ends are lexicographic: of all revenue-optimal mechanisms the
-one of highest welfare, of all welfare-optimal ones that of highest revenue. (Where a limit stops the search before, its
-ends are optimal, but perhaps not yet the best of these.)
+in [0, 1]. Revenue and welfare are linear in the mechanism and the mechanisms that satisfy the constraints a polyhedron,
+so the frontier is a concave polygon. Its corners are found one by one: of two neighbouring points, the program whose
+weight makes them equally good either has a better solution, a point beyond their chord, or proves that nothing lies
+beyond. When no chord is left, all breakpoints are known, and the ends are lexicographic: of all revenue-optimal
+mechanisms the one of highest welfare, of all welfare-optimal ones that of highest revenue. (Where a limit stops the
+search before, its ends are optimal, but perhaps not yet the best of these.)
 
 Against the agents' utility the polygon is the same, since revenue + utility = welfare: a welfare weight w is a weight
-w / (1 + w) on utility. It ends at weight 1/2; a heavier one has no optimum, as money can be handed out without end.
+w / (1 + w) on utility. It ends at weight 1/2; a heavier one has no optimum, as money can be handed out without bound.
 
 Source: parametric objective, Gass and Saaty (1955); chords, Eisner and Severance (1976).
 """
@@ -30,7 +30,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
-from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.study.frontier.exact import ExactFrontier, proved
 from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slope
 
@@ -53,7 +53,7 @@ class FrontierPoint:
         By agent.
     weights : pair of float
         For which weights, of welfare or of utility, it is optimal; both ends included.
-    mechanism : Mechanism, or SequenceMechanism where types move
+    mechanism : Mechanism, or SequenceMechanism where types persist
         That attains it.
     """
 
@@ -76,7 +76,7 @@ class Frontier:
     Attributes
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
-    ic, ir : tuples of Notion
+    ic, ir : tuples of Constraint
     between : str
         ``"welfare"`` or ``"utility"``.
     points : tuple of FrontierPoint
@@ -97,8 +97,8 @@ class Frontier:
     """
 
     environment: AnyTypes
-    ic: tuple[Notion, ...]
-    ir: tuple[Notion, ...]
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
     between: str
     points: tuple[FrontierPoint, ...]
     weights: FloatArray
@@ -201,8 +201,8 @@ def frontier(
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         With a finite horizon.
-    ic, ir : Notion, several or None
-        What mechanisms must keep; default DIC and EPIR, and where types move Bayesian IC and interim IR.
+    ic, ir : Constraint, several or None
+        What mechanisms must keep; default DIC and EPIR, and where types persist Bayesian IC and interim IR.
     between : str
         ``"welfare"`` or ``"utility"``: what revenue is weighed against.
     points : int, optional
@@ -254,7 +254,7 @@ def frontier(
     seconds = time.perf_counter() - search.begun
     result = Frontier(
         environment,
-        *search.notions,
+        *search.constraints,
         between,
         points=tuple(rows),
         weights=readonly(shown),
@@ -264,5 +264,5 @@ def frontier(
         seconds=seconds,
     )
     if exact and not stopped:
-        return replace(result, exact=proved(environment, *search.notions, between, breaks))
+        return replace(result, exact=proved(environment, *search.constraints, between, breaks))
     return result

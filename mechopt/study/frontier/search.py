@@ -53,7 +53,7 @@ class Search:
     ) -> None:
         self.environment, self.exact, self.time_limit, self.progress = environment, exact, time_limit, progress
         chosen = plan(environment, ic, ir)
-        self.notions = (chosen.ic, chosen.ir)
+        self.constraints = (chosen.ic, chosen.ir)
         self.begun, self.solves, self.scale = time.perf_counter(), 0, 1.0
 
     def solve(self, weight: float) -> Found:
@@ -71,7 +71,7 @@ class Search:
             raise StoppedError(Status.TIME_LIMIT)
         goal = Objective(revenue=1 - weight, welfare=weight)
         first = self.exact and not self.solves  # an environment without exact proofs is refused at once
-        best = optimum(self.environment, *self.notions, goal, exact=first, time_limit=left)
+        best = optimum(self.environment, *self.constraints, goal, exact=first, time_limit=left)
         if inside and best.status is not Status.OPTIMAL:
             raise StoppedError(best.status)
         mechanism = best.require_optimal().mechanism

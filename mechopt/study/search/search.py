@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import DIC, EPIR, Notion
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import optimum
 from mechopt.study.compare.independent import BUILDERS
@@ -133,10 +133,10 @@ LAWS = {"values", "probabilities", "same_periods", "same_buyers"}
 
 
 def _benchmark(study: Study) -> Callable[[IndependentTypes], float]:
-    """The optimum under the study's notions and within its limit."""
+    """The optimum under the study's constraints and within its limit."""
     recording = study.recording
-    ic: Iterable[Notion] = (DIC(),) if recording.ic is None else parse_ic(recording.ic)
-    ir: Iterable[Notion] = (EPIR(),) if recording.ir is None else parse_ir(recording.ir)
+    ic: Iterable[Constraint] = (DIC(),) if recording.ic is None else parse_ic(recording.ic)
+    ir: Iterable[Constraint] = (EPIR(),) if recording.ir is None else parse_ir(recording.ir)
     return lambda environment: optimum(environment, ic, ir, time_limit=recording.seconds).require_optimal().value
 
 

@@ -56,7 +56,7 @@ def write_worst(
     mechanism : str
         Whose ratio is small there.
     recording : Recording
-        Its notions are written down as those of the model.
+        Its constraints are written down as those of the model.
     title, source : str
     header : sequence of str
         Lines of a comment: how it was found.
@@ -68,9 +68,9 @@ def write_worst(
     """
     require_target(path)
     tables = {"title": title, "source": source, **tables}
-    notions = {key: value for key, value in (("ic", recording.ic), ("ir", recording.ir)) if value is not None}
-    if notions and "solve" in KINDS[tables["kind"]].model_fields:
-        tables["solve"] = tables.get("solve", {}) | notions
+    constraints = {key: value for key, value in (("ic", recording.ic), ("ir", recording.ir)) if value is not None}
+    if constraints and "solve" in KINDS[tables["kind"]].model_fields:
+        tables["solve"] = tables.get("solve", {}) | constraints
     model = parse(model_text(tables), str(path))
     environment: Any = model.environment
     table = compare(environment, None, model.ic, model.ir)

@@ -78,8 +78,8 @@ def _axis(value: Any, where: str, faults: list[Fault]) -> list[Any] | Range | No
     if isinstance(value, Mapping):
         return _range(value, where, faults)
     if not isinstance(value, list):
-        mend = "write a list such as [1, 2], or { from = 1, to = 8 }"
-        faults.append(Fault(where, f"{written(value)} is not a list of values", mend))
+        fix = "write a list such as [1, 2], or { from = 1, to = 8 }"
+        faults.append(Fault(where, f"{written(value)} is not a list of values", fix))
         return None
     if not value:
         faults.append(Fault(where, "is empty", "give at least one value"))

@@ -64,10 +64,10 @@ def key_faults(tables: Tables, key: str, where: str) -> list[Fault]:
         return []
     found = _at(tables, key)
     near = get_close_matches(key, [*known, *WITH_DEFAULT], n=1)
-    mend = f"did you mean {near[0]!r}?" if near else f"numbers there are: {', '.join(known[:12])}"
+    fix = f"did you mean {near[0]!r}?" if near else f"numbers there are: {', '.join(known[:12])}"
     if found is None:
-        return [Fault(where, "the model has no such key", mend)]
-    return [Fault(where, "is no number of the model, nor a list of numbers", mend)]
+        return [Fault(where, "the model has no such key", fix)]
+    return [Fault(where, "is not a number of the model, nor a list of numbers", fix)]
 
 
 def _at(tables: Any, key: str) -> Any:

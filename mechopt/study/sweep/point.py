@@ -64,7 +64,7 @@ class Recording:
     mechanisms : tuple of str
         Names of `mechopt.compare`.
     ic, ir : str or None
-        Notions of the optimum as on the command line; None: those of the model.
+        Constraints of the optimum as on the command line; None: those of the model.
     seconds : float or None
         Limit a point.
     version : str

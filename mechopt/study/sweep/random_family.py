@@ -28,7 +28,7 @@ VALUE_LAWS: dict[str, Law] = {
     "lognormal": {"mean": Fraction(0), "deviation": Fraction(1)},
     "steps": {"deviation": Fraction(1)},
 }
-"""Laws of the values of a distribution with their parameters and defaults; values are sorted.
+"""Distributions of the values of a distribution with their parameters and defaults; values are sorted.
 
 ``uniform`` on [low, high]; ``lognormal``: exp of a normal; ``steps``: the lowest value and the steps between values are
 exp of a normal with mean 0.
@@ -39,7 +39,7 @@ PROBABILITY_LAWS: dict[str, Law] = {
     "equal": {},
     "equal-revenue": {},
 }
-"""Laws of the probabilities.
+"""Distributions of the probabilities.
 
 ``dirichlet`` (1: uniform on the simplex); ``logits``: softmax of normals; ``equal``; ``equal-revenue``: the probability
 of values from v on is (lowest value) / v, so that every price earns the same.
@@ -98,7 +98,7 @@ class FamilyTable(Table):
         Raises
         ------
         InputError
-            If the law of values gives no distinct ones.
+            If the distribution of values gives no distinct ones.
         """
         rng = np.random.default_rng([seed, number])
         buyers, horizon, types = (int(rng.choice(counts)) for counts in (self.buyers, self.horizon, self.types))
@@ -121,14 +121,14 @@ class FamilyTable(Table):
 
 def _law_faults(table: LawTable, laws: dict[str, Law], where: str) -> list[Fault]:
     if table.law not in laws:
-        return [Fault(f"{where}.law", f"{table.law!r} is no law", f"known: {', '.join(laws)}")]
+        return [Fault(f"{where}.law", f"{table.law!r} is not a law", f"known: {', '.join(laws)}")]
     faults = []
     given = {
         key: getattr(table, key) for key in LawTable.model_fields if key != "law" and key in table.model_fields_set
     }
     for key in given.keys() - laws[table.law].keys():
         known = ", ".join(laws[table.law]) or "none"
-        faults.append(Fault(f"{where}.{key}", f"is no parameter of {table.law}", f"its parameters: {known}"))
+        faults.append(Fault(f"{where}.{key}", f"is not a parameter of {table.law}", f"its parameters: {known}"))
     for key in ("deviation", "concentration"):
         if given.get(key, 1) <= 0:
             faults.append(Fault(f"{where}.{key}", f"is {given[key]}", "it must be above 0"))

@@ -154,7 +154,7 @@ def read_study(path: str | Path) -> Study:
     Raises
     ------
     InputError
-        With every fault: file, key path, value and mend.
+        With every fault: file, key path, value and fix.
     """
     found = Path(path)
     if not os.path.exists(found) and str(path) in bundled_studies():
@@ -224,8 +224,8 @@ def _name_faults(file: StudyFile) -> list[Fault]:
                 faults.append(Fault(f"{where}[{k}]", f"{name!r} is listed twice", "list it once"))
     if file.search is not None and file.search.mechanism not in BUILDERS:
         name = file.search.mechanism
-        mend = _nearest(name, tuple(BUILDERS))
-        faults.append(Fault("search.mechanism", f"{shortened(repr(name))} is no closed-form mechanism", mend))
+        fix = _nearest(name, tuple(BUILDERS))
+        faults.append(Fault("search.mechanism", f"{shortened(repr(name))} is not a closed-form mechanism", fix))
     return faults
 
 

@@ -31,7 +31,7 @@ from mechopt.verification.contingent.promises import precision, promise_by_promi
 from mechopt.verification.contingent.stage import (
     Found,
     Gains,
-    Lie,
+    OneMisreport,
     Sizes,
     Stage,
     Transfers,
@@ -63,7 +63,7 @@ class ContingentCheck:
         Bound of its rounding.
     tolerance : float
         Largest gain that counts as none: a share of the largest present value of an agent's values.
-    counterexample : Lie or None
+    counterexample : OneMisreport or None
         Where it is, unless satisfied.
     strategy_gain : float or None
         Largest gain of any strategy of present and later misreports; None with an infinite horizon, or where stacked
@@ -76,7 +76,7 @@ class ContingentCheck:
     gain: float
     rounding: float
     tolerance: float
-    counterexample: Lie | None
+    counterexample: OneMisreport | None
     strategy_gain: float | None
     exact: Fraction | None = None
 
@@ -179,11 +179,11 @@ def _memoryless(transfers: Transfers, i: int) -> Found:
     for t in reversed(range(env.stages)):
         stage = stage_of(transfers, i, t)
         if t == env.stages - 1:
-            honest = lying = last_payoffs(transfers, stage, i)
+            honest = misreporting = last_payoffs(transfers, stage, i)
         else:
             now = stage.value - env.discount * _expected_payment(transfers, stage, i, t)
-            honest, lying = (now + env.discount * expected(env, stage, later, t) for later in (truth, best))
-        truth, best = told(honest, stage), lying.max(axis=-1)
+            honest, misreporting = (now + env.discount * expected(env, stage, later, t) for later in (truth, best))
+        truth, best = told(honest, stage), misreporting.max(axis=-1)
         weight = env.discount**t
         gains.append(Gains(i, t, weight * less(transfers, honest, truth[:, np.newaxis])[np.newaxis]))
         strategy.append(weight * less(transfers, best, truth))
@@ -207,20 +207,22 @@ def _over_histories(transfers: Transfers, i: int) -> Found:
         stage = stage_of(transfers, i, t)
         past, count = prod(prod(env.shape[s]) for s in range(t)), len(stage.truth)
         if t == env.stages - 1:
-            honest = lying = np.broadcast_to(last_payoffs(transfers, stage, i), (past, count, stage.reported.shape[1]))
+            honest = misreporting = np.broadcast_to(
+                last_payoffs(transfers, stage, i), (past, count, stage.reported.shape[1])
+            )
         else:
             due = _due(transfers, i, t).reshape(past, count, -1)
             joint = env.kernel[t].reshape(-1, count, prod(env.shape[t + 1]))
             here = np.arange(count)[:, np.newaxis]
             paid = np.einsum("srn,hsrn->hsr", stage.others_next[stage.action, here], due[:, stage.reported])
             law = joint[stage.action, here]
-            honest, lying = (
+            honest, misreporting = (
                 stage.value
                 + env.discount
                 * (np.einsum("srn,hsrn->hsr", law, later.reshape(past, count, -1)[:, stage.reported]) - paid)
                 for later in (truth, best)
             )
-        truth, best = told(honest, stage), lying.max(axis=-1)
+        truth, best = told(honest, stage), misreporting.max(axis=-1)
         weight = env.discount**t
         gains.append(Gains(i, t, weight * less(transfers, honest, truth[..., np.newaxis])))
         strategy.append(weight * less(transfers, best, truth))

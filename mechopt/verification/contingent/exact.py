@@ -15,14 +15,14 @@ from math import prod
 
 import numpy as np
 
-from mechopt.verification.contingent.stage import Lie, Transfers
+from mechopt.verification.contingent.stage import OneMisreport, Transfers
 from mechopt.verification.exact import ExactProcess, Profile, require_few
 from mechopt.verification.rounding import Answer, ExactVerdict, as_float
 
 Past = tuple[Profile, ...]
 
 
-def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, Lie | None]:
+def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisreport | None]:
     """Largest gain of a misreport, and where it is.
 
     Raises
@@ -43,7 +43,7 @@ def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, Lie | No
         agent = _Agent(transfers, i, by_history)
         for gain, t, past, signals, report in agent.gains():
             if gain > verdict.gain:
-                worst = Lie(i, t, signals, report, as_float(gain), past)
+                worst = OneMisreport(i, t, signals, report, as_float(gain), past)
             verdict.add(gain, ())
     answer = verdict.answer
     return answer, worst if answer.status == "violated" else None
@@ -189,7 +189,7 @@ class _Agent:
             for k in range(ago, len(self.promises(made))):
                 savings = []
                 for reports in self.profiles(made):
-                    honest, lying = (
+                    honest, misreporting = (
                         sum(
                             (
                                 p * self.promised(made, k, reports, self.others(self.profiles(t + k - ago + 1)[n]))
@@ -199,6 +199,6 @@ class _Agent:
                         )
                         for said in (profile, told)
                     )
-                    savings.append(honest - lying)
+                    savings.append(honest - misreporting)
                 total += self.process.discount ** (k + 1 - ago) * max(savings)
         return total

@@ -99,7 +99,9 @@ def _promises(transfers: Transfers, i: int, t: int) -> list[FloatArray]:
 
 
 def _law(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
-    """Law of the others' profile k + 1 periods later, the truth told from the next one on; (action, now, then)."""
+    """Distribution of the others' profile k + 1 periods later, the truth told from the next one on;
+    (action, now, then).
+    """
     env = transfers.environment
     count = prod(env.shape[t])
     joint = env.kernel[t].reshape(len(env.kernel[t]), count, -1)

@@ -7,15 +7,15 @@ from typing import Any
 
 from mechopt.core.errors import InputError
 from mechopt.mechanism.constraint_names import require_types
-from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
+from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.verification.contingent.check import check_contingent
-from mechopt.verification.contingent.stage import Lie
+from mechopt.verification.contingent.stage import OneMisreport
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 
 OWN = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
-"""Notions that need no public histories; any signal may be reported in any period, so that the two are one."""
+"""Constraints that need no public histories; any signal may be reported in any period, so that the two are one."""
 
 
 class ContingentCounterexample(Counterexample):
@@ -37,7 +37,7 @@ class ContingentCounterexample(Counterexample):
 
 
 def verify_contingent(
-    transfers: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    transfers: Any, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check contingent transfers against constraints.
 
@@ -46,7 +46,7 @@ def verify_contingent(
     transfers : ContingentTransfers or ApproximateTransfers
         Approximate ones promise a largest gain and not none: unless their epsilon is 0, periodic ex post IC is
         violated, and the gain found is to be compared with their ``gain_bound``.
-    constraints : Notion or several, optional
+    constraints : Constraint or several, optional
         Default: periodic ex post IC, by `check_contingent`, with any horizon. Others go over public histories.
     exact : bool
         Decide in fractions.
@@ -63,9 +63,9 @@ def verify_contingent(
     LimitError
         If there are too many histories.
     """
-    asked = [constraints] if isinstance(constraints, Notion) else list(constraints or OWN[:1])
-    require_types(asked, "moving")
-    over_paths = [notion for notion in asked if notion not in OWN]
+    asked = [constraints] if isinstance(constraints, Constraint) else list(constraints or OWN[:1])
+    require_types(asked, "persistent")
+    over_paths = [constraint for constraint in asked if constraint not in OWN]
     if over_paths and (transfers.method == "stacked" or transfers.last_payments is None):
         raise InputError(
             f"constraint {over_paths[0].name!r} goes over public histories, and transfers that are stacked, or have no "
@@ -73,20 +73,20 @@ def verify_contingent(
         )
     written = verify_sequence(transfers.to_mechanism(), over_paths, exact) if over_paths else {}
     found = check_contingent(transfers, exact)
-    checks = dict[Notion, NotionCheck]()
-    for notion in asked:
-        if notion in over_paths:
-            checks[notion] = written[notion]
+    checks = dict[Constraint, ConstraintCheck]()
+    for constraint in asked:
+        if constraint in over_paths:
+            checks[constraint] = written[constraint]
             continue
         lie = found.counterexample
-        counterexample = None if lie is None else _counterexample(notion, lie)
-        checks[notion] = NotionCheck(
+        counterexample = None if lie is None else _counterexample(constraint, lie)
+        checks[constraint] = ConstraintCheck(
             found.status, found.gain, found.rounding, found.tolerance, counterexample, found.strategy_gain, found.exact
         )
     return Report(checks)
 
 
-def _counterexample(notion: Notion, lie: Lie) -> ContingentCounterexample:
+def _counterexample(constraint: Constraint, lie: OneMisreport) -> ContingentCounterexample:
     others = tuple(k for j, k in enumerate(lie.signals) if j != lie.agent)
     own = lie.signals[lie.agent]
-    return ContingentCounterexample(notion, lie.agent, lie.period, lie.past, own, lie.report, lie.gain, others)
+    return ContingentCounterexample(constraint, lie.agent, lie.period, lie.past, own, lie.report, lie.gain, others)

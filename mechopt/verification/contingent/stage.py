@@ -63,7 +63,7 @@ def less(transfers: Transfers, one: FloatArray, other: FloatArray) -> FloatArray
     return difference
 
 
-class Lie(NamedTuple):
+class OneMisreport(NamedTuple):
     """The worst misreport.
 
     Attributes
@@ -176,7 +176,7 @@ class Gains(NamedTuple):
     period: int
     gain: FloatArray
 
-    def at(self, env: InterdependentTypes, place: int) -> Lie:
+    def at(self, env: InterdependentTypes, place: int) -> OneMisreport:
         """One of them."""
         history, signals, report = (int(k) for k in np.unravel_index(place, self.gain.shape))
         past: list[tuple[int, ...]] = []
@@ -184,7 +184,7 @@ class Gains(NamedTuple):
             flat = np.unravel_index(history, [prod(env.shape[s]) for s in range(self.period)])
             past = [profile_at(env, s, int(k)) for s, k in enumerate(flat)]
         gain = float(self.gain[history, signals, report])
-        return Lie(self.agent, self.period, profile_at(env, self.period, signals), report, gain, tuple(past))
+        return OneMisreport(self.agent, self.period, profile_at(env, self.period, signals), report, gain, tuple(past))
 
 
 def profile_at(env: InterdependentTypes, t: int, flat: int) -> tuple[int, ...]:

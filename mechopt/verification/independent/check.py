@@ -21,16 +21,16 @@ from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
-    FRESH_NOTIONS,
+    INDEPENDENT_CONSTRAINTS,
     INDU,
     PEIR,
     PFIR,
     PPIC,
     PPIR,
+    Constraint,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
-    Notion,
     PeriodicIR,
     SuperDIC,
 )
@@ -41,7 +41,7 @@ from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
 from mechopt.verification.payments.check import check_payments
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import Verdict, largest_value, tolerance_of
 
 
@@ -146,7 +146,7 @@ def _expected_continuation(a: Payoffs, t: int, part: slice) -> Difference:
 
 Gains = Callable[[Payoffs, int, slice], Difference]
 
-GAINS: dict[Notion, Gains] = {
+GAINS: dict[Constraint, Gains] = {
     DIC(): _dic,
     ExPostIC(): _ex_post,
     PPIC(): _ppic,
@@ -163,61 +163,61 @@ GAINS: dict[Notion, Gains] = {
 """Gains by constraint; `_periods` says in which periods they are looked at."""
 
 
-def _periods(notion: Notion, periods: int) -> range:
-    if notion == EPIR():
+def _periods(constraint: Constraint, periods: int) -> range:
+    if constraint == EPIR():
         return range(periods - 1, periods)
-    return range(1) if notion == Interim() else range(periods)
+    return range(1) if constraint == Interim() else range(periods)
 
 
-def _check(notion: Notion, agents: list[tuple[Payoffs, Sizes]], tolerance: float) -> NotionCheck:
+def _check(constraint: Constraint, agents: list[tuple[Payoffs, Sizes]], tolerance: float) -> ConstraintCheck:
     """Verdict over buyers, periods and histories."""
-    mechanism, gains, verdict = agents[0][0].mechanism, GAINS[notion], Verdict(tolerance)
+    mechanism, gains, verdict = agents[0][0].mechanism, GAINS[constraint], Verdict(tolerance)
     tree, rounded, places = mechanism.tree, precision(mechanism), list[tuple[int, int, int, tuple[int, ...]]]()
     for agent, sizes in agents:
-        for t in _periods(notion, tree.horizon):
+        for t in _periods(constraint, tree.horizon):
             own, profiles = tree.shape[t][agent.buyer], prod(tree.shape[t])
             for part in parts(tree.count[t], own * profiles):
                 gain = gains(agent, t, part).gain()
                 verdict.add(gain, rounded.bound(gains(sizes, t, part).size()))
                 places.append((agent.buyer, t, part.start, gain.shape))
     answer = verdict.answer
-    strategy = max(agent.best_strategy_gain for agent, _ in agents) if notion == DIC() else None
+    strategy = max(agent.best_strategy_gain for agent, _ in agents) if constraint == DIC() else None
     counterexample = None
     if answer.place is not None:
         buyer, t, first, shape = places[answer.place[0]]
         where = [int(p) for p in np.unravel_index(answer.place[1], shape)]
         where[0] += first
-        counterexample = _counterexample(notion, mechanism, answer.gain, buyer, t, where)
-    return NotionCheck.of(answer, tolerance, counterexample, strategy)
+        counterexample = _counterexample(constraint, mechanism, answer.gain, buyer, t, where)
+    return ConstraintCheck.of(answer, tolerance, counterexample, strategy)
 
 
-def _exact_check(notion: Notion, mechanism: Mechanism, tolerance: float) -> NotionCheck:
+def _exact_check(constraint: Constraint, mechanism: Mechanism, tolerance: float) -> ConstraintCheck:
     """The same in fractions."""
-    answer, place = exact_gain(notion, mechanism, tolerance)
+    answer, place = exact_gain(constraint, mechanism, tolerance)
     counterexample = None
     if place is not None:
         i, t, *where = place
-        counterexample = _counterexample(notion, mechanism, answer.gain, i, t, where)
-    return NotionCheck.of(answer, tolerance, counterexample)
+        counterexample = _counterexample(constraint, mechanism, answer.gain, i, t, where)
+    return ConstraintCheck.of(answer, tolerance, counterexample)
 
 
 def _counterexample(
-    notion: Notion, mechanism: Mechanism, gain: float, i: int, t: int, where: list[int]
+    constraint: Constraint, mechanism: Mechanism, gain: float, i: int, t: int, where: list[int]
 ) -> Counterexample:
     tree, types = mechanism.tree, mechanism.tree.shape[t]
     history, true, report, others, future = where
-    typed = notion not in (PEIR(), ExpectedContinuationIR())
-    misreports = notion.role == "ic"
+    typed = constraint not in (PEIR(), ExpectedContinuationIR())
+    misreports = constraint.role == "ic"
     others_profile: tuple[int, ...] | None = None
     future_path: History | None = None
-    if notion in (ExPostIC(), SuperDIC(), EPIR(), PFIR(), PPIR()):
+    if constraint in (ExPostIC(), SuperDIC(), EPIR(), PFIR(), PPIR()):
         rest = tuple(k for j, k in enumerate(types) if j != i)
         others_profile = tuple(int(r) for r in np.unravel_index(others, rest)) if rest else ()
-    if notion == SuperDIC():
+    if constraint == SuperDIC():
         leaves = tree.count[-1] // tree.count[t + 1]
         future_path = tree.history(tree.horizon, future % leaves)[t + 1 :]
     return Counterexample(
-        notion,
+        constraint,
         i,
         t,
         tree.history(t, history),
@@ -231,17 +231,17 @@ def _counterexample(
 
 @constraint_checks.register(Mechanism)
 def verify_direct(
-    mechanism: Mechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: Mechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism for types that are independent across periods; see `mechopt.verify`."""
-    chosen = constraints or mechanism.claims or FRESH_NOTIONS
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    require_types(asked, "fresh")
+    chosen = constraints or mechanism.claims or INDEPENDENT_CONSTRAINTS
+    asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_types(asked, "independent")
     tolerance = tolerance_of(largest_value(mechanism.environment))
     require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
     agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
 
-    def one(constraint: Notion) -> NotionCheck:
+    def one(constraint: Constraint) -> ConstraintCheck:
         if isinstance(constraint, PaymentConstraint):
             return check_payments(constraint, mechanism, exact)
         if exact:

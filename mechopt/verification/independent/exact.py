@@ -18,10 +18,10 @@ from mechopt.mechanism.constraints import (
     PFIR,
     PPIC,
     PPIR,
+    Constraint,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
-    Notion,
     PeriodicIR,
     SuperDIC,
 )
@@ -33,7 +33,7 @@ Place = tuple[int, ...]
 """Buyer, period, history, true type, report, others' profile, future."""
 
 
-def exact_gain(notion: Notion, mechanism: Mechanism, tolerance: float) -> tuple[Answer, Place | None]:
+def exact_gain(constraint: Constraint, mechanism: Mechanism, tolerance: float) -> tuple[Answer, Place | None]:
     """Largest violation and where it is.
 
     Raises
@@ -41,24 +41,24 @@ def exact_gain(notion: Notion, mechanism: Mechanism, tolerance: float) -> tuple[
     LimitError
         If there are too many histories.
     """
-    require_few(_terms(notion, mechanism), f"the check of {notion.name}")
+    require_few(_terms(constraint, mechanism), f"the check of {constraint.name}")
     verdict = ExactVerdict(tolerance)
     for i in range(mechanism.environment.agents):
-        for gain, place in _Buyer(mechanism, i).gains(notion):
+        for gain, place in _Buyer(mechanism, i).gains(constraint):
             verdict.add(gain, (i, *place))
     return verdict.answer, verdict.place
 
 
-def _terms(notion: Notion, mechanism: Mechanism) -> int:
+def _terms(constraint: Constraint, mechanism: Mechanism) -> int:
     tree, total = mechanism.tree, 0
     for t, types in enumerate(tree.shape):
-        later = tree.count[-1] // tree.count[t + 1] if notion == SuperDIC() else 1
+        later = tree.count[-1] // tree.count[t + 1] if constraint == SuperDIC() else 1
         total += tree.count[t + 1] * max(types) * later
     return 2 * mechanism.environment.agents * total
 
 
 class _Buyer:
-    """One buyer's utilities at every node, and the values of truth; present value."""
+    """One buyer's utilities at every node, and the truthful continuation values; present value."""
 
     def __init__(self, mechanism: Mechanism, i: int) -> None:
         env, self.tree, self.i = mechanism.environment, mechanism.tree, i
@@ -123,37 +123,39 @@ class _Buyer:
             found.append(first + number)
         return found
 
-    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+    def gains(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """All gains, with period, history, true type, report, others' profile and future."""
-        periods = self.periods[-1:] if notion == EPIR() else self.periods[:1] if notion == Interim() else self.periods
+        periods = (
+            self.periods[-1:] if constraint == EPIR() else self.periods[:1] if constraint == Interim() else self.periods
+        )
         for t in periods:
             for h in range(self.tree.count[t]):
-                for gain, place in self._at(notion, t, h):
+                for gain, place in self._at(constraint, t, h):
                     yield gain, (t, h, *place)
 
-    def _at(self, notion: Notion, t: int, h: int) -> Iterator[tuple[Fraction, Place]]:
+    def _at(self, constraint: Constraint, t: int, h: int) -> Iterator[tuple[Fraction, Place]]:
         types, law, truth = range(self.tree.shape[t][self.i]), self.other_law[t], self.truth[t + 1]
         nodes = [self.nodes(t, h, k) for k in types]
-        if notion.role == "ir":
-            yield from self._participation(notion, t, h, nodes)
+        if constraint.role == "ir":
+            yield from self._participation(constraint, t, h, nodes)
             return
-        now = notion != INDU()
-        later = notion not in (PPIC(), SuperDIC())
+        now = constraint != INDU()
+        later = constraint not in (PPIC(), SuperDIC())
         for k, j in product(types, types):
             gains = [
                 (self._now(t, lie, k) - self._now(t, honest, k) if now else Fraction(0))
                 + (truth[lie] - truth[honest] if later else 0)
                 for lie, honest in zip(nodes[j], nodes[k], strict=True)
             ]
-            if notion == SuperDIC():
+            if constraint == SuperDIC():
                 for o, (lie, honest) in enumerate(zip(nodes[j], nodes[k], strict=True)):
                     for f, (one, other) in enumerate(zip(self._futures(t, lie), self._futures(t, honest), strict=True)):
                         yield gains[o] + one - other, (k, j, o, f)
-            elif notion == ExPostIC():
+            elif constraint == ExPostIC():
                 for o, gain in enumerate(gains):
                     yield gain, (k, j, o, 0)
             else:
-                assert notion in (DIC(), PPIC(), INDU())
+                assert constraint in (DIC(), PPIC(), INDU())
                 yield sum((q * gain for q, gain in zip(law, gains, strict=True)), Fraction(0)), (k, j, 0, 0)
 
     def _futures(self, t: int, node: int) -> Iterator[Fraction]:
@@ -163,24 +165,24 @@ class _Buyer:
             yield self.past[-1][leaf] - self.past[t + 1][node]
 
     def _participation(
-        self, notion: Notion, t: int, h: int, nodes: list[list[int]]
+        self, constraint: Constraint, t: int, h: int, nodes: list[list[int]]
     ) -> Iterator[tuple[Fraction, Place]]:
         law, truth = self.other_law[t], self.truth[t + 1]
-        if notion == ExpectedContinuationIR():
+        if constraint == ExpectedContinuationIR():
             yield -self.truth[t][h], (0, 0, 0, 0)
-        elif notion == PEIR():
+        elif constraint == PEIR():
             each = (
                 p * q * self._now(t, n, k)
                 for k, p in enumerate(self.own_law[t])
                 for q, n in zip(law, nodes[k], strict=True)
             )
             yield -sum(each, Fraction(0)), (0, 0, 0, 0)
-        elif notion in (EPIR(), PFIR(), PPIR()):
+        elif constraint in (EPIR(), PFIR(), PPIR()):
             for k, row in enumerate(nodes):
                 for o, n in enumerate(row):
-                    yield -(self._now(t, n, k) if notion == PPIR() else self.past[t + 1][n]), (k, k, o, 0)
+                    yield -(self._now(t, n, k) if constraint == PPIR() else self.past[t + 1][n]), (k, k, o, 0)
         else:
-            assert notion in (Interim(), PeriodicIR())
+            assert constraint in (Interim(), PeriodicIR())
             for k, row in enumerate(nodes):
                 value = (q * (self._now(t, n, k) + truth[n]) for q, n in zip(law, row, strict=True))
                 yield -sum(value, Fraction(0)), (k, k, 0, 0)

@@ -18,10 +18,10 @@ from mechopt.mechanism.constraints import (
     PFIR,
     PPIC,
     PPIR,
+    Constraint,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
-    Notion,
     PeriodicIR,
     SuperDIC,
 )
@@ -33,25 +33,25 @@ Replayable = Mechanism | SequenceMechanism
 
 @dataclass(frozen=True)
 class Counterexample:
-    """One violation of a notion.
+    """One violation of a constraint.
 
     Attributes
     ----------
-    notion : Notion
+    constraint : Constraint
     agent, period : int
     history : tuple over periods of tuples over buyers of type indices
         Reports before the period.
     true_type, report : int or None
-        Type indices; equal for participation notions, None where the notion averages over the type.
+        Type indices; equal for participation constraints, None where the constraint averages over the type.
     gain : float
         In present value: what the misreport brings, or how far the utility is below 0.
     others : tuple of int or None
-        The others' current types, for notions that hold whatever they are.
+        The others' current types, for constraints that hold whatever they are.
     future : history or None
         The profiles of later periods, for super-DIC.
     """
 
-    notion: Notion
+    constraint: Constraint
     agent: int
     period: int
     history: History
@@ -75,13 +75,13 @@ class Counterexample:
         history = [r[0] if len(r) == 1 else list(r) for r in self.history]
         words = f"agent {self.agent}, period {self.period}, after history {history}: "
         others = f" while the others are {list(self.others)}" if self.others else ""
-        if self.notion.role == "ic":
+        if self.constraint.role == "ic":
             return f"{words}type {self.true_type} reports {self.report}{others} and gains {self.gain:.6g}"
         who = "the utility" if self.true_type is None else f"the utility of type {self.true_type}"
         return f"{words}{who}{others} is {-self.gain:.6g}"
 
     def replay(self, mechanism: Replayable) -> float:
-        """Compute the gain again, from the definition of the notion.
+        """Compute the gain again, from the definition of the constraint.
 
         Parameters
         ----------
@@ -94,28 +94,28 @@ class Counterexample:
         """
         assert isinstance(mechanism, Mechanism)
         replay = _Replay(mechanism, self.agent)
-        k, j, notion, t, h = self.true_type, self.report, self.notion, self.period, self.history
-        if notion == PEIR():
+        k, j, constraint, t, h = self.true_type, self.report, self.constraint, self.period, self.history
+        if constraint == PEIR():
             return -replay.average_type(h, lambda k, others: replay.now(h, k, k, others))
-        if notion == ExpectedContinuationIR():
+        if constraint == ExpectedContinuationIR():
             return -replay.average_type(h, lambda k, others: replay.lifetime(h, k, k, others))
         assert k is not None and j is not None
-        if notion in (Interim(), PeriodicIR()):
+        if constraint in (Interim(), PeriodicIR()):
             return -replay.average(t, lambda others: replay.lifetime(h, k, k, others))
-        if notion in (EPIR(), PFIR(), PPIR()):
+        if constraint in (EPIR(), PFIR(), PPIR()):
             assert self.others is not None
-            past = 0.0 if notion == PPIR() else replay.past(h)
+            past = 0.0 if constraint == PPIR() else replay.past(h)
             return -(past + replay.now(h, k, k, self.others))
-        if notion == DIC():
+        if constraint == DIC():
             return replay.average(t, lambda m: replay.lifetime(h, k, j, m) - replay.lifetime(h, k, k, m))
-        if notion == PPIC():
+        if constraint == PPIC():
             return replay.average(t, lambda m: replay.now(h, k, j, m) - replay.now(h, k, k, m))
-        if notion == INDU():
+        if constraint == INDU():
             return replay.average(t, lambda m: replay.future(h, j, m) - replay.future(h, k, m))
         assert self.others is not None
-        if notion == ExPostIC():
+        if constraint == ExPostIC():
             return replay.lifetime(h, k, j, self.others) - replay.lifetime(h, k, k, self.others)
-        assert notion == SuperDIC() and self.future is not None
+        assert constraint == SuperDIC() and self.future is not None
         gain = replay.now(h, k, j, self.others) - replay.now(h, k, k, self.others)
         for sign, report in ((1, j), (-1, k)):
             path = (*h, replay.profile(report, self.others))

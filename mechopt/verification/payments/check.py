@@ -29,7 +29,7 @@ from mechopt.mechanism.payments import (
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.payments.counterexample import EVERYBODY, PaymentCounterexample
 from mechopt.verification.payments.exact import exact_gain
-from mechopt.verification.report import NotionCheck
+from mechopt.verification.report import ConstraintCheck
 from mechopt.verification.rounding import Precision, Verdict, largest_value, tolerance_of
 
 
@@ -168,7 +168,9 @@ def _precision(c: PaymentConstraint, money: Money, amounts: float) -> Precision:
     return Precision.of(depth, largest)
 
 
-def check_payments(c: PaymentConstraint, mechanism: Mechanism | SequenceMechanism, exact: bool = False) -> NotionCheck:
+def check_payments(
+    c: PaymentConstraint, mechanism: Mechanism | SequenceMechanism, exact: bool = False
+) -> ConstraintCheck:
     """Verdict on a constraint on payments.
 
     Parameters
@@ -190,7 +192,7 @@ def check_payments(c: PaymentConstraint, mechanism: Mechanism | SequenceMechanis
     if exact:
         answer, place = exact_gain(c, mechanism, tolerance)
         found = None if place is None else _counterexample(c, mechanism, answer.gain, *place)
-        return NotionCheck.of(answer, tolerance, found)
+        return ConstraintCheck.of(answer, tolerance, found)
     with np.errstate(all="ignore"):
         direct = isinstance(mechanism, Mechanism)
         money = direct_money(mechanism) if isinstance(mechanism, Mechanism) else sequence_money(mechanism)
@@ -208,7 +210,7 @@ def check_payments(c: PaymentConstraint, mechanism: Mechanism | SequenceMechanis
         node, branch = divmod(answer.place[1], branches)
         recorded = not direct and branches > 1
         counterexample = _counterexample(c, mechanism, answer.gain, i, t, node, branch if recorded else -1)
-    return NotionCheck.of(answer, tolerance, counterexample)
+    return ConstraintCheck.of(answer, tolerance, counterexample)
 
 
 def _counterexample(

@@ -54,7 +54,7 @@ class PaymentCounterexample(Counterexample):
         return plain
 
     def __str__(self) -> str:
-        constraint, amount = self.notion, f"{self.gain:.6g}"
+        constraint, amount = self.constraint, f"{self.gain:.6g}"
         if isinstance(constraint, ExAnteBudgetBalance):
             return f"expected payments are {amount} short of expected costs"
         history = [r[0] if len(r) == 1 else list(r) for r in self.history]
@@ -81,7 +81,7 @@ class PaymentCounterexample(Counterexample):
             Equals ``gain`` up to rounding.
         """
         path = _direct_path(self, mechanism) if isinstance(mechanism, Mechanism) else _sequence_path(self, mechanism)
-        constraint = self.notion
+        constraint = self.constraint
         if isinstance(constraint, ExAnteBudgetBalance):
             return -float(mechanism.revenue)
         if isinstance(constraint, (Budget, PrefixBudget)):

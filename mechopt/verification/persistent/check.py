@@ -3,7 +3,7 @@
 Each constraint is a function from an agent's payoffs and a period to candidates for a violation: two sums of which the
 difference is the gain, and beside them slot, true type, report, reported profile and branch, in arrays that broadcast.
 Utilities are times the realisation weight of the history: what is paid at histories of weight 0 (a mechanism that is a
-limit) counts too. See `mechopt.mechanism.constraints` for the inequalities, `moving_response` for the values, and
+limit) counts too. See `mechopt.mechanism.constraints` for the inequalities, `persistent_response` for the values, and
 `mechopt.verification.rounding` for tolerance, rounding and which types count.
 """
 
@@ -21,14 +21,14 @@ from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     EPIR,
-    MOVING_NOTIONS,
+    PERSISTENT_CONSTRAINTS,
     PFIR,
     PPIR,
     AdjacentIC,
     BayesianIC,
+    Constraint,
     DownwardIC,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -39,10 +39,10 @@ from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
-from mechopt.verification.persistent.replay import Misreport, MovingCounterexample
-from mechopt.verification.persistent.response import MovingPayoffs, MovingSizes, precision
+from mechopt.verification.persistent.replay import Misreport, PersistentCounterexample
+from mechopt.verification.persistent.response import PersistentPayoffs, PersistentSizes, precision
 from mechopt.verification.persistent.strategy import open_strategy
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import Precision, Status, Verdict, largest_value, tolerance_of
 
 BoolArray = npt.NDArray[np.bool_]
@@ -67,7 +67,7 @@ class Candidates(NamedTuple):
         return np.where(self.asked, self.more - self.less, -np.inf)
 
     def size(self) -> FloatArray:
-        """The sums, of `MovingSizes`; 0 where not asked for."""
+        """The sums, of `PersistentSizes`; 0 where not asked for."""
         return np.where(self.asked, self.more + self.less, 0.0)
 
     def at(self, place: int) -> list[int]:
@@ -76,7 +76,7 @@ class Candidates(NamedTuple):
         return [int(np.broadcast_to(part, shape).ravel()[place]) for part in self[2:7]]
 
 
-def _periodic_ex_post(a: MovingPayoffs, t: int) -> Candidates:
+def _periodic_ex_post(a: PersistentPayoffs, t: int) -> Candidates:
     tree, stage = a.mechanism.tree, a.informed[t]
     true, told = np.arange(a.types(t)), tree.own(t, a.agent)[:, None]
     return Candidates(
@@ -84,7 +84,7 @@ def _periodic_ex_post(a: MovingPayoffs, t: int) -> Candidates:
     )
 
 
-def _local(a: MovingPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
+def _local(a: PersistentPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
     """One misreport by one of the steps, after a history that truth leads to."""
     tree, groups = a.mechanism.tree, a.by_report[t]
     report = groups.sum(a.beliefs(t) * a.truthful[t].node)
@@ -96,7 +96,7 @@ def _local(a: MovingPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
     return Candidates(report, truth[groups.slot], groups.slot[:, None], true, groups.member[:, None], asked=asked)
 
 
-def _likely(a: MovingPayoffs, t: int) -> BoolArray:
+def _likely(a: PersistentPayoffs, t: int) -> BoolArray:
     """Whether truth leads to a slot, and then to her type, with positive probability of types; ``(slots, K)``."""
     tree, likely = a.mechanism.tree, a.own_chances(t) > 0
     if t:
@@ -104,15 +104,15 @@ def _likely(a: MovingPayoffs, t: int) -> BoolArray:
     return likely
 
 
-def _adjacent(a: MovingPayoffs, t: int) -> Candidates:
+def _adjacent(a: PersistentPayoffs, t: int) -> Candidates:
     return _local(a, t, (-1, 1))
 
 
-def _downward(a: MovingPayoffs, t: int) -> Candidates:
+def _downward(a: PersistentPayoffs, t: int) -> Candidates:
     return _local(a, t, (-1,))
 
 
-def _at_nodes(a: MovingPayoffs, t: int, utility: FloatArray) -> Candidates:
+def _at_nodes(a: PersistentPayoffs, t: int, utility: FloatArray) -> Candidates:
     """What utilities are below 0, by node, or by node and recorded action; at types that truth leads to."""
     tree = a.mechanism.tree
     own, slot, profile, likely = tree.own(t, a.agent), tree.slot[t], tree.profile[t], tree.alive(t)
@@ -124,28 +124,28 @@ def _at_nodes(a: MovingPayoffs, t: int, utility: FloatArray) -> Candidates:
     return Candidates(nothing, utility, slot[:, None], own, own, profile[:, None], branch, likely[:, None])
 
 
-def _realised(a: MovingPayoffs, t: int) -> Candidates:
+def _realised(a: PersistentPayoffs, t: int) -> Candidates:
     return _at_nodes(a, t, a.realised(t))
 
 
-def _per_period(a: MovingPayoffs, t: int) -> Candidates:
+def _per_period(a: PersistentPayoffs, t: int) -> Candidates:
     return _at_nodes(a, t, a.truthful_flow(t))
 
 
-def _continuation(a: MovingPayoffs, t: int) -> Candidates:
+def _continuation(a: PersistentPayoffs, t: int) -> Candidates:
     return _at_nodes(a, t, a.truth[t])
 
 
-def _periodic(a: MovingPayoffs, t: int) -> Candidates:
+def _periodic(a: PersistentPayoffs, t: int) -> Candidates:
     groups, own = a.by_report[t], a.mechanism.tree.own(t, a.agent)
     value = groups.sum(a.beliefs(t)[np.arange(len(own)), own] * a.truth[t])
     asked = _likely(a, t)[groups.slot, groups.member]
     return Candidates(np.zeros_like(value), value, groups.slot, groups.member, groups.member, asked=asked)
 
 
-Gains = Callable[[MovingPayoffs, int], Candidates]
+Gains = Callable[[PersistentPayoffs, int], Candidates]
 
-GAINS: dict[Notion, Gains] = {
+GAINS: dict[Constraint, Gains] = {
     PeriodicExPostIC(): _periodic_ex_post,
     PeriodicExPostIC(rereport=True): _periodic_ex_post,
     AdjacentIC(): _adjacent,
@@ -157,23 +157,25 @@ GAINS: dict[Notion, Gains] = {
     PeriodicIR(): _periodic,
     PeriodicExPostIR(): _continuation,
 }
-"""Gains by notion; `_periods` says in which periods they are looked at. Bayesian notions go by best strategies."""
+"""Gains by constraint; `_periods` says in which periods they are looked at. Bayesian constraints go
+by best strategies.
+"""
 
 
-def _periods(notion: Notion, periods: int) -> range:
-    if notion == EPIR():
+def _periods(constraint: Constraint, periods: int) -> range:
+    if constraint == EPIR():
         return range(periods - 1, periods)
-    return range(1) if notion == Interim() else range(periods)
+    return range(1) if constraint == Interim() else range(periods)
 
 
-Agents = list[tuple[MovingPayoffs, MovingSizes]]
+Agents = list[tuple[PersistentPayoffs, PersistentSizes]]
 
 
-def _check(notion: Notion, agents: Agents, tolerance: float, rounded: Precision) -> NotionCheck:
+def _check(constraint: Constraint, agents: Agents, tolerance: float, rounded: Precision) -> ConstraintCheck:
     """Verdict over agents, periods and histories."""
-    gains, verdict, places = GAINS[notion], Verdict(tolerance), list[tuple[int, int, Candidates]]()
+    gains, verdict, places = GAINS[constraint], Verdict(tolerance), list[tuple[int, int, Candidates]]()
     for agent, sizes in agents:
-        for t in _periods(notion, agent.mechanism.tree.horizon):
+        for t in _periods(constraint, agent.mechanism.tree.horizon):
             candidates = gains(agent, t)
             size = gains(sizes, t).size()
             verdict.add(candidates.gain(), np.where(candidates.asked, rounded.bound(size), 0.0))
@@ -182,33 +184,37 @@ def _check(notion: Notion, agents: Agents, tolerance: float, rounded: Precision)
     if answer.place is not None:
         i, t, candidates = places[answer.place[0]]
         where = candidates.at(answer.place[1])
-        counterexample = _counterexample(notion, agents[0][0].mechanism.tree, answer.gain, i, t, where)
-    return NotionCheck.of(answer, tolerance, counterexample, _strategy_gain(notion, [agent for agent, _ in agents]))
+        counterexample = _counterexample(constraint, agents[0][0].mechanism.tree, answer.gain, i, t, where)
+    return ConstraintCheck.of(
+        answer, tolerance, counterexample, _strategy_gain(constraint, [agent for agent, _ in agents])
+    )
 
 
-def _exact_check(notion: Notion, mechanism: SequenceMechanism, tolerance: float) -> NotionCheck:
+def _exact_check(constraint: Constraint, mechanism: SequenceMechanism, tolerance: float) -> ConstraintCheck:
     """The same in fractions; a best strategy is shown as it is found in floats."""
-    answer, place = exact_gain(notion, mechanism, tolerance)
+    answer, place = exact_gain(constraint, mechanism, tolerance)
     if place is None or answer.status is Status.SATISFIED:
-        return NotionCheck.of(answer, tolerance, None)
+        return ConstraintCheck.of(answer, tolerance, None)
     i, t, *where = place
-    if not isinstance(notion, BayesianIC):
-        return NotionCheck.of(answer, tolerance, _counterexample(notion, mechanism.tree, answer.gain, i, t, where))
-    agent, true = MovingPayoffs(mechanism, i), where[1]
-    hidden = None if notion.sees == "all" else hidden_best(agent, notion.sees)
+    if not isinstance(constraint, BayesianIC):
+        return ConstraintCheck.of(
+            answer, tolerance, _counterexample(constraint, mechanism.tree, answer.gain, i, t, where)
+        )
+    agent, true = PersistentPayoffs(mechanism, i), where[1]
+    hidden = None if constraint.sees == "all" else hidden_best(agent, constraint.sees)
     strategy = open_strategy(agent, true) if hidden is None else hidden.strategy(true)
-    return NotionCheck.of(answer, tolerance, _deviation(notion, i, true, answer.gain, strategy), answer.gain)
+    return ConstraintCheck.of(answer, tolerance, _deviation(constraint, i, true, answer.gain, strategy), answer.gain)
 
 
-def _strategy_gain(notion: Notion, agents: list[MovingPayoffs]) -> float | None:
-    if notion.role == "ir":
+def _strategy_gain(constraint: Constraint, agents: list[PersistentPayoffs]) -> float | None:
+    if constraint.role == "ir":
         return None
-    if isinstance(notion, PeriodicExPostIC):
+    if isinstance(constraint, PeriodicExPostIC):
         return max(_informed_strategy_gain(agent) for agent in agents)
     return max(float(agent.strategy_gains.max()) for agent in agents)
 
 
-def _informed_strategy_gain(a: MovingPayoffs) -> float:
+def _informed_strategy_gain(a: PersistentPayoffs) -> float:
     """Largest gain of any strategy from a history on at which her type can be reported, the others' types known."""
     worst = 0.0
     for t, (best, stage) in enumerate(zip(a.informed_best, a.informed, strict=True)):
@@ -218,16 +224,16 @@ def _informed_strategy_gain(a: MovingPayoffs) -> float:
 
 
 def _counterexample(
-    notion: Notion, tree: PublicTree, gain: float, i: int, t: int, where: list[int]
-) -> MovingCounterexample:
+    constraint: Constraint, tree: PublicTree, gain: float, i: int, t: int, where: list[int]
+) -> PersistentCounterexample:
     slot, true, report, profile, branch = where
     past = tree.history(t, slot)
     others: tuple[int, ...] | None = None
     if profile >= 0:
         types = np.unravel_index(profile, tree.process.shape[t])
         others = tuple(int(k) for j, k in enumerate(types) if j != i)
-    return MovingCounterexample(
-        notion,
+    return PersistentCounterexample(
+        constraint,
         i,
         t,
         tuple(reports for reports, _ in past),
@@ -240,12 +246,12 @@ def _counterexample(
     )
 
 
-def _check_bayesian(notion: BayesianIC, agents: Agents, tolerance: float, rounded: Precision) -> NotionCheck:
+def _check_bayesian(constraint: BayesianIC, agents: Agents, tolerance: float, rounded: Precision) -> ConstraintCheck:
     verdict, found = Verdict(tolerance), list[HiddenBest | None]()
     for agent, sizes in agents:
-        hidden = None if notion.sees == "all" else hidden_best(agent, notion.sees)
+        hidden = None if constraint.sees == "all" else hidden_best(agent, constraint.sees)
         best, truth = (agent if hidden is None else hidden).best_and_truth
-        large, small = (sizes if hidden is None else hidden_best(sizes, notion.sees)).best_and_truth
+        large, small = (sizes if hidden is None else hidden_best(sizes, constraint.sees)).best_and_truth
         bounded = rounded if hidden is None else precision(agent.mechanism, 2 * hidden.terms)
         verdict.add(best - truth, np.where(agent.first > 0, bounded.bound(large + small), 0.0))
         found.append(hidden)
@@ -253,15 +259,17 @@ def _check_bayesian(notion: BayesianIC, agents: Agents, tolerance: float, rounde
     if answer.place is not None:
         (agent, _), hidden, true = agents[answer.place[0]], found[answer.place[0]], answer.place[1]
         strategy = open_strategy(agent, true) if hidden is None else hidden.strategy(true)
-        counterexample = _deviation(notion, agent.agent, true, answer.gain, strategy)
-    return NotionCheck.of(answer, tolerance, counterexample, answer.gain)
+        counterexample = _deviation(constraint, agent.agent, true, answer.gain, strategy)
+    return ConstraintCheck.of(answer, tolerance, counterexample, answer.gain)
 
 
 def _deviation(
-    notion: Notion, agent: int, true: int, gain: float, strategy: tuple[Misreport, ...]
-) -> MovingCounterexample:
+    constraint: Constraint, agent: int, true: int, gain: float, strategy: tuple[Misreport, ...]
+) -> PersistentCounterexample:
     at_first = [step.report for step in strategy if not step.seen]
-    return MovingCounterexample(notion, agent, 0, (), true, at_first[0] if at_first else true, gain, strategy=strategy)
+    return PersistentCounterexample(
+        constraint, agent, 0, (), true, at_first[0] if at_first else true, gain, strategy=strategy
+    )
 
 
 def _require_any_report(tree: PublicTree) -> None:
@@ -270,21 +278,21 @@ def _require_any_report(tree: PublicTree) -> None:
     slots: IntArray = np.array(tree.slots)
     if any(count != slots[t] * tree.process.profiles[t] for t, count in enumerate(tree.count)):
         raise InputError(
-            "notion 'periodic-ex-post-rereport' is about reports that the reported past does not allow, and the "
+            "constraint 'periodic-ex-post-rereport' is about reports that the reported past does not allow, and the "
             'mechanism says nothing of what follows them; make it over PublicTree(process, reports="any")'
         )
 
 
 @constraint_checks.register(SequenceMechanism)
 def verify_sequence(
-    mechanism: SequenceMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: SequenceMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism for persistent types against constraints, by recursion over public histories.
 
     Parameters
     ----------
     mechanism : SequenceMechanism
-    constraints : Notion or several, optional
+    constraints : Constraint or several, optional
         Default: those that the mechanism was made for; if it names none, all for agents who see the past, without
         re-reports.
     exact : bool
@@ -293,7 +301,7 @@ def verify_sequence(
     Returns
     -------
     Report
-        A mapping from constraint to `NotionCheck`; see `mechopt.verification.rounding` for the three answers.
+        A mapping from constraint to `ConstraintCheck`; see `mechopt.verification.rounding` for the three answers.
 
     Raises
     ------
@@ -316,18 +324,18 @@ def verify_sequence(
     >>> verify_sequence(sale, BayesianIC())
     Report(bayesian: violated, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
     """
-    default = [n for n in MOVING_NOTIONS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
+    default = [n for n in PERSISTENT_CONSTRAINTS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
     chosen = constraints or mechanism.claims or default
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    require_types(asked, "moving")
+    asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_types(asked, "persistent")
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
     tolerance = tolerance_of(largest_value(mechanism.environment))
     require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.process.agents)
     rounded = precision(mechanism)
-    agents = [(MovingPayoffs(mechanism, i), MovingSizes(mechanism, i)) for i in range(mechanism.process.agents)]
+    agents = [(PersistentPayoffs(mechanism, i), PersistentSizes(mechanism, i)) for i in range(mechanism.process.agents)]
 
-    def one(constraint: Notion) -> NotionCheck:
+    def one(constraint: Constraint) -> ConstraintCheck:
         if isinstance(constraint, PaymentConstraint):
             return check_payments(constraint, mechanism, exact)
         if exact:

@@ -17,9 +17,9 @@ from mechopt.mechanism.constraints import (
     PFIR,
     PPIR,
     BayesianIC,
+    Constraint,
     DownwardIC,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -34,7 +34,7 @@ Held = tuple[tuple[int, int, Fraction], ...]
 """Slots, true profiles and probabilities that a state of information holds possible."""
 
 
-def exact_gain(notion: Notion, mechanism: SequenceMechanism, tolerance: float) -> tuple[Answer, Place | None]:
+def exact_gain(constraint: Constraint, mechanism: SequenceMechanism, tolerance: float) -> tuple[Answer, Place | None]:
     """Largest violation and where it is.
 
     Raises
@@ -42,18 +42,18 @@ def exact_gain(notion: Notion, mechanism: SequenceMechanism, tolerance: float) -
     LimitError
         If there are too many histories.
     """
-    require_few(_terms(notion, mechanism), f"the check of {notion.name}")
+    require_few(_terms(constraint, mechanism), f"the check of {constraint.name}")
     verdict = ExactVerdict(tolerance)
     for i in range(mechanism.process.agents):
-        for gain, place in _Agent(mechanism, i).gains(notion):
+        for gain, place in _Agent(mechanism, i).gains(constraint):
             verdict.add(gain, (i, *place))
     return verdict.answer, verdict.place
 
 
-def _terms(notion: Notion, mechanism: SequenceMechanism) -> int:
+def _terms(constraint: Constraint, mechanism: SequenceMechanism) -> int:
     """Products that the recursion takes; of hidden histories all pairs of reports and types."""
     tree, process = mechanism.tree, mechanism.process
-    if isinstance(notion, BayesianIC) and notion.sees != "all":
+    if isinstance(constraint, BayesianIC) and constraint.sees != "all":
         total, width = 0, 1
         for t in range(tree.horizon):
             width *= process.profiles[t] * max(process.shape[t]) * tree.branches[t]
@@ -167,11 +167,11 @@ class _Agent:
             likely.append(row)
         return likely
 
-    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+    def gains(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """Gains with period, slot, true type, report, profile and branch."""
-        if isinstance(notion, BayesianIC):
-            yield from self._bayesian(notion)
-        elif isinstance(notion, PeriodicExPostIC):
+        if isinstance(constraint, BayesianIC):
+            yield from self._bayesian(constraint)
+        elif isinstance(constraint, PeriodicExPostIC):
             for t in range(self.periods):
                 for slot in self.nodes[t]:
                     for k in range(self.process.shape[t][self.i]):
@@ -180,12 +180,12 @@ class _Agent:
                             for node in nodes:
                                 place = (t, slot, k, self.own(t, node), self.profile[t][node], -1)
                                 yield self.q(t, node, k, True, True) - truth, place
-        elif notion in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
-            yield from self._on_paths(notion)
+        elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
+            yield from self._on_paths(constraint)
         else:
-            yield from self._interim(notion)
+            yield from self._interim(constraint)
 
-    def _on_paths(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+    def _on_paths(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         alive, before = self.alive(), [Fraction(0)]
         for t in range(self.periods):
             path, branches = list[Fraction](), self.tree.branches[t]
@@ -196,18 +196,18 @@ class _Agent:
                 mass = sum(weights, Fraction(0))
                 shares = [w / mass if mass else Fraction(1, branches) for w in weights]
                 path += [before[slot] * share + now for share, now in zip(shares, flow, strict=True)]
-                values = flow if notion == PPIR() else path[-branches:]
-                if notion == PeriodicExPostIR():
+                values = flow if constraint == PPIR() else path[-branches:]
+                if constraint == PeriodicExPostIR():
                     values = [self.q(t, node, own, True, False)]
-                if alive[t][node] and (notion != EPIR() or t == self.periods - 1):
+                if alive[t][node] and (constraint != EPIR() or t == self.periods - 1):
                     for b, value in enumerate(values):
                         yield -value, (t, slot, own, own, self.profile[t][node], b if len(values) > 1 else -1)
             before = path
 
-    def _interim(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+    def _interim(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """Given her current type after a truthful past; by the others' types where they move independently of her."""
         alive = self.alive()
-        for t in range(1 if notion == Interim() else self.periods):
+        for t in range(1 if constraint == Interim() else self.periods):
             for slot in self.nodes[t]:
                 came = divmod(slot, self.tree.branches[t - 1])[0] if t else 0
                 if t and not alive[t - 1][came]:
@@ -218,9 +218,9 @@ class _Agent:
                         (p for p, types in zip(law, self.types[t], strict=True) if types[self.i] == k), Fraction(0)
                     ):
                         values = {r: v / whole for r, v in self.by_report(t, slot, law, k, True).items()}
-                        yield from ((gain, (t, slot, k, r, -1, -1)) for r, gain in _local(notion, k, values))
+                        yield from ((gain, (t, slot, k, r, -1, -1)) for r, gain in _local(constraint, k, values))
 
-    def _bayesian(self, notion: BayesianIC) -> Iterator[tuple[Fraction, Place]]:
+    def _bayesian(self, constraint: BayesianIC) -> Iterator[tuple[Fraction, Place]]:
         truth = self.by_type(0, 0, 0, True, False)
         for k, honest in truth.items():
             entries = [
@@ -230,10 +230,10 @@ class _Agent:
             ]
             if not entries:
                 continue
-            if notion.sees == "all":
+            if constraint.sees == "all":
                 best: Fraction | None = self.by_type(0, 0, 0, False, False)[k]
             else:
-                best = self._hidden(0, tuple(entries), k, notion.sees == "actions")
+                best = self._hidden(0, tuple(entries), k, constraint.sees == "actions")
             assert best is not None
             yield (best - honest) / sum((p for _, _, p in entries), Fraction(0)), (0, 0, k, k, -1, -1)
 
@@ -263,13 +263,13 @@ class _Agent:
         return next((node for node in self.nodes[t][slot] if self.profile[t][node] == profile), None)
 
 
-def _local(notion: Notion, k: int, values: dict[int, Fraction]) -> Iterator[tuple[int, Fraction]]:
+def _local(constraint: Constraint, k: int, values: dict[int, Fraction]) -> Iterator[tuple[int, Fraction]]:
     """Reports and gains of adjacent, downward, interim and periodic constraints."""
-    if notion in (Interim(), PeriodicIR()):
+    if constraint in (Interim(), PeriodicIR()):
         if k in values:
             yield k, -values[k]
         return
-    steps = (-1,) if notion == DownwardIC() else (-1, 1)
+    steps = (-1,) if constraint == DownwardIC() else (-1, 1)
     for r, value in values.items():
         if r - k in steps and k in values:
             yield r, value - values[k]

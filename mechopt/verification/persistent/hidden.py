@@ -18,7 +18,7 @@ import numpy as np
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.verification.persistent.replay import Misreport
-from mechopt.verification.persistent.response import MovingPayoffs
+from mechopt.verification.persistent.response import PersistentPayoffs
 
 MAX_ENTRIES = 2 * 10**7
 """Largest number of (report history, type path) pairs that one period may hold."""
@@ -57,7 +57,7 @@ class HiddenBest:
 
     Parameters
     ----------
-    payoffs : MovingPayoffs
+    payoffs : PersistentPayoffs
     sees : str
         ``"actions"`` or ``"own"``.
     levels : tuple over t of levels
@@ -65,7 +65,7 @@ class HiddenBest:
         Value of each choice with the best reports after it, times the probability of its state.
     """
 
-    payoffs: MovingPayoffs
+    payoffs: PersistentPayoffs
     sees: str
     levels: tuple[_Level, ...]
     values: tuple[FloatArray, ...]
@@ -118,12 +118,12 @@ def _largest(level: _Level, values: FloatArray) -> FloatArray:
     return best
 
 
-def hidden_best(payoffs: MovingPayoffs, sees: str) -> HiddenBest:
+def hidden_best(payoffs: PersistentPayoffs, sees: str) -> HiddenBest:
     """Find the best strategy of an agent who sees only a part of the past.
 
     Parameters
     ----------
-    payoffs : MovingPayoffs
+    payoffs : PersistentPayoffs
     sees : str
         ``"actions"`` or ``"own"``.
 
@@ -143,7 +143,7 @@ def hidden_best(payoffs: MovingPayoffs, sees: str) -> HiddenBest:
     return HiddenBest(payoffs, sees, levels, tuple(reversed(values)))
 
 
-def _levels(payoffs: MovingPayoffs, sees: str) -> Iterator[_Level]:
+def _levels(payoffs: PersistentPayoffs, sees: str) -> Iterator[_Level]:
     tree, i = payoffs.mechanism.tree, payoffs.agent
     process = tree.process
     profile = np.flatnonzero(process.initial > 0)

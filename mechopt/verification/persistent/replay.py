@@ -1,4 +1,4 @@
-"""A counterexample where types move, and its replay from the definition: path by path, in plain loops.
+"""A counterexample where types persist, and its replay from the definition: path by path, in plain loops.
 
 Nothing here is shared with the recursions over arrays that find the counterexample.
 """
@@ -47,8 +47,9 @@ class Misreport(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MovingCounterexample(Counterexample):
-    """One violation of a notion where types move; utilities and gains are times the realisation weight of the history.
+class PersistentCounterexample(Counterexample):
+    """One violation of a constraint where types persist; utilities and gains are times the realisation weight of the
+    history.
 
     Attributes
     ----------
@@ -57,7 +58,7 @@ class MovingCounterexample(Counterexample):
     action : int or None
         Recorded action of the period itself, for participation on paths.
     strategy : tuple of Misreport
-        For Bayesian notions: where the best strategy does not tell the truth.
+        For Bayesian constraints: where the best strategy does not tell the truth.
     """
 
     actions: tuple[int | None, ...] = ()
@@ -96,7 +97,7 @@ class MovingCounterexample(Counterexample):
         return f"{plain} (actions by period {reached})" if reached else plain
 
     def replay(self, mechanism: Replayable) -> float:
-        """Compute the gain again, from the definition of the notion.
+        """Compute the gain again, from the definition of the constraint.
 
         Parameters
         ----------
@@ -109,19 +110,19 @@ class MovingCounterexample(Counterexample):
         """
         assert isinstance(mechanism, SequenceMechanism) and self.true_type is not None and self.report is not None
         walk = _Walk(mechanism, self.agent)
-        if isinstance(self.notion, BayesianIC):
+        if isinstance(self.constraint, BayesianIC):
             told = replace(self, strategy=())
             return (walk.strategy(self) - walk.strategy(told)) / walk.first(self.true_type)
         slot, k = walk.slot(self.history, self.actions), self.true_type
-        if self.notion in (EPIR(), PFIR(), PPIR()):
+        if self.constraint in (EPIR(), PFIR(), PPIR()):
             return -walk.realised(self)
-        if self.notion in (Interim(), PeriodicIR(), AdjacentIC(), DownwardIC()):
+        if self.constraint in (Interim(), PeriodicIR(), AdjacentIC(), DownwardIC()):
             value = walk.average(self.period, slot, k, self.report)
             truth = walk.average(self.period, slot, k, k)
-            return -truth if self.notion.role == "ir" else value - truth
+            return -truth if self.constraint.role == "ir" else value - truth
         assert self.others is not None
         value, truth = (walk.report(self.period, slot, k, r, self.others, True) for r in (self.report, k))
-        return -truth if self.notion == PeriodicExPostIR() else value - truth
+        return -truth if self.constraint == PeriodicExPostIR() else value - truth
 
 
 class _Walk:
@@ -216,7 +217,7 @@ class _Walk:
         whole = sum(chance for _, chance in mine)
         return [(others, chance / whole) for others, chance in mine]
 
-    def realised(self, found: MovingCounterexample) -> float:
+    def realised(self, found: PersistentCounterexample) -> float:
         """Utility along one path up to the counterexample's period, or of that period alone for PPIR."""
         assert found.others is not None and found.true_type is not None
         last = (*found.others[: self.agent], found.true_type, *found.others[self.agent :])
@@ -229,17 +230,17 @@ class _Walk:
             after = [max(float(w), 0.0) for w in (here if self.tree.branches[t] > 1 else [here.sum()])]
             share = after[branch] / sum(after) if sum(after) > 0 else 1 / self.tree.branches[t]
             flow = self.flow(t, node, branch, number)
-            total = flow if found.notion == PPIR() else total * share + flow
+            total = flow if found.constraint == PPIR() else total * share + flow
             if t + 1 < self.tree.horizon:
                 slot = int(self.tree.following(t)[node, branch])
         return total
 
-    def strategy(self, found: MovingCounterexample) -> float:
+    def strategy(self, found: PersistentCounterexample) -> float:
         """Value of a strategy to a first type, times the probability of the type."""
-        assert isinstance(found.notion, BayesianIC)
+        assert isinstance(found.constraint, BayesianIC)
         lies = {(step.seen, step.own): step.report for step in found.strategy}
         return sum(
-            float(chance) * self.play(0, 0, profile, (), (found.true_type,), lies, found.notion.sees)
+            float(chance) * self.play(0, 0, profile, (), (found.true_type,), lies, found.constraint.sees)
             for profile, chance in enumerate(self.process.initial)
             if chance > 0 and self.types(0, profile)[self.agent] == found.true_type
         )

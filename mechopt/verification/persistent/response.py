@@ -1,4 +1,4 @@
-r"""What an agent whose types move can get by any reports, the others truthful, from a mechanism in sequence form.
+r"""What an agent whose types persist can get by any reports, the others truthful, from a mechanism in sequence form.
 
 Agent i's true type moves by the true law under the actions that are taken, whatever she reported. After the slot s,
 with previous true type j, her true type k and report r are worth, weighted by the mass of s and by the probability of
@@ -79,7 +79,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class MovingPayoffs:
+class PersistentPayoffs:
     """Payoffs of one agent in a mechanism in sequence form.
 
     Parameters
@@ -233,7 +233,7 @@ class MovingPayoffs:
 
     @property
     def first(self) -> FloatArray:
-        """Law of the first type, ``(K_0,)``."""
+        """Distribution of the first type, ``(K_0,)``."""
         return self.mechanism.process.initial_marginal(self.agent)
 
     def given_first(self, value: FloatArray) -> FloatArray:
@@ -281,7 +281,7 @@ class MovingPayoffs:
         return own
 
 
-class MovingSizes(MovingPayoffs):
+class PersistentSizes(PersistentPayoffs):
     """Sums of the absolute values of what the payoffs are sums of; see `mechopt.verification.rounding`."""
 
     def flow(self, t: int) -> FloatArray:

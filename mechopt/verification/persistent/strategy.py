@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from mechopt.verification.persistent.replay import Misreport
-from mechopt.verification.persistent.response import MovingPayoffs
+from mechopt.verification.persistent.response import PersistentPayoffs
 
 TIE = 1e-12
 """Share of the largest value within which the truth is preferred to another report."""
 
 
-def open_strategy(payoffs: MovingPayoffs, first: int) -> tuple[Misreport, ...]:
+def open_strategy(payoffs: PersistentPayoffs, first: int) -> tuple[Misreport, ...]:
     """Misreports of the best strategy of a first type, at all histories that it can lead to.
 
     Parameters
     ----------
-    payoffs : MovingPayoffs
+    payoffs : PersistentPayoffs
     first : int
         Of positive probability.
     """
@@ -42,7 +42,7 @@ def open_strategy(payoffs: MovingPayoffs, first: int) -> tuple[Misreport, ...]:
 
 
 def _reached(
-    payoffs: MovingPayoffs, t: int, slot: int, before: int, true: int, report: int
+    payoffs: PersistentPayoffs, t: int, slot: int, before: int, true: int, report: int
 ) -> set[tuple[int, int, int]]:
     """Slots and types of the next period that have positive probability."""
     tree, process, i = payoffs.mechanism.tree, payoffs.mechanism.process, payoffs.agent

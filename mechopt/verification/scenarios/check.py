@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mechopt.mechanism.constraints import FRESH_NOTIONS, Notion
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, Constraint
 from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
 from mechopt.mechanism.scenarios.non_clairvoyant import SCENARIO_CONSTRAINTS, NonClairvoyant
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.check import verify_direct
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import Status
 from mechopt.verification.scenarios.foreknowledge import check_foreknowledge
 
@@ -27,55 +27,55 @@ class ScenariosReport(Report):
         The scenario that its check is of.
     """
 
-    def __init__(self, together: Mapping[Notion, NotionCheck], scenarios: Mapping[str, Report]) -> None:
+    def __init__(self, together: Mapping[Constraint, ConstraintCheck], scenarios: Mapping[str, Report]) -> None:
         self.scenarios = dict(scenarios)
-        self.worst: dict[Notion, str] = {}
+        self.worst: dict[Constraint, str] = {}
         checks = dict(together)
-        for notion in next(iter(self.scenarios.values()), ()):
+        for constraint in next(iter(self.scenarios.values()), ()):
             ranked = [
-                (SEVERITY.index(report[notion].status), report[notion].gain, name)
+                (SEVERITY.index(report[constraint].status), report[constraint].gain, name)
                 for name, report in self.scenarios.items()
             ]
-            self.worst[notion] = max(ranked, key=lambda entry: entry[:2])[2]
-            checks[notion] = self.scenarios[self.worst[notion]][notion]
+            self.worst[constraint] = max(ranked, key=lambda entry: entry[:2])[2]
+            checks[constraint] = self.scenarios[self.worst[constraint]][constraint]
         super().__init__(checks)
 
-    def __getitem__(self, key: Notion | str) -> NotionCheck:
-        for notion in SCENARIO_CONSTRAINTS:
-            if key == notion.name:
-                return super().__getitem__(notion)
+    def __getitem__(self, key: Constraint | str) -> ConstraintCheck:
+        for constraint in SCENARIO_CONSTRAINTS:
+            if key == constraint.name:
+                return super().__getitem__(constraint)
         return super().__getitem__(key)
 
     def __repr__(self) -> str:
         lines = []
-        for notion, check in self.items():
-            where = f" in scenario {self.worst[notion]!r}" if notion in self.worst and not check.holds else ""
+        for constraint, check in self.items():
+            where = f" in scenario {self.worst[constraint]!r}" if constraint in self.worst and not check.holds else ""
             example = f" ({check.counterexample})" if check.counterexample else ""
-            lines.append(f"{notion.name}: {check.status}{where}, gain {check.gain:.3g}{example}")
+            lines.append(f"{constraint.name}: {check.status}{where}, gain {check.gain:.3g}{example}")
         return "ScenariosReport(" + "; ".join(lines) + ")"
 
 
 @constraint_checks.register(ScenariosMechanism)
 def verify_scenarios(
-    mechanism: ScenariosMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: ScenariosMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> ScenariosReport:
     """Check a mechanism for several scenarios; see `mechopt.verify`.
 
     Parameters
     ----------
     mechanism : ScenariosMechanism
-    constraints : Notion or several, optional
+    constraints : Constraint or several, optional
         Default: its claims, or `NonClairvoyant` and all of each scenario if it has none.
     exact : bool
     """
-    chosen = constraints or mechanism.claims or (NonClairvoyant(), *FRESH_NOTIONS)
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    single = [notion for notion in asked if notion not in SCENARIO_CONSTRAINTS]
+    chosen = constraints or mechanism.claims or (NonClairvoyant(), *INDEPENDENT_CONSTRAINTS)
+    asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    single = [constraint for constraint in asked if constraint not in SCENARIO_CONSTRAINTS]
     names, sequences = mechanism.scenarios.names, mechanism.scenarios.sequences
     together = {
-        notion: check_foreknowledge(notion, mechanism.mechanisms, names, sequences, exact)
-        for notion in asked
-        if notion in SCENARIO_CONSTRAINTS
+        constraint: check_foreknowledge(constraint, mechanism.mechanisms, names, sequences, exact)
+        for constraint in asked
+        if constraint in SCENARIO_CONSTRAINTS
     }
     each = zip(names, mechanism.mechanisms, strict=True)
     return ScenariosReport(together, {name: verify_direct(one, single, exact) for name, one in each} if single else {})

@@ -16,11 +16,11 @@ import numpy as np
 
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.scenarios.non_clairvoyant import QuasiNonClairvoyant
 from mechopt.verification.independent.replay import Counterexample, Replayable
-from mechopt.verification.report import NotionCheck
+from mechopt.verification.report import ConstraintCheck
 from mechopt.verification.rounding import ExactVerdict, Precision, Verdict, largest_value
 
 PARTS = ("allocation", "payment")
@@ -99,17 +99,17 @@ def nodes(prefixes: Sequence[Sequence[Hashable]], knows_last: bool) -> tuple[Nod
 
 
 def check_foreknowledge(
-    notion: Notion,
+    constraint: Constraint,
     mechanisms: Sequence[Mechanism],
     names: Sequence[str],
     prefixes: Sequence[Sequence[Hashable]],
     exact: bool = False,
-) -> NotionCheck:
+) -> ConstraintCheck:
     """Check `NonClairvoyant` or `QuasiNonClairvoyant`.
 
     Parameters
     ----------
-    notion : Notion
+    constraint : Constraint
     mechanisms : sequence of Mechanism
         By scenario; equal prefixes have equal distributions.
     names : sequence of str
@@ -119,7 +119,7 @@ def check_foreknowledge(
     exact : bool
         Whether differences are taken in fractions.
     """
-    compared = nodes(prefixes, notion == QuasiNonClairvoyant())
+    compared = nodes(prefixes, constraint == QuasiNonClairvoyant())
     if exact:
         answer, place = _exact(mechanisms, compared)
     else:
@@ -127,8 +127,8 @@ def check_foreknowledge(
     counterexample = None
     if place is not None:
         node, what, *at = place
-        counterexample = _example(notion, mechanisms, names, prefixes, compared[node], PARTS[what], at, answer.gain)
-    return NotionCheck.of(answer, VERIFY_TOLERANCE, counterexample)
+        counterexample = _example(constraint, mechanisms, names, prefixes, compared[node], PARTS[what], at, answer.gain)
+    return ConstraintCheck.of(answer, VERIFY_TOLERANCE, counterexample)
 
 
 def _stacked(mechanisms: Sequence[Mechanism], node: Node, what: str) -> FloatArray:
@@ -188,7 +188,7 @@ def _exact(mechanisms: Sequence[Mechanism], compared: Sequence[Node]) -> tuple[A
 
 
 def _example(
-    notion: Notion,
+    constraint: Constraint,
     mechanisms: Sequence[Mechanism],
     names: Sequence[str],
     prefixes: Sequence[Sequence[Hashable]],
@@ -202,7 +202,7 @@ def _example(
     agent, history, *reports = at
     s, other = node.members[first], node.members[second]
     return Foreknowledge(
-        notion,
+        constraint,
         agent,
         node.period,
         mechanisms[s].tree.history(node.period, history),

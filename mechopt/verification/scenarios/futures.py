@@ -14,11 +14,11 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.scenarios.mechanism import written_out
 from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant
-from mechopt.verification.report import NotionCheck
+from mechopt.verification.report import ConstraintCheck
 from mechopt.verification.scenarios.foreknowledge import check_foreknowledge, nodes
 
 MAX_HISTORIES = 300
@@ -85,9 +85,9 @@ def changed_futures(
 def check_rule(
     rule: Callable[[IndependentTypes], Any],
     environments: Sequence[IndependentTypes],
-    notion: Notion = NonClairvoyant(),  # noqa: B008 - a frozen value
+    constraint: Constraint = NonClairvoyant(),  # noqa: B008 - a frozen value
     exact: bool = False,
-) -> NotionCheck:
+) -> ConstraintCheck:
     """Check whether a rule treats environments alike as long as their periods are the same.
 
     Parameters
@@ -97,7 +97,7 @@ def check_rule(
     environments : sequence of IndependentTypes
         Of one discount and number of buyers, such as `changed_futures`. One for which the rule raises `InputError` lies
         outside what it is for, and is left out.
-    notion : Notion
+    constraint : Constraint
         `NonClairvoyant` or `QuasiNonClairvoyant`.
     exact : bool
         Whether differences are taken in fractions.
@@ -130,7 +130,7 @@ def check_rule(
     if not nodes(prefixes, False):
         raise InputError("no two of these environments have the same first period and are ones that the rule is for")
     names = [", ".join(row) for row in prefixes]
-    return check_foreknowledge(notion, [mechanism for _, mechanism in made], names, prefixes, exact)
+    return check_foreknowledge(constraint, [mechanism for _, mechanism in made], names, prefixes, exact)
 
 
 def _period(environment: IndependentTypes, t: int) -> Period:

@@ -1,7 +1,7 @@
 r"""Checks of mechanisms whose actions and transfers depend on the current reports and the period alone.
 
 Such a mechanism is checked at every period and type profile instead of at every history, so that an infinite horizon is
-no harder than a finite one. With V the values of truth, a report r of agent i brings her
+no harder than a finite one. With V the truthful continuation values, a report r of agent i brings her
 
     Q(th, r) = v_i(a(r, th_-i), th_i) - p_i(r, th_-i) + d E[V'(th') | a(r, th_-i), th]
 
@@ -26,8 +26,8 @@ from mechopt.mechanism.chain import ahead, along, taken
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     PPIR,
+    Constraint,
     Interim,
-    Notion,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -35,7 +35,7 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.check import verify_sequence
-from mechopt.verification.report import NotionCheck, Report
+from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
 from mechopt.verification.stationary.exact import exact_gains
 from mechopt.verification.stationary.replay import MarkovCounterexample
@@ -219,7 +219,7 @@ def _from_before(m: MarkovMechanism, i: int, t: int, value: FloatArray) -> Float
 
 Gains = Callable[[MarkovMechanism, int, int, _Values], _Found]
 
-GAINS: dict[Notion, Gains] = {
+GAINS: dict[Constraint, Gains] = {
     PeriodicExPostIC(): _misreports,
     PeriodicExPostIC(rereport=True): _misreports,
     PPIR(): _per_period,
@@ -229,31 +229,31 @@ GAINS: dict[Notion, Gains] = {
 }
 
 
-def _cases(notion: Notion, m: MarkovMechanism, values: list[_Values]) -> Iterator[tuple[int, int, _Found]]:
+def _cases(constraint: Constraint, m: MarkovMechanism, values: list[_Values]) -> Iterator[tuple[int, int, _Found]]:
     for i in range(m.environment.agents):
-        for t in range(1 if notion == Interim() else m.periods):
-            yield i, t, GAINS[notion](m, i, t, values[i])
-        if notion == PeriodicIR() and m.environment.infinite:  # the listed periods last for ever after the last one
+        for t in range(1 if constraint == Interim() else m.periods):
+            yield i, t, GAINS[constraint](m, i, t, values[i])
+        if constraint == PeriodicIR() and m.environment.infinite:  # the listed periods last for ever after the last one
             yield i, m.periods, _periodic(m, i, m.periods, values[i])
 
 
 def _counterexample(
-    notion: Notion, i: int, t: int, found: tuple[str, tuple[int, ...]], flat: int, gain: float
+    constraint: Constraint, i: int, t: int, found: tuple[str, tuple[int, ...]], flat: int, gain: float
 ) -> MarkovCounterexample:
     leading, shape = found
     place = tuple(int(k) for k in np.unravel_index(flat, shape))
     if leading in ("own", "before"):
         before = place[1:] if leading == "before" else None
-        return MarkovCounterexample(notion, i, t, (), place[0], place[0], gain, before=before)
+        return MarkovCounterexample(constraint, i, t, (), place[0], place[0], gain, before=before)
     types = place[1:] if leading == "report" else place
     report = place[0] if leading == "report" else types[i]
     others = tuple(k for j, k in enumerate(types) if j != i)
-    return MarkovCounterexample(notion, i, t, (), types[i], report, gain, others)
+    return MarkovCounterexample(constraint, i, t, (), types[i], report, gain, others)
 
 
 @constraint_checks.register(MarkovMechanism)
 def verify_markov(
-    mechanism: MarkovMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+    mechanism: MarkovMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism that depends on current reports and the period alone, at all periods and type profiles.
 
@@ -261,7 +261,7 @@ def verify_markov(
     ----------
     mechanism : MarkovMechanism
         Any type may be reported in any period, so periodic ex post IC is that with re-reports.
-    constraints : Notion or several, optional
+    constraints : Constraint or several, optional
         Default: those that the mechanism was made for; if it names none, periodic ex post IC and IR, periodic IR and
         interim IR. Other constraints for persistent types ask for a finite horizon and go over all public histories.
     exact : bool
@@ -292,46 +292,50 @@ def verify_markov(
     """
     default = (PeriodicExPostIC(), PeriodicExPostIR(), PeriodicIR(), Interim())
     chosen = constraints or mechanism.claims or default
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    require_types(asked, "moving")
-    over_paths = [notion for notion in asked if notion not in GAINS]
+    asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_types(asked, "persistent")
+    over_paths = [constraint for constraint in asked if constraint not in GAINS]
     if over_paths and mechanism.environment.infinite:
         raise InputError(
             f"constraint {over_paths[0].name!r} goes over all histories, and the horizon is infinite; those that do "
-            "not: " + ", ".join(notion.name for notion in GAINS)
+            "not: " + ", ".join(constraint.name for constraint in GAINS)
         )
     written = verify_sequence(mechanism.to_sequence(), over_paths, exact) if over_paths else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    local = [notion for notion in asked if notion not in over_paths]
+    local = [constraint for constraint in asked if constraint not in over_paths]
     with np.errstate(all="ignore"):
         if exact:
             checks = _exact_checks(local, mechanism, tolerance)
         else:
             values = [_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
-            checks = {notion: _check(notion, mechanism, values, tolerance) for notion in local}
+            checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
     return Report({n: written[n] if n in over_paths else checks[n] for n in asked})
 
 
-def _exact_checks(notions: list[Notion], mechanism: MarkovMechanism, tolerance: float) -> dict[Notion, NotionCheck]:
-    found = exact_gains(mechanism, notions, tolerance)
-    checks = dict[Notion, NotionCheck]()
-    for notion, (answer, place) in found.items():
+def _exact_checks(
+    constraints: list[Constraint], mechanism: MarkovMechanism, tolerance: float
+) -> dict[Constraint, ConstraintCheck]:
+    found = exact_gains(mechanism, constraints, tolerance)
+    checks = dict[Constraint, ConstraintCheck]()
+    for constraint, (answer, place) in found.items():
         example = None
         if place is not None:
             i, t, true, report, others, before = place
-            example = MarkovCounterexample(notion, i, t, (), true, report, answer.gain, others, before=before)
-        checks[notion] = NotionCheck.of(answer, tolerance, example)
+            example = MarkovCounterexample(constraint, i, t, (), true, report, answer.gain, others, before=before)
+        checks[constraint] = ConstraintCheck.of(answer, tolerance, example)
     return checks
 
 
-def _check(notion: Notion, mechanism: MarkovMechanism, values: list[_Values], tolerance: float) -> NotionCheck:
+def _check(
+    constraint: Constraint, mechanism: MarkovMechanism, values: list[_Values], tolerance: float
+) -> ConstraintCheck:
     """Verdict over agents, periods and profiles."""
     verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[str, tuple[int, ...]]]]()
-    for i, t, found in _cases(notion, mechanism, values):
+    for i, t, found in _cases(constraint, mechanism, values):
         verdict.add(found.gain, found.rounding)
         places.append((i, t, (found.leading, found.gain.shape)))
     answer, counterexample = verdict.answer, None
     if answer.place is not None:
         i, t, at = places[answer.place[0]]
-        counterexample = _counterexample(notion, i, t, at, answer.place[1], answer.gain)
-    return NotionCheck.of(answer, tolerance, counterexample)
+        counterexample = _counterexample(constraint, i, t, at, answer.place[1], answer.gain)
+    return ConstraintCheck.of(answer, tolerance, counterexample)

@@ -1,6 +1,7 @@
 """A mechanism of current reports alone, checked in fractions by plain loops over type profiles.
 
-With an infinite horizon the values of truth solve linear equations, here by elimination. Gains are in present value.
+With an infinite horizon the truthful continuation values solve linear equations, here by elimination. Gains are in
+present value.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from mechopt.mechanism.constraints import PPIR, Interim, Notion, PeriodicExPostIR, PeriodicIR
+from mechopt.mechanism.constraints import PPIR, Constraint, Interim, PeriodicExPostIR, PeriodicIR
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.exact import ExactProcess, Profile, fractions, require_few
 from mechopt.verification.rounding import Answer, ExactVerdict
@@ -28,8 +29,8 @@ class Place(NamedTuple):
 
 
 def exact_gains(
-    mechanism: MarkovMechanism, notions: Iterable[Notion], tolerance: float
-) -> dict[Notion, tuple[Answer, Place | None]]:
+    mechanism: MarkovMechanism, constraints: Iterable[Constraint], tolerance: float
+) -> dict[Constraint, tuple[Answer, Place | None]]:
     """Largest violation of each constraint, and where it is.
 
     Raises
@@ -37,7 +38,7 @@ def exact_gains(
     LimitError
         If there are too many profiles.
     """
-    asked, env = list(notions), mechanism.environment
+    asked, env = list(constraints), mechanism.environment
     if not asked:
         return {}
     profiles = [prod(shape) for shape in env.shape]
@@ -46,14 +47,14 @@ def exact_gains(
     each += sum(profiles[mechanism.stage(t)] * reports * profiles[mechanism.stage(t)] for t in range(mechanism.periods))
     require_few(env.agents * each, f"the check of {asked[0].name}")
     agents = [_Agent(mechanism, i) for i in range(env.agents)]
-    found = dict[Notion, tuple[Answer, Place | None]]()
-    for notion in asked:
+    found = dict[Constraint, tuple[Answer, Place | None]]()
+    for constraint in asked:
         verdict, place = ExactVerdict(tolerance), None
         for agent in agents:
-            for gain, at in agent.gains(notion):
+            for gain, at in agent.gains(constraint):
                 place = at if gain > verdict.gain else place
                 verdict.add(gain, ())
-        found[notion] = verdict.answer, place
+        found[constraint] = verdict.answer, place
     return found
 
 
@@ -116,22 +117,24 @@ class _Agent:
             return self.value[min(t + 1, self.m.periods - 1)]
         return self.value[t + 1] if t + 1 < self.m.periods else None
 
-    def gains(self, notion: Notion) -> Iterator[tuple[Fraction, Place]]:
+    def gains(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """Gains as of period 0, and where they are."""
-        periods = 1 if notion == Interim() else self.m.periods + (notion == PeriodicIR() and self.process.infinite)
+        periods = (
+            1 if constraint == Interim() else self.m.periods + (constraint == PeriodicIR() and self.process.infinite)
+        )
         for t in range(periods):
             weight = self.process.discount**t
-            for gain, place in self._in_period(notion, t):
+            for gain, place in self._in_period(constraint, t):
                 yield weight * gain, place
 
-    def _in_period(self, notion: Notion, t: int) -> Iterator[tuple[Fraction, Place]]:
+    def _in_period(self, constraint: Constraint, t: int) -> Iterator[tuple[Fraction, Place]]:
         profiles, at = self.process.numbers(t), min(t, self.m.periods - 1)
-        if notion in (Interim(), PeriodicIR()):
+        if constraint in (Interim(), PeriodicIR()):
             yield from self._expected(t)
             return
         for m, profile in enumerate(profiles):
             own, others = profile[self.i], (*profile[: self.i], *profile[self.i + 1 :])
-            if notion.role == "ic":
+            if constraint.role == "ic":
                 for r in range(self.process.shape[self.process.at(t)][self.i]):
                     told = self.process.number(t, (*profile[: self.i], r, *profile[self.i + 1 :]))
                     yield (
@@ -139,8 +142,8 @@ class _Agent:
                         Place(self.i, t, own, r, others, None),
                     )
             elif m in self.likely[at]:
-                assert notion in (PPIR(), PeriodicExPostIR())
-                value = self._now(t, m, m) if notion == PPIR() else self.value[at][m]
+                assert constraint in (PPIR(), PeriodicExPostIR())
+                value = self._now(t, m, m) if constraint == PPIR() else self.value[at][m]
                 yield -value, Place(self.i, t, own, own, others, None)
 
     def _expected(self, t: int) -> Iterator[tuple[Fraction, Place]]:

@@ -1,4 +1,4 @@
-"""Replay of a counterexample in a mechanism of current reports alone, with dense laws of whole profiles."""
+"""Replay of a counterexample in a mechanism of current reports alone, with dense distributions of whole profiles."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class MarkovCounterexample(Counterexample):
     def __str__(self) -> str:
         words = f"agent {self.agent}, period {self.period}, "
         others = f" while the others are {list(self.others)}" if self.others else ""
-        if self.notion.role == "ic":
+        if self.constraint.role == "ic":
             does = f"type {self.true_type} reports {self.report}{others} and gains {self.gain:.6g}"
             return f"{words}after any history: {does}"
         after = f"after types {list(self.before)}" if self.before else "after any history"
@@ -66,7 +66,7 @@ class _Dense:
         self.mechanism, self.agent, self.env = mechanism, agent, mechanism.environment
 
     def law(self, t: int, action: int, types: Profile) -> FloatArray:
-        """Law of the next profile, flat."""
+        """Distribution of the next profile, flat."""
         rows = [self.env.kernel[j][self.mechanism.stage(t)][action, k] for j, k in enumerate(types)]
         law: FloatArray = reduce(lambda one, other: np.multiply.outer(one, other).ravel(), rows)
         return law
@@ -108,7 +108,7 @@ def replay(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
 def _as_of_period(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
     dense, i, t, k, r = _Dense(mechanism, found.agent), found.agent, found.period, found.true_type, found.report
     assert k is not None and r is not None
-    if found.notion in (PeriodicIR(), Interim()):
+    if found.constraint in (PeriodicIR(), Interim()):
         env, stage = mechanism.environment, mechanism.stage(t)
         laws: list[FloatArray] = list(env.initial)
         if found.before is not None:
@@ -122,7 +122,7 @@ def _as_of_period(found: MarkovCounterexample, mechanism: MarkovMechanism) -> fl
         return -total
     assert found.others is not None
     true, told = ((*found.others[:i], own, *found.others[i:]) for own in (k, r))
-    if found.notion == PPIR():
+    if found.constraint == PPIR():
         return -dense.utility(t, true, true)
     truth = dense.report(t, true, true)
-    return -truth if found.notion.role == "ir" else dense.report(t, true, told) - truth
+    return -truth if found.constraint.role == "ir" else dense.report(t, true, told) - truth

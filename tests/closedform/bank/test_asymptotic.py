@@ -172,7 +172,7 @@ def test_every_history_against_the_definition_in_fractions(threshold, value):
 
 
 def test_conditions_see_a_small_violation_beside_a_large_later_value():
-    """Serving at balance 1.4 for what is there, 0.1 less than the fee, breaks (BI) by 0.1; 2e8 later hide nothing."""
+    """Serving at balance 1.4 for what is there, 0.1 less than the fee, violates (BI) by 0.1; 2e8 later hide nothing."""
     env = then_worth(2 * 10**8)
     bank = asymptotic(env, "sqrt(t log t)")
 

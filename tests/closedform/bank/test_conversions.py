@@ -8,7 +8,7 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.bank.asymptotic import asymptotic
 from mechopt.closedform.bank.conversions import bank_account, quasi_non_clairvoyant
-from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_NOTIONS
+from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_CONSTRAINTS
 from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
 from mechopt.closedform.static.repeated import repeated_second_price
 from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
@@ -22,7 +22,7 @@ def test_optima_become_bank_accounts_of_the_same_revenue_and_back(buyers, seeds)
     for seed in seeds:
         best = mo.optimum(environment(seed, buyers)).mechanism
         bank = bank_account(best)
-        assert bank.claims == BANK_ACCOUNT_NOTIONS
+        assert bank.claims == BANK_ACCOUNT_CONSTRAINTS
         require_theorems(bank)
         scale = max(1.0, best.revenue)
         assert bank.revenue == pytest.approx(best.revenue, abs=1e-9 * scale)

@@ -17,7 +17,7 @@ from mechopt.verification.efficient_exit import efficient_exit
 from mechopt.verification.verify import verify
 from tests.closedform.markov_instances import CASES, environments, profiles, random_environment, stage, stage_count
 
-NOTIONS = [PeriodicExPostIC(), PeriodicExPostIC(rereport=True), PeriodicExPostIR(), PeriodicIR(), Interim()]
+CONSTRAINTS = [PeriodicExPostIC(), PeriodicExPostIC(rereport=True), PeriodicExPostIR(), PeriodicIR(), Interim()]
 ALTERNATIVES = {"team": team, "team-upfront": team_upfront, "bond": bond}
 POSITIVE = [
     pytest.param(random_environment(*case, costs=False, positive=True), id=name) for name, case in CASES.items()
@@ -29,7 +29,7 @@ SHARED = [env for env in POSITIVE if env.values[0].agents > 1]
 def test_dynamic_pivot_keeps_incentives_participation_and_exit(env):
     pivot = dynamic_pivot(env)
     mechanism = pivot.to_mechanism()
-    report = verify(pivot, NOTIONS)
+    report = verify(pivot, CONSTRAINTS)
     assert report.holds, report
     assert max(check.gain for check in report.values()) < 1e-9
     assert pivot.discrepancy < 1e-9
@@ -54,7 +54,7 @@ def test_incentives_hold_with_costs_and_negative_values(env):
 @pytest.mark.parametrize("name", ALTERNATIVES)
 def test_alternatives_keep_incentives_and_participation(env, name):
     mechanism = ALTERNATIVES[name](env)
-    report = verify(mechanism, NOTIONS)
+    report = verify(mechanism, CONSTRAINTS)
     assert report.holds, report
     best = efficient(env)
     for i in range(env.agents):
@@ -157,7 +157,7 @@ def test_scheduling_exit_by_hand():
 def test_a_loan_is_walked_away_from(amount):
     """After a loan of 2 at discount 1/2 agents owe 4 in period 1, when agent 0's task is done: present value -2."""
     mechanism = bond(scheduling([5, 3, 1], "1/2"), amount)
-    report = verify(mechanism, NOTIONS)
+    report = verify(mechanism, CONSTRAINTS)
     assert report[PeriodicExPostIC()].holds and report[Interim()].holds
     assert report[PeriodicExPostIR()].holds == report[PeriodicIR()].holds == (amount > 0)
     if amount < 0:

@@ -210,7 +210,7 @@ def test_the_check_of_incentives_finds_wrong_transfers():
 
 @environments
 def test_utilities_are_those_of_the_flows(env):
-    """Discounted sum of flows along the chain of the policy, from the joint law of the first types."""
+    """Discounted sum of flows along the chain of the policy, from the joint distribution of the first types."""
     pivot, everybody = dynamic_pivot(env), range(env.agents)
     periods = 2000 if env.infinite else env.horizon
     law = {th: np.prod([env.initial[i][k] for i, k in enumerate(th)]) for th in profiles(env, 0)}

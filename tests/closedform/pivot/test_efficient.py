@@ -130,7 +130,7 @@ def test_ties_with_a_finite_horizon():
 
 
 def test_a_chain_that_hardly_moves_at_a_discount_close_to_one():
-    # types 0 and 1 move with probability e, whatever the action: serve 0 or serve 1, worth the type. So W solves a
+    # types 0 and 1 move with probability e, for every action: serve 0 or serve 1, worth the type. So W solves a
     # dense system of 4 equations: a flow of 1 wherever somebody has type 1.
     e, d = 1e-4, 0.9999
     move = np.array([[1 - e, e], [e, 1 - e]])

@@ -13,7 +13,7 @@ from mechopt.closedform.static.virtual_values import iron, utility_virtual_value
 from tests.closedform.static_programs import assert_dominant_and_individually_rational, largest_capped_utility
 from tests.instances import distributions
 
-NOTIONS = pytest.mark.parametrize("dominant", [False, True], ids=["bayesian", "dominant"])
+CONSTRAINTS = pytest.mark.parametrize("dominant", [False, True], ids=["bayesian", "dominant"])
 HALF = Fraction(1, 2)
 TWO = ([1, 2], [HALF, HALF])
 THREE = ([3], [1])
@@ -50,7 +50,7 @@ def assert_best(auction, caps):
     assert auction.utility == pytest.approx(bound, abs=1e-9)
 
 
-@NOTIONS
+@CONSTRAINTS
 @settings(max_examples=60, deadline=None)
 @given(case=markets())
 @example(case=([THREE, TWO], [1, inf]))

@@ -1,4 +1,4 @@
-"""Static auctions repeated: values by hand, every notion on random environments, costs and discounts."""
+"""Static auctions repeated: values by hand, every constraint on random environments, costs and discounts."""
 
 from fractions import Fraction
 
@@ -7,7 +7,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, repeated_second_price
-from mechopt.mechanism.constraints import FRESH_NOTIONS
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
 MAKERS = [repeated_myerson, repeated_second_price, give_for_free]
@@ -16,14 +16,14 @@ MAKERS = [repeated_myerson, repeated_second_price, give_for_free]
 @pytest.mark.parametrize("seeds", BATCHES)
 @pytest.mark.parametrize("buyers", SHAPES)
 @pytest.mark.parametrize("make", MAKERS)
-def test_every_notion_is_kept(make, buyers, seeds):
+def test_every_constraint_is_kept(make, buyers, seeds):
     for seed in seeds:
         bank = make(environment(seed, buyers))
-        assert bank.claims == FRESH_NOTIONS
+        assert bank.claims == INDEPENDENT_CONSTRAINTS
         require_theorems(bank)
 
 
-def test_three_buyers_keep_every_notion():
+def test_three_buyers_keep_every_constraint():
     for seed in range(10):
         for make in MAKERS:
             require_theorems(make(environment(seed, 3)))

@@ -12,7 +12,7 @@ from mechopt.closedform.static.standard import StaticMechanism, myerson, posted_
 from tests.closedform.static_programs import assert_dominant_and_individually_rational, largest_revenue, largest_welfare
 from tests.instances import distributions
 
-NOTIONS = pytest.mark.parametrize("dominant", [False, True], ids=["bayesian", "dominant"])
+CONSTRAINTS = pytest.mark.parametrize("dominant", [False, True], ids=["bayesian", "dominant"])
 HALF = Fraction(1, 2)
 TWO = ([1, 2], [HALF, HALF])
 POOLED = ([2, 3, 4], [HALF, Fraction(1, 8), Fraction(3, 8)])
@@ -30,7 +30,7 @@ def markets(draw):
     return [buyers[0]] * count if draw(st.booleans()) else buyers
 
 
-@NOTIONS
+@CONSTRAINTS
 @settings(max_examples=50, deadline=None)
 @given(market=markets(), cost=st.integers(0, 4))
 @example(market=[TWO, TWO], cost=1)
@@ -43,7 +43,7 @@ def test_myerson_earns_what_no_mechanism_exceeds(market, cost, dominant):
     assert_dominant_and_individually_rational(auction)
 
 
-@NOTIONS
+@CONSTRAINTS
 @settings(max_examples=50, deadline=None)
 @given(market=markets(), cost=st.integers(0, 4))
 @example(market=[TWO, TWO, TWO], cost=1)

@@ -36,7 +36,7 @@ def test_heat_map_has_a_cell_a_combination_and_frames_the_smallest(grid):
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0.5", "1", "2"]
     (frame_line,) = marked(axes)
     assert (min(frame_line.get_xdata()), min(frame_line.get_ydata())) == (2, 1)  # horizon 3, discount 1: 6/7
-    assert sum(patch.get_hatch() is not None for patch in axes.patches) == 3  # a discount of 2 is no model
+    assert sum(patch.get_hatch() is not None for patch in axes.patches) == 3  # a discount of 2 is not a model
     assert [text.get_text() for text in axes.texts].count("0.857") == 1
 
 
@@ -73,8 +73,8 @@ def test_groups_differ_in_marker_and_in_lightness(grid):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda grid: sweep_scatter(grid, y="vale"), "'vale' is no column of the table; did you mean 'value'"),
-        (lambda grid: sweep_heatmap(grid, value="ratio"), "'ratio' is no column of the table"),
+        (lambda grid: sweep_scatter(grid, y="vale"), "'vale' is not a column of the table; did you mean 'value'"),
+        (lambda grid: sweep_heatmap(grid, value="ratio"), "'ratio' is not a column of the table"),
     ],
     ids=["scatter-column", "heat-map-column"],
 )

@@ -13,7 +13,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.environment.families.learning import sponsored_search
-from mechopt.mechanism.constraints import ALL_NOTIONS
+from mechopt.mechanism.constraints import ALL_CONSTRAINTS
 from mechopt.show.page import page as report_page
 from mechopt.show.page import pictures as report_pictures
 from mechopt.show.page import sweep as report_sweep
@@ -26,8 +26,8 @@ from mechopt.solve.solution import Bound, Status
 from mechopt.study.compare.compare import compare
 from mechopt.study.sweep.sweep import sweep
 from tests.interdependent_instances import random_environment
-from tests.moving_instances import one_item
 from tests.pages import Page
+from tests.persistent_instances import one_item
 from tests.study.compare.test_persistent import SEPARABLE
 from tests.study.sweeps import MANY, write_study
 
@@ -77,21 +77,21 @@ def test_only_the_script_of_the_page_may_run(kind):
     assert "default-src 'none'" in policy
 
 
-def test_every_mechanism_and_every_broken_notion_is_there(kind):
+def test_every_mechanism_and_every_broken_constraint_is_there(kind):
     comparison, source = kind
     page = Page(source)
     heading, rows = page.tables["mechanisms"][1], page.tables["mechanisms"][2:]
     assert [row[0] for row in rows] == [entry.name for entry in comparison.entries]
     for row, entry in zip(rows, comparison.entries, strict=True):
         marks = dict(zip(heading, row, strict=True))
-        for notion in comparison.notions:
+        for constraint in comparison.constraints:
             if entry.report is None:
-                assert marks[notion.name] in ("not checked", "no mechanism")
-            elif entry.report[notion].holds:
-                assert marks[notion.name] == "satisfied"
+                assert marks[constraint.name] in ("not checked", "no mechanism")
+            elif entry.report[constraint].holds:
+                assert marks[constraint.name] == "satisfied"
             else:
-                assert marks[notion.name] == f"{notion.name} violated, show how"
-                assert str(entry.report[notion].counterexample) in page.text
+                assert marks[constraint.name] == f"{constraint.name} violated, show how"
+                assert str(entry.report[constraint].counterexample) in page.text
     broken = sum(not check.holds for entry in comparison.entries for check in (entry.report or {}).values())
     assert len(page.all("data-show")) == broken
 
@@ -141,8 +141,8 @@ def test_a_model_too_large_for_its_optimum_says_so():
     assert "The program of the optimum is too large here" in Page(compare_report(comparison)).text
 
 
-def test_every_notion_has_a_meaning():
-    assert set(MEANINGS) == {notion.name for notion in ALL_NOTIONS}
+def test_every_constraint_has_a_meaning():
+    assert set(MEANINGS) == {constraint.name for constraint in ALL_CONSTRAINTS}
 
 
 def test_a_counterexample_in_words():
@@ -285,7 +285,7 @@ def test_a_sweep_as_a_page(swept):
     assert page.fetched() == []
     assert len(page.all("id")) == len(set(page.all("id")))
     assert set(place[1:] for place in page.all("href")) <= set(page.all("id"))
-    # Discount 2 is no discount; with 1 the shares of price 1 are 1/1 and 2/(9/4).
+    # Discount 2 is not a discount; with 1 the shares of price 1 are 1/1 and 2/(9/4).
     rows = {row[0]: row for row in page.tables["points"]}
     assert rows["point"][1:6] == ["horizon", "discount", "status", "value", "welfare"]
     assert rows["0"][1:5] == ["1", "1", "done", "1"]

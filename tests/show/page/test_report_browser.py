@@ -91,7 +91,7 @@ def test_what_is_unknown_comes_last_both_ways(opened):
         assert set(guarantees[3:]) == {"–"}
 
 
-def test_a_notion_sorts_too(opened):
+def test_a_constraint_sorts_too(opened):
     heading(opened, "super-dic").get_by_role("button").click()
     marks = opened.locator("#mechanisms tbody td:nth-child(11)")
     kept = ["✓" in text for text in marks.all_inner_texts()]

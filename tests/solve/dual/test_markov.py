@@ -1,4 +1,4 @@
-"""Dual dynamic programming for one agent whose type moves, against a linear program that shares nothing with it."""
+"""Dual dynamic programming for one agent whose type persists, against a linear program that shares nothing with it."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -10,9 +10,9 @@ import mechopt as mo
 from mechopt.mechanism.constraints import BayesianIC
 from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.solution import Status
-from tests.moving_program import optimal_revenue
+from tests.persistent_program import optimal_revenue
 
-NOTIONS = {"interim": mo.Interim(), "epir": mo.EPIR()}
+CONSTRAINTS = {"interim": mo.Interim(), "epir": mo.EPIR()}
 
 
 def law(rng, size, zeros):
@@ -52,7 +52,7 @@ def instance(number):
     return mo.MarkovTypes([values], [kernel], [initial], cost=cost, horizon=horizon, discount=["1", "9/10"][number % 2])
 
 
-@pytest.mark.parametrize("ir", NOTIONS.values(), ids=NOTIONS)
+@pytest.mark.parametrize("ir", CONSTRAINTS.values(), ids=CONSTRAINTS)
 @pytest.mark.parametrize("block", range(4), ids=lambda block: f"instances {25 * block} to {25 * block + 24}")
 def test_equals_the_program_over_histories_and_its_mechanism_is_verified(block, ir):
     for number in range(25 * block, 25 * block + 25):
@@ -99,7 +99,7 @@ def test_known_optima(chain, interim, ex_post):
         assert found.value == pytest.approx(float(Fraction(expected)), rel=1e-10)
 
 
-@pytest.mark.parametrize("ir", NOTIONS.values(), ids=NOTIONS)
+@pytest.mark.parametrize("ir", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_a_chain_without_memory_is_one_buyer_with_independent_types(ir):
     values, law = [1, 2, 4], ["3/10", "2/5", "3/10"]
     moving = mo.MarkovTypes([[[0, 0, 0], values]], [[law] * 3], [law], horizon=5)
@@ -107,7 +107,7 @@ def test_a_chain_without_memory_is_one_buyer_with_independent_types(ir):
     assert dual_optimum(moving, ir=ir, target=1e-9).value == pytest.approx(fresh.value, rel=3e-9)
 
 
-def test_moving_an_agent_may_be_worth_more_than_the_period():
+def test_persistent_an_agent_may_be_worth_more_than_the_period():
     """Training in period 0 costs 1 and makes the value of the item 3 for sure instead of 0; it is sold in period 1."""
     idle, train = [[1, 0], [1, 0]], [[0, 1], [0, 1]]
     values = [[[0, 0], [0, 0]], [[0, 0], [0, 3]]]
@@ -120,7 +120,7 @@ def test_moving_an_agent_may_be_worth_more_than_the_period():
 CHAIN = sticky([1, 2, 4], ["1/4", "1/4", "1/2"], "7/10", 4)
 
 
-@pytest.mark.parametrize("ir", NOTIONS.values(), ids=NOTIONS)
+@pytest.mark.parametrize("ir", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_every_bracket_on_the_way_holds_the_optimum(ir):
     seen = []
     dual_optimum(CHAIN, ir=ir, target=1e-9, progress=lambda *now: seen.append(now))
@@ -131,7 +131,7 @@ def test_every_bracket_on_the_way_holds_the_optimum(ir):
     assert (upper >= expected - 1e-9).all()
 
 
-@pytest.mark.parametrize("ir", NOTIONS.values(), ids=NOTIONS)
+@pytest.mark.parametrize("ir", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_an_interrupt_leaves_a_mechanism_that_is_incentive_compatible(ir):
     def interrupt(lower, upper, seconds):
         if lower > 0.2 * upper:
@@ -183,11 +183,11 @@ def test_a_separable_environment_is_its_markov_one():
     assert found.value == pytest.approx(optimal_revenue(env.to_markov(), ex_post=False), rel=1e-9)
 
 
-def test_refuses_several_agents_notions_of_independent_types_and_an_infinite_horizon():
+def test_refuses_several_agents_constraints_of_independent_types_and_an_infinite_horizon():
     pair = mo.MarkovTypes(
         [[[0, 0], [1, 2]]] * 2, [[["1/2", "1/2"]] * 2] * 2, [["1/2", "1/2"]] * 2, horizon=2, actions=["no", "yes"]
     )
-    with pytest.raises(mo.InputError, match="2 agents whose types move"):
+    with pytest.raises(mo.InputError, match="2 agents whose types persist"):
         dual_optimum(pair)
     with pytest.raises(mo.InputError, match="ic: is dic: dual dynamic programming takes bayesian") as refused:
         dual_optimum(CHAIN, ic=mo.DIC(), ir=mo.PPIR())

@@ -224,7 +224,7 @@ WRONG = {
     "no-multipliers": ({"dual": SparseVector(1, (), ())}, "dual: it proves the bound 3"),
     "no-mechanism": ({"primal": SparseVector(1, (), ())}, "worth 0"),
     "another-objective": ({"objective": mo.Welfare()}, "dual: reduced cost of column 0"),
-    "notions-that-the-form-cannot-say": ({"ic": (mo.PPIC(),)}, "form"),
+    "constraints-that-the-form-cannot-say": ({"ic": (mo.PPIC(),)}, "form"),
     "participation-as-an-incentive": ({"ic": (mo.DIC(), mo.EPIR()), "ir": ()}, "wrong side"),
     "an-entry-beyond-the-program": ({"primal": SparseVector(1, (999,), (1,))}, "primal: there is no entry 999"),
 }
@@ -302,6 +302,6 @@ def test_four_types_eight_periods_is_certified():
     certificate = certify(env)
     value = check_certificate(env, certificate)
     assert value == certificate.value
-    # The optimal mechanisms of three and of five periods, one after the other, keep DIC and EPIR.
+    # The optimal mechanisms of three and of five periods, one after the other, satisfy DIC and EPIR.
     assert value > certify(generic(4, 3)).value + certify(generic(4, 5)).value
     assert float(value) < env.first_best

@@ -1,4 +1,4 @@
-"""Exact proofs of optima where types move: the stand-alone checker against the programs, and its refusals."""
+"""Exact proofs of optima where types persist: the stand-alone checker against the programs, and its refusals."""
 
 import json
 import subprocess
@@ -11,20 +11,20 @@ import pytest
 
 import mechopt as mo
 from mechopt.core.numbers import to_exact
-from mechopt.lp.persistent.compile import compile_moving
-from mechopt.lp.persistent.plan import moving_plan
+from mechopt.lp.persistent.compile import compile_persistent
+from mechopt.lp.persistent.plan import persistent_plan
 from mechopt.proof.certificate import SparseVector, digest
 from mechopt.proof.check import check_certificate
-from mechopt.proof.persistent import rebuild_moving
+from mechopt.proof.persistent import rebuild_persistent
 from mechopt.solve.exact.certify import CertificateError, certify, load_certificate
-from mechopt.solve.exact.persistent import exact_moving_program
-from tests.moving_exact import COMBINATIONS, GOALS, random_interdependent, random_separable, tiny
-from tests.moving_instances import battaglini, one_item, three_types
+from mechopt.solve.exact.persistent import exact_persistent_program
+from tests.persistent_exact import COMBINATIONS, GOALS, random_interdependent, random_separable, tiny
+from tests.persistent_instances import battaglini, one_item, three_types
 from tests.proofs import written
 from tests.solve.exact.test_certify import mutations
 
 SEEDS, EACH = range(150), 2
-"""Random environments, and how many combinations of notions each is tried with."""
+"""Random environments, and how many combinations of constraints each is tried with."""
 
 
 def turns(seed):
@@ -52,11 +52,11 @@ def test_rebuilt_programs_are_the_compiled_ones(start):
     for seed in range(start, start + 15):
         goal = GOALS[seed % 3]
         for ic, ir in [turns(seed)[seed // 30 % EACH]]:
-            plan = moving_plan(tiny(seed), ic, ir, goal)
-            program, _ = compile_moving(plan)
-            twin = exact_moving_program(plan, program)
+            plan = persistent_plan(tiny(seed), ic, ir, goal)
+            program, _ = compile_persistent(plan)
+            twin = exact_persistent_program(plan, program)
             weights = tuple(map(to_exact, (goal.revenue, goal.welfare, goal.utility)))
-            model = rebuild_moving(plan.environment, "sequence", plan.ic, plan.ir, weights)
+            model = rebuild_persistent(plan.environment, "sequence", plan.ic, plan.ir, weights)
             rows = list(model.rows())
             assert (len(rows), model.columns) == program.size[:2]
             for r, row in enumerate(rows):
@@ -72,7 +72,8 @@ def test_rebuilt_programs_are_the_compiled_ones(start):
             assert model.cost == [Fraction(int(number), twin.denominator) for number in twin.cost]
 
 
-# Battaglini's and the three types' revenues are derived in test_moving.py. Separable: a type 1 or 3, each 1/2, and a
+# Battaglini's and the three types' revenues are derived in test_persistent.py. Separable: a type 1 or 3, each 1/2,
+# and a
 # signal that is 1 for sure; selling to both at 1 earns 1, to the high type at 3 earns 3/2; nothing is learned later.
 # Two agents and one item worth 1 or 2 to each (1/2 each), one period: virtual values 0 and 2, 2 * 3/4 = 3/2.
 SURE = mo.SeparableTypes([[1, 3]], [["1/2", "1/2"]], [[[0], [1]]], [[1]], [[[1]]], horizon=1)
@@ -154,7 +155,7 @@ def test_any_change_of_a_file_is_noticed(name, tmp_path):
 
 @pytest.mark.parametrize("name", CHANGED)
 def test_changes_that_mend_the_digest_prove_nothing_false(name, tmp_path):
-    """Who writes a fitting digest still needs a proof; where notions change the value may be theirs too."""
+    """Who writes a fitting digest still needs a proof; where constraints change the value may be theirs too."""
     env, ic, ir = CHANGED[name]
     expected = certify(env, ic, ir).value
     tried = rejected = 0
@@ -173,7 +174,7 @@ def test_changes_that_mend_the_digest_prove_nothing_false(name, tmp_path):
 WRONG = {
     "a-higher-value": ({"value": Fraction(5, 2)}, "value: the primal is worth 23/10"),
     "another-form": ({"form": "utility"}, "form: 'utility' cannot express"),
-    "a-notion-of-fresh-types": ({"ic": (mo.DIC(),)}, "'dic' is not defined for persistent types"),
+    "a-constraint-of-fresh-types": ({"ic": (mo.DIC(),)}, "'dic' is not defined for persistent types"),
     "participation-as-an-incentive": ({"ic": (mo.EPIR(),)}, "wrong side"),
     "no-multipliers": ({"dual": SparseVector(1, (), ())}, "dual: reduced cost of column"),
     "no-mechanism": ({"primal": SparseVector(1, (), ())}, "row flow, period 0, history number 0, .* is broken: 0"),
@@ -199,7 +200,7 @@ def test_weights_that_sum_to_one_may_not_be_negative():
         check_certificate(env, lottery)
 
 
-def test_a_proof_of_a_weaker_notion_is_none_of_a_stronger_one():
+def test_a_proof_of_a_weaker_constraint_is_none_of_a_stronger_one():
     env = three_types()
     weaker = certify(env, mo.AdjacentIC())
     assert weaker.value == 4  # above 157/40, the optimum against all misreports

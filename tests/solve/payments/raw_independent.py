@@ -1,4 +1,6 @@
-"""Rows of constraints on payments by their definitions, on the raw program of the notions; plain loops, fractions."""
+"""Rows of constraints on payments by their definitions, on the raw program of the constraints;
+plain loops, fractions.
+"""
 
 from fractions import Fraction
 from itertools import product

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from tests.moving_instances import battaglini
+from tests.persistent_instances import battaglini
 
 cvxpy = pytest.importorskip("cvxpy")
 

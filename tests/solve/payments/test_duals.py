@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 import mechopt as mo
-from tests.moving_instances import battaglini
+from tests.persistent_instances import battaglini
 from tests.solve.payments.test_independent import random_types
 from tests.solve.payments.test_persistent import random_chain
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from tests.moving_instances import battaglini, random_correlated
+from tests.persistent_instances import battaglini, random_correlated
 from tests.solve.payments.raw_persistent import raw_value
 
 NAMES = [

@@ -164,7 +164,7 @@ def test_the_policy_earns_the_lower_bound(law):
 
 @pytest.mark.parametrize("tolerance", [1e-2, 1e-6], ids=["coarse", "fine"])
 def test_unrolled_mechanism_is_a_bank_account(tolerance):
-    """It keeps its notions, earns at least the lower bound, and the buyer's realised utility is her promise."""
+    """It satisfies its constraints, earns at least the lower bound, and the buyer's realised utility is her promise."""
     env = mo.IndependentTypes.iid(*LAWS["three values"], 6)
     found = promised_optimum(env, tolerance=tolerance)
     mechanism = found.mechanism.to_mechanism()

@@ -1,4 +1,4 @@
-"""Comparisons: every mechanism that applies, its guarantee, the notions it claims, and the tables."""
+"""Comparisons: every mechanism that applies, its guarantee, the constraints it claims, and the tables."""
 
 import math
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import mechopt as mo
-from mechopt.study.compare.independent import BUILDERS, FRESH_NAMES
+from mechopt.study.compare.independent import BUILDERS, INDEPENDENT_NAMES
 from tests.instances import environments
 
 HALF = ["1/2", "1/2"]
@@ -18,11 +18,11 @@ HALF = ["1/2", "1/2"]
 def test_every_mechanism_keeps_its_claims_and_its_guarantee(env):
     """The conformance suite: all mechanisms on all shapes of environments, through the verifier."""
     table = mo.compare(env)
-    assert {entry.name for entry in table.entries} | set(table.skipped) == set(FRESH_NAMES)
+    assert {entry.name for entry in table.entries} | set(table.skipped) == set(INDEPENDENT_NAMES)
     for entry in table.entries:
-        for notion in entry.claims:
-            assert entry.report[notion].holds, (entry.name, notion, entry.report[notion])
-        keeps = {notion for notion in (mo.DIC(), mo.EPIR()) if entry.report[notion].holds}
+        for constraint in entry.claims:
+            assert entry.report[constraint].holds, (entry.name, constraint, entry.report[constraint])
+        keeps = {constraint for constraint in (mo.DIC(), mo.EPIR()) if entry.report[constraint].holds}
         if len(keeps) == 2 and table.optimum.value > 0:
             assert entry.revenue <= table.optimum.value + 1e-8 * env.money_scale
         if entry.guarantee is not None and not math.isnan(entry.ratio):
@@ -40,7 +40,7 @@ def test_static_sum_is_the_super_dic_optimum():
 def test_tables_and_plot(tmp_path):
     table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 3))
     frame = table.to_frame()
-    assert frame.index.tolist() == [n for n in FRESH_NAMES if n != "two-period"]
+    assert frame.index.tolist() == [n for n in INDEPENDENT_NAMES if n != "two-period"]
     assert {"revenue", "welfare", "ratio", "dic", "epir"} <= set(frame.columns)
     assert frame.loc["clairvoyant-optimum", "revenue"] == pytest.approx(3.5)
     assert bool(frame.loc["clairvoyant-optimum", "super-dic"]) is False

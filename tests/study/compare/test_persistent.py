@@ -1,4 +1,4 @@
-"""Comparisons where types move: names by kind, bounds above optima, notions, both horizons."""
+"""Comparisons where types persist: names by kind, bounds above optima, constraints, both horizons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import mechopt as mo
 from tests.interdependent_instances import random_environment
-from tests.moving_instances import battaglini, one_item
+from tests.persistent_instances import battaglini, one_item
 
 SEPARABLE = mo.loads(
     """
@@ -87,11 +87,11 @@ def test_interdependent_values(seed):
 
 
 def test_names_of_other_kinds_are_refused():
-    with pytest.raises(mo.InputError, match="is no mechanism for kind 'markov'"):
+    with pytest.raises(mo.InputError, match="is not a mechanism for kind 'markov'"):
         mo.compare(battaglini(2), ["virtual-pivot"])
     with pytest.raises(mo.InputError, match="did you mean 'dynamic-pivot'"):
         mo.compare(battaglini(2), ["dynamic-pivots"])
-    with pytest.raises(mo.InputError, match="for types that move"):
+    with pytest.raises(mo.InputError, match="for persistent types"):
         mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), ["team"])
 
 

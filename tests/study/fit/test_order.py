@@ -1,4 +1,4 @@
-"""The law of values from the law of sale prices."""
+"""The distribution of values from the distribution of sale prices."""
 
 from dataclasses import replace
 
@@ -126,7 +126,8 @@ def test_an_iteration_that_does_not_settle_is_no_result(monkeypatch):
 @pytest.mark.parametrize("shape", LAWS)
 @pytest.mark.parametrize("bidders", [2, 3, 4, 5, 6])
 def test_law_of_values_is_recovered_within_the_band_of_the_sample_size(shape, bidders):
-    # Dvoretzky-Kiefer-Wolfowitz: the law of prices is missed by more than sqrt(log(2/0.001)/2N) with probability 0.001
+    # Dvoretzky-Kiefer-Wolfowitz: the distribution of prices is missed by more than sqrt(log(2/0.001)/2N) with
+    # probability 0.001
     law, count = LAWS[shape], 20_000
     rng = np.random.default_rng(bidders)
     price, _, _ = simulated(law, np.full(count, bidders), np.full(count, -np.inf), rng)

@@ -1,4 +1,4 @@
-"""Reading CSV files: every fault with its line, column, value and mend."""
+"""Reading CSV files: every fault with its line, column, value and fix."""
 
 import numpy as np
 import pytest

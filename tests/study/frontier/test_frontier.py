@@ -88,7 +88,7 @@ def test_beyond_weight_one_half_of_utility_there_is_no_optimum():
 
 @settings(max_examples=12, deadline=None)
 @given(environments(max_buyers=2, max_periods=2, max_types=3))
-def test_corners_are_all_optima_attained_by_mechanisms_that_keep_the_notions(env):
+def test_corners_are_all_optima_attained_by_mechanisms_that_keep_the_constraints(env):
     curve = frontier(env)
     scale = max(1.0, *np.abs(curve.revenues), *np.abs(curve.amounts))
     assert curve.complete
@@ -185,7 +185,7 @@ def test_arguments_that_do_not_fit_are_refused():
     rounded = mo.IndependentTypes([[[1, 2]]], [[[0.123456789012345, 0.876543210987654]]])
     with pytest.raises(mo.InputError, match="exact=True"):
         frontier(rounded, exact=True)
-    with pytest.raises(mo.InputError, match="epir: this is an ir notion"):
+    with pytest.raises(mo.InputError, match="epir: this is an ir constraint"):
         frontier(ONE, ic=mo.EPIR())
 
 

@@ -1,4 +1,4 @@
-"""Study files: what is wrong is named by key path, value and mend, all faults at once."""
+"""Study files: what is wrong is named by key path, value and fix, all faults at once."""
 
 import pytest
 
@@ -19,7 +19,7 @@ FAULTS = {
     ),
     "quantity-twice": ('model = "base.toml"\nrecord = ["value", "value"]', "record[1]: 'value' is listed twice"),
     "unknown-mechanism": ('model = "base.toml"\nmechanisms = ["two-periods"]', "did you mean 'two-period'?"),
-    "unknown-notion": ('model = "base.toml"\nic = "dics"', "ic: "),
+    "unknown-constraint": ('model = "base.toml"\nic = "dics"', "ic: "),
     "negative-seed": ('model = "base.toml"\nseed = -1', "seed: -1 is below 0"),
     "no-seconds": ('model = "base.toml"\n[limits]\nseconds = 0', "limits.seconds: "),
     "unknown-key-to-vary": (
@@ -30,8 +30,8 @@ FAULTS = {
         'model = "base.toml"\n[grid]\n"buyers.1.values.0" = [1]',
         "did you mean 'buyers.0.values.0'?",
     ),
-    "text-to-vary": ('model = "base.toml"\n[grid]\nkind = [1]', "grid.kind: is no number of the model"),
-    "table-to-vary": ('model = "base.toml"\n[grid]\nbuyers = [[1]]', "grid.buyers: is no number of the model"),
+    "text-to-vary": ('model = "base.toml"\n[grid]\nkind = [1]', "grid.kind: is not a number of the model"),
+    "table-to-vary": ('model = "base.toml"\n[grid]\nbuyers = [[1]]', "grid.buyers: is not a number of the model"),
     "dropped-key-to-vary": ('model = "base.toml"\n[grid]\ntitle = [1]', "grid.title: the model has no such key"),
     "no-list": ('model = "base.toml"\n[grid]\nhorizon = 3', "grid.horizon: 3 is not a list of values; write a list"),
     "empty-list": ('model = "base.toml"\n[grid]\nhorizon = []', "grid.horizon: is empty"),
@@ -62,11 +62,11 @@ FAULTS = {
     "no-horizons": ("[family]\ncount = 1\nhorizon = []", "family.horizon: is empty"),
     "unknown-law": (
         '[family]\ncount = 1\nvalues = { law = "normal" }',
-        "family.values.law: 'normal' is no law; known: uniform",
+        "family.values.law: 'normal' is not a law; known: uniform",
     ),
     "parameter-of-another-law": (
         '[family]\ncount = 1\nvalues = { law = "uniform", deviation = 1 }',
-        "family.values.deviation: is no parameter of uniform; its parameters: low, high",
+        "family.values.deviation: is not a parameter of uniform; its parameters: low, high",
     ),
     "no-deviation": ('[family]\ncount = 1\nvalues = { law = "steps", deviation = 0 }', "family.values.deviation: is 0"),
     "negative-values": ('[family]\ncount = 1\nvalues = { law = "uniform", low = -1 }', "family.values.low: is -1"),
@@ -78,7 +78,7 @@ FAULTS = {
     "unknown-key-to-vary-in-family": ("[family]\ncount = 1\n[grid]\nhorizn = [1]", "did you mean 'horizon'?"),
     "search-of-the-optimum": (
         '[family]\n[search]\nmechanism = "clairvoyant-optimum"',
-        "search.mechanism: 'clairvoyant-optimum' is no closed-form mechanism",
+        "search.mechanism: 'clairvoyant-optimum' is not a closed-form mechanism",
     ),
     "search-without-budget": (
         '[family]\n[search]\nmechanism = "two-period"\nbudget = 0',

@@ -76,7 +76,7 @@ def test_mechanism_that_does_not_fit_a_point_is_left_out_there_and_named(tmp_pat
     assert found.rows[1]["repeated-myerson.ratio"] == pytest.approx(3 / OPTIMA[3])
 
 
-MOVING = """
+PERSISTENT = """
 kind = "markov"
 horizon = 2
 actions = ["none", "sell"]
@@ -89,7 +89,8 @@ kernel = [["3/4", "1/4"], ["1/4", "3/4"]]
 
 
 def test_types_that_move_are_swept_by_the_same_keys(tmp_path):
-    """By hand: types drawn afresh let the second period be sold in advance at E v = 3/2, besides 1 for the first; types
+    """By hand: types independent across periods let the second period be sold in advance at E v = 3/2, besides 1 for
+    the first; types
     that stay earn twice the static 1 (Baron and Besanko 1984)."""
     text = """
     model = "base.toml"
@@ -97,7 +98,7 @@ def test_types_that_move_are_swept_by_the_same_keys(tmp_path):
     [grid]
     agents.0.kernel = [[["1/2", "1/2"], ["1/2", "1/2"]], [[1, 0], [0, 1]]]
     """
-    found = sweep(write_study(tmp_path, text, MOVING))
+    found = sweep(write_study(tmp_path, text, PERSISTENT))
     assert found.statuses == {"done": 2}
     assert [row["value"] for row in found.rows] == pytest.approx([5 / 2, 2])
     assert [row["efficient-welfare.revenue"] for row in found.rows] == pytest.approx([3, 3])
@@ -105,9 +106,9 @@ def test_types_that_move_are_swept_by_the_same_keys(tmp_path):
         assert row["reason"] == "left out: repeated-myerson: is not for environments of this kind"
 
 
-def test_notions_of_the_study_come_before_those_of_the_model(tmp_path):
-    text = 'model = "base.toml"\nrecord = ["value"]\n{notions}\n[grid]\nhorizon = [3]'
-    plain, static = (sweep(write_study(tmp_path, text.format(notions=n))) for n in ("", 'ic = "super-dic"'))
+def test_constraints_of_the_study_come_before_those_of_the_model(tmp_path):
+    text = 'model = "base.toml"\nrecord = ["value"]\n{constraints}\n[grid]\nhorizon = [3]'
+    plain, static = (sweep(write_study(tmp_path, text.format(constraints=n))) for n in ("", 'ic = "super-dic"'))
     assert (plain.rows[0]["value"], static.rows[0]["value"]) == pytest.approx((7 / 2, 3))  # three static auctions
 
 
@@ -126,7 +127,7 @@ initial = [0.5, 0.5]
 values = [[0, 0], [1, 2]]
 kernel = [[0.5, 0.5], [0.5, 0.5]]
 """
-"""Two agents whose types move: there is no dynamic program for them. The larger value is 7/4 on average."""
+"""Two agents whose types persist: there is no dynamic program for them. The larger value is 7/4 on average."""
 
 
 def test_too_large_program_is_a_row_with_its_figures(tmp_path):
@@ -236,7 +237,7 @@ def test_tables_as_csv_and_parquet_hold_the_same(tmp_path):
 
 def test_infinite_horizon_beside_numbers_is_text_in_parquet(tmp_path):
     text = 'model = "base.toml"\nrecord = ["value"]\n[grid]\nhorizon = [1, "infinite"]\ndiscount = [0.5]'
-    found = sweep(write_study(tmp_path, text, MOVING))
+    found = sweep(write_study(tmp_path, text, PERSISTENT))
     assert [(p.varied["horizon"], row["status"]) for p, row in zip(found.points, found.rows, strict=True)] == [
         (1, "done"),
         ("infinite", "failed"),

@@ -94,7 +94,7 @@ def test_no_transfers_at_all_fail_for_ever():
     none = tuple(tuple(np.zeros_like(array) for array in row) for row in found.payments)
     checked = check_contingent(replace(found, payments=none))
     assert not checked.holds and checked.strategy_gain is None
-    # one lie at the worst state, followed for three thousand periods of truth by iteration
+    # one misreport at the worst state, followed for three thousand periods of truth by iteration
     lie, policy = checked.counterexample, found.policy[0]
     own = np.take_along_axis(env.values[lie.agent][0], policy[np.newaxis], axis=0)[0]
     chain = np.array([env.kernel[0][(policy[s], *s)].ravel() for s in np.ndindex(3, 3)])

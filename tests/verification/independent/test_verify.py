@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mechopt as mo
-from mechopt.mechanism.constraints import FRESH_NOTIONS
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 from tests.instances import environments, incentives, participations
 
 HALF = ["1/2", "1/2"]
@@ -22,19 +22,21 @@ def perturbed(mechanism, seed, size=0.5):
 @given(environments(max_buyers=3, max_types=3), incentives, st.integers(0, 2**32 - 1))
 def test_counterexamples_replay_to_the_same_number(env, ic, seed):
     mechanism = perturbed(mo.optimum(env, ic).mechanism, seed)
-    report = mo.verify(mechanism, FRESH_NOTIONS)
-    for notion, check in report.items():
+    report = mo.verify(mechanism, INDEPENDENT_CONSTRAINTS)
+    for constraint, check in report.items():
         assert check.holds == (check.counterexample is None)
         if check.counterexample:
-            assert check.counterexample.notion == notion
+            assert check.counterexample.constraint == constraint
             assert check.counterexample.replay(mechanism) == pytest.approx(check.gain, abs=1e-10)
 
 
 @settings(max_examples=40, deadline=None)
 @given(environments(), incentives, participations, st.integers(0, 2**32 - 1))
-def test_implications_between_notions_hold_for_the_verifier(env, ic, ir, seed):
+def test_implications_between_constraints_hold_for_the_verifier(env, ic, ir, seed):
     for mechanism in (mo.optimum(env, ic, ir).mechanism, perturbed(mo.optimum(env, ic, ir).mechanism, seed, 0.25)):
-        kept = [notion for notion, check in mo.verify(mechanism, FRESH_NOTIONS).items() if check.holds]
+        kept = [
+            constraint for constraint, check in mo.verify(mechanism, INDEPENDENT_CONSTRAINTS).items() if check.holds
+        ]
         assert mo.closure(kept) == frozenset(kept)
 
 
@@ -87,12 +89,12 @@ def test_one_nudged_payment_is_named():
         assert example.gain == pytest.approx(0.01, abs=1e-6)
 
 
-def test_default_notions_are_the_mechanism_s_own_or_all():
+def test_default_constraints_are_the_mechanism_s_own_or_all():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2)
     best = mo.optimum(env, ic=mo.PPIC(), ir=mo.PFIR()).mechanism
     assert set(mo.verify(best)) == {mo.PPIC(), mo.PFIR()}
     anonymous = mo.Mechanism(env, best.allocation, best.payment)
-    assert set(mo.verify(anonymous)) == set(FRESH_NOTIONS)
+    assert set(mo.verify(anonymous)) == set(INDEPENDENT_CONSTRAINTS)
     assert mo.verify(best)["ppic"].holds
     assert "ppic: satisfied" in repr(mo.verify(best))
 
@@ -103,7 +105,7 @@ def test_posted_price_by_hand():
     tree = mo.HistoryTree(env)
     sale = [np.broadcast_to([0.0, 1.0], (1, *tree.children(t))) for t in range(2)]
     mechanism = mo.Mechanism(env, sale, [1.5 * s for s in sale])
-    assert mo.verify(mechanism, FRESH_NOTIONS).holds
+    assert mo.verify(mechanism, INDEPENDENT_CONSTRAINTS).holds
     assert (mechanism.revenue, mechanism.welfare, mechanism.utilities) == (1.5, 2.0, (0.5,))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.verification.rounding import Status
-from tests.moving_instances import random_markov
+from tests.persistent_instances import random_markov
 
 NAMES = [
     "no-money",

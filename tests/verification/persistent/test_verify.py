@@ -1,4 +1,4 @@
-"""The verifier of mechanisms for types that move, against plain enumeration of strategies and hand-made violations."""
+"""The verifier of mechanisms for persistent types, against plain enumeration of strategies and hand-made violations."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
-    MOVING_NOTIONS,
+    PERSISTENT_CONSTRAINTS,
     PFIR,
     PPIR,
     AdjacentIC,
@@ -24,8 +24,8 @@ from mechopt.mechanism.constraints import (
     closure,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.verification.persistent import hidden as moving_hidden
-from mechopt.verification.persistent.response import MovingPayoffs
+from mechopt.verification.persistent import hidden as persistent_hidden
+from mechopt.verification.persistent.response import PersistentPayoffs
 from mechopt.verification.verify import verify
 from tests.closedform.markov_instances import random_environment
 from tests.reporting_strategies import FAMILIES, Game, families, random_mechanism
@@ -54,14 +54,14 @@ def test_best_response_is_the_best_of_all_strategies(family, sees):
 def test_gains_of_every_first_type(family):
     mechanism = random_mechanism(family, 2)
     for i in range(mechanism.process.agents):
-        found = MovingPayoffs(mechanism, i).strategy_gains
+        found = PersistentPayoffs(mechanism, i).strategy_gains
         for k in likely_types(mechanism, i):
             assert found[k] == pytest.approx(Game(mechanism, i).gain(k), abs=1e-12)
 
 
 def seen(mechanism):
     report = verify(mechanism, [ALL, ACTIONS, OWN])
-    return [report[notion].gain for notion in (ALL, ACTIONS, OWN)]
+    return [report[constraint].gain for constraint in (ALL, ACTIONS, OWN)]
 
 
 @families
@@ -80,30 +80,30 @@ def test_what_is_seen_matters():
 @pytest.mark.parametrize("sparse", [False, True], ids=["all-actions", "limit"])
 def test_every_counterexample_replays(family, sparse):
     rereports = family[1] == "any"
-    notions = [n for n in MOVING_NOTIONS if rereports or n != PeriodicExPostIC(rereport=True)]
+    constraints = [n for n in PERSISTENT_CONSTRAINTS if rereports or n != PeriodicExPostIC(rereport=True)]
     failed = set()
     for seed in range(3):
         mechanism = random_mechanism(family, seed, sparse)
-        for notion, check in verify(mechanism, notions).items():
+        for constraint, check in verify(mechanism, constraints).items():
             if check.counterexample:
-                failed.add(notion)
-                assert check.counterexample.replay(mechanism) == pytest.approx(check.gain, abs=1e-11), notion
+                failed.add(constraint)
+                assert check.counterexample.replay(mechanism) == pytest.approx(check.gain, abs=1e-11), constraint
                 assert check.counterexample.to_dict()["gain"] == check.gain
                 assert str(check.counterexample)
     assert failed >= {ALL, PeriodicExPostIC(), EPIR(), PFIR(), PPIR(), PeriodicIR(), PeriodicExPostIR()}
 
 
 @families
-def test_implications_between_notions(family):
-    """On mechanisms that pay agents enough, or nothing, some notions hold; all that they imply hold too."""
+def test_implications_between_constraints(family):
+    """On mechanisms that pay agents enough, or nothing, some constraints hold; all that they imply hold too."""
     for seed in range(3):
         plain = random_mechanism(family, seed)
         paid = [np.broadcast_to(-5.0 * plain.recorded(t), part.shape) for t, part in enumerate(plain.payment)]
         kind = SequenceMechanism(plain.tree, plain.allocation, tuple(paid))
         default = verify(kind)
-        held = {notion for notion, check in default.items() if check.holds}
+        held = {constraint for constraint, check in default.items() if check.holds}
         assert {PPIR(), EPIR()} <= held
-        assert {notion for notion in closure(held) if notion in default} <= held
+        assert {constraint for constraint in closure(held) if constraint in default} <= held
 
 
 def pivot(env, change=0.0):
@@ -125,11 +125,11 @@ def pivot(env, change=0.0):
     [((2, 3), 3, 3), ((2, 2, 2), 2, 2), (((2, 3), (3, 1), (1, 2)), 3, 3)],
     ids=["two-agents", "three-agents", "types-by-period"],
 )
-def test_dynamic_pivot_keeps_all_incentive_notions(counts, actions, horizon):
+def test_dynamic_pivot_keeps_all_incentive_constraints(counts, actions, horizon):
     env = random_environment(counts, actions, horizon, 0.9, positive=True, costs=False)
     mechanism, closed = pivot(env)
-    notions = [n for n in MOVING_NOTIONS if n not in (EPIR(), PFIR(), PPIR(), ACTIONS, OWN)]
-    report = verify(mechanism, notions)
+    constraints = [n for n in PERSISTENT_CONSTRAINTS if n not in (EPIR(), PFIR(), PPIR(), ACTIONS, OWN)]
+    report = verify(mechanism, constraints)
     assert report.holds, report
     assert max(check.gain for check in report.values()) < 1e-12
     assert mechanism.utilities == pytest.approx(closed.utilities)
@@ -154,14 +154,14 @@ def table(payoffs, initial=(1 / 3, 1 / 3, 1 / 3)):
     ],
     ids=["only-a-far-lie-pays", "only-an-upward-lie-pays", "a-far-lie-pays-more-than-a-near-one"],
 )
-def test_local_notions_see_local_lies_alone(payoffs, kept, gains):
+def test_local_constraints_see_local_lies_alone(payoffs, kept, gains):
     report = verify(table(payoffs), [ALL, AdjacentIC(), DownwardIC()])
-    assert {notion for notion in report if report[notion].holds} == set(kept)
-    assert {notion: report[notion].gain for notion in gains} == pytest.approx(gains)
+    assert {constraint for constraint in report if report[constraint].holds} == set(kept)
+    assert {constraint: report[constraint].gain for constraint in gains} == pytest.approx(gains)
     assert report[AdjacentIC()].strategy_gain == pytest.approx(gains[ALL])
 
 
-def test_first_types_of_probability_zero_do_not_count_in_bayesian_notions():
+def test_first_types_of_probability_zero_do_not_count_in_bayesian_constraints():
     mechanism = table([[0, -1], [3, 0]], initial=(1, 0))
     assert verify(mechanism, [ALL, ACTIONS, OWN, AdjacentIC(), DownwardIC(), Interim()]).holds
 
@@ -176,9 +176,9 @@ def test_two_lies_pay_where_one_does_not():
     tree = PublicTree(joint_process(env), "any")  # last nodes: reports 00, 01, 10, 11
     rows = [np.array([[1.0, 0]] * 2), np.array([[1.0, 0]] * 4)]
     mechanism = SequenceMechanism(tree, rows, [np.zeros((1, 2, 1)), np.array([[[0], [0.1], [1], [-0.5]]])])
-    payoffs = MovingPayoffs(mechanism, 0)
+    payoffs = PersistentPayoffs(mechanism, 0)
     stage = payoffs.truthful[0].report
-    assert stage[:, 0, 0] == pytest.approx([0, -1])  # truth; a lie, then the truth
+    assert stage[:, 0, 0] == pytest.approx([0, -1])  # truth; a misreport, then the truth
     check = verify(mechanism, ALL)[ALL]
     assert check.gain == pytest.approx(0.5)
     assert [step.report for step in check.counterexample.strategy] == [1, 1]
@@ -202,12 +202,12 @@ def fee_then_gift(now, later):
     ids=["fee-then-gift", "gift-then-fee", "fee-above-gift"],
 )
 def test_participation_by_prefix_path_and_period(now, later, kept):
-    report = verify(fee_then_gift(now, later), [n for n in MOVING_NOTIONS if n.role == "ir"])
+    report = verify(fee_then_gift(now, later), [n for n in PERSISTENT_CONSTRAINTS if n.role == "ir"])
     if isinstance(kept, dict):
-        assert {notion for notion in report if report[notion].holds} == set()
-        assert {notion: report[notion].gain for notion in kept} == pytest.approx(kept)
+        assert {constraint for constraint in report if report[constraint].holds} == set()
+        assert {constraint: report[constraint].gain for constraint in kept} == pytest.approx(kept)
     else:
-        assert {notion for notion in report if report[notion].holds} == kept
+        assert {constraint for constraint in report if report[constraint].holds} == kept
 
 
 def test_paths_of_draws_count_by_their_weight():
@@ -270,13 +270,13 @@ def test_rereports_need_a_tree_that_has_them():
     assert not verify(everything, PeriodicExPostIC(rereport=True)).holds
 
 
-def test_notions_of_fresh_types_are_refused():
-    with pytest.raises(InputError, match="not defined for types that move"):
+def test_constraints_of_fresh_types_are_refused():
+    with pytest.raises(InputError, match="not defined for persistent types"):
         verify(random_mechanism(FAMILIES["controlled"], 0), DIC())
 
 
 def test_hidden_histories_have_a_limit(monkeypatch):
-    monkeypatch.setattr(moving_hidden, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(persistent_hidden, "MAX_ENTRIES", 10)
     with pytest.raises(LimitError, match="which implies it"):
         verify(random_mechanism(FAMILIES["controlled"], 0), OWN)
 

@@ -62,12 +62,12 @@ def at_random(scenarios, rng):
 @given(scenario_trees(any_distributions(), SMALL), st.integers(0, 10**6), st.sampled_from([False, True]))
 def test_the_largest_difference_is_that_of_the_definition(scenarios, seed, told):
     mechanisms = at_random(scenarios, np.random.default_rng(seed))
-    notion = mo.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
+    constraint = mo.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
     rule = mo.ScenariosMechanism(scenarios, mechanisms)
     expected = largest_difference(scenarios, mechanisms, told)
-    exact = mo.verify(rule, notion, exact=True)[notion]
+    exact = mo.verify(rule, constraint, exact=True)[constraint]
     assert exact.exact == expected
-    check = mo.verify(rule, notion)[notion]
+    check = mo.verify(rule, constraint)[constraint]
     assert check.gain == pytest.approx(float(expected), abs=1e-12)
     assert check.holds == exact.holds == (expected <= 1e-9)
     if not check.holds:

@@ -1,8 +1,8 @@
 r"""Convex independence and spanning: what the others see next tells of an agent's own signal.
 
 For agent i, period t, action a and the others' signals th^-i let M^{-i}(a, th^-i) have a column for each own signal:
-the law of the others' signals in period t + 1, profiles flattened in C order with agents increasing. All matrices of a
-period are formed and decomposed together.
+the distribution of the others' signals in period t + 1, profiles flattened in C order with agents increasing. All
+matrices of a period are formed and decomposed together.
 
 Convex independence (Assumption 2): no column lies in the convex hull of the others of its matrix, and distances are
 bounded away from 0. Spanning (Assumption 3): the columns are linearly independent, and the norms of the pseudo-inverses
@@ -11,8 +11,8 @@ conversely. Both are decided up to rounding, so the distance and the smallest si
 
 Agents whose signals move independently of each other fail both: all columns of a matrix are equal.
 
-Source: Liu (2025), Assumptions 2 and 3. They are printed for 1 <= t <= T, but the law of period T + 1 does not exist:
-here t runs to T - 1 (periods counted from 1).
+Source: Liu (2025), Assumptions 2 and 3. They are printed for 1 <= t <= T, but the distribution of period T + 1 does not
+exist: here t runs to T - 1 (periods counted from 1).
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class Spanning:
 
 
 def matrices(environment: InterdependentTypes, t: int, agent: int) -> FloatArray:
-    """Laws of the others' next signals by an agent's own signal, for all actions and others' signals at once.
+    """Distributions of the others' next signals by an agent's own signal, for all actions and others' signals at once.
 
     Parameters
     ----------

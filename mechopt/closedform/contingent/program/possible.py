@@ -196,7 +196,7 @@ def _solved(
         columns = np.concatenate([c + offset for (c, _, _), offset in zip(parts, offsets, strict=False)])
         values = -np.concatenate([v for _, v, _ in parts])
         cap = None
-        if asked.objective == "deficit":  # welfare - sum of worth >= 0, so -x.v <= welfare - constants is no deficit
+        if asked.objective == "deficit":  # welfare - sum of worth >= 0, so -x.v <= welfare - constants is not a deficit
             worth = rule_surplus(numbers, flat)
             cap = sum(float(c) for _, _, c in parts) - float((numbers.initial * worth[0]).sum())
         goal = Goal(columns, values, cap)

@@ -1,4 +1,6 @@
-"""Tiny environments of every kind whose types move, with exact numbers and zeros, and all combinations of notions."""
+"""Tiny environments of every kind whose types persist, with exact numbers and zeros, and all
+combinations of constraints.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from itertools import product
 import numpy as np
 
 import mechopt as mo
-from mechopt.mechanism.constraints import MOVING_NOTIONS
-from tests.moving_instances import random_markov
+from mechopt.mechanism.constraints import PERSISTENT_CONSTRAINTS
+from tests.persistent_instances import random_markov
 
-INCENTIVES = [(), *((notion,) for notion in MOVING_NOTIONS if notion.role == "ic")]
-PARTICIPATIONS = [(), *((notion,) for notion in MOVING_NOTIONS if notion.role == "ir")]
+INCENTIVES = [(), *((constraint,) for constraint in PERSISTENT_CONSTRAINTS if constraint.role == "ic")]
+PARTICIPATIONS = [(), *((constraint,) for constraint in PERSISTENT_CONSTRAINTS if constraint.role == "ir")]
 MIXED = [
     ((mo.AdjacentIC(), mo.BayesianIC("actions")), (mo.EPIR(), mo.PeriodicIR())),
     ((mo.BayesianIC(), mo.BayesianIC("actions")), (mo.PeriodicExPostIR(), mo.PFIR())),
@@ -66,7 +68,7 @@ def random_separable(seed, agents=1, periods=2):
 
 
 def tiny(seed):
-    """One of the kinds in turn: small enough for every notion."""
+    """One of the kinds in turn: small enough for every constraint."""
     kind, sparse = seed % 5, seed % 2 == 1
     if kind == 0:
         return random_markov(seed, agents=1, periods=1 + seed // 5 % 2, sparse=sparse)

@@ -1,4 +1,4 @@
-"""Random and named environments whose types move, for property tests."""
+"""Random and named environments whose types persist, for property tests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def three_types(periods=2):
 
 
 def random_correlated(seed, sizes=(2, 2), actions=2, periods=2, sparse=True):
-    """Correlated signals and interdependent values; `sparse` puts zeros into the joint laws."""
+    """Correlated signals and interdependent values; `sparse` puts zeros into the joint distributions."""
     rng = np.random.default_rng(seed)
     profiles = int(np.prod(sizes))
 

@@ -1,4 +1,4 @@
-"""One agent whose type moves: the optimum by a linear program over report and action histories, in plain loops.
+"""One agent whose type persists: the optimum by a linear program over report and action histories, in plain loops.
 
 Nothing but the environment is shared with the library. Variables by public slot h (reports and actions so far), report
 r and action a: the realisation weight y(h, r, a), the weighted payment p(h, r, a), and the weighted utility U(h, k) of

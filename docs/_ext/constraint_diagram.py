@@ -1,4 +1,4 @@
-"""The fence ``{notion-diagram}`` with a role, ``ic`` or ``ir``: which notions imply which, as SVG."""
+"""The fence ``{constraint-diagram}`` with a role, ``ic`` or ``ir``: which constraints imply which, as SVG."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES, Notion
+from mechopt.mechanism.constraints import ALL_CONSTRAINTS, IMPLIES, Constraint
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-FENCE = re.compile(r"^```\{notion-diagram\} (ic|ir)\n```$", re.MULTILINE)
+FENCE = re.compile(r"^```\{constraint-diagram\} (ic|ir)\n```$", re.MULTILINE)
 BOX_HEIGHT, LAYER, GAP, LETTER, MARGIN = 30, 78, 26, 7.6, 14
 WORDS = {"ic": "incentive", "ir": "participation"}
 
 
 def implications(role: str) -> nx.DiGraph:
-    """Implications between notions of a role; several premises together meet in a node of their own, a frozenset."""
+    """Implications between constraints of a role; several premises together meet in a node of their
+    own, a frozenset.
+    """
     graph = nx.DiGraph()
-    graph.add_nodes_from(notion for notion in ALL_NOTIONS if notion.role == role)
+    graph.add_nodes_from(constraint for constraint in ALL_CONSTRAINTS if constraint.role == role)
     for premises, conclusion in IMPLIES:
         if conclusion.role != role:
             continue
@@ -45,7 +47,7 @@ def with_waypoints(graph: nx.DiGraph) -> tuple[nx.DiGraph, list[list[Any]]]:
         passed = [(above, below, k) for k in range(layer[above] + 1, layer[below])]
         layer |= {waypoint: waypoint[2] for waypoint in passed}
         nx.add_path(refined, [above, *passed, below])
-    order = {node: k for k, node in enumerate(ALL_NOTIONS)}
+    order = {node: k for k, node in enumerate(ALL_CONSTRAINTS)}
     place: dict[Any, float] = {}
     found: list[list[Any]] = []
     for k in range(max(layer.values()) + 1):
@@ -59,10 +61,10 @@ def with_waypoints(graph: nx.DiGraph) -> tuple[nx.DiGraph, list[list[Any]]]:
 
 
 def label(node: Any) -> str:
-    """Name of a notion; "and" where several premises meet; nothing at a waypoint."""
+    """Name of a constraint; "and" where several premises meet; nothing at a waypoint."""
     if isinstance(node, tuple):
         return ""
-    return node.name if isinstance(node, Notion) else "and"
+    return node.name if isinstance(node, Constraint) else "and"
 
 
 def places(found: list[list[Any]]) -> tuple[dict[Any, tuple[float, float, float]], float, float]:
@@ -90,12 +92,12 @@ def sentences(role: str) -> str:
 
 
 def drawing(role: str) -> str:
-    """SVG of the implications between notions of a role, ``"ic"`` or ``"ir"``."""
+    """SVG of the implications between constraints of a role, ``"ic"`` or ``"ir"``."""
     graph, found = with_waypoints(implications(role))
     boxes, width, height = places(found)
-    title = f"Which {WORDS[role]} notions imply which"
+    title = f"Which {WORDS[role]} constraints imply which"
     parts = [
-        f'<svg class="notions" role="img" aria-labelledby="{role}-title {role}-words" '
+        f'<svg class="constraints" role="img" aria-labelledby="{role}-title {role}-words" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" xmlns="http://www.w3.org/2000/svg">',
         f'<title id="{role}-title">{title}</title><desc id="{role}-words">{escape(sentences(role))}</desc>',
         f'<defs><marker id="{role}-arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
@@ -113,7 +115,7 @@ def drawing(role: str) -> str:
     for node, (x, y, size) in boxes.items():
         if isinstance(node, tuple):
             continue
-        kind = node.types if isinstance(node, Notion) else "and"
+        kind = node.types if isinstance(node, Constraint) else "and"
         parts.append(
             f'<g class="{kind}"><rect x="{x - size / 2:.1f}" y="{y - BOX_HEIGHT / 2:.1f}" width="{size:.1f}" '
             f'height="{BOX_HEIGHT}" rx="6"/><text x="{x:.1f}" y="{y + 4:.1f}">{label(node)}</text></g>'
@@ -123,7 +125,7 @@ def drawing(role: str) -> str:
 
 def figure(role: str) -> str:
     """The drawing as a fence of HTML."""
-    return f'```{{raw}} html\n<figure class="notions">{drawing(role)}</figure>\n```'
+    return f'```{{raw}} html\n<figure class="constraints">{drawing(role)}</figure>\n```'
 
 
 def on_read(app: Sphinx, name: str, source: list[str]) -> None:
