@@ -78,7 +78,7 @@ def substituted(program: LinearProgram, matrix: csr_array, offset: FloatArray) -
     body = vstack([body, matrix[several]], format="csr")
     lower = np.concatenate([lower, program.lower[several] - offset[several]])
     upper = np.concatenate([upper, program.upper[several] - offset[several]])
-    kept, body, lower, upper = _distinct(body, lower, upper)
+    body, lower, upper = _distinct(body, lower, upper)
     new_lower, new_upper = np.full(matrix.shape[1], -np.inf), np.full(matrix.shape[1], np.inf)
     single = np.flatnonzero(bounded & (entries == 1))
     column, factor = matrix.indices[matrix.indptr[single]], matrix.data[matrix.indptr[single]]
@@ -104,7 +104,7 @@ def substituted(program: LinearProgram, matrix: csr_array, offset: FloatArray) -
 
 def _distinct(
     body: csr_array, lower: FloatArray, upper: FloatArray
-) -> tuple[IntArray, csr_array, FloatArray, FloatArray]:
+) -> tuple[csr_array, FloatArray, FloatArray]:
     """Rows divided by their largest coefficient, without those that say nothing or the same as another."""
     from scipy.sparse import csr_array, diags_array
 
@@ -117,12 +117,12 @@ def _distinct(
     lower, upper = lower / scale, upper / scale
     empty = np.diff(body.indptr) == 0
     idle = (empty & (lower <= SAME) & (upper >= -SAME)) | (np.isinf(lower) & np.isinf(upper))
-    generic = np.modf(np.outer(np.arange(1, body.shape[1] + 1), [np.sqrt(2), np.sqrt(3)]))[0]
+    generic = np.random.default_rng(0).random((body.shape[1], 2))
     keys = np.column_stack([body @ generic, lower, upper, empty])
     keys = np.where(np.isfinite(keys), np.round(keys / SAME), keys)
     _, first = np.unique(keys, axis=0, return_index=True)
     kept = np.sort(first[~idle[first]])
-    return kept, csr_array(body[kept]), lower[kept], upper[kept]
+    return csr_array(body[kept]), lower[kept], upper[kept]
 
 
 def extended(

@@ -77,9 +77,7 @@ def optimal_face(program: LinearProgram, point: Point) -> LinearProgram:
     nearer_upper = np.abs(program.row_upper - activity) < np.abs(activity - program.row_lower)
     side = np.where(nearer_upper, program.row_upper, program.row_lower)
     free = ~np.isfinite(side) | ~point.rows
-    bound = np.where(
-        np.abs(program.upper - point.x) < np.abs(point.x - program.lower), program.upper, program.lower
-    )
+    bound = np.where(np.abs(program.upper - point.x) < np.abs(point.x - program.lower), program.upper, program.lower)
     loose = ~np.isfinite(bound) | ~point.columns
     return replace(
         program,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def _folded(plain: Automaton, fold: bool) -> tuple[IntArray, ...]:
     roots = [_root(group, state) for state in range(len(cells))]
     number = {root: mode for mode, root in enumerate(dict.fromkeys(roots))}
     flat = np.array([number[root] for root in roots], dtype=np.int64)
-    return tuple(flat[a:b] for a, b in zip(first[:-1], first[1:], strict=True))
+    return tuple(flat[a:b] for a, b in pairwise(first))
 
 
 def _root(group: list[int], state: int) -> int:

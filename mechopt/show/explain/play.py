@@ -14,7 +14,6 @@ from math import prod
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
-from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -147,6 +146,7 @@ def play_of(mechanism: Mechanism | SequenceMechanism) -> Play:
 
     Examples
     --------
+    >>> from mechopt.environment.independent import IndependentTypes
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> sale = np.array([[[0.0, 1.0]]])
     >>> play = play_of(Mechanism(env, [sale], [2 * sale]))
