@@ -132,6 +132,8 @@ from .proof.certificate import load_certificate as load_certificate
 from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
 from .proof.vipr import write_vipr as write_vipr
+from .show.explain.explain import explain as explain
+from .show.explain.explanation import Explanation as Explanation
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path

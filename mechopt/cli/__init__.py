@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli import certificates, comparing, fit, models, solving, transfers
+from mechopt.cli import certificates, comparing, fit, models, showing, solving, transfers
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 COMMANDS = (
     solving.solve,
+    showing.show,
     comparing.compare,
     comparing.maximin,
     frontiers.frontier,

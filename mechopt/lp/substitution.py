@@ -102,13 +102,11 @@ def substituted(program: LinearProgram, matrix: csr_array, offset: FloatArray) -
     )
 
 
-def _distinct(
-    body: csr_array, lower: FloatArray, upper: FloatArray
-) -> tuple[csr_array, FloatArray, FloatArray]:
+def _distinct(body: csr_array, lower: FloatArray, upper: FloatArray) -> tuple[csr_array, FloatArray, FloatArray]:
     """Rows divided by their largest coefficient, without those that say nothing or the same as another."""
     from scipy.sparse import csr_array, diags_array
 
-    size = np.abs(body).max(axis=1).toarray().ravel()
+    size: FloatArray = np.asarray(abs(body).max(axis=1).toarray()).ravel()
     scale = np.where(size > NEGLIGIBLE, size, 1.0)
     body = csr_array(diags_array(1 / scale) @ body)
     body.data[np.abs(body.data) < NEGLIGIBLE] = 0.0

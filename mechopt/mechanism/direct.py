@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import Notion
@@ -229,6 +230,10 @@ class Mechanism:
                 joined = [f"{p} {r}".strip() for p, r in zip(past[grid[0]], texts, strict=True)]
                 past = np.array(joined, dtype=object)
         return pd.concat(frames, ignore_index=True)
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""

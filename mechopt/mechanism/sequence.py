@@ -22,6 +22,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
@@ -282,6 +283,10 @@ class SequenceMechanism:
                         }
                     )
         return pd.DataFrame(rows)
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""

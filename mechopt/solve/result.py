@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.provided import provided
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
@@ -92,6 +93,18 @@ class Optimum:
                 self.bound.upper,
             )
         raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+
+    def explain(self) -> Any:
+        """Find the simplest optimal mechanism and say what it does by states; see `mechopt.Explanation`.
+
+        Raises
+        ------
+        InputError
+            If there is no mechanism, or it is only a limit of mechanisms.
+        LimitError
+            If it has too many histories.
+        """
+        return provided(self, "explain")(self)
 
     def __repr__(self) -> str:
         width = self.bound.upper - self.bound.lower

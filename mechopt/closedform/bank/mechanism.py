@@ -25,6 +25,7 @@ from fractions import Fraction
 from functools import cached_property
 from math import log10
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from mechopt.closedform.bank.reachable import MAX_ENTRIES, MAX_STATES
 from mechopt.closedform.bank.stage import Stage
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import ALL_NOTIONS, INDU, PEIR, PFIR, PPIC, ExPostIC, Notion, closure
@@ -227,6 +229,10 @@ class BankAccountMechanism:
     @property
     def _label(self) -> str:
         return f"{self.name} ({self.source})" if self.source else self.name
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Unroll and write to a file; read it with `mechopt.load_mechanism`."""

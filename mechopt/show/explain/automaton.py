@@ -130,7 +130,7 @@ def rounded(play: Play, payments: bool) -> tuple[Array, ...]:
 
 def _whole(numbers: FloatArray) -> IntArray:
     """Numbers as whole multiples; short decimals and dyadic fractions never lie where the rounding jumps."""
-    return np.floor(numbers * 10**DIGITS + 0.6371).astype(np.int64)
+    return np.asarray(np.floor(numbers * 10**DIGITS + 0.6371), dtype=np.int64)
 
 
 def examples(state: tuple[IntArray, ...]) -> tuple[IntArray, ...]:
@@ -242,21 +242,3 @@ def _padded(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[int, ..
     """Both by as many recorded actions; the last period records none."""
     width = max(len(one), len(other))
     return one + (-1,) * (width - len(one)), other + (-1,) * (width - len(other))
-
-
-def probability(found: Automaton, t: int, state: int, profile: int) -> float:
-    """Probability that the state is met in a period with these reports, when all are truthful."""
-    play = found.play
-    here = (found.state[t][play.slot[t]] == state) & (play.profile[t] == profile)
-    return float(play.reach[t][here].sum())
-
-
-def cell_values(found: Automaton, t: int) -> tuple[IntArray, IntArray, FloatArray]:
-    """State, profile and total probability of each (state, profile) of a period that may be met."""
-    play = found.play
-    state = found.state[t][play.slot[t]]
-    live = state >= 0
-    width = int(play.profile[t].max()) + 1
-    keys, place = np.unique(state[live] * width + play.profile[t][live], return_inverse=True)
-    total = np.bincount(place.ravel(), weights=play.reach[t][live], minlength=len(keys))
-    return keys // width, keys % width, total

@@ -1,8 +1,8 @@
 """The program of payments that depend on a state and a report alone, the allocation being fixed.
 
 Variables u: a payment for each agent and *cell* (period, state, profile), money of its period in the program's unit,
-and what follows from it. Independent types, with w the present value of money of the period, v what is got, R the utility
-realised on the way, U that still expected and S = R + U (`mechopt.lp.independent.columns`)::
+and what follows from it. Independent types, with w the present value of money of the period, v what is got, R the
+utility realised on the way, U that still expected and S = R + U (`mechopt.lp.independent.columns`)::
 
     R(h k) = R(h) + w (v(c, k) - p(c, k)),      S(h) = R(h) + U(c(h)),      U(end) = 0.
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.lp.build import AnyLayout
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.persistent.compile import MovingLayout
@@ -82,7 +82,7 @@ def cells_of(play: Play, state: tuple[IntArray, ...], unit: float) -> Cells:
         Of the program's money.
     """
     n, first = len(play.agents), 0
-    parts: list[list[FloatArray]] = []
+    parts: list[list[Array]] = []
     places = []
     for t in range(play.horizon):
         here = state[t][play.slot[t]]
@@ -106,8 +106,8 @@ def cells_of(play: Play, state: tuple[IntArray, ...], unit: float) -> Cells:
         first += n * count
         places.append(table)
     agent, period, states, weight, worth, units, after = (np.concatenate(part) for part in zip(*parts, strict=True))
-    whole = (part.astype(np.int64) for part in (agent, period, states))
-    return Cells(*whole, weight, worth, units, tuple(places), after.astype(np.int64))
+    agent, period, states, after = (part.astype(np.int64) for part in (agent, period, states, after))
+    return Cells(agent, period, states, weight, worth, units, tuple(places), after)
 
 
 def payment_program(
@@ -252,7 +252,7 @@ def _persistent(
     return matrix, fixed
 
 
-def _free(block: IntArray, live: FloatArray, group: IntArray, first: int) -> int:
+def _free(block: IntArray, live: Array, group: IntArray, first: int) -> int:
     """Columns that stay as they are, where the mechanism may come; the next free number."""
     if not block.size:
         return first

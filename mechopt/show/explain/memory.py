@@ -117,11 +117,13 @@ def _first(past: IntArray) -> IntArray:
 
 
 def _highest(past: IntArray) -> IntArray:
-    return past.max(axis=1, keepdims=True)
+    highest: IntArray = past.max(axis=1, keepdims=True)
+    return highest
 
 
 def _lowest(past: IntArray) -> IntArray:
-    return past.min(axis=1, keepdims=True)
+    lowest: IntArray = past.min(axis=1, keepdims=True)
+    return lowest
 
 
 def _counts(past: IntArray) -> IntArray:

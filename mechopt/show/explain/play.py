@@ -122,8 +122,8 @@ class Play:
 
     @cached_property
     def histories(self) -> int:
-        """Number of histories of all lengths from 1 on that the mechanism can come to, whatever is reported."""
-        return sum(int((self.mass[t][self.slot[t]] > WEIGHTLESS).sum()) for t in range(self.horizon))
+        """Number of histories of lengths 0 to T - 1 that the mechanism can come to, whatever is reported."""
+        return sum(int((part > WEIGHTLESS).sum()) for part in self.mass)
 
     def worth(self, t: int) -> FloatArray:
         """Expected value, over the mechanism's draw, of each agent at each node; ``(n, nodes)``."""
@@ -171,7 +171,7 @@ def _independent(mechanism: Mechanism) -> Play:
         allocation.append(np.concatenate([np.clip(1 - sold.sum(axis=0, keepdims=True), 0.0, 1.0), sold]).T)
     counts = [prod(shape) for shape in tree.shape]
     return Play(
-        env.names,
+        tuple(f"buyer {name}" for name in env.names),
         tuple(tuple(env.types[i][t] for i in range(n)) for t in periods),
         (("keep", *sales),) * env.horizon,
         tuple(values),
@@ -186,6 +186,12 @@ def _independent(mechanism: Mechanism) -> Play:
         tuple(allocation),
         tuple(mechanism.payment[t].reshape(n, -1) for t in periods),
     )
+
+
+def _named(kind: str, name: object) -> str:
+    """A name, or what is numbered and its number."""
+    text = str(name)
+    return f"{kind} {text}" if text.isdigit() else text
 
 
 def _persistent(mechanism: SequenceMechanism) -> Play:
@@ -204,9 +210,9 @@ def _persistent(mechanism: SequenceMechanism) -> Play:
         known = weight[t] > WEIGHTLESS
         payment.append(np.divide(total, weight[t], out=np.zeros_like(total), where=np.broadcast_to(known, total.shape)))
     return Play(
-        tuple(map(str, env.names)),
+        tuple(_named("agent", name) for name in env.names),
         tuple(named),
-        tuple(tuple(map(str, env.action_names(t))) for t in periods),
+        tuple(tuple(_named("action", name) for name in env.action_names(t)) for t in periods),
         process.values,
         process.costs,
         process.present_value,

@@ -20,7 +20,7 @@ from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton
 from mechopt.show.explain.memory import MemoryShare, Simplest, plan_of, simplest
 from mechopt.show.explain.payments import readable, snapped
-from mechopt.show.explain.play import Play, play_of
+from mechopt.show.explain.play import play_of
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report, verify
 
@@ -149,14 +149,14 @@ def _allocation(
         if simple is None:
             return compile_program(plan_of(best))[1], written
         x = np.zeros(len(simple.x))
-        for t, columns in enumerate(simple.layout.columns.allocation):
+        for columns in simple.layout.columns.allocation:
             x[columns] = snapped(simple.x[columns])
         return simple.layout, simple.layout.mechanism(x)
     layout = compile_program(plan_of(best, "payment"))[1]
     if simple is None:
         return layout, written
     parts: list[FloatArray] = []
-    for t, columns in enumerate(simple.layout.columns.allocation):
+    for columns in simple.layout.columns.allocation:
         parts.append(readonly(snapped(np.clip(simple.x[columns], 0.0, 1.0))))
     nothing = tuple(np.zeros_like(part) for part in parts)
     return layout, replace(written, allocation=tuple(parts), payment=nothing)

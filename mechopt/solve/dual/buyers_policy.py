@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,10 @@ class BuyersPolicy:
             if table.after is not None:
                 point = table.draw(point * len(law) + drawn, rng)
         return Simulation.of(welfare - utility.sum(axis=0), utility)
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Write the policy out over histories and save that; see `to_mechanism`."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.provided import provided
 from mechopt.environment.process import JointProcess, MovingEnvironment
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import EPIR, Notion
@@ -130,6 +132,10 @@ class MovingPolicy:
                 if not self.ex_post:
                     utility -= (law * self.tables[t + 1].promise[point]).sum(axis=1)
         return Simulation.of(self.unit * (welfare - utility), self.unit * utility[None])
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Write the policy out over histories and save that; see `to_mechanism`."""

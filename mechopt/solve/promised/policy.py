@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
@@ -128,6 +130,10 @@ class PromisePolicy:
     def utilities(self) -> tuple[float, ...]:
         """The buyer's expected utility."""
         return (self.promise,)
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
+        return provided(self, "explain")(self)
 
     def save(self, path: str | Path) -> None:
         """Save the policy written out over histories; where there are too many, as a bank table.
