@@ -37,18 +37,21 @@ class Point:
     rows: Array
 
 
-def best_point(program: LinearProgram) -> Point | None:
+def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: bool = True) -> Point | None:
     """Solve a program; None where it has no optimum (or the solver finds none).
 
     Parameters
     ----------
     program : LinearProgram
         To be maximised.
+    algorithm : str
+        ``"simplex"`` or ``"ipx"``.
+    presolve : bool
     """
     scale = highs.objective_scale(program.cost)
-    for presolve in (True, False):
-        solver = highs.to_highs(program, scale, presolve)
-        runtime.set_options(solver, {"threads": 1, "solver": "simplex"})
+    for reduced_first in (True, False) if presolve else (False,):
+        solver = highs.to_highs(program, scale, reduced_first)
+        runtime.set_options(solver, {"threads": 1, "solver": algorithm})
         runtime.run(solver)
         if solver.getModelStatus().name in ("kOptimal", "kModelEmpty"):
             break
