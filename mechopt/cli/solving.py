@@ -50,6 +50,7 @@ def solve(
     """Find the optimal mechanism, and verify it."""
     from mechopt.lp.build import compile_program
     from mechopt.modelfile import read
+    from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
@@ -83,6 +84,9 @@ def solve(
         say(output.to_json(document))
     else:
         show_rows(output.solved_rows(file.title, document))
+        table = few_states(best)
+        for line in ["", *table] if table else []:
+            say(line)
     if save is not None and best.mechanism is not None:
         best.mechanism.save(save)
     if proof is not None and best.certificate is not None:

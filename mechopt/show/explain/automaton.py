@@ -158,7 +158,7 @@ def automaton(play: Play, fold: bool = True) -> Automaton:
     >>> from mechopt.environment.independent import IndependentTypes
     >>> from mechopt.show.explain.play import play_of
     >>> env = IndependentTypes.iid([1, 3], ["1/2", "1/2"], horizon=5)
-    >>> found = automaton(play_of(repeated_myerson(env)))
+    >>> found = automaton(play_of(repeated_myerson(env).to_mechanism()))
     >>> found.states, found.modes
     (5, 1)
     """

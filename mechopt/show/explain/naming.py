@@ -37,7 +37,7 @@ def mode_names(found: Automaton, balance: tuple[FloatArray, ...] | None = None) 
     >>> from mechopt.show.explain.automaton import automaton
     >>> from mechopt.show.explain.play import play_of
     >>> env = IndependentTypes([[[1, 3], [2, 5], [2, 5]]], [[["1/2", "1/2"]] * 3])
-    >>> mode_names(automaton(play_of(repeated_myerson(env))))
+    >>> mode_names(automaton(play_of(repeated_myerson(env).to_mechanism())))
     ['start', 'always']
     """
     play = found.play

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from mechopt.show.explain.explanation import Explanation
+from mechopt.core.errors import InputError, LimitError
+from mechopt.show.explain.explanation import Explanation, explain_optimum
 from mechopt.show.explain.wording import likelihood
 from mechopt.show.terminal.console import printable
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
+from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
 
 MOST_RULES = 60
 """Rules that are printed; the page and the data frame hold all."""
+FEW_STATES = 8
+"""States up to which ``mechopt solve`` ends with the table."""
+FEW_HISTORIES = 400
+"""Histories up to which it looks for it."""
 
 
 def lines(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
@@ -51,3 +58,14 @@ def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> lis
     if len(rows) > most:
         table.append(f"... and {len(rows) - most:,} more rules")
     return table
+
+
+def few_states(best: Optimum) -> list[str]:
+    """The rules of an optimum where they are few and quickly found; nothing otherwise."""
+    if best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > FEW_HISTORIES:
+        return []
+    try:
+        found = explain_optimum(best)
+    except (InputError, LimitError):
+        return []
+    return lines(found) if len(found.states) <= FEW_STATES else []
