@@ -165,8 +165,8 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def render(template: str, **context: Any) -> str:
-    """Fill a template of ``templates/``.
+def render(template: str, script_name: str = "script.js", **context: Any) -> str:
+    """Fill a template of ``templates/``, whose script is allowed by its hash.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def render(template: str, **context: Any) -> str:
         If jinja2 is not installed.
     """
     environment = _environment()
-    script = environment.get_template("script.js").render()
+    script = environment.get_template(script_name).render()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     from markupsafe import Markup
 
