@@ -82,7 +82,7 @@ function chart(steps, totals) {
   place.replaceChildren();
   const paid = steps.map((step) => step.found.payments[0]), gain = totals.map((part) => part[0]);
   const low = Math.min(0, ...paid, ...gain), high = Math.max(0, ...paid, ...gain), span = high - low || 1;
-  const width = 520, height = 200, x = (t) => 50 + (t + 0.5) * ((width - 70) / steps.length);
+  const width = 520, height = 200, x = (t) => 74 + (t + 0.5) * ((width - 94) / steps.length);
   const y = (value) => 20 + (height - 50) * ((high - value) / span);
   const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -94,12 +94,12 @@ function chart(steps, totals) {
     if (text !== undefined) element.textContent = text;
     svg.append(element);
   };
-  add("line", { class: "axis", x1: 45, x2: width - 10, y1: y(0), y2: y(0) });
+  add("line", { class: "axis", x1: 69, x2: width - 10, y1: y(0), y2: y(0) });
   paid.forEach((value, t) => add("rect", { class: "pay", x: x(t) - 11, width: 22, y: Math.min(y(0), y(value)), height: Math.abs(y(value) - y(0)) }));
   add("polyline", { class: "gain", points: gain.map((value, t) => `${x(t)},${y(value)}`).join(" ") });
   gain.forEach((value, t) => { add("circle", { class: "dot", cx: x(t), cy: y(value), r: 4 }); add("text", { x: x(t), y: height - 6, "text-anchor": "middle" }, String(t)); });
-  add("text", { x: 42, y: y(high) + 4, "text-anchor": "end" }, number(high));
-  if (low < 0) add("text", { x: 42, y: y(low) + 4, "text-anchor": "end" }, number(low));
+  add("text", { x: 66, y: y(high) + 4, "text-anchor": "end" }, number(high));
+  if (low < 0) add("text", { x: 66, y: y(low) + 4, "text-anchor": "end" }, number(low));
   place.append(svg, made("p", "Bars: payments. Line: " + data.agents[0] + "'s utility so far, present value."));
 }
 
