@@ -118,6 +118,7 @@ def verify(
     from mechopt.mechanism.constraint_names import parse_notions
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.show.terminal.counterexample import sentence
     from mechopt.study.saved import load_mechanism
     from mechopt.verification.verify import verify as verify_mechanism
 
@@ -137,7 +138,7 @@ def verify(
     else:
         rows = [("mechanism", repr(mechanism))]
         for notion, found in report.items():
-            example = f": {found.counterexample}" if found.counterexample else ""
+            example = f": {sentence(found.counterexample, mechanism.environment)}" if found.counterexample else ""
             rows.append((notion.name, output.verdict(output.checks(report)[notion.name]) + example))
         show_rows(rows)
     if not report.holds:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
+from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
@@ -143,7 +144,9 @@ class Comparison:
                     if not check.holds
                 )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)
-            numbers = [f"{entry.revenue:.6g}", f"{entry.welfare:.6g}", share(entry.ratio), guarantee]
+            scale = max(abs(entry.revenue), abs(entry.welfare) if math.isfinite(entry.welfare) else 0.0)
+            amounts = (without_noise(amount, scale) for amount in (entry.revenue, entry.welfare))
+            numbers = [*(f"{amount:.6g}" for amount in amounts), share(entry.ratio), guarantee]
             rows.append([entry.name, *numbers, share(entry.static_ratio), kept, broken])
         return header, rows
 
@@ -187,10 +190,10 @@ class Comparison:
         return page
 
     def __repr__(self) -> str:
-        lines = [f"{entry.name}: revenue {entry.revenue:.6g}, ratio {share(entry.ratio)}" for entry in self.entries]
+        lines = [f"{row[0]}: revenue {row[1]}, ratio {row[3]}" for row in self.cells()[1]]
         return "Comparison(" + "; ".join(lines) + ")"
 
 
 def share(ratio: float) -> str:
     """A ratio as text; nothing where it is unknown."""
-    return "" if math.isnan(ratio) else f"{ratio:.4f}"
+    return "" if math.isnan(ratio) else f"{ratio if abs(ratio) >= 5e-5 else 0.0:.4f}"
