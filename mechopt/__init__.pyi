@@ -92,6 +92,7 @@ from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import MovingLayout as MovingLayout
 from .lp.persistent.plan import MovingPlan as MovingPlan
+from .mechanism.archive import load_mechanism as load_mechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import DIC as DIC
@@ -115,11 +116,13 @@ from .mechanism.constraints import PeriodicIR as PeriodicIR
 from .mechanism.constraints import SuperDIC as SuperDIC
 from .mechanism.constraints import closure as closure
 from .mechanism.direct import Mechanism as Mechanism
-from .mechanism.direct import Simulation as Simulation
+from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.outcome import Simulation as Simulation
+from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .modelfile import bundled as bundled
@@ -178,7 +181,6 @@ from .study.frontier.frontier import Frontier as Frontier
 from .study.frontier.frontier import frontier as frontier
 from .study.paths import SamplePath as SamplePath
 from .study.paths import sample_path as sample_path
-from .study.saved import load_mechanism as load_mechanism
 from .study.search.search import StudySearch as StudySearch
 from .study.search.search import search as search
 from .study.search.worst_case import Family as Family

@@ -12,6 +12,8 @@ if os.environ.get("CI"):
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow as well")
+    parser.addoption("--fuzz", type=int, default=0, help="so many changed files of each kind, see tests/fuzz")
+    parser.addoption("--fuzz-from", type=int, default=0, help="number of the first of them")
 
 
 def pytest_collection_modifyitems(config, items):

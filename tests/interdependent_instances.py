@@ -24,7 +24,7 @@ def random_environment(
         for size, after in zip(by_period, following, strict=False)
     )
     return InterdependentTypes(
-        values,
+        tuple(zip(*values, strict=True)),
         kernels,
         law(rng, (), by_period[0]),
         cost=rng.uniform(0, 0.5, size=actions) if cost else 0,

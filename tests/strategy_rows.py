@@ -40,7 +40,7 @@ class Instance:
         return float(self.env.kernel[t][(action, *types, *after)])
 
     def value(self, t, i, action, types):
-        worth = self.env.values[i][t][action, types[i]] if self.private else self.env.values[t][(i, action, *types)]
+        worth = self.env.values[i][t][(action, types[i]) if self.private else (action, *types)]
         return float(worth) * self.env.discount**t
 
     def cost(self, t, action):

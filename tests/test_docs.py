@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import mechopt as mo
-from mechopt.cli import app, main
+from mechopt.cli import main
+from mechopt.cli.app import app
 from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES
 from mechopt.modelfile.loading import KINDS
 from mechopt.study.compare.independent import NAMES

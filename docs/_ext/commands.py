@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from mechopt.cli import app as command_line
+from mechopt.cli.app import app as command_line
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of
-from mechopt.show.terminal.console import printable, progress_shown, say, show_rows
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of, require_targets
+from mechopt.core.printable import printable
+from mechopt.show.terminal.console import progress_shown, say, show_rows
 
 if TYPE_CHECKING:
     from mechopt.modelfile import ModelFile
@@ -37,6 +38,7 @@ def make(
     from mechopt.solve.exact.guarantee import certify_guarantee
     from mechopt.solve.optimum import require_memory
 
+    require_targets(file)
     source = read(model)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):

@@ -19,6 +19,7 @@ from mechopt.cli.options import (
     environment_of,
     notions_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -57,6 +58,7 @@ def compare(
         raise InputError("--exact is about the page of --report; mechopt solve --exact proves an optimum by itself")
     if report is not None:
         require_report(report)
+    require_targets(plot)
     file = read(model)
     environment = environment_of(file)
     notions = notions_of(file, ic, ir)
@@ -122,7 +124,7 @@ def maximin(
     with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range)
     begun = time.perf_counter()
-    reports = [verify(mechanism, mechanism.notions) for mechanism in best.mechanisms]
+    reports = [verify(mechanism, mechanism.claims) for mechanism in best.mechanisms]
     document = output.guaranteed(best, reports, time.perf_counter() - begun)
     if as_json:
         say(output.to_json(document))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json
+from mechopt.cli.options import Json, require_targets
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.show.terminal.console import say, show_rows, tell
 
@@ -68,6 +68,7 @@ def fit(
     """Estimate a model from data: values, sale prices (with the number of bidders), or a panel of bidders."""
     from mechopt.show.terminal import output
 
+    require_targets(save)
     single = {"bidders": bidders, "less": less, "reserve": reserve}
     single |= {"bidder": bidder, "period": period, "smoothing": smoothing}
     kind = "price" if price is not None else "panel" if bidder is not None or period is not None else "value"

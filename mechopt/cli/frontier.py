@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Ic, Ir, Json, Model, environment_of, plan_of
+from mechopt.cli.options import Ic, Ir, Json, Model, environment_of, plan_of, require_targets
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -32,12 +32,13 @@ def frontier(
 ) -> None:
     """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
     from mechopt.modelfile import read
+    from mechopt.show.figures.axes import picture_ending
     from mechopt.show.terminal import output
     from mechopt.study.frontier.frontier import frontier as find
-    from mechopt.study.frontier.frontier import picture_ending
 
     if plot is not None:
         picture_ending(plot)
+    require_targets(plot, csv)
     file = read(model)
     chosen = plan_of(file, ic, ir, None, "auto")
     with progress_shown("solving") as progress:
@@ -64,11 +65,11 @@ def _checked(mechanism: Any) -> Report | None:
     """Verify a mechanism that claims constraints and has few enough histories to check them all."""
     from mechopt.mechanism.direct import Mechanism
     from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.study.compare.persistent import MAX_CHECKED_NODES
+    from mechopt.study.compare.entry import MAX_CHECKED_NODES
     from mechopt.verification.verify import verify
 
     limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
-    return verify(mechanism, mechanism.notions) if mechanism.notions and sum(mechanism.tree.count) <= limit else None
+    return verify(mechanism, mechanism.claims) if mechanism.claims and sum(mechanism.tree.count) <= limit else None
 
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:

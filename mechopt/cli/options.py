@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import tell
 
@@ -37,6 +39,13 @@ AcceptRange = Annotated[
     bool, typer.Option("--accept-range", help="solve even if values or probabilities differ by a factor above 1e9")
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+
+
+def require_targets(*paths: str | Path | None) -> None:
+    """Refuse, before any work, files to write that are no regular files or have no folder."""
+    for path in paths:
+        if path is not None:
+            require_target(path)
 
 
 def environment_of(model: ModelFile) -> AnyTypes:

@@ -8,7 +8,8 @@ import typer
 
 from mechopt.cli.options import Goal, Ic, Ir, Json, Model, environment_of, plan_of
 from mechopt.core.errors import InputError
-from mechopt.show.terminal.console import printable, progress_shown, say
+from mechopt.core.printable import printable
+from mechopt.show.terminal.console import progress_shown, say
 
 
 def show(
@@ -27,13 +28,13 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what a mechanism does: its states and rules, and what memory is worth."""
+    from mechopt.mechanism.archive import load_mechanism
     from mechopt.modelfile import read
     from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
     from mechopt.show.explain.plain import explained
     from mechopt.show.explain.table import lines
     from mechopt.show.terminal import output
     from mechopt.solve.optimum import optimum
-    from mechopt.study.saved import load_mechanism
 
     file = read(model)
     found: Explanation

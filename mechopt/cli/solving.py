@@ -20,6 +20,7 @@ from mechopt.cli.options import (
     environment_of,
     plan_of,
     require_expected,
+    require_targets,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -55,6 +56,7 @@ def solve(
     from mechopt.solve.highs import to_mps
     from mechopt.solve.optimum import optimum, require_memory
 
+    require_targets(export, save, proof)
     file = read(model)
     chosen = plan_of(file, ic, ir, objective, form)
     require_expected(check, model, file)
@@ -114,12 +116,12 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
+    from mechopt.mechanism.archive import load_mechanism
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_notions
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.show.terminal.counterexample import sentence
-    from mechopt.study.saved import load_mechanism
     from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json, command_line
+from mechopt.cli.options import Json, command_line, require_targets
 from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -41,11 +41,13 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Record the optimum and mechanisms at every point of a study; what is there already is not computed again."""
+    from mechopt.show.figures.axes import picture_ending
     from mechopt.show.page.page import file_text, require_report, write_report
     from mechopt.show.page.sweep import sweep_report
     from mechopt.show.terminal import output
+    from mechopt.study.sweep.store import make_folder
     from mechopt.study.sweep.study_file import bundled_studies, read_study
-    from mechopt.study.sweep.sweep import picture_ending, require_parquet
+    from mechopt.study.sweep.sweep import require_parquet
     from mechopt.study.sweep.sweep import sweep as compute
 
     if parquet:
@@ -55,7 +57,9 @@ def sweep(
     if report is not None:
         require_report(report)
     read = read_study(study)
-    folder = Path(_folder(study) if out is None else out)
+    folder = make_folder(Path(_folder(study) if out is None else out))
+    written = ["sweep.csv", *["sweep.parquet"] * parquet, *(f"worst-{name}.toml" for name in read.recording.mechanisms)]
+    require_targets(plot, *(folder / name for name in written))
     with points_shown() as progress:
         found = compute(read, folder, workers, scheduler, retry, progress)
     files = [str(folder / "sweep.csv")]
@@ -75,6 +79,9 @@ def sweep(
         say(output.to_json(document))
     else:
         show_rows(_sweep_rows(read.title, document))
+    if found.damaged:
+        many = f" and {len(found.damaged) - 1:,} more" * (len(found.damaged) > 1)
+        tell(f"{found.damaged[0]}{many}: not as it was written (digest); computed again")
     _require_whole(found.interrupted, f"{len(found.rows):,} of {found.count:,} points")
     if found.count and not found.statuses.get("done"):
         tell("no point could be computed; the column reason of the table says why")
@@ -90,10 +97,13 @@ def search(
     """Search a study's family for the instance on which a mechanism earns the smallest share of the optimum."""
     from mechopt.show.terminal import output
     from mechopt.study.search.search import search as find
+    from mechopt.study.sweep.store import make_folder
     from mechopt.study.sweep.study_file import read_study
 
     read = read_study(study)
-    folder = Path(_folder(study) if out is None else out)
+    folder = make_folder(Path(_folder(study) if out is None else out))
+    if read.search is not None:
+        require_targets(folder / f"worst-{read.search.mechanism}.toml")
     with tries_shown() as progress:
         found = find(read, folder, budget, progress)
     document = _searched(found, folder, study, "" if budget is None else f" --budget {budget}")
@@ -152,6 +162,7 @@ def _swept(found: Sweep, worst: dict[str, dict[str, Any]], files: list[str]) -> 
         "statuses": found.statuses,
         "seconds": found.seconds,
         "interrupted": found.interrupted,
+        "damaged": [str(path) for path in found.damaged],
         "worst": worst,
         "files": files,
     }

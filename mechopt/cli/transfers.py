@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mechopt.cli.options import Check, Json, Model, check_expected, require_expected
+from mechopt.cli.options import Check, Json, Model, check_expected, require_expected, require_targets
 from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def transfers(
     from mechopt.show.terminal import output
     from mechopt.study.transfers import study_transfers
 
+    require_targets(save)
     file = read(model)
     environment = _joint(file)
     require_expected(check, model, file)

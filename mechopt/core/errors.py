@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mechopt.core.printable import printable
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -30,7 +32,7 @@ class Fault:
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}; {self.mend}" if self.mend else text
+        return printable(f"{text}; {self.mend}" if self.mend else text)
 
 
 def shortened(text: str, limit: int = 60) -> str:
@@ -45,9 +47,20 @@ def shortened(text: str, limit: int = 60) -> str:
 
 
 class MechoptError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to try; texts from files lose their control characters.
+    keep : str
+        Characters that stay: the line end, where a message of several lines is made of printable ones.
+    """
 
     exit_status = 1
+
+    def __init__(self, message: str = "", keep: str = "") -> None:
+        super().__init__(printable(message, keep))
 
 
 class InputError(MechoptError, ValueError):
@@ -66,8 +79,8 @@ class InputError(MechoptError, ValueError):
     def __init__(self, faults: Iterable[Fault] | str, source: str = "") -> None:
         self.faults = (Fault("", faults),) if isinstance(faults, str) else tuple(faults)
         self.source = source
-        prefix = f"{source}: " if source else ""
-        super().__init__("\n".join(f"{prefix}{fault}" for fault in self.faults))
+        prefix = f"{printable(source)}: " if source else ""
+        super().__init__("\n".join(f"{prefix}{fault}" for fault in self.faults), keep="\n")
 
 
 class LimitError(MechoptError):

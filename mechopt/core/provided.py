@@ -20,9 +20,20 @@ def register(functions: Mapping[str, str]) -> None:
     Parameters
     ----------
     functions : mapping
-        From ``"Class.method"`` to the dotted path of the function, which is imported when it is first called.
+        From ``"Class.method"``, or another key that `registered` is asked for, to the dotted path of the function,
+        which is imported when it is first called.
     """
     _FUNCTIONS.update(functions)
+
+
+def registered(key: str) -> Callable[..., Any] | None:
+    """Find the function of a key of the table; None where there is none."""
+    path = _FUNCTIONS.get(key)
+    if path is None:
+        return None
+    module, _, name = path.rpartition(".")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 def provided(value: object, method: str) -> Callable[..., Any]:
@@ -40,9 +51,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
         If nothing is registered.
     """
     for cls in type(value).__mro__:
-        path = _FUNCTIONS.get(f"{cls.__name__}.{method}")
-        if path is not None:
-            module, _, name = path.rpartition(".")
-            function: Callable[..., Any] = getattr(import_module(module), name)
+        function = registered(f"{cls.__name__}.{method}")
+        if function is not None:
             return function
     raise LookupError(f"nothing is registered for {type(value).__name__}.{method}")

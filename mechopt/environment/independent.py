@@ -23,7 +23,10 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
+from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
+from mechopt.environment.reading.nested import unrounded
+from mechopt.environment.reading.order import in_order
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -38,7 +41,7 @@ class ExactIndependent(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class IndependentTypes:
+class IndependentTypes(EnvironmentBase):
     """Types independent across periods: one or many buyers, one item a period.
 
     Parameters
@@ -88,33 +91,21 @@ class IndependentTypes:
     def __init__(
         self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
     ) -> None:
-        faults: list[Fault] = []
         if exact is not None:
-            values, probabilities = _unrounded(values, exact.values), _unrounded(probabilities, exact.probabilities)
-            cost, discount = _unrounded(cost, exact.cost), _unrounded(discount, exact.discount)
-        exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
-        periods = len(exact_values[0]) if exact_values else 0
-        if not faults:
-            faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
-        for i, row in enumerate(exact_values):
-            if len(row) != periods:
-                faults.append(
-                    Fault(f"values[{i}]", f"has {len(row)} periods, buyer 0 has {periods}", "give all the same")
-                )
-        exact_cost = _costs(cost, periods, faults)
-        exact_discount = check.exact_scalar(discount, "discount", faults)
-        if exact_discount is not None:
-            faults += check.discount_faults(exact_discount)
-        if faults or exact_discount is None:
-            raise InputError(faults)
-        exact = ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount)
+            values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
+            cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+        given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
+        numbers, is_exact, faults = _read(**given)
+        if faults or numbers is None:
+            layouts = {"values": "values[i][t]", "probabilities": "probabilities[i][t]"}
+            raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
-        set_field(self, "values", tuple(tuple(map(floats, row)) for row in exact_values))
-        set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in exact_probabilities))
-        set_field(self, "cost", readonly([float(c) for c in exact_cost]))
-        set_field(self, "discount", float(exact_discount))
-        set_field(self, "exact", exact if is_exact else None)
+        set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
+        set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
+        set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
+        set_field(self, "discount", float(numbers.discount))
+        set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
     def iid(
@@ -240,22 +231,36 @@ class IndependentTypes:
             numbers += [self.cost.tolist(), self.discount]
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, IndependentTypes) else NotImplemented
-
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self.exact or (self.values, self.probabilities, self.cost, self.discount)
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
-        spread = f"{counts[0]} type{'s' * (counts[0] > 1)}" if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        return (
-            f"IndependentTypes({self.agents} buyer{'s' * (self.agents > 1)}, {self.horizon} period"
-            f"{'s' * (self.horizon > 1)}, {spread}, first best {self.first_best:.6g})"
-        )
+        spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        return f"IndependentTypes({', '.join(parts)})"
+
+
+def _read(
+    values: Any, probabilities: Any, cost: Any, discount: Any
+) -> tuple[ExactIndependent | None, bool, list[Fault]]:
+    """Exact numbers or None, whether they are what was meant, and every fault."""
+    faults: list[Fault] = []
+    exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
+    periods = len(exact_values[0]) if exact_values else 0
+    if not faults:
+        faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
+    for i, row in enumerate(exact_values):
+        if len(row) != periods:
+            what = f"has {len(row)} periods, buyer 0 has {periods}"
+            faults.append(Fault(f"values[{i}]", what, "give all the same"))
+    exact_cost = _costs(cost, periods, faults)
+    exact_discount = check.exact_scalar(discount, "discount", faults)
+    if exact_discount is not None:
+        faults += check.discount_faults(exact_discount)
+    if faults or exact_discount is None:
+        return None, False, faults
+    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount), is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
@@ -308,15 +313,6 @@ def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...
     if periods and len(given) != periods:
         faults += check.cost_length_faults(len(given), periods)
     return tuple(cost)
-
-
-def _unrounded(given: Any, exact: Any) -> Any:
-    """Put exact numbers in place of the arrays and floats that are their rounding."""
-    if isinstance(given, tuple) and len(given) == len(exact):
-        return tuple(map(_unrounded, given, exact))
-    if isinstance(given, np.ndarray) and given.shape == (len(exact),):
-        return exact if given.tolist() == [float(number) for number in exact] else given
-    return exact if isinstance(given, float) and given == float(exact) else given
 
 
 def _shared_arrays() -> Any:

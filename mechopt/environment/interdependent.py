@@ -1,9 +1,10 @@
-r"""Interdependent values: correlated signals that move together, and values that depend on everybody's signals.
+r"""Interdependent values: persistent, correlated signals, and values that depend on everybody's signals.
 
 Each period t = 0, 1, ... agent i privately sees a signal; with s the profile of signals an action a is worth
-``values[t][i, a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
-``kernel[t][a, s, n]``, a joint law: signals may be correlated, across agents and over time. Everybody discounts period
-t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is below 1.
+``values[i][t][a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
+``kernel[t][a, s, n]``, a joint distribution: signals may be correlated, across agents and over time. Everybody
+discounts period t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is
+below 1.
 
 Source: Liu (2025), section 2; it counts periods from 1 and has no cost of the seller.
 """
@@ -12,26 +13,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
-from mechopt.environment.markov import Horizon, MarkovTypes
-from mechopt.environment.reading.interdependent import Given, Joint, from_arrays, read
+from mechopt.environment.base import ActionsByPeriod, one
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.reading import interdependent
+from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.reading.joint_array import fractions
-from mechopt.environment.reading.nested import Vector, floats, unrounded
+from mechopt.environment.reading.nested import Vector, shared, unrounded
+from mechopt.environment.reading.reader import Horizon
 
 
 class ExactInterdependent(NamedTuple):
     """The exact numbers of an instance: object arrays of Fraction in the layout of its float arrays."""
 
-    values: tuple[Array, ...]
+    values: tuple[tuple[Array, ...], ...]
     kernel: tuple[Array, ...]
     initial: Array
     cost: Vector | tuple[Vector, ...]
@@ -39,23 +43,23 @@ class ExactInterdependent(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class InterdependentTypes:
+class InterdependentTypes(ActionsByPeriod):
     """At least two agents whose signals are correlated and matter to everybody, and an action a period.
 
     Parameters
     ----------
-    values : nested sequences or array, ``values[i][action][s_1][s_2]...``, or by period ``values[t][i][action]...``
+    values : nested sequences or array, ``values[i][action][s_1][s_2]...``, or by period ``values[i][t][action]...``
         What an action is worth to agent i at a profile of signals; may be negative.
     kernel : nested sequences or array, ``kernel[action][s_1][s_2]...[next_1][next_2]...``, or without the action
-        Joint law of the next signals; where values are by period, a list of these over periods, to the signals of
-        period t + 1 (an array of the layout above, or a law without the action, is for every period). The last one may
+        Joint distribution of the next signals; where values are by period, a list of these over periods, to the signals
+        of period t + 1 (an array of the layout above, or one without the action, is for every period). The last one may
         be left out and is ignored: it leads beyond the horizon. A list over periods of length 1 is for every period.
         None where the horizon is 1.
     initial : nested sequences or array, ``initial[s_1][s_2]...``
-        Joint law of the first signals.
+        Joint distribution of the first signals.
     actions : sequence of str, or of sequences of str over periods, optional
         Their names; default: their numbers. Where there are not as many in every period, values are by period.
-    types : nested sequences of str, ``types[i][signal]`` or ``types[t][i][signal]``, optional
+    types : nested sequences of str, ``types[i][signal]`` or ``types[i][t][signal]``, optional
         Names of the signals; default: their numbers. None for an agent without names.
     names : sequence of str, optional
         Of the agents; default: their numbers.
@@ -70,13 +74,13 @@ class InterdependentTypes:
 
     Attributes
     ----------
-    values : tuple over periods of read-only float arrays ``(agent, action, *signals)``
-        Of length 1 with an infinite horizon.
+    values : tuple over agents of tuples over periods of read-only float arrays ``(action, *signals)``
+        Of length 1 over periods with an infinite horizon. `profile_values` has those of all agents together.
     kernel : tuple over periods of read-only float arrays ``(action, *signals, *next signals)``
         Sums to 1 over the next signals. Of length T - 1, or 1 with an infinite horizon. The action's axis is a
-        broadcast one (stride 0) where the law is given without the action.
+        broadcast one (stride 0) where the distribution is given without the action.
     initial : read-only float array ``(*signals,)``
-    types : tuple over periods of tuples over agents of tuples of str
+    types : tuple over agents of tuples over periods of tuples of str
     names : tuple of str
     actions : tuple of str, or where periods differ a tuple of such over periods
         See `action_names`, which is by period always.
@@ -102,11 +106,11 @@ class InterdependentTypes:
     >>> env = InterdependentTypes([[worth, none], [none, worth]], [[initial, initial]] * 2, initial, horizon=2)
     >>> env
     InterdependentTypes(2 agents, 2 actions, 4 profiles, 2 periods)
-    >>> env.values[0].shape, env.kernel[0].shape
-    ((2, 2, 2, 2), (2, 2, 2, 2, 2))
+    >>> env.values[0][1].shape, env.kernel[0].shape
+    ((2, 2, 2), (2, 2, 2, 2, 2))
     """
 
-    values: tuple[FloatArray, ...]
+    values: tuple[tuple[FloatArray, ...], ...]
     kernel: tuple[FloatArray, ...]
     initial: FloatArray
     actions: tuple[str, ...] | tuple[tuple[str, ...], ...]
@@ -118,6 +122,7 @@ class InterdependentTypes:
     exact: ExactInterdependent | None
 
     kind = "interdependent"
+    _reading: ClassVar[Any] = interdependent
 
     def __init__(
         self,
@@ -133,23 +138,18 @@ class InterdependentTypes:
         exact: ExactInterdependent | None = None,
     ) -> None:
         if exact is not None:
-            values, kernel = _unrounded(values, exact.values), _unrounded(kernel, exact.kernel)
-            initial = _unrounded((initial,), (exact.initial,))[0]
-            cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-        self._fill(from_arrays(values, kernel, initial, actions, types, names, cost, horizon, discount))
-
-    @classmethod
-    def from_given(cls, given: Given) -> InterdependentTypes:
-        """Build from what a model file gives; see `interdependent_check.Given`."""
-        environment = cls.__new__(cls)
-        environment._fill(given)
-        return environment
+            values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
+            initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
+            discount = unrounded(discount, exact.discount)
+        parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
+        parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
+        self._read(parts)
 
     @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
-        """Build the joint form of private types that move independently of each other.
+        """Build the joint form of private types whose chains are independent of each other.
 
-        Own chains that move independently never satisfy convex independence or spanning: what the others see next
+        Independent chains never satisfy convex independence or spanning: what the others see next
         tells nothing of an agent's type. The dynamic pivot mechanism is for them.
 
         Parameters
@@ -163,85 +163,55 @@ class InterdependentTypes:
             If there is one agent.
         """
         source = environment.exact or environment
-        values, kernels, agents = [], [], environment.agents
+        agents = environment.agents
+        values: list[list[Array]] = [[] for _ in range(agents)]
+        kernels = []
         for t, sizes in enumerate(environment.shape):
-            rows = []
             for i in range(agents):
                 table = np.array(source.values[i][t], dtype=object if environment.exact else np.float64)
                 shape = (len(table), *(size if j == i else 1 for j, size in enumerate(sizes)))
-                rows.append(np.broadcast_to(table.reshape(shape), (len(table), *sizes)))
-            values.append(np.stack(rows))
+                values[i].append(np.broadcast_to(table.reshape(shape), (len(table), *sizes)))
         for t in range(len(environment.kernel[0])):
-            kernels.append(_product([np.array(source.kernel[i][t], dtype=values[0].dtype) for i in range(agents)]))
-        initial = np.array(source.initial[0], dtype=values[0].dtype)
+            kernels.append(_product([np.array(source.kernel[i][t], dtype=values[0][0].dtype) for i in range(agents)]))
+        initial = np.array(source.initial[0], dtype=values[0][0].dtype)
         for law in source.initial[1:]:
             initial = np.multiply.outer(initial, np.array(law, dtype=initial.dtype))
-        types = tuple(tuple(environment.types[i][t] for i in range(agents)) for t in range(environment.stages))
-        given = (environment.actions, types, environment.names, source.cost, environment.horizon, source.discount)
-        return cls(tuple(values), tuple(kernels), initial, *given)
+        given = (
+            environment.actions,
+            environment.types,
+            environment.names,
+            source.cost,
+            environment.horizon,
+            source.discount,
+        )
+        return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
-    def _fill(self, given: Given) -> None:
-        joint, faults = read(given)
-        if faults or joint is None:
-            raise InputError(faults)
-        known: dict[int, FloatArray] = {}
-        set_field = object.__setattr__
-        set_field(self, "values", tuple(_rounded(array, known) for array in joint.values))
-        set_field(self, "kernel", tuple(_rounded(array, known) for array in joint.kernel))
-        set_field(self, "initial", _rounded(joint.initial, known))
-        set_field(self, "actions", joint.actions if len(joint.actions) > 1 else joint.actions[0])
-        set_field(self, "types", joint.types)
-        set_field(self, "names", joint.names)
-        costs = tuple(map(floats, joint.cost))
-        set_field(self, "cost", costs if len(costs) > 1 else costs[0])
-        set_field(self, "horizon", joint.horizon)
-        set_field(self, "discount", float(joint.discount))
-        set_field(self, "exact", _exact(joint))
-
-    @property
-    def agents(self) -> int:
-        """Number of agents N."""
-        return len(self.names)
+    def _fill(self, joint: Joint) -> None:
+        stacked = shared(joint.values, _rounded)
+        self._set(
+            joint,
+            _stacked=stacked,
+            values=by_agent(stacked),
+            kernel=shared(joint.kernel, _rounded),
+            initial=_rounded(joint.initial),
+            types=tuple(zip(*joint.types, strict=True)),
+            names=joint.names,
+            exact=_exact(joint),
+        )
 
     @property
-    def infinite(self) -> bool:
-        """Whether the horizon is infinite."""
-        return self.horizon == "infinite"
-
-    @property
-    def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
-        return len(self.values)
+    def profile_values(self) -> tuple[FloatArray, ...]:
+        """``profile_values[t]``: values of all agents together, ``(agent, action, *signals)``; `values` are views."""
+        stacked: tuple[FloatArray, ...] = self.__dict__["_stacked"]
+        return stacked
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of signals of agent i in period t."""
-        return tuple(array.shape[2:] for array in self.values)
-
-    @cached_property
-    def costs(self) -> tuple[FloatArray, ...]:
-        """``costs[t]``: the seller's cost by action in period t; of length 1 with an infinite horizon."""
-        return self.cost if isinstance(self.cost, tuple) else (self.cost,) * self.stages
-
-    @cached_property
-    def action_counts(self) -> tuple[int, ...]:
-        """Number of actions of each period; of length 1 with an infinite horizon."""
-        return tuple(map(len, self.costs))
-
-    def action_names(self, t: int) -> tuple[str, ...]:
-        """Names of the actions of period t.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
-        return tuple(names)
+        return tuple(array.shape[1:] for array in self.values[0])
 
     def controlled(self, t: int) -> bool:
-        """Tell whether the law of the signals after period t depends on the action.
+        """Tell whether the distribution of the signals after period t depends on the action.
 
         Parameters
         ----------
@@ -256,39 +226,27 @@ class InterdependentTypes:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         known: dict[int, str] = {}
         exact = self.exact
+        by_period = (
+            shared(zip(*exact.values, strict=True), np.stack, lambda rows: tuple(map(id, rows))) if exact else ()
+        )
         parts = [
-            [_digest(array, exact and getattr(exact, part)[t], known) for t, array in enumerate(getattr(self, part))]
-            for part in ("values", "kernel")
+            [_digest(array, exact and by_period[t], known) for t, array in enumerate(self.profile_values)],
+            [_digest(array, exact and exact.kernel[t], known) for t, array in enumerate(self.kernel)],
         ]
         initial = _digest(self.initial, exact and exact.initial, known)
         scalars = exact and [_texts(exact.cost), str(exact.discount)]
         numbers = [*parts, initial, scalars or [[cost.tolist() for cost in self.costs], self.discount]]
-        named = [self.actions, self.types, self.names, self.horizon]
+        named = [self.actions, tuple(zip(*self.types, strict=True)), self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, InterdependentTypes) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        source = self.exact or self
-        parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
-
-    def __repr__(self) -> str:
-        profiles = max(prod(stage) for stage in self.shape)
-        periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
-        few, most = min(self.action_counts), max(self.action_counts)
-        actions = f"{most if few == most else f'{few} to {most}'} action{'s' * (most > 1)}"
-        return (
-            f"InterdependentTypes({self.agents} agents, {actions}, {profiles} profile{'s' * (profiles > 1)}, {periods})"
-        )
+def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
+    """From arrays over periods with the agents' axis first to ``[i][t]``; equal periods share one."""
+    return tuple(zip(*shared(stacked, tuple), strict=True))
 
 
 def _product(kernels: list[Array]) -> Array:
-    """Joint law ``(action, *types, *next types)`` of chains ``(action, type, next)`` that move independently."""
+    """Joint distribution ``(action, *types, *next types)`` of chains ``(action, type, next)`` that are independent."""
     joint, agents = kernels[0], len(kernels)
     for i, kernel in enumerate(kernels[1:], start=1):  # joint: action, i types, i next types
         left = joint.reshape(*joint.shape[: i + 1], 1, *joint.shape[i + 1 :], 1)
@@ -297,48 +255,28 @@ def _product(kernels: list[Array]) -> Array:
     return joint
 
 
-def _unrounded(given: Any, exact: tuple[Array, ...]) -> Any:
-    """Put exact arrays in place of those that are their rounding; equal ones stay shared."""
-    if not isinstance(given, tuple) or len(given) != len(exact):
-        return given
-    known: dict[tuple[int, int], Any] = {}
-    for array, own in zip(given, exact, strict=True):
-        if (id(array), id(own)) not in known:
-            same = isinstance(array, np.ndarray) and np.array_equal(array, own.astype(np.float64))
-            known[id(array), id(own)] = own if same else array
-    return tuple(known[id(array), id(own)] for array, own in zip(given, exact, strict=True))
-
-
-def _rounded(array: Array, known: dict[int, FloatArray]) -> FloatArray:
-    """Read-only floats; equal periods share one, and an action's axis of stride 0 keeps it."""
-    if id(array) not in known:
-        if array.strides[0] == 0:
-            known[id(array)] = np.broadcast_to(readonly(array[0]), array.shape)
-        else:
-            known[id(array)] = readonly(array)
-    return known[id(array)]
+def _rounded(array: Array) -> FloatArray:
+    """Read-only floats; an action's axis of stride 0 keeps it."""
+    return np.broadcast_to(readonly(array[0]), array.shape) if array.strides[0] == 0 else readonly(array)
 
 
 def _exact(joint: Joint) -> ExactInterdependent | None:
-    """Fractions of all numbers, or None where some law does not sum to 1 exactly; the first such law ends the work."""
-    agents, known = joint.initial.ndim, dict[int, Array]()
-    cost = joint.cost if len(joint.cost) > 1 else joint.cost[0]
-    for array, leading in ((joint.initial, 0), *((kernel, 1 + agents) for kernel in joint.kernel)):
-        if id(array) not in known:
-            own = _exact_laws(array, leading)
-            if own is None:
-                return None
-            known[id(array)] = own
-    for array in joint.values:
-        if id(array) not in known:
-            known[id(array)] = _frozen(array if array.dtype == object else fractions(array))
-    values, kernel = (tuple(known[id(array)] for array in arrays) for arrays in (joint.values, joint.kernel))
-    return ExactInterdependent(values, kernel, known[id(joint.initial)], cost, joint.discount)
+    """Fractions of all numbers, or None where some distribution does not sum to 1 exactly."""
+    initial = _exact_distributions(joint.initial, 0)
+    if initial is None:
+        return None
+    leading = 1 + initial.ndim
+    kernel = shared(joint.kernel, lambda array: _exact_distributions(array, leading))
+    known = tuple(array for array in kernel if array is not None)
+    if len(known) < len(kernel):
+        return None
+    values = shared(joint.values, lambda array: _frozen(array if array.dtype == object else fractions(array)))
+    return ExactInterdependent(by_agent(values), known, initial, one(joint.cost), joint.discount)
 
 
-def _exact_laws(array: Array, leading: int) -> Array | None:
+def _exact_distributions(array: Array, leading: int) -> Array | None:
     if leading and array.strides[0] == 0:
-        one = _exact_laws(array[0], leading - 1)
+        one = _exact_distributions(array[0], leading - 1)
         return one if one is None else np.broadcast_to(one, array.shape)
     laws = array.reshape(prod(array.shape[:leading]), -1)
     if array.dtype != object and sum(map(to_exact, laws[0].tolist())) != 1:

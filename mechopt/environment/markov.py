@@ -1,4 +1,4 @@
-r"""Private types that move: each agent's type follows a Markov chain of its own, which the common action may steer.
+r"""Persistent private types: each agent's type follows a Markov chain of its own, which the common action may steer.
 
 Each period t = 0, 1, ... agent i has a type k; an action a is taken, worth ``values[i][t][a, k]`` to her and costing
 the seller ``cost[a]``; her next type is l with probability ``kernel[i][t][a, k, l]``, independently of the other agents
@@ -15,17 +15,16 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.reading.markov import Agent, Chain, Given, from_arrays, read
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-
-Horizon = int | Literal["infinite"]
+from mechopt.environment.base import ActionsByPeriod, one
+from mechopt.environment.reading import markov
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, shared, unrounded
+from mechopt.environment.reading.reader import Horizon
 
 
 class ExactMarkov(NamedTuple):
@@ -39,19 +38,19 @@ class ExactMarkov(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class MarkovTypes:
-    """Agents with private types that move from period to period, and an action a period.
+class MarkovTypes(ActionsByPeriod):
+    """Agents with persistent private types, and an action a period.
 
     Parameters
     ----------
     values : nested sequences, ``values[i][action][type]`` or ``values[i][t][action][type]``
         What an action is worth to agent i; may be negative.
     kernel : nested sequences, ``kernel[i][type][next]`` or ``kernel[i][action][type][next]``
-        Law of agent i's next type, whatever the action or by action; where her values are by period, a list of these
-        over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored: it
-        leads beyond the horizon. A list over periods of length 1 is for every period.
+        Distribution of agent i's next type, whatever the action or by action; where her values are by period, a list of
+        these over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored:
+        it leads beyond the horizon. A list over periods of length 1 is for every period.
     initial : nested sequences, ``initial[i][type]``
-        Law of the first type.
+        Distribution of the first type.
     actions : sequence of str, or of sequences of str over periods, optional
         Their names; default: their numbers. Where there are not as many in every period, values are by period.
     types : nested sequences of str, ``types[i][type]`` or ``types[i][t][type]``, optional
@@ -113,6 +112,7 @@ class MarkovTypes:
     exact: ExactMarkov | None
 
     kind = "markov"
+    _reading: ClassVar[Any] = markov
 
     def __init__(
         self,
@@ -131,92 +131,33 @@ class MarkovTypes:
             values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
-        given = from_arrays(values, kernel, initial, types, names, actions, cost, horizon, discount)
-        self._fill(given)
+        parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
+        parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
+        self._read(parts)
 
-    @classmethod
-    def from_given(cls, given: Given) -> MarkovTypes:
-        """Build from what a model file gives; see `markov_check.Given`."""
-        environment = cls.__new__(cls)
-        environment._fill(given)
-        return environment
-
-    def _fill(self, given: Given) -> None:
-        chain, faults = read(given)
-        if faults or chain is None:
-            raise InputError(faults)
+    def _fill(self, chain: markov.Chain) -> None:
         agents = chain.agents
         exact = ExactMarkov(
             tuple(agent.values for agent in agents),
             tuple(agent.kernel for agent in agents),
             tuple(agent.initial for agent in agents),
-            chain.cost if len(chain.cost) > 1 else chain.cost[0],
+            one(chain.cost),
             chain.discount,
         )
-        set_field = object.__setattr__
-        set_field(self, "values", tuple(_arrays(agent.values) for agent in agents))
-        set_field(self, "kernel", tuple(_kernels(agent) for agent in agents))
-        set_field(self, "initial", tuple(floats(agent.initial) for agent in agents))
-        set_field(self, "actions", chain.actions if len(chain.actions) > 1 else chain.actions[0])
-        set_field(self, "types", tuple(agent.types for agent in agents))
-        set_field(self, "names", tuple(agent.name for agent in agents))
-        costs = tuple(map(floats, chain.cost))
-        set_field(self, "cost", costs if len(costs) > 1 else costs[0])
-        set_field(self, "horizon", chain.horizon)
-        set_field(self, "discount", float(chain.discount))
-        set_field(self, "exact", exact if _sums_to_one(chain) else None)
-
-    @property
-    def agents(self) -> int:
-        """Number of agents n."""
-        return len(self.values)
-
-    @property
-    def infinite(self) -> bool:
-        """Whether the horizon is infinite."""
-        return self.horizon == "infinite"
-
-    @property
-    def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
-        return len(self.values[0])
+        self._set(
+            chain,
+            values=tuple(shared(agent.values, floats) for agent in agents),
+            kernel=tuple(shared(agent.kernel, kernel_array) for agent in agents),
+            initial=tuple(floats(agent.initial) for agent in agents),
+            types=tuple(agent.types for agent in agents),
+            names=tuple(agent.name for agent in agents),
+            exact=exact if _sums_to_one(chain) else None,
+        )
 
     @cached_property
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of types of agent i in period t."""
         return tuple(tuple(row[t].shape[1] for row in self.values) for t in range(self.stages))
-
-    @cached_property
-    def costs(self) -> tuple[FloatArray, ...]:
-        """``costs[t]``: the seller's cost by action in period t; of length 1 with an infinite horizon."""
-        return self.cost if isinstance(self.cost, tuple) else (self.cost,) * self.stages
-
-    @cached_property
-    def action_counts(self) -> tuple[int, ...]:
-        """Number of actions of each period; of length 1 with an infinite horizon."""
-        return tuple(map(len, self.costs))
-
-    def cost_of(self, t: int) -> FloatArray:
-        """The seller's cost by action in period t, read-only.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        return self.costs[0 if self.infinite else t]
-
-    def action_names(self, t: int) -> tuple[str, ...]:
-        """Names of the actions of period t.
-
-        Parameters
-        ----------
-        t : int
-            From 0; with an infinite horizon all periods are alike.
-        """
-        by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
-        return tuple(names)
 
     @cached_property
     def initial_distribution(self) -> FloatArray:
@@ -252,44 +193,7 @@ class MarkovTypes:
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, MarkovTypes) else NotImplemented
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        source = self.exact or self
-        parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
-
-    def __repr__(self) -> str:
-        counts = [prod(stage) for stage in self.shape]
-        profiles = f"{max(counts)} {'type' if self.agents == 1 else 'profile'}{'s' * (max(counts) > 1)}"
-        periods = "infinite horizon" if self.infinite else f"{self.horizon} period{'s' * (self.stages > 1)}"
-        few, most = min(self.action_counts), max(self.action_counts)
-        actions = f"{most if few == most else f'{few} to {most}'} action{'s' * (most > 1)}"
-        return f"MarkovTypes({self.agents} agent{'s' * (self.agents > 1)}, {actions}, {profiles}, {periods})"
-
-
-def _arrays(tables: tuple[Any, ...]) -> tuple[FloatArray, ...]:
-    """One read-only array a period; equal periods share one."""
-    known: dict[int, FloatArray] = {}
-    for table in tables:
-        if id(table) not in known:
-            known[id(table)] = floats(table)
-    return tuple(known[id(table)] for table in tables)
-
-
-def _kernels(agent: Agent) -> tuple[FloatArray, ...]:
-    """One array a period; equal periods share one."""
-    known: dict[int, FloatArray] = {}
-    for kernel in agent.kernel:
-        if id(kernel) not in known:
-            known[id(kernel)] = kernel_array(kernel)
-    return tuple(known[id(kernel)] for kernel in agent.kernel)
-
-
-def _sums_to_one(chain: Chain) -> bool:
+def _sums_to_one(chain: markov.Chain) -> bool:
     rows = [row for agent in chain.agents for kernel in agent.kernel for matrix in kernel for row in matrix]
     return all(sum(row) == 1 for row in {id(row): row for row in [*rows, *(a.initial for a in chain.agents)]}.values())

@@ -1,6 +1,6 @@
-"""Any environment with a finite horizon whose types move, as laws of whole type profiles.
+"""Any environment with a finite horizon whose types are persistent, as distributions of whole type profiles.
 
-Programs over histories and checks of mechanisms need the same few arrays, whether types move independently
+Programs over histories and checks of mechanisms need the same few arrays, whether types are independent
 (`MarkovTypes`), depend on an initial signal (`SeparableTypes`, unfolded) or are correlated with interdependent values
 (`InterdependentTypes`). A profile is numbered in C order, the type of agent 0 slowest.
 """
@@ -20,14 +20,14 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
 
-MovingEnvironment = MarkovTypes | InterdependentTypes | SeparableTypes
+PersistentEnvironment = MarkovTypes | InterdependentTypes | SeparableTypes
 MAX_ENTRIES = 3 * 10**7
 """Largest number of entries of one joint kernel."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JointProcess:
-    """Laws, values and costs by type profile.
+    """Distributions, values and costs by type profile.
 
     Attributes
     ----------
@@ -37,14 +37,14 @@ class JointProcess:
     values : tuple over t of arrays ``(n, A_t, M_t)``
         By agent, action and profile; money of the period.
     kernel : tuple over t = 0, ..., T-2 of arrays ``(A_t, M_t, M_t+1)``
-        Law of the next profile; rows sum to 1.
+        Distribution of the next profile; rows sum to 1.
     initial : array ``(M_0,)``
     costs : tuple over t of arrays ``(A_t,)``
         The seller's, money of the period.
     weights : array ``(T,)``
         Present value of the money of each period.
     independent : bool
-        Whether types move independently given the action, from independent first types.
+        Whether types are independent given the action, from independent first types.
     private : bool
         Whether each agent's values depend on her own type alone.
     """
@@ -81,7 +81,7 @@ class JointProcess:
 
     @cached_property
     def controlled(self) -> tuple[bool, ...]:
-        """Whether the law of the next profile depends on the action, by period; False in the last."""
+        """Whether the distribution of the next profile depends on the action, by period; False in the last."""
         return (*(bool((kernel != kernel[:1]).any()) for kernel in self.kernel), False)
 
     def types(self, t: int) -> IntArray:
@@ -94,17 +94,17 @@ class JointProcess:
         return profile + (own - profile // stride % self.shape[t][i]) * stride
 
     def marginal(self, t: int, i: int) -> FloatArray:
-        """Law of agent i's next type, ``(A_t, M_t, K_t+1,i)``."""
+        """Distribution of agent i's next type, ``(A_t, M_t, K_t+1,i)``."""
         kernel = self.kernel[t]
         others = tuple(2 + j for j in range(self.agents) if j != i)
-        law: FloatArray = kernel.reshape(*kernel.shape[:2], *self.shape[t + 1]).sum(axis=others)
-        return law
+        found: FloatArray = kernel.reshape(*kernel.shape[:2], *self.shape[t + 1]).sum(axis=others)
+        return found
 
     def initial_marginal(self, i: int) -> FloatArray:
-        """Law of agent i's first type, ``(K_0,i,)``."""
+        """Distribution of agent i's first type, ``(K_0,i,)``."""
         others = tuple(j for j in range(self.agents) if j != i)
-        law: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
-        return law
+        found: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
+        return found
 
     @cached_property
     def first_best(self) -> float:
@@ -119,8 +119,8 @@ class JointProcess:
         return float(self.initial @ following)
 
 
-def joint_process(environment: MovingEnvironment) -> JointProcess:
-    """Write an environment with a finite horizon as laws of type profiles.
+def joint_process(environment: PersistentEnvironment) -> JointProcess:
+    """Write an environment with a finite horizon as distributions of type profiles.
 
     Parameters
     ----------
@@ -157,8 +157,8 @@ def joint_process(environment: MovingEnvironment) -> JointProcess:
 def _require(entries: int) -> None:
     if entries > MAX_ENTRIES:
         raise LimitError(
-            f"the law of the next type profile has {entries:,} entries, above {MAX_ENTRIES:,}; use fewer types, agents "
-            "or actions"
+            f"the distribution of the next type profile has {entries:,} entries, above {MAX_ENTRIES:,}; use fewer "
+            "types, agents or actions"
         )
 
 
@@ -210,9 +210,8 @@ def _interdependent(environment: InterdependentTypes) -> JointProcess:
     shape, stages = environment.shape, range(environment.stages)
     for t in stages[:-1]:
         _require(environment.action_counts[t] * prod(shape[t]) * prod(shape[t + 1]))
-    values = tuple(
-        readonly(environment.values[t].reshape(environment.agents, environment.action_counts[t], -1)) for t in stages
-    )
+    shapes = [(environment.agents, environment.action_counts[t], -1) for t in stages]
+    values = tuple(readonly(environment.profile_values[t].reshape(shapes[t])) for t in stages)
     kernels = tuple(
         readonly(environment.kernel[t].reshape(environment.action_counts[t], prod(shape[t]), -1)) for t in stages[:-1]
     )

@@ -10,7 +10,7 @@ the action may steer. The action is worth to her::
 
 Present values are as of t = 0: period t counts ``discount**t``. The horizon T counts allocation periods only, and may
 be infinite. The environment is *separable*, as the theorem on the virtual pivot needs, where every agent's values have
-one of the first two forms and no law of signals depends on the initial type (else signals are *correlated*).
+one of the first two forms and no distribution of signals depends on the initial type (else signals are *correlated*).
 
 Source: Kakade, Lobel and Nazerzadeh (2013), section 2; periods are counted as there.
 """
@@ -22,18 +22,20 @@ import json
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import starmap
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray
+from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
+from mechopt.environment.base import PersistentBase, counted, periods
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.markov import Horizon
+from mechopt.environment.reading import separable
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
-from mechopt.environment.reading.separable import Given, Model, from_arrays, read
+from mechopt.environment.reading.reader import Horizon
+from mechopt.environment.reading.separable import Model
 
 
 class ExactSeparable(NamedTuple):
@@ -44,7 +46,7 @@ class ExactSeparable(NamedTuple):
     level: tuple[Vector | None, ...]
     base: tuple[Matrix | None, ...]
     rate: tuple[Vector | None, ...]
-    values: tuple[tuple[Matrix, ...] | None, ...]
+    general: tuple[tuple[Matrix, ...] | None, ...]
     signal_initial: tuple[Vector | Matrix, ...]
     signal_kernel: tuple[tuple[Matrix, ...], ...]
     cost: Vector
@@ -52,7 +54,7 @@ class ExactSeparable(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class SeparableTypes:
+class SeparableTypes(PersistentBase):
     """Agents who know an initial type when they sign a contract, and learn signals afterwards.
 
     Parameters
@@ -63,16 +65,16 @@ class SeparableTypes:
     base : nested sequences, ``base[i][action][signal]``
         B; None for an agent of general form.
     signal_initial : nested sequences, ``signal_initial[i][signal]`` or ``signal_initial[i][type][signal]``
-        Law of the signal of period 1; by initial type where they are correlated.
+        Distribution of the signal of period 1; by initial type where they are correlated.
     signal_kernel : nested sequences, ``signal_kernel[i][signal][next]`` or ``signal_kernel[i][action][signal][next]``
-        Law of the next signal, whatever the action or by action. May be left out with a horizon of 1.
+        Distribution of the next signal, whatever the action or by action. May be left out with a horizon of 1.
     form : "multiplicative", "additive" or "general", or a sequence of these over agents
     level : nested sequences, ``level[i][type]``, optional
         A; default, and for an agent with None: the initial signal itself.
     rate : nested sequences, ``rate[i][action]``
         C, in the additive form only.
-    values : nested sequences, ``values[i][action][type][signal]``
-        In the general form only.
+    general : nested sequences, ``general[i][action][type][signal]``
+        v, in the general form only; `values` in model files.
     signals : nested sequences of str, ``signals[i][signal]``, optional
         Names; default: their numbers.
     names, actions : sequences of str, optional
@@ -89,7 +91,7 @@ class SeparableTypes:
     Attributes
     ----------
     initial_values, initial_probabilities : tuples over agents of read-only float arrays ``(type,)``
-    level, base, rate, values : tuples over agents of read-only float arrays, or None where the form has none
+    level, base, rate, general : tuples over agents of read-only float arrays, or None where the form has none
         Axes ``(type,)``, ``(action, signal)``, ``(action,)`` and ``(action, type, signal)``.
     signal_initial : tuple over agents of read-only float arrays ``(signal,)``, or ``(type, signal)`` where correlated
     signal_kernel : tuple over agents of read-only float arrays ``(action, signal, next)``
@@ -124,7 +126,7 @@ class SeparableTypes:
     form: tuple[str, ...]
     level: tuple[FloatArray | None, ...]
     rate: tuple[FloatArray | None, ...]
-    values: tuple[FloatArray | None, ...]
+    general: tuple[FloatArray | None, ...]
     signals: tuple[tuple[str, ...], ...]
     names: tuple[str, ...]
     actions: tuple[str, ...]
@@ -134,6 +136,7 @@ class SeparableTypes:
     exact: ExactSeparable | None
 
     kind = "separable"
+    _reading: ClassVar[Any] = separable
 
     def __init__(
         self,
@@ -145,7 +148,7 @@ class SeparableTypes:
         form: Any = "multiplicative",
         level: Any = None,
         rate: Any = None,
-        values: Any = None,
+        general: Any = None,
         signals: Any = None,
         names: Any = None,
         actions: Any = None,
@@ -160,53 +163,36 @@ class SeparableTypes:
             "level": level,
             "base": base,
             "rate": rate,
-            "values": values,
+            "general": general,
             "signal_initial": signal_initial,
             "signal_kernel": signal_kernel,
         }
         if exact is not None:
             parts = {key: unrounded(part, getattr(exact, key)) for key, part in parts.items()}
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-        parts |= {"form": form, "signals": signals, "names": names}
-        self._fill(from_arrays(parts, actions, cost, horizon, discount))
+        parts |= {"form": form, "signals": signals, "names": names, "actions": actions}
+        self._read(parts | {"cost": cost, "horizon": horizon, "discount": discount})
 
-    @classmethod
-    def from_given(cls, given: Given) -> SeparableTypes:
-        """Build from what a model file gives; see `separable_check.Given`."""
-        environment = cls.__new__(cls)
-        environment._fill(given)
-        return environment
-
-    def _fill(self, given: Given) -> None:
-        model, faults = read(given)
-        if faults or model is None:
-            raise InputError(faults)
-        exact = _exact(model)
-        set_field = object.__setattr__
-        for key in ("initial_values", "initial_probabilities", "level", "base", "rate", "values", "signal_initial"):
+    def _fill(self, model: Model) -> None:
+        exact, fields = _exact(model), dict[str, Any]()
+        for key in ("initial_values", "initial_probabilities", "level", "base", "rate", "general", "signal_initial"):
             parts = (getattr(agent, key) for agent in model.agents)
-            set_field(self, key, tuple(None if part is None else floats(part) for part in parts))
-        set_field(self, "signal_kernel", tuple(kernel_array(agent.signal_kernel) for agent in model.agents))
-        for key in ("form", "signals"):
-            set_field(self, key, tuple(getattr(agent, key) for agent in model.agents))
-        set_field(self, "names", tuple(agent.name for agent in model.agents))
-        set_field(self, "actions", model.actions)
-        set_field(self, "cost", floats(model.cost))
-        set_field(self, "horizon", model.horizon)
-        set_field(self, "discount", float(model.discount))
-        set_field(self, "exact", exact if _sums_to_one(exact) else None)
-        tables = tuple(agent.value_table() for agent in model.agents)
-        set_field(self, "_value_tables", tables)
+            fields[key] = tuple(None if part is None else floats(part) for part in parts)
+        self._set(
+            model,
+            **fields,
+            signal_kernel=tuple(kernel_array(agent.signal_kernel) for agent in model.agents),
+            form=tuple(agent.form for agent in model.agents),
+            signals=tuple(agent.signals for agent in model.agents),
+            names=tuple(agent.name for agent in model.agents),
+            exact=exact if _sums_to_one(exact) else None,
+            _value_tables=tuple(agent.value_table() for agent in model.agents),
+        )
 
     @property
     def agents(self) -> int:
         """Number of agents n."""
         return len(self.initial_values)
-
-    @property
-    def infinite(self) -> bool:
-        """Whether the horizon is infinite."""
-        return self.horizon == "infinite"
 
     @cached_property
     def initial_shape(self) -> tuple[int, ...]:
@@ -293,10 +279,46 @@ class SeparableTypes:
         >>> env.to_markov(exclusion=True).action_names(0), env.to_markov(exclusion=True).types[0][1]
         (('include nobody', 'include 0'), ('1:0', '1:1', '2:0', '2:1', 'excluded'))
         """
-        built: MarkovTypes = provided(self, "to_markov")(
-            self, self.exclusion_matters if exclusion is None else exclusion
-        )
+        matters = self.exclusion_matters if exclusion is None else exclusion
+        built: MarkovTypes = provided(self, "to_markov")(self, matters)
         return built
+
+    @cached_property
+    def _markov(self) -> MarkovTypes:
+        return self.to_markov()
+
+    @property
+    def values(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``values[i][t]``: ``(action, type)`` of the Markov form, period 0 being contracting; see `to_markov`.
+
+        As `kernel`, `shape` and `types`, they exist with a finite horizon only; `value_tables` are for every horizon.
+        """
+        return self._markov.values
+
+    @property
+    def kernel(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``kernel[i][t]``: ``(action, type, next)`` of the Markov form, the first one from contracting to t = 1."""
+        return self._markov.kernel
+
+    @property
+    def shape(self) -> tuple[tuple[int, ...], ...]:
+        """``shape[t][i]``: number of types of agent i in period t of the Markov form."""
+        return self._markov.shape
+
+    @property
+    def types(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """``types[i][t]``: names of the types of the Markov form."""
+        return self._markov.types
+
+    @property
+    def initial(self) -> tuple[FloatArray, ...]:
+        """``initial[i]``: distribution of the initial type, ``(type,)``."""
+        return self.initial_probabilities
+
+    @cached_property
+    def present_value(self) -> FloatArray:
+        """``present_value[t] = discount**t``, period 0 being contracting; of length 1 with an infinite horizon."""
+        return readonly(self.discount ** np.arange(1 if isinstance(self.horizon, str) else self.horizon + 1))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -305,29 +327,17 @@ class SeparableTypes:
         named = [self.form, self.actions, self.signals, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
-    def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, SeparableTypes) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
     def __reduce__(self) -> tuple[Any, ...]:
         s = self.exact or self
         first = (s.initial_values, s.initial_probabilities, s.base, s.signal_initial, s.signal_kernel, self.form)
         names = (self.signals, self.names, self.actions)
-        return type(self), (*first, s.level, s.rate, s.values, *names, s.cost, self.horizon, s.discount)
+        return type(self), (*first, s.level, s.rate, s.general, *names, s.cost, self.horizon, s.discount)
 
     def __repr__(self) -> str:
-        def count(number: int, word: str) -> str:
-            return f"{number} {word}{'s' * (number > 1)}"
-
-        types, signals = map(prod, (self.initial_shape, self.signal_shape))
         kinds = ("initial type", "signal") if self.agents == 1 else ("initial profile", "signal profile")
-        periods = "infinite horizon" if isinstance(self.horizon, str) else count(self.horizon, "period")
-        return (
-            f"SeparableTypes({count(self.agents, 'agent')}, {count(len(self.actions), 'action')}, "
-            f"{count(types, kinds[0])}, {count(signals, kinds[1])}, {periods})"
-        )
+        sizes = zip(map(prod, (self.initial_shape, self.signal_shape)), kinds, strict=True)
+        parts = [(self.agents, "agent"), (len(self.actions), "action"), *sizes]
+        return f"SeparableTypes({', '.join([*starmap(counted, parts), periods(self.horizon)])})"
 
 
 def _exact(model: Model) -> ExactSeparable:
@@ -335,7 +345,7 @@ def _exact(model: Model) -> ExactSeparable:
         return tuple(getattr(agent, key) for agent in model.agents)
 
     by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in ("cost", "discount")}
-    return ExactSeparable(**by_agent, cost=model.cost, discount=model.discount)
+    return ExactSeparable(**by_agent, cost=model.cost[0], discount=model.discount)
 
 
 def _sums_to_one(exact: ExactSeparable) -> bool:

@@ -50,8 +50,8 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
         shared = environment.signal_kernel[i].strides[0] == 0
         for a in range(actions):
             known[a] = known[0] if shared and a else _blocks(moves[a], count, exclusion)
-        laws = tuple(known[a] for a in range(actions))
-        kernel.append([first] + [known[0] if shared else laws] * (horizon - 1))
+        distributions = tuple(known[a] for a in range(actions))
+        kernel.append([first] + [known[0] if shared else distributions] * (horizon - 1))
         named = [check.shown(to_exact(value)) for value in source.initial_values[i]]
         pairs = [f"{name}:{signal}" for name in named for signal in environment.signals[i]]
         types.append([named] + [pairs + ["excluded"] * exclusion] * horizon)
@@ -109,7 +109,7 @@ def _set_name(names: tuple[str, ...], included: list[bool]) -> str:
 
 
 def _entered(law: Any, count: int, exclusion: bool) -> Any:
-    """Law of the first pair (type, signal) by initial type."""
+    """Distribution of the first pair (type, signal) by initial type."""
     rows = law if len(np.shape(law)) > 1 else [law] * count
     signals = len(rows[0])
     return tuple(
@@ -119,7 +119,7 @@ def _entered(law: Any, count: int, exclusion: bool) -> Any:
 
 
 def _blocks(matrix: Any, count: int, exclusion: bool) -> Any:
-    """Law of the next pair: the initial type stays, the signal moves; who is excluded stays so."""
+    """Distribution of the next pair: the initial type stays, the signal moves; who is excluded stays so."""
     signals = len(matrix)
     rows = tuple(
         tuple(matrix[z][w] if k == to else 0 for to in range(count) for w in range(signals)) + (0,) * exclusion

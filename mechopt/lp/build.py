@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.independent.compile import compile_program as compile_fresh
 from mechopt.lp.independent.plan import Plan
@@ -15,7 +15,7 @@ from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
 
-AnyTypes = IndependentTypes | MovingEnvironment
+AnyTypes = IndependentTypes | PersistentEnvironment
 AnyPlan = Plan | MovingPlan
 AnyLayout = Layout | MovingLayout
 

@@ -1,83 +1,153 @@
-"""A mechanism to a file and back.
+"""A mechanism of any form to a file and back; all ``.npz`` files of mechanisms are written and read here.
 
-The file is a numpy ``.npz`` archive without pickles: the columns ``allocation`` and ``payment`` (all periods one after
-another, each in the order of its array) and a JSON ``header`` with the format, the environment's fingerprint, the
-notions and the source. It is bound to its environment: another one refuses it.
+The file is a numpy ``.npz`` archive without pickles: a JSON ``header`` with the format, the environment's fingerprint,
+the claims (under the key ``notions``) and the source, and columns of numbers, all periods one after another, each in
+the order of its array:
+
+- `Mechanism` and `SequenceMechanism`: ``allocation`` and ``payment``;
+- `MarkovMechanism`: the same, actions in place of weights, and ``"form": "markov"`` in the header;
+- `BankTable`: ``balances``, ``allocation``, ``payment``, ``after``, ``share``, and ``rows``, the number of balances of
+  each period.
+
+Formats of rooms above this one are registered (`mechopt.registrations`). A file is bound to its environment: another
+one refuses it. Sizes are agreed before anything is inflated; see `mechopt.core.archive`.
 """
 
 from __future__ import annotations
 
 import json
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import singledispatch
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mechopt.core.archive import Archive, open_archive
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray
+from mechopt.core.provided import provided, registered
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment, joint_process
+from mechopt.environment.process import joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
-from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.mechanism.constraint_names import notion_named
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.protocol import AnyTypes, MechanismProtocol, Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 
-AnyTypes = IndependentTypes | MovingEnvironment
-AnyMechanism = Mechanism | SequenceMechanism | MarkovMechanism | BankTable
 FORMAT = "mechopt mechanism 1"
 BANK_FORMAT = "mechopt bank table 1"
-HEADER_BYTES = 65536
-DAMAGES = (
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-    LookupError,
-    ValueError,
-    TypeError,
-    EOFError,
-    OverflowError,
-    RuntimeError,  # encrypted, an unknown compression, a header nested without end
-)
-"""What Python and numpy raise on the files of others."""
+BANK_COLUMNS = {"balances": "f", "allocation": "f", "payment": "f", "after": "i", "share": "f"}
+"""Kind of the numbers of each column of a bank table."""
+MAX_ROWS = 10**7
+"""Most balances of all periods of a bank table together."""
+MAX_PERIODS = 10**6
+"""Most periods with transfers of their own, of a mechanism of current reports."""
+
+Header = dict[str, Any]
+Contents = tuple[Header, Mapping[str, Array]]
+Shapes = list[tuple[int, ...]]
+Arrays = tuple[FloatArray, ...]
 
 
-def save(mechanism: Mechanism | SequenceMechanism, path: str | Path) -> None:
-    """Write a mechanism; see `Mechanism.save` and `SequenceMechanism.save`."""
-    header = {
-        "format": FORMAT,
+@singledispatch
+def contents(mechanism: Any) -> Contents:
+    """What the file of a mechanism holds: the header but for the fingerprint, and the columns.
+
+    The forms of this room are registered here, those of others in `mechopt.registrations`; every other mechanism is
+    written out as its ``to_mechanism`` does.
+    """
+    try:
+        function = provided(mechanism, "contents")
+    except LookupError:
+        if not isinstance(mechanism, Unrollable):
+            raise InputError(
+                f"a {type(mechanism).__name__} is in no form that is saved; give it a to_mechanism()"
+            ) from None
+        return contents(mechanism.to_mechanism())
+    found: Contents = function(mechanism)
+    return found
+
+
+@contents.register(Mechanism)
+def _(mechanism: Mechanism) -> Contents:
+    columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
+    return _described(mechanism, FORMAT), columns
+
+
+@contents.register(SequenceMechanism)
+def _(mechanism: SequenceMechanism) -> Contents:
+    columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
+    tree = mechanism.tree
+    return _described(mechanism, FORMAT) | {"reports": tree.reports, "record": tree.record}, columns
+
+
+@contents.register(MarkovMechanism)
+def _(mechanism: MarkovMechanism) -> Contents:
+    columns = {
+        "allocation": _column(mechanism.policy).astype(np.float64),
+        "payment": _column([part for row in mechanism.transfer for part in row]),
+    }
+    return _described(mechanism, FORMAT) | {"form": "markov", "periods": mechanism.periods}, columns
+
+
+@contents.register(BankTable)
+def _(mechanism: BankTable) -> Contents:
+    columns = {name: _column([getattr(part, name) for part in mechanism.periods]) for name in BANK_COLUMNS}
+    columns["rows"] = np.array([len(part.balances) for part in mechanism.periods], dtype=np.int64)
+    return _described(mechanism, BANK_FORMAT), columns
+
+
+def _described(mechanism: Mechanism | SequenceMechanism | MarkovMechanism | BankTable, written: str) -> Header:
+    return {
+        "format": written,
         "fingerprint": mechanism.environment.fingerprint,
-        "notions": [notion.name for notion in mechanism.notions],
+        "notions": [claim.name for claim in mechanism.claims],
         "source": mechanism.source,
     }
-    if isinstance(mechanism, SequenceMechanism):
-        header |= {"reports": mechanism.tree.reports, "record": mechanism.tree.record}
 
-    def column(arrays: Sequence[FloatArray]) -> FloatArray:
-        return np.concatenate([array.ravel() for array in arrays])
 
+def _column(arrays: Iterable[Array]) -> Array:
+    return np.concatenate([array.ravel() for array in arrays])
+
+
+def save(mechanism: MechanismProtocol, path: str | Path) -> None:
+    """Write a mechanism to a file, whole or not at all; read it with `load_mechanism`.
+
+    Parameters
+    ----------
+    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, BankTable or ContingentTransfers
+        Or something with ``to_mechanism`` that gives one of these.
+    path : path
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or the mechanism cannot be written out.
+    LimitError
+        If there are too many histories to write it out.
+    """
+    header, columns = contents(mechanism)
     write_atomically(
         path,
         lambda file: np.savez_compressed(
-            file,
-            header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-            allocation=column(mechanism.allocation),
-            payment=column(mechanism.payment),
+            file, allow_pickle=False, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **columns
         ),
     )
 
 
-def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism:
+def load_mechanism(path: str | Path, environment: AnyTypes) -> Any:
     """Read a mechanism that was saved for this environment.
+
+    What contingent transfers say of their welfare, utilities and gain is compared with what they do and charge.
 
     Parameters
     ----------
@@ -85,109 +155,116 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> AnyMechanism:
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         The one that it was made for.
 
+    Returns
+    -------
+    Mechanism, SequenceMechanism, MarkovMechanism, BankTable or ContingentTransfers
+        By what the file says.
+
     Raises
     ------
     InputError
-        If the file is missing, malformed, or belongs to another environment.
+        If the file is missing, malformed, belongs to another environment, or says something wrong of itself.
+    LimitError
+        If it holds more numbers than fit into memory.
     """
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
-            if header["format"] == BANK_FORMAT:
-                return _bank_table(path, environment)
-            if header.get("form") == "markov":
-                return _markov(path, environment)
-            if header["format"] != FORMAT:
-                raise InputError(f"{path}: format {header['format']!r}, this version reads {FORMAT!r}")
-            names, source = [str(name) for name in header["notions"]], str(header["source"])
-            require_fingerprint(path, str(header["fingerprint"]), environment)
-            if isinstance(environment, IndependentTypes):
-                shapes = _fresh_shapes(HistoryTree(environment))
-            else:
-                tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
-                shapes = _moving_shapes(tree)
-            limit = 8 * max(sum(map(prod, part)) for part in shapes) + HEADER_BYTES
-            allocation, payment = (column_of(archive, name, path, limit) for name in ("allocation", "payment"))
-    except InputError as error:
-        raise error if str(path) in str(error) else InputError(error.faults, str(path)) from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except DAMAGES as error:
-        raise InputError(f"{path}: not a mechanism file, or damaged ({error}); write one with --save") from None
-    sizes = [(sum(map(prod, part)),) for part in shapes]
-    if [allocation.shape, payment.shape] != sizes or {allocation.dtype.kind, payment.dtype.kind} != {"f"}:
-        found = f"columns of {allocation.shape} and {payment.shape}"
-        wanted = " and ".join(dict.fromkeys(str(size) for (size,) in sizes))
-        raise InputError(f"{path}: {found}, expected {wanted} floats each")
-    try:
-        notions = tuple(notion_named(name) for name in names)
-        parts = periods_of(allocation, shapes[0]), periods_of(payment, shapes[1])
-        if isinstance(environment, IndependentTypes):
-            return Mechanism(environment, *parts, notions, source)
-        return SequenceMechanism(tree, *parts, notions, source)
-    except InputError as error:
-        raise InputError(error.faults, str(path)) from None
+    with open_archive(path) as archive:
+        header = archive.header()
+        written = str(header["format"])
+        read = _reader(written, header.get("form"))
+        if read is None:
+            raise InputError(f"{path}: format {written!r}, this version reads {FORMAT!r}")
+        return read(archive, header, environment)
 
 
-def _markov(path: str | Path, environment: AnyTypes) -> MarkovMechanism:
-    from mechopt.mechanism.archive_stationary import load_markov
-
-    if not isinstance(environment, MarkovTypes):
-        raise InputError(f"{path}: a mechanism of current reports, which is for kind 'markov'")
-    return load_markov(path, environment)
+def _reader(written: str, form: Any) -> Callable[[Archive, Header, Any], Any] | None:
+    if written == FORMAT:
+        return _read_stationary if form == "markov" else _read_histories
+    return _read_bank_table if written == BANK_FORMAT else registered(f"archive.{written}")
 
 
-def _bank_table(path: str | Path, environment: AnyTypes) -> BankTable:
-    from mechopt.mechanism.archive_bank_table import load_bank_table
-
-    if not isinstance(environment, IndependentTypes):
-        raise InputError(f"{path}: a bank account mechanism, which is for types drawn afresh each period")
-    return load_bank_table(path, environment)
-
-
-Shapes = list[tuple[int, ...]]
-
-
-def _fresh_shapes(tree: HistoryTree) -> tuple[Shapes, Shapes]:
-    """Shapes by period of allocations and of payments: ``(n, count[t], *types[t])``."""
-    shapes: Shapes = [(tree.environment.agents, *tree.children(t)) for t in range(tree.horizon)]
-    return shapes, shapes
-
-
-def _moving_shapes(tree: PublicTree) -> tuple[Shapes, Shapes]:
-    """The same of a `SequenceMechanism`."""
-    n, counts = tree.process.agents, tree.count
-    allocation: Shapes = list(zip(counts, tree.process.actions, strict=True))
-    return allocation, [(n, count, branch) for count, branch in zip(counts, tree.branches, strict=True)]
-
-
-def require_fingerprint(path: str | Path, fingerprint: str, environment: AnyTypes) -> None:
+def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes) -> None:
     """Refuse a file that was made for another environment."""
+    fingerprint = str(header["fingerprint"])
     if fingerprint != environment.fingerprint:
         raise InputError(
-            f"{path}: made for another environment (fingerprint {fingerprint[:12]}, "
+            f"{archive.path}: made for another environment (fingerprint {fingerprint[:12]}, "
             f"this one is {environment.fingerprint[:12]}); give the model file that it was made from"
         )
 
 
-def column_of(archive: zipfile.ZipFile, name: str, path: str | Path, limit: int) -> Array:
-    """Read one column of at most ``limit`` bytes; its header is believed only as far as there are bytes behind it."""
-    if archive.getinfo(f"{name}.npy").file_size > limit:
-        raise InputError(f"{path}: {name} is larger than this environment asks for; the file is damaged")
-    with archive.open(f"{name}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if prod(shape) * dtype.itemsize != archive.getinfo(f"{name}.npy").file_size - file.tell():
-            raise InputError(f"{path}: {name} has shape {shape}, but not as many numbers; the file is damaged")
-    with archive.open(f"{name}.npy") as file:
-        column: Array = np.lib.format.read_array(file, allow_pickle=False)
-    return column
+def _claims(header: Header) -> tuple[Notion, ...]:
+    return tuple(notion_named(str(name)) for name in header["notions"])
 
 
-def periods_of(column: FloatArray, shapes: Shapes) -> tuple[FloatArray, ...]:
+def _read_histories(archive: Archive, header: Header, environment: Any) -> Mechanism | SequenceMechanism:
+    """Read a mechanism over histories, of reports or public ones."""
+    require_fingerprint(archive, header, environment)
+    claims, source = _claims(header), str(header["source"])
+    if isinstance(environment, IndependentTypes):
+        histories = HistoryTree(environment)
+        shapes: Shapes = [(environment.agents, *histories.children(t)) for t in range(histories.horizon)]
+        return Mechanism(environment, *_both(archive, shapes, shapes), claims, source)
+    tree = PublicTree(joint_process(environment), str(header["reports"]), str(header["record"]))
+    n, counts = tree.process.agents, tree.count
+    weights: Shapes = list(zip(counts, tree.process.actions, strict=True))
+    paid: Shapes = [(n, count, branch) for count, branch in zip(counts, tree.branches, strict=True)]
+    return SequenceMechanism(tree, *_both(archive, weights, paid), claims, source)
+
+
+def _both(archive: Archive, allocation: Shapes, payment: Shapes) -> tuple[Arrays, Arrays]:
+    sizes = [(sum(map(prod, shapes)),) for shapes in (allocation, payment)]
+    columns = [archive.column(name, size) for name, size in zip(("allocation", "payment"), sizes, strict=True)]
+    return _parts(columns[0], allocation), _parts(columns[1], payment)
+
+
+def _read_stationary(archive: Archive, header: Header, environment: Any) -> MarkovMechanism:
+    """Read a mechanism of current reports alone."""
+    path = archive.path
+    if not isinstance(environment, MarkovTypes):
+        raise InputError(f"{path}: a mechanism of current reports, which is for kind 'markov'")
+    require_fingerprint(archive, header, environment)
+    periods, infinite = int(header["periods"]), environment.infinite
+    if not 1 <= periods <= MAX_PERIODS or (not infinite and periods != environment.stages):
+        raise InputError(f"{path}: has {periods} periods of transfers; the file is damaged")
+    shapes = list(environment.shape)
+    transfers = [environment.shape[0 if infinite else t] for t in range(periods)] * environment.agents
+    policy, paid = _both(archive, shapes, transfers)
+    for name, parts in (("allocation", policy), ("payment", paid)):
+        if not all(np.isfinite(part).all() for part in parts):
+            raise InputError(f"{path}: {name} does not hold finite floats; the file is damaged")
+    if any((part != np.floor(part)).any() for part in policy):
+        raise InputError(f"{path}: allocation holds something else than actions; the file is damaged")
+    rows = tuple(paid[i * periods : (i + 1) * periods] for i in range(environment.agents))
+    actions = tuple(part.astype(np.int64) for part in policy)
+    return MarkovMechanism(environment, actions, rows, _claims(header), str(header["source"]))
+
+
+def _read_bank_table(archive: Archive, header: Header, environment: Any) -> BankTable:
+    """Read the tables of a bank account mechanism."""
+    path = archive.path
+    if not isinstance(environment, IndependentTypes):
+        raise InputError(f"{path}: a bank account mechanism, which is for types that are independent across periods")
+    require_fingerprint(archive, header, environment)
+    claims, source = _claims(header), str(header["source"])
+    rows = archive.column("rows", (environment.horizon,), kinds="i").astype(np.int64)
+    if rows.min() < 1 or rows.max() > MAX_ROWS or rows.sum() > MAX_ROWS:
+        raise InputError(f"{path}: rows are not whole numbers above 0 with a sum of at most {MAX_ROWS:,}")
+    types = np.array([counts[0] for counts in environment.shape])
+    cuts = {name: np.cumsum(rows if name == "balances" else rows * types) for name in BANK_COLUMNS}
+    sizes = {name: int(cut[-1]) for name, cut in cuts.items()}
+    archive.require_memory(8 * sum(sizes.values()))
+    columns = {name: archive.column(name, (sizes[name],), kinds=kind) for name, kind in BANK_COLUMNS.items()}
+    parts = {name: np.split(columns[name], cuts[name][:-1]) for name in BANK_COLUMNS}
+    periods = tuple(
+        BankPeriod(parts["balances"][t], *(parts[name][t].reshape(rows[t], -1) for name in list(BANK_COLUMNS)[1:]))
+        for t in range(environment.horizon)
+    )
+    return BankTable(environment, periods, claims, source)
+
+
+def _parts(column: Array, shapes: Sequence[tuple[int, ...]]) -> Arrays:
     """Cut one column into arrays of these shapes."""
     parts = np.split(column.astype(np.float64), np.cumsum([prod(shape) for shape in shapes])[:-1])
     return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +29,8 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Notion
-from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
+from mechopt.mechanism.direct import ALLOCATION_SLACK
+from mechopt.mechanism.methods import MechanismMethods
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class BankPeriod:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BankTable:
+class BankTable(MechanismMethods):
     """A bank account mechanism of one buyer as finite tables.
 
     Parameters
@@ -73,7 +73,7 @@ class BankTable:
         With one buyer.
     periods : sequence over t of BankPeriod
         The first has the balance 0 alone. After the last one the balance is 0: ``after`` and ``share`` are 0.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it was made to keep; (IC), (BI) and (BU) give DIC and EPIR.
     source : str
         How it came about.
@@ -99,12 +99,12 @@ class BankTable:
 
     environment: IndependentTypes
     periods: tuple[BankPeriod, ...]
-    notions: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Notion, ...] = (DIC(), EPIR())
     source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "periods", tuple(self.periods))
-        object.__setattr__(self, "notions", tuple(self.notions))
+        object.__setattr__(self, "claims", tuple(self.claims))
         env = self.environment
         if env.agents != 1:
             raise InputError(f"{env.agents} buyers: a bank table is for one")
@@ -169,42 +169,6 @@ class BankTable:
     def utilities(self) -> tuple[float, ...]:
         """The buyer's expected utility."""
         return (self.welfare - self.revenue,)
-
-    def simulate(self, rng: np.random.Generator | int, runs: int) -> Simulation:
-        """Draw types and coins, play truthfully and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs.
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        rng, env = np.random.default_rng(rng), self.environment
-        row, revenue, utility, welfare = np.zeros(runs, dtype=np.int64), *np.zeros((3, runs))
-        for t, period in enumerate(self.periods):
-            types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
-            up = (rng.random(runs) < period.share[row, types]).astype(np.int64)
-            outcomes, mean = self.coin(t)
-            sold = period.allocation[row, types]
-            paid = period.payment[row, types] - (outcomes[up, row, types] - mean[row, types])
-            revenue += paid - env.present_value[t] * env.cost[t] * sold
-            utility += self.values(t)[types] * sold - paid
-            welfare += (self.values(t)[types] - env.present_value[t] * env.cost[t]) * sold
-            row = period.after[row, types] + up
-        return Simulation.of(revenue, utility[None], welfare)
-
-    def save(self, path: str | Path) -> None:
-        """Write the tables to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.archive_bank_table import save_bank_table
-
-        save_bank_table(self, path)
 
     def __repr__(self) -> str:
         periods, rows = len(self.periods), sum(len(period.balances) for period in self.periods)

@@ -5,8 +5,7 @@ buyer's utility of period t, in present value, when her true type is k and she r
 expected utility from period t+1 on, in present value, when everybody is truthful from then on; :math:`u_t(h, k)` is
 :math:`u_t(k; h, k)`. With several buyers both are expectations over the others' current types, except where a notion
 says "ex post". Every notion is meant for all t, h, types k and reports j, types of probability zero included; where
-types are persistent, participation is asked for at histories and types of positive probability (see
-`mechopt.verification.rounding`).
+types are persistent, participation is asked for at histories and types of positive probability.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 2 and supplement A.1, B.1; PEIR is printed there with the
 current type under its own expectation, which is read as "for every history".

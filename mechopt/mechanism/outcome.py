@@ -38,6 +38,46 @@ class Outcome:
         return sum(self.payments) - self.cost
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """Averages over simulated runs with truthful reports; present values.
+
+    Attributes
+    ----------
+    runs : int
+    revenue, welfare : float
+    revenue_error, welfare_error : float
+        Standard errors of the averages.
+    utilities, utility_errors : tuple of float
+        By buyer.
+    """
+
+    runs: int
+    revenue: float
+    revenue_error: float
+    welfare: float
+    welfare_error: float
+    utilities: tuple[float, ...]
+    utility_errors: tuple[float, ...]
+
+    @classmethod
+    def of(cls, revenue: FloatArray, utility: FloatArray, welfare: FloatArray | None = None) -> Simulation:
+        """Averages and standard errors of runs.
+
+        Parameters
+        ----------
+        revenue : array ``(runs,)``
+        utility : array ``(n, runs)``
+            At least two runs.
+        welfare : array ``(runs,)``, optional
+            From what is done alone; default revenue plus utilities, which large payments blur.
+        """
+        runs = len(revenue)
+        samples = np.stack([revenue, revenue + utility.sum(axis=0) if welfare is None else welfare, *utility])
+        mean, error = samples.mean(axis=1).tolist(), (samples.std(axis=1, ddof=1) / np.sqrt(runs)).tolist()
+        return cls(runs, mean[0], error[0], mean[1], error[1], tuple(mean[2:]), tuple(error[2:]))
+
+
 def own_values(tree: HistoryTree, t: int) -> FloatArray:
     """Value of each buyer at each profile of period t; shape ``(n, 1, *types[t])``, broadcast over the others' axes."""
     buyers = tree.environment.agents

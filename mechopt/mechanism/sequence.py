@@ -15,27 +15,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
-from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import Notion
-from mechopt.mechanism.direct import ALLOCATION_SLACK, Simulation
-
-if TYPE_CHECKING:
-    import pandas as pd
+from mechopt.mechanism.direct import ALLOCATION_SLACK
+from mechopt.mechanism.methods import MechanismMethods
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SequenceMechanism:
+class SequenceMechanism(MechanismMethods):
     """What is done and paid at every public history of an environment whose types move.
 
     Parameters
@@ -46,7 +41,7 @@ class SequenceMechanism:
     payment : sequence over t of arrays ``(n, nodes, branches[t])``
         From agent to seller, money of period t, undiscounted, times the realisation weight; by recorded action, and
         expected over the mechanism's draw where the action is not recorded.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -71,11 +66,11 @@ class SequenceMechanism:
     tree: PublicTree
     allocation: tuple[FloatArray, ...]
     payment: tuple[FloatArray, ...]
-    notions: tuple[Notion, ...] = ()
+    claims: tuple[Notion, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "notions", tuple(self.notions))
+        object.__setattr__(self, "claims", tuple(self.claims))
         tree, faults = self.tree, list[Fault]()
         n, periods = tree.process.agents, range(tree.horizon)
         shapes = {
@@ -110,7 +105,7 @@ class SequenceMechanism:
         tree: PublicTree,
         policy: Sequence[IntArray],
         payment: Sequence[FloatArray],
-        notions: Sequence[Notion] = (),
+        claims: Sequence[Notion] = (),
         source: str = "",
     ) -> SequenceMechanism:
         """Build a mechanism that draws nothing.
@@ -132,7 +127,7 @@ class SequenceMechanism:
             allocation.append(rows)
             weighted.append(np.asarray(payment[t])[:, :, None] * recorded)
             mass = recorded.ravel()
-        return cls(tree, tuple(allocation), tuple(weighted), tuple(notions), source)
+        return cls(tree, tuple(allocation), tuple(weighted), tuple(claims), source)
 
     @property
     def environment(self) -> MarkovTypes | InterdependentTypes:
@@ -212,88 +207,6 @@ class SequenceMechanism:
         worth = (weight * float((self.stage_values(t) @ reach).sum()) for t, (weight, reach) in enumerate(stages))
         return float(sum(worth)) - self.cost
 
-    def simulate(self, rng: np.random.Generator | int, runs: int = 10_000) -> Simulation:
-        """Draw types and the mechanism's own actions, everybody truthful, and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs, or the mechanism is only a limit (`limit`).
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        if self.limit:
-            raise InputError(
-                "the mechanism is a limit of mechanisms with payments without bound: it cannot be simulated"
-            )
-        rng, tree, process = np.random.default_rng(rng), self.tree, self.process
-        slot = np.zeros(runs, dtype=np.int64)
-        profile = rng.choice(len(process.initial), size=runs, p=process.initial / process.initial.sum())
-        paid, gained = np.zeros((process.agents, runs)), np.zeros((process.agents, runs))
-        cost, worth = np.zeros(runs), np.zeros(runs)
-        for t, weight in enumerate(process.present_value):
-            node = tree.find(t, slot, profile)
-            chosen = _drawn(rng, self.policy[t][node])
-            branch = chosen if tree.branches[t] > 1 else np.zeros_like(chosen)
-            fee = self.payment[t][:, node, branch] / self.recorded(t)[node, branch]
-            paid += weight * fee
-            gained += weight * (process.values[t][:, chosen, profile] - fee)
-            cost += weight * process.costs[t][chosen]
-            worth += weight * process.values[t][:, chosen, profile].sum(axis=0)
-            if t + 1 < tree.horizon:
-                profile = _drawn(rng, process.kernel[t][chosen, profile])
-                slot = tree.following(t)[node, branch]
-        return Simulation.of(paid.sum(axis=0) - cost, gained, worth - cost)
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a node, agent and action of positive weight.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``period``, ``history`` (as text), ``reports`` (type indices), ``reach`` (probability of the types
-            given the actions recorded), ``agent``, ``action`` (name), ``weight`` (realisation weight of the action),
-            ``payment`` (weighted, over all actions of the node).
-        """
-        import pandas as pd
-
-        tree, rows = self.tree, list[dict[str, Any]]()
-        for t in range(tree.horizon):
-            names = self.environment.action_names(t)
-            written = [tree.written(t, slot) for slot in range(tree.slots[t])]
-            for node, action in zip(*np.nonzero(self.allocation[t] > 0), strict=True):
-                reports = tuple(int(r) for r in np.unravel_index(tree.profile[t][node], tree.process.shape[t]))
-                for i in range(tree.process.agents):
-                    rows.append(
-                        {
-                            "period": t,
-                            "history": written[tree.slot[t][node]],
-                            "reports": reports,
-                            "reach": tree.reach[t][node],
-                            "agent": i,
-                            "action": names[action],
-                            "weight": self.allocation[t][node, action],
-                            "payment": self.payment[t][i, node].sum(),
-                        }
-                    )
-        return pd.DataFrame(rows)
-
-    def explain(self) -> Any:
-        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
-        return provided(self, "explain")(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the mechanism to a file, whole or not at all; read it with `load_mechanism`."""
-        from mechopt.mechanism.archive import save
-
-        save(self, path)
-
     def __repr__(self) -> str:
         n, periods = self.process.agents, self.tree.horizon
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
@@ -302,11 +215,3 @@ class SequenceMechanism:
             f"{sum(self.tree.count)} nodes; revenue {self.revenue:.6g}, welfare {self.welfare:.6g}, "
             f"utilities ({utilities}))"
         )
-
-
-def _drawn(rng: np.random.Generator, laws: FloatArray) -> IntArray:
-    """One draw from each row of probabilities ``(runs, K)``."""
-    ends = laws.cumsum(axis=1)
-    drawn: IntArray = (rng.random((len(laws), 1)) * ends[:, -1:] >= ends).sum(axis=1)
-    capped: IntArray = np.minimum(drawn, laws.shape[1] - 1)
-    return capped

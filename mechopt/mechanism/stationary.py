@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.chain import ahead, along, lasting, taken
 from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
 MAX_NODES = 5 * 10**6
@@ -33,7 +33,7 @@ MAX_NODES = 5 * 10**6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MarkovMechanism:
+class MarkovMechanism(MechanismMethods):
     """An action and transfers for every profile of current reports.
 
     Parameters
@@ -44,7 +44,7 @@ class MarkovMechanism:
     transfer : sequence over agents of sequences over t of float arrays, the same axes
         Agent to seller, money of the period, undiscounted; of length T. With an infinite horizon of any length, the
         same for all agents: the last one is for that period and all later ones.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What the mechanism was made to satisfy; `mechopt.verify` checks these unless told otherwise.
     source : str
         How it came about.
@@ -66,13 +66,13 @@ class MarkovMechanism:
     environment: MarkovTypes
     policy: tuple[IntArray, ...]
     transfer: tuple[tuple[FloatArray, ...], ...]
-    notions: tuple[Notion, ...] = ()
+    claims: tuple[Notion, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
         env, faults = self.environment, list[Fault]()
         set_field = object.__setattr__
-        set_field(self, "notions", tuple(self.notions))
+        set_field(self, "claims", tuple(self.claims))
         set_field(self, "policy", tuple(readonly(part, np.int64) for part in self.policy))
         set_field(self, "transfer", tuple(tuple(readonly(part) for part in row) for row in self.transfer))
         if len(self.policy) != env.stages:
@@ -149,14 +149,19 @@ class MarkovMechanism:
         return tuple(self.expected(values[0]) for values in self.continuation)
 
     @cached_property
-    def welfare(self) -> float:
-        """Expected present value of values net of costs."""
+    def continuation_welfare(self) -> tuple[FloatArray, ...]:
+        """Values net of costs from a period on, as of that period; by stage, axes: type profile."""
         env, rewards = self.environment, list[FloatArray]()
         everybody = range(env.agents)
         for t in range(env.stages):
             total = sum(along(env, i, t, everybody) for i in everybody) - env.costs[t].reshape(-1, *(1,) * env.agents)
             rewards.append(taken(total, self.policy[t]))
-        return self.expected(self._discounted(rewards)[0])
+        return self._discounted(rewards)
+
+    @property
+    def welfare(self) -> float:
+        """Expected present value of values net of costs."""
+        return self.expected(self.continuation_welfare[0])
 
     @property
     def revenue(self) -> float:
@@ -186,13 +191,7 @@ class MarkovMechanism:
             )
         policy = [self.policy[t].ravel()[tree.profile[t]] for t in range(tree.horizon)]
         paid = [np.array([row[t].ravel()[tree.profile[t]] for row in self.transfer]) for t in range(tree.horizon)]
-        return SequenceMechanism.of_policy(tree, policy, paid, self.notions, self.source)
-
-    def save(self, path: str | Path) -> None:
-        """Write the mechanism to a file, whole or not at all; read it with `load_markov`."""
-        from mechopt.mechanism.archive_stationary import save_markov
-
-        save_markov(self, path)
+        return SequenceMechanism.of_policy(tree, policy, paid, self.claims, self.source)
 
     def __repr__(self) -> str:
         env = self.environment

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from mechopt.core.errors import Fault
 from mechopt.environment.reading import check
-from mechopt.modelfile.tables import COST_TAGS, Unread, written
+from mechopt.modelfile.tables import COST_TAGS, Unread, tables_in, written
 
 
 def _path(place: tuple[int | str, ...]) -> str:
@@ -70,13 +69,5 @@ def _keys_at(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]
     """Keys that are known at a place of the file."""
     for key in place:
         if isinstance(key, str):
-            schema = next(_tables(schema.model_fields[key].annotation), schema)
+            schema = next(tables_in(schema.model_fields[key].annotation), schema)
     return list(schema.model_fields)
-
-
-def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Tables that an annotation such as ``list[BuyerTable] | None`` is about."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _tables(part)

@@ -1,4 +1,4 @@
-"""kind = "independent": types drawn afresh every period, one item a period."""
+"""kind = "independent": types independent across periods, one item a period."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BuyerTable(Table):
 
 
 class IndependentFile(Table):
-    """kind = "independent": types drawn afresh every period, one item a period."""
+    """kind = "independent": types independent across periods, one item a period."""
 
     title: str = ""
     source: str = ""

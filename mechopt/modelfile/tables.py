@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -145,3 +145,26 @@ def length_faults(table: Any) -> list[Fault]:
     if not isinstance(values, list) or not isinstance(probabilities, list):
         return []
     return check.length_faults(len(values), len(probabilities))
+
+
+def tables_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Tables that an annotation such as ``list[BuyerTable] | None`` is about."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from tables_in(part)
+
+
+def missing(schema: type[BaseModel], table: dict[str, Any], at: str = "") -> set[str]:
+    """Key paths of what a table has to have and has not, the tables in it included."""
+    found: set[str] = set()
+    for key, field in schema.model_fields.items():
+        where, entry = f"{at}{key}", table.get(key)
+        if key not in table and field.is_required():
+            found.add(where)
+        inner = next(tables_in(field.annotation), None) if entry is not None or field.is_required() else None
+        if inner is not None:
+            found |= missing(inner, entry if isinstance(entry, dict) else {}, f"{where}.")
+            for i, row in enumerate(entry if isinstance(entry, list) else ()):
+                found |= missing(inner, row if isinstance(row, dict) else {}, f"{where}[{i}].")
+    return found

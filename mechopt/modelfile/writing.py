@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from mechopt.core.printable import escaped_toml, printable
+
 MAX_DECIMALS = 30
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -32,7 +34,7 @@ def model_text(tables: Mapping[str, Any], header: Iterable[str] = ()) -> str:
     probabilities = ["1/2", "1/2"]
     <BLANKLINE>
     """
-    lines = ["# " + "".join(c if c.isprintable() else " " for c in line) for line in header]
+    lines = [f"# {printable(' '.join(line.splitlines()))}" for line in header]
     below: list[str] = []
     for key, value in tables.items():
         name = _key(key)
@@ -62,7 +64,7 @@ def _key(key: str) -> str:
 
 
 def _text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return escaped_toml(json.dumps(text, ensure_ascii=False))
 
 
 def _value(value: Any) -> str:

@@ -76,7 +76,7 @@ class MovingLaws:
     def _joint(self, exact: Any, scale: list[Fraction]) -> None:
         self.worth = [
             [
-                [[whole(scale[t] * exact.values[t][(i, a, *m)]) for m in self.profiles[t]] for a in range(count)]
+                [[whole(scale[t] * exact.values[i][t][(a, *m)]) for m in self.profiles[t]] for a in range(count)]
                 for i in range(self.agents)
             ]
             for t, count in enumerate(self.actions)

@@ -99,7 +99,7 @@ def optimum(
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
-    Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
+    Optimum(value 3.5, bracket width ..., optimal by simplex, utility form)
     >>> round(best.mechanism.revenue, 9)
     3.5
     """
@@ -208,7 +208,7 @@ def _by_promises(
     if exact:
         raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
     best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress, bracket=bracket)
-    mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
+    mechanism = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
     method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, first best later

@@ -9,7 +9,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
-from mechopt.environment.process import JointProcess, MovingEnvironment
+from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.lp.persistent.compile import compile_moving
 from mechopt.lp.persistent.plan import MovingPlan, moving_plan
 from mechopt.mechanism.constraints import STANDARD, Asked
@@ -77,7 +77,7 @@ def moving_optimum(
 
 
 def relaxed_optimum(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     method: str = "auto",

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.printable import printable
 from mechopt.core.provided import provided
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
@@ -92,7 +93,9 @@ class Optimum:
                 self.bound.lower,
                 self.bound.upper,
             )
-        raise NoOptimumError("\n  ".join([f"{self.status}: {self.status.advice}", *self.conflict]))
+        raise NoOptimumError(
+            "\n  ".join([f"{self.status}: {self.status.advice}", *map(printable, self.conflict)]), keep="\n"
+        )
 
     def explain(self) -> Any:
         """Find the simplest optimal mechanism and say what it does by states; see `mechopt.Explanation`.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ from mechopt.closedform.bank.reachable import reachable
 from mechopt.closedform.pivot.dynamic_pivot import DynamicPivot
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 
@@ -92,7 +96,7 @@ def sample_path(
     >>> path, path.transfer.diagonal().round(12) + 0.0
     (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
     """
-    followed = mechanism.to_mechanism() if isinstance(mechanism, DynamicPivot) else mechanism
+    followed: MarkovMechanism = mechanism.to_mechanism() if isinstance(mechanism, Unrollable) else mechanism
     env, rng = followed.environment, np.random.default_rng(rng)
     most = None if env.infinite else env.stages
     count = (DEFAULT_PERIODS if most is None else most) if periods is None else periods
@@ -114,7 +118,8 @@ def sample_path(
     return SamplePath(env, readonly(types, np.int64), readonly(action, np.int64), readonly(value), readonly(transfer))
 
 
-def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
+@singledispatch
+def balance_laws(mechanism: Any, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
     """Balances of a buyer that can be met before each period, and how probable each is; present value.
 
     Parameters
@@ -129,38 +134,75 @@ def balance_laws(mechanism: Account, buyer: int = 0) -> list[tuple[FloatArray, F
     LimitError
         If a bank account has too many balances to follow.
     """
-    if isinstance(mechanism, PromisePolicy):
-        return [(table.promises, law) for table, law in zip(mechanism.tables, mechanism.distribution, strict=True)]
-    if isinstance(mechanism, BankTable):
-        return [(part.balances, law) for part, law in zip(mechanism.periods, mechanism.distribution, strict=True)]
+    raise InputError(
+        f"a {type(mechanism).__name__} remembers no balance; give a bank account or a policy over promises"
+    )
+
+
+@balance_laws.register(PromisePolicy)
+def _(mechanism: PromisePolicy, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
+    return [(table.promises, law) for table, law in zip(mechanism.tables, mechanism.distribution, strict=True)]
+
+
+@balance_laws.register(BankTable)
+def _(mechanism: BankTable, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
+    return [(part.balances, law) for part, law in zip(mechanism.periods, mechanism.distribution, strict=True)]
+
+
+@balance_laws.register(BankAccountMechanism)
+def _(mechanism: BankAccountMechanism, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
     met = reachable(mechanism, possible_only=True, max_states=EXACT_STATES, max_work=EXACT_WORK)
     return [(stage.balance[buyer], probability[buyer]) for _, stage, probability in met]
 
 
 def simulated_balances(mechanism: Account, rng: np.random.Generator, runs: int, buyer: int = 0) -> FloatArray:
     """Balances of a buyer before each period in runs with truthful reports, ``(period, run)``; present value."""
-    env, every = mechanism.environment, np.arange(runs)
-    found, row = np.zeros((env.horizon, runs)), np.zeros(runs, dtype=np.int64)
-    balance = np.zeros((env.agents, runs))
-    if isinstance(mechanism, PromisePolicy):
-        balance += mechanism.promise
-    for t in range(env.horizon):
-        found[t] = balance[buyer]
-        drawn = [rng.choice(law[t].size, size=runs, p=law[t]) for law in env.probabilities]
-        if isinstance(mechanism, PromisePolicy):
-            table = mechanism.tables[t]
-            left, share, _ = table.between(balance[0])
-            entry = left + (rng.random(runs) < share)
-            found[t], balance = table.promises[entry], table.next_promises[entry, drawn[0]][None]
-        elif isinstance(mechanism, BankTable):
-            part = mechanism.periods[t]
-            up = rng.random(runs) < part.share[row, drawn[0]]
-            row = part.after[row, drawn[0]] + up
-            balance = mechanism.periods[t + 1].balances[row][None] if t + 1 < env.horizon else balance
-        else:
-            at: tuple[Any, ...] = (slice(None), every, *drawn)
-            balance = mechanism.stage(t, balance).next_balance[at]
+    found: FloatArray = np.stack([balance[buyer] for balance in _followed(mechanism, rng, runs)])
     return found
+
+
+@singledispatch
+def _followed(mechanism: Any, rng: np.random.Generator, runs: int) -> Iterator[FloatArray]:
+    """Balances ``(n, runs)`` before each period, everybody truthful."""
+    raise InputError(
+        f"a {type(mechanism).__name__} remembers no balance; give a bank account or a policy over promises"
+    )
+
+
+@_followed.register(PromisePolicy)
+def _(mechanism: PromisePolicy, rng: np.random.Generator, runs: int) -> Iterator[FloatArray]:
+    promise = np.full(runs, mechanism.promise)
+    for t, table in enumerate(mechanism.tables):
+        (types,) = _drawn(mechanism.environment, rng, runs, t)
+        left, share, _ = table.between(promise)
+        entry = left + (rng.random(runs) < share)
+        yield table.promises[entry][None]
+        promise = table.next_promises[entry, types]
+
+
+@_followed.register(BankTable)
+def _(mechanism: BankTable, rng: np.random.Generator, runs: int) -> Iterator[FloatArray]:
+    row = np.zeros(runs, dtype=np.int64)
+    for t, part in enumerate(mechanism.periods):
+        yield part.balances[row][None]
+        (types,) = _drawn(mechanism.environment, rng, runs, t)
+        up = rng.random(runs) < part.share[row, types]
+        row = part.after[row, types] + up
+
+
+@_followed.register(BankAccountMechanism)
+def _(mechanism: BankAccountMechanism, rng: np.random.Generator, runs: int) -> Iterator[FloatArray]:
+    env, every = mechanism.environment, np.arange(runs)
+    balance = np.zeros((env.agents, runs))
+    for t in range(env.horizon):
+        yield balance
+        at: tuple[Any, ...] = (slice(None), every, *_drawn(env, rng, runs, t))
+        balance = mechanism.stage(t, balance).next_balance[at]
+
+
+def _drawn(environment: IndependentTypes, rng: np.random.Generator, runs: int, t: int) -> list[IntArray]:
+    """Types of each buyer in a period."""
+    return [rng.choice(law[t].size, size=runs, p=law[t]) for law in environment.probabilities]
 
 
 def balance_quantiles(

@@ -130,7 +130,7 @@ def study_transfers(
 
 def placed(environment: InterdependentTypes, place: Place) -> Plain:
     """A matrix or a column by names."""
-    types = environment.types[place.period]
+    types = [names[place.period] for names in environment.types]
     others = [names for j, names in enumerate(types) if j != place.agent]
     return {
         "agent": environment.names[place.agent],
@@ -144,7 +144,7 @@ def placed(environment: InterdependentTypes, place: Place) -> Plain:
 def _cycle(environment: InterdependentTypes, last: LastPeriod) -> Plain | None:
     if last.cycle is None:
         return None
-    types, cycle = environment.types[-1], last.cycle
+    types, cycle = [names[-1] for names in environment.types], last.cycle
     others = [names for j, names in enumerate(types) if j != cycle.agent]
     return {
         "mean": cycle.mean,
@@ -169,7 +169,7 @@ def _checked(environment: InterdependentTypes, check: ContingentCheck) -> Plain:
     found |= {"rounding": check.rounding, "strategy_gain": check.strategy_gain}
     if check.counterexample is not None:
         lie = check.counterexample
-        types = environment.types[lie.period]
+        types = [names[lie.period] for names in environment.types]
         found["counterexample"] = {
             "agent": environment.names[lie.agent],
             "period": lie.period,

@@ -15,6 +15,7 @@ that i's presence changes the action "for all t" from now on is 0; what is meant
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +24,9 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.chain import ahead, along, lasting, members_of, taken
+from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.rounding import largest_value, tolerance_of
-from mechopt.verification.verify import Unrollable
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -97,10 +98,12 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     >>> print(efficient_exit(MarkovMechanism(env, [policy], [[np.ones((2, 2))]] * 2)))
     efficient exit: fails, agent 0 matters no more at types [0, 1] and pays 1 in period 0
     """
-    if not isinstance(mechanism, MarkovMechanism) and hasattr(mechanism, "to_mechanism"):
-        mechanism = mechanism.to_mechanism()  # type: ignore[assignment]
-    if not isinstance(mechanism, MarkovMechanism):
+    given: Any = mechanism
+    if isinstance(given, Unrollable):
+        given = given.to_mechanism()
+    if not isinstance(given, MarkovMechanism):
         raise InputError("efficient exit is defined for mechanisms of current reports alone; see mo.dynamic_pivot")
+    mechanism = given
     env, sets = mechanism.environment, list[tuple[BoolArray, ...]]()
     _require_efficient(mechanism)
     worst, found = 0.0, None

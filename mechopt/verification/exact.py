@@ -88,7 +88,7 @@ class ExactProcess:
         env, t = self.environment, self.at(t)
         given = env if env.exact is None else env.exact
         if isinstance(env, InterdependentTypes):
-            return fractions(np.asarray(given.values[t][i][action]))
+            return fractions(np.asarray(given.values[i][t][action]))
         row = [_plain(value) for value in given.values[i][t][action]]
         return [row[profile[i]] for profile in self.numbers(t)]
 

@@ -67,10 +67,7 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     >>> largest_value(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3, discount="1/2"))
     3.5
     """
-    if isinstance(environment, InterdependentTypes):
-        by_agent = [[np.abs(part[i]).max() for part in environment.values] for i in range(environment.agents)]
-    else:
-        by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
+    by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
     d = environment.discount
     if not isinstance(environment, IndependentTypes) and environment.infinite:
         return float(max(row[0] for row in by_agent) / (1 - d))

@@ -1,271 +1,29 @@
-"""Checks of constraints: the largest violation of each, and where it is; types independent across periods.
-
-Each constraint is a function from a buyer's payoffs and a period to a difference with the axes (history, true type,
-report, others' profile, future); an axis that the constraint does not have has length 1. A positive difference is a
-violation: what a misreport brings for incentive constraints, a negative utility for participation. Present values
-throughout; types of probability zero count. See `mechopt.mechanism.constraints` for the inequalities and
-`mechopt.verification.rounding` for tolerance, rounding and the three answers.
-"""
+"""Checks of constraints: the largest violation of each, and where it is, by the checker of the mechanism's form."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from math import prod
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
-
-from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray
-from mechopt.histories.reports import History
-from mechopt.mechanism.constraints import (
-    DIC,
-    EPIR,
-    FRESH_NOTIONS,
-    INDU,
-    PEIR,
-    PFIR,
-    PPIC,
-    PPIR,
-    ExpectedContinuationIR,
-    ExPostIC,
-    Interim,
-    Notion,
-    PeriodicIR,
-    SuperDIC,
-    require_types,
-)
-from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.contingent.report import verify_approximate, verify_contingent
-from mechopt.verification.independent.exact import exact_gain
-from mechopt.verification.independent.replay import Counterexample
-from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
-from mechopt.verification.persistent.check import verify_sequence
+import mechopt.verification.independent.check as independent_check
+import mechopt.verification.persistent.check as persistent_check
+import mechopt.verification.stationary.check as stationary_check
+from mechopt.mechanism.constraints import Notion
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import NotionCheck as NotionCheck
 from mechopt.verification.report import Report as Report
-from mechopt.verification.rounding import Verdict, largest_value, tolerance_of
-from mechopt.verification.stationary.check import verify_markov
+
+REGISTERED = (independent_check, persistent_check, stationary_check)
+"""Modules whose checkers are registered by importing them."""
 
 
-def _own_first(array: FloatArray, i: int) -> FloatArray:
-    """``(histories, *types)`` to ``(histories, own types, others' profiles)``."""
-    moved = np.moveaxis(array, 1 + i, 1)
-    return moved.reshape(*moved.shape[:2], -1)
-
-
-def _five(array: FloatArray, *axes: int) -> FloatArray:
-    """Put the axes of an array at these places of the five, length 1 elsewhere."""
-    shape = [1] * 5
-    for axis, size in zip(axes, array.shape, strict=True):
-        shape[axis] = size
-    return array.reshape(shape)
-
-
-class Difference(NamedTuple):
-    """A gain, and the sum that its rounding is a share of: both of ``more - less``."""
-
-    more: FloatArray
-    less: FloatArray
-
-    def gain(self) -> FloatArray:
-        """The difference."""
-        gain: FloatArray = self.more - self.less
-        return gain
-
-    def size(self) -> FloatArray:
-        """The sum, of `Sizes`."""
-        size: FloatArray = self.more + self.less
-        return size
-
-
-def _over_truth(payoffs: FloatArray, *axes: int) -> Difference:
-    """Payoffs ``(history, true, report, ...)`` and what truth gives to the same type."""
-    truth = np.expand_dims(np.moveaxis(np.diagonal(payoffs, axis1=1, axis2=2), -1, 1), 2)
-    return Difference(_five(payoffs, *axes), _five(truth, *axes))
-
-
-def _lost(utility: FloatArray) -> Difference:
-    """What a utility is below 0; five axes."""
-    return Difference(np.zeros_like(utility), utility)
-
-
-def _dic(a: Payoffs, t: int, part: slice) -> Difference:
-    return _over_truth(a.report_payoffs(t, a.continuation[t + 1], part), 0, 1, 2)
-
-
-def _ppic(a: Payoffs, t: int, part: slice) -> Difference:
-    return _over_truth(a.report_payoffs(t, np.zeros_like(a.continuation[t + 1]), part), 0, 1, 2)
-
-
-def _ex_post(a: Payoffs, t: int, part: slice) -> Difference:
-    after = a.continuation[t + 1].reshape(a.mechanism.tree.children(t))
-    fixed = _own_first((after - a.payment(t))[part], a.buyer)
-    sold = _own_first(a.allocation(t)[part], a.buyer)
-    return _over_truth(a.value(t)[:, None, None] * sold[:, None] + fixed[:, None], 0, 1, 2, 3)
-
-
-def _indu(a: Payoffs, t: int, part: slice) -> Difference:
-    left = a.interim(a.continuation[t + 1].reshape(a.mechanism.tree.children(t))[part], t)
-    return Difference(_five(left[:, None, :], 0, 1, 2), _five(left[:, :, None], 0, 1, 2))
-
-
-def _super_dic(a: Payoffs, t: int, part: slice) -> Difference:
-    """Utility now, and on the path after it: that of the whole path less that up to now."""
-    shape = a.mechanism.tree.children(t)
-    up_to, paths = (
-        np.moveaxis(utility.reshape(*shape, -1)[part], 1 + a.buyer, 1).reshape(
-            part.stop - part.start, shape[1 + a.buyer], -1, utility.size // prod(shape)
-        )
-        for utility in (a.realised[t + 1], a.realised[-1])
-    )
-    sold, paid = (_own_first(x[part], a.buyer) for x in (a.allocation(t), a.payment(t)))
-    now = (a.value(t)[:, None, None] * sold[:, None] - paid[:, None])[..., None]
-    truth = np.expand_dims(np.moveaxis(np.diagonal(now, axis1=1, axis2=2), -1, 1), 2)
-    return Difference(now + paths[:, None] + up_to[:, :, None], truth + paths[:, :, None] + up_to[:, None])
-
-
-def _epir(a: Payoffs, t: int, part: slice) -> Difference:
-    paths = a.realised[t + 1].reshape(a.mechanism.tree.children(t))[part]
-    return _lost(_five(_own_first(paths, a.buyer), 0, 1, 3))
-
-
-def _ppir(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(_own_first(a.utility(t)[part], a.buyer), 0, 1, 3))
-
-
-def _peir(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(a.expected(a.utility(t)[part], t), 0))
-
-
-def _periodic(a: Payoffs, t: int, part: slice) -> Difference:
-    after = a.continuation[t + 1].reshape(a.mechanism.tree.children(t))
-    return _lost(_five(a.interim((a.utility(t) + after)[part], t), 0, 1))
-
-
-def _expected_continuation(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(a.continuation[t][part], 0))
-
-
-Gains = Callable[[Payoffs, int, slice], Difference]
-
-GAINS: dict[Notion, Gains] = {
-    DIC(): _dic,
-    ExPostIC(): _ex_post,
-    PPIC(): _ppic,
-    INDU(): _indu,
-    SuperDIC(): _super_dic,
-    EPIR(): _epir,
-    PFIR(): _epir,
-    PPIR(): _ppir,
-    PEIR(): _peir,
-    Interim(): _periodic,
-    PeriodicIR(): _periodic,
-    ExpectedContinuationIR(): _expected_continuation,
-}
-"""Gains by constraint; `_periods` says in which periods they are looked at."""
-
-
-def _periods(notion: Notion, periods: int) -> range:
-    if notion == EPIR():
-        return range(periods - 1, periods)
-    return range(1) if notion == Interim() else range(periods)
-
-
-def _check(notion: Notion, agents: list[tuple[Payoffs, Sizes]], tolerance: float) -> NotionCheck:
-    """Verdict over buyers, periods and histories."""
-    mechanism, gains, verdict = agents[0][0].mechanism, GAINS[notion], Verdict(tolerance)
-    tree, rounded, places = mechanism.tree, precision(mechanism), list[tuple[int, int, int, tuple[int, ...]]]()
-    for agent, sizes in agents:
-        for t in _periods(notion, tree.horizon):
-            own, profiles = tree.shape[t][agent.buyer], prod(tree.shape[t])
-            for part in parts(tree.count[t], own * profiles):
-                gain = gains(agent, t, part).gain()
-                verdict.add(gain, rounded.bound(gains(sizes, t, part).size()))
-                places.append((agent.buyer, t, part.start, gain.shape))
-    answer = verdict.answer
-    strategy = max(agent.best_strategy_gain for agent, _ in agents) if notion == DIC() else None
-    counterexample = None
-    if answer.place is not None:
-        buyer, t, first, shape = places[answer.place[0]]
-        where = [int(p) for p in np.unravel_index(answer.place[1], shape)]
-        where[0] += first
-        counterexample = _counterexample(notion, mechanism, answer.gain, buyer, t, where)
-    return NotionCheck.of(answer, tolerance, counterexample, strategy)
-
-
-def _exact_check(notion: Notion, mechanism: Mechanism, tolerance: float) -> NotionCheck:
-    """The same in fractions."""
-    answer, place = exact_gain(notion, mechanism, tolerance)
-    counterexample = None
-    if place is not None:
-        i, t, *where = place
-        counterexample = _counterexample(notion, mechanism, answer.gain, i, t, where)
-    return NotionCheck.of(answer, tolerance, counterexample)
-
-
-def _counterexample(
-    notion: Notion, mechanism: Mechanism, gain: float, i: int, t: int, where: list[int]
-) -> Counterexample:
-    tree, types = mechanism.tree, mechanism.tree.shape[t]
-    history, true, report, others, future = where
-    typed = notion not in (PEIR(), ExpectedContinuationIR())
-    misreports = notion.role == "ic"
-    others_profile: tuple[int, ...] | None = None
-    future_path: History | None = None
-    if notion in (ExPostIC(), SuperDIC(), EPIR(), PFIR(), PPIR()):
-        rest = tuple(k for j, k in enumerate(types) if j != i)
-        others_profile = tuple(int(r) for r in np.unravel_index(others, rest)) if rest else ()
-    if notion == SuperDIC():
-        leaves = tree.count[-1] // tree.count[t + 1]
-        future_path = tree.history(tree.horizon, future % leaves)[t + 1 :]
-    return Counterexample(
-        notion,
-        i,
-        t,
-        tree.history(t, history),
-        true if typed else None,
-        (report if misreports else true) if typed else None,
-        gain,
-        others_profile,
-        future_path,
-    )
-
-
-class Unrollable(Protocol):
-    """A mechanism in a form of its own, such as a bank account mechanism, that can be written out over histories."""
-
-    def to_mechanism(self) -> Mechanism | SequenceMechanism | MarkovMechanism:
-        """Allocation and payment at every history."""
-        ...
-
-
-def verify_direct(
-    mechanism: Mechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
-) -> Report:
-    """Check a mechanism for types that are independent across periods; see `verify`."""
-    chosen = constraints or mechanism.notions or FRESH_NOTIONS
-    asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
-    require_types(asked, "fresh")
-    tolerance = tolerance_of(largest_value(mechanism.environment))
-    if exact:
-        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
-    with np.errstate(all="ignore"):
-        agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
-        return Report({notion: _check(notion, agents, tolerance) for notion in asked})
-
-
-def verify(
-    mechanism: Mechanism | SequenceMechanism | MarkovMechanism | Unrollable,
-    constraints: Notion | Iterable[Notion] | None = None,
-    exact: bool = False,
-) -> Report:
+def verify(mechanism: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False) -> Report:
     """Check a mechanism against constraints, by recursion over histories.
 
     Parameters
     ----------
     mechanism : Mechanism, SequenceMechanism, MarkovMechanism, ContingentTransfers, or something with ``to_mechanism``
+        `mechopt.verification.dispatch` says how further forms are added.
     constraints : Notion or several, optional
         Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
         `verify_markov` for persistent types, and `verify_contingent` for contingent transfers.
@@ -293,6 +51,8 @@ def verify(
 
     >>> import numpy as np
     >>> from mechopt.environment.independent import IndependentTypes
+    >>> from mechopt.mechanism.constraints import DIC, EPIR
+    >>> from mechopt.mechanism.direct import Mechanism
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     >>> sale = np.array([[[0.0, 1.0]]])
     >>> verify(Mechanism(env, [sale], [1.5 * sale]), [DIC(), EPIR()]).holds
@@ -302,19 +62,5 @@ def verify(
     >>> verify(Mechanism(env, [sale], [1.1 * sale]), EPIR(), exact=True)["epir"].status
     <Status.SATISFIED: 'satisfied'>
     """
-    if hasattr(mechanism, "last_payments"):
-        return verify_contingent(mechanism, constraints, exact)
-    if hasattr(mechanism, "epsilons"):
-        return verify_approximate(mechanism, constraints, exact)
-    if not isinstance(mechanism, (Mechanism, SequenceMechanism, MarkovMechanism)):
-        if not hasattr(mechanism, "to_mechanism"):
-            raise InputError(
-                f"a {type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
-                "with to_mechanism() (mo.verify_bank_table checks bank tables)"
-            )
-        mechanism = mechanism.to_mechanism()
-    if isinstance(mechanism, SequenceMechanism):
-        return verify_sequence(mechanism, constraints, exact)
-    if isinstance(mechanism, MarkovMechanism):
-        return verify_markov(mechanism, constraints, exact)
-    return verify_direct(mechanism, constraints, exact)
+    report: Report = constraint_checks(mechanism, constraints, exact)
+    return report

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mechopt as mo
-from mechopt.cli import app
+from mechopt.cli.app import app
 
 BATTAGLINI = "battaglini-2005/two-types"
 CORRELATED = """

@@ -77,7 +77,7 @@ def test_json_is_all_of_standard_output(folder, arguments):
 def test_every_command_with_json_is_among_them():
     from typer.main import get_command
 
-    from mechopt.cli import app
+    from mechopt.cli.app import app
 
     def named(command, path=()):
         for name, part in getattr(command, "commands", {}).items():

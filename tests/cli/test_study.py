@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mechopt.cli import app
+from mechopt.cli.app import app
 
 TWO = """
 kind = "independent"

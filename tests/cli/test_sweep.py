@@ -50,7 +50,7 @@ def test_sweep_again_computes_nothing_and_gives_one_document(mechopt, tmp_path):
     assert [document["computed"] for document in documents] == [3, 0]
     assert documents[0]["worst"] == documents[1]["worst"]
     assert set(documents[0]) == {
-        "points", "rows", "computed", "statuses", "seconds", "interrupted", "worst", "files"
+        "points", "rows", "computed", "statuses", "seconds", "interrupted", "damaged", "worst", "files"
     }  # fmt: skip
 
 

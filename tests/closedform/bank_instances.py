@@ -36,7 +36,7 @@ def environment(seed, buyers):
 def require_theorems(bank):
     """The notions that it claims hold at every history, its conditions at every balance, and outcomes agree."""
     mechanism = bank.to_mechanism()
-    assert mechanism.notions == bank.claims
+    assert mechanism.claims == bank.claims
     report = mo.verify(mechanism)
     assert set(report) == set(bank.claims) and report.holds, report
     conditions = bank.conditions()

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import pickle
 from fractions import Fraction
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 import pytest
@@ -82,13 +82,13 @@ def test_layout_of_a_finite_environment():
     env = InterdependentTypes(**arguments())
     assert (env.agents, env.stages, env.horizon, env.infinite) == (2, 3, 3, False)
     assert env.shape == ((2, 2),) * 3
-    assert [array.shape for array in env.values] == [(2, 2, 2, 2)] * 3
+    assert [[array.shape for array in row] for row in env.values] == [[(2, 2, 2)] * 3] * 2
     assert [array.shape for array in env.kernel] == [(2, 2, 2, 2, 2)] * 2
-    assert env.values[0] is env.values[2]
+    assert env.values[0][0] is env.values[0][2]
     assert env.kernel[0].strides[0] == 0
     assert not env.controlled(0)
     assert env.exact.kernel[1][1, 0, 1, 0, 0] == Fraction(1, 3)
-    assert (env.actions, env.names, env.types[2]) == (("0", "1"), ("0", "1"), (("0", "1"), ("0", "1")))
+    assert (env.actions, env.names, env.types[1]) == (("0", "1"), ("0", "1"), (("0", "1"),) * 3)
     assert (env.action_counts, [cost.tolist() for cost in env.costs]) == ((2, 2, 2), [[0, 0]] * 3)
     assert repr(env) == "InterdependentTypes(2 agents, 2 actions, 4 profiles, 3 periods)"
 
@@ -107,7 +107,7 @@ def test_a_single_agent_is_refused_with_a_reason():
 
 def test_arrays_are_read_only_and_environments_frozen():
     env = InterdependentTypes(**arguments())
-    for array in (env.values[0], env.kernel[0], env.initial, env.cost):
+    for array in (env.values[0][0], env.profile_values[0], env.kernel[0], env.initial, env.cost):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -120,7 +120,7 @@ def test_copies_and_replacements_keep_exact_numbers():
     for same in (copy.deepcopy(env), pickle.loads(pickle.dumps(env)), dataclasses.replace(env)):
         assert same == env
         assert hash(same) == hash(env)
-        assert same.exact.values[0][1, 0, 0, 0] == third
+        assert same.exact.values[1][0][0, 0, 0] == third
     patient = dataclasses.replace(env, discount="19/20")
     assert patient != env
     assert patient.exact.discount == Fraction(19, 20)
@@ -128,14 +128,14 @@ def test_copies_and_replacements_keep_exact_numbers():
     rounded = InterdependentTypes(
         **arguments(values=[WORTH, [[["1/3", 0], [0, 0]]] * 2], horizon="infinite", discount=0.9)
     )
-    np.testing.assert_array_equal(rounded.values[0], env.values[0])
+    np.testing.assert_array_equal(rounded.profile_values[0], env.profile_values[0])
     assert rounded != env
 
 
 def test_arrays_of_floats_equal_the_fractions_that_they_stand_for():
     listed = InterdependentTypes(**arguments())
     arrays = {key: np.array(listed.initial) for key in ("initial",)}
-    plain = InterdependentTypes(**arguments(values=np.array(listed.values[0]), **arrays))
+    plain = InterdependentTypes(**arguments(values=np.array(listed.profile_values[0]), **arrays))
     assert plain == listed
     assert plain.exact.initial[0, 1] == Fraction(1, 6)
 
@@ -157,8 +157,8 @@ def test_private_types_that_move_alone_as_a_joint_chain():
     for a, k, m, n, o in product(range(2), range(2), range(3), range(2), range(3)):
         law = markov.exact.kernel[0][0][a][k][n] * markov.exact.kernel[1][0][a][m][o]
         assert env.exact.kernel[0][a, k, m, n, o] == law
-    np.testing.assert_array_equal(env.values[1][0, 1], [[1, 1, 1], [2, 2, 2]])
-    np.testing.assert_array_equal(env.values[1][1, 1], [[3, 4, 5], [3, 4, 5]])
+    np.testing.assert_array_equal(env.values[0][1][1], [[1, 1, 1], [2, 2, 2]])
+    np.testing.assert_array_equal(env.values[1][1][1], [[3, 4, 5], [3, 4, 5]])
     np.testing.assert_allclose(env.initial, markov.initial_distribution, rtol=1e-15)
     assert env.costs[0].tolist() == [0, 1]
 
@@ -179,14 +179,14 @@ def test_a_thousand_equal_periods_share_their_arrays():
     env = random_environment(0, sizes=(2, 2), horizon="infinite")
     long = dataclasses.replace(env, horizon=1000)
     assert (long.stages, len(long.kernel)) == (1000, 999)
-    assert len({id(array) for array in (*long.values, *long.kernel)}) == 2
+    assert len({id(array) for array in (*chain(*long.values), *long.kernel)}) == 3
 
 
 def test_model_file():
     env = modelfile.loads(GOOD)
     assert isinstance(env, InterdependentTypes)
     assert (env.horizon, env.actions, env.names) == (2, ("sell", "keep"), ("A", "1"))
-    assert env.types[1] == (("low", "high"), ("0", "1"))
+    assert env.types == ((("low", "high"),) * 2, (("0", "1"),) * 2)
     assert env.exact.kernel[0][1, 0, 1, 0, 1] == Fraction(1, 5)
     assert env.exact.cost == (0, Fraction(1, 3))
     assert env.controlled(0) is False
@@ -197,9 +197,38 @@ def test_model_file_by_period():
     assert env.shape == ((1, 2), (2, 1))
     assert env.action_counts == (1, 2)
     assert env.action_names(1) == ("sell", "keep")
-    assert env.types[1] == (("new", "old"), ("only",))
+    assert [row[1] for row in env.types] == [("new", "old"), ("only",)]
     assert env.kernel[0].shape == (1, 1, 2, 2, 1)
-    assert env.values[1][1, 1, 0, 0] == 7
+    assert env.values[1][1][1, 0, 0] == 7
+
+
+def test_model_file_by_agent_and_period():
+    by_agent = (
+        BY_PERIOD[: BY_PERIOD.index("[[agents]]")]
+        + """
+[[agents]]
+[[agents.periods]]
+values = [[[1, 2]]]
+[[agents.periods]]
+types = ["new", "old"]
+values = [[[1], [2]], [[3], [4]]]
+
+[[agents]]
+[[agents.periods]]
+values = [[[3, 4]]]
+[[agents.periods]]
+types = ["only"]
+values = [[[5], [6]], [[7], [8]]]
+
+[[periods]]
+kernel = [[[[[0.5], [0.5]], [[0.25], [0.75]]]]]
+"""
+    )
+    assert modelfile.loads(by_agent) == modelfile.loads(BY_PERIOD)
+    found = file_faults(by_agent.replace("[[[5], [6]], [[7], [8]]]", "[[[5], [6]], [[7]]]"))
+    assert list(found) == ["agents[1].periods[1].values[1]"]
+    found = file_faults(by_agent.replace('types = ["only"]\nvalues = [[[5], [6]], [[7], [8]]]', ""))
+    assert list(found) == ["agents[1].values"]
 
 
 SUMS = {

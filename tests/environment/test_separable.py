@@ -40,7 +40,7 @@ def general(**changed):
         "initial_probabilities": [HALF],
         "signal_initial": [[["3/4", "1/4"], ["1/4", "3/4"]]],
         "form": "general",
-        "values": [[[[0, 0], [0, 0]], [[1, 2], [3, 5]]]],
+        "general": [[[[0, 0], [0, 0]], [[1, 2], [3, 5]]]],
         "horizon": 1,
     }
     return SeparableTypes(**(given | changed))
@@ -200,7 +200,7 @@ FAULTS = {
     "rate-missing": ({"rate": None}, "rate[1]", "is missing; give rate[action]"),
     "rate-length": ({"rate": [None, [1]]}, "rate[1]", "has 1 entries for 2 actions"),
     "rate-of-another-form": ({"rate": [[0, 1], [0, 2]]}, "rate[0]", "is not part of the form; the multiplicative form"),
-    "values-of-another-form": ({"values": [[[[1]]], None]}, "values[0]", "is not part of the form"),
+    "values-of-another-form": ({"general": [[[[1]]], None]}, "general[0]", "is not part of the form"),
     "form-unknown": ({"form": ["multiplicatif", "additive"]}, "form[0]", "did you mean 'multiplicative'?"),
     "form-of-all-unknown": ({"form": "sum"}, "form", "'sum' is not a form; known:"),
     "form-number": ({"form": [1, "additive"]}, "form[0]", "1 is not a form"),
@@ -219,7 +219,7 @@ FAULTS = {
     "kernel-rows": ({"signal_kernel": [[[1, 0]], [[1]]]}, "signal_kernel[0]", "has 1 rows for 2 signals"),
     "kernel-columns": ({"signal_kernel": [[[1], [1]], [[1]]]}, "signal_kernel[0][0]", "has 1 entries for 2 signals"),
     "kernel-actions": ({"signal_kernel": [[STAY] * 3, [[1]]]}, "signal_kernel[0]", "has 3 kernels for 2 actions"),
-    "kernel-missing": ({"signal_kernel": None}, "signal_kernel[0]", "is missing; give the law of the next signal"),
+    "kernel-missing": ({"signal_kernel": None}, "signal_kernel[0]", "is missing; give the distribution of"),
     "signals-repeated": ({"signals": [["a", "a"], None]}, "signals[0][1]", "repeats 'a'"),
     "signals-count": ({"signals": [["a"], None]}, "signal_initial[0]", "has 2 entries for 1 signals"),
     "names-repeated": ({"names": ["x", "x"]}, "agents", "have the name 'x' twice"),
@@ -246,10 +246,14 @@ def test_faults(changed, where, words):
 
 
 GENERAL_FAULTS = {
-    "values-missing": ({"values": None}, "values[0]", "is missing; give values[action][initial][signal]"),
-    "values-types": ({"values": [[[[0, 0]], [[1, 2]]]]}, "values[0][0]", "has 1 entries for 2 types"),
-    "values-signals": ({"values": [[[[0], [0]]]]}, "values[0][0][0]", "has 1 entries for 2 signals"),
-    "level": ({"level": [[1, 2]]}, "level[0]", "is not part of the form; the general form takes values"),
+    "values-missing": (
+        {"general": None},
+        "general[0]",
+        "is missing; give what an action is worth, [action][initial][signal]",
+    ),
+    "values-types": ({"general": [[[[0, 0]], [[1, 2]]]]}, "general[0][0]", "has 1 entries for 2 types"),
+    "values-signals": ({"general": [[[[0], [0]]]]}, "general[0][0][0]", "has 1 entries for 2 signals"),
+    "level": ({"level": [[1, 2]]}, "level[0]", "is not part of the form; the general form takes general"),
 }
 
 

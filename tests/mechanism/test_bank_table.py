@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.mechanism.archive_bank_table import load_bank_table
+from mechopt.mechanism.archive import load_mechanism
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.solve.promised.optimum import promised_optimum
 from mechopt.solve.promised.policy import PromisePolicy, PromiseTable
@@ -148,19 +148,19 @@ def test_round_trip_is_bit_exact(tmp_path):
     env = mo.IndependentTypes.iid(*LAWS["three values"], 50)
     table = promised_optimum(env, tolerance=1e-3).mechanism.to_bank_table()
     table.save(tmp_path / "table.npz")
-    again = load_bank_table(tmp_path / "table.npz", env)
+    again = load_mechanism(tmp_path / "table.npz", env)
     for mine, theirs in zip(table.periods, again.periods, strict=True):
         for name in ("balances", "allocation", "payment", "after", "share"):
             assert getattr(mine, name).tobytes() == getattr(theirs, name).tobytes()
             assert not getattr(theirs, name).flags.writeable
-    assert (again.notions, again.source) == (table.notions, table.source)
+    assert (again.claims, again.source) == (table.claims, table.source)
 
 
 def test_a_policy_too_long_for_histories_is_saved_as_a_table(tmp_path):
     env = mo.IndependentTypes.iid(*LAWS["two values"], 40)
     policy = promised_optimum(env, tolerance=1e-2).mechanism
     policy.save(tmp_path / "long.npz")
-    assert load_bank_table(tmp_path / "long.npz", env).revenue == pytest.approx(policy.revenue)
+    assert load_mechanism(tmp_path / "long.npz", env).revenue == pytest.approx(policy.revenue)
     promised_optimum(ENV).mechanism.save(tmp_path / "short.npz")
     assert mo.load_mechanism(tmp_path / "short.npz", ENV).revenue == pytest.approx(2.25)
 
@@ -179,11 +179,11 @@ def written(**changes):
 
 
 FAULTY = {
-    "no column": ({"share": None}, "not a mechanism file, or damaged"),
-    "wrong size": ({"payment": np.zeros(7)}, r"payment has shape \(7,\), expected 8 numbers"),
+    "no column": ({"share": None}, "has no share; the file is damaged"),
+    "wrong size": ({"payment": np.zeros(7)}, r"payment has shape \(7,\) of float64, expected 8 floats"),
     "whole numbers": ({"payment": np.zeros(8, dtype=np.int64)}, "payment has shape"),
     "broken rows": ({"after": np.full(8, 0.5)}, "after has shape"),
-    "no rows": ({"rows": np.array([0, 3])}, "rows has shape"),
+    "no rows": ({"rows": np.array([0, 3])}, "rows are not whole numbers above 0"),
     "lost row": ({"after": np.array([0, 9, 0, 0, 0, 0, 0, 0])}, r"periods\[0\].after: leads .* to row 10 of 3"),
     "infinite": ({"payment": np.full(8, np.inf)}, r"periods\[0\].payment: holds numbers that are not finite"),
     "pickle": ({"share": np.array([None] * 8)}, "the file is damaged"),
@@ -197,10 +197,10 @@ FAULTY = {
 def test_faulty_files_are_refused(changes, message, tmp_path):
     path = tmp_path / "table.npz"
     by_hand().save(path)
-    assert load_bank_table(path, ENV).revenue == 1.75
+    assert load_mechanism(path, ENV).revenue == 1.75
     rewritten(path, **changes)
     with pytest.raises(mo.InputError, match=message) as error:
-        load_bank_table(path, ENV)
+        load_mechanism(path, ENV)
     assert str(path) in str(error.value)
 
 
@@ -211,12 +211,12 @@ def test_truncated_anywhere(tmp_path):
     for length in range(0, len(whole), 23):
         path.write_bytes(whole[:length])
         with pytest.raises(mo.InputError, match="not a mechanism file, or damaged"):
-            load_bank_table(path, ENV)
+            load_mechanism(path, ENV)
 
 
 def test_no_file(tmp_path):
     with pytest.raises(mo.InputError, match="cannot read"):
-        load_bank_table(tmp_path / "absent.npz", ENV)
+        load_mechanism(tmp_path / "absent.npz", ENV)
 
 
 def test_every_fault_is_told():

@@ -10,7 +10,7 @@ from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism import stationary as markov_mechanism
-from mechopt.mechanism.archive_stationary import load_markov
+from mechopt.mechanism.archive import load_mechanism
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -21,6 +21,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.verify import verify
 from tests.closedform.markov_instances import CASES, environments, profiles, random_environment
@@ -205,8 +206,8 @@ def test_a_file_and_back(env, tmp_path):
     mechanism = random_mechanism(env)
     mechanism = MarkovMechanism(env, mechanism.policy, mechanism.transfer, (PeriodicExPostIC(), PPIR()), "random")
     mechanism.save(tmp_path / "it.npz")
-    again = load_markov(tmp_path / "it.npz", env)
-    assert (again.notions, again.source) == (mechanism.notions, "random")
+    again = load_mechanism(tmp_path / "it.npz", env)
+    assert (again.claims, again.source) == (mechanism.claims, "random")
     for one, other in zip(again.policy, mechanism.policy, strict=True):
         assert np.array_equal(one, other)
     for one, other in zip(again.transfer, mechanism.transfer, strict=True):
@@ -217,16 +218,15 @@ def test_files_of_others_are_refused(tmp_path):
     env, other = random_environment((2, 2), 2, 2, 0.9), random_environment((2, 2), 2, 2, 0.9, seed=1)
     random_mechanism(env).save(tmp_path / "it.npz")
     with pytest.raises(InputError, match="made for another environment"):
-        load_markov(tmp_path / "it.npz", other)
+        load_mechanism(tmp_path / "it.npz", other)
     with pytest.raises(InputError, match="cannot read"):
-        load_markov(tmp_path / "none.npz", env)
+        load_mechanism(tmp_path / "none.npz", env)
     random_mechanism(env).to_sequence().save(tmp_path / "histories.npz")
-    with pytest.raises(InputError):
-        load_markov(tmp_path / "histories.npz", env)
+    assert isinstance(load_mechanism(tmp_path / "histories.npz", env), SequenceMechanism)
     (tmp_path / "text.npz").write_text("x")
     with pytest.raises(InputError, match="damaged"):
-        load_markov(tmp_path / "text.npz", env)
+        load_mechanism(tmp_path / "text.npz", env)
     with zipfile.ZipFile(tmp_path / "empty.npz", "w"):
         pass
     with pytest.raises(InputError, match="damaged"):
-        load_markov(tmp_path / "empty.npz", env)
+        load_mechanism(tmp_path / "empty.npz", env)

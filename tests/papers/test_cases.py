@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mechopt as mo
-from mechopt.cli import app
+from mechopt.cli.app import app
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import asked_notions
 from mechopt.modelfile import read

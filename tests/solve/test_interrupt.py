@@ -1,11 +1,14 @@
-"""Ctrl-C stops the solver within moments and leaves what is known."""
+"""Ctrl-C at any moment: within moments, with what is known, exit status 3 and no traceback."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from mechopt.cli.interrupts import Interrupts
 from tests.waiting import HANG_SECONDS
 
 MODEL = """
@@ -48,3 +51,112 @@ def test_ctrl_c_gives_the_bracket_so_far_and_exit_status_3(tmp_path):
     assert document["bound"]["lower"] == 0
     assert document["bound"]["upper"] == pytest.approx(8 * 3.1)  # first best
     assert "stopped (interrupted)" in done.stderr
+
+
+STARTED = """
+import sys
+import time
+from mechopt.cli import main
+from mechopt.cli.interrupts import Interrupts
+made = Interrupts.__init__
+def told(self):
+    made(self)
+    print("ready", file=sys.stderr, flush=True)
+Interrupts.__init__ = told
+sys.argv = ["mechopt", *sys.argv[1:]]
+main()
+"""
+"""The command, saying when it has begun: what comes before is Python's start, not ours."""
+COMMANDS = {
+    "solve": ["solve", "long.toml", "--method", "simplex", "--json"],
+    "compare": ["compare", "long.toml"],
+    "sweep": ["sweep", "study.toml", "--out", "out"],
+}
+STUDY = """
+model = "long.toml"
+[grid]
+horizon = { from = 7, to = 9 }
+"""
+
+
+def interrupted(folder, command, delay, presses=1, between=0.0):
+    """Press Ctrl-C some seconds after the start: exit status, standard output, standard error."""
+    (folder / "long.toml").write_text(MODEL)
+    (folder / "study.toml").write_text(STUDY)
+    parts = [sys.executable, "-c", STARTED, *COMMANDS[command]]
+    process = subprocess.Popen(parts, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr.readline() == "ready\n"
+    time.sleep(delay)
+    for _ in range(presses):
+        process.send_signal(signal.SIGINT)
+        time.sleep(between)
+    try:
+        output, messages = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, output, messages
+
+
+def require_quiet(folder, status, messages):
+    assert status == 3, messages
+    assert "Traceback" not in messages and "Exception ignored" not in messages
+    assert not [path for path in folder.rglob(".writing-*")]
+
+
+DELAYS = [0.0, 0.05, 0.15, 0.3, 0.6]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("delay", DELAYS)
+def test_ctrl_c_while_things_are_imported(tmp_path, delay):
+    status, _, messages = interrupted(tmp_path, "solve", delay)
+    require_quiet(tmp_path, status, messages)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("between", [0.0, 0.02, 0.3])
+@pytest.mark.parametrize("delay", [*DELAYS, 1.0, 1.5, 2.5])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_in_quick_succession(tmp_path, command, delay, between):
+    status, _, messages = interrupted(tmp_path, command, delay, 6, between)
+    require_quiet(tmp_path, status, messages)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_presses_together_are_one_press(tmp_path):
+    status, output, messages = interrupted(tmp_path, "solve", 4.0, 4, 0.05)
+    require_quiet(tmp_path, status, messages)
+    assert json.loads(output)["status"] == "interrupted"
+
+
+def test_an_interrupt_within_an_import_waits_for_its_end(tmp_path, monkeypatch):
+    (tmp_path / "pressing.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\ncomplete = True\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    interrupts = Interrupts()
+    try:
+        interrupts.begin()
+        with pytest.raises(KeyboardInterrupt):
+            import pressing
+
+            assert pressing.complete
+            time.sleep(10)
+    finally:
+        interrupts.end(stay=False)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_lost_in_a_destructor_comes_again(capsys):
+    class Pressing:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    interrupts = Interrupts()
+    try:
+        interrupts.begin()
+        with pytest.raises(KeyboardInterrupt):
+            Pressing()
+            time.sleep(10)
+    finally:
+        interrupts.end(stay=False)
+    assert capsys.readouterr().err == ""

@@ -297,7 +297,7 @@ def test_least_likely_paths_count():
 def test_mechanism_of_a_scenario_by_number_or_name():
     best = maximin(Scenarios([COIN, SURE], [["coin"], ["coin", "sure"]]))
     assert best.mechanism(1) is best.mechanism("coin, sure")
-    assert best.mechanism(1).notions == (mo.DIC(), mo.EPIR())
+    assert best.mechanism(1).claims == (mo.DIC(), mo.EPIR())
     with pytest.raises(mo.InputError, match="'coins' is not a scenario; did you mean 'coin'"):
         best.mechanism("coins")
 

@@ -99,7 +99,7 @@ LOW_IS_IMPOSSIBLE = mo.MarkovTypes(
 def test_impossible_types_need_not_be_willing_to_take_part(ic, ir):
     best = mo.optimum(LOW_IS_IMPOSSIBLE, ic, ir)
     assert best.value == pytest.approx(4)
-    assert mo.verify(best.mechanism, [*best.mechanism.notions, mo.Interim()]).holds
+    assert mo.verify(best.mechanism, [*best.mechanism.claims, mo.Interim()]).holds
 
 
 @pytest.mark.parametrize("family", ["steered", "correlated"])

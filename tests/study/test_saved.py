@@ -9,7 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.core.errors import InputError
-from mechopt.study.saved import load_mechanism
+from mechopt.mechanism.archive import load_mechanism
 from tests.interdependent_instances import random_environment
 
 COIN = ["1/2", "1/2"]
@@ -36,7 +36,7 @@ def test_closed_forms_are_saved_and_read_back(build, tmp_path):
     read = load_mechanism(tmp_path / "it.npz", environment)
     assert (read.revenue, read.welfare) == pytest.approx((built.revenue, built.welfare), abs=1e-12)
     assert read.utilities == pytest.approx(built.utilities, abs=1e-12)
-    assert mo.verify(read, read.notions or mo.BayesianIC()).holds
+    assert mo.verify(read, read.claims or mo.BayesianIC()).holds
 
 
 def test_efficient_exit_takes_the_pivot_as_it_is():

@@ -310,7 +310,8 @@ def test_honest_optima_of_every_scale_are_satisfied(scale):
             assert mo.verify(mo.dynamic_pivot(env)).holds
     for seed in (1, 2, 3, 4):
         found = cases.contingent(seed)
-        env = replace(found.environment, values=tuple(float(scale) * part for part in found.environment.values))
+        values = tuple(tuple(float(scale) * part for part in row) for row in found.environment.values)
+        env = replace(found.environment, values=values)
         last = "efficient" if env.infinite else "constant"
         assert mo.verify(mo.contingent_transfers(env, found.method, last)).holds
     env = mo.IndependentTypes.iid([money, 2 * money, 4 * money], ["1/4", "1/2", "1/4"], horizon=4)

@@ -30,7 +30,7 @@ from math import log, sqrt
 import numpy as np
 
 from mechopt.closedform.bank.mechanism import DOMINANT_BANK_ACCOUNT_NOTIONS, BankAccountMechanism
-from mechopt.closedform.bank.reachable import value_unit
+from mechopt.closedform.bank.reachable import ROUNDING
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.closedform.static.repeated import Sales
 from mechopt.closedform.static.standard import second_price
@@ -44,8 +44,9 @@ THRESHOLDS: dict[str, Callable[[int], float]] = {
     "sqrt(t log t)": lambda t: sqrt(t * log(t)),
 }
 """g(t), t counted from 1."""
-COVERED = 1e-9
-"""A balance covers a fee that is larger by this share of the largest value of an item: balances on a lattice hit it."""
+COVERED = 64 * ROUNDING
+"""A balance covers a fee that it misses by rounding: by this share, times the number of periods so far, of the largest
+amount that was put into it so far or of the fee. Balances on a lattice hit fees exactly."""
 
 
 def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") -> BankAccountMechanism:
@@ -77,13 +78,19 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
     require_kind(environment, "independent", "asymptotic")
     if threshold not in THRESHOLDS:
         raise InputError([Fault("threshold", f"is {threshold!r}", f"choose {' or '.join(map(repr, THRESHOLDS))}")])
-    sales, slack = Sales(environment, second_price), COVERED * value_unit(environment)
+    sales = Sales(environment, second_price)
     plain, fee = _schedule(environment, sales, THRESHOLDS[threshold])
+
+    deposits = np.stack(
+        [sales[t].utility.reshape(environment.agents, -1).max(axis=1) for t in range(environment.horizon)], axis=1
+    )
+    largest = np.maximum.accumulate(np.hstack([np.zeros((environment.agents, 1)), deposits[:, :-1]]), axis=1)
+    slack = COVERED * np.arange(1, environment.horizon + 1) * np.maximum(largest, fee)
 
     def stage(t: int, balance: FloatArray) -> Stage:
         sale, buyers = sales[t], environment.agents
         free = np.broadcast_to(plain[:, t, None], balance.shape)
-        charged = ~free & (balance >= fee[:, t, None] - slack)
+        charged = ~free & (balance >= fee[:, t, None] - slack[:, t, None])
         spend = np.where(charged, np.minimum(balance, fee[:, t, None]), 0.0)
         served = over_profiles((free | charged).astype(np.float64), buyers)
         return Stage(

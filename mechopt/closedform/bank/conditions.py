@@ -3,6 +3,12 @@
 With several buyers (IC) and (BI) are in expectation over the others' current types, and each balance is a vector that
 everybody sees; (BU) is whatever the types. Types of probability zero count: the conditions hold for them and at the
 balances after them. Money is present value. See `mechopt.closedform.bank.mechanism` for the inequalities.
+
+What is tolerated in a period is `VERIFY_TOLERANCE` times the largest absolute value of an item up to that period; for
+(BI), an expectation, times the *expected* largest value of the period, or the largest of the periods before it, whose
+rounding the balances carry. Later periods have a say by the rounding of their values alone, `ROUNDING` times the
+largest total value of an agent, since a mechanism may have been computed from utilities that hold them. Nothing of the
+mechanism has.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mechopt.closedform.bank.reachable import MAX_STATES, reachable
+from mechopt.closedform.bank.reachable import MAX_STATES, ROUNDING, largest_values, reachable
 from mechopt.closedform.bank.stage import BankAccounts, Stage
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.environment.independent import IndependentTypes
@@ -91,7 +97,7 @@ class ConditionCheck:
     Attributes
     ----------
     holds : bool
-        Whether ``gain`` is at most `VERIFY_TOLERANCE` times the largest total value of an agent.
+        Whether in every period the violation is at most what is tolerated there.
     gain : float
         Largest violation, 0 where there is none.
     counterexample : BalanceCounterexample or None
@@ -136,21 +142,38 @@ class Conditions(Mapping[str, ConditionCheck]):
 
 def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> Conditions:
     """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
+    env = mechanism.environment
+    limits, gains = _limits(env), dict.fromkeys(("IC", "BI", "BU"), 0.0)
     worst: dict[str, BalanceCounterexample] = {}
     for t, stage, _ in reachable(mechanism, False, max_states):
-        for i in range(mechanism.environment.agents):
+        for i in range(env.agents):
             for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
-                so_far = worst[found.condition].gain if found.condition in worst else 0.0
-                if not found.gain <= so_far:  # so that NaN counts
-                    worst[found.condition] = found
-    tolerance = VERIFY_TOLERANCE * mechanism.environment.money_scale
+                name = found.condition
+                if not found.gain <= gains[name]:  # so that NaN counts
+                    gains[name] = found.gain
+                known = worst[name].gain if name in worst else 0.0
+                if not found.gain <= limits[name][t] and not found.gain <= known:
+                    worst[name] = found
+    return Conditions({name: ConditionCheck(name not in worst, gain, worst.get(name)) for name, gain in gains.items()})
 
-    def check(condition: str) -> ConditionCheck:
-        found = worst.get(condition)
-        holds = found is None or found.gain <= tolerance
-        return ConditionCheck(holds, found.gain if found else 0.0, None if holds else found)
 
-    return Conditions({condition: check(condition) for condition in ("IC", "BI", "BU")})
+def _limits(environment: IndependentTypes) -> dict[str, FloatArray]:
+    """What is tolerated of each condition by period; ``(T,)``."""
+    largest, periods = largest_values(environment), range(environment.horizon)
+    before = np.append(0.0, largest[:-1])
+    average = np.array([environment.present_value[t] * _expected_largest(environment, t) for t in periods])
+    rounding = ROUNDING * environment.money_scale
+    once, mean = (VERIFY_TOLERANCE * size + rounding for size in (largest, np.maximum(average, before)))
+    return {"IC": once, "BI": mean, "BU": once}
+
+
+def _expected_largest(environment: IndependentTypes, t: int) -> float:
+    """Expectation of the largest absolute value of an item of period t among the buyers."""
+    buyers = range(environment.agents)
+    levels = np.unique(np.concatenate([np.abs(environment.values[i][t]) for i in buyers]))
+    below = [np.abs(environment.values[i][t]) <= levels[:, None] for i in buyers]
+    all_below = np.prod([below[i] @ environment.probabilities[i][t] for i in buyers], axis=0)
+    return float(levels @ np.diff(all_below, prepend=0.0))
 
 
 def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:

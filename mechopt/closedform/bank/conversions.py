@@ -41,7 +41,7 @@ import numpy as np
 
 from mechopt.closedform.bank.conditions import interim
 from mechopt.closedform.bank.mechanism import BankAccountMechanism, library_order, undiscounted, unrolled
-from mechopt.closedform.bank.reachable import merge
+from mechopt.closedform.bank.reachable import largest_values, merge
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray
@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 CLASS_TOLERANCE = 1e-9
-"""Gap below which partially realised utilities are the same, relative to the largest total value of an agent."""
+"""Gap below which partially realised utilities are the same, relative to how far apart they lie in their period."""
+CLASS_ROUNDING = 1e-13
+"""Rounding of one, relative to what it is summed of: values so far, and what is expected of later periods."""
 
 
 def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMechanism:
@@ -88,11 +90,14 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
     _require_dic_and_epir(mechanism)
     env, welfare = mechanism.environment, _continuation_welfare(mechanism)
     utility = partially_realised(mechanism)
-    tolerance = CLASS_TOLERANCE * env.money_scale
+    largest, reach = largest_values(env), 0.0
     states, node, balance = [], np.zeros(1, dtype=np.int64), np.zeros((env.agents, 1))
     for t, types in enumerate(env.shape):
         children = (node[:, None] * prod(types) + np.arange(prod(types))).ravel()
         after = utility[t + 1][:, children]
+        spread = float((after.max(axis=1) - after.min(axis=1)).max())
+        size = float(np.abs(after).max() + np.abs(welfare[t + 1]).max() + (t + 1) * largest[t])
+        tolerance = CLASS_TOLERANCE * spread + CLASS_ROUNDING * size
         if t + 1 < env.horizon:
             state, best = _classes(after, welfare[t + 1][children], tolerance)
             floor = after[:, best].min(axis=1, keepdims=True)
@@ -103,7 +108,8 @@ def bank_account(mechanism: Mechanism | BankAccountMechanism) -> BankAccountMech
         shape = (env.agents, node.size, *types)
         sold = mechanism.allocation[t].reshape(env.agents, -1)[:, children]
         parts = (sold, after - floor, reached[:, state])
-        states.append(_States(balance, *(part.reshape(shape) for part in parts)))
+        states.append(_States(reach, balance, *(part.reshape(shape) for part in parts)))
+        reach = 10 * tolerance
         node, balance = children[best], reached
 
     def stage(t: int, balance: FloatArray) -> Stage:
@@ -118,6 +124,8 @@ class _States:
 
     Attributes
     ----------
+    reach : float
+        How far from one of the balances what is asked for may lie.
     balance : array ``(n, S)``
     allocation : array ``(n, S, *types)``
     total : array ``(n, S, *types)``
@@ -126,6 +134,7 @@ class _States:
         Next balance.
     """
 
+    reach: float
     balance: FloatArray
     allocation: FloatArray
     total: FloatArray
@@ -142,7 +151,7 @@ class _States:
         env = mechanism.environment
         found = self._nearest.query(asked.T, p=np.inf)
         distance, state = np.asarray(found[0]), np.asarray(found[1])
-        if distance.max() > 10 * CLASS_TOLERANCE * env.money_scale:
+        if distance.max() > self.reach:
             unknown = asked[:, int(distance.argmax())].tolist()
             raise InputError(f"balance {unknown} before period {t}: this bank account never reaches it")
         balance, allocation = self.balance[:, state], self.allocation[:, state]
@@ -207,7 +216,7 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
             payment.append(stage.payment + after - over_profiles(stage.balance, env.agents))
     else:
         _require_dic_and_epir(mechanism)
-        claimed, allocation = mechanism.notions, list(mechanism.allocation)
+        claimed, allocation = mechanism.claims, list(mechanism.allocation)
         payment = [env.present_value[t] * own_values(tree, t) * x for t, x in enumerate(allocation)]
         payment[last] = payment[last] - partially_realised(mechanism)[-1].reshape(payment[last].shape)
     kept = {DIC(), PPIR(), *({ExPostIC(), SuperDIC()} & set(claimed))}

@@ -24,23 +24,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import log10
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mechopt.closedform.bank.conditions import Conditions, check_conditions
-from mechopt.closedform.bank.outcome import BankOutcome, bank_outcome
+from mechopt.closedform.bank.outcome import BankOutcome, bank_outcome, drawn_samples
 from mechopt.closedform.bank.reachable import MAX_ENTRIES, MAX_STATES
 from mechopt.closedform.bank.stage import Stage
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
-from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import ALL_NOTIONS, INDU, PEIR, PFIR, PPIC, ExPostIC, Notion, closure
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.simulation import Runs, played
 
 SMALLEST_WEIGHT = 1e-200
 """Smallest discount factor of a period by which present values are still divided."""
@@ -58,7 +57,7 @@ DOMINANT_BANK_ACCOUNT_NOTIONS = library_order(closure([*BANK_ACCOUNT_NOTIONS, Ex
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BankAccountMechanism:
+class BankAccountMechanism(MechanismMethods):
     """A mechanism whose only memory is one balance a buyer.
 
     It stands where a `mechopt.Mechanism` stands, without a tree of histories: ``to_mechanism`` unrolls it where the
@@ -211,7 +210,7 @@ class BankAccountMechanism:
         Returns
         -------
         Mechanism
-            Payments in the money of their own period; its notions are the ``claims``.
+            Payments in the money of their own period; with the same ``claims``.
 
         Raises
         ------
@@ -230,20 +229,19 @@ class BankAccountMechanism:
     def _label(self) -> str:
         return f"{self.name} ({self.source})" if self.source else self.name
 
-    def explain(self) -> Any:
-        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
-        return provided(self, "explain")(self)
-
-    def save(self, path: str | Path) -> None:
-        """Unroll and write to a file; read it with `mechopt.load_mechanism`."""
-        self.to_mechanism().save(path)
-
     def __repr__(self) -> str:
         env = self.environment
         return (
             f"BankAccountMechanism({self.name}: {env.agents} buyer{'s' * (env.agents > 1)}, "
             f"{env.horizon} period{'s' * (env.horizon > 1)})"
         )
+
+
+@played.register(BankAccountMechanism)
+def _(mechanism: BankAccountMechanism, rng: np.random.Generator, runs: int) -> Runs:
+    """Types; what is followed are balances."""
+    samples = np.concatenate(list(drawn_samples(mechanism, runs, rng)), axis=1)
+    return Runs(samples[0], samples[2:], samples[1])
 
 
 def unrolled(mechanism: BankAccountMechanism) -> Iterator[Stage]:

@@ -33,7 +33,9 @@ from mechopt.core.numbers import FloatArray
 Distributions = Sequence[tuple[FloatArray, FloatArray]]
 
 SNAP = 1e-9
-"""A price this close to a value, relative to the largest, is that value: at r = theta_j type j buys."""
+"""A price this close to a value, relative to it, is that value: at r = theta_j type j buys."""
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Of a utility, relative to the largest; a price that is computed from one misses by that over the chance of a sale."""
 REMEMBERED = 4096
 """Auctions of three buyers or more, by caps, that are kept."""
 PROGRAMME_EFFORT = 50_000
@@ -109,8 +111,9 @@ def _posted(worth: FloatArray, probabilities: FloatArray, caps: FloatArray) -> B
     prices = np.union1d(likely, 0.0)[::-1]
     surplus = np.maximum(worth - prices[:, None], 0.0) @ probabilities
     price = np.interp(caps[0], surplus, prices)
-    near = likely[np.abs(price[:, None] - likely).argmin(axis=1)]
-    price = np.where(np.abs(price - near) <= SNAP * likely[-1], near, price)
+    place = np.abs(price[:, None] - likely).argmin(axis=1)
+    near, chance = likely[place], np.cumsum(probabilities[probabilities > 0][::-1])[::-1][place]
+    price = np.where(np.abs(price - near) <= SNAP * near + ROUNDING * surplus[-1] / chance, near, price)
     sold = (worth >= price[:, None]).astype(np.float64)
     return Burned(sold[None], (price[:, None] * sold)[None], caps)
 

@@ -119,7 +119,7 @@ def _simulation(mechanism: BankAccounts, runs: int, rng: np.random.Generator | i
     if runs < 2:
         raise InputError([Fault("runs", f"is {runs}", "standard errors need at least 2")])
     seed = None if isinstance(rng, np.random.Generator) else int(rng)
-    samples = np.concatenate(list(_samples(mechanism, runs, np.random.default_rng(rng))), axis=1)
+    samples = np.concatenate(list(drawn_samples(mechanism, runs, np.random.default_rng(rng))), axis=1)
     mean, error = samples.mean(axis=1).tolist(), (samples.std(axis=1, ddof=1) / np.sqrt(runs)).tolist()
     return BankOutcome(
         mean[0],
@@ -135,7 +135,7 @@ def _simulation(mechanism: BankAccounts, runs: int, rng: np.random.Generator | i
     )
 
 
-def _samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> Iterator[FloatArray]:
+def drawn_samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) -> Iterator[FloatArray]:
     """Revenue, welfare and utilities of each run, ``(2 + n, runs of the part)``, in parts that fit into memory."""
     env = mechanism.environment
     entries = env.agents * max(prod(types) for types in env.shape)

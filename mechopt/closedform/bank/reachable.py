@@ -1,8 +1,9 @@
 """The balances that a bank account mechanism can reach, and how probable each is.
 
 Balances that agree up to rounding are one state: along each buyer's axis sorted balances are cut where the gap exceeds
-`MERGE_TOLERANCE` times the largest of them (or of the values, where that is more). Balances on a lattice, such as those
-of values that repeat from period to period, stay few; in general their number is that of the histories. Where a buyer's
+`ROUNDING` times the number of periods so far times the largest balance or value so far. What comes later has no say: a
+large value of the future makes no two balances of today equal. Balances on a lattice, such as those of values that
+repeat from period to period, stay few; in general their number is that of the histories. Where a buyer's
 stage depends on her own balance alone (a *separable* mechanism), each buyer's balances are followed by themselves:
 expectations of what concerns her need no more.
 """
@@ -19,18 +20,25 @@ from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
 
-MERGE_TOLERANCE = 1e-11
-"""Gap below which balances are the same, relative to the largest."""
+ROUNDING = 2.0**-46
+"""Rounding of a balance in one period, relative to the largest so far: 64 times the unit roundoff."""
 MAX_STATES = 200_000
 """Largest number of distinct balances before a period."""
 MAX_ENTRIES = 20_000_000
 """Largest number of entries (buyer, balances, profile) of one period."""
 
 
-def value_unit(environment: IndependentTypes) -> float:
-    """Largest present value of one item, or 1 if none has a value."""
-    pairs = [(w, row[t][-1]) for row in environment.values for t, w in enumerate(environment.present_value)]
-    return max(float(w * v) for w, v in pairs) or 1.0
+def largest_values(environment: IndependentTypes) -> FloatArray:
+    """Largest present value of an item, in absolute terms, of all buyers and periods up to each; ``(T,)``.
+
+    Examples
+    --------
+    >>> largest_values(IndependentTypes([[[1, 2], [1], [3]]], [[["1/2", "1/2"], [1], [1]]])).tolist()
+    [2.0, 2.0, 3.0]
+    """
+    largest = [max(float(np.abs(row[t]).max()) for row in environment.values) for t in range(environment.horizon)]
+    so_far: FloatArray = np.maximum.accumulate(environment.present_value * np.array(largest))
+    return so_far
 
 
 def merge(points: FloatArray, tolerance: float) -> tuple[FloatArray, IntArray]:
@@ -108,7 +116,7 @@ def reachable(
         If the balances become too many.
     """
     env = mechanism.environment
-    buyers, unit, work = env.agents, value_unit(env), 0
+    buyers, values, largest, work = env.agents, largest_values(env), 0.0, 0
     balance: FloatArray = np.zeros((buyers, 1))
     probability: FloatArray = np.ones((buyers, 1))
     for t, types in enumerate(env.shape):
@@ -125,7 +133,8 @@ def reachable(
         if t + 1 == env.horizon:
             return
         after, law = stage.next_balance.reshape(buyers, -1), env.distribution(t).ravel()
-        tolerance = MERGE_TOLERANCE * max(unit, float(after.max()))
+        largest = max(largest, float(values[t]), float(np.abs(after).max()))
+        tolerance = ROUNDING * (t + 1) * largest
         groups = [[i] for i in range(buyers)] if mechanism.separable else [list(range(buyers))]
         merged = []
         for group in groups:

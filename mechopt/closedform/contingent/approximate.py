@@ -121,7 +121,7 @@ def _agent(
     environment: InterdependentTypes, i: int, policy: Any, bound: Any, basis: Any, degree: int | None, signals: Any
 ) -> tuple[FloatArray, FloatArray, float]:
     """Epsilon and payments of one agent at every action and profile of the others, and the largest violation."""
-    kernel, values, count = environment.kernel[0], environment.values[0], environment.agents
+    kernel, values, count = environment.kernel[0], environment.profile_values[0], environment.agents
     actions, own = len(kernel), kernel.shape[1 + i]
     others = np.moveaxis(kernel.sum(axis=1 + count + i), 1 + i, count).reshape(actions, -1, own, _others(kernel, i))
     cost = environment.costs[0].reshape(-1, *[1] * count)

@@ -1,36 +1,31 @@
-"""Contingent transfers to a file and back: a numpy ``.npz`` archive without pickles, written atomically.
+"""The file of contingent transfers: what `mechopt.mechanism.archive` writes and reads of them.
 
 Arrays: ``policy_T`` by period, ``payment_T_I`` by period and agent (paid in the next period), ``later_T_I_K`` of
 stacked transfers, ``last_I``; and a JSON ``header`` with the format, the environment's fingerprint, the method, the
-theorem, the gain and the bound. The file is bound to its environment: another one refuses it. What is read says of
-itself what it said when it was written; `mechopt.check_contingent` checks it.
+theorem, the gain and the bound. What is read says of itself what it said when it was written;
+`mechopt.check_contingent` checks it.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
 from itertools import count, takewhile
-from math import prod
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mechopt.closedform.contingent.result import ContingentTransfers
-from mechopt.core.atomic import write_atomically
+from mechopt.core.archive import Archive
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.mechanism.archive import DAMAGES, HEADER_BYTES, column_of, require_fingerprint
+from mechopt.mechanism.archive import Contents, Header
 
 FORMAT = "mechopt contingent transfers 1"
 MAX_STEPS = 64
 """Most future periods that stacked transfers are read for."""
 
 
-def save(transfers: ContingentTransfers, path: str | Path) -> None:
-    """Write transfers; see `ContingentTransfers.save`."""
+def contents(transfers: ContingentTransfers) -> Contents:
+    """Header and arrays of the file; see `mechopt.mechanism.archive`."""
     header = {
         "format": FORMAT,
         "fingerprint": transfers.environment.fingerprint,
@@ -43,8 +38,7 @@ def save(transfers: ContingentTransfers, path: str | Path) -> None:
         "utilities": list(transfers.utilities),
         "agents": list(transfers.environment.names),
     }
-    arrays: dict[str, Array] = {"header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)}
-    arrays |= {f"policy_{t}": array for t, array in enumerate(transfers.policy)}
+    arrays: dict[str, Array] = {f"policy_{t}": array for t, array in enumerate(transfers.policy)}
     arrays |= {f"payment_{t}_{i}": array for t, row in enumerate(transfers.payments) for i, array in enumerate(row)}
     arrays |= {
         f"later_{t}_{i}_{k}": array
@@ -52,55 +46,26 @@ def save(transfers: ContingentTransfers, path: str | Path) -> None:
         for i, own in enumerate(row)
         for k, array in enumerate(own)
     }
-    arrays |= {f"last_{i}": array for i, array in enumerate(transfers.last_payments or ())}
-    write_atomically(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
+    return header, arrays | {f"last_{i}": array for i, array in enumerate(transfers.last_payments or ())}
 
 
-def is_transfers(path: str | Path) -> bool:
-    """Whether a file says that it holds contingent transfers; False where it cannot be read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return bool(json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())["format"] == FORMAT)
-    except (OSError, InputError, *DAMAGES):
-        return False
-
-
-def load(path: str | Path, environment: InterdependentTypes) -> ContingentTransfers:
-    """Read transfers that were saved for this environment.
-
-    Parameters
-    ----------
-    path : path
-    environment : InterdependentTypes
-        The one that they were made for.
+def read(archive: Archive, header: Header, environment: InterdependentTypes) -> ContingentTransfers:
+    """Read the arrays of an open file, and what it says of itself.
 
     Raises
     ------
     InputError
-        If the file is missing, malformed, or belongs to another environment.
+        If it is malformed.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(column_of(archive, "header", path, HEADER_BYTES).tobytes())
-            if header["format"] != FORMAT:
-                raise InputError(f"{path}: format {header['format']!r}, contingent transfers are {FORMAT!r}")
-            require_fingerprint(path, str(header["fingerprint"]), environment)
-            policy, payments, later, last = _arrays(archive, header, environment, path)
-            numbers = [float(header[key]) for key in ("gain", "bound", "welfare")]
-            utilities = tuple(float(u) for u in header["utilities"])
-            method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
-            finite = bool(np.isfinite([*numbers, *utilities]).all())
-            if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
-                raise InputError(f"{path}: the header is damaged; write a file with --save")
-    except OSError as error:
-        raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
-    except InputError:
-        raise
-    except DAMAGES as error:
-        raise InputError(f"{path}: not a file of transfers, or damaged ({error}); write one with --save") from None
+    policy, payments, later, last = _arrays(archive, header, environment)
+    gain, bound, welfare = (float(header[key]) for key in ("gain", "bound", "welfare"))
+    utilities = tuple(float(u) for u in header["utilities"])
+    method, theorem, history = header["method"], str(header["theorem"]), bool(header["history"])
+    finite = bool(np.isfinite([gain, bound, welfare, *utilities]).all())
+    if method not in ("convex", "spanning", "stacked") or len(utilities) != environment.agents or not finite:
+        raise InputError(f"{archive.path}: the header is damaged; write a file with --save")
     every = [*(a for row in payments for a in row), *(a for row in later for own in row for a in own), *(last or ())]
     largest = max(float(np.abs(array).max(initial=0.0)) for array in every) if every else 0.0
-    gain, bound, welfare = numbers
     return ContingentTransfers(
         environment, method, theorem, policy, payments, later, last, gain, largest, bound, welfare, utilities, history
     )
@@ -114,18 +79,17 @@ Read = tuple[
 ]
 
 
-def _arrays(archive: zipfile.ZipFile, header: Any, env: InterdependentTypes, path: str | Path) -> Read:
+def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
     """All arrays of the shapes that the environment asks for."""
-    names, agents = set(archive.namelist()), range(env.agents)
+    path, agents = archive.path, range(env.agents)
 
     def there(name: str) -> bool:
-        return f"{name}.npy" in names
+        return name in archive.names
 
     def read(name: str, *shapes: tuple[int, ...]) -> FloatArray:
-        array = column_of(archive, name, path, 8 * max(map(prod, shapes)) + HEADER_BYTES)
-        if array.shape not in shapes or array.dtype.kind not in "fi" or not np.isfinite(array).all():
-            wanted = " or ".join(map(str, shapes))
-            raise InputError(f"{path}: {name} has shape {array.shape}, expected {wanted} finite numbers")
+        array = archive.column(name, *shapes, kinds="fi")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds something else than finite numbers; the file is damaged")
         return array
 
     policy = list[IntArray]()

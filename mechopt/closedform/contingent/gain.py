@@ -33,7 +33,7 @@ def gains(
     paid : array ``(..., others, report, own signal)``
         Expected present value of the transfers that a report decides on, as of period t.
     """
-    payoff = environment.values[t][agent] + environment.discount * expected
+    payoff = environment.values[agent][t] + environment.discount * expected
     actions = by_report(policy, agent)
     value = by_own_signal(payoff, agent)[actions, np.arange(len(actions))[:, np.newaxis]]
     return gained(value - paid)
@@ -73,7 +73,7 @@ def last_gains(environment: InterdependentTypes, agent: int, policy: IntArray, p
     actions = by_report(policy, agent)
     others = np.arange(len(actions))[:, np.newaxis]
     moved = np.moveaxis(payments, agent, -1).reshape(actions.shape)
-    return gained(by_own_signal(environment.values[-1][agent], agent)[actions, others] - moved[..., np.newaxis])
+    return gained(by_own_signal(environment.values[agent][-1], agent)[actions, others] - moved[..., np.newaxis])
 
 
 def gained(value: FloatArray) -> FloatArray:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mechopt.closedform.pivot.efficient import TIE, chosen
-from mechopt.closedform.pivot.efficient_joint import best_actions, surplus
+from mechopt.closedform.pivot.efficient_joint import best_actions, surplus, surplus_size
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
@@ -94,7 +94,7 @@ class LastPeriod:
         words = "implementable" if self.implementable else "not implementable"
         if self.cycle is None:
             return f"LastPeriod({words})"
-        names = self.environment.types[-1]
+        names = [row[-1] for row in self.environment.types]
         others = [name for j, name in enumerate(names) if j != self.cycle.agent]
         at = ", ".join(repr(name[k]) for name, k in zip(others, self.cycle.others, strict=True))
         walk = " -> ".join(repr(names[self.cycle.agent][k]) for k in (*self.cycle.signals, self.cycle.signals[0]))
@@ -149,7 +149,7 @@ def last_period(environment: InterdependentTypes, policy: Sequence[object] | Int
     smallest: list[FloatArray] = []
     largest: list[FloatArray] = []
     means, worst = [], None
-    scale = max(1.0, float(np.abs(environment.values[t]).max()))
+    scale = max(1.0, float(np.abs(environment.profile_values[t]).max()))
     for i in range(environment.agents):
         lengths = arcs(environment, t, i, action)
         mean = worst_means(lengths)
@@ -174,7 +174,7 @@ def checked_policy(environment: InterdependentTypes, t: int, given: Sequence[obj
     """Policy of a period as read-only indices; the efficient one where none is given."""
     if given is None:
         table = surplus(environment, t)
-        return best_actions(table, TIE * float(np.abs(table).max()))[0]
+        return best_actions(table, TIE * surplus_size(environment, t).max(axis=0))[0]
     policy = np.asarray(given)
     if policy.shape != environment.shape[t] or policy.dtype.kind not in "iu":
         raise InputError(
@@ -196,9 +196,9 @@ def arcs(environment: InterdependentTypes, t: int, agent: int, policy: IntArray)
     policy : int array ``(*signals,)``
     """
     own = environment.shape[t][agent]
-    values = np.moveaxis(environment.values[t][agent], 1 + agent, -1).reshape(environment.action_counts[t], -1, own)
+    values = np.moveaxis(environment.values[agent][t], 1 + agent, -1).reshape(environment.action_counts[t], -1, own)
     reported = np.moveaxis(policy, agent, -1).reshape(-1, own)
-    truth = np.moveaxis(chosen(environment.values[t][agent], policy), agent, -1).reshape(-1, 1, own)
+    truth = np.moveaxis(chosen(environment.values[agent][t], policy), agent, -1).reshape(-1, 1, own)
     found: FloatArray = truth - values[reported, np.arange(len(reported))[:, np.newaxis]]
     return found
 

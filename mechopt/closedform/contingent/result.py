@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -14,15 +13,15 @@ from mechopt.closedform.contingent.setting import Setting
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
-
-if TYPE_CHECKING:
-    from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.sequence import SequenceMechanism
 
 Method = Literal["convex", "spanning", "stacked"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ContingentTransfers:
+class ContingentTransfers(MechanismMethods):
     """A rule and the transfers that make the truth a periodic ex post equilibrium.
 
     Attributes
@@ -73,6 +72,11 @@ class ContingentTransfers:
     history: bool = False
 
     @property
+    def claims(self) -> tuple[Notion, ...]:
+        """Periodic ex post IC."""
+        return (PeriodicExPostIC(),)
+
+    @property
     def revenue(self) -> float:
         """Expected present value of payments less costs, that is, welfare less utilities; often a deficit."""
         return self.welfare - sum(self.utilities)
@@ -80,7 +84,7 @@ class ContingentTransfers:
     @property
     def scale(self) -> float:
         """What rounding is relative to: the largest transfer or value."""
-        values = max(float(np.abs(array).max()) for array in self.environment.values)
+        values = max(float(np.abs(array).max()) for array in self.environment.profile_values)
         return max(1.0, self.max_abs, values)
 
     def to_mechanism(self) -> SequenceMechanism:
@@ -93,16 +97,6 @@ class ContingentTransfers:
         """
         mechanism: SequenceMechanism = provided(self, "to_mechanism")(self)
         return mechanism
-
-    def save(self, path: str | Path) -> None:
-        """Write the transfers to a file; see `mechopt.closedform.contingent.files`.
-
-        Parameters
-        ----------
-        path : path
-            A numpy ``.npz`` archive without pickles, written atomically.
-        """
-        provided(self, "save")(self, path)
 
     def __repr__(self) -> str:
         return (

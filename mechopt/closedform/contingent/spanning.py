@@ -43,9 +43,9 @@ class Place(NamedTuple):
 
     def named(self, environment: InterdependentTypes) -> str:
         """Name agent, period, action and signals as the environment does."""
-        types = [names for j, names in enumerate(environment.types[self.period]) if j != self.agent]
+        types = [names[self.period] for j, names in enumerate(environment.types) if j != self.agent]
         others = ", ".join(repr(names[k]) for names, k in zip(types, self.others, strict=True))
-        own = "" if self.signal is None else f", own signal {environment.types[self.period][self.agent][self.signal]!r}"
+        own = "" if self.signal is None else f", own signal {environment.types[self.agent][self.period][self.signal]!r}"
         action = environment.action_names(self.period)[self.action]
         return (
             f"agent {environment.names[self.agent]!r}, period {self.period}, action {action!r}, others at {others}{own}"

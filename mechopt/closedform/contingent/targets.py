@@ -33,7 +33,7 @@ Stages = tuple[FloatArray, ...]
 
 def last_payoff(environment: InterdependentTypes, agent: int, policy: IntArray, payments: FloatArray) -> FloatArray:
     """Truthful payoff U_T of the last period; axes: signals."""
-    return chosen(environment.values[-1][agent], policy) - payments
+    return chosen(environment.values[agent][-1], policy) - payments
 
 
 def truthful_values(
@@ -56,14 +56,14 @@ def truthful_values(
         U_T with a finite horizon.
     """
     if environment.infinite:
-        reward = chosen(environment.values[0][agent], policy[0])
+        reward = chosen(environment.values[agent][0], policy[0])
         return (welfare[0] if welfare is not None else stationary_value(environment, policy[0], reward),)
     assert last is not None
     if welfare is not None:
         return (*welfare[:-1], last)
     values = [last]
     for t in reversed(range(environment.stages - 1)):
-        table = environment.values[t][agent] + environment.discount * expected_next(environment, values[0], t)
+        table = environment.values[agent][t] + environment.discount * expected_next(environment, values[0], t)
         values.insert(0, chosen(table, policy[t]))
     return tuple(values)
 
@@ -84,7 +84,7 @@ def target(environment: InterdependentTypes, agent: int, t: int, values: Stages,
     """
     discount, following = environment.discount, 0 if environment.infinite else t + 1
     if welfare is None:
-        payoff = environment.values[t][agent] + discount * expected_next(environment, values[following], t)
+        payoff = environment.values[agent][t] + discount * expected_next(environment, values[following], t)
         return np.asarray((payoff - values[t]) / discount)
     found = -surplus(environment, t, without=agent) / discount
     if not environment.infinite and following == environment.stages - 1:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,12 +42,13 @@ from mechopt.closedform.pivot.efficient import (
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
-from mechopt.mechanism.constraints import PeriodicExPostIC
+from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
+from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.stationary import MarkovMechanism
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class DynamicPivot:
+class DynamicPivot(MechanismMethods):
     """The dynamic pivot mechanism of a Markov environment.
 
     Arrays are read-only, with one axis an agent: her type. With a finite horizon each array is a list over periods.
@@ -74,6 +74,11 @@ class DynamicPivot:
     def environment(self) -> MarkovTypes:
         """What it is a mechanism for."""
         return self.efficient.environment
+
+    @property
+    def claims(self) -> tuple[Notion, ...]:
+        """Periodic ex post IC, whatever was reported before (Theorem 1)."""
+        return PeriodicExPostIC(), PeriodicExPostIC(rereport=True)
 
     @property
     def policy(self) -> Any:
@@ -119,12 +124,7 @@ class DynamicPivot:
         """Policy and transfers as a mechanism of current reports, for `mechopt.verify`, histories and files."""
         env = self.environment
         transfers = tuple(tuple(staged(env, part)) for part in self.transfer)
-        notions = (PeriodicExPostIC(), PeriodicExPostIC(rereport=True))
-        return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, notions, "dynamic pivot mechanism")
-
-    def save(self, path: str | Path) -> None:
-        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
-        self.to_mechanism().save(path)
+        return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, self.claims, "dynamic pivot mechanism")
 
     def __repr__(self) -> str:
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)

@@ -10,8 +10,10 @@ a joint matrix: as types move independently given the action, the kernel of each
 which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by GMRES with
 iterative refinement; where that stalls, by the contraction itself.
 
-Ties: of the actions within `TIE` of the best, relative to the largest value there is, the one of lowest index is taken,
-and the profile is flagged. W and W_{-i} do not depend on the rule; policies, flows and transfers do.
+Ties: of the actions within `TIE` of the best the one of lowest index is taken, and the profile is flagged. `TIE` is
+relative to the terms that are compared there: with a finite horizon those of the period and profile, so that a large
+value elsewhere decides nothing here; with an infinite one, whose values are solved for together, the largest of all. W
+and W_{-i} do not depend on the rule; policies, flows and transfers do.
 
 Source: Bergemann and Valimaki (2010), section 3.
 """
@@ -34,7 +36,7 @@ BoolArray = npt.NDArray[np.bool_]
 Stages = tuple[Any, ...]
 
 TIE = 1e-11
-"""Actions this close to the best, relative to the largest value, are tied; above d = 0.999, 1e-3/(1-d) times it."""
+"""Actions this close to the best, in relative terms, are tied; for ever above d = 0.999, 1e-3/(1-d) times it."""
 RESIDUAL = 1e-15
 """Residual of a policy's evaluation, relative to its largest value, at which it ends."""
 MAX_IMPROVEMENTS = 1000
@@ -188,10 +190,18 @@ def flows(environment: Chains, members: Sequence[int], t: int = 0) -> FloatArray
     t : int
         Period; 0 with an infinite horizon.
     """
-    values = [environment.values[i][t] for i in members]
+    return _summed([environment.values[i][t] for i in members], -environment.costs[t])
+
+
+def _flow_sizes(environment: Chains, members: Sequence[int], t: int) -> FloatArray:
+    """Sum of the absolute values of the terms of `flows`, to which their rounding is relative."""
+    return _summed([np.abs(environment.values[i][t]) for i in members], np.abs(environment.costs[t]))
+
+
+def _summed(values: Sequence[FloatArray], start: FloatArray) -> FloatArray:
     shape = tuple(table.shape[1] for table in values)
-    total = np.empty((environment.action_counts[t], *shape))
-    total[...] = -environment.costs[t].reshape(-1, *(1 for _ in shape))
+    total = np.empty((start.size, *shape))
+    total[...] = start.reshape(-1, *(1 for _ in shape))
     for axis, table in enumerate(values):
         total += spread(table, axis, len(shape))
     return total
@@ -253,16 +263,17 @@ def solve(environment: Chains, members: Sequence[int]) -> tuple[Stages, Stages, 
         return (best,), (action,), (ties,)
     results: list[tuple[FloatArray, IntArray, BoolArray]] = []
     for t in reversed(range(environment.stages)):
-        table = flows(environment, members, t)
+        table, size = flows(environment, members, t), _flow_sizes(environment, members, t)
         if results:
-            table += environment.discount * carried(environment, members, results[-1][0], t)
-        policy, tied = _best(table, TIE * float(np.abs(table).max()))
+            later = environment.discount * carried(environment, members, results[-1][0], t)
+            table, size = table + later, size + np.abs(later)
+        policy, tied = _best(table, TIE * size.max(axis=0))
         results.append((readonly(table.max(axis=0)), policy, tied))
     welfare, policies, flags = zip(*reversed(results), strict=True)
     return welfare, policies, flags
 
 
-def _best(table: FloatArray, slack: float) -> tuple[IntArray, BoolArray]:
+def _best(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray, BoolArray]:
     near = table >= table.max(axis=0) - slack
     return readonly(near.argmax(axis=0), np.int64), readonly(near.sum(axis=0) > 1, np.bool_)
 

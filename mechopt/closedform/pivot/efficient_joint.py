@@ -7,8 +7,8 @@ With values u_i, cost c, discount d, and W' the value of the next period (0 beyo
 A finite horizon takes backward induction, an infinite one policy iteration on the joint chain: a policy is evaluated by
 elimination or GMRES, refined, on the dense matrix, since a joint law has no structure to use.
 
-Ties: of the actions within `TIE` of the best, relative to the largest value there is, the one of lowest index is taken,
-and the profile is flagged.
+Ties: as in `mechopt.closedform.pivot.efficient`: of the actions within `TIE` of the best the one of lowest index is
+taken, and the profile is flagged.
 
 Source: Liu (2025), section 2, the recursive form of the social program.
 """
@@ -103,10 +103,11 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
     else:
         results = []
         for t in reversed(range(environment.stages)):
-            table = surplus(environment, t)
+            table, size = surplus(environment, t), surplus_size(environment, t)
             if results:
-                table = table + environment.discount * expected_next(environment, results[-1][0], t)
-            policy, tied = best_actions(table, TIE * float(np.abs(table).max()))
+                later = environment.discount * expected_next(environment, results[-1][0], t)
+                table, size = table + later, size + np.abs(later)
+            policy, tied = best_actions(table, TIE * size.max(axis=0))
             results.append((readonly(table.max(axis=0)), policy, tied))
     welfare, policies, flags = zip(*reversed(results), strict=True)
     return EfficientJoint(environment, welfare, policies, flags)
@@ -123,9 +124,16 @@ def surplus(environment: InterdependentTypes, t: int, without: int | None = None
     without : int, optional
         The agent left out.
     """
-    values = environment.values[t]
+    values = environment.profile_values[t]
     total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
     found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
+    return found
+
+
+def surplus_size(environment: InterdependentTypes, t: int) -> FloatArray:
+    """Sum of the absolute values of the terms of `surplus`, to which its rounding is relative."""
+    costs = np.abs(environment.costs[t]).reshape(-1, *(1,) * environment.agents)
+    found: FloatArray = np.abs(environment.profile_values[t]).sum(axis=0) + costs
     return found
 
 
@@ -146,7 +154,7 @@ def expected_next(environment: InterdependentTypes, following: FloatArray, t: in
     return np.broadcast_to(moved.reshape(len(law), *shape[1:]), shape)
 
 
-def best_actions(table: FloatArray, slack: float) -> tuple[IntArray, BoolArray]:
+def best_actions(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray, BoolArray]:
     """Lowest action within a slack of the best along the first axis, and whether there are several."""
     near = table >= table.max(axis=0) - slack
     return readonly(near.argmax(axis=0), np.int64), readonly(near.sum(axis=0) > 1, np.bool_)

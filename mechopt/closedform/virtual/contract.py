@@ -14,8 +14,6 @@ Source: Kakade, Lobel and Nazerzadeh (2013), section 5.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,18 +24,20 @@ from mechopt.closedform.virtual.phase import Phase, WeightedChains, expected_fir
 from mechopt.closedform.virtual.pivot import virtual_pivot
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.environment.process import joint_process
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
-
-if TYPE_CHECKING:
-    from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.histories.public import PublicTree
+from mechopt.mechanism.constraints import BayesianIC, Interim, Notion
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.sequence import SequenceMechanism
 
 FAVOUR = 1e-8
 """Weight of the seller's profit in the buyer's choices: it breaks ties."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OptimalContract:
+class OptimalContract(MechanismMethods):
     """A menu and what each type makes of it. Money is present value as of contracting.
 
     Attributes
@@ -62,6 +62,11 @@ class OptimalContract:
     profit_by_type: FloatArray
     bound: float
     prices: tuple[FloatArray, ...]
+
+    @property
+    def claims(self) -> tuple[Notion, ...]:
+        """Bayesian IC and interim rationality, whatever the menu: the buyer chooses for herself."""
+        return BayesianIC(), Interim()
 
     @property
     def profit(self) -> float:
@@ -102,10 +107,6 @@ class OptimalContract:
         InputError
             If the horizon is infinite.
         """
-        from mechopt.environment.process import joint_process
-        from mechopt.histories.public import PublicTree
-        from mechopt.mechanism.sequence import SequenceMechanism
-
         env = self.environment
         unfolded = env.to_markov(exclusion=bool((self.choice < 0).any()))
         tree = PublicTree(joint_process(unfolded))
@@ -127,11 +128,7 @@ class OptimalContract:
                 paid[nodes] = price[actions[nodes]]
             policy.append(actions)
             payment.append(paid[np.newaxis])
-        return SequenceMechanism.of_policy(tree, policy, payment, source="optimal contract")
-
-    def save(self, path: str | Path) -> None:
-        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
-        self.to_mechanism().save(path)
+        return SequenceMechanism.of_policy(tree, policy, payment, self.claims, "optimal contract")
 
     def __repr__(self) -> str:
         kept = "the bound" if self.attains else f"below the bound {self.bound:.6g}"

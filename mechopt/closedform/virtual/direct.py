@@ -65,7 +65,7 @@ def _best(here: Phase, i: int, values: FloatArray, fees: tuple[FloatArray, ...])
         after = _step(here, i, values, fees[0], value, 0)
         low, high = float((after - value).min()), float((after - value).max())
         value = after
-        if (high - low) * discount <= 1e-11 * max(1.0, float(np.abs(value).max())) * (1 - discount):
+        if (high - low) * discount <= 1e-11 * float(np.abs(value).max()) * (1 - discount):
             break
     return value + discount / (1 - discount) * high
 

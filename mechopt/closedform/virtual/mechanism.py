@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,16 +22,16 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.separable import SeparableTypes
-
-if TYPE_CHECKING:
-    from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.sequence import SequenceMechanism
 
 Profile = tuple[int, ...]
 BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class VirtualPivot:
+class VirtualPivot(MechanismMethods):
     """The virtual pivot mechanism of a separable environment.
 
     Arrays are read-only. Axes ``*profile`` are initial types, agent 0 first. Money is present value as of contracting.
@@ -73,6 +71,11 @@ class VirtualPivot:
     utility: tuple[FloatArray, ...]
     upfront: tuple[FloatArray, ...]
     phases: npt.NDArray[np.object_]
+
+    @property
+    def claims(self) -> tuple[Notion, ...]:
+        """None: with finitely many types the theorem needs a condition, and `regime` says whether it is met."""
+        return ()
 
     @property
     def weights(self) -> tuple[FloatArray, ...]:
@@ -240,10 +243,6 @@ class VirtualPivot:
         """
         mechanism: SequenceMechanism = provided(self, "to_mechanism")(self, reports)
         return mechanism
-
-    def save(self, path: str | Path) -> None:
-        """Write it out as `to_mechanism` does and save that to a file; read it with `mechopt.load_mechanism`."""
-        self.to_mechanism().save(path)
 
     def __repr__(self) -> str:
         excluded = 1.0 - self.included.mean()

@@ -209,7 +209,7 @@ def _best_set(
             for i in members:
                 value = np.tensordot(first[i], value, axes=(0, 0))
             worth = environment.discount * float(value)
-            if best is None or worth > best[1] + TIE * max(1.0, abs(best[1])):
+            if best is None or worth > best[1] + TIE * abs(best[1]):
                 best = members, worth
     assert best is not None
     return best

@@ -45,14 +45,14 @@ def discount_faults(discount: Any, horizon: Any = "infinite") -> list[Fault]:
     return [Fault("discount", f"is {check.shown(number)}", f"it must be above 0 and {upper}")]
 
 
-def laws_by_agent(
-    values: Any, laws: Any, agents: int, names: tuple[str, str], agent: str, faults: list[Fault]
+def distributions_by_agent(
+    values: Any, distributions: Any, agents: int, names: tuple[str, str], agent: str, faults: list[Fault]
 ) -> list[tuple[Any, Any]]:
-    """Read grids of nonnegative values and laws on them, by agent; empty after a fault.
+    """Read grids of nonnegative values and distributions on them, by agent; empty after a fault.
 
     Parameters
     ----------
-    values, laws : sequences over agents of sequences of numbers
+    values, distributions : sequences over agents of sequences of numbers
     agents : int
         How many there are; 0 where that is not known.
     names : pair of str
@@ -63,14 +63,14 @@ def laws_by_agent(
         Appended to.
     """
     before = len(faults)
-    exact = [numbers(part, 2, name, faults) for part, name in zip((values, laws), names, strict=True)]
+    exact = [numbers(part, 2, name, faults) for part, name in zip((values, distributions), names, strict=True)]
     for part, name in zip(exact, names, strict=True):
         if part is not None and agents and len(part) != agents:
             faults.append(Fault(name, f"has {len(part)} entries for {agents} {agent}s", f"give one a {agent}"))
     if len(faults) > before:
         return []
     found = list(zip(*exact, strict=False))
-    for i, (grid, law) in enumerate(found):
-        floats = check.is_float_like(laws[i])
-        faults += check.distribution_faults(grid, law, f"{names[0]}[{i}]", f"{names[1]}[{i}]", floats)
+    for i, (grid, row) in enumerate(found):
+        floats = check.is_float_like(distributions[i])
+        faults += check.distribution_faults(grid, row, f"{names[0]}[{i}]", f"{names[1]}[{i}]", floats)
     return found if len(faults) == before else []

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from mechopt.core.errors import Fault, InputError, LimitError
-from mechopt.environment.families.checks import discount_faults, laws_by_agent, worth_faults
+from mechopt.environment.families.checks import discount_faults, distributions_by_agent, worth_faults
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import is_list, numbers
@@ -41,13 +41,13 @@ def supply_chain(
     margins : sequence over retailers of sequences of numbers
         What a unit may earn, at least 0, increasing.
     probabilities : sequence over retailers of sequences of numbers
-        Their laws.
+        Their distributions.
     demands : sequence over retailers of sequences of numbers
         Levels of demand, at least 0, increasing.
     demand_initial : sequence over retailers of sequences of numbers
-        Law of the first demand.
+        Distribution of the first demand.
     demand_kernel : sequence over retailers of nested sequences ``[demand][next]``
-        Law of the next demand, whatever is shipped. May be None with a horizon of 1.
+        Distribution of the next demand, whatever is shipped. May be None with a horizon of 1.
     units : int
         Largest number of units that can be shipped in a period, to all together; at least 1.
     cost : number, or sequence of ``units + 1`` numbers
@@ -80,9 +80,9 @@ def supply_chain(
     (('0', '1', '2'), array([0., 2., 4.]), array([0. , 0.5, 1. ]))
     """
     faults = discount_faults(discount, horizon)
-    laws_by_agent(margins, probabilities, 0, ("margins", "probabilities"), "retailer", faults)
+    distributions_by_agent(margins, probabilities, 0, ("margins", "probabilities"), "retailer", faults)
     agents = len(margins) if is_list(margins) else 0
-    levels = [grid for grid, _ in laws_by_agent(demands, demand_initial, agents, _DEMAND, "retailer", faults)]
+    levels = [grid for grid, _ in distributions_by_agent(demands, demand_initial, agents, _DEMAND, "retailer", faults)]
     if type(units) is not int or units < 1:
         faults.append(Fault("units", f"is {units!r}", "write a whole number, at least 1"))
     elif agents and (units + 1) ** min(agents, 20) > 100 * MAX_SHIPMENTS:
@@ -123,7 +123,7 @@ def _costs(cost: Any, units: Any, faults: list[Fault]) -> list[Fraction]:
 
 
 def sequential_screening(
-    values: Any, laws: Any, probabilities: Any, cost: Any = 0, types: Any = None
+    values: Any, distributions: Any, probabilities: Any, cost: Any = 0, types: Any = None
 ) -> SeparableTypes:
     """Build the environment in which a buyer knows at contracting how likely she will want an item, later how much.
 
@@ -131,10 +131,10 @@ def sequential_screening(
     ----------
     values : sequence of numbers
         What the item may turn out to be worth.
-    laws : nested sequences, ``laws[type][value]``
-        Law of her value, by what she knows at contracting.
+    distributions : nested sequences, ``distributions[type][value]``
+        Distribution of her value, by what she knows at contracting.
     probabilities : sequence over types
-        Law of that.
+        Distribution of that.
     cost : number
         Of the item to the seller, at least 0.
     types : sequence of numbers, optional
@@ -162,15 +162,15 @@ def sequential_screening(
     (SeparableTypes(1 agent, 2 actions, 2 initial types, 3 signals, 1 period), True)
     """
     faults: list[Fault] = []
-    worth, chances = numbers(values, 1, "values", faults), numbers(laws, 2, "laws", faults)
+    worth, chances = numbers(values, 1, "values", faults), numbers(distributions, 2, "distributions", faults)
     shares = numbers(probabilities, 1, "probabilities", faults)
     if worth is not None and chances is not None:
-        for k, law in enumerate(chances):
-            faults += check.length_faults(len(worth), len(law), f"laws[{k}]")
-            faults += check.probabilities_faults(law, f"laws[{k}]", check.is_float_like(laws[k]))
+        for k, row in enumerate(chances):
+            faults += check.length_faults(len(worth), len(row), f"distributions[{k}]")
+            faults += check.probabilities_faults(row, f"distributions[{k}]", check.is_float_like(distributions[k]))
     if shares is not None and chances is not None:
         if len(shares) != len(chances):
-            what = f"has {len(shares)} entries for {len(chances)} laws"
+            what = f"has {len(shares)} entries for {len(chances)} distributions"
             faults.append(Fault("probabilities", what, "give one a type"))
         faults += check.probabilities_faults(shares, "probabilities", check.is_float_like(probabilities))
     if faults:
@@ -179,9 +179,9 @@ def sequential_screening(
     return SeparableTypes(
         initial_values=[list(range(count)) if types is None else types],
         initial_probabilities=[probabilities],
-        signal_initial=[laws],
+        signal_initial=[distributions],
         form="general",
-        values=[[[[0] * len(worth)] * count, [worth] * count]],
+        general=[[[[0] * len(worth)] * count, [worth] * count]],
         signals=[_distinct([check.shown(value) for value in worth])],
         actions=["keep", "sell"],
         cost=[0, cost],

@@ -1,8 +1,8 @@
 """Families in which agents learn what something is worth to them by getting it.
 
-A Bernoulli rate that nobody knows has a Beta law at first, and by Bayes' rule later; what counts is its posterior mean.
-After a number of observations learning ends and the mean stays: expectations remain a martingale, so nothing that rests
-on this is approximate.
+A Bernoulli rate that nobody knows has a Beta distribution at first, and by Bayes' rule later; what counts is its
+posterior mean. After a number of observations learning ends and the mean stays: expectations remain a martingale, so
+nothing that rests on this is approximate.
 
 Source: Bergemann and Valimaki (2010), section 5: licensing. Kakade, Lobel and Nazerzadeh (2013), section 2.3: sponsored
 search.
@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, InputError
-from mechopt.environment.families.checks import discount_faults, laws_by_agent
+from mechopt.environment.families.checks import discount_faults, distributions_by_agent
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import numbers
@@ -35,7 +35,7 @@ class Learning(NamedTuple):
     means : list of Fraction
         Posterior means.
     learning, still : nested lists ``[state][next]``
-        Laws of the next state with and without an observation.
+        Distributions of the next state with and without an observation.
     """
 
     names: list[str]
@@ -50,7 +50,7 @@ def beta_learning(prior: Sequence[Fraction], observations: int) -> Learning:
     Parameters
     ----------
     prior : pair of Fraction
-        Parameters of the Beta law: of successes and of failures.
+        Parameters of the Beta distribution: of successes and of failures.
     observations : int
         After how many learning ends.
 
@@ -137,9 +137,9 @@ def sponsored_search(
     profits : sequence over advertisers of sequences of numbers
         What a sale may earn, at least 0, increasing.
     probabilities : sequence over advertisers of sequences of numbers
-        Their laws.
+        Their distributions.
     priors : sequence over advertisers of pairs of numbers
-        Parameters of the Beta laws of the conversion rates, above 0: of sales and of showings without one.
+        Parameters of the Beta distributions of the conversion rates, above 0: of sales and of showings without one.
     observations : int
         After how many showings an advertiser learns no more; from 0 to 20.
     discount : number
@@ -168,7 +168,7 @@ def sponsored_search(
     """
     faults: list[Fault] = []
     states = _states(priors, observations, faults)
-    laws_by_agent(profits, probabilities, len(states), ("profits", "probabilities"), "advertiser", faults)
+    distributions_by_agent(profits, probabilities, len(states), ("profits", "probabilities"), "advertiser", faults)
     faults += discount_faults(discount, horizon)
     if faults:
         raise InputError(faults)

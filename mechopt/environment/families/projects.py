@@ -29,9 +29,9 @@ def bandits(
     rewards : nested sequences, ``rewards[i][state]``
         What a period of work on the project of agent i is worth to her; any sign.
     kernels : nested sequences, ``kernels[i][state][next]``
-        Law of its next state when it is worked on.
+        Distribution of its next state when it is worked on.
     initial : nested sequences, ``initial[i][state]``
-        Law of its first state.
+        Distribution of its first state.
     discount : number
         In (0, 1), or up to 1 with a finite horizon.
     horizon : int or "infinite"
@@ -85,9 +85,9 @@ def _still(size: int) -> tuple[tuple[int, ...], ...]:
 def with_arrivals(environment: MarkovTypes, arrival: Any, departure: Any = 0, present: Any = None) -> MarkovTypes:
     """Let agents arrive and depart, through one more type that is worth nothing.
 
-    Who is absent arrives in each period with a probability, and then draws her type from her first law; who is there
-    leaves with a probability instead of moving on, and may come back as a new agent. Nobody sees who is there but the
-    agent herself: that is part of her type.
+    Who is absent arrives in each period with a probability, and then draws her type from her first distribution; who is
+    there leaves with a probability instead of moving on, and may come back as a new agent. Nobody sees who is there but
+    the agent herself: that is part of her type.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import numbers
 
 STAY = ((1, 0), (0, 1))
-"""Law of a type that does not move."""
+"""Distribution of a type that does not move."""
 DONE = ((0, 1), (0, 1))
-"""Law of the type of an agent whose task is done: she waits no more."""
+"""Distribution of the type of an agent whose task is done: she waits no more."""
 MAX_TASKS = 24
 """Largest number of one-shot tasks: there are 2 to this power type profiles."""
 

@@ -160,11 +160,11 @@ def horizon_faults(horizon: object, at: str = "horizon") -> list[Fault]:
     return []
 
 
-def stages_faults(buyers: int, periods: int) -> list[Fault]:
-    """Check that buyers times periods is a number that can be worked with."""
-    if buyers * periods <= MAX_STAGES:
+def stages_faults(agents: int, periods: int, noun: str = "buyers") -> list[Fault]:
+    """Check that agents times periods is a number that can be worked with."""
+    if agents * periods <= MAX_STAGES:
         return []
-    return [Fault("", f"{buyers} buyers times {periods} periods", f"at most {MAX_STAGES} together")]
+    return [Fault("", f"{agents} {noun} times {periods} periods", f"at most {MAX_STAGES} together")]
 
 
 def prefixed(faults: Iterable[Fault], prefix: str) -> list[Fault]:

@@ -10,14 +10,18 @@ import numpy as np
 
 from mechopt.core.errors import Fault, shortened
 from mechopt.core.numbers import Array, to_exact
-from mechopt.environment.reading import check
-from mechopt.environment.reading.actions import Names, read_actions, read_cost, read_names
-from mechopt.environment.reading.joint_array import alike, has_floats, joint_array, law_faults, misshapen_fault
-from mechopt.environment.reading.markov import Horizon, read_horizon
-from mechopt.environment.reading.nested import Reader, Vector, depth, is_list, numbers
+from mechopt.environment.reading.joint_array import (
+    alike,
+    has_floats,
+    joint_array,
+    joint_distribution_faults,
+    misshapen_fault,
+)
+from mechopt.environment.reading.nested import Number, Vector, depth, is_list
+from mechopt.environment.reading.reader import Horizon, Names, Part, Reader
 
-Part = tuple[Any, str]
-"""Something given, and its key path."""
+LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "types")}
+"""Arguments with axes of agents and periods."""
 
 
 class StageGiven(NamedTuple):
@@ -38,7 +42,7 @@ class Given(NamedTuple):
     cost: Any
     horizon: Any
     discount: Any
-    read: Reader = to_exact
+    read: Number = to_exact
     faults: Sequence[Fault] = ()
 
 
@@ -87,20 +91,20 @@ def from_arrays(
         return Given((), (initial, "initial"), (), actions, cost, horizon, discount, faults=faults)
     by_period = depth(values) > agents + 2
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
-    laws_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
+    kernel_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
-    periods = len(values) if by_period else 1
-    if laws_by_period and not by_period and len(kernel) > 1:
+    periods = max(len(row) for row in values if is_list(row)) if by_period else 1
+    if kernel_by_period and not by_period and len(kernel) > 1:
         periods = horizon if isinstance(horizon, int) else len(kernel)
     stages: dict[Any, StageGiven] = {}
     order = []
     for t in range(periods):
-        own = _at(values, "values", t, by_period)
-        law = _at(kernel, "kernel", t, laws_by_period)
-        named = _at(types, "types", t, named_by_period)
-        key = id(own[0]), id(law[0]), id(named[0])
+        own = _rows(values, "values", t, by_period, agents)
+        law = _at(kernel, "kernel", t, kernel_by_period)
+        named = _rows(types, "types", t, named_by_period, agents)
+        key = tuple(id(part[0]) for part in (*own, law, *named))
         if key not in stages:
-            stages[key] = StageGiven(_by_agent(own, agents), law, _by_agent(named, agents))
+            stages[key] = StageGiven(own, law, named)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     return Given(order, (initial, "initial"), listed, actions, cost, horizon, discount, faults=faults)
@@ -111,8 +115,14 @@ def one_agent(where: str) -> Fault:
     return Fault(
         where,
         "is about one agent; values are interdependent among at least two",
-        "give a joint law initial[s_1][s_2]..., or use MarkovTypes for one agent",
+        "give a joint distribution initial[s_1][s_2]..., or use MarkovTypes for one agent",
     )
+
+
+def _rows(given: Any, name: str, t: int, by_period: bool, agents: int) -> list[Part]:
+    """Entry of each agent in a period, from ``given[i]`` or ``given[i][t]``."""
+    rows = _by_agent((given, name), agents)
+    return [_at(row, where, t, by_period and is_list(row)) for row, where in rows]
 
 
 def _at(given: Any, name: str, t: int, listed: bool) -> Part:
@@ -143,31 +153,27 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     Joint, or None after a fault
     list of Fault
     """
-    faults = list(given.faults)
-    horizon, discount = read_horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
-    if discount is not None:
-        faults += check.discount_faults(discount)
-        if horizon == "infinite" and discount == 1:
-            faults.append(Fault("discount", "is 1 with an infinite horizon", "it must be below 1, such as 0.9"))
+    reader = _Reader(len(given.names), given.read, given.faults)
+    horizon, discount = reader.time(given.horizon, given.discount)
     periods, agents = len(given.stages), len(given.names)
-    actions = read_actions(given.actions, [stage.values[0][0] for stage in given.stages] or [None], horizon, faults)
-    cost = read_cost(given.cost, actions, horizon, faults, given.read)
+    actions = reader.actions(given.actions, [stage.values[0][0] for stage in given.stages] or [None], horizon)
+    cost = reader.cost(given.cost, actions, horizon)
     if periods > 1 and horizon == "infinite":
         what = f"{periods} periods are given, the horizon is infinite"
-        faults.append(Fault("", what, "with an infinite horizon nothing depends on the period"))
+        reader.fault("", what, "with an infinite horizon nothing depends on the period")
     elif periods > 1 and horizon not in (None, periods):
-        faults.append(Fault("", f"{periods} periods are given, the horizon is {horizon}", "give one a period, or one"))
+        reader.fault("", f"{periods} periods are given, the horizon is {horizon}", "give one a period, or one")
     elif periods == 1 and len({len(names or ()) for names in actions}) > 1:
-        faults.append(Fault("actions", "are not as many in every period", "give values and kernel by period"))
+        reader.fault("actions", "are not as many in every period", "give values and kernel by period")
     listed = tuple(names for names in actions if names is not None)
     if not given.stages or agents < 2 or len(listed) < len(actions):
-        return None, list(dict.fromkeys(faults))
-    names = _agent_names(given.names, faults)
-    reader, by_period = _Reader(agents, faults, given.read), [listed[min(t, len(listed) - 1)] for t in range(periods)]
+        return None, reader.found
+    names = reader.agent_names(given.names)
+    by_period = [listed[min(t, len(listed) - 1)] for t in range(periods)]
     values = [reader.values(stage, by_period[t]) for t, stage in enumerate(given.stages)]
     sizes = [None if array is None else array.shape[2:] for array in values]
     types = [reader.types(stage, size) for stage, size in zip(given.stages, sizes, strict=True)]
-    initial = reader.law(given.initial, sizes[0])
+    initial = reader.first(given.initial, sizes[0])
     length = 1 if horizon == "infinite" else int(horizon or 1)
     kernels = []
     for t, stage in enumerate(given.stages):
@@ -175,8 +181,8 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
         if not last:
             following = 0 if periods == 1 else t + 1
             kernels.append(reader.kernel(stage, by_period[t], sizes[t], sizes[following], types[t]))
-    if faults or horizon is None or discount is None or cost is None or initial is None:
-        return None, list(dict.fromkeys(faults))
+    if reader.faults or horizon is None or discount is None or cost is None or initial is None:
+        return None, reader.found
     if periods == 1:
         values, types, kernels = values * length, types * length, kernels * (length - (horizon != "infinite"))
     known = [array for array in values if array is not None], [array for array in kernels if array is not None]
@@ -184,23 +190,29 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount), []
 
 
-def _agent_names(given: Sequence[Part], faults: list[Fault]) -> Names:
-    names: list[str] = []
-    for i, (name, where) in enumerate(given):
-        if name is not None and (not isinstance(name, str) or not name):
-            faults.append(Fault(where, f"{shortened(repr(name))} is not a name", "write a text in quotes"))
-        elif name is not None and name in names:
-            faults.append(Fault(where, f"repeats {shortened(repr(name))}", "name each agent once"))
-        names.append(str(i) if name is None else str(name))
-    return tuple(names)
-
-
-class _Reader:
+class _Reader(Reader):
     """Reads the arrays of each period once, however often it stands in the list of periods."""
 
-    def __init__(self, agents: int, faults: list[Fault], read: Reader) -> None:
-        self.agents, self.faults, self.read = agents, faults, read
+    def __init__(self, agents: int, read: Number, faults: Sequence[Fault]) -> None:
+        super().__init__(read, faults)
+        self.agents = agents
         self.known: dict[Any, Any] = {}
+
+    def array(self, part: Part, levels: int) -> Array | None:
+        """Array with an axis a signal."""
+        return joint_array(part[0], levels, part[1], self.faults, self.read)
+
+    def shaped(self, array: Array, wanted: tuple[int, ...], where: str, axes: str) -> bool:
+        """Tell whether an array has the shape that it needs."""
+        if array.shape != wanted:
+            self.faults.append(misshapen_fault(where, array.shape, wanted, axes))
+        return array.shape == wanted
+
+    def by_agent(self, parts: Sequence[Part]) -> bool:
+        """Tell whether there is one entry an agent."""
+        if len(parts) != self.agents:
+            self.count(len(parts), self.agents, parts[0][1].removesuffix("[0]"), "agents")
+        return len(parts) == self.agents
 
     def values(self, stage: StageGiven, actions: Names) -> Array | None:
         """Values ``(agent, action, *signals)``."""
@@ -211,80 +223,60 @@ class _Reader:
         return array
 
     def _values(self, stage: StageGiven, actions: Names) -> Array | None:
-        if len(stage.values) != self.agents:
-            what = f"{len(stage.values)} entries for {self.agents} agents"
-            self.faults.append(Fault(stage.values[0][1].removesuffix("[0]"), what, "give one an agent"))
-            return None
         arrays: list[Array] = []
-        for table, where in stage.values:
-            if table is None:
-                self.faults.append(Fault(where, "is missing", "give values[action][s_1][s_2]... of this agent"))
-                continue
-            array = joint_array(table, 1 + self.agents, where, self.faults, self.read)
-            if array is None:
-                continue
-            wanted = (len(actions), *(arrays[0] if arrays else array).shape[1:])
-            if array.shape != wanted:
-                words = "action, then a signal of each agent"
-                self.faults.append(misshapen_fault(where, array.shape, wanted, words))
-            else:
-                arrays.append(array)
+        for part in stage.values if self.by_agent(stage.values) else ():
+            if part[0] is None:
+                self.fault(part[1], "is missing", "give values[action][s_1][s_2]... of this agent")
+            elif (array := self.array(part, 1 + self.agents)) is not None:
+                wanted = (len(actions), *(arrays[0] if arrays else array).shape[1:])
+                if self.shaped(array, wanted, part[1], "action, then a signal of each agent"):
+                    arrays.append(array)
         return np.stack(alike(arrays)) if len(arrays) == self.agents else None
 
     def types(self, stage: StageGiven, sizes: tuple[int, ...] | None) -> tuple[Names, ...] | None:
         """Names of the signals of each agent."""
-        if len(stage.types) != self.agents:
-            where = stage.types[0][1].removesuffix("[0]")
-            what = f"{len(stage.types)} entries for {self.agents} agents"
-            self.faults.append(Fault(where, what, "give one an agent"))
+        if not self.by_agent(stage.types):
             return None
         key = ("types", id(stage))
         if key not in self.known:
             named = []
-            for i, (given, where) in enumerate(stage.types):
-                names = read_names(given, where, self.faults)
-                if names is not None and sizes is not None and len(names) != sizes[i]:
-                    what = f"has {len(names)} names for {sizes[i]} signals"
-                    self.faults.append(Fault(where, what, "name each once"))
+            for i, part in enumerate(stage.types):
+                names = self.names(part)
+                if names is not None and sizes is not None:
+                    self.count(len(names), sizes[i], part[1], "signals", "names", "name each once")
                 named.append(names if names is not None else tuple(map(str, range(sizes[i] if sizes else 0))))
             self.known[key] = tuple(named)
         found: tuple[Names, ...] = self.known[key]
         return found
 
-    def law(self, given: Part, sizes: Any) -> Array | None:
-        """Joint law of the first signals."""
-        array = joint_array(given[0], self.agents, given[1], self.faults, self.read)
-        if array is None:
+    def first(self, part: Part, sizes: tuple[int, ...] | None) -> Array | None:
+        """Joint distribution of the first signals."""
+        array = self.array(part, self.agents)
+        if array is None or not self.shaped(array, sizes or array.shape, part[1], "a signal of each agent"):
             return None
-        if sizes is not None and array.shape != sizes:
-            self.faults.append(misshapen_fault(given[1], array.shape, sizes, "a signal of each agent"))
-            return None
-        self.faults += law_faults(array, 0, given[1], has_floats(given[0]))
+        self.faults += joint_distribution_faults(array, 0, part[1], has_floats(part[0]))
         return array
 
     def kernel(self, stage: StageGiven, actions: Names, sizes: Any, following: Any, types: Any) -> Array | None:
         """Transition probabilities ``(action, *signals, *next signals)``."""
-        table, where = stage.kernel
         key = ("kernel", id(stage), actions, following)
-        if key in self.known:
-            known: Array | None = self.known[key]
-            return known
-        self.known[key] = None
+        if key not in self.known:
+            self.known[key] = self._kernel(stage.kernel, actions, sizes, following, types)
+        array: Array | None = self.known[key]
+        return array
+
+    def _kernel(self, part: Part, actions: Names, sizes: Any, following: Any, types: Any) -> Array | None:
+        table, where = part
         if table is None:
-            self.faults.append(Fault(where, "is missing", "give the joint law of the next signals"))
+            self.fault(where, "is missing", "give the joint distribution of the next signals")
             return None
         by_action = depth(table) > 2 * self.agents
-        array = joint_array(table, 2 * self.agents + by_action, where, self.faults, self.read)
+        array = self.array(part, 2 * self.agents + by_action)
         if array is None or sizes is None or following is None:
             return None
-        wanted = (*((len(actions),) if by_action else ()), *sizes, *following)
-        if array.shape != wanted:
-            words = f"{'action, ' if by_action else ''}a signal of each agent, a next signal of each agent"
-            self.faults.append(misshapen_fault(where, array.shape, wanted, words))
+        words = f"{'action, ' if by_action else ''}a signal of each agent, a next signal of each agent"
+        if not self.shaped(array, (*((len(actions),) if by_action else ()), *sizes, *following), where, words):
             return None
         names = [*([actions] if by_action else []), *(types or [])]
-        self.faults += law_faults(array, by_action + self.agents, where, has_floats(table), names)
-        if not by_action:
-            array = np.broadcast_to(array, (len(actions), *array.shape))
-        self.known[key] = array
-        return array
+        self.faults += joint_distribution_faults(array, by_action + self.agents, where, has_floats(table), names)
+        return array if by_action else np.broadcast_to(array, (len(actions), *array.shape))

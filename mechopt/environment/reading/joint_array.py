@@ -1,4 +1,4 @@
-"""Arrays with an axis a signal: read from lists or taken as they are, and checked as laws, each fault at its key path.
+"""Arrays with an axis a signal: read from lists or taken as they are, and checked as distributions, with every fault.
 
 A joint array is an object array of fractions where lists, texts or fractions are given, and a float array where a
 numpy array of floats is: those can be large, and are checked without a Python loop.
@@ -16,13 +16,13 @@ import numpy as np
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import PROBABILITY_TOLERANCE, Array, to_exact
 from mechopt.environment.reading import check
-from mechopt.environment.reading.nested import Reader, is_list, numbers
+from mechopt.environment.reading.nested import Number, is_list, numbers
 
 SHOWN = 20
 """Faults of one array that are listed."""
 
 
-def joint_array(given: Any, levels: int, where: str, faults: list[Fault], read: Reader = to_exact) -> Array | None:
+def joint_array(given: Any, levels: int, where: str, faults: list[Fault], read: Number = to_exact) -> Array | None:
     """Read nested lists, or an array, with a number of axes.
 
     Parameters
@@ -102,16 +102,16 @@ def has_floats(given: Any) -> bool:
     return isinstance(given, (float, np.floating))
 
 
-def law_faults(
+def joint_distribution_faults(
     array: Array, leading: int, where: str, floats: bool, names: Sequence[Sequence[str]] = ()
 ) -> list[Fault]:
-    """Check laws: at least 0, sum to 1 over all axes but the leading ones.
+    """Check distributions: at least 0, sum to 1 over all axes but the leading ones.
 
     Parameters
     ----------
     array : array
     leading : int
-        Number of axes that say which law it is: action and signals.
+        Number of axes that say which distribution it is: action and signals.
     where : str
         Key path of the array.
     floats : bool
@@ -136,7 +136,7 @@ def law_faults(
             what = f"sums to {_shown(totals[()])}, not 1"
         faults.append(Fault(f"{where}{_index(place)}", what, 'write exact fractions such as "1/3"'))
     if len(wrong) > SHOWN:
-        faults.append(Fault(where, f"has {len(wrong) - SHOWN} more profiles whose laws do not sum to 1"))
+        faults.append(Fault(where, f"has {len(wrong) - SHOWN} more profiles whose distributions do not sum to 1"))
     return faults
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from mechopt.core.errors import Fault, shortened
-from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
+from mechopt.core.numbers import FloatArray, readonly, to_exact
 
-Reader = Callable[[Any], Fraction]
+Number = Callable[[Any], Fraction]
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 TEXTS = {1: "numbers", 2: "lists of numbers", 3: "lists of lists of numbers"}
 
@@ -39,7 +42,7 @@ def depth(given: Any) -> int:
     return levels
 
 
-def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Reader = to_exact) -> Any:
+def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Number = to_exact) -> Any:
     """Read nested lists of numbers exactly.
 
     Parameters
@@ -98,6 +101,8 @@ def floats(exact: Any) -> FloatArray:
 
 
 def _rounded(exact: Any) -> Any:
+    if isinstance(exact, np.ndarray):
+        return exact.astype(np.float64)
     return [_rounded(entry) for entry in exact] if isinstance(exact, tuple) else float(exact)
 
 
@@ -110,11 +115,34 @@ def unrounded(given: Any, exact: Any) -> Any:
     ((Fraction(1, 3), Fraction(2, 3)), 0.5)
     """
     if isinstance(given, tuple) and isinstance(exact, tuple) and len(given) == len(exact):
-        return tuple(map(unrounded, given, exact))
+        pairs = zip(given, exact, strict=True)
+        return shared(pairs, lambda pair: unrounded(*pair), lambda pair: (id(pair[0]), id(pair[1])))
     if isinstance(given, np.ndarray):
-        rounded: Array = floats(exact)
-        return exact if np.array_equal(given, rounded) else given
+        try:
+            return exact if np.array_equal(given, floats(exact)) else given
+        except ValueError:  # not as many entries everywhere, other than in an array
+            return given
     return exact if isinstance(given, float) and given == float(exact) else given
+
+
+def shared(entries: Iterable[A], convert: Callable[[A], B], key: Callable[[A], Hashable] = id) -> tuple[B, ...]:
+    """Convert entries, of which many may be the same one, such as those of equal periods: that is converted once.
+
+    Parameters
+    ----------
+    entries : iterable
+    convert : callable
+    key : callable
+        What tells entries apart.
+    """
+    known: dict[Hashable, B] = {}
+    found = []
+    for entry in entries:
+        name = key(entry)
+        if name not in known:
+            known[name] = convert(entry)
+        found.append(known[name])
+    return tuple(found)
 
 
 def kernel_array(matrices: tuple[Any, ...]) -> FloatArray:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, shortened
-from mechopt.core.numbers import to_exact
 from mechopt.environment.reading import check
-from mechopt.environment.reading.actions import Names, read_cost, read_names
-from mechopt.environment.reading.markov import Horizon, read_horizon
-from mechopt.environment.reading.nested import Matrix, Reader, Vector, depth, is_list, numbers
+from mechopt.environment.reading.nested import Matrix, Vector, depth, is_list
+from mechopt.environment.reading.reader import Found, Given, Horizon, Names, Part, Reader
 
 FORMS = ("multiplicative", "additive", "general")
 PARTS = (
@@ -23,14 +21,25 @@ PARTS = (
     "level",
     "base",
     "rate",
-    "values",
+    "general",
     "signal_initial",
     "signal_kernel",
     "signals",
     "names",
 )
 """What is given by agent, in the order of the arguments of `SeparableTypes`."""
-TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("values",)}
+LAYOUTS = {
+    "initial_values": "initial_values[i][type]",
+    "initial_probabilities": "initial_probabilities[i][type]",
+    "level": "level[i][type]",
+    "base": "base[i][action][signal]",
+    "rate": "rate[i][action]",
+    "general": "general[i][action][type][signal]",
+    "signal_initial": "signal_initial[i][signal]",
+    "signal_kernel": "signal_kernel[i][signal][next] or signal_kernel[i][action][signal][next]",
+    "signals": "signals[i][signal]",
+}
+TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("general",)}
 """What the values of each form are made of."""
 
 
@@ -38,19 +47,7 @@ class AgentGiven(NamedTuple):
     """One agent as given: each of `PARTS` with its key path; None where nothing is."""
 
     where: str
-    parts: Mapping[str, tuple[Any, str]]
-
-
-class Given(NamedTuple):
-    """An environment as given, and what is already known to be wrong with it."""
-
-    agents: Sequence[AgentGiven]
-    actions: Any
-    cost: Any
-    horizon: Any
-    discount: Any
-    read: Reader = to_exact
-    faults: Sequence[Fault] = ()
+    parts: Mapping[str, Part]
 
 
 class Agent(NamedTuple):
@@ -62,7 +59,7 @@ class Agent(NamedTuple):
     level: Vector | None
     base: Matrix | None
     rate: Vector | None
-    values: tuple[Matrix, ...] | None
+    general: tuple[Matrix, ...] | None
     signal_initial: Vector | Matrix
     signal_kernel: tuple[Matrix, ...]
     signals: Names
@@ -70,8 +67,8 @@ class Agent(NamedTuple):
 
     def value_table(self) -> tuple[Matrix, ...]:
         """What an action is worth: ``[action][initial][signal]``."""
-        if self.values is not None or self.base is None or self.level is None:
-            return self.values or ()
+        if self.general is not None or self.base is None or self.level is None:
+            return self.general or ()
         rates = self.rate if self.rate is not None else (None,) * len(self.base)
         return tuple(
             tuple(tuple(level * b if rate is None else level * rate + b for b in row) for level in self.level)
@@ -79,17 +76,10 @@ class Agent(NamedTuple):
         )
 
 
-class Model(NamedTuple):
-    """An environment, exact."""
-
-    agents: tuple[Agent, ...]
-    actions: Names
-    cost: Vector
-    horizon: Horizon
-    discount: Fraction
+Model = Found[Agent]
 
 
-def from_arrays(parts: Mapping[str, Any], actions: Any, cost: Any, horizon: Any, discount: Any) -> Given:
+def from_arrays(*, actions: Any, cost: Any, horizon: Any, discount: Any, **parts: Any) -> Given:
     """Arrange the arguments of `SeparableTypes` by agent; `read` finds the gaps that short lists leave."""
     needed = ("initial_values", "initial_probabilities", "signal_initial")
     faults = [
@@ -126,197 +116,128 @@ def read(given: Given) -> tuple[Model | None, list[Fault]]:
     Returns
     -------
     Model, or None after a fault
+        With the same actions and costs in every period.
     list of Fault
     """
-    faults = list(given.faults)
-    horizon, discount = read_horizon(given.horizon, faults), numbers(given.discount, 0, "discount", faults, given.read)
-    if discount is not None:
-        faults += check.discount_faults(discount)
-        if horizon == "infinite" and discount == 1:
-            faults.append(Fault("discount", "is 1 with an infinite horizon", "it must be below 1, such as 0.9"))
-    if isinstance(horizon, int) and horizon * len(given.agents) > check.MAX_STAGES:
-        what = f"{len(given.agents)} agents times {horizon} periods"
-        return None, [*faults, Fault("", what, f"at most {check.MAX_STAGES} together")]
-    actions = read_names(given.actions, "actions", faults)
+    reader = Reader(given.read, given.faults)
+    horizon, discount = reader.time(given.horizon, given.discount)
+    if reader.too_much(len(given.agents), horizon):
+        return None, reader.found
+    actions = reader.names((given.actions, "actions"))
     if given.actions is None and given.agents:
         parts = given.agents[0].parts
-        table = parts["base"][0] if parts["base"][0] is not None else parts["values"][0]
+        table = parts["base"][0] if parts["base"][0] is not None else parts["general"][0]
         actions = tuple(map(str, range(len(table)))) if is_list(table) else None
-    cost = _flat_cost(given, actions, faults)
-    agents = [_agent(agent, i, actions, horizon, faults, given.read) for i, agent in enumerate(given.agents)]
-    known = [agent for agent in agents if agent is not None]
-    repeated = {agent.name for k, agent in enumerate(known) if agent.name in [a.name for a in known[:k]]}
-    faults += [Fault("agents", f"have the name {shortened(repr(name))} twice", "name each once") for name in repeated]
-    if faults or horizon is None or discount is None or actions is None or cost is None:
-        return None, list(dict.fromkeys(faults))
-    return Model(tuple(known), actions, cost, horizon, discount), []
-
-
-def _flat_cost(given: Given, actions: Names | None, faults: list[Fault]) -> Vector | None:
+    cost = None
     if depth(given.cost) > 1:
-        faults.append(Fault("cost", "is a list of lists", "give one number, or one an action"))
-        return None
-    costs = read_cost(given.cost, (actions,), given.horizon, faults, given.read)
-    return costs[0] if costs else None
+        reader.fault("cost", "is a list of lists", "give one number, or one an action")
+    else:
+        cost = reader.cost(given.cost, (actions,), horizon)
+    names = reader.agent_names([agent.parts["names"] for agent in given.agents], "agents")
+    agents = [_agent(reader, agent, name, actions, horizon) for agent, name in zip(given.agents, names, strict=True)]
+    known = tuple(agent for agent in agents if agent is not None)
+    if reader.faults or horizon is None or discount is None or actions is None or cost is None:
+        return None, reader.found
+    return Model(known, (actions,), cost, horizon, discount), []
 
 
-def _agent(
-    given: AgentGiven, i: int, actions: Names | None, horizon: Horizon | None, faults: list[Fault], reader: Reader
-) -> Agent | None:
-    before, parts = len(faults), given.parts
-
-    def part(key: str, levels: int, count: int | None = None, of: str = "types") -> Any:
-        """Read one part; its first axis has one entry for each of `count`."""
-        table, where = parts[key]
-        found = numbers(table, levels, where, faults, reader)
-        if found is not None and count is not None and len(found) != count:
-            faults.append(Fault(where, f"has {len(found)} entries for {count} {of}", f"give one {_one(of)}"))
-        return found
-
-    name, form = _name(parts["names"], i, faults), _form(parts["form"], faults)
-    taken = TAKEN.get(form or "", ())
-    for key in ("initial_values", "initial_probabilities", "signal_initial", *(k for k in taken if k != "level")):
-        if parts[key][0] is None:
-            faults.append(Fault(parts[key][1], "is missing", _MENDS[key]))
-    for key in ("level", "base", "rate", "values"):
-        if form is not None and key not in taken and parts[key][0] is not None:
-            mend = f"the {form} form takes {' and '.join(taken)}"
-            faults.append(Fault(parts[key][1], "is not part of the form", mend))
-    grid: Vector | None = part("initial_values", 1) if parts["initial_values"][0] is not None else None
-    if grid is not None:
-        faults += _grid_faults(grid, parts["initial_values"][1])
-    types = None if grid is None else len(grid)
-    law: Vector | None = None
-    if parts["initial_probabilities"][0] is not None:
-        law = part("initial_probabilities", 1, types)
-        raw, where = parts["initial_probabilities"]
-        faults += [] if law is None else check.probabilities_faults(law, where, check.is_float_like(raw))
-    signals = read_names(parts["signals"][0], parts["signals"][1], faults)
-    first, size = _first(parts["signal_initial"], types, signals, faults, reader)
-    count = None if actions is None else len(actions)
-    known: dict[str, Any] = dict.fromkeys(("level", "base", "rate", "values"))
-    for key in (key for key in taken if parts[key][0] is not None):
-        known[key] = part(
-            key, _LEVELS[key], types if key == "level" else count, "types" if key == "level" else "actions"
-        )
-    faults += _row_faults(known["base"], parts["base"][1], size, "signals")
-    for a, matrix in enumerate(known["values"] or ()):
-        where = f"{parts['values'][1]}[{a}]"
-        if types is not None and len(matrix) != types:
-            faults.append(Fault(where, f"has {len(matrix)} entries for {types} types", "give one a type"))
-        faults += _row_faults(matrix, where, size, "signals")
-    kernel = _kernel(parts["signal_kernel"], size, count, horizon, faults, reader)
-    if len(faults) > before or grid is None or law is None or first is None or kernel is None or form is None:
-        return None
-    level = known["level"] if known["level"] is not None or form == "general" else grid
-    names = signals or tuple(map(str, range(size or 0)))
-    return Agent(form, grid, law, level, known["base"], known["rate"], known["values"], first, kernel, names, name)
-
-
-_LEVELS = {"level": 1, "base": 2, "rate": 1, "values": 3}
+_LEVELS = {"level": 1, "base": 2, "rate": 1, "general": 3}
 _MENDS = {
     "initial_values": "give the grid of the initial signal",
-    "initial_probabilities": "give the law of the initial signal",
-    "signal_initial": "give the law of the first later signal",
+    "initial_probabilities": "give the distribution of the initial signal",
+    "signal_initial": "give the distribution of the first later signal",
     "base": "give base[action][signal]",
     "rate": "give rate[action]",
-    "values": "give values[action][initial][signal]",
+    "general": "give what an action is worth, [action][initial][signal]",
 }
 
 
-def _one(of: str) -> str:
-    return f"an {of[:-1]}" if of[0] in "aeiou" else f"a {of[:-1]}"
+def _agent(
+    reader: Reader, given: AgentGiven, name: str, actions: Names | None, horizon: Horizon | None
+) -> Agent | None:
+    before, parts = len(reader.faults), given.parts
+    form = _form(reader, parts["form"])
+    taken = TAKEN.get(form or "", ())
+    for key in ("initial_values", "initial_probabilities", "signal_initial", *(k for k in taken if k != "level")):
+        if parts[key][0] is None:
+            reader.fault(parts[key][1], "is missing", _MENDS[key])
+    for key in _LEVELS:
+        if form is not None and key not in taken and parts[key][0] is not None:
+            own = " and ".join(parts[k][1].rpartition(".")[2].partition("[")[0] for k in taken)
+            reader.fault(parts[key][1], "is not part of the form", f"the {form} form takes {own}")
+    grid: Vector | None = None
+    if parts["initial_values"][0] is not None and (grid := reader.numbers(parts["initial_values"], 1)):
+        for k, (a, b) in enumerate(pairwise(grid), 1):
+            if b <= a:
+                what = f"{check.shown(b)} is not above {check.shown(a)} before it"
+                reader.fault(f"{parts['initial_values'][1]}[{k}]", what, "list them increasing")
+    types, count = None if grid is None else len(grid), None if actions is None else len(actions)
+    shares: Vector | None = None
+    if parts["initial_probabilities"][0] is not None:
+        shares = reader.numbers(parts["initial_probabilities"], 1)
+        if shares is not None:
+            reader.distribution(shares, *parts["initial_probabilities"], types)
+    signals = reader.names(parts["signals"])
+    first, size = _first(reader, parts["signal_initial"], types, signals)
+    known: dict[str, Any] = dict.fromkeys(_LEVELS)
+    for key in (key for key in taken if parts[key][0] is not None):
+        known[key] = reader.numbers(parts[key], _LEVELS[key])
+        if known[key] is not None:
+            by_type = key == "level"
+            reader.count(len(known[key]), types if by_type else count, parts[key][1], "types" if by_type else "actions")
+    _rows(reader, known["base"], parts["base"][1], size)
+    for a, matrix in enumerate(known["general"] or ()):
+        where = f"{parts['general'][1]}[{a}]"
+        reader.count(len(matrix), types, where, "types")
+        _rows(reader, matrix, where, size)
+    kernel: tuple[Matrix, ...] | None = None
+    if parts["signal_kernel"][0] is not None:
+        kernel = reader.chain(parts["signal_kernel"], size, size, count, "signals")
+    elif horizon != 1:
+        reader.fault(parts["signal_kernel"][1], "is missing", "give the distribution of the next signal by signal")
+    else:
+        still = tuple(tuple(Fraction(int(z == to)) for to in range(size or 0)) for z in range(size or 0))
+        kernel = (still,) * (count or 0)
+    if len(reader.faults) > before or None in (grid, shares, first, kernel, form):
+        return None
+    assert form is not None and grid is not None and shares is not None and first is not None and kernel is not None
+    level = known["level"] if known["level"] is not None or form == "general" else grid
+    names = signals or tuple(map(str, range(size or 0)))
+    return Agent(form, grid, shares, level, known["base"], known["rate"], known["general"], first, kernel, names, name)
 
 
-def _name(given: tuple[Any, str], i: int, faults: list[Fault]) -> str:
-    name, where = given
-    if name is not None and (not isinstance(name, str) or not name):
-        faults.append(Fault(where, f"{shortened(repr(name))} is not a name", "write a text in quotes"))
-    return str(i) if name is None else str(name)
-
-
-def _form(given: tuple[Any, str], faults: list[Fault]) -> str | None:
-    form, where = given
+def _form(reader: Reader, part: Part) -> str | None:
+    form, where = part
     if form is None:
         return FORMS[0]
     if isinstance(form, str) and form in FORMS:
         return form
     near = get_close_matches(str(form), FORMS, n=1)
     mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, FORMS))}"
-    faults.append(Fault(where, f"{shortened(repr(form))} is not a form", mend))
+    reader.fault(where, f"{shortened(repr(form))} is not a form", mend)
     return None
 
 
-def _grid_faults(grid: Vector, where: str) -> list[Fault]:
-    return [
-        Fault(f"{where}[{k}]", f"{check.shown(b)} is not above {check.shown(a)} before it", "list them increasing")
-        for k, (a, b) in enumerate(pairwise(grid), 1)
-        if b <= a
-    ]
-
-
-def _row_faults(table: Matrix | None, where: str, size: int | None, of: str) -> list[Fault]:
-    return [
-        Fault(f"{where}[{k}]", f"has {len(row)} entries for {size} {of}", f"give one {_one(of)}")
-        for k, row in enumerate(table or ())
-        if size is not None and len(row) != size
-    ]
+def _rows(reader: Reader, table: Matrix | None, where: str, size: int | None) -> None:
+    for k, row in enumerate(table or ()):
+        reader.count(len(row), size, f"{where}[{k}]", "signals")
 
 
 def _first(
-    given: tuple[Any, str], types: int | None, signals: Names | None, faults: list[Fault], reader: Reader
+    reader: Reader, part: Part, types: int | None, signals: Names | None
 ) -> tuple[Vector | Matrix | None, int | None]:
-    """Law of the first signal, one for all types where all have the same, and the number of signals."""
-    law, where = given
+    """Distribution of the first signal, one for all types where all have the same, and the number of signals."""
+    given, where = part
     named = None if signals is None else len(signals)
-    if law is None:
-        return None, named
-    by_type = depth(law) > 1
-    found = numbers(law, 2 if by_type else 1, where, faults, reader)
+    by_type = depth(given) > 1
+    found = None if given is None else reader.numbers(part, 2 if by_type else 1)
     if found is None:
         return None, named
-    rows = [(row, law[k], f"{where}[{k}]") for k, row in enumerate(found)] if by_type else [(found, law, where)]
-    if by_type and types is not None and len(found) != types:
-        faults.append(Fault(where, f"has {len(found)} entries for {types} types", "give one a type, or one for all"))
+    rows = [(row, given[k], f"{where}[{k}]") for k, row in enumerate(found)] if by_type else [(found, given, where)]
+    if by_type:
+        reader.count(len(found), types, where, "types", mend="give one a type, or one for all")
     size = named if named is not None else len(rows[0][0])
     for row, raw, at in rows:
-        if len(row) != size:
-            faults.append(Fault(at, f"has {len(row)} entries for {size} signals", "give one a signal"))
-        faults += check.probabilities_faults(row, at, check.is_float_like(raw))
+        reader.distribution(row, raw, at, size, "signals")
     same = by_type and len({row for row, _, _ in rows}) == 1
     return (found[0] if same else found), size
-
-
-def _kernel(
-    given: tuple[Any, str],
-    size: int | None,
-    count: int | None,
-    horizon: Horizon | None,
-    faults: list[Fault],
-    reader: Reader,
-) -> tuple[Matrix, ...] | None:
-    """Kernels by action; one that holds whatever the action stands once for each."""
-    table, where = given
-    if table is None:
-        if horizon != 1:
-            faults.append(Fault(where, "is missing", "give the law of the next signal by signal"))
-            return None
-        still = tuple(tuple(Fraction(int(z == to)) for to in range(size or 0)) for z in range(size or 0))
-        return (still,) * (count or 0)
-    by_action = depth(table) > 2
-    found = numbers(table, 3 if by_action else 2, where, faults, reader)
-    if found is None:
-        return None
-    listed = [(f"{where}[{a}]", m, table[a]) for a, m in enumerate(found)] if by_action else [(where, found, table)]
-    for at, matrix, raw in listed:
-        if size is not None and len(matrix) != size:
-            faults.append(Fault(at, f"has {len(matrix)} rows for {size} signals", "give one a signal"))
-        faults += _row_faults(matrix, at, size, "signals")
-        for k, row in enumerate(matrix):
-            faults += check.probabilities_faults(row, f"{at}[{k}]", check.is_float_like(raw[k]))
-    if by_action and count is not None and len(found) != count:
-        faults.append(
-            Fault(where, f"has {len(found)} kernels for {count} actions", "give one an action, or one for all")
-        )
-    kernel: tuple[Matrix, ...] = found if by_action else (found,) * (count or 0)
-    return kernel

@@ -17,7 +17,7 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import JointProcess, MovingEnvironment, joint_process
+from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
@@ -270,7 +270,7 @@ def _flow(t: int, columns: MovingColumns) -> SparseRows:
 
 
 def moving_plan(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008

@@ -14,7 +14,6 @@ from math import prod
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 
@@ -199,9 +198,7 @@ def _persistent(mechanism: SequenceMechanism) -> Play:
     n, periods = process.agents, range(process.horizon)
     named: list[tuple[tuple[str, ...], ...]] = []
     for t in periods:
-        interdependent = isinstance(env, InterdependentTypes)
-        rows = [env.types[t][i] if interdependent else env.types[i][t] for i in range(n)]
-        named.append(tuple(tuple(map(str, row)) for row in rows))
+        named.append(tuple(tuple(map(str, env.types[i][t])) for i in range(n)))
     mass = tuple(mechanism.mass(t) for t in periods)
     weight = [mass[t][tree.slot[t]] for t in periods]
     payment: list[Array] = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mechopt.core.errors import InputError, LimitError
+from mechopt.core.printable import printable
 from mechopt.show.explain.explanation import Explanation, explain_optimum
 from mechopt.show.explain.wording import likelihood
-from mechopt.show.terminal.console import printable
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Status

@@ -10,6 +10,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.show.figures.axes import own_axes
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.show.figures.sweep import COLOURS, MARKERS
+from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.study.paths import SIMULATED, Account, SamplePath, balance_quantiles, sample_path, simulated_balances
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
             label=f"path {k + 1}",
         )
     whose = f" of buyer {buyer}" if mechanism.environment.agents > 1 else ""
-    promised = hasattr(mechanism, "promise")
+    promised = isinstance(mechanism, PromisePolicy)
     axes.set_xlabel("period")
     axes.set_ylabel("promise on which sales depend" if promised else f"balance{whose} before the period")
     if not exact:

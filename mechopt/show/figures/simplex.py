@@ -90,7 +90,7 @@ def column_simplex(
     direction = independence.separating[period][agent][(action, *at)]
     for k, point in enumerate(points):
         _draw_column(axes, point, float(distance[k]), direction[k] @ CORNERS, k)
-    names = env.types[period][agent]
+    names = env.types[agent][period]
     handles = [
         axes.plot([], [], color=BAR, marker=MARKERS[k % len(MARKERS)], linestyle="none", markersize=9)[0]
         for k in range(len(points))
@@ -105,8 +105,8 @@ def column_simplex(
 def _outcomes(independence: ConvexIndependence, period: int, agent: int) -> list[str]:
     """Names of the others' next signals."""
     env = independence.environment
-    types = env.types[0 if env.horizon == "infinite" else period + 1]
-    rows = [names for j, names in enumerate(types) if j != agent]
+    following = 0 if env.horizon == "infinite" else period + 1
+    rows = [names[following] for j, names in enumerate(env.types) if j != agent]
     return [", ".join(profile) for profile in product(*rows)]
 
 

@@ -10,7 +10,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.figures.axes import own_axes
-from mechopt.show.figures.tree_levels import Level, fresh_leaves, fresh_levels, heights_of, moving_leaves, moving_levels
+from mechopt.show.figures.tree_levels import Level, drawable, heights_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,22 +54,20 @@ def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None =
     >>> [text.get_text() for text in axes.texts if "pays" in text.get_text()][:2]
     ['0, pays 0', '1, pays 2']
     """
-    fresh = isinstance(mechanism, Mechanism)
-    agents = mechanism.environment.agents if isinstance(mechanism, Mechanism) else mechanism.process.agents
+    form = drawable(mechanism)
+    agents, leaves = form.agents, form.leaves
     if not 0 <= agent < agents:
         raise InputError([Fault("agent", f"is {agent}", f"write 0 to {agents - 1}")])
-    leaves = fresh_leaves(mechanism) if isinstance(mechanism, Mechanism) else moving_leaves(mechanism)
     if leaves > MOST_LEAVES:
         raise InputError(
             f"the tree has {leaves:,} histories of the whole horizon; at most {MOST_LEAVES} can be read. Draw fewer "
             "periods or types, or take mechanism.to_frame()"
         )
-    levels = fresh_levels(mechanism, agent) if isinstance(mechanism, Mechanism) else moving_levels(mechanism, agent)
+    levels = form.levels(agent)
     axes = own_axes(axes, 2.0 + 2.2 * len(levels), 1.2 + 0.34 * leaves)
     _draw(axes, levels)
     whose = f" (agent {agent})" if agents > 1 else ""
-    what = "probability of the item, payment" if fresh else "action, payment"
-    axes.set_title(f"{what}{whose}", fontsize=9, loc="left")
+    axes.set_title(f"{form.shown}{whose}", fontsize=9, loc="left")
     return axes
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial, singledispatch
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.figures.comparison import BAR
@@ -133,8 +136,7 @@ def moving_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
 
 
 def _type_names(mechanism: SequenceMechanism, t: int, i: int) -> tuple[str, ...]:
-    env = mechanism.environment
-    return env.types[t][i] if isinstance(env, InterdependentTypes) else env.types[i][t]
+    return mechanism.environment.types[i][t]
 
 
 def _mixed(law: FloatArray, names: tuple[str, ...]) -> str:
@@ -156,6 +158,51 @@ def _shade(share: float) -> str:
     dark = np.array(to_rgb(BAR))
     shade: str = to_hex(tuple(1 - np.clip(share, 0, 1) * (1 - dark)))
     return shade
+
+
+class Drawable(NamedTuple):
+    """What a tree is drawn from.
+
+    Attributes
+    ----------
+    agents, leaves : int
+        Leaves are histories of the whole horizon of positive probability.
+    levels : function of agent
+    shown : str
+        What stands at the marks.
+    """
+
+    agents: int
+    leaves: int
+    levels: Callable[[int], list[Level]]
+    shown: str
+
+
+@singledispatch
+def drawable(mechanism: Any) -> Drawable:
+    """How a mechanism is drawn as a tree, by its form.
+
+    Raises
+    ------
+    InputError
+        If it is not one over histories.
+    """
+    raise InputError(
+        f"a {type(mechanism).__name__} is not drawn as a tree; give its to_mechanism() or to_sequence(), a mechanism "
+        "over histories"
+    )
+
+
+@drawable.register(Mechanism)
+def _(mechanism: Mechanism) -> Drawable:
+    levels = partial(fresh_levels, mechanism)
+    return Drawable(mechanism.environment.agents, fresh_leaves(mechanism), levels, "probability of the item, payment")
+
+
+@drawable.register(SequenceMechanism)
+def _(mechanism: SequenceMechanism) -> Drawable:
+    levels = partial(moving_levels, mechanism)
+    return Drawable(mechanism.process.agents, moving_leaves(mechanism), levels, "action, payment")
 
 
 def heights_of(levels: list[Level]) -> list[FloatArray]:

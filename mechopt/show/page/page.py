@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,8 +17,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
+from mechopt.core.printable import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,13 +30,13 @@ MOST_TEXT = 20_000
 """Characters of a model file that a report shows."""
 
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What neither HTML nor XML has a way to write."""
+SPACES = "\n\t\u00a0\u2009\u202f"
+"""Separators that a page may hold."""
 
 
 def writable(text: str) -> str:
-    """Text without control characters, which become the replacement character."""
-    return CONTROL.sub("\ufffd", text)
+    """Text without control characters, which neither HTML nor XML has a way to write, and without direction marks."""
+    return printable(text, SPACES)
 
 
 @dataclass(frozen=True)
@@ -185,12 +186,13 @@ def render(template: str, script_name: str = "script.js", **context: Any) -> str
 def file_text(name: str, bundled: Mapping[str, Path]) -> str:
     """The text of a file, or of a bundled one by its name, to be shown; nothing where it cannot be read again."""
     path = Path(name)
-    if not path.is_file() and name in bundled:
+    if not os.path.isfile(path) and name in bundled:
         path = bundled[name]
     try:
-        return path.read_text("utf-8-sig", errors="replace") if path.is_file() else ""
-    except OSError:
+        text = path.read_text("utf-8-sig", errors="replace") if os.path.isfile(path) else ""
+    except (OSError, ValueError):
         return ""
+    return text.replace("\r\n", "\n")
 
 
 def require_report(path: str | Path) -> None:
@@ -202,8 +204,9 @@ def require_report(path: str | Path) -> None:
         If jinja2 is not installed, or there is no such folder.
     """
     _environment()
-    if Path(path).is_dir() or not Path(path).parent.is_dir():
+    if os.path.isdir(path) or not os.path.isdir(Path(path).parent):
         raise InputError(f"{path}: cannot write a page there; name a file in a folder that exists")
+    require_target(path)
 
 
 def write_report(page: str, path: str | Path) -> None:

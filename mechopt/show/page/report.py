@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import AnyTypes
 from mechopt.show.page.mechanisms import detail, mechanism_table
-from mechopt.show.page.page import Origin, render, write_report
+from mechopt.show.page.page import Origin, render, require_report, write_report
 from mechopt.show.page.pictures import pictures
 from mechopt.show.page.wording import (
     MEANINGS,
@@ -95,6 +95,8 @@ def compare_report(
 
 def comparison_page(comparison: Comparison, path: str | Path | None = None) -> str:
     """Make the page of `compare_report`, and write it where a path is given."""
+    if path is not None:
+        require_report(path)
     page = compare_report(comparison)
     if path is not None:
         write_report(page, path)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from mechopt.show.figures.axes import figure_of, plain_texts
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.show.page.page import writable
 
@@ -56,15 +56,11 @@ def inline_svg(draw: Callable[[], Axes], label: str, prefix: str) -> str:
     plain: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": prefix,
-        "text.parse_math": False,
         "savefig.transparent": True,
     }
     buffer = io.StringIO()
-    with matplotlib.rc_context({**inked, **plain}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks: the browser has others
-        figure = draw().get_figure(root=True)
-        assert figure is not None
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with matplotlib.rc_context({**inked, **plain}), plain_texts():
+        figure_of(draw).savefig(buffer, format="svg", metadata={"Date": None})
     return _for_page(writable(buffer.getvalue()), label, prefix)
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import recognise
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.separable import SeparableTypes
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
@@ -104,8 +103,6 @@ class TypeNames:
             return f"{k} (value {number(float(env.values[i][t][k]))})"
         if isinstance(env, SeparableTypes):
             return str(k)
-        if isinstance(env, InterdependentTypes):
-            return _named(k, env.types[min(t, len(env.types) - 1)][i])
         return _named(k, env.types[i][min(t, len(env.types[i]) - 1)])
 
     def profile(self, t: int, types: Iterable[int]) -> str:

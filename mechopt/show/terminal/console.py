@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from mechopt.core.printable import printable
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -16,18 +18,21 @@ ELSEWHERE = 200
 
 
 def say(text: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(text + "\n")
+    """Write lines to standard output; of what a terminal would obey only line ends."""
+    _write(sys.stdout, text)
 
 
 def tell(text: str) -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(text + "\n")
+    """Write lines to standard error, as `say`."""
+    _write(sys.stderr, text)
 
 
-def printable(text: str) -> str:
-    """Text from files without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _write(stream: TextIO, text: str) -> None:
+    text = printable(text, keep="\n") + "\n"
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:  # letters that the terminal's encoding lacks
+        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
 
 
 def show_rows(rows: list[tuple[str, str]]) -> None:
@@ -67,7 +72,7 @@ def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] |
     right = [column for column in range(len(header)) if column not in left]
     printed = [[printable(cell) for cell in row] for row in rows]
     width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else ELSEWHERE
-    for line in fitted(header, printed, right, width):
+    for line in fitted([printable(name) for name in header], printed, right, width):
         say(line)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.separable import SeparableTypes
 from mechopt.lp.build import AnyTypes
 from mechopt.show.explain.wording import amount
@@ -84,10 +83,7 @@ class _Names:
         env = self.environment
         if isinstance(env, SeparableTypes):
             return f"type {k}"
-        if isinstance(env, InterdependentTypes):
-            row: Any = env.types[min(t, len(env.types) - 1)][i]
-        else:
-            row = env.types[i][min(t, len(env.types[i]) - 1)]
+        row = env.types[i][min(t, len(env.types[i]) - 1)]
         return str(row[k]) if k < len(row) else f"type {k}"
 
     def profile(self, t: int, types: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact, without_noise
+from mechopt.core.printable import escaped_json
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyPlan
@@ -34,7 +35,7 @@ def to_json(document: Any) -> str:
       "upper": null
     }
     """
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+    return escaped_json(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -87,11 +88,11 @@ def checked(best: Optimum) -> Report | None:
     from mechopt.verification.verify import verify
 
     mechanism = best.mechanism
-    if mechanism is None or not mechanism.notions:
+    if mechanism is None or not mechanism.claims:
         return None
     if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
         return None
-    return verify(mechanism, mechanism.notions)
+    return verify(mechanism, mechanism.claims)
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Notion
-from mechopt.mechanism.direct import Mechanism, Simulation
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.simulation import Runs, played
 from mechopt.solve.dual.buyers import possible
 from mechopt.solve.dual.tables import PolicyTable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BuyersPolicy:
+class BuyersPolicy(MechanismMethods):
     """A mechanism over promises to several buyers.
 
     Attributes
@@ -35,14 +34,14 @@ class BuyersPolicy:
         Reports are profiles of types of positive probability, options the buyers. The first has one point.
     unit : float
         Money of the environment in the unit of the tables.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it keeps.
     """
 
     environment: IndependentTypes
     tables: tuple[PolicyTable, ...]
     unit: float
-    notions: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Notion, ...] = (DIC(), EPIR())
 
     @property
     def source(self) -> str:
@@ -54,7 +53,7 @@ class BuyersPolicy:
         """Types of positive probability by period and buyer, see `possible`."""
         return possible(self.environment)
 
-    def _profiles(self, t: int) -> tuple[FloatArray, FloatArray]:
+    def profiles(self, t: int) -> tuple[FloatArray, FloatArray]:
         """Probability and margins of sale, present value, of the profiles of a period; ``(m,)``, ``(m, n)``."""
         row, env = self.kept[t], self.environment
         grid = np.indices([len(v) for _, v, _ in row]).reshape(len(row), -1)
@@ -68,7 +67,7 @@ class BuyersPolicy:
         mass: FloatArray = np.ones(1)
         welfare, utility = 0.0, np.zeros(self.environment.agents)
         for t, table in enumerate(self.tables):
-            law, margin = self._profiles(t)
+            law, margin = self.profiles(t)
             welfare += float(mass @ np.einsum("pmi,m,mi->p", table.allocation, law, margin))
             utility += self.unit * np.einsum("p,pmi,m->i", mass, table.excess, law)
             if table.after is not None:
@@ -90,41 +89,6 @@ class BuyersPolicy:
         """Expected revenue net of costs."""
         return self.welfare - sum(self.utilities)
 
-    def simulate(self, rng: np.random.Generator | int, runs: int) -> Simulation:
-        """Draw types and public lotteries, play truthfully and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs.
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        rng = np.random.default_rng(rng)
-        point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((self.environment.agents, runs))
-        for t, table in enumerate(self.tables):
-            law, margin = self._profiles(t)
-            drawn = rng.choice(len(law), size=runs, p=law / law.sum())
-            welfare += (table.allocation[point, drawn] * margin[drawn]).sum(axis=1)
-            utility += self.unit * table.excess[point, drawn].T
-            if table.after is not None:
-                point = table.draw(point * len(law) + drawn, rng)
-        return Simulation.of(welfare - utility.sum(axis=0), utility)
-
-    def explain(self) -> Any:
-        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
-        return provided(self, "explain")(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy out over histories and save that; see `to_mechanism`."""
-        self.to_mechanism().save(path)
-
     def to_mechanism(self) -> Mechanism:
         """Write the policy out on the tree of histories; see `mechopt.solve.dual.mechanism`.
 
@@ -141,3 +105,17 @@ class BuyersPolicy:
     def __repr__(self) -> str:
         points = sum(len(table.allocation) for table in self.tables)
         return f"BuyersPolicy({len(self.tables)} periods, {points} points; revenue {self.revenue:.9g})"
+
+
+@played.register(BuyersPolicy)
+def _(policy: BuyersPolicy, rng: np.random.Generator, runs: int) -> Runs:
+    """Types and public lotteries."""
+    point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((policy.environment.agents, runs))
+    for t, table in enumerate(policy.tables):
+        law, margin = policy.profiles(t)
+        drawn = rng.choice(len(law), size=runs, p=law / law.sum())
+        welfare += (table.allocation[point, drawn] * margin[drawn]).sum(axis=1)
+        utility += policy.unit * table.excess[point, drawn].T
+        if table.after is not None:
+            point = table.draw(point * len(law) + drawn, rng)
+    return Runs(welfare - utility.sum(axis=0), utility, welfare)

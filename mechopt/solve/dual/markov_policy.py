@@ -10,26 +10,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.core.provided import provided
-from mechopt.environment.process import JointProcess, MovingEnvironment
+from mechopt.environment.process import JointProcess, PersistentEnvironment
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import EPIR, Notion
-from mechopt.mechanism.direct import Simulation
+from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.simulation import Runs, drawn_rows, played
 from mechopt.solve.dual.markov_period import MovingPeriod, moving_periods
 from mechopt.solve.dual.mechanism import MAX_ENTRIES, SMALLEST_WEIGHT
 from mechopt.solve.dual.tables import PolicyTable
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MovingPolicy:
+class MovingPolicy(MechanismMethods):
     """A mechanism over promises to each type of one agent.
 
     Attributes
@@ -40,17 +38,17 @@ class MovingPolicy:
         Reports are types, options the actions, children the pairs (report, law of motion). The first has one point.
     unit : float
         Money of the environment in the unit of the tables.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it keeps.
     """
 
     process: JointProcess
     tables: tuple[PolicyTable, ...]
     unit: float
-    notions: tuple[Notion, ...]
+    claims: tuple[Notion, ...]
 
     @property
-    def environment(self) -> MovingEnvironment:
+    def environment(self) -> PersistentEnvironment:
         """What it is a mechanism for."""
         return self.process.environment
 
@@ -62,7 +60,7 @@ class MovingPolicy:
     @property
     def ex_post(self) -> bool:
         """Whether utility is given at once (EPIR)."""
-        return EPIR() in self.notions
+        return EPIR() in self.claims
 
     @cached_property
     def periods(self) -> list[MovingPeriod]:
@@ -98,48 +96,6 @@ class MovingPolicy:
     def revenue(self) -> float:
         """Expected revenue net of costs."""
         return self._totals[0] - self._totals[1]
-
-    def simulate(self, rng: np.random.Generator | int, runs: int = 10_000) -> Simulation:
-        """Draw types, actions and public lotteries, report truthfully and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs.
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        rng = np.random.default_rng(rng)
-        point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros(runs)
-        law = np.broadcast_to(self.process.initial, (runs, len(self.process.initial)))
-        for t, (table, period) in enumerate(zip(self.tables, self.periods, strict=True)):
-            drawn = _drawn(rng, law)
-            action = _drawn(rng, table.allocation[point, drawn])
-            welfare += period.values[action, drawn] - period.cost[action]
-            utility += table.excess[point, drawn].sum(axis=1)
-            if not self.ex_post:
-                utility += table.promise[point, drawn]
-            if table.after is not None:
-                move = period.moves[action]
-                law = period.kernels[move, drawn]
-                point = table.draw(point * _children(period) + drawn * len(period.kernels) + move, rng)
-                if not self.ex_post:
-                    utility -= (law * self.tables[t + 1].promise[point]).sum(axis=1)
-        return Simulation.of(self.unit * (welfare - utility), self.unit * utility[None])
-
-    def explain(self) -> Any:
-        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
-        return provided(self, "explain")(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the policy out over histories and save that; see `to_mechanism`."""
-        self.to_mechanism().save(path)
 
     def to_mechanism(self) -> SequenceMechanism:
         """Write the policy out on the tree of public histories, each lottery replaced by its mean.
@@ -177,7 +133,7 @@ class MovingPolicy:
                     fee = fee + ((mixture @ self.tables[t + 1].promise) * law).sum(axis=1).reshape(fee.shape)
             allocation.append(chosen.sum(axis=1))
             payment.append(fee[None] * (self.unit / self.process.present_value[t]))
-        return SequenceMechanism(tree, tuple(allocation), tuple(payment), self.notions, self.source)
+        return SequenceMechanism(tree, tuple(allocation), tuple(payment), self.claims, self.source)
 
     def _next(
         self, table: PolicyTable, period: MovingPeriod, chosen: FloatArray, report: IntArray, recorded: bool
@@ -208,9 +164,22 @@ def _indicator(period: MovingPeriod) -> FloatArray:
     return np.eye(max(len(period.kernels), 1))[period.moves]
 
 
-def _drawn(rng: np.random.Generator, laws: FloatArray) -> IntArray:
-    """One draw from each row of probabilities ``(runs, K)``."""
-    ends = laws.cumsum(axis=1)
-    drawn: IntArray = (rng.random((len(laws), 1)) * ends[:, -1:] >= ends).sum(axis=1)
-    capped: IntArray = np.minimum(drawn, laws.shape[1] - 1)
-    return capped
+@played.register(MovingPolicy)
+def _(policy: MovingPolicy, rng: np.random.Generator, runs: int) -> Runs:
+    """Types, actions and public lotteries."""
+    point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros(runs)
+    law = np.broadcast_to(policy.process.initial, (runs, len(policy.process.initial)))
+    for t, (table, period) in enumerate(zip(policy.tables, policy.periods, strict=True)):
+        drawn = drawn_rows(rng, law)
+        action = drawn_rows(rng, table.allocation[point, drawn])
+        welfare += period.values[action, drawn] - period.cost[action]
+        utility += table.excess[point, drawn].sum(axis=1)
+        if not policy.ex_post:
+            utility += table.promise[point, drawn]
+        if table.after is not None:
+            move = period.moves[action]
+            law = period.kernels[move, drawn]
+            point = table.draw(point * _children(period) + drawn * len(period.kernels) + move, rng)
+            if not policy.ex_post:
+                utility -= (law * policy.tables[t + 1].promise[point]).sum(axis=1)
+    return Runs(policy.unit * (welfare - utility), policy.unit * utility[None], policy.unit * welfare)

@@ -65,7 +65,7 @@ def buyers_mechanism(policy: BuyersPolicy) -> Mechanism:
             mixture = after[:, base].reshape(-1, after.shape[2])
         allocation.append(sold)
         payment.append(own_values(tree, t) * sold - extra)
-    return Mechanism(env, tuple(allocation), tuple(payment), policy.notions, policy.source)
+    return Mechanism(env, tuple(allocation), tuple(payment), policy.claims, policy.source)
 
 
 def _every_type(

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.process import MovingEnvironment, joint_process
+from mechopt.environment.process import PersistentEnvironment, joint_process
 from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Interim, Notion, PeriodicExPostIC
 from mechopt.solve.dual.buyers import buyers_problem
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
@@ -71,7 +71,7 @@ class DualOptimum:
 
 
 def dual_optimum(
-    environment: IndependentTypes | MovingEnvironment,
+    environment: IndependentTypes | PersistentEnvironment,
     ic: Notion | None = None,
     ir: Notion = EPIR(),  # noqa: B008 - frozen values
     target: float = 1e-4,

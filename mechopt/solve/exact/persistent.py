@@ -46,7 +46,9 @@ def exact_process(process: JointProcess) -> JointProcess:
         kernel = tuple(_product([_objects(exact.kernel[i][t]) for i in agents]) for t in periods[:-1])
         initial = _product([_objects([[row]]) for row in exact.initial])[0, 0]
     else:
-        values = tuple(np.asarray(exact.values[t]).reshape(process.values[t].shape) for t in periods)
+        values = tuple(
+            np.array([np.asarray(exact.values[i][t]) for i in agents]).reshape(process.values[t].shape) for t in periods
+        )
         kernel = tuple(_broadcast(exact.kernel[t], process.kernel[t].shape) for t in periods[:-1])
         initial = np.asarray(exact.initial).ravel()
     costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.horizon

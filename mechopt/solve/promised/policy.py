@@ -13,18 +13,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mechopt.core.atomic import require_target
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.archive import save
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.mechanism.constraints import DIC, EPIR, Notion, closure
-from mechopt.mechanism.direct import Mechanism, Simulation
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.simulation import Runs, played
 
 MAX_ENTRIES = 20_000_000
 """Largest number of histories on which a policy is written out."""
@@ -67,7 +69,7 @@ class PromiseTable:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PromisePolicy:
+class PromisePolicy(MechanismMethods):
     """A promised-utility mechanism.
 
     Attributes
@@ -76,13 +78,13 @@ class PromisePolicy:
         With one buyer.
     tables : tuple over periods of PromiseTable
         The one entry of the first is the promise that the buyer starts from.
-    notions : tuple of Notion
+    claims : tuple of Notion
         What it keeps.
     """
 
     environment: IndependentTypes
     tables: tuple[PromiseTable, ...]
-    notions: tuple[Notion, ...] = (DIC(), EPIR())
+    claims: tuple[Notion, ...] = (DIC(), EPIR())
 
     @property
     def source(self) -> str:
@@ -131,10 +133,6 @@ class PromisePolicy:
         """The buyer's expected utility."""
         return (self.promise,)
 
-    def explain(self) -> Any:
-        """Say what it does by states instead of histories; see `mechopt.Explanation`."""
-        return provided(self, "explain")(self)
-
     def save(self, path: str | Path) -> None:
         """Save the policy written out over histories; where there are too many, as a bank table.
 
@@ -143,36 +141,10 @@ class PromisePolicy:
         LimitError
             If there are too many histories, and the policy is no bank account.
         """
+        require_target(path)
         few = sum(HistoryTree(self.environment).count[1:]) <= MAX_ENTRIES
-        written = self.to_mechanism() if few or EPIR() not in closure(self.notions) else self.to_bank_table()
-        written.save(path)
-
-    def simulate(self, rng: np.random.Generator | int, runs: int) -> Simulation:
-        """Draw types and public lotteries, play truthfully and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs.
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        rng, env = np.random.default_rng(rng), self.environment
-        promise, welfare = np.full(runs, self.promise), np.zeros(runs)
-        for t, table in enumerate(self.tables):
-            left, share, excess = table.between(promise)
-            entry = left + (rng.random(runs) < share)
-            types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
-            margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
-            welfare += margin[types] * table.allocation[entry, types]
-            promise = table.next_promises[entry, types] + excess
-        return Simulation.of(welfare - promise, promise[None])
+        written = self.to_mechanism() if few or EPIR() not in closure(self.claims) else self.to_bank_table()
+        save(written, path)
 
     def to_mechanism(self) -> Mechanism:
         """Write the policy out on the tree of histories.
@@ -206,7 +178,7 @@ class PromisePolicy:
             allocation.append(sold[None])
             payment.append((env.values[0][t] * sold - utility)[None])
             promise = paid_out = after.ravel()
-        return Mechanism(env, tuple(allocation), tuple(payment), self.notions, self.source)
+        return Mechanism(env, tuple(allocation), tuple(payment), self.claims, self.source)
 
     def to_bank_table(self) -> BankTable:
         """Write the policy as a bank account mechanism with finite tables, at any horizon.
@@ -219,7 +191,7 @@ class PromisePolicy:
         InputError
             If the policy keeps only interim participation: its balances may fall below 0.
         """
-        if EPIR() not in closure(self.notions):
+        if EPIR() not in closure(self.claims):
             raise InputError("a bank account keeps EPIR; this policy was made for interim participation alone")
         env, periods = self.environment, []
         for t, table in enumerate(self.tables):
@@ -230,14 +202,29 @@ class PromisePolicy:
                 after, share, _ = self.tables[t + 1].between(table.next_promises)
             balances = table.promises if t else np.zeros(1)
             periods.append(BankPeriod(balances, table.allocation, payment, after, share))
-        return BankTable(env, tuple(periods), self.notions, self.source)
+        return BankTable(env, tuple(periods), self.claims, self.source)
 
     def __repr__(self) -> str:
         entries = sum(len(table.promises) for table in self.tables)
         return f"PromisePolicy({len(self.tables)} periods, {entries} promises; revenue {self.revenue:.9g})"
 
 
-def nothing_sold(environment: IndependentTypes, notions: tuple[Notion, ...]) -> PromisePolicy:
+@played.register(PromisePolicy)
+def _(policy: PromisePolicy, rng: np.random.Generator, runs: int) -> Runs:
+    """Types and public lotteries."""
+    env = policy.environment
+    promise, welfare = np.full(runs, policy.promise), np.zeros(runs)
+    for t, table in enumerate(policy.tables):
+        left, share, excess = table.between(promise)
+        entry = left + (rng.random(runs) < share)
+        types = rng.choice(env.shape[t][0], size=runs, p=env.probabilities[0][t])
+        margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
+        welfare += margin[types] * table.allocation[entry, types]
+        promise = table.next_promises[entry, types] + excess
+    return Runs(welfare - promise, promise[None], welfare)
+
+
+def nothing_sold(environment: IndependentTypes, claims: tuple[Notion, ...]) -> PromisePolicy:
     """The policy that sells nothing and promises nothing."""
     zeros = [np.zeros((1, *types)) for types in environment.shape]
-    return PromisePolicy(environment, tuple(PromiseTable(np.zeros(1), zero, zero) for zero in zeros), notions)
+    return PromisePolicy(environment, tuple(PromiseTable(np.zeros(1), zero, zero) for zero in zeros), claims)

@@ -8,8 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
 from mechopt.lp.build import AnyTypes
@@ -158,12 +156,7 @@ class Comparison:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        ending = Path(path).suffix.lower().removeprefix(".")
-        if ending not in ("png", "svg", "pdf"):
-            raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
-        figure = self.plot().get_figure(root=True)
-        assert figure is not None
-        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+        provided(self, "save_plot")(self.plot, path)
 
     def to_markdown(self) -> str:
         """The table in Markdown."""

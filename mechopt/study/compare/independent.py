@@ -7,7 +7,6 @@ stands the share of the optimum that the literature guarantees.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance, two
 from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, repeated_second_price
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.histories.reports import HistoryTree
 from mechopt.lp.build import AnyTypes, plan
 from mechopt.lp.independent.plan import Plan
 from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked
@@ -26,15 +24,13 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
-from mechopt.solve.limits import MAX_CHECKED_HISTORIES
 from mechopt.solve.optimum import optimum, promise_notion, sooner_by_dual
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison as Comparison
-from mechopt.study.compare.comparison import Entry
+from mechopt.study.compare.entry import entry
 from mechopt.study.compare.persistent import NAMES as MOVING_NAMES
 from mechopt.study.compare.persistent import MovingMechanism, compare_moving
-from mechopt.verification.verify import verify
 
 FreshMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 AnyMechanism = FreshMechanism | MovingMechanism
@@ -114,7 +110,7 @@ def compare(
                 raise
             skipped[name] = str(error)
             continue
-        entries.append(_entry(name, mechanism, best, static))
+        entries.append(entry(name, mechanism, best, static))
     return Comparison(environment, tuple(entries), best, static, skipped, FRESH_NOTIONS)
 
 
@@ -153,30 +149,3 @@ def _build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fr
     if not isinstance(best.mechanism, Mechanism):
         raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
     return CONVERSIONS[name](best.mechanism)
-
-
-def _entry(name: str, mechanism: FreshMechanism, best: Optimum | None, static: float) -> Entry:
-    if isinstance(mechanism, BankAccountMechanism):
-        expectation = mechanism.expectation
-        computed, error = expectation.method, expectation.revenue_error
-        claims, guarantee = mechanism.claims, mechanism.guarantee
-    else:
-        computed, error, claims, guarantee = "enumeration", None, mechanism.notions, None
-    revenue, histories = mechanism.revenue, sum(HistoryTree(mechanism.environment).count[1:])
-    report = None
-    if histories <= MAX_CHECKED_HISTORIES:
-        report = verify(mechanism, FRESH_NOTIONS)
-    return Entry(
-        name,
-        revenue,
-        mechanism.welfare,
-        mechanism.utilities,
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        revenue / static if static > 0 else math.nan,
-        computed,
-        error,
-        report,
-        claims,
-        guarantee,
-        mechanism.source,
-    )

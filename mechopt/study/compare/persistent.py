@@ -28,45 +28,24 @@ from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.process import MovingEnvironment
+from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.lp.build import plan
-from mechopt.mechanism.constraints import (
-    MOVING_NOTIONS,
-    Asked,
-    Interim,
-    Notion,
-    PeriodicExPostIC,
-    PeriodicExPostIR,
-    PeriodicIR,
-    asked_notions,
-)
+from mechopt.mechanism.constraints import Asked, PeriodicExPostIC, asked_notions
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, sooner_by_dual
 from mechopt.solve.persistent import relaxed_optimum
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison, Entry
-from mechopt.verification.verify import Report, verify
+from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
 EX_POST_OPTIMUM = "periodic-ex-post-optimum"
-MAX_CHECKED_NODES = 20_000
-"""Notions are checked exhaustively on public trees up to this size, and left open beyond."""
-STATE_NOTIONS: tuple[Notion, ...] = (
-    PeriodicExPostIC(),
-    PeriodicExPostIC(rereport=True),
-    Interim(),
-    PeriodicIR(),
-    PeriodicExPostIR(),
-)
-"""What is checked state by state, with any horizon."""
-CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
-"""What is checked with a finite horizon, on the tree of consistent reports."""
 
 
 def _contingent(method: Any) -> Builder:
@@ -126,7 +105,7 @@ BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
 NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS)
 
 
-def _welfare(environment: MovingEnvironment) -> float:
+def _welfare(environment: PersistentEnvironment) -> float:
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
@@ -136,7 +115,7 @@ def _welfare(environment: MovingEnvironment) -> float:
     return efficient(environment).expected_welfare
 
 
-def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
+def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
@@ -151,7 +130,7 @@ def applicable(environment: MovingEnvironment) -> tuple[str, ...]:
 
 
 def compare_moving(
-    environment: MovingEnvironment,
+    environment: PersistentEnvironment,
     mechanisms: Iterable[str] | Mapping[str, Any] | None,
     ic: Asked,
     ir: Asked,
@@ -169,7 +148,7 @@ def compare_moving(
                 entries.append(_bound(name, environment, best))
             else:
                 built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
-                entries.append(_entry(name, built, best))
+                entries.append(entry(name, built, best))
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None:
                 raise
@@ -178,7 +157,7 @@ def compare_moving(
     return Comparison(environment, tuple(entries), best, math.nan, skipped, notions)
 
 
-def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
+def _optimum(environment: PersistentEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
     """The optimum, or None where the horizon is infinite or the program too large."""
     if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
         return None
@@ -188,7 +167,7 @@ def _optimum(environment: MovingEnvironment, ic: Asked, ir: Asked, time_limit: f
         return None
 
 
-def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def _build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -211,42 +190,7 @@ def _build(name: str, environment: MovingEnvironment, ir: Asked, best: Optimum |
     return builders[name](environment)
 
 
-def _bound(name: str, environment: MovingEnvironment, best: Optimum | None) -> Entry:
+def _bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
-
-
-def _entry(name: str, mechanism: Any, best: Optimum | None) -> Entry:
-    revenue = float(mechanism.revenue)
-    return Entry(
-        name,
-        revenue,
-        float(mechanism.welfare),
-        tuple(mechanism.utilities),
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
-        math.nan,
-        "enumeration" if isinstance(mechanism, SequenceMechanism) else "backward induction",
-        None,
-        _report(mechanism),
-        getattr(mechanism, "notions", ()),
-        None,
-        getattr(mechanism, "source", ""),
-    )
-
-
-def _report(mechanism: Any) -> Report | None:
-    """Notions kept and broken, as far as they can be checked."""
-    if isinstance(mechanism, SequenceMechanism):
-        return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
-    if isinstance(mechanism, ContingentTransfers):
-        return verify(mechanism)
-    if not isinstance(mechanism, MarkovMechanism):
-        return None
-    if mechanism.environment.infinite:
-        return verify(mechanism, STATE_NOTIONS)
-    try:
-        sequence = mechanism.to_sequence()
-    except LimitError:
-        return verify(mechanism, STATE_NOTIONS)
-    return _report(sequence)

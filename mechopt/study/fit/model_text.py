@@ -9,6 +9,7 @@ from math import lcm
 from textwrap import wrap
 
 from mechopt.core.errors import InputError
+from mechopt.core.printable import printable
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 
@@ -110,14 +111,9 @@ def _shares(shares: Sequence[Fraction]) -> str:
 
 def _text(text: str) -> str:
     """A TOML string: JSON's rules, and no control characters at all."""
-    return json.dumps(_printable(text), ensure_ascii=False)
+    return json.dumps(printable(text), ensure_ascii=False)
 
 
 def _comment(paragraph: str) -> list[str]:
-    lines = wrap(_printable(paragraph), WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines = wrap(printable(paragraph), WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     return [f"# {line}" for line in lines]
-
-
-def _printable(text: str) -> str:
-    """Text from outside without line breaks, control characters and halves of characters."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
@@ -186,6 +186,7 @@ class Fit:
 
     def save(self, path: str | Path, title: str = "", source: str = "", command: str = "") -> None:
         """Write the model file, whole or not at all; see `to_toml`."""
+        require_target(path)
         content = self.to_toml(title, source, command).encode()
         write_atomically(path, lambda file: _write(file, content))
 

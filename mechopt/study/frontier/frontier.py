@@ -176,30 +176,13 @@ class Frontier:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        ending = picture_ending(path)
-        figure = self.plot().get_figure(root=True)
-        assert figure is not None
-        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+        provided(self, "save_plot")(self.plot, path)
 
     def __repr__(self) -> str:
         first, last = (f"({getattr(p, self.between):.6g}, {p.revenue:.6g})" for p in (self.points[0], self.points[-1]))
         count = f"{len(self.points)} point{'s' * (len(self.points) > 1)}"
         stopped = f", stopped by {self.stopped}" if self.stopped else ""
         return f"Frontier(revenue against {self.between}: {count}, {first} to {last}{stopped})"
-
-
-def picture_ending(path: str | Path) -> str:
-    """The format of a picture by its file's ending.
-
-    Raises
-    ------
-    InputError
-        If it is none of .png, .svg and .pdf.
-    """
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in ("png", "svg", "pdf"):
-        raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
-    return ending
 
 
 def frontier(

@@ -12,9 +12,11 @@ A search is a function of its seed and budget: stopped and resumed, it gives the
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,9 +24,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
+from mechopt.core.reading import read_regular
 from mechopt.environment.independent import IndependentTypes
 from mechopt.solve.optimum import optimum
 from mechopt.study.sweep.interrupts import interrupts_seen
@@ -34,6 +37,8 @@ START_STEP, SMALLEST_STEP = 1.0, 1e-3
 GROW, SHRINK = 1.5, 1.5**-0.25
 LARGEST_LOGARITHM = 6.0
 SAVE_EVERY = 50
+MAX_STATE_BYTES = 40_000_000
+"""Largest file of a state that is read."""
 
 
 class HasRevenue(Protocol):
@@ -201,7 +206,9 @@ def worst_case(
             return np.inf
         return mechanism(environment).revenue / best if best > 0 else np.inf
 
-    now = _read_state(state, family, seed) if state is not None and Path(state).exists() else None
+    if state is not None:
+        require_target(state)
+    now = _read_state(state, family, seed) if state is not None and os.path.exists(state) else None
     if now is None:
         rng = np.random.default_rng(seed)
         now = _State(family.plain, seed, 0, 0, 0.0, [], np.inf, [], np.inf, dict(rng.bit_generator.state))
@@ -251,7 +258,13 @@ def _step(now: _State, shape: tuple[int, ...], ratio: Callable[[FloatArray], flo
 
 
 def _write_state(path: str | Path, state: _State) -> None:
-    write_atomically(path, lambda file: _write(file, json.dumps(asdict(state)).encode()))
+    content = asdict(state)
+    text = json.dumps(content | {"digest": _digest(content)})
+    write_atomically(path, lambda file: _write(file, text.encode()))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _write(file: Any, content: bytes) -> None:
@@ -260,8 +273,16 @@ def _write(file: Any, content: bytes) -> None:
 
 def _read_state(path: str | Path, family: Family, seed: int) -> _State:
     try:
-        state = _State(**json.loads(Path(path).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        content = json.loads(read_regular(path, MAX_STATE_BYTES))
+        if content.pop("digest", None) != _digest(content):
+            raise InputError(
+                f"{path}: not the state of a search, or damaged (digest: changed after it was written); remove it to "
+                "start anew"
+            )
+        state = _State(**content)
+    except InputError:
+        raise
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not the state of a search, or damaged ({error}); remove it to start anew") from None
     if state.family != family.plain or state.seed != seed:
         raise InputError(f"{path}: belongs to a search of {state.family} with seed {state.seed}; give another file")

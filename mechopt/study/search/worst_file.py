@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.modelfile.loading import KINDS, parse
@@ -66,6 +66,7 @@ def write_worst(
     InputError
         If the mechanism does not fit, or the file cannot be written.
     """
+    require_target(path)
     tables = {"title": title, "source": source, **tables}
     notions = {key: value for key, value in (("ic", recording.ic), ("ir", recording.ir)) if value is not None}
     if notions and "solve" in KINDS[tables["kind"]].model_fields:

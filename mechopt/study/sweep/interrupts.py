@@ -6,11 +6,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
 def interrupts_seen() -> Iterator[list[int]]:
-    """Note every Ctrl-C, and raise `KeyboardInterrupt` as usual.
+    """Note every Ctrl-C, and let who had it before raise `KeyboardInterrupt` as usual.
 
     The solver catches it and gives what it has; who sees a note knows that this is not what it would have been. Signals
     reach the main thread only: in another one nothing is noted.
@@ -25,11 +26,16 @@ def interrupts_seen() -> Iterator[list[int]]:
         yield seen
         return
 
-    def note(number: int, frame: object) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
+    before = signal.getsignal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGINT, note)
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        if callable(before):
+            before(number, frame)  # which may think better of it
+        else:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
     try:
         yield seen
     finally:

@@ -32,6 +32,7 @@ Row = dict[str, Any]
 
 DONE, TIME, SIZE, INVALID, FAILED = "done", "time", "size", "invalid", "failed"
 """How a point ended: computed, out of time, too large, no model, or with an error."""
+STATUSES = (DONE, TIME, SIZE, INVALID, FAILED)
 
 QUANTITIES = ("value", "bound", "welfare", "utilities", "seconds", "size")
 FAILURES = (

@@ -7,6 +7,7 @@ family is put on the grid.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def read_study(path: str | Path) -> Study:
         With every fault: file, key path, value and mend.
     """
     found = Path(path)
-    if not found.exists() and str(path) in bundled_studies():
+    if not os.path.exists(found) and str(path) in bundled_studies():
         found = bundled_studies()[str(path)]
     name = str(path)
     try:
@@ -198,10 +199,10 @@ def _base(file: StudyFile, folder: Path, faults: list[Fault]) -> Tables | None:
         faults.append(Fault("family", "is given beside model", "give one or the other"))
         return None
     path: Path = folder / file.model
-    if not path.exists() and file.model in bundled():
+    if not os.path.exists(path) and file.model in bundled():
         path = bundled()[file.model]
     try:
-        read(path if path.exists() else file.model)
+        read(path if os.path.exists(path) else file.model)
         tables = tomllib.loads(text_of(path, bundled(), "model"), parse_float=read_float)
     except InputError as error:
         faults.append(Fault("model", str(error), ""))

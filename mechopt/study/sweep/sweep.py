@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.atomic import write_atomically
+from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
 from mechopt.study.sweep.point import DONE, Point, Row
@@ -46,6 +46,8 @@ class Sweep:
         What that took.
     interrupted : bool
         Whether Ctrl-C stopped it.
+    damaged : tuple of Path
+        Files of rows that did not fit their digest (they were changed after they were written): computed again.
     """
 
     study: Study
@@ -55,6 +57,7 @@ class Sweep:
     fresh: int
     seconds: float
     interrupted: bool
+    damaged: tuple[Path, ...] = ()
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -108,6 +111,7 @@ class Sweep:
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table as CSV, whole or not at all."""
+        require_target(path)
         text = self.to_frame().to_csv()
         write_atomically(path, lambda file: _write(file, text.encode()))
 
@@ -122,6 +126,7 @@ class Sweep:
         require_parquet()
         from pandas.api.types import infer_dtype
 
+        require_target(path)
         frame = self.to_frame()
         for column in frame.columns:
             if infer_dtype(frame[column], skipna=True).startswith("mixed"):  # numbers beside "infinite"
@@ -141,10 +146,7 @@ class Sweep:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        ending = picture_ending(path)
-        figure = self.plot().get_figure(root=True)
-        assert figure is not None
-        write_atomically(path, lambda file: figure.savefig(file, format=ending, dpi=150))
+        provided(self, "save_plot")(self.plot, path)
 
     def __repr__(self) -> str:
         ended = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())
@@ -153,20 +155,6 @@ class Sweep:
 
 def _write(file: Any, content: bytes) -> None:
     file.write(content)
-
-
-def picture_ending(path: str | Path) -> str:
-    """How a picture's file ends, which says its format.
-
-    Raises
-    ------
-    InputError
-        If that is none of PNG, SVG and PDF.
-    """
-    ending = Path(path).suffix.lower().removeprefix(".")
-    if ending not in ("png", "svg", "pdf"):
-        raise InputError(f"{path}: pictures end in .png, .svg or .pdf")
-    return ending
 
 
 def require_parquet() -> None:
@@ -243,4 +231,5 @@ def sweep(
         interrupted = True
     reached = tuple(point for point in points if point.number in rows)
     ordered = tuple(rows[point.number] for point in reached)
-    return Sweep(study, ordered, reached, len(points), fresh, time.perf_counter() - begun, interrupted)
+    damaged = () if store is None else tuple(store.damaged)
+    return Sweep(study, ordered, reached, len(points), fresh, time.perf_counter() - begun, interrupted, damaged)

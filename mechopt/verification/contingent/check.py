@@ -143,7 +143,7 @@ def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:
     for t in reversed(range(env.stages)):
         action = transfers.policy[t].ravel()
         at = action, np.arange(len(action))
-        flow = env.values[t].sum(axis=0).reshape(-1, len(action))[at] - env.costs[t][action]
+        flow = env.profile_values[t].sum(axis=0).reshape(-1, len(action))[at] - env.costs[t][action]
         if t < len(env.kernel):
             chain = env.discount * env.kernel[t].reshape(len(env.kernel[t]), len(action), -1)[at]
             value = np.linalg.solve(np.eye(len(action)) - chain, flow) if env.infinite else flow + chain @ value

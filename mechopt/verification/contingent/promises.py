@@ -90,7 +90,7 @@ def precision(transfers: Transfers) -> Precision:
     depth = sum((longest + 1) * (2 * count + max(profiles) + 8) + longest * longest for count in profiles)
     arrays = [*(array for row in transfers.payments for array in row), *(transfers.last_payments or ())]
     arrays += [array for row in transfers.later for own in row for array in own]
-    largest = max(float(np.abs(array).max(initial=0.0)) for array in (*arrays, *env.values))
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in (*arrays, *env.profile_values))
     return Precision.of(depth, largest)
 
 

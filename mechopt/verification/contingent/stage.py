@@ -126,7 +126,7 @@ def stage_of(transfers: Transfers, i: int, t: int) -> Stage:
     lied[i] = np.arange(shape[i])
     reported = np.ravel_multi_index(tuple(lied), shape)
     action = policy.ravel()[reported]
-    table = env.values[t][i].reshape(-1, count)
+    table = env.values[i][t].reshape(-1, count)
     table = np.abs(table) if isinstance(transfers, Sizes) else table
     here = np.arange(count)[:, np.newaxis]
     law = np.zeros((0, count, 0))

@@ -34,6 +34,7 @@ from mechopt.mechanism.constraints import (
     require_types,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
 from mechopt.verification.persistent.replay import Misreport, MovingCounterexample
@@ -272,6 +273,7 @@ def _require_any_report(tree: PublicTree) -> None:
         )
 
 
+@constraint_checks.register(SequenceMechanism)
 def verify_sequence(
     mechanism: SequenceMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:
@@ -313,7 +315,7 @@ def verify_sequence(
     Report(bayesian: violated, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
     """
     default = [n for n in MOVING_NOTIONS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
-    chosen = constraints or mechanism.notions or default
+    chosen = constraints or mechanism.claims or default
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     if PeriodicExPostIC(rereport=True) in asked:

@@ -33,6 +33,7 @@ from mechopt.mechanism.constraints import (
     require_types,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import NotionCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
@@ -250,6 +251,7 @@ def _counterexample(
     return MarkovCounterexample(notion, i, t, (), types[i], report, gain, others)
 
 
+@constraint_checks.register(MarkovMechanism)
 def verify_markov(
     mechanism: MarkovMechanism, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
 ) -> Report:
@@ -289,7 +291,7 @@ def verify_markov(
     Report(interim: violated, gain 2.5 (agent 0, period 0, after any history: the utility of type 0 is -2.5))
     """
     default = (PeriodicExPostIC(), PeriodicExPostIR(), PeriodicIR(), Interim())
-    chosen = constraints or mechanism.notions or default
+    chosen = constraints or mechanism.claims or default
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "moving")
     over_paths = [notion for notion in asked if notion not in GAINS]

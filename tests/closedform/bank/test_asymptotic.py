@@ -9,6 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.bank.asymptotic import asymptotic
+from mechopt.closedform.bank.mechanism import BankAccountMechanism, Stage
 from tests.closedform.bank_instances import BATCHES, HALF, SHAPES, environment, require_theorems
 
 THRESHOLDS = {"sqrt(t) log t": lambda t: sqrt(t) * log(t), "sqrt(t log t)": lambda t: sqrt(t * log(t))}
@@ -124,3 +125,66 @@ def test_everybody_pays_the_fee_whoever_wins():
 def test_unknown_threshold():
     with pytest.raises(mo.InputError, match=r"choose 'sqrt\(t\) log t' or 'sqrt\(t log t\)'"):
         asymptotic(mo.IndependentTypes.iid([1, 2], HALF, horizon=2), "log t")
+
+
+def then_worth(value, chance="1"):
+    """Values 7/10 and 23/10 for three periods, and then one item worth much, with some chance."""
+    last = ([value], ["1"]) if chance == "1" else ([0, value], [str(1 - Fraction(chance)), chance])
+    return mo.IndependentTypes([[["7/10", "23/10"]] * 3 + [last[0]]], [[HALF] * 3 + [last[1]]])
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_an_item_worth_much_later_serves_nobody_now(threshold):
+    """Fee 3/2: at balance 7/5 she is not served in the third period, whatever the fourth is worth."""
+    small, large = (asymptotic(then_worth(value), threshold) for value in (2, 2 * 10**8))
+    balance = np.array([[0.0, 0.7, 1.4, 1.5, 2.3, 3.0, 4.6]])
+    for t in range(3):
+        for name in ("allocation", "payment", "spend", "deposit"):
+            assert np.array_equal(getattr(small.stage(t, balance), name), getattr(large.stage(t, balance), name))
+    assert large.stage(2, np.array([[1.4]])).allocation.max() == (1.0 if threshold == "sqrt(t) log t" else 0.0)
+
+
+@pytest.mark.parametrize("value", [2, 2 * 10**8, 10**12])
+def test_a_rare_item_worth_much_is_paid_for_in_full(value):
+    """The fee of the last period is 1, whatever the item is worth: a balance of 0.9 does not cover it."""
+    bank = asymptotic(then_worth(value, str(Fraction(1, value))))
+    assert bank.stage(3, np.array([[0.9, 1.0]])).allocation[0, :, -1].tolist() == [0.0, 1.0]
+    assert bank.conditions().holds
+
+
+@pytest.mark.parametrize("value", [1, 2 * 10**8])
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_every_history_against_the_definition_in_fractions(threshold, value):
+    """Who is served at each history of three periods before a large last one; one buyer gets the item or does not."""
+    bank = asymptotic(then_worth(value), threshold)
+    values, fee, given = [Fraction(7, 10), Fraction(23, 10)], Fraction(3, 2), Fraction(0)
+    balance = {(): Fraction(0)}
+    for t, allocation in enumerate(bank.to_mechanism().allocation[:3]):
+        plain = float(given) <= float(fee) * THRESHOLDS[threshold](t + 1)
+        given += plain * fee
+        served = {history: plain or b >= fee for history, b in balance.items()}
+        assert allocation[0].ravel().tolist() == [float(served[history]) for history in served for _ in values]
+        balance = {
+            (*history, k): b + served[history] * (v - (0 if plain else fee))
+            for history, b in balance.items()
+            for k, v in enumerate(values)
+        }
+
+
+def test_conditions_see_a_small_violation_beside_a_large_later_value():
+    """Serving at balance 1.4 for what is there, 0.1 less than the fee, breaks (BI) by 0.1; 2e8 later hide nothing."""
+    env = then_worth(2 * 10**8)
+    bank = asymptotic(env, "sqrt(t log t)")
+
+    def generous(t, balance):
+        stage = bank.stage(t, balance)
+        if t != 2:
+            return stage
+        spend = np.where(balance >= 1.39, np.minimum(balance, 1.5), 0.0)
+        served = np.broadcast_to((balance >= 1.39)[:, :, None], (1, balance.shape[1], 2)).astype(float)
+        values = np.array([0.7, 2.3])
+        return Stage(balance, served, served * spend[:, :, None], spend, served * values)
+
+    broken = BankAccountMechanism(env, generous).conditions()["BI"]
+    assert not broken.holds and broken.gain == pytest.approx(0.1)
+    assert bank.conditions().holds

@@ -143,8 +143,8 @@ def test_quasi_non_clairvoyant_is_per_period_rational_and_keeps_total_payments(b
         best = mo.optimum(env).mechanism
         for given in (non_clairvoyant_balance(env), asymptotic(env), best, bank_account(best)):
             made = quasi_non_clairvoyant(given)
-            assert {mo.DIC(), mo.PPIR(), mo.PFIR(), mo.PEIR()} <= set(made.notions)
-            assert (mo.ExPostIC() in made.notions) == (mo.ExPostIC() in getattr(given, "claims", ()))
+            assert {mo.DIC(), mo.PPIR(), mo.PFIR(), mo.PEIR()} <= set(made.claims)
+            assert (mo.ExPostIC() in made.claims) == (mo.ExPostIC() in getattr(given, "claims", ()))
             report = mo.verify(made)
             assert report.holds, report
             before = given if isinstance(given, mo.Mechanism) else given.to_mechanism()

@@ -186,7 +186,7 @@ def test_saved_and_loaded(tmp_path):
     bank = non_clairvoyant_balance(TWO)
     bank.save(tmp_path / "bank.npz")
     loaded = mo.load_mechanism(tmp_path / "bank.npz", TWO)
-    assert loaded.revenue == pytest.approx(bank.revenue, abs=1e-12) and loaded.notions == bank.claims
+    assert loaded.revenue == pytest.approx(bank.revenue, abs=1e-12) and loaded.claims == bank.claims
     assert loaded.source == "non-clairvoyant balance (Theorem 6.1)"
 
 

@@ -104,7 +104,7 @@ def test_one_report_gains_at_most_two_epsilon_over_one_less_the_discount(seed, b
     """Truthful values by a linear system over profiles, deviations by plain loops."""
     env = interdependent(0.6, seed)
     found, policy = approximate_transfers(env, bound=bound), efficient_joint(env).policy[0]
-    kernel, values, shape, worst = env.kernel[0], env.values[0], env.shape[0], 0.0
+    kernel, values, shape, worst = env.kernel[0], env.profile_values[0], env.shape[0], 0.0
     for i in range(2):
         following = kernel.sum(axis=3 + i)  # axes (action, s_0, s_1, the other's next signal)
 

@@ -29,7 +29,7 @@ def lengths(env, policy, agent, others):
     def at(k):
         return tuple(np.insert(others, agent, k))
 
-    values = env.values[0][agent]
+    values = env.values[agent][0]
     return [
         [values[(policy[at(k)], *at(k))] - values[(policy[at(r)], *at(k))] for k in range(size)] for r in range(size)
     ]

@@ -172,7 +172,7 @@ def test_later_periods_count():
     # period 0 tells everything, period 1 nothing
     same = np.full((2, 2, 2, 2), 0.25)
     env = InterdependentTypes(
-        [np.zeros((2, 1, 2, 2))] * 3, [np.einsum("xb,ya->xyab", STAY, STAY), same], STAY / 2, horizon=3
+        np.zeros((2, 3, 1, 2, 2)), [np.einsum("xb,ya->xyab", STAY, STAY), same], STAY / 2, horizon=3
     )
     assert (spanning(env).holds, spanning(env).worst.period) == (False, 1)
     assert convex_independence(env).worst.period == 1
@@ -205,7 +205,7 @@ def test_generic_columns_need_no_loop(monkeypatch):
 def test_relabelling_agents_and_actions_changes_no_distance():
     env = random_environment(11, sizes=(3, 4), actions=2)
     swapped = InterdependentTypes(
-        tuple(np.moveaxis(values[::-1, ::-1], 2, 3) for values in env.values),
+        [[values[::-1].swapaxes(1, 2) for values in row] for row in env.values[::-1]],
         tuple(np.transpose(kernel[::-1], (0, 2, 1, 4, 3)) for kernel in env.kernel),
         env.initial.T,
         horizon=2,

@@ -39,7 +39,7 @@ BENT = [0.2, 0.2, 0.8]  # to oneself, and from there to the other
 def late(actions=2, seed=0):
     """Three periods: the first tells too little one period ahead, the second enough."""
     rng = np.random.default_rng(seed)
-    values = tuple(rng.uniform(-1, 1, size=(2, actions, 3, 3)) for _ in range(3))
+    values = rng.uniform(-1, 1, size=(3, 2, actions, 3, 3)).swapaxes(0, 1)
     second = np.einsum("xb,ya->xyab", law(rng, (3,), (3,)), law(rng, (3,), (3,)))
     return InterdependentTypes(
         values, (relayed(BENT, HALFWAY), second), np.full((3, 3), 1 / 9), horizon=3, discount=0.9

@@ -54,7 +54,7 @@ def expected_value(env, policy, i):
     for t in range(env.stages):
         following = np.zeros(env.shape[min(t + 1, env.stages - 1)])
         for s in np.ndindex(env.shape[t]):
-            total += env.discount**t * reach[s] * env.values[t][i][(policy[t][s], *s)]
+            total += env.discount**t * reach[s] * env.values[i][t][(policy[t][s], *s)]
             if t + 1 < env.stages:
                 following += reach[s] * env.kernel[t][(policy[t][s], *s)]
         reach = following
@@ -117,7 +117,12 @@ def test_the_other_pays_what_one_is_worth_by_hand():
 def for_ever(env):
     """The first period's data with an infinite horizon."""
     return replace(
-        env, values=env.values[:1], kernel=env.kernel[:1], types=env.types[:1], horizon="infinite", exact=None
+        env,
+        values=tuple(row[:1] for row in env.values),
+        kernel=env.kernel[:1],
+        types=tuple(row[:1] for row in env.types),
+        horizon="infinite",
+        exact=None,
     )
 
 
@@ -129,7 +134,7 @@ def with_payments(found, t, i, transfers):
 
 def printed_target(env, t, i):
     """-(1/d) sum_{j != i} u_j, of the slides for every period; axes: action, others, own signal (two agents)."""
-    return -np.moveaxis(env.values[t][1 - i], 1 + i, -1) / env.discount
+    return -np.moveaxis(env.values[1 - i][t], 1 + i, -1) / env.discount
 
 
 @pytest.mark.parametrize("method", ["convex", "spanning"])
@@ -259,10 +264,10 @@ def test_a_last_allocation_that_is_not_implementable_is_refused_with_its_cycle()
 
 def test_a_condition_is_asked_for_only_where_some_report_leads():
     env = random_environment(3, sizes=(2, 2), horizon="infinite", actions=2)
-    values, kernel = env.values[0].copy(), env.kernel[0].copy()
+    values, kernel = env.profile_values[0].copy(), env.kernel[0].copy()
     values[:, 1] -= 100  # never chosen
     kernel[1] = 0.25
-    env = replace(env, values=(values,), kernel=(kernel,))
+    env = replace(env, values=values, kernel=(kernel,))
     assert not convex_independence(env).holds and not spanning(env).holds
     for method in ("convex", "spanning"):
         found = contingent_transfers(env, method)

@@ -261,7 +261,7 @@ def test_correlated_signals_bound_relaxed_and_dynamic():
     # v = s1 in {1, 2}; P(high | s0 high) - P(high | s0 low) = rho = 2/5: relaxed 3/2, dynamic 3/2 - rho/2
     law = [["7/10", "3/10"], ["3/10", "7/10"]]
     values = [[[0, 0]] * 2, [[1, 2]] * 2]
-    env = SeparableTypes([[0, 1]], [HALF], None, [law], form="general", values=[values], horizon=1)
+    env = SeparableTypes([[0, 1]], [HALF], None, [law], form="general", general=[values], horizon=1)
     assert virtual_bound(env) == pytest.approx(1.5)
     assert optimum(env, signals_private=False) == pytest.approx(1.5)
     assert optimum(env) == pytest.approx(1.3)
@@ -271,7 +271,9 @@ def test_non_separable_values_bound_relaxed_and_dynamic():
     # s0 in {0, 1/4, ..., 1}, s1 a fair coin; s0 + 3/2 on heads, 10 s0 on tails: relaxed 9/4, dynamic 21/10
     sold = [["3/2", 0], ["7/4", "5/2"], [2, 5], ["9/4", "15/2"], ["5/2", 10]]
     types = [0, "1/4", "1/2", "3/4", 1]
-    env = SeparableTypes([types], [["1/5"] * 5], None, [HALF], form="general", values=[[[[0, 0]] * 5, sold]], horizon=1)
+    env = SeparableTypes(
+        [types], [["1/5"] * 5], None, [HALF], form="general", general=[[[[0, 0]] * 5, sold]], horizon=1
+    )
     assert virtual_bound(env) == pytest.approx(2.25)
     assert optimum(env, signals_private=False) == pytest.approx(2.25)
     assert optimum(env) == pytest.approx(2.1)
@@ -280,14 +282,14 @@ def test_non_separable_values_bound_relaxed_and_dynamic():
 def test_the_bound_of_any_form_is_that_of_the_virtual_pivot_where_it_applies():
     env = one_buyer()
     same = SeparableTypes(
-        [[1, 2, 3]], [THIRD], None, [HALF], form="general", values=[env.value_tables[0]], cost=env.cost, horizon=1
+        [[1, 2, 3]], [THIRD], None, [HALF], form="general", general=[env.value_tables[0]], cost=env.cost, horizon=1
     )
     assert virtual_bound(env) == virtual_pivot(env).bound == pytest.approx(virtual_bound(same))
 
 
 FAULTS = {
     "general": (
-        {"form": "general", "values": [[[[0, 0]] * 3, [[1, 2]] * 3]], "base": None},
+        {"form": "general", "general": [[[[0, 0]] * 3, [[1, 2]] * 3]], "base": None},
         "agents[0].form",
         "is general; the virtual pivot needs",
     ),

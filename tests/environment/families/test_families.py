@@ -200,8 +200,16 @@ FAULTS = {
         "demands[0][0]",
         "is -1; values must be at least 0",
     ),
-    "screening-law": (lambda: sequential_screening([1, 2], [[1]], [1]), "laws[0]", "has 1 entries for 2 values"),
-    "screening-shares": (lambda: sequential_screening([1], [[1]], HALF), "probabilities", "has 2 entries for 1 laws"),
+    "screening-law": (
+        lambda: sequential_screening([1, 2], [[1]], [1]),
+        "distributions[0]",
+        "has 1 entries for 2 values",
+    ),
+    "screening-shares": (
+        lambda: sequential_screening([1], [[1]], HALF),
+        "probabilities",
+        "has 2 entries for 1 distributions",
+    ),
     "screening-cost": (
         lambda: sequential_screening([1], [[1]], [1], -1),
         "cost[1]",

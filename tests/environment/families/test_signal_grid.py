@@ -60,9 +60,9 @@ def test_the_environment_takes_values_on_the_grid():
     grid = signal_grid(affine, 3, actions=2)
     env = grid.environment(lambda a, x: [a * x[0], a * (x[0] + x[1]) / 2 - 0.6 * a], discount="9/10")
     assert isinstance(env, InterdependentTypes)
-    assert env.types[0][1] == ("0.166667", "0.5", "0.833333")
-    assert env.values[0][0, 1, 2, 0] == pytest.approx(5 / 6)
-    assert env.values[0][1, 1, 2, 0] == pytest.approx(0.5 - 0.6)
+    assert env.types[1][0] == ("0.166667", "0.5", "0.833333")
+    assert env.values[0][0][1, 2, 0] == pytest.approx(5 / 6)
+    assert env.values[1][0][1, 2, 0] == pytest.approx(0.5 - 0.6)
     best = efficient_joint(env)
     # welfare of action 1 is 3/2 x_0 + x_1/2 - 0.6; the action stops correlation alone, worth nothing at (1/2, 1/2)
     assert best.policy[0][2, 2] == 1

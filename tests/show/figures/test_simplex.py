@@ -71,7 +71,7 @@ def test_signals_and_outcomes_are_named():
     axes = column_simplex(convex_independence(env))
     assert [text.get_text() for text in axes.get_legend().get_texts()] == list(env.types[0][0])
     outcomes = [text.get_text() for text in axes.texts if text.get_text().startswith("next: ")]
-    assert outcomes == [f"next: {name}" for name in env.types[0][1]]
+    assert outcomes == [f"next: {name}" for name in env.types[1][0]]
 
 
 def test_a_single_signal_has_nothing_to_be_apart_from():

@@ -116,7 +116,7 @@ def test_welfare_for_ever_where_signals_depend_on_the_first_type():
     fixed = [[1, 0], [0, 1]]
     env = mo.SeparableTypes(
         [[0, 1]], [["3/4", "1/4"]], None, [fixed], [fixed], form="general",
-        values=[[[[0, 0]] * 2, [[0, 0], [0, 1]]]], discount="1/2",
+        general=[[[[0, 0]] * 2, [[0, 0], [0, 1]]]], discount="1/2",
     )  # fmt: skip
     assert mo.compare(env, ["efficient-welfare"])["efficient-welfare"].revenue == pytest.approx(0.25, abs=1e-12)
 

@@ -1,6 +1,8 @@
 """Sweeps: points, rows and tables; what is kept is not computed again; failures are rows with a reason."""
 
+import json
 import math
+import os
 import threading
 import time
 from fractions import Fraction
@@ -278,3 +280,57 @@ def test_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_wrong_numbers_of_workers_are_refused(tmp_path, workers):
     with pytest.raises(mo.InputError, match=f"workers is {workers}"):
         sweep(write_study(tmp_path, MANY.format(count=1)), workers=workers)
+
+
+def forged(folder, change):
+    """Change the row of one point in its file; which file that was."""
+    path = sorted((folder / "points").rglob("*.json"))[0]
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    return path
+
+
+FORGERIES = {
+    "value": lambda document: document["row"].update(value=1e6),
+    "reason": lambda document: document["row"].update(reason="x"),
+    "a further cell": lambda document: document["row"].update(welfare=0.0),
+    "no digest": lambda document: document.pop("digest"),
+    "the digest of another": lambda document: document.update(digest="0" * 64),
+    "a list": lambda document: document.update(row=[1]),
+    "no row": lambda document: document.pop("row"),
+}
+
+
+@pytest.mark.parametrize("change", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_row_is_computed_again_and_said_so(tmp_path, change, mechopt):
+    study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
+    right = sweep(study, tmp_path / "out")
+    path = forged(tmp_path / "out", change)
+    again = sweep(study, tmp_path / "out")
+    assert again.damaged == (path,) and again.fresh == 1
+    assert comparable(again) == comparable(right)
+    assert sweep(study, tmp_path / "out").damaged == ()
+    forged(tmp_path / "out", change)
+    status, out, err = mechopt("sweep", study, "--out", tmp_path / "out", "--json")
+    assert status == 0 and json.loads(out)["damaged"] == [str(path)]
+    assert f"{path}: not as it was written (digest); computed again" in err
+
+
+def test_a_row_of_another_point_under_this_name_is_computed_again(tmp_path):
+    study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
+    right = sweep(study, tmp_path / "out")
+    first, second = sorted((tmp_path / "out" / "points").rglob("*.json"))
+    first.write_bytes(second.read_bytes())
+    again = sweep(study, tmp_path / "out")
+    assert again.damaged == (first,) and comparable(again) == comparable(right)
+
+
+def test_a_row_in_a_pipe_is_not_waited_for(tmp_path):
+    study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1]\n')
+    sweep(study, tmp_path / "out")
+    (path,) = (tmp_path / "out" / "points").rglob("*.json")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(mo.InputError, match="cannot write"):
+        sweep(study, tmp_path / "out")

@@ -23,12 +23,12 @@ def payoff(found, i, start, strategy):
     others = tuple(k for j, k in enumerate(start) if j != i)
     reported = tuple(np.insert(others, i, first))
     action = found.policy[0][reported]
-    total = env.values[0][i][(action, *start)]
+    total = env.values[i][0][(action, *start)]
     due = found.payments[0][i][(action, *others, *((first,) if found.method == "convex" else ()))]
     for then in np.ndindex(env.shape[1]):
         others_then = tuple(k for j, k in enumerate(then) if j != i)
         told = tuple(np.insert(others_then, i, second[then]))
-        value = env.values[1][i][(found.policy[1][told], *then)] - found.last_payments[i][told] - due[others_then]
+        value = env.values[i][1][(found.policy[1][told], *then)] - found.last_payments[i][told] - due[others_then]
         total += env.discount * env.kernel[0][(action, *start, *then)] * value
     return total
 
@@ -96,7 +96,7 @@ def test_no_transfers_at_all_fail_for_ever():
     assert not checked.holds and checked.strategy_gain is None
     # one lie at the worst state, followed for three thousand periods of truth by iteration
     lie, policy = checked.counterexample, found.policy[0]
-    own = np.take_along_axis(env.values[0][lie.agent], policy[np.newaxis], axis=0)[0]
+    own = np.take_along_axis(env.values[lie.agent][0], policy[np.newaxis], axis=0)[0]
     chain = np.array([env.kernel[0][(policy[s], *s)].ravel() for s in np.ndindex(3, 3)])
     value = np.zeros(9)
     for _ in range(3000):
@@ -104,7 +104,7 @@ def test_no_transfers_at_all_fail_for_ever():
     told = list(lie.signals)
     told[lie.agent] = lie.report
     action = policy[tuple(told)]
-    lied = env.values[0][lie.agent][(action, *lie.signals)]
+    lied = env.values[lie.agent][0][(action, *lie.signals)]
     lied += env.discount * env.kernel[0][(action, *lie.signals)].ravel() @ value
     assert lied - value[np.ravel_multi_index(lie.signals, (3, 3))] == pytest.approx(lie.gain, abs=1e-10)
 
@@ -119,7 +119,7 @@ def test_one_promise_at_a_time_agrees_where_no_history_matters():
 def test_scaling_money_scales_gains():
     env = random_environment(5, sizes=(2, 2), horizon="infinite")
     found = spoiled(contingent_transfers(env, "spanning"))
-    dear = replace(env, values=tuple(7 * values for values in env.values))
+    dear = replace(env, values=tuple(tuple(7 * values for values in row) for row in env.values))
     scaled = replace(found, environment=dear, payments=tuple(tuple(7 * a for a in row) for row in found.payments))
     assert check_contingent(scaled).gain == pytest.approx(7 * check_contingent(found).gain, rel=1e-9)
 
@@ -127,7 +127,7 @@ def test_scaling_money_scales_gains():
 def test_the_efficient_policy_by_enumeration_of_all_policies():
     # two periods, 2 x 2 signals, 2 actions: the best of all 2^4 first policies, the last one being best at each profile
     env = random_environment(6, sizes=(2, 2), actions=2, cost=True)
-    surplus = [values.sum(axis=0) - env.cost[:, None, None] for values in env.values]
+    surplus = [values.sum(axis=0) - env.cost[:, None, None] for values in env.profile_values]
     end = surplus[1].max(axis=0)
     best = -np.inf
     for choice in product(range(2), repeat=4):
@@ -143,7 +143,7 @@ def test_the_efficient_policy_by_enumeration_of_all_policies():
 def test_the_stationary_policy_solves_the_bellman_equation():
     env = random_environment(6, sizes=(3, 2, 2), actions=4, horizon="infinite", discount=0.97, cost=True)
     best = efficient_joint(env)
-    surplus = env.values[0].sum(axis=0) - env.cost.reshape(-1, 1, 1, 1)
+    surplus = env.profile_values[0].sum(axis=0) - env.cost.reshape(-1, 1, 1, 1)
     future = np.einsum("axyzuvw,uvw->axyz", env.kernel[0], best.welfare[0])
     np.testing.assert_allclose((surplus + env.discount * future).max(axis=0), best.welfare[0], rtol=1e-13)
     np.testing.assert_array_equal((surplus + env.discount * future).argmax(axis=0), best.policy[0])

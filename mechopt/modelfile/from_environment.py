@@ -1,0 +1,152 @@
+"""Environments to the tables of their model files: the way back of `mechopt.modelfile.loading`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import InputError, LimitError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.interface import Environment
+from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.separable import SeparableTypes
+from mechopt.modelfile.independent import MAX_BUYERS
+from mechopt.modelfile.separable import KEYS
+from mechopt.modelfile.writing import model_text
+
+Tables = dict[str, Any]
+
+
+def to_toml(environment: Environment) -> str:
+    """Write an environment as the text of a model file; ``mo.loads`` gives an equal one.
+
+    Parameters
+    ----------
+    environment : Environment
+
+    Raises
+    ------
+    InputError
+        If its numbers are not exact.
+    LimitError
+        If there are more buyers than a model file may have.
+    """
+    return model_text(tables_of(environment))
+
+
+def tables_of(environment: Environment) -> Tables:
+    """Tables of the model file of an environment, its numbers as fractions.
+
+    Parameters
+    ----------
+    environment : Environment
+
+    Examples
+    --------
+    >>> tables_of(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1))["buyers"]
+    [{'values': (Fraction(1, 1), Fraction(2, 1)), 'probabilities': (Fraction(1, 2), Fraction(1, 2))}]
+    """
+    if environment.exact is None:
+        raise InputError(
+            "the probabilities are floats that do not sum to 1 exactly, as those of a model file do: "
+            'write exact ones, such as "1/3"'
+        )
+    common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
+    write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
+    return common | write(environment)
+
+
+def _independent(environment: IndependentTypes) -> Tables:
+    exact = environment.exact
+    assert exact is not None
+    if environment.agents > MAX_BUYERS:
+        raise LimitError(f"{environment.agents:,} buyers; a model file has at most {MAX_BUYERS:,}")
+    buyers = []
+    for rows, alike in groupby(zip(exact.values, exact.probabilities, strict=True)):
+        periods = [{"values": v, "probabilities": p} for v, p in zip(*rows, strict=True)]
+        count = len(list(alike))
+        table: Tables = periods[0] if _same(periods) else {"periods": periods}
+        buyers.append(table | ({"count": count} if count > 1 else {}))
+    return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, "buyers": buyers}
+
+
+def _markov(environment: MarkovTypes) -> Tables:
+    exact = environment.exact
+    assert exact is not None
+    agents = []
+    for i, name in enumerate(environment.names):
+        values, kernels = exact.values[i], [_whatever_action(kernel) for kernel in exact.kernel[i]]
+        periods = _periods(values=values, kernel=kernels, types=environment.types[i])
+        agents.append({"name": name, "initial": exact.initial[i]} | periods)
+    return {"actions": environment.actions, "cost": exact.cost, "agents": agents}
+
+
+def _separable(environment: SeparableTypes) -> Tables:
+    exact = environment.exact
+    assert exact is not None
+    agents = []
+    for i in range(environment.agents):
+        table: Tables = {}
+        for part, key in KEYS.items():
+            given = getattr(exact if hasattr(exact, part) else environment, part)[i]
+            outer, _, inner = key.rpartition(".")
+            if given is not None:
+                (table.setdefault(outer, {}) if outer else table)[inner] = given
+        table["signal_kernel"] = _whatever_action(exact.signal_kernel[i])
+        agents.append(table)
+    return {"actions": environment.actions, "cost": exact.cost, "agents": agents}
+
+
+def _interdependent(environment: InterdependentTypes) -> Tables:
+    exact = environment.exact
+    assert exact is not None
+    kernels = [kernel[0] if kernel.strides[0] == 0 else kernel for kernel in exact.kernel]
+    common = {"actions": environment.actions, "cost": exact.cost, "initial": exact.initial.tolist()}
+    if kernels:
+        by_period = [*({"kernel": _listed(kernel)} for kernel in kernels), {}]
+        common |= by_period[0] if _same(kernels) else {"periods": by_period}
+    parts = zip(environment.names, exact.values, environment.types, strict=True)
+    return common | {"agents": [{"name": name} | _periods(types=types, values=values) for name, values, types in parts]}
+
+
+def _periods(**parts: Sequence[Any]) -> Tables:
+    """Entries of the one table for every period where all are the same, else a list of tables by period."""
+    if all(map(_same, parts.values())):
+        return {key: _listed(part[0]) for key, part in parts.items() if len(part)}
+    length = max(map(len, parts.values()))
+    return {"periods": [{key: _listed(part[t]) for key, part in parts.items() if t < len(part)} for t in range(length)]}
+
+
+def _whatever_action(kernel: Sequence[Any]) -> Any:
+    """One matrix where all actions have the same."""
+    return kernel[0] if _same(kernel) else kernel
+
+
+def _same(entries: Sequence[Any]) -> bool:
+    return all(entry is entries[0] or _equal(entry, entries[0]) for entry in entries)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    return bool(one == other)
+
+
+def _listed(part: Any) -> Any:
+    if isinstance(part, np.ndarray):
+        return part.tolist()
+    return [_listed(entry) for entry in part] if isinstance(part, (list, tuple)) else part
+
+
+WRITERS: dict[type[Environment], Callable[[Any], Tables]] = {
+    IndependentTypes: _independent,
+    MarkovTypes: _markov,
+    SeparableTypes: _separable,
+    InterdependentTypes: _interdependent,
+}

@@ -1,0 +1,98 @@
+"""What model files of environments with persistent types share: keys, and faults that the environment finds."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, WithJsonSchema
+
+from mechopt.core.errors import Fault
+from mechopt.core.numbers import to_exact
+from mechopt.modelfile.tables import SolveTable, Table, Unread, missing, whole
+
+NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+
+
+def listed(*items: dict[str, Any]) -> dict[str, Any]:
+    """Schema of a list of one of some things."""
+    return {"type": "array", "items": items[0] if len(items) == 1 else {"anyOf": list(items)}}
+
+
+LIST, NAMES = listed(NUMBER), listed({"type": "string"})
+TABLE = listed(LIST)
+
+Horizon = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": "infinite"}]})
+]
+Number = Annotated[Any, WithJsonSchema({**NUMBER, "description": 'an exact number: 3, 0.25 or "1/3"'})]
+FlatCost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], LIST]})]
+Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], listed(*NUMBER["anyOf"], LIST)]})]
+Distribution = Annotated[Any, WithJsonSchema(LIST)]
+Values = Annotated[Any, WithJsonSchema(TABLE)]
+Kernel = Annotated[Any, WithJsonSchema({"anyOf": [TABLE, listed(TABLE)]})]
+Names = Annotated[Any, WithJsonSchema(NAMES)]
+Actions = Annotated[Any, WithJsonSchema({"anyOf": [NAMES, listed(NAMES)]})]
+Name = Annotated[Any, WithJsonSchema({"type": "string"})]
+"""Their faults are found by the environment, together with those of what does not fit together."""
+
+Tables = dict[str, Any]
+
+
+class PersistentFile(Table):
+    """A file whose numbers the environment reads, with key paths of the file."""
+
+    environment_type: ClassVar[Any]
+    """The class of the environment."""
+    reading: ClassVar[Any]
+    """The module that reads it."""
+
+    title: str = ""
+    source: str = ""
+    kind: str
+    horizon: Horizon = Field(description='number of periods, at least 1, or "infinite"')
+    discount: Number = Field(Fraction(1), description="above 0, at most 1; below 1 with an infinite horizon")
+    actions: Actions = Field(description="names of the actions, or a list of them by period")
+    cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
+    agents: list[Any] = Field(min_length=1, strict=True)
+    solve: SolveTable = SolveTable()
+    expected: Tables = Field({}, description="results to compare with: keys of the JSON output joined by dots")
+
+    def environment(self) -> Any:
+        """Build the environment that the file describes."""
+        return self.environment_type.from_given(self.given(self.model_dump()))
+
+    @classmethod
+    def given(cls, tables: Tables) -> Any:
+        """What the file gives, with key paths."""
+        raise NotImplementedError
+
+    @classmethod
+    def faults_between_keys(cls, tables: Tables) -> list[Fault]:
+        """Every fault of the numbers, from the raw tables; missing and unknown keys are found beside it."""
+        if not list_of_tables(tables.get("agents")):
+            return []
+        absent = missing(cls, tables)
+        return [fault for fault in cls.reading.read(cls.given(tables))[1] if fault.where not in absent]
+
+
+def common(tables: Tables) -> Tables:
+    """What is given for all agents, as the reader takes it."""
+    return {
+        "actions": tables.get("actions"),
+        "cost": tables.get("cost", 0),
+        "horizon": whole(tables.get("horizon")),
+        "discount": tables.get("discount", 1),
+        "read": _number,
+    }
+
+
+def list_of_tables(given: Any) -> list[Tables]:
+    """A list of tables, or none where something else is given."""
+    return given if isinstance(given, list) and all(isinstance(table, dict) for table in given) else []
+
+
+def _number(value: Any) -> Fraction:
+    if isinstance(value, Unread):
+        raise ValueError(value.message)
+    return to_exact(value)

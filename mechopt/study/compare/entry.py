@@ -1,0 +1,122 @@
+"""One row of a comparison: what a mechanism earns, how that was computed, and which constraints it satisfies.
+
+`computed` and `checked` depend on the form of the mechanism; a further form registers functions of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import Any
+
+from mechopt.closedform.bank.mechanism import BankAccountMechanism
+from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.core.errors import LimitError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.histories.reports import HistoryTree
+from mechopt.mechanism.constraints import (
+    FRESH_NOTIONS,
+    MOVING_NOTIONS,
+    Interim,
+    Notion,
+    PeriodicExPostIC,
+    PeriodicExPostIR,
+    PeriodicIR,
+)
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.stationary import MarkovMechanism
+from mechopt.solve.limits import MAX_CHECKED_HISTORIES
+from mechopt.solve.result import Optimum
+from mechopt.study.compare.comparison import Entry
+from mechopt.verification.verify import Report, verify
+
+MAX_CHECKED_NODES = 20_000
+"""Constraints are checked exhaustively on public trees up to this size, and left open beyond."""
+STATE_NOTIONS: tuple[Notion, ...] = (
+    PeriodicExPostIC(),
+    PeriodicExPostIC(rereport=True),
+    Interim(),
+    PeriodicIR(),
+    PeriodicExPostIR(),
+)
+"""What is checked state by state, with any horizon."""
+CHECKED = tuple(notion for notion in MOVING_NOTIONS if notion != PeriodicExPostIC(rereport=True))
+"""What is checked with a finite horizon, on the tree of consistent reports."""
+
+
+def entry(name: str, mechanism: Any, best: Optimum | None, static: float = math.nan) -> Entry:
+    """Describe a mechanism.
+
+    Parameters
+    ----------
+    name : str
+    mechanism : a mechanism of any form
+    best : Optimum or None
+        What revenue is divided by.
+    static : float
+        Sum of static optima; NaN for persistent types.
+    """
+    revenue = float(mechanism.revenue)
+    how, error = computed(mechanism)
+    return Entry(
+        name,
+        revenue,
+        float(mechanism.welfare),
+        tuple(mechanism.utilities),
+        revenue / best.value if best is not None and best.value > 0 else math.nan,
+        revenue / static if static > 0 else math.nan,
+        how,
+        error,
+        checked(mechanism),
+        tuple(mechanism.claims),
+        mechanism.guarantee,
+        getattr(mechanism, "source", ""),
+    )
+
+
+@singledispatch
+def computed(mechanism: Any) -> tuple[str, float | None]:
+    """How the revenue of a mechanism was computed, and its standard error where it was simulated."""
+    fresh = isinstance(mechanism.environment, IndependentTypes)
+    return "enumeration" if fresh else "backward induction", None
+
+
+@computed.register(BankAccountMechanism)
+def _(mechanism: BankAccountMechanism) -> tuple[str, float | None]:
+    return mechanism.expectation.method, mechanism.expectation.revenue_error
+
+
+@computed.register(SequenceMechanism)
+def _(mechanism: SequenceMechanism) -> tuple[str, float | None]:
+    return "enumeration", None
+
+
+@singledispatch
+def checked(mechanism: Any) -> Report | None:
+    """Which constraints a mechanism satisfies; None where the tree is too large, or nothing is checked."""
+    if not isinstance(mechanism.environment, IndependentTypes):
+        return None
+    histories = sum(HistoryTree(mechanism.environment).count[1:])
+    return verify(mechanism, FRESH_NOTIONS) if histories <= MAX_CHECKED_HISTORIES else None
+
+
+@checked.register(SequenceMechanism)
+def _(mechanism: SequenceMechanism) -> Report | None:
+    return verify(mechanism, CHECKED) if sum(mechanism.tree.count) <= MAX_CHECKED_NODES else None
+
+
+@checked.register(ContingentTransfers)
+def _(mechanism: ContingentTransfers) -> Report | None:
+    return verify(mechanism)
+
+
+@checked.register(MarkovMechanism)
+def _(mechanism: MarkovMechanism) -> Report | None:
+    """By state; over histories where these are finitely many and can be written out."""
+    if mechanism.environment.infinite:
+        return verify(mechanism, STATE_NOTIONS)
+    try:
+        sequence = mechanism.to_sequence()
+    except LimitError:
+        return verify(mechanism, STATE_NOTIONS)
+    return checked(sequence)

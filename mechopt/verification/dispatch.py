@@ -1,0 +1,42 @@
+"""Which checker a mechanism goes to, by its type.
+
+Each checker is registered beside its definition, with ``@constraint_checks.register(Form)``. Checkers of forms that lie
+in rooms beside this one are named in `mechopt.registrations`, under ``"Form.verify"``. Every other mechanism is written
+out as its ``to_mechanism`` does, and checked as that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatch
+from typing import Any
+
+from mechopt.core.errors import InputError
+from mechopt.core.provided import provided
+from mechopt.mechanism.constraints import Notion
+from mechopt.mechanism.protocol import Unrollable
+from mechopt.verification.report import Report
+
+
+@singledispatch
+def constraint_checks(
+    mechanism: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False
+) -> Report:
+    """Check a mechanism against constraints; see `mechopt.verify`.
+
+    Raises
+    ------
+    InputError
+        If the mechanism is of a form that is not checked.
+    """
+    try:
+        check = provided(mechanism, "verify")
+    except LookupError:
+        if not isinstance(mechanism, Unrollable):
+            raise InputError(
+                f"a {type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
+                "with to_mechanism() (mo.verify_bank_table checks bank tables)"
+            ) from None
+        return constraint_checks(mechanism.to_mechanism(), constraints, exact)
+    report: Report = check(mechanism, constraints, exact)
+    return report
