@@ -18,8 +18,8 @@ def models(as_json: Json = False) -> None:
         ]
         say(output.to_json(plain))
     else:
-        rows = [[name, *output.model_size(m.environment), m.title] for name, m in listed]
-        show_table(["model", "kind", "agents", "periods", "about"], rows, left=(0, 1, 4))
+        rows = [[name, f"{m.title} ({output.model_size(m.environment)})"] for name, m in listed]
+        show_table(["model", "about"], rows)
 
 
 def schema() -> None:

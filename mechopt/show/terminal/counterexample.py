@@ -48,7 +48,7 @@ def sentence(found: Counterexample, environment: AnyTypes) -> str:
     others = ""
     if found.others:
         listed = (f"{words.agent(j)} is {words.type(t, j, k)}" for j, k in zip(rest, found.others, strict=True))
-        others = f", while {' and '.join(listed)},"
+        others = f", while {' and '.join(listed)}"
     action = getattr(found, "action", None)
     under = "" if action is None else f" under {words.action(t, action)}"
     if found.notion.role == "ic":

@@ -190,14 +190,13 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
     ]
 
 
-def model_size(environment: Any) -> tuple[str, str, str]:
+def model_size(environment: Any) -> str:
     """Kind, number of agents and of periods of a model, for a table."""
-    horizon = getattr(environment, "horizon", "")
-    agents = getattr(environment, "agents", 1)
     if environment.kind == "scenarios":
-        lengths = sorted({len(sequence) for sequence in environment.sequences})
-        horizon = f"{lengths[0]}-{lengths[-1]}" if len(lengths) > 1 else lengths[0]
-    return str(environment.kind), str(agents), str(horizon)
+        return f"scenarios, {len(environment)}"
+    agents, periods = environment.agents, environment.horizon
+    who = f"{agents} agent{'s' * (agents != 1)}"
+    return f"{environment.kind}, {who}, {periods} period{'s' * (periods != 1)}"
 
 
 def title_rows(title: str) -> list[tuple[str, str]]:
