@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.mechanism.outcome import Simulation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class MechanismMethods:
+class MechanismMethods(Shown):
     """Base of all mechanisms: saves, simulates and tabulates what the subclass says."""
 
     @property

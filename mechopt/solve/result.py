@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.printable import printable
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Optimum:
+class Optimum(Shown):
     """The best mechanism and what is known about it.
 
     Attributes
@@ -108,6 +109,18 @@ class Optimum:
             If it has too many histories.
         """
         return provided(self, "explain")(self)
+
+    def to_frame(self) -> Any:
+        """The mechanism as a table; see its own ``to_frame``.
+
+        Raises
+        ------
+        InputError
+            If there is no mechanism.
+        """
+        if self.mechanism is None:
+            raise InputError(f"there is no mechanism to tabulate: {self.status}")
+        return self.mechanism.to_frame()
 
     def __repr__(self) -> str:
         width = self.bound.upper - self.bound.lower

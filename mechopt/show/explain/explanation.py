@@ -257,9 +257,8 @@ class Explanation:
         return f"Explanation({self.summary})"
 
     def __str__(self) -> str:
-        from mechopt.show.explain.table import lines
-
-        return "\n".join(lines(self))
+        text: str = provided(self, "__str__")(self)
+        return text
 
 
 def _many(number: int, one: str, several: str) -> str:

@@ -46,6 +46,11 @@ def lines(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> lis
     return told
 
 
+def text(found: Explanation) -> str:
+    """The lines as one text; see `Explanation`."""
+    return "\n".join(lines(found))
+
+
 def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
     """Rules by state."""
     rows: list[list[str]] = []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Notion
 from mechopt.solve.result import Optimum
@@ -64,7 +65,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Mechanisms side by side; see `compare`.
 
     Attributes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.study.sweep.point import DONE, Point, Row
 from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
@@ -28,7 +29,7 @@ MAX_WORKERS = 1000
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Shown):
     """The rows of a sweep.
 
     Attributes
