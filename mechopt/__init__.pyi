@@ -155,9 +155,10 @@ from .solve.highs import to_mps as to_mps
 from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
-from .solve.persistent import relaxed_optimum as relaxed_optimum
+from .solve.optimum import relaxed_optimum as relaxed_optimum
 from .solve.predicted_seconds import program_seconds as program_seconds
 from .solve.predicted_seconds import promised_seconds as promised_seconds
+from .solve.problem import Problem as Problem
 from .solve.promised.optimum import PromisedOptimum as PromisedOptimum
 from .solve.promised.optimum import promised_optimum as promised_optimum
 from .solve.promised.policy import PromisePolicy as PromisePolicy
@@ -165,8 +166,8 @@ from .solve.result import Optimum as Optimum
 from .solve.solution import Bound as Bound
 from .solve.solution import Solution as Solution
 from .solve.solution import Status as Status
+from .study.compare.compare import compare as compare
 from .study.compare.comparison import Comparison as Comparison
-from .study.compare.independent import compare as compare
 from .study.diagnose import Regime as Regime
 from .study.diagnose import diagnose as diagnose
 from .study.fit.bootstrap import Interval as Interval

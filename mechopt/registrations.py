@@ -38,6 +38,7 @@ register(
         "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",
         "Optimum._repr_html_": "mechopt.show.notebook.optimum",
         "Optimum.explain": "mechopt.show.explain.explanation.explain_optimum",
+        "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep._repr_html_": "mechopt.show.notebook.frame",

@@ -14,7 +14,7 @@ from mechopt.cli import main
 from mechopt.cli.app import app
 from mechopt.mechanism.constraints import ALL_NOTIONS, IMPLIES
 from mechopt.modelfile.loading import KINDS
-from mechopt.study.compare.independent import NAMES
+from mechopt.study.compare.compare import NAMES
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, plan_of, require_targets
+from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of, require_targets
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
 
@@ -34,9 +34,7 @@ def make(
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
-    from mechopt.solve.exact.certify import certify
     from mechopt.solve.exact.guarantee import certify_guarantee
-    from mechopt.solve.optimum import require_memory
 
     require_targets(file)
     source = read(model)
@@ -44,9 +42,7 @@ def make(
         if isinstance(source.environment, Scenarios):
             certify_guarantee(source.environment).save(file)
         else:
-            chosen = plan_of(source, ic, ir, objective, form)
-            require_memory(chosen)
-            certify(chosen.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
+            problem_of(source, ic, ir, objective, form).certify().save(file)
     say(f"written: {file}")
 
 

@@ -17,7 +17,6 @@ from mechopt.cli.options import (
     check_expected,
     command_line,
     environment_of,
-    notions_of,
     require_expected,
     require_targets,
 )
@@ -50,7 +49,7 @@ def compare(
     from mechopt.modelfile import read
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
-    from mechopt.study.compare.independent import compare as compare_mechanisms
+    from mechopt.study.compare.compare import compare as compare_mechanisms
 
     if table not in ("text", "markdown", "latex"):
         raise InputError(f"table {table!r} is none of text, markdown, latex")
@@ -61,7 +60,7 @@ def compare(
     require_targets(plot)
     file = read(model)
     environment = environment_of(file)
-    notions = notions_of(file, ic, ir)
+    notions = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Ic, Ir, Json, Model, environment_of, plan_of, require_targets
+from mechopt.cli.options import Ic, Ir, Json, Model, problem_of, require_targets
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -35,15 +35,16 @@ def frontier(
     from mechopt.show.figures.axes import picture_ending
     from mechopt.show.terminal import output
     from mechopt.study.frontier.frontier import frontier as find
+    from mechopt.verification.found import checked_on_tree
 
     if plot is not None:
         picture_ending(plot)
     require_targets(plot, csv)
     file = read(model)
-    chosen = plan_of(file, ic, ir, None, "auto")
+    problem = problem_of(file, ic, ir)
     with progress_shown("solving") as progress:
-        found = find(environment_of(file), chosen.ic, chosen.ir, between, points, exact, time_limit, progress)
-    reports = [_checked(point.mechanism) for point in found.points]
+        found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)
+    reports = [checked_on_tree(point.mechanism, point.mechanism.notions) for point in found.points]
     if as_json:
         say(output.to_json(_document(found, reports)))
     else:
@@ -59,17 +60,6 @@ def frontier(
     if found.stopped and found.stopped != "limit on points":
         tell(f"stopped ({found.stopped}) before all corners were known; the curve is within {found.gap:.3g}")
         raise typer.Exit(STOPPED)
-
-
-def _checked(mechanism: Any) -> Report | None:
-    """Verify a mechanism that claims constraints and has few enough histories to check them all."""
-    from mechopt.mechanism.direct import Mechanism
-    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.study.compare.entry import MAX_CHECKED_NODES
-    from mechopt.verification.verify import verify
-
-    limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
-    return verify(mechanism, mechanism.claims) if mechanism.claims and sum(mechanism.tree.count) <= limit else None
 
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
-    from mechopt.lp.build import AnyPlan, AnyTypes
-    from mechopt.mechanism.constraints import Asked
+    from mechopt.lp.build import AnyTypes
     from mechopt.modelfile import ModelFile
+    from mechopt.solve.problem import Problem
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
 Ic = Annotated[
@@ -59,23 +59,18 @@ def environment_of(model: ModelFile) -> AnyTypes:
     return model.of_kind(*kinds)
 
 
-def notions_of(model: ModelFile, ic: str | None, ir: str | None) -> tuple[Asked, Asked]:
-    """Notions that are asked for; those of the file where none are."""
-    from mechopt.mechanism.constraint_names import parse_notions
+def problem_of(
+    model: ModelFile, ic: str | None, ir: str | None, objective: str | None = None, form: str = "auto"
+) -> Problem:
+    """What a model file asks for; what is not given is the file's."""
+    from mechopt.solve.problem import Problem
 
-    return model.ic if ic is None else parse_notions(ic, "ic"), model.ir if ir is None else parse_notions(ir, "ir")
-
-
-def plan_of(model: ModelFile, ic: str | None, ir: str | None, objective: str | None, form: str) -> AnyPlan:
-    """Plan of a model file's program; what is not given is the file's."""
-    from mechopt.lp.build import plan
-    from mechopt.mechanism.objective import parse_objective
-
-    return plan(
+    return Problem(
         environment_of(model),
-        *notions_of(model, ic, ir),
-        model.objective if objective is None else parse_objective(objective),
-        form,
+        model.ic if ic is None else ic,
+        model.ir if ir is None else ir,
+        objective=model.objective if objective is None else objective,
+        form=form,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli.options import Goal, Ic, Ir, Json, Model, environment_of, plan_of
+from mechopt.cli.options import Goal, Ic, Ir, Json, Model, environment_of, problem_of
 from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say
@@ -34,7 +34,6 @@ def show(
     from mechopt.show.explain.plain import explained
     from mechopt.show.explain.table import lines
     from mechopt.show.terminal import output
-    from mechopt.solve.optimum import optimum
 
     file = read(model)
     found: Explanation
@@ -43,13 +42,9 @@ def show(
             raise InputError("--ic, --ir, --objective and --exact are about the optimum; leave them out, or MECHANISM")
         found = explain_mechanism(load_mechanism(mechanism, environment_of(file)))
     else:
-        chosen = plan_of(file, ic, ir, objective, "auto")
+        problem = problem_of(file, ic, ir, objective)
         with progress_shown("solving") as progress:
-            best = optimum(
-                environment_of(file),
-                chosen.ic,
-                chosen.ir,
-                chosen.objective,
+            best = problem.solve(
                 exact=exact,
                 progress=progress,
                 bracket=None if progress is None else progress.bracket,

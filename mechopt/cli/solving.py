@@ -18,7 +18,7 @@ from mechopt.cli.options import (
     Model,
     check_expected,
     environment_of,
-    plan_of,
+    problem_of,
     require_expected,
     require_targets,
 )
@@ -36,11 +36,16 @@ def solve(
     objective: Goal = None,
     method: Annotated[
         str,
-        typer.Option(help="auto, simplex, ipx, promised (one buyer, long horizons) or dual (several, or moving types)"),
+        typer.Option(
+            help="auto, program, simplex, ipx, closed-form or promised (one buyer, long horizons), dual (several, or "
+            "moving types)"
+        ),
     ] = "auto",
     form: Form = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver")] = None,
-    export: Annotated[str | None, typer.Option(metavar="FILE.mps", help="write the program as MPS")] = None,
+    export: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the program, as MPS (.mps) or LP (.lp)")
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
@@ -49,38 +54,31 @@ def solve(
     as_json: Json = False,
 ) -> None:
     """Find the optimal mechanism, and verify it."""
-    from mechopt.lp.build import compile_program
     from mechopt.modelfile import read
     from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
-    from mechopt.solve.highs import to_mps
-    from mechopt.solve.optimum import optimum, require_memory
+    from mechopt.solve.methods import solve as best_mechanism
+    from mechopt.verification.found import checked
 
     require_targets(export, save, proof)
     file = read(model)
-    chosen = plan_of(file, ic, ir, objective, form)
+    problem = problem_of(file, ic, ir, objective, form)
     require_expected(check, model, file)
     exact = exact or proof is not None
     if export is not None:
-        require_memory(chosen, method=method)
-        program, layout = compile_program(chosen)
-        to_mps(program.scaled(layout.unit), export)
+        problem.write(export)
     with progress_shown("solving") as progress:
-        best = optimum(
-            environment_of(file),
-            chosen.ic,
-            chosen.ir,
-            chosen.objective,
+        best = best_mechanism(
+            problem,
             method,
             exact,
-            time_limit,
-            form=form,
+            time_limit=time_limit,
             progress=progress,
             accept_range=accept_range,
             bracket=None if progress is None else progress.bracket,
         )
     begun = time.perf_counter()
-    report = output.checked(best)
+    report = checked(best.mechanism, best.size.histories)
     document = output.solved(best, report, time.perf_counter() - begun)
     if as_json:
         say(output.to_json(document))
@@ -189,8 +187,8 @@ def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_jso
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    chosen = plan_of(read(model), ic, ir, None, form)
+    problem = problem_of(read(model), ic, ir, form=form)
     if as_json:
-        say(output.to_json(output.sizes(chosen)))
+        say(output.to_json(output.sizes(problem.size, problem.plan.form)))
     else:
-        show_rows(output.size_rows(chosen))
+        show_rows(output.size_rows(problem.size, problem.plan.form))

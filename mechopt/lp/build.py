@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import get_args
+
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.process import PersistentEnvironment
@@ -13,7 +16,7 @@ from mechopt.lp.persistent.compile import MovingLayout, compile_moving
 from mechopt.lp.persistent.plan import MovingPlan, moving_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
-from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.objective import Objective, Revenue, as_objective
 
 AnyTypes = IndependentTypes | PersistentEnvironment
 AnyPlan = Plan | MovingPlan
@@ -24,7 +27,7 @@ def plan(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008 - a frozen value
+    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
     form: str = "auto",
     misreports: str = "adjacent",
 ) -> AnyPlan:
@@ -35,9 +38,10 @@ def plan(
     Parameters
     ----------
     environment : IndependentTypes, or MarkovTypes, SeparableTypes or InterdependentTypes with a finite horizon
-    ic, ir : Notion, several or None
-        Incentive and participation notions; default DIC and EPIR, and where types move Bayesian IC and interim IR.
-    objective : Objective
+    ic, ir : Notion, str, several or None
+        Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
+        and where types move Bayesian IC and interim IR.
+    objective : Objective or str
     form : str
         ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``; where types move
         there is ``"sequence"`` alone.
@@ -61,6 +65,8 @@ def plan(
     >>> plan(env).size.rows
     3145725
     """
+    objective = as_objective(objective)
+    require_environment(environment)
     if isinstance(environment, IndependentTypes):
         return fresh_plan(environment, ic, ir, objective, form, misreports)
     if form not in ("auto", MovingPlan.form):
@@ -84,4 +90,29 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
     >>> compile_program(plan(env))[0].size
     (21, 29, 63)
     """
-    return compile_fresh(chosen) if isinstance(chosen, Plan) else compile_moving(chosen)
+    if isinstance(chosen, Plan):
+        return compile_fresh(chosen)
+    if isinstance(chosen, MovingPlan):
+        return compile_moving(chosen)
+    raise InputError(f"compile_program takes a plan and not {type(chosen).__name__}; write mo.plan(environment, ...)")
+
+
+def require_environment(value: object) -> None:
+    """Refuse what is not an environment that has an optimum, naming the right call.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if isinstance(value, get_args(AnyTypes)):
+        return
+    kind = type(value).__name__
+    if kind == "Scenarios":
+        raise InputError("Scenarios have a best guarantee and no single optimum; write mo.maximin(scenarios)")
+    if isinstance(getattr(value, "environment", None), get_args(AnyTypes)):
+        raise InputError(f"{kind} is not an environment; write its .environment instead")
+    if isinstance(value, (str, Path)):
+        raise InputError(f"{str(value)!r} is not an environment; write mo.load({str(value)!r}) to read a model file")
+    known = ", ".join(cls.__name__ for cls in get_args(AnyTypes))
+    raise InputError(f"{kind} is not an environment; give one of {known}")

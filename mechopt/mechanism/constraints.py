@@ -291,8 +291,8 @@ class Standard(Enum):
 STANDARD: Final = Standard.NOTIONS
 """DIC and EPIR for types drawn afresh each period; Bayesian IC and interim IR for types that move."""
 
-Asked = Notion | Iterable[Notion] | Standard | None
-"""One notion, several, none, or the standard ones."""
+Asked = Notion | str | Iterable[Notion | str] | Standard | None
+"""One constraint, several, none, or the standard ones; names of the command line mean the same as values."""
 
 IMPLIES: tuple[tuple[frozenset[Notion], Notion], ...] = (
     (frozenset({SuperDIC()}), ExPostIC()),
@@ -344,57 +344,3 @@ def unimplied(notions: Iterable[Notion]) -> list[Notion]:
         if notion in closure(other for other in kept if other != notion):
             kept.remove(notion)
     return kept
-
-
-def asked_notions(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Notion, ...], tuple[Notion, ...]]:
-    """Incentive and participation notions that are asked for, the standard ones put in.
-
-    Parameters
-    ----------
-    ic, ir : Notion, several, None or STANDARD
-    types : str
-        ``"fresh"`` or ``"moving"``.
-
-    Raises
-    ------
-    InputError
-        If a notion has the other role, or is not defined for such types.
-    """
-    usual: tuple[Notion, Notion] = (DIC(), EPIR()) if types == "fresh" else (BayesianIC(), Interim())
-    kept = [usual[k] if isinstance(asked, Standard) else asked for k, asked in enumerate((ic, ir))]
-    found = as_notions(kept[0], "ic"), as_notions(kept[1], "ir")
-    require_types((*found[0], *found[1]), types)
-    return found
-
-
-def as_notions(given: Notion | Iterable[Notion] | None, role: str) -> tuple[Notion, ...]:
-    """One notion or several as a tuple in the library's order, each once.
-
-    Raises
-    ------
-    InputError
-        If something is no notion, or has the other role.
-    """
-    listed = () if given is None else (given,) if isinstance(given, Notion) else tuple(given)
-    for notion in listed:
-        if not isinstance(notion, Notion):
-            raise InputError(f"{role}={notion!r} is not a notion; write for example mo.DIC() or mo.EPIR()")
-        if notion.role != role:
-            raise InputError(f"{role}={notion.name}: this is an {notion.role} notion; give it as {notion.role}=")
-    return tuple(sorted(set(listed), key=ALL_NOTIONS.index))
-
-
-def require_types(notions: Iterable[Notion], types: str) -> None:
-    """Refuse notions that are not defined for types that are drawn afresh (``"fresh"``) or move (``"moving"``).
-
-    Raises
-    ------
-    InputError
-        With the notions that are.
-    """
-    known = FRESH_NOTIONS if types == "fresh" else MOVING_NOTIONS
-    for notion in notions:
-        if notion not in known:
-            words = "drawn afresh each period" if types == "fresh" else "that move"
-            names = ", ".join(other.name for other in known if other.role == notion.role)
-            raise InputError(f"notion {notion.name!r} is not defined for types {words}; those that are: {names}")

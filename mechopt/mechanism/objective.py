@@ -52,6 +52,27 @@ def Utility() -> Objective:
     return Objective(utility=1.0)
 
 
+def as_objective(given: Objective | str) -> Objective:
+    """An objective, or one by its name on the command line.
+
+    Examples
+    --------
+    >>> as_objective("revenue+0.5*welfare") == as_objective(Revenue() + 0.5 * Welfare())
+    True
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(given, str):
+        return parse_objective(given)
+    if not isinstance(given, Objective):
+        example = "mo.Revenue() + 0.5 * mo.Welfare(), or 'revenue+0.5*welfare'"
+        raise InputError(f"objective={given!r} is not an objective; write for example {example}")
+    return given
+
+
 def parse_objective(text: str) -> Objective:
     """Read ``"revenue"``, ``"welfare"``, ``"utility"`` or a sum such as ``"revenue+0.5*welfare"``.
 

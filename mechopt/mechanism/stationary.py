@@ -184,6 +184,8 @@ class MarkovMechanism(MechanismMethods):
             If there are too many histories.
         """
         tree = PublicTree(joint_process(self.environment), "any") if tree is None else tree
+        if not isinstance(tree, PublicTree):
+            raise InputError(f"to_sequence takes a PublicTree and not {type(tree).__name__}; write to_sequence()")
         if sum(tree.count) > MAX_NODES:
             raise LimitError(
                 f"the mechanism has {sum(tree.count):,} public histories, above {MAX_NODES:,}; notions that need none "

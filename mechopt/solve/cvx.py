@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import NoOptimumError, SolverError
+from mechopt.core.errors import InputError, NoOptimumError, SolverError
 from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
+from mechopt.lp.independent.plan import Plan
 from mechopt.lp.persistent.compile import compile_moving
 from mechopt.lp.persistent.plan import MovingPlan
 from mechopt.lp.program import LinearProgram
@@ -135,6 +136,11 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
 
     if isinstance(plan, MovingPlan):
         return _moving(plan, deterministic)
+    if not isinstance(plan, Plan):
+        raise InputError(
+            f"to_cvxpy takes a plan and not {type(plan).__name__}; write problem.to_cvxpy(), or "
+            'mo.to_cvxpy(mo.plan(environment, ic, ir, form="payment"))'
+        )
     program, layout = compile_program(plan)
     tree, unit = plan.tree, plan.unit
     buyers, periods = tree.environment.agents, tree.horizon

@@ -65,6 +65,11 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
         Multiplies the objective.
     presolve : bool
     """
+    if not isinstance(program, LinearProgram):
+        raise InputError(
+            f"this takes a LinearProgram and not {type(program).__name__}; write problem.to_highs(), or "
+            "program, layout = mo.compile_program(plan) and mo.to_highs(program.scaled(layout.unit))"
+        )
     highs = runtime.new_highs(
         {
             "parallel": "off",
@@ -120,6 +125,11 @@ def solve_program(
     SolverError
         If HiGHS reports an error at every attempt.
     """
+    if not isinstance(program, LinearProgram):
+        raise InputError(
+            f"solve_program takes a LinearProgram and not {type(program).__name__}; write problem.solve(), or "
+            "mo.solve_program(mo.compile_program(plan)[0])"
+        )
     if algorithm not in ("auto", *ALGORITHMS):
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")
     algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()
@@ -299,13 +309,18 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
     InputError
         If the file cannot be written.
     """
+    write_program(program, path, ".mps")
+
+
+def write_program(program: LinearProgram, path: str | Path, ending: str = "") -> None:
+    """Write a program as an MPS or LP file, by the ending of its name unless that is given; see `to_mps`."""
     from mechopt.core.atomic import write_atomically
 
     def write(file: Any) -> None:
         import tempfile
 
         with tempfile.TemporaryDirectory() as folder:
-            name = str(Path(folder) / "model.mps")
+            name = str(Path(folder) / f"model{ending or Path(path).suffix.lower() or '.mps'}")
             runtime.require(to_highs(program).writeModel(name), "writes no such program")
             file.write(Path(name).read_bytes())
 

@@ -10,19 +10,22 @@ from mechopt.core.errors import LimitError
 from mechopt.lp.independent.plan import SOLVE_BYTES_PER_NONZERO, Size
 
 MEMORY_SHARE = 0.6
-MAX_CHECKED_HISTORIES = 200_000
-"""Notions are checked exhaustively on trees up to this size, and left open beyond."""
+
+
+def bytes_needed(size: Size, method: str = "auto") -> int:
+    """Predict the memory to build and solve a program of a size, by one algorithm of the solver."""
+    extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
+    return size.bytes + extra * size.nonzeros
 
 
 def require_size(
     size: Size, lower: float, upper: float, max_bytes: float | None = None, method: str = "auto", remedy: str = ""
 ) -> None:
-    """Refuse a program of a size that would not fit, naming a further remedy; see `optimum.require_memory`."""
+    """Refuse a program of a size that would not fit, naming a further remedy; see `program.require_memory`."""
     import psutil
 
     limit = MEMORY_SHARE * psutil.virtual_memory().available if max_bytes is None else max_bytes
-    extra = SOLVE_BYTES_PER_NONZERO["ipx"] - SOLVE_BYTES_PER_NONZERO["simplex"] if method == "ipx" else 0
-    needed = size.bytes + extra * size.nonzeros
+    needed = bytes_needed(size, method)
     if needed <= limit and size.nonzeros < 2**31:
         return
     raise LimitError(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Size
@@ -156,6 +156,8 @@ def maximin(
     >>> round(best.mechanism("F1, F2").revenue / 4.5, 9)
     0.909090909
     """
+    if not isinstance(scenarios, Scenarios):
+        raise InputError(f"maximin takes Scenarios and not {type(scenarios).__name__}; of one environment mo.optimum")
     plan, begun = ScenarioPlan(scenarios), time.perf_counter()
     require_size(plan.size, 0.0, 1.0, max_bytes, method)
     optima: list[Optimum] = []

@@ -1,73 +1,54 @@
-"""The optimal mechanism of an environment under given notions: plan, check the size, compile, solve, read back."""
+"""The optimal mechanism of an environment under given constraints, in one call."""
 
 from __future__ import annotations
 
-import time
-import warnings
-from dataclasses import replace
+from collections.abc import Callable
 
-import numpy as np
-
-from mechopt.core.errors import InputError, LimitError
-from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
-from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyPlan, AnyTypes, plan
-from mechopt.lp.independent.compile import compile_program
-from mechopt.lp.independent.plan import Plan, Size, payment_timing
-from mechopt.lp.persistent.plan import MovingPlan
-from mechopt.mechanism.constraints import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
+from mechopt.environment.process import PersistentEnvironment
+from mechopt.lp.build import AnyTypes
+from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.solve import highs
-from mechopt.solve.dual.method import REMEDY, by_dual, dual_notions
-from mechopt.solve.dual.search import Progress as Bracketed
-from mechopt.solve.exact.attach import proved
-from mechopt.solve.limits import known_before, require_size
-from mechopt.solve.persistent import moving_optimum, welfare_cap
-from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
+from mechopt.solve.highs import Progress
+from mechopt.solve.methods import solve
+from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum as Optimum
-from mechopt.solve.solution import Bound, Status, raised
-
-METHODS = ("auto", *highs.ALGORITHMS, "promised", "dual")
-PATIENCE = 5.0
-"""Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
-LONG = 60.0
-"""The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
-MAX_BUYERS = 62
-"""numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
 
 def optimum(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008
+    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
     method: str = "auto",
     exact: bool = False,
     time_limit: float | None = None,
     form: str = "auto",
-    progress: highs.Progress | None = None,
+    progress: Progress | None = None,
     max_bytes: float | None = None,
     accept_range: bool = False,
-    bracket: Bracketed | None = None,
+    bracket: Callable[[float, float, float], None] | None = None,
 ) -> Optimum:
-    """Find the mechanism that is best among all that keep the notions, as a linear program over histories.
+    """Find the mechanism that is best among all that satisfy the constraints: ``Problem(environment, ...).solve(...)``.
 
     Parameters
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         With a finite horizon.
-    ic, ir : Notion, several or None
-        Incentive and participation notions; default DIC and EPIR, and where types move Bayesian IC and interim IR.
-    objective : Objective
-        Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()``.
+    ic, ir : Notion, str, several or None
+        Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
+        and where types move Bayesian IC and interim IR.
+    objective : Objective or str
+        Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()`` or ``"revenue+0.5*welfare"``.
     method : str
-        ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
-        program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; or ``"dual"``: dual dynamic programming for
+        ``"program"``, the linear program over histories by the algorithm that its shape suggests; ``"simplex"`` or
+        ``"ipx"`` (interior point with crossover), the same by that one; ``"promised"``, the promised-utility dynamic
+        program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon
+        and whose bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; ``"closed-form"``, the same for interim
+        IR, where it is Myerson's auction at first and the first best later; or ``"dual"``, dual dynamic programming for
         several buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see
-        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies and the program would take more
-        than a few seconds and longer (`predicted_seconds`), ``"dual"`` where that applies and the program would take
-        more than a minute, or the time limit, or would not fit, else one of the first two.
+        `mechopt.solve.dual.optimum`. ``"auto"`` takes the program unless it would take more than a few seconds and a
+        dynamic program is predicted to be quicker, or it would take more than a minute, or the time limit, or would
+        not fit, and ``"dual"`` applies; see `mechopt.solve.methods`.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
@@ -96,179 +77,64 @@ def optimum(
 
     Examples
     --------
+    >>> from mechopt import IndependentTypes
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
     Optimum(value 3.5, bracket width ..., optimal by simplex, utility form)
     >>> round(best.mechanism.revenue, 9)
     3.5
+    >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
+    5.625
     """
-    begun = time.perf_counter()
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is none of {', '.join(METHODS)}")
-    chosen = plan(environment, ic, ir, objective, form)
-    if isinstance(chosen, MovingPlan):
-        if method == "dual" or (method == "auto" and not exact and sooner_by_dual(chosen, max_bytes, time_limit)):
-            return by_dual(chosen, exact, time_limit, progress, bracket)
-        return moving_optimum(chosen, method, exact, time_limit, progress, max_bytes, accept_range)
-    check_range(chosen.environment, accept_range)
-    if exact and chosen.environment.exact is None:
-        raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
-    quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
-    if method == "promised" or quick:
-        return _by_promises(chosen, exact, time_limit, progress, bracket)
-    if method == "dual" or (
-        method == "auto" and form == "auto" and not exact and sooner_by_dual(chosen, max_bytes, time_limit)
-    ):
-        return by_dual(chosen, exact, time_limit, progress, bracket)
-    require_memory(chosen, max_bytes, method)
-    with known_before(0.0 if chosen.ir else -np.inf, trivial_bound(chosen)):
-        program, layout = compile_program(chosen)
-    built = time.perf_counter()
-    solution = highs.solve_program(program, method, time_limit, progress, keep_basis=exact)
-    seconds = {"build": built - begun, "solve": time.perf_counter() - built}
-    unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
-    cap = trivial_bound(chosen)
-    bound = Bound(
-        solution.bound.lower * unit,
-        max(solution.bound.lower * unit, min(solution.bound.upper * unit, cap)),
-        solution.bound.method,
-    )
-    found = Optimum(
-        solution.value * unit,
-        bound,
-        solution.status,
-        None if failed else layout.mechanism(solution.primal),
-        chosen.size,
-        seconds,
-        solution.algorithm,
-        chosen.form,
-        conflict=solution.conflict,
-        ic=chosen.ic,
-        ir=chosen.ir,
-        objective=chosen.objective,
-    )
-    left = None if time_limit is None else time_limit - (time.perf_counter() - built)
-    return proved(found, layout, program, solution, left) if exact else found
+    problem = Problem(environment, ic, ir, objective=objective, form=form)
+    return solve(problem, method, exact, False, time_limit, progress, max_bytes, accept_range, bracket)
 
 
-def promise_notion(chosen: Plan) -> Notion | None:
-    """Which participation notion the promised-utility program takes for a plan; None where it does not apply."""
-    implied, one = closure(chosen.ir), chosen.tree.environment.agents == 1
-    if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
-        return None
-    if payment_timing(chosen.ic, chosen.ir) != "bank":
-        return None
-    return EPIR() if EPIR() in implied else Interim() if Interim() in implied else None
-
-
-def _quicker_by_promises(chosen: Plan) -> bool:
-    """Whether the dynamic program applies and is predicted to be quicker than a program that takes long."""
-    notion, seconds = promise_notion(chosen), program_seconds(chosen.size)
-    if notion is None or seconds <= PATIENCE:
-        return False
-    return notion == Interim() or promised_seconds(chosen.environment) < seconds
-
-
-def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
-    """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
-    if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.agents > MAX_BUYERS):
-        return False
-    if program_seconds(chosen.size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
-        return True
-    try:
-        require_memory(chosen, max_bytes)
-    except LimitError:
-        return True
-    return False
-
-
-def _by_promises(
-    chosen: Plan,
-    exact: bool,
-    time_limit: float | None,
-    progress: highs.Progress | None,
-    bracket: Bracketed | None = None,
+def relaxed_optimum(
+    environment: PersistentEnvironment,
+    ir: Asked = STANDARD,
+    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+    method: str = "auto",
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    max_bytes: float | None = None,
+    accept_range: bool = False,
 ) -> Optimum:
-    """The optimum by the promised-utility dynamic program.
+    """Find the optimum where the first types alone are private: no mechanism for the environment itself does better.
 
-    Raises
-    ------
-    InputError
-        If it does not apply, or an exact optimum is asked for.
+    Types of later periods are seen by the mechanism; of `SeparableTypes` the later signals are, and the initial signal
+    stays private.
+
+    Parameters
+    ----------
+    environment : MarkovTypes, SeparableTypes or InterdependentTypes
+        With a finite horizon.
+    ir, objective, method, time_limit, progress, max_bytes, accept_range
+        As for `mechopt.optimum`; default interim rationality.
+
+    Returns
+    -------
+    Optimum
+        Its mechanism asks for first types and sees the rest: `mechopt.verify` finds deviations in later reports.
+
+    References
+    ----------
+    Kakade, Lobel and Nazerzadeh (2013), section 4.
+
+    Examples
+    --------
+    A buyer's value s0 + 3/2 or 10 s0, by a fair coin that she sees later; s0 uniform on five values. The relaxed
+    optimum is 9/4, the optimum 2.1 (Kakade et al., section 6).
+
+    >>> from mechopt import MarkovTypes, optimum
+    >>> quarters = [0, "1/4", "1/2", "3/4", 1]
+    >>> later = [v for s in (0, 0.25, 0.5, 0.75, 1) for v in (s + 1.5, 10 * s)]
+    >>> split = [[0.5 if j // 2 == k else 0 for j in range(10)] for k in range(5)]
+    >>> values = [[[[0] * 5], [[0] * 10, later]]]
+    >>> env = MarkovTypes(values, [[split]], [["1/5"] * 5], actions=[["contract"], ["keep", "sell"]], horizon=2)
+    >>> round(optimum(env).value, 9)
+    2.1
     """
-    from mechopt.solve.promised.optimum import promised_optimum
-
-    notion = promise_notion(chosen)
-    if notion is None:
-        raise InputError(
-            'method "promised" is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make '
-            "of them: PPIC, INDU, prefix IR); use another method"
-        )
-    if exact:
-        raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
-    best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress, bracket=bracket)
-    mechanism = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
-    size = Size(0, 0, 0, chosen.size.histories, 0)
-    seconds = {"build": 0.0, "solve": best.seconds}
-    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, first best later
-    found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, method, "tables")
-    return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
-
-
-def trivial_bound(chosen: Plan) -> float:
-    """Upper bound without any program: first best, where utilities are at least 0 and cost the objective nothing."""
-    weights = chosen.objective
-    if not chosen.ir or weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
-        return float("inf")
-    env = chosen.tree.environment
-    sizes = [max(float(np.abs(row[t]).max()) for row in env.values) + abs(env.cost[t]) for t in range(env.horizon)]
-    terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
-    welfare = raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
-    return (weights.revenue + weights.welfare) * welfare
-
-
-def require_memory(chosen: AnyPlan, max_bytes: float | None = None, method: str = "auto") -> None:
-    """Refuse a program that would not fit, with figures, what to do and what is known of the optimum all the same.
-
-    Raises
-    ------
-    LimitError
-        If the prediction is above ``max_bytes`` (default 60% of the available memory).
-    """
-    lower = 0.0 if chosen.ir else float("-inf")
-    if isinstance(chosen, MovingPlan):
-        require_size(chosen.size, lower, welfare_cap(chosen), max_bytes, method, REMEDY if dual_notions(chosen) else "")
-        return
-    upper = trivial_bound(chosen)
-    if chosen.tree.environment.agents > MAX_BUYERS:
-        count = chosen.tree.environment.agents
-        message = f"{count} buyers: arrays over report profiles have at most {MAX_BUYERS} axes of buyers. Use fewer"
-        raise LimitError(message, lower, upper)
-    remedy = '; or take method="promised" (--method promised)' if promise_notion(chosen) else ""
-    remedy = remedy or (REMEDY if dual_notions(chosen) else "")
-    require_size(chosen.size, lower, upper, max_bytes, method, remedy)
-
-
-def check_range(environment: IndependentTypes, accepted: bool) -> None:
-    """Warn of values or probabilities that differ by a factor above 1e6, refuse one above 1e9 unless asked.
-
-    The factor is that of the largest value to the smallest step between values, or of 1 to the smallest probability.
-
-    Raises
-    ------
-    InputError
-        If it is refused.
-    """
-    steps = [np.diff(values) for row in environment.values for values in row]
-    largest = max(float(values[-1]) for row in environment.values for values in row)
-    smallest = min((float(step.min()) for step in steps if step.size), default=largest)
-    rarest = min(float(law[law > 0].min()) for row in environment.probabilities for law in row)
-    ratio = max(largest / smallest if largest else 1.0, 1.0 / rarest)
-    if ratio > RANGE_REFUSAL and not accepted:
-        raise InputError(
-            f"values or probabilities differ by a factor of {ratio:.2g}, above {RANGE_REFUSAL:.0e}: they lie too far "
-            "apart for floating point; merge types, or ask for it with accept_range=True (--accept-range)"
-        )
-    if ratio > RANGE_WARNING and not accepted:
-        warnings.warn(f"values or probabilities differ by a factor of {ratio:.2g}; check the bracket", stacklevel=3)
+    problem = Problem(environment, None, ir, objective=objective, relaxed=True)
+    return solve(problem, method, False, False, time_limit, progress, max_bytes, accept_range)

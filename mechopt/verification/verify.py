@@ -8,6 +8,7 @@ from typing import Any
 import mechopt.verification.independent.check as independent_check
 import mechopt.verification.persistent.check as persistent_check
 import mechopt.verification.stationary.check as stationary_check
+from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Notion
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import NotionCheck as NotionCheck
@@ -17,15 +18,18 @@ REGISTERED = (independent_check, persistent_check, stationary_check)
 """Modules whose checkers are registered by importing them."""
 
 
-def verify(mechanism: Any, constraints: Notion | Iterable[Notion] | None = None, exact: bool = False) -> Report:
+def verify(
+    mechanism: Any, constraints: Notion | str | Iterable[Notion | str] | None = None, exact: bool = False
+) -> Report:
     """Check a mechanism against constraints, by recursion over histories.
 
     Parameters
     ----------
     mechanism : Mechanism, SequenceMechanism, MarkovMechanism, ContingentTransfers, or something with ``to_mechanism``
         `mechopt.verification.dispatch` says how further forms are added.
-    constraints : Notion or several, optional
-        Default: those that the mechanism was made for, or all if it names none; see `verify_sequence` and
+    constraints : Notion, str or several, optional
+        As values or by their names on the command line. Default: those that the mechanism was made for, or all if it
+        names none; see `verify_sequence` and
         `verify_markov` for persistent types, and `verify_contingent` for contingent transfers.
     exact : bool
         Decide in fractions: floats are the exact numbers that they are, and where the environment is exact its own
@@ -59,8 +63,8 @@ def verify(mechanism: Any, constraints: Notion | Iterable[Notion] | None = None,
     True
     >>> verify(Mechanism(env, [sale], [2.5 * sale]), DIC())
     Report(dic: violated, gain 0.5 (agent 0, period 0, after history []: type 1 reports 0 and gains 0.5))
-    >>> verify(Mechanism(env, [sale], [1.1 * sale]), EPIR(), exact=True)["epir"].status
+    >>> verify(Mechanism(env, [sale], [1.1 * sale]), "epir", exact=True)["epir"].status
     <Status.SATISFIED: 'satisfied'>
     """
-    report: Report = constraint_checks(mechanism, constraints, exact)
+    report: Report = constraint_checks(mechanism, named(constraints), exact)
     return report

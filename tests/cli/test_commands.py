@@ -201,7 +201,7 @@ BAD_OPTIONS = {
     "objective": (("--objective", "profit"), "objective 'profit': cannot read 'profit'; write revenue, welfare, util"),
     "objective-weight": (("--objective", "half*welfare"), "cannot read 'half*welfare'; write revenue, welfare"),
     "objective-huge": (("--objective", "1e400*welfare"), "cannot read '1e400*welfare'; write revenue, welfare"),
-    "method": (("--method", "barrier"), "method 'barrier' is none of auto, simplex, ipx"),
+    "method": (("--method", "barrier"), "method 'barrier' is none of auto, program, simplex, ipx"),
     "form": (("--form", "dual"), "form 'dual' cannot express these notions; allowed: auto, payment, utility"),
     "form-and-notions": (("--form", "promise", "--ic", "super-dic"), "form 'promise' cannot express these notions"),
     "negative-time": (("--time-limit", "-1"), "Invalid value for '--time-limit'"),

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import mechopt as mo
 from mechopt.cli.app import app
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraints import asked_notions
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.modelfile import read
 from tests.papers.proof import proved_optimum
 

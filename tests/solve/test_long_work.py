@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 
 import mechopt as mo
-from mechopt.solve import optimum
 from mechopt.solve.exact import certify as certificate
 from mechopt.solve.exact import simplex as exact_simplex
 from mechopt.solve.solution import Status
@@ -116,8 +115,7 @@ def test_ctrl_c_while_the_program_is_built_leaves_first_best(env, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mechopt.solve.optimum.compile_program", interrupted)
-    monkeypatch.setattr("mechopt.solve.persistent.compile_moving", interrupted)
+    monkeypatch.setattr("mechopt.solve.program.compile_program", interrupted)
     with pytest.raises(mo.LimitError, match="before the solver began, with 0 <= optimum <= ") as stop:
         mo.optimum(env)
     assert stop.value.lower == 0
@@ -157,8 +155,8 @@ def test_the_method_for_several_buyers_is_picked_by_predicted_seconds(periods, l
     """Two values, two buyers; the rule says 0.007 s at three periods, 5.1 at seven, 30 at eight, 177 at nine."""
     env = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], horizon=periods, agents=2)
     picked = []
-    monkeypatch.setattr(optimum, "by_dual", lambda *_, **__: picked.append("dual"))
-    monkeypatch.setattr(optimum, "compile_program", lambda *_: picked.append("simplex") or 1 / 0)
+    monkeypatch.setattr("mechopt.solve.dual.method.by_dual", lambda *_, **__: picked.append("dual"))
+    monkeypatch.setattr("mechopt.solve.program.compile_program", lambda *_: picked.append("simplex") or 1 / 0)
     with suppress(ZeroDivisionError):
         mo.optimum(env, time_limit=limit)
     assert picked == [method]
@@ -188,5 +186,7 @@ kernel = [[0.75, 0.25], [0.25, 0.75]]
 
 def test_an_unknown_method_is_named_whatever_the_size():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=200)
-    with pytest.raises(mo.InputError, match="'magic' is none of auto, simplex, ipx, promised, dual"):
+    with pytest.raises(
+        mo.InputError, match="'magic' is none of auto, program, simplex, ipx, closed-form, promised, dual"
+    ):
         mo.optimum(env, method="magic")

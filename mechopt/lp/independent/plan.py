@@ -28,6 +28,7 @@ from mechopt.lp.independent.feasibility import supply
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -43,7 +44,6 @@ from mechopt.mechanism.constraints import (
     Notion,
     PeriodicIR,
     SuperDIC,
-    asked_notions,
     closure,
     unimplied,
 )

@@ -28,6 +28,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, va
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.mechanism.constraint_names import asked_notions
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
@@ -42,7 +43,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    asked_notions,
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue

@@ -185,6 +185,15 @@ def _independent(
     where.append(allocation)
     blocks.append(csr_array((len(allocation), width)))
     offsets.append(x[allocation])
+    others = np.setdiff1d(np.arange(columns.count), np.concatenate(where))
+    if len(others):  # of constraints on payments, say: they stay as they are
+        blocks = [
+            csr_array((part.data, part.indices, part.indptr), (part.shape[0], width + len(others))) for part in blocks
+        ]
+        rows = np.arange(len(others))
+        where.append(others)
+        blocks.append(csr_array((np.ones(len(others)), (rows, width + rows)), shape=(len(others), width + len(others))))
+        offsets.append(np.zeros(len(others)))
     order = np.argsort(np.concatenate(where))
     return csr_array(vstack(blocks, format="csr")[order]), np.concatenate(offsets)[order]
 
@@ -224,8 +233,11 @@ def _persistent(
 
     columns, process, tree = layout.columns, layout.plan.process, layout.plan.tree
     fixed, group, scale = np.zeros(columns.count), np.full(columns.count, -1), np.ones(columns.count)
-    first = cells.count
+    first, known_columns = cells.count, list[IntArray]()
     for t in range(play.horizon):
+        known_columns += [columns.allocation[t].ravel(), columns.payment[t].ravel(), columns.realised[t].ravel()]
+        known_columns += [block.ravel() for block in columns.hidden[t]]
+        known_columns += [block.ravel() for part in columns.value.values() for block in part[t]]
         fixed[columns.allocation[t]] = x[columns.allocation[t]]
         mass = play.mass[t][play.slot[t]]
         group[columns.payment[t]] = np.where(mass > WEIGHTLESS, cells.place[t], -1)
@@ -247,6 +259,8 @@ def _persistent(
                 group[value] = np.where(live, first + label, -1)
                 scale[value] = play.mass[t][known.slot]
                 first += int(label.max(initial=-1)) + 1
+    others = np.setdiff1d(np.arange(columns.count), np.concatenate(known_columns))
+    first = _free(others, np.ones(len(others), dtype=bool), group, first)
     kept = np.flatnonzero(group >= 0)
     matrix = csr_array((scale[kept], (kept, group[kept])), shape=(columns.count, first))
     return matrix, fixed

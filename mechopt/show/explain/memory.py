@@ -13,21 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program, plan
+from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
 from mechopt.show.explain.play import Play
 from mechopt.solve.optimal_face import Point, best_point, optimal_face
+from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 
 ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""
+SAME_OPTIMUM = 1e-6
+"""Relative difference up to which a program solved again has the optimum that is explained."""
 MOST_ROWS = 40_000
 """Rows of a program above which the allocation is taken as the solver left it."""
 
@@ -78,12 +82,18 @@ class Simplest:
 def plan_of(best: Optimum, form: str = "auto") -> AnyPlan:
     """The plan of the program that an optimum solves, with allocations as columns."""
     environment = best.mechanism.environment  # type: ignore[union-attr]
+    asked = environment, best.ic, best.ir, asked_of_payments(best), best.objective
     if form == "auto" and environment.kind == "independent":
         try:
-            return plan(environment, best.ic, best.ir, best.objective, "utility")
+            return Problem(*asked, form="utility").plan
         except InputError:
-            return plan(environment, best.ic, best.ir, best.objective, "payment")
-    return plan(environment, best.ic, best.ir, best.objective, form)
+            return Problem(*asked, form="payment").plan
+    return Problem(*asked, form=form).plan
+
+
+def asked_of_payments(best: Optimum) -> tuple[Any, ...]:
+    """Constraints on payments, where an optimum knows of any."""
+    return tuple(getattr(best, "subject_to", ()))
 
 
 def allocation_columns(layout: AnyLayout) -> list[IntArray]:
@@ -185,7 +195,7 @@ def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | N
     unit = layout.unit
     none = np.zeros(program.size[1])
     whole = best_point(program)
-    if whole is None:
+    if whole is None or abs(whole.value * unit - best.value) > SAME_OPTIMUM * max(abs(best.value), unit):
         return None
     shares: list[MemoryShare] = []
     memory, kept = None, (np.arange(len(none)), program, whole)

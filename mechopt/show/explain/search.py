@@ -18,7 +18,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton
-from mechopt.show.explain.memory import MemoryShare, Simplest, plan_of, simplest
+from mechopt.show.explain.memory import MemoryShare, Simplest, asked_of_payments, plan_of, simplest
 from mechopt.show.explain.payments import readable, snapped
 from mechopt.show.explain.play import play_of
 from mechopt.solve.result import Optimum
@@ -130,8 +130,9 @@ def read_optimum(best: Optimum) -> Reading:
         found = readable(best, tried, layout)
         if found is None:
             continue
-        report = verify(found.mechanism, (*best.ic, *best.ir)) if (*best.ic, *best.ir) else None
-        lost = best.value - worth(found.mechanism, best.objective)
+        asked = (*best.ic, *best.ir, *asked_of_payments(best))
+        report = verify(found.mechanism, asked) if asked else None
+        lost = abs(best.value - worth(found.mechanism, best.objective))
         if (report is None or report.holds) and lost <= LOST * max(abs(best.value), layout.unit * 1e-3):
             kept = memory if tried is allocation else None
             return Reading(found.mechanism, found.automaton, kept, shares, found.order, report)

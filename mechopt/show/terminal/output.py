@@ -14,7 +14,7 @@ from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact, withou
 from mechopt.core.printable import escaped_json
 
 if TYPE_CHECKING:
-    from mechopt.lp.build import AnyPlan
+    from mechopt.lp.independent.plan import Size
     from mechopt.mechanism.constraints import Notion
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
     from mechopt.solve.maximin import Maximin
@@ -81,20 +81,6 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     }
 
 
-def checked(best: Optimum) -> Report | None:
-    """Verify the optimal mechanism, if it claims constraints and has few enough histories to check them all."""
-    from mechopt.mechanism.direct import Mechanism
-    from mechopt.solve.limits import MAX_CHECKED_HISTORIES
-    from mechopt.verification.verify import verify
-
-    mechanism = best.mechanism
-    if mechanism is None or not mechanism.claims:
-        return None
-    if not isinstance(mechanism, Mechanism) and best.size.histories > MAX_CHECKED_HISTORIES:
-        return None
-    return verify(mechanism, mechanism.claims)
-
-
 def checks(report: Report, counterexamples: bool = False) -> Plain:
     """``{name: {status, holds, gain, rounding, ...}}`` by constraint."""
 
@@ -114,8 +100,10 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
+    from mechopt.verification.found import checked
+
     best, rows = comparison.optimum, []
-    report = None if best is None else checked(best)
+    report = None if best is None else checked(best.mechanism, best.size.histories)
     for entry in comparison.entries:
         row = {key: getattr(entry, key) for key in ("name", "revenue", "welfare", "ratio", "static_ratio")}
         row |= {"utilities": list(entry.utilities), "computed": entry.computed, "revenue_error": entry.revenue_error}
@@ -230,7 +218,7 @@ def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     ]
 
 
-def sizes(chosen: AnyPlan) -> Plain:
+def sizes(size: Size, form: str) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
     def count(number: int) -> int | float:
@@ -238,7 +226,7 @@ def sizes(chosen: AnyPlan) -> Plain:
             return number
         return float(number) if number < 10**308 else math.inf
 
-    return {key: count(value) for key, value in asdict(chosen.size).items()} | {"form": chosen.form}
+    return {key: count(value) for key, value in asdict(size).items()} | {"form": form}
 
 
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
@@ -314,11 +302,11 @@ def unsatisfied(report: Report, exact: bool) -> str:
     return "; ".join(words)
 
 
-def size_rows(chosen: AnyPlan) -> list[tuple[str, str]]:
+def size_rows(size: Size, form: str) -> list[tuple[str, str]]:
     """What ``mechopt size`` tells people."""
     from mechopt.solve.limits import approximately
 
-    return [(key, approximately(value)) for key, value in asdict(chosen.size).items()] + [("form", chosen.form)]
+    return [(key, approximately(value)) for key, value in asdict(size).items()] + [("form", form)]
 
 
 def compare_expected(document: Plain, expected: Mapping[str, Any]) -> tuple[list[str], list[str], list[str]]:

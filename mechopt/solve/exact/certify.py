@@ -35,7 +35,7 @@ def certify(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008
+    objective: Objective | str = Revenue(),  # noqa: B008
     form: str = "auto",
 ) -> Certificate:
     """Solve exactly, with a proof.
@@ -72,7 +72,11 @@ def certify(
     >>> certify(env).value
     Fraction(153, 32)
     """
-    chosen = plan(environment, ic, ir, objective, form)
+    return certify_plan(plan(environment, ic, ir, objective, form))
+
+
+def certify_plan(chosen: AnyPlan) -> Certificate:
+    """Solve the program of a plan exactly, with a proof; see `certify`."""
     if isinstance(chosen, Plan):
         numbers(chosen.tree)
     else:

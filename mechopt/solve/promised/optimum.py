@@ -164,6 +164,8 @@ def promised_optimum(
     >>> best.bound.lower <= 3.5 <= best.bound.upper, round(best.value, 5), str(best.status)
     (True, 3.5, 'optimal')
     """
+    if not isinstance(environment, IndependentTypes):
+        raise InputError(f"promised_optimum takes IndependentTypes and not {type(environment).__name__}; use optimum")
     if environment.agents != 1:
         raise InputError(f"{environment.agents} buyers: promised utility is for one; use optimum")
     if ir not in (EPIR(), Interim()):

@@ -25,13 +25,11 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.solve.limits import MAX_CHECKED_HISTORIES
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
+from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
 from mechopt.verification.verify import Report, verify
 
-MAX_CHECKED_NODES = 20_000
-"""Constraints are checked exhaustively on public trees up to this size, and left open beyond."""
 STATE_NOTIONS: tuple[Notion, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),

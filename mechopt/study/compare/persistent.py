@@ -1,4 +1,4 @@
-"""Mechanisms side by side where types move.
+"""Rows of a comparison for persistent types.
 
 With a finite horizon the yardstick is the optimum under the notions asked for, by linear program over public histories;
 beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under periodic ex
@@ -10,7 +10,7 @@ notions that can be checked state by state.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from mechopt.closedform.contingent.last_period import last_period
@@ -25,21 +25,21 @@ from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.closedform.virtual.contract import OptimalContract, optimal_contract
 from mechopt.closedform.virtual.index import virtual_index
 from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
-from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import allocation_phase
-from mechopt.lp.build import plan
-from mechopt.mechanism.constraints import Asked, PeriodicExPostIC, asked_notions
+from mechopt.mechanism.constraints import (
+    Asked,
+    PeriodicExPostIC,
+)
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.solve.optimum import optimum, sooner_by_dual
-from mechopt.solve.persistent import relaxed_optimum
+from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.solve.result import Optimum
-from mechopt.study.compare.comparison import Comparison, Entry
-from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
+from mechopt.study.compare.comparison import Entry
 
 MovingMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
@@ -129,45 +129,7 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
 
 
-def compare_moving(
-    environment: PersistentEnvironment,
-    mechanisms: Iterable[str] | Mapping[str, Any] | None,
-    ic: Asked,
-    ir: Asked,
-    time_limit: float | None,
-) -> Comparison:
-    """Put mechanisms side by side where types move; see `mechopt.compare`."""
-    ic, ir = asked_notions(ic, ir, "moving")
-    asked = tuple(mechanisms) if mechanisms is not None else applicable(environment)
-    own = mechanisms if isinstance(mechanisms, Mapping) else {}
-    best = _optimum(environment, ic, ir, time_limit)
-    entries, skipped = list[Entry](), dict[str, str]()
-    for name in asked:
-        try:
-            if name in BOUNDS and name not in own:
-                entries.append(_bound(name, environment, best))
-            else:
-                built = own[name] if name in own else _build(name, environment, ir, best, time_limit)
-                entries.append(entry(name, built, best))
-        except (InputError, LimitError, NoOptimumError) as error:
-            if mechanisms is not None:
-                raise
-            skipped[name] = str(error)
-    notions = CHECKED if environment.horizon != "infinite" else STATE_NOTIONS
-    return Comparison(environment, tuple(entries), best, math.nan, skipped, notions)
-
-
-def _optimum(environment: PersistentEnvironment, ic: Asked, ir: Asked, time_limit: float | None) -> Optimum | None:
-    """The optimum, or None where the horizon is infinite or the program too large."""
-    if environment.horizon == "infinite" or (time_limit is None and sooner_by_dual(plan(environment, ic, ir))):
-        return None
-    try:
-        return optimum(environment, ic, ir, time_limit=time_limit)
-    except LimitError:
-        return None
-
-
-def _build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -190,7 +152,8 @@ def _build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optim
     return builders[name](environment)
 
 
-def _bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
+def bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
+    """Row of a bound on every mechanism."""
     value, source = BOUNDS[name](environment)
     ratio = value / best.value if best is not None and best.value > 0 else math.nan
     return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)

@@ -11,7 +11,7 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.modelfile.loading import KINDS, parse
 from mechopt.modelfile.writing import model_text
-from mechopt.study.compare.independent import compare
+from mechopt.study.compare.compare import compare
 from mechopt.study.sweep.key_paths import Tables
 from mechopt.study.sweep.point import Recording
 

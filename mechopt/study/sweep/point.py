@@ -23,7 +23,7 @@ from mechopt.modelfile.loading import parse
 from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import Optimum, optimum
 from mechopt.solve.solution import Status
-from mechopt.study.compare.independent import compare
+from mechopt.study.compare.compare import compare
 
 if TYPE_CHECKING:
     from mechopt.study.compare.comparison import Comparison

@@ -25,7 +25,8 @@ from mechopt.modelfile.loading import bundled, read
 from mechopt.modelfile.tables import Number, Table, Whole, checked, parse_ic, parse_ir, read_float, unreadable
 from mechopt.modelfile.text import text_of
 from mechopt.modelfile.writing import model_text
-from mechopt.study.compare.independent import BUILDERS, NAMES
+from mechopt.study.compare.compare import NAMES
+from mechopt.study.compare.independent import BUILDERS
 from mechopt.study.sweep.grid import Grid
 from mechopt.study.sweep.key_paths import Tables, key_faults, replaced
 from mechopt.study.sweep.point import QUANTITIES, Point, Recording, Row

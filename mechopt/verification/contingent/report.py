@@ -11,7 +11,8 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.mechanism.constraints import Notion, PeriodicExPostIC, require_types
+from mechopt.mechanism.constraint_names import require_types
+from mechopt.mechanism.constraints import Notion, PeriodicExPostIC
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.stage import Lie
 from mechopt.verification.independent.replay import Counterexample

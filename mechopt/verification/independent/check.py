@@ -17,6 +17,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.histories.reports import History
+from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -32,7 +33,6 @@ from mechopt.mechanism.constraints import (
     Notion,
     PeriodicIR,
     SuperDIC,
-    require_types,
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.verification.dispatch import constraint_checks

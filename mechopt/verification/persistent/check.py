@@ -18,6 +18,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.histories.public import PublicTree
+from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     EPIR,
     MOVING_NOTIONS,
@@ -31,7 +32,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    require_types,
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.dispatch import constraint_checks

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.chain import ahead, along, taken
+from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     PPIR,
     Interim,
@@ -30,7 +31,6 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
-    require_types,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.dispatch import constraint_checks

@@ -12,7 +12,7 @@ from mechopt.closedform.pivot.efficient import efficient
 from mechopt.closedform.virtual.pivot import virtual_bound, virtual_pivot
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.separable import SeparableTypes
-from mechopt.solve.persistent import relaxed_optimum
+from mechopt.solve.optimum import relaxed_optimum
 from mechopt.solve.solution import Status
 from tests.closedform.separable_programs import optimum, random_separable
 

@@ -23,7 +23,7 @@ from mechopt.show.page.sweep import sweep_report
 from mechopt.show.page.wording import MEANINGS, told, type_names
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.solution import Bound, Status
-from mechopt.study.compare.independent import compare
+from mechopt.study.compare.compare import compare
 from mechopt.study.sweep.sweep import sweep
 from tests.interdependent_instances import random_environment
 from tests.moving_instances import one_item

@@ -8,7 +8,7 @@ import mechopt as mo
 from mechopt.show.page.page import write_report
 from mechopt.show.page.report import compare_report
 from mechopt.show.page.sweep import sweep_report
-from mechopt.study.compare.independent import compare
+from mechopt.study.compare.compare import compare
 from mechopt.study.sweep.sweep import sweep
 from tests.browser import WITHOUT, accessibility_faults, browser, chromium, visit
 

@@ -1,0 +1,213 @@
+"""Methods are values in one list: whether each applies to a problem, what it would take, and how it solves it.
+
+A new method is one file with its functions and one entry of `METHODS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
+
+from mechopt.core.errors import InputError
+from mechopt.lp.independent.plan import Plan
+from mechopt.mechanism.constraints import Interim
+from mechopt.solve.highs import Progress
+from mechopt.solve.limits import bytes_needed
+from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
+from mechopt.solve.problem import Problem
+from mechopt.solve.program import Effort, check_range, fits, solve_plan
+from mechopt.solve.result import Optimum
+
+PATIENCE = 5.0
+"""Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
+LONG = 60.0
+"""The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method would take and bring, known before anything is built.
+
+    Attributes
+    ----------
+    seconds : float or None
+        Predicted; None where there is no rule.
+    bytes : int
+        Predicted memory; 0 where it is a matter of megabytes.
+    width : float
+        Of the bracket, a share of the optimum; 0 where it closes to rounding.
+    """
+
+    seconds: float | None
+    bytes: int
+    width: float
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to solve problems.
+
+    Attributes
+    ----------
+    name : str
+        As in ``method=`` and ``--method``.
+    applies : callable
+        From a problem to None, or why not, in words that follow the name.
+    cost : callable
+        From a problem that it applies to, to its `Cost`.
+    solve : callable
+        From such a problem and an `Effort` to an `Optimum`.
+    proves : bool
+        Whether it can prove the optimum in exact rationals.
+    """
+
+    name: str
+    applies: Callable[[Problem], str | None]
+    cost: Callable[[Problem], Cost]
+    solve: Callable[[Problem, Effort], Optimum]
+    proves: bool = False
+
+
+def _program(name: str, algorithm: str) -> Method:
+    """The linear program by one algorithm of the solver."""
+
+    def cost(problem: Problem) -> Cost:
+        return Cost(program_seconds(problem.size), bytes_needed(problem.size, algorithm), 0.0)
+
+    def by_program(problem: Problem, effort: Effort) -> Optimum:
+        return solve_plan(problem.plan, algorithm, effort)
+
+    return Method(name, lambda problem: None, cost, by_program, proves=True)
+
+
+def _promised_applies(problem: Problem, interim: bool | None = None) -> str | None:
+    from mechopt.solve.promised.method import APPLIES, promise_notion
+
+    if not isinstance(problem.plan, Plan):
+        return f"is not for types that move: it {APPLIES}"
+    notion = promise_notion(problem.plan)
+    if notion is None:
+        return APPLIES
+    return "is for interim IR" if interim and notion != Interim() else None
+
+
+def _promised_cost(problem: Problem) -> Cost:
+    return Cost(promised_seconds(cast(Plan, problem.plan).environment), 0, 1e-6)
+
+
+def _by_promises(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.promised.method import by_promises
+
+    return by_promises(cast(Plan, problem.plan), effort)
+
+
+def _dual_applies(problem: Problem) -> str | None:
+    from mechopt.solve.dual.method import APPLIES, dual_notions
+
+    return APPLIES if dual_notions(problem.plan) is None else None
+
+
+def _by_dual(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.dual.method import by_dual
+
+    return by_dual(problem.plan, effort)
+
+
+PROGRAM = _program("program", "auto")
+METHODS = (
+    PROGRAM,
+    _program("simplex", "simplex"),
+    _program("ipx", "ipx"),
+    Method("closed-form", partial(_promised_applies, interim=True), lambda problem: Cost(0.0, 0, 0.0), _by_promises),
+    Method("promised", _promised_applies, _promised_cost, _by_promises),
+    Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual),
+)
+"""In the order in which ``"auto"`` asks those that need no program."""
+NAMES = ("auto", *(method.name for method in METHODS))
+
+
+def solve(
+    problem: Problem,
+    method: str = "auto",
+    exact: bool = False,
+    deterministic: bool = False,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    max_bytes: float | None = None,
+    accept_range: bool = False,
+    bracket: Callable[[float, float, float], None] | None = None,
+) -> Optimum:
+    """Solve a problem by the method asked for, or the cheapest that applies; see `Problem.solve`."""
+    if method not in NAMES:
+        raise InputError(f"method {method!r} is none of {', '.join(NAMES)}")
+    if deterministic:
+        raise InputError("deterministic=True is not available yet: allocations are lotteries; leave it out")
+    effort = Effort(exact, time_limit, max_bytes, progress, bracket)
+    chosen = choose(problem, effort) if method == "auto" else _named(method, problem, exact)
+    check_range(problem.plan, accept_range)
+    if exact and problem.environment.exact is None:
+        raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
+    if chosen.proves and not fits(problem.plan, max_bytes, chosen.name):
+        effort = replace(effort, remedy=remedy(problem))
+    return chosen.solve(problem, effort)
+
+
+def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008 - a frozen value
+    """Take the program where it is quick and fits, or a proof or a form is asked for; else the first that is quicker.
+
+    Parameters
+    ----------
+    problem : Problem
+    effort : Effort
+
+    Examples
+    --------
+    >>> from mechopt import IndependentTypes
+    >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], n))).name for n in (4, 40)]
+    ['program', 'promised']
+    """
+    if effort.exact or (problem.form != "auto" and isinstance(problem.plan, Plan)):
+        return PROGRAM
+    seconds, roomy = program_seconds(problem.size), fits(problem.plan, effort.max_bytes)
+    if roomy and seconds <= PATIENCE:
+        return PROGRAM
+    limit = LONG if effort.time_limit is None else min(LONG, max(effort.time_limit, PATIENCE))
+    for method in METHODS:
+        if method.proves or method.applies(problem) is not None:
+            continue
+        own = method.cost(problem).seconds
+        if (seconds > limit or not roomy) if own is None else (seconds > PATIENCE and own < seconds):
+            return method
+    return PROGRAM
+
+
+def remedy(problem: Problem) -> str:
+    """The methods that need no program and apply, as the end of a sentence."""
+    others = [method for method in METHODS if not method.proves and method.applies(problem) is None]
+    return "".join(f'; or take method="{m.name}" (--method {m.name}), which gives a bracket' for m in others)
+
+
+def _named(name: str, problem: Problem, exact: bool) -> Method:
+    """The method of that name, which is to apply.
+
+    Raises
+    ------
+    InputError
+        With those that do, where it does not.
+    """
+    method = next(method for method in METHODS if method.name == name)
+    reason = method.applies(problem)
+    if reason is None and exact and not method.proves:
+        reason = "gives a bracket, no exact optimum"
+    if reason is None:
+        return method
+    others = [m.name for m in METHODS if m.applies(problem) is None and (m.proves or not exact)]
+    raise InputError(f'method "{name}" {reason}; use another method: {", ".join(("auto", *others))}')
+
+
+def predicted(problem: Problem) -> dict[str, Cost | str]:
+    """What every method would take, or why it does not apply, by name."""
+    reasons: dict[str, Any] = {method.name: method.applies(problem) for method in METHODS}
+    return {m.name: m.cost(problem) if reasons[m.name] is None else reasons[m.name] for m in METHODS}

@@ -1,0 +1,223 @@
+"""What is asked for, as one value: an environment, the constraints of a mechanism, and what to maximise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mechopt.core.errors import InputError
+from mechopt.core.provided import provided
+from mechopt.environment.independent import IndependentTypes
+from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
+from mechopt.lp.independent.plan import Size
+from mechopt.lp.persistent.plan import moving_plan
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.constraints import STANDARD, Asked, Notion
+from mechopt.mechanism.objective import Objective, Revenue, as_objective
+
+if TYPE_CHECKING:
+    from mechopt.proof.certificate import Certificate
+    from mechopt.solve.cvx import CvxModel
+    from mechopt.solve.result import Optimum
+
+ENDINGS = (".mps", ".lp", "")
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Problem:
+    """Which mechanism is wanted: best for an objective, of all that satisfy the constraints in an environment.
+
+    Parameters
+    ----------
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+        With a finite horizon.
+    ic, ir : Notion, str, several or None
+        Incentive and participation constraints, as values or by their names on the command line, such as
+        ``"ppic+indu"``; default DIC and EPIR, and for persistent types Bayesian IC and interim IR.
+    subject_to : sequence
+        Constraints on payments; there are none yet.
+    objective : Objective or str
+        Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()`` or ``"revenue+0.5*welfare"``.
+    form : str
+        Of the program, see `mechopt.lp.independent.plan`; ``"auto"`` takes the smallest.
+    relaxed : bool
+        The first types alone are private (persistent types); see `mechopt.relaxed_optimum`.
+
+    Attributes
+    ----------
+    ic, ir : tuples of Notion
+    plan : Plan or MovingPlan
+        Form and row families of its program, made once.
+
+    Examples
+    --------
+    >>> from mechopt import IndependentTypes
+    >>> problem = Problem(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3), ic="dic", ir=["epir"])
+    >>> problem
+    Problem(revenue under dic and epir, IndependentTypes(1 buyer, 3 periods, 2 types, first best 4.5))
+    >>> problem.size.rows, round(problem.solve().value, 9)
+    (21, 3.5)
+
+    Raises
+    ------
+    InputError
+        If something is not an environment, a constraint or an objective, or the form cannot express the constraints.
+    """
+
+    environment: AnyTypes
+    ic: tuple[Notion, ...]
+    ir: tuple[Notion, ...]
+    subject_to: tuple[Any, ...]
+    objective: Objective
+    form: str
+    relaxed: bool
+    plan: AnyPlan
+
+    def __init__(
+        self,
+        environment: AnyTypes,
+        ic: Asked = STANDARD,
+        ir: Asked = STANDARD,
+        subject_to: Iterable[Any] = (),
+        objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+        *,
+        form: str = "auto",
+        relaxed: bool = False,
+    ) -> None:
+        kept = _payment_constraints(subject_to)
+        goal = as_objective(objective)
+        require_environment(environment)
+        if relaxed:
+            if isinstance(environment, IndependentTypes):
+                raise InputError(
+                    "types are independent across periods: first types alone are private in no problem of this kind; "
+                    "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
+                )
+            chosen: AnyPlan = moving_plan(environment, None, ir, goal, relaxed=True)
+        else:
+            chosen = plan(environment, ic, ir, goal, form)
+        for name, value in (
+            ("environment", environment),
+            ("ic", chosen.ic),
+            ("ir", chosen.ir),
+            ("subject_to", kept),
+            ("objective", goal),
+            ("form", form),
+            ("relaxed", relaxed),
+            ("plan", chosen),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        ic, ir = ("+".join(notion.name for notion in notions) or "none" for notions in (self.ic, self.ir))
+        return f"Problem({self.objective} under {ic} and {ir}, {self.environment!r})"
+
+    @cached_property
+    def size(self) -> Size:
+        """Rows, columns, non-zeros, histories and bytes of the program, before anything is built."""
+        return self.plan.size
+
+    def program(self) -> tuple[LinearProgram, AnyLayout]:
+        """Build the program; it maximises in units of the layout's ``unit``, which takes solutions to mechanisms."""
+        return compile_program(self.plan)
+
+    def solve(
+        self,
+        method: str = "auto",
+        exact: bool = False,
+        deterministic: bool = False,
+        time_limit: float | None = None,
+        progress: Callable[[int, float], None] | None = None,
+        max_bytes: float | None = None,
+        accept_range: bool = False,
+        bracket: Callable[[float, float, float], None] | None = None,
+    ) -> Optimum:
+        """Find the best mechanism.
+
+        Parameters
+        ----------
+        method : str
+            A name of `mechopt.solve.methods.METHODS`, or ``"auto"``: the cheapest of those that apply.
+        exact : bool
+            Prove the optimum in exact rationals as well; needs exact numbers.
+        deterministic : bool
+            Not available yet: allocations are lotteries.
+        time_limit : float, optional
+            Seconds for the solver, the exact proof included.
+        progress : callable, optional
+            Called with iterations and seconds.
+        max_bytes : float, optional
+            Refuse programs predicted to need more memory; default 60% of what is available.
+        accept_range : bool
+            Solve, without a warning, even where values or probabilities differ by a factor above 1e9.
+        bracket : callable, optional
+            Called by methods that narrow a bracket with the lower and upper bound so far, and seconds.
+
+        Raises
+        ------
+        LimitError
+            If the program would be too large.
+        InputError
+            If the method does not apply, or values or probabilities lie too far apart.
+        """
+        options = method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket
+        best: Optimum = provided(self, "solve")(self, *options)
+        return best
+
+    def to_cvxpy(self) -> CvxModel:
+        """The program as a cvxpy model with named variables, for constraints of one's own; see `mechopt.to_cvxpy`.
+
+        It has the payment form, in which payments of every period are variables, unless the problem names another.
+        """
+        from mechopt.solve.cvx import to_cvxpy
+
+        own = self.form == "auto" and not self.relaxed and self.plan.form in ("promise", "utility")
+        return to_cvxpy(plan(self.environment, self.ic, self.ir, self.objective, "payment") if own else self.plan)
+
+    def to_highs(self) -> Any:
+        """The program, its objective in money, in a ``highspy.Highs``; see `mechopt.to_highs`."""
+        from mechopt.solve.highs import to_highs
+
+        program, layout = self.program()
+        return to_highs(program.scaled(layout.unit))
+
+    def write(self, path: str | Path, max_bytes: float | None = None) -> None:
+        """Write the program, its objective in money, as an MPS (``.mps``, or no ending) or LP file (``.lp``).
+
+        Raises
+        ------
+        LimitError
+            If the program would be too large.
+        InputError
+            If the ending is another, or the file cannot be written.
+        """
+        from mechopt.solve.highs import write_program
+        from mechopt.solve.program import require_memory
+
+        if Path(path).suffix.lower() not in ENDINGS:
+            raise InputError(f"{path}: programs are written to files that end in .mps or .lp")
+        require_memory(self.plan, max_bytes)
+        program, layout = self.program()
+        write_program(program.scaled(layout.unit), path)
+
+    def certify(self) -> Certificate:
+        """Solve exactly, with a proof that `mechopt.check_certificate` checks; see `mechopt.certify`."""
+        from mechopt.solve.exact.certify import certify_plan
+        from mechopt.solve.program import require_memory
+
+        require_memory(self.plan)
+        return certify_plan(self.plan)
+
+
+def _payment_constraints(given: Any) -> tuple[Any, ...]:
+    """Constraints on payments, which the plan turns into rows; there are none that it knows."""
+    kept = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if kept:
+        raise InputError(
+            f"subject_to={kept[0]!r}: payment constraints are not available; of one's own they go to "
+            "problem.to_cvxpy(), as in docs/tutorial.md"
+        )
+    return kept

@@ -1,0 +1,130 @@
+"""Mechanisms side by side: revenue, welfare, share of the optimum, constraints satisfied and violated.
+
+The yardstick is the optimum under the constraints asked for; for independent types beside it the sum of static optima
+(Myerson's auction in each period by itself). Beside each measured ratio stands the share of the optimum that the
+literature guarantees.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mechopt.closedform.static.repeated import repeated_myerson
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.lp.build import AnyTypes, require_environment
+from mechopt.mechanism.constraint_names import asked_notions
+from mechopt.mechanism.constraints import FRESH_NOTIONS, STANDARD, Asked, Notion
+from mechopt.solve.methods import choose
+from mechopt.solve.problem import Problem
+from mechopt.solve.result import Optimum
+from mechopt.study.compare import independent, persistent
+from mechopt.study.compare.comparison import Comparison as Comparison
+from mechopt.study.compare.comparison import Entry
+from mechopt.study.compare.entry import CHECKED, STATE_NOTIONS, entry
+
+NAMES = tuple(dict.fromkeys((*independent.FRESH_NAMES, *persistent.NAMES)))
+
+
+def compare(
+    environment: AnyTypes,
+    mechanisms: Iterable[str] | Mapping[str, Any] | None = None,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    time_limit: float | None = None,
+) -> Comparison:
+    """Put mechanisms side by side.
+
+    Parameters
+    ----------
+    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+    mechanisms : names, or a mapping from names to mechanisms, optional
+        Default: all that apply to the kind of environment. A mapping compares mechanisms of one's own.
+    ic, ir : Notion, str, several or None
+        What the optimum is optimal under; default DIC and EPIR (guarantees are about these), and where types move
+        Bayesian IC and interim IR.
+    time_limit : float, optional
+        Seconds for the optimum.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, or a mechanism that was asked for by name does not fit the environment.
+
+    Examples
+    --------
+    >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
+    >>> table = compare(env)
+    >>> round(table["clairvoyant-optimum"].revenue, 9), round(table["repeated-myerson"].ratio, 9)
+    (2.25, 0.888888889)
+    >>> table["non-clairvoyant-balance"].ratio >= 1 / 3
+    True
+    """
+    require_environment(environment)
+    own = mechanisms if isinstance(mechanisms, Mapping) else {}
+    _require_known([name for name in mechanisms or () if name not in own])
+    fresh = isinstance(environment, IndependentTypes)
+    ic, ir = asked_notions(ic, ir, "fresh" if fresh else "moving")
+    best = _optimum(environment, ic, ir, time_limit)
+    static = repeated_myerson(environment).revenue if isinstance(environment, IndependentTypes) else math.nan
+    entries, skipped = list[Entry](), dict[str, str]()
+    for name in _applicable(environment) if mechanisms is None else mechanisms:
+        try:
+            if isinstance(environment, IndependentTypes):
+                built: Any = own[name] if name in own else independent.build(name, environment, best)
+                entries.append(entry(name, built, best, static))
+            elif name in persistent.BOUNDS and name not in own:
+                entries.append(persistent.bound(name, environment, best))
+            else:
+                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit)
+                entries.append(entry(name, built, best))
+        except (InputError, LimitError, NoOptimumError) as error:
+            if mechanisms is not None or (fresh and not isinstance(error, InputError)):
+                raise
+            skipped[name] = str(error)
+    return Comparison(environment, tuple(entries), best, static, skipped, _checked(environment))
+
+
+def _applicable(environment: AnyTypes) -> tuple[str, ...]:
+    """Names that an environment's kind and horizon have."""
+    if isinstance(environment, IndependentTypes):
+        return independent.FRESH_NAMES
+    return persistent.applicable(environment)
+
+
+def _checked(environment: AnyTypes) -> tuple[Notion, ...]:
+    """Constraints that mechanisms are checked for."""
+    if isinstance(environment, IndependentTypes):
+        return FRESH_NOTIONS
+    return STATE_NOTIONS if environment.horizon == "infinite" else CHECKED
+
+
+def _optimum(
+    environment: AnyTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], time_limit: float | None
+) -> Optimum | None:
+    """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
+    if environment.horizon == "infinite":
+        return None
+    problem = Problem(environment, ic, ir)
+    if time_limit is None and choose(problem).name == "dual":
+        return None
+    try:
+        return problem.solve(time_limit=time_limit)
+    except LimitError:
+        return None
+
+
+def _require_known(names: list[str]) -> None:
+    from difflib import get_close_matches
+
+    for name in names:
+        if name not in NAMES:
+            near = get_close_matches(name, NAMES, n=1)
+            mend = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(NAMES)}"
+            raise InputError(f"{name!r} is not a mechanism; {mend}")
