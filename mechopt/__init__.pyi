@@ -142,6 +142,7 @@ from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path
 from .show.figures.simplex import column_simplex as column_simplex
 from .show.figures.tree import mechanism_tree as mechanism_tree
+from .show.formats import to_efg as to_efg
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import MovingPolicy as MovingPolicy

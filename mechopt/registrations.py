@@ -21,6 +21,8 @@ register(
         "Explanation.__str__": "mechopt.show.explain.table.text",
         "Explanation._repr_html_": "mechopt.show.explain.page.table_html",
         "Explanation.plot": "mechopt.show.explain.picture.flow_picture",
+        "Explanation.to_latex": "mechopt.show.formats.rules_latex",
+        "Explanation.to_networkx": "mechopt.show.formats.state_graph",
         "Explanation.to_html": "mechopt.show.explain.page.explanation_page",
         "Fit._repr_html_": "mechopt.show.notebook.fit",
         "Fit.plot": "mechopt.show.figures.fit.fitted_law",

@@ -24,6 +24,7 @@ from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report
 
 if TYPE_CHECKING:
+    import networkx
     import pandas as pd
     from matplotlib.axes import Axes
 
@@ -243,6 +244,16 @@ class Explanation:
         """
         page: str = provided(self, "to_html")(self, path, title)
         return page
+
+    def to_latex(self) -> str:
+        """Rules by state as a LaTeX table, for the ``booktabs`` package."""
+        latex: str = provided(self, "to_latex")(self)
+        return latex
+
+    def to_networkx(self) -> networkx.DiGraph[Any]:
+        """States by period as a graph: nodes ``(period, state)``, edges with their ``probability``."""
+        graph: networkx.DiGraph[Any] = provided(self, "to_networkx")(self)
+        return graph
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """States by period and where reports lead, as wide as probable."""

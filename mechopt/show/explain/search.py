@@ -92,11 +92,17 @@ def worth(mechanism: Mechanism | SequenceMechanism, objective: Objective) -> flo
 def read_as_is(mechanism: Any, note: str = "") -> Reading:
     """The states of a mechanism with its own payments."""
     written = written_out(mechanism)
-    _require_payments(written)
+    require_payments(written)
     return Reading(written, automaton(play_of(written)), note=note)
 
 
-def _require_payments(mechanism: Mechanism | SequenceMechanism) -> None:
+def require_payments(mechanism: Mechanism | SequenceMechanism) -> None:
+    """Refuse a limit of mechanisms, which no table of payments describes.
+
+    Raises
+    ------
+    InputError
+    """
     if isinstance(mechanism, SequenceMechanism) and mechanism.limit:
         raise InputError(
             "the mechanism is a limit: payments without bound are due at histories that it never comes to, so that no "
@@ -136,7 +142,7 @@ def read_optimum(best: Optimum) -> Reading:
         if (report is None or report.holds) and lost <= LOST * max(abs(best.value), layout.unit * 1e-3):
             kept = memory if tried is allocation else None
             return Reading(found.mechanism, found.automaton, kept, shares, found.order, report)
-    _require_payments(written)
+    require_payments(written)
     return replace(
         read_as_is(written, "no payments by state earn the optimum: shown as the solver left it"), shares=shares
     )
