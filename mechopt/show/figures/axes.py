@@ -43,9 +43,9 @@ def _png(axes: Axes) -> bytes:
     """The figure of these Axes, for a notebook whose cell ends with them."""
     from io import BytesIO
 
-    figure, file = axes.get_figure(root=True), BytesIO()
-    assert figure is not None
-    figure.savefig(file, format="png", dpi=110)
+    file = BytesIO()
+    with plain_texts():
+        figure_of(lambda: axes).savefig(file, format="png", dpi=110)
     return file.getvalue()
 
 
