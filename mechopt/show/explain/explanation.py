@@ -341,7 +341,7 @@ def _explained(
         states,
         reading.shares,
         reading.memory,
-        structures(found, named),
+        structures(found, balance),
         reading.report,
         value,
         exact,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -13,14 +14,14 @@ from mechopt.show.explain.wording import amount
 SAME = 1e-7
 
 
-def structures(found: Automaton, named: Sequence[str]) -> tuple[str, ...]:
+def structures(found: Automaton, balance: Sequence[FloatArray] | None = None) -> tuple[str, ...]:
     """Forms that a mechanism has, in words, most telling first.
 
     Parameters
     ----------
     found : Automaton
-    named : sequence of str
-        Names of its modes.
+    balance : sequence over t of arrays ``(slots,)``, optional
+        Of a bank account mechanism with the same allocation.
     """
     play = found.play
     known = []
@@ -29,9 +30,18 @@ def structures(found: Automaton, named: Sequence[str]) -> tuple[str, ...]:
         known += _prices(found, alone)
     if alone and play.horizon > 1:
         known.append("history-independent: what is done and paid depends on the current report alone")
-    if any(name.startswith("balance") for name in named):
-        known.append("balance: states are intervals of the buyer's account")
+    elif balance is not None and _intervals(found, balance):
+        known.append("balance: in every period the states are intervals of the buyer's account")
     return tuple(known)
+
+
+def _intervals(found: Automaton, balance: Sequence[FloatArray]) -> bool:
+    """Whether the balances of different states of a period never overlap."""
+    for state, amounts in zip(found.state, balance, strict=True):
+        ends = sorted((float(amounts[state == s].min()), float(amounts[state == s].max())) for s in np.unique(state))
+        if any(high >= low - SAME for (_, high), (low, _) in pairwise(ends)):
+            return False
+    return True
 
 
 def _sold(found: Automaton, t: int) -> tuple[FloatArray, FloatArray]:

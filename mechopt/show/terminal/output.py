@@ -184,7 +184,8 @@ def model_size(environment: Any) -> str:
         return f"scenarios, {len(environment)}"
     agents, periods = environment.agents, environment.horizon
     who = f"{agents} agent{'s' * (agents != 1)}"
-    return f"{environment.kind}, {who}, {periods} period{'s' * (periods != 1)}"
+    how_long = "infinite horizon" if periods == "infinite" else f"{periods} period{'s' * (periods != 1)}"
+    return f"{environment.kind}, {who}, {how_long}"
 
 
 def title_rows(title: str) -> list[tuple[str, str]]:

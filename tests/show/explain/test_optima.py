@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -197,3 +198,25 @@ def test_experience_good_whose_payments_are_only_a_limit_or_end():
     found = mo.optimum(env).explain()
     assert found.memory is None and found.shares == ()
     assert mo.verify(found.mechanism).holds
+
+
+def test_states_are_called_intervals_of_the_balance_only_where_they_are():
+    env = two_values(4)
+    best = mo.optimum(env)
+    found = best.explain()
+    said = any(words.startswith("balance") for words in found.structures)
+    balance, apart = best.mechanism.realised, True
+    for t, state in enumerate(found.automaton.state):
+        ranges = [(balance[t][0][state == s].min(), balance[t][0][state == s].max()) for s in set(state.tolist())]
+        ranges.sort()
+        apart &= all(high < low - 1e-7 for (_, high), (low, _) in pairwise(ranges))
+    assert said == apart
+
+
+def test_fee_option_and_refund_are_told_apart():
+    assert mo.optimum(two_values(3)).explain().structures[0].startswith("fee plus price")
+    assert mo.optimum(three_types(2)).explain().structures[0].startswith("option")
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
+    sale = [np.ones((1, 1, 2)), np.array([[[0.0, 1.0], [0.0, 1.0]]])]
+    money = [np.array([[[1.0, 1.5]]]), np.array([[[-0.5, 1.0], [0.0, 1.5]]])]
+    assert mo.Mechanism(env, sale, money).explain().structures[0].startswith("refund")
