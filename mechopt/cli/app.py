@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mechopt.cli import certificates, comparing, fit, models, showing, solving, transfers
+from mechopt.cli import formula as formulas
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
 from mechopt.core.errors import MechoptError
@@ -26,6 +27,7 @@ COMMANDS = (
     showing.show,
     comparing.compare,
     comparing.maximin,
+    formulas.formula,
     frontiers.frontier,
     transfers.transfers,
     fit.fit,

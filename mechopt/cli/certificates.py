@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mechopt.cli.options import Form, Goal, Ic, Ir, Json, Model, environment_of, problem_of, require_targets
+from mechopt.cli.options import (
+    At,
+    Form,
+    Goal,
+    Ic,
+    Ir,
+    Json,
+    Model,
+    SubjectTo,
+    environment_of,
+    problem_of,
+    require_targets,
+)
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say, show_rows
 
@@ -30,6 +42,8 @@ def make(
     ir: Ir = None,
     objective: Goal = None,
     form: Form = "auto",
+    subject_to: SubjectTo = None,
+    at: At = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
@@ -37,12 +51,12 @@ def make(
     from mechopt.solve.exact.guarantee import certify_guarantee
 
     require_targets(file)
-    source = read(model)
+    source = read(model, at)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
             certify_guarantee(source.environment).save(file)
         else:
-            problem_of(source, ic, ir, objective, form).certify().save(file)
+            problem_of(source, ic, ir, objective, form, subject_to).certify().save(file)
     say(f"written: {file}")
 
 
@@ -51,17 +65,21 @@ def check_proof(
     model: Model,
     file: Annotated[str, typer.Argument(metavar="FILE", help="a proof written by make or by solve --proof")],
     most: Most = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone, and say what was proved.
 
     Exit status 1 where it fails.
     """
+    from mechopt.cli.formula import check_formula_file
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
     from mechopt.show.terminal import output
 
-    source, proof = read(model), load_certificate(file)
+    if check_formula_file(model, file, at, as_json):
+        return
+    source, proof = read(model, at), load_certificate(file)
     prove_anew(source, proof, most)
     document = output.proved(source.title, proof)
     if as_json:
@@ -78,6 +96,7 @@ def export(
     output_file: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="where to write it")],
     target: Annotated[str, typer.Option("--format", help="vipr: for exact checkers of linear and integer programs")],
     most: Most = None,
+    at: At = None,
 ) -> None:
     """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
     from mechopt.core.errors import InputError
@@ -87,7 +106,7 @@ def export(
 
     if target != "vipr":
         raise InputError(f"--format {printable(target)}: the formats are: vipr")
-    source, proof = read(model), load_certificate(file)
+    source, proof = read(model, at), load_certificate(file)
     prove_anew(source, proof, most)
     write_vipr(source.environment, proof, output_file, source.title)
     say(f"written: {output_file}")

@@ -9,6 +9,7 @@ import typer
 
 from mechopt.cli.options import (
     AcceptRange,
+    At,
     Check,
     Ic,
     Ir,
@@ -43,6 +44,7 @@ def compare(
         bool, typer.Option("--exact", help="prove the optimum in exact rationals, for the report")
     ] = False,
     check: Check = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Put all mechanisms that apply side by side: revenue, share of the optimum, notions kept and broken."""
@@ -58,7 +60,8 @@ def compare(
     if report is not None:
         require_report(report)
     require_targets(plot)
-    file = read(model)
+    file = read(model, at)
+    file.require_free_payments("mechopt compare")
     environment = environment_of(file)
     notions = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
@@ -108,6 +111,7 @@ def maximin(
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
@@ -117,7 +121,7 @@ def maximin(
     from mechopt.solve.maximin import maximin as best_guarantee
     from mechopt.verification.verify import verify
 
-    file = read(model)
+    file = read(model, at)
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     with progress_shown("solving") as progress:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Ic, Ir, Json, Model, problem_of, require_targets
+from mechopt.cli.options import At, Ic, Ir, Json, Model, problem_of, require_targets
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def frontier(
         str | None, typer.Option(metavar="FILE", help="draw the curve to a .png, .svg or .pdf file")
     ] = None,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="write the corners as CSV")] = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the mechanisms that are best for some weight between revenue and welfare, or the agents' utility."""
@@ -40,7 +41,8 @@ def frontier(
     if plot is not None:
         picture_ending(plot)
     require_targets(plot, csv)
-    file = read(model)
+    file = read(model, at)
+    file.require_free_payments("mechopt frontier")
     problem = problem_of(file, ic, ir)
     with progress_shown("solving") as progress:
         found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)

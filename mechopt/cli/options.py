@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mechopt.solve.problem import Problem
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model file, or the name of a bundled model")]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="p=1/3", help="values of the model's parameters; several: p=1/3,h=2")
+]
 Ic = Annotated[
     str | None,
     typer.Option(
@@ -28,6 +31,13 @@ Ir = Annotated[
     typer.Option(
         "--ir",
         help="participation notions joined by +, or none; default: the file's, else epir (interim where types move)",
+    ),
+]
+SubjectTo = Annotated[
+    str | None,
+    typer.Option(
+        "--subject-to",
+        help="constraints on payments joined by +, or none, such as no-subsidy+budget:3; default: the file's",
     ),
 ]
 Goal = Annotated[
@@ -60,7 +70,12 @@ def environment_of(model: ModelFile) -> AnyTypes:
 
 
 def problem_of(
-    model: ModelFile, ic: str | None, ir: str | None, objective: str | None = None, form: str = "auto"
+    model: ModelFile,
+    ic: str | None,
+    ir: str | None,
+    objective: str | None = None,
+    form: str = "auto",
+    subject_to: str | None = None,
 ) -> Problem:
     """What a model file asks for; what is not given is the file's."""
     from mechopt.solve.problem import Problem
@@ -69,6 +84,7 @@ def problem_of(
         environment_of(model),
         model.ic if ic is None else ic,
         model.ir if ir is None else ir,
+        model.subject_to if subject_to is None else subject_to,
         objective=model.objective if objective is None else objective,
         form=form,
     )

@@ -31,9 +31,9 @@ def show(
     from mechopt.mechanism.archive import load_mechanism
     from mechopt.modelfile import read
     from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
-    from mechopt.show.explain.plain import explained
     from mechopt.show.explain.table import lines
     from mechopt.show.terminal import output
+    from mechopt.show.terminal.explained import explained
 
     file = read(model)
     found: Explanation

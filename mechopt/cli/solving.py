@@ -9,6 +9,7 @@ import typer
 
 from mechopt.cli.options import (
     AcceptRange,
+    At,
     Check,
     Form,
     Goal,
@@ -16,6 +17,7 @@ from mechopt.cli.options import (
     Ir,
     Json,
     Model,
+    SubjectTo,
     check_expected,
     environment_of,
     problem_of,
@@ -34,6 +36,7 @@ def solve(
     ic: Ic = None,
     ir: Ir = None,
     objective: Goal = None,
+    subject_to: SubjectTo = None,
     method: Annotated[
         str,
         typer.Option(
@@ -49,8 +52,16 @@ def solve(
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the optimal mechanism")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="write the exact proof (implies --exact)")] = None,
+    solution: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="instead of solving: a solution of the exported program by another solver"),
+    ] = None,
+    duals: Annotated[
+        str | None, typer.Option(metavar="FILE", help="write the shadow prices of the constraints, as CSV")
+    ] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the optimal mechanism, and verify it."""
@@ -60,22 +71,28 @@ def solve(
     from mechopt.solve.methods import solve as best_mechanism
     from mechopt.verification.found import checked
 
-    require_targets(export, save, proof)
-    file = read(model)
-    problem = problem_of(file, ic, ir, objective, form)
+    require_targets(export, save, proof, duals)
+    file = read(model, at)
+    problem = problem_of(file, ic, ir, objective, form, subject_to)
     require_expected(check, model, file)
     exact = exact or proof is not None
+    if solution is not None and (exact or method != "auto"):
+        raise InputError("--solution reads what another solver found; leave out --method, --exact and --proof")
     if export is not None:
         problem.write(export)
     with progress_shown("solving") as progress:
-        best = best_mechanism(
-            problem,
-            method,
-            exact,
-            time_limit=time_limit,
-            progress=progress,
-            accept_range=accept_range,
-            bracket=None if progress is None else progress.bracket,
+        best = (
+            problem.read_solution(solution)
+            if solution is not None
+            else best_mechanism(
+                problem,
+                method,
+                exact,
+                time_limit=time_limit,
+                progress=progress,
+                accept_range=accept_range,
+                bracket=None if progress is None else progress.bracket,
+            )
         )
     begun = time.perf_counter()
     report = checked(best.mechanism, best.size.histories)
@@ -91,7 +108,11 @@ def solve(
         best.mechanism.save(save)
     if proof is not None and best.certificate is not None:
         best.certificate.save(proof)
+    if duals is not None and best.duals is not None:
+        best.duals.to_csv(duals)
     best.require_optimal()
+    if duals is not None and best.duals is None:
+        tell(f"{duals}: method {best.method} has no shadow prices; use --method program")
     if report is not None and not report.holds:
         tell(f"the optimum does not pass its own verification: {output.unsatisfied(report, False)}; {report}")
         raise typer.Exit(1)
@@ -108,29 +129,37 @@ def verify(
     ir: Annotated[
         str | None, typer.Option("--ir", help="participation constraints joined by +; default: those of the file")
     ] = None,
+    subject_to: Annotated[
+        str | None,
+        typer.Option("--subject-to", help="constraints on payments joined by +; default: those of the file"),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="decide in fractions: slower, and nothing is left undecided")
     ] = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
     from mechopt.mechanism.archive import load_mechanism
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_notions
+    from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.show.terminal.counterexample import sentence
     from mechopt.verification.verify import verify as verify_mechanism
 
-    mechanism = load_mechanism(file, environment_of(read(model)))
+    mechanism = load_mechanism(file, environment_of(read(model, at)))
+    given = ic, ir, subject_to
     if isinstance(mechanism, BankTable):
-        _verify_bank_table(mechanism, as_json, None if ic is None and ir is None else "--ic and --ir", exact)
+        _verify_bank_table(mechanism, as_json, None if given == (None,) * 3 else "--ic, --ir and --subject-to", exact)
         return
-    asked = (
-        None if ic is None and ir is None else [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
-    )
+    asked = None
+    if given != (None,) * 3:
+        asked = [*parse_notions(ic or "none", "ic"), *parse_notions(ir or "none", "ir")]
+        asked += payment_constraints(subject_to)
     if asked == []:
-        raise InputError("--ic none --ir none leaves nothing to check; name a constraint, or leave both out")
+        raise InputError("nothing is left to check; name a constraint, or leave out --ic, --ir and --subject-to")
     report = verify_mechanism(mechanism, asked, exact)
     if as_json:
         numbers = {"revenue": mechanism.revenue, "welfare": mechanism.welfare, "utilities": mechanism.utilities}
@@ -182,12 +211,20 @@ def _verify_bank_table(table: BankTable, as_json: bool, refused: str | None, exa
         raise typer.Exit(1)
 
 
-def size(model: Model, ic: Ic = None, ir: Ir = None, form: Form = "auto", as_json: Json = False) -> None:
+def size(
+    model: Model,
+    ic: Ic = None,
+    ir: Ir = None,
+    form: Form = "auto",
+    subject_to: SubjectTo = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
     """Tell how large the program would be, without building it."""
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    problem = problem_of(read(model), ic, ir, form=form)
+    problem = problem_of(read(model, at), ic, ir, form=form, subject_to=subject_to)
     if as_json:
         say(output.to_json(output.sizes(problem.size, problem.plan.form)))
     else:

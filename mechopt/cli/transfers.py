@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mechopt.cli.options import Check, Json, Model, check_expected, require_expected, require_targets
+from mechopt.cli.options import At, Check, Json, Model, check_expected, require_expected, require_targets
 from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def transfers(
         bool, typer.Option("--report-only", help="exit status 0 even where a condition fails")
     ] = False,
     check: Check = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Measure convex independence and spanning, and solve for transfers that make the efficient rule truthful."""
@@ -40,7 +41,7 @@ def transfers(
     from mechopt.study.transfers import study_transfers
 
     require_targets(save)
-    file = read(model)
+    file = read(model, at)
     environment = _joint(file)
     require_expected(check, model, file)
     study = study_transfers(environment, cast("Method", method), cast("LastRule", last_period), smallest, steps)

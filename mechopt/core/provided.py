@@ -42,7 +42,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
     Parameters
     ----------
     value : object
-        Whose method it is; its class, or the nearest base, is looked up.
+        Whose method it is, or the class of a class method; the class, or its nearest base, is looked up.
     method : str
 
     Raises
@@ -50,7 +50,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
     LookupError
         If nothing is registered.
     """
-    for cls in type(value).__mro__:
+    for cls in (value if isinstance(value, type) else type(value)).__mro__:
         function = registered(f"{cls.__name__}.{method}")
         if function is not None:
             return function

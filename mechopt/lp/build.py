@@ -17,6 +17,7 @@ from mechopt.lp.persistent.plan import MovingPlan, moving_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
+from mechopt.mechanism.payments import Payments
 
 AnyTypes = IndependentTypes | PersistentEnvironment
 AnyPlan = Plan | MovingPlan
@@ -30,6 +31,7 @@ def plan(
     objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
     form: str = "auto",
     misreports: str = "adjacent",
+    subject_to: Payments = (),
 ) -> AnyPlan:
     """Choose the form of the program and list its row families, building no array of the tree's size.
 
@@ -48,6 +50,8 @@ def plan(
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows. Where
         types move every misreport has its row (unless the notion says otherwise).
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments.
 
     Returns
     -------
@@ -68,10 +72,10 @@ def plan(
     objective = as_objective(objective)
     require_environment(environment)
     if isinstance(environment, IndependentTypes):
-        return fresh_plan(environment, ic, ir, objective, form, misreports)
+        return fresh_plan(environment, ic, ir, objective, form, misreports, subject_to)
     if form not in ("auto", MovingPlan.form):
         raise InputError(f"form {form!r}: where types move there is one, {MovingPlan.form!r}")
-    return moving_plan(environment, ic, ir, objective)
+    return moving_plan(environment, ic, ir, objective, subject_to=subject_to)
 
 
 def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:

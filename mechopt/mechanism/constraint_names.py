@@ -18,6 +18,7 @@ from mechopt.mechanism.constraints import (
     Notion,
     Standard,
 )
+from mechopt.mechanism.payments import is_payment_name, payment_named
 
 
 def notion_named(name: str) -> Notion:
@@ -29,6 +30,8 @@ def notion_named(name: str) -> Notion:
         With the nearest name and all that there are.
     """
     names = {notion.name: notion for notion in ALL_NOTIONS}
+    if is_payment_name(name):
+        return payment_named(name)
     if name in names:
         return names[name]
     near = get_close_matches(name.lower(), names, n=1)
@@ -87,7 +90,9 @@ def as_notions(given: Notion | str | Iterable[Notion | str] | None, role: str) -
     listed = named(given, role)
     for notion in listed:
         if notion.role != role:
-            raise InputError(f"{role}={notion.name}: this is an {notion.role} notion; give it as {notion.role}=")
+            at = {"payment": "subject_to"}.get(notion.role, notion.role)
+            article = "a" if notion.role == "payment" else "an"
+            raise InputError(f"{role}={notion.name}: this is {article} {notion.role} notion; give it as {at}=")
     return tuple(sorted(set(listed), key=ALL_NOTIONS.index))
 
 
@@ -126,6 +131,8 @@ def asked_notions(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Notion, ...],
 def require_types(notions: Iterable[Notion], types: str) -> None:
     """Refuse notions that are not defined for types that are drawn afresh (``"fresh"``) or move (``"moving"``).
 
+    Constraints on payments are defined for both.
+
     Raises
     ------
     InputError
@@ -133,7 +140,7 @@ def require_types(notions: Iterable[Notion], types: str) -> None:
     """
     known = FRESH_NOTIONS if types == "fresh" else MOVING_NOTIONS
     for notion in notions:
-        if notion not in known:
+        if notion.role != "payment" and notion not in known:
             words = "drawn afresh each period" if types == "fresh" else "that move"
             names = ", ".join(other.name for other in known if other.role == notion.role)
             raise InputError(f"notion {notion.name!r} is not defined for types {words}; those that are: {names}")

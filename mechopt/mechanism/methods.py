@@ -10,6 +10,7 @@ import numpy as np
 
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
+from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.outcome import Simulation
 
 if TYPE_CHECKING:
@@ -72,6 +73,26 @@ class MechanismMethods(Shown):
         """
         averages: Simulation = provided(self, "simulate")(self, rng, runs)
         return averages
+
+    @classmethod
+    def from_frame(cls, table: Any, environment: Any, claims: tuple[Notion, ...] = ()) -> Any:
+        """Read a mechanism from a pandas table or a CSV file, in the columns that `to_frame` gives.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame, str or Path
+            See `mechopt.mechanism.frame` for the columns.
+        environment : an environment with a finite horizon
+            Its kind says whether a `Mechanism` or a `SequenceMechanism` comes back.
+        claims : tuple of Notion
+            What it is said to satisfy.
+
+        Raises
+        ------
+        InputError
+            If columns or rows are missing, stand twice, or name what the environment does not have.
+        """
+        return provided(cls, "from_frame")(table, environment, claims)
 
     def to_frame(self) -> pd.DataFrame:
         """What is done and paid, one row a history or state, report and agent.

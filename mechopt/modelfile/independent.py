@@ -8,12 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mechopt.core.errors import Fault
+from mechopt.core.errors import Fault, InputError
+from mechopt.environment.discretise import METHODS, discretise, distribution_named
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 from mechopt.modelfile.tables import (
+    SUBJECT_TO,
     Cost,
     Number,
+    PaymentNames,
     Probabilities,
     SolveTable,
     Table,
@@ -40,6 +43,9 @@ class BuyerTable(Table):
     values: Values | None = Field(None, description="the same every period; at least 0, increasing")
     probabilities: Probabilities | None = Field(None, description="at least 0, sum to 1")
     periods: list[PeriodTable] | None = Field(None, strict=True, description="one table a period instead")
+    distribution: str | None = Field(None, description='instead of both: such as "lognormal(0, 0.5)"')
+    types: Whole | None = Field(None, description="how many types the distribution becomes")
+    method: str | None = Field(None, description="the grid: quantile (default), equal-width or gauss")
     count: Whole = Field(1, ge=1, le=MAX_BUYERS, description="how many such buyers there are")
 
 
@@ -59,6 +65,7 @@ class IndependentFile(Table):
         Fraction(0), description="the seller's cost of a sale: one, or one a period"
     )
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
@@ -67,7 +74,11 @@ class IndependentFile(Table):
         values: list[Any] = []
         probabilities: list[Any] = []
         for buyer in self.buyers:
-            if buyer.periods is None:
+            if buyer.distribution is not None and buyer.types is not None:
+                grid = discretise(buyer.distribution, buyer.types, buyer.method or METHODS[0])
+                rows: tuple[list[Any], list[Any]]
+                rows = [list(grid.values)] * self.horizon, [list(grid.probabilities)] * self.horizon
+            elif buyer.periods is None:
                 rows = [buyer.values] * self.horizon, [buyer.probabilities] * self.horizon
             else:
                 rows = [table.values for table in buyer.periods], [table.probabilities for table in buyer.periods]
@@ -96,6 +107,11 @@ class IndependentFile(Table):
 def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
     """Keys of a buyer that are missing, exclude each other or differ in length."""
     given = [key for key in ("values", "probabilities") if key in buyer]
+    if "distribution" in buyer:
+        return _distribution_faults(buyer, [*given, *(["periods"] if "periods" in buyer else [])])
+    alone = [key for key in ("types", "method") if key in buyer]
+    if alone:
+        return [Fault(alone[0], "is for a distribution", 'give distribution = "uniform(0, 1)", or leave it out')]
     if "periods" not in buyer:
         missing = [key for key in ("values", "probabilities") if key not in buyer]
         mend = "give values and probabilities, or a table a period"
@@ -109,3 +125,26 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
         for t, table in enumerate(periods):
             faults += check.prefixed(length_faults(table), f"periods[{t}]")
     return faults
+
+
+def _distribution_faults(buyer: dict[str, Any], given: list[str]) -> list[Fault]:
+    """What keeps a buyer's distribution from becoming types."""
+    if given:
+        return [Fault("distribution", f"stands beside {', '.join(given)}", "give one or the other")]
+    types = whole(buyer.get("types"))
+    if "types" not in buyer:
+        return [Fault("types", "is missing", "say how many types the distribution becomes, such as types = 8")]
+    named, method = buyer["distribution"], buyer.get("method", METHODS[0])
+    if not isinstance(named, str) or not isinstance(method, str) or type(types) is not int:
+        return []  # the keys' own faults say it
+    try:
+        dist = distribution_named(named)
+    except InputError as error:
+        return check.prefixed(list(error.faults), "distribution")
+    try:
+        values = discretise(dist, types, method).values
+    except InputError as error:
+        return [Fault("distribution" if f.where == "dist" else f.where, f.what, f.mend) for f in error.faults]
+    what = f"has a type of value {float(values[0]):g} on this grid"
+    fix = "values must be at least 0; try another distribution"
+    return [] if values[0] >= 0 else [Fault("distribution", what, fix)]

@@ -7,6 +7,7 @@ All numbers are read exactly: ``0.1`` is one tenth, ``"1/3"`` a third. NaN, infi
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from fractions import Fraction
 from importlib.resources import files
@@ -16,6 +17,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import to_exact
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
@@ -23,10 +25,12 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.constraints import STANDARD, Notion, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
+from mechopt.mechanism.payments import PaymentConstraint, payment_constraints
 from mechopt.modelfile.faults import schema_faults
 from mechopt.modelfile.independent import IndependentFile
 from mechopt.modelfile.interdependent import InterdependentFile
 from mechopt.modelfile.markov import MarkovFile
+from mechopt.modelfile.parameters import PARAMETERS_SCHEMA, intervals_of, point_faults, substituted
 from mechopt.modelfile.scenarios import ScenariosFile
 from mechopt.modelfile.separable import SeparableFile
 from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, read_float, written
@@ -61,6 +65,8 @@ class ModelFile(NamedTuple):
         Expected results by dotted key.
     name : str
         Of the file, for messages.
+    subject_to : tuple of PaymentConstraint
+        Default for ``mechopt solve``.
     """
 
     environment: AnyEnvironment
@@ -71,6 +77,20 @@ class ModelFile(NamedTuple):
     objective: Objective
     expected: dict[str, Any]
     name: str = ""
+    subject_to: tuple[PaymentConstraint, ...] = ()
+
+    def require_free_payments(self, command: str) -> None:
+        """Refuse a file that constrains payments, for commands that would pass over it.
+
+        Raises
+        ------
+        InputError
+            With the commands that do not.
+        """
+        if self.subject_to:
+            names = "+".join(constraint.name for constraint in self.subject_to)
+            fix = "use mechopt solve, or a file without it"
+            raise InputError([Fault("subject_to", f"{names}: {command} does not constrain payments", fix)], self.name)
 
     def of_kind(self, *kinds: type[E]) -> E:
         """The environment, which is to be of one of some kinds.
@@ -92,8 +112,18 @@ class ModelFile(NamedTuple):
         raise InputError([Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS[found]}")], self.name)
 
 
-def load(path: str | Path) -> AnyEnvironment:
+At = Mapping[str, object] | str | None
+"""Values of the parameters of a model: a mapping, or a text such as ``"p=1/3"``; None where it has none."""
+
+
+def load(path: str | Path, at: At = None) -> AnyEnvironment:
     """Read the environment of a model file, or of a bundled model by its name.
+
+    Parameters
+    ----------
+    path : path or name
+    at : mapping or str, optional
+        Value of each parameter of the model, such as ``{"p": "1/3"}``.
 
     Examples
     --------
@@ -105,27 +135,78 @@ def load(path: str | Path) -> AnyEnvironment:
     InputError
         With every fault: file, key path, value and mend.
     """
-    return read(path).environment
+    return read(path, at).environment
 
 
-def loads(text: str) -> AnyEnvironment:
+def loads(text: str, at: At = None) -> AnyEnvironment:
     """Read the environment that the text of a model file describes.
+
+    Parameters
+    ----------
+    text : str
+    at : mapping or str, optional
+        Value of each parameter of the model, such as ``{"p": "1/3"}``.
 
     Raises
     ------
     InputError
         With every fault.
     """
-    return parse(text, "text").environment
+    return parse(text, "text", at).environment
 
 
-def read(path: str | Path) -> ModelFile:
+def read(path: str | Path, at: At = None) -> ModelFile:
     """Read a model file with all that it holds; see `load`."""
-    return parse(text_of(path, bundled(), "model"), str(path))
+    return parse(text_of(path, bundled(), "model"), str(path), at)
 
 
-def parse(text: str, name: str) -> ModelFile:
+def parse(text: str, name: str, at: At = None) -> ModelFile:
     """Turn the text of a model file into what it holds.
+
+    Parameters
+    ----------
+    text : str
+    name : str
+        Of the file, for messages.
+    at : mapping or str, optional
+        Value of each parameter.
+    """
+    tables, faults = tables_of(text, name), list[Fault]()
+    (intervals, values), point = intervals_of(tables, faults), point_of(at)
+    faults += point_faults({name: value for name, value in point.items() if name not in values}, intervals)
+    point = values | point
+    if not faults and point:
+        tables = substituted(tables, point, faults)
+    if faults:
+        raise InputError(faults, name)
+    tables.pop("parameters", None)
+    return file_of(tables, name)
+
+
+def point_of(at: At) -> dict[str, Fraction]:
+    """Values of parameters as given in Python or on the command line.
+
+    Examples
+    --------
+    >>> point_of("p=1/3, h=2")
+    {'p': Fraction(1, 3), 'h': Fraction(2, 1)}
+
+    Raises
+    ------
+    InputError
+        If one is not a number.
+    """
+    if isinstance(at, str):
+        pairs = [part.partition("=") for part in at.split(",") if part.strip()]
+        at = {name.strip(): value.strip() for name, _, value in pairs}
+    try:
+        return {name: to_exact(value) for name, value in (at or {}).items()}
+    except ValueError as error:
+        raise InputError(f"--at: {error}; write p=1/3, several as p=1/3,h=2") from None
+
+
+def tables_of(text: str, name: str) -> dict[str, Any]:
+    """Read the tables of a model file.
 
     Parameters
     ----------
@@ -136,9 +217,21 @@ def parse(text: str, name: str) -> ModelFile:
     if not text.strip():
         raise InputError(f"{name}: is empty; see mechopt schema, or copy one that mechopt models lists")
     try:
-        tables = tomllib.loads(text, parse_float=read_float)
+        return tomllib.loads(text, parse_float=read_float)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise InputError(f"{name}: not valid TOML: {error}") from None
+
+
+def file_of(tables: dict[str, Any], name: str) -> ModelFile:
+    """Turn the tables of a model file, at a point of its parameters, into what it holds.
+
+    Parameters
+    ----------
+    tables : dict
+        Without ``[parameters]``.
+    name : str
+        Of the file, for messages.
+    """
     kind = tables.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         near = get_close_matches(str(kind), KINDS, n=1)
@@ -153,6 +246,9 @@ def parse(text: str, name: str) -> ModelFile:
     if faults:
         raise InputError(faults, name)
     solve = SolveTable() if isinstance(file, ScenariosFile) else file.solve
+    if solve.subject_to is not None and getattr(file, "subject_to", None) is not None:
+        twice = Fault("solve.subject_to", "stands beside subject_to of the file", "write one of the two")
+        raise InputError([twice], name)
     return ModelFile(
         file.environment(),
         file.title,
@@ -162,6 +258,7 @@ def parse(text: str, name: str) -> ModelFile:
         parse_objective(solve.objective),
         _dotted(file.expected),
         name,
+        payment_constraints(solve.subject_to or getattr(file, "subject_to", None)),
     )
 
 
@@ -187,8 +284,11 @@ def _dotted(table: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of model files: one of the kinds."""
-    return TypeAdapter(Annotated[AnyFile, Field(discriminator="kind")]).json_schema()
+    """The JSON schema of model files: one of the kinds, at a point of its parameters or with a table of these."""
+    schema = TypeAdapter(Annotated[AnyFile, Field(discriminator="kind")]).json_schema()
+    for kind in KINDS.values():
+        schema["$defs"][kind.__name__]["properties"]["parameters"] = PARAMETERS_SCHEMA
+    return schema
 
 
 def bundled() -> dict[str, Path]:

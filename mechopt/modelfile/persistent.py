@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
-from mechopt.modelfile.tables import SolveTable, Table, Unread, missing, whole
+from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, missing, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
@@ -55,6 +55,7 @@ class PersistentFile(Table):
     actions: Actions = Field(description="names of the actions, or a list of them by period")
     cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
     agents: list[Any] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: Tables = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 

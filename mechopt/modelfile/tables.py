@@ -15,6 +15,7 @@ from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.environment.reading import check
 from mechopt.mechanism.constraint_names import parse_notions
 from mechopt.mechanism.objective import parse_objective
+from mechopt.mechanism.payments import payment_constraints
 
 
 class Unread(NamedTuple):
@@ -125,6 +126,21 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _joined(given: Any) -> Any:
+    """Names in a list as one text."""
+    listed = isinstance(given, list) and given and all(isinstance(entry, str) for entry in given)
+    return "+".join(given) if listed else given
+
+
+SUBJECT_TO = 'constraints on payments, such as ["no-subsidy", "budget:3"]: what a mechanism may do with money'
+PaymentNames = Annotated[
+    str,
+    BeforeValidator(_joined),
+    checked(unreadable(payment_constraints)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
 class SolveTable(Table):
     """Defaults of ``mechopt solve`` for this file."""
 
@@ -135,6 +151,7 @@ class SolveTable(Table):
     objective: Annotated[str, checked(unreadable(parse_objective))] = Field(
         "revenue", description="revenue, welfare, utility or a weighted sum"
     )
+    subject_to: PaymentNames | None = Field(None, description="constraints on payments: joined by +, or a list")
 
 
 def length_faults(table: Any) -> list[Fault]:

@@ -24,6 +24,7 @@ from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
 
 FORMAT = "mechopt certificate 1"
@@ -84,6 +85,7 @@ class Certificate:
         By column of the program: allocations, and utilities in money of the environment.
     dual : SparseVector
         By row of the program: money for one unit of the row's side.
+    subject_to : tuple of PaymentConstraint
     """
 
     fingerprint: str
@@ -95,6 +97,7 @@ class Certificate:
     value: Fraction | None
     primal: SparseVector
     dual: SparseVector
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -185,6 +188,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
         "form": certificate.form,
         "ic": [notion.name for notion in certificate.ic],
         "ir": [notion.name for notion in certificate.ir],
+        **({"subject_to": [c.name for c in certificate.subject_to]} if certificate.subject_to else {}),
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "value": None if certificate.value is None else str(certificate.value),
         **vectors,
@@ -209,7 +213,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
         If the file cannot be read, or is not what `Certificate.save` writes.
     """
     try:
-        content = json.loads(_bytes(path), object_pairs_hook=_distinct)
+        content = json.loads(file_bytes(path), object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:
         raise CertificateError(f"{path}: not JSON ({shortened(str(error))})") from None
     if not isinstance(content, dict):
@@ -218,7 +222,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
         raise CertificateError(f"{path}: format {content.get('format')!r}, this version reads {FORMAT!r}")
     signed = content.pop("digest", None)
     try:
-        certificate = _read_guarantee(content) if content["format"] == GUARANTEE_FORMAT else _read(content)
+        certificate = _read_guarantee(content) if content["format"] == GUARANTEE_FORMAT else read_certificate(content)
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise CertificateError(f"{path}: damaged ({type(error).__name__}: {shortened(str(error))})") from None
     again = as_content(certificate)
@@ -230,7 +234,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
     return certificate
 
 
-def _bytes(path: str | Path) -> bytes:
+def file_bytes(path: str | Path) -> bytes:
     """What a regular file of at most `MAX_BYTES` holds."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened: a pipe would wait for ever
@@ -246,7 +250,7 @@ def _bytes(path: str | Path) -> bytes:
     return found
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which every key stands once."""
     found: dict[str, Any] = {}
     for key, value in pairs:
@@ -256,7 +260,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read(content: Mapping[str, Any]) -> Certificate:
+def read_certificate(content: Mapping[str, Any]) -> Certificate:
+    """A certificate from what a file holds, the digest aside."""
     value = content["value"]
     weights = {name: float(parse_exact(text)) for name, text in content["objective"].items()}
     return Certificate(
@@ -269,6 +274,7 @@ def _read(content: Mapping[str, Any]) -> Certificate:
         None if value is None else _fraction(value),
         _vector(content["primal"]),
         _vector(content["dual"]),
+        tuple(payment_named(name) for name in content.get("subject_to", ())),
     )
 
 
@@ -276,7 +282,7 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
     return GuaranteeCertificate(
         str(content["fingerprint"]),
         _fraction(content["value"]),
-        tuple(map(_read, content["optima"])),
+        tuple(map(read_certificate, content["optima"])),
         _vector(content["primal"]),
         _vector(content["dual"]),
     )

@@ -27,8 +27,9 @@ from mechopt.mechanism.constraints import DIC, EPIR, Notion
 from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.proof.constraints import require_independent, require_persistent
-from mechopt.proof.independent import Model, Row, Side, rebuild
+from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.persistent import SequenceModel, rebuild_moving
+from mechopt.proof.rows import Row, Side
 from mechopt.proof.scenarios import GuaranteeModel
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
 
@@ -80,17 +81,19 @@ def check_certificate(
     direction = certificate.status == "unbounded"
     if not direction and (certificate.status != "optimal" or certificate.value is None):
         raise CertificateError(f"status: {certificate.status!r} with value {certificate.value} claims nothing known")
+    if direction and certificate.subject_to:
+        raise CertificateError("status: that there is no bound is not proved where payments are constrained")
     if direction and (certificate.value is not None or certificate.dual.index):
         raise CertificateError("value: a program without bound has neither a value nor multipliers")
     require_defined(environment, certificate.form, certificate.ic, certificate.ir)
-    require_size(environment, certificate.form, certificate.ic, certificate.ir, most)
+    require_size(environment, certificate.form, certificate.ic, certificate.ir, most, len(certificate.subject_to))
     return prove(_program(environment, certificate), certificate.primal, certificate.dual, certificate.value)
 
 
 def _program(environment: IndependentTypes | MarkovTypes | InterdependentTypes, certificate: Certificate) -> AnyModel:
     weights = certificate.objective
     exact_weights = to_exact(weights.revenue), to_exact(weights.welfare), to_exact(weights.utility)
-    asked = certificate.form, certificate.ic, certificate.ir, exact_weights
+    asked = certificate.form, certificate.ic, certificate.ir, exact_weights, certificate.subject_to
     if isinstance(environment, IndependentTypes):
         return rebuild(environment, *asked)
     return rebuild_moving(environment, *asked)

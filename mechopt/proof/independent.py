@@ -30,29 +30,10 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
     SuperDIC,
 )
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import INDEPENDENT, CertificateError, demanded, require_independent
-
-Number = Fraction | int
-Side = Number | None
-Weights = tuple[Fraction, Fraction, Fraction]
-Entries = list[tuple[int, Number]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """lower <= sum of coefficient * column <= upper; None for no side."""
-
-    name: str
-    place: tuple[object, ...]
-    entries: Entries
-    lower: Side
-    upper: Side
-
-    def words(self) -> str:
-        """Say which row it is."""
-        period, buyer, history, *rest = self.place
-        agent = "" if buyer is None else f", agent {buyer}"
-        return f"row {self.name}{agent}, period {period}, history number {history}{f', {rest}' if rest else ''}"
+from mechopt.proof.payments import independent_rows, require_payments
+from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
 
 @dataclass(eq=False)
@@ -63,10 +44,13 @@ class Model:
     form: str
     ic: tuple[Notion, ...]
     ir: tuple[Notion, ...]
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     def __post_init__(self) -> None:
         """Number the columns; cost and bounds are filled in by `rebuild`."""
-        values, probabilities, _, discount = self.exact
+        values, probabilities, cost, discount = self.exact
+        self.discount = discount
+        self.fees = [discount**t * fee for t, fee in enumerate(cost)]
         self.buyers, self.periods = len(values), len(values[0])
         self.types = [[len(values[i][t]) for i in range(self.buyers)] for t in range(self.periods)]
         self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
@@ -137,6 +121,7 @@ class Model:
         if self.buyers > 1 and Interim() in INDEPENDENT.unimplied(self.ir):
             for i in range(self.buyers):
                 yield from self._interim(i)
+        yield from independent_rows(self, self.subject_to)
 
     def _others(self, t: int, i: int) -> tuple[list[list[int]], list[Number]]:
         """``[k][o]``: number of the profile of own type k and the others' o; and the probability of each o."""
@@ -274,13 +259,13 @@ class Model:
                         yield Row(notion.name, (t, i, h, place), entries, 0, None)
 
 
-def whole(number: Number) -> Number:
-    """An integer as int: its products are faster."""
-    return number.numerator if number.denominator == 1 else number
-
-
 def rebuild(
-    environment: IndependentTypes, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], weights: Weights
+    environment: IndependentTypes,
+    form: str,
+    ic: tuple[Notion, ...],
+    ir: tuple[Notion, ...],
+    weights: Weights,
+    subject_to: tuple[PaymentConstraint, ...] = (),
 ) -> Model:
     """Rebuild the program of an environment with exact numbers; ``weights``: of revenue, welfare, utility.
 
@@ -290,9 +275,10 @@ def rebuild(
         If the form cannot express the constraints, or one is not defined for such types.
     """
     require_independent(form, environment.agents, ic, ir)
+    require_payments(subject_to, environment.agents, form, ir, draws=False)
     if environment.exact is None:
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
-    model = Model(environment.exact, form, ic, ir)
+    model = Model(environment.exact, form, ic, ir, subject_to)
     _fill_cost(model, weights)
     _fill_bounds(model)
     model.row_count = sum(1 for _ in model.rows())

@@ -3,7 +3,7 @@ r"""Every program where types move once more, by loops over histories, for the c
 Columns, in order, by period t each: realisation weights x by node and action; payments y by agent and node, present
 values of weighted payments; values V by basis, period, agent and state (`proof_moving_values`); realised utilities R
 by agent and slot for t >= 1, where participation on paths asks for them (R is 0 at the start); values by cell, true
-history and type of agents who do not see all (`proof_moving_hidden`).
+history and type of agents who do not see all (`proof_moving_hidden`); sums of payments (`proof.payments`).
 
 Rows, in order: flow by node, sum_a x(n, a) = x of the last recorded action before n (1 where there is none); values by
 basis, period, agent; hidden values by period, agent; then participation by period, agent::
@@ -13,8 +13,8 @@ basis, period, agent; hidden values by period, agent; then participation by peri
     per-period   [...] >= 0 at such nodes
     expected     values of truth over the others' types, where there are only ex post ones
 
-Notions that others imply are left out; participation that is V >= 0 or R >= 0 is a bound. This file shares no code with
-`mechopt.lp`, `mechopt.histories.public` and the exact programs.
+and constraints on payments (`proof.payments`). Notions that others imply are left out; participation that is V >= 0 or
+R >= 0 is a bound. This file shares no code with `mechopt.lp`, `mechopt.histories.public` and the exact programs.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import PERSISTENT, compared, require_persistent
-from mechopt.proof.independent import Entries, Number, Row, Side, Weights, whole
+from mechopt.proof.payments import PersistentPayments, require_payments
 from mechopt.proof.persistent_hidden import HiddenRows
 from mechopt.proof.persistent_tree import Histories, MovingLaws
 from mechopt.proof.persistent_values import State, ValueRows, likely, list_states
+from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
 
 class SequenceModel:
@@ -59,6 +61,7 @@ class SequenceModel:
         ic: tuple[Notion, ...],
         ir: tuple[Notion, ...],
         weights: Weights,
+        subject_to: tuple[PaymentConstraint, ...] = (),
     ) -> None:
         self.laws = laws = MovingLaws(environment)
         asked, self.participation = PERSISTENT.unimplied(ic), set(PERSISTENT.unimplied(ir))
@@ -69,6 +72,8 @@ class SequenceModel:
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
         self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
+        require_payments(subject_to, laws.agents, "sequence", ir, draws=max(self.tree.branches) > 1)
+        self.payments = PersistentPayments(laws, self.tree, subject_to)
         self.blocks: list[tuple[int, str]] = []
         self.columns = 0
         self._number()
@@ -111,6 +116,11 @@ class SequenceModel:
             (t, i): self._block(f"hidden value {t} of agent {i}", self.hidden[i].size(t))
             for t, i in (self.stages if self.hidden else ())
         }
+
+        for t, slots in self.payments.sizes():
+            start = self._block(f"realised payment {t}", laws.agents * slots)
+            self.payments.paid |= {(t, i): start + i * slots for i in range(laws.agents)}
+        self.payments.allocation, self.payments.payment = self.allocation, self.payment
 
     def _fill_cost(self, weights: Weights) -> None:
         """Expected payments, values and costs, each history with the probability of its types."""
@@ -161,6 +171,7 @@ class SequenceModel:
             used = self.unseen[t, i], later, self.allocation[t], self.payment[t, i]
             yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used)
         yield from self._participation()
+        yield from self.payments.rows()
 
     def _participation(self) -> Iterator[Row]:
         last = self.laws.periods - 1
@@ -224,6 +235,7 @@ def rebuild_moving(
     ic: tuple[Notion, ...],
     ir: tuple[Notion, ...],
     weights: Weights,
+    subject_to: tuple[PaymentConstraint, ...] = (),
 ) -> SequenceModel:
     """Rebuild the program of an environment where types move; ``weights``: of revenue, welfare, utility.
 
@@ -233,4 +245,4 @@ def rebuild_moving(
         If the form is another one, or a constraint is not defined for such types.
     """
     require_persistent(form, ic, ir)
-    return SequenceModel(environment, ic, ir, weights)
+    return SequenceModel(environment, ic, ir, weights, subject_to)

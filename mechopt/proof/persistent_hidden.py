@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from mechopt.proof.independent import Entries, Number, Row, whole
 from mechopt.proof.persistent_tree import Histories
+from mechopt.proof.rows import Entries, Number, Row, whole
 
 Cell = tuple[tuple[int, int], ...]
 """Over periods: her report, and the action that she saw (0 where she did not)."""

@@ -16,13 +16,14 @@ from typing import Any
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.proof.certificate import CertificateError
-from mechopt.proof.independent import Number, whole
+from mechopt.proof.rows import Number, whole
 
 Profile = tuple[int, ...]
 
 
 class MovingLaws:
-    """Exact numbers by period: ``worth[t][i][a][m]`` and ``cost[t][a]`` are present values.
+    """Exact numbers by period: ``worth[t][i][a][m]`` and ``cost[t][a]`` are present values, ``scale[t]``
+    that of money.
 
     ``law[t][a][m][m']`` is the probability of the next profile. Where ``independent``, ``own_law[i][t][a][k][k']`` and
     ``own_first[i][k]`` are those of one agent's types.
@@ -37,7 +38,7 @@ class MovingLaws:
         self.actions = list(environment.action_counts)
         self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
         self.independent = isinstance(environment, MarkovTypes)
-        scale = [exact.discount**t for t in range(self.periods)]
+        scale = self.scale = [exact.discount**t for t in range(self.periods)]
         costs: Any = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * self.periods
         self.cost = [[scale[t] * fee for fee in costs[t]] for t in range(self.periods)]
         self.own_first: list[list[Number]] = []

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from mechopt.proof.independent import Entries, Number, Row
 from mechopt.proof.persistent_tree import Histories
+from mechopt.proof.rows import Entries, Number, Row
 
 
 class State(NamedTuple):

@@ -13,7 +13,8 @@ from fractions import Fraction
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.constraints import DIC, EPIR
 from mechopt.proof.certificate import CertificateError
-from mechopt.proof.independent import Entries, Model, Number, Row, Side, rebuild
+from mechopt.proof.independent import Model, rebuild
+from mechopt.proof.rows import Entries, Number, Row, Side
 
 
 class GuaranteeModel:

@@ -23,8 +23,10 @@ MOST = 10**7
 Checkable = IndependentTypes | MarkovTypes | InterdependentTypes
 
 
-def require_size(environment: Checkable, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], most: int) -> None:
-    """Refuse a program with more rows and columns than allowed.
+def require_size(
+    environment: Checkable, form: str, ic: tuple[Notion, ...], ir: tuple[Notion, ...], most: int, payments: int = 0
+) -> None:
+    """Refuse a program with more rows and columns than allowed; ``payments`` constraints on payments are asked for.
 
     Raises
     ------
@@ -33,8 +35,12 @@ def require_size(environment: Checkable, form: str, ic: tuple[Notion, ...], ir: 
     """
     if isinstance(environment, IndependentTypes):
         entries = independent_entries(environment, form, ic)
+        paid = 1
+        for row in environment.shape:
+            paid *= prod(row)
+            entries += payments * environment.agents * paid
     else:
-        entries = persistent_entries(environment, ic, ir)
+        entries = persistent_entries(environment, ic, ir, payments)
     require_at_most(entries, most)
 
 
@@ -75,7 +81,7 @@ def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Noti
 
 
 def persistent_entries(
-    environment: MarkovTypes | InterdependentTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...]
+    environment: MarkovTypes | InterdependentTypes, ic: tuple[Notion, ...], ir: tuple[Notion, ...], payments: int = 0
 ) -> int:
     """Transition probabilities, nodes, and rows as if every type had a row for every report of its slot."""
     asked = set(PERSISTENT.unimplied(ic))
@@ -96,6 +102,8 @@ def persistent_entries(
         found = float(nodes.sum())
         total += found * (actions[t] + 1 + 3 * environment.agents)  # weights, flow, payments, participation
         total += slots * environment.agents * (1 + actions[t])  # realised utilities
+        if payments:  # rows, and sums of payments with theirs
+            total += (payments + 2) * found * environment.agents * (1 + actions[t])
         before = shape[t - 1] if t and isinstance(environment, InterdependentTypes) else (1,) * environment.agents
         for i, count in enumerate(row):
             total += slots * count * (count + 1) * before[i] if "interim" in bases else 0

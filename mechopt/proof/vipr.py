@@ -21,7 +21,7 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 from mechopt.proof.check import AnyModel, rebuilt
-from mechopt.proof.independent import Entries, Number
+from mechopt.proof.rows import Entries, Number
 from mechopt.proof.words import statement
 
 

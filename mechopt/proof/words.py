@@ -32,6 +32,8 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
     if incentive.startswith("WITHOUT") is participation.startswith("WITHOUT"):
         participation = participation.removeprefix("under ")
     constraints = f"{incentive} and {participation}"
+    if certificate.subject_to:
+        constraints += f", payments subject to {' + '.join(c.name for c in certificate.subject_to)},"
     if certificate.value is None:
         return f"{goal(certificate)} has no bound {constraints}"
     value = certificate.value

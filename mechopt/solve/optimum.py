@@ -8,6 +8,7 @@ from mechopt.environment.process import PersistentEnvironment
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import Payments
 from mechopt.solve.highs import Progress
 from mechopt.solve.methods import solve
 from mechopt.solve.problem import Problem
@@ -27,6 +28,7 @@ def optimum(
     max_bytes: float | None = None,
     accept_range: bool = False,
     bracket: Callable[[float, float, float], None] | None = None,
+    subject_to: Payments = (),
 ) -> Optimum:
     """Find the mechanism that is best among all that satisfy the constraints: ``Problem(environment, ...).solve(...)``.
 
@@ -63,6 +65,8 @@ def optimum(
         Solve, without a warning, even where values or probabilities differ by a factor above 1e9.
     bracket : callable, optional
         Called by the methods ``"promised"`` and ``"dual"`` with the lower and upper bound so far, and seconds.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments, such as ``mo.NoSubsidy()`` or ``"no-subsidy+budget:3"``; solved by the program.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def optimum(
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
     5.625
     """
-    problem = Problem(environment, ic, ir, objective=objective, form=form)
+    problem = Problem(environment, ic, ir, subject_to, objective, form=form)
     return solve(problem, method, exact, False, time_limit, progress, max_bytes, accept_range, bracket)
 
 

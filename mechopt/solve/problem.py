@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from mechopt.lp.persistent.plan import moving_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked, Notion
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
+from mechopt.mechanism.payments import PaymentConstraint, Payments
 
 if TYPE_CHECKING:
     from mechopt.proof.certificate import Certificate
@@ -37,8 +38,8 @@ class Problem:
     ic, ir : Notion, str, several or None
         Incentive and participation constraints, as values or by their names on the command line, such as
         ``"ppic+indu"``; default DIC and EPIR, and for persistent types Bayesian IC and interim IR.
-    subject_to : sequence
-        Constraints on payments; there are none yet.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments, as values or by their names on the command line, such as ``"no-subsidy+budget:3"``.
     objective : Objective or str
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()`` or ``"revenue+0.5*welfare"``.
     form : str
@@ -48,7 +49,7 @@ class Problem:
 
     Attributes
     ----------
-    ic, ir : tuples of Notion
+    ic, ir, subject_to : tuples of Notion
     plan : Plan or MovingPlan
         Form and row families of its program, made once.
 
@@ -70,7 +71,7 @@ class Problem:
     environment: AnyTypes
     ic: tuple[Notion, ...]
     ir: tuple[Notion, ...]
-    subject_to: tuple[Any, ...]
+    subject_to: tuple[PaymentConstraint, ...]
     objective: Objective
     form: str
     relaxed: bool
@@ -81,13 +82,12 @@ class Problem:
         environment: AnyTypes,
         ic: Asked = STANDARD,
         ir: Asked = STANDARD,
-        subject_to: Iterable[Any] = (),
+        subject_to: Payments = (),
         objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
         *,
         form: str = "auto",
         relaxed: bool = False,
     ) -> None:
-        kept = _payment_constraints(subject_to)
         goal = as_objective(objective)
         require_environment(environment)
         if relaxed:
@@ -96,14 +96,14 @@ class Problem:
                     "types are independent across periods: first types alone are private in no problem of this kind; "
                     "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
                 )
-            chosen: AnyPlan = moving_plan(environment, None, ir, goal, relaxed=True)
+            chosen: AnyPlan = moving_plan(environment, None, ir, goal, True, subject_to)
         else:
-            chosen = plan(environment, ic, ir, goal, form)
+            chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)
         for name, value in (
             ("environment", environment),
             ("ic", chosen.ic),
             ("ir", chosen.ir),
-            ("subject_to", kept),
+            ("subject_to", chosen.subject_to),
             ("objective", goal),
             ("form", form),
             ("relaxed", relaxed),
@@ -113,7 +113,8 @@ class Problem:
 
     def __repr__(self) -> str:
         ic, ir = ("+".join(notion.name for notion in notions) or "none" for notions in (self.ic, self.ir))
-        return f"Problem({self.objective} under {ic} and {ir}, {self.environment!r})"
+        paid = "".join(f", {constraint.name}" for constraint in self.subject_to)
+        return f"Problem({self.objective} under {ic} and {ir}{paid}, {self.environment!r})"
 
     @cached_property
     def size(self) -> Size:
@@ -203,6 +204,28 @@ class Problem:
         program, layout = self.program()
         write_program(program.scaled(layout.unit), path)
 
+    def read_solution(self, path: str | Path) -> Optimum:
+        """Read a solution of the program that `write` wrote, from another solver, and judge it by our own matrix.
+
+        Parameters
+        ----------
+        path : str or Path
+            A solution file of HiGHS, CPLEX (with multipliers), Gurobi or SCIP (without).
+
+        Returns
+        -------
+        Optimum
+            Optimal where the bracket, recomputed from our matrix and the file's multipliers, closes; ``"unproved"``
+            where it does not, as without multipliers.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, is of another program, or its point is none of this one.
+        """
+        found: Optimum = provided(self, "read_solution")(self, path)
+        return found
+
     def certify(self) -> Certificate:
         """Solve exactly, with a proof that `mechopt.check_certificate` checks; see `mechopt.certify`."""
         from mechopt.solve.exact.certify import certify_plan
@@ -210,14 +233,3 @@ class Problem:
 
         require_memory(self.plan)
         return certify_plan(self.plan)
-
-
-def _payment_constraints(given: Any) -> tuple[Any, ...]:
-    """Constraints on payments, which the plan turns into rows; there are none that it knows."""
-    kept = (given,) if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
-    if kept:
-        raise InputError(
-            f"subject_to={kept[0]!r}: payment constraints are not available; of one's own they go to "
-            "problem.to_cvxpy(), as in docs/tutorial.md"
-        )
-    return kept

@@ -14,6 +14,7 @@ from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
 from mechopt.lp.build import AnyPlan, compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
+from mechopt.solve.duals import Duals
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status, raised
@@ -88,6 +89,8 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
         ic=chosen.ic,
         ir=chosen.ir,
         objective=chosen.objective,
+        subject_to=chosen.subject_to,
+        duals=Duals(chosen, solution.primal, solution.dual) if solution.status is Status.OPTIMAL else None,
     )
     if not effort.exact:
         return found
@@ -102,9 +105,10 @@ def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
     weights = chosen.objective
     if not chosen.ir:
         return -np.inf, np.inf
+    least = -np.inf if chosen.subject_to else 0.0
     if weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
-        return 0.0, np.inf
-    return 0.0, (weights.revenue + weights.welfare) * _first_best(chosen)
+        return least, np.inf
+    return least, (weights.revenue + weights.welfare) * _first_best(chosen)
 
 
 def _first_best(chosen: AnyPlan) -> float:

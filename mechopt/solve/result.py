@@ -14,7 +14,9 @@ from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.solve.duals import Duals
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
@@ -54,9 +56,11 @@ class Optimum(Shown):
         for and not found, which limit stopped it.
     certificate : Certificate or None
         The proof of ``exact``, or of there being no bound, where it was asked for.
-    ic, ir : tuples of Notion
+    ic, ir, subject_to : tuples of Notion
     objective : Objective
         What it is optimal under and for.
+    duals : Duals or None
+        Shadow prices by constraint, agent, period, history and types, of a program that was solved to optimality.
     """
 
     value: float
@@ -73,6 +77,8 @@ class Optimum(Shown):
     ic: tuple[Notion, ...] = ()
     ir: tuple[Notion, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
+    subject_to: tuple[PaymentConstraint, ...] = ()
+    duals: Duals | None = field(default=None, compare=False)
 
     def require_optimal(self) -> Optimum:
         """Return itself, or raise with what to try.

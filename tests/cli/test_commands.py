@@ -294,7 +294,8 @@ def test_schema_describes_the_keys(mechopt):
     assert schema["type"] == "object"
     assert {"kind", "horizon", "buyers"} == set(schema["required"])
     assert {"title", "source", "discount", "cost", "solve", "expected"} < set(schema["properties"])
-    assert set(document["$defs"]["BuyerTable"]["properties"]) == {"values", "probabilities", "periods", "count"}
+    grid = {"distribution", "types", "method"}
+    assert set(document["$defs"]["BuyerTable"]["properties"]) == {"values", "probabilities", "periods", "count"} | grid
     assert not schema["additionalProperties"]
 
 

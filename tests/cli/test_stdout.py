@@ -22,6 +22,7 @@ probabilities = ["1/4", "3/4"]
 [expected]
 value = 1.5
 """
+OPEN = TWO.replace('"1/4", "3/4"', '"1 - p", "p"').replace("[expected]\nvalue = 1.5", '[parameters]\np = ["0", "1"]')
 GRID = 'model = "base.toml"\nrecord = ["value"]\n[grid]\nhorizon = [1, 2]'
 SEARCH = 'seed = 1\n[family]\ntypes = 2\nbuyers = 1\nhorizon = 1\n[search]\nmechanism = "repeated-myerson"\nbudget = 3'
 
@@ -31,6 +32,7 @@ def folder(tmp_path_factory):
     """Models, data, a mechanism, a proof and studies."""
     place = tmp_path_factory.mktemp("stdout")
     (place / "two.toml").write_text(TWO)
+    (place / "open.toml").write_text(OPEN)
     (place / "bids.csv").write_text("bid\n1\n2\n2\n3\n")
     mo.optimum(mo.load(place / "two.toml")).mechanism.save(place / "two.npz")
     mo.optimum(mo.load(place / "two.toml"), exact=True).certificate.save(place / "two.proof")
@@ -61,6 +63,8 @@ DOCUMENTS = {
     "show two.toml": "states",
     "size two.toml": "rows",
     "certificate check two.toml two.proof": "value",
+    "formula open.toml --ratio repeated-myerson": "pieces",
+    "formula open.toml --horizons 1,2": "formulas",
     "models": None,
     "schema": "$defs",
 }

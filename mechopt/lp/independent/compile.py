@@ -86,7 +86,7 @@ class Layout:
             allocation.append(readonly(sold))
             payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.present_value[t] + 0.0))
         words = f"optimum of {plan.objective}, {plan.form} form"
-        return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir), words)
+        return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir, *plan.subject_to), words)
 
 
 def _sale_gains(plan: Plan, t: int) -> FloatArray:

@@ -6,6 +6,7 @@ For buyer i, ``apart`` turns the axes (history, type of each buyer) into (histor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import prod
 
@@ -77,6 +78,29 @@ class Stage:
         env = self.tree.environment
         values: FloatArray = env.present_value[self.period] * env.values[self.buyer][self.period] / self.unit
         return values
+
+    @cached_property
+    def margins(self) -> Array:
+        """Present value of the item less its cost by own type, in the program's unit; shape ``(K,)``."""
+        env, t = self.tree.environment, self.period
+        if env.exact is None:
+            own = env.values[self.buyer][t] - env.cost[t]
+        else:  # differences of exact numbers, rounded once
+            own = np.array([float(value - env.exact.cost[t]) for value in env.exact.values[self.buyer][t]])
+        return np.asarray(env.present_value[t] * own / self.unit)
+
+    @property
+    def laws(self) -> list[Array]:
+        """Probabilities of the types of the period, by buyer."""
+        return [row[self.period] for row in self.tree.environment.probabilities]
+
+    def money(self, amount: Fraction) -> float | Fraction:
+        """Present value of an amount of the period's money, in the program's unit."""
+        return float(self.tree.environment.present_value[self.period]) * float(amount) / self.unit
+
+    def money_now(self, amount: Fraction) -> float | Fraction:
+        """An amount of money of period 0, in the program's unit."""
+        return float(amount) / self.unit
 
     @cached_property
     def pairs(self) -> IntArray:

@@ -25,6 +25,7 @@ from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent import incentive, participation
 from mechopt.lp.independent.columns import column_shapes
 from mechopt.lp.independent.feasibility import supply
+from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
@@ -48,6 +49,7 @@ from mechopt.mechanism.constraints import (
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import PaymentConstraint, Payments, payment_constraints, require_agents
 
 Maker = Callable[[Stage], RowFamily]
 
@@ -95,6 +97,7 @@ class Plan:
         Money of the program is measured in this power of two.
     misreports : str
         ``"adjacent"`` or ``"all"``.
+    subject_to : tuple of PaymentConstraint
     """
 
     tree: HistoryTree
@@ -105,6 +108,7 @@ class Plan:
     timing: str
     unit: float
     misreports: str
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     @property
     def environment(self) -> IndependentTypes:
@@ -148,7 +152,8 @@ class Plan:
             if notion in makers:
                 last = tree.horizon - 1 if notion == INDU() else tree.horizon
                 families += [makers[notion](stage) for stage in stages if stage.period < last]
-        return (*families, *self._interim())
+        paid = payment_families(self.subject_to, self.stage, tree.horizon, len(buyers))
+        return (*families, *self._interim(), *paid)
 
     def _interim(self) -> list[RowFamily]:
         """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
@@ -198,6 +203,7 @@ def plan(
     objective: Objective = Revenue(),  # noqa: B008
     form: str = "auto",
     misreports: str = "adjacent",
+    subject_to: Payments = (),
 ) -> Plan:
     """Choose the form of the program and list its row families, building no array.
 
@@ -211,6 +217,8 @@ def plan(
         ``"auto"`` (the smallest), or one that is allowed: ``"promise"``, ``"utility"``, ``"payment"``.
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments; with any of them the payment form is the one form.
 
     Raises
     ------
@@ -218,9 +226,11 @@ def plan(
         If the form does not exist or cannot express the notions.
     """
     ic, ir = asked_notions(ic, ir, "fresh")
+    limits = payment_constraints(subject_to)
+    require_agents(limits, environment.agents)
     timing = payment_timing(ic, ir)
     allowed = ["payment"]
-    if timing != "own":
+    if timing != "own" and not limits:
         allowed.append("utility")
         if environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
             allowed.append("promise")
@@ -234,4 +244,4 @@ def plan(
     top = max(float(v[-1]) for row in environment.values for v in row)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     timing = "own" if form == "payment" else timing
-    return Plan(HistoryTree(environment), ic, ir, objective, form, timing, unit, misreports)
+    return Plan(HistoryTree(environment), ic, ir, objective, form, timing, unit, misreports, limits)

@@ -5,6 +5,7 @@
 - ``value[basis][t][i]``: ``(states,)``: V, present value; see `states` and `moving_rows`.
 - ``realised[t]``: ``(n, slots)`` for t >= 1: R, weighted realised utility, present value; where participation on
   paths asks for it.
+- ``paid[t]``: ``(n, slots)`` for t >= 1: P, weighted payments so far, present value; where a budget asks for it.
 
 Money is measured in a power of two near the largest value.
 """
@@ -56,7 +57,7 @@ class MovingBlock:
     @property
     def axis(self) -> int:
         """Which axis is about histories."""
-        return 1 if self.kind in ("payment", "realised utility") else 0
+        return 1 if self.kind in ("payment", "realised utility", "realised payment") else 0
 
     def total(self, patterns: PatternTree) -> int:
         """How many columns these are on the tree whose patterns they were numbered on."""
@@ -94,6 +95,8 @@ class MovingColumns:
         ``realised[0]`` is empty: R is 0 at the root.
     value : dict by basis of tuples over t of tuples over i of int arrays
     states : dict by basis of tuples over t of tuples over i of States
+    paid : tuple over t of int arrays ``(n, slots)``
+        Empty where no budget asks for it, and ``paid[0]`` always.
     hidden : tuple over t of tuples over i of int arrays ``(cells, pasts, types)``
         Empty where agents see all of the past.
     mass : tuple over t of int arrays ``(slots,)``
@@ -112,6 +115,7 @@ class MovingColumns:
     mass: tuple[IntArray, ...]
     blocks: tuple[MovingBlock, ...]
     count: int
+    paid: tuple[IntArray, ...] = ()
 
 
 class Numbering:
@@ -138,7 +142,9 @@ class Numbering:
         return np.arange(self.count - size, self.count).reshape(shape)
 
 
-def make_columns(tree: Tree, bases: dict[str, bool], realised: bool, hidden: Sequence[Hidden] = ()) -> MovingColumns:
+def make_columns(
+    tree: Tree, bases: dict[str, bool], realised: bool, hidden: Sequence[Hidden] = (), paid: bool = False
+) -> MovingColumns:
     """Number the columns.
 
     Parameters
@@ -150,6 +156,8 @@ def make_columns(tree: Tree, bases: dict[str, bool], realised: bool, hidden: Seq
         Whether there are realised utilities.
     hidden : sequence over i of Hidden
         Where agents do not see all of the past.
+    paid : bool
+        Whether there are sums of payments.
     """
     numbering, periods, n = Numbering(), range(tree.horizon), tree.process.agents
     allocation = [
@@ -184,6 +192,9 @@ def make_columns(tree: Tree, bases: dict[str, bool], realised: bool, hidden: Seq
     for t in periods[1:]:
         node, branch = tree.came(t)
         mass.append(allocation[t - 1][node, branch] if tree.branches[t - 1] > 1 else mass[-1][tree.slot[t - 1][node]])
+    sums = [np.zeros((n, 0), dtype=np.int64)] if paid else []
+    for t in periods[1:] if paid else ():
+        sums.append(numbering.block("realised payment", t, (n, tree.slots[t]), np.arange(tree.slots[t])))
     return MovingColumns(
         tree,
         tuple(allocation),
@@ -195,4 +206,5 @@ def make_columns(tree: Tree, bases: dict[str, bool], realised: bool, hidden: Seq
         tuple(mass),
         tuple(numbering.blocks),
         numbering.count,
+        tuple(sums),
     )

@@ -10,6 +10,7 @@ from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.columns import MovingColumns
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
+from mechopt.lp.persistent.payments import SINGLE
 from mechopt.lp.persistent.plan import MovingPlan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
@@ -77,7 +78,8 @@ class MovingLayout:
         """The mechanism that a solution stands for; weights within rounding of their sums are put right.
 
         What an agent pays at a node is divided among recorded actions so that all are equally good for her per weight,
-        or, where participation on paths has utilities of its own, so that each path realises its own.
+        or, where participation on paths has utilities of its own, so that each path realises its own. Where payments
+        are constrained, all recorded actions cost the same, or under a budget each path pays its own sum.
 
         Parameters
         ----------
@@ -88,6 +90,8 @@ class MovingLayout:
         allocation, payment, mass = [], [], np.ones(1)
         realised = [np.zeros((process.agents, 1))]
         realised += [x[part] * plan.unit for part in columns.realised[1:]] if plan.paths else []
+        sums = [np.zeros((process.agents, 1)), *(x[part] * plan.unit for part in columns.paid[1:])]
+        even = any(isinstance(constraint, SINGLE) for constraint in plan.subject_to)
         for t in range(tree.horizon):
             weights = _put_right(x[columns.allocation[t]], mass[tree.slot[t]])
             recorded = weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
@@ -97,7 +101,14 @@ class MovingLayout:
             value = worth * weights if tree.branches[t] > 1 else (worth * weights).sum(axis=2, keepdims=True)
             paid = x[columns.payment[t]] * (plan.unit / process.present_value[t])  # (n, nodes)
             surplus = value.sum(axis=2) - paid
-            if plan.paths and tree.branches[t] > 1:
+            if even or (plan.paid_paths and tree.branches[t] > 1):
+                each = share * paid[:, :, None]
+                if plan.paid_paths and tree.branches[t] > 1:
+                    before = sums[t][:, tree.slot[t]][:, :, None] * share
+                    each = (sums[t + 1][:, tree.following(t)] - before) / process.present_value[t]
+                    each += share * (paid - each.sum(axis=2))[:, :, None]
+                gain = value - each
+            elif plan.paths and tree.branches[t] > 1:
                 before = realised[t][:, tree.slot[t]][:, :, None] * share
                 gain = (realised[t + 1][:, tree.following(t)] - before) / process.present_value[t]
                 gain += share * (surplus - gain.sum(axis=2))[:, :, None]
@@ -107,7 +118,7 @@ class MovingLayout:
             payment.append(readonly(value - gain + 0.0))
             mass = recorded.ravel()
         words = f"{'relaxed ' if plan.relaxed else ''}optimum of {plan.objective}, sequence form"
-        return SequenceMechanism(tree, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir), words)
+        return SequenceMechanism(tree, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir, *plan.subject_to), words)
 
 
 def _put_right(weights: FloatArray, mass: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ from mechopt.environment.process import JointProcess, PersistentEnvironment, joi
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
-from mechopt.lp.persistent import participation
+from mechopt.lp.persistent import participation, payments
 from mechopt.lp.persistent.columns import MovingColumns, make_columns
 from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, value_rows
@@ -46,6 +46,16 @@ from mechopt.mechanism.constraints import (
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import (
+    Budget,
+    ExAnteBudgetBalance,
+    PaymentConstraint,
+    Payments,
+    PrefixBudget,
+    StrongBudgetBalance,
+    payment_constraints,
+    require_agents,
+)
 
 BYTES_PER_NODE = 200
 
@@ -88,6 +98,7 @@ class MovingPlan:
         Numbers of signals where types are pairs (initial signal, signal) and the environment is relaxed.
     unit : float
         Money of the program is measured in this power of two.
+    subject_to : tuple of PaymentConstraint
     """
 
     tree: PublicTree
@@ -97,6 +108,7 @@ class MovingPlan:
     relaxed: bool
     signals: tuple[tuple[int, ...], ...] | None
     unit: Scalar
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     form = "sequence"
 
@@ -142,10 +154,16 @@ class MovingPlan:
         ir = set(unimplied(self.ir))
         return bool(ir & {EPIR(), PFIR()})
 
+    @property
+    def paid_paths(self) -> bool:
+        """Whether sums of payments on paths are variables."""
+        return any(isinstance(constraint, payments.ON_PATHS) for constraint in self.subject_to)
+
     def make_columns(self, tree: PublicTree | PatternTree) -> MovingColumns:
         """Number the columns on the public tree or its patterns."""
         bases = {basis: misreports == "none" for basis, misreports in self.misreports.items()}
-        return make_columns(tree, bases, self.paths, self._seen if isinstance(tree, PublicTree) else ())
+        seen = self._seen if isinstance(tree, PublicTree) else ()
+        return make_columns(tree, bases, self.paths, seen, self.paid_paths)
 
     @cached_property
     def _seen(self) -> tuple[Hidden, ...]:
@@ -177,7 +195,53 @@ class MovingPlan:
             ]
         if self.relaxed:
             found += [MovingFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
-        return (*found, *self._participation())
+        return (*found, *self._participation(), *self._payments())
+
+    def _payments(self) -> list[MovingFamily]:
+        """Rows of the constraints on payments."""
+        found, periods = list[MovingFamily](), range(self.tree.horizon)
+        stages = [(t, i) for t in periods for i in range(self.process.agents)]
+        if self.paid_paths:
+            found += [MovingFamily("paid", i, t, partial(self._paid, t, i)) for t, i in stages if t in periods[:-1]]
+        for c in self.subject_to:
+            if isinstance(c, payments.SINGLE):
+                found += [MovingFamily(c.name, i, t, partial(self._single, c, t, i)) for t, i in stages]
+            elif isinstance(c, payments.ON_PATHS):
+                every = isinstance(c, PrefixBudget)
+                found += [
+                    MovingFamily(c.name, i, t, partial(self._budget, c, t, i))
+                    for t, i in stages
+                    if every or t == periods[-1]
+                ]
+            elif isinstance(c, ExAnteBudgetBalance):
+                found.append(MovingFamily(c.name, None, 0, self._ex_ante, local=False))
+            else:
+                strong = isinstance(c, StrongBudgetBalance)
+                found += [MovingFamily(c.name, None, t, partial(self._balance, strong, t)) for t in periods]
+        return found
+
+    def _single(self, constraint: PaymentConstraint, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        used = columns.allocation[t], columns.payment[t][i]
+        return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t))
+
+    def _paid(self, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        here = columns.paid[t][i] if t else None
+        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i])
+
+    def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: MovingColumns) -> SparseRows:
+        budget = payments.budget_in_units(constraint.amount(i), self.unit)
+        if t + 1 < self.tree.horizon:
+            return payments.prefix_rows(columns.tree, t, columns.allocation[t], columns.paid[t + 1][i], budget)
+        here = columns.paid[t][i] if t else None
+        return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget)
+
+    def _balance(self, strong: bool, t: int, columns: MovingColumns) -> SparseRows:
+        used = columns.allocation[t], columns.payment[t]
+        return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t))
+
+    def _ex_ante(self, columns: MovingColumns) -> SparseRows:
+        per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
+        return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit)
 
     def _participation(self) -> list[MovingFamily]:
         """Rows of the participation notions that are not bounds."""
@@ -275,6 +339,7 @@ def moving_plan(
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008
     relaxed: bool = False,
+    subject_to: Payments = (),
 ) -> MovingPlan:
     """List the row families of a program where types move, building no array of the tree's size.
 
@@ -287,14 +352,19 @@ def moving_plan(
     objective : Objective
     relaxed : bool
         Only the first types are private; `ic` does not matter then.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments.
 
     Raises
     ------
     InputError
-        If a notion is not defined for types that move, or the horizon is infinite.
+        If a notion is not defined for types that move, or the horizon is infinite, or constraints on payments do not
+        go together where actions move types (`mechopt.lp.persistent.payments`).
     """
     ic, ir = asked_notions(ic, ir, "moving")
+    limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
+    require_agents(limits, process.agents)
     if relaxed and isinstance(environment, SeparableTypes):
         signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
     asked = set(unimplied(ic))
@@ -307,6 +377,7 @@ def moving_plan(
     record = "all" if BayesianIC("actions") in asked else "relevant"
     seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
+    payments.require_one_division(tree, ir, limits)
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
-    return MovingPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit)
+    return MovingPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)

@@ -23,8 +23,8 @@ from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
+from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
-from mechopt.solve.optimal_face import Point, best_point, optimal_face
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 

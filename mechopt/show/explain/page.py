@@ -42,7 +42,7 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
         said.append(found.words)
     page = render(
         "explanation.html.j2",
-        script_name="explanation.js",
+        base="explanation.js",
         title=title or "A mechanism",
         summary=found.summary + (f"; remembers {found.memory}" if found.memory else ""),
         said=said,

@@ -33,8 +33,8 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton, classes, rounded
 from mechopt.show.explain.cells import Cells, payment_program
+from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play, play_of
-from mechopt.solve.optimal_face import Point, best_point, optimal_face
 from mechopt.solve.result import Optimum
 
 if TYPE_CHECKING:

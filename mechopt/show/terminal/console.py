@@ -92,6 +92,10 @@ class Shown:
         self.between = f"{lower:.9g} <= optimum <= {upper:.9g}{width}, "
         self.status.update(f"{self.label}: {self.between}{seconds:.1f} s")
 
+    def pieces(self, count: int, share: float) -> None:
+        """Show how many pieces of a formula there are so far, and the share of the interval that they cover."""
+        self.status.update(f"{self.label}: {count} pieces, {share:.2%} of the interval")
+
 
 @contextmanager
 def progress_shown(label: str) -> Iterator[Shown | None]:

@@ -72,7 +72,11 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "method": best.method,
         "form": best.form,
         "objective": str(best.objective),
-        "constraints": {"ic": names(best.ic), "ir": names(best.ir)},
+        "constraints": {
+            "ic": names(best.ic),
+            "ir": names(best.ir),
+            **({"subject_to": names(best.subject_to)} if best.subject_to else {}),
+        },
         "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
         "seconds": {**best.seconds, "verify": verify_seconds},
         "verified": checks(report) if report is not None else {},
@@ -145,6 +149,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
     ic: tuple[Notion, ...] = (DIC(),)
     ir: tuple[Notion, ...] = (EPIR(),)
     form, status = "scenarios", "optimal"
+    payments = proof.subject_to if isinstance(proof, Certificate) else ()
     if isinstance(proof, Certificate):
         ic, ir, form, status = proof.ic, proof.ir, proof.form, proof.status
     return {
@@ -156,6 +161,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "constraints": {
             "ic": [notion.name for notion in ic],
             "ir": [notion.name for notion in ir],
+            **({"subject_to": [c.name for c in payments]} if payments else {}),
         },
         "form": form,
         "status": status,
@@ -173,6 +179,7 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
         ("objective", document["objective"]),
         ("incentive", ", ".join(kept["ic"]) or "NONE"),
         ("participation", ", ".join(kept["ir"]) or "NONE"),
+        *([("payments", ", ".join(kept["subject_to"]))] if "subject_to" in kept else []),
         ("form", document["form"]),
         ("value", document["exact"] or "no bound"),
     ]
@@ -254,12 +261,10 @@ def with_fraction(value: float) -> str:
 def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt solve`` tells people: (label, text)."""
     bound = document["bound"]
-    rows = title_rows(title)
+    kept, rows = document["constraints"], title_rows(title)
+    paid = f", payments {kept['subject_to']}" if "subject_to" in kept else ""
     rows += [
-        (
-            "objective",
-            f"{document['objective']} under {document['constraints']['ic']} and {document['constraints']['ir']}",
-        ),
+        ("objective", f"{document['objective']} under {kept['ic']} and {kept['ir']}{paid}"),
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),

@@ -18,7 +18,7 @@ APPLIES = (
 
 def dual_notions(chosen: AnyPlan) -> tuple[Notion, Notion] | None:
     """Incentive and participation constraint of a plan that dual dynamic programming takes; None where it does not."""
-    if chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
+    if chosen.subject_to or chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
         return None
     (ic,), (ir,) = chosen.ic, chosen.ir
     if isinstance(chosen, Plan):

@@ -30,6 +30,8 @@ def proved(
     """
     if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         return found
+    if found.subject_to and solution.status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        return found  # nothing is always feasible under constraints on payments: there is no proof of either
     begun = time.perf_counter()
     deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
     proof, status = None, Status.INTERRUPTED

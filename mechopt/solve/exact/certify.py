@@ -19,6 +19,7 @@ from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import Payments
 from mechopt.proof.certificate import Certificate as Certificate
 from mechopt.proof.certificate import CertificateError as CertificateError
 from mechopt.proof.certificate import SparseVector
@@ -27,7 +28,7 @@ from mechopt.solve import highs
 from mechopt.solve.exact.independent import ExactProgram, exact_program, numbers
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.exact.persistent import exact_moving_program, exact_process
-from mechopt.solve.exact.simplex import ExactOptimum, UnboundedError, optimise
+from mechopt.solve.exact.simplex import ExactOptimum, InfeasibleError, UnboundedError, optimise
 from mechopt.solve.solution import Status
 
 
@@ -37,6 +38,7 @@ def certify(
     ir: Asked = STANDARD,
     objective: Objective | str = Revenue(),  # noqa: B008
     form: str = "auto",
+    subject_to: Payments = (),
 ) -> Certificate:
     """Solve exactly, with a proof.
 
@@ -50,6 +52,8 @@ def certify(
         Its weights stand for exact numbers as all floats do: 0.1 is one tenth.
     form : str
         Of the program, as for `optimum`.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def certify(
     >>> certify(env).value
     Fraction(153, 32)
     """
-    return certify_plan(plan(environment, ic, ir, objective, form))
+    return certify_plan(plan(environment, ic, ir, objective, form, subject_to=subject_to))
 
 
 def certify_plan(chosen: AnyPlan) -> Certificate:
@@ -118,6 +122,10 @@ def certified(
             best = optimise(exact, columns, rows, deadline)
         except UnboundedError:
             ray = _ray(program, exact)
+        except InfeasibleError:
+            raise ExactLimitError("no mechanism satisfies all of the constraints, of which there is no proof") from None
+    if ray is not None and chosen.subject_to:
+        raise ExactLimitError("it has no bound, of which there is no proof where payments are constrained")
     if ray is not None:
         return _written(chosen, "unbounded", None, ray, SparseVector(1, (), ()))
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
@@ -129,7 +137,9 @@ def _written(
 ) -> Certificate:
     value = None if best is None else best.value
     fingerprint = chosen.environment.fingerprint
-    return Certificate(fingerprint, status, chosen.form, chosen.ic, chosen.ir, chosen.objective, value, primal, dual)
+    return Certificate(
+        fingerprint, status, chosen.form, chosen.ic, chosen.ir, chosen.objective, value, primal, dual, chosen.subject_to
+    )
 
 
 def _multipliers(exact: ExactProgram, best: ExactOptimum) -> SparseVector:

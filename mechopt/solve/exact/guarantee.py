@@ -12,12 +12,12 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent import incentive, participation
-from mechopt.lp.program import RowFamily
+from mechopt.lp.program import LinearProgram, RowFamily
 from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, compile_scenarios
 from mechopt.proof.certificate import GuaranteeCertificate, SparseVector
 from mechopt.solve import highs
 from mechopt.solve.exact.certify import certify
-from mechopt.solve.exact.independent import ExactStage, ExactTree, as_fractions, in_integers
+from mechopt.solve.exact.independent import ExactProgram, ExactStage, ExactTree, as_fractions, in_integers
 from mechopt.solve.exact.simplex import optimise
 
 
@@ -76,19 +76,32 @@ def certify_guarantee(scenarios: Scenarios) -> GuaranteeCertificate:
     values = [proof.value for proof in optima]
     if None in values:
         raise InputError("a scenario without an optimum has no guarantee")
-    plan, exact_plan = ScenarioPlan(scenarios), _ExactScenarioPlan(scenarios)
-    program, _ = compile_scenarios(plan, [float(value or 0) for value in values])
-    built = []
-    for family in exact_plan.families(values):
-        rows = family.build(exact_plan.columns[0])
-        built.append((rows.columns, as_fractions(rows.coefficients)))
-    cost = np.zeros(len(program.cost), dtype=np.int64)
-    cost[plan.numbers("guarantee", 0, 0)] = 1
-    exact = in_integers(program, built, cost, 1, Fraction(0))
+    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values])
     _, columns, rows_at = highs.basis(program)
     if not len(columns):
-        columns, rows_at = np.zeros(len(cost), np.int8), np.ones(len(program.row_lower), np.int8)
+        columns, rows_at = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     best = optimise(exact, columns, rows_at)
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     dual = SparseVector.of(best.dual.numerators * exact.factor.astype(object), best.dual.denominator)
     return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual)
+
+
+def exact_guarantee_program(scenarios: Scenarios, optima: Sequence[Fraction]) -> tuple[LinearProgram, ExactProgram]:
+    """The program of the best guarantee, in floats and in integers.
+
+    Parameters
+    ----------
+    scenarios : Scenarios
+        With exact numbers.
+    optima : sequence of Fraction
+        Of a clairvoyant seller, by scenario.
+    """
+    plan, exact_plan = ScenarioPlan(scenarios), _ExactScenarioPlan(scenarios)
+    program, _ = compile_scenarios(plan, [float(value) for value in optima])
+    built = []
+    for family in exact_plan.families(optima):
+        rows = family.build(exact_plan.columns[0])
+        built.append((rows.columns, as_fractions(rows.coefficients)))
+    cost = np.zeros(len(program.cost), dtype=np.int64)
+    cost[plan.numbers("guarantee", 0, 0)] = 1
+    return program, in_integers(program, built, cost, 1, Fraction(0))

@@ -52,6 +52,21 @@ class ExactStage(Stage):
         weight = exact.discount**self.period / Fraction(self.unit)
         return object_array([weight * value for value in exact.values[self.buyer][self.period]])
 
+    @cached_property
+    def margins(self) -> Array:
+        """Present value of the item less its cost by own type; shape ``(K,)``."""
+        exact = numbers(self.tree)
+        fee = exact.discount**self.period * exact.cost[self.period] / Fraction(self.unit)
+        return np.asarray(self.values - fee)
+
+    def money(self, amount: Fraction) -> Fraction:
+        """Present value of an amount of the period's money."""
+        return numbers(self.tree).discount ** self.period * amount / Fraction(self.unit)
+
+    def money_now(self, amount: Fraction) -> Fraction:
+        """An amount of money of period 0."""
+        return amount / Fraction(self.unit)
+
     def _differences(self, upper: IntArray, lower: IntArray) -> Array:
         """Differences of values."""
         return np.asarray(self.values[upper] - self.values[lower])

@@ -59,12 +59,16 @@ class ExactOptimum:
         By row of the integer program, for the integer cost.
     pivots : int
         How many were needed.
+    status : int array
+        Where the optimal basis has each column and, after them, each row: 0 at the lower bound or side, 1 basic, 2 at
+        the upper one, 3 free at zero.
     """
 
     value: Fraction
     primal: ExactPoint
     dual: ExactPoint
     pivots: int
+    status: Array
 
 
 class InfeasibleError(MechoptError):
@@ -195,7 +199,7 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
             numerator = sum((program.cost.astype(object) * basis.x[: problem.columns]).tolist())
             value = Fraction(numerator, basis.denominator * program.denominator) + program.offset
             primal = ExactPoint(basis.x[: problem.columns], basis.denominator)
-            return ExactOptimum(value, primal, ExactPoint(y, denominator), pivots)
+            return ExactOptimum(value, primal, ExactPoint(y, denominator), pivots, basis.status)
         basis, moved = _pivoted(basis, entering, bool(reduced[entering] > 0), below, above)
         stalled = 0 if moved else stalled + 1
     raise ExactLimitError(f"no exact optimum within {PIVOTS:,} pivots")

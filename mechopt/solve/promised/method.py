@@ -20,7 +20,7 @@ APPLIES = (
 
 def promise_notion(chosen: AnyPlan) -> Notion | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
-    if not isinstance(chosen, Plan):
+    if not isinstance(chosen, Plan) or chosen.subject_to:
         return None
     implied, one = closure(chosen.ir), chosen.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():

@@ -190,6 +190,7 @@ def _computed(text: str, recording: Recording, rung: list[bool]) -> Row:
         model = parse(text, "model")
     except InputError as error:
         return {"status": INVALID, "reason": "; ".join(map(str, error.faults))}
+    model.require_free_payments("a study")
     ic = model.ic if recording.ic is None else parse_ic(recording.ic)
     ir = model.ir if recording.ir is None else parse_ir(recording.ir)
     environment: Any = model.environment  # of any kind: what does not fit refuses it

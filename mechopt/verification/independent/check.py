@@ -35,10 +35,12 @@ from mechopt.mechanism.constraints import (
     SuperDIC,
 )
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
+from mechopt.verification.payments.check import check_payments
 from mechopt.verification.report import NotionCheck, Report
 from mechopt.verification.rounding import Verdict, largest_value, tolerance_of
 
@@ -236,8 +238,15 @@ def verify_direct(
     asked = [chosen] if isinstance(chosen, Notion) else list(chosen)
     require_types(asked, "fresh")
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    if exact:
-        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
+    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
+    agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
+
+    def one(constraint: Notion) -> NotionCheck:
+        if isinstance(constraint, PaymentConstraint):
+            return check_payments(constraint, mechanism, exact)
+        if exact:
+            return _exact_check(constraint, mechanism, tolerance)
+        return _check(constraint, agents, tolerance)
+
     with np.errstate(all="ignore"):
-        agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
-        return Report({notion: _check(notion, agents, tolerance) for notion in asked})
+        return Report({constraint: one(constraint) for constraint in asked})

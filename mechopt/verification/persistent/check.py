@@ -33,8 +33,10 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.dispatch import constraint_checks
+from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
 from mechopt.verification.persistent.replay import Misreport, MovingCounterexample
@@ -321,19 +323,21 @@ def verify_sequence(
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    if exact:
-        return Report({notion: _exact_check(notion, mechanism, tolerance) for notion in asked})
+    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.process.agents)
     rounded = precision(mechanism)
+    agents = [(MovingPayoffs(mechanism, i), MovingSizes(mechanism, i)) for i in range(mechanism.process.agents)]
+
+    def one(constraint: Notion) -> NotionCheck:
+        if isinstance(constraint, PaymentConstraint):
+            return check_payments(constraint, mechanism, exact)
+        if exact:
+            return _exact_check(constraint, mechanism, tolerance)
+        if isinstance(constraint, BayesianIC):
+            return _check_bayesian(constraint, agents, tolerance, rounded)
+        return _check(constraint, agents, tolerance, rounded)
+
     with np.errstate(all="ignore"):
-        agents = [(MovingPayoffs(mechanism, i), MovingSizes(mechanism, i)) for i in range(mechanism.process.agents)]
-        return Report(
-            {
-                notion: _check_bayesian(notion, agents, tolerance, rounded)
-                if isinstance(notion, BayesianIC)
-                else _check(notion, agents, tolerance, rounded)
-                for notion in asked
-            }
-        )
+        return Report({constraint: one(constraint) for constraint in asked})
 
 
 HIDDEN = (BayesianIC("actions"), BayesianIC("own"))

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.show.explain import memory, payments
-from mechopt.solve import optimal_face
+from mechopt.show.explain import memory, optimal_face, payments
 from tests.instances import INCENTIVES, PARTICIPATION
 from tests.moving_instances import battaglini, random_markov, three_types
 

@@ -1,0 +1,252 @@
+"""A model whose numbers are functions of one parameter on an interval.
+
+Inside the interval no probability becomes zero, no two values cross and no cost or discount leaves its range unless it
+does so identically: then which rows a program has is the same for every value of the parameter there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.algebraic import AlgebraicNumber, real_roots
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.functions import RationalFunction, interpolated
+from mechopt.core.polynomials import Polynomial, common_divisor, derivative, quotient, roots_between, sign
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
+
+Environment = IndependentTypes | MarkovTypes | InterdependentTypes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ParametricModel:
+    """A model with one parameter.
+
+    Attributes
+    ----------
+    parameter : str
+        Its name.
+    start, stop : Fraction
+        Ends of its interval; what is claimed holds inside, and at an end only where that is said.
+    at : callable
+        Environment at a value of the parameter; a separable one is unfolded.
+    exact : the layout of ``environment.exact``
+        With functions of the parameter for fractions.
+    point : Fraction
+        One inside.
+
+    Examples
+    --------
+    >>> from mechopt import loads_parametric
+    >>> model = loads_parametric('''
+    ... kind = "independent"
+    ... horizon = 2
+    ... [parameters]
+    ... p = ["0", "1"]
+    ... [[buyers]]
+    ... values = [1, 2]
+    ... probabilities = ["1 - p", "p"]
+    ... ''')
+    >>> model
+    ParametricModel(independent, p from 0 to 1)
+    >>> model.exact.probabilities[0][0]
+    (1 - p, p)
+    """
+
+    parameter: str
+    start: Fraction
+    stop: Fraction
+    at: Callable[[Fraction], Environment]
+    exact: Any
+    point: Fraction
+
+    @cached_property
+    def middle(self) -> Environment:
+        """The environment at a point inside: what does not depend on the parameter can be read from it."""
+        return self.at(self.point)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the numbers as functions, the parameter and its interval; and of what has no numbers."""
+        environment = self.middle
+        numbers = [str(RationalFunction.of(number)) for number in leaves(self.exact)]
+        named: list[Any] = [type(environment).kind, self.parameter, str(self.start), str(self.stop)]
+        if isinstance(environment, IndependentTypes):
+            named.append(environment.shape)
+        else:
+            named += [environment.actions, environment.types, environment.names, environment.horizon, environment.shape]
+        return hashlib.sha256(json.dumps([named, numbers]).encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"ParametricModel({self.middle.kind}, {self.parameter} from {self.start} to {self.stop})"
+
+
+def parametric_model(
+    parameter: str,
+    start: Fraction,
+    stop: Fraction,
+    at: Callable[[Fraction], Environment],
+    degree: int,
+) -> ParametricModel:
+    """Find the numbers of a model as functions of its parameter, and check them on the interval.
+
+    Parameters
+    ----------
+    parameter : str
+    start, stop : Fraction
+    at : callable
+        Environment at a value of the parameter.
+    degree : int
+        Largest degree that a number of the environment can have, those of numerator and denominator together: its
+        numbers are then determined by ``2 * degree + 3`` of their values, and two are left to contradict.
+
+    Raises
+    ------
+    InputError
+        If the model is wrong on a part of the interval, with the place where it becomes so.
+    """
+    lower, upper, failure = _where_valid(at, start, stop)
+    exact = _functions(at, lower, upper, max(2 * degree + 3, 6))
+    model = ParametricModel(parameter, start, stop, at, exact, inside(lower, upper))
+    faults = [fault for where, function in _signed(model) for fault in _crossing(model, where, function)]
+    if failure is not None:
+        raise InputError(faults) if faults else failure
+    if faults:
+        raise InputError(faults)
+    return model
+
+
+def _where_valid(
+    at: Callable[[Fraction], Environment], start: Fraction, stop: Fraction
+) -> tuple[Fraction, Fraction, InputError | None]:
+    """The interval, or a part of it where the model can be read, with what is wrong elsewhere."""
+    failure: InputError | None = None
+    for pieces in (1, 3, 8, 20):
+        width = (stop - start) / pieces
+        for k in range(pieces):
+            lower, upper = start + k * width, start + (k + 1) * width
+            try:
+                for point in points_inside(lower, upper, 7):
+                    if at(point).exact is None:
+                        raise InputError("the model has floats that are not exact: write them as texts")
+            except InputError as error:
+                failure = failure or error
+                continue
+            return lower, upper, failure
+    assert failure is not None
+    raise failure
+
+
+def _functions(at: Callable[[Fraction], Environment], start: Fraction, stop: Fraction, count: int) -> Any:
+    """Exact numbers of the environment as functions, by interpolation."""
+    points = points_inside(start, stop, count)
+    exact = [at(point).exact for point in points]
+    table = list(zip(*(list(leaves(part)) for part in exact), strict=True))
+    known = {row: interpolated(points, row) for row in set(table)}
+    if None in known.values():
+        raise InputError("a number of the model is not a rational function of the parameter on the interval")
+    numbers = iter([known[row] for row in table])
+    return rebuilt(exact[0], lambda _: next(numbers))
+
+
+def leaves(exact: Any) -> Iterator[Any]:
+    """All numbers of nested tuples and arrays, in order."""
+    if isinstance(exact, (tuple, list)):
+        for entry in exact:
+            yield from leaves(entry)
+    elif isinstance(exact, np.ndarray):
+        yield from exact.ravel().tolist()
+    else:
+        yield exact
+
+
+def rebuilt(exact: Any, number: Callable[[Any], Any]) -> Any:
+    """The same nested tuples and arrays with other numbers."""
+    if isinstance(exact, tuple):
+        parts = [rebuilt(entry, number) for entry in exact]
+        return type(exact)(*parts) if hasattr(exact, "_fields") else tuple(parts)
+    if isinstance(exact, np.ndarray):
+        array = np.empty(exact.shape, dtype=object)
+        array.ravel()[:] = [number(entry) for entry in exact.ravel().tolist()]
+        return array
+    return number(exact)
+
+
+def points_inside(start: Fraction, stop: Fraction, count: int) -> list[Fraction]:
+    """Points strictly inside an interval, none of them a fraction as simple as where things happen."""
+    return [start + (stop - start) * Fraction(1009 * k - 499, 1009 * count + 13) for k in range(1, count + 1)]
+
+
+def inside(start: Fraction, stop: Fraction) -> Fraction:
+    """A point inside an interval, not far from its middle."""
+    return points_inside(start, stop, 3)[1]
+
+
+def _signed(model: ParametricModel) -> Iterator[tuple[str, Any]]:
+    """Functions that may not vanish or change their sign inside the interval, with what they are."""
+    exact: Any = model.exact
+    if isinstance(model.middle, IndependentTypes):
+        for i, row in enumerate(exact.values):
+            for t, values in enumerate(row):
+                at = f"values of buyer {i} in period {t}"
+                yield f"{at}: the lowest", values[0]
+                for k in range(len(values) - 1):
+                    pair = " and ".join(number.text(model.parameter) for number in values[k : k + 2])
+                    yield f"{at}: {pair} cross", values[k + 1] - values[k]
+        for i, row in enumerate(exact.probabilities):
+            for t, law in enumerate(row):
+                for k, number in enumerate(law):
+                    yield f"probability of type {k} of buyer {i} in period {t}", number
+    else:
+        for number in leaves(exact.initial):
+            yield "initial probability", number
+        for number in leaves(exact.kernel):
+            yield "probability of the kernel", number
+    for number in leaves(exact.cost):
+        yield "cost", number
+    yield "discount", exact.discount
+    yield "1 - discount", 1 - exact.discount
+
+
+def _crossing(model: ParametricModel, where: str, function: Any) -> list[Fault]:
+    """The first place inside the interval where a function vanishes or has a pole."""
+    function = RationalFunction.of(function)
+    for polynomial in (function.numerator, function.denominator):
+        root = root_inside(polynomial, model.start, model.stop)
+        if root is not None:
+            place = root.exact if root.exact is not None else f"about {float(root):.6g}"
+            name = where if "cross" in where else f"{where}, {function.text(model.parameter)}, becomes 0"
+            mend = f"let the interval of {model.parameter} end there"
+            return [Fault(f"parameters.{model.parameter}", f"{name} at {model.parameter} = {place}", mend)]
+    return []
+
+
+def root_inside(polynomial: Polynomial, start: Fraction, stop: Fraction) -> AlgebraicNumber | None:
+    """The lowest root strictly inside an interval; its polynomial need not be irreducible."""
+    if len(polynomial) < 2:
+        return None
+    free = (
+        quotient(polynomial, common)
+        if len(common := common_divisor(polynomial, derivative(polynomial))) > 1
+        else polynomial
+    )
+    if roots_between(free, start, stop) - (sign(free, stop) == 0) <= 0:
+        return None
+    return next(root for root in real_roots(free) if root > start)
+
+
+def with_exact(environment: Environment, exact: Any) -> Any:
+    """The environment with other exact numbers, whatever they are; only what reads exact numbers may use it."""
+    clone = object.__new__(type(environment))
+    clone.__dict__.update(environment.__dict__)
+    object.__setattr__(clone, "exact", exact)
+    return clone

@@ -1,0 +1,235 @@
+r"""Constraints on payments as frozen values: what money may do, beside incentives and participation.
+
+With :math:`p_i(n)` the payment of agent i at the public history n, reports of the period included (money of its period,
+from agent to seller, expected over the mechanism's own draw of that period), :math:`\delta^t` the present value of
+money of period t and :math:`c(a)` the seller's cost of the action. Each is meant for every public history that can be
+reported, likely or not, except `ExAnteBudgetBalance`, which is an expectation.
+
+Balance is about the agents' money and the seller's cost. Where an action moves types, what an agent pays may depend on
+the mechanism's own draw of it: payments of one period and sums of payments on a path are then meant for every draw,
+balance in expectation over the draw of its period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import to_exact
+from mechopt.mechanism.constraints import Notion
+
+
+@dataclass(frozen=True)
+class PaymentConstraint(Notion):
+    """A constraint on payments; compare with ``==``, use as a key."""
+
+    role = "payment"
+    types = "all"
+
+
+@dataclass(frozen=True)
+class NoMoney(PaymentConstraint):
+    """Nothing is ever paid: :math:`p_i(n) = 0`."""
+
+    name = "no-money"
+
+
+@dataclass(frozen=True)
+class NoSubsidy(PaymentConstraint):
+    r"""No agent is ever paid: :math:`p_i(n) \ge 0`."""
+
+    name = "no-subsidy"
+
+
+@dataclass(frozen=True)
+class _Amount(PaymentConstraint):
+    """A constraint with one amount of money for all agents, or one an agent.
+
+    Parameters
+    ----------
+    amounts : number, str or sequence of them
+        Exact, as everywhere: ``0.1`` is one tenth, ``"1/3"`` a third. Kept as a tuple of Fractions.
+    """
+
+    amounts: Any
+    label: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        one = isinstance(self.amounts, (str, int, float, Fraction))
+        try:
+            given = (self.amounts,) if one else tuple(self.amounts)
+            exact = tuple(to_exact(entry) for entry in given)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                [Fault(self.label, f"{self.amounts!r}: {error}", "give a number, or one an agent")]
+            ) from None
+        if not exact:
+            raise InputError([Fault(self.label, "has no amount", "give a number, or one an agent")])
+        object.__setattr__(self, "amounts", exact)
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """With the amounts, such as ``"budget:3"`` or ``"budget:2,7/2"``."""
+        return f"{self.label}:{','.join(map(str, self.amounts))}"
+
+    def amount(self, i: int) -> Fraction:
+        """The amount for agent i."""
+        found: Fraction = self.amounts[i if len(self.amounts) > 1 else 0]
+        return found
+
+    def __repr__(self) -> str:
+        words = [str(amount) if amount.denominator == 1 else f"'{amount}'" for amount in self.amounts]
+        listed = ", ".join(words)
+        return f"{type(self).__name__}({listed if len(words) == 1 else f'[{listed}]'})"
+
+
+@dataclass(frozen=True, repr=False)
+class PaymentCap(_Amount):
+    r"""No payment of a period is above an amount in money of that period: :math:`p_i(n) \le b_i`."""
+
+    label = "payment-cap"
+
+
+@dataclass(frozen=True, repr=False)
+class Budget(_Amount):
+    r"""All payments on a full path are worth at most an amount: :math:`\sum_t \delta^t p_i \le B_i`."""
+
+    label = "budget"
+
+
+@dataclass(frozen=True, repr=False)
+class PrefixBudget(_Amount):
+    """The same on every prefix of a path: at no time has an agent paid more than her budget. Implies `Budget`."""
+
+    label = "prefix-budget"
+
+
+@dataclass(frozen=True)
+class WeakBudgetBalance(PaymentConstraint):
+    r"""Payments cover the cost at every history: :math:`\sum_i p_i(n) \ge c(a)`, the cost expected over the draw."""
+
+    name = "weak-budget-balance"
+
+
+@dataclass(frozen=True)
+class StrongBudgetBalance(PaymentConstraint):
+    r"""Payments equal the cost at every history: :math:`\sum_i p_i(n) = c(a)`, the cost expected over the draw."""
+
+    name = "strong-budget-balance"
+
+
+@dataclass(frozen=True)
+class ExAnteBudgetBalance(PaymentConstraint):
+    r"""Expected payments cover expected costs: :math:`E \sum_t \delta^t [\sum_i p_i - c(a)] \ge 0`."""
+
+    name = "ex-ante-budget-balance"
+
+
+PLAIN: dict[str, PaymentConstraint] = {
+    constraint.name: constraint
+    for constraint in (NoMoney(), NoSubsidy(), WeakBudgetBalance(), StrongBudgetBalance(), ExAnteBudgetBalance())
+}
+AMOUNTS: dict[str, type[_Amount]] = {kind.label: kind for kind in (PaymentCap, Budget, PrefixBudget)}
+KINDS: tuple[type[PaymentConstraint], ...] = (
+    NoMoney,
+    NoSubsidy,
+    PaymentCap,
+    Budget,
+    PrefixBudget,
+    WeakBudgetBalance,
+    StrongBudgetBalance,
+    ExAnteBudgetBalance,
+)
+"""In the order in which they are listed and make rows."""
+PAYMENT_NAMES = (*PLAIN, *(f"{label}:AMOUNT" for label in AMOUNTS))
+
+
+def is_payment_name(name: str) -> bool:
+    """Whether a name is meant for a constraint on payments."""
+    return name.partition(":")[0].strip() in (*PLAIN, *AMOUNTS)
+
+
+def payment_named(text: str) -> PaymentConstraint:
+    """Look up a constraint by its name on the command line, the amount behind a colon.
+
+    Examples
+    --------
+    >>> payment_named("no-subsidy"), payment_named("budget:3"), payment_named("payment-cap:2,7/2")
+    (NoSubsidy(), Budget(3), PaymentCap([2, '7/2']))
+
+    Raises
+    ------
+    InputError
+        With the nearest name, or what the amount should look like.
+    """
+    name, colon, amount = (part.strip() for part in text.partition(":"))
+    if name in AMOUNTS:
+        if not amount:
+            raise InputError([Fault("", f"{text!r} has no amount", f"write {name}:3, or {name}:2,3 by agent")])
+        return AMOUNTS[name](amount.split(","))
+    if name in PLAIN:
+        if colon:
+            raise InputError([Fault("", f"{text!r}: {name} takes no amount", f"write {name}")])
+        return PLAIN[name]
+    near = get_close_matches(name.lower(), (*PLAIN, *AMOUNTS), n=1)
+    nearest = f"did you mean {near[0]!r}? " if near else ""
+    known = ", ".join(PAYMENT_NAMES)
+    raise InputError([Fault("", f"{text!r} is not a constraint on payments", f"{nearest}known: {known}")])
+
+
+Payments = PaymentConstraint | str | Iterable[PaymentConstraint | str] | None
+"""What ``subject_to=`` takes: constraints on payments or their names, one or several."""
+
+
+def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
+    """Constraints on payments in the library's order, each once.
+
+    Parameters
+    ----------
+    given : PaymentConstraint, str, several or None
+        A text may join several names by ``+``; ``"none"`` is none.
+
+    Examples
+    --------
+    >>> payment_constraints("budget:3+no-subsidy")
+    (NoSubsidy(), Budget(3))
+
+    Raises
+    ------
+    InputError
+        If something is not a constraint on payments.
+    """
+    found: list[PaymentConstraint] = []
+    for entry in (given,) if isinstance(given, (PaymentConstraint, str, Notion)) else given or ():
+        if isinstance(entry, str):
+            found += [payment_named(part) for part in entry.split("+")] if entry.strip() != "none" else []
+        elif isinstance(entry, PaymentConstraint):
+            found.append(entry)
+        elif isinstance(entry, Notion):
+            raise InputError(f"subject_to={entry.name}: this is an {entry.role} constraint; give it as {entry.role}=")
+        else:
+            raise InputError(
+                f"subject_to={entry!r} is not a constraint on payments; write for example mo.NoSubsidy() or 'budget:3'"
+            )
+    return tuple(sorted(set(found), key=lambda c: (KINDS.index(type(c)), getattr(c, "amounts", ()))))
+
+
+def require_agents(constraints: Iterable[PaymentConstraint], agents: int) -> None:
+    """Refuse amounts by agent that are not one an agent.
+
+    Raises
+    ------
+    InputError
+        With both numbers.
+    """
+    for constraint in constraints:
+        count = len(constraint.amounts) if isinstance(constraint, _Amount) else 1
+        if count not in (1, agents):
+            raise InputError(
+                f"{constraint.name}: has {count} amounts, but there {'is' if agents == 1 else 'are'} {agents} "
+                f"agent{'s' * (agents > 1)}; give one for all or one an agent"
+            )

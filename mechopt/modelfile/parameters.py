@@ -1,0 +1,140 @@
+"""The table ``[parameters]`` of a model file: an interval, or a value, a parameter, and the plain tables at a point.
+
+A text of the file that names a parameter, in a place where a number belongs, is an expression in it; at a point it is
+replaced by its value. Places that hold names or texts are left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from mechopt.core.errors import Fault
+from mechopt.core.functions import RationalFunction
+from mechopt.core.numbers import to_exact
+from mechopt.modelfile.expressions import evaluate, names_in
+from mechopt.modelfile.tables import Unread, written
+
+TEXTS = frozenset(
+    {
+        *("title", "source", "kind", "name", "names", "types", "signals", "actions", "form", "sequence", "solve"),
+        *("expected", "subject_to", "distribution", "method", "forbidden", "parameters"),
+    }
+)
+"""Keys below which nothing is an expression."""
+
+PARAMETERS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": 'intervals of parameters, such as p = ["0", "1"], or their values; numbers of the file may then be '
+    'texts such as "1 - p", with + - * / ** and parentheses',
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "array", "items": {"type": ["number", "string"]}, "minItems": 2, "maxItems": 2},
+            {"type": ["number", "string"]},
+        ]
+    },
+}
+
+Interval = tuple[Fraction, Fraction]
+Value = Fraction | RationalFunction
+
+
+def intervals_of(tables: Mapping[str, Any], faults: list[Fault]) -> tuple[dict[str, Interval], dict[str, Fraction]]:
+    """Parameters of a file: the intervals of those that are open, the values of those that have one.
+
+    Appends a fault for each that has neither.
+    """
+    given = tables.get("parameters", {})
+    if not isinstance(given, Mapping):
+        faults.append(Fault("parameters", f"{written(given)} is not a table", 'write [parameters] and p = ["0", "1"]'))
+        return {}, {}
+    open_: dict[str, Interval] = {}
+    values: dict[str, Fraction] = {}
+    for name, ends in given.items():
+        where, mend = f"parameters.{name}", f'write {name} = ["0", "1"], or a value such as {name} = "1/3"'
+        if names_in(name) != {name}:
+            faults.append(Fault(where, f"{name!r} is not a name", "use letters, digits and _, a letter first"))
+            continue
+        if isinstance(ends, list) and len(ends) != 2:
+            faults.append(Fault(where, f"{written(ends)} is not an interval", mend))
+            continue
+        try:
+            numbers = [to_exact(_plain(end)) for end in (ends if isinstance(ends, list) else [ends])]
+        except ValueError as error:
+            faults.append(Fault(where, str(error), mend))
+            continue
+        if len(numbers) == 1:
+            values[name] = numbers[0]
+        elif numbers[0] >= numbers[1]:
+            what = f"from {numbers[0]} to {numbers[1]} is not an interval"
+            faults.append(Fault(where, what, "write the lower end first"))
+        else:
+            open_[name] = numbers[0], numbers[1]
+    return open_, values
+
+
+def _plain(end: Any) -> Any:
+    if isinstance(end, Unread):
+        raise ValueError(end.message)
+    return end
+
+
+def point_faults(point: Mapping[str, Fraction], intervals: Mapping[str, Interval]) -> list[Fault]:
+    """Check that every parameter has a value in its interval."""
+    faults = []
+    for name, (lower, upper) in intervals.items():
+        if name not in point:
+            mend = f"choose one: --at {name}={(lower + upper) / 2}, or mechopt formula for all of them"
+            faults.append(Fault(f"parameters.{name}", "has no value", mend))
+        elif not lower <= point[name] <= upper:
+            faults.append(Fault(f"parameters.{name}", f"{point[name]} is outside [{lower}, {upper}]", "choose another"))
+    for name in point:
+        if name not in intervals:
+            known = f"known: {', '.join(intervals)}" if intervals else "the model has none; leave out --at"
+            faults.append(Fault(f"parameters.{name}", "is not a parameter of the model", known))
+    return faults
+
+
+def substituted(tables: Mapping[str, Any], names: Mapping[str, Value], faults: list[Fault]) -> dict[str, Any]:
+    """The tables with every expression replaced by its value; appends a fault for each that is none.
+
+    Parameters
+    ----------
+    tables : mapping
+        Of a model file.
+    names : mapping
+        Value of each parameter.
+    faults : list of Fault
+        Appended to.
+
+    Returns
+    -------
+    dict
+        Without ``[parameters]``.
+    """
+    return {key: _replaced(value, key, key, names, faults) for key, value in tables.items() if key != "parameters"}
+
+
+def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faults: list[Fault]) -> Any:
+    if key in TEXTS or (key == "states" and isinstance(value, str)):
+        return value
+    if isinstance(value, list):
+        return [_replaced(entry, key, f"{where}[{k}]", names, faults) for k, entry in enumerate(value)]
+    if isinstance(value, Mapping):
+        return {k: _replaced(entry, k, f"{where}.{k}", names, faults) for k, entry in value.items()}
+    if isinstance(value, str) and names_in(value) & set(names):
+        try:
+            return evaluate(value, names)
+        except (ValueError, ZeroDivisionError) as error:
+            faults.append(Fault(where, str(error)))
+    return value
+
+
+def functions_in(tables: Any) -> Iterator[RationalFunction]:
+    """All functions in substituted tables."""
+    if isinstance(tables, RationalFunction):
+        yield tables
+    elif isinstance(tables, (list, Mapping)):
+        for entry in tables.values() if isinstance(tables, Mapping) else tables:
+            yield from functions_in(entry)

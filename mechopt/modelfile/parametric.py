@@ -1,0 +1,193 @@
+"""Model files with a parameter: what they hold at every value of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.functions import RationalFunction
+from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
+from mechopt.environment.scenarios import Scenarios
+from mechopt.environment.separable import SeparableTypes
+from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
+from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
+from mechopt.modelfile.text import text_of
+
+
+class ParametricFile(NamedTuple):
+    """What a model file with a parameter holds.
+
+    Attributes
+    ----------
+    model : ParametricModel
+    file : ModelFile
+        At a point inside, for title, constraints and objective.
+    """
+
+    model: ParametricModel
+    file: ModelFile
+
+
+def read_parametric(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricFile:
+    """Read a model file, a bundled model or the text of one, with a parameter left open.
+
+    Parameters
+    ----------
+    model : path, name or text
+        A text has several lines.
+    parameter : str, optional
+        Which one is left open; needed where there are several.
+    at : mapping or str, optional
+        Values of the others.
+
+    Raises
+    ------
+    InputError
+        With every fault.
+    """
+    return parse_parametric(*text_and_name(model), parameter, at)
+
+
+def kind_of(model: str | Path) -> str:
+    """The kind of a model given by path, name or text, as it says."""
+    return str(tables_of(*text_and_name(model)).get("kind"))
+
+
+def text_and_name(model: str | Path) -> tuple[str, str]:
+    """The text of a model given by path, name or text, and what messages call it."""
+    if isinstance(model, str) and "\n" in model:
+        return model, "text"
+    return text_of(model, bundled(), "model"), str(model)
+
+
+def loads_parametric(text: str, parameter: str | None = None, at: At = None) -> ParametricModel:
+    """Read the text of a model file with a parameter left open; see `read_parametric`."""
+    return parse_parametric(text, "text", parameter, at).model
+
+
+def parse_parametric(
+    text: str,
+    name: str,
+    parameter: str | None = None,
+    at: At = None,
+    instead: Mapping[str, Any] | None = None,
+) -> ParametricFile:
+    """Turn the text of a model file into what it holds at every value of a parameter.
+
+    Parameters
+    ----------
+    text, name : str
+    parameter, at
+        As for `read_parametric`.
+    instead : mapping, optional
+        Keys of the file that have other values, such as ``{"horizon": 4}``.
+    """
+    opened = open_parameter(text, name, parameter, at, instead)
+
+    def environment_at(point: Fraction) -> Environment:
+        environment = opened.file_at(Fraction(point)).environment
+        if isinstance(environment, Scenarios):
+            raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.guarantee_formula")], name)
+        if getattr(environment, "horizon", 1) == "infinite":
+            raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
+        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+
+    # separable values are level * rate + base, three numbers of the file
+    degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
+    model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
+    file = opened.file_at(model.point)
+    file.require_free_payments("mechopt formula")
+    return ParametricFile(model, file)
+
+
+def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
+    """Read scenarios with a parameter left open; see `read_parametric`."""
+    text, name = text_and_name(model)
+    opened = open_parameter(text, name, parameter, at)
+
+    def scenarios_at(point: Fraction) -> Scenarios:
+        return opened.file_at(Fraction(point)).of_kind(Scenarios)
+
+    return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+
+
+class Opened(NamedTuple):
+    """A model file with one parameter left open.
+
+    Attributes
+    ----------
+    parameter : str
+    start, stop : Fraction
+    kind : str
+        As the file says.
+    degree : int
+        Largest degree of a number of the file, numerator and denominator together.
+    file_at : callable
+        What the file holds at a value of the parameter.
+    """
+
+    parameter: str
+    start: Fraction
+    stop: Fraction
+    kind: str
+    degree: int
+    file_at: Callable[[Fraction], ModelFile]
+
+
+def open_parameter(
+    text: str, name: str, parameter: str | None = None, at: At = None, instead: Mapping[str, Any] | None = None
+) -> Opened:
+    """Read a model file and leave one parameter open; see `parse_parametric`."""
+    tables, faults = tables_of(text, name), list[Fault]()
+    tables.update(instead or {})
+    intervals, values = intervals_of(tables, faults)
+    fixed = values | point_of(at)
+    if faults:
+        raise InputError(faults, name)
+    left = [known for known in intervals if known not in fixed]
+    if parameter is None and len(left) == 1:
+        parameter = left[0]
+    if parameter is None or parameter not in left or len(left) > 1:
+        raise InputError([_choice(intervals, left, parameter)], name)
+    start, stop = intervals[parameter]
+    open_name, known_numbers = parameter, dict[str, Any](fixed)
+    symbolic = substituted(tables, {**known_numbers, open_name: RationalFunction.parameter()}, faults)
+    if faults:
+        raise InputError(faults, name)
+    degree = max((len(f.numerator) + len(f.denominator) - 2 for f in functions_in(symbolic)), default=0)
+    known: dict[Fraction, ModelFile] = {}
+
+    def file_at(point: Fraction) -> ModelFile:
+        if point not in known:
+            wrong: list[Fault] = []
+            plain = substituted(tables, {**known_numbers, open_name: point}, wrong)
+            try:
+                if wrong:
+                    raise InputError(wrong)
+                known[point] = file_of(plain, name)
+            except InputError as error:
+                raise InputError(error.faults, f"{name}, {open_name} = {point}") from None
+        return known[point]
+
+    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at)
+
+
+def _choice(intervals: Mapping[str, Any], left: list[str], parameter: str | None) -> Fault:
+    """Say why it is not clear which parameter is left open."""
+    if not intervals:
+        return Fault(
+            "parameters", "is missing", 'write [parameters] and p = ["0", "1"], and an expression such as "1 - p"'
+        )
+    if parameter is not None and parameter not in intervals:
+        return Fault("parameters", f"{parameter!r} is not one of them", f"known: {', '.join(intervals)}")
+    others = [name for name in left if name != parameter]
+    if not others:
+        return Fault("parameters", "all have values", "leave one of them open")
+    example = ",".join(
+        f"{name}={sum(intervals[name]) / 2}" for name in others[: len(others) if parameter else -1] or others
+    )
+    return Fault("parameters", f"{', '.join(left)} are open", f"give values to all but one: --at {example}")

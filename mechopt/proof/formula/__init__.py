@@ -1,0 +1,1 @@
+"""Formulas with proofs: their files and their checker."""

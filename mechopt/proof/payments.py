@@ -1,0 +1,285 @@
+"""Constraints on payments once more, by loops over histories, for the checker of certificates.
+
+The rows come last, constraint by constraint in the order of certificates. Independent types: the payment of buyer i at
+the node n after h, in present value, is v_i x_i(n) - R_i(n) + R_i(h). Persistent types: y_i(n), and sums of payments P
+by agent and slot for t >= 1 are columns of their own, after all others, with rows before those of the constraints::
+
+    paid    sum_b P(slot after n and b) - y(n) - P(slot of n) = 0 before the last period
+
+Rows of independent types are divided by the amount where it is not 0. This file shares no code with `mechopt.lp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import product
+from math import prod
+from typing import Protocol
+
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Notion
+from mechopt.mechanism.payments import (
+    Budget,
+    ExAnteBudgetBalance,
+    NoMoney,
+    NoSubsidy,
+    PaymentCap,
+    PaymentConstraint,
+    PrefixBudget,
+    StrongBudgetBalance,
+    WeakBudgetBalance,
+    payment_constraints,
+)
+from mechopt.proof.constraints import CertificateError
+from mechopt.proof.persistent_tree import Histories, MovingLaws
+from mechopt.proof.rows import Entries, Number, Row, whole
+
+KNOWN = (
+    NoMoney,
+    NoSubsidy,
+    PaymentCap,
+    Budget,
+    PrefixBudget,
+    WeakBudgetBalance,
+    StrongBudgetBalance,
+    ExAnteBudgetBalance,
+)
+
+
+def require_payments(
+    subject_to: tuple[PaymentConstraint, ...], agents: int, form: str, ir: tuple[Notion, ...], draws: bool
+) -> None:
+    """Refuse constraints on payments that the checker does not define, or that the form does not say together.
+
+    Parameters
+    ----------
+    draws : bool
+        Whether payments may depend on the mechanism's own draws of earlier actions.
+
+    Raises
+    ------
+    CertificateError
+        With the constraint.
+    """
+    if not subject_to:
+        return
+    if form not in ("payment", "sequence"):
+        raise CertificateError(f"form: {form!r} has no payments by period to constrain; 'payment' has")
+    for constraint in subject_to:
+        if type(constraint) not in KNOWN:
+            raise CertificateError(f"subject_to: {constraint.name} is not defined")
+        if isinstance(constraint, (PaymentCap, Budget, PrefixBudget)) and len(constraint.amounts) not in (1, agents):
+            raise CertificateError(f"subject_to: {constraint.name} has amounts for another number of agents")
+    if subject_to != payment_constraints(subject_to):
+        raise CertificateError("subject_to: each constraint stands once, in the library's order")
+    single = any(isinstance(c, (NoMoney, NoSubsidy, PaymentCap)) for c in subject_to)
+    sums = any(isinstance(c, (Budget, PrefixBudget)) for c in subject_to)
+    paths = any(isinstance(c, (EPIR, PFIR, PPIR)) for c in ir)
+    if draws and single + sums + paths > 1 and (single or sums):
+        raise CertificateError(
+            "subject_to: payments depend on draws of earlier actions, and the program does not say all of this of them"
+        )
+
+
+class PaymentForm(Protocol):
+    """What the rows need of the model of independent types."""
+
+    buyers: int
+    periods: int
+    types: list[list[int]]
+    count: list[int]
+    law: list[list[Number]]
+    present: list[list[list[Fraction]]]
+    fees: list[Fraction]
+    discount: Fraction
+
+    def utility(self, kind: str, length: int, i: int) -> int:
+        """First column of a utility."""
+
+    def allocation(self, t: int, i: int) -> int:
+        """First column of an allocation."""
+
+
+def independent_rows(model: PaymentForm, subject_to: tuple[PaymentConstraint, ...]) -> Iterator[Row]:
+    """All rows of constraints on payments where types are independent across periods."""
+    stages = [(t, i) for t in range(model.periods) for i in range(model.buyers)]
+    for c in subject_to:
+        if isinstance(c, (NoMoney, NoSubsidy, PaymentCap)):
+            for t, i in stages:
+                yield from _single(model, c, t, i)
+        elif isinstance(c, (Budget, PrefixBudget)):
+            for t in range(model.periods) if isinstance(c, PrefixBudget) else (model.periods - 1,):
+                for i in range(model.buyers):
+                    yield from _path(model, c, t, i)
+        elif isinstance(c, ExAnteBudgetBalance):
+            yield _ex_ante(model)
+        else:
+            for t in range(model.periods):
+                yield from _balance(model, c, t)
+
+
+def _own(model: PaymentForm, t: int, i: int) -> list[int]:
+    """Type of buyer i in each profile."""
+    return [profile[i] for profile in product(*map(range, model.types[t]))]
+
+
+def _paid(model: PaymentForm, t: int, i: int, node: int, worth: Fraction) -> Entries:
+    width = prod(model.types[t])
+    entries: Entries = [(model.allocation(t, i) + node, whole(worth))] if worth else []
+    after, before = model.utility("realised utility", t + 1, i), model.utility("realised utility", t, i)
+    return [*entries, (after + node, -1), (before + node // width, 1)]
+
+
+def _at_most(entries: Entries, amount: Fraction) -> tuple[Entries, int]:
+    """A row that is at most an amount, divided by it."""
+    if amount == 0:
+        return entries, 0
+    return [(column, whole(Fraction(number) / abs(amount))) for column, number in entries], 1 if amount > 0 else -1
+
+
+def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterator[Row]:
+    own, values = _own(model, t, i), model.present[i][t]
+    for node in range(model.count[t + 1]):
+        history, m = divmod(node, len(own))
+        entries = _paid(model, t, i, node, values[own[m]])
+        if isinstance(c, PaymentCap):
+            divided, side = _at_most(entries, model.discount**t * c.amount(i))
+            yield Row(c.name, (t, i, history, m), divided, None, side)
+        else:
+            yield Row(c.name, (t, i, history, m), entries, 0, 0 if isinstance(c, NoMoney) else None)
+
+
+def _path(model: PaymentForm, c: Budget | PrefixBudget, t: int, i: int) -> Iterator[Row]:
+    """Values on the way less realised utility."""
+    own = [_own(model, s, i) for s in range(t + 1)]
+    end = model.utility("realised utility", t + 1, i)
+    for node in range(model.count[t + 1]):
+        entries: Entries = [(end + node, -1)]
+        for s in range(t + 1):
+            at = node // (model.count[t + 1] // model.count[s + 1])
+            value = model.present[i][s][own[s][at % len(own[s])]]
+            if value:
+                entries.append((model.allocation(s, i) + at, whole(value)))
+        divided, side = _at_most(entries, c.amount(i))
+        yield Row(c.name, (t, i, *divmod(node, len(own[t]))), divided, None, side)
+
+
+def _balance(model: PaymentForm, c: PaymentConstraint, t: int) -> Iterator[Row]:
+    own = [_own(model, t, i) for i in range(model.buyers)]
+    for node in range(model.count[t + 1]):
+        history, m = divmod(node, len(own[0]))
+        entries: Entries = []
+        for i in range(model.buyers):
+            entries += _paid(model, t, i, node, model.present[i][t][own[i][m]] - model.fees[t])
+        yield Row(c.name, (t, None, history, m), entries, 0, 0 if isinstance(c, StrongBudgetBalance) else None)
+
+
+def _ex_ante(model: PaymentForm) -> Row:
+    entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers)]
+    reach: list[Number] = [1]
+    for t in range(model.periods):
+        reach = [chance * p for chance in reach for p in model.law[t]]
+        for i in range(model.buyers):
+            own = _own(model, t, i)
+            for node, chance in enumerate(reach):
+                worth = chance * (model.present[i][t][own[node % len(own)]] - model.fees[t])
+                if worth:
+                    entries.append((model.allocation(t, i) + node, whole(worth)))
+    return Row(ExAnteBudgetBalance.name, (0, None, 0), entries, 0, None)
+
+
+class PersistentPayments:
+    """Rows where types are persistent.
+
+    Parameters
+    ----------
+    laws : MovingLaws
+    tree : Histories
+    subject_to : tuple of PaymentConstraint
+    """
+
+    def __init__(self, laws: MovingLaws, tree: Histories, subject_to: tuple[PaymentConstraint, ...]) -> None:
+        self.laws, self.tree, self.subject_to = laws, tree, subject_to
+        self.sums = any(isinstance(c, (Budget, PrefixBudget)) for c in subject_to)
+        self.allocation: list[int] = []
+        self.payment: dict[tuple[int, int], int] = {}
+        self.paid: dict[tuple[int, int], int] = {}
+        self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Periods that have sums of payments, and how many slots."""
+        return [(t, len(self.tree.parent[t])) for t in range(1, self.laws.periods)] if self.sums else []
+
+    def rows(self) -> Iterator[Row]:
+        """All rows in order."""
+        last = self.laws.periods - 1
+        for t, i in self.stages if self.sums else ():
+            if t < last:
+                yield from self._sums(t, i)
+        for c in self.subject_to:
+            if isinstance(c, (NoMoney, NoSubsidy, PaymentCap)):
+                for t, i in self.stages:
+                    yield from self._single(c, t, i)
+            elif isinstance(c, (Budget, PrefixBudget)):
+                for t, i in self.stages:
+                    if t == last:
+                        yield from self._full(c, i)
+                    elif isinstance(c, PrefixBudget):
+                        yield from self._prefix(c, t, i)
+            elif isinstance(c, ExAnteBudgetBalance):
+                every = [(t, node) for t in range(last + 1) for node in range(len(self.tree.slot[t]))]
+                entries = [e for t, node in every for e in self._balance(t, node, self.tree.reach[t][node])]
+                yield Row(c.name, (0, None, 0), entries, 0, None)
+            else:
+                side = 0 if isinstance(c, StrongBudgetBalance) else None
+                for t in range(last + 1):
+                    for node, slot in enumerate(self.tree.slot[t]):
+                        yield Row(c.name, (t, None, slot, f"node {node}"), self._balance(t, node, 1), 0, side)
+
+    def _weights(self, t: int, node: int, factor: Fraction) -> Entries:
+        """Factor times the weight of a node."""
+        count = self.laws.actions[t]
+        first = self.allocation[t] + node * count
+        return [(first + a, whole(factor)) for a in range(count)] if factor else []
+
+    def _single(self, c: PaymentConstraint, t: int, i: int) -> Iterator[Row]:
+        for node, slot in enumerate(self.tree.slot[t]):
+            entries: Entries = [(self.payment[t, i] + node, 1)]
+            lower, upper = 0, 0 if isinstance(c, NoMoney) else None
+            if isinstance(c, PaymentCap):
+                entries += self._weights(t, node, -self.laws.scale[t] * c.amount(i))
+                yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
+            else:
+                yield Row(c.name, (t, i, slot, f"node {node}"), entries, lower, upper)
+
+    def _sums(self, t: int, i: int) -> Iterator[Row]:
+        for node, slot in enumerate(self.tree.slot[t]):
+            entries: Entries = [(self.paid[t + 1, i] + later, 1) for later in self.tree.after(t, node)]
+            entries.append((self.payment[t, i] + node, -1))
+            if t:
+                entries.append((self.paid[t, i] + slot, -1))
+            yield Row("paid", (t, i, slot, f"node {node}"), entries, 0, 0)
+
+    def _full(self, c: Budget | PrefixBudget, i: int) -> Iterator[Row]:
+        t = self.laws.periods - 1
+        for node, slot in enumerate(self.tree.slot[t]):
+            entries: Entries = [(self.payment[t, i] + node, 1), *self._weights(t, node, -c.amount(i))]
+            if t:
+                entries.append((self.paid[t, i] + slot, 1))
+            yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
+
+    def _prefix(self, c: PrefixBudget, t: int, i: int) -> Iterator[Row]:
+        for node, slot in enumerate(self.tree.slot[t]):
+            for action, later in enumerate(self.tree.after(t, node)):
+                entries: Entries = [(self.paid[t + 1, i] + later, 1)]
+                weights = self._weights(t, node, -c.amount(i))
+                entries += weights[action : action + 1] if self.tree.branches[t] > 1 else weights
+                yield Row(c.name, (t, i, slot, f"node {node}, branch {action}"), entries, None, 0)
+
+    def _balance(self, t: int, node: int, factor: Number) -> Entries:
+        """Factor times payments less the cost of the action."""
+        if not factor:
+            return []
+        entries: Entries = [(self.payment[t, i] + node, factor) for i in range(self.laws.agents)]
+        first = self.allocation[t] + node * self.laws.actions[t]
+        return [*entries, *((first + a, whole(-factor * fee)) for a, fee in enumerate(self.laws.cost[t]) if fee)]

@@ -1,0 +1,265 @@
+"""The program of a parametric model: one sparsity pattern, and entries that are rational functions of the parameter.
+
+The exact program is built at several values of the parameter and its entries are interpolated; two values more than
+would do stand by to contradict. Rows are in money of the environment and not scaled: the powers of two by which the
+float program is scaled jump with the values. What is found from it is proved by a checker with rows of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.errors import InputError, LimitError, MechoptError
+from mechopt.core.functions import RationalFunction, interpolated
+from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.environment.parametric import Environment, ParametricModel, points_inside
+from mechopt.lp.build import AnyLayout, AnyPlan, compile_program, plan
+from mechopt.lp.independent.plan import Plan
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.constraints import Asked
+from mechopt.mechanism.objective import Objective
+from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
+from mechopt.solve.exact.persistent import exact_moving_program
+
+FIRST_POINTS, LAST_POINTS = 9, 300
+MOST_ROWS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricProgram:
+    """Maximise cost x + offset over row_lower <= A x <= row_upper, lower <= x <= upper, A and cost functions.
+
+    Attributes
+    ----------
+    plan : Plan, MovingPlan or None
+        At a point inside; None where it is not the program of one environment.
+    template : LinearProgram
+        The float program at a point, whose numbers `at` replaces.
+    start, index : int arrays
+        Row r has the columns ``index[start[r]:start[r+1]]``.
+    value : int array
+        Number of the function of each entry.
+    row_lower, row_upper, lower, upper : float arrays
+        Whole numbers or infinite.
+    cost : int array ``(columns,)``
+        Number of the function of each column.
+    offset : RationalFunction
+    functions : tuple of RationalFunction
+        The distinct ones.
+    """
+
+    plan: AnyPlan | None
+    template: LinearProgram
+    start: IntArray
+    index: IntArray
+    value: IntArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    cost: IntArray
+    offset: RationalFunction
+    functions: tuple[RationalFunction, ...]
+
+    @property
+    def columns(self) -> int:
+        """Number of columns."""
+        return len(self.cost)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.row_lower)
+
+    @property
+    def require_plan(self) -> AnyPlan:
+        """The plan, of a program of one environment."""
+        assert self.plan is not None
+        return self.plan
+
+    def at(self, point: Fraction) -> LinearProgram:
+        """The program in floats at a value of the parameter."""
+        numbers = np.array([float(function(point)) for function in self.functions])
+        return replace(
+            self.template,
+            start=self.start,
+            index=self.index,
+            value=numbers[self.value],
+            cost=numbers[self.cost],
+            offset=float(self.offset(point)),
+        )
+
+    def exactly_at(self, point: Fraction) -> ExactProgram:
+        """The program in integers at a value of the parameter."""
+        numbers = [function(point) for function in self.functions]
+        entries = [numbers[k] for k in self.value]
+        factor = [lcm(1, *(f.denominator for f in entries[a:b])) for a, b in pairwise(self.start)]
+        rows = np.repeat(np.arange(self.rows), np.diff(self.start))
+        cost = [numbers[k] for k in self.cost]
+        denominator = lcm(1, *(number.denominator for number in cost))
+        return ExactProgram(
+            self.start,
+            self.index,
+            whole([int(f * factor[r]) for f, r in zip(entries, rows, strict=True)]),
+            whole(factor),
+            self.row_lower,
+            self.row_upper,
+            self.lower,
+            self.upper,
+            whole([int(number * denominator) for number in cost]),
+            denominator,
+            self.offset(point),
+        )
+
+    def layout(self, environment: Environment) -> AnyLayout:
+        """The way back from columns to a mechanism of the environment at a point."""
+        chosen = self.require_plan
+        return compile_program(plan(environment, chosen.ic, chosen.ir, chosen.objective, chosen.form))[1]
+
+
+def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: Objective) -> ParametricProgram:
+    """Build the program of a parametric model.
+
+    Parameters
+    ----------
+    model : ParametricModel
+    ic, ir : Notion, several or None
+    objective : Objective
+
+    Raises
+    ------
+    InputError
+        If the constraints do not fit the model.
+    LimitError
+        If the program is too large.
+    MechoptError
+        If its entries are not rational functions on the whole interval.
+    """
+    chosen = plan(model.middle, ic, ir, objective)
+    form = chosen.form
+    if form == "promise":  # its objective changes form where a sale ceases to be worth its cost
+        form = "utility"
+        chosen = plan(model.middle, ic, ir, objective, form)
+    if chosen.size.rows > MOST_ROWS:
+        raise LimitError(
+            f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
+            "piece is solved over the rational functions. Use fewer periods or types"
+        )
+    return through_points(chosen, lambda point: _exact(model.at(point), chosen), model.start, model.stop)
+
+
+def through_points(
+    chosen: AnyPlan | None,
+    build: Callable[[Fraction], tuple[LinearProgram, ExactProgram]],
+    start: Fraction,
+    stop: Fraction,
+) -> ParametricProgram:
+    """Interpolate a program from those at points inside an interval, as many as it takes.
+
+    Parameters
+    ----------
+    chosen : Plan, MovingPlan or None
+    build : callable
+        The float and the exact program at a point.
+    start, stop : Fraction
+        The points are between them.
+    """
+    count = FIRST_POINTS
+    while count <= LAST_POINTS:
+        points = points_inside(start, stop, count)
+        found = _interpolated(chosen, [build(point) for point in points], points)
+        if found is not None:
+            return found
+        count = 2 * count - 1
+    raise MechoptError(
+        "the entries of the program are not rational functions of the parameter on the whole interval; "
+        "try a part of the interval"
+    )
+
+
+def _exact(environment: Environment, like: AnyPlan) -> tuple[LinearProgram, ExactProgram]:
+    """The float and the exact program at one value of the parameter, rows unscaled."""
+    chosen = plan(environment, like.ic, like.ir, like.objective, like.form)
+    program, _ = compile_program(chosen)
+    if isinstance(chosen, Plan):
+        return program, exact_program(chosen, program)
+    return program, exact_moving_program(chosen, program)
+
+
+def _interpolated(
+    chosen: AnyPlan | None, built: Sequence[tuple[LinearProgram, ExactProgram]], points: Sequence[Fraction]
+) -> ParametricProgram | None:
+    """One program from those at several points, or None where these are too few."""
+    first = built[0][0]
+    for program, _ in built[1:]:
+        for side in ("row_lower", "row_upper", "lower", "upper"):
+            if not np.array_equal(getattr(program, side), getattr(first, side)):
+                raise MechoptError("the program changes its rows inside the interval; try a part of the interval")
+    start, index, entries = _merged([exact for _, exact in built])
+    costs = [[Fraction(int(c), exact.denominator) for c in exact.cost] for _, exact in built]
+    cost = list(zip(*costs, strict=True))
+    offset = interpolated(points, [exact.offset for _, exact in built])
+    distinct = list(dict.fromkeys([*entries, *cost]))
+    number = {values: k for k, values in enumerate(distinct)}
+    functions = [interpolated(points, values) for values in distinct]
+    kept = [function for function in functions if function is not None]
+    if offset is None or len(kept) < len(functions):
+        return None
+    return ParametricProgram(
+        chosen,
+        first,
+        start,
+        index,
+        np.array([number[values] for values in entries], np.int64),
+        first.row_lower,
+        first.row_upper,
+        first.lower,
+        first.upper,
+        np.array([number[values] for values in cost], np.int64),
+        offset,
+        tuple(kept),
+    )
+
+
+def _merged(exacts: Sequence[ExactProgram]) -> tuple[IntArray, IntArray, list[tuple[Fraction, ...]]]:
+    """The common pattern, and each entry's values at all points."""
+    rows = [np.repeat(np.arange(len(e.start) - 1), np.diff(e.start)) for e in exacts]
+    factors = [e.factor for e in exacts]
+    first = exacts[0]
+    alike = all(np.array_equal(e.start, first.start) and np.array_equal(e.index, first.index) for e in exacts[1:])
+    if alike:
+        columns = [
+            [Fraction(int(v), int(factor[r])) for v, r in zip(e.value, row, strict=True)]
+            for e, row, factor in zip(exacts, rows, factors, strict=True)
+        ]
+        return first.start, first.index, list(zip(*columns, strict=True))
+    table: dict[tuple[int, int], list[Fraction]] = {}
+    for k, (e, row, factor) in enumerate(zip(exacts, rows, factors, strict=True)):
+        for r, c, v in zip(row.tolist(), e.index.tolist(), e.value.tolist(), strict=True):
+            table.setdefault((r, c), [Fraction(0)] * len(exacts))[k] = Fraction(int(v), int(factor[r]))
+    places = sorted(table)
+    counts = np.bincount([r for r, _ in places], minlength=len(first.start) - 1)
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return start, np.array([c for _, c in places], np.int64), [tuple(table[place]) for place in places]
+
+
+def require_flint() -> Any:
+    """The module ``flint``.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    try:
+        import flint
+    except ImportError:
+        raise InputError("formulas need python-flint: pip install 'mechopt[exact]'") from None
+    return flint

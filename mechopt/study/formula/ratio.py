@@ -1,0 +1,226 @@
+"""Closed-form mechanisms as functions of a parameter, and their exact worst share of the optimum.
+
+A closed form is computed once with functions for numbers, at a point that gives every comparison its outcome; the
+result holds as far as no comparison comes out differently. So a closed form has pieces too. On each piece the share of
+the optimum is a rational function: it is least at an end or where its derivative vanishes, and candidates are compared
+as algebraic numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from mechopt.closedform.functions import REVENUES
+from mechopt.core.algebraic import AlgebraicNumber
+from mechopt.core.errors import InputError, MechoptError
+from mechopt.core.functions import RationalFunction, compared_at
+from mechopt.core.polynomials import derivative, minus, sign, times
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.parametric import ParametricModel
+from mechopt.solve.parametric.pieces import Piece
+from mechopt.solve.parametric.roots import roots_of, value_at
+from mechopt.solve.parametric.walk import RETRIES, point_between
+
+
+@dataclass(frozen=True)
+class Share:
+    """An interval on which a mechanism's share of the optimum is one rational function.
+
+    Attributes
+    ----------
+    start, stop : AlgebraicNumber
+    revenue, function : RationalFunction
+        Of the mechanism, and its share of the optimum.
+    """
+
+    start: AlgebraicNumber
+    stop: AlgebraicNumber
+    revenue: RationalFunction
+    function: RationalFunction
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A closed form's share of the optimum as a function of the parameter.
+
+    Attributes
+    ----------
+    name : str
+    pieces : tuple of Share
+    minimum : AlgebraicNumber
+        The exact infimum over the interval.
+    at : tuple of AlgebraicNumber
+        Where; several where they tie.
+    attained : bool
+        Whether it is attained inside the interval; else it is the limit at its end.
+    equal : tuple of (AlgebraicNumber, AlgebraicNumber)
+        Where the mechanism is optimal.
+    """
+
+    name: str
+    pieces: tuple[Share, ...]
+    minimum: AlgebraicNumber
+    at: tuple[AlgebraicNumber, ...]
+    attained: bool
+    equal: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]
+
+    def value(self, p: Fraction | int) -> Fraction:
+        """Share at a point."""
+        point = AlgebraicNumber.rational(p)
+        piece = next(s for s in self.pieces if not point < s.start and not s.stop < point)
+        return piece.function(p)
+
+
+def closed_form(model: ParametricModel, name: str) -> tuple[Piece, ...]:
+    """Revenue of a closed form as a piecewise function, on the whole interval.
+
+    Parameters
+    ----------
+    model : ParametricModel
+        With types independent across periods.
+    name : str
+        Of `mechopt.closedform.functions.REVENUES`.
+
+    Raises
+    ------
+    InputError
+        If there is no such closed form for this model.
+    """
+    if name not in REVENUES:
+        raise InputError(f"{name!r} is not known as a function; known: {', '.join(REVENUES)}")
+    if not isinstance(model.middle, IndependentTypes):
+        raise InputError(f"{name} is for types that are independent across periods; the model is {model.middle.kind}")
+    pieces = piecewise(lambda: REVENUES[name](model.exact), model.start, model.stop)
+    return tuple(Piece(a, b, function, (True, True), 1, model.parameter) for a, b, function in pieces)
+
+
+def piecewise(
+    run: Callable[[], Any], start: Fraction, stop: Fraction
+) -> list[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction]]:
+    """Cover an interval with the results of a computation whose comparisons come out alike; equal neighbours as one."""
+    open_ = [(AlgebraicNumber.rational(start), AlgebraicNumber.rational(stop))]
+    found: list[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction]] = []
+    while open_:
+        lower, upper = open_.pop()
+        below, above, function = _around(run, lower, upper)
+        found.append((below, above, function))
+        open_ += [part for part in ((lower, below), (above, upper)) if part[0] < part[1]]
+    found.sort(key=lambda piece: piece[0])
+    merged = found[:1]
+    for piece in found[1:]:
+        if merged[-1][2] == piece[2]:
+            merged[-1] = merged[-1][0], piece[1], piece[2]
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _around(
+    run: Callable[[], Any], lower: AlgebraicNumber, upper: AlgebraicNumber
+) -> tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction]:
+    for attempt in range(RETRIES):
+        point = point_between(lower, upper, attempt)
+        with compared_at(point) as comparisons:
+            function = RationalFunction.of(run())
+        polynomials = [polynomial for polynomial in comparisons.polynomials if len(polynomial) > 1]
+        if any(sign(polynomial, point) == 0 for polynomial in polynomials):
+            continue
+        roots = [root for polynomial in polynomials for root in roots_of(polynomial)]
+        below = max([lower, *(root for root in roots if root < point)])
+        return below, min([upper, *(root for root in roots if not root < point)]), function
+    raise MechoptError(f"no point between {lower!r} and {upper!r} is generic")
+
+
+def ratio(model: ParametricModel, name: str, optimum: tuple[Piece, ...]) -> Ratio:
+    """Share of the optimum that a closed form earns, its exact infimum, and where it is optimal.
+
+    Parameters
+    ----------
+    model : ParametricModel
+    name : str
+    optimum : tuple of Piece
+        Of a complete formula.
+
+    Raises
+    ------
+    InputError
+        If the optimum is zero on a piece, or not known on the whole interval.
+    """
+    start, stop = AlgebraicNumber.rational(model.start), AlgebraicNumber.rational(model.stop)
+    complete = optimum and optimum[0].start == start and optimum[-1].stop == stop
+    if not complete or any(a.stop != b.start for a, b in pairwise(optimum)):
+        raise InputError("the optimum is not known on the whole interval; give it more time")
+    if any(not piece.function for piece in optimum):
+        raise InputError("the optimum is zero on a part of the interval: no share of it is defined")
+    shares = []
+    for left, right, closed, best in overlaps(closed_form(model, name), optimum):
+        shares.append(Share(left, right, closed, closed / best))
+    least, places = least_value([(s.start, s.stop, s.function) for s in shares])
+    attained = any(start < place < stop for place in places)
+    equal = _joined([(s.start, s.stop) for s in shares if s.function == 1])
+    return Ratio(name, tuple(shares), least, places, attained, equal)
+
+
+def where_equal(
+    model: ParametricModel, name: str, optimum: tuple[Piece, ...]
+) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
+    """Intervals on which a closed form earns the optimum, or on which this is the first best.
+
+    Parameters
+    ----------
+    model : ParametricModel
+        With types independent across periods.
+    name : str
+    optimum : tuple of Piece
+    """
+    found = overlaps(closed_form(model, name), optimum)
+    return _joined([(start, stop) for start, stop, closed, best in found if closed == best])
+
+
+def overlaps(
+    first: tuple[Piece, ...], second: tuple[Piece, ...]
+) -> list[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction, RationalFunction]]:
+    """Intervals on which both have one function."""
+    found = []
+    for a in first:
+        for b in second:
+            left, right = max(a.start, b.start), min(a.stop, b.stop)
+            if left < right:
+                found.append((left, right, a.function, b.function))
+    return found
+
+
+def least_value(
+    pieces: Sequence[tuple[AlgebraicNumber, AlgebraicNumber, RationalFunction]],
+) -> tuple[AlgebraicNumber, tuple[AlgebraicNumber, ...]]:
+    """The least value of a piecewise function over its closed pieces, and where it is taken."""
+    best: AlgebraicNumber | None = None
+    places: list[AlgebraicNumber] = []
+    for start, stop, function in pieces:
+        n, d = function.numerator, function.denominator
+        slope = minus(times(derivative(n), d), times(n, derivative(d)))
+        inside = [root for root in roots_of(slope) if start < root < stop] if len(slope) > 1 else []
+        for place in (start, *inside, stop):
+            value = value_at(function, place)
+            if best is None or value < best:
+                best, places = value, [place]
+            elif value == best and place not in places:
+                places.append(place)
+    assert best is not None
+    return best, tuple(places)
+
+
+def _joined(
+    intervals: list[tuple[AlgebraicNumber, AlgebraicNumber]],
+) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
+    joined: list[tuple[AlgebraicNumber, AlgebraicNumber]] = []
+    for start, stop in sorted(intervals):
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], stop
+        else:
+            joined.append((start, stop))
+    return tuple(joined)

@@ -1,0 +1,116 @@
+"""Constraints on payments from the command line and in files."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+import pytest
+
+TRADE = "myerson-satterthwaite-1983/bilateral-trade"
+MODEL = """
+kind = "independent"
+horizon = 1
+{above}
+[[buyers]]
+values = [1, 4]
+probabilities = ["1/2", "1/2"]
+{below}
+"""
+
+
+class Run(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def run(mechopt):
+    return lambda *arguments: Run(*mechopt(*map(str, arguments)))
+
+
+def words(text):
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_the_file_of_bilateral_trade_prints_the_second_best(run):
+    found = run("solve", TRADE, "--check", "--exact")
+    assert found.exit_code == 0, found.stderr
+    assert "25/162 (proved)" in words(found.stdout)
+    assert "payments ex-ante-budget-balance" in words(found.stdout)
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ('subject_to = ["budget:2"]', ""),
+        ('subject_to = "budget:2"', ""),
+        ("", '[solve]\nsubject_to = ["budget:2"]'),
+    ],
+)
+def test_keys_of_a_file_and_flags(run, tmp_path, above, below):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above=above, below=below))
+    document = json.loads(run("solve", path, "--json").stdout)
+    assert document["exact" if "exact" in document else "value"] == pytest.approx(4 / 3)
+    assert document["constraints"]["subject_to"] == "budget:2"
+    assert json.loads(run("solve", path, "--json", "--subject-to", "none").stdout)["value"] == pytest.approx(2)
+    both = json.loads(run("solve", path, "--json", "--subject-to", "no-subsidy+budget:1").stdout)
+    assert both["verified"]["no-subsidy"]["holds"]
+    assert both["verified"]["budget:1"]["holds"]
+    assert run("size", path, "--subject-to", "none").stdout != run("size", path).stdout
+    for command in ("compare", "frontier"):
+        refused = run(command, path)
+        assert refused.exit_code == 2
+        assert "subject_to: budget:2" in words(refused.stderr)
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "where", "what"),
+    [
+        ('subject_to = ["budget"]', "", "subject_to", "write budget:3"),
+        ('subject_to = ["budjet:2"]', "", "subject_to", "did you mean 'budget'"),
+        ('subject_to = ["no-subsidy:2"]', "", "subject_to", "takes no amount"),
+        ('subject_to = ["budget:x"]', "", "subject_to", "budget"),
+        ('subject_to = ["budget:1,2"]', "", "budget:1,2", "2 amounts"),
+        ('subject_to = ["epir"]', "", "subject_to", "not a constraint on payments"),
+        ("subject_to = 3", "", "subject_to", ""),
+        ('subject_to = "budget:2"', '[solve]\nsubject_to = "budget:2"', "solve.subject_to", "one of the two"),
+    ],
+)
+def test_bad_keys_say_where_and_what(run, tmp_path, above, below, where, what):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above=above, below=below))
+    found = run("solve", path)
+    assert found.exit_code == 2
+    assert where in words(found.stderr)
+    assert what in words(found.stderr)
+
+
+def test_verify_and_proofs(run, tmp_path):
+    path, saved, proof = tmp_path / "model.toml", tmp_path / "best.npz", tmp_path / "proof.json"
+    path.write_text(MODEL.format(above='subject_to = "budget:2"', below=""))
+    assert run("solve", path, "--save", saved, "--proof", proof).exit_code == 0
+    assert run("verify", path, saved).exit_code == 0
+    violated = run("verify", path, saved, "--subject-to", "budget:1", "--exact")
+    assert violated.exit_code == 1
+    assert "payments are 1 above the budget" in words(violated.stdout)
+    told = run("certificate", "check", path, proof)
+    assert told.exit_code == 0
+    assert "payments subject to budget:2, is 4/3" in words(told.stdout)
+    assert run("certificate", "make", path, tmp_path / "free.json", "--subject-to", "none").exit_code == 0
+    assert json.loads(run("certificate", "check", path, tmp_path / "free.json", "--json").stdout)["exact"] == "2"
+
+
+def test_shadow_prices_are_written(run, tmp_path):
+    path, prices = tmp_path / "model.toml", tmp_path / "prices.csv"
+    path.write_text(MODEL.format(above='subject_to = "budget:2"', below=""))
+    assert run("solve", path, "--duals", prices).exit_code == 0
+    header, *rows = prices.read_text().splitlines()
+    assert header == "constraint,agent,period,history,about,price"
+    budget = next(row for row in rows if row.startswith("budget:2,0,0,[]"))
+    assert float(budget.rsplit(",", 1)[1]) == pytest.approx(1 / 3)
+    none = run("solve", path, "--duals", prices, "--subject-to", "none", "--method", "promised")
+    assert none.exit_code == 0
+    assert "has no shadow prices" in words(none.stderr)
