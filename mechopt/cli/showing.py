@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli.options import Goal, Ic, Ir, Json, Model, environment_of, problem_of
+from mechopt.cli.options import Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of
 from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say
@@ -20,6 +20,7 @@ def show(
     ] = None,
     ic: Ic = None,
     ir: Ir = None,
+    subject_to: SubjectTo = None,
     objective: Goal = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     html: Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page to explore")] = None,
@@ -38,11 +39,13 @@ def show(
     file = read(model)
     found: Explanation
     if mechanism is not None:
-        if ic is not None or ir is not None or objective is not None or exact:
-            raise InputError("--ic, --ir, --objective and --exact are about the optimum; leave them out, or MECHANISM")
+        if exact or any(given is not None for given in (ic, ir, subject_to, objective)):
+            raise InputError(
+                "--ic, --ir, --subject-to, --objective and --exact are about the optimum; leave them out, or MECHANISM"
+            )
         found = explain_mechanism(load_mechanism(mechanism, environment_of(file)))
     else:
-        problem = problem_of(file, ic, ir, objective)
+        problem = problem_of(file, ic, ir, objective, subject_to=subject_to)
         with progress_shown("solving") as progress:
             best = problem.solve(
                 exact=exact,

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -82,18 +81,13 @@ class Simplest:
 def plan_of(best: Optimum, form: str = "auto") -> AnyPlan:
     """The plan of the program that an optimum solves, with allocations as columns."""
     environment = best.mechanism.environment  # type: ignore[union-attr]
-    asked = environment, best.ic, best.ir, asked_of_payments(best), best.objective
+    asked = environment, best.ic, best.ir, best.subject_to, best.objective
     if form == "auto" and environment.kind == "independent":
         try:
             return Problem(*asked, form="utility").plan
         except InputError:
             return Problem(*asked, form="payment").plan
     return Problem(*asked, form=form).plan
-
-
-def asked_of_payments(best: Optimum) -> tuple[Any, ...]:
-    """Constraints on payments, where an optimum knows of any."""
-    return tuple(getattr(best, "subject_to", ()))
 
 
 def allocation_columns(layout: AnyLayout) -> list[IntArray]:

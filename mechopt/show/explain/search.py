@@ -18,7 +18,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton
-from mechopt.show.explain.memory import MemoryShare, Simplest, asked_of_payments, plan_of, simplest
+from mechopt.show.explain.memory import MemoryShare, Simplest, plan_of, simplest
 from mechopt.show.explain.payments import readable, snapped
 from mechopt.show.explain.play import play_of
 from mechopt.solve.result import Optimum
@@ -136,7 +136,7 @@ def read_optimum(best: Optimum) -> Reading:
         found = readable(best, tried, layout)
         if found is None:
             continue
-        asked = (*best.ic, *best.ir, *asked_of_payments(best))
+        asked = (*best.ic, *best.ir, *best.subject_to)
         report = verify(found.mechanism, asked) if asked else None
         lost = abs(best.value - worth(found.mechanism, best.objective))
         if (report is None or report.holds) and lost <= LOST * max(abs(best.value), layout.unit * 1e-3):

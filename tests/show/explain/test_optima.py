@@ -219,3 +219,12 @@ def test_fee_option_and_refund_are_told_apart():
     sale = [np.ones((1, 1, 2)), np.array([[[0.0, 1.0], [0.0, 1.0]]])]
     money = [np.array([[[1.0, 1.5]]]), np.array([[[-0.5, 1.0], [0.0, 1.5]]])]
     assert mo.Mechanism(env, sale, money).explain().structures[0].startswith("refund")
+
+
+@pytest.mark.parametrize("limit", [mo.PaymentCap("3/2"), mo.Budget(3), mo.NoSubsidy(), mo.PrefixBudget(2)], ids=str)
+@pytest.mark.parametrize("env", [two_values(3), battaglini(3)], ids=["independent", "persistent"])
+def test_constraints_on_payments_are_satisfied_by_what_is_shown(env, limit):
+    best = mo.optimum(env, subject_to=[limit])
+    found = best.explain()
+    assert mo.verify(found.mechanism, (*best.ic, *best.ir, limit)).holds
+    assert found.mechanism.revenue == pytest.approx(best.value, rel=1e-8)
