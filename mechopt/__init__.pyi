@@ -166,11 +166,14 @@ from .proof.formula.file import load_formula as load_formula
 from .proof.transfer_file import TransferProof as TransferProof
 from .proof.transfers import check_transfer_proof as check_transfer_proof
 from .proof.vipr import write_vipr as write_vipr
+from .show.explain.explain import explain as explain
+from .show.explain.explanation import Explanation as Explanation
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path
 from .show.figures.simplex import column_simplex as column_simplex
 from .show.figures.tree import mechanism_tree as mechanism_tree
+from .show.formats import to_efg as to_efg
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import PersistentPolicy as PersistentPolicy

@@ -197,6 +197,7 @@ def test_the_version_to_cite_is_this_one():
 
 SMALL = {
     "solve": "mirrokni-2020/two-values-two-periods --exact",
+    "show": "mirrokni-2020/two-values-two-periods --exact",
     "compare": "mirrokni-2020/two-values-two-periods",
     "maximin": "mirrokni-2020/maximin-equal-revenue-5",
     "frontier": "mirrokni-2020/two-values-two-periods",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli import certificates, comparing, fit, interdependent, models, solving, transfers
+from mechopt.cli import certificates, comparing, fit, interdependent, models, showing, solving, transfers
 from mechopt.cli import formula as formulas
 from mechopt.cli import frontier as frontiers
 from mechopt.cli import sweep as sweeping
@@ -24,6 +24,7 @@ app = typer.Typer(
 
 COMMANDS = (
     solving.solve,
+    showing.show,
     comparing.compare,
     comparing.maximin,
     formulas.formula,

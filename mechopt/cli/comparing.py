@@ -72,7 +72,11 @@ def compare(
     if as_json:
         say(output.to_json(document))
     elif table == "text":
-        show_table(*output.compared_table(comparison))
+        header, rows, bounds = output.compared_table(comparison)
+        show_table(header, rows)
+        if bounds:
+            say("no mechanism earns more than")
+            show_table(["bound", "revenue"], [list(bound) for bound in bounds])
         for name, reason in comparison.skipped.items():
             tell(f"left out: {name}: {reason}")
     else:

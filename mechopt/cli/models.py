@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mechopt.cli.options import Json
-from mechopt.show.terminal.console import say, show_rows
+from mechopt.show.terminal.console import say, show_table
 
 
 def models(as_json: Json = False) -> None:
@@ -18,7 +18,8 @@ def models(as_json: Json = False) -> None:
         ]
         say(output.to_json(plain))
     else:
-        show_rows([(name, f"{m.title}. {m.environment!r}. Source: {m.source}") for name, m in listed])
+        rows = [[name, f"{m.title} ({output.model_size(m.environment)})"] for name, m in listed]
+        show_table(["model", "about"], rows)
 
 
 def schema() -> None:

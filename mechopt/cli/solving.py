@@ -66,6 +66,7 @@ def solve(
 ) -> None:
     """Find the optimal mechanism, and verify it."""
     from mechopt.modelfile import read
+    from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
     from mechopt.solve.methods import solve as best_mechanism
     from mechopt.verification.found import checked
@@ -100,6 +101,9 @@ def solve(
         say(output.to_json(document))
     else:
         show_rows(output.solved_rows(file.title, document))
+        table = few_states(best)
+        for line in ["", *table] if table else []:
+            say(line)
     if save is not None and best.mechanism is not None:
         best.mechanism.save(save)
     if proof is not None and best.certificate is not None:
@@ -142,6 +146,7 @@ def verify(
     from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.show.terminal.counterexample import sentence
     from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model, at)))
@@ -162,7 +167,7 @@ def verify(
     else:
         rows = [("mechanism", repr(mechanism))]
         for constraint, found in report.items():
-            example = f": {found.counterexample}" if found.counterexample else ""
+            example = f": {sentence(found.counterexample, mechanism.environment)}" if found.counterexample else ""
             rows.append((constraint.name, output.verdict(output.checks(report)[constraint.name]) + example))
         show_rows(rows)
     if not report.holds:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.cli.options import Json, command_line, require_targets
+from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import say, show_rows, tell
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def sweep(
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
     ] = None,
+    y: Annotated[str, typer.Option("--y", help="what --plot draws: revenue, ratio or a column of the table")] = "",
     report: Annotated[str | None, typer.Option(metavar="FILE", help="write one self-contained HTML page")] = None,
     as_json: Json = False,
 ) -> None:
@@ -52,6 +54,8 @@ def sweep(
 
     if parquet:
         require_parquet()
+    if y and plot is None:
+        raise InputError("--y is about the picture of --plot; name a file for it")
     if plot is not None:
         picture_ending(plot)
     if report is not None:
@@ -68,7 +72,7 @@ def sweep(
         files.append(str(folder / "sweep.parquet"))
         found.to_parquet(folder / "sweep.parquet")
     if plot is not None:
-        found.save_plot(plot)
+        found.save_plot(plot, y)
         files.append(plot)
     if report is not None:
         page = sweep_report(found, command=command_line(), study=file_text(study, bundled_studies()))

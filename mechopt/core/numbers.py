@@ -31,6 +31,8 @@ VERIFY_TOLERANCE = 1e-8
 """Largest gain of a constraint that is kept, relative to the largest total value that an agent can get."""
 EXPECTED_TOLERANCE = 1e-9
 """Relative difference to a model file's ``[expected]`` that ``--check`` accepts."""
+NOISE = 1e-12
+"""Share of the largest amount beside it below which a printed number is rounding."""
 PROBABILITY_TOLERANCE = 1e-12
 """How far floats (never exact numbers) may sum from 1."""
 RANGE_WARNING, RANGE_REFUSAL = 1e6, 1e9
@@ -116,6 +118,17 @@ def to_exact(value: object) -> Fraction:
         simple = Fraction(number).limit_denominator(SIMPLE_DENOMINATOR)
         return to_exact(simple) if float(simple) == number else parse_exact(repr(number))
     raise ValueError(f"{shortened(repr(value))} is not a number")
+
+
+def without_noise(value: float, scale: float = 1.0) -> float:
+    """Zero where a number is what rounding leaves of numbers of a size, else the number; never a negative zero.
+
+    Examples
+    --------
+    >>> without_noise(-3.55e-15), without_noise(-0.0), without_noise(1e-9)
+    (0.0, 0.0, 1e-09)
+    """
+    return 0.0 if abs(value) <= NOISE * scale else value
 
 
 def readonly(values: Any, dtype: Any = np.float64) -> Array:

@@ -12,12 +12,13 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.environment.reading.nested import floats
 from mechopt.environment.reading.order import in_order
 from mechopt.environment.reading.reader import Horizon
 
 
-class EnvironmentBase:
+class EnvironmentBase(Shown):
     """An environment that is told apart from others by its fingerprint."""
 
     @property

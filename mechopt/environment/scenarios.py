@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.shown import Shown
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 
@@ -46,7 +47,7 @@ class Distribution(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
-class Scenarios:
+class Scenarios(Shown):
     """Sequences of named distributions, of any lengths; one buyer, one item a period, no cost.
 
     Parameters

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.outcome import Simulation
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class MechanismMethods:
+class MechanismMethods(Shown):
     """Base of all mechanisms: saves, simulates and tabulates what the subclass says."""
 
     @property
@@ -40,6 +41,18 @@ class MechanismMethods:
             If there are too many histories to write it out.
         """
         provided(self, "save")(self, path)
+
+    def explain(self) -> Any:
+        """Say what it does by states instead of histories, with its own payments; see `mechopt.Explanation`.
+
+        Raises
+        ------
+        InputError
+            If it has no finite histories, or is only a limit of mechanisms.
+        LimitError
+            If it has too many histories.
+        """
+        return provided(self, "explain")(self)
 
     def simulate(self, rng: np.random.Generator | int, runs: int = 10_000) -> Simulation:
         """Draw types and the mechanism's own lotteries, report truthfully and average.

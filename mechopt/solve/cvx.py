@@ -53,6 +53,10 @@ class CvxModel:
     layout: AnyLayout
     blocks: list[Any]
 
+    def __repr__(self) -> str:
+        rows, columns, _ = self.program.size
+        return f"CvxModel({columns:,} variables, {rows:,} rows, {len(self.allocation)} periods)"
+
     def solve(self, extra: Sequence[Any] = (), **options: Any) -> Mechanism | SequenceMechanism:
         """Solve with further constraints and read the mechanism back.
 

@@ -44,7 +44,8 @@ def choose_algorithm(program: LinearProgram) -> str:
     return "ipx" if rows > 20_000 and nonzeros > 30 * rows else "simplex"
 
 
-def _objective_scale(cost: FloatArray) -> float:
+def objective_scale(cost: FloatArray) -> float:
+    """Power of two that makes the smallest coefficient at least 1, and keeps the largest below 2^20."""
     sizes = np.abs(cost[cost != 0])
     if not sizes.size:
         return 1.0
@@ -134,7 +135,7 @@ def solve_program(
     algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()
     answer: Solution | None = None
     failure: SolverError | None = None
-    for scale, presolve in dict.fromkeys([(_objective_scale(program.cost), True), (1.0, True), (1.0, False)]):
+    for scale, presolve in dict.fromkeys([(objective_scale(program.cost), True), (1.0, True), (1.0, False)]):
         left = None if time_limit is None else max(time_limit - (time.perf_counter() - begun), 0.0)
         if answer is not None and left == 0.0:
             break
@@ -262,7 +263,7 @@ def _report_progress(highs: Any, progress: Progress) -> None:
 
 def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
     """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
-    highs = _ours(program, _objective_scale(program.cost), presolve=False)
+    highs = _ours(program, objective_scale(program.cost), presolve=False)
     runtime.set_options(highs, {"solver": "simplex"})
     runtime.run(highs)
     status = NAMED.get(highs.getModelStatus().name)

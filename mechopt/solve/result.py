@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.core.printable import printable
+from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class Optimum:
+class Optimum(Shown):
     """The best mechanism and what is known about it.
 
     Attributes
@@ -102,6 +104,30 @@ class Optimum:
         raise NoOptimumError(
             "\n  ".join([f"{self.status}: {self.status.advice}", *map(printable, self.conflict)]), keep="\n"
         )
+
+    def explain(self) -> Any:
+        """Find the simplest optimal mechanism and say what it does by states; see `mechopt.Explanation`.
+
+        Raises
+        ------
+        InputError
+            If there is no mechanism, or it is only a limit of mechanisms.
+        LimitError
+            If it has too many histories.
+        """
+        return provided(self, "explain")(self)
+
+    def to_frame(self) -> Any:
+        """The mechanism as a table; see its own ``to_frame``.
+
+        Raises
+        ------
+        InputError
+            If there is no mechanism.
+        """
+        if self.mechanism is None:
+            raise InputError(f"there is no mechanism to tabulate: {self.status}")
+        return self.mechanism.to_frame()
 
     def __repr__(self) -> str:
         width = self.bound.upper - self.bound.lower

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
+from mechopt.core.shown import Shown
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.rounding import Answer, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class ConstraintCheck:
         return self.status is Status.SATISFIED
 
 
-class Report(Mapping[Constraint, ConstraintCheck]):
+class Report(Shown, Mapping[Constraint, ConstraintCheck]):
     """Checks by constraint; a constraint's name serves as a key too.
 
     Attributes
@@ -98,6 +103,30 @@ class Report(Mapping[Constraint, ConstraintCheck]):
 
     def __len__(self) -> int:
         return len(self._checks)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a constraint.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index: names of the constraints. Columns: ``status``, ``holds``, ``gain``, ``rounding``, ``tolerance``,
+            ``counterexample`` (as text, empty where satisfied).
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "status": str(check.status),
+                "holds": check.holds,
+                "gain": check.gain,
+                "rounding": check.rounding,
+                "tolerance": check.tolerance,
+                "counterexample": str(check.counterexample or ""),
+            }
+            for check in self.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index([constraint.name for constraint in self], name="constraint"))
 
     def __repr__(self) -> str:
         lines = [

@@ -62,6 +62,7 @@ DOCUMENTS = {
     "sweep study.toml --out swept": "rows",
     "search search.toml --out searched": "evaluations",
     "verify two.toml two.npz": "constraints",
+    "show two.toml": "states",
     "size two.toml": "rows",
     "certificate check two.toml two.proof": "value",
     "formula open.toml --ratio repeated-myerson": "pieces",

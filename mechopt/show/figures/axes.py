@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,19 @@ def own_axes(axes: Axes | None, width: float, height: float) -> Axes:
         if error.name is None or error.name.split(".")[0] != "matplotlib":
             raise
         raise InputError('pictures need matplotlib; pip install "mechopt[notebook]"') from None
-    return Figure(figsize=(width, height), layout="constrained").subplots()
+    own = Figure(figsize=(width, height), layout="constrained").subplots()
+    setattr(own, "_repr_png_", partial(_png, own))  # noqa: B010 - a notebook asks the instance, which has no such method
+    return own
+
+
+def _png(axes: Axes) -> bytes:
+    """The figure of these Axes, for a notebook whose cell ends with them."""
+    from io import BytesIO
+
+    file = BytesIO()
+    with plain_texts():
+        figure_of(lambda: axes).savefig(file, format="png", dpi=110)
+    return file.getvalue()
 
 
 @contextmanager

@@ -24,13 +24,81 @@ MOST_NUMBERS = 150
 """Cells beyond which a heat map shows no numbers."""
 
 
-def sweep_plot(sweep: Sweep, axes: Axes | None = None) -> Axes:
-    """Draw the ratio of the first mechanism, or the value: over two grid keys, else against the first key."""
-    mechanisms = sweep.study.recording.mechanisms
-    column = f"{mechanisms[0]}.ratio" if mechanisms else "value"
-    if sweep.study.family is None and len(sweep.study.grid.axes) == 2:
+def sweep_plot(sweep: Sweep, axes: Axes | None = None, y: str = "") -> Axes:
+    """Draw lines over one grid key of numbers, a heat map over two, dots otherwise; see `Sweep.plot`."""
+    mechanisms, keys = sweep.study.recording.mechanisms, sweep.study.grid.axes
+    y = y or ("ratio" if mechanisms else "value")
+    if sweep.study.family is None and len(keys) == 1:
+        key = next(iter(sweep.points[0].varied), "") if sweep.points else ""
+        if key and all(isinstance(entry, (int, float)) for entry in sweep.to_frame()[key]):
+            return sweep_lines(sweep, axes, y=y)
+    column = _columns(sweep, y)[-1 if y == "revenue" else 0][1]
+    if sweep.study.family is None and len(keys) == 2:
         return sweep_heatmap(sweep, axes, value=column)
     return sweep_scatter(sweep, axes, y=column)
+
+
+def _columns(sweep: Sweep, y: str) -> list[tuple[str, str]]:
+    """(name, column) of what a word stands for: the mechanisms, and for revenue the optimum first."""
+    mechanisms = sweep.study.recording.mechanisms
+    if y in ("revenue", "ratio"):
+        listed = [(name, f"{name}.{y}") for name in mechanisms]
+        listed = [("optimum", "value"), *listed] if y == "revenue" else listed
+        if listed:
+            return listed
+        raise InputError("the study records no mechanisms, so that there are no ratios; draw value")
+    return [(y, y)]
+
+
+def sweep_lines(sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "revenue") -> Axes:
+    """Lines over one key: the optimum and each mechanism, or one column.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    axes : matplotlib Axes, optional
+        Where to draw; default a figure of its own (``axes.figure``).
+    x : str
+        Column of numbers; default the first that varies.
+    y : str
+        ``"revenue"`` (the optimum and each mechanism's), ``"ratio"`` (each mechanism's), or a column of the table.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If the table has no such column.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    frame = sweep.to_frame()
+    varied = list(sweep.points[0].varied) if sweep.points else []
+    x = x or (varied[0] if varied else "")
+    listed = _columns(sweep, y)
+    _require_columns(frame, [x, *(column for _, column in listed)])
+    axes = own_axes(axes, 7.0, 4.2)
+    for number, (name, column) in enumerate(listed):
+        known = frame[frame[x].notna() & frame[column].notna()]
+        mean = known.groupby(x)[column].mean()
+        style: dict[str, Any] = {
+            "color": COLOURS[number % len(COLOURS)],
+            "marker": MARKERS[number % len(MARKERS)],
+            "markersize": 5,
+        }
+        axes.plot(mean.index.to_numpy(dtype=np.float64), mean.to_numpy(dtype=np.float64), label=name, **style)
+    if all(float(entry).is_integer() for entry in frame[x].dropna()):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if y == "ratio":
+        axes.set_ylim(0.0, max(1.02, axes.get_ylim()[1]))
+    if len(listed) > 1:
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.set_xlabel(x)
+    axes.set_ylabel(f"{listed[0][0]}'s ratio" if y == "ratio" and len(listed) == 1 else y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
 
 
 def sweep_heatmap(

@@ -166,14 +166,16 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
-def render(template: str, scripts: tuple[str, ...] = (), **context: Any) -> str:
-    """Fill a template of ``templates/``.
+def render(template: str, scripts: tuple[str, ...] = (), base: str = "script.js", **context: Any) -> str:
+    """Fill a template of ``templates/``, whose script is allowed by its hash.
 
     Parameters
     ----------
     template : str
     scripts : tuple of str
-        Files of ``templates/`` that run after the one that every page has.
+        Files of ``templates/`` that run after the first.
+    base : str
+        The first: that of all reports, or a page's own.
     context
         What the template names.
 
@@ -183,7 +185,7 @@ def render(template: str, scripts: tuple[str, ...] = (), **context: Any) -> str:
         If jinja2 is not installed.
     """
     environment = _environment()
-    script = "\n".join(environment.get_template(name).render() for name in ("script.js", *scripts))
+    script = "\n".join(environment.get_template(name).render() for name in (base, *scripts))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     from markupsafe import Markup
 

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 
+ELSEWHERE = 200
+"""Width of tables that do not go to a terminal."""
+
+
 def say(text: str) -> None:
     """Write lines to standard output; of what a terminal would obey only line ends."""
     _write(sys.stdout, text)
@@ -50,17 +54,26 @@ def show_rows(rows: list[tuple[str, str]]) -> None:
     Console(markup=False, highlight=False).print(table)
 
 
-def show_table(header: list[str], rows: list[list[str]]) -> None:
-    """Columns under a header: the first and the last to the left, numbers to the right."""
-    from rich.console import Console
-    from rich.table import Table
+def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] | None = None) -> None:
+    """Columns under a header, as wide as the terminal; no word is cut.
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    for position, name in enumerate(header):
-        table.add_column(printable(name), justify="left" if position in (0, len(header) - 1) else "right")
-    for row in rows:
-        table.add_row(*map(printable, row))
-    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+    Parameters
+    ----------
+    header : list of str
+    rows : list of lists of str
+    left : tuple of int, optional
+        Columns that are set flush left; default the first and the last.
+    """
+    from shutil import get_terminal_size
+
+    from mechopt.show.terminal.fitted import fitted
+
+    left = (0, len(header) - 1) if left is None else left
+    right = [column for column in range(len(header)) if column not in left]
+    printed = [[printable(cell) for cell in row] for row in rows]
+    width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else ELSEWHERE
+    for line in fitted([printable(name) for name in header], printed, right, width):
+        say(line)
 
 
 class Shown:

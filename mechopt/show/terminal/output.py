@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact
+from mechopt.core.numbers import EXPECTED_TOLERANCE, recognise, to_exact, without_noise
 from mechopt.core.printable import escaped_json
 
 if TYPE_CHECKING:
@@ -59,13 +59,16 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     from mechopt.mechanism.sequence import SequenceMechanism
 
     mechanism = best.mechanism
+    amounts = [] if mechanism is None else [mechanism.revenue, mechanism.welfare, *mechanism.utilities]
+    scale = max(map(abs, amounts), default=0.0)
+    amounts = [without_noise(amount, scale) for amount in amounts]
     return {
-        "value": best.value,
+        "value": without_noise(best.value, scale),
         **({"exact": str(best.exact)} if best.exact is not None else {}),
         "bound": asdict(best.bound),
-        "revenue": mechanism.revenue if mechanism else None,
-        "welfare": mechanism.welfare if mechanism else None,
-        "utilities": list(mechanism.utilities) if mechanism else None,
+        "revenue": amounts[0] if amounts else None,
+        "welfare": amounts[1] if amounts else None,
+        "utilities": amounts[2:] if amounts else None,
         "status": str(best.status),
         "method": best.method,
         "form": best.form,
@@ -185,6 +188,16 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
     ]
 
 
+def model_size(environment: Any) -> str:
+    """Kind, number of agents and of periods of a model, for a table."""
+    if environment.kind == "scenarios":
+        return f"scenarios, {len(environment)}"
+    agents, periods = environment.agents, environment.horizon
+    who = f"{agents} agent{'s' * (agents != 1)}"
+    how_long = "infinite horizon" if periods == "infinite" else f"{periods} period{'s' * (periods != 1)}"
+    return f"{environment.kind}, {who}, {how_long}"
+
+
 def title_rows(title: str) -> list[tuple[str, str]]:
     """The model's title, where it has one."""
     return [("model", title)] if title else []
@@ -229,14 +242,16 @@ def sizes(size: Size, form: str) -> Plain:
     return {key: count(value) for key, value in asdict(size).items()} | {"form": form}
 
 
-def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """What ``mechopt compare`` tells people: header and rows."""
+def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
+    """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them."""
     header, rows = comparison.cells()
-    left_out = header.index("satisfies")
-    return (
-        [name for place, name in enumerate(header) if place != left_out],
-        [[cell for place, cell in enumerate(row) if place != left_out] for row in rows],
+    left_out, bounds = (
+        header.index("satisfies"),
+        {entry.name for entry in comparison.entries if entry.computed == "bound"},
     )
+    listed = [[cell for k, cell in enumerate(row) if k != left_out] for row in rows if row[0] not in bounds]
+    names = [name for k, name in enumerate(header) if k != left_out]
+    return names, listed, [(row[0], row[1]) for row in rows if row[0] in bounds]
 
 
 def with_fraction(value: float) -> str:
@@ -266,9 +281,9 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     ]
     if document["welfare"] is not None:
         rows += [
-            ("revenue", f"{document['revenue']:.12g}"),
-            ("welfare", f"{document['welfare']:.12g}"),
-            ("utilities", ", ".join(f"{u:.6g}" for u in document["utilities"])),
+            ("revenue", f"{document['revenue'] + 0.0:.12g}"),
+            ("welfare", f"{document['welfare'] + 0.0:.12g}"),
+            ("utilities", ", ".join(f"{u + 0.0:.6g}" for u in document["utilities"])),
         ]
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_CONSTRAINTS
+from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.solve.result import Optimum
@@ -78,7 +80,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Mechanisms side by side; see `compare`.
 
     Attributes
@@ -164,7 +166,9 @@ class Comparison:
                     if not check.holds
                 )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)
-            numbers = [f"{entry.revenue:.6g}", f"{entry.welfare:.6g}", share(entry.ratio), guarantee]
+            scale = max(abs(entry.revenue), abs(entry.welfare) if math.isfinite(entry.welfare) else 0.0)
+            amounts = (without_noise(amount, scale) for amount in (entry.revenue, entry.welfare))
+            numbers = [*(f"{amount:.6g}" for amount in amounts), share(entry.ratio), guarantee]
             rows.append([entry.name, *numbers, share(entry.static_ratio), entry.non_clairvoyant, kept, broken])
         if not any(entry.non_clairvoyant for entry in self.entries):
             header, rows = header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
@@ -207,10 +211,10 @@ class Comparison:
         return page
 
     def __repr__(self) -> str:
-        lines = [f"{entry.name}: revenue {entry.revenue:.6g}, ratio {share(entry.ratio)}" for entry in self.entries]
+        lines = [f"{row[0]}: revenue {row[1]}, ratio {row[3]}" for row in self.cells()[1]]
         return "Comparison(" + "; ".join(lines) + ")"
 
 
 def share(ratio: float) -> str:
     """A ratio as text; nothing where it is unknown."""
-    return "" if math.isnan(ratio) else f"{ratio:.4f}"
+    return "" if math.isnan(ratio) else f"{ratio if abs(ratio) >= 5e-5 else 0.0:.4f}"

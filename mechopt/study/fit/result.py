@@ -15,6 +15,7 @@ from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.study.fit.bootstrap import Interval, draw_rows
@@ -29,7 +30,7 @@ P = ParamSpec("P")
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Shown):
     """An environment estimated from data.
 
     Attributes

@@ -29,6 +29,7 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.study.frontier.exact import ExactFrontier, proved
@@ -70,7 +71,7 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Frontier:
+class Frontier(Shown):
     """The frontier; see `frontier`.
 
     Attributes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
+from mechopt.core.shown import Shown
 from mechopt.study.sweep.point import DONE, Point, Row
 from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
@@ -28,7 +29,7 @@ MAX_WORKERS = 1000
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Shown):
     """The rows of a sweep.
 
     Attributes
@@ -133,20 +134,34 @@ class Sweep:
                 frame[column] = frame[column].map(str, na_action="ignore")
         write_atomically(path, lambda file: frame.to_parquet(file, engine="pyarrow"))
 
-    def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the ratio of the first mechanism, or the value: over two grid keys, else against the first key."""
-        drawn: Axes = provided(self, "plot")(self, axes)
+    def plot(self, axes: Axes | None = None, y: str = "") -> Axes:
+        """Draw lines over the first key, one a mechanism, or a heat map over two keys.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            Where to draw; default a figure of its own.
+        y : str
+            ``"revenue"``, ``"ratio"`` or a column of the table; default the ratios, or the optimum where no mechanism
+            is recorded.
+
+        Raises
+        ------
+        InputError
+            If the table has no such column.
+        """
+        drawn: Axes = provided(self, "plot")(self, axes, y)
         return drawn
 
-    def save_plot(self, path: str | Path) -> None:
-        """Write the plot as PNG, SVG or PDF, by the file's ending, whole or not at all.
+    def save_plot(self, path: str | Path, y: str = "") -> None:
+        """Write the plot as PNG, SVG or PDF, by the file's ending, whole or not at all; ``y`` as for `plot`.
 
         Raises
         ------
         InputError
             If the ending is another, or the file cannot be written.
         """
-        provided(self, "save_plot")(self.plot, path)
+        provided(self, "save_plot")(lambda: self.plot(y=y), path)
 
     def __repr__(self) -> str:
         ended = ", ".join(f"{count:,} {status}" for status, count in self.statuses.items())

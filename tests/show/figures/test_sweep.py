@@ -102,3 +102,35 @@ def test_plot_is_saved_by_its_ending(grid, tmp_path, ending):
     assert path.read_bytes()[:5] == {"png": b"\x89PNG\r", "svg": b"<?xml", "pdf": b"%PDF-"}[ending]
     with pytest.raises(mo.InputError, match=r"pictures end in \.png, \.svg or \.pdf"):
         grid.save_plot(tmp_path / "sweep.gif")
+
+
+@pytest.fixture(scope="module")
+def horizons(tmp_path_factory):
+    text = (
+        'model = "base.toml"\nmechanisms = ["repeated-myerson", "give-for-free"]\nrecord = ["value"]\n'
+        "[grid]\nhorizon = [1, 2, 3]"
+    )
+    return sweep(write_study(tmp_path_factory.mktemp("horizons"), text))
+
+
+def test_lines_are_the_optimum_and_each_mechanism_over_the_key(horizons):
+    axes = horizons.plot(y="revenue")
+    frame = horizons.to_frame().sort_values("horizon")
+    drawn = {line.get_label(): line for line in axes.lines}
+    columns = {
+        "optimum": "value",
+        "repeated-myerson": "repeated-myerson.revenue",
+        "give-for-free": "give-for-free.revenue",
+    }
+    assert set(drawn) == set(columns)
+    for name, column in columns.items():
+        assert drawn[name].get_xdata().tolist() == [1, 2, 3]
+        assert drawn[name].get_ydata().tolist() == pytest.approx(frame[column].tolist())
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_ratios_are_drawn_where_nothing_is_said(horizons):
+    axes = horizons.plot()
+    assert [line.get_label() for line in axes.lines] == ["repeated-myerson", "give-for-free"]
+    with pytest.raises(mo.InputError, match="no column"):
+        horizons.plot(y="reveneu")

@@ -1,0 +1,66 @@
+"""`mechopt show`: a mechanism as states instead of histories."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mechopt.cli.options import Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of
+from mechopt.core.errors import InputError
+from mechopt.core.printable import printable
+from mechopt.show.terminal.console import progress_shown, say
+
+
+def show(
+    model: Model,
+    mechanism: Annotated[
+        str | None,
+        typer.Argument(metavar="[MECHANISM]", help="a mechanism file written with --save; default: the optimum"),
+    ] = None,
+    ic: Ic = None,
+    ir: Ir = None,
+    subject_to: SubjectTo = None,
+    objective: Goal = None,
+    exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
+    html: Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page to explore")] = None,
+    save: Annotated[str | None, typer.Option(metavar="FILE", help="write the mechanism that is shown")] = None,
+    most: Annotated[int, typer.Option("--rules", min=1, help="rules that are printed")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Show what a mechanism does: its states and rules, and what memory is worth."""
+    from mechopt.mechanism.archive import load_mechanism
+    from mechopt.modelfile import read
+    from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
+    from mechopt.show.explain.table import lines
+    from mechopt.show.terminal import output
+    from mechopt.show.terminal.explained import explained
+
+    file = read(model)
+    found: Explanation
+    if mechanism is not None:
+        if exact or any(given is not None for given in (ic, ir, subject_to, objective)):
+            raise InputError(
+                "--ic, --ir, --subject-to, --objective and --exact are about the optimum; leave them out, or MECHANISM"
+            )
+        found = explain_mechanism(load_mechanism(mechanism, environment_of(file)))
+    else:
+        problem = problem_of(file, ic, ir, objective, subject_to=subject_to)
+        with progress_shown("solving") as progress:
+            best = problem.solve(
+                exact=exact,
+                progress=progress,
+                bracket=None if progress is None else progress.bracket,
+            ).require_optimal()
+        found = explain_optimum(best)
+    if html is not None:
+        found.to_html(html, file.title or model)
+    if save is not None:
+        found.mechanism.save(save)
+    if as_json:
+        say(output.to_json(explained(found, file.title)))
+        return
+    if file.title:
+        say(printable(file.title))
+    for line in lines(found, most=most):
+        say(line)

@@ -1,0 +1,244 @@
+"""Histories that a mechanism treats alike: its automaton, and the same folded over time.
+
+Two slots of a period are in one *state* if the same profiles may be reported there, the same is done after each, and
+what follows is in one state again: found from the last period backwards. States of different periods form one *mode*
+if reports, actions and outputs agree and all successors can be merged as well; what lies after the last period is
+free. Periods are compared only where types, actions and values are the same.
+
+Source: minimisation of acyclic automata from the end (Revuz 1992); merging of states as in RPNI (Oncina and Garcia
+1992).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.show.explain.play import WEIGHTLESS, Play
+
+DIGITS = 7
+"""Decimals in which outputs of one state agree, money relative to the largest value."""
+MOST_FOLDED = 1_000
+"""Number of states above which periods are not folded into one another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Automaton:
+    """States by period, and the mode of each.
+
+    Attributes
+    ----------
+    play : Play
+    state : tuple over t of int arrays ``(slots,)``
+        -1 where the mechanism never comes.
+    example : tuple over t of int arrays ``(states,)``
+        A slot of each state.
+    mode : tuple over t of int arrays ``(states,)``
+        Numbered in the order in which they are met.
+    """
+
+    play: Play
+    state: tuple[IntArray, ...]
+    example: tuple[IntArray, ...]
+    mode: tuple[IntArray, ...]
+
+    @property
+    def states(self) -> int:
+        """Number of states of all periods."""
+        return sum(len(part) for part in self.example)
+
+    @cached_property
+    def modes(self) -> int:
+        """Number of modes."""
+        return 1 + max(int(part.max()) for part in self.mode)
+
+    def nodes(self, t: int, slot: int) -> IntArray:
+        """Nodes of a slot, in the order of their profiles."""
+        first, last = np.searchsorted(self.play.slot[t], [slot, slot + 1])
+        return np.arange(first, last)
+
+    def after(self, t: int, node: int) -> IntArray:
+        """State of the next period by recorded action; -1 where there is none."""
+        if t + 1 == self.play.horizon:
+            return np.full(1, -1)
+        return np.asarray(self.state[t + 1][self.play.following[t][node]])
+
+    def members(self, mode: int) -> list[tuple[int, IntArray]]:
+        """(period, slots) of a mode."""
+        found = []
+        for t, modes in enumerate(self.mode):
+            here = self.state[t]
+            slots = np.flatnonzero((here >= 0) & (modes[np.maximum(here, 0)] == mode))
+            if len(slots):
+                found.append((t, slots))
+        return found
+
+
+def classes(play: Play, outputs: tuple[Array, ...], start: tuple[IntArray, ...] | None = None) -> tuple[IntArray, ...]:
+    """States by period: slots whose outputs agree in every continuation.
+
+    Parameters
+    ----------
+    play : Play
+    outputs : tuple over t of int arrays ``(nodes, width)``
+        What is done at each node, rounded.
+    start : tuple over t of int arrays ``(slots,)``, optional
+        Labels by which slots are told apart from the beginning.
+
+    Returns
+    -------
+    tuple over t of int arrays ``(slots,)``
+        Numbered by first slot; -1 where the mechanism never comes.
+    """
+    found: list[IntArray] = [np.zeros(0, dtype=np.int64)] * play.horizon
+    for t in reversed(range(play.horizon)):
+        rows = [play.profile[t][:, None], outputs[t]]
+        if t + 1 < play.horizon:
+            rows.append(found[t + 1][play.following[t]])
+        _, label = np.unique(np.concatenate(rows, axis=1), axis=0, return_inverse=True)
+        sizes = np.bincount(play.slot[t], minlength=play.slots[t])
+        within = np.arange(len(label)) - (np.cumsum(sizes) - sizes)[play.slot[t]]
+        table = np.full((play.slots[t], max(int(sizes.max(initial=0)), 1)), -1)
+        table[play.slot[t], within] = label.ravel()
+        if start is not None:
+            table = np.concatenate([table, start[t][:, None]], axis=1)
+        live = np.flatnonzero(play.mass[t] > WEIGHTLESS)
+        _, first, number = np.unique(table[live], axis=0, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), dtype=np.int64)
+        rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+        state = np.full(play.slots[t], -1)
+        state[live] = rank[number.ravel()]
+        found[t] = state
+    return tuple(found)
+
+
+def rounded(play: Play, payments: bool) -> tuple[Array, ...]:
+    """What is done at each node as whole numbers: allocation, and payment relative to the largest value."""
+    scale = max((float(np.abs(part).max(initial=0.0)) for part in play.values), default=0.0) or 1.0
+    found = []
+    for t in range(play.horizon):
+        rows = [_whole(play.allocation[t])]
+        if payments:
+            rows.append(_whole(play.payment[t].T / scale))
+        found.append(np.concatenate(rows, axis=1))
+    return tuple(found)
+
+
+def _whole(numbers: FloatArray) -> IntArray:
+    """Numbers as whole multiples; short decimals and dyadic fractions never lie where the rounding jumps."""
+    return np.asarray(np.floor(numbers * 10**DIGITS + 0.6371), dtype=np.int64)
+
+
+def examples(state: tuple[IntArray, ...]) -> tuple[IntArray, ...]:
+    """A slot of each state, the first."""
+    found = []
+    for part in state:
+        live = np.flatnonzero(part >= 0)
+        _, first = np.unique(part[live], return_index=True)
+        found.append(live[first])
+    return tuple(found)
+
+
+def automaton(play: Play, fold: bool = True) -> Automaton:
+    """States and modes of a mechanism, its payments included.
+
+    Parameters
+    ----------
+    play : Play
+    fold : bool
+        Merge states of different periods.
+
+    Examples
+    --------
+    >>> from mechopt.closedform.static.repeated import repeated_myerson
+    >>> from mechopt.environment.independent import IndependentTypes
+    >>> from mechopt.show.explain.play import play_of
+    >>> env = IndependentTypes.iid([1, 3], ["1/2", "1/2"], horizon=5)
+    >>> found = automaton(play_of(repeated_myerson(env).to_mechanism()))
+    >>> found.states, found.modes
+    (5, 1)
+    """
+    state = classes(play, rounded(play, payments=True))
+    example = examples(state)
+    plain = Automaton(play, state, example, tuple(np.zeros(len(part), dtype=np.int64) for part in example))
+    return Automaton(play, state, example, _folded(plain, fold and plain.states <= MOST_FOLDED))
+
+
+Cell = tuple[tuple[int, ...], tuple[int, ...]]
+"""What is done, as whole numbers, and the next state (numbered over all periods) by recorded action."""
+
+
+def _folded(plain: Automaton, fold: bool) -> tuple[IntArray, ...]:
+    """Mode of each state."""
+    play, first = plain.play, np.cumsum([0, *(len(part) for part in plain.example)])
+    outputs = rounded(play, payments=True)
+    period = [t for t, part in enumerate(plain.example) for _ in part]
+    cells: list[dict[int, Cell]] = []
+    for t, slots in enumerate(plain.example):
+        for slot in slots:
+            row: dict[int, Cell] = {}
+            for node in plain.nodes(t, int(slot)):
+                after = tuple(int(first[t + 1] + s) if s >= 0 else -1 for s in plain.after(t, int(node)))
+                row[int(play.profile[t][node])] = (tuple(outputs[t][node].tolist()), after)
+            cells.append(row)
+    kind = [next(s for s in range(t + 1) if play.alike(t, s)) for t in range(play.horizon)]
+    group = list(range(len(cells)))
+    rows = [dict(row) for row in cells]
+    heads: list[int] = []
+    for state in range(len(cells)):
+        if group[state] != state:
+            continue
+        for head in heads if fold else ():
+            attempt = _merged(group, rows, head, state, kind, period)
+            if attempt is not None:
+                group, rows = attempt
+                break
+        else:
+            heads.append(state)
+    roots = [_root(group, state) for state in range(len(cells))]
+    number = {root: mode for mode, root in enumerate(dict.fromkeys(roots))}
+    flat = np.array([number[root] for root in roots], dtype=np.int64)
+    return tuple(flat[a:b] for a, b in pairwise(first))
+
+
+def _root(group: list[int], state: int) -> int:
+    while group[state] != state:
+        state = group[state]
+    return state
+
+
+def _merged(
+    group: list[int], rows: list[dict[int, Cell]], head: int, state: int, kind: list[int], period: list[int]
+) -> tuple[list[int], list[dict[int, Cell]]] | None:
+    """Groups and rows with two states in one, and all that follows from it; None where something contradicts."""
+    group, changed = list(group), dict[int, dict[int, Cell]]()
+    todo = [(head, state)]
+    while todo:
+        a, b = (_root(group, s) for s in todo.pop())
+        if a == b:
+            continue
+        a, b = min(a, b), max(a, b)
+        left, right = changed.get(a, rows[a]), changed.get(b, rows[b])
+        if kind[period[a]] != kind[period[b]] or left.keys() != right.keys():
+            return None
+        joined = dict(left)
+        for profile, (output, after) in right.items():
+            known, earlier = left[profile]
+            if known != output:
+                return None
+            one, other = _padded(earlier, after)
+            todo += [(s, r) for s, r in zip(one, other, strict=True) if s >= 0 and r >= 0]
+            joined[profile] = (output, tuple(s if s >= 0 else r for s, r in zip(one, other, strict=True)))
+        group[b] = a
+        changed[a] = joined
+    return group, [changed.get(s, row) for s, row in enumerate(rows)]
+
+
+def _padded(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Both by as many recorded actions; the last period records none."""
+    width = max(len(one), len(other))
+    return one + (-1,) * (width - len(one)), other + (-1,) * (width - len(other))

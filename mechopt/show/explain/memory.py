@@ -1,0 +1,230 @@
+"""How much of the past an optimal mechanism must remember, and the simplest allocation that is optimal.
+
+The program is solved with allocations tied on all histories that agree on one thing: nothing of the past, the last
+report, the first, the highest so far, and so on. What each kind of memory earns is its share of the optimum; the first
+that earns all of it is kept. On the optimal face of that program welfare is maximised, then a fixed generic weighting
+of the allocation, so that the answer does not depend on where a solver stops.
+
+Ties are linear only where no action is part of the history: else the weight of an action also counts how probable its
+history is, and the ladder is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.independent.compile import Layout
+from mechopt.lp.program import LinearProgram
+from mechopt.lp.substitution import substituted, tied
+from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
+from mechopt.show.explain.play import Play
+from mechopt.solve.problem import Problem
+from mechopt.solve.result import Optimum
+
+ALL = 1e-9
+"""Share of the optimum by which the value of a kind of memory may miss it."""
+SAME_OPTIMUM = 1e-6
+"""Relative difference up to which a program solved again has the optimum that is explained."""
+MOST_ROWS = 40_000
+"""Rows of a program above which the allocation is taken as the solver left it."""
+
+
+@dataclass(frozen=True)
+class MemoryShare:
+    """What a mechanism earns that remembers only one thing.
+
+    Attributes
+    ----------
+    memory : str
+        What is remembered.
+    share : float
+        Of the optimum; NaN where the optimum is 0.
+    value : float
+    enough : bool
+        Whether it earns all of it.
+    """
+
+    memory: str
+    share: float
+    value: float
+    enough: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Simplest:
+    """The simplest optimal allocation.
+
+    Attributes
+    ----------
+    plan : AnyPlan
+    layout : AnyLayout
+    x : float array ``(columns,)``
+        Of the program of the layout, an optimal solution.
+    memory : str or None
+        What it remembers; None where that was not looked for.
+    shares : tuple of MemoryShare
+    """
+
+    plan: AnyPlan
+    layout: AnyLayout
+    x: FloatArray
+    memory: str | None
+    shares: tuple[MemoryShare, ...]
+
+
+def plan_of(best: Optimum, form: str = "auto") -> AnyPlan:
+    """The plan of the program that an optimum solves, with allocations as columns."""
+    environment = best.mechanism.environment  # type: ignore[union-attr]
+    asked = environment, best.ic, best.ir, best.subject_to, best.objective
+    if form == "auto" and environment.kind == "independent":
+        try:
+            return Problem(*asked, form="utility").plan
+        except InputError:
+            return Problem(*asked, form="payment").plan
+    return Problem(*asked, form=form).plan
+
+
+def allocation_columns(layout: AnyLayout) -> list[IntArray]:
+    """Columns of the allocation by period, ``(nodes, width)``: by buyer, or by action where types are persistent."""
+    if isinstance(layout, Layout):
+        return [block.reshape(len(block), -1).T for block in layout.columns.allocation]
+    return list(layout.columns.allocation)
+
+
+def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> FloatArray:
+    """What each column of the allocation adds to welfare, in present value; 0 for other columns."""
+    weights = np.zeros(layout.columns.count)
+    fresh = isinstance(layout, Layout)
+    for t, columns in enumerate(allocation_columns(layout)):
+        surplus = (play.values[t].sum(axis=0) - play.costs[t][:, None]).T[play.profile[t]]
+        surplus = surplus[:, 1:] if fresh else surplus
+        weights[columns] = play.present_value[t] * reach[t][:, None] * surplus
+    return weights
+
+
+Feature = Callable[[IntArray], IntArray]
+"""From an agent's past reports ``(slots, t)`` to what is remembered of them, ``(slots, width)``."""
+
+
+def _last(past: IntArray) -> IntArray:
+    return past[:, -1:]
+
+
+def _first(past: IntArray) -> IntArray:
+    return past[:, :1]
+
+
+def _highest(past: IntArray) -> IntArray:
+    highest: IntArray = past.max(axis=1, keepdims=True)
+    return highest
+
+
+def _lowest(past: IntArray) -> IntArray:
+    lowest: IntArray = past.min(axis=1, keepdims=True)
+    return lowest
+
+
+def _counts(past: IntArray) -> IntArray:
+    return np.sort(past, axis=1)
+
+
+LADDER: tuple[tuple[str, Feature, bool], ...] = (
+    ("nothing of the past", lambda past: past[:, :0], False),
+    ("the last report", _last, False),
+    ("the first report", _first, False),
+    ("the highest report so far", _highest, True),
+    ("the lowest report so far", _lowest, True),
+    ("the first and the last report", lambda past: np.concatenate([_first(past), _last(past)], axis=1), False),
+    ("the last two reports", lambda past: past[:, -2:], False),
+    ("how often each type was reported", _counts, True),
+)
+"""Kinds of memory, what they keep, and whether they compare reports of different periods."""
+
+
+def labels(play: Play, feature: Feature) -> list[IntArray]:
+    """Slots of each period by what is remembered of all agents' reports."""
+    found = [np.zeros(1, dtype=np.int64)]
+    for t in range(1, play.horizon):
+        parts = []
+        for i in range(len(play.agents)):
+            own = np.stack([play.own(s, i, play.past[t][:, s]) for s in range(t)], axis=1)
+            parts.append(feature(own))
+        _, label = np.unique(np.concatenate(parts, axis=1), axis=0, return_inverse=True)
+        found.append(np.asarray(label).ravel().astype(np.int64))
+    return found
+
+
+def tie_groups(play: Play, layout: AnyLayout, label: list[IntArray]) -> IntArray:
+    """Groups of columns: allocations after histories of one label are one variable."""
+    group = np.arange(layout.columns.count)
+    for t, columns in enumerate(allocation_columns(layout)):
+        keys = np.stack([label[t][play.slot[t]], play.profile[t]], axis=1)
+        _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        group[columns] = columns[first[place.ravel()]]
+    _, numbered = np.unique(group, return_inverse=True)
+    return np.asarray(numbered).ravel()
+
+
+def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | None:
+    """The simplest optimal allocation; None where the program is too large to solve again.
+
+    Parameters
+    ----------
+    best : Optimum
+    play : Play
+        Of its mechanism.
+    reach : list over t of float arrays ``(nodes,)``
+        Probability of the types reported, given the actions recorded.
+    """
+    chosen = plan_of(best)
+    if chosen.size.rows > MOST_ROWS:
+        return None
+    program, layout = compile_program(chosen)
+    unit = layout.unit
+    none = np.zeros(program.size[1])
+    whole = best_point(program)
+    if whole is None or abs(whole.value * unit - best.value) > SAME_OPTIMUM * max(abs(best.value), unit):
+        return None
+    shares: list[MemoryShare] = []
+    memory, kept = None, (np.arange(len(none)), program, whole)
+    if not play.recorded:
+        memory = "the whole history"
+        comparable = all(play.types[t] == play.types[0] for t in range(play.horizon - 1))
+        for words, feature, compares in LADDER:
+            if compares and not comparable:
+                continue
+            group = tie_groups(play, layout, labels(play, feature))
+            small = substituted(program, tied(group), none)
+            point = best_point(small)
+            if point is None:
+                continue
+            enough = whole.value - point.value <= ALL * max(abs(whole.value), 1e-3)
+            share = point.value / whole.value if abs(whole.value) > ALL else float("nan")
+            shares.append(MemoryShare(words, share, point.value * unit, enough))
+            if enough:
+                memory, kept = words, (group, small, point)
+                break
+    group, small, point = kept
+    x = _canonical(small, point, tied(group).T @ welfare_weights(layout, play, reach))
+    return Simplest(chosen, layout, x[group], memory, tuple(shares))
+
+
+def _canonical(program: LinearProgram, point: Point, welfare: FloatArray) -> FloatArray:
+    """Largest welfare on the optimal face, then fixed generic weights."""
+    from dataclasses import replace
+
+    generic = 0.5 + np.random.default_rng(0).random(len(welfare))
+    largest = np.abs(welfare).max(initial=0.0) or 1.0
+    for cost in (welfare / largest, generic * np.abs(welfare) / largest):
+        face = replace(optimal_face(program, point), cost=cost, offset=0.0)
+        found = best_point(face)
+        if found is None:
+            break
+        program, point = face, found
+    return point.x

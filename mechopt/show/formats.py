@@ -1,0 +1,187 @@
+"""A mechanism in formats of others: LaTeX tables of rules, graphs of networkx, extensive games of Gambit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mechopt.core.atomic import write_atomically
+from mechopt.core.errors import LimitError
+from mechopt.show.explain.explanation import Explanation
+from mechopt.show.explain.picture import flows
+from mechopt.show.explain.play import Play, play_of
+from mechopt.show.explain.search import require_payments, written_out
+
+if TYPE_CHECKING:
+    import networkx
+
+MOST_NODES = 10_000
+"""Nodes of an extensive game that are written: they grow as (types x reports) to the power of the periods."""
+ESCAPED = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
+
+
+def rules_latex(found: Explanation) -> str:
+    """Rules by state as a LaTeX table, for the ``booktabs`` package; see `Explanation.to_latex`."""
+    lines = [r"\begin{tabular}{llllrl}", r"\toprule", r"state & when & report & then & pays & next \\"]
+    for state in found.states:
+        lines.append(r"\midrule")
+        for number, rule in enumerate(state.rules):
+            first = [f"{state.name}: {state.words}", state.when] if number == 0 else ["", ""]
+            cells = [*first, rule.reports, rule.then, rule.pays, ", ".join(rule.next) or "end"]
+            lines.append(" & ".join("".join(ESCAPED.get(c, c) for c in cell) for cell in cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+
+
+def state_graph(found: Explanation) -> networkx.DiGraph[Any]:
+    """States by period as a graph of networkx; see `Explanation.to_networkx`."""
+    import networkx
+
+    graph: networkx.DiGraph[Any] = networkx.DiGraph()
+    for t in range(found.automaton.play.horizon):
+        for mode in np.unique(found.automaton.mode[t]):
+            state = found.states[int(mode)]
+            graph.add_node((t, state.name), period=t, state=state.name, words=state.words)
+    for (t, start, end), chance in flows(found).items():
+        graph.add_edge((t, found.states[start].name), (t + 1, found.states[end].name), probability=chance)
+    return graph
+
+
+def to_efg(mechanism: Any, path: str | Path, title: str = "mechanism") -> int:
+    """Write a mechanism as an extensive game for Gambit: nature draws types, agents report, the mechanism acts.
+
+    The players are the agents, whose payoffs are their utilities, and the seller, who does nothing and gets payments
+    less costs; all in present value. An agent's information set holds her own types so far and what is public.
+
+    Parameters
+    ----------
+    mechanism : Mechanism, SequenceMechanism, or something with ``to_mechanism``
+    path : path
+        Written whole or not at all.
+    title : str
+
+    Returns
+    -------
+    int
+        Number of nodes.
+
+    Raises
+    ------
+    LimitError
+        If the game has more than 10,000 nodes.
+    InputError
+        If the mechanism has no finite histories, or is only a limit of mechanisms.
+    """
+    written = written_out(mechanism)
+    require_payments(written)
+    game = _Game(play_of(written), _distributions(written))
+    lines = [f'EFG 2 R "{_quoted(title)}" {{ {" ".join(_name(n) for n in (*game.play.agents, "seller"))} }}', '""', ""]
+    for line in game.nodes():
+        lines.append(line)
+        if len(lines) > MOST_NODES + 3:
+            raise LimitError(f"the game has more than {MOST_NODES:,} nodes; try fewer types or periods")
+    content = "\n".join(lines).encode() + b"\n"
+    write_atomically(path, lambda file: _write(file, content))
+    return len(lines) - 3
+
+
+def _write(file: Any, content: bytes) -> None:
+    file.write(content)
+
+
+def _quoted(text: str) -> str:
+    return "".join(c if c.isprintable() and c not in '"\\' else "'" for c in text)
+
+
+def _name(text: str) -> str:
+    return f'"{_quoted(text)}"'
+
+
+def _distributions(written: Any) -> tuple[Any, list[Any]]:
+    """Distribution of the first profile, and of the next by action and profile."""
+    if hasattr(written, "process"):
+        return written.process.initial, list(written.process.kernel)
+    laws = [part.ravel() for part in written.tree.distribution]
+    return laws[0], [np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(laws)]
+
+
+class _Game:
+    """The nodes of the game in depth-first order, as Gambit's format wants them."""
+
+    def __init__(self, play: Play, laws: tuple[Any, list[Any]]) -> None:
+        self.play, (self.initial, self.kernel) = play, laws
+        self.sets: dict[Any, int] = {}
+        self.outcomes = 0
+
+    def nodes(self) -> Iterator[str]:
+        """Lines of all nodes."""
+        total = np.zeros(len(self.play.agents) + 1)
+        yield from self._nature(0, 0, self.initial, (), (), total)
+
+    def _set(self, key: Any) -> int:
+        return self.sets.setdefault(key, len(self.sets) + 1)
+
+    def _chance(self, key: Any, labels: list[str], chances: list[float]) -> str:
+        listed = " ".join(f"{_name(label)} {chance!r}" for label, chance in zip(labels, chances, strict=True))
+        return f'c "" {self._set(key)} "" {{ {listed} }} 0'
+
+    def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
+        profiles = np.flatnonzero(law > 0)
+        names = ["/".join(self._types(t, int(k))) for k in profiles]
+        chances = (law[profiles] / law[profiles].sum()).tolist()
+        yield self._chance(("nature", truth, public), names, chances)
+        for profile in profiles:
+            yield from self._report(t, slot, (*truth, int(profile)), (), public, total)
+
+    def _types(self, t: int, profile: int) -> list[str]:
+        own = np.unravel_index(profile, self.play.shape[t])
+        return [self.play.types[t][i][int(k)] for i, k in enumerate(own)]
+
+    def _report(self, t: int, slot: int, truth: Any, told: tuple[int, ...], public: Any, total: Any) -> Iterator[str]:
+        play, i = self.play, len(told)
+        if i == len(play.agents):
+            profile = int(np.ravel_multi_index(told, play.shape[t]))
+            node = np.flatnonzero((play.slot[t] == slot) & (play.profile[t] == profile))
+            yield from self._act(t, int(node[0]), truth, (*public, told), total)
+            return
+        allowed = play.profile[t][play.slot[t] == slot]
+        mine = sorted({int(k) for k in play.own(t, i, allowed)})
+        own = tuple(int(play.own(s, i, np.array([profile]))[0]) for s, profile in enumerate(truth))
+        listed = " ".join(_name(play.types[t][i][k]) for k in mine)
+        yield f'p "" {i + 1} {self._set_of(i, (own, public))} "" {{ {listed} }} 0'
+        for k in mine:
+            yield from self._report(t, slot, truth, (*told, k), public, total)
+
+    def _set_of(self, i: int, key: Any) -> int:
+        """Numbers of information sets are by player."""
+        return self._set((i, key))
+
+    def _act(self, t: int, node: int, truth: Any, public: Any, total: Any) -> Iterator[str]:
+        play = self.play
+        chances = play.allocation[t][node]
+        actions = np.flatnonzero(chances > 1e-9)
+        if len(actions) > 1:
+            labels = [play.actions[t][a] for a in actions]
+            yield self._chance(("draw", public, truth), labels, (chances[actions] / chances[actions].sum()).tolist())
+        for a in actions:
+            yield from self._after(t, node, int(a), truth, public, total)
+
+    def _after(self, t: int, node: int, a: int, truth: Any, public: Any, total: Any) -> Iterator[str]:
+        play, weight = self.play, self.play.present_value[t]
+        paid = play.payment[t][:, node]
+        gained = play.values[t][:, a, truth[-1]] - paid
+        total = total + weight * np.append(gained, paid.sum() - play.costs[t][a])
+        if t + 1 == play.horizon:
+            self.outcomes += 1
+            payoffs = " ".join(repr(float(x) + 0.0) for x in total)
+            yield f't "" {self.outcomes} "" {{ {payoffs} }}'
+            return
+        branches = play.following[t].shape[1]
+        branch = a if branches > 1 else 0
+        law = self.kernel[t][a if len(self.kernel[t]) > 1 else 0][truth[-1]]
+        seen = (*public, a) if branches > 1 else public
+        yield from self._nature(t + 1, int(play.following[t][node, branch]), law, truth, seen, total)

@@ -1,0 +1,51 @@
+"""An explanation as plain values; the keys are a contract with scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mechopt.show.explain.explanation import Explanation
+
+
+def explained(found: Explanation, title: str = "") -> dict[str, Any]:
+    """Keys of ``mechopt show --json``.
+
+    Parameters
+    ----------
+    found : Explanation
+    title : str
+        Of the model.
+    """
+    return {
+        "model": title,
+        "value": found.value,
+        **({"exact": str(found.exact)} if found.exact is not None else {}),
+        "goal": found.goal,
+        "agents": list(found.agents),
+        "histories": found.histories,
+        "payments": found.payments,
+        "memory": found.memory,
+        "shares": [{"memory": s.memory, "share": s.share, "value": s.value, "enough": s.enough} for s in found.shares],
+        "structures": list(found.structures),
+        "verified": {n.name: str(c.status) for n, c in found.report.items()} if found.report is not None else {},
+        "note": found.note,
+        "states": [
+            {
+                "state": state.name,
+                "words": state.words,
+                "periods": list(state.periods),
+                "histories": state.histories,
+                "rules": [
+                    {
+                        "reports": rule.reports,
+                        "then": rule.then,
+                        "payments": list(rule.payments),
+                        "next": list(rule.next),
+                    }
+                    for rule in state.rules
+                ],
+            }
+            for state in found.states
+        ],
+        "likeliest": [{"probability": chance, "history": words} for chance, words in found.likeliest()],
+    }

@@ -1,0 +1,23 @@
+"""Tables in a width: no word is cut, nothing is lost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mechopt.show.terminal.fitted import fitted
+
+word = st.text("abcdef-_/.", min_size=1, max_size=30)
+cell = st.lists(word, max_size=4).map(" ".join)
+
+
+tables = st.lists(st.tuples(cell, cell, cell), max_size=5)
+
+
+@given(tables, st.integers(1, 3))
+def test_every_word_is_whole_and_in_its_row(rows, columns):
+    rows = [row[:columns] for row in rows]
+    header = [f"h{k}" for k in range(columns)]
+    lines = fitted(header, rows, right=(0,))
+    printed = sorted(" ".join(lines[:1] + lines[2:]).split())
+    assert printed == sorted(" ".join([*header, *(part for row in rows for part in row)]).split())
+    longest = [max([len(w) for row in [header, *rows] for w in row[k].split()]) for k in range(columns)]
+    assert max(map(len, lines)) <= max(80, sum(longest) + 2 * (columns - 1))
