@@ -31,7 +31,7 @@ def buyers(law: tuple[list[int], list[str]], count: int, periods: int, target: f
     return lambda: dual_optimum(mo.IndependentTypes.iid(*law, periods, agents=count), target=target)
 
 
-def agent(ir: mo.Constraint, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
+def agent(ir: mo.results.Constraint, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
     """One agent with values 1, 2, 4, ... that stay with probability 7/10."""
     return lambda: dual_optimum(sticky([2**k for k in range(types)], "7/10", periods), ir=ir, target=target)
 

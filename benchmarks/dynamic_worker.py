@@ -43,7 +43,7 @@ def program(name: str, tolerance: float) -> dict[str, object]:
 
 def promised(name: str, tolerance: float) -> dict[str, object]:
     """The promised-utility dynamic program."""
-    best = mo.promised_optimum(environment(name), tolerance=tolerance)
+    best = mo.mechanisms.promised_optimum(environment(name), tolerance=tolerance)
     return {"lower": best.bound.lower, "upper": best.bound.upper, "size": best.slopes}
 
 
@@ -53,8 +53,8 @@ def exact(name: str, tolerance: float) -> dict[str, object]:
     from mechopt.solve import highs
     from mechopt.solve.exact.certify import certified
 
-    chosen = mo.plan(environment(name))
-    compiled, _ = mo.compile_program(chosen)
+    chosen = mo.formats.plan(environment(name))
+    compiled, _ = mo.formats.compile_program(chosen)
     begun = time.process_time()
     basis = highs.solve_program(compiled, "simplex", keep_basis=True).basis
     solved = time.process_time()
@@ -78,8 +78,8 @@ def dense(name: str, tolerance: float) -> dict[str, object]:
     from mechopt.solve import highs
     from mechopt.solve.exact.independent import exact_program
 
-    chosen = mo.plan(environment(name))
-    compiled, _ = mo.compile_program(chosen)
+    chosen = mo.formats.plan(environment(name))
+    compiled, _ = mo.formats.compile_program(chosen)
     columns, rows = highs.solve_program(compiled, "simplex", keep_basis=True).basis
     rows_exact = exact_program(chosen, compiled)
     basic, tight = np.flatnonzero(columns == 1), np.flatnonzero(rows != 1)

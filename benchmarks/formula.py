@@ -92,12 +92,12 @@ HEAD = "| " + " | ".join(COLUMNS.split(", ")) + " |"
 
 def measured(case: Case) -> str:
     """One line of the table."""
-    model = mo.loads_parametric(case.text)
+    model = mo.formats.loads_parametric(case.text)
     ir = STANDARD if case.ir == "file" else parse_constraints(case.ir, "ir")
     clock = [time.process_time()]
     program = parametric_program(model, STANDARD, ir, mo.Revenue())
     clock.append(time.process_time())
-    found = mo.Formula(model, program, find_pieces(program, model.start, model.stop, model.point))
+    found = mo.results.Formula(model, program, find_pieces(program, model.start, model.stop, model.point))
     clock.append(time.process_time())
     if case.prove:
         mo.check_formula(model, found)

@@ -26,7 +26,7 @@ def build(values: Sequence[int], probabilities: Sequence[Any], periods: int) -> 
     program, layout
     """
     environment = mo.IndependentTypes.iid(values, probabilities, periods)
-    return mo.compile_program(mo.plan(environment))
+    return mo.formats.compile_program(mo.formats.plan(environment))
 
 
 def size(compiled: Compiled) -> tuple[int, int, int]:

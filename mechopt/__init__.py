@@ -1,18 +1,38 @@
 """Finite-type dynamic mechanism design: optimal mechanisms by linear programming, verified and compared.
 
 The public names are listed in ``__init__.pyi``; each is loaded from its module on first use, so that ``import mechopt``
-stays quick.
+stays quick. What is needed less often stands in namespaces: `families`, `figures`, `fit`, `errors`, `formats`,
+`mechanisms` and `results`.
 """
 
 import sys
+import warnings
+from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import lazy_loader
 
 __version__ = "0.1.0"
 """Written here alone; the build and CITATION.cff's test read it."""
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+NAMESPACES = ("families", "figures", "fit", "errors", "formats", "mechanisms", "results")
+"""Where public names are that `mechopt` itself does not list."""
+
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    """A public name; one that moved to a namespace is found there, with a warning that says where."""
+    try:
+        return _public(name)
+    except AttributeError:
+        for space in (space for space in NAMESPACES if space in __all__ and name not in __all__ and name[0] != "_"):
+            module = import_module(f"{__name__}.{space}")
+            if name in module.__all__:
+                warnings.warn(f"mechopt.{name} is mechopt.{space}.{name} now", DeprecationWarning, stacklevel=2)
+                return getattr(module, name)
+        raise
 
 
 class _Package(ModuleType):

@@ -1,8 +1,8 @@
 """The conformance suite that every mechanism of this library passes, for mechanisms of one's own.
 
-`check_mechanism` looks at what a mechanism says of itself (`mechopt.MechanismProtocol`) and at what it does, each by
-something that did not produce it: simulation against expectations, a file and back, the verifier on its claims, and the
-optimum under its claims, which no mechanism that satisfies them can exceed.
+`check_mechanism` looks at what a mechanism says of itself (`mechopt.results.MechanismProtocol`) and at what it does,
+each by something that did not produce it: simulation against expectations, a file and back, the verifier on its claims,
+and the optimum under its claims, which no mechanism that satisfies them can exceed.
 """
 
 from __future__ import annotations
@@ -112,8 +112,8 @@ def check_mechanism(
     Parameters
     ----------
     mechanism : a mechanism of any form
-        See `mechopt.MechanismProtocol`; `mechopt.MechanismMethods` is a base that saves, simulates and tabulates
-        whatever has a ``to_mechanism``.
+        See `mechopt.results.MechanismProtocol`; `mechopt.results.MechanismMethods` is a base that saves, simulates and
+        tabulates whatever has a ``to_mechanism``.
     skip : names of checks, optional
         What does not apply to it, of: ``"accounting"`` (welfare is revenue plus utilities), ``"file"`` (saved and read
         back it says the same), ``"simulation"`` (averages are the expectations, within five standard errors),
@@ -175,7 +175,7 @@ def _protocol(mechanism: Any) -> Iterator[str]:
     absent = object()
     missing = [name for name in MEMBERS if _lacks(mechanism, name, absent)]
     if missing:
-        yield f"has no {', '.join(missing)}; see mo.MechanismProtocol"
+        yield f"has no {', '.join(missing)}; see mo.results.MechanismProtocol"
         return
     environment = mechanism.environment
     if not isinstance(environment, (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)):

@@ -136,7 +136,7 @@ def test_full_extraction_but_at_one_point() -> None:
     (point, certificate), *_ = proof.points
     for p in (Fraction(1, 10), Fraction(3, 8), point):
         env = model.at(p)
-        surplus = mo.certify(env, None, mo.PeriodicIR(), mo.Welfare()).value
+        surplus = mo.formats.certify(env, None, mo.PeriodicIR(), mo.Welfare()).value
         assert surplus == proof.pieces[0].value(p)
     assert proof.pieces[0].value(point) - certificate.value == Fraction(1, 16)
     assert not minus(proof.pieces[0].value.numerator, proof.pieces[1].value.numerator)

@@ -3,6 +3,7 @@
 import inspect
 import re
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 from docutils import nodes
@@ -11,6 +12,7 @@ from sphinx.application import Sphinx
 
 import mechopt
 
+PUBLIC = {*mechopt.__all__, *(name for space in mechopt.NAMESPACES for name in getattr(mechopt, space).__all__)}
 FENCE = re.compile(r"^```\{api\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -20,8 +22,8 @@ def names(source: str) -> list[str]:
 
 
 def entry(name: str) -> str:
-    """Directive that documents a public name."""
-    value = getattr(mechopt, name)
+    """Directive that documents a public name, ``optimum`` or ``errors.LimitError``."""
+    value = attrgetter(name)(mechopt)
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
         if issubclass(value, Enum):
@@ -48,7 +50,7 @@ def tidy(app: Sphinx, document: nodes.document) -> None:
     """Leave words of docstrings, such as `values`, unlinked to some attribute of that name; call attributes so."""
     for reference in list(document.findall(addnodes.pending_xref)):
         first = reference.get("reftarget", "").lstrip("~.").split(".")[0]
-        if reference.get("refdomain") == "py" and first != "mechopt" and first not in mechopt.__all__:
+        if reference.get("refdomain") == "py" and first != "mechopt" and first not in PUBLIC:
             reference.replace_self(reference.children)
     for name in document.findall(nodes.field_name):
         if name.astext() == "Variables":  # as Sphinx calls what numpydoc calls attributes

@@ -79,7 +79,7 @@ def check_proof(
     from mechopt.cli.formula import check_formula_file
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
-    from mechopt.proof.transfer_file import is_transfer_proof
+    from mechopt.proof.contingent.file import is_transfer_proof
     from mechopt.show.terminal import output
 
     if check_formula_file(model, file, at, as_json):
@@ -123,7 +123,7 @@ def prove_anew(source: ModelFile, proof: Certificate | GuaranteeCertificate, mos
     from mechopt.environment.scenarios import Scenarios
     from mechopt.proof.certificate import GuaranteeCertificate
     from mechopt.proof.check import check_certificate, check_guarantee
-    from mechopt.proof.transfers import MOST
+    from mechopt.proof.contingent.check import MOST
 
     most = MOST if most is None else most
     if isinstance(proof, GuaranteeCertificate):
@@ -136,8 +136,8 @@ def _check_transfers(model: str, file: str, most: int | None, as_json: bool, at:
     """Prove a claim about contingent transfers."""
     from mechopt.cli.transfers import joint_environment
     from mechopt.modelfile import read
-    from mechopt.proof.transfer_file import load_transfer_proof
-    from mechopt.proof.transfers import MOST, check_transfer_proof
+    from mechopt.proof.contingent.check import MOST, check_transfer_proof
+    from mechopt.proof.contingent.file import load_transfer_proof
     from mechopt.show.terminal import output
 
     proof = load_transfer_proof(file)

@@ -46,7 +46,7 @@ class ParametricModel:
 
     Examples
     --------
-    >>> from mechopt import loads_parametric
+    >>> from mechopt.formats import loads_parametric
     >>> model = loads_parametric('''
     ... kind = "independent"
     ... horizon = 2

@@ -9,7 +9,7 @@ INSTEAD = {
         "markov",
         "separable",
     ): "with a finite horizon take environment.to_markov(); see mo.virtual_pivot",
-    ("markov", "interdependent"): "take mo.efficient_joint and mo.contingent_transfers",
+    ("markov", "interdependent"): "take mo.mechanisms.efficient_joint and mo.contingent_transfers",
     ("separable", "markov"): "take mo.optimum and mo.relaxed_optimum",
     ("separable", "interdependent"): "take mo.optimum and mo.relaxed_optimum",
     ("interdependent", "markov"): "write it as one, mo.InterdependentTypes.from_markov(environment)",

@@ -99,7 +99,9 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
         return compile_independent(chosen)
     if isinstance(chosen, PersistentPlan):
         return compile_persistent(chosen)
-    raise InputError(f"compile_program takes a plan and not {type(chosen).__name__}; write mo.plan(environment, ...)")
+    raise InputError(
+        f"compile_program takes a plan and not {type(chosen).__name__}; write mo.formats.plan(environment, ...)"
+    )
 
 
 def require_environment(value: object) -> None:

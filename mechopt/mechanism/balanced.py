@@ -28,8 +28,8 @@ from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
+from mechopt.histories.chain import ahead, taken
 from mechopt.histories.public import PublicTree
-from mechopt.mechanism.chain import ahead, taken
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism

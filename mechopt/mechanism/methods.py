@@ -43,7 +43,7 @@ class MechanismMethods(Shown):
         provided(self, "save")(self, path)
 
     def explain(self) -> Any:
-        """Say what it does by states instead of histories, with its own payments; see `mechopt.Explanation`.
+        """Say what it does by states instead of histories, with its own payments; see `mechopt.results.Explanation`.
 
         Raises
         ------

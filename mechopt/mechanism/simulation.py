@@ -14,8 +14,8 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.histories.chain import along
 from mechopt.mechanism.bank_table import BankTable
-from mechopt.mechanism.chain import along
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import Simulation
 from mechopt.mechanism.protocol import Unrollable

@@ -91,7 +91,7 @@ def parse_parametric(
     def environment_at(point: Fraction) -> Environment:
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
-            raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.guarantee_formula")], name)
+            raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
         return environment.to_markov() if isinstance(environment, SeparableTypes) else environment

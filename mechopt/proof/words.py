@@ -14,7 +14,8 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
 
     Examples
     --------
-    >>> from mechopt import IndependentTypes, certify
+    >>> from mechopt import IndependentTypes
+    >>> from mechopt.formats import certify
     >>> coin = IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3)
     >>> statement(certify(coin))
     'the largest revenue under incentive constraints dic and participation constraints epir is 7/2 = 3.5'
@@ -48,7 +49,8 @@ def goal(certificate: Certificate | GuaranteeCertificate) -> str:
 
     Examples
     --------
-    >>> from mechopt import IndependentTypes, Revenue, Welfare, certify
+    >>> from mechopt import IndependentTypes, Revenue, Welfare
+    >>> from mechopt.formats import certify
     >>> coin = IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1)
     >>> goal(certify(coin, objective=Revenue() + 0.1 * Welfare()))
     'revenue + 1/10 welfare'

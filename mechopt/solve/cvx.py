@@ -112,8 +112,8 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     Parameters
     ----------
     plan : Plan or PersistentPlan
-        From ``mechopt.plan(environment, ic, ir, objective, form="payment")``; the payment form is the one in which
-        payments by period are free to be constrained. Where types persist there is one form, in which they are.
+        From ``mechopt.formats.plan(environment, ic, ir, objective, form="payment")``; the payment form is the one in
+        which payments by period are free to be constrained. Where types persist there is one form, in which they are.
     deterministic : bool
         Make allocations 0 or 1; needs a mixed-integer solver.
 
@@ -125,7 +125,8 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     --------
     Sell to types 1 and 2 for two periods, but let nobody ever pay more than 1.3 at a time:
 
-    >>> from mechopt import IndependentTypes, plan
+    >>> from mechopt import IndependentTypes
+    >>> from mechopt.formats import plan
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
     >>> model = to_cvxpy(plan(env, form="payment"))
     >>> capped = model.solve([p <= 1.3 for p in model.payment], solver="HIGHS")
@@ -139,7 +140,7 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     if not isinstance(plan, Plan):
         raise InputError(
             f"to_cvxpy takes a plan and not {type(plan).__name__}; write problem.to_cvxpy(), or "
-            'mo.to_cvxpy(mo.plan(environment, ic, ir, form="payment"))'
+            'mo.formats.to_cvxpy(mo.formats.plan(environment, ic, ir, form="payment"))'
         )
     program, layout = compile_program(plan)
     tree, unit = plan.tree, plan.unit

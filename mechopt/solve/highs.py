@@ -68,7 +68,7 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
     if not isinstance(program, LinearProgram):
         raise InputError(
             f"this takes a LinearProgram and not {type(program).__name__}; write problem.to_highs(), or "
-            "program, layout = mo.compile_program(plan) and mo.to_highs(program.scaled(layout.unit))"
+            "program, layout = mo.formats.compile_program(plan) and mo.formats.to_highs(program.scaled(layout.unit))"
         )
     highs = runtime.new_highs(
         {
@@ -128,7 +128,7 @@ def solve_program(
     if not isinstance(program, LinearProgram):
         raise InputError(
             f"solve_program takes a LinearProgram and not {type(program).__name__}; write problem.solve(), or "
-            "mo.solve_program(mo.compile_program(plan)[0])"
+            "mo.formats.solve_program(mo.formats.compile_program(plan)[0])"
         )
     if algorithm not in ("auto", *ALGORITHMS):
         raise InputError(f"method {algorithm!r} is none of auto, {', '.join(ALGORITHMS)}")

@@ -29,7 +29,7 @@ PROGRAM, PROGRAM_POWER, LEAST_PROGRAM = 7e-7, 1.28, 0.003
 
 
 def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> float:
-    """Predict what `mechopt.promised_optimum` takes.
+    """Predict what `mechopt.mechanisms.promised_optimum` takes.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def program_seconds(size: Size) -> float:
     Parameters
     ----------
     size : Size
-        From `mechopt.plan`.
+        From `mechopt.formats.plan`.
 
     Examples
     --------

@@ -171,7 +171,8 @@ class Problem:
         return best
 
     def to_cvxpy(self) -> CvxModel:
-        """The program as a cvxpy model with named variables, for constraints of one's own; see `mechopt.to_cvxpy`.
+        """The program as a cvxpy model with named variables, for constraints of one's own; see
+        `mechopt.formats.to_cvxpy`.
 
         It has the payment form, in which payments of every period are variables, unless the problem names another.
         """
@@ -181,7 +182,7 @@ class Problem:
         return to_cvxpy(plan(self.environment, self.ic, self.ir, self.objective, "payment") if own else self.plan)
 
     def to_highs(self) -> Any:
-        """The program, its objective in money, in a ``highspy.Highs``; see `mechopt.to_highs`."""
+        """The program, its objective in money, in a ``highspy.Highs``; see `mechopt.formats.to_highs`."""
         from mechopt.solve.highs import to_highs
 
         program, layout = self.program()
@@ -229,7 +230,9 @@ class Problem:
         return found
 
     def certify(self) -> Certificate:
-        """Solve exactly, with a proof that `mechopt.check_certificate` checks; see `mechopt.certify`."""
+        """Solve exactly, with a proof that `mechopt.formats.check_certificate` checks; see
+        `mechopt.formats.certify`.
+        """
         from mechopt.solve.exact.certify import certify_plan
         from mechopt.solve.program import require_memory
 

@@ -106,7 +106,7 @@ class Optimum(Shown):
         )
 
     def explain(self) -> Any:
-        """Find the simplest optimal mechanism and say what it does by states; see `mechopt.Explanation`.
+        """Find the simplest optimal mechanism and say what it does by states; see `mechopt.results.Explanation`.
 
         Raises
         ------

@@ -14,7 +14,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.proof.transfer_file import TransferProof, Weighted
+from mechopt.proof.contingent.file import TransferProof, Weighted
 
 
 def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferProof:
@@ -34,7 +34,7 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferPro
     --------
     >>> from mechopt import modelfile
     >>> from mechopt.closedform.contingent.transfers import contingent_transfers
-    >>> from mechopt.proof.transfers import check_transfer_proof
+    >>> from mechopt.proof.contingent.check import check_transfer_proof
     >>> env = modelfile.load("liu-2025/crossed-signals")
     >>> proof = transfer_proof(contingent_transfers(env, "spanning", exact=True))
     >>> check_transfer_proof(env, proof)

@@ -6,7 +6,7 @@ mechanism has efficient exit if p_{i,t}(th) = 0 for all th in E_i, in every peri
 (Assumption 1) the dynamic pivot mechanism is the only efficient one that is periodic ex post IC and IR and has it; the
 team mechanisms and those with a bond keep IC and IR and fail here.
 
-The program of the others is solved here anew, by policy iteration with the operators of `mechopt.mechanism.chain`.
+The program of the others is solved here anew, by policy iteration with the operators of `mechopt.histories.chain`.
 
 Source: Bergemann and Valimaki (2010), Definition 1 and Theorem 2. It is printed for states from which the probability
 that i's presence changes the action "for all t" from now on is 0; what is meant, and done here, is "for some t".
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.chain import ahead, along, lasting, members_of, taken
+from mechopt.histories.chain import ahead, along, lasting, members_of, taken
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.rounding import largest_value, tolerance_of

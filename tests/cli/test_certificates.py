@@ -86,7 +86,7 @@ def test_where_the_solver_fails_value_and_mechanism_are_the_certificate_s(form, 
 def test_exact_in_python():
     best = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 4), exact=True)
     assert best.exact == Fraction(153, 32)
-    assert mo.check_certificate(best.mechanism.environment, best.certificate) == best.exact
+    assert mo.formats.check_certificate(best.mechanism.environment, best.certificate) == best.exact
     assert mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 4)).exact is None
     with pytest.raises(mo.InputError, match="only sum to 1 within rounding"):
         mo.optimum(mo.IndependentTypes.iid([1, 2], [0.1 + 0.2, 0.7 - 1e-16], 2), exact=True)

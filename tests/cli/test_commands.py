@@ -243,7 +243,7 @@ def test_an_astronomical_program_is_refused_with_figures(mechopt, model):
 
 def test_size_is_exact_beyond_any_memory(mechopt, model):
     path = model(LARGE.format(60))
-    size = mo.plan(mo.load(path)).size
+    size = mo.formats.plan(mo.load(path)).size
     assert size.histories == (3**61 - 3) // 2
     assert size.rows == 5 * (3**60 - 1) // 2
     assert size.columns == 3**61 - 2  # a lifetime utility at each history, an allocation at each but the empty one

@@ -104,7 +104,7 @@ def test_correlated_signals_from_a_file(tmp_path):
     assert rows["efficient-welfare"]["revenue"] >= bayesian["value"] - 1e-8
 
 
-@pytest.mark.parametrize("name", [name for name in mo.bundled() if not name.startswith("mirrokni")])
+@pytest.mark.parametrize("name", [name for name in mo.formats.bundled() if not name.startswith("mirrokni")])
 def test_bundled_models_are_read(name):
     assert mo.load(name).fingerprint
 

@@ -13,7 +13,7 @@ ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
 
 
 @dataclass(frozen=True)
-class Posted(mo.MechanismMethods):
+class Posted(mo.results.MechanismMethods):
     """Every item at price 1, which both types pay: revenue 2, welfare 3, utility 1; the optimum is 9/4."""
 
     environment = ENV
@@ -23,7 +23,7 @@ class Posted(mo.MechanismMethods):
     utilities = (1.0,)
 
     def to_mechanism(self):
-        sale = [np.ones((1, *mo.HistoryTree(ENV).children(t))) for t in range(2)]
+        sale = [np.ones((1, *mo.formats.HistoryTree(ENV).children(t))) for t in range(2)]
         return mo.Mechanism(ENV, sale, sale, self.claims)
 
 
@@ -103,7 +103,7 @@ def test_members_that_are_missing_are_all_named():
 
 
 def test_a_mechanism_that_cannot_be_followed_says_so_and_may_be_left_out():
-    class Closed(mo.MechanismMethods):
+    class Closed(mo.results.MechanismMethods):
         environment, claims, revenue, welfare, utilities = ENV, (), 0.0, 0.0, (0.0,)
 
     with pytest.raises(ConformanceError) as error:

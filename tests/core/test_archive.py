@@ -87,7 +87,7 @@ def test_numbers_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "m.npz"
     np.savez(path, header=np.frombuffer(b"{}", np.uint8), a=np.ones(1000))
     monkeypatch.setattr("mechopt.core.archive.MEMORY_SHARE", 1e-9)
-    with pytest.raises(mo.LimitError, match="bytes of numbers"), open_archive(path) as archive:
+    with pytest.raises(mo.errors.LimitError, match="bytes of numbers"), open_archive(path) as archive:
         archive.column("a", (1000,))
 
 

@@ -164,9 +164,9 @@ def test_a_sweep_refuses_what_its_folder_holds(tmp_path, mechopt, monkeypatch, n
 
 
 def bank_table(env):
-    first = mo.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
-    second = mo.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], [[0, 0]] * 2, [[0, 0]] * 2)
-    return mo.BankTable(env, [first, second])
+    first = mo.results.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
+    second = mo.results.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], [[0, 0]] * 2, [[0, 0]] * 2)
+    return mo.results.BankTable(env, [first, second])
 
 
 ENV = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
@@ -178,14 +178,14 @@ WRITERS = {
     "pivot": lambda path: mo.dynamic_pivot(MARKOV).save(path),
     "bank-table": lambda path: bank_table(ENV).save(path),
     "bank-account": lambda path: mo.non_clairvoyant_balance(ENV).save(path),
-    "certificate": lambda path: mo.certify(ENV).save(path),
+    "certificate": lambda path: mo.formats.certify(ENV).save(path),
     "comparison-plot": lambda path: mo.compare(ENV, ["repeated-myerson"]).save_plot(f"{path}.png"),
     "comparison-page": lambda path: mo.compare(ENV, ["repeated-myerson"]).to_html(path),
     "frontier-csv": lambda path: mo.frontier(ENV).to_csv(path),
     "frontier-plot": lambda path: mo.frontier(ENV).save_plot(f"{path}.png"),
     "sweep-csv": lambda path: mo.sweep("horizons").to_csv(path),
     "sweep-plot": lambda path: mo.sweep("horizons").save_plot(f"{path}.png"),
-    "fit": lambda path: mo.fit_values([1, 2, 3], types=2).save(path),
+    "fit": lambda path: mo.fit.fit_values([1, 2, 3], types=2).save(path),
     "search-state": lambda path: worst_case(mo.non_clairvoyant_balance, Family(1, 2, 2), 3, 0, path),
     "worst": lambda path: write_worst(path, {}, "x", None, "", "", []),
     "picture": lambda path: save_picture(lambda: pytest.fail("was drawn"), f"{path}.svg"),

@@ -124,7 +124,7 @@ def test_errors_of_the_library_are_printable(nasty):
         InputError(nasty),
         InputError([Fault(nasty, nasty, nasty), Fault("b", nasty)], nasty),
         LimitError(nasty),
-        mo.MechoptError(nasty) if hasattr(mo, "MechoptError") else LimitError(nasty),
+        mo.errors.MechoptError(nasty) if hasattr(mo, "MechoptError") else LimitError(nasty),
     ):
         assert clean(str(error))
     assert len(str(InputError([Fault("a", nasty), Fault("b", nasty)])).splitlines()) == 2

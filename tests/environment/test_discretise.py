@@ -80,7 +80,7 @@ def test_the_finer_the_grid_the_smaller_the_errors():
         assert errors[2] <= errors[1] <= errors[0] + 1e-12
     # the monopoly price of the uniform is 1/2 and earns 1/4
     grid = mo.discretise("uniform(0, 1)", 100)
-    assert mo.myerson([(grid.values, grid.probabilities)]).revenue == pytest.approx(0.25, abs=6e-3)
+    assert mo.mechanisms.myerson([(grid.values, grid.probabilities)]).revenue == pytest.approx(0.25, abs=6e-3)
 
 
 MODEL = 'kind = "independent"\nhorizon = 2\n[[buyers]]\n{}\n'

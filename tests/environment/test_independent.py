@@ -309,5 +309,5 @@ def test_smallest_instance():
 def test_more_buyers_than_an_array_has_axes_are_refused():
     env = mo.IndependentTypes.iid([1], [1], horizon=1, agents=70)
     assert env.first_best == 1
-    with pytest.raises(mo.LimitError, match="70 buyers"):
+    with pytest.raises(mo.errors.LimitError, match="70 buyers"):
         mo.optimum(env)

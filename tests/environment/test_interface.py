@@ -269,7 +269,7 @@ def test_environments_without_exact_numbers_have_no_model_file():
 
 
 def test_more_buyers_than_a_model_file_may_have():
-    with pytest.raises(mo.LimitError, match="at most 1,000"):
+    with pytest.raises(mo.errors.LimitError, match="at most 1,000"):
         mo.IndependentTypes.iid([1], [1], horizon=1, agents=1001).to_toml()
 
 

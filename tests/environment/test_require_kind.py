@@ -80,6 +80,6 @@ def test_what_is_no_environment_is_refused_with_what_it_is():
 
 def test_the_mends_that_are_named_work():
     assert mo.efficient(SEPARABLE.to_markov()).expected_welfare > 0
-    assert mo.efficient_joint(mo.InterdependentTypes.from_markov(MARKOV)).expected_welfare == pytest.approx(
+    assert mo.mechanisms.efficient_joint(mo.InterdependentTypes.from_markov(MARKOV)).expected_welfare == pytest.approx(
         mo.efficient(MARKOV).expected_welfare, rel=1e-14
     )

@@ -124,13 +124,13 @@ def seeds(tmp_path_factory):
     mo.optimum(env, mo.DIC(), mo.Interim()).mechanism.save(folder / "interim.npz")
     mo.optimum(markov).mechanism.save(folder / "sequence.npz")
     mo.dynamic_pivot(markov).save(folder / "pivot.npz")
-    first = mo.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
-    second = mo.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], [[0, 0]] * 2, [[0, 0]] * 2)
-    mo.BankTable(env, [first, second]).save(folder / "bank.npz")
+    first = mo.results.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
+    second = mo.results.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], [[0, 0]] * 2, [[0, 0]] * 2)
+    mo.results.BankTable(env, [first, second]).save(folder / "bank.npz")
     joint = mo.load("liu-2025/crossed-signals")
     mo.contingent_transfers(joint).save(folder / "transfers.npz")
-    mo.certify(env).save(folder / "proof.json")
-    mo.certify(env, (), mo.Interim()).save(folder / "proof-interim.json")
+    mo.formats.certify(env).save(folder / "proof.json")
+    mo.formats.certify(env, (), mo.Interim()).save(folder / "proof-interim.json")
     return folder
 
 

@@ -32,7 +32,7 @@ UNEQUAL = mo.IndependentTypes(
 @given(environments())
 @settings(max_examples=40, deadline=None)
 def test_histories_are_numbered_in_lexicographic_order(env):
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     for t in range(env.horizon + 1):
         profiles = [list(product(*map(range, types))) for types in env.shape[:t]]
         listed = list(product(*profiles))
@@ -44,7 +44,7 @@ def test_histories_are_numbered_in_lexicographic_order(env):
 @given(environments())
 @settings(max_examples=40, deadline=None)
 def test_reach_is_the_product_of_the_probabilities_on_the_path(env):
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     for t in range(env.horizon + 1):
         expected = [
             prod(env.probabilities[i][s][k] for s, reports in enumerate(history) for i, k in enumerate(reports))
@@ -55,7 +55,7 @@ def test_reach_is_the_product_of_the_probabilities_on_the_path(env):
 
 
 def test_counts_and_shapes_of_two_unequal_buyers():
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     assert tree.shape == ((2, 1), (3, 2))
     assert tree.count == (1, 2, 12)  # 2 * 1 profiles, then 3 * 2 after each
     assert tree.children(0) == (1, 2, 1)
@@ -63,7 +63,7 @@ def test_counts_and_shapes_of_two_unequal_buyers():
 
 
 def test_children_of_a_history_lie_next_to_each_other():
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     numbers = np.arange(tree.count[2]).reshape(tree.children(1))
     for node, first, second in product(range(2), range(3), range(2)):
         assert tree.node((*tree.history(1, node), (first, second))) == numbers[node, first, second]
@@ -71,20 +71,20 @@ def test_children_of_a_history_lie_next_to_each_other():
 
 def test_reach_by_hand():
     # buyer 0: 1/4 or 3/4, then 1/2, 1/3, 1/6; buyer 1: one type, then 1/5 or 4/5
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     np.testing.assert_allclose(tree.reach[1], [1 / 4, 3 / 4])
     np.testing.assert_allclose(tree.reach[2][:4], [1 / 40, 4 / 40, 1 / 60, 4 / 60])
     np.testing.assert_allclose(tree.reach[2][-1], 3 / 4 * 1 / 6 * 4 / 5)
 
 
 def test_types_of_probability_zero_have_histories_of_reach_zero():
-    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], [0, 1, 0], horizon=2))
+    tree = mo.formats.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], [0, 1, 0], horizon=2))
     assert tree.count == (1, 3, 9)
     assert tree.reach[2].tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
 
 
 def test_counts_are_exact_far_beyond_memory():
-    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], ["1/3"] * 3, horizon=60))
+    tree = mo.formats.HistoryTree(mo.IndependentTypes.iid([1, 2, 3], ["1/3"] * 3, horizon=60))
     assert tree.count[60] == 3**60
     last = tuple((2,) for _ in range(60))
     assert tree.node(last) == 3**60 - 1
@@ -92,14 +92,14 @@ def test_counts_are_exact_far_beyond_memory():
 
 
 def test_the_empty_history_is_number_zero():
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     assert tree.history(0, 0) == ()
     assert tree.node(()) == 0
     assert tree.reach[0].tolist() == [1]
 
 
 def test_arrays_are_read_only():
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     for array in (*tree.reach[1:], *tree.distribution):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
@@ -116,7 +116,7 @@ def test_arrays_are_read_only():
 )
 def test_no_such_history(t, node):
     with pytest.raises(IndexError):
-        mo.HistoryTree(UNEQUAL).history(t, node)
+        mo.formats.HistoryTree(UNEQUAL).history(t, node)
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_no_such_history(t, node):
 )
 def test_no_such_reports(history):
     with pytest.raises(ValueError):
-        mo.HistoryTree(UNEQUAL).node(history)
+        mo.formats.HistoryTree(UNEQUAL).node(history)

@@ -18,18 +18,20 @@ def test_sizes_are_predicted_exactly(env, ic, ir):
     for form in ("promise", "utility", "payment"):
         for misreports in ("adjacent", "all"):
             try:
-                chosen = mo.plan(env, ic, ir, form=form, misreports=misreports)
+                chosen = mo.formats.plan(env, ic, ir, form=form, misreports=misreports)
             except mo.InputError:
                 continue
-            program, _ = mo.compile_program(chosen)
+            program, _ = mo.formats.compile_program(chosen)
             size = chosen.size
             assert (size.rows, size.columns, size.nonzeros) == program.size
             assert np.all(program.value != 0)
-            assert size.histories == sum(mo.HistoryTree(env).count[1:])
+            assert size.histories == sum(mo.formats.HistoryTree(env).count[1:])
 
 
 def test_three_nonzeros_a_dic_row_for_one_buyer():
-    program, _ = mo.compile_program(mo.plan(mo.IndependentTypes.iid(range(1, 6), ["1/5"] * 5, 3), form="utility"))
+    program, _ = mo.formats.compile_program(
+        mo.formats.plan(mo.IndependentTypes.iid(range(1, 6), ["1/5"] * 5, 3), form="utility")
+    )
     widths = np.diff(program.start)
     dic = [r for r in range(program.size[0]) if program.describe_row(r).startswith("dic")]
     assert len(dic) == (1 + 5 + 25) * 8
@@ -38,7 +40,7 @@ def test_three_nonzeros_a_dic_row_for_one_buyer():
 
 def test_rows_and_columns_say_what_they_are():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2, agents=2)
-    program, layout = mo.compile_program(mo.plan(env, ic=mo.ExPostIC()))
+    program, layout = mo.formats.compile_program(mo.formats.plan(env, ic=mo.ExPostIC()))
     rows = [program.describe_row(r) for r in range(program.size[0])]
     wanted = "ex-post, agent 1, period 1, history [[1, 0]], true type 1, report 0, others' profile 1"
     assert wanted in rows
@@ -57,12 +59,14 @@ def test_rows_and_columns_say_what_they_are():
 
 def test_demanding_more_than_the_optimum_names_the_conflict():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2)  # the optimum is 9/4
-    program, layout = mo.compile_program(mo.plan(env))
+    program, layout = mo.formats.compile_program(mo.formats.plan(env))
     columns = np.flatnonzero(program.cost)[None]
     cost = program.cost[columns]
     enough = program.with_rows("demanded revenue", columns, cost, 2.24 / layout.unit, np.inf)
-    assert mo.solve_program(enough).value * layout.unit == pytest.approx(2.25)
-    solution = mo.solve_program(program.with_rows("demanded revenue", columns, cost, 2.26 / layout.unit, np.inf))
+    assert mo.formats.solve_program(enough).value * layout.unit == pytest.approx(2.25)
+    solution = mo.formats.solve_program(
+        program.with_rows("demanded revenue", columns, cost, 2.26 / layout.unit, np.inf)
+    )
     assert solution.status == "infeasible"
     assert any(line.startswith("demanded revenue") for line in solution.conflict)
     assert "dic, agent 0, period 1, history [0], true type 1, report 0" in solution.conflict
@@ -70,22 +74,22 @@ def test_demanding_more_than_the_optimum_names_the_conflict():
 
 
 def test_highs_object_holds_the_same_program():
-    program, layout = mo.compile_program(mo.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
-    highs = mo.to_highs(program.scaled(layout.unit))
+    program, layout = mo.formats.compile_program(mo.formats.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
+    highs = mo.formats.to_highs(program.scaled(layout.unit))
     highs.run()
     assert highs.getInfo().objective_function_value == pytest.approx(3.5)
 
 
 def test_mps_file_holds_the_same_program(tmp_path):
-    program, layout = mo.compile_program(mo.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
-    mo.to_mps(program, tmp_path / "model.mps")
+    program, layout = mo.formats.compile_program(mo.formats.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
+    mo.formats.to_mps(program, tmp_path / "model.mps")
     highs = highspy.Highs()
     highs.silent()
     highs.readModel(str(tmp_path / "model.mps"))
     highs.run()
     assert abs(highs.getInfo().objective_function_value) * layout.unit == pytest.approx(3.5)
     with pytest.raises(mo.InputError, match="cannot write"):
-        mo.to_mps(program, tmp_path / "missing" / "model.mps")
+        mo.formats.to_mps(program, tmp_path / "missing" / "model.mps")
     assert [p.name for p in tmp_path.iterdir()] == ["model.mps"]
 
 
@@ -93,8 +97,8 @@ def test_mps_file_holds_the_same_program(tmp_path):
 @given(environments(max_periods=2), incentives)
 def test_bounds_hold_for_any_multipliers_and_any_point(env, ic):
     """Weak duality with our own matrix: wrong multipliers give weak bounds, never wrong ones."""
-    program, _ = mo.compile_program(mo.plan(env, ic=ic))
-    solution = mo.solve_program(program)
+    program, _ = mo.formats.compile_program(mo.formats.plan(env, ic=ic))
+    solution = mo.formats.solve_program(program)
     rng = np.random.default_rng(0)
     for size in (0.0, 1e-6, 1e-2):
         dual = solution.dual + size * rng.standard_normal(solution.dual.shape)
@@ -110,8 +114,8 @@ def test_bounds_hold_for_any_multipliers_and_any_point(env, ic):
 def test_a_wrong_answer_of_the_solver_is_not_called_optimal():
     from mechopt.solve.solution import Status, judged
 
-    program, _ = mo.compile_program(mo.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
-    good = mo.solve_program(program)
+    program, _ = mo.formats.compile_program(mo.formats.plan(mo.IndependentTypes.iid([1, 2], HALF, 3)))
+    good = mo.formats.solve_program(program)
     half_way = judged(program, 0.5 * good.primal, good.dual, Status.OPTIMAL, "simplex", 0)
     assert half_way.status == "inaccurate"  # feasible, but the bracket is open
     assert half_way.bound.lower < half_way.bound.upper
@@ -128,13 +132,13 @@ def test_unknown_method_form_and_misreports_are_refused():
     with pytest.raises(mo.InputError, match="method 'ipm' is none of auto, program, simplex, ipx"):
         mo.optimum(env, method="ipm")
     with pytest.raises(mo.InputError, match="form 'promise' cannot express these constraints; allowed: auto, payment"):
-        mo.plan(env, ic=mo.PPIC(), form="promise")
+        mo.formats.plan(env, ic=mo.PPIC(), form="promise")
     with pytest.raises(mo.InputError, match="write 'adjacent' or 'all'"):
-        mo.plan(env, misreports="some")
+        mo.formats.plan(env, misreports="some")
     with pytest.raises(mo.InputError, match="this is an ir constraint"):
-        mo.plan(env, ic=mo.EPIR())
+        mo.formats.plan(env, ic=mo.EPIR())
     with pytest.raises(mo.InputError, match="is not a constraint"):
-        mo.plan(env, ic="truth")
+        mo.formats.plan(env, ic="truth")
 
 
 def test_progress_is_reported():
@@ -148,7 +152,7 @@ def test_progress_is_reported():
 def test_deterministic_allocation_by_mixed_integer_programming():
     """Equal revenue {2, 4} then {2, 4, 8}: the best deterministic mechanism earns less than the best one, 5."""
     env = mo.IndependentTypes([[[2, 4], [2, 4, 8]]], [[HALF, ["1/2", "1/4", "1/4"]]])
-    model = mo.to_cvxpy(mo.plan(env, form="payment"), deterministic=True)
+    model = mo.formats.to_cvxpy(mo.formats.plan(env, form="payment"), deterministic=True)
     mechanism = model.solve(solver="HIGHS")
     assert all(np.allclose(x, x.round(), atol=1e-6) for x in mechanism.allocation)
     assert mo.verify(mechanism).holds
@@ -158,10 +162,10 @@ def test_deterministic_allocation_by_mixed_integer_programming():
 def test_budget_of_ones_own_through_cvxpy_and_errors():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2)
     for form in ("payment", "utility", "promise"):
-        model = mo.to_cvxpy(mo.plan(env, form=form))
+        model = mo.formats.to_cvxpy(mo.formats.plan(env, form=form))
         assert model.solve(solver="HIGHS").revenue == pytest.approx(2.25)
-    model = mo.to_cvxpy(mo.plan(env, form="payment"))
-    with pytest.raises(mo.NoOptimumError, match="has not been solved"):
+    model = mo.formats.to_cvxpy(mo.formats.plan(env, form="payment"))
+    with pytest.raises(mo.errors.NoOptimumError, match="has not been solved"):
         model.mechanism()
-    with pytest.raises(mo.NoOptimumError, match="infeasible"):
+    with pytest.raises(mo.errors.NoOptimumError, match="infeasible"):
         model.solve([model.allocation[0] >= 2], solver="HIGHS")

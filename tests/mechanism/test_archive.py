@@ -18,7 +18,7 @@ ENTRIES = 6  # one buyer, two reports in period 0 and four histories of length 2
 
 def posted_price_of_one(env=ENV):
     """Sell always at price 1, the lowest value of ENV: truthful, and individually rational in every sense."""
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     sale = [np.ones((1, *tree.children(t))) for t in range(env.horizon)]
     return mo.Mechanism(env, sale, sale, (mo.DIC(), mo.EPIR()), "posted price 1")
 
@@ -80,7 +80,7 @@ def test_round_trip_is_bit_exact(tmp_path):
         cost=[0.1, 0.2],
         discount=0.9,
     )
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     shapes = [(3, *tree.children(t)) for t in range(2)]
     mechanism = mo.Mechanism(
         env,
@@ -317,7 +317,7 @@ def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
     status, out, _ = mechopt("verify", saved)
     assert status == 1
     assert "dic VIOLATED (largest gain 0.25)" in out
-    assert "agent 0, period 1, after history [1]: type 1 reports 0 and gains 0.25" in out
+    assert "after 2, in period 1: reporting 1 instead of 2 gains 1/4" in out
     assert "epir satisfied" in out
 
     status, out, err = mechopt("verify", saved, "--json")
@@ -336,7 +336,7 @@ def test_a_nudged_payment_is_found_with_its_deviation(mechopt, saved):
         "gain": pytest.approx(0.25, abs=1e-12),
     }
     example["history"] = tuple(map(tuple, example["history"]))
-    replayed = mo.Counterexample(mo.DIC(), **example).replay(mo.load_mechanism(saved, ENV))
+    replayed = mo.results.Counterexample(mo.DIC(), **example).replay(mo.load_mechanism(saved, ENV))
     assert replayed == pytest.approx(example["gain"], abs=1e-12)
 
 
@@ -348,7 +348,7 @@ def test_a_nudged_payment_that_breaks_participation_names_the_utility(mechopt, s
     status, out, _ = mechopt("verify", saved, "--ir", "per-period")
     assert status == 1
     assert "per-period VIOLATED (largest gain 0.5)" in out
-    assert "agent 0, period 0, after history []: the utility of type 0 is -0.5" in out
+    assert "at the start: the agent of type 1 has utility -1/2" in out
     assert "dic" not in out
 
 

@@ -12,8 +12,10 @@ def test_a_bank_table_has_a_row_a_balance_and_report():
     """First item at 1/2, whose utility of 1/2 or 3/2 is the balance; then price 2, or 3/2 for both."""
     env = mo.IndependentTypes.iid([1, 2], HALF, horizon=2)
     none = np.zeros((2, 2))
-    first = mo.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
-    frame = mo.BankTable(env, [first, mo.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], none, none)])
+    first = mo.results.BankPeriod([0], [[1, 1]], [[0.5, 0.5]], [[0, 1]], [[0, 0]])
+    frame = mo.results.BankTable(
+        env, [first, mo.results.BankPeriod([0.5, 1.5], [[0, 1], [1, 1]], [[0, 2], [1.5, 1.5]], none, none)]
+    )
     frame = frame.to_frame()
     assert frame.columns.tolist() == ["period", "balance", "reach", "report", "allocation", "payment", "after"]
     assert frame.to_numpy().tolist() == [
@@ -31,7 +33,7 @@ def test_a_mechanism_of_current_reports_has_a_row_a_period_profile_and_agent():
         [[[0, 0], [0, 2]]], [[[HALF[0:1] * 2] * 2] * 2], [HALF], discount="1/2", actions=["keep", "sell"]
     )
     price = np.array([0.0, 1.0])
-    frame = mo.MarkovMechanism(env, [np.array([0, 1])], [[price + 3, price]]).to_frame()
+    frame = mo.results.MarkovMechanism(env, [np.array([0, 1])], [[price + 3, price]]).to_frame()
     assert frame.to_dict("records") == [
         {"period": 0, "reports": (0,), "agent": 0, "action": "keep", "payment": 3.0},
         {"period": 0, "reports": (1,), "agent": 0, "action": "sell", "payment": 4.0},

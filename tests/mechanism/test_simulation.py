@@ -16,7 +16,7 @@ def price_one(discount, fee=(), horizon="infinite"):
     stay = [[1, 0], [0, 1]]
     env = mo.MarkovTypes([[[0, 0], [0, 2]]], [[stay] * 2], [HALF], cost=[0, "1/4"], discount=discount, horizon=horizon)
     price = np.array([0.0, 1.0])
-    return mo.MarkovMechanism(env, [np.array([0, 1])], [[*(price + f for f in fee), price]])
+    return mo.results.MarkovMechanism(env, [np.array([0, 1])], [[*(price + f for f in fee), price]])
 
 
 @pytest.mark.parametrize("discount", ["1/100", "1/2", "99/100", "99999/100000"])
@@ -37,7 +37,7 @@ def test_runs_for_ever_are_worth_what_geometric_series_say(discount, fee):
 def test_types_that_change_are_drawn_by_the_kernel_of_the_action():
     """From type 2 the buyer falls to type 0 for good, each time with chance 1/2: on average worth 4/3 sales."""
     env = mo.MarkovTypes([[[0, 0], [0, 2]]], [[[[1, 0], ["1/2", "1/2"]]] * 2], [[0, 1]], discount="1/2")
-    mechanism = mo.MarkovMechanism(env, [np.array([0, 1])], [[np.array([0.0, 1.0])]])
+    mechanism = mo.results.MarkovMechanism(env, [np.array([0, 1])], [[np.array([0.0, 1.0])]])
     found = mechanism.simulate(0, 20_000)
     # 1 + 1/4 + 1/16 + ... = 4/3 of each price
     assert mechanism.revenue == pytest.approx(4 / 3)

@@ -30,10 +30,16 @@ JOINT = mo.InterdependentTypes([[WORTH, NONE], [NONE, WORTH]], [NEXT, NEXT], FIR
     [
         # Two items, types 1 and 2: the optimum is 9/4. The pivot charges the cost of 1/2 in both periods.
         ("histories", INDEPENDENT, mo.Mechanism, 2.25, (mo.DIC(), mo.EPIR())),
-        ("bank_table", INDEPENDENT, mo.BankTable, 2.25, (mo.DIC(), mo.EPIR())),
-        ("stationary", MARKOV, mo.MarkovMechanism, 0, (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True))),
+        ("bank_table", INDEPENDENT, mo.results.BankTable, 2.25, (mo.DIC(), mo.EPIR())),
+        (
+            "stationary",
+            MARKOV,
+            mo.results.MarkovMechanism,
+            0,
+            (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True)),
+        ),
         ("public_histories", MARKOV, mo.SequenceMechanism, 0, (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(True))),
-        ("transfers", JOINT, mo.ContingentTransfers, None, (mo.PeriodicExPostIC(),)),
+        ("transfers", JOINT, mo.results.ContingentTransfers, None, (mo.PeriodicExPostIC(),)),
     ],
 )
 def test_old_files_are_read(name, environment, form, revenue, claims):

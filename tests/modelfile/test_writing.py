@@ -13,9 +13,9 @@ from mechopt.modelfile.tables import read_float
 from mechopt.modelfile.writing import model_text, number_text
 
 
-@pytest.mark.parametrize("name", mo.bundled())
+@pytest.mark.parametrize("name", mo.formats.bundled())
 def test_bundled_model_comes_back_equal(name):
-    tables = tomllib.loads(mo.bundled()[name].read_text(), parse_float=read_float)
+    tables = tomllib.loads(mo.formats.bundled()[name].read_text(), parse_float=read_float)
     text = model_text(tables, header=["a comment", "with\nlines"])
     assert tomllib.loads(text, parse_float=read_float) == tables
     assert text.startswith("# a comment\n# with lines\n")

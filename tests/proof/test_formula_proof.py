@@ -33,7 +33,7 @@ PROVED = {
 
 
 @cache
-def formula(name: str) -> mo.Formula:
+def formula(name: str) -> mo.results.Formula:
     text, ic, ir = PROVED[name]
     return mo.formula(text, ic, ir, prove=False)
 

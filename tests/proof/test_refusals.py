@@ -216,7 +216,7 @@ def test_a_limit_of_exact_arithmetic_leaves_the_solvers_answer_beside_it(monkeyp
     assert best.bound.lower <= 3.5 <= best.bound.upper
     assert mo.verify(best.mechanism).holds
     with pytest.raises(
-        mo.LimitError, match=r"unproved: no exact optimum within 3 pivots.* with 3\.5 <= optimum <= 3\.5"
+        mo.errors.LimitError, match=r"unproved: no exact optimum within 3 pivots.* with 3\.5 <= optimum <= 3\.5"
     ):
         best.require_optimal()
     status, out, err = mechopt("solve", "mirrokni-2020/two-values-six-periods", "--exact")

@@ -11,8 +11,8 @@ from mechopt import modelfile
 from mechopt.closedform.contingent.program.possible import NoTransfersError
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import InputError
-from mechopt.proof.transfer_file import TransferProofError, Weighted, load_transfer_proof
-from mechopt.proof.transfers import check_transfer_proof
+from mechopt.proof.contingent.check import check_transfer_proof
+from mechopt.proof.contingent.file import TransferProofError, Weighted, load_transfer_proof
 from mechopt.study.transfer_proof import transfer_proof
 from tests.closedform.contingent.test_any_transfers import rational
 from tests.interdependent_instances import random_environment

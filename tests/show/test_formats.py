@@ -56,7 +56,7 @@ def cases():
 @pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
 def test_the_truthful_payoffs_of_the_game_are_the_utilities_and_the_revenue(mechanism, tmp_path):
     path = tmp_path / "game.efg"
-    count = mo.to_efg(mechanism, path, 'a "title"')
+    count = mo.formats.to_efg(mechanism, path, 'a "title"')
     text = path.read_text()
     players, tree = read_efg(text)
     assert count == len([line for line in text.splitlines() if line[:2] in ("c ", "p ", "t ")])
@@ -66,7 +66,7 @@ def test_the_truthful_payoffs_of_the_game_are_the_utilities_and_the_revenue(mech
 
 
 def test_a_node_of_an_information_set_has_the_actions_of_the_others(tmp_path):
-    mo.to_efg(mo.optimum(battaglini(3)).mechanism, tmp_path / "game.efg")
+    mo.formats.to_efg(mo.optimum(battaglini(3)).mechanism, tmp_path / "game.efg")
     actions = {}
 
     def walk(node):
@@ -81,8 +81,8 @@ def test_a_node_of_an_information_set_has_the_actions_of_the_others(tmp_path):
 
 
 def test_a_game_that_is_too_large_is_refused(tmp_path):
-    with pytest.raises(mo.LimitError, match="nodes"):
-        mo.to_efg(mo.optimum(battaglini(8)).mechanism, tmp_path / "game.efg")
+    with pytest.raises(mo.errors.LimitError, match="nodes"):
+        mo.formats.to_efg(mo.optimum(battaglini(8)).mechanism, tmp_path / "game.efg")
     assert not (tmp_path / "game.efg").exists()
 
 

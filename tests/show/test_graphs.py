@@ -19,7 +19,7 @@ UNEQUAL = mo.IndependentTypes(
 
 
 def test_histories_are_a_tree_whose_paths_multiply_to_their_reach():
-    tree = mo.HistoryTree(UNEQUAL)
+    tree = mo.formats.HistoryTree(UNEQUAL)
     graph = tree.to_networkx()
     assert nx.is_arborescence(graph) and graph.number_of_nodes() == 1 + 2 + 12
     leaves = [node for node in graph if graph.out_degree(node) == 0]
@@ -37,7 +37,7 @@ def test_histories_are_a_tree_whose_paths_multiply_to_their_reach():
 @pytest.mark.parametrize("environment", [battaglini(3), one_item(1)], ids=["one agent", "two agents"])
 @pytest.mark.parametrize("record", ["relevant", "all"])
 def test_public_histories_are_a_tree_of_reports_and_actions(environment, record):
-    tree = mo.PublicTree(joint_process(environment), record=record)
+    tree = mo.formats.PublicTree(joint_process(environment), record=record)
     graph = tree.to_networkx()
     assert nx.is_arborescence(graph)
     assert graph.number_of_nodes() == sum(tree.count) + sum(tree.slots)
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_refused(agent, others, words):
 
 
 def test_too_large_a_tree_is_refused_before_it_is_built():
-    tree = mo.HistoryTree(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=40))
-    with pytest.raises(mo.LimitError, match="too many for a networkx graph"):
+    tree = mo.formats.HistoryTree(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=40))
+    with pytest.raises(mo.errors.LimitError, match="too many for a networkx graph"):
         tree.to_networkx()
     assert sum(tree.count) > graphs.MAX_GRAPH_NODES

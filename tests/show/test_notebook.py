@@ -69,7 +69,9 @@ def test_names_of_a_model_are_text():
     assert EVIL not in html and EVIL in unescape(html)
 
 
-@pytest.mark.parametrize("make", [lambda best: best.explain().plot(), lambda best: mo.mechanism_tree(best.mechanism)])
+@pytest.mark.parametrize(
+    "make", [lambda best: best.explain().plot(), lambda best: mo.figures.mechanism_tree(best.mechanism)]
+)
 def test_a_picture_is_an_image(best, make):
     assert shown(make(best))["image/png"][:4] in (b"\x89PNG", "iVBO")
 
@@ -91,7 +93,7 @@ def test_tables_of_an_optimum_and_a_report(env, best):
 
 
 def test_the_model_for_cvxpy_is_short_in_words(env):
-    assert repr(mo.to_cvxpy(mo.plan(env))) == "CvxModel(13 variables, 9 rows, 2 periods)"
+    assert repr(mo.formats.to_cvxpy(mo.formats.plan(env))) == "CvxModel(13 variables, 9 rows, 2 periods)"
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from tests.waiting import HANG_SECONDS
 
 SMALL = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)  # optimum 7/2
 TWO = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], horizon=3, agents=2)
-CHAIN = mo.battaglini(first_high="3/5", horizon=3)  # 153/40, see tests/papers
+CHAIN = mo.families.battaglini(first_high="3/5", horizon=3)  # 153/40, see tests/papers
 LONG_MODELS = {
     "promised": ("horizon = 400", "values = [1, 2, 4, 7, 9]\nprobabilities = [0.2, 0.2, 0.2, 0.2, 0.2]"),
     "dual": ("horizon = 12", "count = 2\nvalues = [1, 2, 4]\nprobabilities = [0.3, 0.4, 0.3]"),
@@ -116,7 +116,7 @@ def test_ctrl_c_while_the_program_is_built_leaves_first_best(env, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("mechopt.solve.program.compile_program", interrupted)
-    with pytest.raises(mo.LimitError, match="before the solver began, with 0 <= optimum <= ") as stop:
+    with pytest.raises(mo.errors.LimitError, match="before the solver began, with 0 <= optimum <= ") as stop:
         mo.optimum(env)
     assert stop.value.lower == 0
     assert stop.value.upper == pytest.approx({id(SMALL): 4.5, id(CHAIN): 1.6 + 1.55 + 1.525}[id(env)])
@@ -133,7 +133,7 @@ def test_a_proof_that_is_stopped_leaves_the_solvers_bracket(stop, status, env, m
     assert (str(best.status), best.exact, best.certificate) == (status, None, None)
     assert best.bound.lower == pytest.approx(known.value, abs=1e-8)
     assert best.bound.upper == pytest.approx(known.value, abs=1e-8)
-    with pytest.raises(mo.LimitError, match=f"stopped .{status}. with "):
+    with pytest.raises(mo.errors.LimitError, match=f"stopped .{status}. with "):
         best.require_optimal()
 
 

@@ -304,13 +304,15 @@ def test_mechanism_of_a_scenario_by_number_or_name():
 
 def test_limits():
     scenarios = gap_family(1, 40, second_points=6)
-    with pytest.raises(mo.LimitError, match="Use fewer periods, types or scenarios") as caught:
+    with pytest.raises(mo.errors.LimitError, match="Use fewer periods, types or scenarios") as caught:
         maximin(scenarios, max_bytes=1e5)
     assert (caught.value.lower, caught.value.upper) == (0, 1)
     stopped = maximin(scenarios, time_limit=0.0)
     assert stopped.status == "time limit"
     assert stopped.bound.lower <= maximin(scenarios).ratio <= stopped.bound.upper
-    with pytest.raises(mo.LimitError, match="stopped \\(time limit\\) with 0 <= guarantee <= 1; raise the time limit"):
+    with pytest.raises(
+        mo.errors.LimitError, match="stopped \\(time limit\\) with 0 <= guarantee <= 1; raise the time limit"
+    ):
         stopped.require_optimal()
 
 
@@ -321,8 +323,8 @@ def test_optimum_that_a_limit_stopped_counts_by_its_upper_bound(monkeypatch):
         best = mo.optimum(environment, **options)
         if environment.horizon == 1:
             return best
-        bound = mo.Bound(0.8 * best.value, 1.2 * best.value, "none")
-        return replace(best, value=0.8 * best.value, bound=bound, status=mo.Status.TIME_LIMIT)
+        bound = mo.results.Bound(0.8 * best.value, 1.2 * best.value, "none")
+        return replace(best, value=0.8 * best.value, bound=bound, status=mo.results.Status.TIME_LIMIT)
 
     monkeypatch.setattr("mechopt.solve.maximin.optimum", stopped)
     best = maximin(scenarios)
@@ -337,7 +339,7 @@ def test_optimum_that_a_limit_stopped_counts_by_its_upper_bound(monkeypatch):
 def test_optimum_that_the_solver_cannot_tell_from_nothing(monkeypatch):
     def nothing(environment, **options):
         best = mo.optimum(environment, **options)
-        return replace(best, value=0.0, bound=mo.Bound(0.0, 0.0, "none"))
+        return replace(best, value=0.0, bound=mo.results.Bound(0.0, 0.0, "none"))
 
     monkeypatch.setattr("mechopt.solve.maximin.optimum", nothing)
     best = maximin(Scenarios([COIN, NOTHING], [["coin"], ["nothing"]]))

@@ -35,7 +35,7 @@ def test_every_optimum_keeps_its_constraints_and_earns_its_value(env, ic, ir):
     report = mo.verify(best.mechanism)
     assert set(report) == {*ic, *ir}
     assert report.holds, report
-    implied = mo.verify(best.mechanism, mo.closure((*ic, *ir)))
+    implied = mo.verify(best.mechanism, mo.formats.closure((*ic, *ir)))
     assert implied.holds, implied
 
 
@@ -46,11 +46,11 @@ def test_forms_and_misreports_agree(env, ic, ir, data):
     for form in ("promise", "utility"):
         for misreports in ("adjacent", "all"):
             try:
-                chosen = mo.plan(env, ic, ir, form=form, misreports=misreports)
+                chosen = mo.formats.plan(env, ic, ir, form=form, misreports=misreports)
             except mo.InputError:
                 continue
-            program, layout = mo.compile_program(chosen)
-            solution = mo.solve_program(program)
+            program, layout = mo.formats.compile_program(chosen)
+            solution = mo.formats.solve_program(program)
             assert close(solution.value * layout.unit, reference)
             assert mo.verify(layout.mechanism(solution.primal)).holds
 
@@ -62,8 +62,8 @@ def test_relaxing_a_constraint_never_lowers_the_optimum(env, ic, ir, data):
     weaker_ic = data.draw(st.lists(st.sampled_from(ic), unique=True)) if ic else []
     weaker_ir = data.draw(st.lists(st.sampled_from(ir), min_size=1, unique=True))
     assert value(env, weaker_ic, weaker_ir) >= strict - 1e-8
-    implied_ic = [n for n in mo.closure(ic) if n.role == "ic"]
-    implied_ir = [n for n in mo.closure(ir) if n.role == "ir"]
+    implied_ic = [n for n in mo.formats.closure(ic) if n.role == "ic"]
+    implied_ir = [n for n in mo.formats.closure(ir) if n.role == "ir"]
     assert close(value(env, implied_ic, implied_ir), strict)
     if mo.DIC() in implied_ic:
         assert value(env, mo.DIC(), ir) >= value(env, mo.ExPostIC(), ir) - 1e-8 >= value(env, mo.SuperDIC(), ir) - 2e-8
@@ -122,7 +122,7 @@ def test_a_type_of_probability_zero_changes_nothing(env, data):
 @settings(max_examples=12, deadline=None)
 @given(env=environments(max_periods=2, max_types=3), ic=incentives, ir=participations)
 def test_other_solvers_through_cvxpy_agree(solver, env, ic, ir):
-    model = mo.to_cvxpy(mo.plan(env, ic, ir, form="payment"))
+    model = mo.formats.to_cvxpy(mo.formats.plan(env, ic, ir, form="payment"))
     mechanism = model.solve(solver=solver)
     assert abs(mechanism.revenue - value(env, ic, ir)) <= 1e-5 * max(1.0, env.first_best)
 
@@ -143,7 +143,7 @@ def test_utility_has_no_bound_without_a_weight_on_revenue():
     assert best.status == "unbounded"
     assert best.mechanism is None
     assert any("is unbounded" in line for line in best.conflict)
-    with pytest.raises(mo.NoOptimumError, match="is unbounded"):
+    with pytest.raises(mo.errors.NoOptimumError, match="is unbounded"):
         best.require_optimal()
 
 
@@ -151,7 +151,7 @@ def test_revenue_without_participation_has_no_bound_and_says_what_falls():
     best = mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 2), ir=None)
     assert best.status == "unbounded"
     assert "lifetime utility of agent 0" in best.conflict[0]
-    with pytest.raises(mo.NoOptimumError, match="add a participation constraint"):
+    with pytest.raises(mo.errors.NoOptimumError, match="add a participation constraint"):
         best.require_optimal()
 
 
@@ -168,14 +168,16 @@ def test_time_limit_leaves_a_valid_bracket_and_a_mechanism():
     assert stopped.bound.lower <= mo.optimum(env).value <= stopped.bound.upper
     assert stopped.bound.upper == pytest.approx(env.first_best)
     assert mo.verify(stopped.mechanism).holds
-    with pytest.raises(mo.LimitError, match="raise the time limit") as caught:
+    with pytest.raises(mo.errors.LimitError, match="raise the time limit") as caught:
         stopped.require_optimal()
     assert (caught.value.lower, caught.value.upper) == (stopped.bound.lower, stopped.bound.upper)
 
 
 def test_a_horizon_that_explodes_is_refused_with_figures():
     env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 60)
-    with pytest.raises(mo.LimitError, match=r"rows.*columns.*non-zeros.*histories.*bytes.*fewer periods") as caught:
+    with pytest.raises(
+        mo.errors.LimitError, match=r"rows.*columns.*non-zeros.*histories.*bytes.*fewer periods"
+    ) as caught:
         mo.optimum(env, method="simplex")
     assert caught.value.lower == 0
     assert caught.value.upper == pytest.approx(60 * 2.3)
@@ -183,7 +185,7 @@ def test_a_horizon_that_explodes_is_refused_with_figures():
 
 def test_promised_method_goes_where_the_program_cannot():
     env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 60)
-    with pytest.raises(mo.LimitError, match=r'take method="promised"'):
+    with pytest.raises(mo.errors.LimitError, match=r'take method="promised"'):
         mo.optimum(env, method="simplex")
     assert mo.optimum(env).method == "promised"  # by predicted seconds
     best = mo.optimum(env, ic=(mo.PPIC(), mo.INDU()), ir=mo.PFIR(), method="promised")
@@ -196,7 +198,7 @@ def test_promised_method_goes_where_the_program_cannot():
     report = mo.verify(found.mechanism)
     assert set(report) == {mo.DIC(), mo.EPIR()}
     assert report.holds
-    with pytest.raises(mo.LimitError, match="histories"):
+    with pytest.raises(mo.errors.LimitError, match="histories"):
         mo.verify(best.mechanism)
 
 

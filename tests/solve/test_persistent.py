@@ -64,7 +64,7 @@ def test_local_constraints_are_not_enough(ic, ir, value):
 def test_optima_keep_their_constraints_and_sizes_are_predicted(seed, ic, ir):
     env = random_markov(seed, periods=2, most=2, sparse=seed % 2 == 1)
     best = mo.optimum(env, ic, ir)
-    assert best.status is mo.Status.OPTIMAL
+    assert best.status is mo.results.Status.OPTIMAL
     program, _ = compile_persistent(persistent_plan(env, ic, ir))
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     report = mo.verify(best.mechanism)
@@ -144,7 +144,7 @@ def test_two_agents_one_item():
 
 def test_an_infinite_horizon_has_no_program():
     with pytest.raises(mo.InputError, match="needs a finite one"):
-        mo.optimum(mo.scheduling([5, 3, 1], "1/2"))
+        mo.optimum(mo.families.scheduling([5, 3, 1], "1/2"))
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_an_infinite_horizon_has_no_program():
     ],
 )
 def test_what_does_not_fit_is_refused(call, words):
-    with pytest.raises(mo.MechoptError, match=words):
+    with pytest.raises(mo.errors.MechoptError, match=words):
         call(battaglini(2))
 
 
@@ -216,7 +216,7 @@ def test_impossible_types_earn_nothing(seed, ic):
 def test_correlated_signals(seed, ic, ir):
     env = random_correlated(seed, sizes=(2, 2) if seed % 2 else (2, 3), sparse=seed > 2)
     best = mo.optimum(env, ic, ir)
-    assert best.status is mo.Status.OPTIMAL
+    assert best.status is mo.results.Status.OPTIMAL
     program, _ = compile_persistent(persistent_plan(env, ic, ir))
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     assert mo.verify(best.mechanism).holds
@@ -257,7 +257,7 @@ def test_dual_method_agrees_with_the_program(ir):
 
 def test_constraints_of_ones_own():
     env = battaglini(3)
-    model = mo.to_cvxpy(mo.plan(env))
+    model = mo.formats.to_cvxpy(mo.formats.plan(env))
     assert model.solve(solver="HIGHS").revenue == pytest.approx(153 / 40, abs=1e-6)
     capped = model.solve([payment <= 1.5 for payment in model.payment], solver="HIGHS")
     assert max(float(part.max()) for part in capped.payment) <= 1.5 + 1e-7

@@ -28,7 +28,10 @@ def compiled(request, monkeypatch):
 
 def test_programs_within_a_factor_of_three():
     for (types, periods), seconds in RECORDED_PROGRAMS.items():
-        assert seconds / 3 < program_seconds(mo.plan(uniform(types, periods)).size) < 3 * seconds, (types, periods)
+        assert seconds / 3 < program_seconds(mo.formats.plan(uniform(types, periods)).size) < 3 * seconds, (
+            types,
+            periods,
+        )
 
 
 def test_promised_utility_within_a_factor_of_three(compiled):
@@ -40,7 +43,7 @@ def test_the_crossing_is_where_it_was_measured(compiled):
     """Three types: programs of up to 3 periods are quicker, from 9 on promises are, whatever the kernel."""
     for periods, quicker in ((3, True), (9, False), (40, False)):
         env = uniform(3, periods)
-        assert (program_seconds(mo.plan(env).size) < promised_seconds(env)) == quicker, periods
+        assert (program_seconds(mo.formats.plan(env).size) < promised_seconds(env)) == quicker, periods
 
 
 def test_more_work_takes_longer(compiled):
@@ -48,7 +51,7 @@ def test_more_work_takes_longer(compiled):
     assert promised_seconds(uniform(3, 40)) > base
     assert promised_seconds(uniform(6, 20)) > base
     assert promised_seconds(uniform(3, 20), tolerance=1e-8) > base
-    assert program_seconds(mo.plan(uniform(3, 10_000)).size) == float("inf")
+    assert program_seconds(mo.formats.plan(uniform(3, 10_000)).size) == float("inf")
 
 
 def test_loading_the_compiler_counts(monkeypatch):

@@ -61,12 +61,12 @@ def test_solutions_of_other_solvers_are_judged_here(tmp_path, name, kind, ending
     assert mo.verify(found.mechanism).holds
     assert found.bound.lower <= ours.value + 1e-7 <= found.bound.upper + 2e-7
     if kind in ("gurobi", "scip"):
-        assert found.status is mo.Status.UNPROVED
+        assert found.status is mo.results.Status.UNPROVED
         assert "no multipliers" in found.conflict[0]
-        with pytest.raises(mo.LimitError, match="no multipliers"):
+        with pytest.raises(mo.errors.LimitError, match="no multipliers"):
             found.require_optimal()
     else:
-        assert found.status is mo.Status.OPTIMAL
+        assert found.status is mo.results.Status.OPTIMAL
         assert found.bound.upper - found.bound.lower <= 1e-6 * max(1, abs(ours.value))
 
 
@@ -77,7 +77,7 @@ def test_a_worse_point_is_told_by_its_bracket(tmp_path):
     path = tmp_path / "zero.sol"
     path.write_text(re.sub(r'value="[^"]*"', 'value="0"', text))
     found = problem.read_solution(path)
-    assert found.status is mo.Status.UNPROVED
+    assert found.status is mo.results.Status.UNPROVED
     assert (found.bound.lower, found.bound.upper) == (pytest.approx(0), pytest.approx(3.5))
 
 

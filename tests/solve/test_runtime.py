@@ -36,24 +36,25 @@ SOLVERS = {
     "simplex": "mo.optimum(env, method='simplex')",
     "interior-point": "mo.optimum(env, method='ipx')",
     "unbounded": "mo.optimum(env, ic=None, ir=None)",
-    "conflict": "mo.solve_program(impossible())",
+    "conflict": "mo.formats.solve_program(impossible())",
     "dual": "mo.optimum(mo.IndependentTypes.iid([1, 2], ['1/2', '1/2'], 2, agents=2), method='dual')",
-    "persistent": "mo.optimum(mo.battaglini(1, 2, '2/5', '4/5', horizon=4, discount='19/20'), method='dual')",
+    "persistent": "mo.optimum(mo.families.battaglini(1, 2, '2/5', '4/5', horizon=4, discount='19/20'), method='dual')",
     "proof": "mo.optimum(env, exact=True)",
-    "to-highs": "mo.to_highs(program()).run()",
-    "to-mps": "mo.to_mps(program(), os.devnull)",
-    "cvxpy": "mo.to_cvxpy(mo.plan(env, form='payment')).solve(solver='HIGHS')",
-    "cvxpy-mip": "mo.to_cvxpy(mo.plan(env, form='payment'), deterministic=True).solve(solver='HIGHS')",
+    "to-highs": "mo.formats.to_highs(program()).run()",
+    "to-mps": "mo.formats.to_mps(program(), os.path.join(tempfile.mkdtemp(), 'program.mps'))",
+    "cvxpy": "mo.formats.to_cvxpy(mo.formats.plan(env, form='payment')).solve(solver='HIGHS')",
+    "cvxpy-mip": "mo.formats.to_cvxpy(mo.formats.plan(env, form='payment'), deterministic=True).solve(solver='HIGHS')",
 }
 PREPARED = """
 import os
+import tempfile
 from dataclasses import replace
 import numpy as np
 import mechopt as mo
 env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 2)
 
 def program():
-    return mo.compile_program(mo.plan(env))[0]
+    return mo.formats.compile_program(mo.formats.plan(env))[0]
 
 def impossible():
     whole = program()
@@ -75,7 +76,7 @@ def test_no_solver_prints_on_either_descriptor(spoken):
 
 
 def test_whoever_asks_a_solver_of_ours_to_speak_hears_it():
-    status, out, err = process(PREPARED + "h = mo.to_highs(program())\nh.silent(False)\nh.run()")
+    status, out, err = process(PREPARED + "h = mo.formats.to_highs(program())\nh.silent(False)\nh.run()")
     assert (status, err) == (0, "")
     assert "HiGHS run time" in out
 
@@ -100,7 +101,7 @@ for solver in solvers:
     solver.start()
 for solver in solvers:
     solver.join()
-mo.to_cvxpy(mo.plan(env, form="payment")).solve(solver="HIGHS")
+mo.formats.to_cvxpy(mo.formats.plan(env, form="payment")).solve(solver="HIGHS")
 done.set()
 teller.join()
 """
@@ -161,15 +162,15 @@ def other(threads):
     assert h.run().name == "kOk", "the other run fails"
 """
 FOLLOWING = """
-long = mo.optimum(mo.battaglini(1, 2, "2/5", "4/5", horizon=50, discount="19/20")).bound
+long = mo.optimum(mo.families.battaglini(1, 2, "2/5", "4/5", horizon=50, discount="19/20")).bound
 assert long.lower <= 26.5288600 + 1e-4 and long.upper >= 26.5288600 - 1e-4 and long.upper - long.lower < 2e-4, long
 two = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3, agents=2)
 one, other_way = mo.optimum(two, method="simplex"), mo.optimum(two, method="dual").bound
 assert other_way.lower - 1e-6 <= one.value <= other_way.upper + 1e-6 and other_way.gap < 1e-3, (one, other_way)
 assert str(mo.optimum(env, ic=None, ir=None).status) == "unbounded"
-assert mo.solve_program(impossible()).conflict
+assert mo.formats.solve_program(impossible()).conflict
 """
-EXPORTED = 'assert mo.to_highs(program()).run().name == "kOk"'
+EXPORTED = 'assert mo.formats.to_highs(program()).run().name == "kOk"'
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -181,7 +182,7 @@ def test_another_run_with_threads_of_its_own_changes_nothing(threads, order):
 
 
 def test_cvxpys_run_changes_nothing_in_either_order():
-    model = "assert abs(mo.to_cvxpy(mo.plan(env, form='payment')).solve(solver='HIGHS').revenue - 2.25) < 1e-6"
+    model = "assert abs(mo.Problem(env).to_cvxpy().solve(solver='HIGHS').revenue - 2.25) < 1e-6"
     direct = """
 import cvxpy
 x = cvxpy.Variable()
@@ -272,34 +273,36 @@ def failing(answer="kError", status="kNotset"):
 
 
 def test_an_error_of_highs_is_an_error_of_ours_never_an_inaccurate_answer(monkeypatch):
-    program, _ = mo.compile_program(mo.plan(TWO))
+    program, _ = mo.formats.compile_program(mo.formats.plan(TWO))
     monkeypatch.setattr(runtime, "new_highs", failing())
-    with pytest.raises(mo.SolverError, match=r"HiGHS failed \(model status kNotset\): try another method") as error:
-        mo.solve_program(program)
+    with pytest.raises(
+        mo.errors.SolverError, match=r"HiGHS failed \(model status kNotset\): try another method"
+    ) as error:
+        mo.formats.solve_program(program)
     assert error.value.exit_status == 1
-    with pytest.raises(mo.SolverError, match="HiGHS failed on a small program"):
+    with pytest.raises(mo.errors.SolverError, match="HiGHS failed on a small program"):
         small().solve()
 
 
 def test_an_attempt_that_errs_leaves_the_next_ones(monkeypatch):
-    program, _ = mo.compile_program(mo.plan(TWO))
+    program, _ = mo.formats.compile_program(mo.formats.plan(TWO))
     attempts, real = [], highs._attempt
 
     def once(*arguments):
         attempts.append(arguments)
         if len(attempts) == 1:
-            raise mo.SolverError("HiGHS failed")
+            raise mo.errors.SolverError("HiGHS failed")
         return real(*arguments)
 
     monkeypatch.setattr(highs, "_attempt", once)
     program = program.scaled(1000.0)
-    found = mo.solve_program(program)
+    found = mo.formats.solve_program(program)
     assert (str(found.status), len(attempts)) == ("optimal", 2)
 
 
 def test_a_program_that_highs_refuses_is_an_error():
     one, beyond = np.ones(1), (np.array([0, 1]), np.array([7]), np.ones(1))  # column 7 of one column
-    with pytest.raises(mo.SolverError, match="HiGHS takes no such program"):
+    with pytest.raises(mo.errors.SolverError, match="HiGHS takes no such program"):
         runtime.load(runtime.new_highs(), True, 0.0, one, (one, one), (one, one), beyond)
 
 
@@ -318,8 +321,8 @@ def test_hipo_without_its_wheel_is_refused_with_what_to_install():
         pytest.skip("hipo is there")
     with pytest.raises(mo.InputError, match="pip install highspy-extras"):
         runtime.new_highs({"solver": "hipo"})
-    model = mo.to_cvxpy(mo.plan(TWO, form="payment"))
-    with pytest.raises(mo.SolverError, match="pip install highspy-extras"):
+    model = mo.formats.to_cvxpy(mo.formats.plan(TWO, form="payment"))
+    with pytest.raises(mo.errors.SolverError, match="pip install highspy-extras"):
         model.solve(solver="HIGHS", highs_options={"solver": "hipo"})
 
 
@@ -335,9 +338,9 @@ def test_the_method_names_what_ran(simplex, interior, asked, ran):
 def test_one_place_constructs_solvers(monkeypatch):
     made, real = [], runtime._silent_class()
     monkeypatch.setattr(runtime, "_silent_class", lambda: lambda: made.append(1) or real())
-    program, _ = mo.compile_program(mo.plan(TWO))
-    mo.solve_program(program)
-    mo.to_highs(program)
+    program, _ = mo.formats.compile_program(mo.formats.plan(TWO))
+    mo.formats.solve_program(program)
+    mo.formats.to_highs(program)
     small().solve()
     assert len(made) == 3
 

@@ -19,14 +19,14 @@ def doubling():
     def stage(t, balance):
         shape = (1, balance.shape[1], 2)
         zero = np.zeros(shape)
-        return mo.Stage(balance, zero, zero, np.zeros_like(balance), np.broadcast_to([2.0, 4.0], shape))
+        return mo.results.Stage(balance, zero, zero, np.zeros_like(balance), np.broadcast_to([2.0, 4.0], shape))
 
-    return mo.BankAccountMechanism(env, stage)
+    return mo.results.BankAccountMechanism(env, stage)
 
 
 def test_tasks_are_done_in_the_order_of_their_worth_at_the_prices_of_the_paper():
     # (10, 6, 3), discount 9/10: prices 0.87, 0.30, 0
-    path = sample_path(mo.dynamic_pivot(mo.scheduling([6, 10, 3], "9/10")), periods=3)
+    path = sample_path(mo.dynamic_pivot(mo.families.scheduling([6, 10, 3], "9/10")), periods=3)
     assert path.actions == ("serve 1", "serve 0", "serve 2")
     assert path.types.tolist() == [[0, 0, 0], [0, 1, 0], [1, 1, 0]]
     assert path.value.tolist() == [[0, 10, 0], [6, 0, 0], [0, 0, 3]]
@@ -34,24 +34,24 @@ def test_tasks_are_done_in_the_order_of_their_worth_at_the_prices_of_the_paper()
 
 
 def test_an_infinite_horizon_is_cut_and_a_finite_one_is_not():
-    endless = mo.dynamic_pivot(mo.many_tasks_against_one(5, 3, "4/5"))
+    endless = mo.dynamic_pivot(mo.families.many_tasks_against_one(5, 3, "4/5"))
     path = sample_path(endless)
     assert len(path.action) == paths.DEFAULT_PERIODS and path.transfer[:, 0] == pytest.approx(0.6)
-    env = mo.battaglini(horizon=4)
+    env = mo.families.battaglini(horizon=4)
     assert len(sample_path(mo.dynamic_pivot(env)).action) == 4
     with pytest.raises(mo.InputError, match="periods: is 5; write 1 to 4"):
         sample_path(mo.dynamic_pivot(env), periods=5)
 
 
 def test_transfers_of_the_first_periods_are_their_own():
-    env = mo.many_tasks_against_one(5, 3, "1/2")
+    env = mo.families.many_tasks_against_one(5, 3, "1/2")
     path = sample_path(bond(env, 2), periods=4)
     # the pivot's 3/2 (half of the lost 3), two more at first, four less in period 1, then as before
     assert path.transfer[:, 0] == pytest.approx([3.5, -2.5, 1.5, 1.5])
 
 
 def test_paths_have_the_law_of_the_mechanism():
-    pivot = mo.dynamic_pivot(mo.licensing([(1, 1), (1, 2)], 3, "1/2"))
+    pivot = mo.dynamic_pivot(mo.families.licensing([(1, 1), (1, 2)], 3, "1/2"))
     rng, total = np.random.default_rng(0), 0.0
     weights = 0.5 ** np.arange(12)
     for _ in range(400):
@@ -87,7 +87,7 @@ def test_accounts_of_two_buyers_are_told_apart():
 
 @pytest.mark.parametrize("form", ["policy", "table"])
 def test_promises_have_the_means_of_their_distribution(form):
-    policy = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=8)).mechanism
+    policy = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=8)).mechanism
     account = policy if form == "policy" else policy.to_bank_table()
     drawn = simulated_balances(account, np.random.default_rng(3), 40_000)
     expected = [balance @ law for balance, law in balance_laws(account)]

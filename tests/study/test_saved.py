@@ -40,10 +40,10 @@ def test_closed_forms_are_saved_and_read_back(build, tmp_path):
 
 
 def test_efficient_exit_takes_the_pivot_as_it_is():
-    assert mo.efficient_exit(mo.dynamic_pivot(MARKOV)).holds
-    assert not mo.efficient_exit(mo.team(MARKOV)).holds
+    assert mo.mechanisms.efficient_exit(mo.dynamic_pivot(MARKOV)).holds
+    assert not mo.mechanisms.efficient_exit(mo.mechanisms.team(MARKOV)).holds
     with pytest.raises(mo.InputError, match="of current reports alone"):
-        mo.efficient_exit(mo.virtual_pivot(CONTRACT))
+        mo.mechanisms.efficient_exit(mo.virtual_pivot(CONTRACT))
 
 
 STEERED = random_environment(5, sizes=(2, 2), horizon=3, private_last=True)
@@ -64,7 +64,7 @@ def test_transfers_are_saved_and_read_back(env, method, tmp_path):
     found = mo.contingent_transfers(env, method)
     found.save(tmp_path / "transfers.npz")
     read = load_mechanism(tmp_path / "transfers.npz", env)
-    assert isinstance(read, mo.ContingentTransfers)
+    assert isinstance(read, mo.results.ContingentTransfers)
     assert repr(read) == repr(found)
     assert (read.bound, read.utilities, read.revenue, read.history) == (
         found.bound,
@@ -80,7 +80,7 @@ def test_transfers_are_saved_and_read_back(env, method, tmp_path):
         for own, own_found in zip(row, row_found, strict=True):
             for part, part_found in zip(own, own_found, strict=True):
                 same(part, part_found)
-    assert mo.check_contingent(read) == mo.check_contingent(found)
+    assert mo.mechanisms.check_contingent(read) == mo.mechanisms.check_contingent(found)
 
 
 def raised(found, by):

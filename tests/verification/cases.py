@@ -40,7 +40,7 @@ def direct(seed, scale=1.0):
     """Any allocation, any payments of this size."""
     rng = np.random.default_rng(seed)
     env = independent_environment(rng)
-    tree, allocation, payment = mo.HistoryTree(env), [], []
+    tree, allocation, payment = mo.formats.HistoryTree(env), [], []
     for t in range(env.horizon):
         shape = (env.agents, *tree.children(t))
         sold = rng.random(shape)
@@ -80,7 +80,7 @@ def bank_table(seed, scale=0.0):
     """The tabulated optimum of one buyer, with noise of this size."""
     rng = np.random.default_rng(seed)
     env = mo.IndependentTypes.iid([1, 2, 4], weights(rng, 3), horizon=3, discount="9/10")
-    table = mo.promised_optimum(env).mechanism.to_bank_table()
+    table = mo.mechanisms.promised_optimum(env).mechanism.to_bank_table()
     periods = [
         BankPeriod(p.balances, p.allocation, p.payment + scale * rng.normal(size=p.payment.shape), p.after, p.share)
         for p in table.periods

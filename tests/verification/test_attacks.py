@@ -124,7 +124,7 @@ def test_payments_at_the_edge_of_floats(best, persistent, seed):
     assert check_contingent(replace(transfers, payments=payments)).status == "violated"
     table = cases.bank_table(1)
     periods = [replace(p, payment=rng.choice([-1.7e308, 1.7e308], size=p.payment.shape)) for p in table.periods]
-    assert not mo.verify_bank_table(BankTable(table.environment, periods)).holds
+    assert not mo.mechanisms.verify_bank_table(BankTable(table.environment, periods)).holds
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
@@ -227,7 +227,7 @@ def test_large_balances_hide_no_misreport(size):
     first = BankPeriod([0], [[1, 1]], [[1 - size, 1 - size]], [[0, 0]], [[0, 0]])
     second = BankPeriod([size], [[0, 1]], [[size, size]], np.zeros((1, 2)), np.zeros((1, 2)))
     table = BankTable(env, [first, second])
-    found, exact = mo.verify_bank_table(table), mo.verify_bank_table(table, exact=True)
+    found, exact = mo.mechanisms.verify_bank_table(table), mo.mechanisms.verify_bank_table(table, exact=True)
     assert exact.statuses["IC"] == "violated"
     assert found.statuses["IC"] == ("violated" if size < 1e16 else "undecided")
     assert found.statuses["BU"] == "undecided"  # equal sums of this size
@@ -250,7 +250,7 @@ def test_one_verdict_in_every_form():
 
 def test_approximate_transfers_are_checked():
     env = interdependent_environment(1, sizes=(3, 3), actions=2, horizon="infinite")
-    found = mo.approximate_transfers(env, bound=0.01)
+    found = mo.mechanisms.approximate_transfers(env, bound=0.01)
     check = mo.verify(found)["periodic-ex-post"]
     assert check.status == "violated" and 0 < check.gain <= found.gain_bound
     assert mo.verify(found, exact=True)["periodic-ex-post"].gain == pytest.approx(check.gain)
@@ -315,7 +315,7 @@ def test_honest_optima_of_every_scale_are_satisfied(scale):
         last = "efficient" if env.infinite else "constant"
         assert mo.verify(mo.contingent_transfers(env, found.method, last)).holds
     env = mo.IndependentTypes.iid([money, 2 * money, 4 * money], ["1/4", "1/2", "1/4"], horizon=4)
-    assert mo.verify_bank_table(mo.promised_optimum(env).mechanism.to_bank_table()).holds
+    assert mo.mechanisms.verify_bank_table(mo.mechanisms.promised_optimum(env).mechanism.to_bank_table()).holds
 
 
 def test_something_else_is_refused_in_words():

@@ -78,7 +78,7 @@ def test_stacked_transfers_agree():
 def test_bank_tables_agree(scale):
     for seed in range(4):
         table = cases.bank_table(seed, scale)
-        quick, slow = mo.verify_bank_table(table), mo.verify_bank_table(table, exact=True)
+        quick, slow = mo.mechanisms.verify_bank_table(table), mo.mechanisms.verify_bank_table(table, exact=True)
         for name, status in quick.statuses.items():
             assert status in ("undecided", slow.statuses[name])
             assert slow.gains[name] >= quick.gains[name] - quick.roundings[name]
@@ -109,7 +109,7 @@ def test_too_much_for_fractions_is_refused_with_the_numbers(monkeypatch):
         with pytest.raises(LimitError, match=r"in fractions takes [\d,]+ products, above 3"):
             mo.verify(mechanism, exact=True)
     with pytest.raises(LimitError, match="in fractions"):
-        mo.verify_bank_table(cases.bank_table(0), exact=True)
+        mo.mechanisms.verify_bank_table(cases.bank_table(0), exact=True)
 
 
 def test_exact_probabilities_of_the_environment_are_used():

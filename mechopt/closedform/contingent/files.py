@@ -3,7 +3,7 @@
 Arrays: ``policy_T`` by period, ``payment_T_I`` by period and agent (paid in the next period), ``later_T_I_K`` of
 stacked transfers, ``last_I``; and a JSON ``header`` with the format, the environment's fingerprint, the method, the
 theorem, the gain and the bound. What is read says of itself what it said when it was written;
-`mechopt.check_contingent` checks it.
+`mechopt.mechanisms.check_contingent` checks it.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
     if transfers.method == "stacked" or transfers.last_payments is None:
         raise InputError(
             "transfers that are stacked, or have no last period, are not written out over histories; "
-            "mo.check_contingent checks them as they are"
+            "mo.mechanisms.check_contingent checks them as they are"
         )
     tree = PublicTree(joint_process(transfers.environment))
     process, agents = tree.process, range(tree.process.agents)

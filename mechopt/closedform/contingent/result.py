@@ -153,7 +153,7 @@ class ContingentTransfers(MechanismMethods):
         Raises
         ------
         InputError
-            If they are stacked, or the horizon is infinite: `mechopt.check_contingent` checks these.
+            If they are stacked, or the horizon is infinite: `mechopt.mechanisms.check_contingent` checks these.
         """
         mechanism: SequenceMechanism = provided(self, "to_mechanism")(self)
         return mechanism

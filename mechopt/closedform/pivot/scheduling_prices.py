@@ -115,8 +115,8 @@ def second_price_form(environment: MarkovTypes) -> MarkovMechanism:
     Parameters
     ----------
     environment : MarkovTypes
-        As of `mechopt.licensing`: as many actions as agents, action i worth something to agent i alone and moving her
-        type alone, no costs, infinite horizon.
+        As of `mechopt.families.licensing`: as many actions as agents, action i worth something to agent i alone and
+        moving her type alone, no costs, infinite horizon.
 
     Returns
     -------

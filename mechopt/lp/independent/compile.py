@@ -167,7 +167,8 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
 
     Examples
     --------
-    >>> from mechopt import IndependentTypes, plan
+    >>> from mechopt import IndependentTypes
+    >>> from mechopt.formats import plan
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> program, layout = compile_program(plan(env))
     >>> program.size, program.describe_row(7)

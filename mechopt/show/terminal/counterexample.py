@@ -9,6 +9,7 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.lp.build import AnyTypes
 from mechopt.show.explain.wording import amount
 from mechopt.verification.independent.replay import Counterexample
+from mechopt.verification.payments.counterexample import PaymentCounterexample
 
 
 def sentence(found: Counterexample, environment: AnyTypes) -> str:
@@ -32,6 +33,8 @@ def sentence(found: Counterexample, environment: AnyTypes) -> str:
     >>> sentence(verify(dear, DIC())["dic"].counterexample, env)
     'after 2, in period 1: reporting 1 instead of 2 gains 1/2'
     """
+    if isinstance(found, PaymentCounterexample):
+        return str(found)
     words = _Names(environment)
     t, i, several = found.period, found.agent, environment.agents > 1
     agent = words.agent(i)

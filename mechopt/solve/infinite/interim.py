@@ -41,6 +41,8 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
+from mechopt.solve.infinite.coupling import coupled
+from mechopt.solve.infinite.result import InfiniteOptimum
 from mechopt.solve.solution import Bound, Status
 
 SLACK = 1e-9
@@ -49,40 +51,6 @@ SHARE = 0.3
 """Share of the bracket so far that a descent aims at."""
 MAX_DEPTH = 400
 MAX_VISITS = 5_000
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class InfiniteOptimum:
-    """What is proved about the largest revenue of an infinite horizon.
-
-    Attributes
-    ----------
-    bound : Bound
-        ``lower <= optimum <= upper``, present value in money of the environment.
-    status : Status
-        ``"optimal"`` where the bracket is within the tolerance; ``"inaccurate"`` where rounding or the number of visits
-        keep it from getting there; ``"time limit"`` or ``"interrupted"``.
-    visits : int
-        Descents from the root.
-    programs : int
-        Programs of one period solved.
-    seconds : float
-    """
-
-    bound: Bound
-    status: Status
-    visits: int
-    programs: int
-    seconds: float
-
-    @property
-    def value(self) -> float:
-        """Lower end of the bracket, which some mechanism earns."""
-        return self.bound.lower
-
-    def __repr__(self) -> str:
-        width = self.bound.upper - self.bound.lower
-        return f"InfiniteOptimum(value {self.value:.9g}, bracket width {width:.1g}, {self.status})"
 
 
 def infinite_optimum(
@@ -238,7 +206,7 @@ class _Search:
             for b, kernel in enumerate(self.kernels):
                 for x in range(types):
                     for y in range(types):
-                        ahead[b, x, y] = _coupled(kernel[x], kernel[y], box)
+                        ahead[b, x, y] = coupled(kernel[x], kernel[y], box)
             after = (direct + self.discount * ahead[self.moves]).max(axis=0)
             np.fill_diagonal(after, 0.0)
             change = float(np.abs(after - box).max())
@@ -429,14 +397,3 @@ class _Search:
 
 def _ones(points: int, rays: int) -> FloatArray:
     return np.concatenate([np.ones(points), np.zeros(rays)])[None]
-
-
-def _coupled(first: FloatArray, second: FloatArray, box: FloatArray) -> float:
-    """Mean of ``box`` under a coupling of two distributions: common mass stays, the rest in the order of types."""
-    common = np.minimum(first, second)
-    upper, lower = np.cumsum(first - common), np.cumsum(second - common)
-    cuts = np.sort(np.concatenate([[0.0], upper, lower]))
-    middles, mass = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
-    x = np.minimum(np.searchsorted(upper, middles), len(first) - 1)
-    y = np.minimum(np.searchsorted(lower, middles), len(first) - 1)
-    return float(mass @ box[x, y])

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.mechanism.chain import ahead, along, taken
+from mechopt.histories.chain import ahead, along, taken
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import (
     PPIR,

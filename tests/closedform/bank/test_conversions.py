@@ -185,5 +185,5 @@ def test_what_breaks_a_condition_has_no_quasi_non_clairvoyant_version():
         made = kept.stage(t, balance)
         return replace(made, deposit=made.deposit + 5.0)
 
-    with pytest.raises(mo.InputError, match=r"no bank account mechanism: .* BU fails"):
+    with pytest.raises(mo.InputError, match=r"not a bank account mechanism: .* BU fails"):
         quasi_non_clairvoyant(replace(kept, stage=stage))

@@ -140,9 +140,9 @@ def test_methods_by_size():
     longer = non_clairvoyant_balance(mo.IndependentTypes.iid([1, 2, 5], ["1/2", "1/4", "1/4"], horizon=30))
     simulated = longer.outcome(max_states=3, runs=20)
     assert simulated.method == "simulation"
-    with pytest.raises(mo.LimitError, match="distinct balances before period"):
+    with pytest.raises(mo.errors.LimitError, match="distinct balances before period"):
         longer.outcome("balance distribution", max_states=3)
-    with pytest.raises(mo.LimitError, match=r"about 10\^14.3 histories of 1 buyer"):
+    with pytest.raises(mo.errors.LimitError, match=r"about 10\^14.3 histories of 1 buyer"):
         longer.to_mechanism()
 
 

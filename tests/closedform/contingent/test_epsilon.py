@@ -167,7 +167,7 @@ def test_a_finite_horizon_by_every_strategy(sizes, last):
 
 
 def test_a_last_allocation_that_is_not_implementable_is_refused():
-    with pytest.raises(mo.ConditionError, match="last_period='constant'"):
+    with pytest.raises(mo.errors.ConditionError, match="last_period='constant'"):
         approximate_transfers(random_environment(1, sizes=(3, 3)))
 
 

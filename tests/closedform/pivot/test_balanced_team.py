@@ -190,7 +190,7 @@ def test_balance_keeps_incentives_and_first_utilities(seed):
     best = mo.optimum(env).mechanism
     if best.limit:
         pytest.skip("a limit of mechanisms")
-    found = mo.balance(best)
+    found = mo.mechanisms.balance(best)
     assert mo.verify(found, [BayesianIC(), Interim()]).holds
     assert found.revenue == pytest.approx(0, abs=1e-9)
     paid = [found.payment[t].sum(axis=0) for t in range(2)]
@@ -204,13 +204,13 @@ def test_balance_keeps_incentives_and_first_utilities(seed):
 def test_balance_of_current_reports_is_that_over_histories(case):
     env = random_environment(*case, costs=False, positive=True)
     pivot = mo.dynamic_pivot(env).to_mechanism()
-    found = mo.balance(pivot)
+    found = mo.mechanisms.balance(pivot)
     share = pivot.revenue / env.agents
     np.testing.assert_allclose(np.array(found.utilities) - pivot.utilities, share, atol=1e-9)
     assert found.budget < 1e-11
     assert mo.verify(found).holds
     if not env.infinite:
-        written = mo.balance(pivot.to_sequence())
+        written = mo.mechanisms.balance(pivot.to_sequence())
         assert written.utilities == pytest.approx(found.utilities)
         assert mo.verify(written, [BayesianIC()]).holds
 
@@ -220,9 +220,9 @@ def test_what_cannot_be_balanced():
     with pytest.raises(mo.InputError, match="at least 2 to pay each other"):
         mo.balanced_team(alone)
     with pytest.raises(mo.InputError, match="at least 2 to pay each other"):
-        mo.balance(mo.optimum(alone).mechanism)
+        mo.mechanisms.balance(mo.optimum(alone).mechanism)
     with pytest.raises(mo.InputError, match="revenue: is -"):
-        mo.balance(mo.team(trade()))
+        mo.mechanisms.balance(mo.mechanisms.team(trade()))
     with pytest.raises(mo.InputError, match="horizon"):
         mo.balanced_team(trade()).to_mechanism()
     with pytest.raises(mo.InputError, match="periodic-ex-post"):

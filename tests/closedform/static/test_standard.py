@@ -229,7 +229,7 @@ def test_faults(call, where):
 
 
 def test_too_many_profiles_are_refused_before_they_are_made():
-    with pytest.raises(mo.LimitError, match="fewer buyers or fewer types"):
+    with pytest.raises(mo.errors.LimitError, match="fewer buyers or fewer types"):
         myerson([uniform(10)] * 9)
 
 

@@ -7,7 +7,9 @@ import mechopt as mo
 COIN = ["1/2", "1/2"]
 STAY = [["3/4", "1/4"], ["1/4", "3/4"]]
 PIVOT = mo.virtual_pivot(mo.SeparableTypes([[1, 2]], [COIN], [[[0, 0], [1, 2]]], [COIN], [STAY], horizon=2))
-SEARCH = mo.virtual_index(mo.sponsored_search([[1, 2], [3]], [COIN, [1]], [(1, 1), (1, 1)], 2, "9/10"))
+SEARCH = mo.mechanisms.virtual_index(
+    mo.families.sponsored_search([[1, 2], [3]], [COIN, [1]], [(1, 1), (1, 1)], 2, "9/10")
+)
 # Type 0 has the virtual level 1 - 1 (2 - 1) = 0 in both: excluded.
 
 REFUSED = {

@@ -90,5 +90,5 @@ def test_bad_input_is_refused_with_its_place(arguments, message):
 
 
 def test_a_kernel_too_large_is_refused_before_it_is_built():
-    with pytest.raises(mo.LimitError, match="use fewer points"):
+    with pytest.raises(mo.errors.LimitError, match="use fewer points"):
         signal_grid(affine, 100, agents=3)

@@ -14,7 +14,7 @@ PICTURES = {
     "comparison": lambda folder: mo.compare(ENV, ["repeated-myerson"]).plot(),
     "revenue bars": lambda folder: revenue_bars(mo.compare(ENV, ["repeated-myerson"])),
     "frontier": lambda folder: mo.frontier(ENV).plot(),
-    "fit": lambda folder: mo.fit_values([1, 2, 2, 3], types=2).plot(),
+    "fit": lambda folder: mo.fit.fit_values([1, 2, 2, 3], types=2).plot(),
     "bracket": lambda folder: bracket_curve([(2, mo.optimum(ENV).bound)]),
     "sweep": lambda folder: mo.sweep(
         write_study(folder, 'model = "base.toml"\nmechanisms = ["repeated-myerson"]\n[grid]\nhorizon = [1, 2]')

@@ -9,7 +9,7 @@ from mechopt.show.figures.horizon import bracket_curve
 
 
 def bound(lower, upper):
-    return mo.Bound(lower, upper, "by hand")
+    return mo.results.Bound(lower, upper, "by hand")
 
 
 def lines(axes):

@@ -45,7 +45,7 @@ def test_bands_of_a_simulation_are_called_so(bank, monkeypatch):
 
 
 def test_promises_are_called_promises():
-    best = mo.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4)).mechanism
+    best = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4)).mechanism
     axes = balance_paths(best, paths=1)
     assert axes.get_ylabel() == "promise on which sales depend"
     assert lines(axes)["path 1"].get_ydata()[0] == pytest.approx(best.promise)
@@ -59,7 +59,7 @@ def test_faults_of_buyer_and_paths_come_together(bank):
 
 def test_prices_are_marked_where_an_agent_is_concerned():
     axes = Figure().subplots()
-    assert price_path(mo.dynamic_pivot(mo.scheduling([10, 6, 3], "9/10")), axes, periods=3) is axes
+    assert price_path(mo.dynamic_pivot(mo.families.scheduling([10, 6, 3], "9/10")), axes, periods=3) is axes
     drawn = [line for line in axes.lines if line.get_label() == "agent 0 pays" or "her" in line.get_label()]
     paid, worth = drawn[0].get_ydata(), drawn[1].get_ydata()
     assert paid[0] == pytest.approx(0.87) and worth[0] == 10
@@ -68,7 +68,7 @@ def test_prices_are_marked_where_an_agent_is_concerned():
 
 
 def test_a_path_is_drawn_as_it_is():
-    path = sample_path(mo.dynamic_pivot(mo.licensing([(1, 1), (1, 1)], 3, "9/10")), 4, 12)
+    path = sample_path(mo.dynamic_pivot(mo.families.licensing([(1, 1), (1, 1)], 3, "9/10")), 4, 12)
     axes = price_path(path, values=False)
     for i in range(2):
         drawn = lines(axes)[f"agent {i} pays"].get_ydata()
@@ -79,4 +79,4 @@ def test_a_path_is_drawn_as_it_is():
 
 def test_more_agents_than_marks_are_refused():
     with pytest.raises(mo.InputError, match="8 agents; colours and marks are for at most 7"):
-        price_path(mo.dynamic_pivot(mo.scheduling(range(1, 9), "1/2")))
+        price_path(mo.dynamic_pivot(mo.families.scheduling(range(1, 9), "1/2")))

@@ -132,5 +132,5 @@ def test_lines_are_the_optimum_and_each_mechanism_over_the_key(horizons):
 def test_ratios_are_drawn_where_nothing_is_said(horizons):
     axes = horizons.plot()
     assert [line.get_label() for line in axes.lines] == ["repeated-myerson", "give-for-free"]
-    with pytest.raises(mo.InputError, match="no column"):
+    with pytest.raises(mo.InputError, match="not a column"):
         horizons.plot(y="reveneu")

@@ -48,7 +48,7 @@ console.log(JSON.stringify(points.map((p) => {
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 
 
-def shown(folder: Path, formula: mo.Formula, points: list[str]) -> list[dict]:
+def shown(folder: Path, formula: mo.results.Formula, points: list[str]) -> list[dict]:
     """What the page shows at points."""
     (folder / "page.html").write_text(formula_report(formula), encoding="utf-8")
     (folder / "harness.js").write_text(HARNESS)

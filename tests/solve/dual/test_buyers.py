@@ -56,7 +56,7 @@ def test_equals_the_linear_program_and_its_mechanism_is_verified(block):
 @pytest.mark.parametrize("buyers", [1, 2, 3])
 def test_one_period_is_myersons_auction(law, buyers):
     found = dual_optimum(mo.IndependentTypes.iid(*law, horizon=1, agents=buyers), target=1e-10)
-    assert found.value == pytest.approx(mo.myerson([law] * buyers).revenue, rel=1e-10)
+    assert found.value == pytest.approx(mo.mechanisms.myerson([law] * buyers).revenue, rel=1e-10)
 
 
 # One buyer with values 1, 2 equally likely: by exact certificates, see tests/test_promised.py.
@@ -146,7 +146,7 @@ def test_simulation_of_a_long_horizon_agrees_with_the_exact_revenue():
     assert abs(runs.welfare - found.mechanism.welfare) <= 5 * runs.welfare_error
     assert runs.utilities == pytest.approx(found.mechanism.utilities, abs=5 * max(runs.utility_errors))
     assert found.value == pytest.approx(found.mechanism.welfare - sum(found.mechanism.utilities), rel=1e-12)
-    with pytest.raises(mo.LimitError, match="too many histories"):
+    with pytest.raises(mo.errors.LimitError, match="too many histories"):
         found.mechanism.to_mechanism()
 
 
@@ -184,6 +184,6 @@ def test_refuses_what_it_does_not_solve(env, options, message):
 
 def test_refuses_too_many_profiles_with_what_is_known():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=10)
-    with pytest.raises(mo.LimitError, match="1024 profiles") as refused:
+    with pytest.raises(mo.errors.LimitError, match="1024 profiles") as refused:
         dual_optimum(env)
     assert refused.value.upper == env.first_best

@@ -103,7 +103,7 @@ def test_known_optima(chain, interim, ex_post):
 def test_a_chain_without_memory_is_one_buyer_with_independent_types(ir):
     values, law = [1, 2, 4], ["3/10", "2/5", "3/10"]
     moving = mo.MarkovTypes([[[0, 0, 0], values]], [[law] * 3], [law], horizon=5)
-    fresh = mo.promised_optimum(mo.IndependentTypes.iid(values, law, 5), ir, tolerance=1e-9)
+    fresh = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid(values, law, 5), ir, tolerance=1e-9)
     assert dual_optimum(moving, ir=ir, target=1e-9).value == pytest.approx(fresh.value, rel=3e-9)
 
 

@@ -22,10 +22,10 @@ from tests.proofs import FORMS, coin, generic
 @given(environments(max_buyers=2, max_periods=2), incentives, participations, st.sampled_from(FORMS))
 def test_exact_rows_round_to_the_rows_of_the_program(env, ic, ir, form):
     try:
-        chosen = mo.plan(env, ic, ir, mo.Revenue() + 0.3 * mo.Utility(), form=form)
+        chosen = mo.formats.plan(env, ic, ir, mo.Revenue() + 0.3 * mo.Utility(), form=form)
     except mo.InputError:
         return
-    program, _ = mo.compile_program(chosen)
+    program, _ = mo.formats.compile_program(chosen)
     exact = exact_program(chosen, program, chosen.unit)
     assert np.array_equal(exact.start, program.start)
     assert np.array_equal(exact.index, program.index)
@@ -38,8 +38,8 @@ def test_exact_rows_round_to_the_rows_of_the_program(env, ic, ir, form):
 
 
 def truth(env):
-    chosen = mo.plan(env)
-    program, _ = mo.compile_program(chosen)
+    chosen = mo.formats.plan(env)
+    program, _ = mo.formats.compile_program(chosen)
     _, columns, rows = highs.basis(program)
     return program, exact_program(chosen, program), np.concatenate([columns, rows]).astype(int)
 
@@ -67,7 +67,7 @@ def test_truncated_solves_end_in_the_same_fraction(share):
     program, exact, _ = truth(env)
     counts = []
     for limit in (None, share):
-        solver = mo.to_highs(program, presolve=False)
+        solver = mo.formats.to_highs(program, presolve=False)
         solver.setOptionValue("solver", "simplex")
         if limit is not None:
             solver.setOptionValue("simplex_iteration_limit", int(limit * counts[0]))

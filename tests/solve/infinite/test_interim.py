@@ -132,4 +132,4 @@ def test_what_it_is_not_for():
     with pytest.raises(mo.InputError, match="horizon: is 2"):
         mo.infinite_optimum(item([1, 2], ["1/2", "1/2"], "3/4", 0.5, horizon=2))
     with pytest.raises(mo.InputError, match="agents: are 2"):
-        mo.infinite_optimum(mo.scheduling([5, 3], "1/2"))
+        mo.infinite_optimum(mo.families.scheduling([5, 3], "1/2"))

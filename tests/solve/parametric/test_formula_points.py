@@ -39,7 +39,7 @@ QUICK = [
 ]
 
 
-def formula_of(case: Case, **more: object) -> mo.Formula:
+def formula_of(case: Case, **more: object) -> mo.results.Formula:
     return mo.formula(case.text, case.ic or "file", case.ir or "file", case.objective, **more)
 
 
@@ -57,7 +57,7 @@ def check_points(name: str, count: int) -> None:
     for k in range(count):
         piece = formula.pieces[k] if k < len(formula.pieces) else random.choice(formula.pieces)
         point = between(piece.start, piece.stop, Fraction(random.randrange(1, 997), 997))
-        exact = mo.certify(formula.model.at(point), formula.ic, formula.ir, formula.objective).value
+        exact = mo.formats.certify(formula.model.at(point), formula.ic, formula.ir, formula.objective).value
         assert formula.value(point) == exact, point
 
 
@@ -188,4 +188,4 @@ def test_certificates_hold_where_denominators_are_long() -> None:
     """Common denominators of rows between 2**63 and 2**64, beside short ones, stay integers."""
     point = Fraction(2**62 + 1, 2**63 + 29)
     formula = formula_of(CASES["battaglini-cost"], prove=False)
-    assert formula.value(point) == mo.certify(formula.model.at(point), formula.ic, formula.ir).value
+    assert formula.value(point) == mo.formats.certify(formula.model.at(point), formula.ic, formula.ir).value

@@ -15,7 +15,7 @@ P = RationalFunction.parameter()
 
 
 @cache
-def found(text: str, ic: str = "file", ir: str = "file") -> mo.Formula:
+def found(text: str, ic: str = "file", ir: str = "file") -> mo.results.Formula:
     return mo.formula(text, ic, ir)
 
 
@@ -153,7 +153,7 @@ def test_a_point_where_the_optimum_stands_apart() -> None:
     point = Fraction(1, 4)
     assert [piece.closed for piece in formula.pieces] == [(True, False), (False, True)]
     assert list(formula.points) == [point]
-    assert formula.value(point) == mo.certify(formula.model.at(point), formula.ic, formula.ir).value
+    assert formula.value(point) == mo.formats.certify(formula.model.at(point), formula.ic, formula.ir).value
     assert formula.theorem.points == {point: formula.value(point)}
 
 
@@ -163,4 +163,4 @@ def test_a_value_that_jumps() -> None:
     end, (below, above) = Fraction(1, 2), formula.pieces[:2]
     assert below.stop == end and not below.closed[1] and above.closed[0]
     assert below.function(end) > above.function(end) == formula.value(end)
-    assert mo.certify(formula.model.at(end), formula.ic, formula.ir).value == formula.value(end)
+    assert mo.formats.certify(formula.model.at(end), formula.ic, formula.ir).value == formula.value(end)

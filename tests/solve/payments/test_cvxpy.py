@@ -35,7 +35,7 @@ def asked(name, model, env):
 @pytest.mark.parametrize("name", ["no-subsidy", "no-money", "payment-cap:1", "weak-budget-balance"])
 @pytest.mark.parametrize("env", [COIN, CHAIN], ids=["independent", "persistent"])
 def test_the_same_of_cvxpy(env, name):
-    free = mo.to_cvxpy(mo.plan(env, ir="interim", form="payment" if env is COIN else "auto"))
+    free = mo.formats.to_cvxpy(mo.formats.plan(env, ir="interim", form="payment" if env is COIN else "auto"))
     found = mo.optimum(env, ir="interim", subject_to=name)
     assert free.solve(list(asked(name, free, env)), solver="HIGHS").revenue == pytest.approx(found.value, abs=1e-6)
     ours = mo.Problem(env, ir="interim", subject_to=name).to_cvxpy()

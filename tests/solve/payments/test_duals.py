@@ -44,7 +44,7 @@ def test_a_unit_of_money_is_worth_its_price(seed, make, amount, label):
     ir = "interim"
 
     def value(at):
-        return mo.certify(env, ir=ir, subject_to=f"{label}:{at}").value
+        return mo.formats.certify(env, ir=ir, subject_to=f"{label}:{at}").value
 
     found = mo.optimum(env, ir=ir, subject_to=f"{label}:{amount}").duals.by_constraint()
     price = sum(part for (name, _), part in found.items() if name.startswith(label))

@@ -51,18 +51,18 @@ def test_against_the_raw_program(seed, name):
     expected = raw_value(env, ic.split("+"), ir.split("+"), name.split("+"))
     best = mo.optimum(env, ic, ir, subject_to=name)
     if expected is None:
-        assert best.status is mo.Status.INFEASIBLE
+        assert best.status is mo.results.Status.INFEASIBLE
         assert any(line.startswith(name.split("+")[0]) for line in best.conflict)
         return
-    assert best.status is mo.Status.OPTIMAL
+    assert best.status is mo.results.Status.OPTIMAL
     assert best.value == pytest.approx(expected, abs=1e-8)
-    program, _ = mo.compile_program(mo.Problem(env, ic, ir, name).plan)
+    program, _ = mo.formats.compile_program(mo.Problem(env, ic, ir, name).plan)
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     report = mo.verify(best.mechanism)
     assert report.holds, report
     assert {c.name for c in report} == {*ic.split("+"), *ir.split("+"), *name.split("+")}
-    proof = mo.certify(env, ic, ir, subject_to=name)
-    assert float(mo.check_certificate(env, proof)) == pytest.approx(expected, abs=1e-8)
+    proof = mo.formats.certify(env, ic, ir, subject_to=name)
+    assert float(mo.formats.check_certificate(env, proof)) == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -91,12 +91,12 @@ def test_two_values_with_a_budget_by_hand():
     # 1 with probability 1/2, so that type 2 is indifferent: 2 - 3/2 = (2 - 1)/2; revenue (1/2 + 3/2)/2 = 1.
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     for budget in (1, "3/2", 2, 5):
-        assert mo.certify(env, subject_to=mo.Budget(budget)).value == 1
+        assert mo.formats.certify(env, subject_to=mo.Budget(budget)).value == 1
     # two values 1 and 4: the monopoly price is 4, revenue 2; with a budget b in [1, 4] type 4 buys for sure at b and
     # type 1 at 1 with probability q, 4 - b = 3 q: revenue (b + (4 - b)/3)/2
     wide = mo.IndependentTypes.iid([1, 4], ["1/2", "1/2"], horizon=1)
-    assert mo.certify(wide, subject_to="budget:2").value == mo.core.numbers.to_exact("4/3")
-    assert mo.certify(wide, subject_to="budget:4").value == 2
+    assert mo.formats.certify(wide, subject_to="budget:2").value == mo.core.numbers.to_exact("4/3")
+    assert mo.formats.certify(wide, subject_to="budget:4").value == 2
 
 
 def test_budgets_by_agent():
@@ -123,8 +123,8 @@ def test_forms_without_payments_refuse():
 def test_nothing_is_proved_of_what_is_infeasible():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
     best = mo.optimum(env, subject_to="no-subsidy+budget:-1", exact=True)
-    assert best.status is mo.Status.INFEASIBLE
+    assert best.status is mo.results.Status.INFEASIBLE
     assert best.exact is None
     assert {line.split(",")[0] for line in best.conflict} >= {"no-subsidy", "budget:-1"}
-    with pytest.raises(mo.MechoptError, match="no mechanism satisfies"):
-        mo.certify(env, subject_to="no-subsidy+budget:-1")
+    with pytest.raises(mo.errors.MechoptError, match="no mechanism satisfies"):
+        mo.formats.certify(env, subject_to="no-subsidy+budget:-1")

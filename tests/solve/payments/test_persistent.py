@@ -53,17 +53,17 @@ def test_against_the_raw_program(seed, steered, name):
     expected = raw_value(env, ir, name.split("+"), steered)
     best = mo.optimum(env, "periodic-ex-post", ir, subject_to=name)
     if expected is None:
-        assert best.status is mo.Status.INFEASIBLE
+        assert best.status is mo.results.Status.INFEASIBLE
         return
-    assert best.status is mo.Status.OPTIMAL
+    assert best.status is mo.results.Status.OPTIMAL
     assert best.value == pytest.approx(expected, abs=1e-7)
-    program, _ = mo.compile_program(mo.Problem(env, "periodic-ex-post", ir, name).plan)
+    program, _ = mo.formats.compile_program(mo.Problem(env, "periodic-ex-post", ir, name).plan)
     assert program.size == (best.size.rows, best.size.columns, best.size.nonzeros)
     assert best.mechanism.revenue == pytest.approx(best.value, abs=1e-7)
     report = mo.verify(best.mechanism)
     assert report.holds, report
-    proof = mo.certify(env, "periodic-ex-post", ir, subject_to=name)
-    assert float(mo.check_certificate(env, proof)) == pytest.approx(expected, abs=1e-7)
+    proof = mo.formats.certify(env, "periodic-ex-post", ir, subject_to=name)
+    assert float(mo.formats.check_certificate(env, proof)) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize("ic", ["bayesian", "bayesian-actions", "bayesian-own"])
@@ -73,7 +73,7 @@ def test_every_bayesian_constraint_takes_them(ic, name):
     best = mo.optimum(env, ic, subject_to=name, exact=True)
     assert best.value <= mo.optimum(env, ic).value + 1e-8
     assert mo.verify(best.mechanism).holds
-    assert mo.check_certificate(env, best.certificate) == best.exact
+    assert mo.formats.check_certificate(env, best.certificate) == best.exact
 
 
 def test_a_budget_that_cannot_bind_changes_nothing():
@@ -82,7 +82,10 @@ def test_a_budget_that_cannot_bind_changes_nothing():
         free = mo.optimum(env, ir=ir).value
         assert mo.optimum(env, ir=ir, subject_to="budget:100").value == pytest.approx(free, abs=1e-9)
         assert mo.optimum(env, ir=ir, subject_to="prefix-budget:100").value == pytest.approx(free, abs=1e-9)
-    assert mo.certify(env, subject_to="budget:0+no-subsidy").value == mo.certify(env, subject_to="no-money").value
+    assert (
+        mo.formats.certify(env, subject_to="budget:0+no-subsidy").value
+        == mo.formats.certify(env, subject_to="no-money").value
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,13 +96,13 @@ def test_two_divisions_of_one_payment_are_refused(ir, name):
     env = random_chain(0, True)
     with pytest.raises(mo.InputError, match="draw of the action"):
         mo.optimum(env, ir=ir, subject_to=name)
-    proof = mo.certify(env, ir="interim", subject_to=name.split("+")[-1])
-    forged = mo.Certificate(
+    proof = mo.formats.certify(env, ir="interim", subject_to=name.split("+")[-1])
+    forged = mo.formats.Certificate(
         **{f: getattr(proof, f) for f in proof.__dataclass_fields__}
         | {"ir": mo.Problem(env, ir=ir).ir, "subject_to": mo.Problem(battaglini(1), subject_to=name).subject_to}
     )
-    with pytest.raises(mo.CertificateError, match="draws of earlier actions"):
-        mo.check_certificate(env, forged)
+    with pytest.raises(mo.errors.CertificateError, match="draws of earlier actions"):
+        mo.formats.check_certificate(env, forged)
 
 
 # Uniform values and costs on N midpoints: revenue of a broker, the second best (tends to 9/64 from above), and the best
@@ -148,5 +151,5 @@ def test_other_kinds_of_persistent_types(kind, name):
     best = mo.optimum(env, subject_to=name)
     assert best.value <= mo.optimum(env).value + 1e-8
     assert mo.verify(best.mechanism).holds
-    proof = mo.certify(env, subject_to=name)
-    assert float(mo.check_certificate(env, proof)) == pytest.approx(best.value, abs=1e-7)
+    proof = mo.formats.certify(env, subject_to=name)
+    assert float(mo.formats.check_certificate(env, proof)) == pytest.approx(best.value, abs=1e-7)

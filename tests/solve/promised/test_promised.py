@@ -282,7 +282,7 @@ def test_refuses(arguments, message):
 
 def test_too_many_histories_to_write_out():
     found = promised_optimum(mo.IndependentTypes.iid([1, 3], ["0.6", "0.4"], 40), tolerance=1e-2)
-    with pytest.raises(mo.LimitError, match="histories"):
+    with pytest.raises(mo.errors.LimitError, match="histories"):
         found.mechanism.to_mechanism()
     with pytest.raises(mo.InputError, match="runs"):
         found.mechanism.simulate(0, 1)

@@ -96,7 +96,7 @@ def test_own_mechanisms_and_unknown_names():
 def test_where_the_tree_is_too_large_conditions_speak_for_the_constraints():
     env = mo.IndependentTypes.iid([1, 2, 4], ["3/10", "4/10", "3/10"], 40)
     table = mo.compare(env, ["asymptotic", "clairvoyant-optimum"])
-    assert set(table["asymptotic"].implied) == mo.closure([mo.PPIC(), mo.INDU(), mo.PFIR(), mo.PEIR()])
+    assert set(table["asymptotic"].implied) == mo.formats.closure([mo.PPIC(), mo.INDU(), mo.PFIR(), mo.PEIR()])
     assert mo.ExPostIC() in set(table["asymptotic"].claims) - set(table["asymptotic"].implied)
     frame = table.to_frame()
     assert frame.loc["asymptotic", ["dic", "epir", "ppic", "indu", "prefix", "per-period-expected"]].all()

@@ -57,7 +57,7 @@ def test_two_buyers_and_one_item():
 
 def test_an_infinite_horizon_has_what_exists_there():
     # Tasks worth 5, 3, 1 at discount 1/2: welfare 5 + 3/2 + 1/4; payments at service 7/4, 1/2, 0: revenue 7/4 + 1/4.
-    table = mo.compare(mo.scheduling([5, 3, 1], "1/2"))
+    table = mo.compare(mo.families.scheduling([5, 3, 1], "1/2"))
     assert table.optimum is None
     assert table["dynamic-pivot"].revenue == pytest.approx(2)
     assert table["dynamic-pivot"].welfare == pytest.approx(6.75)
@@ -145,5 +145,7 @@ def test_transfers_with_too_many_histories_stand_as_they_are():
     env = random_environment(4, sizes=(3, 3), actions=2, horizon=9, private_last=True)
     table = mo.compare(env, ["contingent-spanning"])
     assert table.optimum is None
-    assert table["contingent-spanning"].welfare == pytest.approx(mo.efficient_joint(env).expected_welfare, abs=1e-10)
+    assert table["contingent-spanning"].welfare == pytest.approx(
+        mo.mechanisms.efficient_joint(env).expected_welfare, abs=1e-10
+    )
     assert table["contingent-spanning"].report["periodic-ex-post"].holds

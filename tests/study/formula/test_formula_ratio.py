@@ -17,7 +17,7 @@ from tests.parametric_models import CASES, HALF, battaglini, independent
 
 
 @cache
-def found(horizon: int, count: int = 1) -> mo.Formula:
+def found(horizon: int, count: int = 1) -> mo.results.Formula:
     return mo.formula(independent(horizon, count=count), prove=False)
 
 
@@ -71,7 +71,7 @@ def test_closed_forms_have_the_known_pieces() -> None:
 )
 @pytest.mark.parametrize("mechanism", REVENUES)
 def test_closed_forms_are_their_values_at_every_point(name: str, mechanism: str) -> None:
-    model, random = mo.loads_parametric(CASES[name].text), Random(name)
+    model, random = mo.formats.loads_parametric(CASES[name].text), Random(name)
     if mechanism == "non-clairvoyant-balance" and model.middle.agents > 1:
         with pytest.raises(InputError, match="one buyer"):
             closed_form(model, mechanism)

@@ -41,8 +41,8 @@ sequence = ["low", "low", "high"]
 
 
 @cache
-def found(text: str) -> mo.GuaranteeFormula:
-    return mo.guarantee_formula(text)
+def found(text: str) -> mo.results.GuaranteeFormula:
+    return mo.mechanisms.guarantee_formula(text)
 
 
 def test_the_guarantee_of_one_or_two_periods_by_hand() -> None:
@@ -71,20 +71,20 @@ def test_guarantees_equal_exact_ones_at_random_points(text: str) -> None:
     model = formula.model
     for _ in range(12):
         point = model.start + (model.stop - model.start) * Fraction(random.randrange(1, 997), 997)
-        certificate = mo.certify_guarantee(model.at(point))
+        certificate = mo.formats.certify_guarantee(model.at(point))
         assert certificate.value == formula.value(point)
         for pieces, optimum in zip(formula.optima, certificate.optima, strict=True):
             assert next(piece.function for piece in pieces if point in piece)(point) == optimum.value
 
 
-def nudged(proof: mo.GuaranteeProof, side: str) -> mo.GuaranteeProof:
+def nudged(proof: mo.formats.GuaranteeProof, side: str) -> mo.formats.GuaranteeProof:
     basis = proof.bases[-1]
     (j, function), *rest = getattr(basis, side)
     changed = replace(basis, **{side: ((j, function + (P - proof.start) / 10**6), *rest)})
     return replace(proof, bases=(*proof.bases[:-1], changed))
 
 
-TAMPERINGS: dict[str, Callable[[mo.GuaranteeProof], mo.GuaranteeProof]] = {
+TAMPERINGS: dict[str, Callable[[mo.formats.GuaranteeProof], mo.formats.GuaranteeProof]] = {
     "value": lambda proof: replace(
         proof, pieces=(replace(proof.pieces[0], value=proof.pieces[0].value + P / 10**9), *proof.pieces[1:])
     ),
@@ -142,9 +142,9 @@ probabilities = [1]
 
 
 def test_stopped_searches() -> None:
-    early = mo.guarantee_formula(EQUAL_REVENUE, time_limit=0.0)
+    early = mo.mechanisms.guarantee_formula(EQUAL_REVENUE, time_limit=0.0)
     assert early.uncovered and not early.proved and not early.pieces
-    late = mo.guarantee_formula(EQUAL_REVENUE, most_pieces=2)
+    late = mo.mechanisms.guarantee_formula(EQUAL_REVENUE, most_pieces=2)
     assert late.uncovered and len(late.walk.bases) <= 2
     with pytest.raises(LimitError, match="nothing is known at p"):
         early.value("1/2")

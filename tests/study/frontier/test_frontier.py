@@ -82,7 +82,7 @@ def test_against_utility_the_corners_are_the_same_and_the_weights_those_of_utili
 
 
 def test_beyond_weight_one_half_of_utility_there_is_no_optimum():
-    with pytest.raises(mo.NoOptimumError):
+    with pytest.raises(mo.errors.NoOptimumError):
         mo.optimum(ONE, objective=mo.Objective(revenue=0.49, utility=0.51)).require_optimal()
 
 
@@ -122,8 +122,8 @@ def test_exact_corners_are_those_of_the_floats_and_meet_at_the_exact_breakpoints
     exact = (curve := frontier(MANY, exact=True)).exact
     assert curve.revenues == pytest.approx([float(r) for r in exact.revenues], abs=1e-9)
     assert curve.weights == pytest.approx([float(w) for w in exact.weights], abs=1e-9)
-    assert exact.revenues[0] == mo.certify(MANY).value
-    assert exact.welfares[-1] == mo.certify(MANY, objective=mo.Welfare()).value == Fraction(15, 2)  # 3 E v
+    assert exact.revenues[0] == mo.formats.certify(MANY).value
+    assert exact.welfares[-1] == mo.formats.certify(MANY, objective=mo.Welfare()).value == Fraction(15, 2)  # 3 E v
     corners = list(zip(exact.revenues, exact.welfares, strict=True))
     for weight, ((r, w), (s, v)) in zip(exact.weights, pairwise(corners), strict=True):
         assert (1 - weight) * r + weight * w == (1 - weight) * s + weight * v
@@ -173,7 +173,7 @@ def test_progress_counts_the_programs():
 
 
 def test_without_participation_an_end_has_no_bound():
-    with pytest.raises(mo.NoOptimumError):
+    with pytest.raises(mo.errors.NoOptimumError):
         frontier(ONE, ir=None)
 
 

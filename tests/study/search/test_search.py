@@ -32,7 +32,7 @@ def test_every_shape_is_tried_and_the_worst_is_the_smallest_of_all(tmp_path):
     assert one == pytest.approx(1)  # one period: Myerson's auction is optimal
     assert two < 0.999
     assert found.worst.ratio == two
-    alone = mo.worst_case(mo.repeated_myerson, mo.Family(1, 2, 2), budget=60, seed=3)
+    alone = mo.mechanisms.worst_case(mo.repeated_myerson, mo.results.Family(1, 2, 2), budget=60, seed=3)
     assert (found.worst.ratio, found.worst.environment) == (alone.ratio, alone.environment)
 
 

@@ -37,7 +37,7 @@ def test_implications_between_constraints_hold_for_the_verifier(env, ic, ir, see
         kept = [
             constraint for constraint, check in mo.verify(mechanism, INDEPENDENT_CONSTRAINTS).items() if check.holds
         ]
-        assert mo.closure(kept) == frozenset(kept)
+        assert mo.formats.closure(kept) == frozenset(kept)
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,7 +102,7 @@ def test_default_constraints_are_the_mechanism_s_own_or_all():
 def test_posted_price_by_hand():
     """Price 3/2 every period to types 1, 2: truthful types 1 never buy; IR and IC hold in every sense."""
     env = mo.IndependentTypes.iid([1, 2], HALF, 2)
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     sale = [np.broadcast_to([0.0, 1.0], (1, *tree.children(t))) for t in range(2)]
     mechanism = mo.Mechanism(env, sale, [1.5 * s for s in sale])
     assert mo.verify(mechanism, INDEPENDENT_CONSTRAINTS).holds

@@ -32,7 +32,7 @@ def constraint(name):
 def direct(seed):
     rng = np.random.default_rng(seed)
     env = mo.IndependentTypes.iid([0, 1, 3], ["1/2", "1/4", "1/4"], horizon=2, agents=2, cost="1/2", discount="4/5")
-    tree = mo.HistoryTree(env)
+    tree = mo.formats.HistoryTree(env)
     shares = [rng.dirichlet(np.ones(3), tree.children(t)) for t in range(2)]
     sold = [np.moveaxis(part, -1, 0)[:2] for part in shares]
     return mo.Mechanism(env, sold, [rng.normal(size=part.shape) for part in sold])

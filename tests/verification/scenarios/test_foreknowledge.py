@@ -52,7 +52,7 @@ def at_random(scenarios, rng):
     """Mechanisms of few numbers, so that ties are common."""
     made = []
     for env in scenarios.environments:
-        shapes = [(1, *mo.HistoryTree(env).children(t)) for t in range(env.horizon)]
+        shapes = [(1, *mo.formats.HistoryTree(env).children(t)) for t in range(env.horizon)]
         allocation = [rng.integers(0, 3, shape) / 2 for shape in shapes]
         made.append(mo.Mechanism(env, allocation, [rng.integers(-2, 3, shape) / 4.0 for shape in shapes]))
     return made
@@ -62,7 +62,7 @@ def at_random(scenarios, rng):
 @given(scenario_trees(any_distributions(), SMALL), st.integers(0, 10**6), st.sampled_from([False, True]))
 def test_the_largest_difference_is_that_of_the_definition(scenarios, seed, told):
     mechanisms = at_random(scenarios, np.random.default_rng(seed))
-    constraint = mo.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
+    constraint = mo.results.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
     rule = mo.ScenariosMechanism(scenarios, mechanisms)
     expected = largest_difference(scenarios, mechanisms, told)
     exact = mo.verify(rule, constraint, exact=True)[constraint]
@@ -88,7 +88,7 @@ def test_the_best_rule_passes_and_its_transform_but_for_the_last_period(scenario
     assert set(report) == {mo.NonClairvoyant(), mo.DIC(), mo.EPIR()}
     quasi = mo.ScenariosMechanism(scenarios, [quasi_non_clairvoyant(one) for one in rule.mechanisms])
     assert quasi.revenues == pytest.approx(rule.revenues, abs=1e-7 * max(e.money_scale for e in scenarios.environments))
-    told = mo.verify(quasi, [mo.QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()])
+    told = mo.verify(quasi, [mo.results.QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()])
     assert told.holds, told
 
 
@@ -106,7 +106,7 @@ def test_one_number_at_one_history_is_found_and_shown():
         seen
     )
     assert seen.to_dict()["amounts"] == list(seen.amounts)
-    assert mo.verify(changed, mo.QuasiNonClairvoyant()).holds  # F1 ends, F1, F2 does not
+    assert mo.verify(changed, mo.results.QuasiNonClairvoyant()).holds  # F1 ends, F1, F2 does not
 
 
 def test_each_scenario_is_checked_and_the_worst_is_named():
@@ -123,7 +123,7 @@ def test_each_scenario_is_checked_and_the_worst_is_named():
 
 
 def zeros(env):
-    return [np.zeros((1, *mo.HistoryTree(env).children(t))) for t in range(env.horizon)]
+    return [np.zeros((1, *mo.formats.HistoryTree(env).children(t))) for t in range(env.horizon)]
 
 
 def test_a_rule_is_asked_for_every_scenario():

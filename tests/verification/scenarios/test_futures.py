@@ -27,7 +27,7 @@ def test_closed_forms_treat_every_future_alike(env, seed):
         check = check_rule(rule, futures)
         assert check.holds, (name, check)
     balance = check_rule(
-        lambda e: quasi_non_clairvoyant(mo.non_clairvoyant_balance(e)), futures, mo.QuasiNonClairvoyant()
+        lambda e: quasi_non_clairvoyant(mo.non_clairvoyant_balance(e)), futures, mo.results.QuasiNonClairvoyant()
     )
     assert balance.holds, balance
 

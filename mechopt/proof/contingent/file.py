@@ -1,7 +1,7 @@
 """The file of a proof about contingent transfers: JSON with a digest, numbers as fractions in strings.
 
 For transfers it holds what the truth is worth, the payments, and the surplus of the rule; for a refusal inequalities
-with their multipliers. What it claims is proved by `mechopt.proof.transfers` alone.
+with their multipliers. What it claims is proved by `mechopt.proof.contingent.check` alone.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from mechopt.core.errors import shortened
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.proof.transfer_file import TransferProof, TransferProofError, Weighted
+from mechopt.proof.contingent.file import TransferProof, TransferProofError, Weighted
 
 KINDS = ("truth", "misreport", "last", "participation", "cap", "balance")
 ASKED = ("participation", "outside", "fee", "cap", "balance", "form")

@@ -1,0 +1,9 @@
+from .closedform.contingent.program.possible import NoTransfersError as NoTransfersError
+from .closedform.contingent.setting import ConditionError as ConditionError
+from .core.errors import Fault as Fault
+from .core.errors import InputError as InputError
+from .core.errors import LimitError as LimitError
+from .core.errors import MechoptError as MechoptError
+from .core.errors import NoOptimumError as NoOptimumError
+from .core.errors import SolverError as SolverError
+from .proof.certificate import CertificateError as CertificateError

@@ -1,0 +1,13 @@
+from .environment.discretise import Discretised as Discretised
+from .environment.families.contracts import battaglini as battaglini
+from .environment.families.contracts import sequential_screening as sequential_screening
+from .environment.families.contracts import supply_chain as supply_chain
+from .environment.families.learning import licensing as licensing
+from .environment.families.learning import sponsored_search as sponsored_search
+from .environment.families.projects import bandits as bandits
+from .environment.families.projects import with_arrivals as with_arrivals
+from .environment.families.signal_grid import SignalGrid as SignalGrid
+from .environment.families.signal_grid import signal_grid as signal_grid
+from .environment.families.tasks import many_tasks_against_one as many_tasks_against_one
+from .environment.families.tasks import scheduling as scheduling
+from .environment.scenarios import Distribution as Distribution

@@ -1,0 +1,7 @@
+"""Programs, proofs and files: what leaves the library, and what comes back. The names stand in
+``formats.pyi``; each is loaded on first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub("mechopt", __file__)

@@ -1,0 +1,7 @@
+"""Further mechanisms of the literature, their parts and their checks. The names stand in
+``mechanisms.pyi``; each is loaded on first use.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub("mechopt", __file__)

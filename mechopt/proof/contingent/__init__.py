@@ -1,0 +1,1 @@
+"""Proofs about contingent transfers: their files and their checker."""
