@@ -64,15 +64,16 @@ class Interrupts:
             return
         if not self._working:
             _leave()
+        now, owed = time.monotonic(), self._owed
+        if not owed and now - self._last <= QUICK:
+            return
         if _importing(frame):
             self._repeat()
             return
-        now, owed = time.monotonic(), self._owed
         last, self._last, self._owed = self._last, now, False
         if owed or last == float("-inf"):
             raise KeyboardInterrupt
-        if now - last > QUICK:
-            _leave()
+        _leave()
 
     def _repeat(self) -> None:
         """Press again in a moment."""
