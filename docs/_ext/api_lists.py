@@ -24,13 +24,15 @@ def names(source: str) -> list[str]:
 def entry(name: str) -> str:
     """Directive that documents a public name, ``optimum`` or ``errors.LimitError``."""
     value = attrgetter(name)(mechopt)
+    space, _, own = name.rpartition(".")
+    module = f".. currentmodule:: {'mechopt.' + space if space else 'mechopt'}\n\n"
     if inspect.isclass(value):
         kind = "autoexception" if issubclass(value, BaseException) else "autoclass"
         if issubclass(value, Enum):
-            return f".. {kind}:: {name}\n   :undoc-members:\n"
+            return f"{module}.. {kind}:: {own}\n   :undoc-members:\n"
     else:
         kind = "autofunction" if callable(value) else "autodata"
-    return f".. {kind}:: {name}\n"
+    return f"{module}.. {kind}:: {own}\n"
 
 
 def expand(block: re.Match[str]) -> str:
