@@ -51,7 +51,8 @@ class ApproximateTransfers:
     epsilons : nested tuples ``[t][i]`` of read-only float arrays ``(action, *others' signals)``
         Money of period t; NaN where no report of the agent leads to the action.
     payments : nested tuples ``[t][i]`` of read-only float arrays
-        Axes: action, others' signals, own report, others' next signals. Paid in the next period, in its money; 0 where no report leads to the action.
+        Axes: action, others' signals, own report, others' next signals. Paid in the next period, in its money; 0 where
+        no report leads to the action.
     last_payments : tuple over agents of read-only float arrays ``(*signals,)``, or None
         Paid in the last period at once; None with an infinite horizon.
     violation : float
