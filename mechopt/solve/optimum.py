@@ -23,7 +23,7 @@ from mechopt.solve.cuts_search import Progress as Bracketed
 from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
-from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
+from mechopt.solve.predicted_seconds import program_seconds
 from mechopt.solve.proved import proved
 from mechopt.solve.solution import Bound, Status
 
@@ -32,6 +32,10 @@ PATIENCE = 5.0
 """Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
 LONG = 60.0
 """The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
+PROMISED, PROMISED_AIM = 1e-6, 1e-12
+"""Relative width of the promised-utility bracket that is enough, and the one that is aimed at where it is cheap."""
+MAX_WRITTEN = 100_000
+"""Largest number of histories over which its policy is written out at once."""
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
@@ -63,11 +67,11 @@ def optimum(
     method : str
         ``"simplex"``, ``"ipx"`` (interior point with crossover), or ``"promised"``: the promised-utility dynamic
         program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon;
-        its bracket closes to 1e-6, see `mechopt.solve.promised`; or ``"dual"``: dual dynamic programming for several
-        buyers (DIC, EPIR) or one agent whose types move, to a bracket of 1e-4, see `mechopt.solve.cuts`. ``"auto"``
-        takes ``"promised"`` where it applies and the program would take more than a few seconds and longer
-        (`predicted_seconds`), ``"dual"`` where that applies and the program would take more than a minute, or the time
-        limit, or would not fit, else one of the first two.
+        its bracket closes to 1e-12 over few periods and to 1e-6 over many, see `mechopt.solve.promised`; or
+        ``"dual"``: dual dynamic programming for several buyers (DIC, EPIR) or one agent whose types move, to a bracket
+        of 1e-4, see `mechopt.solve.cuts`. ``"auto"`` takes ``"promised"`` where it applies, ``"dual"`` where that
+        applies and the program would take more than a minute, or the time limit, or would not fit, else one of the
+        first two.
     exact : bool
         Prove the optimum in exact rationals as well; needs exact numbers.
     time_limit : float, optional
@@ -99,7 +103,7 @@ def optimum(
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], periods=3)
     >>> best = optimum(env)
     >>> best
-    Optimum(value 3.5, bracket width 0, optimal by simplex, utility form)
+    Optimum(value 3.5, bracket width 3e-12, optimal by promised, tables form)
     >>> round(best.mechanism.revenue, 9)
     3.5
     """
@@ -114,12 +118,10 @@ def optimum(
     check_range(chosen.environment, accept_range)
     if exact and chosen.environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
-    quick = method == "auto" and form == "auto" and not exact and _quicker_by_promises(chosen)
-    if method == "promised" or quick:
+    quick = method == "auto" and form == "auto" and not exact
+    if method == "promised" or (quick and promise_notion(chosen) is not None):
         return _by_promises(chosen, exact, time_limit, progress, bracket)
-    if method == "dual" or (
-        method == "auto" and form == "auto" and not exact and sooner_by_dual(chosen, max_bytes, time_limit)
-    ):
+    if method == "dual" or (quick and sooner_by_dual(chosen, max_bytes, time_limit)):
         return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)
     with known_before(0.0 if chosen.ir else -np.inf, trivial_bound(chosen)):
@@ -162,14 +164,6 @@ def promise_notion(chosen: Plan) -> Notion | None:
     return EPIR() if EPIR() in implied else Interim() if Interim() in implied else None
 
 
-def _quicker_by_promises(chosen: Plan) -> bool:
-    """Whether the dynamic program applies and is predicted to be quicker than a program that takes long."""
-    notion, seconds = promise_notion(chosen), program_seconds(chosen.size)
-    if notion is None or seconds <= PATIENCE:
-        return False
-    return notion == Interim() or promised_seconds(chosen.environment) < seconds
-
-
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
     """Whether dual dynamic programming applies, and the program is predicted not to fit into memory or the time."""
     if dual_notions(chosen) is None or (isinstance(chosen, Plan) and chosen.environment.buyers > MAX_BUYERS):
@@ -197,6 +191,7 @@ def _by_promises(
     InputError
         If it does not apply, or an exact optimum is asked for.
     """
+    from mechopt.solve.promise_policy import SMALLEST_WEIGHT
     from mechopt.solve.promised import promised_optimum
 
     notion = promise_notion(chosen)
@@ -207,8 +202,11 @@ def _by_promises(
         )
     if exact:
         raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
-    best = promised_optimum(chosen.tree.environment, notion, time_limit=time_limit, progress=progress, bracket=bracket)
-    mechanism = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
+    environment = chosen.tree.environment
+    best = promised_optimum(environment, notion, PROMISED, time_limit, progress, bracket, PROMISED_AIM)
+    policy = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
+    few = chosen.size.histories <= MAX_WRITTEN and environment.weights[-1] >= SMALLEST_WEIGHT
+    mechanism = policy.to_mechanism() if few else policy
     size = Size(0, 0, 0, chosen.size.histories, 0)
     seconds = {"build": 0.0, "solve": best.seconds}
     method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, full welfare later

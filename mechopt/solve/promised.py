@@ -35,11 +35,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from psutil import virtual_memory
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.notions import DIC, EPIR, Interim, Notion
+from mechopt.solve import promise_kernels
+from mechopt.solve.predicted_seconds import lockstep_seconds
 from mechopt.solve.promise_policy import PromisePolicy, PromiseTable, nothing_sold
 from mechopt.solve.promise_recursion import (
     Period,
@@ -66,8 +69,15 @@ FIRST_TOLERANCE, LARGEST_GAP = 1e-2, 30
 MAX_LEVELS = 12
 AIM, NEXT_AIM = 1.2, 0.7
 """Share of the tolerance that a prediction is to reach; the first one overstates the width by about 2."""
-MAX_SLOPES = 5_000_000
-"""Of a level, which keeps some 20 numbers of each."""
+MAX_SLOPES = 40_000_000
+"""Of a level, where memory has room for them."""
+MEMORY_SHARE = 0.5
+"""Of the available memory that the numbers of a level may take."""
+CHEAP_WORK = {True: 1.6e6, False: 6e5}
+"""Slopes, times the number of types to the power 1.3, of the levels that narrow a bracket which is within the tolerance
+already; with the compiled kernels and without."""
+WORTH_COMPILING = 0.2
+"""Predicted seconds without the compiled kernels from which on they are loaded, which takes half a second."""
 FEW = 3
 """Slopes with which a period is not begun."""
 
@@ -129,6 +139,7 @@ def promised_optimum(
     time_limit: float | None = None,
     progress: Progress | None = None,
     bracket: Bracketed | None = None,
+    aim: float | None = None,
 ) -> PromisedOptimum:
     """Largest revenue under DIC, with a bracket, for one buyer and any number of periods.
 
@@ -147,6 +158,8 @@ def promised_optimum(
         Called with the number of slopes so far and seconds.
     bracket : callable, optional
         Called with the lower and upper bound so far and seconds: at first, and after each level.
+    aim : float, optional
+        A narrower relative width, tried for as long as a level takes at most `CHEAP_WORK`; default the tolerance.
 
     Returns
     -------
@@ -170,10 +183,10 @@ def promised_optimum(
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
         raise InputError(f"tolerance is {tolerance}; it must be positive")
-    return _Search(environment, ir, time_limit, progress, bracket).run(tolerance)
+    return Search(environment, ir, time_limit, progress, bracket).run(tolerance, min(tolerance, aim or tolerance))
 
 
-class _Search:
+class Search:
     """Levels of ever finer recursions, until the bracket is narrow enough."""
 
     def __init__(
@@ -192,9 +205,14 @@ class _Search:
         ]
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
+        self.tables: list[Solved] | None = None
+        self.compiled = promise_kernels.compiled() and lockstep_seconds(environment) > WORTH_COMPILING
+        types = np.array([row[0] for row in environment.types], dtype=np.float64)
+        self.cheap = CHEAP_WORK[self.compiled] / float((types**1.3).mean())
+        self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
 
-    def run(self, tolerance: float) -> PromisedOptimum:
-        """Refine until the bracket is within the tolerance."""
+    def run(self, tolerance: float, aim: float) -> PromisedOptimum:
+        """Refine until the bracket is within the tolerance, and within the aim where that is cheap."""
         env = self.environment
         welfare = env.full_welfare
         coarse = FIRST_TOLERANCE * welfare / self.unit / env.periods
@@ -202,23 +220,27 @@ class _Search:
         cap, number, before = 0.0, 0, 0
         try:
             self._tell(best, upper)
-            self.periods += [period(env, t, self.unit) for t in range(env.periods)]
+            self.periods += [period(env, t, self.unit, self.compiled) for t in range(env.periods)]
             level = self._level([_uniform(coarse)] * env.periods)
             best, policy, upper = level.lower, level.policy, min(upper, level.upper)
-            while (width := upper - best) > (goal := tolerance * upper):
+            while (width := upper - best) > aim * upper:
                 self._tell(best, upper)
+                open_ = width > tolerance * upper
                 if number == MAX_LEVELS:
-                    raise _StoppedError(Status.INACCURATE)
+                    raise _StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)
                     for table, mass in zip(level.policy.tables, level.policy.distribution, strict=True)
                 ]
                 if number == 0:
-                    cap = _cap(level, visits, AIM * goal)
+                    cap = _cap(level, visits, AIM * aim * upper, self.cheap / 3)
+                    if open_:
+                        cap = min(cap, _cap(level, visits, AIM * tolerance * upper, self.most / 3))
                 else:  # the width goes with the square of the number of slopes
-                    room = (1.5 * (self.count - before) / MAX_SLOPES) ** 2
+                    most, goal = (self.most, tolerance * upper) if open_ else (self.cheap, aim * upper)
+                    room = (1.5 * (self.count - before) / most) ** 2
                     if room > 0.5:
-                        raise _StoppedError(Status.INACCURATE)
+                        raise _StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                     shrink = max(min(NEXT_AIM * goal / width, 0.9), room)
                     cap, coarse = cap * shrink**1.5, coarse * shrink
                 del level  # it is large, and the next one is larger
@@ -251,7 +273,7 @@ class _Search:
             if self.progress is not None:
                 self.progress(self.count, time.perf_counter() - self.begun)
             self._tick()
-            if before and self.count - before > MAX_SLOPES:  # the first level is always finished
+            if before and self.count - before > self.most:  # the first level is always finished
                 raise _StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
             if t:
@@ -309,8 +331,8 @@ def _visits(promises: FloatArray, mass: FloatArray) -> Visits:
     return promises, 0.95 * below + 0.05 * uniform
 
 
-def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
-    """Weighted gap at which the bracket should reach the goal, or a third of `MAX_SLOPES` are needed.
+def _cap(level: _Level, visits: list[Visits], goal: float, most: float) -> float:
+    """Weighted gap at which the bracket should reach the goal, or ``most`` slopes are needed.
 
     Splitting an interval of weighted gap c into m parts leaves c / m**2; the bracket is a multiple of their sum.
     """
@@ -325,6 +347,6 @@ def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
         middle = (low + high) / 2
         left_over = np.minimum(weighted, np.cbrt(weighted) * np.exp(middle * 2 / 3)).sum()
         parts_needed = np.maximum(np.cbrt(weighted) * np.exp(-middle / 3), 1.0).sum()
-        fine_enough = multiple * left_over < goal or parts_needed > MAX_SLOPES / 3
+        fine_enough = multiple * left_over < goal or parts_needed > most
         low, high = (middle, high) if fine_enough else (low, middle)
     return float(np.exp(low))
