@@ -249,6 +249,7 @@ class Search:
                 if level.lower > best:
                     best, policy = level.lower, level.policy
                 upper, number = min(upper, level.upper), number + 1
+            self.tables = level.solved
             self._tell(best, upper)
             status = Status.OPTIMAL
         except _StoppedError as stopped:
