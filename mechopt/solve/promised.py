@@ -196,7 +196,9 @@ class Search:
         time_limit: float | None,
         progress: Progress | None,
         bracket: Bracketed | None,
+        keeps: bool = False,
     ) -> None:
+        """Prepare; ``keeps`` the tables of the finest level, in ``tables``."""
         self.begun, self.time_limit, self.progress, self.count = time.perf_counter(), time_limit, progress, 0
         self.bracket = bracket
         self.environment, self.ir = environment, ir
@@ -205,7 +207,7 @@ class Search:
         ]
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
-        self.tables: list[Solved] | None = None
+        self.tables, self.keeps = list[Solved](), keeps
         self.compiled = promise_kernels.compiled() and lockstep_seconds(environment) > WORTH_COMPILING
         types = np.array([row[0] for row in environment.types], dtype=np.float64)
         self.cheap = CHEAP_WORK[self.compiled] / float((types**1.3).mean())
@@ -249,7 +251,6 @@ class Search:
                 if level.lower > best:
                     best, policy = level.lower, level.policy
                 upper, number = min(upper, level.upper), number + 1
-            self.tables = level.solved
             self._tell(best, upper)
             status = Status.OPTIMAL
         except _StoppedError as stopped:
@@ -289,6 +290,8 @@ class Search:
         start = int((first.heights - first.promises).argmax())
         lower = float(first.heights[start] - first.promises[start])
         upper = float(np.interp(1.0, first.slopes[::-1], first.conjugate[::-1]))
+        if self.keeps:
+            self.tables = solved
         return _Level(solved, lower, upper, self._policy(solved, start))
 
     def _tell(self, lower: float, upper: float) -> None:

@@ -7,28 +7,46 @@ last period.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
+from mechopt.core.numbers import FloatArray
 from mechopt.proof.promised_certificate import Line
 from mechopt.solve.exact_promised.points import ExactTable, read_basis
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
-from mechopt.solve.exact_promised.visits import NOTHING, STEEPEST, Visit
+from mechopt.solve.exact_promised.visits import Visit
+
+
+SAME_SLOPE = 1e-11
+"""Relative distance of a slope from that of the pair whose basis it takes."""
 
 
 @dataclass(eq=False)
 class _Period:
-    """Slopes of lines, each with its number, the pair whose basis it takes, and the multipliers that it needs."""
+    """Slopes of lines with their numbers, and the multipliers of each."""
 
     numbers: dict[Fraction, int]
-    pairs: list[int]
     multipliers: list[list[Fraction]]
 
 
+@dataclass(frozen=True, eq=False)
+class ExactLines:
+    """Lines by period, and the slopes of lines for which no pair was there."""
+
+    lines: list[list[Line]]
+    strangers: list[list[float]]
+
+
 def exact_lines(
-    stages: Sequence[ExactStage], tables: Sequence[ExactTable], visits: Sequence[Visit], tops: Sequence[Fraction]
-) -> list[list[Line]]:
+    stages: Sequence[ExactStage],
+    tables: Sequence[ExactTable],
+    visits: Sequence[Visit],
+    tops: Sequence[Fraction],
+    tick: Callable[[], None],
+) -> ExactLines:
     """Lines of all periods, the first of them of slope 1.
 
     Parameters
@@ -38,47 +56,49 @@ def exact_lines(
         Exact points of the period after each.
     tops : by period and one after the last
         The slope at 0, above which nothing is promised.
+    tick : callable
+        Called before each period; may raise to stop.
     """
-    forward = _Period({ONE: 0}, [0], [])
-    periods = []
+    forward = _Period({ONE: 0}, [])
+    periods, strangers = list[_Period](), list[list[float]]()
     for t, stage in enumerate(stages):
-        later = _Period({}, [], [])
-        for slope, pair in zip(list(forward.numbers), forward.pairs, strict=True):
+        tick()
+        later, unknown = _Period({}, []), list[float]()
+        rising = visits[t].slopes[::-1]
+        for slope in forward.numbers:
+            pair = _pair(rising, slope, tops[t], unknown) if t else 0
             found = _multipliers(stage, tables[t], visits[t], slope, pair, tops[t : t + 2])
             forward.multipliers.append(found)
-            children = visits[t].children[:, pair] if pair >= 0 else [NOTHING if pair == NOTHING else STEEPEST] * len(found)
-            for number, child in zip(found, children, strict=True):
-                if number not in later.numbers:
-                    later.numbers[number] = len(later.numbers)
-                    later.pairs.append(_kind(number, int(child), tops[t + 1]))
+            for number in found:
+                later.numbers.setdefault(number, len(later.numbers))
         periods.append(forward)
+        strangers.append(unknown)
         forward = later
-    return _heights(stages, periods, forward)
+    return ExactLines(_heights(stages, periods, forward), strangers)
 
 
-def _kind(slope: Fraction, child: int, top: Fraction) -> int:
-    """Which pair a slope takes its basis from."""
-    if slope <= 0:
-        return NOTHING
-    if slope >= top or child == NOTHING:
-        return STEEPEST
-    return child
+def _pair(rising: FloatArray, slope: Fraction, top: Fraction, unknown: list[float]) -> int | None:
+    """The pair nearest to a slope; None at both ends."""
+    if not 0 < slope < top:
+        return None
+    near, place = float(slope), int(np.searchsorted(rising, float(slope)))
+    best = min((i for i in (place - 1, place) if 0 <= i < len(rising)), key=lambda i: abs(rising[i] - near), default=None)
+    if best is None or abs(rising[best] - near) > SAME_SLOPE * float(top):
+        unknown.append(near)
+    return None if best is None else len(rising) - 1 - best
 
 
 def _multipliers(
-    stage: ExactStage, after: ExactTable, visit: Visit, slope: Fraction, pair: int, tops: Sequence[Fraction]
+    stage: ExactStage, after: ExactTable, visit: Visit, slope: Fraction, pair: int | None, tops: Sequence[Fraction]
 ) -> list[Fraction]:
     """Of all classes, at least 0, with mean at most the slope."""
-    types = len(stage.chance)
-    if pair == NOTHING:
-        return [ZERO] * types
-    if pair == STEEPEST:
-        return [min(slope, tops[1])] * types
+    if pair is None:
+        return [min(slope, tops[1])] * len(stage.chance)
     prices, fixed, _, slopes = read_basis(stage, after, visit.pairs, pair)
     try:
         found = stage.multipliers(slope, prices, fixed, slopes)
     except SingularError:
-        return [slope] * types
+        return [min(slope, tops[1])] * len(stage.chance)
     found = [min(max(number, ZERO), tops[1]) for number in found]
     mean = sum((f * m for f, m in zip(stage.chance, found, strict=True)), ZERO)
     return found if mean <= slope else [number * slope / mean for number in found]

@@ -4,28 +4,31 @@ The tables of `mechopt.solve.promised` carry the exact optimum's structure once 
 goes: which prices are drawn, which promises lie on corners. `visits` finds what is needed of them, from the root on;
 `points` solves for the lower side in fractions from the last period on, `lines` for the upper side. Both are proofs,
 whatever the floats were worth; where the two ends meet the optimum is exact, else they are a bracket in fractions.
-What is needed grows with the promises that the optimum makes (some 1.5 to 2 times a period), not with histories.
+Lines above all points tell where the tables have to be made finer. What is needed grows with the promises that the
+optimum makes (some 1.5 to 2 times a period), not with histories.
 """
 
 from __future__ import annotations
 
-import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+import numpy as np
+
 from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.notions import DIC, EPIR, Notion
-from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate
+from mechopt.proof.promised_certificate import Line, Point
 from mechopt.solve.exact_promised.lines import exact_lines
 from mechopt.solve.exact_promised.points import ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage
 from mechopt.solve.exact_promised.visits import Visit, remade, visited
 from mechopt.solve.promise_recursion import Period, Solved
 
-MAX_ROUNDS = 40
-"""Tables are made anew at most this often with slopes that they lack."""
+MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 6
+"""Tables are made anew at most this often with slopes that they lack, in floats; and in fractions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,48 +57,89 @@ def exact_bracket(
         Of `mechopt.solve.promised.Search`.
     tick : callable
         Called often; may raise to stop.
+
+    Raises
+    ------
+    InputError
+        If there are no exact numbers.
     """
     exact = environment.exact
     if exact is None:
         raise InputError('the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
-    tables, visits = list(tables), visited(periods, tables, tick)
+    stages = [exact_stage(environment, t, exact.discount**t) for t in range(environment.periods)]
+    best, extra = None, [np.zeros(0)] * len(stages)
+    for _ in range(MAX_EXACT_ROUNDS):
+        tables, visits = _complete(periods, tables, extra, tick)
+        found, loose = _exact(stages, visits, tick)
+        if best is None or found.upper - found.lower < best.upper - best.lower:
+            best = found
+        if found.lower == found.upper or not any(len(slopes) for slopes in loose):
+            break
+        extra = [np.union1d(*pair) for pair in zip(extra, loose, strict=True)]
+        tables = remade(periods, tables, extra, tick)
+    assert best is not None
+    return best
+
+
+def _complete(
+    periods: Sequence[Period], tables: Sequence[Solved], extra: Sequence[FloatArray], tick: Callable[[], None]
+) -> tuple[Sequence[Solved], list[Visit]]:
+    """Tables that lack nothing of what they are needed for, as far as floats can tell, and what that is."""
+    visits = visited(periods, tables, extra, tick)
     for _ in range(MAX_ROUNDS):
         missing = [visit.missing for visit in visits]
         if not any(len(slopes) for slopes in missing):
             break
         tables = remade(periods, tables, missing, tick)
-        visits = visited(periods, tables, tick)
-    stages = [exact_stage(environment, t, exact.discount**t) for t in range(environment.periods)]
-    rows = [start_table()]
+        visits = visited(periods, tables, extra, tick)
+    return tables, visits
+
+
+def _exact(
+    stages: Sequence[ExactStage], visits: Sequence[Visit], tick: Callable[[], None]
+) -> tuple[ExactBracket, list[FloatArray]]:
+    """Bounds, and by period the slopes at which they are not tight though what they rest on is."""
+    tables = [start_table()]
     for stage, visit in zip(reversed(stages[1:]), reversed(visits[1:]), strict=True):
         tick()
-        rows.append(exact_table(stage, rows[-1], visit.corners, visit.kinks, visit.ends))
-    rows.reverse()
+        tables.append(exact_table(stage, tables[-1], visit.corners, visit.kinks, visit.ends))
+    tables.reverse()
     tops = [ZERO]
     for stage in reversed(stages):
         tops.append(tops[-1] + stage.steepest)
-    lines = exact_lines(stages, rows, visits, tops[::-1])
-    root = _root(stages[0], rows[0], visits[0])
-    points = ((root,), *(tuple(row.points) for row in rows[:-1]))
-    return ExactBracket(root.height - root.promise, lines[0][0].height, points, tuple(map(tuple, lines)))
+    found = exact_lines(stages, tables, visits, tops[::-1], tick)
+    root = _root(stages[0], tables[0], visits[0])
+    points = ((root,), *(tuple(table.points) for table in tables[:-1]))
+    lines = tuple(map(tuple, found.lines))
+    bracket = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
+    if bracket.lower == bracket.upper:
+        return bracket, []
+    loose = _loose(tables[:-1], lines)
+    return bracket, [np.array([*a, *b]) for a, b in zip(loose, found.strangers, strict=True)]
 
 
-def certificate(environment: IndependentTypes, found: ExactBracket, ic: Sequence[Notion], ir: Sequence[Notion]) -> PromisedCertificate:
-    """What was found, as a certificate."""
-    return PromisedCertificate(
-        environment.fingerprint, tuple(ic), tuple(ir), found.lower, found.upper, found.points, found.lines
-    )
+def _loose(tables: Sequence[ExactTable], lines: Sequence[Sequence[Line]]) -> list[list[float]]:
+    """Slopes of lines above all points of their period whose lines of the next period touch points."""
+    loose, touching = list[list[float]](), [True]
+    for table, row in zip(reversed(tables), reversed(lines[1:]), strict=True):
+        falling = [-slope for slope in table.slopes]
+        corners = [table.points[bisect_left(falling, -line.slope)] for line in row]
+        tight = [line.height <= p.height - line.slope * p.promise for line, p in zip(row, corners, strict=True)]
+        sound = [all(touching[j] for j in line.after) for line in row]
+        loose.append([float(line.slope) for line, a, b in zip(row, tight, sound, strict=True) if b and not a])
+        touching = tight
+    return [[], *reversed(loose)]
 
 
 def _root(stage: ExactStage, after: ExactTable, visit: Visit) -> Point:
     """The point of the first period at which welfare less the promise is largest."""
-    best = [point_of(stage, after, ZERO, {len(stage.welfare) - 1: ONE})]
+    nothing = point_of(stage, after, ZERO, {len(stage.welfare) - 1: ONE})
     prices, fixed, promises, _ = read_basis(stage, after, visit.pairs, 0)
     try:
         lowest, shares = stage.vertex(prices, fixed, promises)
     except SingularError:
-        return best[0]
+        return nothing
     lottery = {j: z for j, z in zip(prices, shares, strict=True) if z}
-    if lowest >= 0 and all(z > 0 for z in lottery.values()):
-        best.append(point_of(stage, after, lowest, lottery))
-    return max(best, key=lambda point: point.height - point.promise)
+    if lowest < 0 or any(z < 0 for z in lottery.values()):
+        return nothing
+    return max(nothing, point_of(stage, after, lowest, lottery), key=lambda point: point.height - point.promise)

@@ -21,8 +21,6 @@ from mechopt.solve.stage_simplex import Basis
 SAME_SLOPE = 1e-12
 MISSING = 1e-13
 """Relative height by which a stage program beats its table where a slope is missing."""
-NOTHING, STEEPEST = -1, -2
-"""Children that are no pairs: the slopes 0 and that of the table at 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +32,6 @@ class Visit:
     slopes : array ``(n,)``
         Of the pairs, falling.
     pairs : Basis
-    children : int array ``(K, n)``
-        Of each pair and class, its pair of the next period, `NOTHING` or `STEEPEST`.
     corners : int array ``(m,)``
         Numbers on the table's hull, rising, without the two ends.
     kinks : Basis
@@ -48,29 +44,33 @@ class Visit:
 
     slopes: FloatArray
     pairs: Basis
-    children: IntArray
     corners: IntArray
     kinks: Basis
     ends: int
     missing: FloatArray
 
 
-def visited(periods: Sequence[Period], tables: Sequence[Solved], tick: Callable[[], None]) -> list[Visit]:
-    """Everything that the slope 1 of the first period leads to."""
+def visited(
+    periods: Sequence[Period], tables: Sequence[Solved], extra: Sequence[FloatArray], tick: Callable[[], None]
+) -> list[Visit]:
+    """Everything that the slope 1 of the first period, and some more slopes by period, lead to."""
     visits = []
     slopes, corners = np.ones(1), np.zeros(0, np.int64)
     for t, (period, table) in enumerate(zip(periods, tables, strict=True)):
         tick()
         after = tables[t + 1] if t + 1 < len(tables) else flat(0.0)
+        if t:
+            top = table.nodes.slopes[0]
+            slopes = np.concatenate([slopes, extra[t]])
+            slopes = _distinct(slopes[(slopes > SAME_SLOPE * top) & (slopes < top * (1 - SAME_SLOPE))], top)
         rises, ends = table.lower.slopes, len(table.lower.knots) - 1
         corners = corners[(corners > 0) & (corners < ends)] if t else corners
         middles = (rises[corners - 1] + rises[corners]) / 2
         pairs, kinks = _responses(period, after, slopes), _responses(period, after, middles)
         lacking = [_lacking(period, table, after, *part) for part in ((slopes, pairs), (middles, kinks))] if t else []
-        children, later = _children(pairs.multipliers.T, float(after.nodes.slopes[0]))
         missing = np.concatenate([*lacking, np.zeros(0)])
-        visits.append(Visit(slopes, pairs.basis, children, corners, kinks.basis, ends, missing))
-        slopes = later
+        visits.append(Visit(slopes, pairs.basis, corners, kinks.basis, ends, missing))
+        slopes = pairs.multipliers.ravel()
         corners = np.union1d(_corners(pairs.basis, period), _corners(kinks.basis, period))
     return visits
 
@@ -103,17 +103,11 @@ def _lacking(period: Period, table: Solved, after: Solved, slopes: FloatArray, f
     return slopes[reached - slopes * w > known + MISSING * float(lower.heights[-1])]
 
 
-def _children(multipliers: FloatArray, top: float) -> tuple[IntArray, FloatArray]:
-    """Pairs of the next period that multipliers ``(K, n)`` stand for, and the slopes of these pairs, falling."""
-    children = np.where(multipliers <= SAME_SLOPE * top, NOTHING, STEEPEST)
-    inside = (multipliers > SAME_SLOPE * top) & (multipliers < top * (1 - SAME_SLOPE))
-    values = -multipliers[inside]
-    order = np.argsort(values, kind="stable")
-    fresh = np.diff(values[order], prepend=-np.inf) > SAME_SLOPE * top
-    places = np.empty(len(values), np.int64)
-    places[order] = np.cumsum(fresh) - 1
-    children[inside] = places
-    return children, -values[order][fresh]
+def _distinct(slopes: FloatArray, top: float) -> FloatArray:
+    """Falling, without those that differ from another one by rounding."""
+    falling = np.sort(slopes)[::-1]
+    distinct: FloatArray = falling[-np.diff(falling, prepend=np.inf) > SAME_SLOPE * top]
+    return distinct
 
 
 def _corners(basis: Basis, period: Period) -> IntArray:
