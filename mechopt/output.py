@@ -15,6 +15,7 @@ from mechopt.lp.choose import AnyPlan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.found import Optimum
 from mechopt.solve.limits import approximately
 from mechopt.solve.maximin import Maximin
@@ -59,6 +60,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     return {
         "value": best.value,
         **({"exact": str(best.exact)} if best.exact is not None else {}),
+        **_fractions(best),
         "bound": asdict(best.bound),
         "revenue": mechanism.revenue if mechanism else None,
         "welfare": mechanism.welfare if mechanism else None,
@@ -74,6 +76,14 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "conflict": list(best.conflict),
         **({"limit": mechanism.limit} if isinstance(mechanism, SequenceMechanism) else {}),
     }
+
+
+def _fractions(best: Optimum) -> Plain:
+    """The bracket in fractions of a proof whose two ends do not meet."""
+    proof = best.certificate
+    if not isinstance(proof, PromisedCertificate) or proof.value is not None:
+        return {}
+    return {"exact_bracket": [str(proof.lower), str(proof.upper)]}
 
 
 def checked(best: Optimum) -> Report | None:
@@ -206,6 +216,11 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
+        *(
+            [("exact", "the two ends of the proof do not meet; " + " <= optimum <= ".join(document["exact_bracket"]))]
+            if "exact_bracket" in document
+            else []
+        ),
         ("bracket", f"{bound['lower']:.12g} <= optimum <= {bound['upper']:.12g}"),
     ]
     if document["welfare"] is not None:

@@ -29,7 +29,7 @@ def make(
     from mechopt.modelfile import read
     from mechopt.solve.certificate import certify
     from mechopt.solve.guarantee import certify_guarantee
-    from mechopt.solve.optimum import require_memory
+    from mechopt.solve.optimum import certified_by_promises, require_memory
 
     source = read(model)
     with progress_shown("proving"):
@@ -37,6 +37,10 @@ def make(
             certify_guarantee(source.environment).save(file)
         else:
             chosen = plan_of(source, ic, ir, objective, form)
+            if form == "auto" and (by_promises := certified_by_promises(chosen)) is not None:
+                by_promises.save(file)
+                say(f"written: {file}")
+                return
             require_memory(chosen)
             certify(chosen.environment, chosen.ic, chosen.ir, chosen.objective, chosen.form).save(file)
     say(f"written: {file}")
@@ -50,12 +54,22 @@ def check_proof(
 ) -> None:
     """Prove a certificate anew with plain fractions, from the model file alone; exit status 1 where it fails."""
     from mechopt import output
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.scenarios import Scenarios
     from mechopt.modelfile import read
+    from mechopt.proof.promised import check_promised
+    from mechopt.proof.promised_certificate import PromisedCertificate
     from mechopt.solve.proof_check import check_certificate, check_guarantee
     from mechopt.solve.proof_file import GuaranteeCertificate, load_certificate
 
     source, proof = read(model), load_certificate(file)
+    if isinstance(proof, PromisedCertificate) and proof.value is None:
+        lower, upper = check_promised(source.of_kind(IndependentTypes), proof)
+        if not as_json:
+            say(f"proved: {lower} <= optimum <= {upper}, {float(lower):.12g} to {float(upper):.12g}")
+        else:
+            say(output.to_json({"proved": True, "lower": str(lower), "upper": str(upper)}))
+        return
     if isinstance(proof, GuaranteeCertificate):
         value: Fraction | None = check_guarantee(source.of_kind(Scenarios), proof)
     else:

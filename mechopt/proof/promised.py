@@ -6,9 +6,9 @@ utility w there, under DIC, and no path leaves her below 0; :math:`G_{T+1}(w) = 
 :math:`\max_w G_1(w) - w`. Both sides go back from the last period:
 
 - *points*: a lottery over posted prices and a lowest promise >= 0 give every type k the promise
-  :math:`v_k = v_1 + \sum_j z_j (\theta_k - \theta_j)^+`; posted prices satisfy DIC. Points of the next period, whose mean
-  promise is at most :math:`v_k`, keep it. So :math:`G_t(w) \ge h` at the point's promise :math:`w = \sum f_k v_k` and
-  height h, if h is at most the lottery's welfare plus the mean height of what follows.
+  :math:`v_k = v_1 + \sum_j z_j (\theta_k - \theta_j)^+`; posted prices satisfy DIC. Points of the next period, whose
+  mean promise is at most :math:`v_k`, keep it. So :math:`G_t(w) \ge h` at the point's promise
+  :math:`w = \sum f_k v_k` and height h, if h is at most the lottery's welfare plus the mean height of what follows.
 - *lines*: whatever the mechanism, allocations :math:`x_k` rise in k and
   :math:`D_k x_k \le v_{k+1} - v_k \le D_k x_{k+1}` with :math:`D_k = \theta_{k+1} - \theta_k`. If
   :math:`G_{t+1}(v) \le \tau_k + \lambda_k v` and :math:`\sum f_k \lambda_k \le \lambda`, then with
@@ -69,8 +69,8 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
         raise PromisedCertificateError("ic, ir: promises are for DIC and EPIR, or what implies them")
     if len(proof.points) != environment.periods or len(proof.lines) != environment.periods:
         raise PromisedCertificateError(f"points, lines: {environment.periods} periods of each are wanted")
-    after_points = (Point(ZERO, ZERO, ZERO, (), ()),)
-    after_lines = (Line(ZERO, ZERO, ()),)
+    after_points: tuple[Point, ...] = (Point(ZERO, ZERO, ZERO, (), ()),)
+    after_lines: tuple[Line, ...] = (Line(ZERO, ZERO, ()),)
     for t in range(environment.periods - 1, -1, -1):
         weight = exact.discount**t
         values = [weight * value for value in exact.values[0][t]]

@@ -12,6 +12,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Optimum:
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
         What conflicts where there is no solution, or grows where there is no bound.
-    certificate : Certificate or None
-        The proof of ``exact``, or of there being no bound, where it was asked for.
+    certificate : Certificate, PromisedCertificate or None
+        The proof of ``exact``, of a bracket in fractions or of there being no bound, where it was asked for.
     ic, ir : tuples of Notion
     objective : Objective
         What it is optimal under and for.
@@ -64,7 +65,7 @@ class Optimum:
     form: str
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
-    certificate: Certificate | None = None
+    certificate: Certificate | PromisedCertificate | None = None
     ic: tuple[Notion, ...] = ()
     ir: tuple[Notion, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value

@@ -17,6 +17,7 @@ from mechopt.lp.moving_plan import MovingPlan
 from mechopt.lp.plan import Plan, Size, payment_timing
 from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve import highs
 from mechopt.solve.by_dual import REMEDY, by_dual, dual_notions
 from mechopt.solve.cuts_search import Progress as Bracketed
@@ -24,6 +25,7 @@ from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
 from mechopt.solve.predicted_seconds import program_seconds
+from mechopt.solve.promised import PromisedOptimum, promised_optimum
 from mechopt.solve.proved import proved
 from mechopt.solve.solution import Bound, Status
 
@@ -118,9 +120,15 @@ def optimum(
     check_range(chosen.environment, accept_range)
     if exact and chosen.environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
-    quick = method == "auto" and form == "auto" and not exact
-    if method == "promised" or (quick and promise_notion(chosen) is not None):
-        return _by_promises(chosen, exact, time_limit, progress, bracket)
+    quick = method == "auto" and form == "auto"
+    if exact and (method == "promised" or (quick and promise_notion(chosen) == EPIR())):
+        by_promises = _exact_by_promises(chosen, time_limit, progress, bracket)
+        small = program_seconds(chosen.size) <= PATIENCE
+        if by_promises.exact is not None or not (quick and small and by_promises.status is Status.OPTIMAL):
+            return by_promises
+    quick = quick and not exact
+    if (method == "promised" and not exact) or (quick and promise_notion(chosen) is not None):
+        return _by_promises(chosen, time_limit, progress, bracket)
     if method == "dual" or (quick and sooner_by_dual(chosen, max_bytes, time_limit)):
         return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)
@@ -178,39 +186,73 @@ def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: 
 
 
 def _by_promises(
-    chosen: Plan,
-    exact: bool,
-    time_limit: float | None,
-    progress: highs.Progress | None,
-    bracket: Bracketed | None = None,
+    chosen: Plan, time_limit: float | None, progress: highs.Progress | None, bracket: Bracketed | None = None
 ) -> Optimum:
     """The optimum by the promised-utility dynamic program.
 
     Raises
     ------
     InputError
-        If it does not apply, or an exact optimum is asked for.
+        If it does not apply.
     """
-    from mechopt.solve.promise_policy import SMALLEST_WEIGHT
-    from mechopt.solve.promised import promised_optimum
-
     notion = promise_notion(chosen)
     if notion is None:
         raise InputError(
             'method "promised" is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make '
             "of them: PPIC, INDU, prefix IR); use another method"
         )
-    if exact:
-        raise InputError('method "promised" gives a bracket, no exact optimum; use another method with exact')
-    environment = chosen.tree.environment
-    best = promised_optimum(environment, notion, PROMISED, time_limit, progress, bracket, PROMISED_AIM)
+    best = promised_optimum(chosen.environment, notion, PROMISED, time_limit, progress, bracket, PROMISED_AIM)
+    # with interim participation it is Myerson's auction at first, full welfare later
+    return _from_promises(chosen, best, "closed form" if notion == Interim() else "promised")
+
+
+def _exact_by_promises(
+    chosen: Plan, time_limit: float | None, progress: highs.Progress | None, bracket: Bracketed | None
+) -> Optimum:
+    """The same with a certificate: of the optimum, or of a bracket in fractions where its ends do not meet.
+
+    Raises
+    ------
+    InputError
+        If it does not apply.
+    """
+    from mechopt.solve.exact_promised.optimum import exact_promised
+
+    if promise_notion(chosen) != EPIR():
+        raise InputError('method "promised" proves the optimum of one buyer under DIC and EPIR; use another method')
+    best, proof = exact_promised(chosen.environment, chosen.ic, chosen.ir, time_limit, progress, bracket)
+    found = _from_promises(chosen, best, "promised")
+    if proof is None:
+        return found
+    lower, upper = float(proof.lower), float(proof.upper)
+    bound = Bound(lower, upper, "exact certificate")
+    value = found.value if proof.value is None else lower
+    return replace(found, value=value, bound=bound, exact=proof.value, certificate=proof)
+
+
+def certified_by_promises(chosen: AnyPlan) -> PromisedCertificate | None:
+    """The certificate of a plan by promises; None where they do not apply, or their two ends do not meet."""
+    if isinstance(chosen, MovingPlan) or promise_notion(chosen) != EPIR() or chosen.environment.exact is None:
+        return None
+    proof = _exact_by_promises(chosen, None, None, None).certificate
+    return proof if isinstance(proof, PromisedCertificate) and proof.value is not None else None
+
+
+def _from_promises(chosen: Plan, best: PromisedOptimum, method: str) -> Optimum:
+    from mechopt.solve.promise_policy import SMALLEST_WEIGHT
+
     policy = replace(best.mechanism, notions=(*chosen.ic, *chosen.ir))
-    few = chosen.size.histories <= MAX_WRITTEN and environment.weights[-1] >= SMALLEST_WEIGHT
-    mechanism = policy.to_mechanism() if few else policy
-    size = Size(0, 0, 0, chosen.size.histories, 0)
-    seconds = {"build": 0.0, "solve": best.seconds}
-    method = "closed form" if notion == Interim() else "promised"  # Myerson's auction at first, full welfare later
-    found = Optimum(best.value, best.bound, best.status, mechanism, size, seconds, method, "tables")
+    few = chosen.size.histories <= MAX_WRITTEN and chosen.environment.weights[-1] >= SMALLEST_WEIGHT
+    found = Optimum(
+        best.value,
+        best.bound,
+        best.status,
+        policy.to_mechanism() if few else policy,
+        Size(0, 0, 0, chosen.size.histories, 0),
+        {"build": 0.0, "solve": best.seconds},
+        method,
+        "tables",
+    )
     return replace(found, ic=chosen.ic, ir=chosen.ir, objective=chosen.objective)
 
 

@@ -47,7 +47,7 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     True
     """
     compiled = promise_kernels.wanted()
-    work = _work(environment, COMPILED if compiled else LOCKSTEP) * (1e-6 / tolerance) ** 0.5
+    work = _work(environment, COMPILED if compiled else LOCKSTEP) * float((1e-6 / tolerance) ** 0.5)
     loading = LOADING if compiled and "numba" not in sys.modules else 0.0
     return LEAST_PROMISED + work + loading
 

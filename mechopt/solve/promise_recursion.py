@@ -254,7 +254,7 @@ class _Chained:
         for begin in range(0, len(slopes), BLOCK):
             block = slice(begin, min(begin + BLOCK, len(slopes)))
             if begin:
-                basis.put(np.zeros(1, np.int64), basis.take([BLOCK - 1]))
+                basis.put(np.zeros(1, np.int64), basis.take(np.array([BLOCK - 1])))
             promise_kernels.climb(self.rates, slopes[block], limits[block], basis, MAX_PIVOTS, chained=True)
             parts.append(promise_kernels.read(self.rates, slopes[block], basis))
         lowest, lottery, multipliers = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -124,7 +124,7 @@ class _Level:
     policy: PromisePolicy
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """A limit is reached."""
 
     def __init__(self, status: Status) -> None:
@@ -229,7 +229,7 @@ class Search:
                 self._tell(best, upper)
                 open_ = width > tolerance * upper
                 if number == MAX_LEVELS:
-                    raise _StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
+                    raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)
                     for table, mass in zip(level.policy.tables, level.policy.distribution, strict=True)
@@ -242,7 +242,7 @@ class Search:
                     most, goal = (self.most, tolerance * upper) if open_ else (self.cheap, aim * upper)
                     room = (1.5 * (self.count - before) / most) ** 2
                     if room > 0.5:
-                        raise _StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
+                        raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                     shrink = max(min(NEXT_AIM * goal / width, 0.9), room)
                     cap, coarse = cap * shrink**1.5, coarse * shrink
                 del level  # it is large, and the next one is larger
@@ -253,7 +253,7 @@ class Search:
                 upper, number = min(upper, level.upper), number + 1
             self._tell(best, upper)
             status = Status.OPTIMAL
-        except _StoppedError as stopped:
+        except StoppedError as stopped:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
@@ -274,15 +274,15 @@ class Search:
         for t in range(0 if self.ir == Interim() else last, -1, -1):
             if self.progress is not None:
                 self.progress(self.count, time.perf_counter() - self.begun)
-            self._tick()
+            self.tick()
             if before and self.count - before > self.most:  # the first level is always finished
-                raise _StoppedError(Status.INACCURATE)
+                raise StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
             if t:
                 tolerance = tolerances[t]
                 seeds = next_seeds(after, tolerances[t + 1]) if t < last else np.zeros(0)
                 seeds = seeds if seeds.size > FEW else first_seeds(self.periods[t], after)
-            after, count = recursion(self.periods[t], after, seeds, tolerance, self._tick)
+            after, count = recursion(self.periods[t], after, seeds, tolerance, self.tick)
             self.count += count
             solved.append(after)
         solved.reverse()
@@ -298,9 +298,10 @@ class Search:
         if self.bracket is not None:
             self.bracket(lower * self.unit, upper * self.unit, time.perf_counter() - self.begun)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Raise `StoppedError` where the time is over."""
         if self.time_limit is not None and time.perf_counter() - self.begun > self.time_limit:
-            raise _StoppedError(Status.TIME_LIMIT)
+            raise StoppedError(Status.TIME_LIMIT)
 
     def _policy(self, solved: list[Solved], start: int) -> PromisePolicy:
         begin = solved[0].nodes, np.array([start]), solved[0].lower

@@ -24,6 +24,8 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.notions import DIC, EPIR
 from mechopt.mechanism.objective import Revenue
+from mechopt.proof.promised import check_promised
+from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.proof_file import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.solve.proof_moving import SequenceModel, rebuild_moving
 from mechopt.solve.proof_rows import Model, Row, Side, rebuild
@@ -33,7 +35,8 @@ AnyModel = Model | SequenceModel | GuaranteeModel
 
 
 def check_certificate(
-    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes, certificate: Certificate
+    environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes,
+    certificate: Certificate | PromisedCertificate,
 ) -> Fraction | None:
     """Prove a certificate anew.
 
@@ -41,7 +44,8 @@ def check_certificate(
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         That it claims to be about; of a separable one, its unfolding.
-    certificate : Certificate
+    certificate : Certificate or PromisedCertificate
+        The latter of a bracket whose ends meet; `mechopt.proof.promised.check_promised` checks all brackets.
 
     Returns
     -------
@@ -60,6 +64,13 @@ def check_certificate(
     >>> check_certificate(env, certify(env))
     Fraction(153, 32)
     """
+    if isinstance(certificate, PromisedCertificate):
+        if not isinstance(environment, IndependentTypes):
+            raise CertificateError("fingerprint: a certificate by promises is about types drawn afresh every period")
+        lower, upper = check_promised(environment, certificate)
+        if lower != upper:
+            raise CertificateError(f"lower, upper: only {lower} <= optimum <= {upper} is proved")
+        return lower
     if isinstance(environment, SeparableTypes):
         environment = environment.unfold()
     if certificate.fingerprint != environment.fingerprint:

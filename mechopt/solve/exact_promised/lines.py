@@ -19,22 +19,22 @@ from mechopt.solve.exact_promised.points import ExactTable, read_basis
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
 from mechopt.solve.exact_promised.visits import Visit
 
-
-SAME_SLOPE = 1e-11
-"""Relative distance of a slope from that of the pair whose basis it takes."""
+NEAREST = 8
+"""Pairs whose bases are tried for a slope."""
 
 
 @dataclass(eq=False)
 class _Period:
-    """Slopes of lines with their numbers, and the multipliers of each."""
+    """Slopes of lines with their numbers, and of each the multipliers and what the best price is worth at them."""
 
     numbers: dict[Fraction, int]
     multipliers: list[list[Fraction]]
+    worth: list[Fraction]
 
 
 @dataclass(frozen=True, eq=False)
 class ExactLines:
-    """Lines by period, and the slopes of lines for which no pair was there."""
+    """Lines by period, and the slopes of lines for which no pair's basis is optimal."""
 
     lines: list[list[Line]]
     strangers: list[list[float]]
@@ -59,16 +59,18 @@ def exact_lines(
     tick : callable
         Called before each period; may raise to stop.
     """
-    forward = _Period({ONE: 0}, [])
+    forward = _Period({ONE: 0}, [], [])
     periods, strangers = list[_Period](), list[list[float]]()
     for t, stage in enumerate(stages):
         tick()
-        later, unknown = _Period({}, []), list[float]()
+        later, unknown = _Period({}, [], []), list[float]()
         rising = visits[t].slopes[::-1]
         for slope in forward.numbers:
-            pair = _pair(rising, slope, tops[t], unknown) if t else 0
-            found = _multipliers(stage, tables[t], visits[t], slope, pair, tops[t : t + 2])
+            found, worth, optimal = _best(stage, tables[t], visits[t], rising, slope, tops[t : t + 2])
+            if not optimal:
+                unknown.append(float(slope))
             forward.multipliers.append(found)
+            forward.worth.append(worth)
             for number in found:
                 later.numbers.setdefault(number, len(later.numbers))
         periods.append(forward)
@@ -77,31 +79,40 @@ def exact_lines(
     return ExactLines(_heights(stages, periods, forward), strangers)
 
 
-def _pair(rising: FloatArray, slope: Fraction, top: Fraction, unknown: list[float]) -> int | None:
-    """The pair nearest to a slope; None at both ends."""
-    if not 0 < slope < top:
-        return None
-    near, place = float(slope), int(np.searchsorted(rising, float(slope)))
-    best = min((i for i in (place - 1, place) if 0 <= i < len(rising)), key=lambda i: abs(rising[i] - near), default=None)
-    if best is None or abs(rising[best] - near) > SAME_SLOPE * float(top):
-        unknown.append(near)
-    return None if best is None else len(rising) - 1 - best
+def _best(
+    stage: ExactStage,
+    after: ExactTable,
+    visit: Visit,
+    rising: FloatArray,
+    slope: Fraction,
+    tops: Sequence[Fraction],
+) -> tuple[list[Fraction], Fraction, bool]:
+    """Multipliers of all classes, at least 0 and with mean at most the slope, what the best price is worth; optimal?
 
-
-def _multipliers(
-    stage: ExactStage, after: ExactTable, visit: Visit, slope: Fraction, pair: int | None, tops: Sequence[Fraction]
-) -> list[Fraction]:
-    """Of all classes, at least 0, with mean at most the slope."""
-    if pair is None:
-        return [min(slope, tops[1])] * len(stage.chance)
-    prices, fixed, _, slopes = read_basis(stage, after, visit.pairs, pair)
-    try:
-        found = stage.multipliers(slope, prices, fixed, slopes)
-    except SingularError:
-        return [min(slope, tops[1])] * len(stage.chance)
-    found = [min(max(number, ZERO), tops[1]) for number in found]
+    They are those of the first of the nearest pairs whose basis is dual feasible at the slope.
+    """
+    if not 0 < slope < tops[0]:
+        found = [min(slope, tops[1])] * len(stage.chance)
+        return found, stage.tilted(slope, found), True
+    near, fallback = float(slope), None
+    middle = int(np.searchsorted(rising, near))
+    around = range(max(middle - NEAREST // 2, 0), min(middle + NEAREST // 2, len(rising)))
+    for place in sorted(around, key=lambda i: abs(float(rising[i]) - near)):
+        prices, fixed, corners, slopes = read_basis(stage, after, visit.pairs, len(rising) - 1 - place)
+        try:
+            found = stage.multipliers(slope, prices, fixed, slopes)
+        except SingularError:
+            continue
+        worth = stage.tilted(slope, found)
+        kinks = zip((found[k] for k in fixed), map(after.kink, corners), strict=True)
+        within = all(flat <= number and (steep is None or number <= steep) for number, (steep, flat) in kinks)
+        if within and worth == stage.tilted(slope, found, prices[:1]):
+            return [min(number, tops[1]) for number in found], worth, True  # G* is the same from there on
+        fallback = fallback or found
+    found = [min(max(number, ZERO), tops[1]) for number in fallback or [slope] * len(stage.chance)]
     mean = sum((f * m for f, m in zip(stage.chance, found, strict=True)), ZERO)
-    return found if mean <= slope else [number * slope / mean for number in found]
+    found = found if mean <= slope else [number * slope / mean for number in found]
+    return found, stage.tilted(slope, found), False
 
 
 def _heights(stages: Sequence[ExactStage], periods: Sequence[_Period], last: _Period) -> list[list[Line]]:
@@ -109,10 +120,9 @@ def _heights(stages: Sequence[ExactStage], periods: Sequence[_Period], last: _Pe
     after = last
     for stage, period in zip(reversed(stages), reversed(periods), strict=True):
         row = []
-        for slope, found in zip(period.numbers, period.multipliers, strict=True):
+        for slope, found, worth in zip(period.numbers, period.multipliers, period.worth, strict=True):
             below = [after.numbers[number] for number in found]
-            height = stage.tilted(slope, found)
-            height += sum((f * heights[number] for f, number in zip(stage.chance, below, strict=True)), ZERO)
+            height = worth + sum((f * heights[number] for f, number in zip(stage.chance, below, strict=True)), ZERO)
             row.append(Line(slope, height, tuple(below[c] if c >= 0 else 0 for c in stage.classes)))
         lines.append(row)
         heights, after = [line.height for line in row], period

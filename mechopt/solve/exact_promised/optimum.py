@@ -10,9 +10,10 @@ optimum makes (some 1.5 to 2 times a period), not with histories.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -20,15 +21,63 @@ import numpy as np
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
-from mechopt.proof.promised_certificate import Line, Point
+from mechopt.mechanism.notions import DIC, EPIR, Notion
+from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate
 from mechopt.solve.exact_promised.lines import exact_lines
 from mechopt.solve.exact_promised.points import ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage
 from mechopt.solve.exact_promised.visits import Visit, remade, visited
 from mechopt.solve.promise_recursion import Period, Solved
+from mechopt.solve.promised import Bracketed, Progress, PromisedOptimum, Search, StoppedError
+from mechopt.solve.solution import Status
 
-MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 6
+TOLERANCE, AIM = 1e-6, 1e-12
+"""Relative width of the bracket in floats that is needed, and the one that is aimed at."""
+MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 2
 """Tables are made anew at most this often with slopes that they lack, in floats; and in fractions."""
+
+
+def exact_promised(
+    environment: IndependentTypes,
+    ic: Sequence[Notion] = (DIC(),),
+    ir: Sequence[Notion] = (EPIR(),),
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    bracket: Bracketed | None = None,
+) -> tuple[PromisedOptimum, PromisedCertificate | None]:
+    """The optimum in floats and its certificate; None where a limit or an interrupt stops the proof.
+
+    Parameters
+    ----------
+    environment : IndependentTypes
+        With one buyer and exact numbers.
+    ic, ir : sequences of Notion
+        DIC and EPIR, or what bank payments make of them; for the certificate.
+    time_limit, progress, bracket
+        As for `mechopt.promised_optimum`.
+
+    Raises
+    ------
+    InputError
+        If there are no exact numbers.
+    LimitError
+        If the horizon is too long for an exact optimum.
+    """
+    search = Search(environment, EPIR(), time_limit, progress, bracket, keeps=True)
+    best = search.run(TOLERANCE, AIM)
+    if best.status is not Status.OPTIMAL:
+        return best, None
+    begun = time.perf_counter()
+    try:
+        found = exact_bracket(environment, search.periods, search.tables, search.tick)
+    except StoppedError as stopped:
+        return replace(best, status=stopped.status), None
+    except KeyboardInterrupt:
+        return replace(best, status=Status.INTERRUPTED), None
+    proof = PromisedCertificate(
+        environment.fingerprint, tuple(ic), tuple(ir), found.lower, found.upper, found.points, found.lines
+    )
+    return replace(best, seconds=best.seconds + time.perf_counter() - begun), proof
 
 
 @dataclass(frozen=True, eq=False)

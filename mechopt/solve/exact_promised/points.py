@@ -7,10 +7,10 @@ two of them, or by less than was promised to the type; so each is attained, what
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from mechopt.core.numbers import IntArray
 from mechopt.proof.promised_certificate import Place, Point
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
 from mechopt.solve.stage_simplex import Basis
@@ -55,6 +55,13 @@ class ExactTable:
         low, high = self.points[place.left].height, self.points[place.right].height
         return low + place.share * (high - low) if place.share else low
 
+    def kink(self, promise: Fraction) -> tuple[Fraction | None, Fraction]:
+        """Slopes to the left and to the right of a promise; None to the left of 0."""
+        right = bisect_right(self.promises, promise) - 1
+        if self.promises[right] != promise:
+            return self.slopes[right], self.slopes[right]
+        return self.slopes[right - 1] if right else None, self.slopes[right]
+
     def slope(self, corner: int) -> Fraction:
         """Slope to the right of a corner: of the piece in the middle of which a promise of that piece lies."""
         known = self._pieces.get(corner)
@@ -65,9 +72,7 @@ class ExactTable:
         return self.slopes[known]
 
 
-def exact_table(
-    stage: ExactStage, after: ExactTable, corners: Sequence[int], kinks: Basis, last: int
-) -> ExactTable:
+def exact_table(stage: ExactStage, after: ExactTable, corners: IntArray, kinks: Basis, last: int) -> ExactTable:
     """Points of all corners of a period, and its two ends."""
     prices = len(stage.welfare)
     low = point_of(stage, after, ZERO, {prices - 1: ONE})
@@ -75,9 +80,10 @@ def exact_table(
     found = {0: low, last: high}
     for lane, corner in enumerate(corners):
         found[int(corner)] = _vertex(stage, after, kinks, lane) or low
-    return ExactTable(_hull(sorted(found.values(), key=lambda point: (point.promise, point.height))), {
-        corner: point.promise for corner, point in found.items()
-    })
+    return ExactTable(
+        _hull(sorted(found.values(), key=lambda point: (point.promise, point.height))),
+        {corner: point.promise for corner, point in found.items()},
+    )
 
 
 def start_table() -> ExactTable:
@@ -93,7 +99,9 @@ def point_of(stage: ExactStage, after: ExactTable, lowest: Fraction, lottery: di
     height += sum((f * after.height(v) for f, v in zip(stage.chance, promises, strict=True)), ZERO)
     places = tuple(map(after.place, promises))
     sales = tuple((stage.sellers[j], z) for j, z in sorted(lottery.items()) if stage.sellers[j] >= 0)
-    return Point(promise, height, lowest, sales, tuple(places[c] if c >= 0 else Place(0, 0, ZERO) for c in stage.classes))
+    return Point(
+        promise, height, lowest, sales, tuple(places[c] if c >= 0 else Place(0, 0, ZERO) for c in stage.classes)
+    )
 
 
 def _vertex(stage: ExactStage, after: ExactTable, kinks: Basis, lane: int) -> Point | None:
@@ -131,7 +139,9 @@ def _hull(points: list[Point]) -> list[Point]:
             hull.pop()
         while len(hull) > 1:
             a, b = hull[-2:]
-            if (b.height - a.height) * (point.promise - a.promise) > (point.height - a.height) * (b.promise - a.promise):
+            if (b.height - a.height) * (point.promise - a.promise) > (point.height - a.height) * (
+                b.promise - a.promise
+            ):
                 break
             hull.pop()
         hull.append(point)

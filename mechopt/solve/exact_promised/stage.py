@@ -1,7 +1,7 @@
 """One period in exact numbers: the vertex and the prices that a basis of the stage program determines.
 
-Notation of `mechopt.solve.stage_lottery`: a lottery z over prices, promises ``v_k = v_1 + (A z)_k``, welfare R z. A basis
-names as many basic prices as promises that lie on breakpoints. Then
+Notation of `mechopt.solve.stage_lottery`: a lottery z over prices, promises ``v_k = v_1 + (A z)_k``, welfare R z. A
+basis names as many basic prices as promises that lie on breakpoints. Then
 
 - the vertex solves sum z = 1 and v_1 + A_k z = W_k for the promises on breakpoints W_k;
 - the multipliers lambda_k of the other promises are the slopes of their pieces, and those of the promises on
@@ -76,12 +76,12 @@ class ExactStage:
             found[k] = slope + _dot([row[number + 1] for row in inverse], right) / self.chance[k]
         return [found[k] for k in range(len(self.chance))]
 
-    def tilted(self, slope: Fraction, multipliers: Sequence[Fraction]) -> Fraction:
-        """Largest R_j + sum_k f_k (lambda_k - lambda) A_kj over all prices."""
+    def tilted(self, slope: Fraction, multipliers: Sequence[Fraction], prices: Sequence[int] | None = None) -> Fraction:
+        """Largest R_j + sum_k f_k (lambda_k - lambda) A_kj over all prices, or some."""
         tilt = [f * (m - slope) for f, m in zip(self.chance, multipliers, strict=True)]
         return max(
-            worth + sum((y * row[j] for y, row in zip(tilt, self.surplus, strict=True) if row[j]), ZERO)
-            for j, worth in enumerate(self.welfare)
+            self.welfare[j] + sum((y * row[j] for y, row in zip(tilt, self.surplus, strict=True) if row[j]), ZERO)
+            for j in (range(len(self.welfare)) if prices is None else prices)
         )
 
     def promises(self, lowest: Fraction, lottery: dict[int, Fraction]) -> list[Fraction]:
@@ -115,11 +115,11 @@ def exact_stage(environment: IndependentTypes, t: int, weight: Fraction) -> Exac
     y = [ZERO] * first + [margin[k] for k in priced]
     f = [below] * first + [law[k] for k in priced]
     surplus = tuple(tuple(weight * max(value - margin[j], ZERO) for j in priced) for value in y)
-    welfare = tuple(
-        weight * sum((p * v for p, v in zip(f, y, strict=True) if v >= margin[j]), ZERO) for j in priced
-    )
+    welfare = tuple(weight * sum((p * v for p, v in zip(f, y, strict=True) if v >= margin[j]), ZERO) for j in priced)
     given = [sum((p * row[j] for p, row in zip(f, surplus, strict=True)), ZERO) for j in range(len(priced))]
-    steepest = max(((worth - welfare[-1]) / gift for worth, gift in zip(welfare, given, strict=True) if gift), default=ZERO)
+    steepest = max(
+        ((worth - welfare[-1]) / gift for worth, gift in zip(welfare, given, strict=True) if gift), default=ZERO
+    )
     return ExactStage(classes, tuple(priced), tuple(f), welfare, surplus, steepest)
 
 

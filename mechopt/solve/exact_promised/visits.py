@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.promise_recursion import Period, Solved, flat, recursion
 from mechopt.solve.stage_lottery import Responses, attained, best_responses
 from mechopt.solve.stage_simplex import Basis
 
 SAME_SLOPE = 1e-12
+MAX_PAIRS = 1_500_000
+"""Of all periods; fractions take some 0.2 milliseconds for each, and 2 kilobytes."""
 MISSING = 1e-13
 """Relative height by which a stage program beats its table where a slope is missing."""
 
@@ -53,8 +56,14 @@ class Visit:
 def visited(
     periods: Sequence[Period], tables: Sequence[Solved], extra: Sequence[FloatArray], tick: Callable[[], None]
 ) -> list[Visit]:
-    """Everything that the slope 1 of the first period, and some more slopes by period, lead to."""
-    visits = []
+    """Everything that the slope 1 of the first period, and some more slopes by period, lead to.
+
+    Raises
+    ------
+    LimitError
+        If that is too much.
+    """
+    visits, count = list[Visit](), 0
     slopes, corners = np.ones(1), np.zeros(0, np.int64)
     for t, (period, table) in enumerate(zip(periods, tables, strict=True)):
         tick()
@@ -69,6 +78,12 @@ def visited(
         pairs, kinks = _responses(period, after, slopes), _responses(period, after, middles)
         lacking = [_lacking(period, table, after, *part) for part in ((slopes, pairs), (middles, kinks))] if t else []
         missing = np.concatenate([*lacking, np.zeros(0)])
+        count += len(slopes)
+        if count > MAX_PAIRS:
+            raise LimitError(
+                f"the exact optimum would need more than {MAX_PAIRS:,} slopes of promises; use fewer periods, or the "
+                "bracket without exact"
+            )
         visits.append(Visit(slopes, pairs.basis, corners, kinks.basis, ends, missing))
         slopes = pairs.multipliers.ravel()
         corners = np.union1d(_corners(pairs.basis, period), _corners(kinks.basis, period))
