@@ -116,7 +116,7 @@ def test_ctrl_c_while_the_program_is_built_leaves_full_welfare(env, monkeypatch)
     monkeypatch.setattr("mechopt.solve.optimum.compile_program", interrupted)
     monkeypatch.setattr("mechopt.solve.moving.compile_moving", interrupted)
     with pytest.raises(mo.LimitError, match="before the solver began, with 0 <= optimum <= ") as stop:
-        mo.optimum(env)
+        mo.optimum(env, method="simplex")
     assert stop.value.lower == 0
     assert stop.value.upper == pytest.approx({id(SMALL): 4.5, id(CHAIN): 1.6 + 1.55 + 1.525}[id(env)])
 
@@ -128,7 +128,7 @@ def test_a_proof_that_is_stopped_leaves_the_solvers_bracket(stop, status, env, m
         raise stop
 
     monkeypatch.setattr(certificate, "optimise", stopped)
-    best, known = mo.optimum(env, exact=True), mo.optimum(env)
+    best, known = mo.optimum(env, method="simplex", exact=True), mo.optimum(env)
     assert (str(best.status), best.exact, best.certificate) == (status, None, None)
     assert best.bound.lower == pytest.approx(known.value, abs=1e-8)
     assert best.bound.upper == pytest.approx(known.value, abs=1e-8)
@@ -138,10 +138,10 @@ def test_a_proof_that_is_stopped_leaves_the_solvers_bracket(stop, status, env, m
 
 def test_the_time_limit_holds_for_the_proof_too(monkeypatch):
     """On the proof's clock two hours more have gone."""
-    found = mo.optimum(SMALL, exact=True, time_limit=3600.0)
+    found = mo.optimum(SMALL, method="simplex", exact=True, time_limit=3600.0)
     assert (found.status, found.exact) == (Status.OPTIMAL, Fraction(7, 2))
     monkeypatch.setattr(exact_simplex, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 7200.0))
-    late = mo.optimum(SMALL, exact=True, time_limit=3600.0)
+    late = mo.optimum(SMALL, method="simplex", exact=True, time_limit=3600.0)
     assert (late.status, late.exact) == (Status.TIME_LIMIT, None)
 
 

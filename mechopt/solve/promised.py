@@ -210,8 +210,8 @@ class Search:
         self.tables, self.keeps = list[Solved](), keeps
         self.compiled = promise_kernels.compiled() and lockstep_seconds(environment) > WORTH_COMPILING
         types = np.array([row[0] for row in environment.types], dtype=np.float64)
-        self.cheap = CHEAP_WORK[self.compiled] / float((types**1.3).mean())
         self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
+        self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)
 
     def run(self, tolerance: float, aim: float) -> PromisedOptimum:
         """Refine until the bracket is within the tolerance, and within the aim where that is cheap."""
@@ -259,7 +259,7 @@ class Search:
             status = Status.INTERRUPTED
         value, slack = policy.revenue, ROUNDING * env.periods * welfare
         lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
-        upper = upper * self.unit + slack
+        upper = min(upper * self.unit + slack, welfare)
         if upper < lower:  # the two sides contradict each other by more than rounding
             status, lower, upper = Status.INACCURATE, upper, lower
         bound = Bound(lower, upper, "promised-utility recursion from both sides")
