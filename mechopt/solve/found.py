@@ -11,6 +11,7 @@ from mechopt.lp.plan import Size
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import Notion
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.solution import Bound, Status
@@ -34,7 +35,7 @@ class Optimum:
         ``lower <= optimum <= upper``.
     status : Status
         ``"optimal"`` where the bracket is closed.
-    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
+    mechanism : Mechanism, OrbitMechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
         A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
     size : Size
     seconds : dict
@@ -58,7 +59,7 @@ class Optimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
+    mechanism: Mechanism | OrbitMechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
     size: Size
     seconds: dict[str, float]
     method: str

@@ -14,6 +14,7 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.choose import AnyPlan, AnyTypes, plan
 from mechopt.lp.compile import compile_program
 from mechopt.lp.moving_plan import MovingPlan
+from mechopt.lp.orbits import orbit_size
 from mechopt.lp.plan import Plan, Size, payment_timing
 from mechopt.mechanism.notions import DIC, EPIR, STANDARD, Asked, Interim, Notion, SuperDIC, closure
 from mechopt.mechanism.objective import Objective, Revenue
@@ -24,6 +25,7 @@ from mechopt.solve.cuts_search import Progress as Bracketed
 from mechopt.solve.found import Optimum as Optimum
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.moving import moving_optimum, welfare_cap
+from mechopt.solve.orbits import better_on_orbits, orbit_optimum
 from mechopt.solve.predicted_seconds import program_seconds
 from mechopt.solve.promised import PromisedOptimum, promised_optimum
 from mechopt.solve.proved import proved
@@ -129,6 +131,8 @@ def optimum(
     quick = quick and not exact
     if (method == "promised" and not exact) or (quick and promise_notion(chosen) is not None):
         return _by_promises(chosen, time_limit, progress, bracket)
+    if quick and better_on_orbits(chosen) and fits(orbit_size(chosen), max_bytes, time_limit):
+        return orbit_optimum(chosen, method, time_limit, progress, trivial_bound(chosen))
     if method == "dual" or (quick and sooner_by_dual(chosen, max_bytes, time_limit)):
         return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)
@@ -170,6 +174,17 @@ def promise_notion(chosen: Plan) -> Notion | None:
     if payment_timing(chosen.ic, chosen.ir) != "bank":
         return None
     return EPIR() if EPIR() in implied else Interim() if Interim() in implied else None
+
+
+def fits(size: Size, max_bytes: float | None = None, time_limit: float | None = None) -> bool:
+    """Whether a program of a size is predicted to fit into memory, and to be solved in a minute or the time limit."""
+    if program_seconds(size) > min(LONG, np.inf if time_limit is None else max(time_limit, PATIENCE)):
+        return False
+    try:
+        require_size(size, -np.inf, np.inf, max_bytes)
+    except LimitError:
+        return False
+    return True
 
 
 def sooner_by_dual(chosen: AnyPlan, max_bytes: float | None = None, time_limit: float | None = None) -> bool:

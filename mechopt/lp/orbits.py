@@ -1,0 +1,293 @@
+r"""The program of identical buyers on orbits of histories, built directly.
+
+A program whose buyers are identical is invariant under permutations of the buyers that act on all reports alike. The
+average of an optimal solution over all permutations is feasible and optimal, so that one column serves for an orbit of
+columns, and one row for an orbit of rows. What is left of a history for a buyer is her own sequence s of reports and
+the multiset o of the others' (`mechopt.orbit_tree`). In the utility form (`mechopt.lp.plan`), with S(o, s) the lifetime
+utility, x(o', s') the allocation, W(o'|o) the probability that multiset o continues as o', and sequences s k:
+
+- promise: :math:`S(o,s) = \sum_{o'} W(o'|o) \sum_k f_k S(o', sk)`;
+- supply: :math:`\sum_{s'} m_{s'} x(m - s', s') \le 1` at every multiset m of all buyers' sequences;
+- DIC: :math:`\sum_{o'} W(o'|o) [S(o',sk) - S(o',sj) - (v_k - v_j) x(o',sj)] \ge 0` for neighbours k and j.
+
+Source: averaging over a symmetry group, as for invariant convex programs in general: Gatermann and Parrilo (2004),
+Journal of Pure and Applied Algebra 192.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.lp.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Plan, Size
+from mechopt.lp.program import LinearProgram
+from mechopt.mechanism.notions import DIC, EPIR, PEIR, ExpectedContinuationIR, ExPostIC, Interim, SuperDIC, closure
+from mechopt.orbit_tree import OrbitTree, identical_buyers
+
+
+@dataclass(frozen=True)
+class OrbitRows:
+    """A family of rows over places (multiset of the others, own sequence), or over multisets of all; in words."""
+
+    name: str
+    period: int
+    tree: OrbitTree
+    pairs: tuple[tuple[int, int], ...] = ()
+
+    def describe(self, index: int, tree: Any) -> str:
+        """Say in words what a row demands."""
+        if self.name == "supply":
+            return f"supply, period {self.period}, reports of all buyers number {index}"
+        place, pair = divmod(index, max(len(self.pairs), 1))
+        words = f"{self.name}, any agent, period {self.period}, {self.tree.written(self.period, place)}"
+        return words + (", true type {}, report {}".format(*self.pairs[pair]) if self.pairs else "")
+
+
+@dataclass(frozen=True)
+class OrbitColumns:
+    """Columns of one kind over the places of one length."""
+
+    kind: str
+    length: int
+    first: int
+    shape: tuple[int, ...]
+    tree: OrbitTree
+
+    @property
+    def name(self) -> str:
+        """Such as ``"allocation 1"``."""
+        return f"{self.kind} {self.length}"
+
+    def describe(self, column: int, tree: Any) -> str:
+        """Say in words whose variable a column is."""
+        return f"{self.kind} of any agent, {self.tree.written(self.length, column - self.first)}"
+
+
+def why_not_orbits(plan: Plan) -> str | None:
+    """Why a plan has no program on orbits; None where it has one."""
+    if plan.environment.buyers < 2 or not identical_buyers(plan.environment):
+        return "the buyers are not identical"
+    if plan.form != "utility":
+        return f"it is for the utility form, not the {plan.form} form"
+    implied = closure(plan.ic)
+    if DIC() not in implied or SuperDIC() in implied or ExPostIC() in implied:
+        return "it is for DIC"
+    return None
+
+
+def orbit_size(plan: Plan) -> Size:
+    """Rows, columns and non-zeros of the program on orbits; histories are places."""
+    tree, types = OrbitTree(plan.environment), plan.environment.types
+    periods, n = plan.environment.periods, plan.environment.buyers
+    places = [tree.count(t, n - 1) * tree.sequences[t] for t in range(periods + 1)]
+    columns = sum(places) + sum(places[1:])
+    rows = nonzeros = 0
+    for t in range(periods):
+        pairs, splits = 2 * (types[t][0] - 1), tree.count(t + 1, n - 1) * tree.sequences[t]
+        rows += places[t] * (1 + pairs) + tree.count(t + 1, n)
+        nonzeros += places[t] + splits * (types[t][0] + 3 * pairs) + places[t + 1]
+    needed = (BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]) * nonzeros
+    return Size(rows, columns, nonzeros, sum(places), needed)
+
+
+@dataclass(frozen=True, eq=False)
+class OrbitLayout:
+    """The way back from a vector of columns; ``lifetime[t]`` and ``allocation[t]`` are the first columns of blocks.
+
+    Attributes
+    ----------
+    plan : Plan
+    tree : OrbitTree
+    lifetime : tuple over t = 0, ..., T of int
+    allocation : tuple over t = 0, ..., T - 1 of int
+        Of the places of length t + 1.
+    columns : int
+    """
+
+    plan: Plan
+    tree: OrbitTree
+    lifetime: tuple[int, ...]
+    allocation: tuple[int, ...]
+    columns: int
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """Multisets and sequences by length."""
+        return tuple((len(m), s) for m, s in zip(self.tree.multisets, self.tree.sequences, strict=True))
+
+    def _block(self, x: FloatArray, first: int, t: int) -> FloatArray:
+        rows, columns = self.shapes[t]
+        return x[first : first + rows * columns].reshape(rows, columns)
+
+    def lifetimes(self, x: FloatArray) -> list[FloatArray]:
+        """S by length, ``(multisets, sequences)``, money of the environment, present value."""
+        return [self.plan.unit * self._block(x, first, t) for t, first in enumerate(self.lifetime)]
+
+    def allocations(self, x: FloatArray) -> list[FloatArray]:
+        """Allocation by period over the places after it; within [0, 1]."""
+        return [np.clip(self._block(x, first, t + 1), 0.0, 1.0) + 0.0 for t, first in enumerate(self.allocation)]
+
+
+def _layout(plan: Plan) -> OrbitLayout:
+    tree = OrbitTree(plan.environment)
+    sizes = [len(m) * s for m, s in zip(tree.multisets, tree.sequences, strict=True)]
+    firsts = np.cumsum([0, *sizes, *sizes[1:]]).tolist()
+    return OrbitLayout(plan, tree, tuple(firsts[: len(sizes)]), tuple(firsts[len(sizes) : -1]), firsts[-1])
+
+
+Triple = tuple[Any, Any, Any]
+"""Rows, columns and coefficients, arrays that broadcast."""
+
+
+class _Matrix:
+    """Rows gathered as triples, family by family."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+        self.lower: list[FloatArray] = []
+        self.upper: list[FloatArray] = []
+        self.families: list[tuple[int, OrbitRows]] = []
+        self.rows = 0
+
+    def add(
+        self, family: OrbitRows, count: int, triples: Sequence[tuple[Any, Any, Any]], side: tuple[float, float]
+    ) -> None:
+        """Append ``count`` rows; triples (row, column, coefficient) broadcast."""
+        for row, column, coefficient in triples:
+            row, column, coefficient = (part.ravel() for part in np.broadcast_arrays(row, column, coefficient))
+            kept = coefficient != 0
+            self.parts.append((self.rows + row[kept], column[kept], coefficient[kept]))
+        self.lower.append(np.full(count, side[0]))
+        self.upper.append(np.full(count, side[1]))
+        self.families.append((self.rows, family))
+        self.rows += count
+
+    def by_rows(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Starts, columns and coefficients."""
+        row, column, value = (np.concatenate(part) for part in zip(*self.parts, strict=True))
+        order = np.lexsort((column, row))
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.rows))])
+        return start, column[order], value[order]
+
+
+def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
+    """Build the program on orbits of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        For which `why_not_orbits` has no reason.
+
+    Returns
+    -------
+    program : LinearProgram
+        Maximises the objective in units of ``plan.unit``.
+    layout : OrbitLayout
+
+    Examples
+    --------
+    >>> from mechopt import IndependentTypes, plan
+    >>> chosen = plan(IndependentTypes.iid([1, 2], ["1/2", "1/2"], periods=3, buyers=3))
+    >>> program, _ = compile_orbits(chosen)
+    >>> program.size == (orbit_size(chosen).rows, orbit_size(chosen).columns, orbit_size(chosen).nonzeros)
+    True
+    """
+    layout, env = _layout(plan), plan.environment
+    matrix, tree, n = _Matrix(), layout.tree, env.buyers
+    cost = np.zeros(layout.columns)
+    cost[0] = n * (plan.objective.utility - plan.objective.revenue)
+    weight = plan.objective.revenue + plan.objective.welfare
+    for t in range(env.periods):
+        values, law = env.values[0][t], env.probabilities[0][t]
+        own = np.arange(tree.sequences[t])
+        after = np.arange(tree.sequences[t + 1]).reshape(len(own), len(law))
+        parent, share = tree.parents[t][:, None], tree.weights[t][:, None]
+        place = parent * len(own) + own  # (o', s): the place that the others' o' and the own s k continue
+        later = (np.arange(len(parent)) * tree.sequences[t + 1])[:, None, None] + after  # (o', s, k)
+        utility, sold = layout.lifetime[t + 1] + later, layout.allocation[t] + later
+        places = len(tree.multisets[t]) * len(own)
+        here = np.arange(places)
+        triples = [(here, layout.lifetime[t] + here, 1.0), (place[..., None], utility, -share[..., None] * law)]
+        matrix.add(OrbitRows("promise", t, tree), places, triples, (0.0, 0.0))
+        pairs = tuple((k, j) for a in range(len(law) - 1) for k, j in ((a, a + 1), (a + 1, a)))
+        if pairs:
+            matrix.add(
+                OrbitRows("dic", t, tree, pairs),
+                places * len(pairs),
+                _dic(plan, t, pairs, place, share, utility, sold),
+                (0.0, np.inf),
+            )
+        number, same = tree.all_buyers(t + 1)
+        allocation = layout.allocation[t] + np.arange(number.size).reshape(number.shape)
+        matrix.add(OrbitRows("supply", t, tree), tree.count(t + 1, n), [(number, allocation, same)], (-np.inf, 1.0))
+        gains = weight * env.weights[t] * (values - env.cost[t]) / plan.unit
+        cost[allocation] = n * tree.reach[t + 1] * gains[np.arange(tree.sequences[t + 1]) % len(law)]
+        if t == 0 and Interim() in closure(plan.ir) and EPIR() not in closure(plan.ir):
+            types = np.arange(len(law))
+            matrix.add(OrbitRows("interim", 0, tree), len(law), [(types, utility[:, 0], share)], (0.0, np.inf))
+    lower, upper = _bounds(plan, layout)
+    start, index, value = matrix.by_rows()
+    program = LinearProgram(
+        readonly(cost),
+        0.0,
+        readonly(lower),
+        readonly(upper),
+        start,
+        index,
+        value,
+        np.concatenate(matrix.lower),
+        np.concatenate(matrix.upper),
+        tuple(matrix.families),
+        _blocks(layout),
+        plan.tree,
+    )
+    return program, layout
+
+
+def _dic(
+    plan: Plan,
+    t: int,
+    pairs: Sequence[tuple[int, int]],
+    place: IntArray,
+    share: FloatArray,
+    utility: IntArray,
+    sold: IntArray,
+) -> list[Triple]:
+    """Triples of the rows of DIC, divided by the difference of the values as in `mechopt.lp.incentive`."""
+    env, triples = plan.environment, list[Triple]()
+    values = env.weights[t] * env.values[0][t] / plan.unit
+    for number, (true, report) in enumerate(pairs):
+        gain, row = values[true] - values[report], place * len(pairs) + number
+        triples.append((row, utility[..., true], share / abs(gain)))
+        triples.append((row, utility[..., report], -share / abs(gain)))
+        triples.append((row, sold[..., report], -np.sign(gain) * share))
+    return triples
+
+
+def _bounds(plan: Plan, layout: OrbitLayout) -> tuple[FloatArray, FloatArray]:
+    """Allocations in [0, 1], and the participation notions that are bounds."""
+    lower, upper = np.full(layout.columns, -np.inf), np.full(layout.columns, np.inf)
+    lower[layout.allocation[0] :], upper[layout.allocation[0] :] = 0.0, 1.0
+    implied = closure(plan.ir)
+    if EPIR() in implied:  # and then everywhere, as S is an average of S at the end of paths
+        lower[: layout.allocation[0]] = 0.0
+    elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
+        lower[0] = 0.0
+    return lower, upper
+
+
+def _blocks(layout: OrbitLayout) -> tuple[OrbitColumns, ...]:
+    tree = layout.tree
+    lifetime = [
+        OrbitColumns("lifetime utility", t, first, layout.shapes[t], tree) for t, first in enumerate(layout.lifetime)
+    ]
+    sold = [
+        OrbitColumns("allocation", t + 1, first, layout.shapes[t + 1], tree)
+        for t, first in enumerate(layout.allocation)
+    ]
+    return (*lifetime, *sold)

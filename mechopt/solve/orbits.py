@@ -1,0 +1,78 @@
+"""Optima of identical buyers by the program on orbits of histories (`mechopt.lp.orbits`)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from mechopt.lp.orbits import OrbitLayout, compile_orbits, orbit_size, why_not_orbits
+from mechopt.lp.plan import Plan
+from mechopt.mechanism.orbit import OrbitMechanism
+from mechopt.solve import highs
+from mechopt.solve.found import Optimum
+from mechopt.solve.predicted_seconds import program_seconds
+from mechopt.solve.solution import Bound, Status
+
+WORTH = 0.05
+"""Predicted seconds of the program over all histories from which on orbits are taken."""
+MAX_WRITTEN = 2_000_000
+"""Largest number of entries that the mechanism is written out in at once."""
+
+
+def better_on_orbits(plan: Plan) -> bool:
+    """Whether a plan has a program on orbits and the one over all histories takes long enough to be replaced."""
+    return why_not_orbits(plan) is None and program_seconds(plan.size) > WORTH
+
+
+def orbit_optimum(
+    plan: Plan, method: str, time_limit: float | None, progress: highs.Progress | None, cap: float
+) -> Optimum:
+    """The optimum of a plan for which `why_not_orbits` has no reason.
+
+    Parameters
+    ----------
+    plan : Plan
+    method : str
+        Of the solver.
+    time_limit, progress
+        As for `mechopt.optimum`.
+    cap : float
+        An upper bound that is known without any program.
+    """
+    begun = time.perf_counter()
+    program, layout = compile_orbits(plan)
+    built = time.perf_counter()
+    solution = highs.solve_program(program, method, time_limit, progress)
+    unit = plan.unit
+    lower = solution.bound.lower * unit
+    bound = Bound(lower, max(lower, min(solution.bound.upper * unit, cap)), solution.bound.method)
+    failed = solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
+    found = Optimum(
+        solution.value * unit,
+        bound,
+        solution.status,
+        None,
+        replace(orbit_size(plan), histories=plan.size.histories),
+        {"build": built - begun, "solve": time.perf_counter() - built},
+        solution.algorithm,
+        "orbits",
+        conflict=solution.conflict,
+    )
+    found = replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
+    if failed:
+        return found
+    mechanism = orbit_mechanism(layout, solution.primal)
+    few = plan.environment.buyers * plan.size.histories <= MAX_WRITTEN
+    return replace(found, mechanism=mechanism.to_mechanism() if few else mechanism)
+
+
+def orbit_mechanism(layout: OrbitLayout, x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> OrbitMechanism:
+    """The mechanism that a solution stands for."""
+    plan = layout.plan
+    lifetime, last = layout.lifetimes(x), plan.environment.periods
+    moves = plan.timing == "bank"
+    realised = [u if t == last or (moves and t > 0) else np.zeros_like(u) for t, u in enumerate(lifetime)]
+    words = f"optimum of {plan.objective}, on orbits of identical buyers"
+    return OrbitMechanism(plan.environment, tuple(layout.allocations(x)), tuple(realised), (*plan.ic, *plan.ir), words)
