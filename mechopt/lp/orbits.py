@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.lp.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Plan, Size
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.notions import DIC, EPIR, PEIR, ExpectedContinuationIR, ExPostIC, Interim, SuperDIC, closure
@@ -140,15 +140,51 @@ def _layout(plan: Plan) -> OrbitLayout:
     return OrbitLayout(plan, tree, tuple(firsts[: len(sizes)]), tuple(firsts[len(sizes) : -1]), firsts[-1])
 
 
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """The numbers of a program, floats or fractions; by period where nothing else is said.
+
+    Attributes
+    ----------
+    law, values : arrays ``(K,)``
+        Probabilities, and the present value of the item in the program's unit of money.
+    margins : arrays ``(K,)``
+        What a sale adds to the objective, in that unit.
+    shares : arrays
+        Probability of each multiset of the others given the one that it continues.
+    reach : arrays ``(multisets, sequences)`` of length t + 1
+    utility : number
+        What a buyer's expected utility adds to the objective.
+    """
+
+    law: tuple[Array, ...]
+    values: tuple[Array, ...]
+    margins: tuple[Array, ...]
+    shares: tuple[Array, ...]
+    reach: tuple[Array, ...]
+    utility: Any
+
+
+def float_figures(plan: Plan, tree: OrbitTree) -> Figures:
+    """Those of a plan, in its unit."""
+    env, weights = plan.environment, plan.objective
+    values = [env.weights[t] * env.values[0][t] / plan.unit for t in range(env.periods)]
+    costs = [env.weights[t] * env.cost[t] / plan.unit for t in range(env.periods)]
+    margins = tuple((weights.revenue + weights.welfare) * (v - c) for v, c in zip(values, costs, strict=True))
+    return Figures(
+        env.probabilities[0], tuple(values), margins, tree.weights, tree.reach[1:], weights.utility - weights.revenue
+    )
+
+
 Triple = tuple[Any, Any, Any]
 """Rows, columns and coefficients, arrays that broadcast."""
 
 
-class _Matrix:
+class OrbitMatrix:
     """Rows gathered as triples, family by family."""
 
     def __init__(self) -> None:
-        self.parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+        self.parts: list[tuple[IntArray, IntArray, Array]] = []
         self.lower: list[FloatArray] = []
         self.upper: list[FloatArray] = []
         self.families: list[tuple[int, OrbitRows]] = []
@@ -167,7 +203,7 @@ class _Matrix:
         self.families.append((self.rows, family))
         self.rows += count
 
-    def by_rows(self) -> tuple[IntArray, IntArray, FloatArray]:
+    def by_rows(self) -> tuple[IntArray, IntArray, Array]:
         """Starts, columns and coefficients."""
         row, column, value = (np.concatenate(part) for part in zip(*self.parts, strict=True))
         order = np.lexsort((column, row))
@@ -197,39 +233,8 @@ def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
     >>> program.size == (orbit_size(chosen).rows, orbit_size(chosen).columns, orbit_size(chosen).nonzeros)
     True
     """
-    layout, env = _layout(plan), plan.environment
-    matrix, tree, n = _Matrix(), layout.tree, env.buyers
-    cost = np.zeros(layout.columns)
-    cost[0] = n * (plan.objective.utility - plan.objective.revenue)
-    weight = plan.objective.revenue + plan.objective.welfare
-    for t in range(env.periods):
-        values, law = env.values[0][t], env.probabilities[0][t]
-        own = np.arange(tree.sequences[t])
-        after = np.arange(tree.sequences[t + 1]).reshape(len(own), len(law))
-        parent, share = tree.parents[t][:, None], tree.weights[t][:, None]
-        place = parent * len(own) + own  # (o', s): the place that the others' o' and the own s k continue
-        later = (np.arange(len(parent)) * tree.sequences[t + 1])[:, None, None] + after  # (o', s, k)
-        utility, sold = layout.lifetime[t + 1] + later, layout.allocation[t] + later
-        places = len(tree.multisets[t]) * len(own)
-        here = np.arange(places)
-        triples = [(here, layout.lifetime[t] + here, 1.0), (place[..., None], utility, -share[..., None] * law)]
-        matrix.add(OrbitRows("promise", t, tree), places, triples, (0.0, 0.0))
-        pairs = tuple((k, j) for a in range(len(law) - 1) for k, j in ((a, a + 1), (a + 1, a)))
-        if pairs:
-            matrix.add(
-                OrbitRows("dic", t, tree, pairs),
-                places * len(pairs),
-                _dic(plan, t, pairs, place, share, utility, sold),
-                (0.0, np.inf),
-            )
-        number, same = tree.all_buyers(t + 1)
-        allocation = layout.allocation[t] + np.arange(number.size).reshape(number.shape)
-        matrix.add(OrbitRows("supply", t, tree), tree.count(t + 1, n), [(number, allocation, same)], (-np.inf, 1.0))
-        gains = weight * env.weights[t] * (values - env.cost[t]) / plan.unit
-        cost[allocation] = n * tree.reach[t + 1] * gains[np.arange(tree.sequences[t + 1]) % len(law)]
-        if t == 0 and Interim() in closure(plan.ir) and EPIR() not in closure(plan.ir):
-            types = np.arange(len(law))
-            matrix.add(OrbitRows("interim", 0, tree), len(law), [(types, utility[:, 0], share)], (0.0, np.inf))
+    layout = _layout(plan)
+    matrix, cost = orbit_rows(layout, float_figures(plan, layout.tree))
     lower, upper = _bounds(plan, layout)
     start, index, value = matrix.by_rows()
     program = LinearProgram(
@@ -239,7 +244,7 @@ def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
         readonly(upper),
         start,
         index,
-        value,
+        value.astype(np.float64),
         np.concatenate(matrix.lower),
         np.concatenate(matrix.upper),
         tuple(matrix.families),
@@ -249,23 +254,57 @@ def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
     return program, layout
 
 
+def orbit_rows(layout: OrbitLayout, figures: Figures) -> tuple[OrbitMatrix, Array]:
+    """All rows, and the costs of the columns, in the kind of numbers that the figures are."""
+    matrix, tree, plan = OrbitMatrix(), layout.tree, layout.plan
+    n, kind = plan.environment.buyers, figures.law[0].dtype
+    cost = np.zeros(layout.columns, dtype=kind)
+    cost[0] = n * figures.utility
+    for t, law in enumerate(figures.law):
+        own = np.arange(tree.sequences[t])
+        after = np.arange(tree.sequences[t + 1]).reshape(len(own), len(law))
+        parent, share = tree.parents[t][:, None], figures.shares[t][:, None]
+        place = parent * len(own) + own  # (o', s): the place that the others' o' and the own s k continue
+        later = (np.arange(len(parent)) * tree.sequences[t + 1])[:, None, None] + after  # (o', s, k)
+        utility, sold = layout.lifetime[t + 1] + later, layout.allocation[t] + later
+        places = len(tree.multisets[t]) * len(own)
+        here = np.arange(places)
+        triples = [(here, layout.lifetime[t] + here, 1), (place[..., None], utility, -share[..., None] * law)]
+        matrix.add(OrbitRows("promise", t, tree), places, triples, (0.0, 0.0))
+        pairs = tuple((k, j) for a in range(len(law) - 1) for k, j in ((a, a + 1), (a + 1, a)))
+        if pairs:
+            triples = _dic(figures.values[t], pairs, place, share, utility, sold)
+            matrix.add(OrbitRows("dic", t, tree, pairs), places * len(pairs), triples, (0.0, np.inf))
+        number, same = tree.all_buyers(t + 1)
+        allocation = layout.allocation[t] + np.arange(number.size).reshape(number.shape)
+        matrix.add(OrbitRows("supply", t, tree), tree.count(t + 1, n), [(number, allocation, same)], (-np.inf, 1.0))
+        own_types = np.arange(tree.sequences[t + 1]) % len(law)
+        cost[allocation] = n * figures.reach[t] * figures.margins[t][own_types]
+        if t == 0 and Interim() in closure(plan.ir) and EPIR() not in closure(plan.ir):
+            matrix.add(
+                OrbitRows("interim", 0, tree),
+                len(law),
+                [(np.arange(len(law)), utility[:, 0], share)],
+                (0.0, np.inf),
+            )
+    return matrix, cost
+
+
 def _dic(
-    plan: Plan,
-    t: int,
+    values: Array,
     pairs: Sequence[tuple[int, int]],
     place: IntArray,
-    share: FloatArray,
+    share: Array,
     utility: IntArray,
     sold: IntArray,
 ) -> list[Triple]:
     """Triples of the rows of DIC, divided by the difference of the values as in `mechopt.lp.incentive`."""
-    env, triples = plan.environment, list[Triple]()
-    values = env.weights[t] * env.values[0][t] / plan.unit
+    triples = list[Triple]()
     for number, (true, report) in enumerate(pairs):
         gain, row = values[true] - values[report], place * len(pairs) + number
         triples.append((row, utility[..., true], share / abs(gain)))
         triples.append((row, utility[..., report], -share / abs(gain)))
-        triples.append((row, sold[..., report], -np.sign(gain) * share))
+        triples.append((row, sold[..., report], -share if gain > 0 else share))
     return triples
 
 
