@@ -118,10 +118,14 @@ from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.orbit import OrbitMechanism as OrbitMechanism
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .modelfile import bundled as bundled
 from .modelfile import load as load
 from .modelfile import loads as loads
+from .proof.promised import check_promised as check_promised
+from .proof.promised_certificate import PromisedCertificate as PromisedCertificate
+from .proof.promised_certificate import PromisedCertificateError as PromisedCertificateError
 from .public_tree import PublicTree as PublicTree
 from .solve.certificate import certify as certify
 from .solve.cuts import DualOptimum as DualOptimum

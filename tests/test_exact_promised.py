@@ -91,13 +91,14 @@ def forgeries(proof):
     for t, row in enumerate(proof.lines):
         for number, line in enumerate(row):
             yield changed(proof, "lines", t, number, height=line.height - LITTLE)
-            if line.slope > 0:
-                yield changed(proof, "lines", t, number, slope=line.slope - LITTLE)
+            yield changed(proof, "lines", t, number, slope=-LITTLE)
+    yield changed(proof, "lines", 0, 0, slope=1 - LITTLE)
     yield replace(proof, lower=proof.lower + LITTLE)
     yield replace(proof, upper=proof.upper - LITTLE)
     yield replace(proof, points=proof.points[1:])
     yield replace(proof, lines=((), *proof.lines[1:]))
-    yield replace(proof, ir=(mo.PPIR(),))
+    yield replace(proof, ic=(mo.DIC(), mo.INDU()), ir=(mo.PPIR(),))
+    yield replace(proof, ir=(mo.Interim(),))
     yield replace(proof, ic=())
 
 
@@ -122,7 +123,7 @@ def test_a_bracket_whose_ends_do_not_meet_claims_no_optimum():
     wide = replace(proof, upper=proof.upper + 1, lines=tuple(map(tuple, rows)))
     assert wide.value is None
     assert check_promised(env, wide) == (proof.lower, proof.upper + 1)
-    with pytest.raises(mo.MechoptError, match="only .* <= optimum <="):
+    with pytest.raises(mo.MechoptError, match=r"only .* <= optimum <="):
         mo.check_certificate(env, wide)
 
 

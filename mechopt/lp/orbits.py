@@ -91,6 +91,8 @@ def orbit_size(plan: Plan) -> Size:
         pairs, splits = 2 * (types[t][0] - 1), tree.count(t + 1, n - 1) * tree.sequences[t]
         rows += places[t] * (1 + pairs) + tree.count(t + 1, n)
         nonzeros += places[t] + splits * (types[t][0] + 3 * pairs) + places[t + 1]
+    if _interim_asked(plan):
+        rows, nonzeros = rows + types[0][0], nonzeros + types[0][0] * tree.count(1, n - 1)
     needed = (BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]) * nonzeros
     return Size(rows, columns, nonzeros, sum(places), needed)
 
@@ -280,7 +282,7 @@ def orbit_rows(layout: OrbitLayout, figures: Figures) -> tuple[OrbitMatrix, Arra
         matrix.add(OrbitRows("supply", t, tree), tree.count(t + 1, n), [(number, allocation, same)], (-np.inf, 1.0))
         own_types = np.arange(tree.sequences[t + 1]) % len(law)
         cost[allocation] = n * figures.reach[t] * figures.margins[t][own_types]
-        if t == 0 and Interim() in closure(plan.ir) and EPIR() not in closure(plan.ir):
+        if t == 0 and _interim_asked(plan):
             matrix.add(
                 OrbitRows("interim", 0, tree),
                 len(law),
@@ -288,6 +290,11 @@ def orbit_rows(layout: OrbitLayout, figures: Figures) -> tuple[OrbitMatrix, Arra
                 (0.0, np.inf),
             )
     return matrix, cost
+
+
+def _interim_asked(plan: Plan) -> bool:
+    """Whether interim participation is asked for and nothing else implies it."""
+    return Interim() in plan.ir and Interim() not in closure(notion for notion in plan.ir if notion != Interim())
 
 
 def _dic(

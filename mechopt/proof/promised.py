@@ -32,8 +32,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.notions import DIC, EPIR, SuperDIC, closure
+from mechopt.mechanism.notions import EPIR, closure
 from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate, PromisedCertificateError
+from mechopt.proof.timing import lifetime_suffices
 
 ZERO = Fraction(0)
 
@@ -65,7 +66,7 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
     exact = environment.exact
     if exact is None or environment.buyers != 1:
         raise PromisedCertificateError("fingerprint: it takes one buyer with exact numbers")
-    if DIC() not in closure(proof.ic) or SuperDIC() in proof.ic or EPIR() not in closure(proof.ir):
+    if not lifetime_suffices(proof.ic, proof.ir) or EPIR() not in closure(proof.ir):
         raise PromisedCertificateError("ic, ir: promises are for DIC and EPIR, or what implies them")
     if len(proof.points) != environment.periods or len(proof.lines) != environment.periods:
         raise PromisedCertificateError(f"points, lines: {environment.periods} periods of each are wanted")

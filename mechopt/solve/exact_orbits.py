@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from math import factorial, lcm
 
 import numpy as np
@@ -73,7 +74,7 @@ def exact_orbit_program(layout: OrbitLayout, program: LinearProgram) -> ExactPro
     fractions = [Fraction(number) for number in value]
     factor = np.ones(len(start) - 1, dtype=object)
     cleared = np.zeros(len(fractions), dtype=object)
-    for row, (begin, end) in enumerate(zip(start, start[1:], strict=False)):
+    for row, (begin, end) in enumerate(pairwise(start)):
         entries = fractions[begin:end]
         factor[row] = lcm(*(number.denominator for number in entries))
         cleared[begin:end] = [number.numerator * (factor[row] // number.denominator) for number in entries]

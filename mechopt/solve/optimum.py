@@ -128,11 +128,11 @@ def optimum(
         small = program_seconds(chosen.size) <= PATIENCE
         if by_promises.exact is not None or not (quick and small and by_promises.status is Status.OPTIMAL):
             return by_promises
+    if quick and better_on_orbits(chosen) and fits(orbit_size(chosen), max_bytes, time_limit):
+        return orbit_optimum(chosen, method, time_limit, progress, trivial_bound(chosen), exact)
     quick = quick and not exact
     if (method == "promised" and not exact) or (quick and promise_notion(chosen) is not None):
         return _by_promises(chosen, time_limit, progress, bracket)
-    if quick and better_on_orbits(chosen) and fits(orbit_size(chosen), max_bytes, time_limit):
-        return orbit_optimum(chosen, method, time_limit, progress, trivial_bound(chosen))
     if method == "dual" or (quick and sooner_by_dual(chosen, max_bytes, time_limit)):
         return by_dual(chosen, exact, time_limit, progress, bracket)
     require_memory(chosen, max_bytes, method)

@@ -7,12 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from mechopt.core.numbers import Array
 from mechopt.lp.orbits import OrbitLayout, compile_orbits, orbit_size, why_not_orbits
 from mechopt.lp.plan import Plan
+from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.solve import highs
+from mechopt.solve.exact_orbits import exact_orbit_program
+from mechopt.solve.exact_simplex import optimise
 from mechopt.solve.found import Optimum
 from mechopt.solve.predicted_seconds import program_seconds
+from mechopt.solve.proof_file import Certificate, SparseVector
 from mechopt.solve.solution import Bound, Status
 
 WORTH = 0.05
@@ -27,7 +32,7 @@ def better_on_orbits(plan: Plan) -> bool:
 
 
 def orbit_optimum(
-    plan: Plan, method: str, time_limit: float | None, progress: highs.Progress | None, cap: float
+    plan: Plan, method: str, time_limit: float | None, progress: highs.Progress | None, cap: float, exact: bool = False
 ) -> Optimum:
     """The optimum of a plan for which `why_not_orbits` has no reason.
 
@@ -40,11 +45,13 @@ def orbit_optimum(
         As for `mechopt.optimum`.
     cap : float
         An upper bound that is known without any program.
+    exact : bool
+        Prove the optimum in fractions as well.
     """
     begun = time.perf_counter()
     program, layout = compile_orbits(plan)
     built = time.perf_counter()
-    solution = highs.solve_program(program, method, time_limit, progress)
+    solution = highs.solve_program(program, method, time_limit, progress, keep_basis=exact)
     unit = plan.unit
     lower = solution.bound.lower * unit
     bound = Bound(lower, max(lower, min(solution.bound.upper * unit, cap)), solution.bound.method)
@@ -65,7 +72,35 @@ def orbit_optimum(
         return found
     mechanism = orbit_mechanism(layout, solution.primal)
     few = plan.environment.buyers * plan.size.histories <= MAX_WRITTEN
-    return replace(found, mechanism=mechanism.to_mechanism() if few else mechanism)
+    found = replace(found, mechanism=mechanism.to_mechanism() if few else mechanism)
+    if not exact or solution.basis is None or solution.status is not Status.OPTIMAL:
+        return found
+    left = None if time_limit is None else time_limit - (time.perf_counter() - built)
+    return _proved(found, layout, program, solution.basis, left)
+
+
+def _proved(
+    found: Optimum, layout: OrbitLayout, program: LinearProgram, basis: tuple[Array, Array], time_limit: float | None
+) -> Optimum:
+    """The same with its certificate; without one where a limit or an interrupt stops the proof."""
+    begun, plan = time.perf_counter(), layout.plan
+    deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
+    try:
+        twin = exact_orbit_program(layout, program)
+        best = optimise(twin, *basis, deadline)
+    except TimeoutError:
+        return replace(found, status=Status.TIME_LIMIT)
+    except KeyboardInterrupt:
+        return replace(found, status=Status.INTERRUPTED)
+    primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
+    multipliers = best.dual.numerators * twin.factor.astype(object)
+    dual = SparseVector.of(multipliers, best.dual.denominator * twin.denominator)
+    asked = plan.ic, plan.ir, plan.objective
+    proof = Certificate(plan.environment.fingerprint, "optimal", "orbits", *asked, best.value, primal, dual)
+    value = float(best.value)
+    bound = Bound(value, value, "exact certificate")
+    seconds = found.seconds | {"exact": time.perf_counter() - begun}
+    return replace(found, value=value, bound=bound, seconds=seconds, exact=best.value, certificate=proof)
 
 
 def orbit_mechanism(layout: OrbitLayout, x: np.ndarray[tuple[int], np.dtype[np.float64]]) -> OrbitMechanism:

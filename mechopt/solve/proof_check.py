@@ -14,6 +14,7 @@ however far one goes along it from the null mechanism.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 from mechopt.core.numbers import to_exact
@@ -24,6 +25,7 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.notions import DIC, EPIR
 from mechopt.mechanism.objective import Revenue
+from mechopt.proof.orbits import OrbitModel, OrbitRow, unfit
 from mechopt.proof.promised import check_promised
 from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.proof_file import Certificate, CertificateError, GuaranteeCertificate, SparseVector
@@ -31,7 +33,7 @@ from mechopt.solve.proof_moving import SequenceModel, rebuild_moving
 from mechopt.solve.proof_rows import Model, Row, Side, rebuild
 from mechopt.solve.proof_scenarios import GuaranteeModel
 
-AnyModel = Model | SequenceModel | GuaranteeModel
+AnyModel = Model | SequenceModel | GuaranteeModel | OrbitModel
 
 
 def check_certificate(
@@ -89,6 +91,13 @@ def check_certificate(
         raise CertificateError("value: a program without bound has neither a value nor multipliers")
     asked = certificate.form, certificate.ic, certificate.ir, exact_weights
     model: AnyModel
+    if certificate.form == "orbits":
+        if not isinstance(environment, IndependentTypes):
+            raise CertificateError("form: orbits are of buyers whose types are drawn afresh every period")
+        if why := unfit(environment, certificate.ic, certificate.ir):
+            raise CertificateError(f"form: no program of identical buyers stands for this: {why}")
+        model = OrbitModel(environment, certificate.ic, certificate.ir, exact_weights)
+        return prove(model, certificate.primal, certificate.dual, certificate.value)
     if isinstance(environment, IndependentTypes):
         model = rebuild(environment, *asked)
     else:
@@ -137,7 +146,8 @@ def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fr
     scale, price, direction = primal.denominator, dual.denominator, claimed is None
     reduced: list[Fraction | int] = [price * cost for cost in model.cost]
     upper_bound = Fraction(0)
-    for number, row in enumerate(model.rows()):
+    rows: Iterator[Row | OrbitRow] = model.rows()
+    for number, row in enumerate(rows):
         _check_row(row, x, scale, direction)
         if y[number]:
             side = row.upper if y[number] > 0 else row.lower
@@ -185,7 +195,7 @@ def _outside(value: Fraction | int, lower: Side, upper: Side, direction: bool) -
     return (lower is not None and value < lower) or (upper is not None and value > upper)
 
 
-def _check_row(row: Row, x: list[int], scale: int, direction: bool) -> None:
+def _check_row(row: Row | OrbitRow, x: list[int], scale: int, direction: bool) -> None:
     activity: Fraction | int = 0
     for j, coefficient in row.entries:
         if x[j]:

@@ -22,6 +22,7 @@ from mechopt.lp.choose import AnyTypes, plan
 from mechopt.lp.plan import Plan
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.notions import FRESH_NOTIONS, STANDARD, Asked
+from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.cuts_moving_policy import MovingPolicy
 from mechopt.solve.cuts_policy import BuyersPolicy
@@ -148,6 +149,8 @@ def _build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fr
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
     assert not isinstance(best.mechanism, (SequenceMechanism, MovingPolicy))
+    if isinstance(best.mechanism, OrbitMechanism):
+        raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:
         return best.mechanism
     if name not in CONVERSIONS:

@@ -107,7 +107,10 @@ def _best(
         kinks = zip((found[k] for k in fixed), map(after.kink, corners), strict=True)
         within = all(flat <= number and (steep is None or number <= steep) for number, (steep, flat) in kinks)
         if within and worth == stage.tilted(slope, found, prices[:1]):
-            return [min(number, tops[1]) for number in found], worth, True  # G* is the same from there on
+            if max(found) <= tops[1]:
+                return found, worth, True
+            found = [min(number, tops[1]) for number in found]  # from there on G* is the same
+            return found, stage.tilted(slope, found), True
         fallback = fallback or found
     found = [min(max(number, ZERO), tops[1]) for number in fallback or [slope] * len(stage.chance)]
     mean = sum((f * m for f, m in zip(stage.chance, found, strict=True)), ZERO)
