@@ -17,6 +17,7 @@ from mechopt.core.numbers import FloatArray
 from mechopt.proof.promised_certificate import Line
 from mechopt.solve.exact_promised.points import ExactTable, read_basis
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
+from mechopt.solve.exact_promised.stage_program import exact_response
 from mechopt.solve.exact_promised.visits import Visit
 
 NEAREST = 8
@@ -32,21 +33,13 @@ class _Period:
     worth: list[Fraction]
 
 
-@dataclass(frozen=True, eq=False)
-class ExactLines:
-    """Lines by period, and the slopes of lines for which no pair's basis is optimal."""
-
-    lines: list[list[Line]]
-    strangers: list[list[float]]
-
-
 def exact_lines(
     stages: Sequence[ExactStage],
     tables: Sequence[ExactTable],
     visits: Sequence[Visit],
     tops: Sequence[Fraction],
     tick: Callable[[], None],
-) -> ExactLines:
+) -> list[list[Line]]:
     """Lines of all periods, the first of them of slope 1.
 
     Parameters
@@ -60,23 +53,20 @@ def exact_lines(
         Called before each period; may raise to stop.
     """
     forward = _Period({ONE: 0}, [], [])
-    periods, strangers = list[_Period](), list[list[float]]()
+    periods = list[_Period]()
     for t, stage in enumerate(stages):
         tick()
-        later, unknown = _Period({}, [], []), list[float]()
+        later = _Period({}, [], [])
         rising = visits[t].slopes[::-1]
         for slope in forward.numbers:
-            found, worth, optimal = _best(stage, tables[t], visits[t], rising, slope, tops[t : t + 2])
-            if not optimal:
-                unknown.append(float(slope))
+            found, worth = _best(stage, tables[t], visits[t], rising, slope, tops[t : t + 2])
             forward.multipliers.append(found)
             forward.worth.append(worth)
             for number in found:
                 later.numbers.setdefault(number, len(later.numbers))
         periods.append(forward)
-        strangers.append(unknown)
         forward = later
-    return ExactLines(_heights(stages, periods, forward), strangers)
+    return _heights(stages, periods, forward)
 
 
 def _best(
@@ -86,36 +76,52 @@ def _best(
     rising: FloatArray,
     slope: Fraction,
     tops: Sequence[Fraction],
-) -> tuple[list[Fraction], Fraction, bool]:
-    """Multipliers of all classes, at least 0 and with mean at most the slope, what the best price is worth; optimal?
+) -> tuple[list[Fraction], Fraction]:
+    """Multipliers of all classes, at least 0 and with mean at most the slope, and what the best price is worth.
 
-    They are those of the first of the nearest pairs whose basis is dual feasible at the slope.
+    They are those of the first of the nearest pairs whose basis is dual feasible at the slope, else found by exact
+    pivots; where these fail too, any that keep the inequalities.
     """
     if not 0 < slope < tops[0]:
         found = [min(slope, tops[1])] * len(stage.chance)
-        return found, stage.tilted(slope, found), True
-    near, fallback = float(slope), None
+        return found, stage.tilted(slope, found)
+    near, fallback = float(slope), [slope] * len(stage.chance)
+    guess: list[Fraction] | None = None
     middle = int(np.searchsorted(rising, near))
     around = range(max(middle - NEAREST // 2, 0), min(middle + NEAREST // 2, len(rising)))
     for place in sorted(around, key=lambda i: abs(float(rising[i]) - near)):
         prices, fixed, corners, slopes = read_basis(stage, after, visit.pairs, len(rising) - 1 - place)
         try:
             found = stage.multipliers(slope, prices, fixed, slopes)
+            if guess is None:
+                lowest, lottery = stage.vertex(prices, fixed, corners)
+                guess = stage.promises(max(lowest, ZERO), dict(zip(prices, lottery, strict=True)))
+                fallback = found
         except SingularError:
             continue
         worth = stage.tilted(slope, found)
         kinks = zip((found[k] for k in fixed), map(after.kink, corners), strict=True)
         within = all(flat <= number and (steep is None or number <= steep) for number, (steep, flat) in kinks)
         if within and worth == stage.tilted(slope, found, prices[:1]):
-            if max(found) <= tops[1]:
-                return found, worth, True
-            found = [min(number, tops[1]) for number in found]  # from there on G* is the same
-            return found, stage.tilted(slope, found), True
-        fallback = fallback or found
-    found = [min(max(number, ZERO), tops[1]) for number in fallback or [slope] * len(stage.chance)]
+            return _cut(stage, slope, found, worth, tops[1])
+    response = exact_response(stage, after, slope, [max(v, ZERO) for v in guess or [ZERO] * len(stage.chance)])
+    if response is not None:
+        found = response[0]
+        return _cut(stage, slope, found, stage.tilted(slope, found), tops[1])
+    found = [min(max(number, ZERO), tops[1]) for number in fallback]
     mean = sum((f * m for f, m in zip(stage.chance, found, strict=True)), ZERO)
     found = found if mean <= slope else [number * slope / mean for number in found]
-    return found, stage.tilted(slope, found), False
+    return found, stage.tilted(slope, found)
+
+
+def _cut(
+    stage: ExactStage, slope: Fraction, found: list[Fraction], worth: Fraction, top: Fraction
+) -> tuple[list[Fraction], Fraction]:
+    """The same without what is above the steepest slope, from which on G* is the same."""
+    if max(found) <= top:
+        return found, worth
+    found = [min(number, top) for number in found]
+    return found, stage.tilted(slope, found)
 
 
 def _heights(stages: Sequence[ExactStage], periods: Sequence[_Period], last: _Period) -> list[list[Line]]:

@@ -16,16 +16,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-import numpy as np
-
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.notions import DIC, EPIR, Notion
 from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate
 from mechopt.solve.exact_promised.lines import exact_lines
-from mechopt.solve.exact_promised.points import ExactTable, exact_table, point_of, read_basis, start_table
+from mechopt.solve.exact_promised.points import Choice, ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage
+from mechopt.solve.exact_promised.stage_program import exact_response
 from mechopt.solve.exact_promised.visits import Visit, remade, visited
 from mechopt.solve.promise_recursion import Period, Solved
 from mechopt.solve.promised import Bracketed, Progress, PromisedOptimum, Search, StoppedError
@@ -33,8 +31,10 @@ from mechopt.solve.solution import Status
 
 TOLERANCE, AIM = 1e-6, 1e-12
 """Relative width of the bracket in floats that is needed, and the one that is aimed at."""
-MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 2
-"""Tables are made anew at most this often with slopes that they lack, in floats; and in fractions."""
+MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 8
+"""Tables are made anew at most this often with what they lack, in floats; and in fractions."""
+MAX_ADDED = 500
+"""Points that are added to a period at once."""
 
 
 def exact_promised(
@@ -116,79 +116,91 @@ def exact_bracket(
     if exact is None:
         raise InputError('the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
     stages = [exact_stage(environment, t, exact.discount**t) for t in range(environment.periods)]
-    best, extra = None, [np.zeros(0)] * len(stages)
+    tops = [ZERO]
+    for stage in reversed(stages):
+        tops.append(tops[-1] + stage.steepest)
+    visits = _complete(periods, tables, tick)
+    best, extra = None, [list[Choice]() for _ in stages]
     for _ in range(MAX_EXACT_ROUNDS):
-        tables, visits = _complete(periods, tables, extra, tick)
-        found, loose = _exact(stages, visits, tick)
+        rows = _tables(stages, visits, extra, tick)
+        lines = tuple(map(tuple, exact_lines(stages, rows, visits, tops[::-1], tick)))
+        root = _root(stages[0], rows[0], visits[0])
+        points = ((root,), *(tuple(row.points) for row in rows[:-1]))
+        found = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
         if best is None or found.upper - found.lower < best.upper - best.lower:
             best = found
-        if found.lower == found.upper or not any(len(slopes) for slopes in loose):
+        lacking = [] if found.lower == found.upper else _loose(stages, rows, lines)
+        if not any(lacking):
             break
-        extra = [np.union1d(*pair) for pair in zip(extra, loose, strict=True)]
-        tables = remade(periods, tables, extra, tick)
+        extra = [[*known, *more] for known, more in zip(extra, lacking, strict=True)]
     assert best is not None
     return best
 
 
-def _complete(
-    periods: Sequence[Period], tables: Sequence[Solved], extra: Sequence[FloatArray], tick: Callable[[], None]
-) -> tuple[Sequence[Solved], list[Visit]]:
-    """Tables that lack nothing of what they are needed for, as far as floats can tell, and what that is."""
-    visits = visited(periods, tables, extra, tick)
+def _complete(periods: Sequence[Period], tables: Sequence[Solved], tick: Callable[[], None]) -> list[Visit]:
+    """What is needed of tables that lack nothing of it, as far as floats can tell."""
+    visits = visited(periods, tables, tick)
     for _ in range(MAX_ROUNDS):
         missing = [visit.missing for visit in visits]
         if not any(len(slopes) for slopes in missing):
             break
         tables = remade(periods, tables, missing, tick)
-        visits = visited(periods, tables, extra, tick)
-    return tables, visits
+        visits = visited(periods, tables, tick)
+    return visits
 
 
-def _exact(
-    stages: Sequence[ExactStage], visits: Sequence[Visit], tick: Callable[[], None]
-) -> tuple[ExactBracket, list[FloatArray]]:
-    """Bounds, and by period the slopes at which they are not tight though what they rest on is."""
+def _tables(
+    stages: Sequence[ExactStage], visits: Sequence[Visit], extra: Sequence[Sequence[Choice]], tick: Callable[[], None]
+) -> list[ExactTable]:
+    """Exact points of the period after each."""
     tables = [start_table()]
-    for stage, visit in zip(reversed(stages[1:]), reversed(visits[1:]), strict=True):
+    for t in range(len(stages) - 1, 0, -1):
         tick()
-        tables.append(exact_table(stage, tables[-1], visit.corners, visit.kinks, visit.ends))
-    tables.reverse()
-    tops = [ZERO]
-    for stage in reversed(stages):
-        tops.append(tops[-1] + stage.steepest)
-    found = exact_lines(stages, tables, visits, tops[::-1], tick)
-    root = _root(stages[0], tables[0], visits[0])
-    points = ((root,), *(tuple(table.points) for table in tables[:-1]))
-    lines = tuple(map(tuple, found.lines))
-    bracket = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
-    if bracket.lower == bracket.upper:
-        return bracket, []
-    loose = _loose(tables[:-1], lines)
-    return bracket, [np.array([*a, *b]) for a, b in zip(loose, found.strangers, strict=True)]
+        visit = visits[t]
+        tables.append(exact_table(stages[t], tables[-1], visit.corners, visit.kinks, visit.ends, extra[t]))
+    return tables[::-1]
 
 
-def _loose(tables: Sequence[ExactTable], lines: Sequence[Sequence[Line]]) -> list[list[float]]:
-    """Slopes of lines above all points of their period whose lines of the next period touch points."""
-    loose, touching = list[list[float]](), [True]
-    for table, row in zip(reversed(tables), reversed(lines[1:]), strict=True):
+def _loose(
+    stages: Sequence[ExactStage], tables: Sequence[ExactTable], lines: Sequence[Sequence[Line]]
+) -> list[list[Choice]]:
+    """By period the choices that beat all points at the slopes of lines which are above all points."""
+    lacking = [list[Choice]()]
+    for t in range(1, len(stages)):
+        table, found = tables[t - 1], list[Choice]()
         falling = [-slope for slope in table.slopes]
-        corners = [table.points[bisect_left(falling, -line.slope)] for line in row]
-        tight = [line.height <= p.height - line.slope * p.promise for line, p in zip(row, corners, strict=True)]
-        sound = [all(touching[j] for j in line.after) for line in row]
-        loose.append([float(line.slope) for line, a, b in zip(row, tight, sound, strict=True) if b and not a])
-        touching = tight
-    return [[], *reversed(loose)]
+        for line in lines[t]:
+            corner = table.points[bisect_left(falling, -line.slope)]
+            known = corner.height - line.slope * corner.promise
+            if line.height > known and len(found) < MAX_ADDED:
+                guess = stages[t].promises(corner.lowest, _lottery(stages[t], corner))
+                response = exact_response(stages[t], tables[t], line.slope, guess)
+                if response is not None:
+                    point = point_of(stages[t], tables[t], *response[1:])
+                    if point.height - line.slope * point.promise > known:
+                        found.append(response[1:])
+        lacking.append(found)
+    return lacking
+
+
+def _lottery(stage: ExactStage, point: Point) -> dict[int, Fraction]:
+    """A point's lottery by number of the price."""
+    return {stage.sellers.index(seller): z for seller, z in point.lottery}
 
 
 def _root(stage: ExactStage, after: ExactTable, visit: Visit) -> Point:
     """The point of the first period at which welfare less the promise is largest."""
-    nothing = point_of(stage, after, ZERO, {len(stage.welfare) - 1: ONE})
+    choices = [(ZERO, {len(stage.welfare) - 1: ONE})]
     prices, fixed, promises, _ = read_basis(stage, after, visit.pairs, 0)
     try:
         lowest, shares = stage.vertex(prices, fixed, promises)
     except SingularError:
-        return nothing
-    lottery = {j: z for j, z in zip(prices, shares, strict=True) if z}
-    if lowest < 0 or any(z < 0 for z in lottery.values()):
-        return nothing
-    return max(nothing, point_of(stage, after, lowest, lottery), key=lambda point: point.height - point.promise)
+        lowest, shares = ZERO, []
+    lottery = {j: z for j, z in zip(prices, shares, strict=False) if z}
+    if shares and lowest >= 0 and all(z > 0 for z in lottery.values()):
+        choices.append((lowest, lottery))
+    response = exact_response(stage, after, ONE, stage.promises(*choices[-1]))
+    if response is not None:
+        choices.append(response[1:])
+    points = [point_of(stage, after, *choice) for choice in choices]
+    return max(points, key=lambda point: point.height - point.promise)

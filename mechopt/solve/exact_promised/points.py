@@ -7,6 +7,7 @@ two of them, or by less than was promised to the type; so each is attained, what
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -72,16 +73,23 @@ class ExactTable:
         return self.slopes[known]
 
 
-def exact_table(stage: ExactStage, after: ExactTable, corners: IntArray, kinks: Basis, last: int) -> ExactTable:
-    """Points of all corners of a period, and its two ends."""
+Choice = tuple[Fraction, dict[int, Fraction]]
+"""A lowest promise and a lottery over prices."""
+
+
+def exact_table(
+    stage: ExactStage, after: ExactTable, corners: IntArray, kinks: Basis, last: int, extra: Sequence[Choice] = ()
+) -> ExactTable:
+    """Points of all corners of a period, its two ends, and some more."""
     prices = len(stage.welfare)
     low = point_of(stage, after, ZERO, {prices - 1: ONE})
     high = point_of(stage, after, after.promises[-1], {0: ONE})
     found = {0: low, last: high}
     for lane, corner in enumerate(corners):
         found[int(corner)] = _vertex(stage, after, kinks, lane) or low
+    points = [*found.values(), *(point_of(stage, after, *choice) for choice in extra)]
     return ExactTable(
-        _hull(sorted(found.values(), key=lambda point: (point.promise, point.height))),
+        _hull(sorted(points, key=lambda point: (point.promise, point.height))),
         {corner: point.promise for corner, point in found.items()},
     )
 

@@ -53,10 +53,8 @@ class Visit:
     missing: FloatArray
 
 
-def visited(
-    periods: Sequence[Period], tables: Sequence[Solved], extra: Sequence[FloatArray], tick: Callable[[], None]
-) -> list[Visit]:
-    """Everything that the slope 1 of the first period, and some more slopes by period, lead to.
+def visited(periods: Sequence[Period], tables: Sequence[Solved], tick: Callable[[], None]) -> list[Visit]:
+    """Everything that the slope 1 of the first period leads to.
 
     Raises
     ------
@@ -70,7 +68,6 @@ def visited(
         after = tables[t + 1] if t + 1 < len(tables) else flat(0.0)
         if t:
             top = table.nodes.slopes[0]
-            slopes = np.concatenate([slopes, extra[t]])
             slopes = _distinct(slopes[(slopes > SAME_SLOPE * top) & (slopes < top * (1 - SAME_SLOPE))], top)
         rises, ends = table.lower.slopes, len(table.lower.knots) - 1
         corners = corners[(corners > 0) & (corners < ends)] if t else corners
