@@ -40,106 +40,87 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return statistics.median(seconds), found
 
 
-def table(title: str, head: str, rows: list[list[str]]) -> None:
+def table(title: str, head: str, rows: list[tuple[Any, ...]]) -> None:
     """A table in Markdown."""
     print(f"\n## {title}\n\n| {head} |\n|{' --- |' * len(head.split(' | '))}")
     for row in rows:
-        print(f"| {' | '.join(row)} |")
+        print(f"| {' | '.join(map(written, row))} |")
+
+
+def written(cell: Any) -> str:
+    """A number with separators or three digits."""
+    return f"{cell:,}" if isinstance(cell, int) else f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+
+def width(best: mo.Optimum) -> float:
+    """Relative width of the bracket."""
+    return (best.bound.upper - best.bound.lower) / best.bound.upper
 
 
 def one_buyer(long: bool) -> None:
     """The default of one buyer against the program."""
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for types, periods in [(3, 3), (3, 6), (3, 9), (20, 3), (50, 2), (10, 5), (50, 3), *([(3, 11)] if long else [])]:
         env = iid(types, periods)
         now, best = timed(lambda env=env: mo.optimum(env))
         before, program = timed(lambda env=env: mo.optimum(env, method="simplex"))
-        width = (best.bound.upper - best.bound.lower) / best.bound.upper
         off = abs(best.value - program.value) / program.value
-        rows.append(
-            [
-                f"{types}",
-                f"{periods}",
-                f"{before:.3g}",
-                f"{now:.3g}",
-                f"{before / now:.3g}",
-                f"{width:.1g}",
-                f"{off:.1g}",
-            ]
-        )
+        rows.append((types, periods, before, now, before / now, width(best), off))
     table("One buyer: the default", "types | periods | program s | promises s | ratio | bracket | difference", rows)
     rows = []
     for periods in [100, 300, 1000, *([3000, 10_000] if long else [])]:
         now, best = timed(lambda periods=periods: mo.optimum(iid(3, periods)))
-        width = (best.bound.upper - best.bound.lower) / best.bound.upper
-        rows.append([f"{periods}", f"{now:.3g}", f"{best.value:.9g}", f"{width:.2g}", str(best.status)])
+        rows.append((periods, now, f"{best.value:.9g}", width(best), best.status))
     table("One buyer, three types, long horizons", "periods | s | value | bracket | status", rows)
 
 
 def exact(long: bool) -> None:
     """Exact optima by promises against the program's."""
-    rows = []
-    for types, periods in [
-        (3, 4),
-        (3, 6),
-        (3, 8),
-        (2, 10),
-        (3, 12),
-        (3, 14),
-        (3, 16),
-        (10, 4),
-        *([(3, 18), (3, 20)] if long else []),
-    ]:
+    rows: list[tuple[Any, ...]] = []
+    sizes = [(3, 4), (3, 6), (3, 8), (2, 10), (3, 12), (3, 14), (3, 16), (10, 4)]
+    for types, periods in [*sizes, *([(3, 18), (3, 20)] if long else [])]:
         env = iid(types, periods)
         now, best = timed(lambda env=env: mo.optimum(env, exact=True))
         proof = best.certificate
         checked, _ = timed(lambda env=env, proof=proof: mo.check_promised(env, proof))
-        before = "-"
+        before: Any = "-"
         if mo.plan(env).size.nonzeros < 60_000:
-            seconds, known = timed(lambda env=env: mo.certify(env, form="utility"))
-            before = f"{seconds:.3g}" if known.value == best.exact else "DIFFERENT"
-        meets = "yes" if best.exact is not None else f"{float(proof.upper - proof.lower):.1g}"
-        points, lines = sum(map(len, proof.points)), sum(map(len, proof.lines))
+            before, known = timed(lambda env=env: mo.certify(env, form="utility"))
+            before = before if known.value == best.exact else "DIFFERENT"
+        meets = "yes" if best.exact is not None else float(proof.upper - proof.lower)
         rows.append(
-            [f"{types}", f"{periods}", before, f"{now:.3g}", f"{checked:.3g}", meets, f"{points:,}", f"{lines:,}"]
+            (types, periods, before, now, checked, meets, sum(map(len, proof.points)), sum(map(len, proof.lines)))
         )
-    table(
-        "Exact optima of one buyer",
-        "types | periods | program s | promises s | check s | ends meet | points | lines",
-        rows,
-    )
+    head = "types | periods | program s | promises s | check s | ends meet | points | lines"
+    table("Exact optima of one buyer", head, rows)
 
 
 def orbits(long: bool) -> None:
     """Programs of identical buyers on orbits against those over all histories."""
-    rows = []
-    for buyers, types, periods in [
-        (2, 3, 3),
-        (2, 3, 4),
-        (3, 2, 4),
-        (3, 2, 5),
-        (4, 2, 3),
-        (4, 2, 4),
-        (10, 2, 2),
-        (10, 2, 3),
-    ]:
-        env = iid(types, periods, buyers)
-        chosen = mo.plan(env)
-        now, best = timed(lambda chosen=chosen: orbit_optimum(chosen, "simplex", None, None, float("inf")))
-        proved, sure = timed(
-            lambda chosen=chosen: orbit_optimum(chosen, "simplex", None, None, float("inf"), exact=True)
-        )
-        before, ratio, off = "-", "-", "-"
+    rows: list[tuple[Any, ...]] = []
+    sizes = [(2, 3, 3), (2, 3, 4), (3, 2, 4), (3, 2, 5), (4, 2, 3), (4, 2, 4), (10, 2, 2), (10, 2, 3)]
+    for buyers, types, periods in sizes:
+        chosen = mo.plan(iid(types, periods, buyers))
+        now, best = timed(lambda chosen=chosen: on_orbits(chosen, False))
+        proved, sure = timed(lambda chosen=chosen: on_orbits(chosen, True))
+        before: Any = "-"
+        ratio: Any = "-"
+        off: Any = "-"
         if chosen.size.nonzeros < (1_000_000 if long else 100_000):
-            seconds, program = timed(lambda env=env: mo.optimum(env, method="simplex"))
-            before, ratio = f"{seconds:.3g}", f"{seconds / now:.3g}"
-            off = f"{abs(best.value - program.value) / program.value:.1g}"
+            before, program = timed(lambda chosen=chosen: mo.optimum(chosen.environment, method="simplex"))
+            ratio, off = before / now, abs(best.value - program.value) / program.value
+        nonzeros = f"{float(chosen.size.nonzeros):.3g}"
+        exact_value = "yes" if sure.exact is not None else "no"
         rows.append(
-            [f"{buyers}", f"{types}", f"{periods}", f"{chosen.size.nonzeros:,}", f"{best.size.nonzeros:,}"]
-            + [before, f"{now:.3g}", ratio, off, f"{proved:.3g}", str(sure.exact is not None)]
+            (buyers, types, periods, nonzeros, best.size.nonzeros, before, now, ratio, off, proved, exact_value)
         )
-    head = "buyers | types | periods | non-zeros | on orbits | program s | orbits s | ratio | difference | exact s | proved"
-    table("Identical buyers", head, rows)
+    head = "buyers | types | periods | non-zeros | on orbits | program s | orbits s | ratio | difference | exact s"
+    table("Identical buyers", f"{head} | proved", rows)
+
+
+def on_orbits(chosen: mo.Plan, proved: bool) -> mo.Optimum:
+    """The optimum by the program on orbits."""
+    return orbit_optimum(chosen, "simplex", None, None, float("inf"), proved)
 
 
 def main() -> None:
