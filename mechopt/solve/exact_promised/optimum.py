@@ -122,14 +122,19 @@ def exact_bracket(
     visits = _complete(periods, tables, tick)
     best, extra = None, [list[Choice]() for _ in stages]
     for _ in range(MAX_EXACT_ROUNDS):
-        rows = _tables(stages, visits, extra, tick)
-        lines = tuple(map(tuple, exact_lines(stages, rows, visits, tops[::-1], tick)))
-        root = _root(stages[0], rows[0], visits[0])
-        points = ((root,), *(tuple(row.points) for row in rows[:-1]))
-        found = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
-        if best is None or found.upper - found.lower < best.upper - best.lower:
-            best = found
-        lacking = [] if found.lower == found.upper else _loose(stages, rows, lines)
+        try:
+            rows = _tables(stages, visits, extra, tick)
+            lines = tuple(map(tuple, exact_lines(stages, rows, visits, tops[::-1], tick)))
+            root = _root(stages[0], rows[0], visits[0])
+            points = ((root,), *(tuple(row.points) for row in rows[:-1]))
+            found = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
+            if best is None or found.upper - found.lower < best.upper - best.lower:
+                best = found
+            lacking = [] if found.lower == found.upper else _loose(stages, rows, lines)
+        except (StoppedError, KeyboardInterrupt):
+            if best is None:
+                raise
+            return best  # a bracket whose ends do not meet yet
         if not any(lacking):
             break
         extra = [[*known, *more] for known, more in zip(extra, lacking, strict=True)]
