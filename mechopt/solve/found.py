@@ -44,7 +44,7 @@ class Optimum:
         ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
-        the dynamic programs.
+        the dynamic programs, ``"orbits"`` where identical buyers share columns.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str

@@ -75,9 +75,11 @@ def optimum(
         ``"dual"``: dual dynamic programming for several buyers (DIC, EPIR) or one agent whose types move, to a bracket
         of 1e-4, see `mechopt.solve.cuts`. ``"auto"`` takes ``"promised"`` where it applies, ``"dual"`` where that
         applies and the program would take more than a minute, or the time limit, or would not fit, else one of the
-        first two.
+        first two; for identical buyers on orbits of histories, see `mechopt.lp.orbits`.
     exact : bool
-        Prove the optimum in exact rationals as well; needs exact numbers.
+        Prove the optimum in exact rationals as well; needs exact numbers. Of one buyer under DIC and EPIR this goes by
+        promises, see `mechopt.solve.exact_promised`; where the two ends of that proof do not meet, ``exact`` is None
+        and the certificate has the bracket in fractions.
     time_limit : float, optional
         Seconds for the solver, the exact proof included; they leave the bracket so far, as an interrupt (Ctrl-C) does.
     form : str
