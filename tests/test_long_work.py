@@ -151,8 +151,12 @@ def test_the_time_limit_holds_for_the_proof_too(monkeypatch):
     ids=["quick program", "more than a minute", "more than the time limit", "just more than it"],
 )
 def test_the_method_for_several_buyers_is_picked_by_predicted_seconds(periods, limit, method, monkeypatch):
-    """Two values, two buyers; the rule says 0.007 s at three periods, 5.1 at seven, 30 at eight, 177 at nine."""
-    env = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], periods=periods, buyers=2)
+    """Two values, two buyers; the rule says 0.007 s at three periods, 5.1 at seven, 30 at eight, 177 at nine.
+
+    The buyers differ, else the program on orbits of histories would be picked at seven periods.
+    """
+    laws = [[["3/5", "2/5"]] * periods, [["1/2", "1/2"]] * periods]
+    env = mo.IndependentTypes([[[1, 3]] * periods] * 2, laws)
     picked = []
     monkeypatch.setattr(optimum, "by_dual", lambda *_, **__: picked.append("dual"))
     monkeypatch.setattr(optimum, "compile_program", lambda *_: picked.append("simplex") or 1 / 0)

@@ -190,3 +190,15 @@ def test_ten_buyers_over_three_periods_exactly():
     assert best.exact is not None
     assert float(best.exact) == pytest.approx(best.mechanism.revenue, rel=1e-9)
     assert max(best.mechanism.gains().values()) <= 1e-9
+
+
+def test_orbits_are_picked_where_the_full_program_takes_long(monkeypatch):
+    from mechopt.solve import optimum
+
+    picked = []
+    monkeypatch.setattr(optimum, "orbit_optimum", lambda *_: picked.append("orbits"))
+    for periods, wanted in ((2, []), (7, ["orbits"])):
+        picked.clear()
+        env = mo.IndependentTypes.iid([1, 3], ["3/5", "2/5"], periods, buyers=2)
+        mo.optimum(env, time_limit=5.0)
+        assert picked == wanted, periods
