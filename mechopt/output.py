@@ -170,8 +170,9 @@ def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
 def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     """Size, method and seconds."""
     size = document["size"]
+    program = f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"
     return [
-        ("program", f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"),
+        *([("program", program)] if size["columns"] else []),  # dynamic programs have none
         ("method", method),
         ("seconds", ", ".join(f"{name} {value:.3f}" for name, value in document["seconds"].items())),
     ]
