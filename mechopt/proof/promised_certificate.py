@@ -105,7 +105,11 @@ class PromisedCertificate:
 
     def __repr__(self) -> str:
         counts = f"{sum(map(len, self.points))} points and {sum(map(len, self.lines))} lines"
-        bounds = f"value {self.value}" if self.value is not None else f"{self.lower} <= optimum <= {self.upper}"
+        bounds = (
+            f"value {self.value}"
+            if self.value is not None
+            else f"{float(self.lower):.12g} <= optimum, width {float(self.upper - self.lower):.2g}"
+        )
         return f"PromisedCertificate({bounds}, {counts})"
 
 
