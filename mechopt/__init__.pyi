@@ -121,6 +121,7 @@ from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.orbit import OrbitMechanism as OrbitMechanism
 from .mechanism.outcome import Simulation as Simulation
 from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.sequence import SequenceMechanism as SequenceMechanism
@@ -134,6 +135,9 @@ from .proof.certificate import GuaranteeCertificate as GuaranteeCertificate
 from .proof.certificate import load_certificate as load_certificate
 from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
+from .proof.promised import check_promised as check_promised
+from .proof.promised_certificate import PromisedCertificate as PromisedCertificate
+from .proof.promised_certificate import PromisedCertificateError as PromisedCertificateError
 from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths

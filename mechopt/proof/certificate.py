@@ -25,6 +25,7 @@ from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
 from mechopt.proof.constraints import CertificateError as CertificateError
+from mechopt.proof.promised_certificate import PromisedCertificate, is_promised, load_promised
 
 FORMAT = "mechopt certificate 1"
 GUARANTEE_FORMAT = "mechopt guarantee certificate 1"
@@ -196,7 +197,7 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
+def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate | PromisedCertificate:
     """Read a certificate; what it claims is proved by `check_certificate` only.
 
     Parameters
@@ -208,6 +209,8 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
     CertificateError
         If the file cannot be read, or is not what `Certificate.save` writes.
     """
+    if is_promised(path):
+        return load_promised(path)
     try:
         content = json.loads(_bytes(path), object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
