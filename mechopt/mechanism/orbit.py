@@ -1,7 +1,7 @@
 """A mechanism that treats identical buyers alike, as a view: by own reports and the multiset of the others' reports.
 
-Its arrays are those of `mechopt.histories.orbits`: ``(multisets of the others, own sequences)`` by length of history. It
-grows with the number of orbits; ``to_mechanism`` writes it out over all histories where there are few.
+Its arrays are those of `mechopt.histories.orbits`: ``(multisets of the others, own sequences)`` by length of history.
+It grows with the number of orbits; ``to_mechanism`` writes it out over all histories where there are few.
 """
 
 from __future__ import annotations

@@ -218,10 +218,10 @@ def solve(
     if chosen.histories and not fits(problem.plan, max_bytes, chosen.name):
         effort = replace(effort, remedy=remedy(problem))
     found = chosen.solve(problem, effort)
-    if method == "auto" and found.status is Status.UNPROVED and not chosen.histories:
-        if program_seconds(problem.size) <= PATIENCE and fits(problem.plan, max_bytes):
-            return PROGRAM.solve(problem, effort)
-    return found
+    if method != "auto" or chosen.histories or found.status is not Status.UNPROVED:
+        return found
+    quick = program_seconds(problem.size) <= PATIENCE and fits(problem.plan, max_bytes)
+    return PROGRAM.solve(problem, effort) if quick else found
 
 
 def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008 - a frozen value
