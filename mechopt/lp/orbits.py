@@ -4,7 +4,8 @@ A program whose buyers are identical is invariant under permutations of the buye
 average of an optimal solution over all permutations is feasible and optimal, so that one column serves for an orbit of
 columns, and one row for an orbit of rows. What is left of a history for a buyer is her own sequence s of reports and
 the multiset o of the others' (`mechopt.histories.orbits`). In the utility form
-(`mechopt.lp.independent.plan`), with S(o, s) the lifetime utility, x(o', s') the allocation, W(o'|o) the probability that multiset o continues as o', and sequences s k:
+(`mechopt.lp.independent.plan`), with S(o, s) the lifetime utility,
+x(o', s') the allocation, W(o'|o) the probability that multiset o continues as o', and sequences s k:
 
 - promise: :math:`S(o,s) = \sum_{o'} W(o'|o) \sum_k f_k S(o', sk)`;
 - supply: :math:`\sum_{s'} m_{s'} x(m - s', s') \le 1` at every multiset m of all buyers' sequences;
