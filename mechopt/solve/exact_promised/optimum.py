@@ -1,11 +1,11 @@
 r"""The exact optimum of one buyer under DIC and EPIR without a program over histories, with its certificate.
 
 The tables of `mechopt.solve.promised.optimum` carry the exact optimum's structure once they are fine enough where its
-policy goes: which prices are drawn, which promises lie on corners. `visits` finds what is needed of them, from the root
-on; `points` solves for the lower side in fractions from the last period on, `lines` for the upper side. Both are proofs,
-whatever the floats were worth; where the two ends meet the optimum is exact, else they are a bracket in fractions.
-Lines above all points tell where the tables have to be made finer. What is needed grows with the promises that the
-optimum makes (some 1.5 to 2 times a period), not with histories.
+policy goes: which prices are drawn, which promises lie on corners. `visits` finds what is needed of them, from the
+root on; `points` solves for the lower side in fractions from the last period on, `lines` for the upper side. Both are
+proofs, whatever the floats were worth; where the two ends meet the optimum is exact, else they are a bracket in
+fractions. Lines above all points tell where the tables have to be made finer. What is needed grows with the promises
+that the optimum makes (some 1.5 to 2 times a period), not with histories.
 """
 
 from __future__ import annotations
