@@ -123,6 +123,7 @@ from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
+from .mechanism.orbit import OrbitMechanism as OrbitMechanism
 from .mechanism.outcome import Simulation as Simulation
 from .mechanism.payments import Budget as Budget
 from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
@@ -149,6 +150,9 @@ from .proof.check import check_guarantee as check_guarantee
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
+from .proof.promised import check_promised as check_promised
+from .proof.promised_certificate import PromisedCertificate as PromisedCertificate
+from .proof.promised_certificate import PromisedCertificateError as PromisedCertificateError
 from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths

@@ -12,8 +12,10 @@ from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.proof.promised_certificate import PromisedCertificate
 from mechopt.solve.duals import Duals
 from mechopt.solve.solution import Bound, Status
 
@@ -37,7 +39,7 @@ class Optimum:
     status : Status
         ``"optimal"`` where the bracket is closed; ``"unproved"`` where it is, but the exact proof that was asked for
         met a limit.
-    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
+    mechanism : Mechanism, OrbitMechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, MovingPolicy or None
         A sequence where types move, a policy by method "promised" or "dual"; None where there is no solution or bound.
     size : Size
     seconds : dict
@@ -46,14 +48,14 @@ class Optimum:
         ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types move, ``"tables"`` for
-        the dynamic programs.
+        the dynamic programs, ``"orbits"`` where identical buyers share columns.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
         What conflicts where there is no solution, or grows where there is no bound; where an exact optimum was asked
         for and not found, which limit stopped it.
-    certificate : Certificate or None
-        The proof of ``exact``, or of there being no bound, where it was asked for.
+    certificate : Certificate, PromisedCertificate or None
+        The proof of ``exact``, of a bracket in fractions or of there being no bound, where it was asked for.
     ic, ir, subject_to : tuples of Notion
     objective : Objective
         What it is optimal under and for.
@@ -64,14 +66,14 @@ class Optimum:
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
+    mechanism: Mechanism | OrbitMechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | MovingPolicy | None
     size: Size
     seconds: dict[str, float]
     method: str
     form: str
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
-    certificate: Certificate | None = None
+    certificate: Certificate | PromisedCertificate | None = None
     ic: tuple[Notion, ...] = ()
     ir: tuple[Notion, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value

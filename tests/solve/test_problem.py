@@ -123,7 +123,7 @@ WRONG = {
     "subject to": (lambda: mo.Problem(ONE, subject_to=["no-money"]), "subject_to='no-money': payment constraints"),
     "deterministic": (lambda: mo.Problem(ONE).solve(deterministic=True), "deterministic=True is not available yet"),
     "proof": (
-        lambda: mo.optimum(ONE, method="promised", exact=True),
+        lambda: mo.optimum(ONE, ir="interim", method="promised", exact=True),
         "use another method: auto, program, simplex, ipx",
     ),
 }

@@ -35,11 +35,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from psutil import virtual_memory
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Interim, Notion
+from mechopt.solve.predicted_seconds import lockstep_seconds
+from mechopt.solve.promised import kernels as promise_kernels
 from mechopt.solve.promised.policy import PromisePolicy, PromiseTable, nothing_sold
 from mechopt.solve.promised.recursion import (
     Period,
@@ -66,8 +69,15 @@ FIRST_TOLERANCE, LARGEST_GAP = 1e-2, 30
 MAX_LEVELS = 12
 AIM, NEXT_AIM = 1.2, 0.7
 """Share of the tolerance that a prediction is to reach; the first one overstates the width by about 2."""
-MAX_SLOPES = 5_000_000
-"""Of a level, which keeps some 20 numbers of each."""
+MAX_SLOPES = 40_000_000
+"""Of a level, where memory has room for them."""
+MEMORY_SHARE = 0.5
+"""Of the available memory that the numbers of a level may take."""
+CHEAP_WORK = {True: 1.6e6, False: 6e5}
+"""Slopes, times the number of types to the power 1.3, of the levels that narrow a bracket which is within the tolerance
+already; with the compiled kernels and without."""
+WORTH_COMPILING = 0.2
+"""Predicted seconds without the compiled kernels from which on they are loaded, which takes half a second."""
 FEW = 3
 """Slopes with which a period is not begun."""
 
@@ -114,7 +124,7 @@ class _Level:
     policy: PromisePolicy
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """A limit is reached."""
 
     def __init__(self, status: Status) -> None:
@@ -129,6 +139,7 @@ def promised_optimum(
     time_limit: float | None = None,
     progress: Progress | None = None,
     bracket: Bracketed | None = None,
+    aim: float | None = None,
 ) -> PromisedOptimum:
     """Largest revenue under DIC, with a bracket, for one buyer and any number of periods.
 
@@ -147,6 +158,8 @@ def promised_optimum(
         Called with the number of slopes so far and seconds.
     bracket : callable, optional
         Called with the lower and upper bound so far and seconds: at first, and after each level.
+    aim : float, optional
+        A narrower relative width, tried for as long as a level takes at most `CHEAP_WORK`; default the tolerance.
 
     Returns
     -------
@@ -172,10 +185,10 @@ def promised_optimum(
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
         raise InputError(f"tolerance is {tolerance}; it must be positive")
-    return _Search(environment, ir, time_limit, progress, bracket).run(tolerance)
+    return Search(environment, ir, time_limit, progress, bracket).run(tolerance, min(tolerance, aim or tolerance))
 
 
-class _Search:
+class Search:
     """Levels of ever finer recursions, until the bracket is narrow enough."""
 
     def __init__(
@@ -185,7 +198,9 @@ class _Search:
         time_limit: float | None,
         progress: Progress | None,
         bracket: Bracketed | None,
+        keeps: bool = False,
     ) -> None:
+        """Prepare; ``keeps`` the tables of the finest level, in ``tables``."""
         self.begun, self.time_limit, self.progress, self.count = time.perf_counter(), time_limit, progress, 0
         self.bracket = bracket
         self.environment, self.ir = environment, ir
@@ -194,9 +209,14 @@ class _Search:
         ]
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
+        self.tables, self.keeps = list[Solved](), keeps
+        self.compiled = promise_kernels.compiled() and lockstep_seconds(environment) > WORTH_COMPILING
+        types = np.array([row[0] for row in environment.shape], dtype=np.float64)
+        self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
+        self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)
 
-    def run(self, tolerance: float) -> PromisedOptimum:
-        """Refine until the bracket is within the tolerance."""
+    def run(self, tolerance: float, aim: float) -> PromisedOptimum:
+        """Refine until the bracket is within the tolerance, and within the aim where that is cheap."""
         env = self.environment
         welfare = env.first_best
         coarse = FIRST_TOLERANCE * welfare / self.unit / env.horizon
@@ -204,23 +224,27 @@ class _Search:
         cap, number, before = 0.0, 0, 0
         try:
             self._tell(best, upper)
-            self.periods += [period(env, t, self.unit) for t in range(env.horizon)]
+            self.periods += [period(env, t, self.unit, self.compiled) for t in range(env.horizon)]
             level = self._level([_uniform(coarse)] * env.horizon)
             best, policy, upper = level.lower, level.policy, min(upper, level.upper)
-            while (width := upper - best) > (goal := tolerance * upper):
+            while (width := upper - best) > aim * upper:
                 self._tell(best, upper)
+                open_ = width > tolerance * upper
                 if number == MAX_LEVELS:
-                    raise _StoppedError(Status.INACCURATE)
+                    raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)
                     for table, mass in zip(level.policy.tables, level.policy.distribution, strict=True)
                 ]
                 if number == 0:
-                    cap = _cap(level, visits, AIM * goal)
+                    cap = _cap(level, visits, AIM * aim * upper, self.cheap / 3)
+                    if open_:
+                        cap = min(cap, _cap(level, visits, AIM * tolerance * upper, self.most / 3))
                 else:  # the width goes with the square of the number of slopes
-                    room = (1.5 * (self.count - before) / MAX_SLOPES) ** 2
+                    most, goal = (self.most, tolerance * upper) if open_ else (self.cheap, aim * upper)
+                    room = (1.5 * (self.count - before) / most) ** 2
                     if room > 0.5:
-                        raise _StoppedError(Status.INACCURATE)
+                        raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                     shrink = max(min(NEXT_AIM * goal / width, 0.9), room)
                     cap, coarse = cap * shrink**1.5, coarse * shrink
                 del level  # it is large, and the next one is larger
@@ -231,13 +255,13 @@ class _Search:
                 upper, number = min(upper, level.upper), number + 1
             self._tell(best, upper)
             status = Status.OPTIMAL
-        except _StoppedError as stopped:
+        except StoppedError as stopped:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
         value, slack = policy.revenue, ROUNDING * env.horizon * welfare
         lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
-        upper = upper * self.unit + slack
+        upper = min(upper * self.unit + slack, welfare)
         if upper < lower:  # the two sides contradict each other by more than rounding
             status, lower, upper = Status.INACCURATE, upper, lower
         bound = Bound(lower, upper, "promised-utility recursion from both sides")
@@ -252,15 +276,15 @@ class _Search:
         for t in range(0 if self.ir == Interim() else last, -1, -1):
             if self.progress is not None:
                 self.progress(self.count, time.perf_counter() - self.begun)
-            self._tick()
-            if before and self.count - before > MAX_SLOPES:  # the first level is always finished
-                raise _StoppedError(Status.INACCURATE)
+            self.tick()
+            if before and self.count - before > self.most:  # the first level is always finished
+                raise StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
             if t:
                 tolerance = tolerances[t]
                 seeds = next_seeds(after, tolerances[t + 1]) if t < last else np.zeros(0)
                 seeds = seeds if seeds.size > FEW else first_seeds(self.periods[t], after)
-            after, count = recursion(self.periods[t], after, seeds, tolerance, self._tick)
+            after, count = recursion(self.periods[t], after, seeds, tolerance, self.tick)
             self.count += count
             solved.append(after)
         solved.reverse()
@@ -268,15 +292,18 @@ class _Search:
         start = int((first.heights - first.promises).argmax())
         lower = float(first.heights[start] - first.promises[start])
         upper = float(np.interp(1.0, first.slopes[::-1], first.conjugate[::-1]))
+        if self.keeps:
+            self.tables = solved
         return _Level(solved, lower, upper, self._policy(solved, start))
 
     def _tell(self, lower: float, upper: float) -> None:
         if self.bracket is not None:
             self.bracket(lower * self.unit, upper * self.unit, time.perf_counter() - self.begun)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Raise `StoppedError` where the time is over."""
         if self.time_limit is not None and time.perf_counter() - self.begun > self.time_limit:
-            raise _StoppedError(Status.TIME_LIMIT)
+            raise StoppedError(Status.TIME_LIMIT)
 
     def _policy(self, solved: list[Solved], start: int) -> PromisePolicy:
         begin = solved[0].nodes, np.array([start]), solved[0].lower
@@ -311,8 +338,8 @@ def _visits(promises: FloatArray, mass: FloatArray) -> Visits:
     return promises, 0.95 * below + 0.05 * uniform
 
 
-def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
-    """Weighted gap at which the bracket should reach the goal, or a third of `MAX_SLOPES` are needed.
+def _cap(level: _Level, visits: list[Visits], goal: float, most: float) -> float:
+    """Weighted gap at which the bracket should reach the goal, or ``most`` slopes are needed.
 
     Splitting an interval of weighted gap c into m parts leaves c / m**2; the bracket is a multiple of their sum.
     """
@@ -327,6 +354,6 @@ def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
         middle = (low + high) / 2
         left_over = np.minimum(weighted, np.cbrt(weighted) * np.exp(middle * 2 / 3)).sum()
         parts_needed = np.maximum(np.cbrt(weighted) * np.exp(-middle / 3), 1.0).sum()
-        fine_enough = multiple * left_over < goal or parts_needed > MAX_SLOPES / 3
+        fine_enough = multiple * left_over < goal or parts_needed > most
         low, high = (middle, high) if fine_enough else (low, middle)
     return float(np.exp(low))

@@ -12,6 +12,7 @@ from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
@@ -47,6 +48,8 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Fre
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
     assert not isinstance(best.mechanism, (SequenceMechanism, MovingPolicy))
+    if isinstance(best.mechanism, OrbitMechanism):
+        raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:
         return best.mechanism
     if name not in CONVERSIONS:
