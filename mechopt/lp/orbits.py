@@ -73,6 +73,8 @@ def why_not_orbits(plan: Plan) -> str | None:
     """Why a plan has no program on orbits; None where it has one."""
     if plan.environment.agents < 2 or not identical_buyers(plan.environment):
         return "the buyers are not identical"
+    if plan.subject_to:
+        return "it has no payments that constraints could be on"
     if plan.form != "utility":
         return f"it is for the utility form, not the {plan.form} form"
     implied = closure(plan.ic)

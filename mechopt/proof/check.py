@@ -111,6 +111,8 @@ def _require_orbits(
     if not isinstance(environment, IndependentTypes):
         raise CertificateError("form: orbits are of buyers whose types are independent across periods")
     require_defined(environment, "utility", certificate.ic, certificate.ir)
+    if certificate.subject_to:
+        raise CertificateError("subject_to: orbits have no payments that constraints could be on")
     if why := unfit(environment, certificate.ic, certificate.ir):
         raise CertificateError(f"form: no program of identical buyers stands for this: {why}")
     require_at_most(orbit_entries(environment, certificate.ir), most)

@@ -178,6 +178,8 @@ def test_forged_certificates_of_orbits_are_found():
     for wrong in (replace(proof, value=proof.value + 1), replace(proof, ic=(mo.PPIC(),)), replace(proof, form="magic")):
         with pytest.raises((mo.CertificateError, mo.InputError, KeyError)):
             mo.check_certificate(env, wrong)
+    with pytest.raises(mo.CertificateError, match="subject_to"):
+        mo.check_certificate(env, replace(proof, subject_to=(mo.NoSubsidy(),)))
     law = [[["0.6", "0.4"]] * 2] * 2 + [[["0.6", "0.4"], ["0.5", "0.5"]]]
     other = mo.IndependentTypes([[[1, 3]] * 2] * 3, law)
     with pytest.raises(mo.CertificateError, match="not identical"):
