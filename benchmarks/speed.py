@@ -17,7 +17,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import mechopt as mo
-from mechopt.solve.orbits import orbit_optimum
+from mechopt.solve.orbits.optimum import orbit_optimum
 
 LAWS = {2: ([1, 3], ["6/10", "4/10"]), 3: ([1, 2, 4], ["3/10", "4/10", "3/10"])}
 

@@ -123,7 +123,6 @@ from .mechanism.objective import Objective as Objective
 from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
-from .mechanism.orbit import OrbitMechanism as OrbitMechanism
 from .mechanism.outcome import Simulation as Simulation
 from .mechanism.payments import Budget as Budget
 from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
@@ -150,9 +149,9 @@ from .proof.check import check_guarantee as check_guarantee
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
-from .proof.promised import check_promised as check_promised
-from .proof.promised_certificate import PromisedCertificate as PromisedCertificate
-from .proof.promised_certificate import PromisedCertificateError as PromisedCertificateError
+from .proof.promised.certificate import PromisedCertificate as PromisedCertificate
+from .proof.promised.certificate import PromisedCertificateError as PromisedCertificateError
+from .proof.promised.check import check_promised as check_promised
 from .proof.vipr import write_vipr as write_vipr
 from .show.figures.horizon import bracket_curve as bracket_curve
 from .show.figures.paths import balance_paths as balance_paths
@@ -175,6 +174,7 @@ from .solve.maximin import Maximin as Maximin
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
 from .solve.optimum import relaxed_optimum as relaxed_optimum
+from .solve.orbits.mechanism import OrbitMechanism as OrbitMechanism
 from .solve.predicted_seconds import program_seconds as program_seconds
 from .solve.predicted_seconds import promised_seconds as promised_seconds
 from .solve.problem import Problem as Problem

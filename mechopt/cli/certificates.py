@@ -25,7 +25,7 @@ from mechopt.show.terminal.console import progress_shown, say, show_rows
 if TYPE_CHECKING:
     from mechopt.modelfile import ModelFile
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
 
 Most = Annotated[
     int | None,
@@ -106,7 +106,7 @@ def export(
     from mechopt.core.errors import InputError
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.proof.vipr import write_vipr
 
     if target != "vipr":
@@ -130,8 +130,8 @@ def prove_anew(
     from mechopt.environment.scenarios import Scenarios
     from mechopt.proof.certificate import GuaranteeCertificate
     from mechopt.proof.check import check_certificate, check_guarantee
-    from mechopt.proof.promised import check_promised
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
+    from mechopt.proof.promised.check import check_promised
     from mechopt.proof.size import MOST
 
     if isinstance(proof, PromisedCertificate):

@@ -26,7 +26,7 @@ from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
-from mechopt.proof.promised_certificate import PromisedCertificate, is_promised, load_promised
+from mechopt.proof.promised.certificate import PromisedCertificate, is_promised, load_promised
 
 FORMAT = "mechopt certificate 1"
 GUARANTEE_FORMAT = "mechopt guarantee certificate 1"

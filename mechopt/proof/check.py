@@ -31,8 +31,8 @@ from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.orbits import OrbitModel, OrbitRow, orbit_entries, unfit
 from mechopt.proof.persistent import SequenceModel, rebuild_moving
-from mechopt.proof.promised import check_promised
-from mechopt.proof.promised_certificate import PromisedCertificate
+from mechopt.proof.promised.certificate import PromisedCertificate
+from mechopt.proof.promised.check import check_promised
 from mechopt.proof.rows import Row, Side
 from mechopt.proof.scenarios import GuaranteeModel
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size

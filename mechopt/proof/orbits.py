@@ -23,8 +23,8 @@ from math import comb, factorial, prod
 from typing import NamedTuple
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import EPIR, PEIR, ExpectedContinuationIR, ExPostIC, Interim, Notion, closure
-from mechopt.proof.timing import lifetime_suffices
+from mechopt.mechanism.constraints import EPIR, PEIR, ExpectedContinuationIR, ExPostIC, Interim, Notion
+from mechopt.proof.constraints import INDEPENDENT, expressible
 
 Number = Fraction | int
 Side = Number | None
@@ -55,9 +55,9 @@ def unfit(environment: IndependentTypes, ic: tuple[Notion, ...], ir: tuple[Notio
     buyers = list(zip(exact.values, exact.probabilities, strict=True))
     if any(buyer != buyers[0] for buyer in buyers):
         return "the buyers are not identical"
-    if ExPostIC() in closure(ic):
+    if ExPostIC() in INDEPENDENT.closure(ic):
         return "it is for DIC"
-    return None if lifetime_suffices(ic, ir) else "it is for DIC, without payments by period"
+    return None if expressible("promise", 1, ic, ir) else "it is for DIC, without payments by period"
 
 
 def orbit_entries(environment: IndependentTypes, ir: tuple[Notion, ...]) -> int:
@@ -99,7 +99,7 @@ class OrbitModel:
         self.row_count = sum(size * (1 + 2 * (k - 1)) for size, k in zip(sizes, types, strict=False))
         self.row_count += sum(comb(self.buyers - 1 + count, self.buyers) for count in self.sequences[1:])
         rest = [notion for notion in self.ir if notion != Interim()]
-        self.interim = Interim() in self.ir and Interim() not in closure(rest)
+        self.interim = Interim() in self.ir and Interim() not in INDEPENDENT.closure(rest)
         self.row_count += types[0] if self.interim else 0
         self.offset = Fraction(0)
         self._bound()
@@ -109,7 +109,7 @@ class OrbitModel:
         first = self.sold[1]
         self.lower: list[Side] = [None if column < first else 0 for column in range(self.columns)]
         self.upper: list[Side] = [None if column < first else 1 for column in range(self.columns)]
-        implied = closure(self.ir)
+        implied = INDEPENDENT.closure(self.ir)
         if EPIR() in implied:
             self.lower[:first] = [0] * first
         elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:

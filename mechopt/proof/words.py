@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import Notion
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
-from mechopt.proof.promised_certificate import PromisedCertificate
+from mechopt.proof.promised.certificate import PromisedCertificate
 
 
 def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) -> str:

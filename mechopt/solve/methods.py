@@ -139,14 +139,14 @@ def _orbits_cost(problem: Problem) -> Cost:
 
 
 def _orbits_taken(problem: Problem, effort: Effort) -> bool:
-    from mechopt.solve.orbits import better_on_orbits
+    from mechopt.solve.orbits.optimum import better_on_orbits
 
     seconds = program_seconds(orbit_size(cast(Plan, problem.plan)))
     return seconds <= _limit(effort) and better_on_orbits(cast(Plan, problem.plan), effort.max_bytes)
 
 
 def _on_orbits(problem: Problem, effort: Effort) -> Optimum:
-    from mechopt.solve.orbits import orbit_optimum
+    from mechopt.solve.orbits.optimum import orbit_optimum
 
     return orbit_optimum(cast(Plan, problem.plan), effort)
 

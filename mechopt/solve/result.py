@@ -12,11 +12,11 @@ from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.proof.promised_certificate import PromisedCertificate
+from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.solve.duals import Duals
+from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import mechopt as mo
 from mechopt.histories.orbits import OrbitTree, identical_buyers
 from mechopt.lp.orbits import compile_orbits, orbit_size, why_not_orbits
 from mechopt.solve import highs
-from mechopt.solve.orbits import orbit_mechanism, orbit_optimum
+from mechopt.solve.orbits.optimum import orbit_mechanism, orbit_optimum
 from mechopt.solve.program import Effort
 
 SIZES = [
@@ -198,7 +198,7 @@ def test_ten_buyers_over_three_periods_exactly():
 def test_orbits_are_picked_where_the_full_program_takes_long(monkeypatch):
     picked = []
     monkeypatch.setattr(
-        "mechopt.solve.orbits.orbit_optimum", lambda *given: picked.append("orbits") or orbit_optimum(*given)
+        "mechopt.solve.orbits.optimum.orbit_optimum", lambda *given: picked.append("orbits") or orbit_optimum(*given)
     )
     for periods, wanted in ((2, []), (7, ["orbits"])):
         picked.clear()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mechopt.lp.independent.plan import Size
     from mechopt.mechanism.constraints import Notion
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
@@ -86,7 +86,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
 
 def _fractions(best: Optimum) -> Plain:
     """The bracket in fractions of a proof whose two ends do not meet."""
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
 
     proof = best.certificate
     if not isinstance(proof, PromisedCertificate) or proof.value is not None:
@@ -153,7 +153,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCerti
     """Keys of ``mechopt certificate check --json``: what was proved, and about what."""
     from mechopt.mechanism.constraints import DIC, EPIR
     from mechopt.proof.certificate import Certificate
-    from mechopt.proof.promised_certificate import PromisedCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.proof.words import goal, statement
 
     ic: tuple[Notion, ...] = (DIC(),)

@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
-from mechopt.proof.promised_certificate import Line
+from mechopt.proof.promised.certificate import Line
 from mechopt.solve.exact_promised.points import ExactTable, read_basis
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
 from mechopt.solve.exact_promised.stage_program import exact_response

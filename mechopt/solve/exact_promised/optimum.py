@@ -19,7 +19,7 @@ from fractions import Fraction
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Notion
-from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate
+from mechopt.proof.promised.certificate import Line, Point, PromisedCertificate
 from mechopt.solve.exact_promised.lines import exact_lines
 from mechopt.solve.exact_promised.points import Choice, ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage

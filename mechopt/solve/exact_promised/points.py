@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from mechopt.core.numbers import IntArray
-from mechopt.proof.promised_certificate import Place, Point
+from mechopt.proof.promised.certificate import Place, Point
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError
 from mechopt.solve.promised.simplex import Basis
 

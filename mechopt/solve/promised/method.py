@@ -8,7 +8,7 @@ from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size, payment_timing
 from mechopt.mechanism.constraints import DIC, EPIR, Interim, Notion, SuperDIC, closure
 from mechopt.mechanism.objective import Revenue
-from mechopt.proof.promised_certificate import PromisedCertificate
+from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.solve.program import Effort
 from mechopt.solve.promised.optimum import PromisedOptimum, promised_optimum
 from mechopt.solve.promised.policy import SMALLEST_WEIGHT

@@ -12,10 +12,10 @@ from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import MovingPolicy
+from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 

@@ -7,8 +7,8 @@ import pytest
 
 import mechopt as mo
 from mechopt.mechanism.constraints import DIC, EPIR
-from mechopt.proof.promised import check_promised
-from mechopt.proof.promised_certificate import PromisedCertificate, PromisedCertificateError, load_promised
+from mechopt.proof.promised.certificate import PromisedCertificate, PromisedCertificateError, load_promised
+from mechopt.proof.promised.check import check_promised
 from mechopt.solve.exact_promised.optimum import exact_promised
 from tests.solve.promised.test_promised import instance
 

@@ -12,13 +12,13 @@ from mechopt.core.numbers import Array
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.orbits import OrbitLayout, compile_orbits, orbit_size
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.orbit import OrbitMechanism
 from mechopt.proof.certificate import Certificate, SparseVector
 from mechopt.solve import highs
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.exact.orbits import exact_orbit_program
 from mechopt.solve.exact.simplex import optimise
 from mechopt.solve.limits import known_before, require_size
+from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.predicted_seconds import program_seconds
 from mechopt.solve.program import Effort, trivial_bounds
 from mechopt.solve.result import Optimum

@@ -32,9 +32,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import EPIR, closure
-from mechopt.proof.promised_certificate import Line, Point, PromisedCertificate, PromisedCertificateError
-from mechopt.proof.timing import lifetime_suffices
+from mechopt.mechanism.constraints import EPIR
+from mechopt.proof.constraints import INDEPENDENT, expressible
+from mechopt.proof.promised.certificate import Line, Point, PromisedCertificate, PromisedCertificateError
 
 ZERO = Fraction(0)
 
@@ -66,7 +66,8 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
     exact = environment.exact
     if exact is None or environment.agents != 1:
         raise PromisedCertificateError("fingerprint: it takes one buyer with exact numbers")
-    if not lifetime_suffices(proof.ic, proof.ir) or EPIR() not in closure(proof.ir):
+    INDEPENDENT.require(proof.ic, proof.ir)
+    if not expressible("promise", 1, proof.ic, proof.ir) or EPIR() not in INDEPENDENT.closure(proof.ir):
         raise PromisedCertificateError("ic, ir: promises are for DIC and EPIR, or what implies them")
     if len(proof.points) != environment.horizon or len(proof.lines) != environment.horizon:
         raise PromisedCertificateError(f"points, lines: {environment.horizon} periods of each are wanted")

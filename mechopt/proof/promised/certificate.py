@@ -1,7 +1,7 @@
 """The certificate of an exact optimum of one buyer by promises: points that are attained, lines that nothing exceeds.
 
 It grows with the number of promises that the optimal mechanism makes, not with the number of histories. The file is
-JSON; fractions are strings. `mechopt.proof.promised` proves it anew.
+JSON; fractions are strings. `mechopt.proof.promised.check` proves it anew.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import MechoptError, shortened
+from mechopt.core.errors import shortened
 from mechopt.mechanism.constraint_names import notion_named
 from mechopt.mechanism.constraints import Notion
+from mechopt.proof.constraints import CertificateError
 
 FORMAT = "mechopt promised certificate 1"
 
 
-class PromisedCertificateError(MechoptError):
+class PromisedCertificateError(CertificateError):
     """A certificate by promises that proves nothing, with the period and entry where it fails."""
 
 
