@@ -159,7 +159,7 @@ def test_the_method_for_several_buyers_is_picked_by_predicted_seconds(periods, l
     laws = [[["3/5", "2/5"]] * periods, [["1/2", "1/2"]] * periods]
     env = mo.IndependentTypes([[[1, 3]] * periods] * 2, laws)
     picked = []
-    monkeypatch.setattr("mechopt.solve.dual.method.by_dual", lambda *_, **__: picked.append("dual"))
+    monkeypatch.setattr("mechopt.solve.dual.method.by_dual", lambda *_, **__: picked.append("dual") or 1 / 0)
     monkeypatch.setattr("mechopt.solve.program.compile_program", lambda *_: picked.append("simplex") or 1 / 0)
     with suppress(ZeroDivisionError):
         mo.optimum(env, time_limit=limit)
@@ -191,6 +191,6 @@ kernel = [[0.75, 0.25], [0.25, 0.75]]
 def test_an_unknown_method_is_named_whatever_the_size():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=200)
     with pytest.raises(
-        mo.InputError, match="'magic' is none of auto, program, simplex, ipx, closed-form, promised, dual"
+        mo.InputError, match="'magic' is none of auto, program, simplex, ipx, closed-form, promised, orbits, dual"
     ):
         mo.optimum(env, method="magic")

@@ -22,7 +22,8 @@ conjugate :math:`G^*_t(\lambda) = \max_w G_t(w) - \lambda w` is convex, so that 
 bounds between them; multipliers of the lower side's optimiser give each bound (`certified`), by a recursion on upper
 bounds alone. The optimum is at most :math:`G^*_1(1)`. Both recursions end in exact points at w = 0 and where nothing is
 gained any more. Places of slopes are chosen where the policy's promises go; that they are chosen well is not needed for
-the bracket. Rounding is not directed: the bracket is widened by 1e-13 of its size a period.
+the bracket. Rounding is not directed: the bracket is widened by 1e-13 of its size a period, and by what subtracting
+the costs may lose.
 
 Source: Thomas and Worrall (1990) for the promise as the state; Mirrokni, Paes Leme, Tang and Zuo (2020), Lemma A.4, who
 count periods from 1.
@@ -54,7 +55,7 @@ from mechopt.solve.promised.recursion import (
     period,
     recursion,
 )
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import Bound, Status, raised
 
 Progress = Callable[[int, float], None]
 """Called with the number of slopes so far and the seconds since the start."""
@@ -188,6 +189,16 @@ def promised_optimum(
     return Search(environment, ir, time_limit, progress, bracket).run(tolerance, min(tolerance, aim or tolerance))
 
 
+def _roundings(env: IndependentTypes) -> tuple[float, float]:
+    """First best, raised by what rounding may have taken from it; and what rounding may do to either bound."""
+    prices = [env.values[0][t] + abs(env.cost[t]) for t in range(env.horizon)]
+    largest = np.array([float(price.max()) for price in prices])
+    mean = np.array([float(price @ law) for price, law in zip(prices, env.probabilities[0], strict=True)])
+    terms = 2 * env.horizon + max(row[0] for row in env.shape)
+    cap = raised(env.first_best, float(env.present_value @ largest), terms)
+    return cap, raised(ROUNDING * env.horizon * env.first_best, float(env.present_value @ mean), terms)
+
+
 class Search:
     """Levels of ever finer recursions, until the bracket is narrow enough."""
 
@@ -219,8 +230,9 @@ class Search:
         """Refine until the bracket is within the tolerance, and within the aim where that is cheap."""
         env = self.environment
         welfare = env.first_best
+        cap_on_welfare, slack = _roundings(env)
         coarse = FIRST_TOLERANCE * welfare / self.unit / env.horizon
-        best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), welfare / self.unit
+        best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), cap_on_welfare / self.unit
         cap, number, before = 0.0, 0, 0
         try:
             self._tell(best, upper)
@@ -259,9 +271,9 @@ class Search:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        value, slack = policy.revenue, ROUNDING * env.horizon * welfare
+        value = policy.revenue
         lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
-        upper = min(upper * self.unit + slack, welfare)
+        upper = min(upper * self.unit + slack, cap_on_welfare)
         if upper < lower:  # the two sides contradict each other by more than rounding
             status, lower, upper = Status.INACCURATE, upper, lower
         bound = Bound(lower, upper, "promised-utility recursion from both sides")
