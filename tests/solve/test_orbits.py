@@ -12,6 +12,7 @@ from mechopt.lp.orbits import compile_orbits, orbit_size, why_not_orbits
 from mechopt.solve import highs
 from mechopt.solve.orbits.optimum import orbit_mechanism, orbit_optimum
 from mechopt.solve.program import Effort
+from mechopt.testing import check_mechanism
 
 SIZES = [
     (2, (2,)),
@@ -155,12 +156,26 @@ def test_a_view_and_its_histories_agree(tmp_path):
     assert broken.gains()["dic"] == pytest.approx(mo.verify(broken)[mo.DIC()].gain, rel=1e-9)
 
 
-def test_too_many_histories_are_not_written_out():
+def test_a_view_passes_the_conformance_suite():
+    env = mo.IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], 2, agents=3, cost="1/2", discount="9/10")
+    view = orbit_mechanism(*_solution(env))
+    assert isinstance(view, mo.MechanismProtocol)
+    assert view.guarantee is None and view.claims == (mo.DIC(), mo.EPIR())
+    found = check_mechanism(view, rng=7)
+    assert {"accounting", "file", "table", "claims", "simulation"} <= set(found.passed), found
+
+
+def test_too_many_histories_are_not_written_out(tmp_path):
     env = mo.IndependentTypes.iid([1, 3], ["0.6", "0.4"], 3, agents=9)
     zero = [np.zeros((len(m), s)) for m, s in zip(OrbitTree(env).multisets, OrbitTree(env).sequences, strict=True)]
     view = mo.OrbitMechanism(env, tuple(zero[1:]), tuple(zero))
     with pytest.raises(mo.LimitError, match="too many to write out"):
         view.to_mechanism()
+    with pytest.raises(mo.LimitError, match="too many to write out"):
+        view.to_frame()
+    with pytest.raises(mo.LimitError, match="too many to write out"):
+        view.save(tmp_path / "view.npz")
+    assert view.simulate(3, 10).revenue == 0
 
 
 def test_forged_certificates_of_orbits_are_found():

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.orbits import OrbitTree
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import Notion
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.outcome import Simulation, own_values
+from mechopt.mechanism.methods import MechanismMethods
+from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.simulation import Runs, played
 
 MAX_ENTRIES = 20_000_000
 """Largest number of entries of the arrays that it is written out in."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class OrbitMechanism:
+class OrbitMechanism(MechanismMethods):
     """Allocation and realised utility of a buyer by her own reports and the others'.
+
+    Nothing is proved of a share that it guarantees; it is saved and tabulated as it is written out over histories.
 
     Attributes
     ----------
@@ -114,37 +117,6 @@ class OrbitMechanism:
             worst = max(worst, float((told - utility[..., None]).max()))
         return {"dic": worst, "epir": max(0.0, -float(self.realised[-1].min()))}
 
-    def simulate(self, rng: np.random.Generator | int, runs: int) -> Simulation:
-        """Draw types, play truthfully and average.
-
-        Parameters
-        ----------
-        rng : numpy Generator or seed
-        runs : int
-            At least 2.
-
-        Raises
-        ------
-        InputError
-            If there are fewer than two runs.
-        """
-        if runs < 2:
-            raise InputError(f"runs is {runs}; standard errors need at least 2")
-        rng, env = np.random.default_rng(rng), self.environment
-        sequences: IntArray = np.zeros((env.agents, runs), np.int64)
-        welfare, utility = np.zeros(runs), np.zeros((env.agents, runs))
-        for t, x in enumerate(self.allocation):
-            law = env.probabilities[0][t]
-            types = rng.choice(len(law), size=sequences.shape, p=law / law.sum())
-            sequences = sequences * len(law) + types
-            margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
-            for i in range(env.agents):
-                place = self.tree.place(t + 1, sequences, i)
-                welfare += margin[types[i]] * x.ravel()[place]
-                if t + 1 == env.horizon:
-                    utility[i] = self.realised[-1].ravel()[place]
-        return Simulation.of(welfare - utility.sum(axis=0), utility)
-
     def to_mechanism(self) -> Mechanism:
         """Write it out over all histories.
 
@@ -176,16 +148,24 @@ class OrbitMechanism:
             realised = now
         return Mechanism(env, tuple(allocation), tuple(payment), self.claims, self.source)
 
-    def save(self, path: str | Path) -> None:
-        """Write it out over all histories and save that.
-
-        Raises
-        ------
-        LimitError
-            If there are too many histories.
-        """
-        self.to_mechanism().save(path)
-
     def __repr__(self) -> str:
         places = sum(x.size for x in self.allocation)
         return f"OrbitMechanism({self.environment.agents} buyers, {places} places; revenue {self.revenue:.9g})"
+
+
+@played.register(OrbitMechanism)
+def _(mechanism: OrbitMechanism, rng: np.random.Generator, runs: int) -> Runs:
+    env, tree = mechanism.environment, mechanism.tree
+    sequences: IntArray = np.zeros((env.agents, runs), np.int64)
+    welfare, utility = np.zeros(runs), np.zeros((env.agents, runs))
+    for t, x in enumerate(mechanism.allocation):
+        law = env.probabilities[0][t]
+        types = rng.choice(len(law), size=sequences.shape, p=law / law.sum())
+        sequences = sequences * len(law) + types
+        margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
+        for i in range(env.agents):
+            place = tree.place(t + 1, sequences, i)
+            welfare += margin[types[i]] * x.ravel()[place]
+            if t + 1 == env.horizon:
+                utility[i] = mechanism.realised[-1].ravel()[place]
+    return Runs(welfare - utility.sum(axis=0), utility, welfare)
