@@ -46,7 +46,7 @@ def frontier(
     problem = problem_of(file, ic, ir)
     with progress_shown("solving") as progress:
         found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)
-    reports = [checked_on_tree(point.mechanism, point.mechanism.notions) for point in found.points]
+    reports = [checked_on_tree(point.mechanism, point.mechanism.claims) for point in found.points]
     if as_json:
         say(output.to_json(_document(found, reports)))
     else:

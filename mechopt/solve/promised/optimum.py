@@ -55,7 +55,7 @@ from mechopt.solve.promised.recursion import (
     period,
     recursion,
 )
-from mechopt.solve.solution import Bound, Status, raised
+from mechopt.solve.solution import EPSILON, Bound, Status, raised
 
 Progress = Callable[[int, float], None]
 """Called with the number of slopes so far and the seconds since the start."""
@@ -189,9 +189,15 @@ def promised_optimum(
     return Search(environment, ir, time_limit, progress, bracket).run(tolerance, min(tolerance, aim or tolerance))
 
 
+def _sizes(values: FloatArray, cost: float) -> FloatArray:
+    """What is subtracted for each type; 0 where her value lies below the cost by more than rounding."""
+    sizes: FloatArray = values + abs(cost)
+    return np.where(values - cost > -4 * EPSILON * sizes, sizes, 0.0)
+
+
 def _roundings(env: IndependentTypes) -> tuple[float, float]:
     """First best, raised by what rounding may have taken from it; and what rounding may do to either bound."""
-    prices = [env.values[0][t] + abs(env.cost[t]) for t in range(env.horizon)]
+    prices = [_sizes(env.values[0][t], env.cost[t]) for t in range(env.horizon)]
     largest = np.array([float(price.max()) for price in prices])
     mean = np.array([float(price @ law) for price, law in zip(prices, env.probabilities[0], strict=True)])
     terms = 2 * env.horizon + max(row[0] for row in env.shape)
@@ -221,7 +227,7 @@ class Search:
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
         self.tables, self.keeps = list[Solved](), keeps
-        self.compiled = promise_kernels.compiled() and lockstep_seconds(environment) > WORTH_COMPILING
+        self.compiled = lockstep_seconds(environment) > WORTH_COMPILING and promise_kernels.compiled()
         types = np.array([row[0] for row in environment.shape], dtype=np.float64)
         self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
         self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)
