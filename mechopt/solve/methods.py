@@ -20,12 +20,14 @@ from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort, check_range, fits, solve_plan
 from mechopt.solve.result import Optimum
-from mechopt.solve.solution import Status
+from mechopt.solve.solution import Bound, Status
 
 PATIENCE = 5.0
 """Predicted seconds up to which a program is worth its time whatever the time limit is."""
 LONG = 60.0
 """The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
+MOMENT, CLOSED = 1.0, 1e-8
+"""Predicted seconds up to which the program is tried too where a bracket is left that is wider than this share."""
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,20 @@ def solve(
     if chosen.histories and not fits(problem.plan, max_bytes, chosen.name):
         effort = replace(effort, remedy=remedy(problem))
     found = chosen.solve(problem, effort)
-    if method != "auto" or chosen.histories or found.status is not Status.UNPROVED:
+    if method != "auto" or chosen.histories or not fits(problem.plan, max_bytes):
         return found
-    quick = program_seconds(problem.size) <= PATIENCE and fits(problem.plan, max_bytes)
-    return PROGRAM.solve(problem, effort) if quick else found
+    seconds = program_seconds(problem.size)
+    if found.status is Status.UNPROVED and seconds <= PATIENCE:
+        return PROGRAM.solve(problem, effort)
+    if found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound) and seconds <= MOMENT:
+        closed = PROGRAM.solve(problem, effort)
+        return closed if closed.status is Status.OPTIMAL and not _wide(closed.bound) else found
+    return found
+
+
+def _wide(bound: Bound) -> bool:
+    """Whether a bracket does not close to `CLOSED` of its upper end."""
+    return bound.upper - bound.lower > CLOSED * abs(bound.upper)
 
 
 def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008 - a frozen value
