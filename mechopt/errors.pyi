@@ -7,3 +7,4 @@ from .core.errors import MechoptError as MechoptError
 from .core.errors import NoOptimumError as NoOptimumError
 from .core.errors import SolverError as SolverError
 from .proof.certificate import CertificateError as CertificateError
+from .proof.promised.certificate import PromisedCertificateError as PromisedCertificateError

@@ -21,6 +21,8 @@ from .proof.contingent.file import TransferProof as TransferProof
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
+from .proof.promised.certificate import PromisedCertificate as PromisedCertificate
+from .proof.promised.check import check_promised as check_promised
 from .proof.vipr import write_vipr as write_vipr
 from .show.formats import to_efg as to_efg
 from .solve.cvx import to_cvxpy as to_cvxpy

@@ -41,6 +41,7 @@ from .solve.duals import Duals as Duals
 from .solve.duals import ShadowPrice as ShadowPrice
 from .solve.infinite.result import InfiniteOptimum as InfiniteOptimum
 from .solve.maximin import Maximin as Maximin
+from .solve.orbits.mechanism import OrbitMechanism as OrbitMechanism
 from .solve.promised.optimum import PromisedOptimum as PromisedOptimum
 from .solve.promised.policy import PromisePolicy as PromisePolicy
 from .solve.result import Optimum as Optimum

@@ -26,6 +26,7 @@ from mechopt.show.terminal.console import progress_shown, say, show_rows
 if TYPE_CHECKING:
     from mechopt.modelfile import ModelFile
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
 
 Most = Annotated[
     int | None,
@@ -51,6 +52,7 @@ def make(
     from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.solve.exact.guarantee import certify_guarantee
+    from mechopt.solve.promised.method import certified_by_promises
 
     require_targets(file)
     source = read(model, at)
@@ -60,7 +62,9 @@ def make(
                 raise InputError(f"{model}: a guarantee is of revenue under EPIR; of the options it takes --ic alone")
             certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
         else:
-            problem_of(source, ic, ir, objective, form, subject_to).certify().save(file)
+            problem = problem_of(source, ic, ir, objective, form, subject_to)
+            by_promises = certified_by_promises(problem.plan) if form == "auto" and not problem.subject_to else None
+            (by_promises or problem.certify()).save(file)
     say(f"written: {file}")
 
 
@@ -108,23 +112,37 @@ def export(
     """Prove a certificate anew and write the program that it is about, with the proof, in a public format."""
     from mechopt.modelfile import read
     from mechopt.proof.certificate import load_certificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.proof.vipr import write_vipr
 
     if target != "vipr":
         raise InputError(f"--format {printable(target)}: the formats are: vipr")
     source, proof = read(model, at), load_certificate(file)
+    if isinstance(proof, PromisedCertificate):
+        raise InputError(
+            "a proof by promises is about no linear program; write one with "
+            "`mechopt certificate make --form utility`, and export that"
+        )
     prove_anew(source, proof, most)
     write_vipr(source.environment, proof, output_file, source.title)
     say(f"written: {output_file}")
 
 
-def prove_anew(source: ModelFile, proof: Certificate | GuaranteeCertificate, most: int | None) -> None:
+def prove_anew(
+    source: ModelFile, proof: Certificate | GuaranteeCertificate | PromisedCertificate, most: int | None
+) -> None:
     """Prove a certificate for the environment of a model file."""
+    from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.scenarios import Scenarios
     from mechopt.proof.certificate import GuaranteeCertificate
     from mechopt.proof.check import check_certificate, check_guarantee
-    from mechopt.proof.contingent.check import MOST
+    from mechopt.proof.promised.certificate import PromisedCertificate
+    from mechopt.proof.promised.check import check_promised
+    from mechopt.proof.size import MOST
 
+    if isinstance(proof, PromisedCertificate):
+        check_promised(source.of_kind(IndependentTypes), proof)
+        return
     most = MOST if most is None else most
     if isinstance(proof, GuaranteeCertificate):
         check_guarantee(source.of_kind(Scenarios), proof, most)

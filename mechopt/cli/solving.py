@@ -40,8 +40,8 @@ def solve(
     method: Annotated[
         str,
         typer.Option(
-            help="auto, program, simplex, ipx, closed-form or promised (one buyer, long horizons), dual (several, or "
-            "persistent types)"
+            help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
+            "(several buyers over long horizons, or persistent types)"
         ),
     ] = "auto",
     form: Form = "auto",

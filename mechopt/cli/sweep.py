@@ -34,6 +34,9 @@ def sweep(
         str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, whose workers are used instead")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="compute again what failed or ran out of time")] = False,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="every N-th point alone, from the I-th on, for job arrays")
+    ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="write the table as Parquet as well")] = False,
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="draw the ratios to a .png, .svg or .pdf file")
@@ -65,12 +68,13 @@ def sweep(
     written = ["sweep.csv", *["sweep.parquet"] * parquet, *(f"worst-{name}.toml" for name in read.recording.mechanisms)]
     require_targets(plot, *(folder / name for name in written))
     with points_shown() as progress:
-        found = compute(read, folder, workers, scheduler, retry, progress)
-    files = [str(folder / "sweep.csv")]
-    found.to_csv(folder / "sweep.csv")
+        found = compute(read, folder, workers, scheduler, retry, progress, shard)
+    table = folder / ("sweep.csv" if shard is None else f"sweep-{shard.replace('/', '-of-')}.csv")
+    files = [str(table)]
+    found.to_csv(table)
     if parquet:
-        files.append(str(folder / "sweep.parquet"))
-        found.to_parquet(folder / "sweep.parquet")
+        files.append(str(table.with_suffix(".parquet")))
+        found.to_parquet(table.with_suffix(".parquet"))
     if plot is not None:
         found.save_plot(plot, y)
         files.append(plot)
@@ -78,7 +82,8 @@ def sweep(
         page = sweep_report(found, command=command_line(), study=file_text(study, bundled_studies()))
         write_report(page, report)
         files.append(report)
-    document = _swept(found, _worst_files(found, study, folder), files)
+    worst = _worst_files(found, study, folder) if shard is None else {}  # of all points, when they are merged
+    document = _swept(found, worst, files)
     if as_json:
         say(output.to_json(document))
     else:

@@ -1,1 +1,1 @@
-"""Exact proofs of optimality: their files and their checker, which shares nothing with what found them."""
+"""Certificates and their checkers, in plain fractions: nothing here knows what found them."""

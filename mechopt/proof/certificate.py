@@ -26,6 +26,7 @@ from mechopt.mechanism.constraints import DIC, Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
+from mechopt.proof.promised.certificate import PromisedCertificate, is_promised, load_promised
 
 FORMAT = "mechopt certificate 1"
 GUARANTEE_FORMAT = "mechopt guarantee certificate 1"
@@ -204,7 +205,7 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
+def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate | PromisedCertificate:
     """Read a certificate; what it claims is proved by `check_certificate` only.
 
     Parameters
@@ -216,6 +217,8 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate:
     CertificateError
         If the file cannot be read, or is not what `Certificate.save` writes.
     """
+    if is_promised(path):
+        return load_promised(path)
     try:
         content = json.loads(file_bytes(path), object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:

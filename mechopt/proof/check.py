@@ -14,6 +14,7 @@ however far one goes along it from the null mechanism.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -28,17 +29,20 @@ from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
 from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
+from mechopt.proof.orbits import OrbitModel, OrbitRow, orbit_entries, unfit
 from mechopt.proof.persistent import SequenceModel, rebuild_persistent
+from mechopt.proof.promised.certificate import PromisedCertificate
+from mechopt.proof.promised.check import check_promised
 from mechopt.proof.rows import Row, Side
 from mechopt.proof.scenarios import GuaranteeModel
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
 
-AnyModel = Model | SequenceModel | GuaranteeModel
+AnyModel = Model | SequenceModel | GuaranteeModel | OrbitModel
 
 
 def check_certificate(
     environment: IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes,
-    certificate: Certificate,
+    certificate: Certificate | PromisedCertificate,
     most: int = MOST,
 ) -> Fraction | None:
     """Prove a certificate anew.
@@ -47,7 +51,8 @@ def check_certificate(
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
         That it claims to be about; of a separable one, its unfolding.
-    certificate : Certificate
+    certificate : Certificate or PromisedCertificate
+        The latter of a bracket whose ends meet; `mechopt.proof.promised.check_promised` checks all brackets.
     most : int
         Rows and columns together that are checked; the size of the program is told from the model first.
 
@@ -69,6 +74,13 @@ def check_certificate(
     Fraction(153, 32)
     """
     _require_finite(environment)
+    if isinstance(certificate, PromisedCertificate):
+        if not isinstance(environment, IndependentTypes):
+            raise CertificateError("fingerprint: a certificate by promises is about types independent across periods")
+        lower, upper = check_promised(environment, certificate)
+        if lower != upper:
+            raise CertificateError(f"lower, upper: only {lower} <= optimum <= {upper} is proved")
+        return lower
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
     if certificate.fingerprint != environment.fingerprint:
@@ -85,14 +97,32 @@ def check_certificate(
         raise CertificateError("status: that there is no bound is not proved where payments are constrained")
     if direction and (certificate.value is not None or certificate.dual.index):
         raise CertificateError("value: a program without bound has neither a value nor multipliers")
-    require_defined(environment, certificate.form, certificate.ic, certificate.ir)
-    require_size(environment, certificate.form, certificate.ic, certificate.ir, most, len(certificate.subject_to))
+    if certificate.form == "orbits":
+        _require_orbits(environment, certificate, most)
+    else:
+        require_defined(environment, certificate.form, certificate.ic, certificate.ir)
+        require_size(environment, certificate.form, certificate.ic, certificate.ir, most, len(certificate.subject_to))
     return prove(_program(environment, certificate), certificate.primal, certificate.dual, certificate.value)
+
+
+def _require_orbits(
+    environment: IndependentTypes | MarkovTypes | InterdependentTypes, certificate: Certificate, most: int
+) -> None:
+    if not isinstance(environment, IndependentTypes):
+        raise CertificateError("form: orbits are of buyers whose types are independent across periods")
+    require_defined(environment, "utility", certificate.ic, certificate.ir)
+    if certificate.subject_to:
+        raise CertificateError("subject_to: orbits have no payments that constraints could be on")
+    if why := unfit(environment, certificate.ic, certificate.ir):
+        raise CertificateError(f"form: no program of identical buyers stands for this: {why}")
+    require_at_most(orbit_entries(environment, certificate.ir), most)
 
 
 def _program(environment: IndependentTypes | MarkovTypes | InterdependentTypes, certificate: Certificate) -> AnyModel:
     weights = certificate.objective
     exact_weights = to_exact(weights.revenue), to_exact(weights.welfare), to_exact(weights.utility)
+    if certificate.form == "orbits" and isinstance(environment, IndependentTypes):
+        return OrbitModel(environment, certificate.ic, certificate.ir, exact_weights)
     asked = certificate.form, certificate.ic, certificate.ir, exact_weights, certificate.subject_to
     if isinstance(environment, IndependentTypes):
         return rebuild(environment, *asked)
@@ -181,7 +211,8 @@ def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fr
     scale, price, direction = primal.denominator, dual.denominator, claimed is None
     reduced: list[Fraction | int] = [price * cost for cost in model.cost]
     upper_bound = Fraction(0)
-    for number, row in enumerate(model.rows()):
+    rows: Iterator[Row | OrbitRow] = model.rows()
+    for number, row in enumerate(rows):
         _check_row(row, x, scale, direction)
         if y[number]:
             side = row.upper if y[number] > 0 else row.lower
@@ -229,7 +260,7 @@ def _outside(value: Fraction | int, lower: Side, upper: Side, direction: bool) -
     return (lower is not None and value < lower) or (upper is not None and value > upper)
 
 
-def _check_row(row: Row, x: list[int], scale: int, direction: bool) -> None:
+def _check_row(row: Row | OrbitRow, x: list[int], scale: int, direction: bool) -> None:
     activity: Fraction | int = 0
     for j, coefficient in row.entries:
         if x[j]:

@@ -72,7 +72,7 @@ def write_vipr(
 def _lines(model: AnyModel, certificate: Certificate | GuaranteeCertificate, title: str) -> Iterator[str]:
     multipliers = certificate.dual.entries
     reduced: list[Number] = list(model.cost)
-    rows = list(model.rows())
+    rows: list[Any] = list(model.rows())
     for number, weight in multipliers.items():
         for column, coefficient in rows[number].entries:
             reduced[column] -= weight * coefficient

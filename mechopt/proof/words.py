@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import Constraint
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
+from mechopt.proof.promised.certificate import PromisedCertificate
 
 
-def statement(certificate: Certificate | GuaranteeCertificate) -> str:
+def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) -> str:
     """The claim as a sentence, with all constraints; missing ones are named as such.
 
     Examples
@@ -36,15 +37,19 @@ def statement(certificate: Certificate | GuaranteeCertificate) -> str:
     if incentive.startswith("WITHOUT") is participation.startswith("WITHOUT"):
         participation = participation.removeprefix("under ")
     constraints = f"{incentive} and {participation}"
-    if certificate.subject_to:
+    if isinstance(certificate, Certificate) and certificate.subject_to:
         constraints += f", payments subject to {' + '.join(c.name for c in certificate.subject_to)},"
+    if isinstance(certificate, PromisedCertificate) and certificate.value is None:
+        lower, upper = certificate.lower, certificate.upper
+        bounds = f"at least {lower} = {float(lower):.12g} and at most {upper} = {float(upper):.12g}"
+        return f"the largest {goal(certificate)} {constraints} is {bounds}"
     if certificate.value is None:
         return f"{goal(certificate)} has no bound {constraints}"
     value = certificate.value
     return f"the largest {goal(certificate)} {constraints} is {value} = {float(value):.12g}"
 
 
-def goal(certificate: Certificate | GuaranteeCertificate) -> str:
+def goal(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) -> str:
     """What is the largest possible, with exact weights.
 
     Examples
@@ -57,6 +62,8 @@ def goal(certificate: Certificate | GuaranteeCertificate) -> str:
     """
     if isinstance(certificate, GuaranteeCertificate):
         return "guarantee"
+    if isinstance(certificate, PromisedCertificate):
+        return "revenue"
     weights = {name: to_exact(getattr(certificate.objective, name)) for name in ("revenue", "welfare", "utility")}
     return " + ".join(name if w == 1 else f"{w} {name}" for name, w in weights.items() if w) or "0 revenue"
 

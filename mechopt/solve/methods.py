@@ -12,18 +12,22 @@ from typing import Any, cast
 
 from mechopt.core.errors import InputError
 from mechopt.lp.independent.plan import Plan
-from mechopt.mechanism.constraints import Interim
+from mechopt.lp.orbits import orbit_size, why_not_orbits
+from mechopt.mechanism.constraints import EPIR, Interim
 from mechopt.solve.highs import Progress
 from mechopt.solve.limits import bytes_needed
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort, check_range, fits, solve_plan
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Bound, Status
 
 PATIENCE = 5.0
-"""Predicted seconds up to which a program, whose bracket closes, is preferred to a dynamic program."""
+"""Predicted seconds up to which a program is worth its time whatever the time limit is."""
 LONG = 60.0
 """The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
+MOMENT, CLOSED = 1.0, 1e-8
+"""Predicted seconds up to which the program is tried too where a bracket is left that is wider than this share."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,21 @@ class Method:
         From a problem that it applies to, to its `Cost`.
     solve : callable
         From such a problem and an `Effort` to an `Optimum`.
-    proves : bool
-        Whether it can prove the optimum in exact rationals.
+    proves : callable
+        From such a problem to whether it can prove the optimum in exact rationals.
+    taken : callable
+        From such a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken.
+    histories : bool
+        Whether it builds the program over all histories.
     """
 
     name: str
     applies: Callable[[Problem], str | None]
     cost: Callable[[Problem], Cost]
     solve: Callable[[Problem, Effort], Optimum]
-    proves: bool = False
+    proves: Callable[[Problem], bool] = lambda problem: False
+    taken: Callable[[Problem, Effort], bool] = lambda problem, effort: False
+    histories: bool = False
 
 
 def _program(name: str, algorithm: str) -> Method:
@@ -79,7 +89,12 @@ def _program(name: str, algorithm: str) -> Method:
     def by_program(problem: Problem, effort: Effort) -> Optimum:
         return solve_plan(problem.plan, algorithm, effort)
 
-    return Method(name, lambda problem: None, cost, by_program, proves=True)
+    taken = _form_asked if name == "program" else lambda problem, effort: False
+    return Method(name, lambda problem: None, cost, by_program, lambda problem: True, taken, histories=True)
+
+
+def _form_asked(problem: Problem, effort: Effort) -> bool:
+    return problem.form != "auto" and isinstance(problem.plan, Plan)
 
 
 def _promised_applies(problem: Problem, interim: bool | None = None) -> str | None:
@@ -103,10 +118,56 @@ def _by_promises(problem: Problem, effort: Effort) -> Optimum:
     return by_promises(cast(Plan, problem.plan), effort)
 
 
+def _promised_proves(problem: Problem) -> bool:
+    from mechopt.solve.promised.method import promise_constraint
+
+    return promise_constraint(problem.plan) == EPIR()
+
+
+def _promised_taken(problem: Problem, effort: Effort) -> bool:
+    return not effort.exact or _promised_proves(problem)
+
+
+def _orbits_apply(problem: Problem) -> str | None:
+    if not isinstance(problem.plan, Plan):
+        return "is for identical buyers whose types are independent across periods"
+    reason = why_not_orbits(problem.plan)
+    return None if reason is None else f"is for identical buyers, DIC and the utility form: {reason}"
+
+
+def _orbits_cost(problem: Problem) -> Cost:
+    size = orbit_size(cast(Plan, problem.plan))
+    return Cost(program_seconds(size), bytes_needed(size, "auto"), 0.0)
+
+
+def _orbits_taken(problem: Problem, effort: Effort) -> bool:
+    from mechopt.solve.orbits.optimum import better_on_orbits
+
+    seconds = program_seconds(orbit_size(cast(Plan, problem.plan)))
+    return seconds <= _limit(effort) and better_on_orbits(cast(Plan, problem.plan), effort.max_bytes)
+
+
+def _on_orbits(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.orbits.optimum import orbit_optimum
+
+    return orbit_optimum(cast(Plan, problem.plan), effort)
+
+
 def _dual_applies(problem: Problem) -> str | None:
     from mechopt.solve.dual.method import APPLIES, dual_constraints
 
     return APPLIES if dual_constraints(problem.plan) is None else None
+
+
+def _dual_taken(problem: Problem, effort: Effort) -> bool:
+    if effort.exact:
+        return False
+    return program_seconds(problem.size) > _limit(effort) or not fits(problem.plan, effort.max_bytes)
+
+
+def _limit(effort: Effort) -> float:
+    """Predicted seconds up to which a program is taken."""
+    return LONG if effort.time_limit is None else min(LONG, max(effort.time_limit, PATIENCE))
 
 
 def _by_dual(problem: Problem, effort: Effort) -> Optimum:
@@ -120,11 +181,18 @@ METHODS = (
     PROGRAM,
     _program("simplex", "simplex"),
     _program("ipx", "ipx"),
-    Method("closed-form", partial(_promised_applies, interim=True), lambda problem: Cost(0.0, 0, 0.0), _by_promises),
-    Method("promised", _promised_applies, _promised_cost, _by_promises),
-    Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual),
+    Method(
+        "closed-form",
+        partial(_promised_applies, interim=True),
+        lambda problem: Cost(0.0, 0, 0.0),
+        _by_promises,
+        taken=_promised_taken,
+    ),
+    Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
+    Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
+    Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual, taken=_dual_taken),
 )
-"""In the order in which ``"auto"`` asks those that need no program."""
+"""In the order in which ``"auto"`` asks them."""
 NAMES = ("auto", *(method.name for method in METHODS))
 
 
@@ -149,13 +217,31 @@ def solve(
     check_range(problem.plan, accept_range)
     if exact and problem.environment.exact is None:
         raise InputError('exact=True: the float probabilities only sum to 1 within rounding; write fractions as "1/3"')
-    if chosen.proves and not fits(problem.plan, max_bytes, chosen.name):
+    if chosen.histories and not fits(problem.plan, max_bytes, chosen.name):
         effort = replace(effort, remedy=remedy(problem))
-    return chosen.solve(problem, effort)
+    found = chosen.solve(problem, effort)
+    if method != "auto" or chosen.histories or not fits(problem.plan, max_bytes):
+        return found
+    seconds = program_seconds(problem.size)
+    if found.status is Status.UNPROVED and seconds <= PATIENCE:
+        return PROGRAM.solve(problem, effort)
+    if found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound) and seconds <= MOMENT:
+        closed = PROGRAM.solve(problem, effort)
+        return closed if closed.status is Status.OPTIMAL and not _wide(closed.bound) else found
+    return found
+
+
+def _wide(bound: Bound) -> bool:
+    """Whether a bracket does not close to `CLOSED` of its upper end."""
+    return bound.upper - bound.lower > CLOSED * abs(bound.upper)
 
 
 def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008 - a frozen value
-    """Take the program where it is quick and fits, or a proof or a form is asked for; else the first that is quicker.
+    """The first method that applies and is to be taken; the program where there is none.
+
+    One buyer goes by promises wherever they apply, exactly as well under DIC and EPIR; identical buyers by orbits,
+    unless the program over histories is a matter of a moment; the rest by the program, unless it is predicted to take
+    more than a minute, or the time limit, or would not fit, and dual dynamic programming applies.
 
     Parameters
     ----------
@@ -165,28 +251,20 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     Examples
     --------
     >>> from mechopt import IndependentTypes
-    >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], n))).name for n in (4, 40)]
-    ['program', 'promised']
+    >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], 4, agents=n))).name for n in (1, 2)]
+    ['promised', 'orbits']
     """
-    if effort.exact or (problem.form != "auto" and isinstance(problem.plan, Plan)):
-        return PROGRAM
-    seconds, roomy = program_seconds(problem.size), fits(problem.plan, effort.max_bytes)
-    if roomy and seconds <= PATIENCE:
-        return PROGRAM
-    limit = LONG if effort.time_limit is None else min(LONG, max(effort.time_limit, PATIENCE))
     for method in METHODS:
-        if method.proves or method.applies(problem) is not None:
-            continue
-        own = method.cost(problem).seconds
-        if (seconds > limit or not roomy) if own is None else (seconds > PATIENCE and own < seconds):
+        if method.applies(problem) is None and method.taken(problem, effort):
             return method
     return PROGRAM
 
 
 def remedy(problem: Problem) -> str:
-    """The methods that need no program and apply, as the end of a sentence."""
-    others = [method for method in METHODS if not method.proves and method.applies(problem) is None]
-    return "".join(f'; or take method="{m.name}" (--method {m.name}), which gives a bracket' for m in others)
+    """The methods that need no program over histories and apply, as the end of a sentence."""
+    others = [method for method in METHODS if not method.histories and method.applies(problem) is None]
+    brackets = {m.name: "" if m.name == "orbits" else ", which gives a bracket" for m in others}
+    return "".join(f'; or take method="{name}" (--method {name}){words}' for name, words in brackets.items())
 
 
 def _named(name: str, problem: Problem, exact: bool) -> Method:
@@ -199,11 +277,11 @@ def _named(name: str, problem: Problem, exact: bool) -> Method:
     """
     method = next(method for method in METHODS if method.name == name)
     reason = method.applies(problem)
-    if reason is None and exact and not method.proves:
+    if reason is None and exact and not method.proves(problem):
         reason = "gives a bracket, no exact optimum"
     if reason is None:
         return method
-    others = [m.name for m in METHODS if m.applies(problem) is None and (m.proves or not exact)]
+    others = [m.name for m in METHODS if m.applies(problem) is None and (not exact or m.proves(problem))]
     raise InputError(f'method "{name}" {reason}; use another method: {", ".join(("auto", *others))}')
 
 

@@ -42,17 +42,20 @@ def optimum(
     objective : Objective or str
         Default revenue; any weighted sum, such as ``Revenue() + 0.5 * Welfare()`` or ``"revenue+0.5*welfare"``.
     method : str
-        ``"program"``, the linear program over histories by the algorithm that its shape suggests; ``"simplex"`` or
-        ``"ipx"`` (interior point with crossover), the same by that one; ``"promised"``, the promised-utility dynamic
-        program for one buyer, revenue, DIC and EPIR or interim IR, whose work grows about linearly with the horizon
-        and whose bracket closes to 1e-6, see `mechopt.solve.promised.optimum`; ``"closed-form"``, the same for interim
-        IR, where it is Myerson's auction at first and the first best later; or ``"dual"``, dual dynamic programming for
-        several buyers (DIC, EPIR) or one agent whose types persist, to a bracket of 1e-4, see
-        `mechopt.solve.dual.optimum`. ``"auto"`` takes the program unless it would take more than a few seconds and a
-        dynamic program is predicted to be quicker, or it would take more than a minute, or the time limit, or would
-        not fit, and ``"dual"`` applies; see `mechopt.solve.methods`.
+        ``"promised"``, the promised-utility dynamic program for one buyer, revenue, DIC and EPIR or interim IR, whose
+        work grows about linearly with the horizon; its bracket closes to 1e-12 over few periods and to 1e-6 over many,
+        see `mechopt.solve.promised.optimum`; ``"closed-form"``, the same for interim IR, where it is Myerson's auction
+        at first and the first best later; ``"orbits"``, the program of identical buyers on orbits of histories, see
+        `mechopt.lp.orbits`; ``"program"``, the linear program over histories by the algorithm that its shape suggests;
+        ``"simplex"`` or ``"ipx"`` (interior point with crossover), the same by that one; or ``"dual"``, dual dynamic
+        programming for several buyers (DIC, EPIR) or one agent whose types persist, to a bracket of 1e-4, see
+        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies; ``"orbits"`` where they apply
+        and the program over histories is not a matter of a moment; else the program, unless it would take more than a
+        minute, or the time limit, or would not fit, and ``"dual"`` applies; see `mechopt.solve.methods`.
     exact : bool
-        Prove the optimum in exact rationals as well; needs exact numbers.
+        Prove the optimum in exact rationals as well; needs exact numbers. Of one buyer under DIC and EPIR this goes by
+        promises, see `mechopt.solve.exact_promised`; where the two ends of that proof do not meet, ``exact`` is None
+        and the certificate has the bracket in fractions.
     time_limit : float, optional
         Seconds for the solver, the exact proof included; they leave the bracket so far, as an interrupt (Ctrl-C) does.
     form : str
@@ -85,7 +88,7 @@ def optimum(
     >>> env = IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=3)
     >>> best = optimum(env)
     >>> best
-    Optimum(value 3.5, bracket width ..., optimal by simplex, utility form)
+    Optimum(value 3.5, bracket width ..., optimal by promised, tables form)
     >>> round(best.mechanism.revenue, 9)
     3.5
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)

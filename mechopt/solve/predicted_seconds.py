@@ -47,11 +47,20 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     True
     """
     compiled = promise_kernels.wanted()
-    seconds, by_periods, by_types = COMPILED if compiled else LOCKSTEP
-    types = np.array([row[0] for row in environment.shape], dtype=np.float64)
-    work = seconds * len(types) ** by_periods * float((types**by_types).mean()) * (1e-6 / tolerance) ** 0.5
+    work = _work(environment, COMPILED if compiled else LOCKSTEP) * float((1e-6 / tolerance) ** 0.5)
     loading = LOADING if compiled and "numba" not in sys.modules else 0.0
-    return LEAST_PROMISED + float(work) + loading
+    return LEAST_PROMISED + work + loading
+
+
+def lockstep_seconds(environment: IndependentTypes) -> float:
+    """Predict what the same takes to 1e-6 without the compiled kernels."""
+    return _work(environment, LOCKSTEP)
+
+
+def _work(environment: IndependentTypes, rule: tuple[float, float, float]) -> float:
+    seconds, by_periods, by_types = rule
+    types = np.array([row[0] for row in environment.shape], dtype=np.float64)
+    return seconds * float(len(types) ** by_periods) * float((types**by_types).mean())
 
 
 def program_seconds(size: Size) -> float:

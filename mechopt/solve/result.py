@@ -16,7 +16,9 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.solve.duals import Duals
+from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Optimum(Shown):
     status : Status
         ``"optimal"`` where the bracket is closed; ``"unproved"`` where it is, but the exact proof that was asked for
         met a limit.
-    mechanism : Mechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, PersistentPolicy or None
+    mechanism : Mechanism, OrbitMechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, PersistentPolicy or None
         A sequence where types persist, a policy by method "promised" or "dual"; None where there is no solution or
         bound.
     size : Size
@@ -49,14 +51,14 @@ class Optimum(Shown):
         ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types persist, ``"tables"``
-        for the dynamic programs.
+        for the dynamic programs, ``"orbits"`` where identical buyers share columns.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
         What conflicts where there is no solution, or grows where there is no bound; where an exact optimum was asked
         for and not found, which limit stopped it.
-    certificate : Certificate or None
-        The proof of ``exact``, or of there being no bound, where it was asked for.
+    certificate : Certificate, PromisedCertificate or None
+        The proof of ``exact``, of a bracket in fractions or of there being no bound, where it was asked for.
     ic, ir, subject_to : tuples of Constraint
     objective : Objective
         What it is optimal under and for.
@@ -67,14 +69,14 @@ class Optimum(Shown):
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | PersistentPolicy | None
+    mechanism: Mechanism | OrbitMechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | PersistentPolicy | None
     size: Size
     seconds: dict[str, float]
     method: str
     form: str
     exact: Fraction | None = None
     conflict: tuple[str, ...] = field(default=())
-    certificate: Certificate | None = None
+    certificate: Certificate | PromisedCertificate | None = None
     ic: tuple[Constraint, ...] = ()
     ir: tuple[Constraint, ...] = ()
     objective: Objective = Revenue()  # noqa: RUF009 - a frozen value

@@ -210,7 +210,7 @@ def test_a_limit_of_exact_arithmetic_leaves_the_solvers_answer_beside_it(monkeyp
         raise ExactLimitError("no exact optimum within 3 pivots")
 
     monkeypatch.setattr("mechopt.solve.exact.certify.optimise", limited)
-    best = mo.optimum(coin(3), exact=True)
+    best = mo.optimum(coin(3), method="program", exact=True)
     assert (str(best.status), best.exact, best.certificate) == ("unproved", None, None)
     assert best.value == pytest.approx(3.5)
     assert best.bound.lower <= 3.5 <= best.bound.upper
@@ -219,7 +219,7 @@ def test_a_limit_of_exact_arithmetic_leaves_the_solvers_answer_beside_it(monkeyp
         mo.errors.LimitError, match=r"unproved: no exact optimum within 3 pivots.* with 3\.5 <= optimum <= 3\.5"
     ):
         best.require_optimal()
-    status, out, err = mechopt("solve", "mirrokni-2020/two-values-six-periods", "--exact")
+    status, out, err = mechopt("solve", "mirrokni-2020/two-values-six-periods", "--exact", "--method", "program")
     assert status == 3
     assert "7.3984375" in out
     assert "within 3 pivots" in err

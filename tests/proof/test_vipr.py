@@ -131,6 +131,9 @@ def test_a_title_cannot_write_into_the_file(tmp_path):
 def test_the_command_exports_what_it_proves(mechopt, tmp_path):
     model, proof, file = "mirrokni-2020/two-values-six-periods", tmp_path / "proof.json", tmp_path / "proof.vipr"
     assert mechopt("certificate", "make", model, proof)[0] == 0
+    status, _, err = mechopt("certificate", "export", "--format", "vipr", model, proof, "-o", file)
+    assert status == 2 and "certificate make --form utility" in err and not file.exists()
+    assert mechopt("certificate", "make", model, proof, "--form", "utility")[0] == 0
     status, _, _ = mechopt("certificate", "export", "--format", "vipr", model, proof, "-o", file)
     assert status == 0
     assert check_vipr(file.read_text()) == (Fraction(947, 128), Fraction(947, 128))

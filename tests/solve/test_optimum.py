@@ -204,8 +204,8 @@ def test_promised_method_goes_where_the_program_cannot():
 
 @pytest.mark.parametrize(
     "options",
-    [{"ir": mo.PPIR()}, {"ic": mo.SuperDIC()}, {"objective": mo.Welfare()}, {"exact": True}],
-    ids=["per-period-ir", "super-dic", "welfare", "exact"],
+    [{"ir": mo.PPIR()}, {"ic": mo.SuperDIC()}, {"objective": mo.Welfare()}],
+    ids=["per-period-ir", "super-dic", "welfare"],
 )
 def test_promised_method_refuses_what_it_is_not_for(options):
     with pytest.raises(mo.InputError, match='method "promised"'):

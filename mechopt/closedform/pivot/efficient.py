@@ -8,7 +8,7 @@ With values v_i, cost c, discount d and W' the value of the next period (0 beyon
 A finite horizon takes backward induction, an infinite one policy iteration. The next type profile is never drawn from
 a joint matrix: as types persist independently given the action, the kernel of each agent is applied along her own axis,
 which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by GMRES with
-iterative refinement; where that stalls, by the contraction itself.
+iterative refinement (`mechopt.closedform.pivot.relative_values`).
 
 Ties: of the actions within `TIE` of the best the one of lowest index is taken, and the profile is flagged. `TIE` is
 relative to the terms that are compared there: with a finite horizon those of the period and profile, so that a large
@@ -27,6 +27,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from mechopt.closedform.pivot.relative_values import Relative, evaluated, left_over, split
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
@@ -36,15 +37,15 @@ BoolArray = npt.NDArray[np.bool_]
 Stages = tuple[Any, ...]
 
 TIE = 1e-11
-"""Actions this close to the best, in relative terms, are tied; for ever above d = 0.999, 1e-3/(1-d) times it."""
-RESIDUAL = 1e-15
-"""Residual of a policy's evaluation, relative to its largest value, at which it ends."""
+"""Actions this close to the best are tied, relative to the largest value; with an infinite horizon to what is left of
+values when the long-run level is taken off."""
+ROUNDING = 1e-14
+"""Relative gain at which an action is better, with an infinite horizon."""
+PATIENCE = 10
+"""Improvements by less than a tie that are tried."""
 MAX_IMPROVEMENTS = 1000
 WARM_SWEEPS, WARM_KEPT = 200, 10
 """Most sweeps of value iteration before the first evaluation, and for how many the policy stays where they end."""
-MAX_SWEEPS = 10_000_000
-KRYLOV = 40
-"""Dimension at which GMRES restarts."""
 MAX_ENTRIES = 10**8
 """Largest number of entries of one array: actions times profiles."""
 
@@ -279,19 +280,24 @@ def _best(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray, BoolA
 
 
 def _stationary(environment: Chains, members: Sequence[int]) -> tuple[FloatArray, IntArray, BoolArray]:
-    """Policy iteration (Howard): evaluate, improve where an action is better by more than a tie, until none is."""
-    reward, discount = flows(environment, members), environment.discount
-    share = max(TIE, 1e-3 * TIE / (1 - discount))
-    welfare, policy = _warm(environment, members, reward)
+    """Policy iteration (Howard): evaluate, improve where an action is better by more than rounding, until none is.
+
+    Tables are of differences alone: a constant added to all of W changes no comparison. Where gains are below a tie,
+    rounding may make policies take turns, so then only a few more improvements are tried.
+    """
+    reward, discount, left = flows(environment, members), environment.discount, left_over(environment)
+    start, policy = _warm(environment, members, reward)
+    found, patience = split(start, left), PATIENCE
     for _ in range(MAX_IMPROVEMENTS):
-        welfare = evaluate_policy(environment, members, policy, chosen(reward, policy), welfare)
-        table = reward + discount * carried(environment, members, welfare)
-        slack = share * float(np.abs(table).max())
-        better = table.max(axis=0) > chosen(table, policy) + slack
-        if not better.any():
-            policy, tied = _best(table, slack)
-            return readonly(table.max(axis=0)), policy, tied
-        policy = np.where(better, table.argmax(axis=0), policy)
+        found = _relative(environment, members, policy, chosen(reward, policy), found)
+        table = reward + discount * carried(environment, members, found.differences)
+        scale = float(np.abs(table).max())
+        gain = table.max(axis=0) - chosen(table, policy)
+        patience -= float(gain.max()) <= TIE * scale
+        if float(gain.max()) <= ROUNDING * scale or patience < 0:
+            policy, tied = _best(table, TIE * scale)
+            return readonly(table.max(axis=0) + discount * found.level / left), policy, tied
+        policy = np.where(gain > ROUNDING * scale, table.argmax(axis=0), policy)
     raise LimitError(f"no optimal policy after {MAX_IMPROVEMENTS} improvements; use a smaller discount")
 
 
@@ -319,7 +325,7 @@ def evaluate_policy(
 ) -> FloatArray:
     """Solve W = r + d P W for the chain of a policy with an infinite horizon.
 
-    Each round solves for the correction that the residual asks for; plain sweeps finish what GMRES leaves.
+    Each round solves for the correction that the residual asks for; see `mechopt.closedform.pivot.relative_values`.
 
     Parameters
     ----------
@@ -329,39 +335,13 @@ def evaluate_policy(
     policy, reward, start : arrays, axes: types of the members
         Action; r; a guess of W.
     """
-    from scipy.sparse.linalg import LinearOperator, gmres
+    return _relative(environment, members, policy, reward, split(start, left_over(environment))).value
 
-    discount, shape = environment.discount, policy.shape
 
+def _relative(
+    environment: Chains, members: Sequence[int], policy: IntArray, reward: FloatArray, start: Relative
+) -> Relative:
     def step(value: FloatArray) -> FloatArray:
-        return discount * chosen(carried(environment, members, value.reshape(shape)), policy)
+        return environment.discount * chosen(carried(environment, members, value), policy)
 
-    operator = LinearOperator(
-        (policy.size, policy.size), matvec=lambda flat: flat - step(flat).ravel(), dtype=np.dtype(np.float64)
-    )
-    value, last = start, np.inf
-    residual = reward + step(value) - value
-    while (size := float(np.abs(residual).max())) > RESIDUAL * float(np.abs(value).max()) and size < last / 2:
-        correction, _ = gmres(operator, residual.ravel(), rtol=1e-8, atol=0.0, restart=KRYLOV, maxiter=5)
-        tried = value + correction.reshape(shape)
-        tried_residual = reward + step(tried) - tried
-        if float(np.abs(tried_residual).max()) >= size:
-            break
-        value, residual, last = tried, tried_residual, size
-    return _swept(value, residual, step, discount)
-
-
-def _swept(
-    value: FloatArray, residual: FloatArray, step: Callable[[FloatArray], FloatArray], discount: float
-) -> FloatArray:
-    """Add up what the residual is worth, r + d P r + ..., with the bounds of MacQueen on what is left."""
-    for _ in range(MAX_SWEEPS):
-        low, high = float(residual.min()), float(residual.max())
-        if (high - low) * discount <= 100 * RESIDUAL * float(np.abs(value).max()) * (1 - discount) or high == low:
-            break
-        if max(abs(low), abs(high)) <= 4 * RESIDUAL * float(np.abs(value).max()):
-            break
-        value, residual = value + residual, step(residual)
-    else:
-        raise LimitError(f"a policy is not evaluated after {MAX_SWEEPS} sweeps; use a smaller discount")
-    return value + residual + discount / (1 - discount) * (float(residual.min()) + float(residual.max())) / 2
+    return evaluated(step, reward, start)

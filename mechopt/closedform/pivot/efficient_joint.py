@@ -20,14 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.pivot.efficient import MAX_IMPROVEMENTS, TIE, BoolArray, chosen
+from mechopt.closedform.pivot.efficient import MAX_IMPROVEMENTS, PATIENCE, ROUNDING, TIE, BoolArray, chosen
+from mechopt.closedform.pivot.relative_values import Relative, evaluated, left_over, required
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
 
-DENSE, REFINEMENTS, RESIDUAL = 500, 2, 1e-14
-"""Profiles up to which a policy is evaluated by elimination; else by so many rounds of GMRES, to this residual."""
+DENSE, REFINEMENTS = 500, 2
+"""Profiles up to which a policy is evaluated by elimination, refined so often; else by GMRES."""
 SWEEPS = 30
 """Most steps of value iteration to find the first policy to evaluate; they end when it does not change."""
 
@@ -161,10 +162,9 @@ def best_actions(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray
 
 
 def _stationary(environment: InterdependentTypes) -> tuple[FloatArray, IntArray, BoolArray]:
-    """Policy iteration (Howard): evaluate, improve where an action is better by more than a tie, until none is."""
+    """Policy iteration (Howard): evaluate, improve where an action is better by more than rounding, until none is."""
     reward, discount = surplus(environment, 0), environment.discount
-    share = max(TIE, 1e-3 * TIE / (1 - discount))
-    welfare = reward.max(axis=0) / (1 - discount)
+    welfare, patience = reward.max(axis=0) / (1 - discount), PATIENCE
     policy: IntArray = reward.argmax(axis=0)
     for _ in range(SWEEPS):
         table, before = reward + discount * expected_next(environment, welfare, 0), policy
@@ -172,14 +172,15 @@ def _stationary(environment: InterdependentTypes) -> tuple[FloatArray, IntArray,
         if (policy == before).all():
             break
     for _ in range(MAX_IMPROVEMENTS):
-        welfare = stationary_value(environment, policy, chosen(reward, policy))
-        table = reward + discount * expected_next(environment, welfare, 0)
-        slack = share * float(np.abs(table).max())
-        better = table.max(axis=0) > chosen(table, policy) + slack
-        if not better.any():
-            action, tied = best_actions(table, slack)
-            return readonly(table.max(axis=0)), action, tied
-        policy = np.where(better, table.argmax(axis=0), policy)
+        found = _relative(environment, policy, chosen(reward, policy))
+        table = reward + discount * expected_next(environment, found.differences, 0)
+        scale = float(np.abs(table).max())
+        gain = table.max(axis=0) - chosen(table, policy)
+        patience -= float(gain.max()) <= TIE * scale
+        if float(gain.max()) <= ROUNDING * scale or patience < 0:
+            action, tied = best_actions(table, TIE * scale)
+            return readonly(table.max(axis=0) + discount * found.level / found.left), action, tied
+        policy = np.where(gain > ROUNDING * scale, table.argmax(axis=0), policy)
     raise LimitError(f"no optimal policy after {MAX_IMPROVEMENTS} improvements; use a smaller discount")
 
 
@@ -194,23 +195,28 @@ def stationary_value(environment: InterdependentTypes, policy: Any, reward: Floa
     reward : array, axes: signals
         Of one period under the policy.
     """
-    from scipy.linalg import lu_factor, lu_solve
-    from scipy.sparse.linalg import LinearOperator, gmres
+    return _relative(environment, policy, reward).value
 
-    size, discount = policy.size, environment.discount
+
+def _relative(environment: InterdependentTypes, policy: Any, reward: FloatArray) -> Relative:
+    from scipy.linalg import lu_factor, lu_solve
+
+    size, discount, left = policy.size, environment.discount, left_over(environment)
     kernel = environment.kernel[0]
     chain = kernel[(policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))].reshape(size, size)
-    flat = reward.ravel()
+
+    def step(value: FloatArray) -> FloatArray:
+        moved: FloatArray = (discount * (chain @ value.ravel())).reshape(value.shape)
+        return moved
+
     if size > DENSE:
-        operator = LinearOperator((size, size), matvec=lambda v: v - discount * (chain @ v), dtype=np.dtype(np.float64))
-        value = np.zeros(size)
-        for _ in range(REFINEMENTS):
-            step, _ = gmres(operator, flat + discount * (chain @ value) - value, rtol=1e-10, atol=0.0, maxiter=10)
-            value = value + step
-        if float(np.abs(flat + discount * (chain @ value) - value).max()) <= RESIDUAL * float(np.abs(value).max()):
-            return np.asarray(value.reshape(policy.shape))
+        return evaluated(step, reward, Relative(np.zeros(policy.shape), 0.0, left))
     system = np.eye(size) - discount * chain
+    system[:, 0] = 1.0  # the level takes the place of the first difference, which is 0
     factors = lu_factor(system)
-    value = lu_solve(factors, flat)
-    value = value + lu_solve(factors, flat - system @ value)
-    return np.asarray(value.reshape(policy.shape))
+    parts = lu_solve(factors, reward.ravel())
+    for _ in range(REFINEMENTS):
+        h = np.append(0.0, parts[1:]).reshape(policy.shape)
+        parts = parts + lu_solve(factors, (reward + step(h) - h - parts[0]).ravel())
+    h = np.append(0.0, parts[1:]).reshape(policy.shape)
+    return required(Relative(h, float(parts[0]), left), reward, reward + step(h) - h - parts[0])

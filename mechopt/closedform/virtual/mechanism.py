@@ -14,9 +14,9 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from mechopt.closedform.pivot.efficient import solve
+from mechopt.closedform.pivot.many_rewards import many_values
 from mechopt.closedform.virtual.diagnosis import Contract, Diagnosis
-from mechopt.closedform.virtual.phase import Phase, expected_first, signal_chains
+from mechopt.closedform.virtual.phase import Phase, expected_first
 from mechopt.closedform.virtual.weights import VirtualWeights
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
@@ -292,9 +292,11 @@ def _gains(pivot: VirtualPivot, i: int) -> FloatArray:
             continue
         here = pivot.phase(report)
         honest = expected_first(env, here.members, here.welfare[0])
-        tables = [row[0] for row in here.chains.values]
-        for k in (k for k in range(count) if k != report[i]):
-            tables[i] = virtual[i].flow(report[i], env.value_tables[i][:, k])
-            worth = expected_first(env, here.members, solve(signal_chains(env, tables), here.members)[0][0])
-            gain[report][k] += (worth - honest) / virtual[i].alpha[report[i]]
+        types = [k for k in range(count) if k != report[i]]
+        if types:
+            tables = np.stack([virtual[i].flow(report[i], env.value_tables[i][:, k]) for k in types])
+            worth = [
+                expected_first(env, here.members, best) for best in many_values(here.chains, here.members, i, tables)
+            ]
+            gain[report][types] += (np.array(worth) - honest) / virtual[i].alpha[report[i]]
     return readonly(gain)

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from mechopt.core.errors import MechoptError, shortened
+from mechopt.lp.build import plan
 from mechopt.show.page.page import Picture
 from mechopt.show.page.wording import names, number, share
 from mechopt.solve.solution import Status
@@ -69,9 +70,9 @@ def cheap_frontier(comparison: Comparison) -> Frontier | None:
     from mechopt.study.frontier.frontier import frontier
 
     best = comparison.optimum
-    if best is None or best.status is not Status.OPTIMAL or best.method not in ("simplex", "ipx"):
+    if best is None or best.status is not Status.OPTIMAL or best.method not in ("simplex", "ipx", "promised"):
         return None
-    if best.size.nonzeros > CHEAP_NONZEROS:
+    if plan(comparison.environment, best.ic, best.ir).size.nonzeros > CHEAP_NONZEROS:
         return None
     try:
         found = frontier(comparison.environment, best.ic, best.ir, points=CHEAP_CORNERS, time_limit=CHEAP_SECONDS)

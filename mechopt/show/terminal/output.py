@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mechopt.lp.independent.plan import Size
     from mechopt.mechanism.constraints import Constraint
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
@@ -65,6 +66,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     return {
         "value": without_noise(best.value, scale),
         **({"exact": str(best.exact)} if best.exact is not None else {}),
+        **_fractions(best),
         "bound": asdict(best.bound),
         "revenue": amounts[0] if amounts else None,
         "welfare": amounts[1] if amounts else None,
@@ -84,6 +86,16 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
         "conflict": list(best.conflict),
         **({"limit": mechanism.limit} if isinstance(mechanism, SequenceMechanism) else {}),
     }
+
+
+def _fractions(best: Optimum) -> Plain:
+    """The bracket in fractions of a proof whose two ends do not meet."""
+    from mechopt.proof.promised.certificate import PromisedCertificate
+
+    proof = best.certificate
+    if not isinstance(proof, PromisedCertificate) or proof.value is not None:
+        return {}
+    return {"exact_bracket": [str(proof.lower), str(proof.upper)]}
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:
@@ -144,10 +156,11 @@ def guaranteed(best: Maximin, verified: ScenariosReport, verify_seconds: float) 
     }
 
 
-def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
+def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCertificate) -> Plain:
     """Keys of ``mechopt certificate check --json``: what was proved, and about what."""
     from mechopt.mechanism.constraints import EPIR
     from mechopt.proof.certificate import Certificate
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.proof.words import goal, statement
 
     ir: tuple[Constraint, ...] = (EPIR(),)
@@ -155,6 +168,9 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
     payments = proof.subject_to if isinstance(proof, Certificate) else ()
     if isinstance(proof, Certificate):
         ir, form, status = proof.ir, proof.form, proof.status
+    elif isinstance(proof, PromisedCertificate):
+        ir, form = proof.ir, "promises"
+    bracket = [str(proof.lower), str(proof.upper)] if isinstance(proof, PromisedCertificate) else []
     return {
         "proved": True,
         "statement": statement(proof),
@@ -170,6 +186,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate) -> Plain:
         "status": status,
         "value": None if proof.value is None else float(proof.value),
         "exact": None if proof.value is None else str(proof.value),
+        **({"exact_bracket": bracket} if bracket and proof.value is None else {}),
     }
 
 
@@ -184,7 +201,7 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
         ("participation", ", ".join(kept["ir"]) or "NONE"),
         *([("payments", ", ".join(kept["subject_to"]))] if "subject_to" in kept else []),
         ("form", document["form"]),
-        ("value", document["exact"] or "no bound"),
+        ("value", document["exact"] or " to ".join(document.get("exact_bracket", ["no bound"]))),
     ]
 
 
@@ -224,8 +241,9 @@ def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
 def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     """Size, method and seconds."""
     size = document["size"]
+    program = f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"
     return [
-        ("program", f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"),
+        *([("program", program)] if size["columns"] else []),  # dynamic programs have none
         ("method", method),
         ("seconds", ", ".join(f"{name} {value:.3f}" for name, value in document["seconds"].items())),
     ]
@@ -277,6 +295,11 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
         ("status", document["status"]),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
+        *(
+            [("exact", "the two ends of the proof do not meet; " + " <= optimum <= ".join(document["exact_bracket"]))]
+            if "exact_bracket" in document
+            else []
+        ),
         ("bracket", f"{bound['lower']:.12g} <= optimum <= {bound['upper']:.12g}"),
     ]
     if document["welfare"] is not None:

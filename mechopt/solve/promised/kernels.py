@@ -68,6 +68,36 @@ def read(rates: Rates, slopes: FloatArray, basis: Basis) -> tuple[FloatArray, Fl
     return lowest, lottery, multipliers
 
 
+def evaluate(
+    points: tuple[FloatArray, FloatArray],
+    tangents: tuple[FloatArray, FloatArray],
+    stage: tuple[FloatArray, FloatArray, FloatArray],
+    slopes: FloatArray,
+    responses: tuple[FloatArray, FloatArray, FloatArray],
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What `mechopt.solve.promised.lottery.attained` and `certified` say of responses at falling slopes.
+
+    Parameters
+    ----------
+    points : two arrays ``(m,)``
+        Breakpoints of the lower side, and its values there.
+    tangents : two arrays ``(n,)``
+        Falling slopes at which the conjugate is bounded, and the bounds.
+    stage : arrays ``(K,)``, ``(J,)``, ``(K, J)``
+        Probabilities, welfare and surplus.
+    slopes : array ``(s,)``
+    responses : arrays ``(s,)``, ``(s, J)``, ``(s, K)``
+        Lowest promises, lotteries and multipliers.
+
+    Returns
+    -------
+    promises, heights, bounds : arrays ``(s,)``
+    """
+    promises, heights, bounds = np.empty((3, len(slopes)))
+    kernel(evaluate_one_by_one)(*points, *tangents, *stage, slopes, *responses, promises, heights, bounds)
+    return promises, heights, bounds
+
+
 @cache
 def kernel(function: Callable[..., None]) -> Callable[..., None]:
     """Compile a function, and keep what was made on disk where there is a folder that can be written to."""
@@ -104,7 +134,7 @@ def climb_one_by_one(
 
     The entering variable is row K of the arrays of rows, so that it may meet its own breakpoints.
     """
-    (rank, count), columns, last = all_basic.shape, all_outside.shape[0], len(rises) - 1
+    rank, count, columns, last = len(all_basic), len(slopes), len(all_outside), len(rises) - 1
     names, piece = np.empty(rank + 1, np.int64), np.empty(rank + 1, np.int64)
     value, noise = np.empty(rank + 1), np.empty(rank)
     speed, event, cost, fresh = np.empty(rank + 1), np.empty(rank + 1), np.empty(rank), np.empty(columns)
@@ -232,7 +262,7 @@ def read_one_by_one(
     multipliers: FloatArray,
 ) -> None:
     """Fill the last three arguments, made feasible whatever rounding did."""
-    (rank, count), columns = basic.shape, outside.shape[0]
+    rank, count, columns = len(basic), len(slopes), len(outside)
     cost = np.empty(rank)
     for lane in range(count):
         slope, total, mean, v = slopes[lane], 0.0, 0.0, 0.0
@@ -264,3 +294,62 @@ def read_one_by_one(
         if mean > slope:
             for k in range(rank):
                 multipliers[lane, k] *= slope / mean
+
+
+def evaluate_one_by_one(
+    knots: FloatArray,
+    values: FloatArray,
+    steps: FloatArray,
+    conjugates: FloatArray,
+    chance: FloatArray,
+    welfare: FloatArray,
+    surplus: FloatArray,
+    slopes: FloatArray,
+    lowest: FloatArray,
+    lottery: FloatArray,
+    multipliers: FloatArray,
+    promises: FloatArray,
+    heights: FloatArray,
+    bounds: FloatArray,
+) -> None:
+    """Fill the last three arguments; places among breakpoints and slopes are looked for from the last ones on."""
+    types, prices = surplus.shape
+    last, end = len(knots) - 1, len(steps) - 1
+    piece, step, tilt = np.zeros(types, np.int64), np.zeros(types, np.int64), np.empty(types)
+    for lane in range(len(slopes)):
+        promise, height, bound = 0.0, 0.0, 0.0
+        for k in range(types):
+            v = lowest[lane]
+            for j in range(prices):
+                v += lottery[lane, j] * surplus[k, j]
+            at = piece[k]
+            while at < last and knots[at + 1] <= v:
+                at += 1
+            while at > 0 and knots[at] > v:
+                at -= 1
+            piece[k] = at
+            value = values[at]
+            if at < last:
+                value += (v - knots[at]) * ((values[at + 1] - value) / (knots[at + 1] - knots[at]))
+            promise += chance[k] * v
+            height += chance[k] * value
+            m = multipliers[lane, k]
+            at = step[k]
+            while at < end and steps[at + 1] >= m:
+                at += 1
+            while at > 0 and steps[at] < m:
+                at -= 1
+            step[k] = at
+            value = conjugates[at]
+            if at < end and m < steps[at]:
+                value += (steps[at] - m) * ((conjugates[at + 1] - value) / (steps[at] - steps[at + 1]))
+            bound += chance[k] * value
+            tilt[k] = chance[k] * (m - slopes[lane])
+        best = -np.inf
+        for j in range(prices):
+            height += lottery[lane, j] * welfare[j]
+            line = welfare[j]
+            for k in range(types):
+                line += tilt[k] * surplus[k, j]
+            best = max(best, line)
+        promises[lane], heights[lane], bounds[lane] = promise, height, bound + best

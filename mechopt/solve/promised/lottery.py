@@ -107,7 +107,12 @@ def certified(stage: PriceStage, conjugates: FloatArray, slopes: FloatArray, mul
 
 
 def best_responses(
-    stage: PriceStage, after: Concave, slopes: FloatArray, start: Basis | None = None, pivots: int = MAX_PIVOTS
+    stage: PriceStage,
+    after: Concave,
+    slopes: FloatArray,
+    start: Basis | None = None,
+    pivots: int = MAX_PIVOTS,
+    compiled: bool | None = None,
 ) -> Responses:
     """Maximise R z + f G(v) - slope * f v for each slope; see the module's docstring.
 
@@ -122,6 +127,8 @@ def best_responses(
         Of optimal points at nearby slopes for the same stage and function.
     pivots : int
         Most pivots of a slope, on each level of breakpoints.
+    compiled : bool, optional
+        Whether to take the compiled kernels; default where they are there.
 
     Returns
     -------
@@ -131,7 +138,8 @@ def best_responses(
     limits = RATE_TOLERANCE * (stage.welfare[0] + slopes)
     rates = stage_rates(stage, after.knots, after.slopes)
     basis = first_basis(stage, after, len(slopes)) if start is None else start
-    if promise_kernels.compiled():  # without a start, each slope starts from the one before
+    compiled = promise_kernels.compiled() if compiled is None else compiled
+    if compiled:  # without a start, each slope starts from the one before
         settled = promise_kernels.climb(rates, slopes, limits, basis, pivots, chained=start is None)
         return Responses(*promise_kernels.read(rates, slopes, basis), basis, settled)
     levels = [(np.zeros(0, dtype=np.int64), after.knots, after.slopes)] if start is not None else _coarser(after)

@@ -22,7 +22,8 @@ conjugate :math:`G^*_t(\lambda) = \max_w G_t(w) - \lambda w` is convex, so that 
 bounds between them; multipliers of the lower side's optimiser give each bound (`certified`), by a recursion on upper
 bounds alone. The optimum is at most :math:`G^*_1(1)`. Both recursions end in exact points at w = 0 and where nothing is
 gained any more. Places of slopes are chosen where the policy's promises go; that they are chosen well is not needed for
-the bracket. Rounding is not directed: the bracket is widened by 1e-13 of its size a period.
+the bracket. Rounding is not directed: the bracket is widened by 1e-13 of its size a period, and by what subtracting
+the costs may lose.
 
 Source: Thomas and Worrall (1990) for the promise as the state; Mirrokni, Paes Leme, Tang and Zuo (2020), Lemma A.4, who
 count periods from 1.
@@ -35,11 +36,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from psutil import virtual_memory
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim
+from mechopt.solve.predicted_seconds import lockstep_seconds
+from mechopt.solve.promised import kernels as promise_kernels
 from mechopt.solve.promised.policy import PromisePolicy, PromiseTable, nothing_sold
 from mechopt.solve.promised.recursion import (
     Period,
@@ -51,7 +55,7 @@ from mechopt.solve.promised.recursion import (
     period,
     recursion,
 )
-from mechopt.solve.solution import Bound, Status
+from mechopt.solve.solution import EPSILON, Bound, Status, raised
 
 Progress = Callable[[int, float], None]
 """Called with the number of slopes so far and the seconds since the start."""
@@ -66,8 +70,15 @@ FIRST_TOLERANCE, LARGEST_GAP = 1e-2, 30
 MAX_LEVELS = 12
 AIM, NEXT_AIM = 1.2, 0.7
 """Share of the tolerance that a prediction is to reach; the first one overstates the width by about 2."""
-MAX_SLOPES = 5_000_000
-"""Of a level, which keeps some 20 numbers of each."""
+MAX_SLOPES = 40_000_000
+"""Of a level, where memory has room for them."""
+MEMORY_SHARE = 0.5
+"""Of the available memory that the numbers of a level may take."""
+CHEAP_WORK = {True: 1.6e6, False: 6e5}
+"""Slopes, times the number of types to the power 1.3, of the levels that narrow a bracket which is within the tolerance
+already; with the compiled kernels and without."""
+WORTH_COMPILING = 0.2
+"""Predicted seconds without the compiled kernels from which on they are loaded, which takes half a second."""
 FEW = 3
 """Slopes with which a period is not begun."""
 
@@ -114,7 +125,7 @@ class _Level:
     policy: PromisePolicy
 
 
-class _StoppedError(Exception):
+class StoppedError(Exception):
     """A limit is reached."""
 
     def __init__(self, status: Status) -> None:
@@ -129,6 +140,7 @@ def promised_optimum(
     time_limit: float | None = None,
     progress: Progress | None = None,
     bracket: Bracketed | None = None,
+    aim: float | None = None,
 ) -> PromisedOptimum:
     """Largest revenue under DIC, with a bracket, for one buyer and any number of periods.
 
@@ -147,6 +159,8 @@ def promised_optimum(
         Called with the number of slopes so far and seconds.
     bracket : callable, optional
         Called with the lower and upper bound so far and seconds: at first, and after each level.
+    aim : float, optional
+        A narrower relative width, tried for as long as a level takes at most `CHEAP_WORK`; default the tolerance.
 
     Returns
     -------
@@ -172,10 +186,26 @@ def promised_optimum(
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
         raise InputError(f"tolerance is {tolerance}; it must be positive")
-    return _Search(environment, ir, time_limit, progress, bracket).run(tolerance)
+    return Search(environment, ir, time_limit, progress, bracket).run(tolerance, min(tolerance, aim or tolerance))
 
 
-class _Search:
+def _sizes(values: FloatArray, cost: float) -> FloatArray:
+    """What is subtracted for each type; 0 where her value lies below the cost by more than rounding."""
+    sizes: FloatArray = values + abs(cost)
+    return np.where(values - cost > -4 * EPSILON * sizes, sizes, 0.0)
+
+
+def _roundings(env: IndependentTypes) -> tuple[float, float]:
+    """First best, raised by what rounding may have taken from it; and what rounding may do to either bound."""
+    prices = [_sizes(env.values[0][t], env.cost[t]) for t in range(env.horizon)]
+    largest = np.array([float(price.max()) for price in prices])
+    mean = np.array([float(price @ law) for price, law in zip(prices, env.probabilities[0], strict=True)])
+    terms = 2 * env.horizon + max(row[0] for row in env.shape)
+    cap = raised(env.first_best, float(env.present_value @ largest), terms)
+    return cap, raised(ROUNDING * env.horizon * env.first_best, float(env.present_value @ mean), terms)
+
+
+class Search:
     """Levels of ever finer recursions, until the bracket is narrow enough."""
 
     def __init__(
@@ -185,7 +215,9 @@ class _Search:
         time_limit: float | None,
         progress: Progress | None,
         bracket: Bracketed | None,
+        keeps: bool = False,
     ) -> None:
+        """Prepare; ``keeps`` the tables of the finest level, in ``tables``."""
         self.begun, self.time_limit, self.progress, self.count = time.perf_counter(), time_limit, progress, 0
         self.bracket = bracket
         self.environment, self.ir = environment, ir
@@ -194,33 +226,43 @@ class _Search:
         ]
         self.unit = float(max(largest)) or 1.0
         self.periods = list[Period]()
+        self.tables, self.keeps = list[Solved](), keeps
+        self.compiled = lockstep_seconds(environment) > WORTH_COMPILING and promise_kernels.compiled()
+        types = np.array([row[0] for row in environment.shape], dtype=np.float64)
+        self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
+        self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)
 
-    def run(self, tolerance: float) -> PromisedOptimum:
-        """Refine until the bracket is within the tolerance."""
+    def run(self, tolerance: float, aim: float) -> PromisedOptimum:
+        """Refine until the bracket is within the tolerance, and within the aim where that is cheap."""
         env = self.environment
         welfare = env.first_best
+        cap_on_welfare, slack = _roundings(env)
         coarse = FIRST_TOLERANCE * welfare / self.unit / env.horizon
-        best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), welfare / self.unit
+        best, policy, upper = 0.0, nothing_sold(env, (DIC(), self.ir)), cap_on_welfare / self.unit
         cap, number, before = 0.0, 0, 0
         try:
             self._tell(best, upper)
-            self.periods += [period(env, t, self.unit) for t in range(env.horizon)]
+            self.periods += [period(env, t, self.unit, self.compiled) for t in range(env.horizon)]
             level = self._level([_uniform(coarse)] * env.horizon)
             best, policy, upper = level.lower, level.policy, min(upper, level.upper)
-            while (width := upper - best) > (goal := tolerance * upper):
+            while (width := upper - best) > aim * upper:
                 self._tell(best, upper)
+                open_ = width > tolerance * upper
                 if number == MAX_LEVELS:
-                    raise _StoppedError(Status.INACCURATE)
+                    raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)
                     for table, mass in zip(level.policy.tables, level.policy.distribution, strict=True)
                 ]
                 if number == 0:
-                    cap = _cap(level, visits, AIM * goal)
+                    cap = _cap(level, visits, AIM * aim * upper, self.cheap / 3)
+                    if open_:
+                        cap = min(cap, _cap(level, visits, AIM * tolerance * upper, self.most / 3))
                 else:  # the width goes with the square of the number of slopes
-                    room = (1.5 * (self.count - before) / MAX_SLOPES) ** 2
+                    most, goal = (self.most, tolerance * upper) if open_ else (self.cheap, aim * upper)
+                    room = (1.5 * (self.count - before) / most) ** 2
                     if room > 0.5:
-                        raise _StoppedError(Status.INACCURATE)
+                        raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                     shrink = max(min(NEXT_AIM * goal / width, 0.9), room)
                     cap, coarse = cap * shrink**1.5, coarse * shrink
                 del level  # it is large, and the next one is larger
@@ -231,13 +273,13 @@ class _Search:
                 upper, number = min(upper, level.upper), number + 1
             self._tell(best, upper)
             status = Status.OPTIMAL
-        except _StoppedError as stopped:
+        except StoppedError as stopped:
             status = stopped.status
         except KeyboardInterrupt:
             status = Status.INTERRUPTED
-        value, slack = policy.revenue, ROUNDING * env.horizon * welfare
+        value = policy.revenue
         lower = max(min(value, best * self.unit) - slack, 0.0)  # nothing sold earns 0
-        upper = upper * self.unit + slack
+        upper = min(upper * self.unit + slack, cap_on_welfare)
         if upper < lower:  # the two sides contradict each other by more than rounding
             status, lower, upper = Status.INACCURATE, upper, lower
         bound = Bound(lower, upper, "promised-utility recursion from both sides")
@@ -252,15 +294,15 @@ class _Search:
         for t in range(0 if self.ir == Interim() else last, -1, -1):
             if self.progress is not None:
                 self.progress(self.count, time.perf_counter() - self.begun)
-            self._tick()
-            if before and self.count - before > MAX_SLOPES:  # the first level is always finished
-                raise _StoppedError(Status.INACCURATE)
+            self.tick()
+            if before and self.count - before > self.most:  # the first level is always finished
+                raise StoppedError(Status.INACCURATE)
             seeds, tolerance = np.ones(1), _uniform(np.inf)
             if t:
                 tolerance = tolerances[t]
                 seeds = next_seeds(after, tolerances[t + 1]) if t < last else np.zeros(0)
                 seeds = seeds if seeds.size > FEW else first_seeds(self.periods[t], after)
-            after, count = recursion(self.periods[t], after, seeds, tolerance, self._tick)
+            after, count = recursion(self.periods[t], after, seeds, tolerance, self.tick)
             self.count += count
             solved.append(after)
         solved.reverse()
@@ -268,15 +310,18 @@ class _Search:
         start = int((first.heights - first.promises).argmax())
         lower = float(first.heights[start] - first.promises[start])
         upper = float(np.interp(1.0, first.slopes[::-1], first.conjugate[::-1]))
+        if self.keeps:
+            self.tables = solved
         return _Level(solved, lower, upper, self._policy(solved, start))
 
     def _tell(self, lower: float, upper: float) -> None:
         if self.bracket is not None:
             self.bracket(lower * self.unit, upper * self.unit, time.perf_counter() - self.begun)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Raise `StoppedError` where the time is over."""
         if self.time_limit is not None and time.perf_counter() - self.begun > self.time_limit:
-            raise _StoppedError(Status.TIME_LIMIT)
+            raise StoppedError(Status.TIME_LIMIT)
 
     def _policy(self, solved: list[Solved], start: int) -> PromisePolicy:
         begin = solved[0].nodes, np.array([start]), solved[0].lower
@@ -311,8 +356,8 @@ def _visits(promises: FloatArray, mass: FloatArray) -> Visits:
     return promises, 0.95 * below + 0.05 * uniform
 
 
-def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
-    """Weighted gap at which the bracket should reach the goal, or a third of `MAX_SLOPES` are needed.
+def _cap(level: _Level, visits: list[Visits], goal: float, most: float) -> float:
+    """Weighted gap at which the bracket should reach the goal, or ``most`` slopes are needed.
 
     Splitting an interval of weighted gap c into m parts leaves c / m**2; the bracket is a multiple of their sum.
     """
@@ -327,6 +372,6 @@ def _cap(level: _Level, visits: list[Visits], goal: float) -> float:
         middle = (low + high) / 2
         left_over = np.minimum(weighted, np.cbrt(weighted) * np.exp(middle * 2 / 3)).sum()
         parts_needed = np.maximum(np.cbrt(weighted) * np.exp(-middle / 3), 1.0).sum()
-        fine_enough = multiple * left_over < goal or parts_needed > MAX_SLOPES / 3
+        fine_enough = multiple * left_over < goal or parts_needed > most
         low, high = (middle, high) if fine_enough else (low, middle)
     return float(np.exp(low))

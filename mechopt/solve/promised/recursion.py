@@ -15,7 +15,16 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.solve.promised import kernels as promise_kernels
 from mechopt.solve.promised.concave import Concave, constant, hull
-from mechopt.solve.promised.lottery import MAX_PIVOTS, PriceStage, attained, best_responses, certified
+from mechopt.solve.promised.lottery import (
+    MAX_PIVOTS,
+    RATE_TOLERANCE,
+    PriceStage,
+    attained,
+    best_responses,
+    certified,
+    first_basis,
+    stage_rates,
+)
 from mechopt.solve.promised.policy import PromiseTable
 from mechopt.solve.promised.simplex import Basis
 
@@ -27,6 +36,8 @@ FIRST_SLOPES = 6
 SAME_SLOPE = 1e-12
 STRIDE = 6
 """Of the slopes that are solved from scratch."""
+BLOCK = 2048
+"""Slopes of a chain whose dictionaries are kept at once; they stay in the processor's cache."""
 FEW_PIVOTS = 8
 """A seed that takes more from its neighbour's basis is left out; it is needed only if a gap asks for it."""
 
@@ -44,22 +55,26 @@ class Period:
         Whether a price sells to a type.
     gains : array ``(J, K)``
         What a type gains from a price.
+    compiled : bool
+        Whether the compiled kernels are taken.
     """
 
     stage: PriceStage
     steepest: float
     sells: FloatArray
     gains: FloatArray
+    compiled: bool
 
 
-def period(environment: IndependentTypes, t: int, unit: float) -> Period:
+def period(environment: IndependentTypes, t: int, unit: float, compiled: bool | None = None) -> Period:
     """Reduce a period to the values above cost that have probability; see `mechopt.solve.promised.optimum`."""
+    compiled = promise_kernels.compiled() if compiled is None else compiled
     values, law = environment.values[0][t], environment.probabilities[0][t] / environment.probabilities[0][t].sum()
     scale, margin = environment.present_value[t] / unit, values - environment.cost[t]
     priced = np.flatnonzero((margin > 0) & (law > 0))
     if not priced.size:
         nothing = np.zeros((1, len(values)))
-        return Period(PriceStage(np.ones(1), np.zeros(1), np.zeros((1, 1))), 0.0, nothing, nothing)
+        return Period(PriceStage(np.ones(1), np.zeros(1), np.zeros((1, 1))), 0.0, nothing, nothing, compiled)
     below = max(float(law[margin <= 0].sum()), 0.0)
     worthless = [0.0] if below > 0 else []
     y, f = np.append(worthless, margin[priced]), np.append([below] if below > 0 else [], law[priced])
@@ -70,7 +85,7 @@ def period(environment: IndependentTypes, t: int, unit: float) -> Period:
     sells = np.arange(len(values)) >= priced[:, None]
     gains = scale * np.where(sells, values - values[priced][:, None], 0.0)
     stage = PriceStage(f, scale * welfare, scale * surplus)
-    return Period(stage, float((extra / given).max(initial=0.0)), sells.astype(np.float64), gains)
+    return Period(stage, float((extra / given).max(initial=0.0)), sells.astype(np.float64), gains, compiled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,42 +179,90 @@ def recursion(
     seeds = seeds[(seeds > SAME_SLOPE * top) & (seeds < top * (1 - SAME_SLOPE))]
     if ends.promises[-1] <= 0 or not seeds.size:
         return _finished(ends), 0
-    inside, basis = _begun(period, after, seeds)
+    inside = (_Chained if period.compiled else _Lockstep)(period, after, seeds)
     solved = len(seeds)
     for _ in range(MAX_ROUNDS):
         tick()
-        gaps, chords, left, right = _joined(ends, inside).gaps()
+        gaps, chords, left, right = _joined(ends, inside.nodes).gaps()
         wide = np.flatnonzero(gaps > tolerance(left, right))
         if not wide.size:
             break
-        near = np.clip(wide - 1, 0, len(inside.slopes) - 1)
-        known = len(inside.slopes)
-        inside, basis = _added(period, after, inside, basis, chords[wide], near, MAX_PIVOTS)
+        known = len(inside.nodes.slopes)
+        inside.add(chords[wide], wide)
         solved += len(wide)
-        if len(inside.slopes) == known or known > MAX_NODES:
+        if len(inside.nodes.slopes) == known or known > MAX_NODES:
             break
-    return _finished(_joined(ends, inside)), solved
+    return _finished(_joined(ends, inside.nodes)), solved
 
 
-def _begun(period: Period, after: Solved, seeds: FloatArray) -> tuple[Nodes, Basis]:
-    """Solve a few of the seeds from scratch, then the others from a neighbour's basis where that takes few pivots."""
-    if promise_kernels.compiled():
-        return _at_slopes(period, after, seeds, None)
-    inside, basis = _at_slopes(period, after, seeds[::STRIDE], None)
-    others = np.flatnonzero(np.arange(len(seeds)) % STRIDE)
-    if not others.size:
-        return inside, basis
-    near = np.minimum((others + STRIDE // 2) // STRIDE, len(inside.slopes) - 1)
-    return _added(period, after, inside, basis, seeds[others], near, FEW_PIVOTS)
+class _Lockstep:
+    """Nodes with their dictionaries: more of them start from those near them."""
+
+    def __init__(self, period: Period, after: Solved, seeds: FloatArray) -> None:
+        """Solve a few of the seeds from scratch, then the others from a neighbour's basis where that takes few pivots.
+
+        Seeds that take more are left out.
+        """
+        self.period, self.after = period, after
+        self.nodes, self.basis = self._at(seeds[::STRIDE], None, MAX_PIVOTS)
+        others = np.flatnonzero(np.arange(len(seeds)) % STRIDE)
+        if others.size:
+            near = np.minimum((others + STRIDE // 2) // STRIDE, len(self.nodes.slopes) - 1)
+            self._from(seeds[others], near, FEW_PIVOTS)
+
+    def add(self, slopes: FloatArray, wide: IntArray) -> None:
+        """Some more slopes, each of an interval between the ends and the nodes."""
+        self._from(slopes, np.clip(wide - 1, 0, len(self.nodes.slopes) - 1), MAX_PIVOTS)
+
+    def _from(self, slopes: FloatArray, near: IntArray, pivots: int) -> None:
+        fresh, basis = self._at(slopes, self.basis.take(near), pivots)
+        self.nodes, order = _merged(self.nodes, fresh)
+        self.basis = self.basis.joined(basis).take(order)
+
+    def _at(self, slopes: FloatArray, start: Basis | None, pivots: int) -> tuple[Nodes, Basis]:
+        """Nodes at some slopes: the lower side from the optimiser's points, the upper side from its multipliers.
+
+        Slopes that take more pivots are left out, unless there is nothing else to start from.
+        """
+        stage, known = self.period.stage, self.after.nodes
+        found = best_responses(stage, self.after.lower, slopes, start, pivots, compiled=False)
+        w, heights = attained(stage, self.after.lower, found.lowest, found.lottery)
+        conjugates = np.interp(found.multipliers, known.slopes[::-1], known.conjugate[::-1])
+        bound = certified(stage, conjugates, slopes, found.multipliers)
+        nodes = Nodes(slopes, w, heights, bound, found.lowest, found.lottery)
+        if start is None or found.settled.all():
+            return nodes, found.basis
+        chosen = np.flatnonzero(found.settled)
+        return Nodes(*(array[chosen] for array in nodes.arrays())), found.basis.take(chosen)
 
 
-def _added(
-    period: Period, after: Solved, inside: Nodes, basis: Basis, slopes: FloatArray, near: IntArray, pivots: int
-) -> tuple[Nodes, Basis]:
-    """All nodes after some more slopes, which start from nodes near them."""
-    fresh, independent_basis = _at_slopes(period, after, slopes, basis.take(near), pivots)
-    inside, order = _merged(inside, fresh)
-    return inside, basis.joined(independent_basis).take(order)
+class _Chained:
+    """Nodes whose slopes fall, each of which starts where the one before it ended; compiled."""
+
+    def __init__(self, period: Period, after: Solved, seeds: FloatArray) -> None:
+        self.period, self.after = period, after
+        self.rates = stage_rates(period.stage, after.lower.knots, after.lower.slopes)
+        self.nodes = self._along(seeds)
+
+    def add(self, slopes: FloatArray, _: IntArray) -> None:
+        """Some more slopes, falling."""
+        self.nodes, _ = _merged(self.nodes, self._along(slopes))
+
+    def _along(self, slopes: FloatArray) -> Nodes:
+        stage, lower, known = self.period.stage, self.after.lower, self.after.nodes
+        limits = RATE_TOLERANCE * (stage.welfare[0] + slopes)
+        basis, parts = first_basis(stage, lower, min(len(slopes), BLOCK)), []
+        for begin in range(0, len(slopes), BLOCK):
+            block = slice(begin, min(begin + BLOCK, len(slopes)))
+            if begin:
+                basis.put(np.zeros(1, np.int64), basis.take(np.array([BLOCK - 1])))
+            promise_kernels.climb(self.rates, slopes[block], limits[block], basis, MAX_PIVOTS, chained=True)
+            parts.append(promise_kernels.read(self.rates, slopes[block], basis))
+        lowest, lottery, multipliers = (np.concatenate(part) for part in zip(*parts, strict=True))
+        points, tangents = (lower.knots, lower.heights), (known.slopes, known.conjugate)
+        numbers = stage.probabilities, stage.welfare, stage.surplus
+        reached = promise_kernels.evaluate(points, tangents, numbers, slopes, (lowest, lottery, multipliers))
+        return Nodes(slopes, *reached, lowest, lottery)
 
 
 def first_seeds(period: Period, after: Solved) -> FloatArray:
@@ -223,29 +286,6 @@ def next_seeds(solved: Solved, tolerance: Tolerance) -> FloatArray:
     keep[[0, -1]] = False
     slopes: FloatArray = nodes.slopes[keep]
     return slopes
-
-
-def _at_slopes(
-    period: Period, after: Solved, slopes: FloatArray, start: Basis | None, pivots: int = MAX_PIVOTS
-) -> tuple[Nodes, Basis]:
-    """Nodes at some slopes: the lower side from the optimiser's points, the upper side from its multipliers.
-
-    Slopes that take more pivots are left out, unless there is nothing else to start from.
-    """
-    found = best_responses(period.stage, after.lower, slopes, start, pivots)
-    w, heights = attained(period.stage, after.lower, found.lowest, found.lottery)
-    known = after.nodes
-    conjugates = np.interp(found.multipliers, known.slopes[::-1], known.conjugate[::-1])
-    bound = certified(period.stage, conjugates, slopes, found.multipliers)
-    nodes = Nodes(slopes, w, heights, bound, found.lowest, found.lottery)
-    if start is None or found.settled.all():
-        return nodes, found.basis
-    chosen = np.flatnonzero(found.settled)
-    return _picked(nodes, chosen), found.basis.take(chosen)
-
-
-def _picked(nodes: Nodes, chosen: IntArray) -> Nodes:
-    return Nodes(*(array[chosen] for array in nodes.arrays()))
 
 
 def _ends(period: Period, after: Solved) -> Nodes:

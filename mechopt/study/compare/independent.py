@@ -19,6 +19,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import PersistentPolicy
+from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.foresight import NO, foresight
@@ -80,6 +81,8 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Ind
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
     assert not isinstance(best.mechanism, (SequenceMechanism, PersistentPolicy))
+    if isinstance(best.mechanism, OrbitMechanism):
+        raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:
         return best.mechanism
     if name not in CONVERSIONS:

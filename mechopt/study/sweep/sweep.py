@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mechopt.core.atomic import require_target, write_atomically
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, shortened
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.study.sweep.point import DONE, Point, Row
@@ -180,6 +180,25 @@ def require_parquet() -> None:
         raise InputError('Parquet needs pyarrow; pip install "mechopt[parquet]", or take CSV')
 
 
+def read_shard(text: str) -> tuple[int, int]:
+    """Read ``i/n``, with i from 1 to n.
+
+    Raises
+    ------
+    InputError
+        If it is not that.
+
+    Examples
+    --------
+    >>> read_shard("2/8")
+    (2, 8)
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and len(text) < 20 and 1 <= int(part) <= int(parts)):
+        raise InputError(f"shard is {shortened(repr(text))}; write i/n with i from 1 to n, such as 2/8")
+    return int(part), int(parts)
+
+
 def sweep(
     study: str | Path | Study,
     folder: str | Path | None = None,
@@ -187,6 +206,7 @@ def sweep(
     scheduler: str | None = None,
     retry: bool = False,
     progress: Progress | None = None,
+    shard: str | None = None,
 ) -> Sweep:
     """Compute every point of a study that is not there yet.
 
@@ -203,6 +223,9 @@ def sweep(
         Compute again what failed or ran out of time.
     progress : callable, optional
         See `Progress`.
+    shard : str, optional
+        ``"i/n"``, from 1 to n: every n-th point alone, beginning with the i-th; for job arrays, whose jobs may share a
+        folder. A sweep of the same folder without it merges them: it finds their rows, and computes what is missing.
 
     Returns
     -------
@@ -212,7 +235,7 @@ def sweep(
     Raises
     ------
     InputError
-        If the study is wrong, the folder cannot be written to, or no scheduler answers.
+        If the study or the shard is wrong, the folder cannot be written to, or no scheduler answers.
 
     Examples
     --------
@@ -224,7 +247,9 @@ def sweep(
         raise InputError(f"workers is {workers}; it must be from 1 to {MAX_WORKERS}")
     study = study if isinstance(study, Study) else read_study(study)
     store = None if folder is None else Store(folder)
-    points, rows, missing = list(study.points()), dict[int, Row](), list[Point]()
+    part, parts = (1, 1) if shard is None else read_shard(shard)
+    mine = (point for place, point in enumerate(study.points()) if place % parts == part - 1)
+    points, rows, missing = list(mine), dict[int, Row](), list[Point]()
     for point in points:
         row = store.read(point.text, study.recording) if store is not None else None
         if row is None or (retry and row["status"] != DONE):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.solve.methods import choose
+from mechopt.solve.program import Effort
 from tests.solve.payments.raw_independent import raw_value
 
 NAMES = [
@@ -107,11 +109,24 @@ def test_budgets_by_agent():
     assert float(np.abs(poor.mechanism.payment[0][1]).max()) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("method", ["promised", "dual"])
-def test_methods_that_cannot_say_it_refuse(method):
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
-    with pytest.raises(mo.InputError, match="method"):
-        mo.optimum(env, method=method, subject_to="no-subsidy")
+@pytest.mark.parametrize("agents", [1, 2])
+@pytest.mark.parametrize("method", ["promised", "closed-form", "orbits", "dual"])
+@pytest.mark.parametrize("exact", [False, True])
+def test_methods_that_cannot_say_it_refuse(method, agents, exact):
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=agents)
+    with pytest.raises(mo.InputError, match=f'method "{method}"'):
+        mo.optimum(env, method=method, subject_to="no-subsidy", exact=exact)
+
+
+@pytest.mark.parametrize(("agents", "quick"), [(1, "promised"), (3, "orbits")])
+def test_auto_takes_the_program(agents, quick):
+    long, env = (mo.IndependentTypes.iid([1, 4], ["1/2", "1/2"], horizon, agents=agents) for horizon in (4, 2))
+    assert choose(mo.Problem(long)).name == quick
+    for exact in (False, True):
+        assert choose(mo.Problem(long, subject_to="budget:1"), Effort(exact)).name == "program"
+    poor, free = mo.optimum(env, subject_to="budget:1", exact=True), mo.optimum(env, exact=True)
+    assert poor.method not in ("promised", "orbits", "dual")
+    assert poor.exact < free.exact
 
 
 def test_forms_without_payments_refuse():

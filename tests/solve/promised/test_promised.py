@@ -14,6 +14,7 @@ from mechopt.solve.solution import Status
 def kernel(request, monkeypatch):
     """Both ways to pivot."""
     monkeypatch.setattr("mechopt.solve.promised.kernels.compiled", lambda: request.param == "numba")
+    monkeypatch.setattr("mechopt.solve.promised.optimum.WORTH_COMPILING", 0.0)
     return request.param
 
 
@@ -295,6 +296,7 @@ def test_numpy_and_numba_give_the_same_brackets(monkeypatch):
         found = []
         for compiled in (False, True):
             monkeypatch.setattr("mechopt.solve.promised.kernels.compiled", lambda compiled=compiled: compiled)
+            monkeypatch.setattr("mechopt.solve.promised.optimum.WORTH_COMPILING", 0.0)
             found.append(promised_optimum(env, tolerance=1e-7))
         lockstep, one_by_one = found
         assert lockstep.status is one_by_one.status is Status.OPTIMAL

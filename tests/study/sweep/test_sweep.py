@@ -335,3 +335,30 @@ def test_a_row_in_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(path)
     with pytest.raises(mo.InputError, match="cannot write"):
         sweep(study, tmp_path / "out")
+
+
+def test_shards_are_a_partition_and_merge_into_the_whole(tmp_path):
+    text = 'model = "base.toml"\nrecord = ["value"]\n[grid]\nhorizon = [1, 2, 3, 4]'
+    study, folder = write_study(tmp_path, text), tmp_path / "kept"
+    parts = [sweep(study, folder, shard=f"{part}/3") for part in (1, 2, 3)]
+    assert [[point.varied["horizon"] for point in part.points] for part in parts] == [[1, 4], [2], [3]]
+    merged = sweep(study, folder)
+    assert (merged.fresh, merged.count) == (0, 4)
+    assert [row["value"] for row in merged.rows] == pytest.approx(list(OPTIMA.values()))
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "1/0", "-1/2", "a/b", "1/2/3"])
+def test_shards_that_are_none_are_refused(shard, tmp_path):
+    with pytest.raises(mo.InputError, match="shard is"):
+        sweep("horizons", shard=shard)
+
+
+def test_a_shard_has_a_table_of_its_own(tmp_path):
+    from typer.testing import CliRunner
+
+    from mechopt.cli import app
+
+    done = CliRunner().invoke(app, ["sweep", "horizons", "--out", str(tmp_path), "--shard", "2/2", "--json"])
+    assert done.exit_code == 0, done.output
+    assert len(pd.read_csv(tmp_path / "sweep-2-of-2.csv")) == 2
+    assert not (tmp_path / "sweep.csv").exists()

@@ -1,0 +1,1 @@
+"""Proofs of one buyer's optimum by promises: the certificate, and its check."""

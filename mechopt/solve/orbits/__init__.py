@@ -1,0 +1,1 @@
+"""Identical buyers: the program on orbits of histories, and its mechanisms."""
