@@ -93,9 +93,9 @@ def _fractions(best: Optimum) -> Plain:
     from mechopt.proof.promised.certificate import PromisedCertificate
 
     proof = best.certificate
-    if not isinstance(proof, PromisedCertificate) or proof.value is not None:
-        return {}
-    return {"exact_bracket": [str(proof.lower), str(proof.upper)]}
+    if isinstance(proof, PromisedCertificate) and proof.value is None:
+        return {"exact_bracket": [str(proof.lower), str(proof.upper)]}
+    return {}
 
 
 def checks(report: Report, counterexamples: bool = False) -> Plain:
@@ -253,9 +253,7 @@ def sizes(size: Size, form: str) -> Plain:
     """Keys of ``mechopt size --json``; counts above 10^18 as floats, above the largest float as null."""
 
     def count(number: int) -> int | float:
-        if number < 10**18:
-            return number
-        return float(number) if number < 10**308 else math.inf
+        return number if number < 10**18 else float(number) if number < 10**308 else math.inf
 
     return {key: count(value) for key, value in asdict(size).items()} | {"form": form}
 
