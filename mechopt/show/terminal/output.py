@@ -92,8 +92,7 @@ def _fractions(best: Optimum) -> Plain:
     """The bracket in fractions of a proof whose two ends do not meet."""
     from mechopt.proof.promised.certificate import PromisedCertificate
 
-    proof = best.certificate
-    if isinstance(proof, PromisedCertificate) and proof.value is None:
+    if isinstance(proof := best.certificate, PromisedCertificate) and proof.value is None:
         return {"exact_bracket": [str(proof.lower), str(proof.upper)]}
     return {}
 
