@@ -191,7 +191,7 @@ def test_an_optimum_of_nothing_has_a_document(mechopt, tmp_path):
     document = json.loads(out[out.index("{") :])
     assert (document["proved"], document["value"], document["exact"]) == (True, 0.0, "0")
     assert document["constraints"] == {"ic": ["dic"], "ir": ["epir"]}
-    assert (document["form"], document["objective"], document["status"]) == ("utility", "revenue", "optimal")
+    assert (document["form"], document["objective"], document["status"]) == ("promises", "revenue", "optimal")
     assert mechopt("certificate", "check", model, file, "--most", 5)[0] == 1
 
 

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import MechoptError, shortened
+from mechopt.core.reading import open_regular
 
 FORMAT = "mechopt transfers proof 1"
 
@@ -105,9 +106,9 @@ class TransferProof:
 def is_transfer_proof(path: str | Path) -> bool:
     """Whether a file says that it is a proof about transfers; False where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return FORMAT.encode() in file.read(80)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

@@ -16,10 +16,13 @@ from typing import IO, Any, NamedTuple
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import shortened
+from mechopt.core.reading import open_regular, read_regular
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
 from mechopt.proof.constraints import CertificateError
 
+MAX_BYTES = 2**28
+"""Longest file that is read."""
 FORMAT = "mechopt promised certificate 1"
 
 
@@ -115,11 +118,11 @@ class PromisedCertificate:
 
 
 def is_promised(path: str | Path) -> bool:
-    """Whether a file begins as these certificates do."""
+    """Whether a regular file begins as these certificates do."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return FORMAT.encode() in file.read(100)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -132,14 +135,14 @@ def load_promised(path: str | Path) -> PromisedCertificate:
         If the file is not one, or was changed.
     """
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
+        content = json.loads(read_regular(path, MAX_BYTES))
         stated = content.pop("digest")
         if content["format"] != FORMAT:
             raise ValueError(f"the format is {shortened(repr(content['format']))}, not {FORMAT!r}")
         if stated != _digest(content):
             raise ValueError("the digest does not match: the file was changed")
         return _read(content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, RecursionError) as fault:
         raise PromisedCertificateError(f"{path}: not a certificate by promises: {fault}; make it again") from fault
 
 
