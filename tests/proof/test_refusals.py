@@ -185,13 +185,13 @@ def test_an_optimum_of_nothing_has_a_document(mechopt, tmp_path):
         'kind = "independent"\nhorizon = 2\ncost = 5\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'
     )
     model, file = tmp_path / "worthless.toml", tmp_path / "proof.json"
-    assert mechopt("certificate", "make", model, file)[0] == 0
+    assert mechopt("certificate", "make", model, file, "--form", "utility")[0] == 0
     status, out, _ = mechopt("certificate", "check", model, file, "--json")
     assert status == 0
     document = json.loads(out[out.index("{") :])
     assert (document["proved"], document["value"], document["exact"]) == (True, 0.0, "0")
     assert document["constraints"] == {"ic": ["dic"], "ir": ["epir"]}
-    assert (document["form"], document["objective"], document["status"]) == ("promises", "revenue", "optimal")
+    assert (document["form"], document["objective"], document["status"]) == ("utility", "revenue", "optimal")
     assert mechopt("certificate", "check", model, file, "--most", 5)[0] == 1
 
 
