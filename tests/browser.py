@@ -6,14 +6,17 @@ import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-WITHOUT = "no Chromium here; .ci/browser installs Debian's"
+WITHOUT = "no Chromium here; .ci/browser installs Debian's, the extra dev the rest"
 
 
 def chromium() -> str | None:
-    """Where the browser is, or None."""
+    """Where the browser is, or None; also None where what drives it is not installed."""
+    if find_spec("axe_playwright_python") is None:
+        return None
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
