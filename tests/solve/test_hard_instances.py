@@ -1,6 +1,7 @@
 """Floats and proofs on hard instances: brackets hold, exact optima are found, and the checker proves them."""
 
 from fractions import Fraction
+from importlib.metadata import version
 
 import pytest
 
@@ -61,6 +62,8 @@ def test_a_direction_that_earns_rounding_alone_is_not_taken_for_one_without_boun
     try:
         without = mo.optimum(env, ic, None, accept_range=True)
     except mo.errors.SolverError:
+        if not version("highspy").startswith("1.13."):
+            raise
         pytest.skip("HiGHS 1.13 gives up on this one, and we say so")
     assert without.status == "unbounded"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import highspy
@@ -326,6 +327,8 @@ def test_hipo_without_its_wheel_is_refused_with_what_to_install():
         with pytest.raises(mo.errors.SolverError, match="pip install highspy-extras"):
             model.solve(solver="HIGHS", highs_options={"solver": "hipo"})
     except AttributeError:
+        if not version("cvxpy").startswith("1.6."):
+            raise
         pytest.skip("this cvxpy hands no options of HiGHS on")
 
 
