@@ -221,17 +221,18 @@ def size(
     as_json: Json = False,
 ) -> None:
     """Tell how large the program would be, without building it."""
-    from mechopt.environment.scenarios import Scenarios
-    from mechopt.lp.scenarios.program import ScenarioPlan
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
     file = read(model, at)
-    if isinstance(file.environment, Scenarios):
+    if file.environment.kind == "scenarios":
+        from mechopt.environment.scenarios import Scenarios
+        from mechopt.lp.scenarios.program import ScenarioPlan
+
         if (ic, ir, form, subject_to) != (None, None, "auto", None):
             what = "the program of scenarios has DIC, EPIR and one form"
             raise InputError(f"{model}: {what}; leave out --ic, --ir, --form, --subject-to")
-        found, shown = ScenarioPlan(file.environment).size, "scenarios"
+        found, shown = ScenarioPlan(file.of_kind(Scenarios)).size, "scenarios"
     else:
         problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
         found, shown = problem.size, problem.plan.form

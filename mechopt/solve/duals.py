@@ -28,7 +28,7 @@ import numpy as np
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.numbers import FloatArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.persistent.compile import BuiltFamily
 from mechopt.lp.program import LinearProgram, RowFamily
@@ -36,6 +36,8 @@ from mechopt.mechanism.payments import Budget, PaymentCap, PrefixBudget
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 STRUCTURAL = ("promise", "flow", "realised", "paid", "value")
 """Families that say what the columns are, and constrain no mechanism."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mechopt.environment.process import PersistentEnvironment
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import Payments
@@ -13,6 +13,9 @@ from mechopt.solve.highs import Progress
 from mechopt.solve.methods import solve
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum as Optimum
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 
 def optimum(

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
+from mechopt.lp.build import compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
-from mechopt.lp.persistent.plan import persistent_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import PaymentConstraint, Payments
 
 if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes
     from mechopt.proof.certificate import Certificate
     from mechopt.solve.cvx import CvxModel
     from mechopt.solve.result import Optimum
@@ -96,6 +96,8 @@ class Problem:
                     "types are independent across periods: first types alone are private in no problem of this kind; "
                     "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
                 )
+            from mechopt.lp.persistent.plan import persistent_plan
+
             chosen: AnyPlan = persistent_plan(environment, None, ir, goal, True, subject_to)
         else:
             chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)

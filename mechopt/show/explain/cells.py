@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.build import AnyLayout
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
@@ -34,6 +33,8 @@ from mechopt.show.explain.play import WEIGHTLESS, Play
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from mechopt.lp.build import AnyLayout
 
 
 @dataclass(frozen=True, eq=False)

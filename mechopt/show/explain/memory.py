@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
@@ -26,6 +27,9 @@ from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""

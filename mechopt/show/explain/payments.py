@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly, recognise
-from mechopt.lp.build import AnyLayout, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended
@@ -39,6 +39,8 @@ from mechopt.solve.result import Optimum
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from mechopt.lp.build import AnyLayout
 
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("subsidies", "one price", "losses", "late", "generic"),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyTypes
 from mechopt.show.page.mechanisms import detail, mechanism_table
 from mechopt.show.page.page import Origin, render, require_report, write_report
 from mechopt.show.page.pictures import pictures
@@ -23,6 +22,7 @@ from mechopt.solve.solution import Status
 from mechopt.study.compare.comparison import Comparison
 
 if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
     from mechopt.proof.certificate import Certificate
     from mechopt.solve.result import Optimum
 

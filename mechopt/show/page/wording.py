@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import recognise
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.separable import SeparableTypes
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.verification.independent.replay import Counterexample
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 Facts = list[tuple[str, str]]
 """What is said of something, as (label, text)."""

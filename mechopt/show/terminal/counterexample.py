@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.separable import SeparableTypes
-from mechopt.lp.build import AnyTypes
 from mechopt.show.explain.wording import amount
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.payments.counterexample import PaymentCounterexample
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 
 def sentence(found: Counterexample, environment: AnyTypes) -> str:

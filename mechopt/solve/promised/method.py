@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size, payment_timing
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim, SuperDIC, closure
 from mechopt.mechanism.objective import Revenue
@@ -14,6 +14,9 @@ from mechopt.solve.promised.optimum import PromisedOptimum, promised_optimum
 from mechopt.solve.promised.policy import SMALLEST_WEIGHT
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
 
 PROMISED, PROMISED_AIM = 1e-6, 1e-12
 """Relative width of the promised-utility bracket that is enough, and the one that is aimed at where it is cheap."""
