@@ -12,19 +12,19 @@ from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Constraint
-from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.proof.promised.certificate import PromisedCertificate
-from mechopt.solve.duals import Duals
-from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.mechanism.sequence import SequenceMechanism
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.solve.dual.buyers_policy import BuyersPolicy
     from mechopt.solve.dual.markov_policy import PersistentPolicy
+    from mechopt.solve.duals import Duals
     from mechopt.solve.exact.certify import Certificate
+    from mechopt.solve.orbits.mechanism import OrbitMechanism
     from mechopt.solve.promised.policy import PromisePolicy
 
 

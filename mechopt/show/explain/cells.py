@@ -24,7 +24,6 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended, substituted
 from mechopt.mechanism.constraints import EPIR, PFIR, closure
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from mechopt.lp.build import AnyLayout
+    from mechopt.lp.persistent.compile import PersistentLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,7 @@ def payment_program(
         From its variables to those of the program given, ``matrix @ u[:matrix.shape[1]] + offset``.
     """
     cells = cells_of(play, state, layout.unit)
-    if isinstance(layout, PersistentLayout):
+    if not isinstance(layout, Layout):
         matrix, offset = _persistent(layout, x, play, state, cells)
         return substituted(program, matrix, offset), cells, matrix, offset
     matrix, offset = _independent(layout, x, play, state, cells)

@@ -26,7 +26,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly, recognise
 from mechopt.lp.build import compile_program
-from mechopt.lp.persistent.compile import PersistentLayout
+from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended
 from mechopt.mechanism.direct import Mechanism
@@ -285,7 +285,7 @@ def _built(
     money = snapped(u[: cells.count] * layout.unit)
     source = f"{allocation.source}, payments by {depends}"
     built: Mechanism | SequenceMechanism
-    if isinstance(layout, PersistentLayout):
+    if not isinstance(layout, Layout):
         own = u[: matrix.shape[1]].copy()
         own[: cells.count] = money / layout.unit
         built = replace(layout.mechanism(matrix @ own + offset), source=source)
