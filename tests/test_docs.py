@@ -15,7 +15,7 @@ import mechopt as mo
 from mechopt.cli import main
 from mechopt.cli.app import COMMANDS, application
 from mechopt.mechanism.constraints import ALL_CONSTRAINTS, IMPLIES
-from mechopt.modelfile.kinds import KINDS
+from mechopt.modelfile.loading import KINDS
 from mechopt.study.compare.compare import NAMES
 
 DOCS = Path(__file__).parents[1] / "docs"

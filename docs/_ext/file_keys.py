@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from mechopt.modelfile.kinds import KINDS
+from mechopt.modelfile.loading import KINDS
 from mechopt.study.sweep.study_file import StudyFile
 
 if TYPE_CHECKING:

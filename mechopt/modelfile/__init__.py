@@ -1,6 +1,6 @@
 """Model files: TOML to an environment; a module a kind, and `loading`."""
 
-from mechopt.modelfile.kinds import KINDS as KINDS
+from mechopt.modelfile.loading import KINDS as KINDS
 from mechopt.modelfile.loading import ModelFile as ModelFile
 from mechopt.modelfile.loading import bundled as bundled
 from mechopt.modelfile.loading import load as load

@@ -7,9 +7,10 @@ All numbers are read exactly: ``0.1`` is one tenth, ``"1/3"`` a third. NaN, infi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, Union
@@ -21,14 +22,54 @@ from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import STANDARD, Constraint, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_constraints
-from mechopt.modelfile.kinds import KINDS
 from mechopt.modelfile.parameters import PARAMETERS_SCHEMA, intervals_of, point_faults, substituted
 from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, read_float, written
 from mechopt.modelfile.text import text_of
 
 if TYPE_CHECKING:
-    from mechopt.modelfile.kinds import AnyEnvironment
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.environment.markov import MarkovTypes
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.environment.separable import SeparableTypes
+    from mechopt.modelfile.independent import IndependentFile
+    from mechopt.modelfile.interdependent import InterdependentFile
+    from mechopt.modelfile.markov import MarkovFile
+    from mechopt.modelfile.scenarios import ScenariosFile
+    from mechopt.modelfile.separable import SeparableFile
 
+    AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
+    AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
+
+CLASSES = {
+    "independent": "IndependentFile",
+    "scenarios": "ScenariosFile",
+    "markov": "MarkovFile",
+    "separable": "SeparableFile",
+    "interdependent": "InterdependentFile",
+}
+"""Class that reads each kind of file; it lies in the module of the kind's name, imported when it is needed."""
+
+
+class _Kinds(Mapping[str, "type[AnyFile]"]):
+    """The class that reads each kind of file."""
+
+    def __getitem__(self, kind: str) -> type[AnyFile]:
+        name = CLASSES[kind]
+        found: type[AnyFile] = getattr(import_module(f"mechopt.modelfile.{kind}"), name)
+        return found
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in CLASSES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CLASSES)
+
+    def __len__(self) -> int:
+        return len(CLASSES)
+
+
+KINDS: Mapping[str, type[AnyFile]] = _Kinds()
 READERS = {kind: "mechopt maximin" if kind == "scenarios" else "mechopt solve or mechopt compare" for kind in KINDS}
 """The command to try with a model of each kind."""
 

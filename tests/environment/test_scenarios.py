@@ -10,7 +10,7 @@ import pytest
 import mechopt as mo
 from mechopt.environment.scenarios import Scenarios
 from mechopt.modelfile import load, loads, parse, read, schema
-from mechopt.modelfile.kinds import KINDS
+from mechopt.modelfile.loading import KINDS
 
 COIN = {"name": "coin", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
 SURE = {"name": "sure", "values": [3], "probabilities": [1]}

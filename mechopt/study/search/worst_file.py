@@ -9,8 +9,7 @@ from typing import Any
 from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.modelfile.kinds import KINDS
-from mechopt.modelfile.loading import parse
+from mechopt.modelfile.loading import KINDS, parse
 from mechopt.modelfile.writing import model_text
 from mechopt.study.compare.compare import compare
 from mechopt.study.sweep.key_paths import Tables
