@@ -127,6 +127,8 @@ def compared(comparison: Comparison) -> Plain:
         row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [constraint.name for constraint in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
+        if entry.largest_transfer is not None:
+            row |= {"largest_transfer": entry.largest_transfer, "deficit": entry.deficit, "rests_on": entry.rests_on}
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
         "optimum": None if best is None else solved(best, report, 0.0),
