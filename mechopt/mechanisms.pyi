@@ -2,7 +2,7 @@ from .closedform.contingent.approximate import approximate_transfers as approxim
 from .closedform.contingent.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.contingent.mechanism import contingent_mechanism as contingent_mechanism
 from .closedform.contingent.program.places import transfer_systems as transfer_systems
-from .closedform.contingent.program.robust import robust_transfers as robust_transfers
+from .closedform.contingent.robust.transfers import robust_transfers as robust_transfers
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront

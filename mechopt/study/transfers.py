@@ -15,8 +15,8 @@ from mechopt.closedform.contingent.conditions.spanning import (
 from mechopt.closedform.contingent.last_period import LastPeriod, last_period
 from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.possible import NoTransfersError
-from mechopt.closedform.contingent.program.robust import robust_transfers
 from mechopt.closedform.contingent.result import ContingentTransfers, Method
+from mechopt.closedform.contingent.robust.transfers import robust_transfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
