@@ -74,4 +74,5 @@ class KernelHull:
         return np.asarray(self._corners(lines)[names[:, 0], np.arange(len(names))])
 
     def __str__(self) -> str:
-        return f"mixtures with {len(self.kernels)} further kernels"
+        count = len(self.kernels)
+        return f"mixtures with {count} further kernel{'s' * (count != 1)}"

@@ -38,7 +38,7 @@ class Family(NamedTuple):
         Columns inside; -1 for none.
     constant : array ``(line, next profile)``
     label : int array ``(line, 5)``
-        As of `Rows`; a row of kind "truth" bounds what the truth is worth, from above where the report is 1.
+        As of `Rows`.
     """
 
     lines: Lines
@@ -230,9 +230,9 @@ def _families(asked: Asked, numbers: Numbers, where: Layout, lower: tuple[Worth,
         s = np.arange(len(moved))
         flow = values[actions, s]
         above = [(s, 1), (upper_later, -1)]
-        found.append(family(actions, s, flow, [(where.worth[t].column, 1)], above, Kind.TRUTH, 1))
+        found.append(family(actions, s, flow, [(where.worth[t].column, 1)], above, Kind.BOUND, 1))
         below = [(s, -1), (lower_later, 1)]
-        found.append(family(actions, s, -flow, [(lower[t].column, -1)], below, Kind.TRUTH, 0))
+        found.append(family(actions, s, -flow, [(lower[t].column, -1)], below, Kind.BOUND, 0))
     return found
 
 

@@ -145,16 +145,17 @@ def robust_transfers(
     scale = max(1e-300, *(float(np.abs(array).max()) for array in environment.profile_values))
     agents = range(environment.agents)
     near = [[_solved(asked, numbers, setting, block, scale) for block in blocks(asked, numbers, i)] for i in agents]
-    found = _floats(asked, setting, numbers, [[part.x for part in row] for row in near])
     robustness = Robustness(chosen, controlled)
     if not exact:
+        found = _floats(asked, setting, numbers, [[part.x for part in row] for row in near])
         return replace(found, robust=robustness)
     twin = exact_numbers(environment)
     precise = [
         [_exactly(asked, twin, block, part, scale) for block, part in zip(blocks(asked, twin, i), near[i], strict=True)]
         for i in agents
     ]
-    done = found.with_exact(_fractions(asked, twin, precise))
+    rounded = [[np.array([float(entry) for entry in part]) for part in row] for row in precise]
+    done = _floats(asked, setting, numbers, rounded).with_exact(_fractions(asked, twin, precise))
     if any(controlled):
         one = [blocks(asked, twin, i)[0] for i in agents]
         lower = tuple(tuple(_valued(worth, precise[i][0]) for worth in one[i].lower) for i in agents)
