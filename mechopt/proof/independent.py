@@ -298,7 +298,10 @@ def _fill_cost(model: Model, weights: Weights) -> None:
     reach: list[Number] = [1]
     for t in range(model.periods):
         gain = [
-            [(revenue + welfare) * (value - fee) for value, fee in zip(model.present[i][t], model.net_fees(t, i))]
+            [
+                (revenue + welfare) * (value - fee)
+                for value, fee in zip(model.present[i][t], model.net_fees(t, i), strict=True)
+            ]
             for i in range(model.buyers)
         ]
         if model.form == "promise":

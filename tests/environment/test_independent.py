@@ -139,7 +139,7 @@ def test_all_faults_come_at_once():
         cost="dear",
         discount=3,
     )
-    expected = ["values[0][0][1]", "probabilities[0][0]", "probabilities[0][1][0]", "values[1]", "cost[0]", "cost"]
+    expected = ["values[0][0][1]", "probabilities[0][0]", "probabilities[0][1][0]", "values[1]", "cost"]
     assert list(found) == [*expected, "discount"]
 
 

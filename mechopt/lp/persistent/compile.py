@@ -138,7 +138,7 @@ def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[S
     revenue, welfare, utility = weights
     for t in range(tree.horizon):
         weight = tree.reach[t] * plan.per_unit(t)
-        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.costs[t]
+        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.net_costs(t).T
         cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
         cost[columns.payment[t]] = (revenue - utility) * tree.reach[t]
     return cost
