@@ -51,6 +51,11 @@ def text(found: Explanation) -> str:
     return "\n".join(lines(found))
 
 
+def show_optimum(best: Optimum) -> None:
+    """Print the explanation of an optimum."""
+    print(text(explain_optimum(best)))
+
+
 def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
     """Rules by state."""
     rows: list[list[str]] = []
