@@ -7,9 +7,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mechopt.environment.words import ModelWords
 from mechopt.mechanism.constraints import Constraint
+from mechopt.show.counterexample import facts as told
+from mechopt.show.counterexample import sentence
 from mechopt.show.page.page import Cell, Column, Table
-from mechopt.show.page.wording import MEANINGS, Facts, TypeNames, number, share, told
+from mechopt.show.page.wording import MEANINGS, Facts, number, share
 from mechopt.study.compare.comparison import Comparison, Entry
 
 HOW = {
@@ -69,7 +72,9 @@ def mechanism_table(comparison: Comparison) -> Table:
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
         rows.append((*row, *(_mark(entry, constraint, k) for constraint in constraints)))
-    return Table("mechanisms", "Mechanisms with the constraints they keep and break", tuple(columns), tuple(rows))
+    return Table(
+        "mechanisms", "Mechanisms with the constraints that they satisfy and violate", tuple(columns), tuple(rows)
+    )
 
 
 def _known(value: float) -> float | None:
@@ -95,7 +100,7 @@ def _broken_id(k: int, constraint: Constraint) -> str:
     return f"broken-{k}-{constraint.name}"
 
 
-def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
+def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
     """What stands below the table of one mechanism, with its counterexamples in full."""
     facts: Facts = [("source", entry.source)] if entry.source else []
     facts.append(("computed", HOW.get(entry.computed, entry.computed)))
@@ -121,7 +126,7 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
                         constraint.name,
                         str(check.status),
                         MEANINGS[constraint.name],
-                        str(found or ""),
+                        "" if found is None else sentence(found, words),
                         lines,
                     )
                 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.words import model_words
 from mechopt.lp.build import AnyTypes
 from mechopt.show.page.mechanisms import detail, mechanism_table
 from mechopt.show.page.page import Origin, render, require_report, write_report
@@ -17,7 +18,6 @@ from mechopt.show.page.wording import (
     names,
     number,
     short_fraction,
-    type_names,
 )
 from mechopt.solve.solution import Status
 from mechopt.study.compare.comparison import Comparison
@@ -68,7 +68,7 @@ def compare_report(
     True
     """
     environment = comparison.environment
-    words = type_names(environment)
+    words = model_words(environment)
     origin = Origin(
         command or "mo.compare(environment).to_html(path)",
         _seed(comparison),
