@@ -69,7 +69,7 @@ def solve(
     from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
     from mechopt.solve.methods import solve as best_mechanism
-    from mechopt.verification.found import checked
+    from mechopt.verification.verify import checked
 
     require_targets(export, save, proof, duals)
     file = read(model, at)
