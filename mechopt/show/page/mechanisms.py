@@ -64,6 +64,8 @@ def mechanism_table(comparison: Comparison) -> Table:
     columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
     rows = []
     for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            continue
         row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
         row.append(_amount(entry.welfare))
         row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
@@ -77,6 +79,16 @@ def mechanism_table(comparison: Comparison) -> Table:
     )
 
 
+def bound_table(comparison: Comparison) -> Table | None:
+    """Bounds on every mechanism, which are none themselves; None where there are none."""
+    columns = Column("bound"), Column("revenue", True, explained="no mechanism earns more")
+    rows = []
+    for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            rows.append((Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue)))
+    return Table("bounds", "No mechanism earns more than", columns, tuple(rows)) if rows else None
+
+
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
@@ -88,7 +100,7 @@ def _amount(value: float, error: float | None = None) -> Cell:
 def _mark(entry: Entry, constraint: Constraint, k: int) -> Cell:
     """Whether a constraint is satisfied."""
     if entry.report is None or constraint not in entry.report:
-        return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
+        return Cell("not checked", None, "open")
     if entry.report[constraint].holds:
         return Cell("satisfied", 1.0, "kept")
     if entry.report[constraint].status == "undecided":

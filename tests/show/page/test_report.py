@@ -83,12 +83,15 @@ def test_every_mechanism_and_every_broken_constraint_is_there(kind):
     comparison, source = kind
     page = Page(source)
     heading, rows = page.tables["mechanisms"][1], page.tables["mechanisms"][2:]
-    assert [row[0] for row in rows] == [entry.name for entry in comparison.entries]
-    for row, entry in zip(rows, comparison.entries, strict=True):
+    mechanisms = [entry for entry in comparison.entries if entry.computed != "bound"]
+    bounds = [entry.name for entry in comparison.entries if entry.computed == "bound"]
+    assert [row[0] for row in page.tables.get("bounds", [[]])[1:]] == bounds
+    assert [row[0] for row in rows] == [entry.name for entry in mechanisms]
+    for row, entry in zip(rows, mechanisms, strict=True):
         marks = dict(zip(heading, row, strict=True))
         for constraint in comparison.constraints:
             if entry.report is None or constraint not in entry.report:
-                assert marks[constraint.name] in ("not checked", "no mechanism")
+                assert marks[constraint.name] == "not checked"
             elif entry.report[constraint].holds:
                 assert marks[constraint.name] == "satisfied"
             else:
@@ -325,3 +328,12 @@ def test_random_instances_are_drawn_against_the_optimum(tmp_path):
     assert "seed 7" in page.text
     (label,) = [label for label in page.all("aria-label") if label.startswith("Dots: ")]
     assert label.startswith("Dots: share of the optimum, non-clairvoyant-balance by value: smallest ")
+
+
+def test_the_optimum_stands_there_by_states():
+    comparison = compare(two_values(3, 1), ["repeated-myerson"])
+    page, found = Page(compare_report(comparison)), comparison.optimum.explain()
+    rules = [tuple(row[:3]) for row in page.tables["states"][1:] if len(row) == 4]
+    assert rules == [(rule.reports, rule.then, rule.pays) for state in found.states for rule in state.rules]
+    assert [row[0] for row in page.tables["memory-shares"][1:]] == [share.memory for share in found.shares]
+    assert "states" not in Page(compare_report(replace(comparison, optimum=None))).tables
