@@ -158,7 +158,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> program, layout = compile_program(plan(env))
     >>> program.size, program.describe_row(7)
-    ((21, 29, 63), 'dic, agent 0, period 0, history [], true type 1, report 0')
+    ((21, 29, 63), 'dic, buyer 0, period 0, at the start, true type 2, report 1')
     """
     columns = make_columns(plan.tree, plan.form)
     cost, offset = _objective(plan, columns)

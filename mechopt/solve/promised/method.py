@@ -80,13 +80,14 @@ def certified_by_promises(chosen: AnyPlan) -> PromisedCertificate | None:
 
 def _from_promises(chosen: Plan, best: PromisedOptimum, method: str) -> Optimum:
     policy = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
-    few = chosen.size.histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
+    histories = sum(chosen.tree.count[1:])
+    few = histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
     return Optimum(
         best.value,
         best.bound,
         best.status,
         policy.to_mechanism() if few else policy,
-        Size(0, 0, 0, chosen.size.histories, 0),
+        Size(0, 0, 0, histories, 0),
         {"build": 0.0, "solve": best.seconds},
         method,
         "tables",
