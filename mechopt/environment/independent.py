@@ -321,7 +321,7 @@ def _read(
             what = f"has {len(row)} periods, buyer 0 has {periods}"
             faults.append(Fault(f"values[{i}]", what, "give all the same"))
     exact_cost = _costs(cost, periods, faults)
-    gains = gains_by_buyer(seller_values, exact_values, faults)
+    gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
     exact_discount = check.exact_scalar(discount, "discount", faults)
     if exact_discount is not None:
         faults += check.discount_faults(exact_discount)

@@ -23,9 +23,17 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.base import ActionsByPeriod, one
 from mechopt.environment.reading import markov
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, shared, unrounded
+from mechopt.environment.reading.nested import (
+    Matrix,
+    Vector,
+    floats,
+    kernel_array,
+    plain,
+    shared,
+    unless_zero,
+    unrounded,
+)
 from mechopt.environment.reading.reader import Horizon
-from mechopt.environment.reading.seller import unless_zero
 
 
 class ExactMarkov(NamedTuple):

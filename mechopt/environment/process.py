@@ -203,7 +203,7 @@ def _independent(environment: MarkovTypes) -> JointProcess:
         _weights(environment.discount, environment.stages),
         True,
         True,
-        _by_profile(summed_gains(environment)),
+        None if environment.seller_values is None else _by_profile(summed_gains(environment)),
     )
 
 

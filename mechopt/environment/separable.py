@@ -34,9 +34,8 @@ from mechopt.core.provided import provided
 from mechopt.environment.base import PersistentBase, counted, periods
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import separable
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unless_zero, unrounded
 from mechopt.environment.reading.reader import Horizon
-from mechopt.environment.reading.seller import unless_zero
 from mechopt.environment.reading.separable import Model
 
 

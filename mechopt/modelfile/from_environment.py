@@ -13,7 +13,7 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.seller import unless_zero
+from mechopt.environment.reading.nested import unless_zero
 from mechopt.environment.separable import SeparableTypes
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS

@@ -91,7 +91,8 @@ class IndependentFile(Table):
             for t, table in enumerate(buyer.periods or ()):
                 own[t] = own[t] if table.seller_values is None else table.seller_values
             gains += [own] * buyer.count
-        return IndependentTypes(values, probabilities, self.cost, self.discount, gains)
+        some = any(entry is not None for own in gains for entry in own)
+        return IndependentTypes(values, probabilities, self.cost, self.discount, gains if some else None)
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:

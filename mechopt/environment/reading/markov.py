@@ -187,6 +187,8 @@ def _stage(reader: Reader, given: StageGiven, actions: Names | None) -> _Stage |
     size = len(values[0] if names is None else names)
     for a, row in enumerate(values):
         reader.count(len(row), size, f"{given.values[1]}[{a}]", "types")
-    gains = gains_by_type(reader, given.seller_values, None if actions is None else len(actions), size)
+    count, gains = None if actions is None else len(actions), None
+    if given.seller_values[0] is not None:
+        gains = gains_by_type(reader, given.seller_values, count, size)
     nothing = ((Fraction(0),) * size,) * len(values)
     return _Stage(values, size, names or tuple(map(str, range(size))), nothing if gains is None else gains)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,14 +19,12 @@ def gains_by_buyer(given: Any, values: ExactNested, faults: list[Fault]) -> Exac
 
     Parameters
     ----------
-    given : nested sequences, ``given[i][t][k]``, or None
+    given : nested sequences, ``given[i][t][k]``
         None for a buyer, or a period of hers, without.
     values : nested tuples, ``values[i][t][k]``
     faults : list of Fault
         What is wrong is appended.
     """
-    if given is None or not values:
-        return None
     if not check.is_list(given) or len(given) != len(values):
         what = f"{shortened(repr(given))} is not a list of {len(values)} entries"
         faults.append(Fault("seller_values", what, "give seller_values[i][t][k], None for a buyer without"))
@@ -52,7 +49,7 @@ def gains_by_buyer(given: Any, values: ExactNested, faults: list[Fault]) -> Exac
 
 
 def gains_by_type(reader: Reader, part: Part, actions: int | None, types: int) -> Matrix | None:
-    """Table ``[action][type]`` of what the seller gains; None where nothing is given, or after a fault.
+    """Table ``[action][type]`` of what the seller gains; None after a fault.
 
     Parameters
     ----------
@@ -62,19 +59,10 @@ def gains_by_type(reader: Reader, part: Part, actions: int | None, types: int) -
         None where it is not known.
     types : int
     """
-    found: Matrix | None = None if part[0] is None else reader.numbers(part, 2)
+    found: Matrix | None = reader.numbers(part, 2)
     if found is None:
         return None
     reader.count(len(found), actions, part[1], "actions", "rows")
     for a, row in enumerate(found):
         reader.count(len(row), types, f"{part[1]}[{a}]", "types")
     return found
-
-
-def unless_zero(tables: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The tables as a tuple; None where no number in them differs from 0."""
-    return tuple(tables) if any(map(_differs, tables)) else None
-
-
-def _differs(table: Any) -> bool:
-    return any(map(_differs, table)) if isinstance(table, tuple) else bool(table)

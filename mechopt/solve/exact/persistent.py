@@ -53,7 +53,9 @@ def exact_process(process: JointProcess) -> JointProcess:
         )
         kernel = tuple(_broadcast(exact.kernel[t], process.kernel[t].shape) for t in periods[:-1])
         initial = np.asarray(exact.initial).ravel()
-    gains = summed_gains(environment) if isinstance(environment, MarkovTypes) else exact.seller_values
+    gains = exact.seller_values
+    if gains is not None and isinstance(environment, MarkovTypes):
+        gains = summed_gains(environment)
     costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.horizon
     return replace(
         process,
