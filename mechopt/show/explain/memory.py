@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +23,14 @@ from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
+from mechopt.show.explain.cells import payment_program
 from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""
@@ -186,39 +191,53 @@ def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | N
     if chosen.size.rows > MOST_ROWS:
         return None
     program, layout = compile_program(chosen)
-    unit = layout.unit
-    none = np.zeros(program.size[1])
-    whole = best_point(program)
-    if whole is None or abs(whole.value * unit - best.value) > SAME_OPTIMUM * max(abs(best.value), unit):
-        return None
-    shares: list[MemoryShare] = []
-    memory, kept = None, (np.arange(len(none)), program, whole)
+    unit, welfare = layout.unit, welfare_weights(layout, play, reach)
+    value, shares = best.value / unit, list[MemoryShare]()
     if not play.recorded:
-        memory = "the whole history"
         comparable = all(play.types[t] == play.types[0] for t in range(play.horizon - 1))
         for words, feature, compares in LADDER:
             if compares and not comparable:
                 continue
-            group = tie_groups(play, layout, labels(play, feature))
-            small = substituted(program, tied(group), none)
-            point = best_point(small)
+            small, matrix, offset, point = _remembering(program, layout, play, labels(play, feature))
             if point is None:
                 continue
-            enough = whole.value - point.value <= ALL * max(abs(whole.value), 1e-3)
-            share = point.value / whole.value if abs(whole.value) > ALL else float("nan")
+            if point.value - value > SAME_OPTIMUM * max(abs(value), 1.0):
+                return None
+            enough = value - point.value <= ALL * max(abs(value), 1e-3)
+            share = point.value / value if abs(value) > ALL else float("nan")
             shares.append(MemoryShare(words, share, point.value * unit, enough))
             if enough:
-                memory, kept = words, (group, small, point)
-                break
-    group, small, point = kept
-    x = _canonical(small, point, tied(group).T @ welfare_weights(layout, play, reach))
-    return Simplest(chosen, layout, x[group], memory, tuple(shares))
+                x = matrix @ _canonical(small, point, matrix.T @ welfare)[: matrix.shape[1]] + offset
+                return Simplest(chosen, layout, x, words, tuple(shares))
+    whole = best_point(program)
+    if whole is None or abs(whole.value - value) > SAME_OPTIMUM * max(abs(value), 1.0):
+        return None
+    memory = None if play.recorded else "the whole history"
+    return Simplest(chosen, layout, _canonical(program, whole, welfare), memory, tuple(shares))
+
+
+def _remembering(
+    program: LinearProgram, layout: AnyLayout, play: Play, label: list[IntArray]
+) -> tuple[LinearProgram, csr_array, FloatArray, Point | None]:
+    """The program of mechanisms that remember labels alone, the way back from it, and its solution.
+
+    Rules and payments depend on the label. Where such payments satisfy the constraints at no label (it happens with
+    persistent types), payments may depend on the whole history.
+    """
+    small, _, matrix, offset = payment_program(program, layout, None, play, tuple(label))
+    point = best_point(small)
+    if point is not None:
+        return small, matrix, offset, point
+    matrix, offset = tied(tie_groups(play, layout, label)), np.zeros(program.size[1])
+    small = substituted(program, matrix, offset)
+    return small, matrix, offset, best_point(small)
 
 
 def _canonical(program: LinearProgram, point: Point, welfare: FloatArray) -> FloatArray:
     """Largest welfare on the optimal face, then fixed generic weights."""
     from dataclasses import replace
 
+    welfare = np.concatenate([welfare, np.zeros(len(program.cost) - len(welfare))])
     generic = 0.5 + np.random.default_rng(0).random(len(welfare))
     largest = np.abs(welfare).max(initial=0.0) or 1.0
     for cost in (welfare / largest, generic * np.abs(welfare) / largest):
