@@ -9,7 +9,7 @@ import mechopt as mo
 LOCAL = "battaglini-2005/local-constraints-are-not-enough"
 TABLE = """\
 optimal revenue 157/40; 4 histories in 2 states, 3 payments
-option: each state offers the item at a price of its own (4, 13/4)
+option: the price of the item depends on what was reported before (4, 13/4)
 verified: bayesian satisfied, interim satisfied
 
    state         when    report  then  pays  next

@@ -36,6 +36,8 @@ ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""
 SAME_OPTIMUM = 1e-6
 """Relative difference up to which a program solved again has the optimum that is explained."""
+GENERIC = 0.01
+"""Share of generic numbers in how actions are preferred."""
 MOST_ROWS = 40_000
 """Rows of a program above which the allocation is taken as the solver left it."""
 
@@ -207,13 +209,26 @@ def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | N
             share = point.value / value if abs(value) > ALL else float("nan")
             shares.append(MemoryShare(words, share, point.value * unit, enough))
             if enough:
-                x = matrix @ _canonical(small, point, matrix.T @ welfare)[: matrix.shape[1]] + offset
+                costs = [np.asarray(matrix.T @ cost) for cost in (welfare, *_preferences(layout, play, welfare))]
+                x = matrix @ _canonical(small, point, costs)[: matrix.shape[1]] + offset
                 return Simplest(chosen, layout, x, words, tuple(shares))
     whole = best_point(program)
     if whole is None or abs(whole.value - value) > SAME_OPTIMUM * max(abs(value), 1.0):
         return None
     memory = None if play.recorded else "the whole history"
-    return Simplest(chosen, layout, _canonical(program, whole, welfare), memory, tuple(shares))
+    x = _canonical(program, whole, [welfare, *_preferences(layout, play, welfare)])
+    return Simplest(chosen, layout, x, memory, tuple(shares))
+
+
+def _preferences(layout: AnyLayout, play: Play, welfare: FloatArray) -> list[FloatArray]:
+    """Earlier actions rather than later ones, after every history alike, so that ties are broken by one rule."""
+    generic, weights = np.random.default_rng(2).random((257, 61)), np.zeros(len(welfare))
+    for t, columns in enumerate(allocation_columns(layout)):
+        action = np.arange(columns.shape[1])[None, :]
+        order = 1.5 - action / columns.shape[1]
+        kind = generic[play.profile[t][:, None] % 257, action % 61]
+        weights[columns] = (order + GENERIC * kind) * np.abs(welfare[columns])
+    return [weights]
 
 
 def _remembering(
@@ -233,15 +248,15 @@ def _remembering(
     return small, matrix, offset, best_point(small)
 
 
-def _canonical(program: LinearProgram, point: Point, welfare: FloatArray) -> FloatArray:
-    """Largest welfare on the optimal face, then fixed generic weights."""
+def _canonical(program: LinearProgram, point: Point, costs: list[FloatArray]) -> FloatArray:
+    """Largest welfare on the optimal face, then other weights in turn, then fixed generic ones."""
     from dataclasses import replace
 
-    welfare = np.concatenate([welfare, np.zeros(len(program.cost) - len(welfare))])
-    generic = 0.5 + np.random.default_rng(0).random(len(welfare))
-    largest = np.abs(welfare).max(initial=0.0) or 1.0
-    for cost in (welfare / largest, generic * np.abs(welfare) / largest):
-        face = replace(optimal_face(program, point), cost=cost, offset=0.0)
+    costs = [np.concatenate([cost, np.zeros(len(program.cost) - len(cost))]) for cost in costs]
+    generic = 0.5 + np.random.default_rng(0).random(len(program.cost))
+    largest = np.abs(costs[0]).max(initial=0.0) or 1.0
+    for cost in (*costs, generic * np.abs(costs[0])):
+        face = replace(optimal_face(program, point), cost=cost / largest, offset=0.0)
         found = best_point(face)
         if found is None:
             break
