@@ -12,7 +12,17 @@ from mechopt.core.errors import Fault
 from mechopt.environment.reading import check
 from mechopt.environment.reading.scenarios import faults_between, other_names, weights_faults
 from mechopt.environment.scenarios import Scenarios
-from mechopt.modelfile.tables import Number, Probabilities, Table, Values, Whole, checked, length_faults
+from mechopt.modelfile.tables import (
+    SUBJECT_TO,
+    Number,
+    PaymentNames,
+    Probabilities,
+    Table,
+    Values,
+    Whole,
+    checked,
+    length_faults,
+)
 
 MAX_BUYERS = 1000
 Name = Annotated[str, Field(min_length=1)]
@@ -73,6 +83,7 @@ class ScenariosFile(Table):
         None, strict=True, description="of the scenarios; default 1 each"
     )
     scenarios: list[ScenarioTable] = Field(min_length=1, strict=True)
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
     def environment(self) -> Scenarios:

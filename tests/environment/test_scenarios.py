@@ -223,7 +223,7 @@ def test_model_file():
             'kind = "scenarios"',
             'kind = "scenarios"\nhorizon = 2',
             "horizon: unknown key; known keys: title, source, kind, discount, cost, distributions, buyers, weights, "
-            "scenarios, expected",
+            "scenarios, subject_to, expected",
             id="unknown-key",
         ),
         pytest.param(
@@ -351,6 +351,4 @@ def test_faults_of_buyers_costs_and_weights():
         "the same names",
     ]
     none = 'kind = "scenarios"\n[[scenarios]]\nsequence = ["coin"]\n'
-    assert faults(loads, none)[0] == (
-        "distributions: are missing; give those of one buyer, or [[buyers]] with theirs"
-    )
+    assert faults(loads, none)[0] == ("distributions: are missing; give those of one buyer, or [[buyers]] with theirs")
