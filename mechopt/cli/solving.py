@@ -71,7 +71,7 @@ def solve(
     from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
     from mechopt.solve.methods import solve as best_mechanism
-    from mechopt.verification.found import checked
+    from mechopt.verification.verify import checked
 
     require_targets(export, save, proof, duals)
     file = read(model, at)
@@ -148,8 +148,8 @@ def verify(
     from mechopt.mechanism.constraint_names import parse_constraints
     from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
+    from mechopt.show.counterexample import sentence
     from mechopt.show.terminal import output
-    from mechopt.show.terminal.counterexample import sentence
     from mechopt.verification.verify import verify as verify_mechanism
 
     source = read(model, at)

@@ -52,7 +52,8 @@ class Scenarios(Shown):
         Distributions of further buyers, who bid for the same items; each has those of the same names, with numbers of
         their own. Default: one buyer.
     cost : number, or mapping from name of a distribution to number
-        The seller's cost of a sale, money of its own period; default 0, also for names that the mapping lacks.
+        The seller's cost of a sale, of any sign, money of its own period; default 0, for names that the mapping lacks
+        too.
     weights : sequence of numbers, optional
         Of the scenarios, for weighted objectives: at least 0, one above; default 1 each.
 

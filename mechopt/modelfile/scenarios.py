@@ -33,12 +33,6 @@ SaleCost = Annotated[
 ]
 
 
-def _cost_faults(cost: Fraction | dict[str, Fraction]) -> list[Fault]:
-    if isinstance(cost, dict):
-        return [fault for name, one in cost.items() for fault in check.cost_faults(one, name)]
-    return check.cost_faults(cost, "")
-
-
 class DistributionTable(Table):
     """One distribution of the buyer's type in a period."""
 
@@ -72,7 +66,7 @@ class ScenariosFile(Table):
     discount: Annotated[Number, checked(partial(check.discount_faults, at=""))] = Field(
         Fraction(1), description="above 0, at most 1"
     )
-    cost: Annotated[SaleCost, checked(_cost_faults)] = Field(
+    cost: SaleCost = Field(
         Fraction(0), description="the seller's cost of a sale: one, or a table by name of the distribution"
     )
     distributions: list[DistributionTable] | None = Field(

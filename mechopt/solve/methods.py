@@ -66,7 +66,8 @@ class Method:
     proves : callable
         From such a problem to whether it can prove the optimum in exact rationals.
     taken : callable
-        From such a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken.
+        From a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken; what would
+        mean a plan of the program, or another file, is asked last.
     histories : bool
         Whether it builds the program over all histories.
     """
@@ -124,8 +125,8 @@ def _promised_proves(problem: Problem) -> bool:
     return promise_constraint(problem.plan) == EPIR()
 
 
-def _promised_taken(problem: Problem, effort: Effort) -> bool:
-    return not effort.exact or _promised_proves(problem)
+def _promised_taken(problem: Problem, effort: Effort, interim: bool | None = None) -> bool:
+    return _promised_applies(problem, interim) is None and (not effort.exact or _promised_proves(problem))
 
 
 def _orbits_apply(problem: Problem) -> str | None:
@@ -143,6 +144,8 @@ def _orbits_cost(problem: Problem) -> Cost:
 def _orbits_taken(problem: Problem, effort: Effort) -> bool:
     from mechopt.solve.orbits.optimum import better_on_orbits
 
+    if _orbits_apply(problem) is not None:
+        return False
     seconds = program_seconds(orbit_size(cast(Plan, problem.plan)))
     return seconds <= _limit(effort) and better_on_orbits(cast(Plan, problem.plan), effort.max_bytes)
 
@@ -160,9 +163,9 @@ def _dual_applies(problem: Problem) -> str | None:
 
 
 def _dual_taken(problem: Problem, effort: Effort) -> bool:
-    if effort.exact:
+    if effort.exact or (program_seconds(problem.size) <= _limit(effort) and fits(problem.plan, effort.max_bytes)):
         return False
-    return program_seconds(problem.size) > _limit(effort) or not fits(problem.plan, effort.max_bytes)
+    return _dual_applies(problem) is None
 
 
 def _limit(effort: Effort) -> float:
@@ -186,7 +189,7 @@ METHODS = (
         partial(_promised_applies, interim=True),
         lambda problem: Cost(0.0, 0, 0.0),
         _by_promises,
-        taken=_promised_taken,
+        taken=partial(_promised_taken, interim=True),
     ),
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
@@ -220,15 +223,15 @@ def solve(
     if chosen.histories and not fits(problem.plan, max_bytes, chosen.name):
         effort = replace(effort, remedy=remedy(problem))
     found = chosen.solve(problem, effort)
-    if method != "auto" or chosen.histories or not fits(problem.plan, max_bytes):
+    if method != "auto" or chosen.histories:
         return found
-    seconds = program_seconds(problem.size)
-    if found.status is Status.UNPROVED and seconds <= PATIENCE:
-        return PROGRAM.solve(problem, effort)
-    if found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound) and seconds <= MOMENT:
-        closed = PROGRAM.solve(problem, effort)
-        return closed if closed.status is Status.OPTIMAL and not _wide(closed.bound) else found
-    return found
+    unproved = found.status is Status.UNPROVED
+    wide = found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound)
+    patience = PATIENCE if unproved else MOMENT
+    if not (unproved or wide) or not fits(problem.plan, max_bytes) or program_seconds(problem.size) > patience:
+        return found
+    closed = PROGRAM.solve(problem, effort)
+    return closed if unproved or (closed.status is Status.OPTIMAL and not _wide(closed.bound)) else found
 
 
 def _wide(bound: Bound) -> bool:
@@ -255,7 +258,7 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     ['promised', 'orbits']
     """
     for method in METHODS:
-        if method.applies(problem) is None and method.taken(problem, effort):
+        if method.taken(problem, effort):
             return method
     return PROGRAM
 

@@ -154,7 +154,6 @@ def read_costs(given: Any, names: Sequence[str], faults: list[Fault]) -> dict[st
         where = f"cost.{name}" if isinstance(given, Mapping) else "cost"
         number = check.exact_scalar(table.get(name, 0), where, faults)
         if number is not None:
-            faults += check.cost_faults(number, where)
             found[name] = number
         if number is None and table is not given:
             break

@@ -248,7 +248,7 @@ class ScenarioPlan:
             histories, *rest = self.trees[s].children(t)
             types, other = rest[0], self.tellers[node]
             if self.terms.constant and other != s and types > 1:
-                axes = (("history", histories), ("type", types - 1))
+                axes = (("history", histories), ("step", types - 1))
                 build = partial(self._increment_rows, s, other, t)
                 found.append(RowFamily("constant continuation utility", 0, t, axes, 4, build))
         return found

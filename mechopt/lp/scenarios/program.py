@@ -80,7 +80,7 @@ def compile_scenarios(plan: ScenarioPlan, optima: Sequence[float]) -> tuple[Line
     >>> coin = {"name": "F", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
     >>> program, layout = compile_scenarios(ScenarioPlan(Scenarios([coin], [["F"], ["F", "F"]])), [2, 4.5])
     >>> program.size, layout.plan.size.nonzeros, program.describe_row(5)
-    ((18, 21, 56), 56, "scenario 'F, F', promise, agent 0, period 0, history []")
+    ((18, 21, 56), 56, "scenario 'F, F', promise, buyer 0, period 0, at the start")
     """
     families, blocks = plan.families(optima), tuple(plan.blocks.values())
     cost, goal = np.zeros(plan.count), plan.numbers("goal", 0, 0)

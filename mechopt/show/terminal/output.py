@@ -114,7 +114,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
-    from mechopt.verification.found import checked
+    from mechopt.verification.verify import checked
 
     best, rows = comparison.optimum, []
     report = None if best is None else checked(best.mechanism, best.size.histories)

@@ -30,8 +30,7 @@ from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
-from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
-from mechopt.verification.verify import Report, verify
+from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
 """Conditions of bank accounts are checked where no period has more balances."""
