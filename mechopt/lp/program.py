@@ -8,7 +8,7 @@ constraint, agent, period, history and types it stands for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -150,6 +150,8 @@ class LinearProgram:
         Named variables.
     tree : HistoryTree, or PublicTree where types persist
         For the names of histories.
+    integer : int array
+        Columns that are to be whole numbers; `mechopt.solve.highs.solve_program` leaves this out of account.
     """
 
     cost: FloatArray
@@ -164,6 +166,7 @@ class LinearProgram:
     families: tuple[tuple[int, Described], ...]
     column_blocks: Sequence[NamedColumns]
     tree: Any
+    integer: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def size(self) -> tuple[int, int, int]:

@@ -5,11 +5,12 @@ The forms of a program and the timings of payments are those of `mechopt.lp.inde
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, readonly
+from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent.columns import Columns, make_columns
 from mechopt.lp.independent.plan import Plan
@@ -25,6 +26,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.payments import Deterministic, PaymentConstraint
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +157,12 @@ def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     return lower, upper
 
 
+def whole_numbers(subject_to: Iterable[PaymentConstraint], allocation: Sequence[IntArray]) -> IntArray:
+    """Columns of the allocation where nothing may be drawn, else none."""
+    asked = Deterministic() in tuple(subject_to)
+    return np.concatenate([block.ravel() for block in allocation]) if asked else np.zeros(0, np.int64)
+
+
 def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     """Build the program of a plan.
 
@@ -192,5 +200,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
+        whole_numbers(plan.subject_to, columns.allocation),
     )
     return program, Layout(plan, columns)

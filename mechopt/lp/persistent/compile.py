@@ -8,6 +8,7 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.histories.public import PublicTree
+from mechopt.lp.independent.compile import whole_numbers
 from mechopt.lp.persistent.columns import PersistentColumns
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
 from mechopt.lp.persistent.payments import SINGLE
@@ -209,6 +210,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
         tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
         columns.blocks,
         plan.tree,
+        whole_numbers(plan.subject_to, columns.allocation),
     )
     return program, PersistentLayout(plan, columns)
 

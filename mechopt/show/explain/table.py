@@ -70,7 +70,7 @@ def few_states(best: Optimum) -> list[str]:
     if best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > FEW_HISTORIES:
         return []
     try:
-        found = explain_optimum(best)
+        found = explain_optimum(best, lotteries=False)
     except (InputError, LimitError):
         return []
     return lines(found) if len(found.states) <= FEW_STATES else []
