@@ -148,7 +148,7 @@ class Problem:
         exact : bool
             Prove the optimum in exact rationals as well; needs exact numbers.
         deterministic : bool
-            Draw nothing: the same as ``subject_to=mo.constraints.Deterministic()``, by branch and bound, see
+            Draw nothing: the same as ``subject_to=mo.Deterministic()``, by branch and bound, see
             `mechopt.solve.mip.optimum` for what its bracket rests on.
         time_limit : float, optional
             Seconds for the solver, the exact proof included.

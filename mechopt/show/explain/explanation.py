@@ -205,7 +205,7 @@ class Explanation:
         known = [share for share in self.shares if not share.enough and not np.isnan(share.share)]
         words = "; ".join(f"{share.memory} {percent(share.share)}" for share in known)
         parts = [f"remembering less earns: {words}"] if words else []
-        return "; ".join([*parts, self.lotteries.words] if self.lotteries is not None else parts)
+        return "; ".join([*parts, *([self.lotteries.words] if self.lotteries and self.lotteries.words else [])])
 
     def to_frame(self) -> pd.DataFrame:
         """One row a rule and agent.

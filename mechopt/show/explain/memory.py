@@ -81,10 +81,10 @@ class LotteryShare:
 
     @property
     def words(self) -> str:
-        """In half a sentence."""
+        """In half a sentence; nothing where lotteries earn nothing more."""
         low, high = percent(self.lower), percent(self.upper)
         if self.lower >= 1 - ALL:
-            return "nothing is drawn: lotteries earn nothing more"
+            return ""
         return f"without lotteries: {low}" if low == high else f"without lotteries: from {low} to {high}"
 
 

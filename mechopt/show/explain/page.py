@@ -71,6 +71,7 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
             for s in found.shares
             if not np.isnan(s.share)
         ],
+        lotteries=found.lotteries.words if found.lotteries is not None else "",
         likeliest=[(likelihood(chance), words) for chance, words in found.likeliest()],
         csv="data:text/csv;charset=utf-8," + quote(found.to_frame().to_csv(index=False)),
         data=_data(found),
