@@ -52,6 +52,7 @@ register(
         "MechanismMethods._repr_html_": "mechopt.show.notebook.mechanism",
         "MechanismMethods.explain": "mechopt.show.explain.explanation.explain_mechanism",
         "Optimum._repr_html_": "mechopt.show.notebook.optimum",
+        "Optimum.show": "mechopt.show.explain.table.show_optimum",
         "Optimum.explain": "mechopt.show.explain.explanation.explain_optimum",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",

@@ -153,8 +153,8 @@ def verify(
     from mechopt.mechanism.constraint_names import parse_constraints
     from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
+    from mechopt.show.counterexample import sentence
     from mechopt.show.terminal import output
-    from mechopt.show.terminal.counterexample import sentence
     from mechopt.verification.verify import verify as verify_mechanism
 
     mechanism = load_mechanism(file, environment_of(read(model, at)))

@@ -117,20 +117,37 @@ class RowFamily:
 
     def describe(self, index: int, tree: HistoryTree) -> str:
         """Say in words what row number ``index`` of this family demands of whom, when and after which history."""
-        words = [self.name]
+        if self.axes == (("row", 1),):
+            return self.name
+        t, known, words = self.period, tree.words, [self.name]
         if self.agent is not None:
-            words.append(f"agent {self.agent}")
-        words.append(f"period {self.period}")
+            words.append(known.agent(self.agent))
+        if self.axes[:1] != (("row", self.rows),):
+            words.append(f"period {t}")
         place = np.unravel_index(index, tuple(size for _, size in self.axes)) if self.axes else ()
-        for (axis, _), position in zip(self.axes, place, strict=True):
+        for (axis, size), at in zip(self.axes, place, strict=True):
+            position = int(at)
             if axis == "history":
-                words.append(f"history {tree.written(self.period, int(position))}")
-            elif axis == "pair" and self.pairs is not None:
-                true, report = self.pairs[int(position)]
+                words.append(tree.after(t, position))
+            elif axis == "pair" and self.pairs is not None and self.agent is not None:
+                true, report = (known.type(t, self.agent, int(k)) for k in self.pairs[position])
                 words.append(f"true type {true}, report {report}")
+            elif axis == "type" and self.agent is not None:
+                words.append(f"type {known.type(t, self.agent, position)}")
+            elif axis == "report profile":
+                words.append(f"reports {known.profile(t, np.unravel_index(position, tree.shape[t]))}")
+            elif axis == "others' profile" and self.agent is not None:
+                words.append(f"others' types {_others(position, t, self.agent, tree)}" if size > 1 else "")
             else:
-                words.append(f"{axis} {int(position)}")
-        return ", ".join(words)
+                words.append(f"{axis} {position}")
+        return ", ".join(filter(None, words))
+
+
+def _others(position: int, t: int, agent: int, tree: HistoryTree) -> str:
+    """The types of all others but one, by the number of their profile."""
+    rest = [j for j in range(len(tree.shape[t])) if j != agent]
+    types = np.unravel_index(position, tuple(tree.shape[t][j] for j in rest))
+    return "/".join(tree.words.type(t, j, int(k)) for j, k in zip(rest, types, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

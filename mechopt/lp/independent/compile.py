@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly
-from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent.columns import Columns, make_columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
@@ -25,7 +24,7 @@ from mechopt.mechanism.constraints import (
     closure,
 )
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.outcome import own_surplus, own_values
 from mechopt.mechanism.payments import Deterministic, PaymentConstraint
 
 
@@ -94,21 +93,8 @@ class Layout:
 def _sale_gains(plan: Plan, t: int) -> FloatArray:
     """What a sale of period t adds to the objective, in units; shape ``(n, 1, *types[t])``."""
     env, weight = plan.tree.environment, plan.objective.revenue + plan.objective.welfare
-    gains: FloatArray = weight * env.present_value[t] * _margins(plan.tree, t) / plan.unit
+    gains: FloatArray = weight * env.present_value[t] * own_surplus(plan.tree, t) / plan.unit
     return gains
-
-
-def _margins(tree: HistoryTree, t: int) -> FloatArray:
-    """Value less cost, as `own_values`; differences of exact numbers, rounded once."""
-    env = tree.environment
-    if env.exact is None:
-        plain: FloatArray = own_values(tree, t) - env.cost[t]
-        return plain
-    margins, axes = np.empty((env.agents, 1, *tree.shape[t])), env.agents
-    for i, row in enumerate(env.exact.values):
-        own = np.array([float(value - env.exact.cost[t]) for value in row[t]])
-        margins[i] = own.reshape((1,) * (1 + i) + (-1,) + (1,) * (axes - 1 - i))
-    return margins
 
 
 def allocation_maps(plan: Plan) -> list[tuple[FloatArray, FloatArray]]:
@@ -180,7 +166,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> program, layout = compile_program(plan(env))
     >>> program.size, program.describe_row(7)
-    ((21, 29, 63), 'dic, agent 0, period 0, history [], true type 1, report 0')
+    ((21, 29, 63), 'dic, buyer 0, period 0, at the start, true type 2, report 1')
     """
     columns = make_columns(plan.tree, plan.form)
     cost, offset = _objective(plan, columns)

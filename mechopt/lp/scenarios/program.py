@@ -197,7 +197,7 @@ class ScenarioPlan:
             histories, types = self.trees[s].children(t)
             other = self.tellers[node]
             if self.constant and other != s and types > 1:
-                axes = (("history", histories), ("type", types - 1))
+                axes = (("history", histories), ("step", types - 1))
                 build = partial(self._increment_rows, s, other, t)
                 found.append(RowFamily("constant continuation utility", 0, t, axes, 4, build))
         return found
@@ -320,7 +320,7 @@ def compile_scenarios(plan: ScenarioPlan, optima: Sequence[float]) -> tuple[Line
     >>> coin = {"name": "F", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
     >>> program, layout = compile_scenarios(ScenarioPlan(Scenarios([coin], [["F"], ["F", "F"]])), [2, 4.5])
     >>> program.size, layout.plan.size.nonzeros, program.describe_row(5)
-    ((18, 21, 56), 56, "scenario 'F, F', promise, agent 0, period 0, history []")
+    ((18, 21, 56), 56, "scenario 'F, F', promise, buyer 0, period 0, at the start")
     """
     families, blocks = plan.families(optima), tuple(plan.blocks.values())
     count = plan.size.columns

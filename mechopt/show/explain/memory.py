@@ -158,7 +158,7 @@ def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> F
     weights = np.zeros(layout.columns.count)
     fresh = isinstance(layout, Layout)
     for t, columns in enumerate(allocation_columns(layout)):
-        surplus = (play.values[t].sum(axis=0) - play.costs[t][:, None]).T[play.profile[t]]
+        surplus = (play.values[t].sum(axis=0) - play.net_costs(t)).T[play.profile[t]]
         surplus = surplus[:, 1:] if fresh else surplus
         weights[columns] = play.present_value[t] * reach[t][:, None] * surplus
     return weights

@@ -7,9 +7,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mechopt.environment.words import ModelWords
 from mechopt.mechanism.constraints import Constraint
+from mechopt.show.counterexample import facts as told
+from mechopt.show.counterexample import sentence
 from mechopt.show.page.page import Cell, Column, Table
-from mechopt.show.page.wording import MEANINGS, Facts, TypeNames, number, share, told
+from mechopt.show.page.wording import MEANINGS, Facts, number, share
 from mechopt.study.compare.comparison import Comparison, Entry
 
 HOW = {
@@ -61,6 +64,8 @@ def mechanism_table(comparison: Comparison) -> Table:
     columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
     rows = []
     for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            continue
         row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
         row.append(_amount(entry.welfare))
         row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
@@ -69,7 +74,19 @@ def mechanism_table(comparison: Comparison) -> Table:
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
         rows.append((*row, *(_mark(entry, constraint, k) for constraint in constraints)))
-    return Table("mechanisms", "Mechanisms with the constraints they keep and break", tuple(columns), tuple(rows))
+    return Table(
+        "mechanisms", "Mechanisms with the constraints that they satisfy and violate", tuple(columns), tuple(rows)
+    )
+
+
+def bound_table(comparison: Comparison) -> Table | None:
+    """Bounds on every mechanism, which are none themselves; None where there are none."""
+    columns = Column("bound"), Column("revenue", True, explained="no mechanism earns more")
+    rows = []
+    for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            rows.append((Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue)))
+    return Table("bounds", "No mechanism earns more than", columns, tuple(rows)) if rows else None
 
 
 def _known(value: float) -> float | None:
@@ -83,7 +100,7 @@ def _amount(value: float, error: float | None = None) -> Cell:
 def _mark(entry: Entry, constraint: Constraint, k: int) -> Cell:
     """Whether a constraint is satisfied."""
     if entry.report is None or constraint not in entry.report:
-        return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
+        return Cell("not checked", None, "open")
     if entry.report[constraint].holds:
         return Cell("satisfied", 1.0, "kept")
     if entry.report[constraint].status == "undecided":
@@ -95,7 +112,7 @@ def _broken_id(k: int, constraint: Constraint) -> str:
     return f"broken-{k}-{constraint.name}"
 
 
-def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
+def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
     """What stands below the table of one mechanism, with its counterexamples in full."""
     facts: Facts = [("source", entry.source)] if entry.source else []
     facts.append(("computed", HOW.get(entry.computed, entry.computed)))
@@ -121,7 +138,7 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
                         constraint.name,
                         str(check.status),
                         MEANINGS[constraint.name],
-                        str(found or ""),
+                        "" if found is None else sentence(found, words),
                         lines,
                     )
                 )

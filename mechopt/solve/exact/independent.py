@@ -233,6 +233,8 @@ def _objective(
         for i in range(tree.environment.agents):
             values: Array = plan.stage(t, i).values
             own = values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
+            if exact.seller_values is not None:
+                own = own + exact.discount**t * object_array(exact.seller_values[i][t]) / Fraction(plan.unit)
             shape = [1] * tree.environment.agents
             shape[i] = -1
             worth.append((sale * own.reshape(shape) * tree.distribution[t]).ravel())

@@ -102,7 +102,8 @@ def raw_value(env, ir, names, steered, deterministic=False):
             for branch, i in product(raw.branches(t), range(raw.n)):
                 objective[raw.column("p", i, node, branch)] += reach
             for a in raw.actions(t):
-                objective[raw.column("x", node, a)] -= reach * env.discount**t * env.costs[t][a]
+                gain = sum(row[t][a, k] for row, k in zip(env.seller_values or (), m, strict=False))
+                objective[raw.column("x", node, a)] += reach * env.discount**t * (gain - env.costs[t][a])
             for i in range(raw.n):
                 for r in set(range(env.shape[t][i])) - {m[i]}:
                     form = raw.value(t, i, node, m[i])
