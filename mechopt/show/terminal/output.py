@@ -127,6 +127,8 @@ def compared(comparison: Comparison) -> Plain:
         row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [constraint.name for constraint in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
+        if entry.largest_transfer is not None:
+            row |= {key: getattr(entry, key) for key in ("largest_transfer", "deficit", "rests_on")}
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
         "optimum": None if best is None else solved(best, report, 0.0),
@@ -260,10 +262,8 @@ def sizes(size: Size, form: str) -> Plain:
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
     """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them."""
     header, rows = comparison.cells()
-    left_out, bounds = (
-        header.index("satisfies"),
-        {entry.name for entry in comparison.entries if entry.computed == "bound"},
-    )
+    left_out = header.index("satisfies")
+    bounds = {entry.name for entry in comparison.entries if entry.computed == "bound"}
     listed = [[cell for k, cell in enumerate(row) if k != left_out] for row in rows if row[0] not in bounds]
     names = [name for k, name in enumerate(header) if k != left_out]
     return names, listed, [(row[0], row[1]) for row in rows if row[0] in bounds]
