@@ -238,6 +238,11 @@ class LinearProgram:
         )
 
 
+def whole_numbers(asked: bool, allocation: Sequence[IntArray]) -> IntArray:
+    """Columns of the allocation where nothing may be drawn, else none."""
+    return np.concatenate([block.ravel() for block in allocation]) if asked else np.zeros(0, np.int64)
+
+
 def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
     """Stack families of rows: ``start, index, value, row_lower, row_upper`` of the matrix by rows, zeros dropped."""
     counts, index, value, lower, upper = [np.zeros(1, np.int64)], [], [], [], []

@@ -5,16 +5,15 @@ The forms of a program and the timings of payments are those of `mechopt.lp.inde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.independent.columns import Columns, make_columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
-from mechopt.lp.program import LinearProgram, assemble
+from mechopt.lp.program import LinearProgram, assemble, whole_numbers
 from mechopt.mechanism.constraints import (
     EPIR,
     PEIR,
@@ -25,7 +24,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_surplus, own_values
-from mechopt.mechanism.payments import Deterministic, PaymentConstraint
+from mechopt.mechanism.payments import Deterministic
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +142,6 @@ def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     return lower, upper
 
 
-def whole_numbers(subject_to: Iterable[PaymentConstraint], allocation: Sequence[IntArray]) -> IntArray:
-    """Columns of the allocation where nothing may be drawn, else none."""
-    asked = Deterministic() in tuple(subject_to)
-    return np.concatenate([block.ravel() for block in allocation]) if asked else np.zeros(0, np.int64)
-
-
 def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     """Build the program of a plan.
 
@@ -186,6 +179,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
-        whole_numbers(plan.subject_to, columns.allocation),
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, Layout(plan, columns)
