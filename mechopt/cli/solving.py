@@ -43,7 +43,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic)"
         ),
     ] = "auto",
     form: Form = "auto",
@@ -61,6 +61,12 @@ def solve(
     duals: Annotated[
         str | None, typer.Option(metavar="FILE", help="write the shadow prices of the constraints, as CSV")
     ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="draw nothing: the best of the mechanisms without lotteries")
+    ] = False,
+    gap: Annotated[
+        float, typer.Option(metavar="SHARE", help="how far the bracket of a deterministic optimum may stay open")
+    ] = 0.0,
     check: Check = False,
     accept_range: AcceptRange = False,
     at: At = None,
@@ -76,6 +82,7 @@ def solve(
     require_targets(export, save, proof, duals)
     file = read(model, at)
     problem = problem_of(file, ic, ir, objective, form, subject_to)
+    problem = problem.without_lotteries() if deterministic else problem
     require_expected(check, model, file)
     exact = exact or proof is not None
     if solution is not None and (exact or method != "auto"):
@@ -94,6 +101,7 @@ def solve(
                 progress=progress,
                 accept_range=accept_range,
                 bracket=None if progress is None else progress.bracket,
+                gap=gap,
             )
         )
     begun = time.perf_counter()

@@ -13,7 +13,7 @@ from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.independent.columns import Columns, make_columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
-from mechopt.lp.program import LinearProgram, assemble
+from mechopt.lp.program import LinearProgram, assemble, whole_numbers
 from mechopt.mechanism.constraints import (
     EPIR,
     PEIR,
@@ -24,6 +24,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_surplus, own_values
+from mechopt.mechanism.payments import Deterministic
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,5 +179,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, Layout(plan, columns)
