@@ -130,6 +130,7 @@ class ActionsByPeriod(PersistentBase):
     types: tuple[tuple[tuple[str, ...], ...], ...]
     names: tuple[str, ...]
     cost: FloatArray | tuple[FloatArray, ...]
+    seller_values: Any
     exact: Any
 
     @property
@@ -182,7 +183,7 @@ class ActionsByPeriod(PersistentBase):
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
         parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
+        return type(self), (*parts, source.cost, self.horizon, source.discount, source.seller_values)
 
     def __repr__(self) -> str:
         profiles = max(prod(stage) for stage in self.shape)

@@ -77,6 +77,8 @@ def why_not_orbits(plan: Plan) -> str | None:
     """Why a plan has no program on orbits; None where it has one."""
     if plan.environment.agents < 2 or not identical_buyers(plan.environment):
         return "the buyers are not identical"
+    if plan.environment.seller_values is not None:
+        return "it has no seller_values"
     if plan.subject_to:
         return "it has no payments that constraints could be on"
     if plan.form != "utility":

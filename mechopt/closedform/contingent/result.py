@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -90,6 +90,8 @@ class ContingentTransfers(MechanismMethods):
         ratio of singular values, where transfers are made; 1 for "any", which has no targets.
     asked : Requirements or None
         What "any" was asked for besides.
+    robust : Robustness or None
+        For which kernels they are right; see `mechopt.mechanisms.robust_transfers`.
     """
 
     environment: InterdependentTypes
@@ -109,6 +111,7 @@ class ContingentTransfers(MechanismMethods):
     exact: ExactTransfers | None = None
     condition: float = 1.0
     asked: Requirements | None = None
+    robust: Any = None
 
     @property
     def ill_conditioned(self) -> bool:

@@ -98,7 +98,7 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
            [0, 1]]), array([[False,  True],
            [ True, False]]))
     """
-    require_kind(environment, "interdependent", "efficient_joint")
+    require_kind(environment, "interdependent", "efficient_joint", seller_values="any")
     if environment.infinite:
         results = [_stationary(environment)]
     else:
@@ -115,7 +115,7 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
 
 
 def surplus(environment: InterdependentTypes, t: int, without: int | None = None) -> FloatArray:
-    """Sum of values less the cost, of all agents or all but one; axes: action, signals.
+    """Sum of values, of all agents or all but one, and the seller's, less the cost; axes: action, signals.
 
     Parameters
     ----------
@@ -128,14 +128,14 @@ def surplus(environment: InterdependentTypes, t: int, without: int | None = None
     values = environment.profile_values[t]
     total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
     found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
-    return found
+    return found if environment.seller_values is None else found + environment.seller_values[t]
 
 
 def surplus_size(environment: InterdependentTypes, t: int) -> FloatArray:
     """Sum of the absolute values of the terms of `surplus`, to which its rounding is relative."""
     costs = np.abs(environment.costs[t]).reshape(-1, *(1,) * environment.agents)
     found: FloatArray = np.abs(environment.profile_values[t]).sum(axis=0) + costs
-    return found
+    return found if environment.seller_values is None else found + np.abs(environment.seller_values[t])
 
 
 def expected_next(environment: InterdependentTypes, following: FloatArray, t: int) -> FloatArray:

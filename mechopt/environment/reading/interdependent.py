@@ -19,6 +19,7 @@ from mechopt.environment.reading.joint_array import (
 )
 from mechopt.environment.reading.nested import Number, Vector, depth, is_list
 from mechopt.environment.reading.reader import Horizon, Names, Part, Reader
+from mechopt.environment.reading.seller import NO_PART
 
 LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "types")}
 """Arguments with axes of agents and periods."""
@@ -30,6 +31,7 @@ class StageGiven(NamedTuple):
     values: Sequence[Part]
     kernel: Part
     types: Sequence[Part]
+    seller_values: Part = NO_PART
 
 
 class Given(NamedTuple):
@@ -61,6 +63,7 @@ class Joint(NamedTuple):
     cost: tuple[Vector, ...]
     horizon: Horizon
     discount: Fraction
+    seller_values: tuple[Array, ...] | None = None
 
 
 def from_arrays(
@@ -73,6 +76,7 @@ def from_arrays(
     cost: Any,
     horizon: Any,
     discount: Any,
+    seller_values: Any = None,
 ) -> Given:
     """Arrange the arguments of `InterdependentTypes` by period; how deep `initial` is tells the number of agents."""
     needed = {"values": values, "initial": initial}
@@ -92,19 +96,23 @@ def from_arrays(
     by_period = depth(values) > agents + 2
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
     kernel_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
+    gains_by_period = depth(seller_values) > agents + 1
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
     periods = max(len(row) for row in values if is_list(row)) if by_period else 1
     if kernel_by_period and not by_period and len(kernel) > 1:
         periods = horizon if isinstance(horizon, int) else len(kernel)
+    if gains_by_period and periods == 1 and len(seller_values) > 1:
+        periods = len(seller_values)
     stages: dict[Any, StageGiven] = {}
     order = []
     for t in range(periods):
         own = _rows(values, "values", t, by_period, agents)
         law = _at(kernel, "kernel", t, kernel_by_period)
         named = _rows(types, "types", t, named_by_period, agents)
-        key = tuple(id(part[0]) for part in (*own, law, *named))
+        gains = _at(seller_values, "seller_values", t, gains_by_period)
+        key = tuple(id(part[0]) for part in (*own, law, *named, gains))
         if key not in stages:
-            stages[key] = StageGiven(own, law, named)
+            stages[key] = StageGiven(own, law, named, gains)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     return Given(order, (initial, "initial"), listed, actions, cost, horizon, discount, faults=faults)
@@ -173,6 +181,7 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     values = [reader.values(stage, by_period[t]) for t, stage in enumerate(given.stages)]
     sizes = [None if array is None else array.shape[2:] for array in values]
     types = [reader.types(stage, size) for stage, size in zip(given.stages, sizes, strict=True)]
+    gains = [reader.gains(stage, array) for stage, array in zip(given.stages, values, strict=True)]
     initial = reader.first(given.initial, sizes[0])
     length = 1 if horizon == "infinite" else int(horizon or 1)
     kernels = []
@@ -185,9 +194,12 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
         return None, reader.found
     if periods == 1:
         values, types, kernels = values * length, types * length, kernels * (length - (horizon != "infinite"))
+        gains = gains * length
     known = [array for array in values if array is not None], [array for array in kernels if array is not None]
     named = tuple(stage for stage in types if stage is not None)
-    return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount), []
+    worth = tuple(array for array in gains if array is not None)
+    some = worth if any(array.any() for array in worth) else None
+    return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount, some), []
 
 
 class _Reader(Reader):
@@ -232,6 +244,21 @@ class _Reader(Reader):
                 if self.shaped(array, wanted, part[1], "action, then a signal of each agent"):
                     arrays.append(array)
         return np.stack(alike(arrays)) if len(arrays) == self.agents else None
+
+    def gains(self, stage: StageGiven, values: Array | None) -> Array | None:
+        """What the seller gains, ``(action, *signals)``; zeros where nothing is given."""
+        key, part = ("gains", id(stage)), stage.seller_values
+        if values is None:
+            return None
+        if key not in self.known:
+            array = None if part[0] is None else self.array(part, 1 + self.agents)
+            if array is None or not self.shaped(
+                array, values.shape[1:], part[1], "action, then a signal of each agent"
+            ):
+                array = np.zeros_like(values[0])
+            self.known[key] = array
+        found: Array = self.known[key]
+        return found
 
     def types(self, stage: StageGiven, sizes: tuple[int, ...] | None) -> tuple[Names, ...] | None:
         """Names of the signals of each agent."""

@@ -213,7 +213,6 @@ class Reader:
         found = self.numbers(part, 1 if listed else 0)
         if found is None:
             return None
-        self.faults += check.cost_faults(found, part[1])
         if listed:
             wanted = None if actions is None else len(actions)
             self.count(len(found), wanted, part[1], "actions", fix="give one number, or one an action")

@@ -12,8 +12,9 @@ from mechopt.lp.persistent.columns import PersistentColumns, labelled
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
 from mechopt.lp.persistent.payments import SINGLE
 from mechopt.lp.persistent.plan import PersistentPlan
-from mechopt.lp.program import LinearProgram
+from mechopt.lp.program import LinearProgram, whole_numbers
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
+from mechopt.mechanism.payments import Deterministic
 from mechopt.mechanism.sequence import SequenceMechanism
 
 
@@ -134,7 +135,7 @@ def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[S
     revenue, welfare, utility = weights
     for t in range(tree.horizon):
         weight = tree.reach[t] * plan.per_unit(t)
-        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.costs[t]
+        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.net_costs(t).T
         cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
         cost[columns.payment[t]] = (revenue - utility) * tree.reach[t]
     return cost
@@ -205,6 +206,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
         tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, PersistentLayout(plan, columns)
 

@@ -23,11 +23,19 @@ from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.payments import Deterministic
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.cells import payment_program
 from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
+from mechopt.show.explain.wording import percent
+from mechopt.solve.mip.optimum import deterministic_optimum
 from mechopt.solve.problem import Problem
+from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
+from mechopt.verification.payments.deterministic import check_draws
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -38,6 +46,8 @@ SAME_OPTIMUM = 1e-6
 """Relative difference up to which a program solved again has the optimum that is explained."""
 GENERIC = 0.01
 """Share of generic numbers in how actions are preferred."""
+MOST_DRAWS, MOST_NODES = 120, 200
+"""Probabilities of a mechanism up to which it is found out what lotteries are worth, and nodes of that search."""
 MOST_ROWS = 40_000
 """Rows of a program above which the allocation is taken as the solver left it."""
 
@@ -61,6 +71,52 @@ class MemoryShare:
     share: float
     value: float
     enough: bool
+
+
+@dataclass(frozen=True)
+class LotteryShare:
+    """What mechanisms earn that draw nothing, as shares of the optimum.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The best of them earns between these; equal where that is known for certain.
+    """
+
+    lower: float
+    upper: float
+
+    @property
+    def words(self) -> str:
+        """In half a sentence; nothing where lotteries earn nothing more."""
+        low, high = percent(self.lower), percent(self.upper)
+        if self.lower >= 1 - ALL:
+            return ""
+        return f"without lotteries: {low}" if low == high else f"without lotteries: from {low} to {high}"
+
+
+def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -> LotteryShare | None:
+    """What drawing nothing earns; None where it is not looked for, as in large programs.
+
+    Parameters
+    ----------
+    best : Optimum
+    mechanism : Mechanism or SequenceMechanism
+        One that earns it.
+    """
+    if Deterministic() in best.subject_to or not abs(best.value) > ALL:
+        return None
+    if mechanism.source.startswith("relaxed") or sum(part.size for part in mechanism.allocation) > MOST_DRAWS:
+        return None
+    if check_draws(mechanism).holds:
+        return LotteryShare(1.0, 1.0)
+    problem = Problem(mechanism.environment, best.ic, best.ir, best.subject_to, best.objective).without_lotteries()
+    found = deterministic_optimum(problem.plan, Effort(), MOST_NODES)
+    if found.mechanism is None:
+        return None
+    closed = found.status is Status.OPTIMAL
+    shares = sorted((found.value / best.value, (found.value if closed else found.bound.upper) / best.value))
+    return LotteryShare(shares[0], shares[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +165,7 @@ def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> F
     weights = np.zeros(layout.columns.count)
     fresh = isinstance(layout, Layout)
     for t, columns in enumerate(allocation_columns(layout)):
-        surplus = (play.values[t].sum(axis=0) - play.costs[t][:, None]).T[play.profile[t]]
+        surplus = (play.values[t].sum(axis=0) - play.net_costs(t)).T[play.profile[t]]
         surplus = surplus[:, 1:] if fresh else surplus
         weights[columns] = play.present_value[t] * reach[t][:, None] * surplus
     return weights
@@ -179,7 +235,7 @@ def tie_groups(play: Play, layout: AnyLayout, label: list[IntArray]) -> IntArray
 
 
 def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | None:
-    """The simplest optimal allocation; None where the program is too large to solve again.
+    """The simplest optimal allocation; None where the program is too large to solve again, or nothing may be drawn.
 
     Parameters
     ----------
@@ -190,7 +246,7 @@ def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | N
         Probability of the types reported, given the actions recorded.
     """
     chosen = plan_of(best)
-    if chosen.size.rows > MOST_ROWS:
+    if chosen.size.rows > MOST_ROWS or Deterministic() in best.subject_to:
         return None
     program, layout = compile_program(chosen)
     unit, welfare = layout.unit, welfare_weights(layout, play, reach)

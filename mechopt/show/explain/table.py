@@ -51,6 +51,11 @@ def text(found: Explanation) -> str:
     return "\n".join(lines(found))
 
 
+def show_optimum(best: Optimum) -> None:
+    """Print the explanation of an optimum."""
+    print(text(explain_optimum(best)))
+
+
 def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
     """Rules by state."""
     rows: list[list[str]] = []
@@ -85,7 +90,7 @@ def quickly_explained(
     if best is None or best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > histories:
         return None
     try:
-        found = explain_optimum(best)
+        found = explain_optimum(best, lotteries=False)
     except (InputError, LimitError):
         return None
     return found if len(found.states) <= states else None
