@@ -43,6 +43,8 @@ register(
         "MarkovTypes.first_best": "mechopt.closedform.pivot.first_best.markov",
         "PublicTree.to_networkx": "mechopt.show.graphs.public_graph",
         "Scenarios._repr_html_": "mechopt.show.notebook.environment",
+        "ScenariosMechanism.contents": "mechopt.mechanism.scenarios.archive.contents",
+        "ScenariosMechanism.save": "mechopt.mechanism.archive.save",
         "SeparableTypes.first_best": "mechopt.closedform.pivot.first_best.separable",
         "MechanismMethods.from_frame": "mechopt.mechanism.frame.from_frame",
         "MechanismMethods.save": "mechopt.mechanism.archive.save",
@@ -65,6 +67,7 @@ register(
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",
         "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
     }
 )

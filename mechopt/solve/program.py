@@ -41,6 +41,8 @@ class Effort:
         Called with the lower and upper bound so far, and seconds.
     remedy : str
         What else would work, for a program that would not fit.
+    gap : float
+        Share of the optimum by which the bracket of a deterministic optimum may stay open.
     """
 
     exact: bool = False
@@ -49,6 +51,7 @@ class Effort:
     progress: highs.Progress | None = None
     bracket: Callable[[float, float, float], None] | None = None
     remedy: str = ""
+    gap: float = 0.0
 
 
 def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:

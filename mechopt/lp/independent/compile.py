@@ -13,7 +13,7 @@ from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.independent.columns import Columns, make_columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
-from mechopt.lp.program import LinearProgram, assemble
+from mechopt.lp.program import LinearProgram, assemble, whole_numbers
 from mechopt.mechanism.constraints import (
     EPIR,
     PEIR,
@@ -24,6 +24,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_surplus, own_values
+from mechopt.mechanism.payments import Deterministic
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
     return cost, offset
 
 
-def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
+def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds: allocations in [0, 1], and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
     for block in columns.allocation:
@@ -162,7 +163,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     """
     columns = make_columns(plan.tree, plan.form)
     cost, offset = _objective(plan, columns)
-    lower, upper = _bounds(plan, columns)
+    lower, upper = column_bounds(plan, columns)
     start, index, value, row_lower, row_upper = assemble([family.build(columns) for family in plan.families])
     firsts = np.cumsum([0, *(family.rows for family in plan.families)])[:-1]
     program = LinearProgram(
@@ -178,5 +179,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, Layout(plan, columns)
