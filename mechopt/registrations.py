@@ -46,6 +46,8 @@ register(
         "PublicTree.to_networkx": "mechopt.show.graphs.public_graph",
         "ScenariosMechanism.verify": "mechopt.verification.scenarios.check.verify_scenarios",
         "Scenarios._repr_html_": "mechopt.show.notebook.environment",
+        "ScenariosMechanism.contents": "mechopt.mechanism.scenarios.archive.contents",
+        "ScenariosMechanism.save": "mechopt.mechanism.archive.save",
         "SequenceMechanism.verify": "mechopt.verification.persistent.check.verify_sequence",
         "SeparableTypes.first_best": "mechopt.closedform.pivot.first_best.separable",
         "Mechanism.verify": "mechopt.verification.independent.check.verify_direct",
@@ -57,6 +59,7 @@ register(
         "MechanismMethods._repr_html_": "mechopt.show.notebook.mechanism",
         "MechanismMethods.explain": "mechopt.show.explain.explanation.explain_mechanism",
         "Optimum._repr_html_": "mechopt.show.notebook.optimum",
+        "Optimum.show": "mechopt.show.explain.table.show_optimum",
         "Optimum.explain": "mechopt.show.explain.explanation.explain_optimum",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",
@@ -69,6 +72,7 @@ register(
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",
         "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
     }
 )

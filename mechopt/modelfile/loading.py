@@ -197,6 +197,8 @@ def parse(text: str, name: str, at: At = None) -> ModelFile:
         Value of each parameter.
     """
     tables, faults = tables_of(text, name), list[Fault]()
+    if "parameters" not in tables and not at:
+        return file_of(tables, name)
     (intervals, values), point = intervals_of(tables, faults), point_of(at)
     faults += point_faults({name: value for name, value in point.items() if name not in values}, intervals)
     point = values | point

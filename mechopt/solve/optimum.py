@@ -32,6 +32,8 @@ def optimum(
     accept_range: bool = False,
     bracket: Callable[[float, float, float], None] | None = None,
     subject_to: Payments = (),
+    deterministic: bool = False,
+    gap: float = 0.0,
 ) -> Optimum:
     """Find the mechanism that is best among all that satisfy the constraints: ``Problem(environment, ...).solve(...)``.
 
@@ -73,6 +75,11 @@ def optimum(
         Called by the methods ``"promised"`` and ``"dual"`` with the lower and upper bound so far, and seconds.
     subject_to : PaymentConstraint, str, several or None
         Constraints on payments, such as ``mo.NoSubsidy()`` or ``"no-subsidy+budget:3"``; solved by the program.
+    deterministic : bool
+        Draw nothing: the best of the mechanisms without lotteries, by method ``"mip"``, see
+        `mechopt.solve.mip.optimum`.
+    gap : float
+        Share of the optimum by which the bracket of a deterministic optimum may stay open.
 
     Returns
     -------
@@ -98,7 +105,7 @@ def optimum(
     5.625
     """
     problem = Problem(environment, ic, ir, subject_to, objective, form=form)
-    return solve(problem, method, exact, False, time_limit, progress, max_bytes, accept_range, bracket)
+    return solve(problem, method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket, gap)
 
 
 def relaxed_optimum(

@@ -119,6 +119,17 @@ class Optimum(Shown):
         """
         return provided(self, "explain")(self)
 
+    def show(self) -> None:
+        """Print what the mechanism does, by states; see `explain`.
+
+        Examples
+        --------
+        >>> from mechopt import IndependentTypes, optimum
+        >>> optimum(IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=1)).show()  # doctest: +ELLIPSIS
+        optimal revenue 3/2; 1 history in 1 state, 2 payments...
+        """
+        provided(self, "show")(self)
+
     def to_frame(self) -> Any:
         """The mechanism as a table; see its own ``to_frame``.
 

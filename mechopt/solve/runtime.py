@@ -28,7 +28,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from mechopt.core.errors import InputError, SolverError
-from mechopt.core.numbers import Array, FloatArray
+from mechopt.core.numbers import Array, FloatArray, IntArray
 
 Answer = TypeVar("Answer")
 HIPO = "the solver hipo needs a wheel of its own: pip install highspy-extras"
@@ -127,6 +127,20 @@ def load(
     require(answer, "takes no such program")
 
 
+def require_whole(highs: Any, columns: IntArray) -> None:
+    """Say which columns are whole numbers.
+
+    Raises
+    ------
+    SolverError
+        If HiGHS refuses it.
+    """
+    import highspy
+
+    kinds = np.full(len(columns), highspy.HighsVarType.kInteger)
+    require(highs.changeColsIntegrality(len(columns), columns.astype(np.int32), kinds), "takes no whole numbers")
+
+
 def require(answer: Any, failed: str) -> None:
     """Turn HiGHS's error into ours.
 
@@ -157,6 +171,7 @@ def run(highs: Any) -> None:
 
     highs.cbSimplexInterrupt += on_event
     highs.cbIpmInterrupt += on_event
+    highs.cbMipInterrupt += on_event
     while True:
         try:
             solving.begin()

@@ -266,7 +266,7 @@ def verify_balanced(
     if len(elsewhere) < len(asked):
         agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
         checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
-    return Report({n: written[n] if n in elsewhere else checks[n] for n in asked})
+    return Report({n: written[n] if n in elsewhere else checks[n] for n in asked}, mechanism.environment)
 
 
 def _check(constraint: Constraint, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> ConstraintCheck:

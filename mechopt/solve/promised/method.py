@@ -25,13 +25,13 @@ NOT_MET = "the two ends of the proof by promises do not meet; the bracket is pro
 
 APPLIES = (
     "is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make of them: PPIC, INDU, "
-    "prefix IR)"
+    "prefix IR), without seller_values"
 )
 
 
 def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
-    if not isinstance(chosen, Plan) or chosen.subject_to:
+    if not isinstance(chosen, Plan) or chosen.subject_to or chosen.environment.seller_values is not None:
         return None
     implied, one = closure(chosen.ir), chosen.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
@@ -88,13 +88,14 @@ def _from_promises(chosen: Plan, best: PromisedOptimum, method: str) -> Optimum:
     from mechopt.solve.promised.policy import SMALLEST_WEIGHT
 
     policy = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
-    few = chosen.size.histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
+    histories = sum(chosen.tree.count[1:])
+    few = histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
     return Optimum(
         best.value,
         best.bound,
         best.status,
         policy.to_mechanism() if few else policy,
-        Size(0, 0, 0, chosen.size.histories, 0),
+        Size(0, 0, 0, histories, 0),
         {"build": 0.0, "solve": best.seconds},
         method,
         "tables",

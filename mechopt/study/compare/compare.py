@@ -75,7 +75,7 @@ def compare(
     fresh = isinstance(environment, IndependentTypes)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     best = _optimum(environment, ic, ir, time_limit)
-    static = repeated_myerson(environment).revenue if isinstance(environment, IndependentTypes) else math.nan
+    static = _static(environment)
     entries, skipped = list[Entry](), dict[str, str]()
     for name in _applicable(environment) if mechanisms is None else mechanisms:
         try:
@@ -100,6 +100,13 @@ def _applicable(environment: AnyTypes) -> tuple[str, ...]:
     if isinstance(environment, IndependentTypes):
         return independent.INDEPENDENT_NAMES
     return persistent.applicable(environment)
+
+
+def _static(environment: AnyTypes) -> float:
+    """Revenue of the best static mechanism a period; NaN where the theorem is not about the environment."""
+    if not isinstance(environment, IndependentTypes) or environment.seller_values is not None:
+        return math.nan
+    return repeated_myerson(environment).revenue
 
 
 def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constraint, ...]:

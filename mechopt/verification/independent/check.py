@@ -247,4 +247,4 @@ def verify_direct(
         return _check(constraint, agents, tolerance)
 
     with np.errstate(all="ignore"):
-        return Report({constraint: one(constraint) for constraint in asked})
+        return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)

@@ -343,7 +343,7 @@ def verify_sequence(
         return _check(constraint, agents, tolerance, rounded)
 
     with np.errstate(all="ignore"):
-        return Report({constraint: one(constraint) for constraint in asked})
+        return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)
 
 
 HIDDEN = (BayesianIC("actions"), BayesianIC("own"))

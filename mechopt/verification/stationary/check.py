@@ -307,7 +307,7 @@ def verify_markov(
         else:
             values = [_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
             checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
-    return Report({n: written[n] if n in over_paths else checks[n] for n in asked})
+    return Report({n: written[n] if n in over_paths else checks[n] for n in asked}, mechanism.environment)
 
 
 def _exact_checks(
