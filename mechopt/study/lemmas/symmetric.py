@@ -4,8 +4,11 @@ For t = 1, 2, ... in turn, histories of length t at one node of the tree of scen
 utilities so far share what happens afterwards: the expectation of allocation and payments after each further report,
 given the class. Classes are of what the seller has seen, so the rule stays non-clairvoyant; revenue in every scenario
 and EPIR stay. DIC after t stays too, since what follows is a lottery over continuations that satisfy it. DIC up to t
-stays where continuation utility is the same throughout a class: always under INDU, which Lemma C.1 derives from
-densities and finite types do not give. Source: Mirrokni, Paes Leme, Tang and Zuo (2020), supplement C.1.
+stays where continuation utility is the same throughout a class. With one buyer that is INDU, which Lemma C.1 derives
+from densities and finite types do not give. With several buyers INDU is about expectations over the others' reports,
+and a class may tell these apart: "essentially the same proof" (supplement D.2) does not carry over.
+
+Source: Mirrokni, Paes Leme, Tang and Zuo (2020), supplement C.1.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def test_constant_continuation_is_not_implied():
 
 @counts(100)
 def test_symmetrisation_keeps_everything_under_indu(instances):
-    for scenarios in trees(instances, 2, agents=(1, 1, 2)):
+    for scenarios in trees(instances, 2):
         found = mo.lemmas.symmetrised(mo.maximin(scenarios, ic="dic+indu").rule)
         assert found.report.holds, found.report
         assert found.deviation < 1e-9
@@ -70,6 +70,36 @@ def test_symmetrisation_keeps_everything_under_indu(instances):
                     assert np.allclose(first[1], future[1], atol=1e-7)
 
 
+def test_symmetrisation_of_several_buyers_may_lose_dic():
+    """INDU is about expectations over the others' reports; a class of utilities so far may tell those reports apart.
+
+    Nothing is sold. Buyer 0, of type L or H, is to get 1 later after (H, x) and (L, y), else 0: 1/2 whatever she says.
+    Buyer 1, of type x or y, gets 3/2 now after x, 1 after (H, y) and 2 after (L, y): 3/2 whatever she says. Utility so
+    far is one vector after (L, x) and (H, x), whose futures become 1/2: H then expects 1/4 and L 3/4.
+    """
+    pair = {"name": "a", "values": [1, 2], "probabilities": ["1/2", "1/2"]}
+    one = {"name": "b", "values": [1], "probabilities": [1]}
+    tree = mo.Scenarios([pair, one], [["a"], ["a", "b"]], others=[[pair, one]])
+    nothing, later = np.zeros((2, 1, 2, 2)), np.zeros((2, 4, 1, 1))
+    now = np.zeros((2, 1, 2, 2))
+    now[1, 0] = -np.array([[1.5, 2.0], [1.5, 1.0]])  # axes: L, H; x, y
+    paid = np.zeros((2, 4, 1, 1))
+    paid[0, :, 0, 0] = -np.array([0.0, 1.0, 1.0, 0.0])  # Lx, Ly, Hx, Hy
+    rule = mo.ScenariosMechanism(
+        tree,
+        (
+            mo.Mechanism(tree.environment(0), (nothing,), (now,)),
+            mo.Mechanism(tree.environment(1), (nothing, later), (now, paid)),
+        ),
+        (mo.NonClairvoyant(), mo.DIC(), mo.INDU(), mo.EPIR()),
+    )
+    assert mo.verify(rule).holds
+    found = mo.lemmas.symmetrised(rule)
+    assert found.deviation == pytest.approx(0)
+    assert found.report["epir"].holds
+    assert found.report["dic"].gain == pytest.approx(1 / 2)
+
+
 def test_symmetrisation_keeps_revenue_and_epir_of_any_rule():
     for scenarios in trees(6, 3, agents=(1, 2)):
         found = mo.lemmas.symmetrised(mo.maximin(scenarios).rule)
@@ -80,7 +110,6 @@ def test_symmetrisation_keeps_revenue_and_epir_of_any_rule():
 
 @counts(100)
 def test_one_bank_account_exists_under_indu(instances):
-    apart = 0
     for scenarios in trees(instances, 4, CLOSED):
         best = mo.maximin(scenarios, ic="dic+indu", ir="prefix")
         found = mo.lemmas.one_bank_account(best.rule)
@@ -90,8 +119,14 @@ def test_one_bank_account_exists_under_indu(instances):
         assert report.holds, report
         for names, period in found.nodes.items():
             assert len(names) == 1 or (period.balances >= -1e-9).all()
-        apart += not found.by_scenario < 1e-8
-    assert apart > 0 or instances < 20  # converting scenario by scenario gives accounts that know the future
+        assert found.by_scenario < 1e-8  # converting scenario by scenario gives the same one
+
+
+@pytest.mark.slow
+def test_converting_scenario_by_scenario_may_know_the_future():
+    found = [mo.lemmas.one_bank_account(mo.maximin(scenarios).rule) for scenarios in trees(100, 4, CLOSED)]
+    assert sum(not account.by_scenario < 1e-8 for account in found) > 3  # measured: 8
+    assert sum(not account.holds for account in found) > 0  # measured: 1
 
 
 def test_no_bank_account_without_indu():
@@ -227,9 +262,9 @@ def test_the_loss_of_the_asymptotic_mechanism(instances):
 
 
 def test_the_loss_by_hand():
-    # One buyer of value 1 or 3: the fee is the mean, 2. g(1) = 0 and nothing given: period 1 is plain. Given 2 <= 2 g(2)
-    # = 1.96 fails, so period 2 is throttled: a balance of 1 does not cover 2, one of 3 does. Then g(3) = 1.9, and given
-    # 2 <= 3.8: plain again.
+    # One buyer of value 1 or 3: the fee is the mean, 2. g(1) = 0, nothing was given: period 1 is plain. Given 2 exceeds
+    # 2 g(2) = 1.96, so period 2 is throttled: a balance of 1 does not cover 2, one of 3 does. Then g(3) = 1.9, and what
+    # was given, 2, is below 3.8: plain again.
     env = mo.IndependentTypes.iid([1, 3], ["1/2", "1/2"], horizon=3)
     found = mo.lemmas.asymptotic_loss(env)
     assert found.plain.tolist() == [[True, False, True]]
