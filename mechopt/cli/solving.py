@@ -41,7 +41,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types)"
+            "(several buyers over long horizons, or persistent types), infinite (horizon without end)"
         ),
     ] = "auto",
     form: Form = "auto",

@@ -176,6 +176,19 @@ def _by_dual(problem: Problem, effort: Effort) -> Optimum:
     return by_dual(problem.plan, effort)
 
 
+def _infinite_applies(problem: Problem) -> str | None:
+    from mechopt.solve.infinite.method import APPLIES, why_not_infinite
+
+    return APPLIES if problem.endless is None else why_not_infinite(problem.endless)
+
+
+def _by_infinite(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.infinite.method import by_infinite
+
+    assert problem.endless is not None
+    return by_infinite(problem.endless, effort)
+
+
 PROGRAM = _program("program", "auto")
 METHODS = (
     PROGRAM,
@@ -191,9 +204,17 @@ METHODS = (
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
     Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual, taken=_dual_taken),
+    Method("infinite", _infinite_applies, lambda problem: Cost(None, 0, 1e-7), _by_infinite),
 )
 """In the order in which ``"auto"`` asks them."""
 NAMES = ("auto", *(method.name for method in METHODS))
+
+
+def why_not(method: Method, problem: Problem) -> str | None:
+    """Why a method does not apply to a problem, in words that follow its name; None where it does."""
+    if problem.endless is not None and method.name != "infinite":
+        return "is for a finite horizon"
+    return method.applies(problem)
 
 
 def solve(
@@ -213,6 +234,8 @@ def solve(
     if deterministic:
         raise InputError("deterministic=True is not available yet: allocations are lotteries; leave it out")
     effort = Effort(exact, time_limit, max_bytes, progress, bracket)
+    if problem.endless is not None:
+        return _named("infinite" if method == "auto" else method, problem, exact).solve(problem, effort)
     chosen = choose(problem, effort) if method == "auto" else _named(method, problem, exact)
     check_range(problem.plan, accept_range)
     if exact and problem.environment.exact is None:
@@ -254,6 +277,8 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], 4, agents=n))).name for n in (1, 2)]
     ['promised', 'orbits']
     """
+    if problem.endless is not None:
+        return _named("infinite", problem, effort.exact)
     for method in METHODS:
         if method.applies(problem) is None and method.taken(problem, effort):
             return method
@@ -276,16 +301,18 @@ def _named(name: str, problem: Problem, exact: bool) -> Method:
         With those that do, where it does not.
     """
     method = next(method for method in METHODS if method.name == name)
-    reason = method.applies(problem)
+    reason = why_not(method, problem)
     if reason is None and exact and not method.proves(problem):
         reason = "gives a bracket, no exact optimum"
     if reason is None:
         return method
-    others = [m.name for m in METHODS if m.applies(problem) is None and (not exact or m.proves(problem))]
+    others = [m.name for m in METHODS if why_not(m, problem) is None and (not exact or m.proves(problem))]
+    if problem.endless is not None and not others:
+        raise InputError(f'horizon "infinite": method "{name}" {reason}; give a number of periods')
     raise InputError(f'method "{name}" {reason}; use another method: {", ".join(("auto", *others))}')
 
 
 def predicted(problem: Problem) -> dict[str, Cost | str]:
     """What every method would take, or why it does not apply, by name."""
-    reasons: dict[str, Any] = {method.name: method.applies(problem) for method in METHODS}
+    reasons: dict[str, Any] = {method.name: why_not(method, problem) for method in METHODS}
     return {m.name: m.cost(problem) if reasons[m.name] is None else reasons[m.name] for m in METHODS}

@@ -9,6 +9,7 @@ import mechopt.verification.balanced as balanced_check
 import mechopt.verification.independent.check as independent_check
 import mechopt.verification.persistent.check as persistent_check
 import mechopt.verification.scenarios.check as scenarios_check
+import mechopt.verification.states.check as states_check
 import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Constraint
@@ -16,7 +17,7 @@ from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import ConstraintCheck as ConstraintCheck
 from mechopt.verification.report import Report as Report
 
-REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, stationary_check)
+REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, states_check, stationary_check)
 """Modules whose checkers are registered by importing them."""
 
 
