@@ -68,14 +68,14 @@ def _stepped(search: Search, j: int, p: int) -> _State:
     promise = step.promise if p < 0 else search.lower[j].points[p]
     types = len(promise)
     chosen = np.maximum(step.allocation, 0.0)
-    chosen = chosen / chosen.sum(axis=1, keepdims=True)
     nearest = _nearest(shape.support, types)
     after = dict[tuple[int, int], list[tuple[Place, float]]]()
     for m in range(len(shape.report)):
         mine = np.flatnonzero(step.child == m)
         weight = step.weight[mine]
         pool = int(shape.pool[m])
-        if not mine.size:  # the kernel is never used after this report
+        if not mine.size:  # the kernel is not used after this report, but for rounding
+            chosen[shape.report[m], chain.moves == shape.kernel[m]] = 0.0
             continue
         mixture = [
             ((pool, int(point)), float(w)) for point, w in zip(step.point[mine], weight / weight.sum(), strict=True)
@@ -87,6 +87,7 @@ def _stepped(search: Search, j: int, p: int) -> _State:
         for b in range(len(chain.kernels)):
             if k not in shape.support and (own, b) in used:
                 after[k, b] = after[own, b]
+    chosen = chosen / chosen.sum(axis=1, keepdims=True)
     return _State(shape.law, chosen[nearest], promise, after)
 
 
