@@ -36,7 +36,7 @@ def frontier(
     from mechopt.show.figures.axes import picture_ending
     from mechopt.show.terminal import output
     from mechopt.study.frontier.frontier import frontier as find
-    from mechopt.verification.found import checked_on_tree
+    from mechopt.verification.verify import checked_on_tree
 
     if plot is not None:
         picture_ending(plot)

@@ -1,8 +1,10 @@
 """Repeated sale to buyers whose types are independent across periods and buyers.
 
 Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
-and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``. Everybody discounts period t
-by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1.
+and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``, and where it goes to buyer i
+of type k is worth ``seller_values[i][t][k]`` to her. Everybody discounts period t by ``discount**t``. This is the
+setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1 and where nothing is worth anything to the
+seller.
 
 Types of probability zero are types all the same: constraints hold for them and after their reports. For the
 constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
@@ -25,8 +27,9 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
-from mechopt.environment.reading.nested import unrounded
+from mechopt.environment.reading.nested import plain, unrounded
 from mechopt.environment.reading.order import in_order
+from mechopt.environment.reading.seller import gains_by_buyer
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -38,6 +41,7 @@ class ExactIndependent(NamedTuple):
     probabilities: ExactNested
     cost: tuple[Fraction, ...]
     discount: Fraction
+    seller_values: ExactNested | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -52,9 +56,12 @@ class IndependentTypes(EnvironmentBase):
     probabilities : nested sequences, ``probabilities[i][t][k]``
         At least 0, sum to 1 over k.
     cost : number or sequence over t
-        The seller's cost of a sale, money of its own period; default 0.
+        The seller's cost of a sale, money of its own period, of any sign; default 0.
     discount : number
         In (0, 1]; default 1.
+    seller_values : nested sequences, ``seller_values[i][t][k]``, optional
+        What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
+        a buyer of whom this is 0.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -63,6 +70,7 @@ class IndependentTypes(EnvironmentBase):
     values, probabilities : tuples over buyers of tuples over periods of read-only float arrays ``(K,)``
     cost : read-only float array ``(T,)``
     discount : float
+    seller_values : like values, or None where they are all 0
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -84,20 +92,29 @@ class IndependentTypes(EnvironmentBase):
     probabilities: tuple[tuple[FloatArray, ...], ...]
     cost: FloatArray
     discount: float
+    seller_values: tuple[tuple[FloatArray, ...], ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
 
     def __init__(
-        self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
+        self,
+        values: Any,
+        probabilities: Any,
+        cost: Any = 0,
+        discount: Any = 1,
+        seller_values: Any = None,
+        exact: ExactIndependent | None = None,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+            seller_values = unrounded(seller_values, exact.seller_values)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
+        given |= {"seller_values": seller_values}
         numbers, is_exact, faults = _read(**given)
         if faults or numbers is None:
-            layouts = {"values": "values[i][t]", "probabilities": "probabilities[i][t]"}
+            layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
             raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
@@ -105,6 +122,8 @@ class IndependentTypes(EnvironmentBase):
         set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
         set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
         set_field(self, "discount", float(numbers.discount))
+        gains = numbers.seller_values
+        set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -116,6 +135,7 @@ class IndependentTypes(EnvironmentBase):
         agents: int = 1,
         cost: Any = 0,
         discount: Any = 1,
+        seller_values: Any = None,
     ) -> Self:
         """Build the environment in which every buyer draws from one distribution in every period.
 
@@ -127,6 +147,8 @@ class IndependentTypes(EnvironmentBase):
             Numbers of periods and of buyers, at least 1.
         cost, discount : numbers
             As for the class.
+        seller_values : sequence over k, optional
+            What a sale to each type is worth to the seller.
 
         Examples
         --------
@@ -140,7 +162,8 @@ class IndependentTypes(EnvironmentBase):
             faults.append(Fault("agents", f"is {agents}", "there must be at least one buyer"))
         if faults:
             raise InputError(faults)
-        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount)
+        gains = None if seller_values is None else ((seller_values,) * horizon,) * agents
+        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount, gains)
 
     @property
     def agents(self) -> int:
@@ -203,6 +226,42 @@ class IndependentTypes(EnvironmentBase):
         return best or 1.0
 
     @cached_property
+    def exact_surplus(self) -> ExactNested | None:
+        """``exact_surplus[i][t][k]``: value less cost plus what a sale is worth to the seller; None without `exact`."""
+        if self.exact is None:
+            return None
+        rows, gains = self.exact.values, self.exact.seller_values
+        return tuple(
+            tuple(
+                tuple(v - self.exact.cost[t] + (gains[i][t][k] if gains else 0) for k, v in enumerate(values))
+                for t, values in enumerate(row)
+            )
+            for i, row in enumerate(rows)
+        )
+
+    @cached_property
+    def surplus(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``surplus[i][t]``: the same as floats, rounded once where numbers are exact; money of period t."""
+        if self.exact_surplus is not None:
+            return tuple(tuple(readonly(list(map(float, k))) for k in row) for row in self.exact_surplus)
+        return tuple(
+            tuple(readonly(values - self.net_cost[i][t]) for t, values in enumerate(row))
+            for i, row in enumerate(self.values)
+        )
+
+    @cached_property
+    def net_cost(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``net_cost[i][t]``: cost of a sale less what it is worth to the seller, by type; money of period t."""
+        gains = self.seller_values
+        return tuple(
+            tuple(
+                readonly(np.full(values.size, self.cost[t]) - (gains[i][t] if gains else 0.0))
+                for t, values in enumerate(row)
+            )
+            for i, row in enumerate(self.values)
+        )
+
+    @cached_property
     def first_best(self) -> float:
         """Expected surplus of the efficient rule, present value: no mechanism has a higher welfare.
 
@@ -212,13 +271,17 @@ class IndependentTypes(EnvironmentBase):
 
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
-        points = np.unique(np.concatenate([row[t] for row in self.values]))
+        rows, cost = self.values, float(self.cost[t])
+        if self.seller_values is not None:
+            rows, cost = self.surplus, 0.0
+        points = np.unique(np.concatenate([row[t] for row in rows]))
         below = np.ones(points.size)  # P(every buyer's value <= point)
-        for values, probabilities in zip(self.values, self.probabilities, strict=True):
-            cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t])])
-            below *= cumulative[np.searchsorted(values[t], points, side="right")]
+        for values, probabilities in zip(rows, self.probabilities, strict=True):
+            order = np.argsort(values[t], kind="stable")
+            cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t][order])])
+            below *= cumulative[np.searchsorted(values[t][order], points, side="right")]
         largest = np.diff(below, prepend=0.0)
-        return float(largest @ np.maximum(points - self.cost[t], 0.0))
+        return float(largest @ np.maximum(points - cost, 0.0))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -229,10 +292,13 @@ class IndependentTypes(EnvironmentBase):
         else:
             numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
             numbers += [self.cost.tolist(), self.discount]
+        if self.seller_values is not None:
+            numbers.append({"seller_values": plain((self.exact or self).seller_values)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.exact or (self.values, self.probabilities, self.cost, self.discount)
+        source = self.exact or self
+        return type(self), (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
@@ -242,7 +308,7 @@ class IndependentTypes(EnvironmentBase):
 
 
 def _read(
-    values: Any, probabilities: Any, cost: Any, discount: Any
+    values: Any, probabilities: Any, cost: Any, discount: Any, seller_values: Any = None
 ) -> tuple[ExactIndependent | None, bool, list[Fault]]:
     """Exact numbers or None, whether they are what was meant, and every fault."""
     faults: list[Fault] = []
@@ -255,12 +321,13 @@ def _read(
             what = f"has {len(row)} periods, buyer 0 has {periods}"
             faults.append(Fault(f"values[{i}]", what, "give all the same"))
     exact_cost = _costs(cost, periods, faults)
+    gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
     exact_discount = check.exact_scalar(discount, "discount", faults)
     if exact_discount is not None:
         faults += check.discount_faults(exact_discount)
     if faults or exact_discount is None:
         return None, False, faults
-    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount), is_exact, []
+    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains), is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
@@ -306,10 +373,8 @@ def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...
     """The seller's cost by period: one number for all, or a list."""
     if not check.is_list(given):
         number = check.exact_scalar(given, "cost", faults)
-        faults += check.cost_faults(number or Fraction(0))
         return (number or Fraction(0),) * periods
     cost = check.exact_list(given, "cost", faults) or []
-    faults += check.cost_faults(cost)
     if periods and len(given) != periods:
         faults += check.cost_length_faults(len(given), periods)
     return tuple(cost)

@@ -34,6 +34,7 @@ from mechopt.core.provided import provided, registered
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
+from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
@@ -148,7 +149,7 @@ def save(mechanism: MechanismProtocol, path: str | Path) -> None:
     )
 
 
-def load_mechanism(path: str | Path, environment: AnyTypes) -> Any:
+def load_mechanism(path: str | Path, environment: AnyTypes | Scenarios) -> Any:
     """Read a mechanism that was saved for this environment.
 
     What contingent transfers say of their welfare, utilities and gain is compared with what they do and charge.
@@ -156,12 +157,12 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> Any:
     Parameters
     ----------
     path : path
-    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+    environment : IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes or Scenarios
         The one that it was made for.
 
     Returns
     -------
-    Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable or ContingentTransfers
+    Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable, ContingentTransfers or ScenariosMechanism
         By what the file says.
 
     Raises
@@ -188,7 +189,7 @@ def _reader(written: str, form: Any) -> Callable[[Archive, Header, Any], Any] | 
     return _read_bank_table if written == BANK_FORMAT else registered(f"archive.{written}")
 
 
-def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes) -> None:
+def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes | Scenarios) -> None:
     """Refuse a file that was made for another environment."""
     fingerprint = str(header["fingerprint"])
     if fingerprint != environment.fingerprint:

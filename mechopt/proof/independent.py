@@ -48,7 +48,7 @@ class Model:
 
     def __post_init__(self) -> None:
         """Number the columns; cost and bounds are filled in by `rebuild`."""
-        values, probabilities, cost, discount = self.exact
+        values, probabilities, cost, discount = self.exact[:4]
         self.discount = discount
         self.fees = [discount**t * fee for t, fee in enumerate(cost)]
         self.buyers, self.periods = len(values), len(values[0])
@@ -93,6 +93,11 @@ class Model:
         """First column of a buyer's allocation over the histories of length t + 1."""
         first, width = self.first["allocation", t]
         return first + i * width
+
+    def net_fees(self, t: int, i: int) -> list[Fraction]:
+        """Present value of the cost of a sale less what it is worth to the seller, by type."""
+        gains = self.exact.seller_values[i][t] if self.exact.seller_values else (Fraction(0),) * self.types[t][i]
+        return [self.fees[t] - self.discount**t * gain for gain in gains]
 
     def words(self, column: int) -> str:
         """Say which column it is."""
@@ -292,8 +297,13 @@ def _fill_cost(model: Model, weights: Weights) -> None:
         model.cost[model.utility("lifetime utility", 0, i)] += utility - revenue
     reach: list[Number] = [1]
     for t in range(model.periods):
-        fee = model.exact.discount**t * model.exact.cost[t]
-        gain = [[(revenue + welfare) * (value - fee) for value in model.present[i][t]] for i in range(model.buyers)]
+        gain = [
+            [
+                (revenue + welfare) * (value - fee)
+                for value, fee in zip(model.present[i][t], model.net_fees(t, i), strict=True)
+            ]
+            for i in range(model.buyers)
+        ]
         if model.form == "promise":
             _promise_cost(model, t, gain[0], reach)
         for i in range(model.buyers if model.form != "promise" else 0):

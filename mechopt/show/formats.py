@@ -174,7 +174,9 @@ class _Game:
         play, weight = self.play, self.play.present_value[t]
         paid = play.payment[t][:, node]
         gained = play.values[t][:, a, truth[-1]] - paid
-        total = total + weight * np.append(gained, paid.sum() - play.costs[t][a])
+        total = total + weight * np.append(
+            gained, paid.sum() - np.broadcast_to(play.net_costs(t), play.values[t].shape[1:])[a, truth[-1]]
+        )
         if t + 1 == play.horizon:
             self.outcomes += 1
             payoffs = " ".join(repr(float(x) + 0.0) for x in total)

@@ -52,7 +52,7 @@ def objective_scale(cost: FloatArray) -> float:
     return float(2.0 ** min(ceil(-log2(sizes.min())), LARGEST_COST_EXPONENT - ceil(log2(sizes.max()))))
 
 
-def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
+def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True, whole: bool = True) -> Any:
     """A ``highspy.Highs`` that holds the program, silent and not parallel, for a user's own work with it.
 
     Its option ``threads`` is left alone, so that it runs whatever ran before in the calling thread.
@@ -64,6 +64,8 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
     scale : float
         Multiplies the objective.
     presolve : bool
+    whole : bool
+        Whether columns that are to be whole numbers are; else it is the linear relaxation.
     """
     if not isinstance(program, LinearProgram):
         raise InputError(
@@ -89,6 +91,8 @@ def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True) 
         (program.row_lower, program.row_upper),
         (program.start, program.index, program.value),
     )
+    if whole and len(program.integer):
+        runtime.require_whole(highs, program.integer)
     return highs
 
 
@@ -169,7 +173,7 @@ NAMED = {
 
 def _ours(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
     """A solver for the threads of `runtime`, whose schedulers have one thread."""
-    highs = to_highs(program, scale, presolve)
+    highs = to_highs(program, scale, presolve, whole=False)
     runtime.set_options(highs, {"threads": 1})
     return highs
 

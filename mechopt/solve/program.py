@@ -6,18 +6,22 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
-from mechopt.lp.build import AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
 from mechopt.solve.duals import Duals
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status, raised
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
 
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
@@ -41,6 +45,8 @@ class Effort:
         Called with the lower and upper bound so far, and seconds.
     remedy : str
         What else would work, for a program that would not fit.
+    gap : float
+        Share of the optimum by which the bracket of a deterministic optimum may stay open.
     """
 
     exact: bool = False
@@ -49,6 +55,7 @@ class Effort:
     progress: highs.Progress | None = None
     bracket: Callable[[float, float, float], None] | None = None
     remedy: str = ""
+    gap: float = 0.0
 
 
 def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
@@ -115,13 +122,19 @@ def _first_best(chosen: AnyPlan) -> float:
     """First best, raised by what rounding may have taken from it."""
     if isinstance(chosen, Plan):
         env = chosen.environment
-        sizes = [max(float(np.abs(row[t]).max()) for row in env.values) + abs(env.cost[t]) for t in range(env.horizon)]
+        sizes = [
+            max(
+                float(np.abs(values[t]).max() + np.abs(cost[t]).max() + abs(env.cost[t]))
+                for values, cost in zip(env.values, env.net_cost, strict=True)
+            )
+            for t in range(env.horizon)
+        ]
         terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
         return raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
     process = chosen.process
     sizes = [
-        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max())
-        for values, costs in zip(process.values, process.costs, strict=True)
+        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max() + np.abs(process.net_costs(t)).max())
+        for t, (values, costs) in enumerate(zip(process.values, process.costs, strict=True))
     ]
     terms = 2 * process.horizon + sum(law.shape[-1] for law in process.kernel) + len(process.initial)
     return raised(process.first_best, float(process.present_value @ np.array(sizes)), terms)

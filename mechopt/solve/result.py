@@ -12,20 +12,20 @@ from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Constraint
-from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.proof.promised.certificate import PromisedCertificate
-from mechopt.solve.duals import Duals
-from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.mechanism.endless.states import StateMechanism
+    from mechopt.mechanism.sequence import SequenceMechanism
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.solve.dual.buyers_policy import BuyersPolicy
     from mechopt.solve.dual.markov_policy import PersistentPolicy
+    from mechopt.solve.duals import Duals
     from mechopt.solve.exact.certify import Certificate
+    from mechopt.solve.orbits.mechanism import OrbitMechanism
     from mechopt.solve.promised.policy import PromisePolicy
 
 
@@ -130,6 +130,17 @@ class Optimum(Shown):
             If it has too many histories.
         """
         return provided(self, "explain")(self)
+
+    def show(self) -> None:
+        """Print what the mechanism does, by states; see `explain`.
+
+        Examples
+        --------
+        >>> from mechopt import IndependentTypes, optimum
+        >>> optimum(IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=1)).show()  # doctest: +ELLIPSIS
+        optimal revenue 3/2; 1 history in 1 state, 2 payments...
+        """
+        provided(self, "show")(self)
 
     def to_frame(self) -> Any:
         """The mechanism as a table; see its own ``to_frame``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -55,7 +55,7 @@ class ContingentTransfers(MechanismMethods):
     theorem : str
         What it rests on.
     policy : tuple over periods of read-only int arrays ``(*signals,)``
-        Index of the action; of length 1 with an infinite horizon.
+        Index of the action.
     payments : nested tuples ``[t][i]`` of read-only float arrays
         Axes: action, the others' signals (one axis each), own report (not for spanning and stacked spanning), the
         others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to
@@ -90,6 +90,8 @@ class ContingentTransfers(MechanismMethods):
         ratio of singular values, where transfers are made; 1 for "any", which has no targets.
     asked : Requirements or None
         What "any" was asked for besides.
+    robust : Robustness or None
+        For which kernels they are right; see `mechopt.mechanisms.robust_transfers`.
     """
 
     environment: InterdependentTypes
@@ -109,6 +111,7 @@ class ContingentTransfers(MechanismMethods):
     exact: ExactTransfers | None = None
     condition: float = 1.0
     asked: Requirements | None = None
+    robust: Any = None
 
     @property
     def ill_conditioned(self) -> bool:
@@ -173,10 +176,8 @@ class ContingentTransfers(MechanismMethods):
 
 def shaped(environment: InterdependentTypes, t: int, agent: int, due: int, transfers: FloatArray) -> FloatArray:
     """Give the others' signals, now and when it is due, an axis each; from ``(action, others, [report,] row)``."""
-    stages = range(environment.stages)
     now, then = (
-        [size for j, size in enumerate(environment.shape[period if period in stages else 0]) if j != agent]
-        for period in (t, due)
+        [size for j, size in enumerate(environment.shape[environment.at(period)]) if j != agent] for period in (t, due)
     )
     own = transfers.shape[2:-1]
     return readonly(transfers.reshape(len(transfers), *now, *own, *then))

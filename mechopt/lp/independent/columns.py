@@ -49,8 +49,8 @@ class ColumnBlock:
     def describe(self, column: int, tree: HistoryTree) -> str:
         """Say in words whose variable a column is, and after which history."""
         agent, node, *reports = (int(p) for p in np.unravel_index(column - self.first, self.shape))
-        words = f"{self.kind} of agent {agent} after history {tree.written(self.length, node)}"
-        return f"{words} and reports {reports}" if reports else words
+        words = f"{self.kind} of {tree.words.agent(agent)} {tree.after(self.length, node)}"
+        return f"{words}, reports {tree.words.profile(self.length, reports)}" if reports else words
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ from mechopt.mechanism.constraints import (
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.mechanism.payments import PaymentConstraint, Payments, payment_constraints, require_agents
+from mechopt.mechanism.payments import PaymentConstraint, Payments, on_money, payment_constraints, require_agents
 
 Maker = Callable[[Stage], RowFamily]
 
@@ -153,7 +153,7 @@ class Plan:
             if constraint in makers:
                 last = tree.horizon - 1 if constraint == INDU() else tree.horizon
                 families += [makers[constraint](stage) for stage in stages if stage.period < last]
-        paid = payment_families(self.subject_to, self.stage, tree.horizon, len(buyers))
+        paid = payment_families(on_money(self.subject_to), self.stage, tree.horizon, len(buyers))
         return (*families, *self._interim(), *paid)
 
     def _interim(self) -> list[RowFamily]:
@@ -219,7 +219,7 @@ def plan(
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows.
     subject_to : PaymentConstraint, str, several or None
-        Constraints on payments; with any of them the payment form is the one form.
+        Constraints on payments, with any of which the payment form is the one form, or `Deterministic`.
 
     Raises
     ------
@@ -231,9 +231,9 @@ def plan(
     require_agents(limits, environment.agents)
     timing = payment_timing(ic, ir)
     allowed = ["payment"]
-    if timing != "own" and not limits:
+    if timing != "own" and not on_money(limits):
         allowed.append("utility")
-        if environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
+        if not limits and environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
             allowed.append("promise")
     if form == "auto":
         wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES

@@ -147,8 +147,7 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
     unit : float
         Money is measured in this power of two.
     """
-    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
-    twin = _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
+    twin = exact_twin(plan, unit)
     columns = make_columns(plan.tree, plan.form)
     built = []
     for family in twin.families:
@@ -156,6 +155,12 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
         built.append((rows.columns, _coefficients(twin, family, rows.coefficients)))
     cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
     return in_integers(program, built, cost, denominator, offset)
+
+
+def exact_twin(plan: Plan, unit: Any = 1.0) -> Plan:
+    """The same plan with families that are built from fractions, money measured in ``unit``."""
+    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
+    return _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
 
 
 def in_integers(
@@ -233,6 +238,8 @@ def _objective(
         for i in range(tree.environment.agents):
             values: Array = plan.stage(t, i).values
             own = values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
+            if exact.seller_values is not None:
+                own = own + exact.discount**t * object_array(exact.seller_values[i][t]) / Fraction(plan.unit)
             shape = [1] * tree.environment.agents
             shape[i] = -1
             worth.append((sale * own.reshape(shape) * tree.distribution[t]).ravel())

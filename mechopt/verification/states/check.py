@@ -36,7 +36,6 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
 )
 from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import UNIT, Verdict, largest_value, tolerance_of
@@ -214,7 +213,6 @@ def fresh(environment: MarkovTypes) -> bool:
     )
 
 
-@constraint_checks.register(StateMechanism)
 def verify_states(
     mechanism: StateMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:

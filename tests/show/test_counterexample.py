@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.show.terminal.counterexample import sentence
+from mechopt.show.counterexample import sentence
 
 ENV = mo.MarkovTypes(
     [[[0, 0], [1, 2]]],
@@ -49,6 +49,28 @@ def test_others_and_buyers_are_named():
     assert sentence(mo.verify(wrong, mo.ExPostIC())["ex-post"].counterexample, env) == (
         "at the start, while buyer 1 is 1: buyer 0 reporting 1 instead of 2 gains 1"
     )
+
+
+def test_violated_payments_are_told_by_names():
+    wrong = refunded(9)
+    found = mo.verify(wrong, mo.NoSubsidy())["no-subsidy"].counterexample
+    assert sentence(found, ENV).startswith("after low, in period 1, reports low: the agent is paid ")
+    found = mo.verify(refunded(-9), mo.Budget(1))["budget:1"].counterexample
+    assert "low" in sentence(found, ENV) and "above the budget" in sentence(found, ENV)
+
+
+def test_conflicts_and_what_is_unbounded_are_told_by_names():
+    best = mo.optimum(ENV, ir=None)
+    assert best.status == "unbounded" and all("Ann" in line for line in best.conflict)
+    best = mo.optimum(ENV, subject_to="no-subsidy+budget:-1")
+    assert best.status == "infeasible"
+    assert {line.split(", period")[0] for line in best.conflict} >= {"no-subsidy, Ann", "budget:-1, Ann"}
+    assert all("after low" in line or "after high" in line or "at the start" in line for line in best.conflict)
+
+
+def test_notebooks_say_it():
+    table = mo.verify(refunded(9), mo.PeriodicExPostIC())._repr_html_()
+    assert "reporting low instead of high gains" in table and "agent 0" not in table
 
 
 def test_verify_says_it(mechopt, tmp_path):
