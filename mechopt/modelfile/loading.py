@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -325,6 +326,11 @@ def schema() -> dict[str, Any]:
 
 def bundled() -> dict[str, Path]:
     """Bundled model files by name, such as ``mirrokni-2020/two-values-three-periods``."""
+    return dict(_bundled())
+
+
+@cache
+def _bundled() -> dict[str, Path]:
     package = Path(str(files("mechopt")))
     folder = next(f for f in (package / "models", package.parent / "models") if f.is_dir())
     return {str(path.relative_to(folder).with_suffix("").as_posix()): path for path in sorted(folder.rglob("*.toml"))}

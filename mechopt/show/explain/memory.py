@@ -30,7 +30,6 @@ from mechopt.show.explain.cells import payment_program
 from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
 from mechopt.show.explain.wording import percent
-from mechopt.solve.mip.optimum import deterministic_optimum
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
@@ -114,6 +113,8 @@ def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -
     if check_draws(mechanism).holds:
         return LotteryShare(1.0, 1.0)
     problem = Problem(mechanism.environment, best.ic, best.ir, best.subject_to, best.objective).without_lotteries()
+    from mechopt.solve.mip.optimum import deterministic_optimum
+
     found = deterministic_optimum(problem.plan, Effort(), MOST_NODES)
     if found.mechanism is None:
         return None
