@@ -164,7 +164,7 @@ def solve_program(
 
 
 def _attempts(program: LinearProgram, algorithm: str) -> list[tuple[float, bool]]:
-    """Scales of the objective, with presolve or without, in order; the primal simplex does best on costs as they are."""
+    """Scales of the objective, with presolve or not, in order; the primal simplex does best on costs as they are."""
     scaled = objective_scale(program.cost)
     first = [1.0, scaled] if algorithm == "primal" else [scaled, 1.0]
     return list(dict.fromkeys([*((scale, True) for scale in first), (1.0, False)]))

@@ -6,18 +6,22 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
-from mechopt.lp.build import AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
 from mechopt.solve.duals import Duals
 from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status, raised
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
 
 PATH_ROWS = 5_000
 """Rows from which interior point is the quicker one where participation is asked for on paths."""
