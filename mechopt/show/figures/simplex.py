@@ -105,7 +105,7 @@ def column_simplex(
 def _outcomes(independence: ConvexIndependence, period: int, agent: int) -> list[str]:
     """Names of the others' next signals."""
     env = independence.environment
-    following = 0 if env.horizon == "infinite" else period + 1
+    following = env.following(period)
     rows = [names[following] for j, names in enumerate(env.types) if j != agent]
     return [", ".join(profile) for profile in product(*rows)]
 
