@@ -43,7 +43,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types), mip (--deterministic)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end)"
         ),
     ] = "auto",
     form: Form = "auto",
@@ -266,21 +266,23 @@ def size(
     as_json: Json = False,
 ) -> None:
     """Tell how large the program would be, without building it."""
-    from mechopt.environment.scenarios import Scenarios
-    from mechopt.lp.scenarios.plan import ScenarioPlan
-    from mechopt.lp.scenarios.terms import scenario_terms
-    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
     file = read(model, at)
-    if isinstance(file.environment, Scenarios):
+    if file.environment.kind == "scenarios":
+        from mechopt.environment.scenarios import Scenarios
+        from mechopt.lp.scenarios.plan import ScenarioPlan
+        from mechopt.lp.scenarios.terms import scenario_terms
+        from mechopt.mechanism.constraints import STANDARD
+
         if form != "auto":
             raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
         asked = STANDARD if ic is None else ic, STANDARD if ir is None else ir
         limits = file.subject_to if subject_to is None else subject_to
-        terms = scenario_terms(*asked, limits, agents=file.environment.agents)
-        found, shown = ScenarioPlan(file.environment, terms=terms).size, "scenarios"
+        scenarios = file.of_kind(Scenarios)
+        terms = scenario_terms(*asked, limits, agents=scenarios.agents)
+        found, shown = ScenarioPlan(scenarios, terms=terms).size, "scenarios"
     else:
         problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
         found, shown = problem.size, problem.plan.form
