@@ -63,6 +63,10 @@ register(
         "Optimum.explain": "mechopt.show.explain.explanation.explain_optimum",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",
+        "StateMechanism.verify": "mechopt.verification.states.check.verify_states",
+        "StateMechanism.simulate": "mechopt.mechanism.endless.files.simulate",
+        "StateMechanism.to_frame": "mechopt.mechanism.endless.files.to_frame",
+        "StateMechanism.contents": "mechopt.mechanism.endless.files.contents",
         "SeparableTypes.to_markov": "mechopt.environment.to_markov.to_markov",
         "Sweep._repr_html_": "mechopt.show.notebook.frame",
         "Sweep.save_plot": "mechopt.show.figures.axes.save_picture",
@@ -72,6 +76,7 @@ register(
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "archive.mechopt states 1": "mechopt.mechanism.endless.files.read_states",
         "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",
         "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
     }

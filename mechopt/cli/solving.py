@@ -46,7 +46,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types), mip (--deterministic)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end)"
         ),
     ] = "auto",
     form: Form = "auto",
