@@ -66,6 +66,13 @@ class ContingentTransfers(MechanismMethods):
         Whether `payments` have the actions and the others' signals of all earlier periods as axes before these (first
         action, others' first signals, second action, ...) and comprise everything that is due: stacked, where
         transitions depend on actions.
+    reports : bool
+        Whether these axes are of the reports of all agents instead, in every period (first reports, ..., present
+        reports, the others' next signals): `history` where transfers depend on own reports or joint distributions.
+    together : int
+        Of stacked transfers on joint distributions where transitions do not depend on actions, how many periods: then
+        `payments` have the others' signals of so many periods as last axes (fewer at the end) and are paid in the last
+        of these. Else 0.
     last_payments : tuple over agents of read-only float arrays ``(*signals,)``, or None
         Paid in the last period at once; None with an infinite horizon.
     gain : float
@@ -112,6 +119,8 @@ class ContingentTransfers(MechanismMethods):
     condition: float = 1.0
     asked: Requirements | None = None
     robust: Any = None
+    reports: bool = False
+    together: int = 0
 
     @property
     def ill_conditioned(self) -> bool:
@@ -196,6 +205,8 @@ def finished(
     fees: tuple[float, ...] = (),
     condition: float = 1.0,
     asked: Requirements | None = None,
+    reports: bool = False,
+    together: int = 0,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
     tables, entry = list(tables), fees or (0.0,) * environment.agents
@@ -223,4 +234,6 @@ def finished(
         entry,
         condition=condition,
         asked=asked,
+        reports=reports,
+        together=together,
     )
