@@ -36,12 +36,15 @@ class ExactTransfers(NamedTuple):
     fees : tuple over agents of Fraction
     values : tuple over agents of tuples over periods of object arrays ``(*signals,)``
         What the truth is worth, sunk transfers apart.
+    later : nested tuples ``[t][i][k]`` of object arrays
+        Of stacked transfers.
     """
 
     payments: tuple[tuple[Array, ...], ...]
     last_payments: tuple[Array, ...] | None
     fees: tuple[Fraction, ...]
     values: tuple[tuple[Array, ...], ...]
+    later: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,7 +139,9 @@ class ContingentTransfers(MechanismMethods):
         """The same with fractions, and with floats that round them."""
         payments = tuple(tuple(readonly(array.astype(np.float64)) for array in row) for row in exact.payments)
         last = exact.last_payments and tuple(readonly(array.astype(np.float64)) for array in exact.last_payments)
-        return replace(self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact)
+        later = tuple(tuple(tuple(readonly(a.astype(np.float64)) for a in own) for own in row) for row in exact.later)
+        fees = tuple(map(float, exact.fees))
+        return replace(self, payments=payments, last_payments=last, later=later, fees=fees, exact=exact)
 
     @property
     def deficit(self) -> float:

@@ -106,8 +106,8 @@ def contingent_transfers(
         What the truth is worth to an agent before the last period: anything; the social surplus less a function of the
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
-        Whether to find the transfers in fractions too, for all but "stacked"; they satisfy every inequality exactly.
-        The smallest ones of "any" are near to the smallest; those of a theorem are its closed form.
+        Whether to find the transfers in fractions too; they satisfy every inequality exactly. The smallest ones of
+        "any" are near to the smallest; those of a theorem are its closed form.
 
     Returns
     -------
@@ -151,8 +151,6 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
-    if exact and method == "stacked":
-        raise InputError("exact: stacked transfers have no exact form; take method='any', 'convex' or 'spanning'")
     if exact and smallest:
         raise InputError(
             "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
@@ -161,7 +159,7 @@ def contingent_transfers(
     if joint and method != "stacked":
         raise InputError("joint: is for method='stacked'")
     if method == "stacked":
-        return stacked(environment, setting, steps, smallest, joint)
+        return stacked(environment, setting, steps, smallest, joint, exact)
     solve = separate if method == "convex" else span
     payments, tables, bounds = [], [], []
     condition, by_target = 1.0, False

@@ -185,3 +185,23 @@ def test_a_joint_file_that_is_damaged_is_refused(tmp_path):
     replace(found, together=3).save(tmp_path / "wrong.npz")
     with pytest.raises(mo.InputError):
         load_mechanism(tmp_path / "wrong.npz", env)
+
+
+def test_payments_of_every_layout_as_rows():
+    env = random_environment(1, sizes=(2, 3), actions=2, horizon="infinite", controlled=False)
+    together = contingent_transfers(env, "stacked", steps=2, joint=True)
+    frame = together.to_frame()
+    place = next(row for row in frame.itertuples() if row.agent == "0")
+    names = env.types[1][0]
+    at = (env.action_names(0).index(place.action), names.index(place.others[0]), *map(names.index, place.others_next))
+    assert (place.due, place.payment) == (2, together.payments[0][0][at])
+    apart = contingent_transfers(env, "stacked", steps=2).to_frame()
+    assert set(apart["due"]) == {1, 2}
+    moved = random_environment(2, sizes=(2, 2), horizon=3, actions=2, private_last=True)
+    for joint in (False, True):
+        found = contingent_transfers(moved, "stacked", joint=joint)
+        frame = found.to_frame()
+        later = frame[(frame["period"] == 1) & (frame["due"] == 2)]
+        assert set(map(len, later["past"])) == {2} and later["payment"].abs().max() > 0
+        assert set(later["report"].isna()) == {not joint}
+        assert len(later) >= 2 * found.payments[1][0].size / 16

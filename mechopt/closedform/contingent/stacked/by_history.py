@@ -12,7 +12,7 @@ Source: Liu (2025), Propositions 5.3 and 5.4, corrected.
 from __future__ import annotations
 
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,11 @@ from mechopt.closedform.contingent.program.numbers import float_numbers, others_
 from mechopt.closedform.contingent.result import ContingentTransfers, finished
 from mechopt.closedform.contingent.setting import Setting
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
-from mechopt.closedform.contingent.stacked.joint import path_columns
-from mechopt.closedform.contingent.stacked.stack import ahead, future_columns, stack_of
+from mechopt.closedform.contingent.stacked.joint import marginal_columns, path_columns
+from mechopt.closedform.contingent.stacked.stack import ahead, stack_of
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import LimitError
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 
 MAX_ENTRIES = 20_000_000
@@ -70,7 +70,7 @@ def by_history(
     """
     payments, tables, made = [], list[FloatArray](), list[_Made]()
     for i in range(environment.agents):
-        agent = _Agent(environment, setting, i, steps, joint, own)
+        agent = ByHistory(environment, setting, i, steps, joint, own)
         payments.append(agent.payments())
         tables += [period.gains for period in agent.made]
         made += agent.made
@@ -95,7 +95,7 @@ def by_history(
     )
 
 
-class _Agent:
+class ByHistory:
     """One agent: what is still due, by history and the period it is due in."""
 
     def __init__(
@@ -105,51 +105,57 @@ class _Agent:
         self.numbers = float_numbers(environment)
         self.policy = tuple(stage.ravel() for stage in setting.policy)
         self.made = list[_Made]()
-        self.due: dict[int, FloatArray] = {}  # history, [others now, others next, ...,] others then
+        self.due: dict[int, Array] = {}  # history, [others now, others next, ...,] others then
 
-    def payments(self) -> list[FloatArray]:
+    def payments(self) -> list[Array]:
         """Payments by period: reported profiles of all periods, the others' next signals."""
         found, histories = [], 1
         for t in range(self.env.stages - 1):
-            made = self._solve(t, histories)
-            self.made.append(made)
+            promises = self._promises(t, histories)
             histories *= prod(self.env.shape[t])
-            self._promise(t, made.promises)
+            self._promise(t, promises)
             sizes = [size for s in range(t + 1) for size in self.env.shape[s]]
             then = [size for j, size in enumerate(self.env.shape[t + 1]) if j != self.i]
-            found.append(readonly(self.due.pop(t + 1).reshape(*sizes, *then)))
+            found.append(readonly(self.due.pop(t + 1).reshape(*sizes, *then), self.numbers.dtype))
         return found
+
+    def _promises(self, t: int, histories: int) -> Array:
+        """What is promised about a period; axes: history, reported profile, row."""
+        self.made.append(self._solve(t, histories))
+        return self.made[-1].promises
 
     def _others(self, t: int) -> int:
         return prod(self.env.shape[t]) // self.env.shape[t][self.i]
 
-    def _laws(self, t: int) -> list[FloatArray]:
+    def _laws(self, t: int) -> list[Array]:
         """Distributions ``(action, others, row, own)`` of the next 1, 2, ... periods to the end, or of their paths."""
         if not self.joint:
-            laws = future_columns(self.env, self.setting.policy, t, self.i, self.env.stages - 1 - t)
+            laws = marginal_columns(self.numbers, self.policy, t, self.i, self.env.stages - 1 - t)
         else:
             lengths = range(1, self.env.stages - t)
             laws = [path_columns(self.numbers, self.policy, t, self.i, length) for length in lengths]
         return [np.broadcast_to(law, (self.env.action_counts[t], *law.shape[1:])) for law in laws]
 
-    def _liability(self, t: int, histories: int, laws: list[FloatArray]) -> FloatArray:
+    def _liability(self, t: int, histories: int, laws: list[Array]) -> Array:
         """Expected present value of what is still due; axes: history, action, others, own signal."""
         shape = self.env.action_counts[t], self._others(t), self.env.shape[t][self.i]
-        total = np.zeros((histories, *shape))
+        total = self.numbers.zeros(histories, *shape)
         for at, table in self.due.items():
             law = laws[at - t - 1]
             if self.joint:
                 table = table.reshape(len(table), shape[1], -1)
-                worth = np.einsum("hbn,abnk->habk", table, law, optimize=True)
+                parts = [np.tensordot(table[:, b], law[:, b], axes=([1], [1])) for b in range(shape[1])]
+                worth = np.stack(parts, axis=2)
             else:
-                worth = np.einsum("hn,abnk->habk", table, law, optimize=True)
-            total = total + self.env.discount ** (at - t) * worth
+                worth = np.tensordot(table, law, axes=([1], [2]))
+            total = total + self.numbers.discount ** (at - t) * worth
         return total
 
-    def _solve(self, t: int, histories: int) -> _Made:
-        env, d, laws = self.env, self.env.discount, self._laws(t)
+    def _system(self, t: int, histories: int) -> tuple[Array, Any, Array, Array]:
+        """Columns, what they are divided by, and targets and liabilities by history, action, others and own signal."""
+        env, d, laws = self.env, self.numbers.discount, self._laws(t)
         length = ahead(env, t, self.steps)
-        columns, total = stack_of(laws[:length], d) if not self.joint else (laws[length - 1], d**length)
+        columns, total = (laws[length - 1], d**length) if self.joint else stack_of(laws[:length], d)
         profiles, rows = prod(env.shape[t]), columns.shape[2]
         if histories * profiles * rows * self._others(t) > MAX_ENTRIES or histories > MAX_SYSTEMS:
             raise LimitError(
@@ -160,8 +166,18 @@ class _Agent:
         others, reports = np.arange(len(actions))[:, np.newaxis], np.arange(actions.shape[1])
         liability = self._liability(t, histories, laws)
         told = liability[:, actions, others, reports][:, np.newaxis]
-        wanted = by_own_signal(d * target(env, self.i, t, self.setting.values[self.i], self.setting.targeted), self.i)
-        wanted = (wanted + told - liability) / total  # history, action, others, own signal
+        wanted = (by_own_signal(self._target(t), self.i) + told - liability) / total
+        return columns, total, wanted, liability
+
+    def _target(self, t: int) -> Array:
+        """Discount times the target of one step; axes: action, signals."""
+        setting = self.setting
+        return self.env.discount * target(self.env, self.i, t, setting.values[self.i], setting.targeted)
+
+    def _solve(self, t: int, histories: int) -> _Made:
+        env, actions = self.env, by_report(self.setting.policy[t], self.i)
+        columns, total, wanted, liability = self._system(t, histories)
+        others = np.arange(len(actions))[:, np.newaxis]
         used = actions == np.arange(len(columns))[:, np.newaxis, np.newaxis]
         expected = self.setting.expected_value(env, self.i, t)
         action, beside, own = self.policy[t], others_of(env.shape[t], self.i), own_of(env.shape[t], self.i)
@@ -177,10 +193,10 @@ class _Agent:
             by_target = by_target or found.by_target
         return _Made(np.stack(promises), np.stack(tables), bound, condition, by_target)
 
-    def _promise(self, t: int, promises: FloatArray) -> None:
+    def _promise(self, t: int, promises: Array) -> None:
         """Add what is promised about period t; histories are then those of the next period."""
         histories, profiles, _ = promises.shape
-        beside, moved = others_of(self.env.shape[t], self.i), dict[int, FloatArray]()
+        beside, moved = others_of(self.env.shape[t], self.i), dict[int, Array]()
         for at, table in self.due.items():
             table = np.broadcast_to(table, (histories, *table.shape[1:]))
             if self.joint:
@@ -198,5 +214,5 @@ class _Agent:
         for at, part in made.items():
             moved[at] = moved[at] + part if at in moved else part
         if t + 1 not in moved:
-            moved[t + 1] = np.zeros((histories * profiles, self._others(t + 1)))
+            moved[t + 1] = self.numbers.zeros(histories * profiles, self._others(t + 1))
         self.due = moved

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
-from mechopt.closedform.contingent.program.numbers import Numbers, float_numbers, others_of
+from mechopt.closedform.contingent.program.numbers import Numbers, float_numbers, marginal, others_of
 from mechopt.closedform.contingent.result import ContingentTransfers, finished
 from mechopt.closedform.contingent.setting import ConditionError, Setting
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
@@ -124,6 +124,20 @@ def path_columns(numbers: Numbers, policy: Any, t: int, agent: int, length: int,
     summed = law.sum(axis=-1)  # action, profile now, path
     rows = np.moveaxis(summed.reshape(len(law), *now, -1), 1 + agent, -1)  # action, others, path, own
     found: Array = np.ascontiguousarray(rows.reshape(len(law), prod(now) // now[agent], -1, now[agent]))
+    return found
+
+
+def marginal_columns(numbers: Numbers, policy: Any, t: int, agent: int, length: int, one: bool = False) -> list[Array]:
+    """Distributions of the others' signals 1, ..., `length` periods after t; each as `path_columns` gives it."""
+    now, kernel, at, found = numbers.shape[t], numbers.kernel[t], t, list[Array]()
+    law: Array = kernel[:1] if one else kernel
+    for ahead in range(length):
+        if ahead:
+            law = law @ numbers.kernel[at][policy[at], np.arange(len(policy[at]))]
+        at = numbers.following(at)
+        rows = marginal(law, numbers.shape[at], agent)
+        moved = np.moveaxis(rows.reshape(len(law), *now, -1), 1 + agent, -1)
+        found.append(moved.reshape(len(law), prod(now) // now[agent], -1, now[agent]))
     return found
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from mechopt.closedform.contingent.setting import chain
-from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 
 
@@ -48,8 +49,8 @@ def future_columns(
     return found
 
 
-def stack_of(laws: list[FloatArray], discount: float) -> tuple[FloatArray, float]:
+def stack_of(laws: list[Array], discount: Any) -> tuple[Array, Any]:
     """One matrix above the other, weighted by discounts that sum to 1; and what they summed to."""
-    weights = discount ** np.arange(1, len(laws) + 1)
-    total = float(weights.sum())
+    weights = [discount**k for k in range(1, len(laws) + 1)]
+    total = sum(weights)
     return np.concatenate([w / total * law for w, law in zip(weights, laws, strict=True)], axis=2), total
