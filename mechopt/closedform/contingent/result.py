@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Method = Literal["convex", "spanning", "stacked", "any"]
 
 
+ONE_LAST_ACTION = ", one last action"
+"""Added to the name of what transfers rest on where the last period's action is one whatever the reports."""
+
+
 class ExactTransfers(NamedTuple):
     """Payments as fractions, in the layout of the floats that round them.
 
@@ -214,6 +218,8 @@ def finished(
     together: int = 0,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
+    if setting.constant and method == "stacked":
+        theorem += ONE_LAST_ACTION
     tables, entry = list(tables), fees or (0.0,) * environment.agents
     if setting.last_payments is not None:
         for i, paid in enumerate(setting.last_payments):

@@ -184,7 +184,7 @@ class ByHistory:
         promises, tables, bound, condition, by_target = [], [], 0.0, 1.0, False
         for h, aim in enumerate(wanted):
             system = System(env, t, self.i, columns, aim, used, FIX)
-            found = separate(system) if self.own else span(system)
+            found = separate(system) if self.own else span(system, every_target=True)
             paid = total * expected_payment(found.transfers, columns, actions) + liability[h][actions, others]
             tables.append(gains(env, self.i, t, self.setting.policy[t], expected, paid))
             place = (action, beside, own) if self.own else (action, beside)

@@ -70,15 +70,19 @@ def controlled(environment: InterdependentTypes, setting: Setting, steps: int) -
         payments.append(own_payments)
         tables += own_tables
         bounds += own_bounds
+    condition = max((part for _, part in bounds), default=1.0)
     by_period = tuple(zip(*payments, strict=True))
+    sizes = [bound for bound, _ in bounds]
     theorem = "Proposition 5.4, corrected where actions move the signals"
-    return finished(environment, "stacked", theorem, setting, by_period, (), tables, bounds, history=True)
+    return finished(
+        environment, "stacked", theorem, setting, by_period, (), tables, sizes, history=True, condition=condition
+    )
 
 
 def _with_liabilities(
     environment: InterdependentTypes, setting: Setting, agent: int, steps: int
-) -> tuple[list[FloatArray], list[FloatArray], list[float]]:
-    """Payments by period ``(a_0, *others_0, ..., a_t, *others_t, *others_{t+1})``, gains and bounds of one agent."""
+) -> tuple[list[FloatArray], list[FloatArray], list[tuple[float, float]]]:
+    """Payments by period ``(a_0, *others_0, ..., a_t, *others_t, *others_{t+1})``, gains, bounds and conditions."""
     discount, final = environment.discount, environment.stages - 1
     outstanding: dict[int, FloatArray] = {}  # by the period it is due: (history, others' profile then)
     payments, tables, bounds, histories = [], [], [], 1
@@ -102,7 +106,8 @@ def _with_liabilities(
         worth = by_own_signal(discount * target(environment, agent, t, setting.values[agent], setting.targeted), agent)
         wanted = (worth + told - liability) / total
         system = _system(environment, setting, t, agent, columns, worth / total)
-        bounds.append(min(steps, final) * _bounded(system, wanted))  # so many promises may be due together
+        bound, condition = _bounded(system, wanted)
+        bounds.append((min(steps, final) * bound, condition))  # so many promises may be due together
         transfers = least_norm(columns, wanted) * np.asarray(system.used.any(axis=-1))[..., np.newaxis]
         paid = total * (transfers[..., np.newaxis, :] @ columns)[..., 0, :] + liability
         expected = setting.expected_value(environment, agent, t)
@@ -133,10 +138,10 @@ def _added(outstanding: dict[int, FloatArray], made: dict[int, FloatArray], hist
     return total
 
 
-def _bounded(system: System, wanted: FloatArray) -> float:
-    """Bound on the transfers of all histories, after the condition; raises where it fails."""
-    span(system, every_target=True)
+def _bounded(system: System, wanted: FloatArray) -> tuple[float, float]:
+    """Bound on the transfers of all histories, and the condition number; raises where spanning fails."""
+    condition = span(system, every_target=True).condition
     least = np.linalg.svd(system.columns, compute_uv=False)[..., -1]
     used = np.asarray(system.used.any(axis=-1))
     size: FloatArray = np.asarray(np.linalg.norm(wanted, axis=-1).max(axis=0))
-    return float((size[used] / least[used]).max())
+    return float((size[used] / least[used]).max()), condition

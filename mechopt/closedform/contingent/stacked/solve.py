@@ -39,8 +39,6 @@ def stacked(
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2, or 'auto'")
     if not any(environment.controlled(t) for t in range(len(environment.kernel))):
-        if exact and smallest:
-            raise InputError("exact: the smallest stacked transfers have no exact form; leave smallest out")
         found = (joint_stacked if joint else uncontrolled)(environment, setting, steps, smallest)
         return found.with_exact(exact_stacked(environment, setting, found, steps, joint)) if exact else found
     if environment.infinite:
