@@ -1,10 +1,10 @@
 """Repeated sale to buyers whose types are independent across periods and buyers.
 
-Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
-and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``, and where it goes to buyer i
-of type k is worth ``seller_values[i][t][k]`` to her. Everybody discounts period t by ``discount**t``. This is the
-setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1 and where nothing is worth anything to the
-seller.
+Each period t = 0, ..., T-1 the seller has one item, or several units or slots (see `mechopt.environment.supply`);
+buyer i draws type k with probability ``probabilities[i][t][k]`` and then values the item at ``values[i][t][k]``. A sale
+at t costs the seller ``cost[t]``, and where it goes to buyer i of type k is worth ``seller_values[i][t][k]`` to her.
+Everybody discounts period t by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who
+count periods from 1 and where nothing is worth anything to the seller.
 
 Types of probability zero are types all the same: constraints hold for them and after their reports. For the
 constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
@@ -30,6 +30,7 @@ from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import plain, unrounded
 from mechopt.environment.reading.order import in_order
 from mechopt.environment.reading.seller import gains_by_buyer
+from mechopt.environment.supply import Slots, expected_best, read_slots
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -42,11 +43,12 @@ class ExactIndependent(NamedTuple):
     cost: tuple[Fraction, ...]
     discount: Fraction
     seller_values: ExactNested | None = None
+    slots: Slots | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class IndependentTypes(EnvironmentBase):
-    """Types independent across periods: one or many buyers, one item a period.
+    """Types independent across periods: one or many buyers, one item a period, or several.
 
     Parameters
     ----------
@@ -62,6 +64,10 @@ class IndependentTypes(EnvironmentBase):
     seller_values : nested sequences, ``seller_values[i][t][k]``, optional
         What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
         a buyer of whom this is 0.
+    slots : sequence of numbers, or a sequence of these over periods, optional
+        Weights of the slots of a period, above 0, at most 1, the largest first: each buyer gets one or none.
+    supply : int, or sequence of int over periods
+        Instead: units of the item, of which each buyer wants one; default 1.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -71,6 +77,8 @@ class IndependentTypes(EnvironmentBase):
     cost : read-only float array ``(T,)``
     discount : float
     seller_values : like values, or None where they are all 0
+    slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
+        Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -93,6 +101,7 @@ class IndependentTypes(EnvironmentBase):
     cost: FloatArray
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    slots: tuple[FloatArray, ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
@@ -104,14 +113,16 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
         exact: ExactIndependent | None = None,
+        supply: Any = 1,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-            seller_values = unrounded(seller_values, exact.seller_values)
+            seller_values, slots = unrounded(seller_values, exact.seller_values), unrounded(slots, exact.slots)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
-        given |= {"seller_values": seller_values}
+        given |= {"seller_values": seller_values, "supply": supply, "slots": slots}
         numbers, is_exact, faults = _read(**given)
         if faults or numbers is None:
             layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
@@ -124,6 +135,7 @@ class IndependentTypes(EnvironmentBase):
         set_field(self, "discount", float(numbers.discount))
         gains = numbers.seller_values
         set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
+        set_field(self, "slots", None if numbers.slots is None else tuple(map(floats, numbers.slots)))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -136,6 +148,8 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
+        supply: Any = 1,
     ) -> Self:
         """Build the environment in which every buyer draws from one distribution in every period.
 
@@ -149,6 +163,8 @@ class IndependentTypes(EnvironmentBase):
             As for the class.
         seller_values : sequence over k, optional
             What a sale to each type is worth to the seller.
+        slots, supply
+            As for the class.
 
         Examples
         --------
@@ -163,7 +179,8 @@ class IndependentTypes(EnvironmentBase):
         if faults:
             raise InputError(faults)
         gains = None if seller_values is None else ((seller_values,) * horizon,) * agents
-        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount, gains)
+        rows = ((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents
+        return cls(*rows, cost, discount, gains, slots, supply=supply)
 
     @property
     def agents(self) -> int:
@@ -272,6 +289,9 @@ class IndependentTypes(EnvironmentBase):
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
         rows, cost = self.values, float(self.cost[t])
+        if self.slots is not None:
+            chances = [row[t] for row in self.probabilities]
+            return expected_best([row[t] for row in self.surplus], chances, self.slots[t].tolist())
         if self.seller_values is not None:
             rows, cost = self.surplus, 0.0
         points = np.unique(np.concatenate([row[t] for row in rows]))
@@ -294,21 +314,35 @@ class IndependentTypes(EnvironmentBase):
             numbers += [self.cost.tolist(), self.discount]
         if self.seller_values is not None:
             numbers.append({"seller_values": plain((self.exact or self).seller_values)})
+        if self.slots is not None:
+            numbers.append({"slots": plain((self.exact or self).slots)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
-        return type(self), (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        parts = (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        return type(self), (*parts, source.slots)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread]
+        if self.slots is not None:
+            sizes = sorted({len(row) for row in self.slots})
+            most = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            parts.append(f"{most} {'units' if all((row == 1).all() for row in self.slots) else 'slots'}")
+        parts.append(f"first best {self.first_best:.6g}")
         return f"IndependentTypes({', '.join(parts)})"
 
 
 def _read(
-    values: Any, probabilities: Any, cost: Any, discount: Any, seller_values: Any = None
+    values: Any,
+    probabilities: Any,
+    cost: Any,
+    discount: Any,
+    seller_values: Any = None,
+    supply: Any = 1,
+    slots: Any = None,
 ) -> tuple[ExactIndependent | None, bool, list[Fault]]:
     """Exact numbers or None, whether they are what was meant, and every fault."""
     faults: list[Fault] = []
@@ -322,12 +356,14 @@ def _read(
             faults.append(Fault(f"values[{i}]", what, "give all the same"))
     exact_cost = _costs(cost, periods, faults)
     gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
+    weights = read_slots(supply, slots, len(exact_values) or 1, periods, faults)
     exact_discount = check.exact_scalar(discount, "discount", faults)
     if exact_discount is not None:
         faults += check.discount_faults(exact_discount)
     if faults or exact_discount is None:
         return None, False, faults
-    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains), is_exact, []
+    found = ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains, weights)
+    return found, is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:

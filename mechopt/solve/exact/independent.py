@@ -19,7 +19,6 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
 from mechopt.environment.independent import ExactIndependent
 from mechopt.histories.reports import HistoryTree
-from mechopt.lp.independent.columns import make_columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram, RowFamily
@@ -83,6 +82,8 @@ class ExactStage(Stage):
 
 class _ExactPlan(Plan):
     """The plan whose families are built from fractions."""
+
+    exactly = True
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
@@ -149,7 +150,7 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
     """
     named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
     twin = _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
-    columns = make_columns(plan.tree, plan.form)
+    columns = plan.make_columns()
     built = []
     for family in twin.families:
         rows = family.build(columns)
