@@ -76,7 +76,7 @@ from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .modelfile import load as load
 from .modelfile import loads as loads
 from .show.explain.explain import explain as explain
-from .solve.infinite.interim import infinite_optimum as infinite_optimum
+from .solve.infinite.optimum import infinite_optimum as infinite_optimum
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
 from .solve.optimum import relaxed_optimum as relaxed_optimum

@@ -45,6 +45,10 @@ def make(
     objective: Goal = None,
     form: Form = "auto",
     subject_to: SubjectTo = None,
+    benchmark: Annotated[
+        str,
+        typer.Option(help="of a guarantee, constraints of the clairvoyant seller: same, or standard (dic, epir)"),
+    ] = "same",
     at: At = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
@@ -58,9 +62,18 @@ def make(
     source = read(model, at)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
-            if (ir, objective, form, subject_to) != (None, None, "auto", None):
-                raise InputError(f"{model}: a guarantee is of revenue under EPIR; of the options it takes --ic alone")
-            certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
+            if form != "auto":
+                raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
+            certify_guarantee(
+                source.environment,
+                STANDARD if ic is None else ic,
+                STANDARD if ir is None else ir,
+                objective or "ratio",
+                source.subject_to if subject_to is None else subject_to,
+                benchmark,
+            ).save(file)
+        elif benchmark != "same":
+            raise InputError(f"{model}: --benchmark is for kind 'scenarios'")
         else:
             problem = problem_of(source, ic, ir, objective, form, subject_to)
             by_promises = certified_by_promises(problem.plan) if form == "auto" and not problem.subject_to else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -62,13 +62,15 @@ def require_targets(*paths: str | Path | None) -> None:
 
 def environment_of(model: ModelFile) -> AnyTypes:
     """Environment of a model file, of any kind that has mechanisms."""
-    from mechopt.environment.independent import IndependentTypes
-    from mechopt.environment.interdependent import InterdependentTypes
-    from mechopt.environment.markov import MarkovTypes
-    from mechopt.environment.separable import SeparableTypes
+    if model.environment.kind == "scenarios":
+        from mechopt.environment.independent import IndependentTypes
+        from mechopt.environment.interdependent import InterdependentTypes
+        from mechopt.environment.markov import MarkovTypes
+        from mechopt.environment.separable import SeparableTypes
 
-    kinds: tuple[type[AnyTypes], ...] = (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)
-    return model.of_kind(*kinds)
+        kinds: tuple[type[AnyTypes], ...] = (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)
+        return model.of_kind(*kinds)
+    return cast("AnyTypes", model.environment)
 
 
 def problem_of(

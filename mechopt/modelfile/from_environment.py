@@ -132,7 +132,8 @@ def _interdependent(environment: InterdependentTypes) -> Tables:
         common["seller_values"] = _listed(gains[0])
         gains = ()
     if kernels:
-        by_period = [*({"kernel": _listed(kernel)} for kernel in kernels), {}]
+        by_period = [{"kernel": _listed(kernel)} for kernel in kernels]
+        by_period += [{}] * (not environment.infinite)
         common |= by_period[0] if _same(kernels) and not gains else {"periods": by_period}
     if gains:
         periods = common.setdefault("periods", [{} for _ in gains])

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, NoOptimumError, SolverError
-from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.persistent.compile import compile_persistent
@@ -24,6 +23,9 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve import runtime
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 INFEASIBLE = ("infeasible", "infeasible_inaccurate", "infeasible_or_unbounded")
 MOST_TRIED = 100

@@ -83,7 +83,7 @@ def test_json_is_all_of_standard_output(folder, arguments):
 def test_every_command_with_json_is_among_them():
     from typer.main import get_command
 
-    from mechopt.cli.app import app
+    from mechopt.cli.app import application
 
     def named(command, path=()):
         for name, part in getattr(command, "commands", {}).items():
@@ -92,7 +92,7 @@ def test_every_command_with_json_is_among_them():
             yield path
 
     tried = [arguments.split(" ") for arguments in DOCUMENTS]
-    for name in named(get_command(app)):
+    for name in named(get_command(application())):
         assert any(arguments[: len(name)] == list(name) for arguments in tried), name
 
 

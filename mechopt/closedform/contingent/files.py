@@ -146,4 +146,4 @@ def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
 
 def _others(env: InterdependentTypes, t: int, agent: int) -> tuple[int, ...]:
     """Numbers of signals of the others in a period."""
-    return tuple(size for j, size in enumerate(env.shape[0 if env.infinite else t]) if j != agent)
+    return tuple(size for j, size in enumerate(env.shape[env.at(t)]) if j != agent)

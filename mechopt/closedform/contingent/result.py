@@ -55,7 +55,7 @@ class ContingentTransfers(MechanismMethods):
     theorem : str
         What it rests on.
     policy : tuple over periods of read-only int arrays ``(*signals,)``
-        Index of the action; of length 1 with an infinite horizon.
+        Index of the action.
     payments : nested tuples ``[t][i]`` of read-only float arrays
         Axes: action, the others' signals (one axis each), own report (not for spanning and stacked spanning), the
         others' next signals. Paid by the agent in period t + 1, in the money of that period; 0 where no report leads to
@@ -176,10 +176,8 @@ class ContingentTransfers(MechanismMethods):
 
 def shaped(environment: InterdependentTypes, t: int, agent: int, due: int, transfers: FloatArray) -> FloatArray:
     """Give the others' signals, now and when it is due, an axis each; from ``(action, others, [report,] row)``."""
-    stages = range(environment.stages)
     now, then = (
-        [size for j, size in enumerate(environment.shape[period if period in stages else 0]) if j != agent]
-        for period in (t, due)
+        [size for j, size in enumerate(environment.shape[environment.at(period)]) if j != agent] for period in (t, due)
     )
     own = transfers.shape[2:-1]
     return readonly(transfers.reshape(len(transfers), *now, *own, *then))

@@ -117,7 +117,7 @@ def future_columns(
     joint = joint.reshape(len(joint), prod(now), -1)
     found, at = [], t
     for _ in range(length):
-        following = 0 if environment.infinite else at + 1
+        following = environment.following(at)
         law = joint.reshape(len(joint), *now, *environment.shape[following])
         law = np.moveaxis(law.sum(axis=1 + environment.agents + agent), 1 + agent, -1)
         others = prod(now) // now[agent]

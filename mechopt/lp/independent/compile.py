@@ -120,7 +120,7 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
     return cost, offset
 
 
-def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
+def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds: allocations in [0, 1], and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
     for block in (*columns.allocation, *columns.slots):
@@ -164,7 +164,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     """
     columns = plan.make_columns()
     cost, offset = _objective(plan, columns)
-    lower, upper = _bounds(plan, columns)
+    lower, upper = column_bounds(plan, columns)
     start, index, value, row_lower, row_upper = assemble([family.build(columns) for family in plan.families])
     firsts = np.cumsum([0, *(family.rows for family in plan.families)])[:-1]
     program = LinearProgram(

@@ -72,7 +72,7 @@ def _products(environment: InterdependentTypes, proof: TransferProof) -> int:
     total = 0
     for t, shape in enumerate(environment.shape):
         last = not environment.infinite and t == environment.stages - 1
-        then = 1 if last else prod(environment.shape[0 if environment.infinite else t + 1])
+        then = 1 if last else prod(environment.shape[min(t + 1, environment.stages - 1)])
         rows = environment.action_counts[t] + (0 if proof.refusal else sum(shape))
         pairs = 0 if proof.refusal or proof.asked.get("balance") in (None, "ex-ante") else environment.agents
         total += prod(shape) * then * (rows + pairs)

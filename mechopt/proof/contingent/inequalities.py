@@ -80,7 +80,7 @@ class Checker:
         if t == self.final:
             return
         law = self.exact.kernel[t][(action, *profile)]
-        for then in self.profiles[0 if self.env.infinite else t + 1]:
+        for then in self.profiles[self.following(t)]:
             if law[then]:
                 yield then, law[then]
 
@@ -91,7 +91,7 @@ class Checker:
 
     def following(self, t: int) -> int:
         """Period after t in the arrays."""
-        return 0 if self.env.infinite else t + 1
+        return min(t + 1, self.env.stages - 1) if self.env.infinite else t + 1
 
     def _worth(self, table: list[dict[Profile, Fraction]], t: int, action: int, profile: Profile) -> Fraction:
         later = sum((p * table[self.following(t)][n] for n, p in self._later(t, action, profile)), Fraction(0))
@@ -202,13 +202,13 @@ class Checker:
             return Row(coefficients, side, False)
         if how not in ("weak", "strong") or t < 0:
             raise TransferProofError(f"balance: {how!r} is not known, or there is no period {t}")
-        at = 0 if self.env.infinite else t
+        at = min(t, self.env.stages - 1)
         s = self.profiles[at][then]
         for i in self.agents:
             if t == 0 and self.proof.asked["fee"]:
                 _add(coefficients, ("fee", i), Fraction(1))
             if t:
-                past = 0 if self.env.infinite else t - 1
+                past = min(t - 1, self.env.stages - 1)
                 _add(coefficients, ("p", i, past, self.profiles[past][before], without(s, i)), Fraction(1))
             if t == self.final and not self.constant:
                 _add(coefficients, ("q", i, s), Fraction(1))

@@ -177,7 +177,7 @@ class RobustChecker(Checker):
         if self.controlled[t]:
             inside = self._expected(i, t, (told, 1), ("U", -1))
             return Robust(t, other, s, {("L", i, t, s): Fraction(1)}, inside, own[(other, *s)])
-        later = self.controlled[:1] if self.env.infinite else self.controlled[t + 1 :]
+        later = self.controlled[self.following(t) :]
         between: list[tuple[Any, int]] = [("L", 1), ("U", -1)] if any(later) else []
         side = own[(other, *s)] - own[(action, *s)]
         return Robust(t, action, s, {}, self._expected(i, t, (told, 1), (s, -1), *between), side)

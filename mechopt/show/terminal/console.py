@@ -37,15 +37,15 @@ def _write(stream: TextIO, text: str) -> None:
 
 def show_rows(rows: list[tuple[str, str]]) -> None:
     """Label and text by line; wrapped and coloured on a terminal, one line each elsewhere."""
-    from rich.console import Console
-    from rich.table import Table
-
     rows = [(printable(label), printable(text)) for label, text in rows]
     if not sys.stdout.isatty():
         width = max((len(label) for label, _ in rows), default=0)
         for label, text in rows:
             say(f"{label:<{width}}  {text}")
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -148,8 +148,7 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
     unit : float
         Money is measured in this power of two.
     """
-    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
-    twin = _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
+    twin = exact_twin(plan, unit)
     columns = plan.make_columns()
     built = []
     for family in twin.families:
@@ -157,6 +156,12 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
         built.append((rows.columns, _coefficients(twin, family, rows.coefficients)))
     cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
     return in_integers(program, built, cost, denominator, offset)
+
+
+def exact_twin(plan: Plan, unit: Any = 1.0) -> Plan:
+    """The same plan with families that are built from fractions, money measured in ``unit``."""
+    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
+    return _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
 
 
 def in_integers(

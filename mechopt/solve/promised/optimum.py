@@ -36,7 +36,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from psutil import virtual_memory
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
@@ -230,6 +229,8 @@ class Search:
         self.periods = list[Period]()
         self.tables, self.keeps = list[Solved](), keeps
         self.compiled = lockstep_seconds(environment) > WORTH_COMPILING and promise_kernels.compiled()
+        from psutil import virtual_memory
+
         types = np.array([row[0] for row in environment.shape], dtype=np.float64)
         self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
         self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)

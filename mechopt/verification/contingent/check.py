@@ -146,7 +146,8 @@ def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:
         flow = env.profile_values[t].sum(axis=0).reshape(-1, len(action))[at] - env.costs[t][action]
         if t < len(env.kernel):
             chain = env.discount * env.kernel[t].reshape(len(env.kernel[t]), len(action), -1)[at]
-            value = np.linalg.solve(np.eye(len(action)) - chain, flow) if env.infinite else flow + chain @ value
+            for_ever = env.infinite and t == env.stages - 1
+            value = np.linalg.solve(np.eye(len(action)) - chain, flow) if for_ever else flow + chain @ value
         else:
             value = flow
     return float(initial @ value), utilities

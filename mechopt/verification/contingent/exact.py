@@ -37,7 +37,7 @@ def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisre
     terms = sum(w * count * max(shape) * max(counts) for w, count, shape in zip(widths, counts, env.shape, strict=True))
     longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
     terms *= env.agents * (1 if by_history else longest * longest)
-    require_few(terms + (env.agents * counts[0] ** 3 if env.infinite else 0), "the check of contingent transfers")
+    require_few(terms + (env.agents * counts[-1] ** 3 if env.infinite else 0), "the check of contingent transfers")
     verdict, worst = ExactVerdict(tolerance), None
     for i in range(env.agents):
         agent = _Agent(transfers, i, by_history)
@@ -116,7 +116,7 @@ class _Agent:
                 total += d * chance * (truth[n] - self.due(t, after, self.others(names[n])))
             return total
         total += self.paid(t, true, reports)
-        following = self.truth(0 if self.infinite else t + 1, ())
+        following = self.truth(t + 1, ())
         return total + d * sum(
             (p * following[n] for n, p in self.process.likely(t, self.action(t, reports), true)), Fraction(0)
         )
@@ -143,8 +143,9 @@ class _Agent:
 
     def truth(self, t: int, past: Past) -> list[Fraction]:
         """Value of truth at each profile of a period, as of the period."""
+        t = self.process.at(t)
         if (t, past) not in self._truth:
-            if self.infinite:
+            if self.infinite and t == self.stages - 1:
                 self._truth[t, past] = self._for_ever()
             else:
                 self._truth[t, past] = [self.report(t, past, m, p) for m, p in enumerate(self.profiles(t))]
@@ -152,10 +153,11 @@ class _Agent:
 
     def _for_ever(self) -> list[Fraction]:
         """Solve V = r + d P V by elimination; with d < 1 no pivot is 0."""
-        rows, names, d = list[list[Fraction]](), self.profiles(0), self.process.discount
+        t = self.stages - 1
+        rows, names, d = list[list[Fraction]](), self.profiles(t), self.process.discount
         for m, profile in enumerate(names):
-            chances = self.process.moves(0, self.action(0, profile), m)
-            flow = self.now(0, m, profile) + self.paid(0, m, profile)
+            chances = self.process.moves(t, self.action(t, profile), m)
+            flow = self.now(t, m, profile) + self.paid(t, m, profile)
             rows.append([*((n == m) - d * p for n, p in enumerate(chances)), flow])
         for at in range(len(rows)):
             rows[at] = [entry / rows[at][at] for entry in rows[at]]
@@ -183,22 +185,29 @@ class _Agent:
         if not self.given.later:
             return total
         for ago in range(1, max(len(own) for row in self.given.later for own in row) + 1):
-            made = 0 if self.infinite else t - ago
-            if made < 0:
-                continue
-            for k in range(ago, len(self.promises(made))):
-                savings = []
-                for reports in self.profiles(made):
-                    honest, misreporting = (
-                        sum(
-                            (
-                                p * self.promised(made, k, reports, self.others(self.profiles(t + k - ago + 1)[n]))
-                                for n, p in self.steps(t, k - ago, self.action(t, said), true)
-                            ),
-                            Fraction(0),
-                        )
-                        for said in (profile, told)
+            earlier = [t - ago]
+            if self.infinite and t == self.stages - 1:
+                earlier = list(range(max(0, t - ago), t + 1))
+            saved = [self.kept(t, made, ago, true, profile, told) for made in earlier if made >= 0]
+            total += max(saved, default=Fraction(0))
+        return total
+
+    def kept(self, t: int, made: int, ago: int, true: int, profile: Profile, told: Profile) -> Fraction:
+        """What a report saves of the promises of one earlier period, each at its worst history."""
+        total = Fraction(0)
+        for k in range(ago, len(self.promises(made))):
+            savings = []
+            for reports in self.profiles(made):
+                honest, misreporting = (
+                    sum(
+                        (
+                            p * self.promised(made, k, reports, self.others(self.profiles(t + k - ago + 1)[n]))
+                            for n, p in self.steps(t, k - ago, self.action(t, said), true)
+                        ),
+                        Fraction(0),
                     )
-                    savings.append(honest - misreporting)
-                total += self.process.discount ** (k + 1 - ago) * max(savings)
+                    for said in (profile, told)
+                )
+                savings.append(honest - misreporting)
+            total += self.process.discount ** (k + 1 - ago) * max(savings)
         return total

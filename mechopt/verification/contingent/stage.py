@@ -131,10 +131,17 @@ def stage_of(transfers: Transfers, i: int, t: int) -> Stage:
     here = np.arange(count)[:, np.newaxis]
     law = np.zeros((0, count, 0))
     if t < len(env.kernel):
-        following = env.shape[0 if env.infinite else t + 1]
+        following = env.shape[env.following(t)]
         joint = env.kernel[t].reshape(-1, count, *following)
         law = joint.sum(axis=2 + i).reshape(len(joint), count, -1)
     return Stage(reported, action, table[action, here], signals[i], law)
+
+
+def makers(env: InterdependentTypes, t: int, ago: int) -> range:
+    """Places in the data of the period so long before t: several for the last one of an infinite horizon, for ever."""
+    if env.infinite and t == env.stages - 1:
+        return range(max(0, t - ago), env.stages)
+    return range(t - ago, t - ago + 1) if t >= ago else range(0)
 
 
 def others_at(env: InterdependentTypes, i: int, t: int) -> IntArray:

@@ -20,7 +20,7 @@ from mechopt.closedform.contingent.program.possible import (
     exact_transfers,
     require_exact,
     rule_surplus,
-    worth_for_ever,
+    worth_of_flows,
 )
 from mechopt.closedform.contingent.result import ExactTransfers
 from mechopt.closedform.contingent.setting import ConditionError, Setting
@@ -76,17 +76,11 @@ def _values(
     numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any
 ) -> list[Array]:
     """What the truth is worth to an agent, by period."""
-    here = [np.arange(len(stage)) for stage in policy]
-    flow = [numbers.values[t][i][policy[t], here[t]] for t in range(numbers.stages)]
-    if numbers.infinite:
-        return surplus if surplus is not None else [worth_for_ever(numbers, policy[0], flow[0])]
-    last = flow[-1] if end is None else flow[-1] - end
-    if surplus is not None:
-        return [*surplus[:-1], last]
-    found = [last]
-    for t in reversed(range(numbers.stages - 1)):
-        found.insert(0, flow[t] + numbers.discount * (numbers.kernel[t][policy[t], here[t]] * found[0]).sum(axis=1))
-    return found
+    flow = [numbers.values[t][i][policy[t], np.arange(len(policy[t]))] for t in range(numbers.stages)]
+    flow[-1] = flow[-1] if end is None else flow[-1] - end
+    if surplus is None:
+        return worth_of_flows(numbers, policy, flow)
+    return surplus if numbers.infinite else [*surplus[:-1], flow[-1]]
 
 
 def last_payments(numbers: Numbers, policy: IntArray, agent: int) -> Array:

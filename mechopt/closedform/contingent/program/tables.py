@@ -59,7 +59,7 @@ def payment_rows(transfers: Any) -> list[dict[str, Any]]:
             precise = None if exact is None else exact.fees[i]
             rows.append(_row(env.names[i], 0, 0, None, (), None, (), fee, precise))
     for t, row in enumerate(transfers.payments):
-        following = 0 if env.infinite else t + 1
+        following = env.following(t)
         for i, table in enumerate(row):
             names = _others(env, t, i), _others(env, following, i)
             reached = np.moveaxis(transfers.policy[t], i, -1).reshape(-1, env.shape[t][i])

@@ -197,7 +197,7 @@ def _families(asked: Asked, numbers: Numbers, where: Layout, lower: tuple[Worth,
     if len(true) * paid.shape[1] * 8 > MAX_ENTRIES:
         size = len(true) * paid.shape[1] * 8
         raise LimitError(f"the robust program has about {size:,} coefficients a round, at most {MAX_ENTRIES:,}")
-    later = range(1) if numbers.infinite else range(t + 1, len(numbers.kernel))
+    later = range(following, len(numbers.kernel))
     apart = any(asked.controlled[s] for s in later)
 
     def family(

@@ -17,7 +17,7 @@ from mechopt.closedform.contingent.program.possible import (
     by_action,
     exact_transfers,
     require_exact,
-    worth_for_ever,
+    worth_of_flows,
 )
 from mechopt.closedform.contingent.result import ContingentTransfers, finished
 from mechopt.closedform.contingent.robust.program import (
@@ -274,15 +274,7 @@ def _fractions(asked: Asked, numbers: Numbers, solutions: list[list[list[Fractio
             elif last is not None:
                 flow = flow - last
             flows.append(flow)
-        if numbers.infinite:
-            worth = [worth_for_ever(numbers, asked.policy[0], flows[0])]
-        else:
-            worth = [flows[-1]]
-            for t in reversed(range(len(numbers.kernel))):
-                here = np.arange(len(asked.policy[t]))
-                later = (numbers.kernel[t][asked.policy[t], here] * worth[0]).sum(axis=1)
-                worth.insert(0, flows[t] + numbers.discount * later)
-        values.append(worth)
+        values.append(worth_of_flows(numbers, asked.policy, flows))
     return exact_transfers(env, asked.policy, tables, values, ends, [Fraction(0)] * env.agents)
 
 
