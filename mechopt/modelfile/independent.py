@@ -107,7 +107,8 @@ class IndependentFile(Table):
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
         slots, supply = tables.get("slots"), tables.get("supply", 1)
-        read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
+        if "slots" in tables or "supply" in tables:
+            read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
         listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
         for i, buyer in listed.items():
             faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")

@@ -15,7 +15,8 @@ from fractions import Fraction
 from itertools import combinations, product
 from math import prod
 
-from mechopt.environment.independent import ExactIndependent, IndependentTypes
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,

@@ -17,7 +17,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
-from mechopt.environment.independent import ExactIndependent
+from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import Plan
