@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +25,7 @@ from mechopt.cli.options import (
     problem_of,
     require_expected,
     require_targets,
+    written,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -43,7 +46,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types), mip (--deterministic)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end)"
         ),
     ] = "auto",
     form: Form = "auto",
@@ -107,6 +110,14 @@ def solve(
     begun = time.perf_counter()
     report = checked(best.mechanism, best.size.histories)
     document = output.solved(best, report, time.perf_counter() - begun)
+    writes: list[Callable[[], object]] = []
+    if save is not None and best.mechanism is not None:
+        writes.append(partial(best.mechanism.save, save))
+    if proof is not None and best.certificate is not None:
+        writes.append(partial(best.certificate.save, proof))
+    if duals is not None and best.duals is not None:
+        writes.append(partial(best.duals.to_csv, duals))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(document))
     else:
@@ -114,12 +125,8 @@ def solve(
         table = few_states(best)
         for line in ["", *table] if table else []:
             say(line)
-    if save is not None and best.mechanism is not None:
-        best.mechanism.save(save)
-    if proof is not None and best.certificate is not None:
-        best.certificate.save(proof)
-    if duals is not None and best.duals is not None:
-        best.duals.to_csv(duals)
+    if unwritten is not None:
+        raise unwritten
     best.require_optimal()
     if duals is not None and best.duals is None:
         tell(f"{duals}: method {best.method} has no shadow prices; use --method program")
@@ -266,21 +273,23 @@ def size(
     as_json: Json = False,
 ) -> None:
     """Tell how large the program would be, without building it."""
-    from mechopt.environment.scenarios import Scenarios
-    from mechopt.lp.scenarios.plan import ScenarioPlan
-    from mechopt.lp.scenarios.terms import scenario_terms
-    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
     file = read(model, at)
-    if isinstance(file.environment, Scenarios):
+    if file.environment.kind == "scenarios":
+        from mechopt.environment.scenarios import Scenarios
+        from mechopt.lp.scenarios.plan import ScenarioPlan
+        from mechopt.lp.scenarios.terms import scenario_terms
+        from mechopt.mechanism.constraints import STANDARD
+
         if form != "auto":
             raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
         asked = STANDARD if ic is None else ic, STANDARD if ir is None else ir
         limits = file.subject_to if subject_to is None else subject_to
-        terms = scenario_terms(*asked, limits, agents=file.environment.agents)
-        found, shown = ScenarioPlan(file.environment, terms=terms).size, "scenarios"
+        scenarios = file.of_kind(Scenarios)
+        terms = scenario_terms(*asked, limits, agents=scenarios.agents)
+        found, shown = ScenarioPlan(scenarios, terms=terms).size, "scenarios"
     else:
         problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
         found, shown = problem.size, problem.plan.form

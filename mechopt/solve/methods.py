@@ -208,6 +208,19 @@ def _by_dual(problem: Problem, effort: Effort) -> Optimum:
     return by_dual(problem.plan, effort)
 
 
+def _infinite_applies(problem: Problem) -> str | None:
+    from mechopt.solve.infinite.method import APPLIES, why_not_infinite
+
+    return APPLIES if problem.endless is None else why_not_infinite(problem.endless)
+
+
+def _by_infinite(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.infinite.method import by_infinite
+
+    assert problem.endless is not None
+    return by_infinite(problem.endless, effort)
+
+
 PROGRAM = _program("program", "auto")
 METHODS = (
     PROGRAM,
@@ -223,10 +236,18 @@ METHODS = (
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
     Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual, taken=_dual_taken),
+    Method("infinite", _infinite_applies, lambda problem: Cost(None, 0, 1e-7), _by_infinite),
     Method("mip", _mip_applies, _mip_cost, _by_mip, taken=_mip_taken, histories=True),
 )
 """In the order in which ``"auto"`` asks them."""
 NAMES = ("auto", *(method.name for method in METHODS))
+
+
+def why_not(method: Method, problem: Problem) -> str | None:
+    """Why a method does not apply to a problem, in words that follow its name; None where it does."""
+    if problem.endless is not None and method.name != "infinite":
+        return "is for a finite horizon"
+    return method.applies(problem)
 
 
 def solve(
@@ -244,6 +265,8 @@ def solve(
     """Solve a problem by the method asked for, or the cheapest that applies; see `Problem.solve`."""
     if method not in NAMES:
         raise InputError(f"method {method!r} is none of {', '.join(NAMES)}")
+    if problem.endless is not None and (deterministic or gap):
+        raise InputError("deterministic optima are of finite horizons; give a number of periods")
     problem = problem.without_lotteries() if deterministic else problem
     if exact and _deterministic(problem):
         raise InputError("exact=True: branch and bound has no exact proof of a deterministic optimum; leave out one")
@@ -252,6 +275,8 @@ def solve(
     if gap and not _deterministic(problem):
         raise InputError("gap is for deterministic optima (deterministic=True, --deterministic); leave it out")
     effort = Effort(exact, time_limit, max_bytes, progress, bracket, gap=gap)
+    if problem.endless is not None:
+        return _named("infinite" if method == "auto" else method, problem, exact).solve(problem, effort)
     chosen = choose(problem, effort) if method == "auto" else _named(method, problem, exact)
     check_range(problem.plan, accept_range)
     if exact and problem.environment.exact is None:
@@ -293,6 +318,8 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], 4, agents=n))).name for n in (1, 2)]
     ['promised', 'orbits']
     """
+    if problem.endless is not None:
+        return _named("infinite", problem, effort.exact)
     for method in METHODS:
         if method.taken(problem, effort):
             return method
@@ -315,16 +342,18 @@ def _named(name: str, problem: Problem, exact: bool) -> Method:
         With those that do, where it does not.
     """
     method = next(method for method in METHODS if method.name == name)
-    reason = method.applies(problem)
+    reason = why_not(method, problem)
     if reason is None and exact and not method.proves(problem):
         reason = "gives a bracket, no exact optimum"
     if reason is None:
         return method
-    others = [m.name for m in METHODS if m.applies(problem) is None and (not exact or m.proves(problem))]
+    others = [m.name for m in METHODS if why_not(m, problem) is None and (not exact or m.proves(problem))]
+    if problem.endless is not None and not others:
+        raise InputError(f'horizon "infinite": method "{name}" {reason}; give a number of periods')
     raise InputError(f'method "{name}" {reason}; use another method: {", ".join(("auto", *others))}')
 
 
 def predicted(problem: Problem) -> dict[str, Cost | str]:
     """What every method would take, or why it does not apply, by name."""
-    reasons: dict[str, Any] = {method.name: method.applies(problem) for method in METHODS}
+    reasons: dict[str, Any] = {method.name: why_not(method, problem) for method in METHODS}
     return {m.name: m.cost(problem) if reasons[m.name] is None else reasons[m.name] for m in METHODS}

@@ -23,9 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.build import AnyLayout
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended, substituted
 from mechopt.mechanism.constraints import EPIR, PFIR, closure
@@ -34,6 +32,9 @@ from mechopt.show.explain.play import WEIGHTLESS, Play
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from mechopt.lp.build import AnyLayout
+    from mechopt.lp.persistent.compile import PersistentLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ def payment_program(
         From its variables to those of the program given, ``matrix @ u[:matrix.shape[1]] + offset``.
     """
     cells = cells_of(play, state, layout.unit)
-    if isinstance(layout, PersistentLayout):
+    if not isinstance(layout, Layout):
         matrix, offset = _persistent(layout, x, play, state, cells)
         return substituted(program, matrix, offset), cells, matrix, offset
     worth = _worth(layout, play, state, cells, x is None)

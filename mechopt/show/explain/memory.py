@@ -19,7 +19,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
@@ -30,7 +30,6 @@ from mechopt.show.explain.cells import payment_program
 from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
 from mechopt.show.explain.wording import percent
-from mechopt.solve.mip.optimum import deterministic_optimum
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
@@ -39,6 +38,9 @@ from mechopt.verification.payments.deterministic import check_draws
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""
@@ -111,6 +113,8 @@ def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -
     if check_draws(mechanism).holds:
         return LotteryShare(1.0, 1.0)
     problem = Problem(mechanism.environment, best.ic, best.ir, best.subject_to, best.objective).without_lotteries()
+    from mechopt.solve.mip.optimum import deterministic_optimum
+
     found = deterministic_optimum(problem.plan, Effort(), MOST_NODES)
     if found.mechanism is None:
         return None

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import highs
@@ -32,6 +33,9 @@ from mechopt.solve.mip.search import MIP_TOLERANCE, Search, search
 from mechopt.solve.program import Effort, require_memory, trivial_bounds
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Solution, Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 LARGEST = 1e3
 """Most that is paid at a history of a weight above 0, in units of the largest value, in the second search."""

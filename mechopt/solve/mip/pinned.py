@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly
-from mechopt.lp.build import AnyLayout
 from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout
 
 WHOLE = 1e-6
 """How far from a whole number a solver's column may be that stands for it."""

@@ -13,7 +13,6 @@ from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_CONSTRAINTS
 from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report
@@ -21,6 +20,8 @@ from mechopt.verification.verify import Report
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from mechopt.lp.build import AnyTypes
 
 
 @dataclass(frozen=True)
