@@ -12,6 +12,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.environment.discretise import METHODS, discretise, distribution_named
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
+from mechopt.environment.supply import read_slots
 from mechopt.modelfile.tables import (
     SUBJECT_TO,
     Cost,
@@ -66,6 +67,8 @@ class IndependentFile(Table):
         Fraction(1), description="above 0, at most 1"
     )
     cost: Cost = Field(Fraction(0), description="the seller's cost of a sale, of any sign: one, or one a period")
+    supply: Any = Field(1, description="units a period, of which each buyer wants one: one number, or one a period")
+    slots: Any = Field(None, description="instead: weights of positions, the largest first, or one list a period")
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
@@ -92,7 +95,8 @@ class IndependentFile(Table):
                 own[t] = own[t] if table.seller_values is None else table.seller_values
             gains += [own] * buyer.count
         some = any(entry is not None for own in gains for entry in own)
-        return IndependentTypes(values, probabilities, self.cost, self.discount, gains if some else None)
+        given = values, probabilities, self.cost, self.discount, gains if some else None
+        return IndependentTypes(*given, self.slots, supply=self.supply)
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
@@ -102,6 +106,9 @@ class IndependentFile(Table):
         periods = None if check.horizon_faults(horizon) else int(horizon)
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
+        slots, supply = tables.get("slots"), tables.get("supply", 1)
+        if "slots" in tables or "supply" in tables:
+            read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
         listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
         for i, buyer in listed.items():
             faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")
