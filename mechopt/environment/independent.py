@@ -19,29 +19,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
-from mechopt.environment.base import EnvironmentBase, counted, periods
+from mechopt.environment.base import EnvironmentBase, counted, named_parts, periods
 from mechopt.environment.reading import check
-from mechopt.environment.reading.nested import plain, unrounded
+from mechopt.environment.reading.independent import ExactIndependent as ExactIndependent
+from mechopt.environment.reading.independent import ExactNested, read
+from mechopt.environment.reading.nested import unrounded
 from mechopt.environment.reading.order import in_order
-from mechopt.environment.reading.seller import gains_by_buyer
-
-ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
-
-
-class ExactIndependent(NamedTuple):
-    """The exact numbers of an instance, in the layout of its arrays."""
-
-    values: ExactNested
-    probabilities: ExactNested
-    cost: tuple[Fraction, ...]
-    discount: Fraction
-    seller_values: ExactNested | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -62,6 +51,11 @@ class IndependentTypes(EnvironmentBase):
     seller_values : nested sequences, ``seller_values[i][t][k]``, optional
         What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
         a buyer of whom this is 0.
+    outside : sequence over buyers, optional
+        What a buyer has who does not take part: a number or one by initial type, at contracting alone; or a list by
+        period of either, present value as of the period. None for a buyer who has nothing. See `ExAnteIR`, `Interim`.
+    discounts : sequence over buyers, optional
+        Buyers' own, where they differ from ``discount``, which is then the seller's; None where hers does not.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -71,6 +65,8 @@ class IndependentTypes(EnvironmentBase):
     cost : read-only float array ``(T,)``
     discount : float
     seller_values : like values, or None where they are all 0
+    outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
+    discounts : tuple of float, or None where all are `discount`
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -93,6 +89,8 @@ class IndependentTypes(EnvironmentBase):
     cost: FloatArray
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
@@ -104,26 +102,31 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        outside: Any = None,
+        discounts: Any = None,
         exact: ExactIndependent | None = None,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
             seller_values = unrounded(seller_values, exact.seller_values)
+            outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
-        given |= {"seller_values": seller_values}
-        numbers, is_exact, faults = _read(**given)
+        given |= {"seller_values": seller_values, "outside": outside, "discounts": discounts}
+        numbers, is_exact, faults = read(**given)
         if faults or numbers is None:
             layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
-            raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
+            raise InputError(in_order(given, layouts, lambda parts: read(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
         set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
         set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
         set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
         set_field(self, "discount", float(numbers.discount))
-        gains = numbers.seller_values
-        set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
+        for name in ("seller_values", "outside"):
+            rows = getattr(numbers, name)
+            set_field(self, name, None if rows is None else tuple(tuple(map(floats, row)) for row in rows))
+        set_field(self, "discounts", None if numbers.discounts is None else tuple(map(float, numbers.discounts)))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -292,92 +295,20 @@ class IndependentTypes(EnvironmentBase):
         else:
             numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
             numbers += [self.cost.tolist(), self.discount]
-        if self.seller_values is not None:
-            numbers.append({"seller_values": plain((self.exact or self).seller_values)})
+        if not (self.seller_values is None and self.outside is None and self.discounts is None):
+            numbers += named_parts(self.exact or self)
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
-        return type(self), (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        numbers = source.values, source.probabilities, source.cost, source.discount
+        return type(self), (*numbers, source.seller_values, source.outside, source.discounts)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
         parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
         return f"IndependentTypes({', '.join(parts)})"
-
-
-def _read(
-    values: Any, probabilities: Any, cost: Any, discount: Any, seller_values: Any = None
-) -> tuple[ExactIndependent | None, bool, list[Fault]]:
-    """Exact numbers or None, whether they are what was meant, and every fault."""
-    faults: list[Fault] = []
-    exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
-    periods = len(exact_values[0]) if exact_values else 0
-    if not faults:
-        faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
-    for i, row in enumerate(exact_values):
-        if len(row) != periods:
-            what = f"has {len(row)} periods, buyer 0 has {periods}"
-            faults.append(Fault(f"values[{i}]", what, "give all the same"))
-    exact_cost = _costs(cost, periods, faults)
-    gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
-    exact_discount = check.exact_scalar(discount, "discount", faults)
-    if exact_discount is not None:
-        faults += check.discount_faults(exact_discount)
-    if faults or exact_discount is None:
-        return None, False, faults
-    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains), is_exact, []
-
-
-def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
-    """Exact ``[i][t][k]`` numbers of both, each distinct distribution checked once; and whether they are exact."""
-    before = len(faults)
-    for name, nested in (("values", values), ("probabilities", probabilities)):
-        if not check.is_list(nested) or len(nested) == 0 or not all(map(check.is_list, nested)):
-            faults.append(Fault(name, "is not a list over buyers of lists over periods", "see IndependentTypes.iid"))
-    if len(faults) == before and len(values) != len(probabilities):
-        faults.append(Fault("probabilities", f"is for {len(probabilities)} buyers, values for {len(values)}"))
-    if len(faults) > before:
-        return (), (), False
-    is_exact, seen = True, dict[tuple[int, int], tuple[Any, Any]]()
-    alive = []  # ids stay taken only as long as what they belong to: the rows of an array are made on the way
-    all_values, all_probabilities = [], []
-    for i, (value_row, probability_row) in enumerate(zip(values, probabilities, strict=True)):
-        if len(value_row) != len(probability_row):
-            faults.append(
-                Fault(f"probabilities[{i}]", f"has {len(probability_row)} periods, values[{i}] has {len(value_row)}")
-            )
-            continue
-        row = []
-        for t, (v, p) in enumerate(zip(value_row, probability_row, strict=True)):
-            if (id(v), id(p)) not in seen:
-                at_v, at_p = f"values[{i}][{t}]", f"probabilities[{i}][{t}]"
-                v_exact, p_exact = check.exact_list(v, at_v, faults), check.exact_list(p, at_p, faults)
-                if v_exact is not None:
-                    faults += check.values_faults(v_exact, at_v)
-                if p_exact is not None:
-                    faults += check.probabilities_faults(p_exact, at_p, check.is_float_like(p))
-                    is_exact &= sum(p_exact) == 1
-                if v_exact is not None and p_exact is not None:
-                    faults += check.length_faults(len(v_exact), len(p_exact), at_p)
-                seen[id(v), id(p)] = (tuple(v_exact or ()), tuple(p_exact or ()))
-                alive.append((v, p))
-            row.append(seen[id(v), id(p)])
-        all_values.append(tuple(v for v, _ in row))
-        all_probabilities.append(tuple(p for _, p in row))
-    return tuple(all_values), tuple(all_probabilities), is_exact
-
-
-def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...]:
-    """The seller's cost by period: one number for all, or a list."""
-    if not check.is_list(given):
-        number = check.exact_scalar(given, "cost", faults)
-        return (number or Fraction(0),) * periods
-    cost = check.exact_list(given, "cost", faults) or []
-    if periods and len(given) != periods:
-        faults += check.cost_length_faults(len(given), periods)
-    return tuple(cost)
 
 
 def _shared_arrays() -> Any:
