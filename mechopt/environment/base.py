@@ -63,8 +63,15 @@ class PersistentBase(EnvironmentBase):
 
     horizon: Horizon
     discount: float
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     _reading: ClassVar[Any]
     """The module that reads this kind: `from_arrays` arranges arguments, `read` finds exact numbers and faults."""
+
+    @property
+    def agents(self) -> int:
+        """Number of agents n."""
+        raise NotImplementedError
 
     @property
     def infinite(self) -> bool:
@@ -75,6 +82,13 @@ class PersistentBase(EnvironmentBase):
     def present_value(self) -> FloatArray:
         """``present_value[t] = discount**t``: of money of period t; of length 1 with an infinite horizon."""
         return readonly(self.discount ** np.arange(1 if isinstance(self.horizon, str) else self.horizon))
+
+    @cached_property
+    def own_present_value(self) -> tuple[FloatArray, ...]:
+        """``own_present_value[i][t]``: what money of period t is worth to agent i at first, by her own discount."""
+        if self.discounts is None:
+            return (self.present_value,) * self.agents
+        return tuple(readonly(own ** np.arange(len(self.present_value))) for own in self.discounts)
 
     @cached_property
     def first_best(self) -> float:

@@ -215,6 +215,13 @@ class IndependentTypes(EnvironmentBase):
         """``present_value[t] = discount**t``: of money of period t."""
         return readonly(self.discount ** np.arange(self.horizon))
 
+    @cached_property
+    def own_present_value(self) -> tuple[FloatArray, ...]:
+        """``own_present_value[i][t]``: what money of period t is worth to agent i at first, by her own discount."""
+        if self.discounts is None:
+            return (self.present_value,) * self.agents
+        return tuple(readonly(own ** np.arange(len(self.present_value))) for own in self.discounts)
+
     def distribution(self, t: int) -> FloatArray:
         """Probability of each type profile of period t; axes: type of buyer 0, ..., type of buyer n-1."""
         profiles: FloatArray = np.ones(())
@@ -225,7 +232,8 @@ class IndependentTypes(EnvironmentBase):
     @cached_property
     def money_scale(self) -> float:
         """Largest present value that one agent can get from all items, or 1 if nothing has value."""
-        best = max(float(sum(self.present_value * [v[-1] for v in row])) for row in self.values)
+        worth = zip(self.own_present_value, self.values, strict=True)
+        best = max(float(sum(weights * [v[-1] for v in row])) for weights, row in worth)
         return best or 1.0
 
     @cached_property

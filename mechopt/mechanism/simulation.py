@@ -114,12 +114,13 @@ def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs
         chosen = drawn_rows(rng, mechanism.policy[t][node])
         branch = chosen if tree.branches[t] > 1 else np.zeros_like(chosen)
         fee = mechanism.payment[t][:, node, branch] / mechanism.recorded(t)[node, branch]
+        own = np.array([weights[t] for weights in process.own_present_value])[:, None]
         paid += weight * fee
-        gained += weight * (process.values[t][:, chosen, profile] - fee)
+        gained += own * (process.values[t][:, chosen, profile] - fee)
         cost += weight * process.costs[t][chosen]
         if process.gains is not None:
             cost -= weight * process.gains[t][chosen, profile]
-        worth += weight * process.values[t][:, chosen, profile].sum(axis=0)
+        worth += (own * process.values[t][:, chosen, profile]).sum(axis=0)
         if t + 1 < tree.horizon:
             profile = drawn_rows(rng, process.kernel[t][chosen, profile])
             slot = tree.following(t)[node, branch]

@@ -142,7 +142,8 @@ def _terms_faults(tables: dict[str, Any], buyers: Any, periods: int | None) -> l
     faults = list[Fault]()
     rows = [buyer if isinstance(buyer, dict) else {} for buyer in (buyers if isinstance(buyers, list) else [])]
     parts = own_discounts(tables, rows, "buyers", faults, exact_number)[1]
-    discounts_of(parts, None, False, faults, exact_number)
+    if any(part[0] is not None for part in parts):
+        discounts_of(parts, None, False, faults, exact_number)
     for i, buyer in enumerate(rows):
         if buyer.get("outside") is not None and periods is not None:
             tables_ = buyer.get("periods")

@@ -247,7 +247,7 @@ class PersistentPayments:
             entries: Entries = [(self.payment[t, i] + node, 1)]
             lower, upper = 0, 0 if isinstance(c, NoMoney) else None
             if isinstance(c, PaymentCap):
-                entries += self._weights(t, node, -self.laws.scale[t] * c.amount(i))
+                entries += self._weights(t, node, -self.laws.own_scale[i][t] * c.amount(i))
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
             else:
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, lower, upper)
@@ -255,7 +255,7 @@ class PersistentPayments:
     def _sums(self, t: int, i: int) -> Iterator[Row]:
         for node, slot in enumerate(self.tree.slot[t]):
             entries: Entries = [(self.paid[t + 1, i] + later, 1) for later in self.tree.after(t, node)]
-            entries.append((self.payment[t, i] + node, -1))
+            entries.append((self.payment[t, i] + node, whole(-self.laws.share(t, i))))
             if t:
                 entries.append((self.paid[t, i] + slot, -1))
             yield Row("paid", (t, i, slot, f"node {node}"), entries, 0, 0)
@@ -263,7 +263,8 @@ class PersistentPayments:
     def _full(self, c: Budget | PrefixBudget, i: int) -> Iterator[Row]:
         t = self.laws.periods - 1
         for node, slot in enumerate(self.tree.slot[t]):
-            entries: Entries = [(self.payment[t, i] + node, 1), *self._weights(t, node, -c.amount(i))]
+            first = self.payment[t, i] + node, whole(self.laws.share(t, i))
+            entries: Entries = [first, *self._weights(t, node, -c.amount(i))]
             if t:
                 entries.append((self.paid[t, i] + slot, 1))
             yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
@@ -280,6 +281,8 @@ class PersistentPayments:
         """Factor times payments less the cost of the action."""
         if not factor:
             return []
-        entries: Entries = [(self.payment[t, i] + node, factor) for i in range(self.laws.agents)]
+        entries: Entries = [
+            (self.payment[t, i] + node, whole(factor * self.laws.share(t, i))) for i in range(self.laws.agents)
+        ]
         first = self.allocation[t] + node * self.laws.actions[t]
         return [*entries, *((first + a, whole(-factor * fee)) for a, fee in enumerate(self.laws.cost[t]) if fee)]

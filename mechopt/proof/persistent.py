@@ -135,7 +135,7 @@ class SequenceModel:
                     )
                     self.cost[self.allocation[t] + node * count + a] = whole(chance * gain)
                 for i in range(self.laws.agents):
-                    self.cost[self.payment[t, i] + node] = whole((revenue - utility) * chance)
+                    self.cost[self.payment[t, i] + node] = whole((revenue * self.laws.share(t, i) - utility) * chance)
 
     def _fill_bounds(self) -> None:
         """Weights are at least 0; some participation constraints are bounds of truthful
@@ -212,7 +212,7 @@ class SequenceModel:
     def _surplus(self, t: int, i: int, node: int, sign: int) -> Entries:
         """Entries of sign * (sum_a x(n, a) v_i(a) - y_i(n))."""
         m, first = self.tree.profile[t][node], self.allocation[t] + node * self.laws.actions[t]
-        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.worth[t][i]) if v[m]]
+        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.net[t][i]) if v[m]]
         return [*entries, (self.payment[t, i] + node, -sign)]
 
     def _realised(self, t: int, i: int) -> Iterator[Row]:

@@ -252,8 +252,10 @@ def _moving(plan: PersistentPlan, deterministic: bool) -> CvxModel:
     for block, variable in zip(program.column_blocks, blocks, strict=True):
         if block.kind in by_kind:
             by_kind[block.kind].append(variable)
-    units = layout.unit / plan.process.present_value
-    payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
+    units = [
+        np.array([layout.unit / own[t] for own in plan.process.own_present_value]) for t in range(plan.tree.horizon)
+    ]
+    payment = [cvxpy.multiply(unit[:, None], part) for part, unit in zip(by_kind["payment"], units, strict=True)]
     objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)
 

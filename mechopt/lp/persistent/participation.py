@@ -41,7 +41,7 @@ def _surplus(
     sign: int = 1,
 ) -> list[tuple[IntArray, IntArray, Array]]:
     """Non-zeros of sign * (sum_a w_t x v_i - y) in rows numbered as the nodes are listed."""
-    rows, worth = np.arange(len(nodes)), tree.process.values[t][i].T[tree.profile[t][nodes]] * (sign * per_unit)
+    rows, worth = np.arange(len(nodes)), tree.process.net_values[t][i].T[tree.profile[t][nodes]] * (sign * per_unit)
     return [(rows[:, None], allocation[nodes], worth), (rows, payment[nodes], np.full(1, -sign))]
 
 

@@ -171,9 +171,16 @@ class PersistentPlan:
             return ()
         return tuple(Hidden(self.tree, i, self.hidden) for i in range(self.process.agents))
 
-    def per_unit(self, t: int) -> Scalar:
-        """Present value of money of period t, in the program's unit."""
-        return self.process.present_value[t] / self.unit
+    def per_unit(self, t: int, i: int | None = None) -> Scalar:
+        """Present value of money of period t to the seller, or to agent i, in the program's unit."""
+        weights = self.process.present_value if i is None else self.process.own_present_value[i]
+        return weights[t] / self.unit
+
+    def to_seller(self, t: int, i: int) -> Scalar:
+        """What the seller's present value of a payment of agent i in period t is of the agent's."""
+        if self.process.own_weights is None:
+            return 1
+        return self.process.present_value[t] / self.process.own_weights[i][t]
 
     @cached_property
     def families(self) -> tuple[PersistentFamily, ...]:
@@ -222,26 +229,30 @@ class PersistentPlan:
 
     def _single(self, constraint: PaymentConstraint, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
-        return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t))
+        return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _paid(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.paid[t][i] if t else None
-        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i])
+        share = self.to_seller(t, i)
+        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i], share)
 
     def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         budget = payments.budget_in_units(constraint.amount(i), self.unit)
         if t + 1 < self.tree.horizon:
             return payments.prefix_rows(columns.tree, t, columns.allocation[t], columns.paid[t + 1][i], budget)
         here = columns.paid[t][i] if t else None
-        return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget)
+        share = self.to_seller(t, i)
+        return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget, share)
 
     def _balance(self, strong: bool, t: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t]
-        return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t))
+        shares = [self.to_seller(t, i) for i in range(self.process.agents)]
+        return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t), shares)
 
     def _ex_ante(self, columns: PersistentColumns) -> SparseRows:
         per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
-        return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit)
+        shares = [[self.to_seller(t, i) for i in range(self.process.agents)] for t in range(self.tree.horizon)]
+        return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit, shares)
 
     def _participation(self) -> list[PersistentFamily]:
         """Rows of the participation constraints that are not bounds."""
@@ -271,15 +282,15 @@ class PersistentPlan:
             None if last else columns.value[basis][t + 1][i],
         )
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
-        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t))
+        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i))
 
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
-        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t))
+        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t, i))
 
     def _relaxed(self, i: int, columns: PersistentColumns) -> SparseRows:
-        per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
+        per_unit = [self.per_unit(t, i) for t in range(self.tree.horizon)]
         payment = [part[i] for part in columns.payment]
         value, known = columns.value["interim"][0][i], columns.states["interim"][0][i]
         signals = None if self.signals is None else self.signals[i]
@@ -288,16 +299,16 @@ class PersistentPlan:
     def _realised(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here, columns.realised[t + 1][i]
-        return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t))
+        return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _epir(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here
-        return participation.epir_rows(columns.tree, i, *used, self.per_unit(t))
+        return participation.epir_rows(columns.tree, i, *used, self.per_unit(t, i))
 
     def _per_period(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
-        return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t))
+        return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _expected(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         known = states(columns.tree, t, i, "interim", True, True)

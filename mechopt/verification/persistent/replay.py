@@ -160,10 +160,12 @@ class _Walk:
 
     def flow(self, t: int, node: int, branch: int, true: int) -> float:
         """Weighted utility of one recorded action (or of the draw) for a true profile."""
-        mechanism, values = self.mechanism, self.process.values[t][self.agent]
+        mechanism, values = self.mechanism, self.process.net_values[t][self.agent]
         actions = [branch] if self.tree.branches[t] > 1 else range(self.process.actions[t])
         got = sum(float(values[a, true] * mechanism.allocation[t][node, a]) for a in actions)
-        return float(self.process.present_value[t] * (got - mechanism.payment[t][self.agent, node, branch]))
+        return float(
+            self.process.own_present_value[self.agent][t] * (got - mechanism.payment[t][self.agent, node, branch])
+        )
 
     def moves(self, t: int, branch: int, true: int) -> list[tuple[int, float]]:
         """Next true profiles and their probabilities."""
