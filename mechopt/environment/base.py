@@ -65,6 +65,7 @@ class PersistentBase(EnvironmentBase):
     discount: float
     outside: tuple[tuple[FloatArray, ...], ...] | None
     discounts: tuple[float, ...] | None
+    seller_values: Any
     _reading: ClassVar[Any]
     """The module that reads this kind: `from_arrays` arranges arguments, `read` finds exact numbers and faults."""
 
@@ -82,6 +83,11 @@ class PersistentBase(EnvironmentBase):
     def present_value(self) -> FloatArray:
         """``present_value[t] = discount**t``: of money of period t; of length 1 with an infinite horizon."""
         return readonly(self.discount ** np.arange(1 if isinstance(self.horizon, str) else self.horizon))
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is worth anything to the seller, nobody has anything outside, and all discount alike."""
+        return self.seller_values is None and self.outside is None and self.discounts is None
 
     @cached_property
     def own_present_value(self) -> tuple[FloatArray, ...]:

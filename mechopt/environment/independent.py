@@ -215,6 +215,11 @@ class IndependentTypes(EnvironmentBase):
         """``present_value[t] = discount**t``: of money of period t."""
         return readonly(self.discount ** np.arange(self.horizon))
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is worth anything to the seller, nobody has anything outside, and all discount alike."""
+        return self.seller_values is None and self.outside is None and self.discounts is None
+
     @cached_property
     def own_present_value(self) -> tuple[FloatArray, ...]:
         """``own_present_value[i][t]``: what money of period t is worth to agent i at first, by her own discount."""
@@ -283,8 +288,10 @@ class IndependentTypes(EnvironmentBase):
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
         rows, cost = self.values, float(self.cost[t])
-        if self.seller_values is not None:
-            rows, cost = self.surplus, 0.0
+        if self.seller_values is not None or self.discounts is not None:
+            share = [own[t] / self.present_value[t] for own in self.own_present_value]
+            pairs = zip(self.values, self.net_cost, share, strict=True)
+            rows, cost = tuple(tuple(s * v - c for v, c in zip(*row, strict=True)) for *row, s in pairs), 0.0
         points = np.unique(np.concatenate([row[t] for row in rows]))
         below = np.ones(points.size)  # P(every buyer's value <= point)
         for values, probabilities in zip(rows, self.probabilities, strict=True):

@@ -92,11 +92,12 @@ def _(mechanism: Mechanism, rng: np.random.Generator, runs: int) -> Runs:
         node = np.ravel_multi_index((node, *drawn), (mechanism.tree.count[t], *types))
         x, p = (a[t].reshape(env.agents, -1)[:, node] for a in (mechanism.allocation, mechanism.payment))
         value = np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
+        own = np.array([weights[t] for weights in env.own_present_value])[:, None]
         payment += weight * p
-        utility += weight * (value * x - p)
+        utility += own * (value * x - p)
         fees = np.stack([row[t][k] for row, k in zip(env.net_cost, drawn, strict=True)])
         cost += weight * (fees * x).sum(axis=0)
-        worth += weight * (value * x).sum(axis=0)
+        worth += (own * value * x).sum(axis=0)
     return Runs(payment.sum(axis=0) - cost, utility, worth - cost)
 
 

@@ -34,6 +34,7 @@ from mechopt.proof.constraints import CertificateError
 from mechopt.proof.persistent_tree import Histories, PersistentLaws
 from mechopt.proof.rows import Entries, Number, Row, whole
 
+ONE = Fraction(1)
 KNOWN = (
     NoMoney,
     NoSubsidy,
@@ -91,7 +92,13 @@ class PaymentForm(Protocol):
     law: list[list[Number]]
     present: list[list[list[Fraction]]]
     fees: list[Fraction]
-    discount: Fraction
+    own_discount: tuple[Fraction, ...]
+
+    def share(self, t: int, i: int) -> Fraction:
+        """The seller's present value of a payment by the buyer's."""
+
+    def receipts(self, length: int, last: int, i: int) -> Fraction:
+        """Coefficient of R in minus the seller's value of what R gains."""
 
     def utility(self, kind: str, length: int, i: int) -> int:
         """First column of a utility."""
@@ -123,11 +130,11 @@ def _own(model: PaymentForm, t: int, i: int) -> list[int]:
     return [profile[i] for profile in product(*map(range, model.types[t]))]
 
 
-def _paid(model: PaymentForm, t: int, i: int, node: int, worth: Fraction) -> Entries:
+def _paid(model: PaymentForm, t: int, i: int, node: int, worth: Fraction, share: Fraction = ONE) -> Entries:
     width = prod(model.types[t])
     entries: Entries = [(model.allocation(t, i) + node, whole(worth))] if worth else []
     after, before = model.utility("realised utility", t + 1, i), model.utility("realised utility", t, i)
-    return [*entries, (after + node, -1), (before + node // width, 1)]
+    return [*entries, (after + node, whole(-share)), (before + node // width, whole(share))]
 
 
 def _at_most(entries: Entries, amount: Fraction) -> tuple[Entries, int]:
@@ -143,7 +150,7 @@ def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterato
         history, m = divmod(node, len(own))
         entries = _paid(model, t, i, node, values[own[m]])
         if isinstance(c, PaymentCap):
-            divided, side = _at_most(entries, model.discount**t * c.amount(i))
+            divided, side = _at_most(entries, model.own_discount[i] ** t * c.amount(i))
             yield Row(c.name, (t, i, history, m), divided, None, side)
         else:
             yield Row(c.name, (t, i, history, m), entries, 0, 0 if isinstance(c, NoMoney) else None)
@@ -152,12 +159,14 @@ def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterato
 def _path(model: PaymentForm, c: Budget | PrefixBudget, t: int, i: int) -> Iterator[Row]:
     """Values on the way less realised utility."""
     own = [_own(model, s, i) for s in range(t + 1)]
-    end = model.utility("realised utility", t + 1, i)
     for node in range(model.count[t + 1]):
-        entries: Entries = [(end + node, -1)]
+        entries: Entries = []
         for s in range(t + 1):
             at = node // (model.count[t + 1] // model.count[s + 1])
-            value = model.present[i][s][own[s][at % len(own[s])]]
+            value = model.share(s, i) * model.present[i][s][own[s][at % len(own[s])]]
+            received = model.receipts(s + 1, t, i)
+            if received:
+                entries.append((model.utility("realised utility", s + 1, i) + at, whole(received)))
             if value:
                 entries.append((model.allocation(s, i) + at, whole(value)))
         divided, side = _at_most(entries, c.amount(i))
@@ -170,19 +179,25 @@ def _balance(model: PaymentForm, c: PaymentConstraint, t: int) -> Iterator[Row]:
         history, m = divmod(node, len(own[0]))
         entries: Entries = []
         for i in range(model.buyers):
-            entries += _paid(model, t, i, node, model.present[i][t][own[i][m]] - model.fees[t])
+            share = model.share(t, i)
+            entries += _paid(model, t, i, node, share * model.present[i][t][own[i][m]] - model.fees[t], share)
         yield Row(c.name, (t, None, history, m), entries, 0, 0 if isinstance(c, StrongBudgetBalance) else None)
 
 
 def _ex_ante(model: PaymentForm) -> Row:
-    entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers)]
+    last = model.periods - 1
+    alike = [all(model.share(t, i) == 1 for t in range(model.periods)) for i in range(model.buyers)]
+    entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers) if alike[i]]
     reach: list[Number] = [1]
     for t in range(model.periods):
         reach = [chance * p for chance in reach for p in model.law[t]]
+        for i in (i for i in range(model.buyers) if not alike[i]):
+            received, after = model.receipts(t + 1, last, i), model.utility("realised utility", t + 1, i)
+            entries += [(after + node, whole(received * p)) for node, p in enumerate(reach) if received and p]
         for i in range(model.buyers):
             own = _own(model, t, i)
             for node, chance in enumerate(reach):
-                worth = chance * (model.present[i][t][own[node % len(own)]] - model.fees[t])
+                worth = chance * (model.share(t, i) * model.present[i][t][own[node % len(own)]] - model.fees[t])
                 if worth:
                     entries.append((model.allocation(t, i) + node, whole(worth)))
     return Row(ExAnteBudgetBalance.name, (0, None, 0), entries, 0, None)

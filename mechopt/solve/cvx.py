@@ -203,8 +203,9 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         shape = (buyers, *tree.children(t))
         values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
         parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
+        own = np.array([weights[t] for weights in tree.environment.own_present_value])
         gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.present_value[t]))
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / own[:, None])
     objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
 

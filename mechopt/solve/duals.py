@@ -199,7 +199,8 @@ def _independent_scale(family: RowFamily, index: int, layout: AnyLayout) -> floa
         amount = abs(float(limit.amount(family.agent)))
         if amount:
             return plan.unit / amount
-        return float(plan.environment.present_value[family.period]) if isinstance(limit, PaymentCap) else 1.0
+        own = plan.environment.own_present_value[family.agent]
+        return float(own[family.period]) if isinstance(limit, PaymentCap) else 1.0
     if family.name == "supply" or family.name.startswith("dic ("):
         return plan.unit
     if family.pairs is not None and family.name != "indu" and family.agent is not None:

@@ -28,7 +28,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, va
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
-from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
@@ -39,6 +39,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -173,14 +174,11 @@ class PersistentPlan:
 
     def per_unit(self, t: int, i: int | None = None) -> Scalar:
         """Present value of money of period t to the seller, or to agent i, in the program's unit."""
-        weights = self.process.present_value if i is None else self.process.own_present_value[i]
-        return weights[t] / self.unit
+        return (self.process.present_value if i is None else self.process.own_present_value[i])[t] / self.unit
 
     def to_seller(self, t: int, i: int) -> Scalar:
         """What the seller's present value of a payment of agent i in period t is of the agent's."""
-        if self.process.own_weights is None:
-            return 1
-        return self.process.present_value[t] / self.process.own_weights[i][t]
+        return 1 if (own := self.process.own_weights) is None else self.process.present_value[t] / own[i][t]
 
     @cached_property
     def families(self) -> tuple[PersistentFamily, ...]:
@@ -267,6 +265,8 @@ class PersistentPlan:
             found += family("epir", self._epir, periods[-1:])
         if PPIR() in ir:
             found += family("per-period", self._per_period, periods)
+        if ExAnteIR() in ir:
+            found += [PersistentFamily("ex-ante", i, 0, partial(self._ex_ante_utility, i), local=False) for i in agents]
         if "interim" not in self.misreports and "ex post" in self.misreports:
             last = periods if PeriodicIR() in ir else periods[:1] if Interim() in ir else periods[:0]
             name = "periodic" if PeriodicIR() in ir else "interim"
@@ -305,6 +305,10 @@ class PersistentPlan:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here
         return participation.epir_rows(columns.tree, i, *used, self.per_unit(t, i))
+
+    def _ex_ante_utility(self, i: int, columns: PersistentColumns) -> SparseRows:
+        used = columns.allocation, [own[i] for own in columns.payment]
+        return participation.ex_ante_rows(self.tree, i, *used, [self.per_unit(t, i) for t in range(self.tree.horizon)])
 
     def _per_period(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
@@ -373,6 +377,7 @@ def persistent_plan(
         not go together where actions move types (`mechopt.lp.persistent.payments`).
     """
     ic, ir = asked_constraints(ic, ir, "persistent")
+    require_outside(ir, environment)
     limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)

@@ -19,6 +19,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -195,6 +196,8 @@ class _Agent:
                                 yield self.q(t, node, k, True, True) - truth, place
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
             yield from self._on_paths(constraint)
+        elif constraint == ExAnteIR():
+            yield -sum(self.by_type(0, 0, 0, True, False).values(), Fraction(0)), (0, 0, -1, -1, -1, -1)
         else:
             yield from self._interim(constraint)
 

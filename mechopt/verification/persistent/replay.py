@@ -19,6 +19,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIR,
     PeriodicIR,
@@ -108,8 +109,12 @@ class PersistentCounterexample(Counterexample):
         float
             Equals ``gain`` up to rounding.
         """
-        assert isinstance(mechanism, SequenceMechanism) and self.true_type is not None and self.report is not None
+        assert isinstance(mechanism, SequenceMechanism)
         walk = _Walk(mechanism, self.agent)
+        if self.constraint == ExAnteIR():
+            types = range(len(walk.process.initial_marginal(self.agent)))
+            return -sum(walk.first(k) * walk.average(0, 0, k, k) for k in types if walk.first(k) > 0)
+        assert self.true_type is not None and self.report is not None
         if isinstance(self.constraint, BayesianIC):
             told = replace(self, strategy=())
             return (walk.strategy(self) - walk.strategy(told)) / walk.first(self.true_type)
