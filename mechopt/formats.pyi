@@ -18,6 +18,7 @@ from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
 from .proof.contingent.check import check_transfer_proof as check_transfer_proof
 from .proof.contingent.file import TransferProof as TransferProof
+from .proof.contingent.file import load_transfer_proof as load_transfer_proof
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula

@@ -165,8 +165,28 @@ class ActionsByPeriod(PersistentBase):
 
     @property
     def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
+        """Number of periods whose data are given: the horizon; where it is infinite, the last one is for ever."""
         return len(self.values[0])
+
+    def at(self, t: int) -> int:
+        """Place of a period in arrays over periods: with an infinite horizon the last one is for ever.
+
+        Parameters
+        ----------
+        t : int
+            Period, from 0.
+        """
+        return min(t, self.stages - 1) if self.infinite else t
+
+    def following(self, t: int) -> int:
+        """Place of the period after t in arrays over periods.
+
+        Parameters
+        ----------
+        t : int
+            Period, from 0.
+        """
+        return self.at(t + 1)
 
     @property
     def shape(self) -> tuple[tuple[int, ...], ...]:
@@ -189,9 +209,9 @@ class ActionsByPeriod(PersistentBase):
         Parameters
         ----------
         t : int
-            From 0; with an infinite horizon all periods are alike.
+            From 0; with an infinite horizon the last one whose data differ is for ever.
         """
-        return self.costs[0 if self.infinite else t]
+        return self.costs[self.at(t)]
 
     def action_names(self, t: int) -> tuple[str, ...]:
         """Names of the actions of period t.
@@ -199,10 +219,10 @@ class ActionsByPeriod(PersistentBase):
         Parameters
         ----------
         t : int
-            From 0; with an infinite horizon all periods are alike.
+            From 0; with an infinite horizon the last one whose data differ is for ever.
         """
         by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
+        names: Any = self.actions[self.at(t)] if by_period else self.actions
         return tuple(names)
 
     def __reduce__(self) -> tuple[Any, ...]:

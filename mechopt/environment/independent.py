@@ -1,10 +1,10 @@
 """Repeated sale to buyers whose types are independent across periods and buyers.
 
-Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
-and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``, and where it goes to buyer i
-of type k is worth ``seller_values[i][t][k]`` to her. Everybody discounts period t by ``discount**t``. This is the
-setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1 and where nothing is worth anything to the
-seller.
+Each period t = 0, ..., T-1 the seller has one item, or several units or slots (see `mechopt.environment.supply`);
+buyer i draws type k with probability ``probabilities[i][t][k]`` and then values the item at ``values[i][t][k]``. A sale
+at t costs the seller ``cost[t]``, and where it goes to buyer i of type k is worth ``seller_values[i][t][k]`` to her.
+Everybody discounts period t by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who
+count periods from 1 and where nothing is worth anything to the seller.
 
 Types of probability zero are types all the same: constraints hold for them and after their reports. For the
 constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
@@ -27,15 +27,15 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, named_parts, periods
 from mechopt.environment.reading import check
-from mechopt.environment.reading.independent import ExactIndependent as ExactIndependent
-from mechopt.environment.reading.independent import ExactNested, read
-from mechopt.environment.reading.nested import unrounded
+from mechopt.environment.reading.independent import ExactIndependent, ExactNested, read_independent
+from mechopt.environment.reading.nested import plain, unrounded
 from mechopt.environment.reading.order import in_order
+from mechopt.environment.supply import expected_best
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class IndependentTypes(EnvironmentBase):
-    """Types independent across periods: one or many buyers, one item a period.
+    """Types independent across periods: one or many buyers, one item a period, or several.
 
     Parameters
     ----------
@@ -51,6 +51,10 @@ class IndependentTypes(EnvironmentBase):
     seller_values : nested sequences, ``seller_values[i][t][k]``, optional
         What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
         a buyer of whom this is 0.
+    slots : sequence of numbers, or a sequence of these over periods, optional
+        Weights of the slots of a period, above 0, at most 1, the largest first: each buyer gets one or none.
+    supply : int, or sequence of int over periods
+        Instead: units of the item, of which each buyer wants one; default 1.
     outside : sequence over buyers, optional
         What a buyer has who does not take part: a number or one by initial type, at contracting alone; or a list by
         period of either, present value as of the period. None for a buyer who has nothing. See `ExAnteIR`, `Interim`.
@@ -65,6 +69,8 @@ class IndependentTypes(EnvironmentBase):
     cost : read-only float array ``(T,)``
     discount : float
     seller_values : like values, or None where they are all 0
+    slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
+        Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
     outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
     discounts : tuple of float, or None where all are `discount`
     exact : ExactIndependent or None
@@ -89,6 +95,7 @@ class IndependentTypes(EnvironmentBase):
     cost: FloatArray
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    slots: tuple[FloatArray, ...] | None
     outside: tuple[tuple[FloatArray, ...], ...] | None
     discounts: tuple[float, ...] | None
     exact: ExactIndependent | None
@@ -102,21 +109,24 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
         outside: Any = None,
         discounts: Any = None,
         exact: ExactIndependent | None = None,
+        supply: Any = 1,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-            seller_values = unrounded(seller_values, exact.seller_values)
+            seller_values, slots = unrounded(seller_values, exact.seller_values), unrounded(slots, exact.slots)
             outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
-        given |= {"seller_values": seller_values, "outside": outside, "discounts": discounts}
-        numbers, is_exact, faults = read(**given)
+        given |= {"seller_values": seller_values, "supply": supply, "slots": slots}
+        given |= {"outside": outside, "discounts": discounts}
+        numbers, is_exact, faults = read_independent(**given)
         if faults or numbers is None:
             layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
-            raise InputError(in_order(given, layouts, lambda parts: read(**parts)[-1]))
+            raise InputError(in_order(given, layouts, lambda parts: read_independent(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
         set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
@@ -127,6 +137,7 @@ class IndependentTypes(EnvironmentBase):
             rows = getattr(numbers, name)
             set_field(self, name, None if rows is None else tuple(tuple(map(floats, row)) for row in rows))
         set_field(self, "discounts", None if numbers.discounts is None else tuple(map(float, numbers.discounts)))
+        set_field(self, "slots", None if numbers.slots is None else tuple(map(floats, numbers.slots)))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -139,6 +150,8 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
+        supply: Any = 1,
     ) -> Self:
         """Build the environment in which every buyer draws from one distribution in every period.
 
@@ -152,6 +165,8 @@ class IndependentTypes(EnvironmentBase):
             As for the class.
         seller_values : sequence over k, optional
             What a sale to each type is worth to the seller.
+        slots, supply
+            As for the class.
 
         Examples
         --------
@@ -166,7 +181,8 @@ class IndependentTypes(EnvironmentBase):
         if faults:
             raise InputError(faults)
         gains = None if seller_values is None else ((seller_values,) * horizon,) * agents
-        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount, gains)
+        rows = ((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents
+        return cls(*rows, cost, discount, gains, slots, supply=supply)
 
     @property
     def agents(self) -> int:
@@ -287,17 +303,21 @@ class IndependentTypes(EnvironmentBase):
 
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
-        rows, cost = self.values, float(self.cost[t])
-        if self.seller_values is not None or self.discounts is not None:
+        rows, cost = [row[t] for row in self.values], float(self.cost[t])
+        if self.discounts is not None:
             share = [own[t] / self.present_value[t] for own in self.own_present_value]
             pairs = zip(self.values, self.net_cost, share, strict=True)
-            rows, cost = tuple(tuple(s * v - c for v, c in zip(*row, strict=True)) for *row, s in pairs), 0.0
-        points = np.unique(np.concatenate([row[t] for row in rows]))
+            rows, cost = [s * values[t] - costs[t] for values, costs, s in pairs], 0.0
+        elif self.slots is not None or self.seller_values is not None:
+            rows, cost = [row[t] for row in self.surplus], 0.0
+        if self.slots is not None:
+            return expected_best(rows, [row[t] for row in self.probabilities], self.slots[t].tolist())
+        points = np.unique(np.concatenate(rows))
         below = np.ones(points.size)  # P(every buyer's value <= point)
         for values, probabilities in zip(rows, self.probabilities, strict=True):
-            order = np.argsort(values[t], kind="stable")
+            order = np.argsort(values, kind="stable")
             cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t][order])])
-            below *= cumulative[np.searchsorted(values[t][order], points, side="right")]
+            below *= cumulative[np.searchsorted(values[order], points, side="right")]
         largest = np.diff(below, prepend=0.0)
         return float(largest @ np.maximum(points - cost, 0.0))
 
@@ -310,19 +330,26 @@ class IndependentTypes(EnvironmentBase):
         else:
             numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
             numbers += [self.cost.tolist(), self.discount]
-        if not (self.seller_values is None and self.outside is None and self.discounts is None):
+        if self.seller_values is not None or self.outside is not None or self.discounts is not None:
             numbers += named_parts(self.exact or self)
+        if self.slots is not None:
+            numbers.append({"slots": plain((self.exact or self).slots)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
         numbers = source.values, source.probabilities, source.cost, source.discount
-        return type(self), (*numbers, source.seller_values, source.outside, source.discounts)
+        return type(self), (*numbers, source.seller_values, source.slots, source.outside, source.discounts)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread]
+        if self.slots is not None:
+            sizes = sorted({len(row) for row in self.slots})
+            most = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            parts.append(f"{most} {'units' if all((row == 1).all() for row in self.slots) else 'slots'}")
+        parts.append(f"first best {self.first_best:.6g}")
         return f"IndependentTypes({', '.join(parts)})"
 
 

@@ -3,8 +3,8 @@ r"""Interdependent values: persistent, correlated signals, and values that depen
 Each period t = 0, 1, ... agent i privately sees a signal; with s the profile of signals an action a is worth
 ``values[i][t][a, s]`` to her and costs the seller ``cost[a]``, to whom it may be worth ``seller_values[t][a, s]``
 besides; the next profile is n with probability ``kernel[t][a, s, n]``, a joint distribution: signals may be correlated,
-across agents and over time. Everybody discounts period t by ``discount**t``. With an infinite horizon nothing depends
-on the period and the discount is below 1.
+across agents and over time. Everybody discounts period t by ``discount**t``. With an infinite horizon the
+discount is below 1, and nothing depends on the period from the last one on that is given.
 
 Source: Liu (2025), section 2; it counts periods from 1 and has no cost of the seller.
 """
@@ -70,7 +70,8 @@ class InterdependentTypes(ActionsByPeriod):
     cost : number, sequence over actions, or sequence over periods of either
         The seller's cost of an action, of any sign; default 0.
     horizon : int or "infinite"
-        Number of periods.
+        Number of periods. With an infinite one, what is given by period is for the first periods; the last of these is
+        for ever, and its kernel leads to itself.
     discount : number
         In (0, 1], below 1 with an infinite horizon; default 1.
     seller_values : nested sequences or array, ``seller_values[action][s_1][s_2]...``, or by period ``[t][action]...``
@@ -86,10 +87,10 @@ class InterdependentTypes(ActionsByPeriod):
     Attributes
     ----------
     values : tuple over agents of tuples over periods of read-only float arrays ``(action, *signals)``
-        Of length 1 over periods with an infinite horizon. `profile_values` has those of all agents together.
+        With an infinite horizon the last period is for ever. `profile_values` has those of all agents together.
     kernel : tuple over periods of read-only float arrays ``(action, *signals, *next signals)``
-        Sums to 1 over the next signals. Of length T - 1, or 1 with an infinite horizon. The action's axis is a
-        broadcast one (stride 0) where the distribution is given without the action.
+        Sums to 1 over the next signals. Of length T - 1; with an infinite horizon the last one leads to its own period
+        again. The action's axis is a broadcast one (stride 0) where the distribution is given without the action.
     initial : read-only float array ``(*signals,)``
     types : tuple over agents of tuples over periods of tuples of str
     names : tuple of str
@@ -242,7 +243,7 @@ class InterdependentTypes(ActionsByPeriod):
         Parameters
         ----------
         t : int
-            Period; 0 with an infinite horizon.
+            Period, of those whose data are given.
         """
         kernel = self.kernel[t]
         return kernel.strides[0] != 0 and bool((kernel != kernel[:1]).any())

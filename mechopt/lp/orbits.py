@@ -79,6 +79,8 @@ def why_not_orbits(plan: Plan) -> str | None:
         return "the buyers are not identical"
     if not plan.environment.plain:
         return "it has no seller_values, outside options or discounts that differ"
+    if plan.environment.slots is not None:
+        return "it is for one item a period"
     if plan.subject_to:
         return "it has no payments that constraints could be on"
     if plan.form != "utility":

@@ -8,7 +8,7 @@ constraint, agent, period, history and types it stands for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -167,6 +167,8 @@ class LinearProgram:
         Named variables.
     tree : HistoryTree, or PublicTree where types persist
         For the names of histories.
+    integer : int array
+        Columns that are to be whole numbers; `mechopt.solve.highs.solve_program` leaves this out of account.
     """
 
     cost: FloatArray
@@ -181,6 +183,7 @@ class LinearProgram:
     families: tuple[tuple[int, Described], ...]
     column_blocks: Sequence[NamedColumns]
     tree: Any
+    integer: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -233,6 +236,11 @@ class LinearProgram:
             row_upper=readonly(np.concatenate([self.row_upper, row_upper])),
             families=(*self.families, (self.size[0], family)),
         )
+
+
+def whole_numbers(asked: bool, allocation: Sequence[IntArray]) -> IntArray:
+    """Columns of the allocation where nothing may be drawn, else none."""
+    return np.concatenate([block.ravel() for block in allocation]) if asked else np.zeros(0, np.int64)
 
 
 def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:

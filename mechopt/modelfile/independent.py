@@ -13,6 +13,7 @@ from mechopt.environment.discretise import METHODS, discretise, distribution_nam
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.terms import discounts_of, options_of
+from mechopt.environment.supply import read_slots
 from mechopt.modelfile.tables import (
     DISCOUNT,
     OUTSIDE,
@@ -77,6 +78,8 @@ class IndependentFile(Table):
     )
     cost: Cost = Field(Fraction(0), description="the seller's cost of a sale, of any sign: one, or one a period")
     seller_discount: OwnDiscount = Field(None, description=SELLER_DISCOUNT)
+    supply: Any = Field(1, description="units a period, of which each buyer wants one: one number, or one a period")
+    slots: Any = Field(None, description="instead: weights of positions, the largest first, or one list a period")
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
@@ -104,8 +107,8 @@ class IndependentFile(Table):
             gains += [own] * buyer.count
         discount, outside, discounts = self._terms()
         some = any(entry is not None for own in gains for entry in own)
-        terms = gains if some else None, outside, discounts
-        return IndependentTypes(values, probabilities, self.cost, discount, *terms)
+        given = values, probabilities, self.cost, discount, gains if some else None
+        return IndependentTypes(*given, self.slots, outside, discounts, supply=self.supply)
 
     def _terms(self) -> tuple[Any, list[Any] | None, list[Any] | None]:
         """The seller's discount, and by buyer outside options and discounts, None where no buyer gives any."""
@@ -127,6 +130,9 @@ class IndependentFile(Table):
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
         faults += _terms_faults(tables, buyers, periods)
+        slots, supply = tables.get("slots"), tables.get("supply", 1)
+        if "slots" in tables or "supply" in tables:
+            read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
         listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
         for i, buyer in listed.items():
             faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")

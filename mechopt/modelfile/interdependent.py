@@ -51,7 +51,11 @@ class SignalAgentTable(SignalPeriodTable):
     types: Names = Field(None, description="names of the signals; default: their numbers")
     outside: Option = Field(None, description=OUTSIDE)
     discount: OwnDiscount = Field(None, description=DISCOUNT)
-    periods: list[SignalPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
+    periods: list[SignalPeriodTable] | None = Field(
+        None,
+        strict=True,
+        description="one table a period; of an infinite horizon the first ones, the last of these for ever",
+    )
 
 
 class InterdependentFile(PersistentFile):
@@ -65,7 +69,11 @@ class InterdependentFile(PersistentFile):
     kernel: Joint = Field(None, description=KERNEL)
     seller_values: Joint = Field(None, description=SELLER_VALUES)
     agents: list[SignalAgentTable] = Field(min_length=1, strict=True, json_schema_extra={"minItems": 2})
-    periods: list[JointPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
+    periods: list[JointPeriodTable] | None = Field(
+        None,
+        strict=True,
+        description="one table a period; of an infinite horizon the first ones, the last of these for ever",
+    )
 
     @classmethod
     def faults_between_keys(cls, tables: Tables) -> list[Fault]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from mechopt.environment.independent import ExactIndependent
+from mechopt.environment.reading.independent import ExactIndependent
 
 Number = Fraction | int
 Side = Number | None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.show.explain.explanation import Explanation
 from mechopt.show.explain.picture import flows
 from mechopt.show.explain.play import Play, play_of
@@ -78,6 +78,10 @@ def to_efg(mechanism: Any, path: str | Path, title: str = "mechanism") -> int:
     """
     written = written_out(mechanism)
     require_payments(written)
+    if getattr(written.environment, "slots", None) is not None:
+        raise InputError(
+            "to_efg: is for one item a period, of which one action is drawn, not for several units or slots"
+        )
     game = _Game(play_of(written), _distributions(written))
     lines = [f'EFG 2 R "{_quoted(title)}" {{ {" ".join(_name(n) for n in (*game.play.agents, "seller"))} }}', '""', ""]
     for line in game.nodes():

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, NoOptimumError, SolverError
-from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.persistent.compile import compile_persistent
@@ -24,6 +23,9 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve import runtime
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 INFEASIBLE = ("infeasible", "infeasible_inaccurate", "infeasible_or_unbounded")
 MOST_TRIED = 100
@@ -188,13 +190,13 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
-        boolean = deterministic and block.kind == "allocation"
+        boolean = deterministic and block.kind == ("slot" if plan.has_slots else "allocation")
         blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
     z, constraints = _constraints(program, blocks)
     lifetime = [unit * block for block in blocks[: periods + 1]]
     allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
     if plan.timing == "own":
-        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+        realised = [*(unit * block for block in blocks[2 * periods + 1 : 3 * periods + 1]), lifetime[-1]]
     else:
         moves = plan.timing == "bank"
         realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]

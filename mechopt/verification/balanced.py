@@ -27,7 +27,6 @@ from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -233,7 +232,6 @@ GAINS: dict[Constraint, Callable[[BalancedMechanism, int, _Agent, int], tuple[Fl
 }
 
 
-@constraint_checks.register(BalancedMechanism)
 def verify_balanced(
     mechanism: BalancedMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:

@@ -73,7 +73,7 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
         weights = zip(environment.own_present_value, by_agent, strict=True)
         return float(max(sum(own * row) for own, row in weights))
     if not isinstance(environment, IndependentTypes) and environment.infinite:
-        return float(max(row[0] for row in by_agent) / (1 - d))
+        by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
 
 

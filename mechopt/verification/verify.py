@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import mechopt.verification.balanced as balanced_check
-import mechopt.verification.independent.check as independent_check
-import mechopt.verification.persistent.check as persistent_check
-import mechopt.verification.scenarios.check as scenarios_check
-import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
@@ -17,8 +12,6 @@ from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import ConstraintCheck as ConstraintCheck
 from mechopt.verification.report import Report as Report
 
-REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, stationary_check)
-"""Modules whose checkers are registered by importing them."""
 MAX_CHECKED_HISTORIES = 200_000
 """Constraints are checked exhaustively on trees up to this size, and left open beyond."""
 MAX_CHECKED_NODES = 20_000

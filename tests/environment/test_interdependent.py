@@ -287,7 +287,11 @@ FILES = {
         "periods[1].types[0]",
         "is not a list of names",
     ),
-    "infinite-by-period": (BY_PERIOD.replace("horizon = 2", 'horizon = "infinite"\ndiscount = 0.5'), "", "2 periods"),
+    "infinite-by-period": (
+        BY_PERIOD.replace("horizon = 2", 'horizon = "infinite"\ndiscount = 0.5'),
+        "periods[1].kernel",
+        "is missing",
+    ),
 }
 
 

@@ -138,7 +138,8 @@ def test_solve_and_compare_take_them(mechopt, tmp_path):
         path.write_text(text)
         for flags in (("--ir", "interim", "--subject-to", "no-subsidy+payment-cap:3"), ("--ir", "ex-ante")):
             status, _, err = mechopt("solve", path, "--exact", *flags)
-            assert status == 0 or "unbounded" in err, (name, flags, err)
+            endless, beyond = "unbounded:" in err, name == "joint" and "infeasible:" in err
+            assert status == 0 or endless or beyond, (name, flags, err)
         status, _, err = mechopt("compare", path, "--ir", "interim")
         assert status == 0 or "unbounded" in err, (name, err)
 

@@ -14,7 +14,8 @@ from scipy.optimize import linprog
 import mechopt as mo
 from mechopt.closedform.bank.gap import gap_family
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
+from mechopt.lp.scenarios.plan import ScenarioPlan
+from mechopt.lp.scenarios.program import compile_scenarios
 from mechopt.modelfile import read
 from mechopt.solve.highs import solve_program
 from mechopt.solve.maximin import maximin

@@ -1,4 +1,4 @@
-"""What is given for types that are independent across periods, to exact numbers; every fault at once."""
+"""Exact numbers of an environment whose types are independent across periods, with every fault at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mechopt.core.errors import Fault
 from mechopt.environment.reading import check
 from mechopt.environment.reading.seller import gains_by_buyer
 from mechopt.environment.reading.terms import discounts_of, options_of, parts_of
+from mechopt.environment.supply import Slots, read_slots
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
 
@@ -21,16 +22,19 @@ class ExactIndependent(NamedTuple):
     cost: tuple[Fraction, ...]
     discount: Fraction
     seller_values: ExactNested | None = None
+    slots: Slots | None = None
     outside: ExactNested | None = None
     discounts: tuple[Fraction, ...] | None = None
 
 
-def read(
+def read_independent(
     values: Any,
     probabilities: Any,
     cost: Any,
     discount: Any,
     seller_values: Any = None,
+    supply: Any = 1,
+    slots: Any = None,
     outside: Any = None,
     discounts: Any = None,
 ) -> tuple[ExactIndependent | None, bool, list[Fault]]:
@@ -46,6 +50,8 @@ def read(
             faults.append(Fault(f"values[{i}]", what, "give all the same"))
     exact_cost = _costs(cost, periods, faults)
     gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
+    one = slots is None and type(supply) is int and supply == 1
+    weights = None if one else read_slots(supply, slots, len(exact_values) or 1, periods, faults)
     exact_discount = check.exact_scalar(discount, "discount", faults)
     options, own, buyers = None, None, len(exact_values)
     if outside is not None and buyers:
@@ -58,8 +64,8 @@ def read(
         faults += check.discount_faults(exact_discount)
     if faults or exact_discount is None:
         return None, False, faults
-    read = exact_values, exact_probabilities, exact_cost, exact_discount, gains, options, own
-    return ExactIndependent(*read), is_exact, []
+    found = exact_values, exact_probabilities, exact_cost, exact_discount, gains, weights, options, own
+    return ExactIndependent(*found), is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:

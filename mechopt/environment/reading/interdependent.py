@@ -175,9 +175,12 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     periods, agents = len(given.stages), len(given.names)
     actions = reader.actions(given.actions, [stage.values[0][0] for stage in given.stages] or [None], horizon)
     cost = reader.cost(given.cost, actions, horizon)
-    if periods > 1 and horizon == "infinite":
-        what = f"{periods} periods are given, the horizon is infinite"
-        reader.fault("", what, "with an infinite horizon nothing depends on the period")
+    stages = max(periods, len(actions), len(cost or ()))
+    if horizon == "infinite":
+        for name, count in (("", periods), ("actions", len(actions)), ("cost", len(cost or ()))):
+            if 1 < count < stages:
+                fix = "give one a period, the last of which is for ever, or one"
+                reader.fault(name, f"{count} periods are given, and {stages} elsewhere", fix)
     elif periods > 1 and horizon not in (None, periods):
         reader.fault("", f"{periods} periods are given, the horizon is {horizon}", "give one a period, or one")
     elif periods == 1 and len({len(names or ()) for names in actions}) > 1:
@@ -192,17 +195,18 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     types = [reader.types(stage, size) for stage, size in zip(given.stages, sizes, strict=True)]
     gains = [reader.gains(stage, array) for stage, array in zip(given.stages, values, strict=True)]
     initial = reader.first(given.initial, sizes[0])
-    length = 1 if horizon == "infinite" else int(horizon or 1)
+    for_ever = horizon == "infinite"
+    length = stages if for_ever else int(horizon or 1)
     kernels = []
     for t, stage in enumerate(given.stages):
         last = t + 1 == periods if periods > 1 else horizon == 1
-        if not last:
-            following = 0 if periods == 1 else t + 1
+        if not last or for_ever:
+            following = min(t + 1, periods - 1)
             kernels.append(reader.kernel(stage, by_period[t], sizes[t], sizes[following], types[t]))
     if reader.faults or horizon is None or discount is None or cost is None or initial is None:
         return None, reader.found
     if periods == 1:
-        values, types, kernels = values * length, types * length, kernels * (length - (horizon != "infinite"))
+        values, types, kernels = values * length, types * length, kernels * (length - (not for_ever))
         gains = gains * length
     known = [array for array in values if array is not None], [array for array in kernels if array is not None]
     named = tuple(stage for stage in types if stage is not None)
@@ -217,6 +221,8 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
 
 class _Reader(Reader):
     """Reads the arrays of each period once, however often it stands in the list of periods."""
+
+    last_for_ever = True
 
     def __init__(self, agents: int, read: Number, faults: Sequence[Fault]) -> None:
         super().__init__(read, faults)

@@ -12,8 +12,9 @@ from mechopt.lp.persistent.columns import PersistentColumns, labelled
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
 from mechopt.lp.persistent.payments import SINGLE
 from mechopt.lp.persistent.plan import PersistentPlan
-from mechopt.lp.program import LinearProgram
+from mechopt.lp.program import LinearProgram, whole_numbers
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
+from mechopt.mechanism.payments import Deterministic
 from mechopt.mechanism.sequence import SequenceMechanism
 
 
@@ -208,6 +209,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
         tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, PersistentLayout(plan, columns)
 

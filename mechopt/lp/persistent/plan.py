@@ -54,6 +54,7 @@ from mechopt.mechanism.payments import (
     Payments,
     PrefixBudget,
     StrongBudgetBalance,
+    on_money,
     payment_constraints,
     require_agents,
 )
@@ -208,7 +209,7 @@ class PersistentPlan:
         stages = [(t, i) for t in periods for i in range(self.process.agents)]
         if self.paid_paths:
             found += [PersistentFamily("paid", i, t, partial(self._paid, t, i)) for t, i in stages if t in periods[:-1]]
-        for c in self.subject_to:
+        for c in on_money(self.subject_to):
             if isinstance(c, payments.SINGLE):
                 found += [PersistentFamily(c.name, i, t, partial(self._single, c, t, i)) for t, i in stages]
             elif isinstance(c, payments.ON_PATHS):
@@ -230,9 +231,8 @@ class PersistentPlan:
         return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _paid(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
-        here = columns.paid[t][i] if t else None
-        share = self.to_seller(t, i)
-        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i], share)
+        here, later = columns.paid[t][i] if t else None, columns.paid[t + 1][i]
+        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, later, self.to_seller(t, i))
 
     def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         budget = payments.budget_in_units(constraint.amount(i), self.unit)
@@ -394,7 +394,7 @@ def persistent_plan(
     record = "all" if BayesianIC("actions") in asked else "relevant"
     seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
-    payments.require_one_division(tree, ir, limits)
+    payments.require_one_division(tree, ir, on_money(limits))
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)

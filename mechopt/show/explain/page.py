@@ -49,6 +49,7 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
         agents=" / ".join(found.agents),
         states=state_rows(found),
         shares=share_rows(found),
+        lotteries=found.lotteries.words if found.lotteries is not None else "",
         likeliest=[(likelihood(chance), words) for chance, words in found.likeliest()],
         csv="data:text/csv;charset=utf-8," + quote(found.to_frame().to_csv(index=False)),
         data=_data(found),

@@ -90,7 +90,7 @@ def quickly_explained(
     if best is None or best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > histories:
         return None
     try:
-        found = explain_optimum(best)
+        found = explain_optimum(best, lotteries=False)
     except (InputError, LimitError):
         return None
     return found if len(found.states) <= states else None

@@ -59,6 +59,10 @@ def mechanism_table(comparison: Comparison) -> Table:
         columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
     if with_static:
         columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
+    with_transfers = any(entry.largest_transfer is not None for entry in comparison.entries)
+    if with_transfers:
+        columns.append(Column("largest transfer", True, explained="of either sign, of contingent transfers"))
+        columns.append(Column("deficit", True, explained="expected present value of what the budget lacks"))
     groups = {"ic": "incentives", "ir": "participation"}
     constraints = sorted(comparison.constraints, key=lambda constraint: constraint.role)
     columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
@@ -73,6 +77,9 @@ def mechanism_table(comparison: Comparison) -> Table:
             guarantee = entry.guarantee
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
+        if with_transfers:
+            size = entry.largest_transfer
+            row += [Cell("–"), Cell("–")] if size is None else [_amount(size), _amount(entry.deficit)]
         rows.append((*row, *(_mark(entry, constraint, k) for constraint in constraints)))
     return Table(
         "mechanisms", "Mechanisms with the constraints that they satisfy and violate", tuple(columns), tuple(rows)
@@ -115,6 +122,8 @@ def _broken_id(k: int, constraint: Constraint) -> str:
 def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
     """What stands below the table of one mechanism, with its counterexamples in full."""
     facts: Facts = [("source", entry.source)] if entry.source else []
+    if entry.rests_on:
+        facts.append(("rests on", entry.rests_on))
     facts.append(("computed", HOW.get(entry.computed, entry.computed)))
     if entry.utilities:
         facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.words import model_words
-from mechopt.lp.build import AnyTypes
 from mechopt.show.explain.page import share_rows, state_rows
 from mechopt.show.explain.table import quickly_explained
 from mechopt.show.page.mechanisms import bound_table, detail, mechanism_table
@@ -30,6 +29,7 @@ MOST_STATES = 60
 """States up to which it has."""
 
 if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
     from mechopt.proof.certificate import Certificate
     from mechopt.solve.result import Optimum
 

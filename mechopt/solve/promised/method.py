@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size, payment_timing
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim, SuperDIC, closure
 from mechopt.mechanism.objective import Revenue
-from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.solve.program import Effort
-from mechopt.solve.promised.optimum import PromisedOptimum, promised_optimum
-from mechopt.solve.promised.policy import SMALLEST_WEIGHT
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+    from mechopt.proof.promised.certificate import PromisedCertificate
+    from mechopt.solve.promised.optimum import PromisedOptimum
 
 PROMISED, PROMISED_AIM = 1e-6, 1e-12
 """Relative width of the promised-utility bracket that is enough, and the one that is aimed at where it is cheap."""
@@ -31,6 +33,8 @@ def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
     if not isinstance(chosen, Plan) or chosen.subject_to or not chosen.environment.plain:
         return None
+    if chosen.environment.slots is not None:
+        return None
     implied, one = closure(chosen.ir), chosen.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
         return None
@@ -46,6 +50,8 @@ def by_promises(chosen: Plan, effort: Effort) -> Optimum:
     """
     if effort.exact:
         return _exact_by_promises(chosen, effort)
+    from mechopt.solve.promised.optimum import promised_optimum
+
     constraint = promise_constraint(chosen)
     assert constraint is not None
     limits = effort.time_limit, effort.progress, effort.bracket
@@ -74,11 +80,15 @@ def certified_by_promises(chosen: AnyPlan) -> PromisedCertificate | None:
     """The certificate of a plan by promises; None where they do not apply, or their two ends do not meet."""
     if not isinstance(chosen, Plan) or promise_constraint(chosen) != EPIR() or chosen.environment.exact is None:
         return None
+    from mechopt.proof.promised.certificate import PromisedCertificate
+
     proof = _exact_by_promises(chosen, Effort(exact=True)).certificate
     return proof if isinstance(proof, PromisedCertificate) and proof.value is not None else None
 
 
 def _from_promises(chosen: Plan, best: PromisedOptimum, method: str) -> Optimum:
+    from mechopt.solve.promised.policy import SMALLEST_WEIGHT
+
     policy = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
     histories = sum(chosen.tree.count[1:])
     few = histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyTypes, require_environment
+from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
 from mechopt.solve.methods import choose
@@ -24,6 +24,9 @@ from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 

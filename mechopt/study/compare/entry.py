@@ -11,6 +11,7 @@ from typing import Any
 
 from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
+from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import LimitError
 from mechopt.environment.independent import IndependentTypes
@@ -80,6 +81,7 @@ def entry(
         getattr(mechanism, "source", ""),
         non_clairvoyant,
         conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
+        *((mechanism.max_abs, mechanism.theorem) if isinstance(mechanism, ContingentTransfers) else ()),
     )
 
 
@@ -124,7 +126,13 @@ def _(mechanism: SequenceMechanism) -> Report | None:
 
 @checked.register(ContingentTransfers)
 def _(mechanism: ContingentTransfers) -> Report | None:
-    return verify(mechanism)
+    """Over histories where these are finitely many and can be written out."""
+    if mechanism.environment.infinite:
+        return verify(mechanism)
+    try:
+        return checked(contingent_mechanism(mechanism)) or verify(mechanism)
+    except LimitError:
+        return verify(mechanism)
 
 
 @checked.register(MarkovMechanism)

@@ -36,7 +36,6 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
@@ -294,7 +293,6 @@ def _require_any_report(tree: PublicTree) -> None:
         )
 
 
-@constraint_checks.register(SequenceMechanism)
 def verify_sequence(
     mechanism: SequenceMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:

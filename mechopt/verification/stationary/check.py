@@ -33,7 +33,6 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
@@ -251,7 +250,6 @@ def _counterexample(
     return MarkovCounterexample(constraint, i, t, (), types[i], report, gain, others)
 
 
-@constraint_checks.register(MarkovMechanism)
 def verify_markov(
     mechanism: MarkovMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
