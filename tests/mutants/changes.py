@@ -174,9 +174,11 @@ def _inside(node: ast.AST, field: str, place: Place) -> Place:
 
 
 def _says_nothing(node: ast.AST, place: Place) -> bool:
-    """Docstrings, and what only a type checker reads."""
+    """Docstrings, what only a type checker reads, and ``strict=True``, which asserts."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and place.function is None:
         return True  # the name of a union of types
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"

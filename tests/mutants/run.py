@@ -124,12 +124,12 @@ def _shared(root: Path) -> str:
 
 def modules_of(root: Path, paths: Iterable[str]) -> list[str]:
     """The files that are changed."""
-    found = {
-        file.relative_to(root).as_posix()
+    files = [
+        file
         for path in paths
-        for file in ([root / path] if (root / path).is_file() else (root / path).rglob("*.py"))
-    }
-    return sorted(found)
+        for file in ([root / path] if (root / path).is_file() else sorted((root / path).rglob("*.py")))
+    ]
+    return list(dict.fromkeys(file.relative_to(root).as_posix() for file in files))
 
 
 def reasons(root: Path) -> dict[Key, str]:
