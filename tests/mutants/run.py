@@ -39,7 +39,7 @@ from tests.mutants.warm import OPTIONS, Entered, Verdict, Warm, quiet_hypothesis
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKERS = ["mechopt/verification", "mechopt/proof"]
-TESTS = ["tests/verification", "tests/proof"]
+TESTS = ["tests/verification", "tests/proof", "tests/solve/exact", "tests/solve/exact_promised", "tests/solve/test_orbits.py"]
 EQUIVALENT = "tests/mutants/equivalent.toml"
 WORDS = ("killed", "timed out", "equivalent", "survived", "not entered")
 
