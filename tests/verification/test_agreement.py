@@ -3,6 +3,7 @@
 Random mechanisms violate nearly everything, so that each number is a maximum over all histories, types and misreports.
 """
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
+from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.independent import response
 from tests.verification import cases
 from tests.verification.test_exact import defined
@@ -76,6 +78,32 @@ def test_persistent_types(seed):
 @pytest.mark.parametrize("seed", range(7))
 def test_current_reports(seed):
     assert_agree(cases.stationary(seed))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_contingent_transfers(seed, scale):
+    transfers = cases.contingent(seed, scale)
+    here, there = check_contingent(transfers), check_contingent(transfers, exact=True)
+    assert here.status == there.status == ("violated" if scale else "satisfied")
+    assert abs(Fraction(here.gain) - there.exact) <= Fraction(here.rounding) <= Fraction(1, 10**9)
+    assert there.gain == float(there.exact) and here.tolerance == there.tolerance
+    if scale:
+        assert here.counterexample._replace(gain=there.gain) == there.counterexample
+        assert here.counterexample.gain == here.gain
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scale", [0.0, 1.0])
+def test_bank_tables(seed, scale):
+    table = cases.bank_table(seed, scale)
+    here, there = mo.mechanisms.verify_bank_table(table), mo.mechanisms.verify_bank_table(table, exact=True)
+    assert set(here.statuses.values()) == set(there.statuses.values()) == {"violated" if scale else "satisfied"}
+    for name, gain in here.gains.items():
+        assert abs(gain - there.gains[name]) <= here.roundings[name] + 1e-15 <= 1e-12
+        assert there.roundings[name] == 0
+    assert [replace(c, gain=there.gains[c.condition]) for c in here.counterexamples] == list(there.counterexamples)
+    assert len(here.counterexamples) == (3 if scale else 0)
 
 
 def test_histories_in_slices_are_all_histories(monkeypatch):
