@@ -39,7 +39,13 @@ from tests.mutants.warm import OPTIONS, Entered, Verdict, Warm, quiet_hypothesis
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKERS = ["mechopt/verification", "mechopt/proof"]
-TESTS = ["tests/verification", "tests/proof", "tests/solve/exact", "tests/solve/exact_promised", "tests/solve/test_orbits.py"]
+TESTS = [
+    "tests/verification",
+    "tests/proof",
+    "tests/solve/exact",
+    "tests/solve/exact_promised",
+    "tests/solve/test_orbits.py",
+]
 EQUIVALENT = "tests/mutants/equivalent.toml"
 WORDS = ("killed", "timed out", "equivalent", "survived", "not entered")
 
@@ -111,13 +117,14 @@ def remember(root: Path, path: Path, entered: dict[str, Entered]) -> None:
 
 
 def _digest(root: Path, file: str) -> str:
-    """Of a file of tests, with the package and the files that tests share."""
+    """Of a file of tests, with the checkers and the files that tests share."""
     return hashlib.sha256((_shared(root) + (root / file).read_text()).encode()).hexdigest()
 
 
 @functools.cache
 def _shared(root: Path) -> str:
-    files = [*(root / "mechopt").rglob("*.py"), *(p for p in (root / "tests").rglob("*.py") if p.name[:5] != "test_")]
+    files = [root / module for module in modules_of(root, CHECKERS)]
+    files += [path for path in (root / "tests").rglob("*.py") if path.name[:5] != "test_"]
     text = "".join(path.read_text() for path in sorted(files) if path.parent != Path(__file__).parent)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -174,7 +181,11 @@ def reported(warm: Warm, mutants: Iterable[Mutant], equivalent: dict[Key, str], 
         report.flush()
         if word in ("survived", "not entered"):
             key = mutant.key
-            print(f"{word}: {mutant.name}  {key.change}\n    {key.function}: {key.source}", file=sys.__stdout__, flush=True)
+            print(
+                f"{word}: {mutant.name}  {key.change}\n    {key.function}: {key.source}",
+                file=sys.__stdout__,
+                flush=True,
+            )
     total = sum(counts.values(), Counter[str]())
     print("".join(f"{word:>12}" for word in WORDS), file=sys.__stdout__)
     for name, row in [*counts.items(), ("in all", total)]:

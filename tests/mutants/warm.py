@@ -260,12 +260,16 @@ def forked(
                 else:
                     one = Running(name, Path(tempfile.mkdtemp(prefix="mutant-")), time.monotonic())
                     running[os.fork() or _child(piece, one)] = one
-            ended = [(pid, one, status) for pid, one in running.items() if (status := _status(pid, one, limit)) is not None]
+            ended = [
+                (pid, one, status) for pid, one in running.items() if (status := _status(pid, one, limit)) is not None
+            ]
             for pid, one, status in ended:
                 del running[pid]
                 said = json.loads(one.answer.read_text()) if one.answer.exists() else None
                 shutil.rmtree(one.folder, ignore_errors=True)
-                yield Ended(one.name, said, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, time.monotonic() - one.begun)
+                yield Ended(
+                    one.name, said, os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, time.monotonic() - one.begun
+                )
             if not ended:
                 time.sleep(0.002)
     finally:

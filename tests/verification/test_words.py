@@ -7,8 +7,7 @@ from mechopt.verification.independent.replay import Counterexample
 def test_a_misreport_of_one_buyer_of_two():
     found = Counterexample(mo.ExPostIC(), 1, 2, ((0, 1), (2, 0)), 1, 0, 0.25, (3,), ((1, 1),))
     assert str(found) == (
-        "agent 1, period 2, after history [[0, 1], [2, 0]]: "
-        "type 1 reports 0 while the others are [3] and gains 0.25"
+        "agent 1, period 2, after history [[0, 1], [2, 0]]: type 1 reports 0 while the others are [3] and gains 0.25"
     )
     assert found.to_dict() == {
         "agent": 1,
