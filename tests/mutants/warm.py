@@ -146,7 +146,7 @@ class Warm:
         else:
             chosen = [nodeid for nodeid, entered in self.entered.items() if mutant.module in entered.lines]
         kills, spent, some = self.kills[mutant.module], 0.0, list[str]()
-        for nodeid in sorted(chosen, key=lambda nodeid: self.entered[nodeid].seconds / (1 + kills[nodeid])):
+        for nodeid in sorted(chosen, key=lambda nodeid: self.entered[nodeid].seconds / (1 + kills[nodeid] ** 2)):
             if spent <= self.budget:
                 some.append(nodeid)
             spent += self.entered[nodeid].seconds

@@ -25,7 +25,7 @@ class Program:
     listed: list
     lower: list = field(default_factory=lambda: [None, None])
     upper: list = field(default_factory=lambda: [None, None])
-    offset: Fraction = F(0)
+    offset: Fraction | int = 0
 
     @property
     def columns(self):
