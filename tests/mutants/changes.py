@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
@@ -78,7 +79,7 @@ class Mutant:
     which: int
     place: Place
     key: Key
-    code: CodeType
+    compiled: Callable[[], CodeType]
 
     @property
     def name(self) -> str:
@@ -142,10 +143,18 @@ def mutants_of(module: str, text: str) -> Iterator[Mutant]:
             which = at[line, column] = at.get((line, column), -1) + 1
             function, source = ".".join(place.names) or "module", lines[line - 1].strip()
             nth = seen[function, source, words] = seen.get((function, source, words), -1) + 1
-            _put(parent, field, position, other)
-            code = compile(ast.fix_missing_locations(tree), module, "exec", dont_inherit=True)
-            _put(parent, field, position, node)
-            yield Mutant(module, line, column, which, place, Key(module, function, source, words, nth), code)
+            key = Key(module, function, source, words, nth)
+
+            code = partial(_compiled, tree, module, partial(_put, parent, field, position), other, node)
+            yield Mutant(module, line, column, which, place, key, code)
+
+
+def _compiled(tree: ast.Module, module: str, put: Callable[[ast.AST], None], other: ast.AST, node: ast.AST) -> CodeType:
+    put(other)
+    try:
+        return compile(ast.fix_missing_locations(tree), module, "exec", dont_inherit=True)
+    finally:
+        put(node)
 
 
 def _places(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, str, int | None, ast.AST, Place]]:

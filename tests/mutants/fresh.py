@@ -30,10 +30,11 @@ class Noticed:
 
 def changed_on_import(root: Path, mutant: Mutant) -> None:
     """Have the changed code come where the module is imported."""
+    code = mutant.compiled()
     path, real = str(root / mutant.module), importlib.machinery.SourceFileLoader.get_code
 
     def get_code(self: importlib.machinery.SourceFileLoader, fullname: str) -> CodeType | None:
-        return mutant.code if self.path == path else real(self, fullname)
+        return code if self.path == path else real(self, fullname)
 
     importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 

@@ -145,12 +145,17 @@ class Warm:
                 chosen = self._entering(mutant.module, set(range(mutant.place.first, mutant.place.last + 1)))
         else:
             chosen = [nodeid for nodeid, entered in self.entered.items() if mutant.module in entered.lines]
-        kills, spent, some = self.kills[mutant.module], 0.0, list[str]()
-        for nodeid in sorted(chosen, key=lambda nodeid: self.entered[nodeid].seconds / (1 + kills[nodeid] ** 2)):
+        spent, some = 0.0, list[str]()
+        for nodeid in sorted(chosen, key=functools.partial(self._promise, mutant.module)):
             if spent <= self.budget:
                 some.append(nodeid)
             spent += self.entered[nodeid].seconds
         return some
+
+    def _promise(self, module: str, nodeid: str) -> float:
+        """The lower the sooner: quick tests, those that enter much of the module, and those that noticed others."""
+        entered = self.entered[nodeid]
+        return entered.seconds / (len(entered.lines[module]) * (1 + self.kills[module][nodeid])) ** 2
 
     def _entering(self, module: str, lines: set[int]) -> list[str]:
         none = frozenset[int]()
@@ -179,17 +184,17 @@ class Warm:
 
     def _tried(self, mutant: Mutant, tests: list[str], answer: Path) -> dict[str, Any]:
         """In a fork: a mutant."""
-        if mutant.place.function is None and tests:
+        function = mutant.place.function
+        live = self.functions[mutant.module, function] if function else []
+        code = _function(mutant.compiled(), function) if function else None
+        if tests and (code is None or not live):
             seconds = SLOWER * (GRACE + sum(self.entered[nodeid].seconds for nodeid in tests))
             become_fresh(self.root, mutant, tests, seconds, answer)
-        live = self.functions[mutant.module, mutant.place.function] if mutant.place.function else []
-        code = _function(mutant.code, mutant.place.function) if mutant.place.function else None
-        for function in live:
-            if code is not None:
-                function.__code__ = code
+        for one in live:
+            one.__code__ = code  # type: ignore[assignment]
         for cached in self.caches:
             cached.cache_clear()
-        for nodeid in tests if live else []:
+        for nodeid in tests:
             signal.setitimer(signal.ITIMER_PROF, SLOWER * self.entered[nodeid].seconds + GRACE)
             if not _passes(self.tests[nodeid]):
                 return {"by": nodeid}

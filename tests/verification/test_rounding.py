@@ -5,9 +5,30 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mechopt.verification.rounding import Answer, ExactVerdict, Precision, Status, Verdict, as_float
+import mechopt as mo
+from mechopt.verification.rounding import (
+    Answer,
+    ExactVerdict,
+    Precision,
+    Status,
+    Verdict,
+    as_float,
+    largest_value,
+    tolerance_of,
+)
 
+HALF = ["1/2", "1/2"]
 U = 2.0**-53
+
+
+def test_the_tolerance_is_a_share_of_what_an_agent_can_get_at_most():
+    """A hundred-millionth, of the largest value of either sign, over all periods, of the agent who has most."""
+    env = mo.IndependentTypes([[[1, 2], [4]], [[0, 8], [1, 3]]], [[HALF, [1]], [HALF, HALF]], discount="1/2")
+    assert largest_value(env) == 8 + 3 / 2
+    values, stay = [[[-4, 0], [-3, 2]], [[0, 1], [1, 0]]], [[HALF] * 2] * 2
+    for horizon, largest in ((1, 4), (2, 6), (3, 7), ("infinite", 8)):
+        assert largest_value(mo.MarkovTypes(values, stay, [HALF] * 2, horizon=horizon, discount="1/2")) == largest
+    assert tolerance_of(9.5) == pytest.approx(9.5e-8, rel=1e-12)
 
 
 def test_the_bound_is_twice_the_roundings_of_the_magnitude():
