@@ -35,6 +35,8 @@ SLOWER, GRACE = 10.0, 3.0
 WALL = 20.0
 """A mutant whose clock runs so many times longer than that sleeps for ever."""
 MEMORY = 8 << 30
+SUCCESSFUL = 5
+"""So many tests that noticed other mutants of a module come first."""
 OPTIONS = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--capture=sys", "--no-header", "--no-summary"]
 
 
@@ -67,7 +69,7 @@ def quiet_hypothesis() -> None:
     hypothesis.settings.load_profile("mutants")
 
 
-@dataclass
+@dataclass(eq=False)
 class Warm:
     """A plugin whose test loop hands the collected tests to a caller."""
 
@@ -146,16 +148,35 @@ class Warm:
         else:
             chosen = [nodeid for nodeid, entered in self.entered.items() if mutant.module in entered.lines]
         spent, some = 0.0, list[str]()
-        for nodeid in sorted(chosen, key=functools.partial(self._promise, mutant.module)):
+        for nodeid in self._ordered(mutant.module, frozenset(chosen)):
             if spent <= self.budget:
                 some.append(nodeid)
             spent += self.entered[nodeid].seconds
         return some
 
-    def _promise(self, module: str, nodeid: str) -> float:
-        """The lower the sooner: quick tests, those that enter much of the module, and those that noticed others."""
-        entered = self.entered[nodeid]
-        return entered.seconds / (len(entered.lines[module]) * (1 + self.kills[module][nodeid])) ** 2
+    def _ordered(self, module: str, chosen: frozenset[str]) -> list[str]:
+        """Those that noticed most mutants a second, then such as enter different parts of the module, then the rest."""
+        kills = self.kills[module]
+        noticed = sorted((nodeid for nodeid in chosen if kills[nodeid]), key=lambda n: self.seconds(n) / kills[n])
+        return list(dict.fromkeys([*noticed[:SUCCESSFUL], *self._various(module, chosen)]))
+
+    @functools.cache  # noqa: B019
+    def _various(self, module: str, chosen: frozenset[str]) -> list[str]:
+        """A cover of the lines that they enter, most new lines a second first; then the rest, the quickest first."""
+        left, cover, covered = sorted(chosen, key=self.seconds), list[str](), set[int]()
+        while left:
+            new = {nodeid: len(self.entered[nodeid].lines[module] - covered) for nodeid in left}
+            best = max(left, key=lambda nodeid: new[nodeid] / self.seconds(nodeid))
+            if not new[best]:
+                break
+            cover.append(best)
+            left.remove(best)
+            covered |= self.entered[best].lines[module]
+        return [*cover, *left]
+
+    def seconds(self, nodeid: str) -> float:
+        """Processor time of a test, with what it takes to begin."""
+        return self.entered[nodeid].seconds + 0.01
 
     def _entering(self, module: str, lines: set[int]) -> list[str]:
         none = frozenset[int]()
