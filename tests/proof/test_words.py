@@ -101,7 +101,7 @@ def test_a_guarantee_says_under_which_constraints():
         f"{start}scenario, both under incentive constraints dic and participation constraints epir, is {plain.value} = "
     )
     assert statement(constant).startswith(
-        f"{start}scenario, the mechanism under dic, indu and epir, that revenue under dic and epir, is {constant.value} ="
+        f"{start}scenario, the mechanism under dic, indu and epir, that revenue under dic and epir, is {constant.value}"
     )
     assert goal(plain) == "guarantee"
 
