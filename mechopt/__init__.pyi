@@ -5,6 +5,7 @@ from . import families as families
 from . import figures as figures
 from . import fit as fit
 from . import formats as formats
+from . import lemmas as lemmas
 from . import mechanisms as mechanisms
 from . import results as results
 from .closedform.bank.asymptotic import asymptotic as asymptotic
@@ -62,6 +63,7 @@ from .mechanism.objective import Revenue as Revenue
 from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
 from .mechanism.payments import Budget as Budget
+from .mechanism.payments import Deterministic as Deterministic
 from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
 from .mechanism.payments import NoMoney as NoMoney
 from .mechanism.payments import NoSubsidy as NoSubsidy
@@ -75,7 +77,7 @@ from .mechanism.sequence import SequenceMechanism as SequenceMechanism
 from .modelfile import load as load
 from .modelfile import loads as loads
 from .show.explain.explain import explain as explain
-from .solve.infinite.interim import infinite_optimum as infinite_optimum
+from .solve.infinite.optimum import infinite_optimum as infinite_optimum
 from .solve.maximin import maximin as maximin
 from .solve.optimum import optimum as optimum
 from .solve.optimum import relaxed_optimum as relaxed_optimum

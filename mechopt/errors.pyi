@@ -1,4 +1,5 @@
 from .closedform.contingent.program.possible import NoTransfersError as NoTransfersError
+from .closedform.contingent.robust.transfers import NoRobustTransfersError as NoRobustTransfersError
 from .closedform.contingent.setting import ConditionError as ConditionError
 from .core.errors import Fault as Fault
 from .core.errors import InputError as InputError

@@ -18,12 +18,14 @@ from .proof.check import check_certificate as check_certificate
 from .proof.check import check_guarantee as check_guarantee
 from .proof.contingent.check import check_transfer_proof as check_transfer_proof
 from .proof.contingent.file import TransferProof as TransferProof
+from .proof.contingent.file import load_transfer_proof as load_transfer_proof
 from .proof.formula.file import FormulaProof as FormulaProof
 from .proof.formula.file import GuaranteeProof as GuaranteeProof
 from .proof.formula.file import load_formula as load_formula
 from .proof.promised.certificate import PromisedCertificate as PromisedCertificate
 from .proof.promised.check import check_promised as check_promised
 from .proof.vipr import write_vipr as write_vipr
+from .show.arrays import to_xarray as to_xarray
 from .show.formats import to_efg as to_efg
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.exact.certify import certify as certify

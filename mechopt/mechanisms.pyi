@@ -2,7 +2,7 @@ from .closedform.contingent.approximate import approximate_transfers as approxim
 from .closedform.contingent.epsilon import smallest_epsilon as smallest_epsilon
 from .closedform.contingent.mechanism import contingent_mechanism as contingent_mechanism
 from .closedform.contingent.program.places import transfer_systems as transfer_systems
-from .closedform.contingent.program.robust import robust_transfers as robust_transfers
+from .closedform.contingent.robust.transfers import robust_transfers as robust_transfers
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
@@ -17,6 +17,10 @@ from .closedform.static.standard import second_price as second_price
 from .closedform.virtual.index import virtual_index as virtual_index
 from .closedform.virtual.pivot import virtual_bound as virtual_bound
 from .closedform.virtual.prices import report_prices as report_prices
+from .environment.kernels.ball import KernelBall as KernelBall
+from .environment.kernels.box import KernelBox as KernelBox
+from .environment.kernels.hull import KernelHull as KernelHull
+from .environment.kernels.rows import KernelRows as KernelRows
 from .solve.dual.optimum import dual_optimum as dual_optimum
 from .solve.promised.optimum import promised_optimum as promised_optimum
 from .study.estimated_transfers import draws_needed as draws_needed

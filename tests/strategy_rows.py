@@ -43,8 +43,15 @@ class Instance:
         worth = self.env.values[i][t][(action, types[i]) if self.private else (action, *types)]
         return float(worth) * self.env.discount**t
 
-    def cost(self, t, action):
-        return float(self.env.costs[t][action]) * self.env.discount**t
+    def cost(self, t, action, types):
+        """What an action costs the seller less what it is worth to her."""
+        gains = self.env.seller_values
+        gain = 0.0
+        if gains is not None and self.private:
+            gain = sum(row[t][action, k] for row, k in zip(gains, types, strict=True))
+        elif gains is not None:
+            gain = gains[t][(action, *types)]
+        return float(self.env.costs[t][action] - gain) * self.env.discount**t
 
     @property
     def steered(self):
@@ -185,7 +192,7 @@ class Strategies:
                 for i in range(game.agents):
                     revenue[self.column["paid", history, types, i]] += chance
                 for a in game.actions(t):
-                    revenue[self.column["weight", history, types, a]] -= chance * game.cost(t, a)
+                    revenue[self.column["weight", history, types, a]] -= chance * game.cost(t, a, types)
                 for into, later, likely in self._next(t, history, types, types):
                     after.append((chance * likely, into, later))
             points = after

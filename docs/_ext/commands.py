@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 from typer import Typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from mechopt.cli.app import app as command_line
+from mechopt.cli.app import application
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -60,7 +60,7 @@ def section(path: str, function: Callable[..., Any]) -> str:
 
 def reference() -> str:
     """Markdown of all commands."""
-    return "\n".join(section(path, function) for path, function in commands(command_line))
+    return "\n".join(section(path, function) for path, function in commands(application()))
 
 
 def on_read(app: Sphinx, name: str, source: list[str]) -> None:

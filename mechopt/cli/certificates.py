@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,6 +45,10 @@ def make(
     objective: Goal = None,
     form: Form = "auto",
     subject_to: SubjectTo = None,
+    benchmark: Annotated[
+        str,
+        typer.Option(help="of a guarantee, constraints of the clairvoyant seller: same, or standard (dic, epir)"),
+    ] = "same",
     at: At = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
@@ -58,9 +62,18 @@ def make(
     source = read(model, at)
     with progress_shown("proving"):
         if isinstance(source.environment, Scenarios):
-            if (ir, objective, form, subject_to) != (None, None, "auto", None):
-                raise InputError(f"{model}: a guarantee is of revenue under EPIR; of the options it takes --ic alone")
-            certify_guarantee(source.environment, STANDARD if ic is None else ic).save(file)
+            if form != "auto":
+                raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
+            certify_guarantee(
+                source.environment,
+                STANDARD if ic is None else ic,
+                STANDARD if ir is None else ir,
+                objective or "ratio",
+                source.subject_to if subject_to is None else subject_to,
+                benchmark,
+            ).save(file)
+        elif benchmark != "same":
+            raise InputError(f"{model}: --benchmark is for kind 'scenarios'")
         else:
             problem = problem_of(source, ic, ir, objective, form, subject_to)
             by_promises = certified_by_promises(problem.plan) if form == "auto" and not problem.subject_to else None
@@ -160,11 +173,12 @@ def _check_transfers(model: str, file: str, most: int | None, as_json: bool, at:
 
     proof = load_transfer_proof(file)
     value = check_transfer_proof(joint_environment(read(model, at)), proof, MOST if most is None else most)
+    every = _for_which(proof.kernels)
     if proof.refusal:
-        statement = f"there are no such transfers; together the inequalities say 0 >= {value}"
+        statement = f"there are no such transfers{every}; together the inequalities say 0 >= {value}"
     else:
         rule = "the efficient rule" if proof.efficient else "the rule"
-        statement = f"transfers of at most {value} = {float(value):.12g} make the truth best under {rule}"
+        statement = f"transfers of at most {value} = {float(value):.12g} make the truth best under {rule}{every}"
     document = {
         "proved": True,
         "statement": statement,
@@ -173,3 +187,13 @@ def _check_transfers(model: str, file: str, most: int | None, as_json: bool, at:
         "exact": str(value),
     }
     say(output.to_json(document) if as_json else f"proved: {statement}")
+
+
+def _for_which(kernels: dict[str, Any]) -> str:
+    """For which kernels a claim about transfers is made, besides that of the model."""
+    words = {
+        "ball": f", for every kernel within {kernels.get('radius')} of the model's, row by row",
+        "box": ", for every kernel between the bounds that the proof states",
+        "hull": ", for every mixture, row by row, of the model's kernel and those that the proof states",
+    }
+    return words[kernels["kind"]] if kernels else ""

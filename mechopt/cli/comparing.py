@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,11 +17,13 @@ from mechopt.cli.options import (
     Ir,
     Json,
     Model,
+    SubjectTo,
     check_expected,
     command_line,
     environment_of,
     require_expected,
     require_targets,
+    written,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -110,35 +114,64 @@ def maximin(
     method: Annotated[str, typer.Option(help="auto, simplex or ipx")] = "auto",
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the solver, optima included")] = None,
     ic: Ic = None,
+    ir: Ir = None,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="ratio (least share of the clairvoyant optima), weighted (mean share under the file's weights) or "
+            "regret (largest shortfall in money)"
+        ),
+    ] = "ratio",
+    subject_to: SubjectTo = None,
+    benchmark: Annotated[
+        str, typer.Option(help="constraints of the clairvoyant seller: same, or standard (dic and epir)")
+    ] = "same",
+    save: Annotated[str | None, typer.Option(metavar="FILE", help="write what is done in every scenario")] = None,
+    proof: Annotated[str | None, typer.Option(metavar="FILE", help="prove it exactly, and write the proof")] = None,
     check: Check = False,
     accept_range: AcceptRange = False,
     at: At = None,
     as_json: Json = False,
 ) -> None:
-    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in.
-
-    Under DIC, or with --ic dic+indu under continuation utility that reports do not move.
-    """
+    """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
     from mechopt.environment.scenarios import Scenarios
     from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.show.terminal.guarantee import guaranteed, guaranteed_rows
+    from mechopt.solve.exact.guarantee import certify_guarantee
     from mechopt.solve.maximin import maximin as best_guarantee
     from mechopt.verification.scenarios.check import verify_scenarios
 
+    require_targets(save, proof)
     file = read(model, at)
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
+    terms: dict[str, Any] = {
+        "ic": STANDARD if ic is None else ic,
+        "ir": STANDARD if ir is None else ir,
+        "objective": objective,
+        "subject_to": file.subject_to if subject_to is None else subject_to,
+        "benchmark": benchmark,
+    }
     with progress_shown("solving") as progress:
-        asked = STANDARD if ic is None else ic
-        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, ic=asked)
+        best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, **terms)
+        certificate = None if proof is None else certify_guarantee(scenarios, **terms)
     begun = time.perf_counter()
     report = verify_scenarios(best.rule)
-    document = output.guaranteed(best, report, time.perf_counter() - begun)
+    document = guaranteed(best, report, time.perf_counter() - begun, certificate)
+    writes: list[Callable[[], object]] = []
+    if save is not None:
+        writes.append(partial(best.save, save))
+    if proof is not None and certificate is not None:
+        writes.append(partial(certificate.save, proof))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows(output.guaranteed_rows(file.title, document))
+        show_rows(guaranteed_rows(file.title, document))
+    if unwritten is not None:
+        raise unwritten
     best.require_optimal()
     if not report.holds:
         tell(f"the mechanism does not pass its own verification: {report}")

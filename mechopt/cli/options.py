@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mechopt.core.atomic import require_target
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, MechoptError
 from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
@@ -60,15 +61,34 @@ def require_targets(*paths: str | Path | None) -> None:
             require_target(path)
 
 
+def written(writes: Iterable[Callable[[], object]]) -> MechoptError | None:
+    """Write files, before the result is printed: who reads it may leave at any time.
+
+    Returns
+    -------
+    MechoptError or None
+        The first that failed, to be raised when the result, which it must not hide, is printed.
+    """
+    failed: list[MechoptError] = []
+    for write in writes:
+        try:
+            write()
+        except MechoptError as error:
+            failed.append(error)
+    return next(iter(failed), None)
+
+
 def environment_of(model: ModelFile) -> AnyTypes:
     """Environment of a model file, of any kind that has mechanisms."""
-    from mechopt.environment.independent import IndependentTypes
-    from mechopt.environment.interdependent import InterdependentTypes
-    from mechopt.environment.markov import MarkovTypes
-    from mechopt.environment.separable import SeparableTypes
+    if model.environment.kind == "scenarios":
+        from mechopt.environment.independent import IndependentTypes
+        from mechopt.environment.interdependent import InterdependentTypes
+        from mechopt.environment.markov import MarkovTypes
+        from mechopt.environment.separable import SeparableTypes
 
-    kinds: tuple[type[AnyTypes], ...] = (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)
-    return model.of_kind(*kinds)
+        kinds: tuple[type[AnyTypes], ...] = (IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes)
+        return model.of_kind(*kinds)
+    return cast("AnyTypes", model.environment)
 
 
 def problem_of(

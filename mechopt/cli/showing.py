@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mechopt.cli.options import Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of
+from mechopt.cli.options import At, Goal, Ic, Ir, Json, Model, SubjectTo, environment_of, problem_of, require_targets
 from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say
@@ -26,6 +26,7 @@ def show(
     html: Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page to explore")] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the mechanism that is shown")] = None,
     most: Annotated[int, typer.Option("--rules", min=1, help="rules that are printed")] = 60,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Show what a mechanism does: its states and rules, and what memory is worth."""
@@ -33,10 +34,14 @@ def show(
     from mechopt.modelfile import read
     from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
     from mechopt.show.explain.table import lines
+    from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
     from mechopt.show.terminal.explained import explained
 
-    file = read(model)
+    if html is not None:
+        require_report(html)
+    require_targets(save)
+    file = read(model, at)
     found: Explanation
     if mechanism is not None:
         if exact or any(given is not None for given in (ic, ir, subject_to, objective)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,12 +25,15 @@ from mechopt.cli.options import (
     problem_of,
     require_expected,
     require_targets,
+    written,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
 
 if TYPE_CHECKING:
     from mechopt.mechanism.bank_table import BankTable
+    from mechopt.mechanism.constraints import Constraint
+    from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
 
 
 def solve(
@@ -41,7 +46,7 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end)"
         ),
     ] = "auto",
     form: Form = "auto",
@@ -59,6 +64,12 @@ def solve(
     duals: Annotated[
         str | None, typer.Option(metavar="FILE", help="write the shadow prices of the constraints, as CSV")
     ] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="draw nothing: the best of the mechanisms without lotteries")
+    ] = False,
+    gap: Annotated[
+        float, typer.Option(metavar="SHARE", help="how far the bracket of a deterministic optimum may stay open")
+    ] = 0.0,
     check: Check = False,
     accept_range: AcceptRange = False,
     at: At = None,
@@ -69,11 +80,12 @@ def solve(
     from mechopt.show.explain.table import few_states
     from mechopt.show.terminal import output
     from mechopt.solve.methods import solve as best_mechanism
-    from mechopt.verification.found import checked
+    from mechopt.verification.verify import checked
 
     require_targets(export, save, proof, duals)
     file = read(model, at)
     problem = problem_of(file, ic, ir, objective, form, subject_to)
+    problem = problem.without_lotteries() if deterministic else problem
     require_expected(check, model, file)
     exact = exact or proof is not None
     if solution is not None and (exact or method != "auto"):
@@ -92,11 +104,20 @@ def solve(
                 progress=progress,
                 accept_range=accept_range,
                 bracket=None if progress is None else progress.bracket,
+                gap=gap,
             )
         )
     begun = time.perf_counter()
     report = checked(best.mechanism, best.size.histories)
     document = output.solved(best, report, time.perf_counter() - begun)
+    writes: list[Callable[[], object]] = []
+    if save is not None and best.mechanism is not None:
+        writes.append(partial(best.mechanism.save, save))
+    if proof is not None and best.certificate is not None:
+        writes.append(partial(best.certificate.save, proof))
+    if duals is not None and best.duals is not None:
+        writes.append(partial(best.duals.to_csv, duals))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(document))
     else:
@@ -104,12 +125,8 @@ def solve(
         table = few_states(best)
         for line in ["", *table] if table else []:
             say(line)
-    if save is not None and best.mechanism is not None:
-        best.mechanism.save(save)
-    if proof is not None and best.certificate is not None:
-        best.certificate.save(proof)
-    if duals is not None and best.duals is not None:
-        best.duals.to_csv(duals)
+    if unwritten is not None:
+        raise unwritten
     best.require_optimal()
     if duals is not None and best.duals is None:
         tell(f"{duals}: method {best.method} has no shadow prices; use --method program")
@@ -140,16 +157,19 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check a mechanism file against constraints; exit status 1 where one is violated or undecided."""
+    from mechopt.environment.scenarios import Scenarios
     from mechopt.mechanism.archive import load_mechanism
     from mechopt.mechanism.bank_table import BankTable
     from mechopt.mechanism.constraint_names import parse_constraints
     from mechopt.mechanism.payments import payment_constraints
     from mechopt.modelfile import read
+    from mechopt.show.counterexample import sentence
     from mechopt.show.terminal import output
-    from mechopt.show.terminal.counterexample import sentence
     from mechopt.verification.verify import verify as verify_mechanism
 
-    mechanism = load_mechanism(file, environment_of(read(model, at)))
+    source = read(model, at)
+    scenarios = isinstance(source.environment, Scenarios)
+    mechanism = load_mechanism(file, source.environment if scenarios else environment_of(source))
     given = ic, ir, subject_to
     if isinstance(mechanism, BankTable):
         _verify_bank_table(mechanism, as_json, None if given == (None,) * 3 else "--ic, --ir and --subject-to", exact)
@@ -158,6 +178,9 @@ def verify(
     if given != (None,) * 3:
         asked = [*parse_constraints(ic or "none", "ic"), *parse_constraints(ir or "none", "ir")]
         asked += payment_constraints(subject_to)
+    if scenarios:
+        _verify_rule(mechanism, asked, exact, as_json)
+        return
     if asked == []:
         raise InputError("nothing is left to check; name a constraint, or leave out --ic, --ir and --subject-to")
     report = verify_mechanism(mechanism, asked, exact)
@@ -170,6 +193,35 @@ def verify(
             example = f": {sentence(found.counterexample, mechanism.environment)}" if found.counterexample else ""
             rows.append((constraint.name, output.verdict(output.checks(report)[constraint.name]) + example))
         show_rows(rows)
+    if not report.holds:
+        if report.undecided or not as_json:
+            tell(output.unsatisfied(report, exact))
+        raise typer.Exit(1)
+
+
+def _verify_rule(rule: ScenariosMechanism, asked: list[Constraint] | None, exact: bool, as_json: bool) -> None:
+    """Check what is done in several scenarios, and that it does not know the future; exit status 1 unless all hold."""
+    from mechopt.mechanism.scenarios.non_clairvoyant import NonClairvoyant
+    from mechopt.show.terminal import output
+    from mechopt.verification.scenarios.check import verify_scenarios
+
+    report = verify_scenarios(rule, None if asked is None else [NonClairvoyant(), *asked], exact)
+    checks = output.checks(report, counterexamples=True)
+    worst = {constraint.name: name for constraint, name in report.worst.items()}
+    if as_json:
+        rows = zip(rule.scenarios.names, rule.revenues, strict=True)
+        document: dict[str, Any] = {"constraints": checks, "worst": worst}
+        document["scenarios"] = [{"name": name, "revenue": revenue} for name, revenue in rows]
+        say(output.to_json(document))
+    else:
+        shown = [("mechanism", repr(rule))]
+        for constraint, found in report.items():
+            words = output.verdict(checks[constraint.name])
+            if found.counterexample is not None:
+                where = f"scenario {worst[constraint.name]!r}, " if constraint.name in worst else ""
+                words += f": {where}{found.counterexample}"
+            shown.append((constraint.name, words))
+        show_rows(shown)
     if not report.holds:
         if report.undecided or not as_json:
             tell(output.unsatisfied(report, exact))
@@ -221,17 +273,23 @@ def size(
     as_json: Json = False,
 ) -> None:
     """Tell how large the program would be, without building it."""
-    from mechopt.environment.scenarios import Scenarios
-    from mechopt.lp.scenarios.program import ScenarioPlan
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
     file = read(model, at)
-    if isinstance(file.environment, Scenarios):
-        if (ic, ir, form, subject_to) != (None, None, "auto", None):
-            what = "the program of scenarios has DIC, EPIR and one form"
-            raise InputError(f"{model}: {what}; leave out --ic, --ir, --form, --subject-to")
-        found, shown = ScenarioPlan(file.environment).size, "scenarios"
+    if file.environment.kind == "scenarios":
+        from mechopt.environment.scenarios import Scenarios
+        from mechopt.lp.scenarios.plan import ScenarioPlan
+        from mechopt.lp.scenarios.terms import scenario_terms
+        from mechopt.mechanism.constraints import STANDARD
+
+        if form != "auto":
+            raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
+        asked = STANDARD if ic is None else ic, STANDARD if ir is None else ir
+        limits = file.subject_to if subject_to is None else subject_to
+        scenarios = file.of_kind(Scenarios)
+        terms = scenario_terms(*asked, limits, agents=scenarios.agents)
+        found, shown = ScenarioPlan(scenarios, terms=terms).size, "scenarios"
     else:
         problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
         found, shown = problem.size, problem.plan.form

@@ -60,8 +60,17 @@ def transfers(
     ] = None,
     latex: Annotated[str | None, typer.Option(metavar="FILE", help="the same as a LaTeX table")] = None,
     radius: Annotated[
-        float | None,
-        typer.Option(min=0, max=2, help="instead of a method: transfers that are right for every kernel so near"),
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="instead of a method: right for every kernel so near, by row, in total size (0 to 2)"
+        ),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="the same where every single probability is so near")
+    ] = None,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODEL", help="the same for all mixtures with the kernel of this model; repeatable"),
     ] = None,
     draws: Annotated[
         int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
@@ -108,7 +117,7 @@ def transfers(
         smallest,
         stacked,
         side_by_side=True,
-        radius=radius,
+        kernels=_kernels(environment, radius, box, within or []),
         **asked,
     )
     document = study.document()
@@ -150,6 +159,24 @@ def transfers(
         check_expected(document, file.expected)
 
 
+def _kernels(environment: InterdependentTypes, radius: str | None, box: str | None, within: list[str]) -> Any:
+    """The set of kernels that transfers are to be right for; None where none was asked for."""
+    from mechopt.core.errors import InputError
+    from mechopt.environment.kernels.ball import KernelBall
+    from mechopt.environment.kernels.box import KernelBox
+    from mechopt.environment.kernels.hull import KernelHull
+    from mechopt.modelfile import read
+
+    if (radius is not None) + (box is not None) + bool(within) > 1:
+        raise InputError("radius, box, within: give one of them")
+    if radius is not None:
+        return KernelBall(radius)
+    if box is not None:
+        return KernelBox.around(environment, box)
+    others = [joint_environment(read(model)) for model in within]
+    return KernelHull([list((other.exact or other).kernel) for other in others]) if others else None
+
+
 def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the method for estimated kernels, which have no exact transfers."""
     more = {key: value for key, value in asked.items() if key not in ("exact", "joint")} if method == "any" else {}
@@ -168,12 +195,13 @@ def _estimated(gained: dict[str, Any] | None) -> list[tuple[str, str]]:
 def _prove(study: TransferStudy, path: str) -> None:
     """Write the proof of what was found."""
     from mechopt.closedform.contingent.program.possible import NoTransfersError
+    from mechopt.closedform.contingent.robust.transfers import NoRobustTransfersError
     from mechopt.core.errors import InputError
     from mechopt.study.transfer_proof import transfer_proof
 
     if study.transfers is not None:
         transfer_proof(study.transfers).save(path)
-    elif isinstance(study.failure, NoTransfersError):
+    elif isinstance(study.failure, (NoTransfersError, NoRobustTransfersError)):
         transfer_proof(study.failure).save(path)
     else:
         raise InputError("proof: a condition that fails proves nothing, as it is only sufficient; add --method any")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+OURS = __name__.partition(".")[0]
 _FUNCTIONS: dict[str, str] = {}
 
 
@@ -42,7 +43,7 @@ def provided(value: object, method: str) -> Callable[..., Any]:
     Parameters
     ----------
     value : object
-        Whose method it is, or the class of a class method; the class, or its nearest base, is looked up.
+        Whose method it is, or the class of a class method; the class, or its nearest base that is ours, is looked up.
     method : str
 
     Raises
@@ -51,7 +52,8 @@ def provided(value: object, method: str) -> Callable[..., Any]:
         If nothing is registered.
     """
     for cls in (value if isinstance(value, type) else type(value)).__mro__:
-        function = registered(f"{cls.__name__}.{method}")
+        ours = cls.__module__.partition(".")[0] == OURS  # a class of somebody else's may bear the same name
+        function = registered(f"{cls.__name__}.{method}") if ours else None
         if function is not None:
             return function
     raise LookupError(f"nothing is registered for {type(value).__name__}.{method}")

@@ -130,6 +130,7 @@ class ActionsByPeriod(PersistentBase):
     types: tuple[tuple[tuple[str, ...], ...], ...]
     names: tuple[str, ...]
     cost: FloatArray | tuple[FloatArray, ...]
+    seller_values: Any
     exact: Any
 
     @property
@@ -139,8 +140,28 @@ class ActionsByPeriod(PersistentBase):
 
     @property
     def stages(self) -> int:
-        """Number of periods whose data differ: the horizon, or 1 where it is infinite."""
+        """Number of periods whose data are given: the horizon; where it is infinite, the last one is for ever."""
         return len(self.values[0])
+
+    def at(self, t: int) -> int:
+        """Place of a period in arrays over periods: with an infinite horizon the last one is for ever.
+
+        Parameters
+        ----------
+        t : int
+            Period, from 0.
+        """
+        return min(t, self.stages - 1) if self.infinite else t
+
+    def following(self, t: int) -> int:
+        """Place of the period after t in arrays over periods.
+
+        Parameters
+        ----------
+        t : int
+            Period, from 0.
+        """
+        return self.at(t + 1)
 
     @property
     def shape(self) -> tuple[tuple[int, ...], ...]:
@@ -163,9 +184,9 @@ class ActionsByPeriod(PersistentBase):
         Parameters
         ----------
         t : int
-            From 0; with an infinite horizon all periods are alike.
+            From 0; with an infinite horizon the last one whose data differ is for ever.
         """
-        return self.costs[0 if self.infinite else t]
+        return self.costs[self.at(t)]
 
     def action_names(self, t: int) -> tuple[str, ...]:
         """Names of the actions of period t.
@@ -173,16 +194,16 @@ class ActionsByPeriod(PersistentBase):
         Parameters
         ----------
         t : int
-            From 0; with an infinite horizon all periods are alike.
+            From 0; with an infinite horizon the last one whose data differ is for ever.
         """
         by_period = isinstance(self.actions[0], tuple)
-        names: Any = self.actions[0 if self.infinite else t] if by_period else self.actions
+        names: Any = self.actions[self.at(t)] if by_period else self.actions
         return tuple(names)
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
         parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount)
+        return type(self), (*parts, source.cost, self.horizon, source.discount, source.seller_values)
 
     def __repr__(self) -> str:
         profiles = max(prod(stage) for stage in self.shape)

@@ -1,8 +1,10 @@
 """Repeated sale to buyers whose types are independent across periods and buyers.
 
-Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
-and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``. Everybody discounts period t
-by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1.
+Each period t = 0, ..., T-1 the seller has one item, or several units or slots (see `mechopt.environment.supply`);
+buyer i draws type k with probability ``probabilities[i][t][k]`` and then values the item at ``values[i][t][k]``. A sale
+at t costs the seller ``cost[t]``, and where it goes to buyer i of type k is worth ``seller_values[i][t][k]`` to her.
+Everybody discounts period t by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who
+count periods from 1 and where nothing is worth anything to the seller.
 
 Types of probability zero are types all the same: constraints hold for them and after their reports. For the
 constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,24 +27,15 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
-from mechopt.environment.reading.nested import unrounded
+from mechopt.environment.reading.independent import ExactIndependent, ExactNested, read_independent
+from mechopt.environment.reading.nested import plain, unrounded
 from mechopt.environment.reading.order import in_order
-
-ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
-
-
-class ExactIndependent(NamedTuple):
-    """The exact numbers of an instance, in the layout of its arrays."""
-
-    values: ExactNested
-    probabilities: ExactNested
-    cost: tuple[Fraction, ...]
-    discount: Fraction
+from mechopt.environment.supply import expected_best
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class IndependentTypes(EnvironmentBase):
-    """Types independent across periods: one or many buyers, one item a period.
+    """Types independent across periods: one or many buyers, one item a period, or several.
 
     Parameters
     ----------
@@ -52,9 +45,16 @@ class IndependentTypes(EnvironmentBase):
     probabilities : nested sequences, ``probabilities[i][t][k]``
         At least 0, sum to 1 over k.
     cost : number or sequence over t
-        The seller's cost of a sale, money of its own period; default 0.
+        The seller's cost of a sale, money of its own period, of any sign; default 0.
     discount : number
         In (0, 1]; default 1.
+    seller_values : nested sequences, ``seller_values[i][t][k]``, optional
+        What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
+        a buyer of whom this is 0.
+    slots : sequence of numbers, or a sequence of these over periods, optional
+        Weights of the slots of a period, above 0, at most 1, the largest first: each buyer gets one or none.
+    supply : int, or sequence of int over periods
+        Instead: units of the item, of which each buyer wants one; default 1.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -63,6 +63,9 @@ class IndependentTypes(EnvironmentBase):
     values, probabilities : tuples over buyers of tuples over periods of read-only float arrays ``(K,)``
     cost : read-only float array ``(T,)``
     discount : float
+    seller_values : like values, or None where they are all 0
+    slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
+        Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -84,27 +87,42 @@ class IndependentTypes(EnvironmentBase):
     probabilities: tuple[tuple[FloatArray, ...], ...]
     cost: FloatArray
     discount: float
+    seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    slots: tuple[FloatArray, ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
 
     def __init__(
-        self, values: Any, probabilities: Any, cost: Any = 0, discount: Any = 1, exact: ExactIndependent | None = None
+        self,
+        values: Any,
+        probabilities: Any,
+        cost: Any = 0,
+        discount: Any = 1,
+        seller_values: Any = None,
+        slots: Any = None,
+        exact: ExactIndependent | None = None,
+        supply: Any = 1,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+            seller_values, slots = unrounded(seller_values, exact.seller_values), unrounded(slots, exact.slots)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
-        numbers, is_exact, faults = _read(**given)
+        given |= {"seller_values": seller_values, "supply": supply, "slots": slots}
+        numbers, is_exact, faults = read_independent(**given)
         if faults or numbers is None:
-            layouts = {"values": "values[i][t]", "probabilities": "probabilities[i][t]"}
-            raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
+            layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
+            raise InputError(in_order(given, layouts, lambda parts: read_independent(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
         set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
         set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
         set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
         set_field(self, "discount", float(numbers.discount))
+        gains = numbers.seller_values
+        set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
+        set_field(self, "slots", None if numbers.slots is None else tuple(map(floats, numbers.slots)))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -116,6 +134,9 @@ class IndependentTypes(EnvironmentBase):
         agents: int = 1,
         cost: Any = 0,
         discount: Any = 1,
+        seller_values: Any = None,
+        slots: Any = None,
+        supply: Any = 1,
     ) -> Self:
         """Build the environment in which every buyer draws from one distribution in every period.
 
@@ -126,6 +147,10 @@ class IndependentTypes(EnvironmentBase):
         horizon, agents : int
             Numbers of periods and of buyers, at least 1.
         cost, discount : numbers
+            As for the class.
+        seller_values : sequence over k, optional
+            What a sale to each type is worth to the seller.
+        slots, supply
             As for the class.
 
         Examples
@@ -140,7 +165,9 @@ class IndependentTypes(EnvironmentBase):
             faults.append(Fault("agents", f"is {agents}", "there must be at least one buyer"))
         if faults:
             raise InputError(faults)
-        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount)
+        gains = None if seller_values is None else ((seller_values,) * horizon,) * agents
+        rows = ((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents
+        return cls(*rows, cost, discount, gains, slots, supply=supply)
 
     @property
     def agents(self) -> int:
@@ -203,6 +230,42 @@ class IndependentTypes(EnvironmentBase):
         return best or 1.0
 
     @cached_property
+    def exact_surplus(self) -> ExactNested | None:
+        """``exact_surplus[i][t][k]``: value less cost plus what a sale is worth to the seller; None without `exact`."""
+        if self.exact is None:
+            return None
+        rows, gains = self.exact.values, self.exact.seller_values
+        return tuple(
+            tuple(
+                tuple(v - self.exact.cost[t] + (gains[i][t][k] if gains else 0) for k, v in enumerate(values))
+                for t, values in enumerate(row)
+            )
+            for i, row in enumerate(rows)
+        )
+
+    @cached_property
+    def surplus(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``surplus[i][t]``: the same as floats, rounded once where numbers are exact; money of period t."""
+        if self.exact_surplus is not None:
+            return tuple(tuple(readonly(list(map(float, k))) for k in row) for row in self.exact_surplus)
+        return tuple(
+            tuple(readonly(values - self.net_cost[i][t]) for t, values in enumerate(row))
+            for i, row in enumerate(self.values)
+        )
+
+    @cached_property
+    def net_cost(self) -> tuple[tuple[FloatArray, ...], ...]:
+        """``net_cost[i][t]``: cost of a sale less what it is worth to the seller, by type; money of period t."""
+        gains = self.seller_values
+        return tuple(
+            tuple(
+                readonly(np.full(values.size, self.cost[t]) - (gains[i][t] if gains else 0.0))
+                for t, values in enumerate(row)
+            )
+            for i, row in enumerate(self.values)
+        )
+
+    @cached_property
     def first_best(self) -> float:
         """Expected surplus of the efficient rule, present value: no mechanism has a higher welfare.
 
@@ -212,13 +275,20 @@ class IndependentTypes(EnvironmentBase):
 
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
-        points = np.unique(np.concatenate([row[t] for row in self.values]))
+        rows, cost = self.values, float(self.cost[t])
+        if self.slots is not None:
+            chances = [row[t] for row in self.probabilities]
+            return expected_best([row[t] for row in self.surplus], chances, self.slots[t].tolist())
+        if self.seller_values is not None:
+            rows, cost = self.surplus, 0.0
+        points = np.unique(np.concatenate([row[t] for row in rows]))
         below = np.ones(points.size)  # P(every buyer's value <= point)
-        for values, probabilities in zip(self.values, self.probabilities, strict=True):
-            cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t])])
-            below *= cumulative[np.searchsorted(values[t], points, side="right")]
+        for values, probabilities in zip(rows, self.probabilities, strict=True):
+            order = np.argsort(values[t], kind="stable")
+            cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t][order])])
+            below *= cumulative[np.searchsorted(values[t][order], points, side="right")]
         largest = np.diff(below, prepend=0.0)
-        return float(largest @ np.maximum(points - self.cost[t], 0.0))
+        return float(largest @ np.maximum(points - cost, 0.0))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -229,90 +299,27 @@ class IndependentTypes(EnvironmentBase):
         else:
             numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
             numbers += [self.cost.tolist(), self.discount]
+        if self.seller_values is not None:
+            numbers.append({"seller_values": plain((self.exact or self).seller_values)})
+        if self.slots is not None:
+            numbers.append({"slots": plain((self.exact or self).slots)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.exact or (self.values, self.probabilities, self.cost, self.discount)
+        source = self.exact or self
+        parts = (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        return type(self), (*parts, source.slots)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread]
+        if self.slots is not None:
+            sizes = sorted({len(row) for row in self.slots})
+            most = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            parts.append(f"{most} {'units' if all((row == 1).all() for row in self.slots) else 'slots'}")
+        parts.append(f"first best {self.first_best:.6g}")
         return f"IndependentTypes({', '.join(parts)})"
-
-
-def _read(
-    values: Any, probabilities: Any, cost: Any, discount: Any
-) -> tuple[ExactIndependent | None, bool, list[Fault]]:
-    """Exact numbers or None, whether they are what was meant, and every fault."""
-    faults: list[Fault] = []
-    exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
-    periods = len(exact_values[0]) if exact_values else 0
-    if not faults:
-        faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
-    for i, row in enumerate(exact_values):
-        if len(row) != periods:
-            what = f"has {len(row)} periods, buyer 0 has {periods}"
-            faults.append(Fault(f"values[{i}]", what, "give all the same"))
-    exact_cost = _costs(cost, periods, faults)
-    exact_discount = check.exact_scalar(discount, "discount", faults)
-    if exact_discount is not None:
-        faults += check.discount_faults(exact_discount)
-    if faults or exact_discount is None:
-        return None, False, faults
-    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount), is_exact, []
-
-
-def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
-    """Exact ``[i][t][k]`` numbers of both, each distinct distribution checked once; and whether they are exact."""
-    before = len(faults)
-    for name, nested in (("values", values), ("probabilities", probabilities)):
-        if not check.is_list(nested) or len(nested) == 0 or not all(map(check.is_list, nested)):
-            faults.append(Fault(name, "is not a list over buyers of lists over periods", "see IndependentTypes.iid"))
-    if len(faults) == before and len(values) != len(probabilities):
-        faults.append(Fault("probabilities", f"is for {len(probabilities)} buyers, values for {len(values)}"))
-    if len(faults) > before:
-        return (), (), False
-    is_exact, seen = True, dict[tuple[int, int], tuple[Any, Any]]()
-    alive = []  # ids stay taken only as long as what they belong to: the rows of an array are made on the way
-    all_values, all_probabilities = [], []
-    for i, (value_row, probability_row) in enumerate(zip(values, probabilities, strict=True)):
-        if len(value_row) != len(probability_row):
-            faults.append(
-                Fault(f"probabilities[{i}]", f"has {len(probability_row)} periods, values[{i}] has {len(value_row)}")
-            )
-            continue
-        row = []
-        for t, (v, p) in enumerate(zip(value_row, probability_row, strict=True)):
-            if (id(v), id(p)) not in seen:
-                at_v, at_p = f"values[{i}][{t}]", f"probabilities[{i}][{t}]"
-                v_exact, p_exact = check.exact_list(v, at_v, faults), check.exact_list(p, at_p, faults)
-                if v_exact is not None:
-                    faults += check.values_faults(v_exact, at_v)
-                if p_exact is not None:
-                    faults += check.probabilities_faults(p_exact, at_p, check.is_float_like(p))
-                    is_exact &= sum(p_exact) == 1
-                if v_exact is not None and p_exact is not None:
-                    faults += check.length_faults(len(v_exact), len(p_exact), at_p)
-                seen[id(v), id(p)] = (tuple(v_exact or ()), tuple(p_exact or ()))
-                alive.append((v, p))
-            row.append(seen[id(v), id(p)])
-        all_values.append(tuple(v for v, _ in row))
-        all_probabilities.append(tuple(p for _, p in row))
-    return tuple(all_values), tuple(all_probabilities), is_exact
-
-
-def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...]:
-    """The seller's cost by period: one number for all, or a list."""
-    if not check.is_list(given):
-        number = check.exact_scalar(given, "cost", faults)
-        faults += check.cost_faults(number or Fraction(0))
-        return (number or Fraction(0),) * periods
-    cost = check.exact_list(given, "cost", faults) or []
-    faults += check.cost_faults(cost)
-    if periods and len(given) != periods:
-        faults += check.cost_length_faults(len(given), periods)
-    return tuple(cost)
 
 
 def _shared_arrays() -> Any:

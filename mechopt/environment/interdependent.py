@@ -1,10 +1,10 @@
 r"""Interdependent values: persistent, correlated signals, and values that depend on everybody's signals.
 
 Each period t = 0, 1, ... agent i privately sees a signal; with s the profile of signals an action a is worth
-``values[i][t][a, s]`` to her and costs the seller ``cost[a]``; the next profile is n with probability
-``kernel[t][a, s, n]``, a joint distribution: signals may be correlated, across agents and over time. Everybody
-discounts period t by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is
-below 1.
+``values[i][t][a, s]`` to her and costs the seller ``cost[a]``, to whom it may be worth ``seller_values[t][a, s]``
+besides; the next profile is n with probability ``kernel[t][a, s, n]``, a joint distribution: signals may be correlated,
+across agents and over time. Everybody discounts period t by ``discount**t``. With an infinite horizon the
+discount is below 1, and nothing depends on the period from the last one on that is given.
 
 Source: Liu (2025), section 2; it counts periods from 1 and has no cost of the seller.
 """
@@ -40,6 +40,7 @@ class ExactInterdependent(NamedTuple):
     initial: Array
     cost: Vector | tuple[Vector, ...]
     discount: Fraction
+    seller_values: tuple[Array, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -64,21 +65,24 @@ class InterdependentTypes(ActionsByPeriod):
     names : sequence of str, optional
         Of the agents; default: their numbers.
     cost : number, sequence over actions, or sequence over periods of either
-        The seller's cost of an action, at least 0; default 0.
+        The seller's cost of an action, of any sign; default 0.
     horizon : int or "infinite"
-        Number of periods.
+        Number of periods. With an infinite one, what is given by period is for the first periods; the last of these is
+        for ever, and its kernel leads to itself.
     discount : number
         In (0, 1], below 1 with an infinite horizon; default 1.
+    seller_values : nested sequences or array, ``seller_values[action][s_1][s_2]...``, or by period ``[t][action]...``
+        What an action is worth to the seller at a profile of signals, of any sign, besides payments and the cost.
     exact : ExactInterdependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
     Attributes
     ----------
     values : tuple over agents of tuples over periods of read-only float arrays ``(action, *signals)``
-        Of length 1 over periods with an infinite horizon. `profile_values` has those of all agents together.
+        With an infinite horizon the last period is for ever. `profile_values` has those of all agents together.
     kernel : tuple over periods of read-only float arrays ``(action, *signals, *next signals)``
-        Sums to 1 over the next signals. Of length T - 1, or 1 with an infinite horizon. The action's axis is a
-        broadcast one (stride 0) where the distribution is given without the action.
+        Sums to 1 over the next signals. Of length T - 1; with an infinite horizon the last one leads to its own period
+        again. The action's axis is a broadcast one (stride 0) where the distribution is given without the action.
     initial : read-only float array ``(*signals,)``
     types : tuple over agents of tuples over periods of tuples of str
     names : tuple of str
@@ -88,6 +92,7 @@ class InterdependentTypes(ActionsByPeriod):
         See `costs`, which is by period always.
     horizon : int or "infinite"
     discount : float
+    seller_values : tuple over periods of read-only float arrays ``(action, *signals)``, or None where they are all 0
     exact : ExactInterdependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -119,6 +124,7 @@ class InterdependentTypes(ActionsByPeriod):
     cost: FloatArray | tuple[FloatArray, ...]
     horizon: Horizon
     discount: float
+    seller_values: tuple[FloatArray, ...] | None
     exact: ExactInterdependent | None
 
     kind = "interdependent"
@@ -135,15 +141,17 @@ class InterdependentTypes(ActionsByPeriod):
         cost: Any = 0,
         horizon: Any = "infinite",
         discount: Any = 1,
+        seller_values: Any = None,
         exact: ExactInterdependent | None = None,
     ) -> None:
         if exact is not None:
             values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
+            seller_values = unrounded(seller_values, exact.seller_values)
         parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
         parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
-        self._read(parts)
+        self._read(parts | {"seller_values": seller_values})
 
     @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
@@ -183,6 +191,7 @@ class InterdependentTypes(ActionsByPeriod):
             source.cost,
             environment.horizon,
             source.discount,
+            summed_gains(environment),
         )
         return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
@@ -196,6 +205,7 @@ class InterdependentTypes(ActionsByPeriod):
             initial=_rounded(joint.initial),
             types=tuple(zip(*joint.types, strict=True)),
             names=joint.names,
+            seller_values=None if joint.seller_values is None else shared(joint.seller_values, _rounded),
             exact=_exact(joint),
         )
 
@@ -216,7 +226,7 @@ class InterdependentTypes(ActionsByPeriod):
         Parameters
         ----------
         t : int
-            Period; 0 with an infinite horizon.
+            Period, of those whose data are given.
         """
         kernel = self.kernel[t]
         return kernel.strides[0] != 0 and bool((kernel != kernel[:1]).any())
@@ -236,6 +246,9 @@ class InterdependentTypes(ActionsByPeriod):
         initial = _digest(self.initial, exact and exact.initial, known)
         scalars = exact and [_texts(exact.cost), str(exact.discount)]
         numbers = [*parts, initial, scalars or [[cost.tolist() for cost in self.costs], self.discount]]
+        if self.seller_values is not None:
+            gains = exact.seller_values if exact and exact.seller_values else (None,) * self.stages
+            numbers.append([_digest(*pair, known) for pair in zip(self.seller_values, gains, strict=True)])
         named = [self.actions, tuple(zip(*self.types, strict=True)), self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
@@ -243,6 +256,27 @@ class InterdependentTypes(ActionsByPeriod):
 def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
     """From arrays over periods with the agents' axis first to ``[i][t]``; equal periods share one."""
     return tuple(zip(*shared(stacked, tuple), strict=True))
+
+
+def summed_gains(environment: MarkovTypes) -> tuple[Array, ...] | None:
+    """What the seller gains by type profile, ``(action, *types)`` by period, from tables by agent; None without them.
+
+    Parameters
+    ----------
+    environment : MarkovTypes
+        Fractions come out where it has them.
+    """
+    tables = (environment.exact or environment).seller_values
+    if tables is None:
+        return None
+    found = []
+    for t, sizes in enumerate(environment.shape):
+        total: Any = 0
+        for i, row in enumerate(tables):
+            own = np.array(row[t], dtype=object if environment.exact else np.float64)
+            total = total + own.reshape(len(own), *(size if j == i else 1 for j, size in enumerate(sizes)))
+        found.append(np.broadcast_to(total, (len(total), *sizes)))
+    return tuple(found)
 
 
 def _product(kernels: list[Array]) -> Array:
@@ -270,8 +304,13 @@ def _exact(joint: Joint) -> ExactInterdependent | None:
     known = tuple(array for array in kernel if array is not None)
     if len(known) < len(kernel):
         return None
-    values = shared(joint.values, lambda array: _frozen(array if array.dtype == object else fractions(array)))
-    return ExactInterdependent(by_agent(values), known, initial, one(joint.cost), joint.discount)
+    values = shared(joint.values, _exact_numbers)
+    gains = None if joint.seller_values is None else shared(joint.seller_values, _exact_numbers)
+    return ExactInterdependent(by_agent(values), known, initial, one(joint.cost), joint.discount, gains)
+
+
+def _exact_numbers(array: Array) -> Array:
+    return _frozen(array if array.dtype == object else fractions(array))
 
 
 def _exact_distributions(array: Array, leading: int) -> Array | None:

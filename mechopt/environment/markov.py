@@ -1,9 +1,9 @@
 r"""Persistent private types: each agent's type follows a Markov chain of its own, which the common action may steer.
 
 Each period t = 0, 1, ... agent i has a type k; an action a is taken, worth ``values[i][t][a, k]`` to her and costing
-the seller ``cost[a]``; her next type is l with probability ``kernel[i][t][a, k, l]``, independently of the other agents
-given the action. Everybody discounts period t by ``discount**t``. With an infinite horizon nothing depends on the
-period and the discount is below 1.
+the seller ``cost[a]``, to whom it may be worth ``seller_values[i][t][a, k]`` besides; her next type is l with
+probability ``kernel[i][t][a, k, l]``, independently of the other agents given the action. Everybody discounts period t
+by ``discount**t``. With an infinite horizon nothing depends on the period and the discount is below 1.
 
 Source: Bergemann and Valimaki (2010), section 2; Kakade, Lobel and Nazerzadeh (2013). Both count periods as here.
 """
@@ -23,7 +23,16 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.base import ActionsByPeriod, one
 from mechopt.environment.reading import markov
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, shared, unrounded
+from mechopt.environment.reading.nested import (
+    Matrix,
+    Vector,
+    floats,
+    kernel_array,
+    plain,
+    shared,
+    unless_zero,
+    unrounded,
+)
 from mechopt.environment.reading.reader import Horizon
 
 
@@ -35,6 +44,7 @@ class ExactMarkov(NamedTuple):
     initial: Matrix
     cost: Vector | tuple[Vector, ...]
     discount: Fraction
+    seller_values: tuple[tuple[Matrix, ...], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -58,11 +68,14 @@ class MarkovTypes(ActionsByPeriod):
     names : sequence of str, optional
         Of the agents; default: their numbers.
     cost : number, sequence over actions, or sequence over periods of either
-        The seller's cost of an action, at least 0; default 0.
+        The seller's cost of an action, of any sign; default 0.
     horizon : int or "infinite"
         Number of periods.
     discount : number
         In (0, 1], below 1 with an infinite horizon; default 1.
+    seller_values : nested sequences, ``seller_values[i][action][type]`` or by period ``[i][t][action][type]``, optional
+        What an action is worth to the seller by agent i's type, of any sign, besides payments and the cost; those of
+        several agents add up. None for an agent of whom this is 0.
     exact : ExactMarkov, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -81,6 +94,7 @@ class MarkovTypes(ActionsByPeriod):
         See `costs`, which is by period always.
     horizon : int or "infinite"
     discount : float
+    seller_values : like values, or None where they are all 0
     exact : ExactMarkov or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -109,6 +123,7 @@ class MarkovTypes(ActionsByPeriod):
     cost: FloatArray | tuple[FloatArray, ...]
     horizon: Horizon
     discount: float
+    seller_values: tuple[tuple[FloatArray, ...], ...] | None
     exact: ExactMarkov | None
 
     kind = "markov"
@@ -125,24 +140,28 @@ class MarkovTypes(ActionsByPeriod):
         cost: Any = 0,
         horizon: Any = "infinite",
         discount: Any = 1,
+        seller_values: Any = None,
         exact: ExactMarkov | None = None,
     ) -> None:
         if exact is not None:
             values, kernel = unrounded(values, exact.values), unrounded(kernel, exact.kernel)
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
+            seller_values = unrounded(seller_values, exact.seller_values)
         parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
         parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
-        self._read(parts)
+        self._read(parts | {"seller_values": seller_values})
 
     def _fill(self, chain: markov.Chain) -> None:
         agents = chain.agents
+        gains = unless_zero([agent.seller_values for agent in agents])
         exact = ExactMarkov(
             tuple(agent.values for agent in agents),
             tuple(agent.kernel for agent in agents),
             tuple(agent.initial for agent in agents),
             one(chain.cost),
             chain.discount,
+            gains,
         )
         self._set(
             chain,
@@ -151,6 +170,7 @@ class MarkovTypes(ActionsByPeriod):
             initial=tuple(floats(agent.initial) for agent in agents),
             types=tuple(agent.types for agent in agents),
             names=tuple(agent.name for agent in agents),
+            seller_values=None if gains is None else tuple(shared(row, floats) for row in gains),
             exact=exact if _sums_to_one(chain) else None,
         )
 
@@ -178,18 +198,18 @@ class MarkovTypes(ActionsByPeriod):
         if self.agents < 2 or agent not in range(self.agents):
             raise InputError(f"agent {agent!r} cannot be left out of {self.agents}; there must be others")
         source = self.exact or self
-        parts = (source.values, source.kernel, source.initial, self.types, self.names)
+        parts = (source.values, source.kernel, source.initial, self.types, self.names, source.seller_values or ())
         kept = [tuple(part for i, part in enumerate(parts_) if i != agent) for parts_ in parts]
-        values, kernel, initial, types, names = kept
-        return MarkovTypes(
-            values, kernel, initial, self.actions, types, names, source.cost, self.horizon, source.discount
-        )
+        values, kernel, initial, types, names, gains = kept
+        rest = source.cost, self.horizon, source.discount, gains or None
+        return MarkovTypes(values, kernel, initial, self.actions, types, names, *rest)
 
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
-        source = self.exact or (self.values, self.kernel, self.initial, self.cost, self.discount)
-        numbers = [plain(part) for part in source]
+        source = self.exact or self
+        numbers = [plain(part) for part in (source.values, source.kernel, source.initial, source.cost, source.discount)]
+        numbers += [] if source.seller_values is None else [plain(source.seller_values)]
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 

@@ -1,7 +1,7 @@
 """A model whose numbers are functions of one parameter on an interval.
 
-Inside the interval no probability becomes zero, no two values cross and no cost or discount leaves its range unless it
-does so identically: then which rows a program has is the same for every value of the parameter there.
+Inside the interval no probability becomes zero, no two values cross and no discount leaves its range unless it does so
+identically: then which rows a program has is the same for every value of the parameter there.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def leaves(exact: Any) -> Iterator[Any]:
             yield from leaves(entry)
     elif isinstance(exact, np.ndarray):
         yield from exact.ravel().tolist()
-    else:
+    elif exact is not None:
         yield exact
 
 
@@ -178,7 +178,7 @@ def rebuilt(exact: Any, number: Callable[[Any], Any]) -> Any:
         array = np.empty(exact.shape, dtype=object)
         array.ravel()[:] = [number(entry) for entry in exact.ravel().tolist()]
         return array
-    return number(exact)
+    return None if exact is None else number(exact)
 
 
 def points_inside(start: Fraction, stop: Fraction, count: int) -> list[Fraction]:
@@ -211,8 +211,6 @@ def _signed(model: ParametricModel) -> Iterator[tuple[str, Any]]:
             yield "initial probability", number
         for number in leaves(exact.kernel):
             yield "probability of the kernel", number
-    for number in leaves(exact.cost):
-        yield "cost", number
     yield "discount", exact.discount
     yield "1 - discount", 1 - exact.discount
 

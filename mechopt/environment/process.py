@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
-from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.interdependent import InterdependentTypes, summed_gains
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
 
@@ -47,6 +48,8 @@ class JointProcess:
         Whether types are independent given the action, from independent first types.
     private : bool
         Whether each agent's values depend on her own type alone.
+    gains : tuple over t of arrays ``(A_t, M_t)``, or None
+        What actions are worth to the seller besides payments and costs, money of the period; None where nothing.
     """
 
     environment: MarkovTypes | InterdependentTypes
@@ -58,6 +61,7 @@ class JointProcess:
     present_value: FloatArray
     independent: bool
     private: bool
+    gains: tuple[FloatArray, ...] | None = None
 
     @property
     def agents(self) -> int:
@@ -106,12 +110,17 @@ class JointProcess:
         found: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
         return found
 
+    def net_costs(self, t: int) -> FloatArray:
+        """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
+        cost: FloatArray = self.costs[t][:, None]
+        return cost if self.gains is None else cost - self.gains[t]
+
     @cached_property
     def first_best(self) -> float:
         """Largest expected welfare of any policy."""
         following = np.zeros(1)
         for t in reversed(range(self.horizon)):
-            flow = self.values[t].sum(axis=0) - self.costs[t][:, None]
+            flow = self.values[t].sum(axis=0) - self.net_costs(t)
             carried = self.kernel[t] @ following if t + 1 < self.horizon else np.zeros_like(flow)
             following = (
                 flow + carried * (self.present_value[t + 1] / self.present_value[t] if t + 1 < self.horizon else 0)
@@ -194,7 +203,13 @@ def _independent(environment: MarkovTypes) -> JointProcess:
         _weights(environment.discount, environment.stages),
         True,
         True,
+        None if environment.seller_values is None else _by_profile(summed_gains(environment)),
     )
+
+
+def _by_profile(gains: Sequence[Any] | None) -> tuple[FloatArray, ...] | None:
+    """Arrays ``(A, *types)`` as floats ``(A, M)``."""
+    return None if gains is None else tuple(readonly(part.astype(np.float64).reshape(len(part), -1)) for part in gains)
 
 
 def _product(kernels: Sequence[FloatArray]) -> FloatArray:
@@ -225,4 +240,5 @@ def _interdependent(environment: InterdependentTypes) -> JointProcess:
         _weights(environment.discount, environment.stages),
         False,
         False,
+        _by_profile(environment.seller_values),
     )

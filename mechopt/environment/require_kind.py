@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mechopt.core.errors import InputError, shortened
+from mechopt.environment.markov import MarkovTypes
 
 INSTEAD = {
     (
@@ -20,8 +23,8 @@ INSTEAD = {
 """What to do, by kind that is asked for and kind that is given."""
 
 
-def require_kind(environment: object, kind: str, name: str) -> None:
-    """Refuse what is not an environment of this kind.
+def require_kind(environment: object, kind: str, name: str, seller_values: str = "none", supply: str = "one") -> None:
+    """Refuse what is not an environment of this kind, or has seller's payoffs that a theorem is not about.
 
     Parameters
     ----------
@@ -30,6 +33,10 @@ def require_kind(environment: object, kind: str, name: str) -> None:
         As in model files.
     name : str
         Of the function that asks.
+    seller_values : str
+        What it takes of them: ``"none"``, ``"by action"`` (whatever the types), or ``"any"``.
+    supply : str
+        What there may be to sell in a period: ``"one"`` item, or ``"any"`` units and slots.
 
     Raises
     ------
@@ -46,9 +53,52 @@ mo.relaxed_optimum
     """
     given = getattr(environment, "kind", None)
     if given == kind:
+        require_seller_values(environment, name, seller_values)
+        if supply == "one" and getattr(environment, "slots", None) is not None:
+            raise InputError(
+                f"{name}: its theorem is for one item a period, not for several units or slots; take mo.optimum, "
+                "mo.repeated_myerson or mo.repeated_second_price"
+            )
         return
     if given is None:
         what, fix = f"not {shortened(repr(environment))}", "read a model file with mo.load"
     else:
         what, fix = f"not {given!r}", INSTEAD.get((kind, given), "take mo.optimum")
     raise InputError(f"{name}: is for kind {kind!r}, {what}; {fix}")
+
+
+def require_seller_values(environment: Any, name: str, taken: str) -> None:
+    """Refuse seller's payoffs that a theorem is not about; see `require_kind`."""
+    tables = environment.seller_values
+    if tables is None or taken == "any":
+        return
+    if taken == "none":
+        what, fix = "what actions are worth to the seller is not in its theorem", "take mo.optimum"
+        raise InputError(f"{name}: seller_values: {what}; {fix}, or put what depends on no type into cost")
+    agent = next((i for i, row in enumerate(tables) if any(bool((part != part[:, :1]).any()) for part in row)), None)
+    if agent is not None:
+        raise InputError(
+            f"{name}: seller_values depend on the type of agent {environment.names[agent]!r}, who would be paid for "
+            "reports that the seller likes; take mo.optimum"
+        )
+
+
+def with_gains_as_cost(environment: MarkovTypes) -> MarkovTypes:
+    """The environment in which what the seller gains by the action alone is taken off its cost.
+
+    Parameters
+    ----------
+    environment : MarkovTypes
+        Whose ``seller_values`` depend on no type.
+    """
+    source: Any = environment.exact or environment
+    if source.seller_values is None:
+        return environment
+    costs = []
+    for t in range(environment.stages):
+        by_period = source.cost if isinstance(environment.cost, tuple) else (source.cost,) * environment.stages
+        gains = [sum(row[t][a][0] for row in source.seller_values) for a in range(environment.action_counts[t])]
+        costs.append([fee - gain for fee, gain in zip(by_period[t], gains, strict=True)])
+    cost = costs if isinstance(environment.horizon, int) else costs[0]
+    parts = (source.values, source.kernel, source.initial, environment.actions, environment.types, environment.names)
+    return MarkovTypes(*parts, cost, environment.horizon, source.discount)

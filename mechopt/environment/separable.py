@@ -2,7 +2,8 @@ r"""An initial signal known at contracting, times or plus what is learned later.
 
 At contracting, t = 0, agent i knows her initial type k, of probability f(k); nothing is allocated yet. In the periods
 t = 1, ..., T an action a is taken, at a cost c(a) to the seller, and she knows a signal z that moves by a kernel, which
-the action may steer. The action is worth to her::
+the action may steer. The action may be worth something to the seller by her type and signal, ``seller_values``, as long
+as she is not left out at contracting. It is worth to her::
 
     multiplicative   v(a, k, z) = A(k) B(a, z)
     additive         v(a, k, z) = A(k) C(a) + B(a, z)
@@ -33,7 +34,7 @@ from mechopt.core.provided import provided
 from mechopt.environment.base import PersistentBase, counted, periods
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import separable
-from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unrounded
+from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unless_zero, unrounded
 from mechopt.environment.reading.reader import Horizon
 from mechopt.environment.reading.separable import Model
 
@@ -51,6 +52,7 @@ class ExactSeparable(NamedTuple):
     signal_kernel: tuple[tuple[Matrix, ...], ...]
     cost: Vector
     discount: Fraction
+    seller_values: tuple[tuple[Matrix, ...], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -80,11 +82,14 @@ class SeparableTypes(PersistentBase):
     names, actions : sequences of str, optional
         Of the agents, of the actions; default: their numbers.
     cost : number or sequence over actions
-        The seller's cost of an action in an allocation period, at least 0; default 0.
+        The seller's cost of an action in an allocation period, of any sign; default 0.
     horizon : int or "infinite"
         Number of allocation periods.
     discount : number
         In (0, 1], below 1 with an infinite horizon; default 1.
+    seller_values : nested sequences, ``seller_values[i][action][type][signal]``, optional
+        What an action is worth to the seller by agent i's type and signal, of any sign, besides payments and the cost;
+        None for an agent of whom this is 0.
     exact : ExactSeparable, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -100,6 +105,7 @@ class SeparableTypes(PersistentBase):
     cost : read-only float array ``(action,)``
     horizon : int or "infinite"
     discount : float
+    seller_values : tuple over agents of read-only float arrays ``(action, type, signal)``, or None where they are all 0
     exact : ExactSeparable or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -133,6 +139,7 @@ class SeparableTypes(PersistentBase):
     cost: FloatArray
     horizon: Horizon
     discount: float
+    seller_values: tuple[FloatArray, ...] | None
     exact: ExactSeparable | None
 
     kind = "separable"
@@ -155,6 +162,7 @@ class SeparableTypes(PersistentBase):
         cost: Any = 0,
         horizon: Any = "infinite",
         discount: Any = 1,
+        seller_values: Any = None,
         exact: ExactSeparable | None = None,
     ) -> None:
         parts = {
@@ -166,6 +174,7 @@ class SeparableTypes(PersistentBase):
             "general": general,
             "signal_initial": signal_initial,
             "signal_kernel": signal_kernel,
+            "seller_values": seller_values,
         }
         if exact is not None:
             parts = {key: unrounded(part, getattr(exact, key)) for key, part in parts.items()}
@@ -185,6 +194,7 @@ class SeparableTypes(PersistentBase):
             form=tuple(agent.form for agent in model.agents),
             signals=tuple(agent.signals for agent in model.agents),
             names=tuple(agent.name for agent in model.agents),
+            seller_values=None if exact.seller_values is None else tuple(map(floats, exact.seller_values)),
             exact=exact if _sums_to_one(exact) else None,
             _value_tables=tuple(agent.value_table() for agent in model.agents),
         )
@@ -246,6 +256,8 @@ class SeparableTypes(PersistentBase):
         action is worth something to one agent at most and moves no signals.
         """
         worth = np.array([table.any(axis=(1, 2)) for table in self.value_tables])  # axes: agent, action
+        if self.seller_values is not None:
+            worth |= np.array([table.any(axis=(1, 2)) for table in self.seller_values])
         idle = bool((~worth.any(axis=0) & (self.cost <= self.cost.min())).any())
         alone = self.agents == 1 or (bool((worth.sum(axis=0) <= 1).all()) and not self.controlled)
         return not (idle and alone)
@@ -324,6 +336,7 @@ class SeparableTypes(PersistentBase):
     def fingerprint(self) -> str:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         numbers = [plain(getattr(self.exact or self, key)) for key in ExactSeparable._fields]
+        numbers = numbers if self.seller_values is not None else numbers[:-1]
         named = [self.form, self.actions, self.signals, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
@@ -331,7 +344,8 @@ class SeparableTypes(PersistentBase):
         s = self.exact or self
         first = (s.initial_values, s.initial_probabilities, s.base, s.signal_initial, s.signal_kernel, self.form)
         names = (self.signals, self.names, self.actions)
-        return type(self), (*first, s.level, s.rate, s.general, *names, s.cost, self.horizon, s.discount)
+        rest = s.cost, self.horizon, s.discount, s.seller_values
+        return type(self), (*first, s.level, s.rate, s.general, *names, *rest)
 
     def __repr__(self) -> str:
         kinds = ("initial type", "signal") if self.agents == 1 else ("initial profile", "signal profile")
@@ -344,8 +358,10 @@ def _exact(model: Model) -> ExactSeparable:
     def parts(key: str) -> Any:
         return tuple(getattr(agent, key) for agent in model.agents)
 
-    by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in ("cost", "discount")}
-    return ExactSeparable(**by_agent, cost=model.cost[0], discount=model.discount)
+    apart = ("cost", "discount", "seller_values")
+    by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in apart}
+    gains = unless_zero(parts("seller_values"))
+    return ExactSeparable(**by_agent, cost=model.cost[0], discount=model.discount, seller_values=gains)
 
 
 def _sums_to_one(exact: ExactSeparable) -> bool:

@@ -36,12 +36,17 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
         [[bool(s >> i & 1) for i in agents] for s in range(2 ** len(agents))] if exclusion else [[True] * len(agents)]
     )
     source: Any = environment.exact if environment.exact is not None else environment
-    values, kernel, types = [], [], []
+    values, kernel, types, gains = [], [], [], []
     for i in agents:
         count, signals = environment.initial_shape[i], environment.signal_shape[i]
         size, table = count * signals + exclusion, environment.exact_value_tables[i]
         later = tuple(tuple(v for row in matrix for v in row) + (ZERO,) * exclusion for matrix in table)
         values.append([((ZERO,) * count,) * len(included)] + [later] * horizon)
+        if source.seller_values is not None:
+            worth = tuple(
+                tuple(v for row in matrix for v in row) + (ZERO,) * exclusion for matrix in source.seller_values[i]
+            )
+            gains.append([((ZERO,) * count,) * len(included)] + [worth] * horizon)
         enter = _entered(source.signal_initial[i], count, exclusion)
         gone = tuple((ZERO,) * (size - 1) + (1,) for _ in range(count))
         first = tuple(enter if set_[i] else gone for set_ in included)
@@ -66,6 +71,7 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
         cost=[0] + [source.cost] * horizon,
         horizon=horizon + 1,
         discount=source.discount,
+        seller_values=gains or None,
     )
 
 
@@ -83,10 +89,12 @@ def allocation_phase(environment: SeparableTypes) -> MarkovTypes:
         ``k * signals + z`` is initial type k with signal z.
     """
     source: Any = environment.exact if environment.exact is not None else environment
-    values, kernel, initial = [], [], []
+    values, kernel, initial, gains = [], [], [], []
     for i, law in enumerate(source.initial_probabilities):
         count, signals = environment.initial_shape[i], environment.signal_shape[i]
         values.append([[v for row in matrix for v in row] for matrix in environment.exact_value_tables[i]])
+        if source.seller_values is not None:
+            gains.append([[v for row in matrix for v in row] for matrix in source.seller_values[i]])
         kernel.append([_blocks(matrix, count, False) for matrix in source.signal_kernel[i]])
         first = source.signal_initial[i]
         rows = first if environment.signal_initial[i].ndim > 1 else [first] * count
@@ -100,6 +108,7 @@ def allocation_phase(environment: SeparableTypes) -> MarkovTypes:
         cost=source.cost,
         horizon=environment.horizon,
         discount=source.discount,
+        seller_values=gains or None,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.words import ModelWords
 
 
 def identical_buyers(environment: IndependentTypes) -> bool:
@@ -144,14 +145,16 @@ class OrbitTree:
         """A place in words."""
         others, own = divmod(place, self.sequences[t])
         reports = [self._reports(t, int(s)) for s in self.multisets[t][others]]
-        return f"own reports {self._reports(t, own)}, the others' {reports}"
+        if not t:
+            return "at the start"
+        return f"after own reports {self._reports(t, own)} and the others' {'; '.join(reports)}"
 
-    def _reports(self, t: int, sequence: int) -> list[int]:
-        reports = []
-        for types in reversed(self.environment.shape[:t]):
-            sequence, report = divmod(sequence, types[0])
-            reports.append(report)
-        return reports[::-1]
+    def _reports(self, t: int, sequence: int) -> str:
+        reports, words = list[str](), ModelWords(self.environment)
+        for s in reversed(range(t)):
+            sequence, report = divmod(sequence, self.environment.shape[s][0])
+            reports.append(words.type(s, 0, report))
+        return ", ".join(reversed(reports))
 
 
 def _arrangements(multisets: IntArray) -> FloatArray:

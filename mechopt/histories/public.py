@@ -23,6 +23,7 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.process import JointProcess
+from mechopt.environment.words import ModelWords
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -222,6 +223,16 @@ class PublicTree:
             word = str(reports[0]) if len(reports) == 1 else str(reports)
             words.append(word if action is None else f"{word} -> {action}")
         return f"[{', '.join(words)}]"
+
+    @cached_property
+    def words(self) -> ModelWords:
+        """Names of the environment's agents, types and actions."""
+        return ModelWords(self.process.environment)
+
+    def after(self, t: int, slot: int) -> str:
+        """A slot in the model's words, such as ``"after low (sell), high"``."""
+        past = self.history(t, slot)
+        return self.words.after([reports for reports, _ in past], [action for _, action in past])
 
     def to_networkx(self) -> nx.DiGraph:
         """The tree as a networkx graph; see `mechopt.show.graphs.public_graph`."""

@@ -18,6 +18,7 @@ import numpy as np
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.words import ModelWords
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -109,6 +110,21 @@ class HistoryTree:
         '[0, 1]'
         """
         return str([reports[0] if len(reports) == 1 else list(reports) for reports in self.history(t, node)])
+
+    @cached_property
+    def words(self) -> ModelWords:
+        """Names of the environment's agents and types."""
+        return ModelWords(self.environment)
+
+    def after(self, t: int, node: int) -> str:
+        """A history in the model's words.
+
+        Examples
+        --------
+        >>> HistoryTree(IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=2)).after(2, 1)
+        'after 1, 2'
+        """
+        return self.words.after(self.history(t, node))
 
     def node(self, history: History) -> int:
         """Number of the history with these reports, among those of its length.

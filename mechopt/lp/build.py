@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.process import PersistentEnvironment
-from mechopt.lp.independent.compile import Layout
 from mechopt.lp.independent.compile import compile_program as compile_independent
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.plan import plan as independent_plan
-from mechopt.lp.persistent.compile import PersistentLayout, compile_persistent
-from mechopt.lp.persistent.plan import PersistentPlan, persistent_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import Payments
 
-AnyTypes = IndependentTypes | PersistentEnvironment
-AnyPlan = Plan | PersistentPlan
-AnyLayout = Layout | PersistentLayout
+if TYPE_CHECKING:
+    from mechopt.environment.process import PersistentEnvironment
+    from mechopt.lp.independent.compile import Layout
+    from mechopt.lp.persistent.compile import PersistentLayout
+    from mechopt.lp.persistent.plan import PersistentPlan
+
+    AnyTypes = IndependentTypes | PersistentEnvironment
+    AnyPlan = Plan | PersistentPlan
+    AnyLayout = Layout | PersistentLayout
 
 
 def plan(
@@ -74,6 +76,8 @@ def plan(
     require_environment(environment)
     if isinstance(environment, IndependentTypes):
         return independent_plan(environment, ic, ir, objective, form, misreports, subject_to)
+    from mechopt.lp.persistent.plan import PersistentPlan, persistent_plan
+
     if form not in ("auto", PersistentPlan.form):
         raise InputError(f"form {form!r}: where types persist there is one, {PersistentPlan.form!r}")
     return persistent_plan(environment, ic, ir, objective, subject_to=subject_to)
@@ -97,7 +101,11 @@ def compile_program(chosen: AnyPlan) -> tuple[LinearProgram, AnyLayout]:
     """
     if isinstance(chosen, Plan):
         return compile_independent(chosen)
+    from mechopt.lp.persistent.plan import PersistentPlan
+
     if isinstance(chosen, PersistentPlan):
+        from mechopt.lp.persistent.compile import compile_persistent
+
         return compile_persistent(chosen)
     raise InputError(
         f"compile_program takes a plan and not {type(chosen).__name__}; write mo.formats.plan(environment, ...)"
@@ -112,14 +120,18 @@ def require_environment(value: object) -> None:
     InputError
         If it is not.
     """
-    if isinstance(value, get_args(AnyTypes)):
+    if isinstance(value, IndependentTypes):
+        return
+    from mechopt.environment.process import PersistentEnvironment
+
+    if isinstance(value, PersistentEnvironment):
         return
     kind = type(value).__name__
     if kind == "Scenarios":
         raise InputError("Scenarios have a best guarantee and no single optimum; write mo.maximin(scenarios)")
-    if isinstance(getattr(value, "environment", None), get_args(AnyTypes)):
+    if isinstance(getattr(value, "environment", None), IndependentTypes | PersistentEnvironment):
         raise InputError(f"{kind} is not an environment; write its .environment instead")
     if isinstance(value, (str, Path)):
         raise InputError(f"{str(value)!r} is not an environment; write mo.load({str(value)!r}) to read a model file")
-    known = ", ".join(cls.__name__ for cls in get_args(AnyTypes))
+    known = ", ".join(cls.__name__ for cls in (IndependentTypes, *get_args(PersistentEnvironment)))
     raise InputError(f"{kind} is not an environment; give one of {known}")

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
+from mechopt.environment.words import ModelWords
 from mechopt.histories.orbits import OrbitTree, identical_buyers
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Plan, Size
 from mechopt.lp.program import LinearProgram
@@ -47,8 +48,11 @@ class OrbitRows:
         if self.name == "interim":
             return f"interim, any agent, period {self.period}, type {index}"
         place, pair = divmod(index, max(len(self.pairs), 1))
-        words = f"{self.name}, any agent, period {self.period}, {self.tree.written(self.period, place)}"
-        return words + (", true type {}, report {}".format(*self.pairs[pair]) if self.pairs else "")
+        words = f"{self.name}, any buyer, period {self.period}, {self.tree.written(self.period, place)}"
+        names = (
+            [ModelWords(self.tree.environment).type(self.period, 0, k) for k in self.pairs[pair]] if self.pairs else []
+        )
+        return words + (f", true type {names[0]}, report {names[1]}" if names else "")
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,17 @@ class OrbitColumns:
 
     def describe(self, column: int, tree: Any) -> str:
         """Say in words whose variable a column is."""
-        return f"{self.kind} of any agent, {self.tree.written(self.length, column - self.first)}"
+        return f"{self.kind} of any buyer {self.tree.written(self.length, column - self.first)}"
 
 
 def why_not_orbits(plan: Plan) -> str | None:
     """Why a plan has no program on orbits; None where it has one."""
     if plan.environment.agents < 2 or not identical_buyers(plan.environment):
         return "the buyers are not identical"
+    if plan.environment.seller_values is not None:
+        return "it has no seller_values"
+    if plan.environment.slots is not None:
+        return "it is for one item a period"
     if plan.subject_to:
         return "it has no payments that constraints could be on"
     if plan.form != "utility":

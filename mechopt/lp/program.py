@@ -8,7 +8,7 @@ constraint, agent, period, history and types it stands for.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,20 +117,37 @@ class RowFamily:
 
     def describe(self, index: int, tree: HistoryTree) -> str:
         """Say in words what row number ``index`` of this family demands of whom, when and after which history."""
-        words = [self.name]
+        if self.axes == (("row", 1),):
+            return self.name
+        t, known, words = self.period, tree.words, [self.name]
         if self.agent is not None:
-            words.append(f"agent {self.agent}")
-        words.append(f"period {self.period}")
+            words.append(known.agent(self.agent))
+        if self.axes[:1] != (("row", self.rows),):
+            words.append(f"period {t}")
         place = np.unravel_index(index, tuple(size for _, size in self.axes)) if self.axes else ()
-        for (axis, _), position in zip(self.axes, place, strict=True):
+        for (axis, size), at in zip(self.axes, place, strict=True):
+            position = int(at)
             if axis == "history":
-                words.append(f"history {tree.written(self.period, int(position))}")
-            elif axis == "pair" and self.pairs is not None:
-                true, report = self.pairs[int(position)]
+                words.append(tree.after(t, position))
+            elif axis == "pair" and self.pairs is not None and self.agent is not None:
+                true, report = (known.type(t, self.agent, int(k)) for k in self.pairs[position])
                 words.append(f"true type {true}, report {report}")
+            elif axis == "type" and self.agent is not None:
+                words.append(f"type {known.type(t, self.agent, position)}")
+            elif axis == "report profile":
+                words.append(f"reports {known.profile(t, np.unravel_index(position, tree.shape[t]))}")
+            elif axis == "others' profile" and self.agent is not None:
+                words.append(f"others' types {_others(position, t, self.agent, tree)}" if size > 1 else "")
             else:
-                words.append(f"{axis} {int(position)}")
-        return ", ".join(words)
+                words.append(f"{axis} {position}")
+        return ", ".join(filter(None, words))
+
+
+def _others(position: int, t: int, agent: int, tree: HistoryTree) -> str:
+    """The types of all others but one, by the number of their profile."""
+    rest = [j for j in range(len(tree.shape[t])) if j != agent]
+    types = np.unravel_index(position, tuple(tree.shape[t][j] for j in rest))
+    return "/".join(tree.words.type(t, j, int(k)) for j, k in zip(rest, types, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +167,8 @@ class LinearProgram:
         Named variables.
     tree : HistoryTree, or PublicTree where types persist
         For the names of histories.
+    integer : int array
+        Columns that are to be whole numbers; `mechopt.solve.highs.solve_program` leaves this out of account.
     """
 
     cost: FloatArray
@@ -164,6 +183,7 @@ class LinearProgram:
     families: tuple[tuple[int, Described], ...]
     column_blocks: Sequence[NamedColumns]
     tree: Any
+    integer: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -216,6 +236,11 @@ class LinearProgram:
             row_upper=readonly(np.concatenate([self.row_upper, row_upper])),
             families=(*self.families, (self.size[0], family)),
         )
+
+
+def whole_numbers(asked: bool, allocation: Sequence[IntArray]) -> IntArray:
+    """Columns of the allocation where nothing may be drawn, else none."""
+    return np.concatenate([block.ravel() for block in allocation]) if asked else np.zeros(0, np.int64)
 
 
 def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:

@@ -34,6 +34,7 @@ from mechopt.core.provided import provided, registered
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
+from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
@@ -83,14 +84,14 @@ def contents(mechanism: Any) -> Contents:
 def _(mechanism: Mechanism) -> Contents:
     columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
     share = {} if mechanism.guarantee is None else {"guarantee": str(mechanism.guarantee)}
-    return _described(mechanism, FORMAT) | share, columns
+    return described(mechanism, FORMAT) | share, columns
 
 
 @contents.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> Contents:
     columns = {"allocation": _column(mechanism.allocation), "payment": _column(mechanism.payment)}
     tree = mechanism.tree
-    return _described(mechanism, FORMAT) | {"reports": tree.reports, "record": tree.record}, columns
+    return described(mechanism, FORMAT) | {"reports": tree.reports, "record": tree.record}, columns
 
 
 @contents.register(MarkovMechanism)
@@ -99,17 +100,18 @@ def _(mechanism: MarkovMechanism) -> Contents:
         "allocation": _column(mechanism.policy).astype(np.float64),
         "payment": _column([part for row in mechanism.transfer for part in row]),
     }
-    return _described(mechanism, FORMAT) | {"form": "markov", "periods": mechanism.periods}, columns
+    return described(mechanism, FORMAT) | {"form": "markov", "periods": mechanism.periods}, columns
 
 
 @contents.register(BankTable)
 def _(mechanism: BankTable) -> Contents:
     columns = {name: _column([getattr(part, name) for part in mechanism.periods]) for name in BANK_COLUMNS}
     columns["rows"] = np.array([len(part.balances) for part in mechanism.periods], dtype=np.int64)
-    return _described(mechanism, BANK_FORMAT), columns
+    return described(mechanism, BANK_FORMAT), columns
 
 
-def _described(mechanism: Mechanism | SequenceMechanism | MarkovMechanism | BankTable, written: str) -> Header:
+def described(mechanism: Any, written: str) -> Header:
+    """The header of a mechanism but for what its form adds."""
     return {
         "format": written,
         "fingerprint": mechanism.environment.fingerprint,
@@ -127,7 +129,7 @@ def save(mechanism: MechanismProtocol, path: str | Path) -> None:
 
     Parameters
     ----------
-    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, BankTable or ContingentTransfers
+    mechanism : Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable or ContingentTransfers
         Or something with ``to_mechanism`` that gives one of these.
     path : path
 
@@ -147,7 +149,7 @@ def save(mechanism: MechanismProtocol, path: str | Path) -> None:
     )
 
 
-def load_mechanism(path: str | Path, environment: AnyTypes) -> Any:
+def load_mechanism(path: str | Path, environment: AnyTypes | Scenarios) -> Any:
     """Read a mechanism that was saved for this environment.
 
     What contingent transfers say of their welfare, utilities and gain is compared with what they do and charge.
@@ -155,12 +157,12 @@ def load_mechanism(path: str | Path, environment: AnyTypes) -> Any:
     Parameters
     ----------
     path : path
-    environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
+    environment : IndependentTypes, MarkovTypes, SeparableTypes, InterdependentTypes or Scenarios
         The one that it was made for.
 
     Returns
     -------
-    Mechanism, SequenceMechanism, MarkovMechanism, BankTable or ContingentTransfers
+    Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable, ContingentTransfers or ScenariosMechanism
         By what the file says.
 
     Raises
@@ -187,7 +189,7 @@ def _reader(written: str, form: Any) -> Callable[[Archive, Header, Any], Any] | 
     return _read_bank_table if written == BANK_FORMAT else registered(f"archive.{written}")
 
 
-def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes) -> None:
+def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes | Scenarios) -> None:
     """Refuse a file that was made for another environment."""
     fingerprint = str(header["fingerprint"])
     if fingerprint != environment.fingerprint:
@@ -197,14 +199,15 @@ def require_fingerprint(archive: Archive, header: Header, environment: AnyTypes)
         )
 
 
-def _claims(header: Header) -> tuple[Constraint, ...]:
+def claims_of(header: Header) -> tuple[Constraint, ...]:
+    """Constraints that a file says its mechanism satisfies."""
     return tuple(constraint_named(str(name)) for name in header["notions"])
 
 
 def _read_histories(archive: Archive, header: Header, environment: Any) -> Mechanism | SequenceMechanism:
     """Read a mechanism over histories, of reports or public ones."""
     require_fingerprint(archive, header, environment)
-    claims, source = _claims(header), str(header["source"])
+    claims, source = claims_of(header), str(header["source"])
     if isinstance(environment, IndependentTypes):
         histories = HistoryTree(environment)
         shapes: Shapes = [(environment.agents, *histories.children(t)) for t in range(histories.horizon)]
@@ -255,7 +258,7 @@ def _read_stationary(archive: Archive, header: Header, environment: Any) -> Mark
         raise InputError(f"{path}: allocation holds something else than actions; the file is damaged")
     rows = tuple(paid[i * periods : (i + 1) * periods] for i in range(environment.agents))
     actions = tuple(part.astype(np.int64) for part in policy)
-    return MarkovMechanism(environment, actions, rows, _claims(header), str(header["source"]))
+    return MarkovMechanism(environment, actions, rows, claims_of(header), str(header["source"]))
 
 
 def _read_bank_table(archive: Archive, header: Header, environment: Any) -> BankTable:
@@ -264,7 +267,7 @@ def _read_bank_table(archive: Archive, header: Header, environment: Any) -> Bank
     if not isinstance(environment, IndependentTypes):
         raise InputError(f"{path}: a bank account mechanism, which is for types that are independent across periods")
     require_fingerprint(archive, header, environment)
-    claims, source = _claims(header), str(header["source"])
+    claims, source = claims_of(header), str(header["source"])
     rows = archive.column("rows", (environment.horizon,), kinds="i").astype(np.int64)
     if rows.min() < 1 or rows.max() > MAX_ROWS or rows.sum() > MAX_ROWS:
         raise InputError(f"{path}: rows are not whole numbers above 0 with a sum of at most {MAX_ROWS:,}")

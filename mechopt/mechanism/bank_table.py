@@ -150,7 +150,7 @@ class BankTable(MechanismMethods):
         """Expected revenue and welfare."""
         env, revenue, welfare = self.environment, 0.0, 0.0
         for t, (period, mass) in enumerate(zip(self.periods, self.distribution, strict=True)):
-            law, cost = env.probabilities[0][t], env.present_value[t] * env.cost[t]
+            law, cost = env.probabilities[0][t], env.present_value[t] * env.net_cost[0][t]
             revenue += float(mass @ (period.payment - cost * period.allocation) @ law)
             welfare += float(mass @ period.allocation @ (law * (self.values(t) - cost)))
         return revenue, welfare

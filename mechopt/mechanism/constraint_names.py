@@ -93,7 +93,8 @@ def as_constraints(given: Constraint | str | Iterable[Constraint | str] | None, 
     listed = named(given, role)
     for constraint in listed:
         if constraint.role != role:
-            at = {"payment": "subject_to"}.get(constraint.role, constraint.role)
+            beside = constraint.role in ("payment", "allocation")
+            at = "subject_to" if beside else constraint.role
             article = "a" if constraint.role == "payment" else "an"
             raise InputError(
                 f"{role}={constraint.name}: this is {article} {constraint.role} constraint; give it as {at}="
@@ -146,7 +147,7 @@ def require_types(constraints: Iterable[Constraint], types: str) -> None:
     """
     known = INDEPENDENT_CONSTRAINTS if types == "independent" else PERSISTENT_CONSTRAINTS
     for constraint in constraints:
-        if constraint.role != "payment" and constraint not in known:
+        if constraint.role not in ("payment", "allocation") and constraint not in known:
             words = "types independent across periods" if types == "independent" else "persistent types"
             names = ", ".join(other.name for other in known if other.role == constraint.role)
             raise InputError(f"constraint {constraint.name!r} is not defined for {words}; those that are: {names}")

@@ -22,7 +22,7 @@ class Outcome:
     utilities : tuple of float
         By buyer.
     cost : float
-        The seller's.
+        The seller's, less what sales are worth to her besides payments.
     welfare : float
         Values of what is sold net of costs, from the allocation alone: large payments that cancel do not blur it.
     """
@@ -34,7 +34,7 @@ class Outcome:
 
     @property
     def revenue(self) -> float:
-        """Payments net of the seller's costs."""
+        """Payments net of the seller's costs, and what sales are worth to her."""
         return sum(self.payments) - self.cost
 
 
@@ -80,11 +80,21 @@ class Simulation:
 
 def own_values(tree: HistoryTree, t: int) -> FloatArray:
     """Value of each buyer at each profile of period t; shape ``(n, 1, *types[t])``, broadcast over the others' axes."""
+    return at_profiles(tree, t, [row[t] for row in tree.environment.values])
+
+
+def own_surplus(tree: HistoryTree, t: int) -> FloatArray:
+    """The same of value less cost plus what a sale is worth to the seller."""
+    return at_profiles(tree, t, [row[t] for row in tree.environment.surplus])
+
+
+def at_profiles(tree: HistoryTree, t: int, rows: Sequence[FloatArray]) -> FloatArray:
+    """Numbers by own type of each buyer at each profile of period t; shape ``(n, 1, *types[t])``."""
     buyers = tree.environment.agents
     shape = (buyers, 1, *tree.shape[t])
     values = np.empty(shape)
-    for i, row in enumerate(tree.environment.values):
-        values[i] = row[t].reshape((1,) * (1 + i) + (-1,) + (1,) * (buyers - 1 - i))
+    for i, row in enumerate(rows):
+        values[i] = row.reshape((1,) * (1 + i) + (-1,) + (1,) * (buyers - 1 - i))
     return values
 
 
@@ -122,5 +132,9 @@ def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequen
         sold = allocation[t].reshape(buyers, -1) @ probability
         utilities += stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability
         worth += float(((own_values(tree, t) * allocation[t]).reshape(buyers, -1) @ probability).sum())
-        cost += float(environment.cost[t] * sold.sum())
+        if environment.seller_values is None:
+            cost += float(environment.cost[t] * sold.sum())
+        else:
+            net = at_profiles(tree, t, [row[t] for row in environment.net_cost])
+            cost += float(((net * allocation[t]).reshape(buyers, -1) @ probability).sum())
     return Outcome(tuple(payments.tolist()), tuple(utilities.tolist()), cost, worth - cost)

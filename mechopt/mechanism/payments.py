@@ -129,9 +129,28 @@ class ExAnteBudgetBalance(PaymentConstraint):
     name = "ex-ante-budget-balance"
 
 
+@dataclass(frozen=True)
+class Deterministic(PaymentConstraint):
+    r"""Nothing is drawn: at every history an item goes to a buyer or not, and one action is taken for certain.
+
+    A constraint on the allocation, :math:`x \in \{0, 1\}` (of slots: each buyer has one slot or none), that stands
+    where those on payments do. Optima under it are found by branch and bound, see `mechopt.solve.mip`.
+    """
+
+    name = "deterministic"
+    role = "allocation"
+
+
 PLAIN: dict[str, PaymentConstraint] = {
     constraint.name: constraint
-    for constraint in (NoMoney(), NoSubsidy(), WeakBudgetBalance(), StrongBudgetBalance(), ExAnteBudgetBalance())
+    for constraint in (
+        NoMoney(),
+        NoSubsidy(),
+        WeakBudgetBalance(),
+        StrongBudgetBalance(),
+        ExAnteBudgetBalance(),
+        Deterministic(),
+    )
 }
 AMOUNTS: dict[str, type[_Amount]] = {kind.label: kind for kind in (PaymentCap, Budget, PrefixBudget)}
 KINDS: tuple[type[PaymentConstraint], ...] = (
@@ -143,6 +162,7 @@ KINDS: tuple[type[PaymentConstraint], ...] = (
     WeakBudgetBalance,
     StrongBudgetBalance,
     ExAnteBudgetBalance,
+    Deterministic,
 )
 """In the order in which they are listed and make rows."""
 PAYMENT_NAMES = (*PLAIN, *(f"{label}:AMOUNT" for label in AMOUNTS))
@@ -216,6 +236,11 @@ def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
                 f"subject_to={entry!r} is not a constraint on payments; write for example mo.NoSubsidy() or 'budget:3'"
             )
     return tuple(sorted(set(found), key=lambda c: (KINDS.index(type(c)), getattr(c, "amounts", ()))))
+
+
+def on_money(constraints: Iterable[PaymentConstraint]) -> tuple[PaymentConstraint, ...]:
+    """Those that are about payments: all but `Deterministic`."""
+    return tuple(constraint for constraint in constraints if not isinstance(constraint, Deterministic))
 
 
 def require_agents(constraints: Iterable[PaymentConstraint], agents: int) -> None:

@@ -191,9 +191,13 @@ class SequenceMechanism(MechanismMethods):
 
     @cached_property
     def cost(self) -> float:
-        """Expected present value of the seller's costs."""
+        """Expected present value of the seller's costs, less what actions are worth to her besides payments."""
         stages = zip(self.process.present_value, self.allocation, self.process.costs, self.tree.reach, strict=True)
-        return float(sum(weight * (reach @ (x @ cost)) for weight, x, cost, reach in stages))
+        total = float(sum(weight * (reach @ (x @ cost)) for weight, x, cost, reach in stages))
+        for t, gains in enumerate(self.process.gains or ()):
+            worth = (self.allocation[t] * gains.T[self.tree.profile[t]]).sum(axis=1)
+            total -= float(self.process.present_value[t] * (self.tree.reach[t] @ worth))
+        return total
 
     @property
     def revenue(self) -> float:

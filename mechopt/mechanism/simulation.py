@@ -94,7 +94,8 @@ def _(mechanism: Mechanism, rng: np.random.Generator, runs: int) -> Runs:
         value = np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
         payment += weight * p
         utility += weight * (value * x - p)
-        cost += weight * env.cost[t] * x.sum(axis=0)
+        fees = np.stack([row[t][k] for row, k in zip(env.net_cost, drawn, strict=True)])
+        cost += weight * (fees * x).sum(axis=0)
         worth += weight * (value * x).sum(axis=0)
     return Runs(payment.sum(axis=0) - cost, utility, worth - cost)
 
@@ -116,6 +117,8 @@ def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs
         paid += weight * fee
         gained += weight * (process.values[t][:, chosen, profile] - fee)
         cost += weight * process.costs[t][chosen]
+        if process.gains is not None:
+            cost -= weight * process.gains[t][chosen, profile]
         worth += weight * process.values[t][:, chosen, profile].sum(axis=0)
         if t + 1 < tree.horizon:
             profile = drawn_rows(rng, process.kernel[t][chosen, profile])
@@ -136,6 +139,8 @@ def _(mechanism: MarkovMechanism, rng: np.random.Generator, runs: int) -> Runs:
         fee = np.stack([row[min(t, mechanism.periods - 1)][profile] for row in mechanism.transfer])
         utility += weight * (own - fee)
         welfare += weight * (own.sum(axis=0) - env.costs[s][action])
+        for row, k in zip(env.seller_values or (), types, strict=False):
+            welfare += weight * row[s][action, k]
         if env.infinite or t + 1 < periods:
             types = [drawn_rows(rng, env.kernel[i][s][action, types[i]]) for i in everybody]
     if env.infinite:
@@ -159,9 +164,10 @@ def _(mechanism: BankTable, rng: np.random.Generator, runs: int) -> Runs:
         outcomes, mean = mechanism.coin(t)
         sold = period.allocation[row, types]
         paid = period.payment[row, types] - (outcomes[up, row, types] - mean[row, types])
-        revenue += paid - env.present_value[t] * env.cost[t] * sold
+        fee = env.present_value[t] * env.net_cost[0][t][types]
+        revenue += paid - fee * sold
         utility += mechanism.values(t)[types] * sold - paid
-        welfare += (mechanism.values(t)[types] - env.present_value[t] * env.cost[t]) * sold
+        welfare += (mechanism.values(t)[types] - fee) * sold
         row = period.after[row, types] + up
     return Runs(revenue, utility[None], welfare)
 

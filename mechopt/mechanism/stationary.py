@@ -155,6 +155,8 @@ class MarkovMechanism(MechanismMethods):
         everybody = range(env.agents)
         for t in range(env.stages):
             total = sum(along(env, i, t, everybody) for i in everybody) - env.costs[t].reshape(-1, *(1,) * env.agents)
+            for i, row in enumerate(env.seller_values or ()):
+                total = total + row[t].reshape(len(row[t]), *(row[t].shape[1] if j == i else 1 for j in everybody))
             rewards.append(taken(total, self.policy[t]))
         return self._discounted(rewards)
 

@@ -13,7 +13,9 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.reading.nested import unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.supply import Slots
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
 from mechopt.modelfile.writing import model_text
@@ -66,12 +68,26 @@ def _independent(environment: IndependentTypes) -> Tables:
     if environment.agents > MAX_BUYERS:
         raise LimitError(f"{environment.agents:,} buyers; a model file has at most {MAX_BUYERS:,}")
     buyers = []
-    for rows, alike in groupby(zip(exact.values, exact.probabilities, strict=True)):
-        periods = [{"values": v, "probabilities": p} for v, p in zip(*rows, strict=True)]
+    nothing = ((None,) * environment.horizon,) * environment.agents
+    for rows, alike in groupby(zip(exact.values, exact.probabilities, exact.seller_values or nothing, strict=True)):
+        periods: list[Tables] = [
+            {"values": v, "probabilities": p} | ({"seller_values": r} if r and any(r) else {})
+            for v, p, r in zip(*rows, strict=True)
+        ]
         count = len(list(alike))
         table: Tables = periods[0] if _same(periods) else {"periods": periods}
         buyers.append(table | ({"count": count} if count > 1 else {}))
-    return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, "buyers": buyers}
+    return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, **_supply(exact.slots), "buyers": buyers}
+
+
+def _supply(slots: Slots | None) -> Tables:
+    """Units, or slots where they have other weights than 1; nothing where it is one item a period."""
+    if slots is None:
+        return {}
+    if all(weight == 1 for row in slots for weight in row):
+        units = [len(row) for row in slots]
+        return {"supply": units[0] if _same(units) else units}
+    return {"slots": slots[0] if _same(slots) else slots}
 
 
 def _markov(environment: MarkovTypes) -> Tables:
@@ -80,7 +96,9 @@ def _markov(environment: MarkovTypes) -> Tables:
     agents = []
     for i, name in enumerate(environment.names):
         values, kernels = exact.values[i], [_whatever_action(kernel) for kernel in exact.kernel[i]]
-        periods = _periods(values=values, kernel=kernels, types=environment.types[i])
+        own = exact.seller_values and unless_zero(exact.seller_values[i])
+        gains = {"seller_values": own} if own else {}
+        periods = _periods(values=values, kernel=kernels, types=environment.types[i], **gains)
         agents.append({"name": name, "initial": exact.initial[i]} | periods)
     return {"actions": environment.actions, "cost": exact.cost, "agents": agents}
 
@@ -92,7 +110,10 @@ def _separable(environment: SeparableTypes) -> Tables:
     for i in range(environment.agents):
         table: Tables = {}
         for part, key in KEYS.items():
-            given = getattr(exact if hasattr(exact, part) else environment, part)[i]
+            by_agent = getattr(exact if hasattr(exact, part) else environment, part)
+            given = None if by_agent is None else by_agent[i]
+            if part == "seller_values" and given is not None:
+                given = unless_zero(given)
             outer, _, inner = key.rpartition(".")
             if given is not None:
                 (table.setdefault(outer, {}) if outer else table)[inner] = given
@@ -106,9 +127,19 @@ def _interdependent(environment: InterdependentTypes) -> Tables:
     assert exact is not None
     kernels = [kernel[0] if kernel.strides[0] == 0 else kernel for kernel in exact.kernel]
     common = {"actions": environment.actions, "cost": exact.cost, "initial": exact.initial.tolist()}
+    gains = exact.seller_values or ()
+    if gains and _same(gains):
+        common["seller_values"] = _listed(gains[0])
+        gains = ()
     if kernels:
-        by_period = [*({"kernel": _listed(kernel)} for kernel in kernels), {}]
-        common |= by_period[0] if _same(kernels) else {"periods": by_period}
+        by_period = [{"kernel": _listed(kernel)} for kernel in kernels]
+        by_period += [{}] * (not environment.infinite)
+        common |= by_period[0] if _same(kernels) and not gains else {"periods": by_period}
+    if gains:
+        periods = common.setdefault("periods", [{} for _ in gains])
+        common["periods"] = [
+            table | {"seller_values": _listed(part)} for table, part in zip(periods, gains, strict=True)
+        ]
     parts = zip(environment.names, exact.values, environment.types, strict=True)
     return common | {"agents": [{"name": name} | _periods(types=types, values=values) for name, values, types in parts]}
 

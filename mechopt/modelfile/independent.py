@@ -12,10 +12,12 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.environment.discretise import METHODS, discretise, distribution_named
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
+from mechopt.environment.supply import read_slots
 from mechopt.modelfile.tables import (
     SUBJECT_TO,
     Cost,
     Number,
+    Numbers,
     PaymentNames,
     Probabilities,
     SolveTable,
@@ -28,6 +30,7 @@ from mechopt.modelfile.tables import (
 )
 
 MAX_BUYERS = 1000
+SELLER_VALUES = "what a sale to each type is worth to the seller besides payment and cost, of any sign; default 0"
 
 
 class PeriodTable(Table):
@@ -35,6 +38,7 @@ class PeriodTable(Table):
 
     values: Values = Field(description="at least 0, increasing")
     probabilities: Probabilities = Field(description="at least 0, sum to 1")
+    seller_values: Numbers | None = Field(None, description=SELLER_VALUES)
 
 
 class BuyerTable(Table):
@@ -42,6 +46,7 @@ class BuyerTable(Table):
 
     values: Values | None = Field(None, description="the same every period; at least 0, increasing")
     probabilities: Probabilities | None = Field(None, description="at least 0, sum to 1")
+    seller_values: Numbers | None = Field(None, description=SELLER_VALUES)
     periods: list[PeriodTable] | None = Field(None, strict=True, description="one table a period instead")
     distribution: str | None = Field(None, description='instead of both: such as "lognormal(0, 0.5)"')
     types: Whole | None = Field(None, description="how many types the distribution becomes")
@@ -61,9 +66,9 @@ class IndependentFile(Table):
     discount: Annotated[Number, checked(partial(check.discount_faults, at=""))] = Field(
         Fraction(1), description="above 0, at most 1"
     )
-    cost: Annotated[Cost, checked(partial(check.cost_faults, at=""))] = Field(
-        Fraction(0), description="the seller's cost of a sale: one, or one a period"
-    )
+    cost: Cost = Field(Fraction(0), description="the seller's cost of a sale, of any sign: one, or one a period")
+    supply: Any = Field(1, description="units a period, of which each buyer wants one: one number, or one a period")
+    slots: Any = Field(None, description="instead: weights of positions, the largest first, or one list a period")
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
@@ -73,6 +78,7 @@ class IndependentFile(Table):
         """Build the environment that the file describes."""
         values: list[Any] = []
         probabilities: list[Any] = []
+        gains: list[Any] = []
         for buyer in self.buyers:
             if buyer.distribution is not None and buyer.types is not None:
                 grid = discretise(buyer.distribution, buyer.types, buyer.method or METHODS[0])
@@ -84,7 +90,13 @@ class IndependentFile(Table):
                 rows = [table.values for table in buyer.periods], [table.probabilities for table in buyer.periods]
             values += [rows[0]] * buyer.count
             probabilities += [rows[1]] * buyer.count
-        return IndependentTypes(values, probabilities, self.cost, self.discount)
+            own = [buyer.seller_values] * self.horizon
+            for t, table in enumerate(buyer.periods or ()):
+                own[t] = own[t] if table.seller_values is None else table.seller_values
+            gains += [own] * buyer.count
+        some = any(entry is not None for own in gains for entry in own)
+        given = values, probabilities, self.cost, self.discount, gains if some else None
+        return IndependentTypes(*given, self.slots, supply=self.supply)
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
@@ -94,6 +106,9 @@ class IndependentFile(Table):
         periods = None if check.horizon_faults(horizon) else int(horizon)
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
+        slots, supply = tables.get("slots"), tables.get("supply", 1)
+        if "slots" in tables or "supply" in tables:
+            read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
         listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
         for i, buyer in listed.items():
             faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")
@@ -115,7 +130,8 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
     if "periods" not in buyer:
         missing = [key for key in ("values", "probabilities") if key not in buyer]
         fix = "give values and probabilities, or a table a period"
-        return [*(Fault(key, "is missing", fix) for key in missing), *length_faults(buyer)]
+        wrong = [*length_faults(buyer), *_gains_faults(buyer, buyer.get("values"))]
+        return [*(Fault(key, "is missing", fix) for key in missing), *wrong]
     faults = [Fault("", "has both periods and values or probabilities", "give one or the other")] if given else []
     periods = buyer["periods"]
     if isinstance(periods, list):
@@ -124,7 +140,19 @@ def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:
             faults.append(Fault("periods", what, "give one table a period"))
         for t, table in enumerate(periods):
             faults += check.prefixed(length_faults(table), f"periods[{t}]")
-    return faults
+            own = table if isinstance(table, dict) else {}
+            faults += check.prefixed(_gains_faults(own, own.get("values")), f"periods[{t}]")
+            if "seller_values" not in own:
+                faults += _gains_faults(buyer, own.get("values"))
+    return list(dict.fromkeys(faults))
+
+
+def _gains_faults(table: dict[str, Any], values: Any) -> list[Fault]:
+    """Check that a table says of as many types what they are worth to the seller as it has values."""
+    gains = table.get("seller_values")
+    if not isinstance(gains, list) or not isinstance(values, list) or len(gains) == len(values):
+        return []
+    return [Fault("seller_values", f"has {len(gains)} entries for {len(values)} types", "give one a type")]
 
 
 def _distribution_faults(buyer: dict[str, Any], given: list[str]) -> list[Fault]:
@@ -147,4 +175,5 @@ def _distribution_faults(buyer: dict[str, Any], given: list[str]) -> list[Fault]
         return [Fault("distribution" if f.where == "dist" else f.where, f.what, f.fix) for f in error.faults]
     what = f"has a type of value {float(values[0]):g} on this grid"
     fix = "values must be at least 0; try another distribution"
-    return [] if values[0] >= 0 else [Fault("distribution", what, fix)]
+    negative = [] if values[0] >= 0 else [Fault("distribution", what, fix)]
+    return [*negative, *_gains_faults(buyer, list(values))]

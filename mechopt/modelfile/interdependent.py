@@ -23,12 +23,18 @@ NamesByAgent = Annotated[Any, WithJsonSchema(listed(NAMES))]
 KERNEL = "kernel[action][s_1][s_2]...[next_1][next_2]..., or without the action"
 
 
+SELLER_VALUES = (
+    "seller_values[action][s_1][s_2]...: what an action is worth to the seller besides payments and the cost"
+)
+
+
 class JointPeriodTable(Table):
     """One period: what differs from the keys of the agents and of the file."""
 
     types: NamesByAgent = Field(None, description="types[agent][signal]: names of the signals of this period")
     values: Joint = Field(None, description="values[agent][action][s_1][s_2]...")
     kernel: Joint = Field(None, description=f"{KERNEL}: to the signals of the next period")
+    seller_values: Joint = Field(None, description=SELLER_VALUES)
 
 
 class SignalPeriodTable(Table):
@@ -43,7 +49,11 @@ class SignalAgentTable(SignalPeriodTable):
 
     name: Name = Field(None, description="default: the agent's number")
     types: Names = Field(None, description="names of the signals; default: their numbers")
-    periods: list[SignalPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
+    periods: list[SignalPeriodTable] | None = Field(
+        None,
+        strict=True,
+        description="one table a period; of an infinite horizon the first ones, the last of these for ever",
+    )
 
 
 class InterdependentFile(PersistentFile):
@@ -55,8 +65,13 @@ class InterdependentFile(PersistentFile):
     kind: Literal["interdependent"]
     initial: Joint = Field(description="initial[s_1][s_2]...: joint distribution of the first signals")
     kernel: Joint = Field(None, description=KERNEL)
+    seller_values: Joint = Field(None, description=SELLER_VALUES)
     agents: list[SignalAgentTable] = Field(min_length=1, strict=True, json_schema_extra={"minItems": 2})
-    periods: list[JointPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
+    periods: list[JointPeriodTable] | None = Field(
+        None,
+        strict=True,
+        description="one table a period; of an infinite horizon the first ones, the last of these for ever",
+    )
 
     @classmethod
     def faults_between_keys(cls, tables: Tables) -> list[Fault]:
@@ -87,7 +102,10 @@ def _stage(tables: Tables, table: Tables, t: int) -> StageGiven:
     kernel = tables.get("kernel"), "kernel"
     if table.get("kernel") is not None or (kernel[0] is None and table):
         kernel = table.get("kernel"), f"periods[{t}].kernel"
-    return StageGiven(parts["values"], kernel, parts["types"])
+    gains = tables.get("seller_values"), "seller_values"
+    if table.get("seller_values") is not None:
+        gains = table["seller_values"], f"periods[{t}].seller_values"
+    return StageGiven(parts["values"], kernel, parts["types"], gains)
 
 
 def _of_agent(agent: Tables, key: str, t: int, at: str) -> Part:

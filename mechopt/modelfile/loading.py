@@ -7,48 +7,74 @@ All numbers are read exactly: ``0.1`` is one tenth, ``"1/3"`` a third. NaN, infi
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from fractions import Fraction
+from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, Union
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import to_exact
-from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.scenarios import Scenarios
-from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.constraints import STANDARD, Constraint, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_constraints
-from mechopt.modelfile.faults import schema_faults
-from mechopt.modelfile.independent import IndependentFile
-from mechopt.modelfile.interdependent import InterdependentFile
-from mechopt.modelfile.markov import MarkovFile
 from mechopt.modelfile.parameters import PARAMETERS_SCHEMA, intervals_of, point_faults, substituted
-from mechopt.modelfile.scenarios import ScenariosFile
-from mechopt.modelfile.separable import SeparableFile
 from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, read_float, written
 from mechopt.modelfile.text import text_of
 
-AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
-AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
-KINDS: dict[str, type[AnyFile]] = {
-    "independent": IndependentFile,
-    "scenarios": ScenariosFile,
-    "markov": MarkovFile,
-    "separable": SeparableFile,
-    "interdependent": InterdependentFile,
+if TYPE_CHECKING:
+    from mechopt.environment.independent import IndependentTypes
+    from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.environment.markov import MarkovTypes
+    from mechopt.environment.scenarios import Scenarios
+    from mechopt.environment.separable import SeparableTypes
+    from mechopt.modelfile.independent import IndependentFile
+    from mechopt.modelfile.interdependent import InterdependentFile
+    from mechopt.modelfile.markov import MarkovFile
+    from mechopt.modelfile.scenarios import ScenariosFile
+    from mechopt.modelfile.separable import SeparableFile
+
+    AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
+    AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
+
+CLASSES = {
+    "independent": "IndependentFile",
+    "scenarios": "ScenariosFile",
+    "markov": "MarkovFile",
+    "separable": "SeparableFile",
+    "interdependent": "InterdependentFile",
 }
+"""Class that reads each kind of file; it lies in the module of the kind's name, imported when it is needed."""
+
+
+class _Kinds(Mapping[str, "type[AnyFile]"]):
+    """The class that reads each kind of file."""
+
+    def __getitem__(self, kind: str) -> type[AnyFile]:
+        name = CLASSES[kind]
+        found: type[AnyFile] = getattr(import_module(f"mechopt.modelfile.{kind}"), name)
+        return found
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in CLASSES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CLASSES)
+
+    def __len__(self) -> int:
+        return len(CLASSES)
+
+
+KINDS: Mapping[str, type[AnyFile]] = _Kinds()
 READERS = {kind: "mechopt maximin" if kind == "scenarios" else "mechopt solve or mechopt compare" for kind in KINDS}
 """The command to try with a model of each kind."""
 
-E = TypeVar("E", bound=AnyEnvironment)
+E = TypeVar("E", bound="AnyEnvironment")
 
 
 class ModelFile(NamedTuple):
@@ -172,6 +198,8 @@ def parse(text: str, name: str, at: At = None) -> ModelFile:
         Value of each parameter.
     """
     tables, faults = tables_of(text, name), list[Fault]()
+    if "parameters" not in tables and not at:
+        return file_of(tables, name)
     (intervals, values), point = intervals_of(tables, faults), point_of(at)
     faults += point_faults({name: value for name, value in point.items() if name not in values}, intervals)
     point = values | point
@@ -242,10 +270,12 @@ def file_of(tables: dict[str, Any], name: str) -> ModelFile:
     try:
         file = KINDS[kind].model_validate(tables)
     except ValidationError as error:
+        from mechopt.modelfile.faults import schema_faults
+
         raise InputError(schema_faults(error, KINDS[kind]) + faults, name) from None
     if faults:
         raise InputError(faults, name)
-    solve = SolveTable() if isinstance(file, ScenariosFile) else file.solve
+    solve = getattr(file, "solve", None) or SolveTable()
     if solve.subject_to is not None and getattr(file, "subject_to", None) is not None:
         twice = Fault("solve.subject_to", "stands beside subject_to of the file", "write one of the two")
         raise InputError([twice], name)
@@ -287,7 +317,8 @@ def _dotted(table: Any, prefix: str = "") -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of model files: one of the kinds, at a point of its parameters or with a table of these."""
-    schema = TypeAdapter(Annotated[AnyFile, Field(discriminator="kind")]).json_schema()
+    any_file: Any = Union[tuple(KINDS.values())]  # noqa: UP007 - of classes known now alone
+    schema = TypeAdapter(Annotated[any_file, Field(discriminator="kind")]).json_schema()
     for kind in KINDS.values():
         schema["$defs"][kind.__name__]["properties"]["parameters"] = PARAMETERS_SCHEMA
     return schema
@@ -295,6 +326,11 @@ def schema() -> dict[str, Any]:
 
 def bundled() -> dict[str, Path]:
     """Bundled model files by name, such as ``mirrokni-2020/two-values-three-periods``."""
+    return dict(_bundled())
+
+
+@cache
+def _bundled() -> dict[str, Path]:
     package = Path(str(files("mechopt")))
     folder = next(f for f in (package / "models", package.parent / "models") if f.is_dir())
     return {str(path.relative_to(folder).with_suffix("").as_posix()): path for path in sorted(folder.rglob("*.toml"))}

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mechopt.core.errors import Fault
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import markov
 from mechopt.environment.reading.markov import AgentGiven, StageGiven
@@ -20,8 +21,11 @@ from mechopt.modelfile.persistent import (
     Values,
     common,
     list_of_tables,
+    of_the_one_agent,
 )
 from mechopt.modelfile.tables import Table
+
+SELLER_VALUES = "seller_values[action][type]: what an action is worth to the seller besides payments and the cost"
 
 
 class MarkovPeriodTable(Table):
@@ -30,6 +34,7 @@ class MarkovPeriodTable(Table):
     types: Names = Field(None, description="names of the types of this period")
     values: Values = Field(None, description="values[action][type]")
     kernel: Kernel = Field(None, description="kernel[type][next] or kernel[action][type][next], to the next period")
+    seller_values: Values = Field(None, description=SELLER_VALUES)
 
 
 class AgentTable(Table):
@@ -40,6 +45,7 @@ class AgentTable(Table):
     initial: Distribution = Field(description="distribution of the first type")
     values: Values = Field(None, description="values[action][type]")
     kernel: Kernel = Field(None, description="kernel[type][next], for every action, or kernel[action][type][next]")
+    seller_values: Values = Field(None, description=SELLER_VALUES)
     periods: list[MarkovPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
 
 
@@ -50,12 +56,14 @@ class MarkovFile(PersistentFile):
     reading: ClassVar[Any] = markov
 
     kind: Literal["markov"]
+    seller_values: Values = Field(None, description=f"of the one agent: {SELLER_VALUES}")
     agents: list[AgentTable] = Field(min_length=1, strict=True)
 
     @classmethod
     def given(cls, tables: Tables) -> Given:
         """By agent and period; a period's table comes before the agent's own keys."""
-        agents = []
+        agents, faults = [], list[Fault]()
+        gains = of_the_one_agent(tables, faults)
         for i, agent in enumerate(tables["agents"]):
             at, periods = f"agents[{i}]", list_of_tables(agent.get("periods"))
             without = {key: given for key, given in agent.items() if key != "kernel"}  # the last leads nowhere
@@ -64,15 +72,18 @@ class MarkovFile(PersistentFile):
                 for t, table in enumerate(periods)
             ]
             name, initial = ((agent.get(key), f"{at}.{key}") for key in ("name", "initial"))
-            agents.append(AgentGiven(f"{at}.periods", name, initial, stages or [_stage({}, agent, at, at)]))
-        return Given(agents, **common(tables))
+            stages = stages or [_stage({}, agent, at, at)]
+            if gains is not None:
+                stages = [stage._replace(seller_values=gains) for stage in stages]
+            agents.append(AgentGiven(f"{at}.periods", name, initial, stages))
+        return Given(agents, **common(tables), faults=faults)
 
 
 def _stage(table: Tables, agent: Tables, at: str, agent_at: str) -> StageGiven:
-    values, kernel, types = (
+    values, kernel, types, gains = (
         (agent[key], f"{agent_at}.{key}")
         if table.get(key) is None and agent.get(key) is not None
         else (table.get(key), f"{at}.{key}")
-        for key in ("values", "kernel", "types")
+        for key in ("values", "kernel", "types", "seller_values")
     )
-    return StageGiven(values, kernel, types)
+    return StageGiven(values, kernel, types, gains)

@@ -9,6 +9,7 @@ from pydantic import Field, WithJsonSchema
 
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
+from mechopt.environment.reading.reader import Part
 from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, missing, whole
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
@@ -86,6 +87,19 @@ def common(tables: Tables) -> Tables:
         "discount": tables.get("discount", 1),
         "read": _number,
     }
+
+
+def of_the_one_agent(tables: Tables, faults: list[Fault]) -> Part | None:
+    """What the file, and not an agent's table, gives as ``seller_values``; it may where there is one agent."""
+    given, agents = tables.get("seller_values"), tables["agents"]
+    if given is None:
+        return None
+    if len(agents) > 1:
+        what = f"is one table, but there are {len(agents)} agents"
+        faults.append(Fault("seller_values", what, "give one under each [[agents]]; they add up"))
+    elif agents[0].get("seller_values") is not None:
+        faults.append(Fault("seller_values", "stands beside agents[0].seller_values", "write one of the two"))
+    return None if faults else (given, "seller_values")
 
 
 def list_of_tables(given: Any) -> list[Tables]:

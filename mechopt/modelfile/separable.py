@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from mechopt.core.errors import Fault
 from mechopt.environment.reading import separable
 from mechopt.environment.reading.reader import Given
 from mechopt.environment.reading.separable import FORMS, PARTS, AgentGiven
@@ -25,6 +26,7 @@ from mechopt.modelfile.persistent import (
     Values,
     common,
     listed,
+    of_the_one_agent,
 )
 from mechopt.modelfile.tables import Table
 
@@ -40,6 +42,9 @@ KEYS = {key: key for key in PARTS} | {
     "names": "name",
 }
 """Key in an agent's table of each part of `SeparableTypes`."""
+
+
+SELLER_VALUES = "seller_values[action][s0][signal]: what an action is worth to the seller besides payments and the cost"
 
 
 class InitialTable(Table):
@@ -66,6 +71,7 @@ class SeparableAgentTable(Table):
     base: Values = Field(None, description="B[action][signal]")
     rate: Distribution = Field(None, description="C[action], additive form only")
     values: GeneralValues = Field(None, description="values[action][s0][signal], general form only")
+    seller_values: GeneralValues = Field(None, description=SELLER_VALUES)
 
 
 class SeparableFile(PersistentFile):
@@ -78,16 +84,19 @@ class SeparableFile(PersistentFile):
     horizon: Horizon = Field(description='number of allocation periods, from t = 1 on, or "infinite"')
     actions: Names = Field(description="names of the actions")
     cost: FlatCost = Field(Fraction(0), description="the seller's cost: one, or one an action")
+    seller_values: GeneralValues = Field(None, description=f"of the one agent: {SELLER_VALUES}")
     agents: list[SeparableAgentTable] = Field(min_length=1, strict=True)
 
     @classmethod
     def given(cls, tables: Tables) -> Given:
         """By agent."""
-        agents = []
+        agents, faults = [], list[Fault]()
+        gains = of_the_one_agent(tables, faults)
         for i, agent in enumerate(tables["agents"]):
             parts = {part: (_at(agent, key), f"agents[{i}].{key}") for part, key in KEYS.items()}
+            parts |= {} if gains is None else {"seller_values": gains}
             agents.append(AgentGiven(f"agents[{i}]", parts))
-        return Given(agents, **common(tables))
+        return Given(agents, **common(tables), faults=faults)
 
 
 def _at(agent: Tables, key: str) -> Any:

@@ -110,6 +110,7 @@ Number = Annotated[
     ),
 ]
 Whole = Annotated[int, Field(strict=True), BeforeValidator(whole)]
+Numbers = Annotated[list[Number], Field(strict=True)]
 Values = Annotated[list[Number], Field(strict=True), checked(check.values_faults)]
 Probabilities = Annotated[list[Number], Field(strict=True), checked(check.probabilities_faults)]
 

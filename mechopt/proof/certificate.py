@@ -22,7 +22,7 @@ from typing import IO, Any
 from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.mechanism.constraint_names import constraint_named
-from mechopt.mechanism.constraints import DIC, Constraint
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, payment_named
 from mechopt.proof.constraints import CertificateError as CertificateError
@@ -129,8 +129,16 @@ class GuaranteeCertificate:
         By scenario, what a clairvoyant seller earns.
     primal, dual : SparseVector
         Of the program over all scenarios, money in units of the environments.
-    ic : tuple of Constraint
-        DIC, or DIC and INDU: of the mechanism whose guarantee it is; optima are under DIC.
+    ic, ir : tuples of Constraint
+        Of the mechanism whose guarantee it is, in every scenario.
+    subject_to : tuple of PaymentConstraint
+        The same of its payments.
+    objective : str
+        ``"ratio"``: ``value`` is the least share of the optima; ``"weighted"``: the mean share under the scenarios'
+        weights; ``"regret"``: the largest shortfall in money, as small as possible.
+    benchmark : str
+        ``"same"``: optima are under the same constraints (DIC and EPIR where they are DIC, INDU and EPIR, which changes
+        nothing for a clairvoyant seller); ``"standard"``: under DIC and EPIR.
     """
 
     fingerprint: str
@@ -139,6 +147,10 @@ class GuaranteeCertificate:
     primal: SparseVector
     dual: SparseVector
     ic: tuple[Constraint, ...] = (DIC(),)
+    ir: tuple[Constraint, ...] = (EPIR(),)
+    subject_to: tuple[PaymentConstraint, ...] = ()
+    objective: str = "ratio"
+    benchmark: str = "same"
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -184,6 +196,10 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
             "optima": [as_content(optimum) for optimum in certificate.optima],
             **vectors,
             **({} if certificate.ic == (DIC(),) else {"ic": [constraint.name for constraint in certificate.ic]}),
+            **({} if certificate.ir == (EPIR(),) else {"ir": [constraint.name for constraint in certificate.ir]}),
+            **({"subject_to": [c.name for c in certificate.subject_to]} if certificate.subject_to else {}),
+            **({} if certificate.objective == "ratio" else {"objective": certificate.objective}),
+            **({} if certificate.benchmark == "same" else {"benchmark": certificate.benchmark}),
         }
     weights = certificate.objective
     return {
@@ -293,6 +309,10 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
         _vector(content["primal"]),
         _vector(content["dual"]),
         tuple(constraint_named(name) for name in content.get("ic", ["dic"])),
+        tuple(constraint_named(name) for name in content.get("ir", ["epir"])),
+        tuple(payment_named(name) for name in content.get("subject_to", ())),
+        str(content.get("objective", "ratio")),
+        str(content.get("benchmark", "same")),
     )
 
 

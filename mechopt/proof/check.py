@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from mechopt.core.numbers import to_exact
@@ -26,17 +27,19 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.constraints import DIC, EPIR, INDU, Constraint
 from mechopt.mechanism.objective import Revenue
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
-from mechopt.proof.constraints import require_independent, require_persistent
+from mechopt.proof.constraints import INDEPENDENT, require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.orbits import OrbitModel, OrbitRow, orbit_entries, unfit
 from mechopt.proof.persistent import SequenceModel, rebuild_persistent
 from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.proof.promised.check import check_promised
 from mechopt.proof.rows import Row, Side
-from mechopt.proof.scenarios import GuaranteeModel
+from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
 
+Measured = tuple[tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]
 AnyModel = Model | SequenceModel | GuaranteeModel | OrbitModel
 
 
@@ -133,7 +136,7 @@ def rebuilt(environment: Any, certificate: Certificate | GuaranteeCertificate) -
     """The program that a proved certificate is about, for writing it in another format."""
     if isinstance(certificate, GuaranteeCertificate):
         optima = [proof.value or Fraction(0) for proof in certificate.optima]
-        return GuaranteeModel(environment, optima, INDU() in certificate.ic)
+        return GuaranteeModel(environment, optima, terms_of(certificate))
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()
     return _program(environment, certificate)
@@ -186,23 +189,48 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     """
     if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
-    if certificate.ic not in ((DIC(),), (DIC(), INDU())):
-        raise CertificateError("ic: of a guarantee is dic, or dic and indu")
-    sizes = [independent_entries(part, "utility", (DIC(),)) for part in scenarios.environments]
+    terms = terms_of(certificate)
+    measured = _measured(scenarios, certificate, terms)
+    sizes = []
+    for part in scenarios.environments:
+        sizes.append(independent_entries(part, terms.form(scenarios.agents), certificate.ic))
+        sizes[-1] += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
     require_at_most(3 * sum(sizes) if INDU() in certificate.ic else 2 * sum(sizes), most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
-        if (proof.ic, proof.ir, proof.objective) != ((DIC(),), (EPIR(),), Revenue()):
-            raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under DIC and EPIR")
+        if (proof.ic, proof.ir, proof.subject_to, proof.objective) != (*measured, Revenue()):
+            words = "+".join(c.name for one in measured for c in one) or "nothing"
+            raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under {words}")
         optimum = check_certificate(environment, proof, most)
         if optimum is None:
             raise CertificateError(f"optima: that of scenario {name!r} has no value")
         optima.append(optimum)
-    model = GuaranteeModel(scenarios, optima, INDU() in certificate.ic)
-    value = prove(model, certificate.primal, certificate.dual, certificate.value)
+    model = GuaranteeModel(scenarios, optima, terms)
+    sign = -1 if certificate.objective == "regret" else 1
+    value = prove(model, certificate.primal, certificate.dual, sign * certificate.value)
     if value is None:
         raise CertificateError("value: is missing")
-    return value
+    return sign * value
+
+
+def terms_of(certificate: GuaranteeCertificate) -> GuaranteeTerms:
+    """What the guarantee of a certificate is of."""
+    return GuaranteeTerms(certificate.ic, certificate.ir, certificate.subject_to, certificate.objective)
+
+
+def _measured(scenarios: Scenarios, certificate: GuaranteeCertificate, terms: GuaranteeTerms) -> Measured:
+    """Constraints that the optima must be under; refuses what the checker does not define."""
+    if certificate.objective not in ("ratio", "weighted", "regret"):
+        raise CertificateError(f"objective: {certificate.objective!r} is not ratio, weighted or regret")
+    INDEPENDENT.require(certificate.ic, certificate.ir)
+    if certificate.benchmark == "same":
+        constant = terms.constant(scenarios.agents) and certificate.ir == (EPIR(),)
+        return (DIC(),) if constant else certificate.ic, certificate.ir, certificate.subject_to
+    if certificate.benchmark != "standard":
+        raise CertificateError(f"benchmark: {certificate.benchmark!r} is not same or standard")
+    if DIC() not in INDEPENDENT.closure(certificate.ic) or EPIR() not in INDEPENDENT.closure(certificate.ir):
+        raise CertificateError("benchmark: revenue under DIC and EPIR bounds that of mechanisms under both alone")
+    return (DIC(),), (EPIR(),), ()
 
 
 def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fraction | None) -> Fraction | None:

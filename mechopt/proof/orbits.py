@@ -52,6 +52,8 @@ def unfit(environment: IndependentTypes, ic: tuple[Constraint, ...], ir: tuple[C
     exact = environment.exact
     if exact is None:
         return "this environment has no exact numbers"
+    if exact.seller_values is not None:
+        return "it has no seller_values"
     buyers = list(zip(exact.values, exact.probabilities, strict=True))
     if any(buyer != buyers[0] for buyer in buyers):
         return "the buyers are not identical"

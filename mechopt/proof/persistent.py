@@ -130,7 +130,9 @@ class SequenceModel:
             for node, chance in enumerate(self.tree.reach[t]):
                 m = self.tree.profile[t][node]
                 for a, fee in enumerate(self.laws.cost[t]):
-                    gain = (welfare + utility) * sum(table[a][m] for table in worth) - (revenue + welfare) * fee
+                    gain = (welfare + utility) * sum(table[a][m] for table in worth) - (revenue + welfare) * (
+                        fee - self.laws.gains[t][a][m]
+                    )
                     self.cost[self.allocation[t] + node * count + a] = whole(chance * gain)
                 for i in range(self.laws.agents):
                     self.cost[self.payment[t, i] + node] = whole((revenue - utility) * chance)

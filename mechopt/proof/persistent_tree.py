@@ -22,8 +22,8 @@ Profile = tuple[int, ...]
 
 
 class PersistentLaws:
-    """Exact numbers by period: ``worth[t][i][a][m]`` and ``cost[t][a]`` are present values, ``scale[t]``
-    that of money.
+    """Exact numbers by period: ``worth[t][i][a][m]``, ``cost[t][a]`` and ``gains[t][a][m]``, the seller's besides, are
+    present values, ``scale[t]`` that of money.
 
     ``law[t][a][m][m']`` is the probability of the next profile. Where ``independent``, ``own_law[i][t][a][k][k']`` and
     ``own_first[i][k]`` are those of one agent's types.
@@ -41,6 +41,11 @@ class PersistentLaws:
         scale = self.scale = [exact.discount**t for t in range(self.periods)]
         costs: Any = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * self.periods
         self.cost = [[scale[t] * fee for fee in costs[t]] for t in range(self.periods)]
+        gains = exact.seller_values
+        self.gains = [
+            [[scale[t] * self._gain(gains, t, a, m) for m in self.profiles[t]] for a in range(self.actions[t])]
+            for t in range(self.periods)
+        ]
         self.own_first: list[list[Number]] = []
         self.own_law: list[list[list[list[list[Number]]]]] = []
         if isinstance(environment, MarkovTypes):
@@ -48,6 +53,14 @@ class PersistentLaws:
         else:
             self._joint(exact, scale)
         self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law] + [False]
+
+    def _gain(self, gains: Any, t: int, a: int, profile: Profile) -> Fraction:
+        """What an action is worth to the seller at a profile, money of the period."""
+        if gains is None:
+            return Fraction(0)
+        if self.independent:
+            return sum((row[t][a][profile[i]] for i, row in enumerate(gains)), Fraction(0))
+        return Fraction(gains[t][(a, *profile)])
 
     def _independent(self, exact: Any, scale: list[Fraction]) -> None:
         self.own_first = [[whole(p) for p in row] for row in exact.initial]

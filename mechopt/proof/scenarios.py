@@ -1,69 +1,148 @@
-"""The program of the best guarantee once more, by loops, for the checker of certificates.
+"""The program over scenarios once more, by loops, for the checker of certificates.
 
-Columns: the guarantee; then, scenario by scenario, lifetime utility S by length of history, welfare to come W by
-length, and the allocation at each node of the tree of scenarios that no earlier scenario passes. Rows, scenario by
-scenario: S(h) = E S(h,.), DIC, W(h) = E [v x(h,.) + W(h,.)], and (W - S at the start) / optimum >= guarantee. With
-INDU, before the last of these and for every node that another scenario speaks for (the one that ends there, else the
-first through it, whose S is the realised utility R, the same in all): S(h,k) - S(h,0) is that of the other one, since
-S - R, what can be expected, is to be the same for all k in both.
+Columns: what the objective is about (guarantee or regret); then, in the payment form, R at the start; then, scenario by
+scenario, lifetime utility S by length of history (in the payment form without the full length, where it is R), surplus
+to come W by length, and by period what no earlier scenario has at the node of the tree of scenarios: the allocation,
+and in the payment form R after it. Rows, scenario by scenario: the scenario's own, W(h) = E [sum_i (v_i - c) x_i(h,.) +
+W(h,.)], and the objective's: (W - S at the start) / optimum >= guarantee; or (W - S at the start + regret) / optimum
+>= 1, undivided and >= 0 where the optimum is 0. A weighted guarantee has one row, the last: the sum of weight (W - S at
+the start) / optimum over the scenarios where something can be earned, their weights scaled to sum to 1, >= guarantee.
+
+R is common to the scenarios through a node because payments are. Where no constraint but bounds S >= 0 at the end, or
+at every prefix, is about R, R may follow the S of any of them, so that only S is in the program: the utility form.
+
+With INDU in the utility form, before the objective's row and for every node that another scenario speaks for (the one
+that ends there, else the first through it, whose S is the realised utility R, the same in all): S(h,k) - S(h,0) is that
+of the other one, since S - R, what can be expected, is to be the same for all k in both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from mechopt.environment.scenarios import Scenarios
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.mechanism.constraints import DIC, EPIR, INDU, PFIR, Constraint, ExPostIC, Interim, SuperDIC
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.rows import Entries, Number, Row, Side
 
 
-class GuaranteeModel:
-    """A program over scenarios rebuilt; ``optima``: revenue of a clairvoyant seller by scenario; ``constant``: INDU."""
+@dataclass(frozen=True)
+class GuaranteeTerms:
+    """What a guarantee is of, as its certificate says.
 
-    def __init__(self, scenarios: Scenarios, optima: Sequence[Fraction], constant: bool = False) -> None:
-        self.names, self.optima, self.constant, self.paths = scenarios.names, optima, constant, scenarios.paths
-        weights = Fraction(1), Fraction(0), Fraction(0)
+    Attributes
+    ----------
+    ic, ir : tuples of Constraint
+    subject_to : tuple of PaymentConstraint
+    objective : str
+        ``"ratio"``, ``"weighted"`` or ``"regret"``.
+    """
+
+    ic: tuple[Constraint, ...] = (DIC(),)
+    ir: tuple[Constraint, ...] = (EPIR(),)
+    subject_to: tuple[PaymentConstraint, ...] = ()
+    objective: str = "ratio"
+
+    def constant(self, buyers: int) -> bool:
+        """Whether INDU is said by rows of its own, in the utility form."""
+        return buyers == 1 and self.ic == (DIC(), INDU()) and self._bounds_alone
+
+    @property
+    def _bounds_alone(self) -> bool:
+        return not self.subject_to and set(self.ir) <= {EPIR(), PFIR(), Interim()} and set(self.ir) != {Interim()}
+
+    def form(self, buyers: int) -> str:
+        """``"utility"`` or ``"payment"``."""
+        lifetime = bool(self.ic) and set(self.ic) <= {DIC(), ExPostIC(), SuperDIC()}
+        plain = self._bounds_alone and bool(self.ir)
+        return "utility" if plain and (lifetime or self.constant(buyers)) else "payment"
+
+
+STANDARD_TERMS = GuaranteeTerms()
+"""The guarantee under DIC and EPIR."""
+
+
+class GuaranteeModel:
+    """A program over scenarios rebuilt; ``optima``: what revenue is measured by, by scenario."""
+
+    def __init__(
+        self,
+        scenarios: Scenarios,
+        optima: Sequence[Fraction],
+        terms: GuaranteeTerms = STANDARD_TERMS,
+    ) -> None:
+        self.names, self.optima, self.terms, self.paths = scenarios.names, optima, terms, scenarios.paths
+        buyers = scenarios.environments[0].agents
+        self.constant, form = terms.constant(buyers), terms.form(buyers)
+        ic = (DIC(),) if self.constant else terms.ic
+        self.shares = list(scenarios.weights) if terms.objective == "weighted" else []
+        nothing = Fraction(1), Fraction(0), Fraction(0)
         self.parts: list[Model] = []
         for environment in scenarios.environments:
             if environment.exact is None:
                 raise CertificateError("fingerprint: a scenario has no exact numbers, so nothing can be proved")
-            self.parts.append(rebuild(environment, "utility", (DIC(),), (EPIR(),), weights))
+            self.parts.append(rebuild(environment, form, ic, terms.ir, nothing, terms.subject_to))
+        regret = terms.objective == "regret"
         self.columns = 1
-        self.labels = [(0, "the guarantee")]
+        self.labels = [(0, "the regret" if regret else "the guarantee")]
         self.lower: list[Side] = [0]
-        self.upper: list[Side] = [1]
+        self.upper: list[Side] = [None if regret else 1]
         self.places: list[list[int]] = []  # by scenario: column of each of its own program's columns
         self.worth: list[list[int]] = []  # by scenario and period: first column of W
-        sold: dict[tuple[int, int], int] = {}
-        for s, part in enumerate(self.parts):
-            place: list[int] = []
-            for t in range(part.periods + 1):
-                place += self._block(f"scenario {self.names[s]!r}, lifetime utility {t}", part.count[t], None)
-            self.worth.append([])
-            for t in range(part.periods):
-                self.worth[s].append(self.columns)
-                self._block(f"scenario {self.names[s]!r}, welfare to come {t}", part.count[t], None)
-            for t in range(part.periods):
-                node = (scenarios.paths[s][t + 1], t)
-                if node not in sold:
-                    sold[node] = self.columns
-                    self._block(f"scenario {self.names[s]!r}, allocation {t}", part.count[t + 1], 1)
-                place += range(sold[node], sold[node] + part.count[t + 1])
-            self.places.append(place)
+        shared: dict[tuple[str, int], int] = {}
+        if form == "payment":
+            shared["realised utility", 0] = self._block("realised utility at the start", buyers).start
+        for s in range(len(self.parts)):
+            self._columns(s, form, shared)
         self.cost: list[Number] = [0] * self.columns
-        self.cost[0] = 1
+        self.cost[0] = -1 if regret else 1
         self.offset = Fraction(0)
         self.row_count = sum(1 for _ in self.rows())
 
-    def _block(self, label: str, size: int, upper: Side) -> range:
+    def _columns(self, s: int, form: str, shared: dict[tuple[str, int], int]) -> None:
+        """Number the columns of one scenario, and take over bounds from its own program."""
+        part, path, words = self.parts[s], self.paths[s], f"scenario {self.names[s]!r}"
+        buyers, count, periods = part.buyers, part.count, range(part.periods)
+        first: dict[tuple[str, int], int] = {}
+        for t in periods if form == "payment" else range(part.periods + 1):
+            first["lifetime utility", t] = self._block(f"{words}, lifetime utility {t}", buyers * count[t]).start
+        self.worth.append([])
+        for t in periods:
+            block = self._block(f"{words}, surplus to come {t}", count[t])
+            self.worth[s].append(block.start)
+            for column in block:
+                self.lower[column] = 0 if all(fee == 0 for fee in part.fees) else None
+        for t in periods:
+            node = path[t + 1]
+            for kind in ("allocation", "realised utility") if form == "payment" else ("allocation",):
+                if (kind, node) not in shared:
+                    shared[kind, node] = self._block(f"{words}, {kind} {t}", buyers * count[t + 1]).start
+            first["allocation", t] = shared["allocation", node]
+        if form == "payment":
+            for t in periods:
+                first["realised utility", t] = shared["realised utility", path[t]]
+            first["lifetime utility", part.periods] = shared["realised utility", path[part.periods]]
+        place: list[int] = []
+        for kind, length, _, width in part.blocks:
+            place += range(first[kind, length], first[kind, length] + buyers * width)
+        self.places.append(place)
+        for own, column in enumerate(place):
+            low, high = part.lower[own], part.upper[own]
+            if low is not None and (self.lower[column] is None or low > (self.lower[column] or 0)):
+                self.lower[column] = low
+            if high is not None and (self.upper[column] is None or high < (self.upper[column] or 0)):
+                self.upper[column] = high
+
+    def _block(self, label: str, size: int) -> range:
         first = self.columns
         self.labels.append((first, label))
         self.columns += size
-        self.lower += [0] * size
-        self.upper += [upper] * size
+        self.lower += [None] * size
+        self.upper += [None] * size
         return range(first, first + size)
 
     def words(self, column: int) -> str:
@@ -81,20 +160,33 @@ class GuaranteeModel:
                 yield from self._worth(s, t)
             if self.constant:
                 yield from self._increments(s)
-            laws = zip(part.law, part.present[0], strict=True)
-            if any(p * value > 0 for law, values in laws for p, value in zip(law, values, strict=True)):
-                yield self._guarantee(s)
+            if self.terms.objective == "regret" or (self.terms.objective == "ratio" and self._earns(s)):
+                yield self._goal(s)
+        counted = [s for s, share in enumerate(self.shares) if share and self._earns(s)]
+        if counted:
+            yield self._weighted(counted)
+
+    def _earns(self, s: int) -> bool:
+        """Whether some type that can occur values an item above its cost."""
+        part = self.parts[s]
+        return any(
+            any(p * (part.present[i][t][k] - part.fees[t]) > 0 for i, k in enumerate(profile))
+            for t in range(part.periods)
+            for p, profile in zip(part.law[t], part.profiles[t], strict=True)
+        )
 
     def _worth(self, s: int, t: int) -> Iterator[Row]:
         part, place = self.parts[s], self.places[s]
-        width, first = len(part.law[t]), part.allocation(t, 0)
+        width = len(part.law[t])
         for h in range(part.count[t]):
             entries: Entries = [(self.worth[s][t] + h, -1)]
-            for m, (p, value) in enumerate(zip(part.law[t], part.present[0][t], strict=True)):
-                entries.append((place[first + h * width + m], p * value))
+            for m, (p, profile) in enumerate(zip(part.law[t], part.profiles[t], strict=True)):
+                for i, k in enumerate(profile):
+                    sold = place[part.allocation(t, i) + h * width + m]
+                    entries.append((sold, p * (part.present[i][t][k] - part.fees[t])))
                 if t + 1 < part.periods:
                     entries.append((self.worth[s][t + 1] + h * width + m, p))
-            yield Row(f"welfare to come of scenario {self.names[s]!r}", (t, 0, h), entries, 0, 0)
+            yield Row(f"surplus to come of scenario {self.names[s]!r}", (t, 0, h), entries, 0, 0)
 
     def _increments(self, s: int) -> Iterator[Row]:
         part = self.parts[s]
@@ -113,9 +205,35 @@ class GuaranteeModel:
                     entries: Entries = [(own[a], 1), (own[b], -1), (told[a], -1), (told[b], 1)]
                     yield Row(f"constant continuation utility of scenario {self.names[s]!r}", (t, 0, a), entries, 0, 0)
 
-    def _guarantee(self, s: int) -> Row:
+    def _revenue(self, s: int, scale: Number) -> Entries:
+        """W less every buyer's S at the start, times a number."""
+        part = self.parts[s]
+        starts = (self.places[s][part.utility("lifetime utility", 0, i)] for i in range(part.buyers))
+        return [(self.worth[s][0], scale), *((column, -scale) for column in starts)]
+
+    def _goal(self, s: int) -> Row:
+        optimum, name = self.optima[s], self.names[s]
+        if self.terms.objective == "regret":
+            scale = 1 / optimum if optimum else Fraction(1)
+            return Row(
+                f"regret of scenario {name!r}",
+                (0, None, 0),
+                [*self._revenue(s, scale), (0, scale)],
+                1 if optimum else 0,
+                None,
+            )
+        return Row(
+            f"guarantee of scenario {name!r}", (0, None, 0), [*self._revenue(s, self._over(s)), (0, -1)], 0, None
+        )
+
+    def _over(self, s: int) -> Number:
         if self.optima[s] <= 0:
             raise CertificateError(f"optima: that of scenario {self.names[s]!r} is not above 0")
-        over = 1 / self.optima[s]
-        entries: Entries = [(self.worth[s][0], over), (self.places[s][0], -over), (0, -1)]
-        return Row(f"guarantee of scenario {self.names[s]!r}", (0, None, 0), entries, 0, None)
+        return 1 / self.optima[s]
+
+    def _weighted(self, counted: Sequence[int]) -> Row:
+        total = sum((self.shares[s] for s in counted), Fraction(0))
+        entries: Entries = [(0, -1)]
+        for s in counted:
+            entries += self._revenue(s, self.shares[s] / total * self._over(s))
+        return Row("weighted guarantee of all scenarios", (0, None, 0), entries, 0, None)

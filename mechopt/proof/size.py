@@ -80,7 +80,8 @@ def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Cons
     if form == "promise":
         return columns + rows + sum(histories[1:])
     columns += buyers * sum(histories[1:]) + (buyers * sum(histories[:-1]) if form == "payment" else 0)
-    rows += sum(histories[1:]) if buyers > 1 else 0
+    sets = 2**buyers - 1 if environment.slots is not None else int(buyers > 1)
+    rows += sets * sum(histories[1:])
     longest = len(types) if SuperDIC() in ic else 0  # rows for each future
     asked = len(INDEPENDENT.unimplied(ic)) if form == "payment" else 1
     for t in range(len(types)):

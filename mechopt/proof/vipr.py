@@ -95,7 +95,8 @@ def _lines(model: AnyModel, certificate: Certificate | GuaranteeCertificate, tit
             constraints.add(f"row{number}lower", "G", row.lower, entries, min(weight, Fraction(0)))
         if row.upper is not None:
             constraints.add(f"row{number}upper", "L", row.upper, entries, max(weight, Fraction(0)))
-    value = (certificate.value or Fraction(0)) - model.offset
+    sign = -1 if isinstance(certificate, GuaranteeCertificate) and certificate.objective == "regret" else 1
+    value = sign * (certificate.value or Fraction(0)) - model.offset
     yield f"% {_comment(title)}: {statement(certificate)}"
     yield f"% environment {certificate.fingerprint}"
     yield f"% the objective here leaves out the constant {model.offset}; with it the value is {certificate.value}"

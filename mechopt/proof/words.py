@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mechopt.core.numbers import to_exact
-from mechopt.mechanism.constraints import Constraint
+from mechopt.mechanism.constraints import DIC, EPIR, INDU, Constraint
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 from mechopt.proof.promised.certificate import PromisedCertificate
 
@@ -24,14 +24,7 @@ def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertific
     'the largest revenue WITHOUT incentive constraints (every report taken as'
     """
     if isinstance(certificate, GuaranteeCertificate):
-        asked = ", ".join(constraint.name for constraint in certificate.ic)
-        under = "both under incentive constraints dic and participation constraints epir"
-        if asked != "dic":
-            under = f"the mechanism under {asked} and epir, that revenue under dic and epir"
-        return (
-            "the best guarantee of a mechanism that does not know the future, as a share of the largest revenue "
-            f"in every scenario, {under}, is {certificate.value} = {float(certificate.value):.12g}"
-        )
+        return _guarantee(certificate)
     incentive = _listed(certificate.ic, "incentive constraints", "every report taken as true")
     participation = _listed(certificate.ir, "participation constraints", "agents cannot stay away")
     if incentive.startswith("WITHOUT") is participation.startswith("WITHOUT"):
@@ -49,6 +42,35 @@ def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertific
     return f"the largest {goal(certificate)} {constraints} is {value} = {float(value):.12g}"
 
 
+def _guarantee(certificate: GuaranteeCertificate) -> str:
+    """What a guarantee is a share of, and under what."""
+    asked = ", ".join(constraint.name for constraint in certificate.ic)
+    under = "both under incentive constraints dic and participation constraints epir"
+    plain = certificate.ir == (EPIR(),) and not certificate.subject_to
+    if plain and asked != "dic" and certificate.ic == (DIC(), INDU()):
+        under = f"the mechanism under {asked} and epir, that revenue under dic and epir"
+    elif not plain or asked != "dic":
+        names = [constraint.name for constraint in (*certificate.ic, *certificate.ir, *certificate.subject_to)]
+        under = f"both under {', '.join(names) or 'no constraints'}"
+        if certificate.benchmark == "standard":
+            under = f"the mechanism under {', '.join(names)}, that revenue under dic and epir"
+    value = f"is {certificate.value} = {float(certificate.value):.12g}"
+    if certificate.objective == "regret":
+        return (
+            "the least regret of a mechanism that does not know the future, the most by which the largest revenue of a "
+            f"scenario exceeds its own, {under}, {value}"
+        )
+    if certificate.objective == "weighted":
+        return (
+            "the best mean, under the scenarios' weights, of a mechanism that does not know the future, as a share of "
+            f"the largest revenue in each scenario, {under}, {value}"
+        )
+    return (
+        "the best guarantee of a mechanism that does not know the future, as a share of the largest revenue "
+        f"in every scenario, {under}, {value}"
+    )
+
+
 def goal(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) -> str:
     """What is the largest possible, with exact weights.
 
@@ -61,7 +83,9 @@ def goal(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) 
     'revenue + 1/10 welfare'
     """
     if isinstance(certificate, GuaranteeCertificate):
-        return "guarantee"
+        return {"ratio": "guarantee", "weighted": "weighted guarantee"}.get(
+            certificate.objective, certificate.objective
+        )
     if isinstance(certificate, PromisedCertificate):
         return "revenue"
     weights = {name: to_exact(getattr(certificate.objective, name)) for name in ("revenue", "welfare", "utility")}

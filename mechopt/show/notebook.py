@@ -9,6 +9,8 @@ from typing import Any
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import without_noise
 from mechopt.core.printable import printable
+from mechopt.environment.words import model_words
+from mechopt.show.counterexample import sentence
 from mechopt.show.explain.wording import amount
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Comparison
@@ -106,10 +108,12 @@ def comparison(found: Comparison) -> str:
 
 def report(found: Report) -> str:
     """A verification: one row a constraint."""
-    rows = [
-        [constraint.name, str(check.status), amount(check.gain), str(check.counterexample or "")]
-        for constraint, check in found.items()
-    ]
+    words = None if found.environment is None else model_words(found.environment)
+    rows = []
+    for constraint, check in found.items():
+        example = check.counterexample
+        told = "" if example is None else str(example) if words is None else sentence(example, words)
+        rows.append([constraint.name, str(check.status), amount(check.gain), told])
     return table(
         ["constraint", "status", "largest gain", "where"], rows, "Satisfied" if found.holds else "Not satisfied"
     )

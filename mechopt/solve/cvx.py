@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, NoOptimumError, SolverError
-from mechopt.lp.build import AnyLayout, AnyPlan
 from mechopt.lp.independent.compile import Layout, allocation_maps, compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.persistent.compile import compile_persistent
@@ -24,6 +23,15 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve import runtime
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
+
+INFEASIBLE = ("infeasible", "infeasible_inaccurate", "infeasible_or_unbounded")
+MOST_TRIED = 100
+"""Constraints of one's own up to which those in conflict are looked for."""
+LONGEST_NAME = 90
+"""Characters of a constraint without a label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +79,8 @@ class CvxModel:
         Raises
         ------
         NoOptimumError
-            If the problem has no solution or no bound.
+            If the problem has no solution or no bound; names which of the further constraints conflict, by their
+            ``label`` where they have one.
         SolverError
             If the solver fails, is not installed or does not take the problem or an option.
         """
@@ -83,8 +92,35 @@ class CvxModel:
         except (cvxpy.error.SolverError, ValueError) as error:
             raise SolverError(f"cvxpy: {error}{_hint(options)}") from error
         if problem.status not in (cvxpy.OPTIMAL, cvxpy.OPTIMAL_INACCURATE):
-            raise NoOptimumError(f"{problem.status}: check the constraints that were added")
+            blamed = self._conflict(extra, options) if problem.status in INFEASIBLE else []
+            words = [f"in conflict: {name}" for name in blamed]
+            raise NoOptimumError(
+                "\n  ".join([f"{problem.status}: check the constraints that were added", *words]), keep="\n"
+            )
         return self.mechanism()
+
+    def _conflict(self, extra: Sequence[Any], options: Mapping[str, Any]) -> list[str]:
+        """Of the constraints that were added, those that cannot hold together, by their labels or as cvxpy has them.
+
+        One after the other is left out; where the rest is still infeasible, it stays out.
+        """
+        import cvxpy
+
+        def infeasible(added: list[Any]) -> bool:
+            problem = cvxpy.Problem(cvxpy.Maximize(0), [*self.constraints, *added])
+            runtime.apart_once(lambda: problem.solve(**options), silent=not options.get("verbose"))
+            return problem.status in INFEASIBLE
+
+        kept = list(extra)
+        try:
+            if len(kept) > MOST_TRIED or not infeasible(kept):
+                return []
+            for constraint in extra:
+                rest = [other for other in kept if other is not constraint]
+                kept = rest if infeasible(rest) else kept
+        except (cvxpy.error.SolverError, ValueError):
+            return []
+        return [_named(constraint) for constraint in kept]
 
     def mechanism(self) -> Mechanism | SequenceMechanism:
         """The mechanism at the variables' present values.
@@ -98,6 +134,13 @@ class CvxModel:
         if any(value is None for value in values):
             raise NoOptimumError("the problem has not been solved")
         return self.layout.mechanism(np.concatenate([np.ravel(value) for value in values]))
+
+
+def _named(constraint: Any) -> str:
+    """A constraint by its label, or as cvxpy writes it."""
+    label = getattr(constraint, "label", None)
+    text = " ".join(str(label or constraint).split())
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..."
 
 
 def _hint(options: Mapping[str, Any]) -> str:
@@ -147,13 +190,13 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
-        boolean = deterministic and block.kind == "allocation"
+        boolean = deterministic and block.kind == ("slot" if plan.has_slots else "allocation")
         blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
     z, constraints = _constraints(program, blocks)
     lifetime = [unit * block for block in blocks[: periods + 1]]
     allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
     if plan.timing == "own":
-        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+        realised = [*(unit * block for block in blocks[2 * periods + 1 : 3 * periods + 1]), lifetime[-1]]
     else:
         moves = plan.timing == "bank"
         realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]

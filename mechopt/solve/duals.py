@@ -28,14 +28,16 @@ import numpy as np
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.numbers import FloatArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.plan import Plan
-from mechopt.lp.persistent.compile import BuiltFamily
 from mechopt.lp.program import LinearProgram, RowFamily
 from mechopt.mechanism.payments import Budget, PaymentCap, PrefixBudget
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mechopt.lp.build import AnyLayout, AnyPlan
+    from mechopt.lp.persistent.compile import BuiltFamily
 
 STRUCTURAL = ("promise", "flow", "realised", "paid", "value")
 """Families that say what the columns are, and constrain no mechanism."""
@@ -141,7 +143,7 @@ def _rows(program: LinearProgram, layout: AnyLayout, primal: FloatArray, dual: F
     for row in np.flatnonzero(np.abs(dual) > NO_PRICE):
         number = int(np.searchsorted(starts, row, side="right")) - 1
         first, family = program.families[number]
-        if family.name in STRUCTURAL or not isinstance(family, (RowFamily, BuiltFamily)):
+        if family.name in STRUCTURAL:
             continue
         index, scale = int(row) - first, abs(float(dual[row]))
         equal = program.row_lower[row] == program.row_upper[row]
@@ -149,6 +151,10 @@ def _rows(program: LinearProgram, layout: AnyLayout, primal: FloatArray, dual: F
             history, about = _described(family, index, program.tree)
             price = scale * _independent_scale(family, index, layout)
         else:
+            from mechopt.lp.persistent.compile import BuiltFamily
+
+            if not isinstance(family, BuiltFamily):
+                continue
             if equal and family.rows.labels and family.rows.labels[0][0] == "true type":
                 continue  # the value of truth is what it is
             history, about = _described_built(family, index, program.tree)
@@ -200,7 +206,9 @@ def _independent_scale(family: RowFamily, index: int, layout: AnyLayout) -> floa
         if amount:
             return plan.unit / amount
         return float(plan.environment.present_value[family.period]) if isinstance(limit, PaymentCap) else 1.0
-    if family.name == "supply" or family.name.startswith("dic ("):
+    if family.name == "supply":
+        return plan.unit * float(np.max(family.build(layout.columns).coefficients))  # type: ignore[arg-type]
+    if family.name.startswith("dic ("):
         return plan.unit
     if family.pairs is not None and family.name != "indu" and family.agent is not None:
         axes = [name for name, _ in family.axes]

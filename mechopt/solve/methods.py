@@ -14,6 +14,7 @@ from mechopt.core.errors import InputError
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.orbits import orbit_size, why_not_orbits
 from mechopt.mechanism.constraints import EPIR, Interim
+from mechopt.mechanism.payments import Deterministic
 from mechopt.solve.highs import Progress
 from mechopt.solve.limits import bytes_needed
 from mechopt.solve.predicted_seconds import program_seconds, promised_seconds
@@ -26,6 +27,8 @@ PATIENCE = 5.0
 """Predicted seconds up to which a program is worth its time whatever the time limit is."""
 LONG = 60.0
 """The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
+MIP_WIDTH = 2e-7
+"""Width of the bracket of a deterministic optimum where no gap is asked for; see `mechopt.solve.mip.search`."""
 MOMENT, CLOSED = 1.0, 1e-8
 """Predicted seconds up to which the program is tried too where a bracket is left that is wider than this share."""
 
@@ -66,7 +69,8 @@ class Method:
     proves : callable
         From such a problem to whether it can prove the optimum in exact rationals.
     taken : callable
-        From such a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken.
+        From a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken; what would
+        mean a plan of the program, or another file, is asked last.
     histories : bool
         Whether it builds the program over all histories.
     """
@@ -90,11 +94,37 @@ def _program(name: str, algorithm: str) -> Method:
         return solve_plan(problem.plan, algorithm, effort)
 
     taken = _form_asked if name == "program" else lambda problem, effort: False
-    return Method(name, lambda problem: None, cost, by_program, lambda problem: True, taken, histories=True)
+    return Method(name, _draws, cost, by_program, lambda problem: True, taken, histories=True)
+
+
+def _draws(problem: Problem) -> str | None:
+    return "allocates by lotteries, and nothing may be drawn" if _deterministic(problem) else None
+
+
+def _deterministic(problem: Problem) -> bool:
+    return Deterministic() in problem.subject_to
+
+
+def _mip_applies(problem: Problem) -> str | None:
+    return None if _deterministic(problem) else "is for deterministic=True (--deterministic)"
+
+
+def _mip_taken(problem: Problem, effort: Effort) -> bool:
+    return _deterministic(problem)
+
+
+def _mip_cost(problem: Problem) -> Cost:
+    return Cost(None, bytes_needed(problem.size, "auto"), MIP_WIDTH)
+
+
+def _by_mip(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.mip.optimum import deterministic_optimum
+
+    return deterministic_optimum(problem.plan, effort)
 
 
 def _form_asked(problem: Problem, effort: Effort) -> bool:
-    return problem.form != "auto" and isinstance(problem.plan, Plan)
+    return problem.form != "auto" and isinstance(problem.plan, Plan) and not _deterministic(problem)
 
 
 def _promised_applies(problem: Problem, interim: bool | None = None) -> str | None:
@@ -124,8 +154,8 @@ def _promised_proves(problem: Problem) -> bool:
     return promise_constraint(problem.plan) == EPIR()
 
 
-def _promised_taken(problem: Problem, effort: Effort) -> bool:
-    return not effort.exact or _promised_proves(problem)
+def _promised_taken(problem: Problem, effort: Effort, interim: bool | None = None) -> bool:
+    return _promised_applies(problem, interim) is None and (not effort.exact or _promised_proves(problem))
 
 
 def _orbits_apply(problem: Problem) -> str | None:
@@ -143,6 +173,8 @@ def _orbits_cost(problem: Problem) -> Cost:
 def _orbits_taken(problem: Problem, effort: Effort) -> bool:
     from mechopt.solve.orbits.optimum import better_on_orbits
 
+    if _orbits_apply(problem) is not None:
+        return False
     seconds = program_seconds(orbit_size(cast(Plan, problem.plan)))
     return seconds <= _limit(effort) and better_on_orbits(cast(Plan, problem.plan), effort.max_bytes)
 
@@ -160,9 +192,9 @@ def _dual_applies(problem: Problem) -> str | None:
 
 
 def _dual_taken(problem: Problem, effort: Effort) -> bool:
-    if effort.exact:
+    if effort.exact or (program_seconds(problem.size) <= _limit(effort) and fits(problem.plan, effort.max_bytes)):
         return False
-    return program_seconds(problem.size) > _limit(effort) or not fits(problem.plan, effort.max_bytes)
+    return _dual_applies(problem) is None
 
 
 def _limit(effort: Effort) -> float:
@@ -176,6 +208,19 @@ def _by_dual(problem: Problem, effort: Effort) -> Optimum:
     return by_dual(problem.plan, effort)
 
 
+def _infinite_applies(problem: Problem) -> str | None:
+    from mechopt.solve.infinite.method import APPLIES, why_not_infinite
+
+    return APPLIES if problem.endless is None else why_not_infinite(problem.endless)
+
+
+def _by_infinite(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.infinite.method import by_infinite
+
+    assert problem.endless is not None
+    return by_infinite(problem.endless, effort)
+
+
 PROGRAM = _program("program", "auto")
 METHODS = (
     PROGRAM,
@@ -186,14 +231,23 @@ METHODS = (
         partial(_promised_applies, interim=True),
         lambda problem: Cost(0.0, 0, 0.0),
         _by_promises,
-        taken=_promised_taken,
+        taken=partial(_promised_taken, interim=True),
     ),
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
     Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual, taken=_dual_taken),
+    Method("infinite", _infinite_applies, lambda problem: Cost(None, 0, 1e-7), _by_infinite),
+    Method("mip", _mip_applies, _mip_cost, _by_mip, taken=_mip_taken, histories=True),
 )
 """In the order in which ``"auto"`` asks them."""
 NAMES = ("auto", *(method.name for method in METHODS))
+
+
+def why_not(method: Method, problem: Problem) -> str | None:
+    """Why a method does not apply to a problem, in words that follow its name; None where it does."""
+    if problem.endless is not None and method.name != "infinite":
+        return "is for a finite horizon"
+    return method.applies(problem)
 
 
 def solve(
@@ -206,13 +260,23 @@ def solve(
     max_bytes: float | None = None,
     accept_range: bool = False,
     bracket: Callable[[float, float, float], None] | None = None,
+    gap: float = 0.0,
 ) -> Optimum:
     """Solve a problem by the method asked for, or the cheapest that applies; see `Problem.solve`."""
     if method not in NAMES:
         raise InputError(f"method {method!r} is none of {', '.join(NAMES)}")
-    if deterministic:
-        raise InputError("deterministic=True is not available yet: allocations are lotteries; leave it out")
-    effort = Effort(exact, time_limit, max_bytes, progress, bracket)
+    if problem.endless is not None and (deterministic or gap):
+        raise InputError("deterministic optima are of finite horizons; give a number of periods")
+    problem = problem.without_lotteries() if deterministic else problem
+    if exact and _deterministic(problem):
+        raise InputError("exact=True: branch and bound has no exact proof of a deterministic optimum; leave out one")
+    if not 0 <= gap < 1:
+        raise InputError(f"gap={gap!r}: write a share of the optimum from 0 to below 1, such as 0.01")
+    if gap and not _deterministic(problem):
+        raise InputError("gap is for deterministic optima (deterministic=True, --deterministic); leave it out")
+    effort = Effort(exact, time_limit, max_bytes, progress, bracket, gap=gap)
+    if problem.endless is not None:
+        return _named("infinite" if method == "auto" else method, problem, exact).solve(problem, effort)
     chosen = choose(problem, effort) if method == "auto" else _named(method, problem, exact)
     check_range(problem.plan, accept_range)
     if exact and problem.environment.exact is None:
@@ -220,15 +284,15 @@ def solve(
     if chosen.histories and not fits(problem.plan, max_bytes, chosen.name):
         effort = replace(effort, remedy=remedy(problem))
     found = chosen.solve(problem, effort)
-    if method != "auto" or chosen.histories or not fits(problem.plan, max_bytes):
+    if method != "auto" or chosen.histories:
         return found
-    seconds = program_seconds(problem.size)
-    if found.status is Status.UNPROVED and seconds <= PATIENCE:
-        return PROGRAM.solve(problem, effort)
-    if found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound) and seconds <= MOMENT:
-        closed = PROGRAM.solve(problem, effort)
-        return closed if closed.status is Status.OPTIMAL and not _wide(closed.bound) else found
-    return found
+    unproved = found.status is Status.UNPROVED
+    wide = found.status in (Status.OPTIMAL, Status.INACCURATE) and _wide(found.bound)
+    patience = PATIENCE if unproved else MOMENT
+    if not (unproved or wide) or not fits(problem.plan, max_bytes) or program_seconds(problem.size) > patience:
+        return found
+    closed = PROGRAM.solve(problem, effort)
+    return closed if unproved or (closed.status is Status.OPTIMAL and not _wide(closed.bound)) else found
 
 
 def _wide(bound: Bound) -> bool:
@@ -254,8 +318,10 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     >>> [choose(Problem(IndependentTypes.iid([1, 2, 4], ["0.3", "0.4", "0.3"], 4, agents=n))).name for n in (1, 2)]
     ['promised', 'orbits']
     """
+    if problem.endless is not None:
+        return _named("infinite", problem, effort.exact)
     for method in METHODS:
-        if method.applies(problem) is None and method.taken(problem, effort):
+        if method.taken(problem, effort):
             return method
     return PROGRAM
 
@@ -276,16 +342,18 @@ def _named(name: str, problem: Problem, exact: bool) -> Method:
         With those that do, where it does not.
     """
     method = next(method for method in METHODS if method.name == name)
-    reason = method.applies(problem)
+    reason = why_not(method, problem)
     if reason is None and exact and not method.proves(problem):
         reason = "gives a bracket, no exact optimum"
     if reason is None:
         return method
-    others = [m.name for m in METHODS if m.applies(problem) is None and (not exact or m.proves(problem))]
+    others = [m.name for m in METHODS if why_not(m, problem) is None and (not exact or m.proves(problem))]
+    if problem.endless is not None and not others:
+        raise InputError(f'horizon "infinite": method "{name}" {reason}; give a number of periods')
     raise InputError(f'method "{name}" {reason}; use another method: {", ".join(("auto", *others))}')
 
 
 def predicted(problem: Problem) -> dict[str, Cost | str]:
     """What every method would take, or why it does not apply, by name."""
-    reasons: dict[str, Any] = {method.name: method.applies(problem) for method in METHODS}
+    reasons: dict[str, Any] = {method.name: why_not(method, problem) for method in METHODS}
     return {m.name: m.cost(problem) if reasons[m.name] is None else reasons[m.name] for m in METHODS}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mechopt.environment.process import PersistentEnvironment
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import Payments
@@ -13,6 +13,9 @@ from mechopt.solve.highs import Progress
 from mechopt.solve.methods import solve
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum as Optimum
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 
 def optimum(
@@ -29,13 +32,15 @@ def optimum(
     accept_range: bool = False,
     bracket: Callable[[float, float, float], None] | None = None,
     subject_to: Payments = (),
+    deterministic: bool = False,
+    gap: float = 0.0,
 ) -> Optimum:
     """Find the mechanism that is best among all that satisfy the constraints: ``Problem(environment, ...).solve(...)``.
 
     Parameters
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
-        With a finite horizon.
+        With a finite horizon; `MarkovTypes` also with an infinite one.
     ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
         and where types persist Bayesian IC and interim IR.
@@ -49,7 +54,8 @@ def optimum(
         `mechopt.lp.orbits`; ``"program"``, the linear program over histories by the algorithm that its shape suggests;
         ``"simplex"`` or ``"ipx"`` (interior point with crossover), the same by that one; or ``"dual"``, dual dynamic
         programming for several buyers (DIC, EPIR) or one agent whose types persist, to a bracket of 1e-4, see
-        `mechopt.solve.dual.optimum`. ``"auto"`` takes ``"promised"`` where it applies; ``"orbits"`` where they apply
+        `mechopt.solve.dual.optimum`; or ``"infinite"``, for horizons without end, see `mechopt.solve.infinite.method`.
+        ``"auto"`` takes ``"promised"`` where it applies; ``"orbits"`` where they apply
         and the program over histories is not a matter of a moment; else the program, unless it would take more than a
         minute, or the time limit, or would not fit, and ``"dual"`` applies; see `mechopt.solve.methods`.
     exact : bool
@@ -70,6 +76,11 @@ def optimum(
         Called by the methods ``"promised"`` and ``"dual"`` with the lower and upper bound so far, and seconds.
     subject_to : PaymentConstraint, str, several or None
         Constraints on payments, such as ``mo.NoSubsidy()`` or ``"no-subsidy+budget:3"``; solved by the program.
+    deterministic : bool
+        Draw nothing: the best of the mechanisms without lotteries, by method ``"mip"``, see
+        `mechopt.solve.mip.optimum`.
+    gap : float
+        Share of the optimum by which the bracket of a deterministic optimum may stay open.
 
     Returns
     -------
@@ -95,7 +106,7 @@ def optimum(
     5.625
     """
     problem = Problem(environment, ic, ir, subject_to, objective, form=form)
-    return solve(problem, method, exact, False, time_limit, progress, max_bytes, accept_range, bracket)
+    return solve(problem, method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket, gap)
 
 
 def relaxed_optimum(

@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes, compile_program, plan, require_environment
+from mechopt.lp.build import compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
-from mechopt.lp.persistent.plan import persistent_plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
-from mechopt.mechanism.payments import PaymentConstraint, Payments
+from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments
 
 if TYPE_CHECKING:
+    from mechopt.environment.markov import MarkovTypes
+    from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes
+    from mechopt.lp.endless import EndlessPlan
     from mechopt.proof.certificate import Certificate
     from mechopt.solve.cvx import CvxModel
     from mechopt.solve.result import Optimum
@@ -34,7 +36,7 @@ class Problem:
     Parameters
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
-        With a finite horizon.
+        With a finite horizon; `MarkovTypes` also with an infinite one.
     ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line, such as
         ``"ppic+indu"``; default DIC and EPIR, and for persistent types Bayesian IC and interim IR.
@@ -50,8 +52,8 @@ class Problem:
     Attributes
     ----------
     ic, ir, subject_to : tuples of Constraint
-    plan : Plan or PersistentPlan
-        Form and row families of its program, made once.
+    endless : EndlessPlan or None
+        What is asked where the horizon is infinite; there is then no `plan`.
 
     Examples
     --------
@@ -75,7 +77,8 @@ class Problem:
     objective: Objective
     form: str
     relaxed: bool
-    plan: AnyPlan
+    endless: EndlessPlan | None
+    _plan: AnyPlan | None
 
     def __init__(
         self,
@@ -90,24 +93,35 @@ class Problem:
     ) -> None:
         goal = as_objective(objective)
         require_environment(environment)
+        endless: EndlessPlan | None = None
+        chosen: AnyPlan | None = None
         if relaxed:
             if isinstance(environment, IndependentTypes):
                 raise InputError(
                     "types are independent across periods: first types alone are private in no problem of this kind; "
                     "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
                 )
-            chosen: AnyPlan = persistent_plan(environment, None, ir, goal, True, subject_to)
+            from mechopt.lp.persistent.plan import persistent_plan
+
+            chosen = persistent_plan(environment, None, ir, goal, True, subject_to)
+        elif environment.horizon == "infinite" and environment.kind == "markov":
+            from mechopt.lp.endless import endless_plan
+
+            endless = endless_plan(cast("MarkovTypes", environment), ic, ir, goal, subject_to)
         else:
             chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)
+        asked = endless or chosen
+        assert asked is not None
         for name, value in (
             ("environment", environment),
-            ("ic", chosen.ic),
-            ("ir", chosen.ir),
-            ("subject_to", chosen.subject_to),
+            ("ic", asked.ic),
+            ("ir", asked.ir),
+            ("subject_to", asked.subject_to),
             ("objective", goal),
             ("form", form),
             ("relaxed", relaxed),
-            ("plan", chosen),
+            ("endless", endless),
+            ("_plan", chosen),
         ):
             object.__setattr__(self, name, value)
 
@@ -117,6 +131,22 @@ class Problem:
         )
         paid = "".join(f", {constraint.name}" for constraint in self.subject_to)
         return f"Problem({self.objective} under {ic} and {ir}{paid}, {self.environment!r})"
+
+    @property
+    def plan(self) -> AnyPlan:
+        """Form and row families of its program, made once.
+
+        Raises
+        ------
+        InputError
+            If the horizon is infinite: there is no program over histories.
+        """
+        if self._plan is None:
+            raise InputError(
+                'horizon "infinite": there is no program over histories; solve it (method "infinite"), or give a '
+                "number of periods"
+            )
+        return self._plan
 
     @cached_property
     def size(self) -> Size:
@@ -137,6 +167,7 @@ class Problem:
         max_bytes: float | None = None,
         accept_range: bool = False,
         bracket: Callable[[float, float, float], None] | None = None,
+        gap: float = 0.0,
     ) -> Optimum:
         """Find the best mechanism.
 
@@ -147,7 +178,8 @@ class Problem:
         exact : bool
             Prove the optimum in exact rationals as well; needs exact numbers.
         deterministic : bool
-            Not available yet: allocations are lotteries.
+            Draw nothing: the same as ``subject_to=mo.Deterministic()``, by branch and bound, see
+            `mechopt.solve.mip.optimum` for what its bracket rests on.
         time_limit : float, optional
             Seconds for the solver, the exact proof included.
         progress : callable, optional
@@ -158,6 +190,8 @@ class Problem:
             Solve, without a warning, even where values or probabilities differ by a factor above 1e9.
         bracket : callable, optional
             Called by methods that narrow a bracket with the lower and upper bound so far, and seconds.
+        gap : float
+            Share of the optimum by which the bracket of a deterministic optimum may stay open.
 
         Raises
         ------
@@ -166,9 +200,14 @@ class Problem:
         InputError
             If the method does not apply, or values or probabilities lie too far apart.
         """
-        options = method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket
+        options = method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket, gap
         best: Optimum = provided(self, "solve")(self, *options)
         return best
+
+    def without_lotteries(self) -> Problem:
+        """The same problem in which nothing may be drawn."""
+        limits = (*self.subject_to, Deterministic())
+        return Problem(self.environment, self.ic, self.ir, limits, self.objective, form=self.form, relaxed=self.relaxed)
 
     def to_cvxpy(self) -> CvxModel:
         """The program as a cvxpy model with named variables, for constraints of one's own; see
@@ -179,7 +218,8 @@ class Problem:
         from mechopt.solve.cvx import to_cvxpy
 
         own = self.form == "auto" and not self.relaxed and self.plan.form in ("promise", "utility")
-        return to_cvxpy(plan(self.environment, self.ic, self.ir, self.objective, "payment") if own else self.plan)
+        chosen = plan(self.environment, self.ic, self.ir, self.objective, "payment") if own else self.plan
+        return to_cvxpy(chosen, Deterministic() in self.subject_to)
 
     def to_highs(self) -> Any:
         """The program, its objective in money, in a ``highspy.Highs``; see `mechopt.formats.to_highs`."""
@@ -233,6 +273,8 @@ class Problem:
         """Solve exactly, with a proof that `mechopt.formats.check_certificate` checks; see
         `mechopt.formats.certify`.
         """
+        if Deterministic() in self.subject_to:
+            raise InputError("deterministic: branch and bound has no exact proof of its optimum; leave it out")
         from mechopt.solve.exact.certify import certify_plan
         from mechopt.solve.program import require_memory
 

@@ -6,12 +6,13 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import RANGE_REFUSAL, RANGE_WARNING
-from mechopt.lp.build import AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.plan import Plan
 from mechopt.solve import highs
 from mechopt.solve.duals import Duals
@@ -19,6 +20,11 @@ from mechopt.solve.limits import known_before, require_size
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status, raised
 
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+
+PATH_ROWS = 5_000
+"""Rows from which interior point is the quicker one where participation is asked for on paths."""
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
@@ -41,6 +47,8 @@ class Effort:
         Called with the lower and upper bound so far, and seconds.
     remedy : str
         What else would work, for a program that would not fit.
+    gap : float
+        Share of the optimum by which the bracket of a deterministic optimum may stay open.
     """
 
     exact: bool = False
@@ -49,6 +57,7 @@ class Effort:
     progress: highs.Progress | None = None
     bracket: Callable[[float, float, float], None] | None = None
     remedy: str = ""
+    gap: float = 0.0
 
 
 def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
@@ -67,6 +76,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
         If the program would be too large.
     """
     begun = time.perf_counter()
+    algorithm = _by_shape(chosen) if algorithm == "auto" else algorithm
     lower, cap = trivial_bounds(chosen)
     require_memory(chosen, effort.max_bytes, algorithm, effort.remedy)
     with known_before(lower, cap):
@@ -100,6 +110,20 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
     return proved(found, layout, program, solution, left)
 
 
+def _by_shape(chosen: AnyPlan) -> str:
+    """The algorithm for a program, by what was measured (benchmarks/RESULTS-markov.md).
+
+    Where several agents' types persist the primal simplex takes a half to a quarter of the dual one's time, which
+    answers now and then that there is no bound. Participation on the paths of one agent makes the dual simplex slow:
+    with 10 types and 4 periods 277 s, interior point 31 s.
+    """
+    if isinstance(chosen, Plan):
+        return "auto"
+    if chosen.process.agents > 1:
+        return "primal"
+    return "ipx" if chosen.paths and chosen.size.rows > PATH_ROWS else "simplex"
+
+
 def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
     """Bounds without any program: nothing, and first best, where utilities are at least 0 and cost nothing."""
     weights = chosen.objective
@@ -115,13 +139,19 @@ def _first_best(chosen: AnyPlan) -> float:
     """First best, raised by what rounding may have taken from it."""
     if isinstance(chosen, Plan):
         env = chosen.environment
-        sizes = [max(float(np.abs(row[t]).max()) for row in env.values) + abs(env.cost[t]) for t in range(env.horizon)]
+        sizes = [
+            max(
+                float(np.abs(values[t]).max() + np.abs(cost[t]).max() + abs(env.cost[t]))
+                for values, cost in zip(env.values, env.net_cost, strict=True)
+            )
+            for t in range(env.horizon)
+        ]
         terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
         return raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
     process = chosen.process
     sizes = [
-        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max())
-        for values, costs in zip(process.values, process.costs, strict=True)
+        float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max() + np.abs(process.net_costs(t)).max())
+        for t, (values, costs) in enumerate(zip(process.values, process.costs, strict=True))
     ]
     terms = 2 * process.horizon + sum(law.shape[-1] for law in process.kernel) + len(process.initial)
     return raised(process.first_best, float(process.present_value @ np.array(sizes)), terms)

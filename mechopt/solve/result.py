@@ -12,19 +12,20 @@ from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Constraint
-from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.proof.promised.certificate import PromisedCertificate
-from mechopt.solve.duals import Duals
-from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.solution import Bound, Status
 
 if TYPE_CHECKING:
+    from mechopt.mechanism.direct import Mechanism
+    from mechopt.mechanism.endless.states import StateMechanism
+    from mechopt.mechanism.sequence import SequenceMechanism
+    from mechopt.proof.promised.certificate import PromisedCertificate
     from mechopt.solve.dual.buyers_policy import BuyersPolicy
     from mechopt.solve.dual.markov_policy import PersistentPolicy
+    from mechopt.solve.duals import Duals
     from mechopt.solve.exact.certify import Certificate
+    from mechopt.solve.orbits.mechanism import OrbitMechanism
     from mechopt.solve.promised.policy import PromisePolicy
 
 
@@ -41,17 +42,19 @@ class Optimum(Shown):
     status : Status
         ``"optimal"`` where the bracket is closed; ``"unproved"`` where it is, but the exact proof that was asked for
         met a limit.
-    mechanism : Mechanism, OrbitMechanism, SequenceMechanism, PromisePolicy, BuyersPolicy, PersistentPolicy or None
-        A sequence where types persist, a policy by method "promised" or "dual"; None where there is no solution or
-        bound.
+    mechanism : Mechanism, OrbitMechanism, SequenceMechanism, StateMechanism, a policy or None
+        A sequence where types persist, a policy by method "promised" or "dual", finitely many states with an infinite
+        horizon; None where there is no solution or bound.
     size : Size
     seconds : dict
         ``build`` and ``solve``.
     method : str
-        ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, or ``"closed form"`` (one buyer, DIC and interim IR).
+        ``"simplex"``, ``"ipx"``, ``"promised"``, ``"dual"``, ``"infinite"``, or ``"closed form"`` (one buyer, DIC and
+        interim IR).
     form : str
         Of the program: ``"promise"``, ``"utility"`` or ``"payment"``; ``"sequence"`` where types persist, ``"tables"``
-        for the dynamic programs, ``"orbits"`` where identical buyers share columns.
+        for the dynamic programs, ``"states"`` with an infinite horizon, ``"orbits"`` where identical buyers share
+        columns.
     exact : Fraction or None
         The proved exact optimum, where it was asked for.
     conflict : tuple of str
@@ -69,7 +72,16 @@ class Optimum(Shown):
     value: float
     bound: Bound
     status: Status
-    mechanism: Mechanism | OrbitMechanism | SequenceMechanism | PromisePolicy | BuyersPolicy | PersistentPolicy | None
+    mechanism: (
+        Mechanism
+        | OrbitMechanism
+        | SequenceMechanism
+        | StateMechanism
+        | PromisePolicy
+        | BuyersPolicy
+        | PersistentPolicy
+        | None
+    )
     size: Size
     seconds: dict[str, float]
     method: str
@@ -118,6 +130,17 @@ class Optimum(Shown):
             If it has too many histories.
         """
         return provided(self, "explain")(self)
+
+    def show(self) -> None:
+        """Print what the mechanism does, by states; see `explain`.
+
+        Examples
+        --------
+        >>> from mechopt import IndependentTypes, optimum
+        >>> optimum(IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=1)).show()  # doctest: +ELLIPSIS
+        optimal revenue 3/2; 1 history in 1 state, 2 payments...
+        """
+        provided(self, "show")(self)
 
     def to_frame(self) -> Any:
         """The mechanism as a table; see its own ``to_frame``.

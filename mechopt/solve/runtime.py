@@ -23,12 +23,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from mechopt.core.errors import InputError, SolverError
-from mechopt.core.numbers import Array, FloatArray
+from mechopt.core.numbers import Array, FloatArray, IntArray
 
 Answer = TypeVar("Answer")
 HIPO = "the solver hipo needs a wheel of its own: pip install highspy-extras"
@@ -127,6 +127,20 @@ def load(
     require(answer, "takes no such program")
 
 
+def require_whole(highs: Any, columns: IntArray) -> None:
+    """Say which columns are whole numbers.
+
+    Raises
+    ------
+    SolverError
+        If HiGHS refuses it.
+    """
+    import highspy
+
+    kinds = np.full(len(columns), highspy.HighsVarType.kInteger)
+    require(highs.changeColsIntegrality(len(columns), columns.astype(np.int32), kinds), "takes no whole numbers")
+
+
 def require(answer: Any, failed: str) -> None:
     """Turn HiGHS's error into ours.
 
@@ -149,7 +163,7 @@ def run(highs: Any) -> None:
     SolverError
         If HiGHS reports an error.
     """
-    stopped = threading.Event()
+    stopped, solving = threading.Event(), _Once(highs.run)
 
     def on_event(event: Any) -> None:
         if stopped.is_set():
@@ -157,11 +171,11 @@ def run(highs: Any) -> None:
 
     highs.cbSimplexInterrupt += on_event
     highs.cbIpmInterrupt += on_event
-    running: Future[Any] | None = None
+    highs.cbMipInterrupt += on_event
     while True:
         try:
-            running = running or _thread().submit(_silently, highs.run)
-            answer = _result(running)
+            solving.begin()
+            answer = _result(solving.answer)
             break
         except KeyboardInterrupt:
             stopped.set()
@@ -177,7 +191,8 @@ def apart(work: Callable[[], Answer]) -> Answer:
 
     Ctrl-C is raised when the work, which is short, is done: a solver must not run twice at a time.
     """
-    return _to_the_end(_thread().submit(_silently, work))
+    once = _Once(work)
+    return _to_the_end(once, once.begin)
 
 
 def apart_once(work: Callable[[], Answer], silent: bool = True) -> Answer:
@@ -185,19 +200,54 @@ def apart_once(work: Callable[[], Answer], silent: bool = True) -> Answer:
 
     Ctrl-C is raised when the work is done: what it writes to must not change later.
     """
-    call = contextvars.copy_context().run
+    call, once = contextvars.copy_context().run, _Once(work, silent)
     with ThreadPoolExecutor(1, "mechopt-solver") as thread:
-        return _to_the_end(thread.submit(call, _silently, work) if silent else thread.submit(call, work))
+        return _to_the_end(once, lambda: thread.submit(call, once))
 
 
-def _to_the_end(running: Future[Answer]) -> Answer:
-    """Wait for work that is not left alone; what interrupts the wait is raised after it."""
+class _Once(Generic[Answer]):
+    """Work that is done once, however often a thread is told to do it.
+
+    A Ctrl-C may fall into the telling. Whether the work was taken on then cannot be seen there, and a solver that runs
+    twice at a time ends the process.
+    """
+
+    def __init__(self, work: Callable[[], Answer], silent: bool = True) -> None:
+        self.work, self.silent, self.taken = work, silent, threading.Lock()
+        self.answer: Future[Answer] = Future()
+
+    def begin(self) -> None:
+        """Have it done by the thread that solves for this one, unless it is."""
+        if self.taken.locked():
+            return
+        try:
+            _thread().submit(self)
+        except BaseException:
+            _THREADS.__dict__.clear()  # of which nobody knows whether it knows its thread
+            raise
+
+    def withdrawn(self) -> bool:
+        """Whether it is not begun; it will not be any more."""
+        return self.taken.acquire(blocking=False)
+
+    def __call__(self) -> None:
+        if not self.taken.acquire(blocking=False):
+            return
+        try:
+            self.answer.set_result(_silently(self.work) if self.silent else self.work())
+        except BaseException as error:
+            self.answer.set_exception(error)
+
+
+def _to_the_end(once: _Once[Answer], begin: Callable[[], Any]) -> Answer:
+    """Begin and wait for work that is not left alone; what interrupts this is raised after it."""
     try:
-        return _result(running)
+        begin()
+        return _result(once.answer)
     except BaseException:
-        while not running.done():
+        while not (once.answer.done() or once.withdrawn()):
             with contextlib.suppress(KeyboardInterrupt):
-                wait([running], 0.1)
+                wait([once.answer], 0.1)
         raise
 
 

@@ -118,5 +118,5 @@ def _row(environment: InterdependentTypes, name: str, last: LastRule) -> MethodR
 def _coefficients(environment: InterdependentTypes) -> int:
     """Size of the largest program of one agent."""
     periods = range(len(environment.kernel))
-    then = [environment.shape[0 if environment.infinite else t + 1] for t in periods]
+    then = [environment.shape[environment.following(t)] for t in periods]
     return sum(prod(environment.shape[t]) * max(environment.shape[t]) * prod(then[t]) for t in periods)

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, others_of
 from mechopt.closedform.contingent.program.possible import NoTransfersError, rule_surplus
 from mechopt.closedform.contingent.program.requirements import Requirements
-from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.contingent.result import ONE_LAST_ACTION, ContingentTransfers
+from mechopt.closedform.contingent.robust.transfers import NoRobustTransfersError, Robustness
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.kernels.ball import KernelBall
+from mechopt.environment.kernels.box import KernelBox
+from mechopt.environment.kernels.hull import KernelHull
+from mechopt.environment.kernels.lines import like_kernels
+from mechopt.environment.kernels.sets import KernelSet
 from mechopt.proof.contingent.file import TransferProof, Weighted
 
 
-def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferProof:
+def transfer_proof(found: ContingentTransfers | NoTransfersError | NoRobustTransfersError) -> TransferProof:
     """Write down what proves that transfers satisfy every inequality, or that there are none.
 
     Parameters
     ----------
-    found : ContingentTransfers or NoTransfersError
+    found : ContingentTransfers, NoTransfersError or NoRobustTransfersError
         With exact numbers.
 
     Raises
@@ -42,19 +50,87 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError) -> TransferPro
     """
     if isinstance(found, NoTransfersError):
         return _refusal(found)
+    if isinstance(found, NoRobustTransfersError):
+        return _robust_refusal(found)
     if found.exact is None:
         raise InputError("proof: the transfers are floats; solve with exact=True")
     env, exact = found.environment, found.exact
-    common = _common(env, found.policy, found.asked, "one last action" in found.theorem or _constant(found))
-    payments = []
+    common = _common(env, found.policy, found.asked, ONE_LAST_ACTION in found.theorem or _constant(found))
+    payments, stack = [], _stack(found)
     for t, row in enumerate(exact.payments):
-        payments.append([_by_report(env, found.policy[t], t, i, table) for i, table in enumerate(row)])
+        if stack.get("how") == "histories":
+            payments.append([_flat(table, t * env.agents + env.agents) for table in row])
+            continue
+        parts = [[table, *(exact.later[t][i] if exact.later else ())] for i, table in enumerate(row)]
+        length = 1
+        if found.together:
+            length = found.together if env.infinite else min(found.together, env.stages - 1 - t)
+        policy = found.policy[t]
+        by_report = [[_by_report(env, policy, t, i, part, length) for part in own] for i, own in enumerate(parts)]
+        payments.append(
+            [[[x for line in lines for x in line] for lines in zip(*own, strict=True)] for own in by_report]
+        )
     return TransferProof(
         **common,
         values=[[list(table.ravel()) for table in own] for own in exact.values],
         payments=payments,
         last_payments=[list(table.ravel()) for table in exact.last_payments or ()],
         fees=list(exact.fees),
+        **({} if found.robust is None else _robust(env, found.robust)),
+        stack=stack,
+    )
+
+
+def _stack(found: ContingentTransfers) -> dict[str, Any]:
+    """How payments are stacked, as the file says it."""
+    if found.method != "stacked":
+        return {}
+    if found.history:
+        if not found.reports:
+            raise InputError("proof: solve with exact=True")
+        return {"how": "histories", "steps": 1}
+    if found.together:
+        return {"how": "together", "steps": found.together}
+    return {"how": "apart", "steps": 1 + max((len(own) for row in found.later for own in row), default=0)}
+
+
+def _flat(table: Array, axes: int) -> list[list[Fraction]]:
+    """Lines of a table whose first axes are those of the lines."""
+    return [list(line) for line in table.reshape(prod(table.shape[:axes]), -1)]
+
+
+def _robust(env: InterdependentTypes, robust: Robustness) -> dict[str, Any]:
+    """The set of kernels as plain data, and the bounds on what the truth is worth."""
+    bounds = {"lower": robust.lower, "upper": robust.upper}
+    return {"kernels": _plain_set(env, robust.kernels)} | {
+        name: [[list(table) for table in own] for own in given] for name, given in bounds.items() if given is not None
+    }
+
+
+def _plain_set(env: InterdependentTypes, kernels: KernelSet) -> dict[str, Any]:
+    def plain(tables: tuple[Array, ...], name: str) -> Any:
+        by_period = like_kernels(env, tables, name)
+        flat = [table.reshape(len(table), prod(env.shape[t]), -1) for t, table in enumerate(by_period)]
+        return [[[[str(entry) for entry in law] for law in action] for action in table] for table in flat]
+
+    if isinstance(kernels, KernelBall):
+        return {"kind": "ball", "radius": str(kernels.radius)}
+    if isinstance(kernels, KernelBox):
+        return {"kind": "box", "lower": plain(kernels.lower, "lower"), "upper": plain(kernels.upper, "upper")}
+    if isinstance(kernels, KernelHull):
+        return {"kind": "hull", "kernels": [plain(tables, "kernels") for tables in kernels.kernels]}
+    raise InputError("proof: give the polytope by its vertices, KernelHull, or by KernelBall or KernelBox")
+
+
+def _robust_refusal(found: NoRobustTransfersError) -> TransferProof:
+    if found.farkas is None or not found.farkas.exact:
+        raise InputError('proof: the multipliers are floats; write the probabilities as fractions such as "1/3"')
+    env = found.farkas.environment
+    return TransferProof(
+        **_common(env, found.policy, None, found.constant),
+        shares=_shares(env, found.farkas),
+        kernels=_plain_set(env, found.robustness.kernels),
+        laws=[[] if law is None else list(law) for law in found.laws],
     )
 
 
@@ -107,11 +183,13 @@ def _welfare(numbers: Numbers, policy: tuple[IntArray, ...], constant: bool) -> 
     return [list(table) for table in worth]
 
 
-def _by_report(env: InterdependentTypes, policy: IntArray, t: int, i: int, table: Array) -> list[list[Fraction]]:
-    """Payments by reported profile and the others' next profile."""
+def _by_report(
+    env: InterdependentTypes, policy: IntArray, t: int, i: int, table: Array, periods: int
+) -> list[list[Fraction]]:
+    """Payments by reported profile and the others' next profile, or their profiles of several periods."""
     shape = env.shape[t]
     count, own = len(policy.ravel()) // shape[i], np.indices(shape)[i].ravel()
-    free = table.ndim == 2 * env.agents - 1
+    free = table.ndim == 1 + (env.agents - 1) * (1 + periods)
     wide = table.reshape(len(table), count, 1 if free else shape[i], -1)
     rows = wide[policy.ravel(), others_of(shape, i), np.zeros_like(own) if free else own]
     return [list(row) for row in rows]
@@ -122,6 +200,11 @@ def _refusal(found: NoTransfersError) -> TransferProof:
     if not proof.exact or proof.environment.exact is None:
         raise InputError('proof: the multipliers are floats; write the probabilities as fractions such as "1/3"')
     env = proof.environment
+    return TransferProof(**_common(env, found.policy, found.asked, found.constant), shares=_shares(env, proof))
+
+
+def _shares(env: InterdependentTypes, proof: Farkas) -> list[Weighted]:
+    """The inequalities of a contradiction with their multipliers."""
     shares = []
     for share in proof.shares:
         profile = share.signal
@@ -131,4 +214,4 @@ def _refusal(found: NoTransfersError) -> TransferProof:
             profile = int(np.ravel_multi_index(signals, env.shape[share.period]))
         multiplier = Fraction(share.multiplier)
         shares.append(Weighted(multiplier, share.kind, share.agent, share.period, profile, share.report))
-    return TransferProof(**_common(env, found.policy, found.asked, found.constant), shares=shares)
+    return shares

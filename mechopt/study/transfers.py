@@ -15,8 +15,8 @@ from mechopt.closedform.contingent.conditions.spanning import (
 from mechopt.closedform.contingent.last_period import LastPeriod, last_period
 from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.possible import NoTransfersError
-from mechopt.closedform.contingent.program.robust import robust_transfers
 from mechopt.closedform.contingent.result import ContingentTransfers, Method
+from mechopt.closedform.contingent.robust.transfers import NoRobustTransfersError, robust_transfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -97,7 +97,7 @@ class TransferStudy:
                 "message": str(self.failure),
                 "at": place and placed(env, place),
             }
-            if isinstance(self.failure, NoTransfersError):
+            if isinstance(self.failure, (NoTransfersError, NoRobustTransfersError)) and self.failure.farkas is not None:
                 document["failed"]["farkas"] = _farkas(self.failure.farkas)
         return document
 
@@ -109,7 +109,7 @@ def study_transfers(
     smallest: bool = False,
     steps: int | Literal["auto"] = 2,
     side_by_side: bool = False,
-    radius: float | None = None,
+    kernels: Any = None,
     **asked: Any,
 ) -> TransferStudy:
     """Measure the conditions, solve for transfers and check them.
@@ -121,8 +121,8 @@ def study_transfers(
         As in `contingent_transfers`.
     side_by_side : bool
         Whether to solve by every method, besides.
-    radius : float, optional
-        Instead of a method: the smallest transfers that are right for every kernel within it; see `robust_transfers`.
+    kernels : number or set of kernels, optional
+        Instead of a method: the smallest transfers that are right for every kernel of it; see `robust_transfers`.
     **asked
         Further arguments of `contingent_transfers`.
 
@@ -141,9 +141,9 @@ def study_transfers(
     """
     transfers, failure = None, None
     try:
-        if radius is not None:
+        if kernels is not None:
             _require_plain(asked)
-            transfers = robust_transfers(environment, radius, last)
+            transfers = robust_transfers(environment, kernels, last, exact=asked.get("exact", False))
         else:
             transfers = contingent_transfers(environment, method, last, smallest=smallest, steps=steps, **asked)
     except ConditionError as error:
@@ -178,8 +178,8 @@ PLAIN = {
 def _require_plain(asked: Plain) -> None:
     """Refuse demands that robust transfers do not take."""
     for name, value in asked.items():
-        if value != PLAIN[name] and not (name == "outside" and value == 0):
-            raise InputError(f"radius: robust transfers take no further demands; leave {name} out")
+        if name != "exact" and value != PLAIN[name] and not (name == "outside" and value == 0):
+            raise InputError(f"radius, box, within: robust transfers take no further demands; leave {name} out")
 
 
 def placed(environment: InterdependentTypes, place: Place) -> Plain:
@@ -221,6 +221,7 @@ def _transfers(transfers: ContingentTransfers) -> Plain:
         "condition": transfers.condition,
         "ill_conditioned": transfers.ill_conditioned,
         "exact": transfers.exact is not None,
+        "right_for": None if transfers.robust is None else str(transfers.robust.kernels),
     }
 
 

@@ -27,7 +27,6 @@ from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -233,7 +232,6 @@ GAINS: dict[Constraint, Callable[[BalancedMechanism, int, _Agent, int], tuple[Fl
 }
 
 
-@constraint_checks.register(BalancedMechanism)
 def verify_balanced(
     mechanism: BalancedMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
@@ -268,7 +266,7 @@ def verify_balanced(
     if len(elsewhere) < len(asked):
         agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
         checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
-    return Report({n: written[n] if n in elsewhere else checks[n] for n in asked})
+    return Report({n: written[n] if n in elsewhere else checks[n] for n in asked}, mechanism.environment)
 
 
 def _check(constraint: Constraint, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> ConstraintCheck:

@@ -142,7 +142,7 @@ def _earned(table: BankTable) -> tuple[float, float]:
     env, revenue, welfare = table.environment, np.zeros(1), np.zeros(1)
     for t in reversed(range(env.horizon)):
         period, law, weight = table.periods[t], env.probabilities[0][t], float(env.present_value[t])
-        value, cost = weight * env.values[0][t], weight * float(env.cost[t])
+        value, cost = weight * env.values[0][t], weight * env.net_cost[0][t]
         revenue = (period.payment - cost * period.allocation + _continued(revenue, period)) @ law
         welfare = ((value - cost) * period.allocation + _continued(welfare, period)) @ law
     return float(revenue[0]), float(welfare[0])

@@ -1,8 +1,9 @@
 """Which checker a mechanism goes to, by its type.
 
-Each checker is registered beside its definition, with ``@constraint_checks.register(Form)``. Checkers of forms that lie
-in rooms beside this one are named in `mechopt.registrations`, under ``"Form.verify"``. Every other mechanism is written
-out as its ``to_mechanism`` does, and checked as that.
+Checkers of our own forms are named in `mechopt.registrations`, under ``"Form.verify"``, and imported when a mechanism
+of the form is checked. A form of somebody else's is registered beside its checker, with
+``@constraint_checks.register(Form)``. Every other mechanism is written out as its ``to_mechanism`` does, and checked as
+that.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ that i's presence changes the action "for all t" from now on is 0; what is meant
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.require_kind import require_seller_values, with_gains_as_cost
 from mechopt.histories.chain import ahead, along, lasting, members_of, taken
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -104,6 +105,8 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     if not isinstance(given, MarkovMechanism):
         raise InputError("efficient exit is defined for mechanisms of current reports alone; see mo.dynamic_pivot")
     mechanism = given
+    require_seller_values(mechanism.environment, "efficient_exit", "by action")
+    mechanism = replace(mechanism, environment=with_gains_as_cost(mechanism.environment))
     env, sets = mechanism.environment, list[tuple[BoolArray, ...]]()
     _require_efficient(mechanism)
     worst, found = 0.0, None

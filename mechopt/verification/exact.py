@@ -64,7 +64,7 @@ class ExactProcess:
 
     def at(self, t: int) -> int:
         """Place of a period in the environment's data."""
-        return 0 if self.infinite else t
+        return min(t, self.environment.stages - 1) if self.infinite else t
 
     def number(self, t: int, profile: Profile) -> int:
         """Place of a profile among those of its period."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.shown import Shown
 from mechopt.mechanism.constraint_names import constraint_named
@@ -75,10 +75,13 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
     ----------
     holds : bool
         Whether all are satisfied.
+    environment : environment or None
+        Whose names agents, types and actions of counterexamples have.
     """
 
-    def __init__(self, checks: Mapping[Constraint, ConstraintCheck]) -> None:
+    def __init__(self, checks: Mapping[Constraint, ConstraintCheck], environment: Any = None) -> None:
         self._checks = dict(checks)
+        self.environment = environment
 
     @property
     def holds(self) -> bool:

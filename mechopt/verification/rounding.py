@@ -70,7 +70,7 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
     d = environment.discount
     if not isinstance(environment, IndependentTypes) and environment.infinite:
-        return float(max(row[0] for row in by_agent) / (1 - d))
+        by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
 
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import mechopt.verification.balanced as balanced_check
-import mechopt.verification.independent.check as independent_check
-import mechopt.verification.persistent.check as persistent_check
-import mechopt.verification.scenarios.check as scenarios_check
-import mechopt.verification.stationary.check as stationary_check
 from mechopt.mechanism.constraint_names import named
 from mechopt.mechanism.constraints import Constraint
+from mechopt.mechanism.direct import Mechanism
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import ConstraintCheck as ConstraintCheck
 from mechopt.verification.report import Report as Report
 
-REGISTERED = (balanced_check, independent_check, persistent_check, scenarios_check, stationary_check)
-"""Modules whose checkers are registered by importing them."""
+MAX_CHECKED_HISTORIES = 200_000
+"""Constraints are checked exhaustively on trees up to this size, and left open beyond."""
+MAX_CHECKED_NODES = 20_000
+"""The same for public histories of persistent types, where many mechanisms are compared."""
 
 
 def verify(
@@ -70,3 +68,27 @@ def verify(
     """
     report: Report = constraint_checks(mechanism, named(constraints), exact)
     return report
+
+
+def checked(mechanism: Any, histories: int) -> Report | None:
+    """Verify an optimal mechanism, if it claims constraints and has few enough histories to check them all.
+
+    Parameters
+    ----------
+    mechanism : Mechanism, SequenceMechanism, a policy or None
+        A `Mechanism` is written out and so is checked at any size.
+    histories : int
+        Of its program, as in ``Optimum.size``.
+    """
+    if mechanism is None or not mechanism.claims:
+        return None
+    if not isinstance(mechanism, Mechanism) and histories > MAX_CHECKED_HISTORIES:
+        return None
+    return verify(mechanism, mechanism.claims)
+
+
+def checked_on_tree(mechanism: Any, constraints: Iterable[Constraint]) -> Report | None:
+    """Verify a mechanism over histories, if its tree is small enough; None where it is not, or nothing is asked."""
+    limit = MAX_CHECKED_HISTORIES if isinstance(mechanism, Mechanism) else MAX_CHECKED_NODES
+    asked = tuple(constraints)
+    return verify(mechanism, asked) if asked and sum(mechanism.tree.count) <= limit else None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mechopt as mo
-from mechopt.cli.app import app
+from mechopt.cli.app import application
 
 BATTAGLINI = "battaglini-2005/two-types"
 CORRELATED = """
@@ -29,7 +29,7 @@ ir = "periodic-ex-post-ir"
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(application(), [str(argument) for argument in arguments])
 
 
 def document(*arguments):

@@ -9,7 +9,7 @@ import mechopt as mo
 LOCAL = "battaglini-2005/local-constraints-are-not-enough"
 TABLE = """\
 optimal revenue 157/40; 4 histories in 2 states, 3 payments
-option: each state offers the item at a price of its own (4, 13/4)
+option: the price of the item depends on what was reported before (4, 13/4)
 verified: bayesian satisfied, interim satisfied
 
    state         when    report  then  pays  next
@@ -39,6 +39,24 @@ def test_solve_ends_with_the_table_where_there_are_few_states(mechopt):
     assert out.endswith(TABLE)
     _, out, _ = mechopt("solve", "mirrokni-2020/two-values-five-periods")  # 10 states
     assert "likeliest histories" not in out
+
+
+def test_show_a_model_with_a_parameter(mechopt, tmp_path):
+    buyer = '[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1 - p", "p"]\n'
+    text = f'kind = "independent"\nhorizon = 1\n{buyer}[parameters]\np = ["0", "1"]\n'
+    (tmp_path / "open.toml").write_text(text)
+    _, out, _ = mechopt("show", tmp_path / "open.toml", "--at", "p=3/4")
+    assert out.startswith("optimal revenue 3/2;") and "constant price: 2" in out
+    _, out, _ = mechopt("show", tmp_path / "open.toml", "--at", "p=1/4")
+    assert out.startswith("optimal revenue 1;") and "constant price: 1" in out
+    status, _, err = mechopt("show", tmp_path / "open.toml")
+    assert status == 2 and "--at p=1/2" in err
+
+
+def test_what_cannot_be_written_is_refused_before_the_work(mechopt, tmp_path):
+    for option in ("--html", "--save"):
+        status, _, err = mechopt("show", LOCAL, option, tmp_path / "nowhere" / "file.html")
+        assert status == 2 and "nowhere" in err
 
 
 def test_show_as_json(mechopt):

@@ -28,5 +28,28 @@ def test_size_of_scenarios(monkeypatch, capsys):
         best.size.nonzeros,
     )
     assert found["form"] == "scenarios"
-    status, _, err = run(monkeypatch, capsys, "size", NAME, "--ic", "ppic")
-    assert (status, "leave out --ic" in " ".join(err.split())) == (2, True)
+    status, out, _ = run(monkeypatch, capsys, "size", NAME, "--ir", "per-period", "--json")
+    assert (status, json.loads(out)["rows"]) == (0, mo.maximin(mo.load(NAME), ir="per-period").size.rows)
+    status, _, err = run(monkeypatch, capsys, "size", NAME, "--form", "utility")
+    assert (status, "leave out --form" in " ".join(err.split())) == (2, True)
+
+
+def test_maximin_saves_proves_and_verify_reads(monkeypatch, capsys, tmp_path):
+    rule, proof = str(tmp_path / "rule.npz"), str(tmp_path / "proof.json")
+    options = ["--ir", "per-period", "--benchmark", "standard", "--save", rule, "--proof", proof, "--json"]
+    status, out, _ = run(monkeypatch, capsys, "maximin", NAME, *options)
+    document = json.loads(out)
+    assert (status, document["exact"], document["objective"]) == (0, "8/9", "ratio")
+    assert document["constraints"] == {"ic": ["dic"], "ir": ["per-period"], "subject_to": []}
+    status, out, _ = run(monkeypatch, capsys, "certificate", "check", NAME, proof)
+    assert (status, "the mechanism under dic, per-period, that revenue under dic and epir" in out) == (0, True)
+    status, out, _ = run(monkeypatch, capsys, "verify", NAME, rule)
+    assert (status, "non-clairvoyant" in out, "satisfied" in out) == (0, True, True)
+    status, out, _ = run(monkeypatch, capsys, "verify", NAME, rule, "--ic", "super-dic", "--json")
+    found = json.loads(out)
+    assert (status, found["constraints"]["non-clairvoyant"]["holds"]) == (0, True)
+    assert set(found["constraints"]) == {"non-clairvoyant", "super-dic"}
+    status, out, _ = run(monkeypatch, capsys, "maximin", NAME, "--objective", "regret", "--json")
+    assert (status, json.loads(out)["value"] < 0.34) == (0, True)
+    status, out, _ = run(monkeypatch, capsys, "maximin", NAME, "--objective", "regret")
+    assert (status, "regret" in out) == (0, True)

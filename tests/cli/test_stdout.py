@@ -6,6 +6,7 @@ Each command runs in a process of its own, with its two descriptors apart; all s
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_json_is_all_of_standard_output(folder, arguments):
 def test_every_command_with_json_is_among_them():
     from typer.main import get_command
 
-    from mechopt.cli.app import app
+    from mechopt.cli.app import application
 
     def named(command, path=()):
         for name, part in getattr(command, "commands", {}).items():
@@ -92,7 +93,7 @@ def test_every_command_with_json_is_among_them():
             yield path
 
     tried = [arguments.split(" ") for arguments in DOCUMENTS]
-    for name in named(get_command(app)):
+    for name in named(get_command(application())):
         assert any(arguments[: len(name)] == list(name) for arguments in tried), name
 
 
@@ -126,3 +127,24 @@ def test_versions(folder):
     line = mechopt(folder, "--version").stdout
     assert line == f"mechopt {mo.__version__} (HiGHS {version('highspy')}, numpy {version('numpy')})\n"
     assert mo.__version__ == version("mechopt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_who_leaves_gets_whole_files_all_the_same(folder):
+    command = (
+        f"{sys.executable} -m mechopt solve two.toml --proof left.json --save left.npz | true; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    mechopt(folder, "certificate check two.toml left.json")
+    mechopt(folder, "verify two.toml left.npz")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"], ids=["full", "closed"])
+def test_an_output_that_takes_nothing_gets_whole_files_all_the_same(folder, where):
+    command = f"{sys.executable} -m mechopt solve two.toml --proof kept.json {where}"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
+    full = "mechopt: cannot write (No space left on device)\n"
+    assert (done.returncode, done.stderr) == ((1, full) if "full" in where else (0, ""))
+    mechopt(folder, "certificate check two.toml kept.json")

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from mechopt.cli.app import app
+from mechopt.cli.app import application
 
 TWO = """
 kind = "independent"
@@ -121,6 +121,6 @@ def test_commands_refuse_the_other_kind_and_name_the_right_one(mechopt, two):
 
 
 def test_help_lists_every_command():
-    result = CliRunner().invoke(app, ["--help"])
+    result = CliRunner().invoke(application(), ["--help"])
     for command in ("solve", "compare", "maximin", "verify", "size", "models", "schema"):
         assert command in result.output

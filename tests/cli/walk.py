@@ -11,7 +11,7 @@ from inspect import CO_OPTIMIZED
 from pathlib import Path
 
 import mechopt
-from mechopt.cli.app import app
+from mechopt.cli.app import application
 
 PACKAGE = str(Path(mechopt.__file__).parent) + "/"
 
@@ -27,7 +27,7 @@ def importing(frame):
 
 def files_entered(*arguments):
     """Files by path below the package, in the order in which they are first entered, and how often the file changes."""
-    entered, before, switches = {}, None, 0
+    app, entered, before, switches = application(), {}, None, 0
 
     def traced(frame, event, _):
         nonlocal before, switches

@@ -25,6 +25,8 @@ INDEPENDENT = {
     "one-type": mo.IndependentTypes.iid([3], ["1"], horizon=3, discount="1/2"),
     "one-period": mo.IndependentTypes.iid([1, 2, 4], ["1/4", "1/4", "1/2"], horizon=1, agents=2),
     "nothing-is-worth-its-cost": mo.IndependentTypes.iid([1, 2], HALF, horizon=2, cost=3),
+    "negative-cost": mo.IndependentTypes.iid([0, 2, 3], ["1/2", "1/4", "1/4"], horizon=2, agents=2, cost=[-1, "1/2"]),
+    "seller-values": mo.IndependentTypes.iid([1, 2], HALF, horizon=2, agents=2, cost="1/2", seller_values=[1, -2]),
 }
 PERSISTENT = {
     "two-agents": mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [HALF] * 2, cost=[0, "1/2"], horizon=2),
@@ -32,6 +34,14 @@ PERSISTENT = {
         [[[0, 0, 0], [1, 2, 3]]], [[[1, 0, 0], ["1/2", "1/2", 0], [0, 0, 1]]], [["1/2", "1/2", "0"]], horizon=3
     ),
     "one-period": mo.MarkovTypes([[[0, 0], [1, 2]]], [STAY], [HALF], horizon=1),
+    "seller-values": mo.MarkovTypes(
+        [[[0, 0], [1, 2]]] * 2,
+        [STAY] * 2,
+        [HALF] * 2,
+        cost=[-1, "1/2"],
+        horizon=2,
+        seller_values=[[[0, 0], [2, 2]], [[-1, -1], [0, 0]]],
+    ),
     "infinite": mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [HALF] * 2, cost=[0, "1/2"], discount="1/2"),
 }
 CONTRACTS = {

@@ -222,7 +222,8 @@ def test_model_file():
         pytest.param(
             'kind = "scenarios"',
             'kind = "scenarios"\nhorizon = 2',
-            "horizon: unknown key; known keys: title, source, kind, discount, distributions, scenarios, expected",
+            "horizon: unknown key; known keys: title, source, kind, discount, cost, distributions, buyers, weights, "
+            "scenarios, subject_to, expected",
             id="unknown-key",
         ),
         pytest.param(
@@ -269,3 +270,83 @@ def test_a_command_for_one_kind_refuses_the_others():
 
 def test_bundled_scenarios_load():
     assert repr(load("mirrokni-2020/maximin-equal-revenue-5")) == "Scenarios(2 scenarios, 1-2 periods, 2 distributions)"
+
+
+RIVAL = {"name": "coin", "values": [2, 5, 6], "probabilities": ["1/4", "1/4", "1/2"]}
+
+
+def test_several_buyers_costs_and_weights():
+    scenarios = Scenarios(
+        [COIN, SURE],
+        [["coin"], ["coin", "sure"]],
+        others=[[RIVAL, SURE]],
+        cost={"sure": "1/2"},
+        weights=[1, 3],
+    )
+    assert scenarios.agents == 2
+    assert scenarios.weights == (Fraction(1, 4), Fraction(3, 4))
+    assert scenarios.cost == {"coin": 0, "sure": Fraction(1, 2)}
+    both = mo.IndependentTypes(
+        [[[1, 4], [3]], [[2, 5, 6], [3]]], [[["1/2", "1/2"], [1]], [["1/4", "1/4", "1/2"], [1]]], ["0", "1/2"]
+    )
+    assert scenarios.environment(1) == both
+    assert repr(scenarios) == "Scenarios(2 buyers, 2 scenarios, 1-2 periods, 2 distributions)"
+    assert replace(scenarios) == scenarios == pickle.loads(pickle.dumps(scenarios))
+    assert scenarios != replace(scenarios, weights=None)
+    assert replace(scenarios, weights=None) == replace(scenarios, weights=[7, 7])
+    text = """
+kind = "scenarios"
+cost = { sure = "1/2" }
+weights = [1, 3]
+[[buyers]]
+[[buyers.distributions]]
+name = "coin"
+values = [1, 4]
+probabilities = ["1/2", "1/2"]
+[[buyers.distributions]]
+name = "sure"
+values = [3]
+probabilities = [1]
+[[buyers]]
+[[buyers.distributions]]
+name = "coin"
+values = [2, 5, 6]
+probabilities = ["1/4", "1/4", "1/2"]
+[[buyers.distributions]]
+name = "sure"
+values = [3]
+probabilities = [1]
+[[scenarios]]
+sequence = ["coin"]
+[[scenarios]]
+sequence = ["coin", "sure"]
+"""
+    assert loads(text) == scenarios
+    twice = text.replace("[[buyers]]", "[[buyers]]\ncount = 2", 1)
+    assert loads(twice).agents == 3
+
+
+def test_faults_of_buyers_costs_and_weights():
+    made = faults(Scenarios, [COIN, SURE], [["coin"]], 1, [[COIN]], {"cion": 1, "sure": -1}, [-1])
+    assert made == [
+        "others[0]: names differ from the first buyer's: 'sure'; give every buyer distributions of the same names",
+        "cost.cion: is not the name of a distribution; did you mean 'coin'?",
+        "weights[0]: is -1; give at least 0",
+    ]
+    assert faults(Scenarios, [COIN], [["coin"]], 1, (), "x", [1, 2]) == [
+        "cost: 'x' is not a number; write 3, 0.25 or \"1/3\"; write a finite number",
+        "weights: are 2 of 1 scenarios; give one a scenario",
+    ]
+    text = FILE.replace('kind = "scenarios"', 'kind = "scenarios"\ncost = { cion = 1, sure = -1 }\nweights = [1]')
+    assert faults(loads, text) == [
+        "cost.cion: is not the name of a distribution; name one",
+        "weights: are 1 of 2 scenarios; give one a scenario",
+    ]
+    both = FILE + '[[buyers]]\n[[buyers.distributions]]\nname = "coin"\nvalues = [1]\nprobabilities = [1]\n'
+    assert faults(loads, both) == [
+        "distributions: stand beside buyers; write those of every buyer under [[buyers]]",
+        "buyers[0].distributions: names differ from the first buyer's: 'sure'; give every buyer distributions of "
+        "the same names",
+    ]
+    none = 'kind = "scenarios"\n[[scenarios]]\nsequence = ["coin"]\n'
+    assert faults(loads, none)[0] == ("distributions: are missing; give those of one buyer, or [[buyers]] with theirs")

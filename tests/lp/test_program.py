@@ -42,16 +42,16 @@ def test_rows_and_columns_say_what_they_are():
     env = mo.IndependentTypes.iid([1, 2], HALF, 2, agents=2)
     program, layout = mo.formats.compile_program(mo.formats.plan(env, ic=mo.ExPostIC()))
     rows = [program.describe_row(r) for r in range(program.size[0])]
-    wanted = "ex-post, agent 1, period 1, history [[1, 0]], true type 1, report 0, others' profile 1"
+    wanted = "ex-post, buyer 1, period 1, after 2/1, true type 2, report 1, others' types 2"
     assert wanted in rows
     assert len(set(rows)) == len(rows)
     row = program.matrix[[rows.index(wanted)]]
     named = {program.describe_column(int(c)): v for c, v in zip(row.indices, row.data, strict=True)}
     assert layout.unit == 2.0
     assert named == {  # (S(1, other 1) - S(0, other 1)) / (2 - 1) - x(0, other 1) >= 0, money in units of 2
-        "lifetime utility of agent 1 after history [[1, 0], [1, 1]]": 2.0,
-        "lifetime utility of agent 1 after history [[1, 0], [1, 0]]": -2.0,
-        "allocation of agent 1 after history [[1, 0]] and reports [1, 0]": -1.0,
+        "lifetime utility of buyer 1 after 2/1, 2/2": 2.0,
+        "lifetime utility of buyer 1 after 2/1, 2/1": -2.0,
+        "allocation of buyer 1 after 2/1, reports 2/1": -1.0,
     }
     columns = [program.describe_column(c) for c in range(program.size[1])]
     assert len(set(columns)) == len(columns)
@@ -68,9 +68,9 @@ def test_demanding_more_than_the_optimum_names_the_conflict():
         program.with_rows("demanded revenue", columns, cost, 2.26 / layout.unit, np.inf)
     )
     assert solution.status == "infeasible"
-    assert any(line.startswith("demanded revenue") for line in solution.conflict)
-    assert "dic, agent 0, period 1, history [0], true type 1, report 0" in solution.conflict
-    assert any(line.startswith("0 <= lifetime utility of agent 0 after history [0, 0]") for line in solution.conflict)
+    assert "demanded revenue" in solution.conflict
+    assert "dic, buyer 0, period 1, after 1, true type 2, report 1" in solution.conflict
+    assert any(line.startswith("0 <= lifetime utility of buyer 0 after 1, 1") for line in solution.conflict)
 
 
 def test_highs_object_holds_the_same_program():

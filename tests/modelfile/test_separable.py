@@ -105,7 +105,6 @@ FAULTS = {
     "name": ('"adder"', "5", "agents[1].name", "5 is not a name"),
     "signals": ('["cold", "hot"]', '["cold", "cold"]', "agents[0].signals[1]", "repeats 'cold'"),
     "cost-length": ("[0, 0.5]", "[0]", "cost", "has 1 entries for 2 actions"),
-    "cost-negative": ("[0, 0.5]", "[0, -0.5]", "cost[1]", "is -0.5; a cost must be at least 0"),
     "discount": ('"9/10"', "2", "discount", "is 2; it must be above 0"),
     "infinite-discount-1": ('horizon = 3\ndiscount = "9/10"', 'horizon = "infinite"', "discount", "is 1 with an inf"),
     "horizon": ("horizon = 3", "horizon = 0", "horizon", "is 0; there must be at least one period"),

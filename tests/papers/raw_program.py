@@ -47,7 +47,8 @@ class Game:
 
     def __init__(self, env: IndependentTypes) -> None:
         assert env.exact is not None
-        self.values, self.probabilities, self.cost, self.discount = env.exact
+        self.values, self.probabilities, self.cost, self.discount = env.exact[:4]
+        self.gains = env.exact.seller_values
         self.buyers, self.periods = env.agents, env.horizon
         self.future = cache(self.future)
 
@@ -158,7 +159,8 @@ def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> 
     for h, m in nodes:
         reach = game.discount ** len(h) * prod(game.probability(t, profile) for t, profile in enumerate((*h, m)))
         for i in range(game.buyers):
-            objective |= {("p", i, (*h, m)): reach, ("x", i, (*h, m)): -reach * game.cost[len(h)]}
+            gain = game.gains[i][len(h)][m[i]] if game.gains else 0
+            objective |= {("p", i, (*h, m)): reach, ("x", i, (*h, m)): reach * (gain - game.cost[len(h)])}
     rows = []
     for t, i in product(range(game.periods), range(game.buyers)):
         for h, k in product(game.histories(t), game.types(i, t)):

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import mechopt as mo
-from mechopt.cli.app import app
+from mechopt.cli.app import application
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.modelfile import read
@@ -57,7 +57,7 @@ VALUES = {
 
 @pytest.mark.parametrize("path", FILES.values(), ids=FILES)
 def test_bundled_model_solves_to_what_it_expects(path):
-    result = CliRunner().invoke(app, ["solve", str(path), "--check", "--json"])
+    result = CliRunner().invoke(application(), ["solve", str(path), "--check", "--json"])
     assert result.exit_code == 0, result.output
     assert "as expected: value" in result.stderr
     assert "not checked" not in result.stderr
@@ -81,7 +81,7 @@ def test_a_wrong_expectation_is_reported(tmp_path):
     text = FILES["mirrokni-2020/two-values-three-periods"].read_text(encoding="utf-8")
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(text.replace('value = "7/2"', 'value = "3.50000001"'), encoding="utf-8")
-    result = CliRunner().invoke(app, ["solve", str(wrong), "--check"])
+    result = CliRunner().invoke(application(), ["solve", str(wrong), "--check"])
     assert result.exit_code == 1
     assert "NOT as expected: value: expected 3.50000001, found 3.5" in result.stderr
 

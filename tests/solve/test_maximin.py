@@ -14,7 +14,8 @@ from scipy.optimize import linprog
 import mechopt as mo
 from mechopt.closedform.bank.gap import gap_family
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.scenarios.program import ScenarioPlan, compile_scenarios
+from mechopt.lp.scenarios.plan import ScenarioPlan
+from mechopt.lp.scenarios.program import compile_scenarios
 from mechopt.modelfile import read
 from mechopt.solve.highs import solve_program
 from mechopt.solve.maximin import maximin
@@ -376,18 +377,18 @@ def test_rows_and_columns_say_what_they_are():
     columns = [program.describe_column(c) for c in range(program.size[1])]
     assert len(set(rows)) == len(rows)
     assert len(set(columns)) == len(columns)
-    wanted = "dic, agent 0, period 0, history [], true type 1, report 0"
+    wanted = "dic, buyer 0, period 0, at the start, true type 4, report 1"
     for name in scenarios.names:
         row = program.matrix[[rows.index(f"scenario {name!r}, {wanted}")]]
         named = {columns[c]: v for c, v in zip(row.indices, row.data, strict=True)}
         # (S(1) - S(0)) / (4 - 1) - x(0) >= 0 with each scenario's own S, money in units of 4
         assert named == {
-            f"lifetime utility of agent 0 after history [1], scenario {name!r}": pytest.approx(4 / 3),
-            f"lifetime utility of agent 0 after history [0], scenario {name!r}": pytest.approx(-4 / 3),
-            "allocation of agent 0 after history [] and reports [0], after coin": -1.0,
+            f"lifetime utility of buyer 0 after 4, scenario {name!r}": pytest.approx(4 / 3),
+            f"lifetime utility of buyer 0 after 1, scenario {name!r}": pytest.approx(-4 / 3),
+            "allocation of buyer 0 at the start, reports 1, after coin": -1.0,
         }
-    assert "scenario 'coin, coin', dic, agent 0, period 1, history [1], true type 0, report 1" in rows
-    assert "welfare to come of agent 0 after history [1], scenario 'coin, sure'" in columns
+    assert "scenario 'coin, coin', dic, buyer 0, period 1, after 4, true type 1, report 4" in rows
+    assert "welfare to come of buyer 0 after 4, scenario 'coin, sure'" in columns
     assert columns[0] == "guarantee"
     names = [block.name for block in program.column_blocks]
     assert names[0] == "guarantee"

@@ -150,7 +150,7 @@ def test_utility_has_no_bound_without_a_weight_on_revenue():
 def test_revenue_without_participation_has_no_bound_and_says_what_falls():
     best = mo.optimum(mo.IndependentTypes.iid([1, 2], HALF, 2), ir=None)
     assert best.status == "unbounded"
-    assert "lifetime utility of agent 0" in best.conflict[0]
+    assert "lifetime utility of buyer 0" in best.conflict[0]
     with pytest.raises(mo.errors.NoOptimumError, match="add a participation constraint"):
         best.require_optimal()
 

@@ -173,7 +173,7 @@ def test_rows_and_columns_say_what_they_are():
     columns = [program.describe_column(c) for c in range(program.size[1])]
     assert len(set(rows)) == len(rows)
     assert len(set(columns)) == len(columns)
-    assert "bayesian, agent 0, period 1, history [0], true type 1, report 2" in rows
+    assert "bayesian, agent 0, period 1, after 0, true type 1, report 2" in rows
 
 
 @pytest.mark.parametrize(

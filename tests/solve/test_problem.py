@@ -130,7 +130,6 @@ WRONG = {
     ),
     "ending": (lambda: mo.Problem(ONE).write("program.xls"), "program.xls: programs are written to files that end in"),
     "subject to": (lambda: mo.Problem(ONE, subject_to=[3]), "subject_to=3 is not a constraint on payments"),
-    "deterministic": (lambda: mo.Problem(ONE).solve(deterministic=True), "deterministic=True is not available yet"),
     "proof": (
         lambda: mo.optimum(ONE, ir="interim", method="promised", exact=True),
         "use another method: auto, program, simplex, ipx",

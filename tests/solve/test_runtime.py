@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from importlib.metadata import version
 from types import SimpleNamespace
 
@@ -255,6 +256,43 @@ def test_an_interrupt_of_short_work_is_raised_when_the_work_is_done(monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             way(work)
     assert len(done) == 2
+
+
+@pytest.mark.parametrize("way", [runtime.run, runtime.apart, runtime.apart_once])
+@pytest.mark.parametrize("before", [True, False], ids=["before it starts", "after it starts"])
+def test_an_interrupt_while_a_thread_is_started_runs_nothing_twice(way, before, monkeypatch):
+    at_work, most, times, presses = [], [], [], [1]
+    start = threading.Thread.start
+
+    def pressed(thread):
+        if not before:
+            start(thread)
+        if presses and presses.pop():
+            raise KeyboardInterrupt
+        if before:
+            start(thread)
+
+    class Counted(type(runtime.new_highs())):
+        def run(self):
+            at_work.append(1)
+            most.append(len(at_work))
+            times.append(1)
+            time.sleep(0.2)  # long enough for a second one to meet it
+            at_work.pop()
+            return highspy.HighsStatus.kOk
+
+    monkeypatch.setattr(runtime, "_THREADS", threading.local())
+    monkeypatch.setattr(threading.Thread, "start", pressed)
+    solver = Counted()
+    if way is runtime.run:
+        runtime.run(solver)  # which ends with what it has
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            way(solver.run)
+    assert not at_work, "the interrupt is raised before the work is done"
+    assert len(times) == (0 if before and way is not runtime.run else 1)
+    assert max(most, default=1) == 1
+    assert runtime.apart(lambda: "solved") == "solved"
 
 
 # How it fails

@@ -47,7 +47,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray
 from mechopt.mechanism.constraints import DIC, PPIR, ExPostIC, SuperDIC, closure
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.outcome import own_surplus, own_values
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -244,11 +244,11 @@ def partially_realised(mechanism: Mechanism) -> list[FloatArray]:
 
 
 def _continuation_welfare(mechanism: Mechanism) -> list[FloatArray]:
-    """Expected welfare after each history of length t = 0, ..., T, net of costs, present value; ``[t][h]``."""
+    """Expected welfare after each history of length t = 0, ..., T, the seller's included, present value; ``[t][h]``."""
     env, tree = mechanism.environment, mechanism.tree
     welfare = [np.zeros(tree.count[-1])]
     for t in reversed(range(env.horizon)):
-        surplus = env.present_value[t] * ((own_values(tree, t) - env.cost[t]) * mechanism.allocation[t]).sum(axis=0)
+        surplus = env.present_value[t] * (own_surplus(tree, t) * mechanism.allocation[t]).sum(axis=0)
         after = surplus.reshape(tree.count[t], -1) + welfare[-1].reshape(tree.count[t], -1)
         welfare.append(np.asarray(after @ env.distribution(t).ravel(), dtype=np.float64))
     return welfare[::-1]

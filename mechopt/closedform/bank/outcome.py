@@ -13,7 +13,7 @@ from mechopt.closedform.bank.reachable import MAX_STATES, reachable
 from mechopt.closedform.bank.stage import BankAccounts
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray
-from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.outcome import at_profiles, own_surplus
 
 AUTO_WORK = 50_000_000
 """Entries (buyer, balances, profile) of all periods up to which "auto" follows the distribution of balances."""
@@ -106,8 +106,9 @@ def _distribution(mechanism: BankAccounts, max_states: int, max_work: float) -> 
     for t, stage, probability in reachable(mechanism, True, max_states, max_work):
         likely = np.multiply.outer(probability, env.distribution(t))
         utilities += (mechanism.utility(t, stage) * likely).reshape(env.agents, -1).sum(axis=1)
-        revenue += float(((stage.payment - env.present_value[t] * env.cost[t] * stage.allocation) * likely).sum())
-        worth = stage.allocation * (own_values(mechanism.tree, t) - env.cost[t])
+        fees = env.present_value[t] * at_profiles(mechanism.tree, t, [row[t] for row in env.net_cost])
+        revenue += float(((stage.payment - fees * stage.allocation) * likely).sum())
+        worth = stage.allocation * own_surplus(mechanism.tree, t)
         welfare += float(env.present_value[t] * (worth * likely).sum())
         states = max(states, probability.shape[1])
     totals = tuple(utilities.tolist())
@@ -152,7 +153,8 @@ def drawn_samples(mechanism: BankAccounts, runs: int, rng: np.random.Generator) 
             x, p = stage.allocation[at], stage.payment[at]
             value = env.present_value[t] * np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
             utility += value * x - p
-            welfare += ((value - env.present_value[t] * env.cost[t]) * x).sum(axis=0)
-            revenue += (p - env.present_value[t] * env.cost[t] * x).sum(axis=0)
+            fee = env.present_value[t] * np.stack([row[t][k] for row, k in zip(env.net_cost, drawn, strict=True)])
+            welfare += ((value - fee) * x).sum(axis=0)
+            revenue += (p - fee * x).sum(axis=0)
             balance = balance - stage.spend + stage.deposit[at]
         yield np.stack([revenue, welfare, *utility])

@@ -78,6 +78,8 @@ class ApproximateTransfers:
     method = "approximate"
     later: tuple[tuple[tuple[FloatArray, ...], ...], ...] = ()
     history: bool = False
+    reports: bool = False
+    together: int = 0
     fees: tuple[float, ...] = ()
 
     @property
@@ -202,7 +204,7 @@ def approximate_transfers(
         worth = values_under(environment, i, setting.policy, [table[i] for table in paid], last)
         values.append(worth)
         for t, table in enumerate(paid):
-            later = expected_next(environment, worth[0 if environment.infinite else t + 1], t)
+            later = expected_next(environment, worth[environment.following(t)], t)
             due = environment.discount * table[i]
             gained.append(gains(environment, i, t, setting.policy[t], later, due))
         if setting.last_payments is not None:

@@ -69,7 +69,7 @@ class Setting:
 
     def expected_value(self, environment: InterdependentTypes, agent: int, t: int) -> FloatArray:
         """Expectation of an agent's value of the next period; axes: action, signals. Equal values are done once."""
-        following = self.values[agent][0 if environment.infinite else t + 1]
+        following = self.values[agent][environment.following(t)]
         key = t, id(following)
         if key not in self._expected:
             self._expected[key] = expected_next(environment, following, t)
@@ -133,7 +133,7 @@ def _implemented(environment: InterdependentTypes, policy: IntArray, efficient: 
 
 
 def _rule(environment: InterdependentTypes, rule: Any) -> tuple[IntArray, ...]:
-    stages = [rule] if environment.infinite and isinstance(rule, np.ndarray) else rule
+    stages = [rule] if environment.infinite and isinstance(rule, np.ndarray) and environment.stages == 1 else rule
     if not isinstance(stages, Sequence) or len(stages) != environment.stages:
         raise InputError(f"rule: give one array of actions' indices a period, {environment.stages} of them")
     return tuple(checked_policy(environment, t, stage) for t, stage in enumerate(stages))
@@ -157,11 +157,10 @@ def chain(environment: InterdependentTypes, policy: tuple[IntArray, ...], t: int
 
 def expected_surplus(environment: InterdependentTypes, policy: tuple[IntArray, ...]) -> float:
     """Expected present value of values less costs under a policy."""
+    value = chosen(surplus(environment, environment.stages - 1), policy[-1])
     if environment.infinite:
-        value = stationary_value(environment, policy[0], chosen(surplus(environment, 0), policy[0]))
-    else:
-        value = chosen(surplus(environment, environment.stages - 1), policy[-1])
-        for t in reversed(range(environment.stages - 1)):
-            table = surplus(environment, t) + environment.discount * expected_next(environment, value, t)
-            value = chosen(table, policy[t])
+        value = stationary_value(environment, policy[-1], value)
+    for t in reversed(range(environment.stages - 1)):
+        table = surplus(environment, t) + environment.discount * expected_next(environment, value, t)
+        value = chosen(table, policy[t])
     return float((environment.initial * value).sum())

@@ -56,8 +56,9 @@ def truthful_values(
         U_T with a finite horizon.
     """
     if environment.infinite:
-        reward = chosen(environment.values[agent][0], policy[0])
-        return (welfare[0] if welfare is not None else stationary_value(environment, policy[0], reward),)
+        if welfare is not None:
+            return welfare
+        last = stationary_value(environment, policy[-1], chosen(environment.values[agent][-1], policy[-1]))
     assert last is not None
     if welfare is not None:
         return (*welfare[:-1], last)
@@ -82,7 +83,7 @@ def target(environment: InterdependentTypes, agent: int, t: int, values: Stages,
     welfare : tuple over periods of arrays, or None
         W where the rule is efficient before the last period.
     """
-    discount, following = environment.discount, 0 if environment.infinite else t + 1
+    discount, following = environment.discount, environment.following(t)
     if welfare is None:
         payoff = environment.values[agent][t] + discount * expected_next(environment, values[following], t)
         return np.asarray((payoff - values[t]) / discount)
@@ -119,8 +120,9 @@ def values_under(
         flow = chosen(environment.values[agent][t], policy[t])
         flows.append(flow - environment.discount * np.moveaxis(due, -1, agent))
     if last is None:
-        return (stationary_value(environment, policy[0], flows[0]),)
-    values = [last_payoff(environment, agent, policy[-1], last)]
+        values = [stationary_value(environment, policy[-1], flows[-1])]
+    else:
+        values = [last_payoff(environment, agent, policy[-1], last)]
     for t in reversed(range(environment.stages - 1)):
         later = chosen(expected_next(environment, values[0], t), policy[t])
         values.insert(0, flows[t] + environment.discount * later)

@@ -26,7 +26,7 @@ from mechopt.closedform.pivot.efficient import Efficient, chosen, efficient, flo
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.require_kind import require_kind
+from mechopt.environment.require_kind import require_kind, with_gains_as_cost
 from mechopt.mechanism.constraints import PeriodicExPostIC
 from mechopt.mechanism.stationary import MarkovMechanism
 
@@ -55,8 +55,8 @@ def team(environment: MarkovTypes) -> MarkovMechanism:
     >>> team(scheduling([5, 3], "1/2"))
     MarkovMechanism(2 agents, infinite horizon; revenue -6.5, welfare 6.5, utilities (6.5, 6.5))
     """
-    require_kind(environment, "markov", "team")
-    best = efficient(environment)
+    require_kind(environment, "markov", "team", seller_values="by action")
+    best = efficient(with_gains_as_cost(environment))
     return MarkovMechanism(environment, _policy(best), _team(best), CONSTRAINTS, "team mechanism")
 
 
@@ -79,8 +79,8 @@ def team_upfront(environment: MarkovTypes) -> MarkovMechanism:
     >>> team_upfront(scheduling([5, 3], "1/2"))
     MarkovMechanism(2 agents, infinite horizon; revenue 1.5, welfare 6.5, utilities (3.5, 1.5))
     """
-    require_kind(environment, "markov", "team_upfront")
-    best = efficient(environment)
+    require_kind(environment, "markov", "team_upfront", seller_values="by action")
+    best = efficient(with_gains_as_cost(environment))
     transfers = []
     for i, row in enumerate(_team(best)):
         fee = np.expand_dims(staged(environment, best.welfare_without[i])[0], i)
@@ -114,7 +114,7 @@ def bond(environment: MarkovTypes, amount: Any = 1) -> MarkovMechanism:
     >>> [float(part[0, 0]) for part in posted.transfer[1]], posted.utilities
     ([2.0, -4.0, 0.0], (3.5, 1.5))
     """
-    require_kind(environment, "markov", "bond")
+    require_kind(environment, "markov", "bond", seller_values="by action")
     pivot, faults = dynamic_pivot(environment), list[Fault]()
     try:
         posted = float(to_exact(amount))

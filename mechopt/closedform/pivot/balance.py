@@ -94,6 +94,8 @@ def _given_back(collected: FloatArray, scale: float) -> FloatArray:
 
 def _of_current_reports(mechanism: MarkovMechanism) -> BalancedMechanism:
     env, own = mechanism.environment, shared_cost(mechanism.environment, mechanism.policy)
+    if env.seller_values is not None:
+        raise InputError("balance: seller_values: nobody is left who has them; put them into values, or leave them out")
     targets, collected = [], np.zeros(env.agents)
     for i in range(env.agents):
         kept, free = mechanism.continuation[i], own.continuation[i]

@@ -11,6 +11,8 @@ Transfers are computed by (13), which needs no efficient policy of the others an
 without i. Reporting the truth is then periodic ex post incentive compatible, and i's continuation utility M_i. This is
 at least what i gets from the policy that is efficient without her: at least 0, so that she takes part at every history,
 where none of her values are negative. The paper has no cost c; here it is the seller's, and stays when i is left out.
+What the seller gains by the action alone is a cost of the other sign; by agents' types it would make them report what
+she likes, and is refused.
 
 Transfers are paid by the agent, in the money of their own period. Where several actions are efficient (`tied`) m and p
 depend on which is taken, M does not.
@@ -21,7 +23,7 @@ prints the price of the winner as -(1-d) v_2: it is +(1-d) v_2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,7 +43,7 @@ from mechopt.closedform.pivot.efficient import (
 )
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.require_kind import require_kind
+from mechopt.environment.require_kind import require_kind, with_gains_as_cost
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -162,8 +164,9 @@ def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
     >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
     [0.6, 22.0, 4.4]
     """
-    require_kind(environment, "markov", "dynamic_pivot")
-    best = efficient(environment)
+    require_kind(environment, "markov", "dynamic_pivot", seller_values="by action")
+    plain = with_gains_as_cost(environment)
+    best = replace(efficient(plain), environment=environment)
     welfare, policies = staged(environment, best.welfare), staged(environment, best.policy)
     shown = unstaged(environment)
     contributions, flow, transfers = [], [], []
@@ -172,7 +175,7 @@ def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
         contributions.append(
             shown(tuple(readonly(w - np.expand_dims(w_i, i)) for w, w_i in zip(welfare, without, strict=True)))
         )
-        pairs = [_stage(environment, i, policies[t], without, t) for t in range(environment.stages)]
+        pairs = [_stage(plain, i, policies[t], without, t) for t in range(environment.stages)]
         flow.append(shown(tuple(m for m, _ in pairs)))
         transfers.append(shown(tuple(p for _, p in pairs)))
     return DynamicPivot(best, tuple(contributions), tuple(flow), tuple(transfers))

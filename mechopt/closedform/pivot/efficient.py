@@ -5,6 +5,8 @@ With values v_i, cost c, discount d and W' the value of the next period (0 beyon
     W(th)          = max_a  sum_i v_i(a, th_i) - c(a) + d E[W'(th') | a, th]
     W_{-i}(th_-i)  = the same sum and expectation over j != i; all actions and their costs stay
 
+What an action is worth to the seller by agent i's type (``seller_values``) stands beside v_i.
+
 A finite horizon takes backward induction, an infinite one policy iteration. The next type profile is never drawn from
 a joint matrix: as types persist independently given the action, the kernel of each agent is applied along her own axis,
 which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by GMRES with
@@ -64,6 +66,10 @@ class Chains(Protocol):
     @property
     def costs(self) -> tuple[FloatArray, ...]:
         """``costs[t]``, axis: action."""
+
+    @property
+    def seller_values(self) -> tuple[tuple[FloatArray, ...], ...] | None:
+        """``seller_values[i][t]``, axes: action, type; None where they are 0."""
 
     @property
     def action_counts(self) -> tuple[int, ...]:
@@ -155,7 +161,7 @@ def efficient(environment: MarkovTypes) -> Efficient:
     >>> efficient(env).policy
     array([0, 1])
     """
-    require_kind(environment, "markov", "efficient")
+    require_kind(environment, "markov", "efficient", seller_values="any")
     everybody = range(environment.agents)
     welfare, policy, tied = solve(environment, everybody)
     without = tuple(solve(environment, [j for j in everybody if j != i])[0] for i in everybody)
@@ -182,7 +188,7 @@ def expected(environment: MarkovTypes, values: Any) -> float:
 
 
 def flows(environment: Chains, members: Sequence[int], t: int = 0) -> FloatArray:
-    """Sum of values of some agents less the cost; axes: action, types of the members.
+    """Sum of values of some agents, and of the seller by their types, less the cost; axes: action, types of members.
 
     Parameters
     ----------
@@ -191,12 +197,16 @@ def flows(environment: Chains, members: Sequence[int], t: int = 0) -> FloatArray
     t : int
         Period; 0 with an infinite horizon.
     """
-    return _summed([environment.values[i][t] for i in members], -environment.costs[t])
+    rows, gains = environment.values, environment.seller_values
+    tables = [rows[i][t] if gains is None else rows[i][t] + gains[i][t] for i in members]
+    return _summed(tables, -environment.costs[t])
 
 
 def _flow_sizes(environment: Chains, members: Sequence[int], t: int) -> FloatArray:
     """Sum of the absolute values of the terms of `flows`, to which their rounding is relative."""
-    return _summed([np.abs(environment.values[i][t]) for i in members], np.abs(environment.costs[t]))
+    rows, gains = environment.values, environment.seller_values
+    tables = [np.abs(rows[i][t]) + (0.0 if gains is None else np.abs(gains[i][t])) for i in members]
+    return _summed(tables, np.abs(environment.costs[t]))
 
 
 def _summed(values: Sequence[FloatArray], start: FloatArray) -> FloatArray:

@@ -41,7 +41,7 @@ class EfficientJoint:
     ----------
     environment : InterdependentTypes
     welfare : tuple over periods of read-only float arrays ``(*signals,)``
-        W, expected present value as of the period; of length 1 with an infinite horizon.
+        W, expected present value as of the period.
     policy : tuple over periods of read-only int arrays, same axes
         Index of the action; of tied ones the lowest.
     tied : tuple over periods of read-only bool arrays, same axes
@@ -98,44 +98,41 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
            [0, 1]]), array([[False,  True],
            [ True, False]]))
     """
-    require_kind(environment, "interdependent", "efficient_joint")
-    if environment.infinite:
-        results = [_stationary(environment)]
-    else:
-        results = []
-        for t in reversed(range(environment.stages)):
-            table, size = surplus(environment, t), surplus_size(environment, t)
-            if results:
-                later = environment.discount * expected_next(environment, results[-1][0], t)
-                table, size = table + later, size + np.abs(later)
-            policy, tied = best_actions(table, TIE * size.max(axis=0))
-            results.append((readonly(table.max(axis=0)), policy, tied))
+    require_kind(environment, "interdependent", "efficient_joint", seller_values="any")
+    results = [_stationary(environment)] if environment.infinite else []
+    for t in reversed(range(environment.stages - len(results))):
+        table, size = surplus(environment, t), surplus_size(environment, t)
+        if results:
+            later = environment.discount * expected_next(environment, results[-1][0], t)
+            table, size = table + later, size + np.abs(later)
+        policy, tied = best_actions(table, TIE * size.max(axis=0))
+        results.append((readonly(table.max(axis=0)), policy, tied))
     welfare, policies, flags = zip(*reversed(results), strict=True)
     return EfficientJoint(environment, welfare, policies, flags)
 
 
 def surplus(environment: InterdependentTypes, t: int, without: int | None = None) -> FloatArray:
-    """Sum of values less the cost, of all agents or all but one; axes: action, signals.
+    """Sum of values, of all agents or all but one, and the seller's, less the cost; axes: action, signals.
 
     Parameters
     ----------
     environment : InterdependentTypes
     t : int
-        Period; 0 with an infinite horizon.
+        Period, of those whose data are given.
     without : int, optional
         The agent left out.
     """
     values = environment.profile_values[t]
     total = values.sum(axis=0) if without is None else np.delete(values, without, axis=0).sum(axis=0)
     found: FloatArray = total - environment.costs[t].reshape(-1, *(1,) * environment.agents)
-    return found
+    return found if environment.seller_values is None else found + environment.seller_values[t]
 
 
 def surplus_size(environment: InterdependentTypes, t: int) -> FloatArray:
     """Sum of the absolute values of the terms of `surplus`, to which its rounding is relative."""
     costs = np.abs(environment.costs[t]).reshape(-1, *(1,) * environment.agents)
     found: FloatArray = np.abs(environment.profile_values[t]).sum(axis=0) + costs
-    return found
+    return found if environment.seller_values is None else found + np.abs(environment.seller_values[t])
 
 
 def expected_next(environment: InterdependentTypes, following: FloatArray, t: int) -> FloatArray:
@@ -163,17 +160,18 @@ def best_actions(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray
 
 def _stationary(environment: InterdependentTypes) -> tuple[FloatArray, IntArray, BoolArray]:
     """Policy iteration (Howard): evaluate, improve where an action is better by more than rounding, until none is."""
-    reward, discount = surplus(environment, 0), environment.discount
+    last = environment.stages - 1
+    reward, discount = surplus(environment, last), environment.discount
     welfare, patience = reward.max(axis=0) / (1 - discount), PATIENCE
     policy: IntArray = reward.argmax(axis=0)
     for _ in range(SWEEPS):
-        table, before = reward + discount * expected_next(environment, welfare, 0), policy
+        table, before = reward + discount * expected_next(environment, welfare, last), policy
         welfare, policy = table.max(axis=0), table.argmax(axis=0)
         if (policy == before).all():
             break
     for _ in range(MAX_IMPROVEMENTS):
         found = _relative(environment, policy, chosen(reward, policy))
-        table = reward + discount * expected_next(environment, found.differences, 0)
+        table = reward + discount * expected_next(environment, found.differences, last)
         scale = float(np.abs(table).max())
         gain = table.max(axis=0) - chosen(table, policy)
         patience -= float(gain.max()) <= TIE * scale
@@ -190,7 +188,7 @@ def stationary_value(environment: InterdependentTypes, policy: Any, reward: Floa
     Parameters
     ----------
     environment : InterdependentTypes
-        With an infinite horizon.
+        With an infinite horizon; from the period on that is for ever.
     policy : int array, axes: signals
     reward : array, axes: signals
         Of one period under the policy.
@@ -202,7 +200,7 @@ def _relative(environment: InterdependentTypes, policy: Any, reward: FloatArray)
     from scipy.linalg import lu_factor, lu_solve
 
     size, discount, left = policy.size, environment.discount, left_over(environment)
-    kernel = environment.kernel[0]
+    kernel = environment.kernel[-1]
     chain = kernel[(policy.ravel(), *np.indices(policy.shape).reshape(policy.ndim, -1))].reshape(size, size)
 
     def step(value: FloatArray) -> FloatArray:

@@ -20,7 +20,7 @@ import numpy as np
 from mechopt.closedform.pivot.efficient import carried, chosen, evaluate_policy, solve, spread, unstaged
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.require_kind import require_kind
+from mechopt.environment.require_kind import require_kind, with_gains_as_cost
 
 
 def outside_options(environment: MarkovTypes) -> tuple[Any, ...]:
@@ -52,8 +52,9 @@ def outside_options(environment: MarkovTypes) -> tuple[Any, ...]:
     >>> [float(part[0, 0]) for part in outside_options(env)]
     [1.0, 0.0]
     """
-    require_kind(environment, "markov", "outside_options")
-    return tuple(_option(environment, i) for i in range(environment.agents))
+    require_kind(environment, "markov", "outside_options", seller_values="by action")
+    plain = with_gains_as_cost(environment)
+    return tuple(_option(plain, i) for i in range(environment.agents))
 
 
 def _option(environment: MarkovTypes, i: int) -> Any:

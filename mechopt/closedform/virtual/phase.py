@@ -38,6 +38,7 @@ class WeightedChains:
     costs: tuple[FloatArray, ...]
     discount: float
     infinite: bool
+    seller_values: None = None
 
     @property
     def stages(self) -> int:

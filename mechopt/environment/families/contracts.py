@@ -116,7 +116,6 @@ def _costs(cost: Any, units: Any, faults: list[Fault]) -> list[Fraction]:
     exact = numbers(cost, int(listed), "cost", faults)
     if exact is None or type(units) is not int:
         return []
-    faults += check.cost_faults(exact)
     if listed and len(exact) != units + 1:
         faults.append(Fault("cost", f"has {len(exact)} entries for up to {units} units", f"give {units + 1}"))
     return list(exact) if listed else [exact * x for x in range(units + 1)]
@@ -258,7 +257,6 @@ def battaglini(
     amounts = numbers(quantities, 1, "quantities", faults)
     faults += [] if amounts is None else check.values_faults(amounts, "quantities")
     costs = numbers(cost, int(is_list(cost)), "cost", faults)
-    faults += [] if costs is None else check.cost_faults(costs)
     if amounts is not None and is_list(cost) and costs is not None and len(costs) != len(amounts):
         faults.append(Fault("cost", f"has {len(costs)} entries for {len(amounts)} quantities", "give one a quantity"))
     if faults:

@@ -136,12 +136,6 @@ def discount_faults(discount: Fraction, at: str = "discount") -> list[Fault]:
     return [Fault(at, f"is {shown(discount)}", "it must be above 0 and at most 1")]
 
 
-def cost_faults(cost: Fraction | Sequence[Fraction], at: str = "cost") -> list[Fault]:
-    """Check the seller's cost, one number or one a period: at least 0."""
-    costs = {at: cost} if isinstance(cost, Fraction) else {f"{at}[{t}]": c for t, c in enumerate(cost)}
-    return [Fault(where, f"is {shown(c)}", "a cost must be at least 0") for where, c in costs.items() if c < 0]
-
-
 def cost_length_faults(entries: int, horizon: int) -> list[Fault]:
     """Check that a list of costs has one entry a period."""
     if entries == horizon:

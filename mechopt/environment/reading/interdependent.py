@@ -19,6 +19,7 @@ from mechopt.environment.reading.joint_array import (
 )
 from mechopt.environment.reading.nested import Number, Vector, depth, is_list
 from mechopt.environment.reading.reader import Horizon, Names, Part, Reader
+from mechopt.environment.reading.seller import NO_PART
 
 LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "types")}
 """Arguments with axes of agents and periods."""
@@ -30,6 +31,7 @@ class StageGiven(NamedTuple):
     values: Sequence[Part]
     kernel: Part
     types: Sequence[Part]
+    seller_values: Part = NO_PART
 
 
 class Given(NamedTuple):
@@ -61,6 +63,7 @@ class Joint(NamedTuple):
     cost: tuple[Vector, ...]
     horizon: Horizon
     discount: Fraction
+    seller_values: tuple[Array, ...] | None = None
 
 
 def from_arrays(
@@ -73,6 +76,7 @@ def from_arrays(
     cost: Any,
     horizon: Any,
     discount: Any,
+    seller_values: Any = None,
 ) -> Given:
     """Arrange the arguments of `InterdependentTypes` by period; how deep `initial` is tells the number of agents."""
     needed = {"values": values, "initial": initial}
@@ -92,19 +96,23 @@ def from_arrays(
     by_period = depth(values) > agents + 2
     levels, whole = depth(kernel), isinstance(kernel, np.ndarray)
     kernel_by_period = levels > 2 * agents + 1 or (by_period and is_list(kernel) and levels != 2 * agents and not whole)
+    gains_by_period = depth(seller_values) > agents + 1
     named_by_period = is_list(types) and any(is_list(entry) and any(map(is_list, entry)) for entry in types)
     periods = max(len(row) for row in values if is_list(row)) if by_period else 1
     if kernel_by_period and not by_period and len(kernel) > 1:
         periods = horizon if isinstance(horizon, int) else len(kernel)
+    if gains_by_period and periods == 1 and len(seller_values) > 1:
+        periods = len(seller_values)
     stages: dict[Any, StageGiven] = {}
     order = []
     for t in range(periods):
         own = _rows(values, "values", t, by_period, agents)
         law = _at(kernel, "kernel", t, kernel_by_period)
         named = _rows(types, "types", t, named_by_period, agents)
-        key = tuple(id(part[0]) for part in (*own, law, *named))
+        gains = _at(seller_values, "seller_values", t, gains_by_period)
+        key = tuple(id(part[0]) for part in (*own, law, *named, gains))
         if key not in stages:
-            stages[key] = StageGiven(own, law, named)
+            stages[key] = StageGiven(own, law, named, gains)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     return Given(order, (initial, "initial"), listed, actions, cost, horizon, discount, faults=faults)
@@ -158,9 +166,12 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     periods, agents = len(given.stages), len(given.names)
     actions = reader.actions(given.actions, [stage.values[0][0] for stage in given.stages] or [None], horizon)
     cost = reader.cost(given.cost, actions, horizon)
-    if periods > 1 and horizon == "infinite":
-        what = f"{periods} periods are given, the horizon is infinite"
-        reader.fault("", what, "with an infinite horizon nothing depends on the period")
+    stages = max(periods, len(actions), len(cost or ()))
+    if horizon == "infinite":
+        for name, count in (("", periods), ("actions", len(actions)), ("cost", len(cost or ()))):
+            if 1 < count < stages:
+                fix = "give one a period, the last of which is for ever, or one"
+                reader.fault(name, f"{count} periods are given, and {stages} elsewhere", fix)
     elif periods > 1 and horizon not in (None, periods):
         reader.fault("", f"{periods} periods are given, the horizon is {horizon}", "give one a period, or one")
     elif periods == 1 and len({len(names or ()) for names in actions}) > 1:
@@ -173,25 +184,32 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     values = [reader.values(stage, by_period[t]) for t, stage in enumerate(given.stages)]
     sizes = [None if array is None else array.shape[2:] for array in values]
     types = [reader.types(stage, size) for stage, size in zip(given.stages, sizes, strict=True)]
+    gains = [reader.gains(stage, array) for stage, array in zip(given.stages, values, strict=True)]
     initial = reader.first(given.initial, sizes[0])
-    length = 1 if horizon == "infinite" else int(horizon or 1)
+    for_ever = horizon == "infinite"
+    length = stages if for_ever else int(horizon or 1)
     kernels = []
     for t, stage in enumerate(given.stages):
         last = t + 1 == periods if periods > 1 else horizon == 1
-        if not last:
-            following = 0 if periods == 1 else t + 1
+        if not last or for_ever:
+            following = min(t + 1, periods - 1)
             kernels.append(reader.kernel(stage, by_period[t], sizes[t], sizes[following], types[t]))
     if reader.faults or horizon is None or discount is None or cost is None or initial is None:
         return None, reader.found
     if periods == 1:
-        values, types, kernels = values * length, types * length, kernels * (length - (horizon != "infinite"))
+        values, types, kernels = values * length, types * length, kernels * (length - (not for_ever))
+        gains = gains * length
     known = [array for array in values if array is not None], [array for array in kernels if array is not None]
     named = tuple(stage for stage in types if stage is not None)
-    return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount), []
+    worth = tuple(array for array in gains if array is not None)
+    some = worth if any(array.any() for array in worth) else None
+    return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount, some), []
 
 
 class _Reader(Reader):
     """Reads the arrays of each period once, however often it stands in the list of periods."""
+
+    last_for_ever = True
 
     def __init__(self, agents: int, read: Number, faults: Sequence[Fault]) -> None:
         super().__init__(read, faults)
@@ -232,6 +250,21 @@ class _Reader(Reader):
                 if self.shaped(array, wanted, part[1], "action, then a signal of each agent"):
                     arrays.append(array)
         return np.stack(alike(arrays)) if len(arrays) == self.agents else None
+
+    def gains(self, stage: StageGiven, values: Array | None) -> Array | None:
+        """What the seller gains, ``(action, *signals)``; zeros where nothing is given."""
+        key, part = ("gains", id(stage)), stage.seller_values
+        if values is None:
+            return None
+        if key not in self.known:
+            array = None if part[0] is None else self.array(part, 1 + self.agents)
+            if array is None or not self.shaped(
+                array, values.shape[1:], part[1], "action, then a signal of each agent"
+            ):
+                array = np.zeros_like(values[0])
+            self.known[key] = array
+        found: Array = self.known[key]
+        return found
 
     def types(self, stage: StageGiven, sizes: tuple[int, ...] | None) -> tuple[Names, ...] | None:
         """Names of the signals of each agent."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from mechopt.core.errors import Fault, shortened
 from mechopt.environment.reading.nested import Matrix, Vector, depth, is_list
 from mechopt.environment.reading.reader import Found, Given, Horizon, Names, Part, Reader
+from mechopt.environment.reading.seller import NO_PART, gains_by_type
 
-LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "kernel", "types")}
+LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "kernel", "types", "seller_values")}
 """Arguments with axes of agents and periods."""
 
 
@@ -19,6 +21,7 @@ class StageGiven(NamedTuple):
     values: Part
     kernel: Part
     types: Part
+    seller_values: Part = NO_PART
 
 
 class AgentGiven(NamedTuple):
@@ -31,13 +34,14 @@ class AgentGiven(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """One agent, exact; `values` and `types` by period, `kernel` by period, action, type, next type."""
+    """One agent, exact; `values`, `seller_values` and `types` by period, `kernel` by period, action, type, next."""
 
     name: str
     initial: Vector
     values: tuple[Matrix, ...]
     kernel: tuple[tuple[Matrix, ...], ...]
     types: tuple[Names, ...]
+    seller_values: tuple[Matrix, ...]
 
 
 Chain = Found[Agent]
@@ -53,6 +57,7 @@ def from_arrays(
     cost: Any,
     horizon: Any,
     discount: Any,
+    seller_values: Any = None,
 ) -> Given:
     """Arrange the arguments of `MarkovTypes` by agent and period; `read` finds the gaps that short lists leave."""
     needed, count = {"values": values, "kernel": kernel, "initial": initial}, 0
@@ -63,23 +68,29 @@ def from_arrays(
     ]
     if not faults:
         count = max(map(len, needed.values()))
-        for name, part in (("types", types), ("names", names)):
+        for name, part in (("types", types), ("names", names), ("seller_values", seller_values)):
             if part is not None and (not is_list(part) or len(part) != count):
                 what = f"{shortened(repr(part))} is not a list of {count} entries"
                 faults.append(Fault(name, what, "give one an agent"))
     agents = []
     for i in range(count):
         own_values, own_kernel, own_types = _entry(values, i), _entry(kernel, i), _entry(types, i)
+        gains = _entry(seller_values, i)
         periods = len(own_values) if depth(own_values) > 2 else None
-        at, named = [f"{part}[{i}]" for part in ("values", "kernel", "types")], depth(own_types) > 1
+        if periods is None and depth(gains) > 2:
+            what = "is by period, the values are not"
+            faults.append(Fault(f"seller_values[{i}]", what, "give both by period, or both for every period"))
+            gains = None
+        at, named = [f"{part}[{i}]" for part in ("values", "kernel", "types", "seller_values")], depth(own_types) > 1
         if periods is None:
-            stages = [StageGiven((own_values, at[0]), (own_kernel, at[1]), (own_types, at[2]))]
+            stages = [StageGiven((own_values, at[0]), (own_kernel, at[1]), (own_types, at[2]), (gains, at[3]))]
         else:
             stages = [
                 StageGiven(
                     (own_values[t], f"{at[0]}[{t}]"),
                     (_entry(own_kernel, t), f"{at[1]}[{t}]"),
                     (_entry(own_types, t), f"{at[2]}[{t}]") if named else (own_types, at[2]),
+                    (_entry(gains, t), f"{at[3]}[{t}]") if depth(gains) > 2 else (gains, at[3]),
                 )
                 for t in range(periods)
             ]
@@ -125,6 +136,7 @@ class _Stage(NamedTuple):
     values: Matrix
     size: int
     names: Names
+    seller_values: Matrix
 
 
 def _agent(
@@ -158,7 +170,8 @@ def _agent(
     if periods == 1:
         found, kernels = found * length, kernels[:1] * length
     chains = tuple(kernel for kernel in kernels[: length if horizon == "infinite" else length - 1] if kernel)
-    return Agent(name, initial, tuple(stage.values for stage in found), chains, tuple(stage.names for stage in found))
+    values, gains = tuple(stage.values for stage in found), tuple(stage.seller_values for stage in found)
+    return Agent(name, initial, values, chains, tuple(stage.names for stage in found), gains)
 
 
 def _stage(reader: Reader, given: StageGiven, actions: Names | None) -> _Stage | None:
@@ -174,4 +187,8 @@ def _stage(reader: Reader, given: StageGiven, actions: Names | None) -> _Stage |
     size = len(values[0] if names is None else names)
     for a, row in enumerate(values):
         reader.count(len(row), size, f"{given.values[1]}[{a}]", "types")
-    return _Stage(values, size, names or tuple(map(str, range(size))))
+    count, gains = None if actions is None else len(actions), None
+    if given.seller_values[0] is not None:
+        gains = gains_by_type(reader, given.seller_values, count, size)
+    nothing = ((Fraction(0),) * size,) * len(values)
+    return _Stage(values, size, names or tuple(map(str, range(size))), nothing if gains is None else gains)

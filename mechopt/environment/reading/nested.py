@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -164,3 +164,12 @@ def plain(numbers: Any) -> Any:
     if isinstance(numbers, tuple):
         return [plain(entry) for entry in numbers]
     return str(numbers) if isinstance(numbers, Fraction) else numbers
+
+
+def unless_zero(tables: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The tables as a tuple; None where no number in them differs from 0."""
+    return tuple(tables) if any(map(_differs, tables)) else None
+
+
+def _differs(table: Any) -> bool:
+    return any(map(_differs, table)) if isinstance(table, tuple) else bool(table)

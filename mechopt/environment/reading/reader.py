@@ -51,6 +51,9 @@ class Reader:
         Known so far.
     """
 
+    last_for_ever = False
+    """Whether with an infinite horizon several periods may be given, the last of which is for ever."""
+
     def __init__(self, read: Number = to_exact, faults: Sequence[Fault] = ()) -> None:
         self.read, self.faults = read, list(faults)
 
@@ -124,6 +127,8 @@ class Reader:
     def periods(self, count: int, where: str, horizon: Any) -> None:
         """Check a number of entries by period; one is for every period."""
         if count > 1 and horizon == "infinite":
+            if self.last_for_ever:
+                return
             what = f"has {count} periods, the horizon is infinite"
             self.fault(where, what, "with an infinite horizon nothing depends on the period")
         elif count > 1 and horizon not in (None, count):
@@ -213,7 +218,6 @@ class Reader:
         found = self.numbers(part, 1 if listed else 0)
         if found is None:
             return None
-        self.faults += check.cost_faults(found, part[1])
         if listed:
             wanted = None if actions is None else len(actions)
             self.count(len(found), wanted, part[1], "actions", fix="give one number, or one an action")

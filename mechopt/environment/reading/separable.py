@@ -26,6 +26,7 @@ PARTS = (
     "signal_kernel",
     "signals",
     "names",
+    "seller_values",
 )
 """What is given by agent, in the order of the arguments of `SeparableTypes`."""
 LAYOUTS = {
@@ -38,6 +39,7 @@ LAYOUTS = {
     "signal_initial": "signal_initial[i][signal]",
     "signal_kernel": "signal_kernel[i][signal][next] or signal_kernel[i][action][signal][next]",
     "signals": "signals[i][signal]",
+    "seller_values": "seller_values[i][action][type][signal]",
 }
 TAKEN = {"multiplicative": ("level", "base"), "additive": ("level", "base", "rate"), "general": ("general",)}
 """What the values of each form are made of."""
@@ -64,6 +66,7 @@ class Agent(NamedTuple):
     signal_kernel: tuple[Matrix, ...]
     signals: Names
     name: str
+    seller_values: tuple[Matrix, ...]
 
     def value_table(self) -> tuple[Matrix, ...]:
         """What an action is worth: ``[action][initial][signal]``."""
@@ -203,7 +206,21 @@ def _agent(
     assert form is not None and grid is not None and shares is not None and first is not None and kernel is not None
     level = known["level"] if known["level"] is not None or form == "general" else grid
     names = signals or tuple(map(str, range(size or 0)))
-    return Agent(form, grid, shares, level, known["base"], known["rate"], known["general"], first, kernel, names, name)
+    values = known["base"], known["rate"], known["general"]
+    gains = _gains(reader, parts["seller_values"], count or 0, types or 0, size or 0)
+    return Agent(form, grid, shares, level, *values, first, kernel, names, name, gains)
+
+
+def _gains(reader: Reader, part: Part, actions: int, types: int, signals: int) -> tuple[Matrix, ...]:
+    """What the seller gains, ``[action][initial][signal]``; zeros where nothing is given."""
+    found: tuple[Matrix, ...] | None = None if part[0] is None else reader.numbers(part, 3)
+    if found is None:
+        return (((Fraction(0),) * signals,) * types,) * actions
+    reader.count(len(found), actions, part[1], "actions")
+    for a, matrix in enumerate(found):
+        reader.count(len(matrix), types, f"{part[1]}[{a}]", "types")
+        _rows(reader, matrix, f"{part[1]}[{a}]", signals)
+    return found
 
 
 def _form(reader: Reader, part: Part) -> str | None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.histories.reports import HistoryTree
-from mechopt.lp.independent.columns import Columns, make_columns
+from mechopt.lp.independent.columns import Columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
-from mechopt.lp.program import LinearProgram, assemble
+from mechopt.lp.program import LinearProgram, assemble, whole_numbers
 from mechopt.mechanism.constraints import (
     EPIR,
     PEIR,
@@ -24,7 +23,8 @@ from mechopt.mechanism.constraints import (
     closure,
 )
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.outcome import own_values
+from mechopt.mechanism.outcome import own_surplus, own_values
+from mechopt.mechanism.payments import Deterministic
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,8 @@ class Layout:
         realised = self.realised(x)
         allocation, payment = [], []
         for t, raw in enumerate(self.allocation(x)):
-            sold = np.clip(raw, 0.0, 1.0) + 0.0  # + 0.0: no negative zeros
+            most = 1.0 if env.slots is None else float(env.slots[t][0])
+            sold = np.clip(raw, 0.0, most) + 0.0  # + 0.0: no negative zeros
             gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.agents)
             allocation.append(readonly(sold))
             payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.present_value[t] + 0.0))
@@ -92,21 +93,8 @@ class Layout:
 def _sale_gains(plan: Plan, t: int) -> FloatArray:
     """What a sale of period t adds to the objective, in units; shape ``(n, 1, *types[t])``."""
     env, weight = plan.tree.environment, plan.objective.revenue + plan.objective.welfare
-    gains: FloatArray = weight * env.present_value[t] * _margins(plan.tree, t) / plan.unit
+    gains: FloatArray = weight * env.present_value[t] * own_surplus(plan.tree, t) / plan.unit
     return gains
-
-
-def _margins(tree: HistoryTree, t: int) -> FloatArray:
-    """Value less cost, as `own_values`; differences of exact numbers, rounded once."""
-    env = tree.environment
-    if env.exact is None:
-        plain: FloatArray = own_values(tree, t) - env.cost[t]
-        return plain
-    margins, axes = np.empty((env.agents, 1, *tree.shape[t])), env.agents
-    for i, row in enumerate(env.exact.values):
-        own = np.array([float(value - env.exact.cost[t]) for value in row[t]])
-        margins[i] = own.reshape((1,) * (1 + i) + (-1,) + (1,) * (axes - 1 - i))
-    return margins
 
 
 def allocation_maps(plan: Plan) -> list[tuple[FloatArray, FloatArray]]:
@@ -132,10 +120,10 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
     return cost, offset
 
 
-def _bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
+def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds: allocations in [0, 1], and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
-    for block in columns.allocation:
+    for block in (*columns.allocation, *columns.slots):
         lower[block], upper[block] = 0.0, 1.0
     implied = closure(plan.ir)
     if (
@@ -172,11 +160,11 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     >>> env = IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3)
     >>> program, layout = compile_program(plan(env))
     >>> program.size, program.describe_row(7)
-    ((21, 29, 63), 'dic, agent 0, period 0, history [], true type 1, report 0')
+    ((21, 29, 63), 'dic, buyer 0, period 0, at the start, true type 2, report 1')
     """
-    columns = make_columns(plan.tree, plan.form)
+    columns = plan.make_columns()
     cost, offset = _objective(plan, columns)
-    lower, upper = _bounds(plan, columns)
+    lower, upper = column_bounds(plan, columns)
     start, index, value, row_lower, row_upper = assemble([family.build(columns) for family in plan.families])
     firsts = np.cumsum([0, *(family.rows for family in plan.families)])[:-1]
     program = LinearProgram(
@@ -192,5 +180,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.drawn),
     )
     return program, Layout(plan, columns)

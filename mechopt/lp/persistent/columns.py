@@ -25,6 +25,30 @@ from mechopt.lp.persistent.information_states import States, Tree, states
 from mechopt.lp.persistent.merged_tree import PatternTree
 
 
+def labelled(tree: PublicTree, t: int, agent: int | None, name: str, number: int) -> str:
+    """What a row or column is about, by the model's names.
+
+    Parameters
+    ----------
+    tree : PublicTree
+    t : int
+    agent : int or None
+    name : str
+        Such as ``"true type"``, ``"reports"`` or ``"action"``.
+    number : int
+        Of the type, the profile or the action.
+    """
+    words, shape = tree.words, tree.process.shape
+    if name in ("reports", "true profile"):
+        profile = words.profile(t, np.unravel_index(number, shape[t]))
+        return f"{'reports' if name == 'reports' else 'true types'} {profile}"
+    if name in ("true type", "report") and agent is not None:
+        return f"{name} {words.type(t, agent, number)}"
+    if name == "earlier true type" and agent is not None:
+        return f"{name} {words.type(t - 1, agent, number)}"
+    return words.action(t, number) if name == "action" else f"{name} {number}"
+
+
 @dataclass(frozen=True)
 class PersistentBlock:
     """Columns of one kind in one period.
@@ -69,19 +93,20 @@ class PersistentBlock:
         place = [int(p) for p in np.unravel_index(column - self.first, self.shape)]
         axis = self.axis
         slot = int(self.where[place[axis]])
-        words = f"{self.kind} of period {self.period} after history {tree.written(self.period, slot)}"
         agent = self.agent if self.agent is not None else place[0] if axis else None
+        known, t = tree.words, self.period
+        whose = "" if agent is None else f" of {known.agent(agent)}"
+        words = f"{self.kind}{whose}, period {t}, {tree.after(t, slot)}"
         if self.kind in ("allocation", "payment"):
-            profile = int(tree.profile[self.period][place[axis]])
-            reports = [int(r) for r in np.unravel_index(profile, tree.process.shape[self.period])]
-            words += f" and reports {reports}"
+            reports = np.unravel_index(int(tree.profile[t][place[axis]]), tree.process.shape[t])
+            words += f", reports {known.profile(t, reports)}"
         for name, numbers in self.known:
-            words += f", {name} {int(numbers[place[axis]])}"
-        if self.kind == "hidden value":
-            words += f", true history {place[1]}, true type {place[2]}"
+            words += f", {labelled(tree, t, agent, name, int(numbers[place[axis]]))}"
+        if self.kind == "hidden value" and agent is not None:
+            words += f", true history {place[1]}, true type {known.type(t, agent, place[2])}"
         if self.kind == "allocation":
-            words += f", action {place[1]}"
-        return words if agent is None else f"{words}, agent {agent}"
+            words += f", {known.action(t, place[1])}"
+        return words
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,13 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.histories.public import PublicTree
-from mechopt.lp.persistent.columns import PersistentColumns
+from mechopt.lp.persistent.columns import PersistentColumns, labelled
 from mechopt.lp.persistent.incentive import Scalar, SparseRows
 from mechopt.lp.persistent.payments import SINGLE
 from mechopt.lp.persistent.plan import PersistentPlan
-from mechopt.lp.program import LinearProgram
+from mechopt.lp.program import LinearProgram, whole_numbers
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
+from mechopt.mechanism.payments import Deterministic
 from mechopt.mechanism.sequence import SequenceMechanism
 
 
@@ -36,15 +37,11 @@ class BuiltFamily:
 
     def describe(self, index: int, tree: PublicTree) -> str:
         """Say in words what a row demands of whom, when and after which history."""
-        words = [self.name] + ([] if self.agent is None else [f"agent {self.agent}"])
-        words += [f"period {self.period}", f"history {tree.written(self.period, int(self.rows.slot[index]))}"]
+        t = self.period
+        words = [self.name] + ([] if self.agent is None else [tree.words.agent(self.agent)])
+        words += [f"period {t}", tree.after(t, int(self.rows.slot[index]))]
         for name, numbers in self.rows.labels:
-            number = int(numbers[index])
-            if name == "reports":
-                profile = np.unravel_index(number, tree.process.shape[self.period])
-                words.append(f"reports {[int(r) for r in profile]}")
-            else:
-                words.append(f"{name} {number}")
+            words.append(labelled(tree, t, self.agent, name, int(numbers[index])))
         return ", ".join(words)
 
 
@@ -138,7 +135,7 @@ def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[S
     revenue, welfare, utility = weights
     for t in range(tree.horizon):
         weight = tree.reach[t] * plan.per_unit(t)
-        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.costs[t]
+        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.net_costs(t).T
         cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
         cost[columns.payment[t]] = (revenue - utility) * tree.reach[t]
     return cost
@@ -189,7 +186,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
     >>> program.size == (plan.size.rows, plan.size.columns, plan.size.nonzeros)
     True
     >>> program.describe_row(7)
-    'bayesian, agent 0, period 0, history [], true type 0, report 1'
+    'bayesian, agent 0, period 0, at the start, true type 0, report 1'
     """
     columns, goal = plan.make_columns(plan.tree), plan.objective
     built = [BuiltFamily(f.name, f.agent, f.period, f.build(columns)) for f in plan.families]
@@ -209,6 +206,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
         tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
         columns.blocks,
         plan.tree,
+        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, PersistentLayout(plan, columns)
 

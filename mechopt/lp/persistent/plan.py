@@ -53,6 +53,7 @@ from mechopt.mechanism.payments import (
     Payments,
     PrefixBudget,
     StrongBudgetBalance,
+    on_money,
     payment_constraints,
     require_agents,
 )
@@ -203,7 +204,7 @@ class PersistentPlan:
         stages = [(t, i) for t in periods for i in range(self.process.agents)]
         if self.paid_paths:
             found += [PersistentFamily("paid", i, t, partial(self._paid, t, i)) for t, i in stages if t in periods[:-1]]
-        for c in self.subject_to:
+        for c in on_money(self.subject_to):
             if isinstance(c, payments.SINGLE):
                 found += [PersistentFamily(c.name, i, t, partial(self._single, c, t, i)) for t, i in stages]
             elif isinstance(c, payments.ON_PATHS):
@@ -378,7 +379,7 @@ def persistent_plan(
     record = "all" if BayesianIC("actions") in asked else "relevant"
     seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
-    payments.require_one_division(tree, ir, limits)
+    payments.require_one_division(tree, ir, on_money(limits))
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)

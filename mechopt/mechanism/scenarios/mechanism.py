@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mechopt.core.errors import Fault, InputError
+from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.constraints import Constraint
@@ -96,6 +98,16 @@ class ScenariosMechanism:
             If there is no such scenario.
         """
         return self.mechanisms[self.scenarios.index(scenario)]
+
+    def save(self, path: str | Path) -> None:
+        """Write it to one file, whole or not at all; read it with `mechopt.load_mechanism` and the scenarios.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        provided(self, "save")(self, path)
 
     @property
     def revenues(self) -> tuple[float, ...]:

@@ -7,32 +7,28 @@ Every inequality is written down from the environment, in plain loops over fract
 - no report is worth more, in any period and at any signals of the others, and the last period's payments likewise;
 - participation, caps, balance and the form of values, where they are claimed.
 
+Transfers that are claimed to be right for every kernel of a set satisfy the inequalities at the worst distribution of
+each set (`mechopt.proof.contingent.robust`); stacked transfers have inequalities of their own
+(`mechopt.proof.contingent.stacked`).
+
 A refusal is proved if the inequalities, times their multipliers and added up, have no unknown left and read 0 >= a
 positive number. Multipliers of inequalities are at least 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import product
 from math import prod
-from typing import Any, NamedTuple
 
 from mechopt.core.errors import shortened
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.proof.contingent.file import TransferProof, TransferProofError, Weighted
-
-KINDS = ("truth", "misreport", "last", "participation", "cap", "balance")
-ASKED = ("participation", "outside", "fee", "cap", "balance", "form")
+from mechopt.proof.contingent.file import TransferProof, TransferProofError
+from mechopt.proof.contingent.inequalities import Checker
+from mechopt.proof.contingent.robust import RobustChecker
+from mechopt.proof.contingent.stacked import StackedChecker
 
 MOST = 10**7
 """Products of fractions that a check makes unless asked for more: about a minute."""
-
-Profile = tuple[int, ...]
-Key = tuple[Any, ...]
-"""Name of an unknown: ("V", i, t, profile), ("h", i, t, others), ("p", i, t, profile, others' next), ("q", i, profile),
-("fee", i)."""
 
 
 def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof, most: int = MOST) -> Fraction:
@@ -67,7 +63,9 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
     if proof.fingerprint != environment.fingerprint:
         raise TransferProofError("the proof is about another environment: its fingerprint is not that of the model")
     try:
-        return _Checker(environment, proof).checked()
+        if proof.stack:
+            return StackedChecker(environment, proof).checked()
+        return (RobustChecker if proof.kernels else Checker)(environment, proof).checked()
     except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{type(error).__name__}: {shortened(str(error))}"
         raise TransferProofError(f"the proof does not have the layout of its environment ({what})") from None
@@ -75,320 +73,19 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
 
 def _products(environment: InterdependentTypes, proof: TransferProof) -> int:
     """About as many as the check makes: every inequality goes over the next profiles."""
-    total = 0
+    if proof.stack.get("how") == "histories":
+        return _products_by_history(environment)
+    total, paths = 0, int(max(map(prod, environment.shape)) ** max(int(proof.stack.get("steps", 1)) - 1, 0))
     for t, shape in enumerate(environment.shape):
         last = not environment.infinite and t == environment.stages - 1
-        then = 1 if last else prod(environment.shape[0 if environment.infinite else t + 1])
+        then = 1 if last else prod(environment.shape[min(t + 1, environment.stages - 1)])
         rows = environment.action_counts[t] + (0 if proof.refusal else sum(shape))
         pairs = 0 if proof.refusal or proof.asked.get("balance") in (None, "ex-ante") else environment.agents
         total += prod(shape) * then * (rows + pairs)
-    return total + len(proof.shares) * max(map(prod, environment.shape))
+    return total * paths + len(proof.shares) * max(map(prod, environment.shape))
 
 
-class Row(NamedTuple):
-    """``sum of coefficients times unknowns >= side``, or equal to it."""
-
-    coefficients: dict[Key, Fraction]
-    side: Fraction
-    equal: bool
-
-
-class _Checker:
-    """The inequalities of an environment and a rule, written down one by one."""
-
-    def __init__(self, environment: InterdependentTypes, proof: TransferProof) -> None:
-        assert environment.exact is not None
-        self.env, self.proof, self.exact = environment, proof, environment.exact
-        self.discount, self.agents = environment.exact.discount, range(environment.agents)
-        self.final = -1 if environment.infinite else environment.stages - 1
-        self.profiles = [list(product(*map(range, shape))) for shape in environment.shape]
-        by_period = isinstance(environment.cost, tuple)
-        every: Any = self.exact.cost if by_period else [self.exact.cost] * environment.stages
-        self.costs: list[list[Fraction]] = [list(cost) for cost in every]
-        self.policy: list[dict[Profile, int]] = []
-        for t, actions in enumerate(proof.policy):
-            if len(actions) != len(self.profiles[t]) or any(
-                type(a) is not int or not 0 <= a < environment.action_counts[t] for a in actions
-            ):
-                raise TransferProofError(f"policy, period {t}: not an action for every profile")
-            self.policy.append(dict(zip(self.profiles[t], actions, strict=True)))
-        if len(self.policy) != environment.stages:
-            raise TransferProofError("policy: not of every period")
-        self.surplus = self._tables(proof.surplus, "surplus")
-        self.constant = proof.last == "constant"
-
-    def _tables(self, given: Any, what: str) -> list[dict[Profile, Fraction]]:
-        if [len(table) for table in given] != [len(profiles) for profiles in self.profiles]:
-            raise TransferProofError(f"{what}: not a number for every profile of every period")
-        return [dict(zip(self.profiles[t], table, strict=True)) for t, table in enumerate(given)]
-
-    def checked(self) -> Fraction:
-        """All that is claimed."""
-        proof, asked = self.proof, self.proof.asked
-        if set(asked) != set(ASKED):
-            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
-        if proof.last not in (("none",) if self.env.infinite else ("efficient", "constant")):
-            raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
-        if self.constant and len(set(self.policy[self.final].values())) > 1:
-            raise TransferProofError("last: the last action is not one whatever the reports")
-        self._check_surplus()
-        if proof.efficient:
-            self._check_efficient()
-        return self._check_refusal() if proof.refusal else self._check_transfers()
-
-    def _later(self, t: int, action: int, profile: Profile) -> Iterator[tuple[Profile, Fraction]]:
-        """Next profiles and their probabilities, zeros left out."""
-        if t == self.final:
-            return
-        law = self.exact.kernel[t][(action, *profile)]
-        for then in self.profiles[0 if self.env.infinite else t + 1]:
-            if law[then]:
-                yield then, law[then]
-
-    def _flow(self, t: int, action: int, profile: Profile) -> Fraction:
-        return (
-            sum((self.exact.values[i][t][(action, *profile)] for i in self.agents), Fraction(0)) - self.costs[t][action]
-        )
-
-    def _following(self, t: int) -> int:
-        return 0 if self.env.infinite else t + 1
-
-    def _worth(self, table: list[dict[Profile, Fraction]], t: int, action: int, profile: Profile) -> Fraction:
-        later = sum((p * table[self._following(t)][n] for n, p in self._later(t, action, profile)), Fraction(0))
-        return self._flow(t, action, profile) + self.discount * later
-
-    def _check_surplus(self) -> None:
-        for t, profiles in enumerate(self.profiles):
-            for s in profiles:
-                if self.surplus[t][s] != self._worth(self.surplus, t, self.policy[t][s], s):
-                    raise TransferProofError(f"surplus, period {t}, signals {list(s)}: is not what the rule is worth")
-
-    def _check_efficient(self) -> None:
-        welfare = self._tables(self.proof.welfare, "welfare")
-        for t, profiles in enumerate(self.profiles):
-            for s in profiles:
-                worth = [self._worth(welfare, t, a, s) for a in range(self.env.action_counts[t])]
-                if welfare[t][s] != max(worth):
-                    raise TransferProofError(f"welfare, period {t}, signals {list(s)}: is not the largest surplus")
-                if worth[self.policy[t][s]] != max(worth) and not (self.constant and t == self.final):
-                    raise TransferProofError(f"policy, period {t}, signals {list(s)}: is not efficient")
-
-    # the inequalities
-
-    def _value(self, i: int, t: int, s: Profile) -> tuple[dict[Key, Fraction], Fraction]:
-        """What the truth is worth, as unknowns and a constant."""
-        if t == self.final:
-            flow = self.exact.values[i][t][(self.policy[t][s], *s)]
-            return ({} if self.constant else {("q", i, s): Fraction(-1)}), flow
-        form = self.proof.asked["form"]
-        if form == "free":
-            return {("V", i, t, s): Fraction(1)}, Fraction(0)
-        if form == "vcg":
-            return {("h", i, t, _without(s, i)): Fraction(-1)}, self.surplus[t][s]
-        if form == "surplus":
-            return {}, self.surplus[t][s]
-        raise TransferProofError(f"form: {form!r} is not known")
-
-    def incentive(self, i: int, t: int, s: Profile, report: int) -> Row:
-        """Row of a true profile and a report; the truth is an equation."""
-        told = _with(s, i, report)
-        action = self.policy[t][told]
-        own = self.exact.values[i][t]
-        if t == self.final:
-            side = own[(action, *s)] - own[(self.policy[t][s], *s)]
-            coefficients: dict[Key, Fraction] = {}
-            if not self.constant:
-                _add(coefficients, ("q", i, told), Fraction(1))
-                _add(coefficients, ("q", i, s), Fraction(-1))
-            return Row(coefficients, side, False)
-        now, constant = self._value(i, t, s)
-        coefficients, side = dict(now), own[(action, *s)] - constant
-        for then, probability in self._later(t, action, s):
-            weight = self.discount * probability
-            later, fixed = self._value(i, self._following(t), then)
-            side += weight * fixed
-            for key, value in later.items():
-                _add(coefficients, key, -weight * value)
-            _add(coefficients, ("p", i, t, told, _without(then, i)), weight)
-        return Row(coefficients, side, told == s)
-
-    def participation(self, i: int, group: int) -> Row:
-        """Row of the agent before the first signal, of an own first signal, or of a first profile."""
-        how, initial = self.proof.asked["participation"], self.exact.initial
-        weights: dict[Profile, Fraction] = {}
-        for n, s in enumerate(self.profiles[0]):
-            if how == "ex-post" and n == group:
-                weights[s] = Fraction(1)
-            elif how == "ex-ante" or (how == "interim" and s[i] == group):
-                weights[s] = initial[s]
-            elif how not in ("ex-post", "interim"):
-                raise TransferProofError(f"participation: {how!r} is not known")
-        coefficients: dict[Key, Fraction] = {}
-        side = Fraction(self.proof.asked["outside"][i]) * sum(weights.values())
-        for s, weight in weights.items():
-            unknown, constant = self._value(i, 0, s)
-            side -= weight * constant
-            for key, value in unknown.items():
-                _add(coefficients, key, weight * value)
-            if self.proof.asked["fee"]:
-                _add(coefficients, ("fee", i), -weight)
-        return Row(coefficients, side, False)
-
-    def paid(self, i: int) -> list[Key]:
-        """All payments of an agent, in the order in which the program numbers them."""
-        keys: list[Key] = []
-        for t in range(len(self.env.kernel)):
-            then = self.env.shape[self._following(t)]
-            others = list(product(*(range(n) for j, n in enumerate(then) if j != i)))
-            keys += [("p", i, t, s, n) for s in self.profiles[t] for n in others]
-        if self.final >= 0 and not self.constant:
-            keys += [("q", i, s) for s in self.profiles[self.final]]
-        return keys + ([("fee", i)] if self.proof.asked["fee"] else [])
-
-    def balance(self, t: int, before: int, then: int) -> Row:
-        """Row of a period after two profiles; period -1 is all of them, expected."""
-        how = self.proof.asked["balance"]
-        coefficients: dict[Key, Fraction] = {}
-        if how == "ex-ante":
-            side = -sum((self.exact.initial[s] * self.surplus[0][s] for s in self.profiles[0]), Fraction(0))
-            for i in self.agents:
-                for s in self.profiles[0]:
-                    unknown, constant = self._value(i, 0, s)
-                    side += self.exact.initial[s] * constant
-                    for key, value in unknown.items():
-                        _add(coefficients, key, -self.exact.initial[s] * value)
-                if self.proof.asked["fee"]:
-                    _add(coefficients, ("fee", i), Fraction(1))
-            return Row(coefficients, side, False)
-        if how not in ("weak", "strong") or t < 0:
-            raise TransferProofError(f"balance: {how!r} is not known, or there is no period {t}")
-        at = 0 if self.env.infinite else t
-        s = self.profiles[at][then]
-        for i in self.agents:
-            if t == 0 and self.proof.asked["fee"]:
-                _add(coefficients, ("fee", i), Fraction(1))
-            if t:
-                past = 0 if self.env.infinite else t - 1
-                _add(coefficients, ("p", i, past, self.profiles[past][before], _without(s, i)), Fraction(1))
-            if t == self.final and not self.constant:
-                _add(coefficients, ("q", i, s), Fraction(1))
-        return Row(coefficients, self.costs[at][self.policy[at][s]], how == "strong")
-
-    # refusals
-
-    def _check_refusal(self) -> Fraction:
-        total, left = Fraction(0), dict[Key, Fraction]()
-        unknown_of: dict[int, dict[int, Key]] = {}
-        for share in self.proof.shares:
-            row = self._row(share, unknown_of)
-            if share.multiplier < 0 and not row.equal:
-                raise TransferProofError("shares: a multiplier of an inequality is negative")
-            total += share.multiplier * row.side
-            for key, value in row.coefficients.items():
-                _add(left, key, share.multiplier * value)
-        for key, value in left.items():
-            raise TransferProofError(f"shares: the unknown {key} is left, times {value}")
-        if total <= 0:
-            raise TransferProofError(f"shares: they say 0 >= {total}, which is not a contradiction")
-        return total
-
-    def _row(self, share: Weighted, unknown_of: dict[int, dict[int, Key]]) -> Row:
-        kind, i, t = share.kind, share.agent, share.period
-        if not (0 <= i < len(self.agents) or (kind == "balance" and i == -1)) or share.profile < 0 or share.report < 0:
-            raise TransferProofError("shares: an agent, a profile or a report does not exist")
-        if not 0 <= t < self.env.stages and not (kind == "balance" and (t == -1 or self.env.infinite)):
-            raise TransferProofError(f"shares: there is no period {t}")
-        if kind in ("truth", "misreport", "last"):
-            s = self.profiles[t][share.profile]
-            if share.report >= self.env.shape[t][i]:
-                raise TransferProofError("shares: a report does not exist")
-            return self.incentive(i, t, s, share.report)
-        if kind == "participation":
-            return self.participation(i, share.profile)
-        if kind == "balance":
-            return self.balance(t, share.profile, share.report)
-        if kind == "cap":
-            if i not in unknown_of:
-                unknown_of[i] = dict(enumerate(self.paid(i)))
-            key, cap = unknown_of[i][share.profile], self.proof.asked["cap"]
-            return Row({key: Fraction(1 if share.report else -1)}, -Fraction(cap), False)
-        raise TransferProofError(f"shares: {kind!r} is none of {', '.join(KINDS)}")
-
-    # transfers
-
-    def _check_transfers(self) -> Fraction:
-        known = self._known()
-        for i in self.agents:
-            for t, profiles in enumerate(self.profiles):
-                for s in profiles:
-                    for report in range(self.env.shape[t][i]):
-                        what = f"agent {i}, period {t}, signals {list(s)}, report {report}"
-                        self._satisfied(self.incentive(i, t, s, report), known, what)
-            if self.proof.asked["participation"] is not None:
-                how = self.proof.asked["participation"]
-                groups = {"ex-ante": 1, "interim": self.env.shape[0][i], "ex-post": len(self.profiles[0])}[how]
-                for group in range(groups):
-                    self._satisfied(self.participation(i, group), known, f"participation of agent {i}, {group}")
-        largest = max((abs(known[key]) for i in self.agents for key in self.paid(i)), default=Fraction(0))
-        cap, balance = self.proof.asked["cap"], self.proof.asked["balance"]
-        if cap is not None and largest > Fraction(cap):
-            raise TransferProofError(f"cap: a payment is {largest}, above {cap}")
-        for at in self._balances() if balance is not None else ():
-            self._satisfied(self.balance(*at), known, f"balance, period {at[0]}")
-        return largest
-
-    def _balances(self) -> Iterator[tuple[int, int, int]]:
-        if self.proof.asked["balance"] == "ex-ante":
-            yield -1, 0, 0
-            return
-        for then in range(len(self.profiles[0])):
-            yield 0, then, then
-        for t in range(len(self.env.kernel)):
-            for before in range(len(self.profiles[t])):
-                for then in range(len(self.profiles[self._following(t)])):
-                    yield t + 1, before, then
-
-    def _known(self) -> dict[Key, Fraction]:
-        """The unknowns as the file gives them; what is not there raises KeyError where it is used."""
-        proof, known = self.proof, dict[Key, Fraction]()
-        for i in self.agents:
-            for t, table in enumerate(proof.values[i]):
-                for s, value in zip(self.profiles[t], table, strict=True):
-                    known["V", i, t, s] = value
-                    if proof.asked["form"] == "free" or t == self.final:
-                        continue
-                    less, key = self.surplus[t][s] - value, ("h", i, t, _without(s, i))
-                    if known.setdefault(key, less) != less or (proof.asked["form"] == "surplus" and less != 0):
-                        raise TransferProofError(f"values of agent {i}, period {t}: not of the form that is claimed")
-            for t, row in enumerate(proof.payments):
-                then = self.env.shape[self._following(t)]
-                others = list(product(*(range(n) for j, n in enumerate(then) if j != i)))
-                for s, due in zip(self.profiles[t], row[i], strict=True):
-                    known |= {("p", i, t, s, n): value for n, value in zip(others, due, strict=True)}
-            if self.final >= 0 and not self.constant:
-                last = zip(self.profiles[self.final], proof.last_payments[i], strict=True)
-                known |= {("q", i, s): value for s, value in last}
-            if proof.asked["fee"]:
-                known["fee", i] = proof.fees[i]
-        return known
-
-    def _satisfied(self, row: Row, known: dict[Key, Fraction], what: str) -> None:
-        left = sum((value * known[key] for key, value in row.coefficients.items()), Fraction(0)) - row.side
-        if left < 0 or (row.equal and left != 0):
-            raise TransferProofError(f"{what}: violated by {float(-left if left < 0 else left):.3g}")
-
-
-def _add(coefficients: dict[Key, Fraction], key: Key, value: Fraction) -> None:
-    left = coefficients.get(key, Fraction(0)) + value
-    if left:
-        coefficients[key] = left
-    else:
-        coefficients.pop(key, None)
-
-
-def _without(profile: Profile, agent: int) -> Profile:
-    return (*profile[:agent], *profile[agent + 1 :])
-
-
-def _with(profile: Profile, agent: int, signal: int) -> Profile:
-    return (*profile[:agent], signal, *profile[agent + 1 :])
+def _products_by_history(environment: InterdependentTypes) -> int:
+    """The same where payments are by all earlier reports."""
+    counts = [*map(prod, environment.shape), 1]
+    return sum(prod(counts[: t + 1]) * sum(shape) * counts[t + 1] for t, shape in enumerate(environment.shape))

@@ -61,6 +61,18 @@ class TransferProof:
     fees : list over agents
     shares : list of Weighted
         Of a refusal; empty for transfers.
+    kernels : dict
+        The set of kernels for which transfers are claimed to be right; empty for the model's alone. `kind` is
+        ``"ball"`` (with `radius`), ``"box"`` (`lower`, `upper`: by period, action, profile and next profile) or
+        ``"hull"`` (`kernels`, a list of such tables; the model's kernel is one more).
+    lower, upper : lists over agents of lists over periods of lists over profiles
+        Bounds on what the truth is worth for these kernels; empty where transitions do not depend on actions.
+    laws : list over shares of lists over next profiles
+        Of a refusal for a set of kernels: the distribution that each inequality is for; empty for the last period's.
+    stack : dict
+        Of stacked transfers; else empty. `how` is ``"apart"`` (payments about a period are due in each of the next
+        `steps` ones, by the others' signals then, one after the other), ``"together"`` (in the last of these, by the
+        path of the others' signals) or ``"histories"`` (payments are by the reported profiles of all periods so far).
     """
 
     fingerprint: str
@@ -75,6 +87,11 @@ class TransferProof:
     last_payments: list[list[Fraction]] = field(default_factory=list)
     fees: list[Fraction] = field(default_factory=list)
     shares: list[Weighted] = field(default_factory=list)
+    kernels: dict[str, Any] = field(default_factory=dict)
+    lower: list[list[list[Fraction]]] = field(default_factory=list)
+    upper: list[list[list[Fraction]]] = field(default_factory=list)
+    laws: list[list[Fraction]] = field(default_factory=list)
+    stack: dict[str, Any] = field(default_factory=dict)
 
     @property
     def refusal(self) -> bool:
@@ -131,6 +148,7 @@ def load_transfer_proof(path: str | Path) -> TransferProof:
         shares = [Weighted(Fraction(share[0]), *share[1:]) for share in content.pop("shares")]
         exact = {name: _fractions(content.pop(name)) for name in ("surplus", "welfare", "values", "payments")}
         exact |= {name: _fractions(content.pop(name)) for name in ("last_payments", "fees")}
+        exact |= {name: _fractions(content.pop(name, [])) for name in ("lower", "upper", "laws")}
         return TransferProof(**content, **exact, shares=shares)
     except OSError as error:
         raise TransferProofError(f"{path}: cannot read ({error.strerror or error})") from None

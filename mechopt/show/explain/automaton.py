@@ -3,7 +3,8 @@
 Two slots of a period are in one *state* if the same profiles may be reported there, the same is done after each, and
 what follows is in one state again: found from the last period backwards. States of different periods form one *mode*
 if reports, actions and outputs agree and all successors can be merged as well; what lies after the last period is
-free. Periods are compared only where types, actions and values are the same.
+free, and so is what is done after reports that cannot be made there. Periods are compared only where types, actions
+and values are the same.
 
 Source: minimisation of acyclic automata from the end (Revuz 1992); merging of states as in RPNI (Oncina and Garcia
 1992).
@@ -214,7 +215,10 @@ def _root(group: list[int], state: int) -> int:
 def _merged(
     group: list[int], rows: list[dict[int, Cell]], head: int, state: int, kind: list[int], period: list[int]
 ) -> tuple[list[int], list[dict[int, Cell]]] | None:
-    """Groups and rows with two states in one, and all that follows from it; None where something contradicts."""
+    """Groups and rows with two states in one, and all that follows from it; None where something contradicts.
+
+    What only one of them knows, since only there it can be reported, is kept.
+    """
     group, changed = list(group), dict[int, dict[int, Cell]]()
     todo = [(head, state)]
     while todo:
@@ -223,11 +227,11 @@ def _merged(
             continue
         a, b = min(a, b), max(a, b)
         left, right = changed.get(a, rows[a]), changed.get(b, rows[b])
-        if kind[period[a]] != kind[period[b]] or left.keys() != right.keys():
+        if kind[period[a]] != kind[period[b]]:
             return None
         joined = dict(left)
         for profile, (output, after) in right.items():
-            known, earlier = left[profile]
+            known, earlier = left.get(profile, (output, after))
             if known != output:
                 return None
             one, other = _padded(earlier, after)

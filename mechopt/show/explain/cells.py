@@ -23,9 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
-from mechopt.lp.build import AnyLayout
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended, substituted
 from mechopt.mechanism.constraints import EPIR, PFIR, closure
@@ -34,6 +32,9 @@ from mechopt.show.explain.play import WEIGHTLESS, Play
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from mechopt.lp.build import AnyLayout
+    from mechopt.lp.persistent.compile import PersistentLayout
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +112,7 @@ def cells_of(play: Play, state: tuple[IntArray, ...], unit: float) -> Cells:
 
 
 def payment_program(
-    program: LinearProgram, layout: AnyLayout, x: FloatArray, play: Play, state: tuple[IntArray, ...]
+    program: LinearProgram, layout: AnyLayout, x: FloatArray | None, play: Play, state: tuple[IntArray, ...]
 ) -> tuple[LinearProgram, Cells, csr_array, FloatArray]:
     """The program in payments by cell.
 
@@ -120,10 +121,10 @@ def payment_program(
     program : LinearProgram
         With payments: the payment form, or the sequence form.
     layout : AnyLayout
-    x : float array
-        Whose allocation columns are kept.
+    x : float array or None
+        Whose allocation columns are kept; None to choose the allocation too, by cell. Then no action may be recorded.
     play : Play
-        With this allocation.
+        With this allocation, if there is one.
     state : tuple over t of int arrays ``(slots,)``
 
     Returns
@@ -134,10 +135,11 @@ def payment_program(
         From its variables to those of the program given, ``matrix @ u[:matrix.shape[1]] + offset``.
     """
     cells = cells_of(play, state, layout.unit)
-    if isinstance(layout, PersistentLayout):
+    if not isinstance(layout, Layout):
         matrix, offset = _persistent(layout, x, play, state, cells)
         return substituted(program, matrix, offset), cells, matrix, offset
-    matrix, offset = _independent(layout, x, play, state, cells)
+    worth = _worth(layout, play, state, cells, x is None)
+    matrix, offset = _independent(layout, x, play, state, cells, worth)
     implied = closure(layout.plan.ir)
     if EPIR() not in implied:
         return substituted(program, matrix, offset), cells, matrix, offset
@@ -145,27 +147,60 @@ def payment_program(
     for block in (*layout.columns.lifetime, *layout.columns.realised):
         lower[block] = -np.inf
     free = substituted(replace(program, lower=readonly(lower)), matrix, offset)
-    return _with_least_utility(free, play, state, cells, PFIR() in implied), cells, matrix, offset
+    prefixes = PFIR() in implied and bool(layout.columns.realised)
+    return _with_least_utility(free, play, state, cells, worth, prefixes), cells, matrix, offset
+
+
+@dataclass(frozen=True, eq=False)
+class _Worth:
+    """What each cell is worth to its agent: ``matrix @ u + constant``.
+
+    Attributes
+    ----------
+    matrix : sparse array ``(cells, width)``
+    constant : float array ``(cells,)``
+    width : int
+        Number of variables u.
+    """
+
+    matrix: csr_array
+    constant: FloatArray
+    width: int
+
+
+def _worth(layout: Layout, play: Play, state: tuple[IntArray, ...], cells: Cells, free: bool) -> _Worth:
+    """A number where the allocation is fixed, else a value times the variable of the cell."""
+    from scipy.sparse import csr_array
+
+    first = cells.count + len(play.agents) * sum(len(part) for part in examples(state))
+    if not free:
+        return _Worth(csr_array((cells.count, first)), cells.worth, first)
+    value = np.zeros(cells.count)
+    for t, places in enumerate(cells.place):
+        for i, place in enumerate(places):
+            value[place] = play.values[t][i, i + 1, play.profile[t]] / layout.unit
+    rows, width = np.arange(cells.count), first + cells.count
+    return _Worth(csr_array((value, (rows, first + rows)), shape=(cells.count, width)), np.zeros(cells.count), width)
 
 
 def _independent(
-    layout: Layout, x: FloatArray, play: Play, state: tuple[IntArray, ...], cells: Cells
+    layout: Layout, x: FloatArray | None, play: Play, state: tuple[IntArray, ...], cells: Cells, worth: _Worth
 ) -> tuple[csr_array, FloatArray]:
-    """S and R in payments and expected utilities U, whose columns follow the cells'."""
+    """S and R in payments and expected utilities U, whose columns follow the cells'; then the allocation if free."""
     from scipy.sparse import csr_array, vstack
 
-    n, horizon, columns = len(play.agents), play.horizon, layout.columns
+    n, horizon, columns, width = len(play.agents), play.horizon, layout.columns, worth.width
     sizes = [len(part) for part in examples(state)]
     first = cells.count + n * np.cumsum([0, *sizes])
-    width = int(first[-1])
     where, blocks, offsets = [], [], []
     for i in range(n):
         path, gone = csr_array((1, width)), np.zeros(1)
         for t in range(horizon + 1):
             if t < horizon:
-                where.append(columns.realised[t][i])
-                blocks.append(path)
-                offsets.append(gone)
+                if columns.realised:
+                    where.append(columns.realised[t][i])
+                    blocks.append(path)
+                    offsets.append(gone)
                 here = state[t]
                 one = np.ones(len(here))
                 column = first[t] + i * sizes[t] + here
@@ -175,16 +210,22 @@ def _independent(
                 place, weight = cells.place[t][i], play.present_value[t]
                 nodes = np.arange(len(place))
                 paid = csr_array((np.full(len(place), -weight), (nodes, place)), shape=(len(place), width))
-                path = csr_array(path[play.slot[t]]) + paid
-                gone = gone[play.slot[t]] + weight * cells.worth[place]
+                path = csr_array(path[play.slot[t]]) + paid + weight * csr_array(worth.matrix[place])
+                gone = gone[play.slot[t]] + weight * worth.constant[place]
             else:
                 where.append(columns.lifetime[t][i])
                 blocks.append(path)
                 offsets.append(gone)
     allocation = np.concatenate([block.ravel() for block in columns.allocation])
     where.append(allocation)
-    blocks.append(csr_array((len(allocation), width)))
-    offsets.append(x[allocation])
+    if x is None:
+        column = int(first[-1]) + np.concatenate([place.ravel() for place in cells.place])
+        rows = np.arange(len(allocation))
+        blocks.append(csr_array((np.ones(len(rows)), (rows, column)), shape=(len(rows), width)))
+        offsets.append(np.zeros(len(rows)))
+    else:
+        blocks.append(csr_array((len(allocation), width)))
+        offsets.append(x[allocation])
     others = np.setdiff1d(np.arange(columns.count), np.concatenate(where))
     if len(others):  # of constraints on payments, say: they stay as they are
         blocks = [
@@ -199,7 +240,7 @@ def _independent(
 
 
 def _with_least_utility(
-    program: LinearProgram, play: Play, state: tuple[IntArray, ...], cells: Cells, prefixes: bool
+    program: LinearProgram, play: Play, state: tuple[IntArray, ...], cells: Cells, worth: _Worth, prefixes: bool
 ) -> LinearProgram:
     """Add m, the least utility still to come, and its rows."""
     from scipy.sparse import csr_array
@@ -217,16 +258,18 @@ def _with_least_utility(
     column = np.concatenate([own, rows, after[followed]])
     value = np.concatenate([np.ones(len(rows)), weight, -np.ones(len(followed))])
     matrix = csr_array((value, (row, column)), shape=(len(rows), old + new))
+    got = csr_array(worth.matrix.multiply(weight[:, None]))
+    matrix = matrix - csr_array((got.data, got.indices, got.indptr), shape=matrix.shape)
     lower, upper = np.full(new, -np.inf), np.full(new, np.inf)
     lower[: first[1]] = 0.0
     if prefixes:
         upper[first[1] :] = 0.0
-    bounds = np.full(cells.count, -np.inf), weight * cells.worth
+    bounds = np.full(cells.count, -np.inf), weight * worth.constant
     return extended(program, (lower, upper), matrix, *bounds)
 
 
 def _persistent(
-    layout: PersistentLayout, x: FloatArray, play: Play, state: tuple[IntArray, ...], cells: Cells
+    layout: PersistentLayout, x: FloatArray | None, play: Play, state: tuple[IntArray, ...], cells: Cells
 ) -> tuple[csr_array, FloatArray]:
     """Weighted payments and values in payments by cell and values by state; other columns stay."""
     from scipy.sparse import csr_array
@@ -238,7 +281,13 @@ def _persistent(
         known_columns += [columns.allocation[t].ravel(), columns.payment[t].ravel(), columns.realised[t].ravel()]
         known_columns += [block.ravel() for block in columns.hidden[t]]
         known_columns += [block.ravel() for part in columns.value.values() for block in part[t]]
-        fixed[columns.allocation[t]] = x[columns.allocation[t]]
+        if x is None:
+            drawn = columns.allocation[t].shape[1]
+            place = cells.place[t][0] - int(cells.place[t][0].min())
+            group[columns.allocation[t]] = first + place[:, None] * drawn + np.arange(drawn)
+            first += (int(place.max()) + 1) * drawn
+        else:
+            fixed[columns.allocation[t]] = x[columns.allocation[t]]
         mass = play.mass[t][play.slot[t]]
         group[columns.payment[t]] = np.where(mass > WEIGHTLESS, cells.place[t], -1)
         scale[columns.payment[t]] = play.present_value[t] * mass

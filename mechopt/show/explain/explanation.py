@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from mechopt.core.provided import provided
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton
-from mechopt.show.explain.memory import MemoryShare
+from mechopt.show.explain.memory import LotteryShare, MemoryShare, without_lotteries
 from mechopt.show.explain.naming import mode_names
 from mechopt.show.explain.payments import different_payments
 from mechopt.show.explain.search import Reading, read_as_is, read_optimum
@@ -123,6 +123,8 @@ class Explanation:
         Why the mechanism is shown as it is, where it is.
     automaton : Automaton
         States by history and period.
+    lotteries : LotteryShare or None
+        What mechanisms earn that draw nothing; None where that was not looked for.
     """
 
     mechanism: Mechanism | SequenceMechanism
@@ -136,6 +138,7 @@ class Explanation:
     goal: str
     note: str
     automaton: Automaton = field(repr=False)
+    lotteries: LotteryShare | None = None
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -201,7 +204,8 @@ class Explanation:
         """What is lost by remembering less, in one sentence; empty where nothing is known."""
         known = [share for share in self.shares if not share.enough and not np.isnan(share.share)]
         words = "; ".join(f"{share.memory} {percent(share.share)}" for share in known)
-        return f"remembering less earns: {words}" if words else ""
+        parts = [f"remembering less earns: {words}"] if words else []
+        return "; ".join([*parts, *([self.lotteries.words] if self.lotteries and self.lotteries.words else [])])
 
     def to_frame(self) -> pd.DataFrame:
         """One row a rule and agent.
@@ -276,12 +280,14 @@ def _many(number: int, one: str, several: str) -> str:
     return f"{number:,} {one if number == 1 else several}"
 
 
-def explain_optimum(best: Optimum) -> Explanation:
+def explain_optimum(best: Optimum, lotteries: bool = True) -> Explanation:
     """Find the simplest optimal mechanism and say what it does.
 
     Parameters
     ----------
     best : Optimum
+    lotteries : bool
+        Find out what they are worth.
 
     Raises
     ------
@@ -302,7 +308,8 @@ def explain_optimum(best: Optimum) -> Explanation:
     if isinstance(best.mechanism, Mechanism) and len(reading.automaton.play.agents) == 1:
         balance = tuple(part[0] for part in best.mechanism.realised[:-1])
     goal = str(best.objective)
-    return _explained(reading, best.value, best.exact, f"optimal {goal}", balance)
+    found = _explained(reading, best.value, best.exact, f"optimal {goal}", balance)
+    return replace(found, lotteries=without_lotteries(best, reading.mechanism)) if lotteries else found
 
 
 def explain_mechanism(mechanism: Any) -> Explanation:

@@ -13,24 +13,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import substituted, tied
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.payments import Deterministic
+from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.show.explain.cells import payment_program
 from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
+from mechopt.show.explain.wording import percent
 from mechopt.solve.problem import Problem
+from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
+from mechopt.verification.payments.deterministic import check_draws
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 ALL = 1e-9
 """Share of the optimum by which the value of a kind of memory may miss it."""
 SAME_OPTIMUM = 1e-6
 """Relative difference up to which a program solved again has the optimum that is explained."""
+GENERIC = 0.01
+"""Share of generic numbers in how actions are preferred."""
+MOST_DRAWS, MOST_NODES = 120, 200
+"""Probabilities of a mechanism up to which it is found out what lotteries are worth, and nodes of that search."""
 MOST_ROWS = 40_000
 """Rows of a program above which the allocation is taken as the solver left it."""
 
@@ -54,6 +73,54 @@ class MemoryShare:
     share: float
     value: float
     enough: bool
+
+
+@dataclass(frozen=True)
+class LotteryShare:
+    """What mechanisms earn that draw nothing, as shares of the optimum.
+
+    Attributes
+    ----------
+    lower, upper : float
+        The best of them earns between these; equal where that is known for certain.
+    """
+
+    lower: float
+    upper: float
+
+    @property
+    def words(self) -> str:
+        """In half a sentence; nothing where lotteries earn nothing more."""
+        low, high = percent(self.lower), percent(self.upper)
+        if self.lower >= 1 - ALL:
+            return ""
+        return f"without lotteries: {low}" if low == high else f"without lotteries: from {low} to {high}"
+
+
+def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -> LotteryShare | None:
+    """What drawing nothing earns; None where it is not looked for, as in large programs.
+
+    Parameters
+    ----------
+    best : Optimum
+    mechanism : Mechanism or SequenceMechanism
+        One that earns it.
+    """
+    if Deterministic() in best.subject_to or not abs(best.value) > ALL:
+        return None
+    if mechanism.source.startswith("relaxed") or sum(part.size for part in mechanism.allocation) > MOST_DRAWS:
+        return None
+    if check_draws(mechanism).holds:
+        return LotteryShare(1.0, 1.0)
+    problem = Problem(mechanism.environment, best.ic, best.ir, best.subject_to, best.objective).without_lotteries()
+    from mechopt.solve.mip.optimum import deterministic_optimum
+
+    found = deterministic_optimum(problem.plan, Effort(), MOST_NODES)
+    if found.mechanism is None:
+        return None
+    closed = found.status is Status.OPTIMAL
+    shares = sorted((found.value / best.value, (found.value if closed else found.bound.upper) / best.value))
+    return LotteryShare(shares[0], shares[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +169,7 @@ def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> F
     weights = np.zeros(layout.columns.count)
     fresh = isinstance(layout, Layout)
     for t, columns in enumerate(allocation_columns(layout)):
-        surplus = (play.values[t].sum(axis=0) - play.costs[t][:, None]).T[play.profile[t]]
+        surplus = (play.values[t].sum(axis=0) - play.net_costs(t)).T[play.profile[t]]
         surplus = surplus[:, 1:] if fresh else surplus
         weights[columns] = play.present_value[t] * reach[t][:, None] * surplus
     return weights
@@ -172,7 +239,7 @@ def tie_groups(play: Play, layout: AnyLayout, label: list[IntArray]) -> IntArray
 
 
 def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | None:
-    """The simplest optimal allocation; None where the program is too large to solve again.
+    """The simplest optimal allocation; None where the program is too large to solve again, or nothing may be drawn.
 
     Parameters
     ----------
@@ -183,46 +250,73 @@ def simplest(best: Optimum, play: Play, reach: list[FloatArray]) -> Simplest | N
         Probability of the types reported, given the actions recorded.
     """
     chosen = plan_of(best)
-    if chosen.size.rows > MOST_ROWS:
+    if chosen.size.rows > MOST_ROWS or Deterministic() in best.subject_to:
         return None
     program, layout = compile_program(chosen)
-    unit = layout.unit
-    none = np.zeros(program.size[1])
-    whole = best_point(program)
-    if whole is None or abs(whole.value * unit - best.value) > SAME_OPTIMUM * max(abs(best.value), unit):
-        return None
-    shares: list[MemoryShare] = []
-    memory, kept = None, (np.arange(len(none)), program, whole)
+    unit, welfare = layout.unit, welfare_weights(layout, play, reach)
+    value, shares = best.value / unit, list[MemoryShare]()
     if not play.recorded:
-        memory = "the whole history"
         comparable = all(play.types[t] == play.types[0] for t in range(play.horizon - 1))
         for words, feature, compares in LADDER:
             if compares and not comparable:
                 continue
-            group = tie_groups(play, layout, labels(play, feature))
-            small = substituted(program, tied(group), none)
-            point = best_point(small)
+            small, matrix, offset, point = _remembering(program, layout, play, labels(play, feature))
             if point is None:
                 continue
-            enough = whole.value - point.value <= ALL * max(abs(whole.value), 1e-3)
-            share = point.value / whole.value if abs(whole.value) > ALL else float("nan")
+            if point.value - value > SAME_OPTIMUM * max(abs(value), 1.0):
+                return None
+            enough = value - point.value <= ALL * max(abs(value), 1e-3)
+            share = point.value / value if abs(value) > ALL else float("nan")
             shares.append(MemoryShare(words, share, point.value * unit, enough))
             if enough:
-                memory, kept = words, (group, small, point)
-                break
-    group, small, point = kept
-    x = _canonical(small, point, tied(group).T @ welfare_weights(layout, play, reach))
-    return Simplest(chosen, layout, x[group], memory, tuple(shares))
+                costs = [np.asarray(matrix.T @ cost) for cost in (welfare, *_preferences(layout, play, welfare))]
+                x = matrix @ _canonical(small, point, costs)[: matrix.shape[1]] + offset
+                return Simplest(chosen, layout, x, words, tuple(shares))
+    whole = best_point(program)
+    if whole is None or abs(whole.value - value) > SAME_OPTIMUM * max(abs(value), 1.0):
+        return None
+    memory = None if play.recorded else "the whole history"
+    x = _canonical(program, whole, [welfare, *_preferences(layout, play, welfare)])
+    return Simplest(chosen, layout, x, memory, tuple(shares))
 
 
-def _canonical(program: LinearProgram, point: Point, welfare: FloatArray) -> FloatArray:
-    """Largest welfare on the optimal face, then fixed generic weights."""
+def _preferences(layout: AnyLayout, play: Play, welfare: FloatArray) -> list[FloatArray]:
+    """Earlier actions rather than later ones, after every history alike, so that ties are broken by one rule."""
+    generic, weights = np.random.default_rng(2).random((257, 61)), np.zeros(len(welfare))
+    for t, columns in enumerate(allocation_columns(layout)):
+        action = np.arange(columns.shape[1])[None, :]
+        order = 1.5 - action / columns.shape[1]
+        kind = generic[play.profile[t][:, None] % 257, action % 61]
+        weights[columns] = (order + GENERIC * kind) * np.abs(welfare[columns])
+    return [weights]
+
+
+def _remembering(
+    program: LinearProgram, layout: AnyLayout, play: Play, label: list[IntArray]
+) -> tuple[LinearProgram, csr_array, FloatArray, Point | None]:
+    """The program of mechanisms that remember labels alone, the way back from it, and its solution.
+
+    Rules and payments depend on the label. Where such payments satisfy the constraints at no label (it happens with
+    persistent types), payments may depend on the whole history.
+    """
+    small, _, matrix, offset = payment_program(program, layout, None, play, tuple(label))
+    point = best_point(small)
+    if point is not None:
+        return small, matrix, offset, point
+    matrix, offset = tied(tie_groups(play, layout, label)), np.zeros(program.size[1])
+    small = substituted(program, matrix, offset)
+    return small, matrix, offset, best_point(small)
+
+
+def _canonical(program: LinearProgram, point: Point, costs: list[FloatArray]) -> FloatArray:
+    """Largest welfare on the optimal face, then other weights in turn, then fixed generic ones."""
     from dataclasses import replace
 
-    generic = 0.5 + np.random.default_rng(0).random(len(welfare))
-    largest = np.abs(welfare).max(initial=0.0) or 1.0
-    for cost in (welfare / largest, generic * np.abs(welfare) / largest):
-        face = replace(optimal_face(program, point), cost=cost, offset=0.0)
+    costs = [np.concatenate([cost, np.zeros(len(program.cost) - len(cost))]) for cost in costs]
+    generic = 0.5 + np.random.default_rng(0).random(len(program.cost))
+    largest = np.abs(costs[0]).max(initial=0.0) or 1.0
+    for cost in (*costs, generic * np.abs(costs[0])):
+        face = replace(optimal_face(program, point), cost=cost / largest, offset=0.0)
         found = best_point(face)
         if found is None:
             break

@@ -32,7 +32,6 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
         Where it is written, whole or not at all.
     title : str
     """
-    names = [state.name for state in found.states]
     said = [*found.structures]
     if found.note:
         said.append(f"Note: {found.note}.")
@@ -48,29 +47,9 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
         said=said,
         several=len(found.agents) > 1,
         agents=" / ".join(found.agents),
-        states=[
-            {
-                "name": state.name,
-                "words": state.words,
-                "when": state.when,
-                "count": f"{state.histories:,} histor{'y' if state.histories == 1 else 'ies'}",
-                "rules": [
-                    {
-                        "reports": rule.reports,
-                        "then": rule.then,
-                        "pays": rule.pays,
-                        "next": [(name, names.index(name) % COLOURS) for name in rule.next],
-                    }
-                    for rule in state.rules
-                ],
-            }
-            for state in found.states
-        ],
-        shares=[
-            {"memory": s.memory, "text": percent(s.share), "width": round(BAR * min(max(s.share, 0.0), 1.0), 2)}
-            for s in found.shares
-            if not np.isnan(s.share)
-        ],
+        states=state_rows(found),
+        shares=share_rows(found),
+        lotteries=found.lotteries.words if found.lotteries is not None else "",
         likeliest=[(likelihood(chance), words) for chance, words in found.likeliest()],
         csv="data:text/csv;charset=utf-8," + quote(found.to_frame().to_csv(index=False)),
         data=_data(found),
@@ -78,6 +57,38 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
     if path is not None:
         write_report(page, path)
     return page
+
+
+def state_rows(found: Explanation) -> list[dict[str, Any]]:
+    """States with their rules, for ``rules_by_state`` of the templates."""
+    names = [state.name for state in found.states]
+    return [
+        {
+            "name": state.name,
+            "words": state.words,
+            "when": state.when,
+            "count": f"{state.histories:,} histor{'y' if state.histories == 1 else 'ies'}",
+            "rules": [
+                {
+                    "reports": rule.reports,
+                    "then": rule.then,
+                    "pays": rule.pays,
+                    "next": [(name, names.index(name) % COLOURS) for name in rule.next],
+                }
+                for rule in state.rules
+            ],
+        }
+        for state in found.states
+    ]
+
+
+def share_rows(found: Explanation) -> list[dict[str, Any]]:
+    """What memory is worth, for ``memory_shares`` of the templates."""
+    return [
+        {"memory": s.memory, "text": percent(s.share), "width": round(BAR * min(max(s.share, 0.0), 1.0), 2)}
+        for s in found.shares
+        if not np.isnan(s.share)
+    ]
 
 
 def _data(found: Explanation) -> dict[str, Any]:

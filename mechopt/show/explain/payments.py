@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly, recognise
-from mechopt.lp.build import AnyLayout, compile_program
-from mechopt.lp.persistent.compile import PersistentLayout
+from mechopt.lp.build import compile_program
+from mechopt.lp.independent.compile import Layout
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.substitution import extended
 from mechopt.mechanism.direct import Mechanism
@@ -39,6 +39,8 @@ from mechopt.solve.result import Optimum
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    from mechopt.lp.build import AnyLayout
 
 ORDERS: tuple[tuple[str, ...], ...] = (
     ("subsidies", "one price", "losses", "late", "generic"),
@@ -283,7 +285,7 @@ def _built(
     money = snapped(u[: cells.count] * layout.unit)
     source = f"{allocation.source}, payments by {depends}"
     built: Mechanism | SequenceMechanism
-    if isinstance(layout, PersistentLayout):
+    if not isinstance(layout, Layout):
         own = u[: matrix.shape[1]].copy()
         own[: cells.count] = money / layout.unit
         built = replace(layout.mechanism(matrix @ own + offset), source=source)

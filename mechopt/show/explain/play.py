@@ -14,7 +14,9 @@ from math import prod
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.outcome import at_profiles
 from mechopt.mechanism.sequence import SequenceMechanism
 
 WEIGHTLESS = 1e-9
@@ -51,6 +53,8 @@ class Play:
         Probability of each action.
     payment : tuple over t of arrays ``(n, nodes)``
         From agent to seller, money of the period, expected over the mechanism's draw.
+    gains : tuple over t of arrays ``(A_t, M_t)``, or None
+        What actions are worth to the seller besides payments and costs.
     """
 
     agents: tuple[str, ...]
@@ -67,6 +71,12 @@ class Play:
     reach: tuple[FloatArray, ...]
     allocation: tuple[FloatArray, ...]
     payment: tuple[FloatArray, ...]
+    gains: tuple[FloatArray, ...] | None = None
+
+    def net_costs(self, t: int) -> FloatArray:
+        """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
+        cost: FloatArray = self.costs[t][:, None]
+        return cost if self.gains is None else cost - self.gains[t]
 
     @property
     def horizon(self) -> int:
@@ -89,7 +99,7 @@ class Play:
             self.types[t] == self.types[s]
             and self.actions[t] == self.actions[s]
             and np.array_equal(self.values[t], self.values[s])
-            and np.array_equal(self.costs[t], self.costs[s])
+            and np.array_equal(self.net_costs(t), self.net_costs(s))
         )
 
     @cached_property
@@ -167,7 +177,8 @@ def _independent(mechanism: Mechanism) -> Play:
             table[i, i + 1] = np.broadcast_to(mechanism.values(t)[i, 0], tree.shape[t]).ravel()
         values.append(table)
         sold = np.clip(mechanism.allocation[t].reshape(n, -1), 0.0, 1.0)
-        allocation.append(np.concatenate([np.clip(1 - sold.sum(axis=0, keepdims=True), 0.0, 1.0), sold]).T)
+        unsold = 1 - sold.max(axis=0, keepdims=True) if env.slots is not None else 1 - sold.sum(axis=0, keepdims=True)
+        allocation.append(np.concatenate([np.clip(unsold, 0.0, 1.0), sold]).T)
     counts = [prod(shape) for shape in tree.shape]
     return Play(
         tuple(f"buyer {name}" for name in env.names),
@@ -184,7 +195,15 @@ def _independent(mechanism: Mechanism) -> Play:
         tuple(tree.reach[t + 1] for t in periods),
         tuple(allocation),
         tuple(mechanism.payment[t].reshape(n, -1) for t in periods),
+        None if env.seller_values is None else tuple(_sale_gains(tree, t) for t in periods),
     )
+
+
+def _sale_gains(tree: HistoryTree, t: int) -> FloatArray:
+    """What sales are worth to the seller by action and profile; nothing where the item is kept."""
+    gains = at_profiles(tree, t, [row[t] for row in tree.environment.seller_values or ()])[:, 0]
+    own = np.broadcast_to(gains, (len(gains), *tree.shape[t])).reshape(len(gains), -1)
+    return np.concatenate([np.zeros((1, own.shape[1])), own])
 
 
 def _named(kind: str, name: object) -> str:
@@ -221,4 +240,5 @@ def _persistent(mechanism: SequenceMechanism) -> Play:
         tuple(tree.reach[t] * weight[t] for t in periods),
         mechanism.policy,
         tuple(payment),
+        process.gains,
     )

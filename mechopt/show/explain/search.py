@@ -7,13 +7,13 @@ mechanism is shown as it is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.lp.build import AnyLayout, compile_program
+from mechopt.lp.build import compile_program
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -23,6 +23,9 @@ from mechopt.show.explain.payments import readable, snapped
 from mechopt.show.explain.play import play_of
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report, verify
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout
 
 MOST_HISTORIES = 200_000
 """Number of histories up to which a mechanism is explained."""

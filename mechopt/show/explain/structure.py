@@ -108,4 +108,4 @@ def _options(found: Automaton) -> list[str]:
     prices = ", ".join(sorted(strikes, key=lambda text: (len(text), text))[:6]) + (", ..." if len(strikes) > 6 else "")
     if refunds:
         return [f"refund: who leaves the item gets money back; taking it costs {prices} more than leaving it"]
-    return [f"option: each state offers the item at a price of its own ({prices})"]
+    return [f"option: the price of the item depends on what was reported before ({prices})"]

@@ -51,6 +51,11 @@ def text(found: Explanation) -> str:
     return "\n".join(lines(found))
 
 
+def show_optimum(best: Optimum) -> None:
+    """Print the explanation of an optimum."""
+    print(text(explain_optimum(best)))
+
+
 def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
     """Rules by state."""
     rows: list[list[str]] = []
@@ -67,10 +72,25 @@ def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> lis
 
 def few_states(best: Optimum) -> list[str]:
     """The rules of an optimum where they are few and quickly found; nothing otherwise."""
-    if best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > FEW_HISTORIES:
-        return []
+    found = quickly_explained(best)
+    return [] if found is None else lines(found)
+
+
+def quickly_explained(
+    best: Optimum | None, histories: int = FEW_HISTORIES, states: int = FEW_STATES
+) -> Explanation | None:
+    """What an optimum does, where there is one with so few histories and states; None otherwise.
+
+    Parameters
+    ----------
+    best : Optimum or None
+    histories, states : int
+        At most so many.
+    """
+    if best is None or best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > histories:
+        return None
     try:
-        found = explain_optimum(best)
+        found = explain_optimum(best, lotteries=False)
     except (InputError, LimitError):
-        return []
-    return lines(found) if len(found.states) <= FEW_STATES else []
+        return None
+    return found if len(found.states) <= states else None

@@ -7,9 +7,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mechopt.environment.words import ModelWords
 from mechopt.mechanism.constraints import Constraint
+from mechopt.show.counterexample import facts as told
+from mechopt.show.counterexample import sentence
 from mechopt.show.page.page import Cell, Column, Table
-from mechopt.show.page.wording import MEANINGS, Facts, TypeNames, number, share, told
+from mechopt.show.page.wording import MEANINGS, Facts, number, share
 from mechopt.study.compare.comparison import Comparison, Entry
 
 HOW = {
@@ -56,11 +59,17 @@ def mechanism_table(comparison: Comparison) -> Table:
         columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
     if with_static:
         columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
+    with_transfers = any(entry.largest_transfer is not None for entry in comparison.entries)
+    if with_transfers:
+        columns.append(Column("largest transfer", True, explained="of either sign, of contingent transfers"))
+        columns.append(Column("deficit", True, explained="expected present value of what the budget lacks"))
     groups = {"ic": "incentives", "ir": "participation"}
     constraints = sorted(comparison.constraints, key=lambda constraint: constraint.role)
     columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
     rows = []
     for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            continue
         row = [Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue, entry.revenue_error)]
         row.append(_amount(entry.welfare))
         row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
@@ -68,8 +77,23 @@ def mechanism_table(comparison: Comparison) -> Table:
             guarantee = entry.guarantee
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
+        if with_transfers:
+            size = entry.largest_transfer
+            row += [Cell("–"), Cell("–")] if size is None else [_amount(size), _amount(entry.deficit)]
         rows.append((*row, *(_mark(entry, constraint, k) for constraint in constraints)))
-    return Table("mechanisms", "Mechanisms with the constraints they keep and break", tuple(columns), tuple(rows))
+    return Table(
+        "mechanisms", "Mechanisms with the constraints that they satisfy and violate", tuple(columns), tuple(rows)
+    )
+
+
+def bound_table(comparison: Comparison) -> Table | None:
+    """Bounds on every mechanism, which are none themselves; None where there are none."""
+    columns = Column("bound"), Column("revenue", True, explained="no mechanism earns more")
+    rows = []
+    for k, entry in enumerate(comparison.entries):
+        if entry.computed == "bound":
+            rows.append((Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue)))
+    return Table("bounds", "No mechanism earns more than", columns, tuple(rows)) if rows else None
 
 
 def _known(value: float) -> float | None:
@@ -83,7 +107,7 @@ def _amount(value: float, error: float | None = None) -> Cell:
 def _mark(entry: Entry, constraint: Constraint, k: int) -> Cell:
     """Whether a constraint is satisfied."""
     if entry.report is None or constraint not in entry.report:
-        return Cell("no mechanism" if entry.computed == "bound" else "not checked", None, "open")
+        return Cell("not checked", None, "open")
     if entry.report[constraint].holds:
         return Cell("satisfied", 1.0, "kept")
     if entry.report[constraint].status == "undecided":
@@ -95,9 +119,11 @@ def _broken_id(k: int, constraint: Constraint) -> str:
     return f"broken-{k}-{constraint.name}"
 
 
-def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
+def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
     """What stands below the table of one mechanism, with its counterexamples in full."""
     facts: Facts = [("source", entry.source)] if entry.source else []
+    if entry.rests_on:
+        facts.append(("rests on", entry.rests_on))
     facts.append(("computed", HOW.get(entry.computed, entry.computed)))
     if entry.utilities:
         facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))
@@ -121,7 +147,7 @@ def detail(entry: Entry, k: int, words: TypeNames) -> Detail:
                         constraint.name,
                         str(check.status),
                         MEANINGS[constraint.name],
-                        str(found or ""),
+                        "" if found is None else sentence(found, words),
                         lines,
                     )
                 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyTypes
-from mechopt.show.page.mechanisms import detail, mechanism_table
+from mechopt.environment.words import model_words
+from mechopt.show.explain.page import share_rows, state_rows
+from mechopt.show.explain.table import quickly_explained
+from mechopt.show.page.mechanisms import bound_table, detail, mechanism_table
 from mechopt.show.page.page import Origin, render, require_report, write_report
 from mechopt.show.page.pictures import pictures
 from mechopt.show.page.wording import (
@@ -17,12 +19,17 @@ from mechopt.show.page.wording import (
     names,
     number,
     short_fraction,
-    type_names,
 )
 from mechopt.solve.solution import Status
 from mechopt.study.compare.comparison import Comparison
 
+MOST_HISTORIES = 2_000
+"""Histories up to which a page has the optimum by states."""
+MOST_STATES = 60
+"""States up to which it has."""
+
 if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
     from mechopt.proof.certificate import Certificate
     from mechopt.solve.result import Optimum
 
@@ -68,7 +75,7 @@ def compare_report(
     True
     """
     environment = comparison.environment
-    words = type_names(environment)
+    words = model_words(environment)
     origin = Origin(
         command or "mo.compare(environment).to_html(path)",
         _seed(comparison),
@@ -85,12 +92,27 @@ def compare_report(
         value=_value(comparison.optimum, certificate),
         no_optimum=_why_none(comparison),
         table=mechanism_table(comparison),
+        bounds=bound_table(comparison),
         constraints=[(constraint.name, MEANINGS[constraint.name]) for constraint in comparison.constraints],
+        explained=_explained(comparison.optimum),
         details=[detail(entry, k, words) for k, entry in enumerate(comparison.entries)],
         skipped=comparison.skipped,
         pictures=pictures(comparison),
         origin=origin,
     )
+
+
+def _explained(best: Optimum | None) -> dict[str, Any] | None:
+    """The optimum by states, where they are few enough to be read."""
+    found = quickly_explained(best, MOST_HISTORIES, MOST_STATES)
+    if found is None:
+        return None
+    return {
+        "said": [f"{found.summary}{f'; remembers {found.memory}' if found.memory else ''}.", *found.structures],
+        "order": " / ".join(found.agents) if len(found.agents) > 1 else "",
+        "states": state_rows(found),
+        "shares": share_rows(found),
+    }
 
 
 def comparison_page(comparison: Comparison, path: str | Path | None = None) -> str:

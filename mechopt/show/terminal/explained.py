@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from mechopt.show.explain.explanation import Explanation
@@ -26,6 +27,7 @@ def explained(found: Explanation, title: str = "") -> dict[str, Any]:
         "payments": found.payments,
         "memory": found.memory,
         "shares": [{"memory": s.memory, "share": s.share, "value": s.value, "enough": s.enough} for s in found.shares],
+        "lotteries": None if found.lotteries is None else asdict(found.lotteries),
         "structures": list(found.structures),
         "verified": {n.name: str(c.status) for n, c in found.report.items()} if found.report is not None else {},
         "note": found.note,

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from mechopt.mechanism.constraints import Constraint
     from mechopt.proof.certificate import Certificate, GuaranteeCertificate
     from mechopt.proof.promised.certificate import PromisedCertificate
-    from mechopt.solve.maximin import Maximin
     from mechopt.solve.result import Optimum
     from mechopt.study.compare.comparison import Comparison
-    from mechopt.verification.scenarios.check import ScenariosReport
     from mechopt.verification.verify import ConstraintCheck, Report
 
 Plain = dict[str, Any]
@@ -116,7 +114,7 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
 
 def compared(comparison: Comparison) -> Plain:
     """Keys of ``mechopt compare --json``."""
-    from mechopt.verification.found import checked
+    from mechopt.verification.verify import checked
 
     best, rows = comparison.optimum, []
     report = None if best is None else checked(best.mechanism, best.size.histories)
@@ -127,31 +125,14 @@ def compared(comparison: Comparison) -> Plain:
         row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [constraint.name for constraint in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
+        if entry.largest_transfer is not None:
+            row |= {key: getattr(entry, key) for key in ("largest_transfer", "deficit", "rests_on")}
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})
     return {
         "optimum": None if best is None else solved(best, report, 0.0),
         "static_revenue": comparison.static_revenue,
         "mechanisms": rows,
         "skipped": comparison.skipped,
-    }
-
-
-def guaranteed(best: Maximin, verified: ScenariosReport, verify_seconds: float) -> Plain:
-    """Keys of ``mechopt maximin --json``."""
-    reports = verified.scenarios.values()
-    rows = zip(best.scenarios.names, best.revenues, best.optima, best.ratios, reports, strict=True)
-    return {
-        "ratio": best.ratio,
-        "bound": asdict(best.bound),
-        "scenarios": [
-            {"name": name, "revenue": revenue, "optimum": optimum, "ratio": ratio, "verified": checks(report)}
-            for name, revenue, optimum, ratio, report in rows
-        ],
-        "non_clairvoyant": checks(verified, counterexamples=True)["non-clairvoyant"],
-        "status": str(best.status),
-        "method": best.method,
-        "size": {key: getattr(best.size, key) for key in ("rows", "columns", "nonzeros")},
-        "seconds": {**best.seconds, "verify": verify_seconds},
     }
 
 
@@ -169,6 +150,8 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCerti
         ir, form, status = proof.ir, proof.form, proof.status
     elif isinstance(proof, PromisedCertificate):
         ir, form = proof.ir, "promises"
+    else:
+        ir, payments = proof.ir, proof.subject_to
     bracket = [str(proof.lower), str(proof.upper)] if isinstance(proof, PromisedCertificate) else []
     return {
         "proved": True,
@@ -219,25 +202,7 @@ def title_rows(title: str) -> list[tuple[str, str]]:
     return [("model", title)] if title else []
 
 
-def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
-    """What ``mechopt maximin`` tells people: (label, text)."""
-    bound = document["bound"]
-    rows = title_rows(title)
-    rows += [
-        ("status", document["status"]),
-        ("guarantee", with_fraction(document["ratio"])),
-        ("bracket", f"{bound['lower']:.12g} <= best guarantee <= {bound['upper']:.12g}"),
-    ]
-    for entry in document["scenarios"]:
-        words = f"revenue {entry['revenue']:.9g} of {entry['optimum']:.9g}, ratio {with_fraction(entry['ratio'])}"
-        broken = [f"{name} {verdict(check)}" for name, check in entry["verified"].items() if not check["holds"]]
-        rows.append((f"scenario {entry['name']}", "; ".join([words, *broken])))
-    told = document["non_clairvoyant"]
-    rows.append(("non-clairvoyant", told["status"]))
-    return [*rows, *_effort_rows(document, document["method"])]
-
-
-def _effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
+def effort_rows(document: Plain, method: str) -> list[tuple[str, str]]:
     """Size, method and seconds."""
     size = document["size"]
     program = f"{size['rows']:,} rows, {size['columns']:,} columns, {size['nonzeros']:,} non-zeros"
@@ -260,10 +225,8 @@ def sizes(size: Size, form: str) -> Plain:
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
     """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them."""
     header, rows = comparison.cells()
-    left_out, bounds = (
-        header.index("satisfies"),
-        {entry.name for entry in comparison.entries if entry.computed == "bound"},
-    )
+    left_out = header.index("satisfies")
+    bounds = {entry.name for entry in comparison.entries if entry.computed == "bound"}
     listed = [[cell for k, cell in enumerate(row) if k != left_out] for row in rows if row[0] not in bounds]
     names = [name for k, name in enumerate(header) if k != left_out]
     return names, listed, [(row[0], row[1]) for row in rows if row[0] in bounds]
@@ -315,7 +278,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [("conflict", line) for line in document["conflict"]]
     if document.get("limit"):
         rows.append(("payments", "a limit: some are due at histories that the mechanism never comes to"))
-    return [*rows, *_effort_rows(document, f"{document['method']}, {document['form']} form")]
+    return [*rows, *effort_rows(document, f"{document['method']}, {document['form']} form")]
 
 
 def verdict(check: Plain) -> str:

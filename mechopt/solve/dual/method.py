@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mechopt.lp.build import AnyPlan
+from typing import TYPE_CHECKING
+
 from mechopt.lp.independent.plan import Plan, Size
 from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Constraint, Interim, PeriodicExPostIC
 from mechopt.mechanism.objective import Revenue
@@ -10,14 +11,21 @@ from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.program import MAX_BUYERS, Effort
 from mechopt.solve.result import Optimum
 
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+
 APPLIES = (
     "is for revenue, and buyers with independent types under DIC and EPIR, or one agent whose types persist under "
-    "Bayesian (or periodic ex post) IC and interim IR or EPIR"
+    "Bayesian (or periodic ex post) IC and interim IR or EPIR, without seller_values"
 )
 
 
 def dual_constraints(chosen: AnyPlan) -> tuple[Constraint, Constraint] | None:
     """Incentive and participation constraint of a plan that dual dynamic programming takes; None where it does not."""
+    if chosen.environment.seller_values is not None:
+        return None
+    if isinstance(chosen, Plan) and chosen.environment.slots is not None:
+        return None
     if chosen.subject_to or chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
         return None
     (ic,), (ir,) = chosen.ic, chosen.ir

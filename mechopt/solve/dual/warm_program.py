@@ -76,6 +76,12 @@ class WarmProgram:
         """Both sides of some rows."""
         self._highs.changeRowsBounds(len(rows), rows, sides, sides)
 
+    def set_columns(self, columns: Array, cost: FloatArray, lower: FloatArray, upper: FloatArray) -> None:
+        """Cost and bounds of some columns."""
+        index = columns.astype(np.int32)
+        self._highs.changeColsCost(len(index), index, cost)
+        self._highs.changeColsBounds(len(index), index, lower, upper)
+
     def add_row(self, index: Array, entries: FloatArray, lower: float) -> None:
         """One more row, ``entries @ x[index] >= lower``."""
         self._highs.addRow(lower, np.inf, len(index), index, entries)

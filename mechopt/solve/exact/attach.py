@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.lp.build import AnyLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.solve.exact.certify import certified
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Solution, Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout
 
 
 def proved(

@@ -10,11 +10,12 @@ No program of this library lacks a feasible point: selling nothing is one.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray
-from mechopt.lp.build import AnyPlan, AnyTypes, compile_program, plan
+from mechopt.lp.build import compile_program, plan
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked
@@ -30,6 +31,9 @@ from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.exact.persistent import exact_persistent_program, exact_process
 from mechopt.solve.exact.simplex import ExactOptimum, InfeasibleError, UnboundedError, optimise
 from mechopt.solve.solution import Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan, AnyTypes
 
 
 def certify(

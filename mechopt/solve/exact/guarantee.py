@@ -1,24 +1,27 @@
-"""Exact certificates of the best guarantee of a mechanism that does not know the future."""
+"""Exact certificates of what a mechanism that does not know the future can guarantee."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.environment.scenarios import Scenarios
-from mechopt.lp.independent import incentive, participation
-from mechopt.lp.program import LinearProgram, RowFamily
-from mechopt.lp.scenarios.program import ScenarioPlan, ScenarioRows, asks_constant, compile_scenarios
-from mechopt.mechanism.constraints import DIC, INDU, STANDARD, Asked
+from mechopt.lp.independent.plan import Plan
+from mechopt.lp.program import LinearProgram
+from mechopt.lp.scenarios.plan import ScenarioPlan
+from mechopt.lp.scenarios.program import compile_scenarios
+from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, scenario_terms
+from mechopt.mechanism.constraints import STANDARD, Asked
+from mechopt.mechanism.payments import Payments
 from mechopt.proof.certificate import GuaranteeCertificate, SparseVector
 from mechopt.solve import highs
 from mechopt.solve.exact.certify import certify
-from mechopt.solve.exact.independent import ExactProgram, ExactStage, ExactTree, as_fractions, in_integers
+from mechopt.solve.exact.independent import ExactProgram, as_fractions, exact_twin, in_integers
 from mechopt.solve.exact.simplex import optimise
 
 
@@ -26,37 +29,36 @@ class _ExactScenarioPlan(ScenarioPlan):
     """The plan whose families are built from fractions, in money of the environments."""
 
     @cached_property
-    def trees(self) -> tuple[ExactTree, ...]:
-        """Histories of each scenario."""
-        return tuple(map(ExactTree, self.scenarios.environments))
+    def parts(self) -> tuple[Plan, ...]:
+        """The plan of each scenario's own rows."""
+        return tuple(exact_twin(part, Fraction(1)) for part in ScenarioPlan(self.scenarios, terms=self.terms).parts)
 
     @cached_property
     def unit(self) -> Any:
         """One."""
         return Fraction(1)
 
-    def families(self, optima: Sequence[Any]) -> tuple[ScenarioRows, ...]:
-        """Row families in order; ``optima`` are fractions."""
-        families: list[ScenarioRows] = []
-        for s, tree in enumerate(self.trees):
-            stages = [ExactStage(tree, t, 0, 1.0, self.misreports) for t in range(tree.horizon)]
-            own = [participation.promise(stage) for stage in stages] + [incentive.dic(stage) for stage in stages]
-            own += [self._worth(s, stage) for stage in stages] + self.common_increments(s)
-            if s in self.limiting:
-                own.append(RowFamily("guarantee", None, 0, (), 3, partial(self._revenue_rows, s, optima[s])))
-            families += [self._of_scenario(s, family) for family in own]
-        return tuple(families)
+    def _number(self, exact: Fraction) -> Any:
+        """A number of the program, as it is."""
+        return exact
 
 
-def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCertificate:
+def certify_guarantee(
+    scenarios: Scenarios,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: str = "ratio",
+    subject_to: Payments = (),
+    benchmark: str = "same",
+) -> GuaranteeCertificate:
     """Find the best guarantee exactly, with a proof.
 
     Parameters
     ----------
     scenarios : Scenarios
         With exact numbers.
-    ic : Constraint, str, several or None
-        DIC (the default), or DIC and INDU; see `maximin`. Optima are under DIC in any case.
+    ic, ir, objective, subject_to, benchmark
+        As for `maximin`.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCe
     Raises
     ------
     InputError
-        If a scenario has no exact numbers.
+        If a scenario has no exact numbers, or nothing to take a share of.
     MechoptError
         If no exact optimum was found.
 
@@ -75,24 +77,35 @@ def certify_guarantee(scenarios: Scenarios, ic: Asked = STANDARD) -> GuaranteeCe
     >>> certify_guarantee(Scenarios([coin], [["F"], ["F", "F"]])).value
     Fraction(1, 1)
     """
-    optima = tuple(certify(environment) for environment in scenarios.environments)
+    terms = scenario_terms(ic, ir, subject_to, objective, benchmark, scenarios.agents)
+    optima = tuple(
+        certify(one, terms.measured[0], terms.measured[1], subject_to=terms.measured[2])
+        for one in scenarios.environments
+    )
     values = [proof.value for proof in optima]
-    if None in values:
-        raise InputError("a scenario without an optimum has no guarantee")
-    constant = asks_constant(ic)
-    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values], constant)
+    for name, value, environment in zip(scenarios.names, values, scenarios.environments, strict=True):
+        if value is None:
+            raise InputError(
+                f"scenario {name!r}: revenue is unbounded under these constraints; nothing is a share of it"
+            )
+        if value <= 0 < environment.first_best and objective != "regret":
+            raise InputError(f"scenario {name!r}: nothing is earned under these constraints; try objective 'regret'")
+    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values], terms)
     _, columns, rows_at = highs.basis(program)
     if not len(columns):
         columns, rows_at = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     best = optimise(exact, columns, rows_at)
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     dual = SparseVector.of(best.dual.numerators * exact.factor.astype(object), best.dual.denominator)
-    kept = (DIC(), INDU()) if constant else (DIC(),)
-    return GuaranteeCertificate(scenarios.fingerprint, best.value, optima, primal, dual, kept)
+    value = -best.value if objective == "regret" else best.value
+    asked = terms.ic, terms.ir, terms.subject_to, terms.objective, terms.benchmark
+    return GuaranteeCertificate(scenarios.fingerprint, value, optima, primal, dual, *asked)
 
 
 def exact_guarantee_program(
-    scenarios: Scenarios, optima: Sequence[Fraction], constant: bool = False
+    scenarios: Scenarios,
+    optima: Sequence[Fraction],
+    terms: ScenarioTerms = STANDARD_TERMS,
 ) -> tuple[LinearProgram, ExactProgram]:
     """The program of the best guarantee, in floats and in integers.
 
@@ -102,15 +115,15 @@ def exact_guarantee_program(
         With exact numbers.
     optima : sequence of Fraction
         Of a clairvoyant seller, by scenario.
-    constant : bool
-        Whether INDU is asked for: continuation utility is the same for every report.
+    terms : ScenarioTerms
+        What is asked for.
     """
-    plan, exact_plan = ScenarioPlan(scenarios, constant=constant), _ExactScenarioPlan(scenarios, constant=constant)
+    plan, exact_plan = ScenarioPlan(scenarios, terms=terms), _ExactScenarioPlan(scenarios, terms=terms)
     program, _ = compile_scenarios(plan, [float(value) for value in optima])
     built = []
     for family in exact_plan.families(optima):
         rows = family.build(exact_plan.columns[0])
         built.append((rows.columns, as_fractions(rows.coefficients)))
     cost = np.zeros(len(program.cost), dtype=np.int64)
-    cost[plan.numbers("guarantee", 0, 0)] = 1
+    cost[plan.numbers("goal", 0, 0)] = -1 if terms.objective == "regret" else 1
     return program, in_integers(program, built, cost, 1, Fraction(0))

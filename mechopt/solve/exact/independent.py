@@ -17,9 +17,8 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
-from mechopt.environment.independent import ExactIndependent
+from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.histories.reports import HistoryTree
-from mechopt.lp.independent.columns import make_columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram, RowFamily
@@ -84,6 +83,8 @@ class ExactStage(Stage):
 class _ExactPlan(Plan):
     """The plan whose families are built from fractions."""
 
+    exactly = True
+
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
         return ExactStage(self.tree, t, i, self.unit, self.misreports)
@@ -147,15 +148,20 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
     unit : float
         Money is measured in this power of two.
     """
-    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
-    twin = _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
-    columns = make_columns(plan.tree, plan.form)
+    twin = exact_twin(plan, unit)
+    columns = plan.make_columns()
     built = []
     for family in twin.families:
         rows = family.build(columns)
         built.append((rows.columns, _coefficients(twin, family, rows.coefficients)))
     cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
     return in_integers(program, built, cost, denominator, offset)
+
+
+def exact_twin(plan: Plan, unit: Any = 1.0) -> Plan:
+    """The same plan with families that are built from fractions, money measured in ``unit``."""
+    named = {field.name: getattr(plan, field.name) for field in fields(Plan)}
+    return _ExactPlan(**(named | {"tree": ExactTree(plan.tree.environment), "unit": unit}))
 
 
 def in_integers(
@@ -233,6 +239,8 @@ def _objective(
         for i in range(tree.environment.agents):
             values: Array = plan.stage(t, i).values
             own = values - exact.discount**t * exact.cost[t] / Fraction(plan.unit)
+            if exact.seller_values is not None:
+                own = own + exact.discount**t * object_array(exact.seller_values[i][t]) / Fraction(plan.unit)
             shape = [1] * tree.environment.agents
             shape[i] = -1
             worth.append((sale * own.reshape(shape) * tree.distribution[t]).ravel())

@@ -18,6 +18,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, object_array, to_exact
+from mechopt.environment.interdependent import summed_gains
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess
 from mechopt.histories.public import PublicTree
@@ -52,6 +53,9 @@ def exact_process(process: JointProcess) -> JointProcess:
         )
         kernel = tuple(_broadcast(exact.kernel[t], process.kernel[t].shape) for t in periods[:-1])
         initial = np.asarray(exact.initial).ravel()
+    gains = exact.seller_values
+    if gains is not None and isinstance(environment, MarkovTypes):
+        gains = summed_gains(environment)
     costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.horizon
     return replace(
         process,
@@ -59,6 +63,7 @@ def exact_process(process: JointProcess) -> JointProcess:
         kernel=kernel,
         initial=initial,
         costs=tuple(object_array(list(cost)) for cost in costs),
+        gains=None if gains is None else tuple(np.asarray(part).reshape(len(part), -1) for part in gains),
         present_value=object_array([exact.discount**t for t in periods]),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.solve.solution import Bound, Status
 
 
@@ -18,22 +19,23 @@ class InfiniteOptimum:
     status : Status
         ``"optimal"`` where the bracket is within the tolerance; ``"inaccurate"`` where rounding or the number of visits
         keep it from getting there; ``"time limit"`` or ``"interrupted"``.
-    visits : int
-        Descents from the root.
-    programs : int
-        Programs of one period solved.
+    mechanism : StateMechanism
+        It earns the lower end.
+    visits, sweeps : int
+        Rounds in which points were added, and in which all policies were improved and evaluated.
     seconds : float
     """
 
     bound: Bound
     status: Status
+    mechanism: StateMechanism
     visits: int
-    programs: int
+    sweeps: int
     seconds: float
 
     @property
     def value(self) -> float:
-        """Lower end of the bracket, which some mechanism earns."""
+        """Lower end of the bracket, which the mechanism earns."""
         return self.bound.lower
 
     def __repr__(self) -> str:

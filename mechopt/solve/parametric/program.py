@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import lcm
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,16 @@ from mechopt.core.errors import InputError, LimitError, MechoptError
 from mechopt.core.functions import RationalFunction, interpolated
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.parametric import Environment, ParametricModel, points_inside
-from mechopt.lp.build import AnyLayout, AnyPlan, compile_program, plan
+from mechopt.lp.build import compile_program, plan
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
 from mechopt.solve.exact.persistent import exact_persistent_program
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyLayout, AnyPlan
 
 FIRST_POINTS, LAST_POINTS = 9, 300
 MOST_ROWS = 5_000

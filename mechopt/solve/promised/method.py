@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from mechopt.lp.build import AnyPlan
 from mechopt.lp.independent.plan import Plan, Size, payment_timing
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint, Interim, SuperDIC, closure
 from mechopt.mechanism.objective import Revenue
-from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.solve.program import Effort
-from mechopt.solve.promised.optimum import PromisedOptimum, promised_optimum
-from mechopt.solve.promised.policy import SMALLEST_WEIGHT
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyPlan
+    from mechopt.proof.promised.certificate import PromisedCertificate
+    from mechopt.solve.promised.optimum import PromisedOptimum
 
 PROMISED, PROMISED_AIM = 1e-6, 1e-12
 """Relative width of the promised-utility bracket that is enough, and the one that is aimed at where it is cheap."""
@@ -23,13 +25,15 @@ NOT_MET = "the two ends of the proof by promises do not meet; the bracket is pro
 
 APPLIES = (
     "is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make of them: PPIC, INDU, "
-    "prefix IR)"
+    "prefix IR), without seller_values"
 )
 
 
 def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
-    if not isinstance(chosen, Plan) or chosen.subject_to:
+    if not isinstance(chosen, Plan) or chosen.subject_to or chosen.environment.seller_values is not None:
+        return None
+    if chosen.environment.slots is not None:
         return None
     implied, one = closure(chosen.ir), chosen.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
@@ -46,6 +50,8 @@ def by_promises(chosen: Plan, effort: Effort) -> Optimum:
     """
     if effort.exact:
         return _exact_by_promises(chosen, effort)
+    from mechopt.solve.promised.optimum import promised_optimum
+
     constraint = promise_constraint(chosen)
     assert constraint is not None
     limits = effort.time_limit, effort.progress, effort.bracket
@@ -74,19 +80,24 @@ def certified_by_promises(chosen: AnyPlan) -> PromisedCertificate | None:
     """The certificate of a plan by promises; None where they do not apply, or their two ends do not meet."""
     if not isinstance(chosen, Plan) or promise_constraint(chosen) != EPIR() or chosen.environment.exact is None:
         return None
+    from mechopt.proof.promised.certificate import PromisedCertificate
+
     proof = _exact_by_promises(chosen, Effort(exact=True)).certificate
     return proof if isinstance(proof, PromisedCertificate) and proof.value is not None else None
 
 
 def _from_promises(chosen: Plan, best: PromisedOptimum, method: str) -> Optimum:
+    from mechopt.solve.promised.policy import SMALLEST_WEIGHT
+
     policy = replace(best.mechanism, claims=(*chosen.ic, *chosen.ir))
-    few = chosen.size.histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
+    histories = sum(chosen.tree.count[1:])
+    few = histories <= MAX_WRITTEN and chosen.environment.present_value[-1] >= SMALLEST_WEIGHT
     return Optimum(
         best.value,
         best.bound,
         best.status,
         policy.to_mechanism() if few else policy,
-        Size(0, 0, 0, chosen.size.histories, 0),
+        Size(0, 0, 0, histories, 0),
         {"build": 0.0, "solve": best.seconds},
         method,
         "tables",

@@ -36,7 +36,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from psutil import virtual_memory
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
@@ -182,6 +181,8 @@ def promised_optimum(
         raise InputError(f"promised_optimum takes IndependentTypes and not {type(environment).__name__}; use optimum")
     if environment.agents != 1:
         raise InputError(f"{environment.agents} buyers: promised utility is for one; use optimum")
+    if environment.slots is not None:
+        raise InputError("promised utility is for one whole item a period; use optimum")
     if ir not in (EPIR(), Interim()):
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:
@@ -228,6 +229,8 @@ class Search:
         self.periods = list[Period]()
         self.tables, self.keeps = list[Solved](), keeps
         self.compiled = lockstep_seconds(environment) > WORTH_COMPILING and promise_kernels.compiled()
+        from psutil import virtual_memory
+
         types = np.array([row[0] for row in environment.shape], dtype=np.float64)
         self.most = min(MAX_SLOPES, MEMORY_SHARE * virtual_memory().available / (8 * (12 + 3 * types.mean())))
         self.cheap = min(CHEAP_WORK[self.compiled] / float((types**1.3).mean()), self.most)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
-from mechopt.lp.build import AnyTypes, require_environment
+from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
 from mechopt.solve.methods import choose
@@ -24,6 +24,9 @@ from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 
@@ -72,7 +75,7 @@ def compare(
     fresh = isinstance(environment, IndependentTypes)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     best = _optimum(environment, ic, ir, time_limit)
-    static = repeated_myerson(environment).revenue if isinstance(environment, IndependentTypes) else math.nan
+    static = _static(environment)
     entries, skipped = list[Entry](), dict[str, str]()
     for name in _applicable(environment) if mechanisms is None else mechanisms:
         try:
@@ -97,6 +100,13 @@ def _applicable(environment: AnyTypes) -> tuple[str, ...]:
     if isinstance(environment, IndependentTypes):
         return independent.INDEPENDENT_NAMES
     return persistent.applicable(environment)
+
+
+def _static(environment: AnyTypes) -> float:
+    """Revenue of the best static mechanism a period; NaN where the theorem is not about the environment."""
+    if not isinstance(environment, IndependentTypes) or environment.seller_values is not None:
+        return math.nan
+    return repeated_myerson(environment).revenue
 
 
 def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constraint, ...]:

@@ -13,7 +13,6 @@ from mechopt.closedform.bank.mechanism import BANK_ACCOUNT_CONSTRAINTS
 from mechopt.core.numbers import without_noise
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report
@@ -21,6 +20,8 @@ from mechopt.verification.verify import Report
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from mechopt.lp.build import AnyTypes
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Entry:
     conditions : Conditions or None
         Of a bank account whose tree is too large for a report: (IC), (BI) and (BU) at every balance that it can reach,
         from which its constraints follow (Lemma 3.2). None where these are too many as well.
+    largest_transfer : float or None
+        Of contingent transfers, of either sign; None for other mechanisms.
+    rests_on : str
+        The theorem or program of contingent transfers; else empty.
     """
 
     name: str
@@ -72,6 +77,13 @@ class Entry:
     source: str
     non_clairvoyant: str = ""
     conditions: Conditions | None = None
+    largest_transfer: float | None = None
+    rests_on: str = ""
+
+    @property
+    def deficit(self) -> float:
+        """Expected present value of what the budget lacks: minus `revenue`."""
+        return -self.revenue
 
     @property
     def implied(self) -> tuple[Constraint, ...]:
@@ -125,7 +137,8 @@ class Comparison(Shown):
         -------
         pandas.DataFrame
             Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``,
-            ``non_clairvoyant``, one a constraint (True where it is satisfied for certain, or follows from the
+            ``non_clairvoyant``, with contingent transfers ``largest_transfer``, ``deficit`` and ``rests_on``, one a
+            constraint (True where it is satisfied for certain, or follows from the
             conditions of a bank account; None where the tree is too large to check).
         """
         import pandas as pd
@@ -135,6 +148,9 @@ class Comparison(Shown):
             row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
             row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
             row["non_clairvoyant"] = entry.non_clairvoyant
+            if self._with_transfers:
+                row["largest_transfer"] = math.nan if entry.largest_transfer is None else entry.largest_transfer
+                row |= {"deficit": entry.deficit, "rests_on": entry.rests_on}
             for constraint in self.constraints:
                 known = entry.report is not None and constraint in entry.report
                 row[constraint.name] = entry.report[constraint].holds if entry.report is not None and known else None
@@ -142,6 +158,10 @@ class Comparison(Shown):
                     row[constraint.name] = True
             rows.append(row)
         return pd.DataFrame(rows, index=pd.Index([entry.name for entry in self.entries], name="mechanism"))
+
+    @property
+    def _with_transfers(self) -> bool:
+        return any(entry.largest_transfer is not None for entry in self.entries)
 
     def plot(self, axes: Axes | None = None) -> Axes:
         """Draw the ratios with the guarantees; see `mechopt.show.figures.comparison.ratio_bars`."""
@@ -151,8 +171,8 @@ class Comparison(Shown):
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the table for print; what rounding leaves undecided has a question mark."""
         header = ["mechanism", "revenue", "welfare", "ratio", "guarantee", "static ratio", "non-clairvoyant"]
-        header += ["satisfies", "violates"]
-        rows = []
+        more = ["largest transfer", "deficit", "rests on"] if self._with_transfers else []
+        header, rows = [*header, *more, "satisfies", "violates"], []
         for entry in self.entries:
             kept, broken = "not checked", ""
             if entry.conditions is not None:
@@ -169,7 +189,14 @@ class Comparison(Shown):
             scale = max(abs(entry.revenue), abs(entry.welfare) if math.isfinite(entry.welfare) else 0.0)
             amounts = (without_noise(amount, scale) for amount in (entry.revenue, entry.welfare))
             numbers = [*(f"{amount:.6g}" for amount in amounts), share(entry.ratio), guarantee]
-            rows.append([entry.name, *numbers, share(entry.static_ratio), entry.non_clairvoyant, kept, broken])
+            size = "" if entry.largest_transfer is None else f"{entry.largest_transfer:.6g}"
+            lacks = f"{without_noise(entry.deficit, scale):.6g}" if size else ""
+            beside = [
+                share(entry.static_ratio),
+                entry.non_clairvoyant,
+                *([size, lacks, entry.rests_on] if more else []),
+            ]
+            rows.append([entry.name, *numbers, *beside, kept, broken])
         if not any(entry.non_clairvoyant for entry in self.entries):
             header, rows = header[:6] + header[7:], [row[:6] + row[7:] for row in rows]
         return header, rows
@@ -195,7 +222,8 @@ class Comparison(Shown):
         header, rows = self.cells()
         shown = header.index("satisfies")
         body = [" & ".join(cells[:shown]) + r" \\" for cells in rows]
-        columns = "lrrrrr" + "l" * (shown - 6)
+        words = ("mechanism", "non-clairvoyant", "rests on")
+        columns = "".join("l" if name in words else "r" for name in header[:shown])
         top = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(header[:shown]) + r" \\", r"\midrule"]
         return "\n".join([*top, *body, r"\bottomrule", r"\end{tabular}"])
 

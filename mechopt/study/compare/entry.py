@@ -11,6 +11,7 @@ from typing import Any
 
 from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
+from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.core.errors import LimitError
 from mechopt.environment.independent import IndependentTypes
@@ -30,8 +31,7 @@ from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
-from mechopt.verification.found import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES
-from mechopt.verification.verify import Report, verify
+from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
 """Conditions of bank accounts are checked where no period has more balances."""
@@ -81,6 +81,7 @@ def entry(
         getattr(mechanism, "source", ""),
         non_clairvoyant,
         conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
+        *((mechanism.max_abs, mechanism.theorem) if isinstance(mechanism, ContingentTransfers) else ()),
     )
 
 
@@ -125,7 +126,13 @@ def _(mechanism: SequenceMechanism) -> Report | None:
 
 @checked.register(ContingentTransfers)
 def _(mechanism: ContingentTransfers) -> Report | None:
-    return verify(mechanism)
+    """Over histories where these are finitely many and can be written out."""
+    if mechanism.environment.infinite:
+        return verify(mechanism)
+    try:
+        return checked(contingent_mechanism(mechanism)) or verify(mechanism)
+    except LimitError:
+        return verify(mechanism)
 
 
 @checked.register(MarkovMechanism)

@@ -16,6 +16,7 @@ from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import PersistentPolicy
@@ -80,7 +81,7 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Ind
             raise InputError(f"{name}: {error}") from None
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
-    assert not isinstance(best.mechanism, (SequenceMechanism, PersistentPolicy))
+    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy))
     if isinstance(best.mechanism, OrbitMechanism):
         raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mechopt.closedform.contingent.last_period import last_period
-from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
@@ -53,7 +53,7 @@ EX_POST_OPTIMUM = "periodic-ex-post-optimum"
 def _contingent(method: Any, smallest: bool = False) -> Builder:
     """Efficient until the last period, and there too if that can be implemented; else one action (Corollary 3.3)."""
 
-    def build(environment: InterdependentTypes) -> SequenceMechanism | ContingentTransfers:
+    def build(environment: InterdependentTypes) -> ContingentTransfers:
         last: LastRule = "efficient"
         if not environment.infinite and not last_period(environment).implementable:
             last = "constant"
@@ -61,10 +61,7 @@ def _contingent(method: Any, smallest: bool = False) -> Builder:
             found = contingent_transfers(environment, method, last, smallest=smallest)
         except ConditionError as error:
             raise InputError(str(error)) from None
-        try:
-            return found if environment.infinite else contingent_mechanism(found)
-        except LimitError:
-            return found
+        return replace(found, theorem=f"{found.theorem}, smallest entries") if smallest else found
 
     return build
 

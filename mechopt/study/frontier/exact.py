@@ -14,16 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import FloatArray
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 
-Ask = tuple[AnyTypes, tuple[Constraint, ...], tuple[Constraint, ...]]
-"""Environment, incentive and participation constraints."""
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
+
+    Ask = tuple[AnyTypes, tuple[Constraint, ...], tuple[Constraint, ...]]
+    """Environment, incentive and participation constraints."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
-from mechopt.lp.build import AnyTypes
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.study.frontier.exact import ExactFrontier, proved
 from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slope
@@ -38,6 +37,8 @@ from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slop
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from mechopt.lp.build import AnyTypes
 
 AGAINST = ("welfare", "utility")
 

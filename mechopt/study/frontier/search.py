@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import BOUND_TOLERANCE
-from mechopt.lp.build import AnyTypes, plan
+from mechopt.lp.build import plan
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
 from mechopt.solve.optimum import optimum
 from mechopt.solve.solution import Status
+
+if TYPE_CHECKING:
+    from mechopt.lp.build import AnyTypes
 
 SLACK = 10 * BOUND_TOLERANCE
 """Corners that stick out by less, relative to the largest number of the curve, are not told apart."""

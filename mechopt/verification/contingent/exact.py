@@ -15,7 +15,8 @@ from math import prod
 
 import numpy as np
 
-from mechopt.verification.contingent.stage import OneMisreport, Transfers
+from mechopt.core.errors import LimitError
+from mechopt.verification.contingent.stage import OneMisreport, Transfers, length_of
 from mechopt.verification.exact import ExactProcess, Profile, require_few
 from mechopt.verification.rounding import Answer, ExactVerdict, as_float
 
@@ -32,12 +33,16 @@ def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisre
     """
     env = transfers.environment
     counts = [prod(shape) for shape in env.shape]
-    by_history = not env.infinite and bool(transfers.history or transfers.later)
+    by_history = not env.infinite and bool(transfers.history or transfers.later or transfers.together)
     widths = [prod(counts[:t]) if by_history else 1 for t in range(env.stages)]
     terms = sum(w * count * max(shape) * max(counts) for w, count, shape in zip(widths, counts, env.shape, strict=True))
     longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
+    if env.infinite and transfers.together:
+        if any(map(env.controlled, range(env.stages))):
+            raise LimitError("exact: payments by several periods together are checked where actions move no signals")
+        longest = max(counts) ** transfers.together
     terms *= env.agents * (1 if by_history else longest * longest)
-    require_few(terms + (env.agents * counts[0] ** 3 if env.infinite else 0), "the check of contingent transfers")
+    require_few(terms + (env.agents * counts[-1] ** 3 if env.infinite else 0), "the check of contingent transfers")
     verdict, worst = ExactVerdict(tolerance), None
     for i in range(env.agents):
         agent = _Agent(transfers, i, by_history)
@@ -84,6 +89,11 @@ class _Agent:
 
     def due(self, t: int, past: Past, then: Profile) -> Fraction:
         """All that is paid in period t + 1 after these reports of periods 0, ..., t."""
+        if self.given.history and self.given.reports:
+            every = tuple(signal for reports in past for signal in reports)
+            return Fraction(float(self.given.payments[t][self.i][(*every, *then)]))
+        if self.given.together:
+            return self.due_together(t, past, then)
         if self.given.history:
             place: tuple[int, ...] = ()
             for s, reports in enumerate(past):
@@ -96,6 +106,32 @@ class _Agent:
             if t - s < len(self.promises(s)):
                 total += self.promised(s, t - s, reports, then)
         return total
+
+    def due_together(self, t: int, past: Past, then: Profile) -> Fraction:
+        """The same where a payment depends on the others' signals of several periods."""
+        total = Fraction(0)
+        for s, reports in enumerate(past):
+            if s + length_of(self.given, s) == t + 1:
+                path = [*(self.others(after) for after in past[s + 1 :]), then]
+                total += self.promised_path(s, reports, path)
+        return total
+
+    def promised_path(self, t: int, reports: Profile, path: list[Profile]) -> Fraction:
+        """What the reports of period t make due after this path of the others' signals."""
+        table, others = self.given.payments[self.process.at(t)][self.i], self.others(reports)
+        after = tuple(signal for profile in path for signal in profile)
+        own = (reports[self.i],) if table.ndim == 2 + len(others) + len(after) else ()
+        return Fraction(float(table[(self.action(t, reports), *others, *own, *after)]))
+
+    def paths(self, t: int, length: int, action: int, true: int) -> Iterator[tuple[list[Profile], Fraction]]:
+        """Paths of the others' signals and their probabilities, the truth being told from the next period on."""
+        for n, chance in self.process.likely(t, action, true):
+            profile = self.profiles(t + 1)[n]
+            if length == 1:
+                yield [self.others(profile)], chance
+                continue
+            for path, later in self.paths(t + 1, length - 1, self.action(t + 1, profile), n):
+                yield [self.others(profile), *path], chance * later
 
     def now(self, t: int, true: int, reports: Profile) -> Fraction:
         worth = self.process.worth(t, self.i, self.action(t, reports))[true]
@@ -116,7 +152,7 @@ class _Agent:
                 total += d * chance * (truth[n] - self.due(t, after, self.others(names[n])))
             return total
         total += self.paid(t, true, reports)
-        following = self.truth(0 if self.infinite else t + 1, ())
+        following = self.truth(t + 1, ())
         return total + d * sum(
             (p * following[n] for n, p in self.process.likely(t, self.action(t, reports), true)), Fraction(0)
         )
@@ -124,6 +160,11 @@ class _Agent:
     def paid(self, t: int, true: int, reports: Profile) -> Fraction:
         """Minus the expectation of all that reports promise, truth being told afterwards."""
         total = Fraction(0)
+        if self.given.together:
+            length = length_of(self.given, t)
+            for path, chance in self.paths(t, length, self.action(t, reports), true):
+                total -= self.process.discount**length * chance * self.promised_path(t, reports, path)
+            return total
         for k in range(len(self.promises(t))):
             for n, chance in self.steps(t, k, self.action(t, reports), true):
                 then = self.others(self.profiles(t + k + 1)[n])
@@ -143,8 +184,9 @@ class _Agent:
 
     def truth(self, t: int, past: Past) -> list[Fraction]:
         """Value of truth at each profile of a period, as of the period."""
+        t = self.process.at(t)
         if (t, past) not in self._truth:
-            if self.infinite:
+            if self.infinite and t == self.stages - 1:
                 self._truth[t, past] = self._for_ever()
             else:
                 self._truth[t, past] = [self.report(t, past, m, p) for m, p in enumerate(self.profiles(t))]
@@ -152,10 +194,11 @@ class _Agent:
 
     def _for_ever(self) -> list[Fraction]:
         """Solve V = r + d P V by elimination; with d < 1 no pivot is 0."""
-        rows, names, d = list[list[Fraction]](), self.profiles(0), self.process.discount
+        t = self.stages - 1
+        rows, names, d = list[list[Fraction]](), self.profiles(t), self.process.discount
         for m, profile in enumerate(names):
-            chances = self.process.moves(0, self.action(0, profile), m)
-            flow = self.now(0, m, profile) + self.paid(0, m, profile)
+            chances = self.process.moves(t, self.action(t, profile), m)
+            flow = self.now(t, m, profile) + self.paid(t, m, profile)
             rows.append([*((n == m) - d * p for n, p in enumerate(chances)), flow])
         for at in range(len(rows)):
             rows[at] = [entry / rows[at][at] for entry in rows[at]]
@@ -183,22 +226,29 @@ class _Agent:
         if not self.given.later:
             return total
         for ago in range(1, max(len(own) for row in self.given.later for own in row) + 1):
-            made = 0 if self.infinite else t - ago
-            if made < 0:
-                continue
-            for k in range(ago, len(self.promises(made))):
-                savings = []
-                for reports in self.profiles(made):
-                    honest, misreporting = (
-                        sum(
-                            (
-                                p * self.promised(made, k, reports, self.others(self.profiles(t + k - ago + 1)[n]))
-                                for n, p in self.steps(t, k - ago, self.action(t, said), true)
-                            ),
-                            Fraction(0),
-                        )
-                        for said in (profile, told)
+            earlier = [t - ago]
+            if self.infinite and t == self.stages - 1:
+                earlier = list(range(max(0, t - ago), t + 1))
+            saved = [self.kept(t, made, ago, true, profile, told) for made in earlier if made >= 0]
+            total += max(saved, default=Fraction(0))
+        return total
+
+    def kept(self, t: int, made: int, ago: int, true: int, profile: Profile, told: Profile) -> Fraction:
+        """What a report saves of the promises of one earlier period, each at its worst history."""
+        total = Fraction(0)
+        for k in range(ago, len(self.promises(made))):
+            savings = []
+            for reports in self.profiles(made):
+                honest, misreporting = (
+                    sum(
+                        (
+                            p * self.promised(made, k, reports, self.others(self.profiles(t + k - ago + 1)[n]))
+                            for n, p in self.steps(t, k - ago, self.action(t, said), true)
+                        ),
+                        Fraction(0),
                     )
-                    savings.append(honest - misreporting)
-                total += self.process.discount ** (k + 1 - ago) * max(savings)
+                    for said in (profile, told)
+                )
+                savings.append(honest - misreporting)
+            total += self.process.discount ** (k + 1 - ago) * max(savings)
         return total

@@ -6,6 +6,7 @@ at the worst history of each: the sum can only overstate a gain. It is 0 where a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -22,6 +23,7 @@ from mechopt.verification.contingent.stage import (
     expected,
     last_payoffs,
     less,
+    makers,
     stage_of,
     told,
 )
@@ -37,13 +39,14 @@ def promise_by_promise(transfers: Transfers, i: int) -> Found:
     gains = list[Gains]()
     for t in reversed(stages):
         stage = local[t]
-        if not env.infinite and t == env.stages - 1:
+        last = t == env.stages - 1
+        if not env.infinite and last:
             value = last_payoffs(transfers, stage, i)
         else:
             value = _before_truth(transfers, stage, i, t)
-            if env.infinite:
-                truth[0] = _lasting(transfers, told(value, stage), i)
-            value = value + env.discount * expected(env, stage, truth[0 if env.infinite else t + 1], t)
+            if env.infinite and last:
+                truth[t] = lasting(transfers, i, _before_truth)
+            value = value + env.discount * expected(env, stage, truth[env.following(t)], t)
         truth[t] = told(value, stage)
         found = less(transfers, value, truth[t][:, np.newaxis]) + _bent(transfers, i, t, stage)
         gains.append(Gains(i, t, env.discount**t * found[np.newaxis]))
@@ -60,19 +63,29 @@ def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatAr
     return value
 
 
-def _lasting(transfers: Transfers, now: FloatArray, i: int) -> FloatArray:
+def lasting(transfers: Transfers, i: int, before: Callable[[Transfers, Stage, int, int], FloatArray]) -> FloatArray:
     """What truth is worth for ever; of `Sizes` at least as much as makes its share bound what it is off by.
 
     With R the residual of the V that was found, no entry is further off than max |R| / (1 - d).
+
+    Parameters
+    ----------
+    transfers : ContingentTransfers, or anything with its arrays
+    i : int
+    before : callable
+        Value of an action less all that it promises, by transfers, stage, agent and period.
     """
-    env, honest = transfers.environment, np.arange(len(now))
-    chain = env.kernel[0].reshape(-1, len(honest), len(honest))[transfers.policy[0].ravel(), honest]
+    env, last = transfers.environment, transfers.environment.stages - 1
+    stage = stage_of(transfers, i, last)
+    now = told(before(transfers, stage, i, last), stage)
+    honest = np.arange(len(now))
+    chain = env.kernel[last].reshape(-1, len(honest), len(honest))[transfers.policy[last].ravel(), honest]
     if not isinstance(transfers, Sizes):
         return np.asarray(np.linalg.solve(np.eye(len(honest)) - env.discount * chain, now), dtype=np.float64)
     plain, precise = transfers.given, precision(transfers.given)
-    stage = stage_of(plain, i, 0)
-    told_now = told(_before_truth(plain, stage, i, 0), stage)
-    value = _lasting(plain, told_now, i)
+    stage = stage_of(plain, i, last)
+    told_now = told(before(plain, stage, i, last), stage)
+    value = lasting(plain, i, before)
     residual = np.abs(told_now + env.discount * chain @ value - value) / precise.share
     size = residual + now + env.discount * chain @ np.abs(value) + np.abs(value)
     return np.full(len(honest), 2 * size.max() / (1 - env.discount * (1 + 4 * UNIT)))
@@ -86,7 +99,7 @@ def precision(transfers: Transfers) -> Precision:
     """
     env = transfers.environment
     profiles = [prod(shape) for shape in env.shape]
-    longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
+    longest = max(1 + max((len(own) for row in transfers.later for own in row), default=0), transfers.together)
     depth = sum((longest + 1) * (2 * count + max(profiles) + 8) + longest * longest for count in profiles)
     arrays = [*(array for row in transfers.payments for array in row), *(transfers.last_payments or ())]
     arrays += [array for row in transfers.later for own in row for array in own]
@@ -107,15 +120,15 @@ def _law(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
     joint = env.kernel[t].reshape(len(env.kernel[t]), count, -1)
     at = t
     for _ in range(k):
-        at = 0 if env.infinite else at + 1
+        at = env.following(at)
         action = transfers.policy[at].ravel()
         joint = joint @ env.kernel[at].reshape(-1, action.size, _next(env, at))[action, np.arange(action.size)]
-    shape = env.shape[0 if env.infinite else at + 1]
+    shape = env.shape[env.following(at)]
     return np.asarray(joint.reshape(len(joint), count, *shape).sum(axis=2 + i).reshape(len(joint), count, -1))
 
 
 def _next(env: InterdependentTypes, t: int) -> int:
-    return prod(env.shape[0 if env.infinite else t + 1])
+    return prod(env.shape[env.following(t)])
 
 
 def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
@@ -124,22 +137,28 @@ def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
     saved = np.zeros(stage.action.shape)
     if not transfers.later:
         return saved
-    here = np.arange(len(stage.truth))[:, np.newaxis]
     longest = max(len(own) for row in transfers.later for own in row)
     for ago in range(1, longest + 1):
-        made = 0 if env.infinite else t - ago
-        if made < 0:
+        every = [_saved(transfers, i, t, stage, made, ago) for made in makers(env, t, ago)]
+        if every:
+            saved += np.max(every, axis=0)
+    return saved
+
+
+def _saved(transfers: Transfers, i: int, t: int, stage: Stage, made: int, ago: int) -> FloatArray:
+    """What a report saves of the promises of one earlier period, each at its worst history; by signals and report."""
+    env, here = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis]
+    saved = np.zeros(stage.action.shape)
+    for k, promise in enumerate(_promises(transfers, i, made)):
+        if k < ago:
             continue
-        for k, promise in enumerate(_promises(transfers, i, made)):
-            if k < ago:
-                continue
-            due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
-            worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
-            lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
-            worse = (
-                less(transfers, -honest[:, np.newaxis], -lied)
-                if isinstance(transfers, Sizes)
-                else honest[:, np.newaxis] - lied
-            )
-            saved += env.discount ** (k + 1 - ago) * worse.max(axis=-1)
+        due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
+        worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
+        lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
+        worse = (
+            less(transfers, -honest[:, np.newaxis], -lied)
+            if isinstance(transfers, Sizes)
+            else honest[:, np.newaxis] - lied
+        )
+        saved += env.discount ** (k + 1 - ago) * worse.max(axis=-1)
     return saved

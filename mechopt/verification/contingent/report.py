@@ -83,7 +83,7 @@ def verify_contingent(
         checks[constraint] = ConstraintCheck(
             found.status, found.gain, found.rounding, found.tolerance, counterexample, found.strategy_gain, found.exact
         )
-    return Report(checks)
+    return Report(checks, transfers.environment)
 
 
 def _counterexample(constraint: Constraint, lie: OneMisreport) -> ContingentCounterexample:

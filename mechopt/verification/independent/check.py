@@ -36,7 +36,6 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import PaymentConstraint, require_agents
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
@@ -229,7 +228,6 @@ def _counterexample(
     )
 
 
-@constraint_checks.register(Mechanism)
 def verify_direct(
     mechanism: Mechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
@@ -249,4 +247,4 @@ def verify_direct(
         return _check(constraint, agents, tolerance)
 
     with np.errstate(all="ignore"):
-        return Report({constraint: one(constraint) for constraint in asked})
+        return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)

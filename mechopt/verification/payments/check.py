@@ -18,6 +18,7 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import (
     Budget,
+    Deterministic,
     ExAnteBudgetBalance,
     NoMoney,
     NoSubsidy,
@@ -28,6 +29,7 @@ from mechopt.mechanism.payments import (
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.payments.counterexample import EVERYBODY, PaymentCounterexample
+from mechopt.verification.payments.deterministic import check_draws
 from mechopt.verification.payments.exact import exact_gain
 from mechopt.verification.report import ConstraintCheck
 from mechopt.verification.rounding import Precision, Verdict, largest_value, tolerance_of
@@ -188,6 +190,8 @@ def check_payments(
     >>> print(check_payments(PaymentCap("3/2"), Mechanism(env, [sale], [2 * sale])).counterexample)
     agent 0, period 0, after history [] and reports [1]: payments are 0.5 above the cap
     """
+    if isinstance(c, Deterministic):
+        return check_draws(mechanism, exact)
     tolerance = tolerance_of(largest_value(mechanism.environment))
     if exact:
         answer, place = exact_gain(c, mechanism, tolerance)

@@ -10,6 +10,7 @@ import numpy as np
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import (
     Budget,
+    Deterministic,
     ExAnteBudgetBalance,
     NoMoney,
     NoSubsidy,
@@ -60,6 +61,9 @@ class PaymentCounterexample(Counterexample):
         history = [r[0] if len(r) == 1 else list(r) for r in self.history]
         drawn = "" if self.action is None else f" and action {self.action}"
         where = f"period {self.period}, after history {history} and reports {list(self.reports)}{drawn}"
+        if isinstance(constraint, Deterministic):
+            who = "" if self.agent == EVERYBODY else f"agent {self.agent}, "
+            return f"{who}{where}: what is done is drawn, {amount} off certainty"
         if self.agent == EVERYBODY:
             off = "off" if isinstance(constraint, StrongBudgetBalance) else "short of"
             return f"{where}: payments are {amount} {off} the cost"
@@ -80,6 +84,8 @@ class PaymentCounterexample(Counterexample):
         float
             Equals ``gain`` up to rounding.
         """
+        if isinstance(self.constraint, Deterministic):
+            return _drawn(self, mechanism)
         path = _direct_path(self, mechanism) if isinstance(mechanism, Mechanism) else _sequence_path(self, mechanism)
         constraint = self.constraint
         if isinstance(constraint, ExAnteBudgetBalance):
@@ -97,6 +103,35 @@ class PaymentCounterexample(Counterexample):
         if isinstance(constraint, PaymentCap):
             return paid - last.worth * float(constraint.amount(self.agent)) * last.weight
         return abs(paid) if isinstance(constraint, NoMoney) else -paid
+
+
+def _drawn(found: PaymentCounterexample, mechanism: Replayable) -> float:
+    """How far the probability of one buyer, or of one action, is from certainty."""
+    t, most = found.period, 1.0
+    if isinstance(mechanism, Mechanism):
+        place = (mechanism.tree.node(found.history), *found.reports)
+        given = [float(mechanism.allocation[t][(i, *place)]) for i in range(mechanism.environment.agents)]
+        if mechanism.environment.slots is None:
+            return min(abs(given[found.agent]), abs(1 - given[found.agent]))
+        left = [*map(float, mechanism.environment.slots[t]), *[0.0] * len(given)]
+        for i in sorted(range(len(given)), key=lambda i: -given[i]):
+            nearest = min(left, key=lambda weight: abs(weight - given[i]))
+            left.remove(nearest)
+            if i == found.agent:
+                return abs(nearest - given[i])
+    assert isinstance(mechanism, SequenceMechanism) and found.action is not None
+    tree, slot = mechanism.tree, 0
+    for s, (reports, action) in enumerate(
+        zip((*found.history, found.reports), (*found.actions, found.action), strict=True)
+    ):
+        number = int(np.ravel_multi_index(reports, mechanism.process.shape[s]))
+        node = int(tree.find(s, np.array(slot), np.array(number)))
+        weights = mechanism.allocation[s][node]
+        if s == t:
+            return min(abs(float(weights[found.action])), abs(most - float(weights[found.action])))
+        most = float(weights[action or 0] if tree.branches[s] > 1 else weights.sum())
+        slot = int(tree.following(s)[node, action or 0])
+    raise AssertionError("a counterexample has a period")
 
 
 @dataclass(frozen=True)

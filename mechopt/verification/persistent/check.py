@@ -35,7 +35,6 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
@@ -283,7 +282,6 @@ def _require_any_report(tree: PublicTree) -> None:
         )
 
 
-@constraint_checks.register(SequenceMechanism)
 def verify_sequence(
     mechanism: SequenceMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
@@ -345,7 +343,7 @@ def verify_sequence(
         return _check(constraint, agents, tolerance, rounded)
 
     with np.errstate(all="ignore"):
-        return Report({constraint: one(constraint) for constraint in asked})
+        return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)
 
 
 HIDDEN = (BayesianIC("actions"), BayesianIC("own"))

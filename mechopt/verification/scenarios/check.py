@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, Constraint
 from mechopt.mechanism.scenarios.mechanism import ScenariosMechanism
 from mechopt.mechanism.scenarios.non_clairvoyant import SCENARIO_CONSTRAINTS, NonClairvoyant
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.check import verify_direct
 from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import Status
@@ -55,7 +54,6 @@ class ScenariosReport(Report):
         return "ScenariosReport(" + "; ".join(lines) + ")"
 
 
-@constraint_checks.register(ScenariosMechanism)
 def verify_scenarios(
     mechanism: ScenariosMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> ScenariosReport:

@@ -33,7 +33,6 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
 )
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
@@ -251,7 +250,6 @@ def _counterexample(
     return MarkovCounterexample(constraint, i, t, (), types[i], report, gain, others)
 
 
-@constraint_checks.register(MarkovMechanism)
 def verify_markov(
     mechanism: MarkovMechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
@@ -309,7 +307,7 @@ def verify_markov(
         else:
             values = [_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
             checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
-    return Report({n: written[n] if n in over_paths else checks[n] for n in asked})
+    return Report({n: written[n] if n in over_paths else checks[n] for n in asked}, mechanism.environment)
 
 
 def _exact_checks(

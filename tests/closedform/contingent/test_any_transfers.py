@@ -46,7 +46,7 @@ def instance(seed, horizon, private_last=True):
 def row(env, policy, i, t, reported, true, width, columns):
     """Coefficients and right-hand side of V(true) - d E V' + d E p >= u, in plain loops."""
     values, payments = columns
-    a, following = policy[t][reported], 0 if env.infinite else t + 1
+    a, following = policy[t][reported], min(t + 1, env.stages - 1)
     coefficients, side = np.zeros(width), env.values[i][t][(a, *true)]
     coefficients[values[t, true]] += 1
     for then in np.ndindex(env.kernel[t].shape[1 + env.agents :]):
@@ -69,7 +69,7 @@ def plain_program(env, policy, i):
         for s in np.ndindex(env.shape[t]):
             values[t, s] = len(values) + len(payments)
     for t in range(len(env.kernel)):
-        then = env.shape[0 if env.infinite else t + 1]
+        then = env.shape[min(t + 1, env.stages - 1)]
         for s in np.ndindex(env.shape[t]):
             for others in np.ndindex(tuple(n for j, n in enumerate(then) if j != i)):
                 payments[t, s, others] = len(values) + len(payments)
@@ -132,9 +132,11 @@ def best_response_gain(found, i):
         return told, lied
 
     if env.infinite:
-        truth = best = np.zeros(env.shape[0])
+        truth = best = np.zeros(env.shape[-1])
         for _ in range(330):  # 0.9 ** 330 < 1e-15
-            truth, best = sweep(0, truth, best)
+            truth, best = sweep(env.stages - 1, truth, best)
+        for t in reversed(range(env.stages - 1)):
+            truth, best = sweep(t, truth, best)
         return (best - truth).max()
     last, own = env.stages - 1, env.values[i][-1]
     truth, best = np.zeros(env.shape[last]), np.zeros(env.shape[last])
@@ -171,7 +173,7 @@ def farkas_is_right(env, proof, policy):
             continue
         assert share.kind == ("truth" if share.signal == share.report else "misreport")
         kernel, discount = numbers.kernel[t], numbers.discount
-        following = 0 if env.infinite else t + 1
+        following = min(t + 1, env.stages - 1)
         add(("V", t, true), 1)
         total += y * own[(a, *true)]
         for then in np.ndindex(kernel.shape[1 + env.agents :]):

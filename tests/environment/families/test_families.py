@@ -210,11 +210,6 @@ FAULTS = {
         "probabilities",
         "has 2 entries for 1 distributions",
     ),
-    "screening-cost": (
-        lambda: sequential_screening([1], [[1]], [1], -1),
-        "cost[1]",
-        "is -1; a cost must be at least 0",
-    ),
     "battaglini-order": (lambda: battaglini(2, 1, discount=0.5), "high", "1 is not above low, 2; give the larger one"),
     "battaglini-stay": (lambda: battaglini(stay=[0.5, 2], discount=0.5), "stay[1]", "is 2; a probability lies"),
     "battaglini-stays": (lambda: battaglini(stay=[0.5] * 3, discount=0.5), "stay", "has 3 entries; give one"),

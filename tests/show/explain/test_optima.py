@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.lp.build import compile_program
+from mechopt.lp.substitution import substituted, tied
 from mechopt.show.explain import memory, optimal_face, payments
+from mechopt.show.explain.play import play_of
 from tests.instances import INCENTIVES, PARTICIPATION
 from tests.persistent_instances import battaglini, random_markov, three_types
 
@@ -31,6 +34,11 @@ def two_values(periods):
     return mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=periods)
 
 
+def two_buyers():
+    half = ["1/2", "1/2"]
+    return mo.IndependentTypes([[[1, 2]] * 3, [[1, 3]] * 3], [[half] * 3, [half] * 3])
+
+
 TABLE = {
     "battaglini-3": (battaglini(3), 7, 2, 3, "nothing of the past"),
     "battaglini-5": (battaglini(5), 31, 2, 3, "nothing of the past"),
@@ -39,6 +47,9 @@ TABLE = {
     "two-values-4": (two_values(4), 15, 8, 6, "the whole history"),
     "two-values-5": (two_values(5), 31, 10, 10, "the whole history"),
     "subscription": (subscription(), 121, 4, 5, "the highest report so far"),
+    "subscription-discounted": (subscription("9/10"), 121, 4, 5, "the highest report so far"),
+    "two-buyers-3": (two_buyers(), 21, 6, 9, "the first and the last report"),
+    "screening": (mo.load("kakade-lobel-nazerzadeh-2013/non-separable"), 6, 2, 2, "the last report"),
 }
 """Environment, histories, states, different payments, memory: the sizes that a separate prototype found."""
 
@@ -61,6 +72,26 @@ def test_sizes_of_the_table_of_an_auction_site():
     assert (found.histories, len(found.states), found.payments) == (259, 52, 90)
     shares = [round(100 * share.share, 2) for share in found.shares]
     assert shares == [86.59, 94.28, 93.05, 96.50, 94.09, 97.40, 97.16, 99.71]
+
+
+@pytest.mark.parametrize("name", ["two-values-4", "local-constraints", "battaglini-3", "two-buyers-3"])
+def test_memory_shares_are_those_of_ties_on_all_histories(name):
+    """Allocations that agree on all histories of a class, payments free: one variable a class in the whole program."""
+    best = mo.optimum(TABLE[name][0])
+    written = best.mechanism.to_mechanism() if hasattr(best.mechanism, "to_mechanism") else best.mechanism
+    play = play_of(written)
+    program, layout = compile_program(memory.plan_of(replace(best, mechanism=written)))
+    features = {words: feature for words, feature, _ in memory.LADDER}
+    for share in best.explain().shares:
+        group = memory.tie_groups(play, layout, memory.labels(play, features[share.memory]))
+        tied_value = optimal_face.best_point(substituted(program, tied(group), np.zeros(program.size[1]))).value
+        assert share.value == pytest.approx(tied_value * layout.unit, rel=1e-8)
+
+
+def test_ties_between_buyers_are_broken_alike_after_every_history():
+    """Two buyers alike, whose optimum needs no memory: one state, not one a period."""
+    found = mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=3, agents=2)).explain()
+    assert (len(found.states), found.payments) == (1, 2)
 
 
 def test_memory_shares_by_hand():

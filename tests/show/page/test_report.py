@@ -13,14 +13,16 @@ import pytest
 
 import mechopt as mo
 from mechopt.environment.families.learning import sponsored_search
+from mechopt.environment.words import model_words
 from mechopt.mechanism.constraints import ALL_CONSTRAINTS
+from mechopt.show.counterexample import facts, sentence
 from mechopt.show.page import page as report_page
 from mechopt.show.page import pictures as report_pictures
 from mechopt.show.page import sweep as report_sweep
 from mechopt.show.page.page import file_text, require_report, write_report
 from mechopt.show.page.report import compare_report
 from mechopt.show.page.sweep import sweep_report
-from mechopt.show.page.wording import MEANINGS, told, type_names
+from mechopt.show.page.wording import MEANINGS
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.solution import Bound, Status
 from mechopt.study.compare.compare import compare
@@ -81,17 +83,20 @@ def test_every_mechanism_and_every_broken_constraint_is_there(kind):
     comparison, source = kind
     page = Page(source)
     heading, rows = page.tables["mechanisms"][1], page.tables["mechanisms"][2:]
-    assert [row[0] for row in rows] == [entry.name for entry in comparison.entries]
-    for row, entry in zip(rows, comparison.entries, strict=True):
+    mechanisms = [entry for entry in comparison.entries if entry.computed != "bound"]
+    bounds = [entry.name for entry in comparison.entries if entry.computed == "bound"]
+    assert [row[0] for row in page.tables.get("bounds", [[]])[1:]] == bounds
+    assert [row[0] for row in rows] == [entry.name for entry in mechanisms]
+    for row, entry in zip(rows, mechanisms, strict=True):
         marks = dict(zip(heading, row, strict=True))
         for constraint in comparison.constraints:
             if entry.report is None or constraint not in entry.report:
-                assert marks[constraint.name] in ("not checked", "no mechanism")
+                assert marks[constraint.name] == "not checked"
             elif entry.report[constraint].holds:
                 assert marks[constraint.name] == "satisfied"
             else:
                 assert marks[constraint.name] == f"{constraint.name} violated, show how"
-                assert str(entry.report[constraint].counterexample) in page.text
+                assert sentence(entry.report[constraint].counterexample, comparison.environment) in page.text
     broken = sum(not check.holds for entry in comparison.entries for check in (entry.report or {}).values())
     assert len(page.all("data-show")) == broken
 
@@ -148,12 +153,12 @@ def test_every_constraint_has_a_meaning():
 def test_a_counterexample_in_words():
     found = compare(two_values(2, 2), ["clairvoyant-optimum"])["clairvoyant-optimum"].report[mo.PPIR()].counterexample
     by_hand = replace(found, agent=1, period=1, history=((0, 1),), true_type=1, report=1, others=(0,), gain=0.25)
-    assert told(by_hand, type_names(two_values(2, 2))) == [
+    assert facts(by_hand, model_words(two_values(2, 2))) == [
         ("who", "buyer 1"),
         ("when", "period 1"),
-        ("reports of period 0", "0 (value 1), 1 (value 2)"),
-        ("true type", "1 (value 2)"),
-        ("others' types", "buyer 0: 0 (value 1)"),
+        ("reports of period 0", "1/2"),
+        ("true type", "2"),
+        ("others' types", "buyer 0: 1"),
         ("utility", "−0.25"),
     ]
 
@@ -162,10 +167,10 @@ def test_types_of_the_unfolded_environment_have_its_names():
     # Initial values 0.5 and 1, signals cold and hot: type 2 * k + z of a later period is "value k:signal z".
     found = compare(SEPARABLE, ["virtual-pivot"])["virtual-pivot"].report[mo.EPIR()].counterexample
     by_hand = replace(found, period=2, history=((0,), (3,)), true_type=2, report=2, actions=(1, 0), gain=1.0)
-    assert told(by_hand, type_names(SEPARABLE))[2:] == [
-        ("reports of period 0", "0 (0.5); action 1 (include 0)"),
-        ("reports of period 1", "3 (1:hot); action 0 (none)"),
-        ("true type", "2 (1:cold)"),
+    assert facts(by_hand, model_words(SEPARABLE))[2:] == [
+        ("reports of period 0", "0.5; then include 0"),
+        ("reports of period 1", "1:hot; then none"),
+        ("true type", "1:cold"),
         ("utility", "−1"),
     ]
 
@@ -300,6 +305,16 @@ def test_a_sweep_as_a_page(swept):
     assert mo.loads(worst.text).fingerprint in page.text
 
 
+def test_a_grid_of_one_number_is_drawn_as_lines(tmp_path):
+    text = 'model = "base.toml"\nmechanisms = ["repeated-myerson"]\n[grid]\nhorizon = [1, 2, 3]'
+    page = Page(sweep_report(sweep(write_study(tmp_path, text))))
+    labels = [label for label in page.all("aria-label") if label.startswith("Lines: ")]
+    assert [label.partition(" by ")[0] for label in labels] == [
+        "Lines: share of the optimum",
+        "Lines: revenue of the optimum and of each mechanism",
+    ]
+
+
 def test_a_long_sweep_shows_what_failed_and_the_smallest_shares(swept):
     point, row = swept.points[2], swept.rows[2]
     points = tuple(replace(point, number=k) for k in range(300))
@@ -323,3 +338,12 @@ def test_random_instances_are_drawn_against_the_optimum(tmp_path):
     assert "seed 7" in page.text
     (label,) = [label for label in page.all("aria-label") if label.startswith("Dots: ")]
     assert label.startswith("Dots: share of the optimum, non-clairvoyant-balance by value: smallest ")
+
+
+def test_the_optimum_stands_there_by_states():
+    comparison = compare(two_values(3, 1), ["repeated-myerson"])
+    page, found = Page(compare_report(comparison)), comparison.optimum.explain()
+    rules = [tuple(row[:3]) for row in page.tables["states"][1:] if len(row) == 4]
+    assert rules == [(rule.reports, rule.then, rule.pays) for state in found.states for rule in state.rules]
+    assert [row[0] for row in page.tables["memory-shares"][1:]] == [share.memory for share in found.shares]
+    assert "states" not in Page(compare_report(replace(comparison, optimum=None))).tables

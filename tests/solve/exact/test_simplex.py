@@ -92,8 +92,8 @@ def test_multipliers_prove_that_nothing_is_feasible(start):
     program, exact, basis = truth(coin(1))
     rows, columns, _ = program.size
     words = [program.describe_column(c) for c in range(columns)]
-    high = words.index("lifetime utility of agent 0 after history [1]")
-    low_sold = words.index("allocation of agent 0 after history [] and reports [0]")
+    high = words.index("lifetime utility of buyer 0 after 2")
+    low_sold = words.index("allocation of buyer 0 at the start, reports 1")
     upper, lower = exact.upper.copy(), exact.lower.copy()
     upper[high], lower[low_sold] = 0.0, 1.0
     basis = basis if start == "solver" else np.concatenate([np.zeros(columns, int), np.ones(rows, int)])

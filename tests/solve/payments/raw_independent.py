@@ -2,6 +2,7 @@
 plain loops, fractions.
 """
 
+from collections import defaultdict
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -53,8 +54,8 @@ def payment_forms(env, name):
                 yield {("p", i, node): Fraction(-1)}, amount(i) if amounts else 0
 
 
-def raw_value(env, ic, ir, names):
-    """Largest revenue net of costs, or None where nothing satisfies it all."""
+def raw_value(env, ic, ir, names, deterministic=False):
+    """Largest revenue net of costs, or None where nothing satisfies it all; of all ways to sell where none is drawn."""
     program = raw_program(env, ic, ir)
     number = {column: k for k, column in enumerate(program.columns)}
     forms = [({c: -a for c, a in row.items()}, 0) for row in program.rows]
@@ -62,15 +63,31 @@ def raw_value(env, ic, ir, names):
     forms += [({c: -a for c, a in form.items()}, side) for name in names for form, side in payment_forms(env, name)]
     entries = [(r, number[c], float(a)) for r, (form, _) in enumerate(forms) for c, a in form.items()]
     r, c, a = map(np.array, zip(*entries, strict=True))
-    found = linprog(
-        [-float(program.objective[column]) for column in program.columns],
-        csr_array((a, (r, c)), shape=(len(forms), len(number))),
-        [float(side) for _, side in forms],
-        bounds=[(0, None) if kind == "x" else (None, None) for kind, _, _ in program.columns],
-        method="highs-ds",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
-    if found.status == 2:
-        return None
-    assert found.status == 0, found.message
-    return at(program.objective, dict(zip(program.columns, found.x.tolist(), strict=True)))
+
+    def solved(sold):
+        found = linprog(
+            [-float(program.objective[column]) for column in program.columns],
+            csr_array((a, (r, c)), shape=(len(forms), len(number))),
+            [float(side) for _, side in forms],
+            bounds=[sold.get(column, (0, None)) if column[0] == "x" else (None, None) for column in program.columns],
+            method="highs-ds",
+            options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+        )
+        if found.status == 2:
+            return None
+        assert found.status == 0, found.message
+        return at(program.objective, dict(zip(program.columns, found.x.tolist(), strict=True)))
+
+    if not deterministic:
+        return solved({})
+    values = [solved(sold) for sold in sales([c for c in program.columns if c[0] == "x"])]
+    return max((value for value in values if value is not None), default=None)
+
+
+def sales(columns):
+    """Every way to sell to one buyer or to nobody at each node, as bounds of the columns."""
+    nodes = defaultdict(list)
+    for column in columns:
+        nodes[column[2]].append(column)
+    for winners in product(*([*at_node, None] for at_node in nodes.values())):
+        yield {column: (int(column in winners),) * 2 for column in columns}

@@ -83,8 +83,11 @@ def own(m, i, k):
     return (*m[:i], k, *m[i + 1 :])
 
 
-def raw_value(env, ir, names, steered):
-    """Largest expected revenue net of costs under periodic ex post IC, or None where nothing does."""
+def raw_value(env, ir, names, steered, deterministic=False):
+    """Largest expected revenue net of costs under periodic ex post IC, or None where nothing does.
+
+    Where nothing is drawn, of all policies: at histories that a policy does not come to, nothing is done or paid.
+    """
     raw = Raw(env, steered)
     objective = defaultdict(float)
     ge, eq = [], []  # (form, side): form >= side, form = side
@@ -99,7 +102,8 @@ def raw_value(env, ir, names, steered):
             for branch, i in product(raw.branches(t), range(raw.n)):
                 objective[raw.column("p", i, node, branch)] += reach
             for a in raw.actions(t):
-                objective[raw.column("x", node, a)] -= reach * env.discount**t * env.costs[t][a]
+                gain = sum(row[t][a, k] for row, k in zip(env.seller_values or (), m, strict=False))
+                objective[raw.column("x", node, a)] += reach * env.discount**t * (gain - env.costs[t][a])
             for i in range(raw.n):
                 for r in set(range(env.shape[t][i])) - {m[i]}:
                     form = raw.value(t, i, node, m[i])
@@ -135,12 +139,45 @@ def raw_value(env, ir, names, steered):
         return matrix, np.array([side for _, side in rows])
 
     (upper, most), (left, right) = dense(ge), dense(eq)
-    bounds = [(0, None) if name[0] == "x" else (None, None) for name in raw.index]
-    found = linprog(cost, -upper, -most, left, right, bounds, method="highs")
-    if found.status == 2:
-        return None
-    assert found.status == 0, found.message
-    return -found.fun
+
+    def solved(weights):
+        bounds = [weights.get(name, (0, None) if name[0] == "x" else (None, None)) for name in raw.index]
+        found = linprog(cost, -upper, -most, left, right, bounds, method="highs")
+        if found.status == 2:
+            return None
+        assert found.status == 0, found.message
+        return -found.fun
+
+    if not deterministic:
+        return solved({})
+    values = [solved(weights) for weights in policies(raw)]
+    return max((value for value in values if value is not None), default=None)
+
+
+def policies(raw):
+    """Every choice of one action at each node that earlier choices lead to, as bounds of x, and of p elsewhere."""
+
+    def at_period(t, slots):
+        if t == raw.periods:
+            yield {}
+            return
+        nodes = [(slot, m) for slot in slots for m in raw.profiles(t)]
+        for actions in product(raw.actions(t), repeat=len(nodes)):
+            chosen = dict(zip(nodes, actions, strict=True))
+            after = [(*slot, (m, a if raw.steered else None)) for (slot, m), a in chosen.items()]
+            for later in at_period(t + 1, after):
+                yield {("x", node, a): (1, 1) for node, a in chosen.items()} | later
+
+    for taken in at_period(0, [()]):
+        reached = {name[1] for name in taken}
+        bounds = {}
+        for name in raw.index:
+            if name[0] == "x":
+                bounds[name] = taken.get(name, (0, 0))
+            elif name[0] == "p":
+                done = name[2] in reached and (not raw.steered or ("x", name[2], name[3]) in taken)
+                bounds[name] = (None, None) if done else (0, 0)
+        yield bounds
 
 
 def payments(raw, name):

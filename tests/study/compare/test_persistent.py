@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.study.transfer_methods import transfer_methods
 from tests.interdependent_instances import random_environment
 from tests.persistent_instances import battaglini, one_item
 
@@ -138,7 +139,25 @@ def test_interdependent_values_for_ever():
         assert table[name].welfare == pytest.approx(table["efficient-welfare"].revenue, abs=1e-10)
         assert table[name].report["periodic-ex-post"].holds
         assert table.to_frame().loc[name, "periodic-ex-post"]
+        assert (table[name].largest_transfer, table[name].deficit) == (found.max_abs, found.deficit)
     assert "<table" in table.to_html()
+
+
+def test_transfers_by_every_method_stand_with_their_size_deficit_and_ground():
+    table = mo.compare(mo.load("liu-2025/crossed-signals"))
+    frame = table.to_frame()
+    rows = {row.name: row for row in transfer_methods(mo.load("liu-2025/crossed-signals"))}
+    names = {"theorem-3.1": "convex", "theorem-3.2": "spanning", "smallest": "smallest", "any": "any"}
+    for method, name in names.items():
+        entry = frame.loc[f"contingent-{name}"]
+        assert entry["largest_transfer"] == rows[method].max_abs
+        assert entry["deficit"] == pytest.approx(rows[method].deficit, abs=1e-12)
+        assert entry["rests_on"].startswith(rows[method].theorem)
+    assert np.isnan(frame.loc["clairvoyant-optimum", "largest_transfer"])
+    assert "largest transfer | deficit | rests on" in table.to_markdown()
+    assert "largest transfer" in table.to_html()
+    plain = mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2))
+    assert "largest_transfer" not in plain.to_frame() and "largest transfer" not in plain.to_markdown()
 
 
 def test_transfers_with_too_many_histories_stand_as_they_are():

@@ -356,9 +356,9 @@ def test_shards_that_are_none_are_refused(shard, tmp_path):
 def test_a_shard_has_a_table_of_its_own(tmp_path):
     from typer.testing import CliRunner
 
-    from mechopt.cli.app import app
+    from mechopt.cli.app import application
 
-    done = CliRunner().invoke(app, ["sweep", "horizons", "--out", str(tmp_path), "--shard", "2/2", "--json"])
+    done = CliRunner().invoke(application(), ["sweep", "horizons", "--out", str(tmp_path), "--shard", "2/2", "--json"])
     assert done.exit_code == 0, done.output
     assert len(pd.read_csv(tmp_path / "sweep-2-of-2.csv")) == 2
     assert not (tmp_path / "sweep.csv").exists()

@@ -58,8 +58,8 @@ class Numbers:
         return len(self.values)
 
     def following(self, t: int) -> int:
-        """Period after t in the arrays: 0 with an infinite horizon."""
-        return 0 if self.infinite else t + 1
+        """Period after t in the arrays; the last one is for ever with an infinite horizon."""
+        return min(t + 1, self.stages - 1) if self.infinite else t + 1
 
     def surplus(self, t: int) -> Array:
         """Sum of values less the cost; axes: action, profile."""
@@ -117,7 +117,7 @@ def marginal(law: Array, shape: tuple[int, ...], agent: int) -> Array:
 
 def _of(env: InterdependentTypes, values: Any, kernel: Any, initial: Any, costs: Any, discount: Any = None) -> Numbers:
     sizes = [prod(shape) for shape in env.shape]
-    after = [sizes[0]] if env.infinite else sizes[1:]
+    after = [*sizes[1:], sizes[-1]] if env.infinite else sizes[1:]
     return Numbers(
         tuple(array.reshape(*array.shape[:2], sizes[t]) for t, array in enumerate(values)),
         tuple(array.reshape(len(array), sizes[t], after[t]) for t, array in enumerate(kernel)),

@@ -121,6 +121,11 @@ def _best(program: Program, matrix: csr_array, side: FloatArray, row: csr_array,
     return -float(found.fun)
 
 
+def smallest_payments(program: Program) -> FloatArray | Infeasible:
+    """Solution with the smallest largest payment as the solver gives it, in units of the scale."""
+    return _smallest(program, program.matrix, program.rows.side.astype(np.float64) / program.scale, None)
+
+
 def _smallest(
     program: Program, matrix: csr_array, side: FloatArray, rest: tuple[csr_array, float] | None
 ) -> FloatArray | Infeasible:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -153,19 +154,21 @@ def rule_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> tuple[Array,
     """Surplus of the rule from each period on; axes: profile."""
     here = [np.arange(len(stage)) for stage in policy]
     flow = [numbers.surplus(t)[policy[t], here[t]] for t in range(numbers.stages)]
-    if not numbers.infinite:
-        values = [flow[-1]]
-        for t in reversed(range(numbers.stages - 1)):
-            values.insert(
-                0, flow[t] + numbers.discount * (numbers.kernel[t][policy[t], here[t]] * values[0]).sum(axis=1)
-            )
-        return tuple(values)
-    return (worth_for_ever(numbers, policy[0], flow[0]),)
+    return tuple(worth_of_flows(numbers, policy, flow))
+
+
+def worth_of_flows(numbers: Numbers, policy: tuple[IntArray, ...], flows: Sequence[Array]) -> list[Array]:
+    """Present values of flows under a policy, from each period on; axes: profile."""
+    values = [worth_for_ever(numbers, policy[-1], flows[-1]) if numbers.infinite else flows[-1]]
+    for t in reversed(range(numbers.stages - 1)):
+        law = numbers.kernel[t][policy[t], np.arange(len(policy[t]))]
+        values.insert(0, flows[t] + numbers.discount * (law * values[0]).sum(axis=1))
+    return values
 
 
 def worth_for_ever(numbers: Numbers, policy: IntArray, flow: Array) -> Array:
-    """Present value of a flow under a policy with an infinite horizon; axes: profile."""
-    chain = numbers.kernel[0][policy, np.arange(len(policy))]
+    """Present value of a flow for ever under a policy, from the period on that is for ever; axes: profile."""
+    chain = numbers.kernel[-1][policy, np.arange(len(policy))]
     system = np.eye(len(chain)) - float(numbers.discount) * chain.astype(np.float64)
     near = np.asarray(np.linalg.solve(system, flow.astype(np.float64)), dtype=np.float64)
     if not numbers.exact:
@@ -265,7 +268,7 @@ def _transfers(
         worth = values_under(environment, i, policy, paid, None if environment.infinite else last[i])
         values.append(worth)
         for t, table in enumerate(paid):
-            later = expected_next(environment, worth[0 if environment.infinite else t + 1], t)
+            later = expected_next(environment, worth[environment.following(t)], t)
             gained.append(gains(environment, i, t, policy[t], later, environment.discount * table))
     final = None if environment.infinite else tuple(last)
     surplus = expected_surplus(environment, policy)
@@ -288,7 +291,7 @@ def _split(groups: list[Group], solutions: list[Any]) -> list[tuple[Layout, Any]
 
 def by_action(environment: InterdependentTypes, policy: IntArray, t: int, agent: int, table: Array) -> Array:
     """Transfers ``(reported profile, others' next)`` by action, others' signals, own report, others' next signals."""
-    now, then = environment.shape[t], environment.shape[0 if environment.infinite else t + 1]
+    now, then = environment.shape[t], environment.shape[environment.following(t)]
     following = tuple(size for j, size in enumerate(then) if j != agent)
     others, own = others_of(now, agent), np.indices(now)[agent].ravel()
     shape = environment.action_counts[t], prod(now) // now[agent], now[agent], prod(following)

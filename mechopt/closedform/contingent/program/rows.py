@@ -32,6 +32,7 @@ class Kind(IntEnum):
     PARTICIPATION = 3
     CAP = 4
     BALANCE = 5
+    BOUND = 6
 
 
 class Rows(NamedTuple):
@@ -47,7 +48,8 @@ class Rows(NamedTuple):
     label : int array ``(row, 5)``
         Kind, agent (-1 for all), period, true profile, report. For participation the profile is the first one or, for
         one's own first signal, that signal; for a cap it is the number of the payment, and the report 1 where the
-        payment is not to be below; for balance the report is the next profile.
+        payment is not to be below; for balance the report is the next profile; for bounds of what the truth is worth it
+        is 1 from above and 0 from below.
     """
 
     row: IntArray

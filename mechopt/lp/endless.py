@@ -1,0 +1,50 @@
+"""What is asked of an infinite horizon: constraints and objective, where there is no program over histories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
+from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import PaymentConstraint, Payments, payment_constraints
+
+
+@dataclass(frozen=True, eq=False)
+class EndlessPlan:
+    """An environment with an infinite horizon, and what is asked of mechanisms.
+
+    Attributes
+    ----------
+    environment : MarkovTypes
+    ic, ir : tuples of Constraint
+    objective : Objective
+    subject_to : tuple of PaymentConstraint
+    """
+
+    environment: MarkovTypes
+    ic: tuple[Constraint, ...]
+    ir: tuple[Constraint, ...]
+    objective: Objective
+    subject_to: tuple[PaymentConstraint, ...] = ()
+
+
+def endless_plan(
+    environment: MarkovTypes,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: Objective = Revenue(),  # noqa: B008 - a frozen value
+    subject_to: Payments = (),
+) -> EndlessPlan:
+    """Put together what is asked.
+
+    Parameters
+    ----------
+    environment : MarkovTypes
+        With an infinite horizon.
+    ic, ir, objective, subject_to
+        As for `mechopt.Problem`.
+    """
+    chosen = asked_constraints(ic, ir, "persistent")
+    return EndlessPlan(environment, *chosen, objective, payment_constraints(subject_to))

@@ -1,0 +1,1 @@
+"""Mechanisms for ever with finitely many public states."""

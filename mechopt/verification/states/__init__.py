@@ -1,0 +1,1 @@
+"""Checks of mechanisms for ever with finitely many states."""
