@@ -45,6 +45,8 @@ class OrbitRows:
         """Say in words what a row demands."""
         if self.name == "supply":
             return f"supply, period {self.period}, reports of all buyers number {index}"
+        if self.name == "interim":
+            return f"interim, any agent, period {self.period}, type {index}"
         place, pair = divmod(index, max(len(self.pairs), 1))
         words = f"{self.name}, any buyer, period {self.period}, {self.tree.written(self.period, place)}"
         names = (
