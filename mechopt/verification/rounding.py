@@ -61,6 +61,9 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     """
     by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
     d = environment.discount
+    if environment.discounts is not None:
+        weights = zip(environment.own_present_value, by_agent, strict=True)
+        return float(max(sum(own * row) for own, row in weights))
     if not isinstance(environment, IndependentTypes) and environment.infinite:
         by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
