@@ -9,8 +9,8 @@ What an action is worth to the seller by agent i's type (``seller_values``) stan
 
 A finite horizon takes backward induction, an infinite one policy iteration. The next type profile is never drawn from
 a joint matrix: as types persist independently given the action, the kernel of each agent is applied along her own axis,
-which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by BiCGSTAB or GMRES with
-iterative refinement (`mechopt.closedform.pivot.relative_values`).
+which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by BiCGSTAB
+or GMRES with iterative refinement (`mechopt.closedform.pivot.relative_values`).
 
 Ties: of the actions within `TIE` of the best the one of lowest index is taken, and the profile is flagged. `TIE` is
 relative to the terms that are compared there: with a finite horizon those of the period and profile, so that a large
