@@ -5,6 +5,7 @@ from . import families as families
 from . import figures as figures
 from . import fit as fit
 from . import formats as formats
+from . import lemmas as lemmas
 from . import mechanisms as mechanisms
 from . import results as results
 from .closedform.bank.asymptotic import asymptotic as asymptotic
@@ -49,6 +50,7 @@ from .mechanism.constraints import PPIR as PPIR
 from .mechanism.constraints import AdjacentIC as AdjacentIC
 from .mechanism.constraints import BayesianIC as BayesianIC
 from .mechanism.constraints import DownwardIC as DownwardIC
+from .mechanism.constraints import ExAnteIR as ExAnteIR
 from .mechanism.constraints import ExpectedContinuationIR as ExpectedContinuationIR
 from .mechanism.constraints import ExPostIC as ExPostIC
 from .mechanism.constraints import Interim as Interim
