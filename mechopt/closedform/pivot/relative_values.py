@@ -6,7 +6,8 @@ differences of W between states stay where they are if the chain mixes. So W = h
 .. math:: h - d P h + g = r,
 
 as every row of P sums to 1. Both are found to the rounding of h: by elimination, or by BiCGSTAB or GMRES with
-refinement in which the constant part of each correction goes to g. 1 - d comes from the exact discount where there is one.
+refinement in which the constant part of each correction goes to g. 1 - d comes from the exact discount where there is
+one.
 
 Accuracy: with the residual :math:`\rho` of (h, g), and its rounding, W is right to :math:`\rho/(1-d)`; that is refused
 where it is above `ACCURACY` of the largest value, as for chains that do not mix when d is very near 1.
