@@ -355,7 +355,8 @@ def _relative(
 
     def step(value: FloatArray) -> FloatArray:
         if chain is not None:
-            return environment.discount * (chain @ value.ravel()).reshape(value.shape)
+            moved: FloatArray = environment.discount * (chain @ value.ravel()).reshape(value.shape)
+            return moved
         return environment.discount * chosen(carried(environment, members, value), policy)
 
     return evaluated(step, reward, start)
