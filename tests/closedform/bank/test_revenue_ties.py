@@ -1,4 +1,4 @@
-"""Money burning of largest revenue, and weights of the balance mechanism: by definition, and what of the proof stays."""
+"""Money burning of largest revenue, and weights of the balance mechanism: by definition, and what stays proved."""
 
 from fractions import Fraction
 from itertools import product
