@@ -92,6 +92,9 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
+        if getattr(environment, "slots", None) is not None:
+            what = "several units or slots are in no formula yet"
+            raise InputError([Fault("supply", what, "leave them out, or solve at values of the parameter")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
         return environment.to_markov() if isinstance(environment, SeparableTypes) else environment

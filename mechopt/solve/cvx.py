@@ -190,13 +190,13 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
-        boolean = deterministic and block.kind == "allocation"
+        boolean = deterministic and block.kind == ("slot" if plan.has_slots else "allocation")
         blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
     z, constraints = _constraints(program, blocks)
     lifetime = [unit * block for block in blocks[: periods + 1]]
     allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
     if plan.timing == "own":
-        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+        realised = [*(unit * block for block in blocks[2 * periods + 1 : 3 * periods + 1]), lifetime[-1]]
     else:
         moves = plan.timing == "bank"
         realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]
@@ -205,8 +205,9 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         shape = (buyers, *tree.children(t))
         values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
         parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
+        own = np.array([weights[t] for weights in tree.environment.own_present_value])
         gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.present_value[t]))
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / own[:, None])
     objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
 
@@ -254,8 +255,10 @@ def _moving(plan: PersistentPlan, deterministic: bool) -> CvxModel:
     for block, variable in zip(program.column_blocks, blocks, strict=True):
         if block.kind in by_kind:
             by_kind[block.kind].append(variable)
-    units = layout.unit / plan.process.present_value
-    payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
+    units = [
+        np.array([layout.unit / own[t] for own in plan.process.own_present_value]) for t in range(plan.tree.horizon)
+    ]
+    payment = [cvxpy.multiply(unit[:, None], part) for part, unit in zip(by_kind["payment"], units, strict=True)]
     objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)
 

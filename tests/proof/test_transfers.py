@@ -24,6 +24,8 @@ TRANSFERS = {
     "any-infinite": (SQUARE, {"method": "any"}),
     "theorem-3.1": (SQUARE, {"method": "convex"}),
     "theorem-3.2": (CROSSED, {"method": "spanning"}),
+    "theorem-3.1-by-target": ("liu-2025/two-periods-stacked", {"method": "convex"}),
+    "theorem-3.2-by-target": ("liu-2025/two-periods-stacked", {"method": "spanning"}),
     "corollary-3.3": (CROSSED, {"method": "spanning", "last_period": "constant"}),
     "constant-end": (CROSSED, {"method": "any", "last_period": "constant", "form": "vcg"}),
     "vcg": (SQUARE, {"method": "any", "form": "vcg"}),
@@ -207,5 +209,5 @@ def test_floats_have_no_proof():
     env = random_environment(0, sizes=(3, 3), horizon="infinite")
     with pytest.raises(InputError, match="fractions"):
         contingent_transfers(env, "convex", exact=True)
-    with pytest.raises(InputError, match="stacked"):
-        contingent_transfers(modelfile.load(SQUARE), "stacked", exact=True)
+    with pytest.raises(InputError, match="smallest transfers"):
+        contingent_transfers(modelfile.load(SQUARE), "stacked", smallest=True, exact=True)

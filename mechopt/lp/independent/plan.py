@@ -19,28 +19,31 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import frexp, prod
+from typing import ClassVar
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent import incentive, participation
-from mechopt.lp.independent.columns import column_shapes
-from mechopt.lp.independent.feasibility import supply
+from mechopt.lp.independent.columns import Columns, column_shapes, make_columns
+from mechopt.lp.independent.feasibility import needs_slots, slots, supply
 from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
-from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
     INDU,
     PEIR,
+    PFIR,
     PPIC,
     PPIR,
     STANDARD,
     Asked,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -50,7 +53,14 @@ from mechopt.mechanism.constraints import (
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.mechanism.payments import PaymentConstraint, Payments, on_money, payment_constraints, require_agents
+from mechopt.mechanism.payments import (
+    Deterministic,
+    PaymentConstraint,
+    Payments,
+    on_money,
+    payment_constraints,
+    require_agents,
+)
 
 Maker = Callable[[Stage], RowFamily]
 
@@ -111,10 +121,22 @@ class Plan:
     misreports: str
     subject_to: tuple[PaymentConstraint, ...] = ()
 
+    exactly: ClassVar[bool] = False
+    """Whether its rows are built from fractions."""
+
     @property
     def environment(self) -> IndependentTypes:
         """What it is a program for."""
         return self.tree.environment
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether who has which slot has columns of its own."""
+        return needs_slots(self.tree, Deterministic() in self.subject_to)
+
+    def make_columns(self) -> Columns:
+        """Number the columns."""
+        return make_columns(self.tree, self.form, self.has_slots)
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
@@ -128,8 +150,10 @@ class Plan:
         families = [participation.promise(stage) for stage in stages]
         if self.form == "promise":
             return (*families, *(family for stage in stages for family in slope_families(stage)), *self._interim())
-        if len(buyers) > 1:
-            families += [supply(tree, t) for t in periods]
+        if len(buyers) > 1 or tree.environment.slots is not None:
+            families += [family for t in periods for family in supply(tree, t, self.exactly)]
+        if self.has_slots:
+            families += [family for t in periods for family in slots(tree, t)]
         if self.form == "utility":
             row: dict[Constraint, Maker] = {
                 DIC(): incentive.dic,
@@ -149,24 +173,31 @@ class Plan:
             PeriodicIR(): participation.periodic,
             ExpectedContinuationIR(): participation.expected_continuation,
         }
+        if self.environment.outside is not None:
+            makers |= {
+                EPIR(): participation.on_paths,
+                PFIR(): participation.on_paths,
+                ExAnteIR(): participation.ex_ante,
+            }
+        asked = {INDU(): range(tree.horizon - 1), EPIR(): range(tree.horizon)[-1:], ExAnteIR(): range(1)}
         for constraint in unimplied((*self.ic, *self.ir)):
             if constraint in makers:
-                last = tree.horizon - 1 if constraint == INDU() else tree.horizon
-                families += [makers[constraint](stage) for stage in stages if stage.period < last]
+                when = asked.get(constraint, range(tree.horizon))
+                families += [makers[constraint](stage) for stage in stages if stage.period in when]
         paid = payment_families(on_money(self.subject_to), self.stage, tree.horizon, len(buyers))
         return (*families, *self._interim(), *paid)
 
     def _interim(self) -> list[RowFamily]:
         """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
         buyers = self.tree.environment.agents
-        if Interim() not in unimplied(self.ir) or buyers == 1:
+        if Interim() not in unimplied(self.ir) or (buyers == 1 and self.environment.outside is None):
             return []
         return [participation.interim(self.stage(0, i)) for i in range(buyers)]
 
     @cached_property
     def size(self) -> Size:
         """Rows, columns, non-zeros, histories and bytes."""
-        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form))
+        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form, self.has_slots))
         rows, nonzeros = sum(f.rows for f in self.families), sum(f.nonzeros for f in self.families)
         histories = sum(self.tree.count[1:])
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
@@ -219,7 +250,8 @@ def plan(
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows.
     subject_to : PaymentConstraint, str, several or None
-        Constraints on payments, with any of which the payment form is the one form, or `Deterministic`.
+        Constraints on payments, or `Deterministic`; with any on payments, with outside options and where discounts
+        differ the payment form is the one form.
 
     Raises
     ------
@@ -230,10 +262,12 @@ def plan(
     limits = payment_constraints(subject_to)
     require_agents(limits, environment.agents)
     timing = payment_timing(ic, ir)
+    require_outside((*ic, *ir), environment)
     allowed = ["payment"]
-    if timing != "own" and not on_money(limits):
+    if timing != "own" and not on_money(limits) and environment.outside is None and environment.discounts is None:
         allowed.append("utility")
-        if not limits and environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
+        one = environment.agents == 1 and environment.slots is None
+        if not limits and one and DIC() in closure(ic) and SuperDIC() not in ic:
             allowed.append("promise")
     if form == "auto":
         wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES
