@@ -220,7 +220,7 @@ def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dic
 
 def _searched_tree(found: StudySearch, folder: Path, study: str, options: str) -> dict[str, Any]:
     """Write the worst tree, tails of finitely many types in place of absorbing periods, and its exact proof."""
-    from mechopt.solve.reduced import with_finite_tails
+    from mechopt.study.search.reduced import with_finite_tails
     from mechopt.study.search.tree_file import write_tree
 
     tree, worst = found.study.tree, found.worst

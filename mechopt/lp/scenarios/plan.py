@@ -118,7 +118,7 @@ class ScenarioPlan:
     absorbing : frozenset of int
         Scenarios, by number, after which one more period of equal revenue comes whose range has no end: it takes out
         the whole utility and earns nothing by itself, so that such a scenario is worth W, and the first best to a
-        clairvoyant seller (ratio objective alone). See `mechopt.solve.reduced`.
+        clairvoyant seller (ratio objective alone). See `mechopt.study.search.reduced`.
     """
 
     scenarios: Scenarios

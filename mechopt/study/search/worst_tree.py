@@ -2,7 +2,7 @@
 
 The tree is given: sequences of names of distributions. The distributions are moved, as `worst_case` moves the instances
 of its families. Names that stand for absorbing last periods are not moved: with them it is the limit of ever heavier
-tails that is searched, by `mechopt.solve.reduced`.
+tails that is searched, by `mechopt.study.search.reduced`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.scenarios import Scenarios
-from mechopt.solve.reduced import reduced_guarantee
+from mechopt.study.search.reduced import reduced_guarantee
 from mechopt.study.search.worst_case import SearchResult, exact_probabilities, exact_values, worst_case
 
 
