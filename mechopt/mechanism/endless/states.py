@@ -19,6 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
@@ -179,7 +180,7 @@ class StateMechanism(MechanismMethods):
         return faults
 
     @cached_property
-    def likely(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def likely(self) -> npt.NDArray[np.bool_]:
         """Whether a profile of types is possible in a state, ``(S, P)``."""
         return np.asarray(self.beliefs > 0)
 
@@ -255,7 +256,14 @@ class StateMechanism(MechanismMethods):
     @cached_property
     def depth(self) -> IntArray:
         """First period in which truth may lead to a state; -1 where it never does."""
-        rows = (self.likely[:, :, None] & (self.allocation > 0)).reshape(self.states, -1)
+        return self._first_period((self.likely[:, :, None] & (self.allocation > 0)).reshape(self.states, -1))
+
+    @cached_property
+    def entered(self) -> IntArray:
+        """First period in which some reports may lead to a state; -1 where none do."""
+        return self._first_period((self.allocation > 0).reshape(self.states, -1))
+
+    def _first_period(self, rows: npt.NDArray[np.bool_]) -> IntArray:
         depth, front, period = np.full(self.states, -1), np.array([0]), 0
         per_state = rows.shape[1]
         while front.size:
