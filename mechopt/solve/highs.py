@@ -24,7 +24,14 @@ from mechopt.solve import runtime
 from mechopt.solve.polish import polished
 from mechopt.solve.solution import Bound, Solution, Status, improves, judged, violations
 
-ALGORITHMS = ("simplex", "ipx")
+ALGORITHMS = ("simplex", "ipx", "primal")
+PRIMAL_SIMPLEX = 4
+SOLVERS: dict[str, dict[str, Any]] = {
+    "simplex": {"solver": "simplex"},
+    "primal": {"solver": "simplex", "simplex_strategy": PRIMAL_SIMPLEX},
+    "ipx": {"solver": "ipx"},
+}
+"""HiGHS's options."""
 LARGEST_COST_EXPONENT = 20
 IIS_SECONDS = 60.0
 SMALLEST_COEFFICIENT = 1e-12
@@ -109,7 +116,7 @@ def solve_program(
     ----------
     program : LinearProgram
     algorithm : str
-        ``"simplex"``, ``"ipx"`` (interior point with crossover) or ``"auto"``.
+        ``"simplex"`` (dual), ``"primal"`` (simplex), ``"ipx"`` (interior point with crossover) or ``"auto"``.
     time_limit : float, optional
         Seconds.
     progress : callable, optional
@@ -139,7 +146,7 @@ def solve_program(
     algorithm, begun = choose_algorithm(program) if algorithm == "auto" else algorithm, time.perf_counter()
     answer: Solution | None = None
     failure: SolverError | None = None
-    for scale, presolve in dict.fromkeys([(objective_scale(program.cost), True), (1.0, True), (1.0, False)]):
+    for scale, presolve in _attempts(program, algorithm):
         left = None if time_limit is None else max(time_limit - (time.perf_counter() - begun), 0.0)
         if answer is not None and left == 0.0:
             break
@@ -154,6 +161,13 @@ def solve_program(
     if answer is None:
         raise failure or SolverError("HiGHS was not run")
     return answer
+
+
+def _attempts(program: LinearProgram, algorithm: str) -> list[tuple[float, bool]]:
+    """Scales of the objective, with presolve or not, in order; the primal simplex does best on costs as they are."""
+    scaled = objective_scale(program.cost)
+    first = [1.0, scaled] if algorithm == "primal" else [scaled, 1.0]
+    return list(dict.fromkeys([*((scale, True) for scale in first), (1.0, False)]))
 
 
 CLEAR = (Status.OPTIMAL, Status.TIME_LIMIT, Status.INTERRUPTED)
@@ -194,14 +208,14 @@ def _attempt(
 ) -> Solution:
     """Solve once and judge the answer."""
     highs = _ours(program, scale, presolve)
-    runtime.set_options(highs, {"solver": algorithm})
+    runtime.set_options(highs, SOLVERS[algorithm])
     if time_limit is not None:
         runtime.set_options(highs, {"time_limit": max(time_limit, 0.0)})
     if progress is not None:
         _report_progress(highs, progress)
     runtime.run(highs)
     raw, info = highs.getModelStatus().name, highs.getInfo()
-    algorithm = _ran(info, algorithm)
+    algorithm = _ran(info, "simplex" if algorithm == "primal" else algorithm)
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     status = NAMED.get(raw, Status.INACCURATE)
     if status is Status.INFEASIBLE and _nothing_is_feasible(program):

@@ -23,6 +23,8 @@ from mechopt.solve.solution import Bound, Status, raised
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyPlan
 
+PATH_ROWS = 5_000
+"""Rows from which interior point is the quicker one where participation is asked for on paths."""
 MAX_BUYERS = 62
 """numpy arrays have at most 64 axes; those of buyer and history are two of them."""
 
@@ -74,6 +76,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
         If the program would be too large.
     """
     begun = time.perf_counter()
+    algorithm = _by_shape(chosen) if algorithm == "auto" else algorithm
     lower, cap = trivial_bounds(chosen)
     require_memory(chosen, effort.max_bytes, algorithm, effort.remedy)
     with known_before(lower, cap):
@@ -105,6 +108,20 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
 
     left = None if effort.time_limit is None else effort.time_limit - (time.perf_counter() - built)
     return proved(found, layout, program, solution, left)
+
+
+def _by_shape(chosen: AnyPlan) -> str:
+    """The algorithm for a program, by what was measured (benchmarks/RESULTS-markov.md).
+
+    Where several agents' types persist the primal simplex takes a half to a quarter of the dual one's time, which
+    answers now and then that there is no bound. Participation on the paths of one agent makes the dual simplex slow:
+    with 10 types and 4 periods 277 s, interior point 31 s.
+    """
+    if isinstance(chosen, Plan):
+        return "auto"
+    if chosen.process.agents > 1:
+        return "primal"
+    return "ipx" if chosen.paths and chosen.size.rows > PATH_ROWS else "simplex"
 
 
 def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
