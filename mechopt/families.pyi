@@ -10,4 +10,5 @@ from .environment.families.signal_grid import SignalGrid as SignalGrid
 from .environment.families.signal_grid import signal_grid as signal_grid
 from .environment.families.tasks import many_tasks_against_one as many_tasks_against_one
 from .environment.families.tasks import scheduling as scheduling
+from .environment.forever import IndependentForever as IndependentForever
 from .environment.scenarios import Distribution as Distribution

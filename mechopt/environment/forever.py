@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import product
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -134,6 +133,10 @@ class IndependentForever(EnvironmentBase):
         """Expected surplus of the efficient rule, present value."""
         return self.period.first_best / (1 - self.discount)
 
+    @property
+    def seller_values(self) -> None:
+        """None: nothing but payments and costs matters to the seller."""
+
     @cached_property
     def exact(self) -> ExactForever | None:
         """The exact numbers; None where float probabilities sum to 1 only within rounding."""
@@ -157,11 +160,9 @@ class IndependentForever(EnvironmentBase):
 
     def to_markov(self) -> MarkovTypes:
         """The same with kind ``markov``: action 0 keeps the item, action i + 1 sells it to buyer i."""
-        source = self.period.exact or self.period
+        source: Any = self.period.exact or self.period
         actions = range(self.agents + 1)
-        values = [
-            [[v if a == i + 1 else 0 for v in row[0]] for a in actions] for i, row in enumerate(source.values)
-        ]
+        values = [[[v if a == i + 1 else 0 for v in row[0]] for a in actions] for i, row in enumerate(source.values)]
         laws = [list(row[0]) for row in source.probabilities]
         return MarkovTypes(
             values,

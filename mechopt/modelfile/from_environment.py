@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
+from mechopt.environment.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
@@ -77,6 +78,10 @@ def _independent(environment: IndependentTypes) -> Tables:
         table: Tables = periods[0] if _same(periods) else {"periods": periods}
         buyers.append(table | ({"count": count} if count > 1 else {}))
     return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, "buyers": buyers}
+
+
+def _forever(environment: IndependentForever) -> Tables:
+    return {"kind": "independent"} | _independent(environment.period)
 
 
 def _markov(environment: MarkovTypes) -> Tables:
@@ -166,6 +171,7 @@ def _listed(part: Any) -> Any:
 
 WRITERS: dict[type[Environment], Callable[[Any], Tables]] = {
     IndependentTypes: _independent,
+    IndependentForever: _forever,
     MarkovTypes: _markov,
     SeparableTypes: _separable,
     InterdependentTypes: _interdependent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
@@ -92,9 +92,11 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
-        if getattr(environment, "horizon", 1) == "infinite":
+        if environment.kind == "independent for ever" or getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
-        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+        if isinstance(environment, SeparableTypes):
+            return environment.to_markov()
+        return cast("Environment", environment)
 
     # separable values are level * rate + base, three numbers of the file
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)

@@ -27,6 +27,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import along
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import ALLOCATION_SLACK
+from mechopt.mechanism.endless.linear import discounted
 from mechopt.mechanism.methods import MechanismMethods
 
 if TYPE_CHECKING:
@@ -198,6 +199,15 @@ class StateMechanism(MechanismMethods):
         return readonly(np.moveaxis(np.array(tables).reshape(n, env.action_counts[0], -1), 1, 2))
 
     @cached_property
+    def seller_worth(self) -> FloatArray:
+        """``[p, a]``: what action a is worth to the seller at profile p, besides payments and its cost."""
+        env, total = self.environment, np.zeros((prod(self.shape), self.environment.action_counts[0]))
+        own = np.unravel_index(np.arange(len(total)), self.shape)
+        for i, row in enumerate(env.seller_values or ()):
+            total += row[0][:, own[i]].T
+        return readonly(total)
+
+    @cached_property
     def paid(self) -> FloatArray:
         """``[i, s, p, a]``: payment where the action is taken, the coin's expected part included."""
         entries = np.repeat(np.arange(self.after.shape[0]), np.diff(self.after.indptr))
@@ -206,21 +216,20 @@ class StateMechanism(MechanismMethods):
 
     def _by_state(self, flow: FloatArray) -> FloatArray:
         """Discounted sums from each state on, of expected flows ``(m, S)``; the result has the same shape."""
-        from scipy.sparse import csr_array, eye_array
-        from scipy.sparse.linalg import spsolve
+        from scipy.sparse import csr_array
 
         size, rows = self.states, self.after.shape[0]
         weight = (self.beliefs[:, :, None] * self.allocation).ravel()
         per_state = rows // size
         spread = csr_array((weight, (np.repeat(np.arange(size), per_state), np.arange(rows))), shape=(size, rows))
-        matrix = eye_array(size, format="csr") - self.environment.discount * (spread @ self.after)
-        return np.array([spsolve(matrix.tocsc(), row) for row in flow]).reshape(flow.shape)
+        matrix = spread @ self.after
+        return np.array([discounted(matrix, row, self.environment.discount) for row in flow]).reshape(flow.shape)
 
     @cached_property
     def _totals(self) -> tuple[FloatArray, FloatArray]:
         """Welfare ``(S,)`` and utilities ``(n, S)`` from each state on."""
         weight = self.beliefs[:, :, None] * self.allocation
-        net = self.worth.sum(axis=0) - self.environment.costs[0]
+        net = self.worth.sum(axis=0) + self.seller_worth - self.environment.costs[0]
         welfare = (weight * net).sum(axis=(1, 2))
         utility = [
             (weight * (worth - paid)).sum(axis=(1, 2)) for worth, paid in zip(self.worth, self.paid, strict=True)

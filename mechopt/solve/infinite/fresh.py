@@ -3,8 +3,9 @@ r"""Types drawn afresh every period, for ever: optima from finite horizons, with
 - Interim and periodic participation: Myerson's auction in the first period, the efficient one from then on, whose
   expected utilities are charged a period in advance. V = Myerson_0 + d E[max welfare] / (1 - d).
 - EPIR, PFIR, PPIR: any block of T periods may begin again, since types say nothing of later ones:
-  V >= V_T / (1 - d^T); and what follows T periods is worth first best at most, its expected utility paid as a lump sum:
-  V <= V_T + d^T E[max welfare] / (1 - d). The second is false where types persist, see `mechopt.solve.infinite.optimum`.
+  V >= V_T / (1 - d^T); and what follows T periods is worth first best at most, its expected utility paid as a lump
+  sum: V <= V_T + d^T E[max welfare] / (1 - d). The second is false where types persist, see
+  `mechopt.solve.infinite.optimum`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def by_blocks(environment: IndependentForever, claims: tuple[Constraint, ...], e
     final = Bound(lower - slack, max(upper + slack, lower), "blocks of periods, begun again or followed by first best")
     seconds = {"build": 0.0, "solve": time.perf_counter() - begun}
     size = Size(0, 0, 0, mechanism.states, 0)
-    return Optimum(lower, final, _status(status, final), mechanism, size, seconds, "infinite", "states")
+    status = _status(status, final)
+    left = (f"blocks of {horizon} periods leave this bracket",) if status is Status.UNPROVED else ()
+    return Optimum(lower, final, status, mechanism, size, seconds, "infinite", "states", conflict=left)
 
 
 def _status(block: Status, bound: Bound) -> Status:
@@ -71,11 +74,11 @@ def _block(environment: IndependentForever, claims: tuple[Constraint, ...], effo
     """The longest block whose program is quickly solved."""
     from mechopt.lp.build import plan
 
-    limit = PATIENCE if effort.time_limit is None else min(PATIENCE, effort.time_limit)
+    limit = PATIENCE if effort.time_limit is None else effort.time_limit
     wanted, horizon = max(1, ceil(log(ENOUGH) / log(environment.discount))), 1
-    chosen = plan(environment.first_periods(1), *claims)
+    chosen = plan(environment.first_periods(1), claims[0], claims[1])
     while horizon < wanted:
-        longer = plan(environment.first_periods(horizon + 1), *claims)
+        longer = plan(environment.first_periods(horizon + 1), claims[0], claims[1])
         if program_seconds(longer.size) > limit:
             break
         horizon, chosen = horizon + 1, longer

@@ -26,6 +26,7 @@ from mechopt.solve.infinite.automaton import promise_table
 from mechopt.solve.infinite.chain import chain_of
 from mechopt.solve.infinite.fresh import by_blocks, in_advance
 from mechopt.solve.infinite.search import Progress, Search
+from mechopt.solve.infinite.truncated import has_level_action, truncated
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
@@ -53,7 +54,13 @@ def why_not_infinite(plan: EndlessPlan) -> str | None:
     incentives: tuple[Constraint, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
     if ic not in incentives or ir not in (Interim(), PeriodicIR(), *EX_POST):
         return APPLIES
-    return None if fresh or plan.environment.agents == 1 else "is for one agent whose type persists for ever"
+    if isinstance(plan.environment, IndependentForever) or plan.environment.agents == 1:
+        return None
+    if ic != BayesianIC():
+        return "is with several agents for Bayesian IC"
+    if ir in EX_POST and not has_level_action(plan.environment):
+        return "needs, with several agents and participation on paths, an action that is worth the same to all types"
+    return None
 
 
 def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
@@ -68,8 +75,14 @@ def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
 
     (ic,), (ir,) = plan.ic, plan.ir
     if isinstance(plan.environment, IndependentForever):
-        solve = by_blocks if ir in EX_POST else in_advance
-        found = solve(plan.environment, (ic, ir), effort)
+        if ir == PPIR() and plan.environment.agents == 1:
+            chain, limit = plan.environment.to_markov(), effort.time_limit
+            found = one_agent(chain, True, EX_POST_TOLERANCE, limit, (ic, ir), told)[0]
+        else:
+            found = (by_blocks if ir in EX_POST else in_advance)(plan.environment, (ic, ir), effort)
+        return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
+    if plan.environment.agents > 1:
+        found = truncated(plan.environment, (ic, ir), effort)
         return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
     tolerance = EX_POST_TOLERANCE if ir in EX_POST else TOLERANCE
     found = one_agent(plan.environment, ir in EX_POST, tolerance, effort.time_limit, (ic, ir), told)[0]

@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from mechopt.core.numbers import FloatArray
+from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.forever import IndependentForever
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
@@ -26,46 +26,41 @@ def _laws(environment: IndependentForever, states: int) -> tuple[FloatArray, ...
 def restarted_policy(
     environment: IndependentForever, policy: PromisePolicy, claims: tuple[Constraint, ...], source: str
 ) -> StateMechanism:
-    """Turn the tables of one buyer's promises into states: utility so far in the block is the promise, coins included."""
+    """Turn the tables of one buyer's promises into states: utility so far in the block is the promise."""
     from scipy.sparse import csr_array
 
     tables, d, types = policy.tables, environment.discount, environment.shape[0][0]
     offset = np.cumsum([0, *(len(table.promises) for table in tables)])
     size, values = int(offset[-1]), environment.values[0][0]
     allocation, payment = np.zeros((size, types, 2)), np.zeros((size, types, 2))
-    rows, columns, weights, coins = [], [], [], []
+    parts = list[tuple[IntArray, IntArray, FloatArray, FloatArray]]()  # row, next state, chance, coin
     for t, table in enumerate(tables):
-        here, count = slice(offset[t], offset[t + 1]), len(table.promises)
+        here = slice(offset[t], offset[t + 1])
         sold = np.clip(table.allocation, 0.0, 1.0)
         allocation[here] = np.stack([1 - sold, sold], axis=2)
-        so_far = table.promises[:, None] if t else 0.0
-        utility = (table.next_promises - so_far) / d**t
+        utility = (table.next_promises - (table.promises[:, None] if t else 0.0)) / d**t
         payment[here] = np.stack([-utility, values - utility], axis=2)
         row = (np.arange(offset[t], offset[t + 1])[:, None] * types + np.arange(types)) * 2
-        if t + 1 < len(tables):
-            after = tables[t + 1]
-            left, share, excess = after.between(table.next_promises)
-            ends = [(left, 1 - share), (np.minimum(left + 1, len(after.promises) - 1), share)]
-        else:
-            ends, excess = [(np.zeros((count, types), dtype=np.int64), np.ones((count, types)))], 0.0
-        for place, chance in ends:
-            shown = 0.0 if t + 1 == len(tables) else tables[t + 1].promises[place]
-            coin = np.zeros(place.shape) if t + 1 == len(tables) else (table.next_promises - excess - shown) / d**t
-            for action in range(2):
-                rows.append((row + action)[chance > 0])
-                columns.append((place + (0 if t + 1 == len(tables) else offset[t + 1]))[chance > 0])
-                weights.append(chance[chance > 0])
-                coins.append(coin[chance > 0])
-    entries = np.concatenate(rows), np.concatenate(columns)
+        if t + 1 == len(tables):
+            nothing = np.zeros(row.shape)
+            parts.append((row, np.zeros_like(row), nothing + 1, nothing))
+            continue
+        after = tables[t + 1]
+        left, share, excess = after.between(table.next_promises)
+        for place, chance in ((left, 1 - share), (np.minimum(left + 1, len(after.promises) - 1), share)):
+            coin = (table.next_promises - excess - after.promises[place]) / d**t
+            parts.append((row, place + offset[t + 1], chance, coin))
+    row, place, chance, coin = (np.concatenate([part[k].ravel() for part in parts]) for k in range(4))
+    kept = chance > 0
+    row, place, chance, coin = (np.tile(part[kept], 2) for part in (row, place, chance, coin))
+    row = row + np.repeat([0, 1], len(row) // 2)
     shape = (size * types * 2, size)
-    after_all = csr_array((np.concatenate(weights), entries), shape=shape)
-    priced = csr_array((np.concatenate(weights) * np.concatenate(coins), entries), shape=shape)
-    after_all.sum_duplicates()
+    matrix, priced = (csr_array((weight, (row, place)), shape=shape) for weight in (chance, chance * coin))
+    matrix.sum_duplicates()
     priced.sum_duplicates()
-    coin_row = np.divide(priced.data, after_all.data)[None]
-    return StateMechanism(
-        environment.to_markov(), _laws(environment, size), allocation, payment[None], after_all, coin_row, claims, source
-    )
+    coins = (priced.data / matrix.data)[None]
+    laws, chain = _laws(environment, size), environment.to_markov()
+    return StateMechanism(chain, laws, allocation, payment[None], matrix, coins, claims, source)
 
 
 def restarted_tree(
@@ -96,6 +91,5 @@ def restarted_tree(
             after[here] = offset[t + 1] + np.arange(counts[t + 1]).reshape(counts[t], profiles)
     entries = (np.arange(size * profiles * actions), np.repeat(after.ravel(), actions))
     matrix = csr_array((np.ones(len(entries[0])), entries), shape=(size * profiles * actions, size))
-    return StateMechanism(
-        environment.to_markov(), _laws(environment, size), allocation, payment, matrix, None, claims, source
-    )
+    laws, chain = _laws(environment, size), environment.to_markov()
+    return StateMechanism(chain, laws, allocation, payment, matrix, None, claims, source)
