@@ -2,7 +2,7 @@
 
 The public names are listed in ``__init__.pyi``; each is loaded from its module on first use, so that ``import mechopt``
 stays quick. What is needed less often stands in namespaces: `families`, `figures`, `fit`, `errors`, `formats`,
-`mechanisms` and `results`.
+`lemmas`, `mechanisms` and `results`.
 """
 
 import sys
@@ -16,7 +16,7 @@ import lazy_loader
 __version__ = "0.1.0"
 """Written here alone; the build and CITATION.cff's test read it."""
 
-NAMESPACES = ("families", "figures", "fit", "errors", "formats", "mechanisms", "results")
+NAMESPACES = ("families", "figures", "fit", "errors", "formats", "lemmas", "mechanisms", "results")
 """Where public names are that `mechopt` itself does not list."""
 
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,6 +5,7 @@ from . import families as families
 from . import figures as figures
 from . import fit as fit
 from . import formats as formats
+from . import lemmas as lemmas
 from . import mechanisms as mechanisms
 from . import results as results
 from .closedform.bank.asymptotic import asymptotic as asymptotic

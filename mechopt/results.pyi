@@ -55,6 +55,15 @@ from .study.estimated_transfers import EstimatedGains as EstimatedGains
 from .study.formula.formula import Formula as Formula
 from .study.formula.guarantee import GuaranteeFormula as GuaranteeFormula
 from .study.frontier.frontier import Frontier as Frontier
+from .study.lemmas.account import AccountPeriod as AccountPeriod
+from .study.lemmas.account import OneBankAccount as OneBankAccount
+from .study.lemmas.charging import Charging as Charging
+from .study.lemmas.constant import ConstantContinuation as ConstantContinuation
+from .study.lemmas.static import RationalEveryPeriod as RationalEveryPeriod
+from .study.lemmas.static import SuperIncentives as SuperIncentives
+from .study.lemmas.symmetric import Symmetrised as Symmetrised
+from .study.lemmas.throttling import ThrottlingLoss as ThrottlingLoss
+from .study.lemmas.trade_off import GapBound as GapBound
 from .study.paths import SamplePath as SamplePath
 from .study.search.search import StudySearch as StudySearch
 from .study.search.worst_case import Family as Family

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mechopt.core.errors import MechoptError
-from mechopt.show.terminal.console import say, tell
+from mechopt.show.terminal.console import drop, flush, say, tell
 
 COMMANDS = {
     "solve": "solving.solve",
@@ -86,10 +86,15 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
 def run() -> None:
     """Run a command; errors of the library become a message and an exit status."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them takes longer than reading a model
+    for name in ("stdout", "stderr"):  # which the caller may have closed
+        setattr(sys, name, getattr(sys, name) or open(os.devnull, "w"))  # noqa: SIM115
     called = sys.argv[1:2]
     alone = COMPLETION not in os.environ and called and called[0] in COMMANDS
     try:
-        application(called if alone else COMMANDS)(prog_name="mechopt")
+        try:
+            application(called if alone else COMMANDS)(prog_name="mechopt")
+        finally:
+            flush()
     except MechoptError as error:
         tell(f"mechopt: {error}")
         sys.exit(error.exit_status)
@@ -101,9 +106,8 @@ def run() -> None:
     except KeyboardInterrupt:
         tell("mechopt: interrupted before anything was known")
         sys.exit(3)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    except BrokenPipeError:  # of what others print
+        drop(sys.stdout)
     except OSError as error:
         tell(f"mechopt: cannot write ({error.strerror or error})")
         sys.exit(1)

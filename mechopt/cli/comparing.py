@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +23,7 @@ from mechopt.cli.options import (
     environment_of,
     require_expected,
     require_targets,
+    written,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
@@ -157,14 +160,18 @@ def maximin(
     begun = time.perf_counter()
     report = verify_scenarios(best.rule)
     document = guaranteed(best, report, time.perf_counter() - begun, certificate)
+    writes: list[Callable[[], object]] = []
+    if save is not None:
+        writes.append(partial(best.save, save))
+    if proof is not None and certificate is not None:
+        writes.append(partial(certificate.save, proof))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(document))
     else:
         show_rows(guaranteed_rows(file.title, document))
-    if save is not None:
-        best.save(save)
-    if proof is not None and certificate is not None:
-        certificate.save(proof)
+    if unwritten is not None:
+        raise unwritten
     best.require_optimal()
     if not report.holds:
         tell(f"the mechanism does not pass its own verification: {report}")

@@ -109,7 +109,7 @@ def fit(
     if as_json:
         say(output.to_json(_document(found, text)))
     elif save is None:
-        sys.stdout.write(text)
+        say(text.rstrip("\n"))
     else:
         show_rows(found.summary())
         tell(f"written: {save}")

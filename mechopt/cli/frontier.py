@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import At, Ic, Ir, Json, Model, problem_of, require_targets
+from mechopt.cli.options import At, Ic, Ir, Json, Model, problem_of, require_targets, written
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -47,15 +49,19 @@ def frontier(
     with progress_shown("solving") as progress:
         found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)
     reports = [checked_on_tree(point.mechanism, point.mechanism.claims) for point in found.points]
+    writes: list[Callable[[], object]] = []
+    if csv is not None:
+        writes.append(partial(found.to_csv, csv))
+    if plot is not None:
+        writes.append(partial(found.save_plot, plot))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(_document(found, reports)))
     else:
         show_rows([*output.title_rows(file.title), *_rows(found, reports)])
         show_table(*_table(found))
-    if csv is not None:
-        found.to_csv(csv)
-    if plot is not None:
-        found.save_plot(plot)
+    if unwritten is not None:
+        raise unwritten
     if failed := [k for k, report in enumerate(reports) if report is not None and not report.holds]:
         tell(f"the mechanisms of points {', '.join(map(str, failed))} fail their own verification")
         raise typer.Exit(1)

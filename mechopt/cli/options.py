@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mechopt.core.atomic import require_target
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, MechoptError
 from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
@@ -58,6 +59,23 @@ def require_targets(*paths: str | Path | None) -> None:
     for path in paths:
         if path is not None:
             require_target(path)
+
+
+def written(writes: Iterable[Callable[[], object]]) -> MechoptError | None:
+    """Write files, before the result is printed: who reads it may leave at any time.
+
+    Returns
+    -------
+    MechoptError or None
+        The first that failed, to be raised when the result, which it must not hide, is printed.
+    """
+    failed: list[MechoptError] = []
+    for write in writes:
+        try:
+            write()
+        except MechoptError as error:
+            failed.append(error)
+    return next(iter(failed), None)
 
 
 def environment_of(model: ModelFile) -> AnyTypes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +25,7 @@ from mechopt.cli.options import (
     problem_of,
     require_expected,
     require_targets,
+    written,
 )
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, tell
@@ -107,6 +110,14 @@ def solve(
     begun = time.perf_counter()
     report = checked(best.mechanism, best.size.histories)
     document = output.solved(best, report, time.perf_counter() - begun)
+    writes: list[Callable[[], object]] = []
+    if save is not None and best.mechanism is not None:
+        writes.append(partial(best.mechanism.save, save))
+    if proof is not None and best.certificate is not None:
+        writes.append(partial(best.certificate.save, proof))
+    if duals is not None and best.duals is not None:
+        writes.append(partial(best.duals.to_csv, duals))
+    unwritten = written(writes)
     if as_json:
         say(output.to_json(document))
     else:
@@ -114,12 +125,8 @@ def solve(
         table = few_states(best)
         for line in ["", *table] if table else []:
             say(line)
-    if save is not None and best.mechanism is not None:
-        best.mechanism.save(save)
-    if proof is not None and best.certificate is not None:
-        best.certificate.save(proof)
-    if duals is not None and best.duals is not None:
-        best.duals.to_csv(duals)
+    if unwritten is not None:
+        raise unwritten
     best.require_optimal()
     if duals is not None and best.duals is None:
         tell(f"{duals}: method {best.method} has no shadow prices; use --method program")

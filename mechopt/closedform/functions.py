@@ -24,7 +24,7 @@ from math import prod
 from typing import Any
 
 from mechopt.core.errors import InputError
-from mechopt.environment.independent import ExactIndependent
+from mechopt.environment.reading.independent import ExactIndependent
 
 Number = Any
 """A fraction or a function of the parameter."""

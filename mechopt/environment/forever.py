@@ -137,6 +137,10 @@ class IndependentForever(EnvironmentBase):
     def seller_values(self) -> None:
         """None: nothing but payments and costs matters to the seller."""
 
+    @property
+    def slots(self) -> None:
+        """None: one item a period."""
+
     @cached_property
     def exact(self) -> ExactForever | None:
         """The exact numbers; None where float probabilities sum to 1 only within rounding."""

@@ -1,10 +1,10 @@
 """Repeated sale to buyers whose types are independent across periods and buyers.
 
-Each period t = 0, ..., T-1 the seller has one item; buyer i draws type k with probability ``probabilities[i][t][k]``
-and then values the item at ``values[i][t][k]``. A sale at t costs the seller ``cost[t]``, and where it goes to buyer i
-of type k is worth ``seller_values[i][t][k]`` to her. Everybody discounts period t by ``discount**t``. This is the
-setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who count periods from 1 and where nothing is worth anything to the
-seller.
+Each period t = 0, ..., T-1 the seller has one item, or several units or slots (see `mechopt.environment.supply`);
+buyer i draws type k with probability ``probabilities[i][t][k]`` and then values the item at ``values[i][t][k]``. A sale
+at t costs the seller ``cost[t]``, and where it goes to buyer i of type k is worth ``seller_values[i][t][k]`` to her.
+Everybody discounts period t by ``discount**t``. This is the setting of Mirrokni, Paes Leme, Tang and Zuo (2020), who
+count periods from 1 and where nothing is worth anything to the seller.
 
 Types of probability zero are types all the same: constraints hold for them and after their reports. For the
 constraints of this library this changes no optimum, because such a type can be given an option that it may refuse.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,26 +27,15 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
 from mechopt.environment.base import EnvironmentBase, counted, periods
 from mechopt.environment.reading import check
+from mechopt.environment.reading.independent import ExactIndependent, ExactNested, read_independent
 from mechopt.environment.reading.nested import plain, unrounded
 from mechopt.environment.reading.order import in_order
-from mechopt.environment.reading.seller import gains_by_buyer
-
-ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
-
-
-class ExactIndependent(NamedTuple):
-    """The exact numbers of an instance, in the layout of its arrays."""
-
-    values: ExactNested
-    probabilities: ExactNested
-    cost: tuple[Fraction, ...]
-    discount: Fraction
-    seller_values: ExactNested | None = None
+from mechopt.environment.supply import expected_best
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class IndependentTypes(EnvironmentBase):
-    """Types independent across periods: one or many buyers, one item a period.
+    """Types independent across periods: one or many buyers, one item a period, or several.
 
     Parameters
     ----------
@@ -62,6 +51,10 @@ class IndependentTypes(EnvironmentBase):
     seller_values : nested sequences, ``seller_values[i][t][k]``, optional
         What a sale to buyer i of type k is worth to the seller besides the payment and the cost, of any sign; None for
         a buyer of whom this is 0.
+    slots : sequence of numbers, or a sequence of these over periods, optional
+        Weights of the slots of a period, above 0, at most 1, the largest first: each buyer gets one or none.
+    supply : int, or sequence of int over periods
+        Instead: units of the item, of which each buyer wants one; default 1.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -71,6 +64,8 @@ class IndependentTypes(EnvironmentBase):
     cost : read-only float array ``(T,)``
     discount : float
     seller_values : like values, or None where they are all 0
+    slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
+        Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -93,6 +88,7 @@ class IndependentTypes(EnvironmentBase):
     cost: FloatArray
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    slots: tuple[FloatArray, ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
@@ -104,18 +100,20 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
         exact: ExactIndependent | None = None,
+        supply: Any = 1,
     ) -> None:
         if exact is not None:
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
-            seller_values = unrounded(seller_values, exact.seller_values)
+            seller_values, slots = unrounded(seller_values, exact.seller_values), unrounded(slots, exact.slots)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
-        given |= {"seller_values": seller_values}
-        numbers, is_exact, faults = _read(**given)
+        given |= {"seller_values": seller_values, "supply": supply, "slots": slots}
+        numbers, is_exact, faults = read_independent(**given)
         if faults or numbers is None:
             layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
-            raise InputError(in_order(given, layouts, lambda parts: _read(**parts)[-1]))
+            raise InputError(in_order(given, layouts, lambda parts: read_independent(**parts)[-1]))
         floats = _shared_arrays()
         set_field = object.__setattr__
         set_field(self, "values", tuple(tuple(map(floats, row)) for row in numbers.values))
@@ -124,6 +122,7 @@ class IndependentTypes(EnvironmentBase):
         set_field(self, "discount", float(numbers.discount))
         gains = numbers.seller_values
         set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
+        set_field(self, "slots", None if numbers.slots is None else tuple(map(floats, numbers.slots)))
         set_field(self, "exact", numbers if is_exact else None)
 
     @classmethod
@@ -136,6 +135,8 @@ class IndependentTypes(EnvironmentBase):
         cost: Any = 0,
         discount: Any = 1,
         seller_values: Any = None,
+        slots: Any = None,
+        supply: Any = 1,
     ) -> Self:
         """Build the environment in which every buyer draws from one distribution in every period.
 
@@ -149,6 +150,8 @@ class IndependentTypes(EnvironmentBase):
             As for the class.
         seller_values : sequence over k, optional
             What a sale to each type is worth to the seller.
+        slots, supply
+            As for the class.
 
         Examples
         --------
@@ -163,7 +166,8 @@ class IndependentTypes(EnvironmentBase):
         if faults:
             raise InputError(faults)
         gains = None if seller_values is None else ((seller_values,) * horizon,) * agents
-        return cls(((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents, cost, discount, gains)
+        rows = ((values,) * horizon,) * agents, ((probabilities,) * horizon,) * agents
+        return cls(*rows, cost, discount, gains, slots, supply=supply)
 
     @property
     def agents(self) -> int:
@@ -272,6 +276,9 @@ class IndependentTypes(EnvironmentBase):
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
         rows, cost = self.values, float(self.cost[t])
+        if self.slots is not None:
+            chances = [row[t] for row in self.probabilities]
+            return expected_best([row[t] for row in self.surplus], chances, self.slots[t].tolist())
         if self.seller_values is not None:
             rows, cost = self.surplus, 0.0
         points = np.unique(np.concatenate([row[t] for row in rows]))
@@ -294,90 +301,25 @@ class IndependentTypes(EnvironmentBase):
             numbers += [self.cost.tolist(), self.discount]
         if self.seller_values is not None:
             numbers.append({"seller_values": plain((self.exact or self).seller_values)})
+        if self.slots is not None:
+            numbers.append({"slots": plain((self.exact or self).slots)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
-        return type(self), (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        parts = (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
+        return type(self), (*parts, source.slots)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})
         spread = counted(counts[0], "type") if len(counts) == 1 else f"types {counts[0]}-{counts[-1]}"
-        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread, f"first best {self.first_best:.6g}"]
+        parts = [counted(self.agents, "buyer"), periods(self.horizon), spread]
+        if self.slots is not None:
+            sizes = sorted({len(row) for row in self.slots})
+            most = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            parts.append(f"{most} {'units' if all((row == 1).all() for row in self.slots) else 'slots'}")
+        parts.append(f"first best {self.first_best:.6g}")
         return f"IndependentTypes({', '.join(parts)})"
-
-
-def _read(
-    values: Any, probabilities: Any, cost: Any, discount: Any, seller_values: Any = None
-) -> tuple[ExactIndependent | None, bool, list[Fault]]:
-    """Exact numbers or None, whether they are what was meant, and every fault."""
-    faults: list[Fault] = []
-    exact_values, exact_probabilities, is_exact = _nested(values, probabilities, faults)
-    periods = len(exact_values[0]) if exact_values else 0
-    if not faults:
-        faults += check.horizon_faults(periods) or check.stages_faults(len(exact_values), periods)
-    for i, row in enumerate(exact_values):
-        if len(row) != periods:
-            what = f"has {len(row)} periods, buyer 0 has {periods}"
-            faults.append(Fault(f"values[{i}]", what, "give all the same"))
-    exact_cost = _costs(cost, periods, faults)
-    gains = gains_by_buyer(seller_values, exact_values, faults) if seller_values is not None and exact_values else None
-    exact_discount = check.exact_scalar(discount, "discount", faults)
-    if exact_discount is not None:
-        faults += check.discount_faults(exact_discount)
-    if faults or exact_discount is None:
-        return None, False, faults
-    return ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains), is_exact, []
-
-
-def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:
-    """Exact ``[i][t][k]`` numbers of both, each distinct distribution checked once; and whether they are exact."""
-    before = len(faults)
-    for name, nested in (("values", values), ("probabilities", probabilities)):
-        if not check.is_list(nested) or len(nested) == 0 or not all(map(check.is_list, nested)):
-            faults.append(Fault(name, "is not a list over buyers of lists over periods", "see IndependentTypes.iid"))
-    if len(faults) == before and len(values) != len(probabilities):
-        faults.append(Fault("probabilities", f"is for {len(probabilities)} buyers, values for {len(values)}"))
-    if len(faults) > before:
-        return (), (), False
-    is_exact, seen = True, dict[tuple[int, int], tuple[Any, Any]]()
-    alive = []  # ids stay taken only as long as what they belong to: the rows of an array are made on the way
-    all_values, all_probabilities = [], []
-    for i, (value_row, probability_row) in enumerate(zip(values, probabilities, strict=True)):
-        if len(value_row) != len(probability_row):
-            faults.append(
-                Fault(f"probabilities[{i}]", f"has {len(probability_row)} periods, values[{i}] has {len(value_row)}")
-            )
-            continue
-        row = []
-        for t, (v, p) in enumerate(zip(value_row, probability_row, strict=True)):
-            if (id(v), id(p)) not in seen:
-                at_v, at_p = f"values[{i}][{t}]", f"probabilities[{i}][{t}]"
-                v_exact, p_exact = check.exact_list(v, at_v, faults), check.exact_list(p, at_p, faults)
-                if v_exact is not None:
-                    faults += check.values_faults(v_exact, at_v)
-                if p_exact is not None:
-                    faults += check.probabilities_faults(p_exact, at_p, check.is_float_like(p))
-                    is_exact &= sum(p_exact) == 1
-                if v_exact is not None and p_exact is not None:
-                    faults += check.length_faults(len(v_exact), len(p_exact), at_p)
-                seen[id(v), id(p)] = (tuple(v_exact or ()), tuple(p_exact or ()))
-                alive.append((v, p))
-            row.append(seen[id(v), id(p)])
-        all_values.append(tuple(v for v, _ in row))
-        all_probabilities.append(tuple(p for _, p in row))
-    return tuple(all_values), tuple(all_probabilities), is_exact
-
-
-def _costs(given: Any, periods: int, faults: list[Fault]) -> tuple[Fraction, ...]:
-    """The seller's cost by period: one number for all, or a list."""
-    if not check.is_list(given):
-        number = check.exact_scalar(given, "cost", faults)
-        return (number or Fraction(0),) * periods
-    cost = check.exact_list(given, "cost", faults) or []
-    if periods and len(given) != periods:
-        faults += check.cost_length_faults(len(given), periods)
-    return tuple(cost)
 
 
 def _shared_arrays() -> Any:

@@ -23,7 +23,7 @@ INSTEAD = {
 """What to do, by kind that is asked for and kind that is given."""
 
 
-def require_kind(environment: object, kind: str, name: str, seller_values: str = "none") -> None:
+def require_kind(environment: object, kind: str, name: str, seller_values: str = "none", supply: str = "one") -> None:
     """Refuse what is not an environment of this kind, or has seller's payoffs that a theorem is not about.
 
     Parameters
@@ -35,6 +35,8 @@ def require_kind(environment: object, kind: str, name: str, seller_values: str =
         Of the function that asks.
     seller_values : str
         What it takes of them: ``"none"``, ``"by action"`` (whatever the types), or ``"any"``.
+    supply : str
+        What there may be to sell in a period: ``"one"`` item, or ``"any"`` units and slots.
 
     Raises
     ------
@@ -52,6 +54,11 @@ mo.relaxed_optimum
     given = getattr(environment, "kind", None)
     if given == kind:
         require_seller_values(environment, name, seller_values)
+        if supply == "one" and getattr(environment, "slots", None) is not None:
+            raise InputError(
+                f"{name}: its theorem is for one item a period, not for several units or slots; take mo.optimum, "
+                "mo.repeated_myerson or mo.repeated_second_price"
+            )
         return
     if given is None:
         what, fix = f"not {shortened(repr(environment))}", "read a model file with mo.load"

@@ -45,6 +45,8 @@ class OrbitRows:
         """Say in words what a row demands."""
         if self.name == "supply":
             return f"supply, period {self.period}, reports of all buyers number {index}"
+        if self.name == "interim":
+            return f"interim, any agent, period {self.period}, type {index}"
         place, pair = divmod(index, max(len(self.pairs), 1))
         words = f"{self.name}, any buyer, period {self.period}, {self.tree.written(self.period, place)}"
         names = (
@@ -79,6 +81,8 @@ def why_not_orbits(plan: Plan) -> str | None:
         return "the buyers are not identical"
     if plan.environment.seller_values is not None:
         return "it has no seller_values"
+    if plan.environment.slots is not None:
+        return "it is for one item a period"
     if plan.subject_to:
         return "it has no payments that constraints could be on"
     if plan.form != "utility":

@@ -12,6 +12,7 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.supply import excess
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.methods import MechanismMethods
@@ -29,7 +30,8 @@ class Mechanism(MechanismMethods):
     environment : IndependentTypes
     allocation : sequence over t of arrays ``allocation[t][i, h, k_0, ..., k_(n-1)]``
         Probability that buyer i gets the item of period t after history h (numbered as in `HistoryTree`) and the
-        reports k of period t; in [0, 1], and at most 1 in sum over i. Shape ``(n, count[t], *types[t])``.
+        reports k of period t; in [0, 1], and at most 1 in sum over i (of slots, the weight that she gets). Shape
+        ``(n, count[t], *types[t])``.
     payment : sequence over t, shaped alike
         Expected payment from buyer i to the seller, money of period t, undiscounted.
     claims : tuple of Constraint
@@ -69,8 +71,13 @@ class Mechanism(MechanismMethods):
             object.__setattr__(self, name, self._checked(name, getattr(self, name), faults))
         if not faults:
             for t, x in enumerate(self.allocation):
-                sold = x.sum(axis=0)
-                if x.min() < -ALLOCATION_SLACK or sold.max() > 1 + ALLOCATION_SLACK:
+                slots, sold = self.environment.slots, x.sum(axis=0)
+                if slots is not None:
+                    over = excess(x, slots[t].tolist())
+                    if x.min() < -ALLOCATION_SLACK or over > ALLOCATION_SLACK:
+                        what = f"goes down to {x.min():.6g}, and up to {over:.6g} above what there is to sell"
+                        faults.append(Fault(f"allocation[{t}]", what, "each buyer gets at most one unit or slot"))
+                elif x.min() < -ALLOCATION_SLACK or sold.max() > 1 + ALLOCATION_SLACK:
                     what = f"goes from {x.min():.6g} to {sold.max():.6g} in sum over buyers"
                     faults.append(Fault(f"allocation[{t}]", what, "probabilities, at most one item a period"))
         if faults:

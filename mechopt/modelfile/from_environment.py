@@ -16,6 +16,7 @@ from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.nested import unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.supply import Slots
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
 from mechopt.modelfile.writing import model_text
@@ -77,7 +78,17 @@ def _independent(environment: IndependentTypes) -> Tables:
         count = len(list(alike))
         table: Tables = periods[0] if _same(periods) else {"periods": periods}
         buyers.append(table | ({"count": count} if count > 1 else {}))
-    return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, "buyers": buyers}
+    return {"cost": exact.cost[0] if _same(exact.cost) else exact.cost, **_supply(exact.slots), "buyers": buyers}
+
+
+def _supply(slots: Slots | None) -> Tables:
+    """Units, or slots where they have other weights than 1; nothing where it is one item a period."""
+    if slots is None:
+        return {}
+    if all(weight == 1 for row in slots for weight in row):
+        units = [len(row) for row in slots]
+        return {"supply": units[0] if _same(units) else units}
+    return {"slots": slots[0] if _same(slots) else slots}
 
 
 def _forever(environment: IndependentForever) -> Tables:

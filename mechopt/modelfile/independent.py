@@ -13,6 +13,7 @@ from mechopt.environment.discretise import METHODS, discretise, distribution_nam
 from mechopt.environment.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
+from mechopt.environment.supply import read_slots
 from mechopt.modelfile.tables import (
     SUBJECT_TO,
     Cost,
@@ -22,11 +23,13 @@ from mechopt.modelfile.tables import (
     Probabilities,
     SolveTable,
     Table,
+    Unread,
     Values,
     Whole,
     checked,
     length_faults,
     whole,
+    written,
 )
 
 MAX_BUYERS = 1000
@@ -37,7 +40,12 @@ HORIZON = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "cons
 
 
 def _horizon_faults(horizon: Any) -> list[Fault]:
-    return [] if horizon == "infinite" else check.horizon_faults(horizon, at="")
+    if isinstance(horizon, Unread):
+        return [Fault("", horizon.message)]
+    if isinstance(horizon, bool) or not isinstance(horizon, int):
+        fix = 'write one such as 3, or "infinite"'
+        return [] if horizon == "infinite" else [Fault("", f"{written(horizon)} is not a whole number", fix)]
+    return check.horizon_faults(horizon, at="")
 
 
 class PeriodTable(Table):
@@ -74,6 +82,8 @@ class IndependentFile(Table):
         Fraction(1), description="above 0, at most 1"
     )
     cost: Cost = Field(Fraction(0), description="the seller's cost of a sale, of any sign: one, or one a period")
+    supply: Any = Field(1, description="units a period, of which each buyer wants one: one number, or one a period")
+    slots: Any = Field(None, description="instead: weights of positions, the largest first, or one list a period")
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
@@ -102,7 +112,8 @@ class IndependentFile(Table):
                 own[t] = own[t] if table.seller_values is None else table.seller_values
             gains += [own] * buyer.count
         some = any(entry is not None for own in gains for entry in own)
-        return IndependentTypes(values, probabilities, self.cost, self.discount, gains if some else None)
+        given = values, probabilities, self.cost, self.discount, gains if some else None
+        return IndependentTypes(*given, self.slots, supply=self.supply)
 
     def _forever(self) -> IndependentForever:
         """One distribution a buyer, for every period."""
@@ -126,6 +137,9 @@ class IndependentFile(Table):
         periods = None if check.horizon_faults(horizon) else int(horizon)
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
+        slots, supply = tables.get("slots"), tables.get("supply", 1)
+        if "slots" in tables or "supply" in tables:
+            read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
         listed = {i: b for i, b in enumerate(buyers if isinstance(buyers, list) else []) if isinstance(b, dict)}
         for i, buyer in listed.items():
             faults += check.prefixed(_buyer_faults(buyer, periods), f"buyers[{i}]")
@@ -142,6 +156,9 @@ def _endless_faults(tables: dict[str, Any]) -> list[Fault]:
     discount = tables.get("discount", 1)
     if isinstance(discount, (int, Fraction)) and discount >= 1:
         faults.append(Fault("discount", f"is {discount}", "an infinite horizon needs one below 1"))
+    for key in ("supply", "slots"):
+        if tables.get(key, 1) not in (1, [1]):
+            faults.append(Fault(key, "is for a finite horizon", "leave it out: one item a period"))
     if isinstance(tables.get("cost"), list):
         faults.append(Fault("cost", "is a list over periods", "give one number, the same for ever"))
     for i, buyer in enumerate(buyers if isinstance(buyers, list) else []):

@@ -92,7 +92,10 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
-        if environment.kind == "independent for ever" or getattr(environment, "horizon", 1) == "infinite":
+        if getattr(environment, "slots", None) is not None:
+            what = "several units or slots are in no formula yet"
+            raise InputError([Fault("supply", what, "leave them out, or solve at values of the parameter")], name)
+        if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
         if isinstance(environment, SeparableTypes):
             return environment.to_markov()

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from math import prod
 
-from mechopt.environment.independent import ExactIndependent, IndependentTypes
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -114,7 +115,7 @@ class Model:
             for t, _ in stages:
                 yield from self._slopes(t)
             return
-        if self.buyers > 1:
+        if self.buyers > 1 or self.exact.slots is not None:
             for t in range(self.periods):
                 yield from self._supply(t)
         for constraint in demanded(self.form, self.ic, self.ir):
@@ -172,9 +173,19 @@ class Model:
             yield Row("highest slope", (t, 0, h), [(last, over[-1]), (last - 1, -over[-1])], 0, 1)
 
     def _supply(self, t: int) -> Iterator[Row]:
-        for node in range(self.count[t + 1]):
-            entries: Entries = [(self.allocation(t, i) + node, 1) for i in range(self.buyers)]
-            yield Row("supply", (t, None, node // len(self.law[t]), node), entries, None, 1)
+        """What some buyers get, over what there is for so many: the first slots' weights; of one item a 1."""
+        weights = [Fraction(1)] if self.exact.slots is None else list(self.exact.slots[t])
+        weights += [Fraction(0)] * (self.buyers - len(weights))
+        for size in range(1, self.buyers + 1):
+            most = sum(weights[:size], Fraction(0))
+            if size == 1 and most == 1 and (self.buyers == 1 or weights[1]):
+                continue  # a bound
+            if (size < self.buyers and not weights[size]) or (size > 1 and weights[size - 1] == weights[0]):
+                continue  # said by more buyers together, or by fewer
+            for node in range(self.count[t + 1]):
+                for some in combinations(range(self.buyers), size):
+                    entries: Entries = [(self.allocation(t, i) + node, whole(1 / most)) for i in some]
+                    yield Row("supply", (t, None, node // len(self.law[t]), node), entries, None, 1)
 
     def _interim(self, i: int) -> Iterator[Row]:
         table, weights = self._others(0, i)

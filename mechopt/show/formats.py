@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.show.explain.explanation import Explanation
 from mechopt.show.explain.picture import flows
 from mechopt.show.explain.play import Play, play_of
@@ -78,6 +78,10 @@ def to_efg(mechanism: Any, path: str | Path, title: str = "mechanism") -> int:
     """
     written = written_out(mechanism)
     require_payments(written)
+    if getattr(written.environment, "slots", None) is not None:
+        raise InputError(
+            "to_efg: is for one item a period, of which one action is drawn, not for several units or slots"
+        )
     game = _Game(play_of(written), _distributions(written))
     lines = [f'EFG 2 R "{_quoted(title)}" {{ {" ".join(_name(n) for n in (*game.play.agents, "seller"))} }}', '""', ""]
     for line in game.nodes():
@@ -125,9 +129,14 @@ class _Game:
     def _set(self, key: Any) -> int:
         return self.sets.setdefault(key, len(self.sets) + 1)
 
+    def _label(self, number: int, words: str) -> str:
+        """A label of an information set that no other has."""
+        return _name(f"{words}, set {number}")
+
     def _chance(self, key: Any, labels: list[str], chances: list[float]) -> str:
         listed = " ".join(f"{_name(label)} {chance!r}" for label, chance in zip(labels, chances, strict=True))
-        return f'c "" {self._set(key)} "" {{ {listed} }} 0'
+        number = self._set(key)
+        return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
     def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
         profiles = np.flatnonzero(law > 0)
@@ -152,7 +161,9 @@ class _Game:
         mine = sorted({int(k) for k in play.own(t, i, allowed)})
         own = tuple(int(play.own(s, i, np.array([profile]))[0]) for s, profile in enumerate(truth))
         listed = " ".join(_name(play.types[t][i][k]) for k in mine)
-        yield f'p "" {i + 1} {self._set_of(i, (own, public))} "" {{ {listed} }} 0'
+        number, types = self._set_of(i, (own, public)), ", ".join(play.types[s][i][k] for s, k in enumerate(own))
+        label = self._label(number, f"{play.agents[i]}, period {t}, {types}")
+        yield f'p "" {i + 1} {number} {label} {{ {listed} }} 0'
         for k in mine:
             yield from self._report(t, slot, truth, (*told, k), public, total)
 

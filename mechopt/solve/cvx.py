@@ -190,13 +190,13 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
     buyers, periods = tree.environment.agents, tree.horizon
     blocks = []
     for block in program.column_blocks:
-        boolean = deterministic and block.kind == "allocation"
+        boolean = deterministic and block.kind == ("slot" if plan.has_slots else "allocation")
         blocks.append(cvxpy.Variable((buyers, prod(block.shape) // buyers), name=block.name, boolean=boolean))
     z, constraints = _constraints(program, blocks)
     lifetime = [unit * block for block in blocks[: periods + 1]]
     allocation = blocks[periods + 1 : 2 * periods + 1] or _slopes(layout, blocks)
     if plan.timing == "own":
-        realised = [*(unit * block for block in blocks[2 * periods + 1 :]), lifetime[-1]]
+        realised = [*(unit * block for block in blocks[2 * periods + 1 : 3 * periods + 1]), lifetime[-1]]
     else:
         moves = plan.timing == "bank"
         realised = [u if t == periods or (moves and t) else np.zeros(u.shape) for t, u in enumerate(lifetime)]

@@ -206,7 +206,9 @@ def _independent_scale(family: RowFamily, index: int, layout: AnyLayout) -> floa
         if amount:
             return plan.unit / amount
         return float(plan.environment.present_value[family.period]) if isinstance(limit, PaymentCap) else 1.0
-    if family.name == "supply" or family.name.startswith("dic ("):
+    if family.name == "supply":
+        return plan.unit * float(np.max(family.build(layout.columns).coefficients))  # type: ignore[arg-type]
+    if family.name.startswith("dic ("):
         return plan.unit
     if family.pairs is not None and family.name != "indu" and family.agent is not None:
         axes = [name for name, _ in family.axes]

@@ -6,6 +6,7 @@ Each command runs in a process of its own, with its two descriptors apart; all s
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,24 @@ def test_versions(folder):
     line = mechopt(folder, "--version").stdout
     assert line == f"mechopt {mo.__version__} (HiGHS {version('highspy')}, numpy {version('numpy')})\n"
     assert mo.__version__ == version("mechopt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_who_leaves_gets_whole_files_all_the_same(folder):
+    command = (
+        f"{sys.executable} -m mechopt solve two.toml --proof left.json --save left.npz | true; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+    mechopt(folder, "certificate check two.toml left.json")
+    mechopt(folder, "verify two.toml left.npz")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("where", [">/dev/full", ">&-"], ids=["full", "closed"])
+def test_an_output_that_takes_nothing_gets_whole_files_all_the_same(folder, where):
+    command = f"{sys.executable} -m mechopt solve two.toml --proof kept.json {where}"
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=HANG_SECONDS)
+    full = "mechopt: cannot write (No space left on device)\n"
+    assert (done.returncode, done.stderr) == ((1, full) if "full" in where else (0, ""))
+    mechopt(folder, "certificate check two.toml kept.json")

@@ -289,6 +289,7 @@ def test_first_best_is_the_expected_best_sale_over_profiles(instance):
         tuple(cost),
         discount,
         None,
+        None,
     )
 
 

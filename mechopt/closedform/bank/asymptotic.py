@@ -79,7 +79,7 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
     if threshold not in THRESHOLDS:
         raise InputError([Fault("threshold", f"is {threshold!r}", f"choose {' or '.join(map(repr, THRESHOLDS))}")])
     sales = Sales(environment, second_price)
-    plain, fee = _schedule(environment, sales, THRESHOLDS[threshold])
+    plain, fee = schedule(environment, sales, THRESHOLDS[threshold])
 
     deposits = np.stack(
         [sales[t].utility.reshape(environment.agents, -1).max(axis=1) for t in range(environment.horizon)], axis=1
@@ -107,7 +107,7 @@ def asymptotic(environment: IndependentTypes, threshold: str = "sqrt(t) log t") 
     )
 
 
-def _schedule(
+def schedule(
     environment: IndependentTypes, sales: Sales, threshold: Callable[[int], float]
 ) -> tuple[np.typing.NDArray[np.bool_], FloatArray]:
     """Whether q = 1, and the fee mu, by buyer and period; ``(n, T)``."""

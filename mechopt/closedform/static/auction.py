@@ -14,6 +14,7 @@ from mechopt.closedform.static.virtual_values import Distribution, exact_distrib
 from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.reading import check
+from mechopt.environment.supply import excess, weights_faults
 
 Buyers = Sequence[tuple[Any, Any]]
 """One pair (values, probabilities) a buyer; supports may differ."""
@@ -38,6 +39,8 @@ class StaticMechanism:
         Expected payment from buyer i to the seller, over the mechanism's own coin.
     cost : number
         The seller's cost of a sale.
+    slots : sequence of numbers, optional
+        Weights of what is sold, the largest first, of which each buyer gets one or none; default one item.
 
     Raises
     ------
@@ -57,10 +60,12 @@ class StaticMechanism:
     allocation: FloatArray
     payment: FloatArray
     cost: float = 0.0
+    slots: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         faults: list[Fault] = []
         exact, cost = exact_buyers(self.buyers, faults), amount(self.cost, "cost", faults)
+        slots = None if self.slots is None else slot_weights(self.slots, faults)
         if faults:
             raise InputError(faults)
         shape = (len(exact), *(len(buyer.values) for buyer in exact))
@@ -71,12 +76,16 @@ class StaticMechanism:
             elif not np.isfinite(array).all():
                 faults.append(Fault(name, "holds numbers that are not finite", "give finite numbers"))
         x = arrays["allocation"]
-        if not faults and (x.min() < -ALLOCATION_SLACK or x.sum(axis=0).max() > 1 + ALLOCATION_SLACK):
+        if not faults and slots is not None:
+            if x.min() < -ALLOCATION_SLACK or excess(x, slots) > ALLOCATION_SLACK:
+                what = f"goes down to {x.min():.6g}, and up to {excess(x, slots):.6g} above what there is"
+                faults.append(Fault("allocation", what, "each buyer gets at most one slot"))
+        elif not faults and (x.min() < -ALLOCATION_SLACK or x.sum(axis=0).max() > 1 + ALLOCATION_SLACK):
             what = f"goes from {x.min():.6g} to {x.sum(axis=0).max():.6g} in sum over buyers"
             faults.append(Fault("allocation", what, "probabilities, at most one item"))
         if faults:
             raise InputError(faults)
-        for name, value in {"buyers": float_buyers(exact), "cost": cost, **arrays}.items():
+        for name, value in {"buyers": float_buyers(exact), "cost": cost, "slots": slots, **arrays}.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -136,6 +145,28 @@ class StaticMechanism:
             f"{type(self).__name__}({count} buyer{'s' * (count > 1)}, {profiles} profile{'s' * (profiles > 1)}; "
             f"revenue {self.revenue:.6g}, welfare {self.welfare:.6g}, utilities ({utilities}))"
         )
+
+
+def slot_weights(slots: Any, faults: list[Fault]) -> tuple[float, ...]:
+    """Check the weights of slots; appends their faults."""
+    weights = check.exact_list(slots, "slots", faults) or []
+    faults += weights_faults(weights, "slots") if check.is_list(slots) else []
+    return tuple(map(float, weights))
+
+
+def by_rank(slots: tuple[float, ...], scores: FloatArray) -> FloatArray:
+    """Weight of the slot that each buyer gets where the highest scores get the largest; ties to the lowest index.
+
+    Parameters
+    ----------
+    slots : tuple of float
+    scores : array ``(n, *types)``
+    """
+    weights = np.zeros(max(len(scores), len(slots)))
+    weights[: len(slots)] = slots
+    order = np.argsort(-scores, axis=0, kind="stable")
+    given: FloatArray = weights[np.argsort(order, axis=0, kind="stable")]
+    return given
 
 
 def by_own_type(numbers: Sequence[FloatArray]) -> FloatArray:

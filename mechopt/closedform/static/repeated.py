@@ -29,7 +29,7 @@ from mechopt.environment.require_kind import require_kind
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 
 Buyers = list[tuple[FloatArray, FloatArray]]
-Auction = Callable[[Buyers], StaticMechanism]
+Auction = Callable[..., StaticMechanism]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +44,15 @@ class Market:
     above : list over buyers of arrays ``(K,)``
         Whether a type's value is at least the cost.
     cost : float
+    slots : tuple of float or None
+        Weights of the slots, or units; None where there is one item.
     """
 
     buyers: Buyers
     position: list[IntArray]
     above: list[FloatArray]
     cost: float
+    slots: tuple[float, ...] | None = None
 
     def sold(self, allocation: FloatArray, payment: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Turn an auction of the worth, ``(n, ..., *worths)``, into one of the item, ``(n, ..., *types)``."""
@@ -65,24 +68,25 @@ class Market:
 
 def markets(environment: IndependentTypes) -> Sequence[Market]:
     """Market of each period; equal periods share one object."""
-    known: dict[tuple[float | int, ...], Market] = {}
+    known: dict[tuple[object, ...], Market] = {}
     listed = []
     for t, cost in enumerate(environment.cost.tolist()):
         pairs = [(v[t], p[t]) for v, p in zip(environment.values, environment.probabilities, strict=True)]
-        key = (cost, *(id(array) for pair in pairs for array in pair))
+        slots = None if environment.slots is None else tuple(environment.slots[t].tolist())
+        key = (cost, slots, *(id(array) for pair in pairs for array in pair))
         if key not in known:
-            known[key] = _market(pairs, cost)
+            known[key] = _market(pairs, cost, slots)
         listed.append(known[key])
     return listed
 
 
-def _market(pairs: Buyers, cost: float) -> Market:
+def _market(pairs: Buyers, cost: float, slots: tuple[float, ...] | None) -> Market:
     buyers, positions = [], []
     for values, probabilities in pairs:
         worth, position = np.unique(np.maximum(values - cost, 0.0), return_inverse=True)
         buyers.append((worth, np.bincount(position, probabilities, worth.size).astype(np.float64)))
         positions.append(position)
-    return Market(buyers, positions, [(values >= cost).astype(np.float64) for values, _ in pairs], cost)
+    return Market(buyers, positions, [(values >= cost).astype(np.float64) for values, _ in pairs], cost, slots)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +110,7 @@ class Sales:
     ----------
     environment : IndependentTypes
     auction : function of buyers
-        Makes the static auction; buyers are pairs of values and probabilities.
+        Makes the static auction of buyers, pairs of values and probabilities, and ``slots``.
     """
 
     def __init__(self, environment: IndependentTypes, auction: Auction) -> None:
@@ -117,7 +121,7 @@ class Sales:
     def __getitem__(self, t: int) -> Sale:
         market, env = self._markets[t], self._environment
         if id(market) not in self._known:
-            static = self._auction(market.buyers)
+            static = self._auction(market.buyers, slots=market.slots)
             allocation, payment = market.sold(static.allocation, static.payment)
             value = np.stack(np.broadcast_arrays(*np.ix_(*(row[t] for row in env.values))))
             self._known[id(market)] = allocation, payment, value * allocation - payment
@@ -144,7 +148,7 @@ def repeated_myerson(environment: IndependentTypes) -> BankAccountMechanism:
     >>> repeated_myerson(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1000)).revenue
     1000.0
     """
-    require_kind(environment, "independent", "repeated_myerson")
+    require_kind(environment, "independent", "repeated_myerson", supply="any")
     return _repeated(environment, myerson, "repeated Myerson", "Myerson (1981)")
 
 
@@ -169,7 +173,7 @@ def repeated_second_price(environment: IndependentTypes) -> BankAccountMechanism
     >>> auctions.revenue, auctions.welfare
     (5.0, 7.0)
     """
-    require_kind(environment, "independent", "repeated_second_price")
+    require_kind(environment, "independent", "repeated_second_price", supply="any")
     return _repeated(environment, second_price, "repeated second price", "Vickrey (1961)")
 
 
@@ -194,7 +198,7 @@ def give_for_free(environment: IndependentTypes) -> BankAccountMechanism:
     >>> given.revenue, given.utilities
     (0.0, (6.0,))
     """
-    require_kind(environment, "independent", "give_for_free")
+    require_kind(environment, "independent", "give_for_free", supply="any")
     return _repeated(environment, second_price, "give for free", "section 4; supplement F for several buyers")
 
 

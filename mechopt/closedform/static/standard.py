@@ -15,21 +15,35 @@ import numpy as np
 
 from mechopt.closedform.static.auction import Buyers as Buyers
 from mechopt.closedform.static.auction import StaticMechanism as StaticMechanism
-from mechopt.closedform.static.auction import amount, amounts, by_own_type, exact_buyers, float_buyers, summed_prices
+from mechopt.closedform.static.auction import (
+    amount,
+    amounts,
+    by_own_type,
+    by_rank,
+    exact_buyers,
+    float_buyers,
+    slot_weights,
+    summed_prices,
+)
 from mechopt.closedform.static.money_burning import MoneyBurning as MoneyBurning
 from mechopt.closedform.static.money_burning import capped_money_burning as capped_money_burning
 from mechopt.closedform.static.virtual_values import revenue_virtual
 from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import FloatArray
 
 
-def myerson(buyers: Buyers, cost: Any = 0.0) -> StaticMechanism:
+def myerson(buyers: Buyers, cost: Any = 0.0, slots: Any = None) -> StaticMechanism:
     """Sell to the highest ironed virtual value that is at least the cost: the largest revenue there is.
+
+    Of units or slots, the largest go to the highest of them.
 
     Parameters
     ----------
     buyers : sequence of pairs (values, probabilities)
     cost : number
         The seller's cost of a sale, at least 0.
+    slots : sequence of numbers, optional
+        Weights of what is sold, the largest first, of which each buyer gets one or none; ``[1, 1]`` are two units.
 
     Returns
     -------
@@ -55,21 +69,33 @@ def myerson(buyers: Buyers, cost: Any = 0.0) -> StaticMechanism:
 
     >>> round(myerson([(range(1, 6), ["1/5"] * 5)] * 2).revenue, 12)
     2.84
+
+    Two units: each buyer pays 3, with probability 3/5.
+
+    >>> round(myerson([(range(1, 6), ["1/5"] * 5)] * 2, slots=[1, 1]).revenue, 12)
+    3.6
     """
     faults: list[Fault] = []
     exact, expense = exact_buyers(buyers, faults), amount(cost, "cost", faults)
+    given = None if slots is None else slot_weights(slots, faults)
     if faults:
         raise InputError(faults)
     pairs = float_buyers(exact)
     virtual = by_own_type([revenue_virtual(buyer) for buyer in exact])
-    winner = np.where(virtual.max(axis=0) >= expense, virtual.argmax(axis=0), -1)
-    allocation = np.stack([(winner == i).astype(np.float64) for i in range(len(exact))])
+    if given is not None:
+        allocation = np.where(virtual >= expense, by_rank(given, virtual), 0.0)
+    else:
+        winner = np.where(virtual.max(axis=0) >= expense, virtual.argmax(axis=0), -1)
+        allocation = np.stack([(winner == i).astype(np.float64) for i in range(len(exact))])
     payment = summed_prices(allocation, [values for values, _ in pairs])
-    return StaticMechanism(pairs, allocation, payment, expense)
+    return StaticMechanism(pairs, allocation, payment, expense, given)
 
 
-def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0) -> StaticMechanism:
+def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0, slots: Any = None) -> StaticMechanism:
     """Sell to the highest value among buyers who meet their reserves, at the larger of reserve and next value.
+
+    Of units or slots, the largest go to the highest values, and each buyer pays what her slot is worth to those whom
+    she takes it from: of k units the (k+1)-th value, or her reserve.
 
     Parameters
     ----------
@@ -79,6 +105,8 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0) -> Static
         price. Default: the cost, so that without a cost the item is always sold, and to one buyer for free.
     cost : number
         The seller's cost of a sale, at least 0.
+    slots : sequence of numbers, optional
+        As for `myerson`.
 
     Returns
     -------
@@ -94,7 +122,7 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0) -> Static
 
     References
     ----------
-    Vickrey (1961).
+    Vickrey (1961), for units too; slots: Edelman, Ostrovsky and Schwarz (2007), section II.
 
     Examples
     --------
@@ -104,6 +132,7 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0) -> Static
     """
     faults: list[Fault] = []
     exact, expense = exact_buyers(buyers, faults), amount(cost, "cost", faults)
+    weights = None if slots is None else slot_weights(slots, faults)
     given, count = expense if reserve is None else reserve, len(buyers) if faults else len(exact)
     reserves = amounts(given, "reserve", count, faults).reshape(-1, *[1] * count)
     if faults:
@@ -111,10 +140,44 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0) -> Static
     pairs = float_buyers(exact)
     values = by_own_type([values for values, _ in pairs])
     bids = np.where(values >= reserves, values, -inf)
+    if weights is not None:
+        allocation, utility = _positions(bids, reserves, weights)
+        return StaticMechanism(pairs, allocation, values * allocation - utility, expense, weights)
     winners = (bids == bids.max(axis=0)) & (bids > -inf)
     allocation = winners / np.maximum(winners.sum(axis=0), 1)
     others = np.stack([np.max(np.delete(bids, i, axis=0), axis=0, initial=-inf) for i in range(count)])
     return StaticMechanism(pairs, allocation, allocation * np.maximum(reserves, others), expense)
+
+
+def _positions(bids: FloatArray, reserves: FloatArray, weights: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+    """What each buyer gets, and her utility: the integral of what she would get, from her reserve up to her bid.
+
+    With m - 1 of the others above u she gets weight m. Equal bids share the slots of their ranks equally.
+
+    Parameters
+    ----------
+    bids : array ``(n, *types)``
+        Minus infinity below the reserve.
+    reserves : array ``(n, 1, ...)``
+    weights : tuple of float
+    """
+    n = len(bids)
+    c = np.zeros(max(n, len(weights)) + 1)
+    c[: len(weights)] = weights
+    sums = np.concatenate([[0.0], np.cumsum(c)])
+    above = (bids[None] > bids[:, None]).sum(axis=1)
+    ties = (bids[None] == bids[:, None]).sum(axis=1)
+    there = bids > -inf
+    allocation = np.where(there, (sums[above + ties] - sums[above]) / ties, 0.0)
+    utility = np.zeros_like(allocation)
+    for i in range(n):
+        others = -np.sort(-np.delete(bids, i, axis=0), axis=0)  # the largest first
+        top = np.where(there[i], bids[i], reserves[i])
+        for m in range(n):  # from the top down: m of the others are above
+            low = np.minimum(np.maximum(others[m] if m < n - 1 else -inf, reserves[i]), top)
+            utility[i] += c[m] * (top - low)
+            top = low
+    return allocation, utility
 
 
 def posted_price(buyer: tuple[Any, Any], price: Any, cost: Any = 0.0) -> StaticMechanism:

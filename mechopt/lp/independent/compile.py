@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.lp.independent.columns import Columns, make_columns
+from mechopt.lp.independent.columns import Columns
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
 from mechopt.lp.program import LinearProgram, assemble, whole_numbers
@@ -81,7 +81,8 @@ class Layout:
         realised = self.realised(x)
         allocation, payment = [], []
         for t, raw in enumerate(self.allocation(x)):
-            sold = np.clip(raw, 0.0, 1.0) + 0.0  # + 0.0: no negative zeros
+            most = 1.0 if env.slots is None else float(env.slots[t][0])
+            sold = np.clip(raw, 0.0, most) + 0.0  # + 0.0: no negative zeros
             gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.agents)
             allocation.append(readonly(sold))
             payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.present_value[t] + 0.0))
@@ -122,7 +123,7 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
 def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]:
     """Lower and upper bounds: allocations in [0, 1], and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
-    for block in columns.allocation:
+    for block in (*columns.allocation, *columns.slots):
         lower[block], upper[block] = 0.0, 1.0
     implied = closure(plan.ir)
     if (
@@ -161,7 +162,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
     >>> program.size, program.describe_row(7)
     ((21, 29, 63), 'dic, buyer 0, period 0, at the start, true type 2, report 1')
     """
-    columns = make_columns(plan.tree, plan.form)
+    columns = plan.make_columns()
     cost, offset = _objective(plan, columns)
     lower, upper = column_bounds(plan, columns)
     start, index, value, row_lower, row_upper = assemble([family.build(columns) for family in plan.families])
@@ -179,6 +180,6 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
-        whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
+        whole_numbers(Deterministic() in plan.subject_to, columns.drawn),
     )
     return program, Layout(plan, columns)

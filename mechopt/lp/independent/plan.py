@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import frexp, prod
+from typing import ClassVar
 
 from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.lp.independent import incentive, participation
-from mechopt.lp.independent.columns import column_shapes
-from mechopt.lp.independent.feasibility import supply
+from mechopt.lp.independent.columns import Columns, column_shapes, make_columns
+from mechopt.lp.independent.feasibility import needs_slots, slots, supply
 from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
@@ -50,7 +51,14 @@ from mechopt.mechanism.constraints import (
     unimplied,
 )
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.mechanism.payments import PaymentConstraint, Payments, on_money, payment_constraints, require_agents
+from mechopt.mechanism.payments import (
+    Deterministic,
+    PaymentConstraint,
+    Payments,
+    on_money,
+    payment_constraints,
+    require_agents,
+)
 
 Maker = Callable[[Stage], RowFamily]
 
@@ -111,10 +119,22 @@ class Plan:
     misreports: str
     subject_to: tuple[PaymentConstraint, ...] = ()
 
+    exactly: ClassVar[bool] = False
+    """Whether its rows are built from fractions."""
+
     @property
     def environment(self) -> IndependentTypes:
         """What it is a program for."""
         return self.tree.environment
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether who has which slot has columns of its own."""
+        return needs_slots(self.tree, Deterministic() in self.subject_to)
+
+    def make_columns(self) -> Columns:
+        """Number the columns."""
+        return make_columns(self.tree, self.form, self.has_slots)
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
@@ -128,8 +148,10 @@ class Plan:
         families = [participation.promise(stage) for stage in stages]
         if self.form == "promise":
             return (*families, *(family for stage in stages for family in slope_families(stage)), *self._interim())
-        if len(buyers) > 1:
-            families += [supply(tree, t) for t in periods]
+        if len(buyers) > 1 or tree.environment.slots is not None:
+            families += [family for t in periods for family in supply(tree, t, self.exactly)]
+        if self.has_slots:
+            families += [family for t in periods for family in slots(tree, t)]
         if self.form == "utility":
             row: dict[Constraint, Maker] = {
                 DIC(): incentive.dic,
@@ -166,7 +188,7 @@ class Plan:
     @cached_property
     def size(self) -> Size:
         """Rows, columns, non-zeros, histories and bytes."""
-        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form))
+        columns = sum(prod(shape) for _, _, shape in column_shapes(self.tree, self.form, self.has_slots))
         rows, nonzeros = sum(f.rows for f in self.families), sum(f.nonzeros for f in self.families)
         histories = sum(self.tree.count[1:])
         build = BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]
@@ -233,7 +255,8 @@ def plan(
     allowed = ["payment"]
     if timing != "own" and not on_money(limits):
         allowed.append("utility")
-        if not limits and environment.agents == 1 and DIC() in closure(ic) and SuperDIC() not in ic:
+        one = environment.agents == 1 and environment.slots is None
+        if not limits and one and DIC() in closure(ic) and SuperDIC() not in ic:
             allowed.append("promise")
     if form == "auto":
         wide = max(max(types) for types in environment.shape) >= PROMISE_TYPES

@@ -43,7 +43,7 @@ def flow_picture(found: Explanation, axes: Axes | None = None) -> Axes:
     height = {(t, mode): -(k - (len(modes) - 1) / 2) for t, modes in enumerate(met) for k, mode in enumerate(modes)}
     for (t, start, end), chance in flows(found).items():
         ends = [t, t + 1], [height[t, start], height[t + 1, end]]
-        axes.plot(*ends, color=COLOURS[start % len(COLOURS)], alpha=0.35, linewidth=max(0.8, WIDEST * chance), zorder=1)
+        axes.plot(*ends, color=COLOURS[start % len(COLOURS)], alpha=0.5, linewidth=max(0.8, WIDEST * chance), zorder=1)
     for (t, mode), y in height.items():
         axes.scatter([t], [y], s=420, color=COLOURS[mode % len(COLOURS)], zorder=2)
         axes.text(t, y, found.states[mode].name, color="white", ha="center", va="center", weight="bold", zorder=3)

@@ -177,7 +177,8 @@ def _independent(mechanism: Mechanism) -> Play:
             table[i, i + 1] = np.broadcast_to(mechanism.values(t)[i, 0], tree.shape[t]).ravel()
         values.append(table)
         sold = np.clip(mechanism.allocation[t].reshape(n, -1), 0.0, 1.0)
-        allocation.append(np.concatenate([np.clip(1 - sold.sum(axis=0, keepdims=True), 0.0, 1.0), sold]).T)
+        unsold = 1 - sold.max(axis=0, keepdims=True) if env.slots is not None else 1 - sold.sum(axis=0, keepdims=True)
+        allocation.append(np.concatenate([np.clip(unsold, 0.0, 1.0), sold]).T)
     counts = [prod(shape) for shape in tree.shape]
     return Play(
         tuple(f"buyer {name}" for name in env.names),

@@ -60,7 +60,7 @@ def action(play: Play, t: int, chances: FloatArray) -> str:
     if len(named) == 1:
         return named[0][0]
     drawn = [(name, p) for name, p in named if name != play.actions[t][0]]
-    return ", ".join(f"{name} with {amount(p)}" for name, p in drawn)
+    return ", ".join(name if p > 1 - 1e-6 else f"{name} with {amount(p)}" for name, p in drawn)
 
 
 def done(name: str) -> tuple[str, str]:

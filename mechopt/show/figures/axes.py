@@ -39,6 +39,13 @@ def own_axes(axes: Axes | None, width: float, height: float) -> Axes:
     return own
 
 
+def titled(axes: Axes, title: str) -> Axes:
+    """Write a title above Axes that have none, as it is, and give the Axes back."""
+    if title and not any(axes.get_title(loc=place) for place in ("left", "center", "right")):
+        axes.set_title(title, fontsize=10, loc="left", parse_math=False)
+    return axes
+
+
 def _png(axes: Axes) -> bytes:
     """The figure of these Axes, for a notebook whose cell ends with them."""
     from io import BytesIO

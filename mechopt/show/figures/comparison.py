@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,4 +47,4 @@ def ratio_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
     ratios = [0.0, 1.0, *(entry.ratio for entry in entries)]
     axes.set_xlim(min(ratios), 1.12 * max(ratios))
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, "Share of the optimal revenue")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ def fitted_law(fit: Fit, axes: Axes | None = None) -> Axes:
     axes.set(xlabel="value v, money", ylabel="P(value ≤ v)", ylim=(-0.02, 1.04), xlim=ends)
     axes.legend(frameon=False, loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, "Distribution of values")

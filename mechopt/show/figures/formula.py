@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR
 
 if TYPE_CHECKING:
@@ -40,6 +40,6 @@ def formula_curve(found: Formula | GuaranteeFormula, axes: Axes | None = None) -
         axes.plot(x[[0, -1]], y[[0, -1]], "o", color=BAR, markersize=3.5, markeredgecolor="white")
     axes.set_xlabel(found.parameter)
     axes.set_ylabel(str(found.objective))
-    axes.set_title(f"{len(found.pieces)} piece{'s' * (len(found.pieces) != 1)}")
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    count = f"{len(found.pieces)} piece{'s' * (len(found.pieces) != 1)}"
+    return titled(axes, f"{found.objective} as a function of {found.parameter}, {count}")

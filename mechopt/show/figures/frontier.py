@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
 if TYPE_CHECKING:
@@ -52,4 +52,4 @@ def frontier_curve(frontier: Frontier, axes: Axes | None = None) -> Axes:
     axes.set_xlabel("welfare" if frontier.between == "welfare" else "agents' utility")
     axes.set_ylabel("revenue")
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, f"Most revenue by {axes.get_xlabel()}")

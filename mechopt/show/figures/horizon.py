@@ -9,7 +9,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import BOUND_TOLERANCE
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def bracket_curve(
 
     low, high = (bounds / horizons[:, None] if per_period else bounds).T
     widths = np.array([bound.gap for _, bound in pairs])
-    axes.fill_between(horizons, low, high, color="#9fb1d6", linewidth=0)
+    axes.fill_between(horizons, low, high, color="#9daac5", linewidth=0)
     axes.plot(horizons, high, color=MARK, marker="v", markersize=6, linewidth=1.2, linestyle="--", label="upper bound")
     axes.plot(horizons, low, color=BAR, marker="^", markersize=6, linewidth=1.6, label="lower bound")
     for k in range(len(pairs)) if len(pairs) <= LABELLED else [int(widths.argmax())]:
@@ -80,4 +80,4 @@ def bracket_curve(
     axes.legend(frameon=False, loc="lower right")
     axes.margins(x=0.06, y=0.14)
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, f"Brackets of the largest {label}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.show.figures.sweep import COLOURS, MARKERS
 from mechopt.solve.promised.policy import PromisePolicy
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SHARES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 """Quantiles between which the bands lie, and the median."""
-OUTER, INNER = "#d3dbec", "#9fb1d6"
-"""Of the bands: two greys in print."""
+OUTER, INNER = "#d4d9e5", "#9daac5"
+"""Of the bands: the bars' colour on paper, two greys in print."""
 INKS, STROKES = ("0.15", MARK, "#2a9d8f", "0.45"), ("-", "--", "-.", ":")
 """Of the paths."""
 
@@ -92,7 +92,7 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, "Promises over time" if promised else "Balances over time")
 
 
 def price_path(
@@ -150,4 +150,4 @@ def price_path(
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, "Payments along a path" + (" and values" if values else ""))

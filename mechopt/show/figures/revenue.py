@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def revenue_bars(comparison: Comparison, axes: Axes | None = None) -> Axes:
     axes.set_xlabel("revenue")
     axes.set_xlim(low - (0.02 * width if low < 0 else 0.0), high + 0.12 * width)
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, "Revenue")

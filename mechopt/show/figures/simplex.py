@@ -12,7 +12,7 @@ from mechopt.closedform.contingent.conditions.hull import TOUCHING
 from mechopt.closedform.contingent.conditions.spanning import matrices
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.show.figures.sweep import MARKERS
 
@@ -99,7 +99,7 @@ def column_simplex(
     axes.legend(handles, names, title=title, frameon=False, loc="upper left", bbox_to_anchor=(0.78, 1.0))
     axes.set(aspect="equal", xlim=(-1.4 * ARROW, 1 + 1.4 * ARROW), ylim=(-1.4 * ARROW, CORNERS[2, 1] + 1.4 * ARROW))
     axes.set_axis_off()
-    return axes
+    return titled(axes, f"What the others see next, by the own signal of {env.names[agent]}")
 
 
 def _outcomes(independence: ConvexIndependence, period: int, agent: int) -> list[str]:
@@ -128,7 +128,7 @@ def _draw_hull(axes: Axes, points: FloatArray) -> None:
     except (QhullError, ValueError):
         order = np.lexsort(points.T)
         corners = points[order[[0, -1]]]
-    axes.fill(*corners.T, facecolor="#d3dbec", edgecolor="#9fb1d6", linewidth=1.2, zorder=1)
+    axes.fill(*corners.T, facecolor="#d4d9e5", edgecolor="#9daac5", linewidth=1.2, zorder=1)
 
 
 def _draw_column(axes: Axes, point: FloatArray, distance: float, step: FloatArray, k: int) -> None:

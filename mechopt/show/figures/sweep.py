@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.core.errors import InputError
-from mechopt.show.figures.axes import own_axes
+from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
 if TYPE_CHECKING:
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 MAP = "cividis"
 """Grows evenly in lightness, for grey print and for every kind of colour sight."""
+DARK, LIGHT = "#0b0b0b", "#fefefe"
+"""Of numbers on cells, on light and dark pages."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-COLOURS = (BAR, "#e6a000", "#2a9d8f", "#8c8c8c", "#7a3b8f", "#5fa8d3", "#444444")
+COLOURS = (BAR, "#e6a000", "#2a9d8f", "#8c8c8c", "#9a5ab5", "#5fa8d3", "#444444")
+TITLES = {"ratio": "Share of the optimum", "revenue": "Revenue", "value": "Optimum"}
 MOST_NUMBERS = 150
 """Cells beyond which a heat map shows no numbers."""
 
@@ -98,11 +101,17 @@ def sweep_lines(sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "r
     axes.set_xlabel(x)
     axes.set_ylabel(f"{listed[0][0]}'s ratio" if y == "ratio" and len(listed) == 1 else y)
     axes.spines[["top", "right"]].set_visible(False)
-    return axes
+    return titled(axes, f"{TITLES.get(y, y)} by {x}")
 
 
 def sweep_heatmap(
-    sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "", value: str = "value", label: str = ""
+    sweep: Sweep,
+    axes: Axes | None = None,
+    x: str = "",
+    y: str = "",
+    value: str = "value",
+    label: str = "",
+    span: tuple[float, float] | None = None,
 ) -> Axes:
     """Mean of a column over two keys that vary; the smallest cell is framed, cells without a number are hatched.
 
@@ -117,6 +126,8 @@ def sweep_heatmap(
         Column to draw, such as ``repeated-myerson.ratio``.
     label : str
         What to call it; default its name.
+    span : pair of float, optional
+        Ends of the colours, to share them between pictures; default the smallest and largest number.
 
     Returns
     -------
@@ -139,7 +150,9 @@ def sweep_heatmap(
     cells = table.to_numpy(dtype=np.float64)
     axes = own_axes(axes, 1.6 + 0.75 * cells.shape[1], 1.4 + 0.45 * cells.shape[0])
     axes.set_facecolor("white")
-    mesh = axes.pcolormesh(np.ma.masked_invalid(cells), cmap=MAP, edgecolors="white", linewidth=1.0)
+    low, high = span or (None, None)
+    shown = np.ma.masked_invalid(cells)
+    mesh = axes.pcolormesh(shown, cmap=MAP, edgecolors="white", linewidth=1.0, vmin=low, vmax=high)
     for row, column in np.argwhere(~np.isfinite(cells)):
         axes.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1], fill=False, hatch="///", lw=0)
     if np.isfinite(cells).any():
@@ -157,11 +170,17 @@ def sweep_heatmap(
     bar = axes.figure.colorbar(mesh, ax=axes)
     bar.set_label(label or value)
     bar.outline.set_visible(False)
-    return axes
+    return titled(axes, f"{label or value} by {x} and {y}")
 
 
 def sweep_scatter(
-    sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "value", by: str = "", label: str = ""
+    sweep: Sweep,
+    axes: Axes | None = None,
+    x: str = "",
+    y: str = "value",
+    by: str = "",
+    label: str = "",
+    span: tuple[float, float] | None = None,
 ) -> Axes:
     """One dot a point; the smallest is ringed and named.
 
@@ -176,6 +195,8 @@ def sweep_scatter(
         Column whose values get a colour and a marker each.
     label : str
         What to call ``y``; default its name.
+    span : pair of float, optional
+        Smallest and largest number of all pictures that share their range; default those of this one.
 
     Returns
     -------
@@ -186,6 +207,8 @@ def sweep_scatter(
     InputError
         If the table has no such column, or ``by`` has too many values.
     """
+    from matplotlib.ticker import MaxNLocator
+
     frame = sweep.to_frame()
     varied = list(sweep.points[0].varied) if sweep.points else []
     x = x or (varied[0] if varied else "")
@@ -217,8 +240,14 @@ def sweep_scatter(
     axes.set_xlabel(x)
     axes.set_ylabel(label or y)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(y=0.12)
-    return axes
+    if span is None:
+        axes.margins(y=0.12)
+    else:
+        space = 0.12 * ((span[1] - span[0]) or max(abs(span[0]), 1.0))
+        axes.set_ylim(span[0] - space, span[1] + space)
+    if all(isinstance(entry, (int, float)) and float(entry).is_integer() for entry in known[x]):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return titled(axes, f"{label or y} by {x}")
 
 
 def _require_columns(frame: pd.DataFrame, names: list[str]) -> None:
@@ -236,7 +265,7 @@ def _write_cells(axes: Axes, cells: np.ndarray[Any, Any], mesh: Any) -> None:
     """Numbers in the cells, dark on light and light on dark."""
     for (row, column), number in np.ndenumerate(cells):
         if np.isfinite(number):
-            ink = "black" if float(mesh.norm(number)) > 0.55 else "white"
+            ink = DARK if float(mesh.norm(number)) > 0.55 else LIGHT
             axes.text(column + 0.5, row + 0.5, f"{number:.3g}", ha="center", va="center", color=ink, fontsize=9)
 
 

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.figures.axes import own_axes
-from mechopt.show.figures.tree_levels import Level, drawable, heights_of
+from mechopt.show.figures.tree_cut import Mark, cut, heights_of
+from mechopt.show.figures.tree_levels import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_LEAVES = 60
-"""Histories of the whole horizon beyond which nothing can be read."""
+"""Histories below each other beyond which nothing can be read."""
+MOST_LISTED = 20_000
+"""Histories of one length from which the likeliest are looked for."""
 WIDEST, THINNEST = 9.0, 0.6
 """Line widths, in points, of probability 1 and of the smallest."""
 
 
-def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None = None, agent: int = 0) -> Axes:
+def mechanism_tree(
+    mechanism: Mechanism | SequenceMechanism,
+    axes: Axes | None = None,
+    agent: int = 0,
+    depth: int | None = None,
+    least: float = 0.0,
+) -> Axes:
     """Allocation and payments by history, from left to right; lines are as wide as their history is probable.
+
+    Of a tree that is too large to be read the likeliest histories are drawn, and the rest is counted.
 
     Parameters
     ----------
@@ -32,18 +41,23 @@ def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None =
         Where to draw; default a figure of its own, as high as the tree needs (``axes.figure``).
     agent : int
         Whose allocation and payment are shown.
+    depth : int, optional
+        Periods that are drawn; default all that there is room for.
+    least : float
+        Probability below which histories are gathered in one line.
 
     Returns
     -------
     matplotlib.axes.Axes
         At each mark, left of it the reports (values, or names of types), beside it the agent's probability of the item,
         or the action, and her payment, money of the period. Marks are filled by that probability, or by the likeliest
-        action. Histories of probability 0 are left out.
+        action. Histories of probability 0 are left out. "+ 8 more" stands where eight histories of the whole horizon
+        follow that are not drawn.
 
     Raises
     ------
     InputError
-        If more than 60 histories of the whole horizon have positive probability, or there is no such agent.
+        If there is no such agent, or no period or no history is left to draw.
 
     Examples
     --------
@@ -55,66 +69,64 @@ def mechanism_tree(mechanism: Mechanism | SequenceMechanism, axes: Axes | None =
     ['0, pays 0', '1, pays 2']
     """
     form = drawable(mechanism)
-    agents, leaves = form.agents, form.leaves
-    if not 0 <= agent < agents:
-        raise InputError([Fault("agent", f"is {agent}", f"write 0 to {agents - 1}")])
-    if leaves > MOST_LEAVES:
-        raise InputError(
-            f"the tree has {leaves:,} histories of the whole horizon; at most {MOST_LEAVES} can be read. Draw fewer "
-            "periods or types, or take mechanism.to_frame()"
-        )
-    levels = form.levels(agent)
-    axes = own_axes(axes, 2.0 + 2.2 * len(levels), 1.2 + 0.34 * leaves)
-    _draw(axes, levels)
-    whose = f" (agent {agent})" if agents > 1 else ""
-    axes.set_title(f"{form.shown}{whose}", fontsize=9, loc="left")
+    horizon, faults = len(form.counts), []
+    if not 0 <= agent < form.agents:
+        faults.append(Fault("agent", f"is {agent}", f"write 0 to {form.agents - 1}"))
+    if depth is not None and not 1 <= depth <= horizon:
+        faults.append(Fault("depth", f"is {depth}", f"write 1 to {horizon}"))
+    if not 0 <= least < 1:
+        faults.append(Fault("least", f"is {least}", "write a probability from 0 on, below 1"))
+    if faults:
+        raise InputError(faults)
+    listed = sum(count <= MOST_LISTED for count in form.counts)
+    periods = max(min(listed, depth or horizon), 1)
+    marks = cut(form.levels(agent, periods), form.below(periods), horizon, MOST_LEAVES, least)
+    lines = len(marks) - len({mark.parent for mark in marks if mark.parent >= 0})
+    axes = own_axes(axes, 2.0 + 2.2 * (1 + max(mark.period for mark in marks)), 1.2 + 0.34 * lines)
+    _draw(axes, marks)
+    whose = f" (agent {agent})" if form.agents > 1 else ""
+    hidden = sum(mark.more for mark in marks)
+    rest = f"; {form.counts[-1] - hidden:,} of {form.counts[-1]:,} histories in full" if hidden else ""
+    axes.set_title(f"{form.shown}{whose}{rest}", fontsize=9, loc="left")
     return axes
 
 
-def _draw(axes: Axes, levels: list[Level]) -> None:
-    heights = heights_of(levels)
-    last, box = len(levels) - 1, {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none"}
-    root = float((heights[0].min() + heights[0].max()) / 2)
+def _draw(axes: Axes, marks: list[Mark]) -> None:
+    heights, box = heights_of(marks), dict[str, Any](boxstyle="round,pad=0.12", facecolor="white", edgecolor="none")
+    first = [heights[k] for k, mark in enumerate(marks) if mark.parent < 0]
+    root = float((min(first) + max(first)) / 2)
     axes.plot(0, root, "o", color="0.2", markersize=4)
-    for t, (level, y) in enumerate(zip(levels, heights, strict=True)):
-        start = np.full(len(y), root) if t == 0 else heights[t - 1][level.parent]
-        for k, height in enumerate(y):
-            width = max(THINNEST, WIDEST * float(level.probability[k]))
-            x = [t, t + 0.14, t + 0.55, t + 1]
-            axes.plot(x, [start[k], start[k], height, height], color="0.72", linewidth=width, zorder=1)
-            axes.plot(
-                t + 1,
-                height,
-                marker=level.mark[k],
-                markersize=7,
-                markerfacecolor=level.fill[k],
-                markeredgecolor="0.15",
-                zorder=3,
-            )
+    followed = {mark.parent for mark in marks}
+    for k, (mark, height) in enumerate(zip(marks, heights.tolist(), strict=True)):
+        t, start = mark.period, root if mark.parent < 0 else float(heights[mark.parent])
+        width = max(THINNEST, WIDEST * mark.probability)
+        axes.plot(
+            [t, t + 0.14, t + 0.55, t + 1], [start, start, height, height], color="0.72", linewidth=width, zorder=1
+        )
+        axes.plot(
+            t + 1, height, marker=mark.shape, markersize=7, markerfacecolor=mark.fill, markeredgecolor="0.15", zorder=3
+        )
+        texts = [(mark.reports, (-9, 0), "right", "center", box)]
+        inner, more = k in followed, f"  + {mark.more:,} more" if mark.more else ""
+        if inner:
+            texts.append((mark.label, (10, 7), "right", "bottom", box | {"alpha": 0.85}))
+        else:
+            texts.append((mark.label + more, (8, 0), "left", "center", box | {"alpha": 0.85}))
+        for text, offset, across, along, around in texts:
             axes.annotate(
-                level.reports[k],
+                text,
                 (t + 1, height),
-                (-9, 0),
+                offset,
                 textcoords="offset points",
-                ha="right",
-                va="center",
+                ha=across,
+                va=along,
                 fontsize=8,
                 zorder=4,
-                bbox=box,
+                bbox=around,
             )
-            axes.annotate(
-                level.labels[k],
-                (t + 1, height),
-                (8, 0) if t == last else (10, 7),
-                textcoords="offset points",
-                ha="left" if t == last else "right",
-                va="center" if t == last else "bottom",
-                fontsize=8,
-                zorder=4,
-                bbox=box | {"alpha": 0.85},
-            )
-    axes.set_xlim(-0.08, last + 1.75)
-    axes.set_ylim(float(heights[-1].min()) - 0.7, float(heights[-1].max()) + 0.9)
+    last = max(mark.period for mark in marks)
+    axes.set_xlim(-0.08, last + 1.75 + 0.5 * any(mark.more for mark in marks))
+    axes.set_ylim(float(heights.min()) - 0.7, float(heights.max()) + 0.9)
     axes.set_xticks(range(1, last + 2), [f"period {t}" for t in range(last + 1)])
     axes.tick_params(length=0)
     axes.set_yticks([])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, singledispatch
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.figures.comparison import BAR
 
-FILLS = ("white", BAR, "#e6a000", "#8c8c8c", "#7a3b8f", "#2a9d8f", "#444444")
+FILLS = ("white", BAR, "#e6a000", "#8c8c8c", "#9a5ab5", "#2a9d8f", "#444444")
 MARKS = ("o", "s", "D", "^", "v", "P", "X")
 """By action, the first one again after the last."""
 ROUNDING = 1e-9
@@ -47,20 +48,25 @@ class Level:
     mark: list[str]
 
 
-def independent_leaves(mechanism: Mechanism) -> int:
-    """Number of histories of the whole horizon that have positive probability."""
-    likely = 1
+def independent_counts(mechanism: Mechanism) -> list[int]:
+    """Number of histories of positive probability at the end of each period."""
+    counts = [1]
     for row in zip(*mechanism.environment.probabilities, strict=True):
-        for law in row:
-            likely *= int((law > 0).sum())
-    return likely
+        counts.append(counts[-1] * prod(int((law > 0).sum()) for law in row))
+    return counts[1:]
 
 
-def independent_levels(mechanism: Mechanism, agent: int) -> list[Level]:
-    """Levels of a mechanism for types independent across periods."""
+def independent_below(mechanism: Mechanism, periods: int) -> list[IntArray]:
+    """Histories of the whole horizon that begin with each, all of positive probability."""
+    counts = independent_counts(mechanism)
+    return [np.full(counts[t], counts[-1] // counts[t]) for t in range(periods)]
+
+
+def independent_levels(mechanism: Mechanism, agent: int, periods: int) -> list[Level]:
+    """The first levels of a mechanism for types independent across periods."""
     env, tree, kept = mechanism.environment, mechanism.tree, np.zeros(1, dtype=np.int64)
     levels = []
-    for t in range(tree.horizon):
+    for t in range(periods):
         shape = tree.children(t)
         place = np.full(tree.count[t], -1, dtype=np.int64)
         place[kept] = np.arange(len(kept))
@@ -88,17 +94,27 @@ def _likely(mechanism: SequenceMechanism, t: int) -> FloatArray:
     return likely
 
 
-def persistent_leaves(mechanism: SequenceMechanism) -> int:
-    """Number of histories of the whole horizon that have positive probability."""
-    return int((_likely(mechanism, mechanism.tree.horizon - 1) > ROUNDING).sum())
+def persistent_counts(mechanism: SequenceMechanism) -> list[int]:
+    """Number of histories of positive probability at the end of each period."""
+    return [int((_likely(mechanism, t) > ROUNDING).sum()) for t in range(mechanism.tree.horizon)]
 
 
-def persistent_levels(mechanism: SequenceMechanism, agent: int) -> list[Level]:
-    """Levels of a mechanism for persistent types; a child of several recorded actions names its own."""
+def persistent_below(mechanism: SequenceMechanism, periods: int) -> list[IntArray]:
+    """Histories of the whole horizon that begin with each, all of positive probability."""
+    tree = mechanism.tree
+    found = [(_likely(mechanism, tree.horizon - 1) > ROUNDING).astype(np.int64)]
+    for t in range(tree.horizon - 1, 0, -1):
+        node, _ = tree.came(t)
+        found.append(np.bincount(node[tree.slot[t]], weights=found[-1], minlength=tree.count[t - 1]).astype(np.int64))
+    return [below[_likely(mechanism, t) > ROUNDING] for t, below in enumerate(found[::-1][:periods])]
+
+
+def persistent_levels(mechanism: SequenceMechanism, agent: int, periods: int) -> list[Level]:
+    """The first levels of a mechanism for persistent types; a child of several recorded actions names its own."""
     tree, process = mechanism.tree, mechanism.process
     levels = list[Level]()
     before = np.zeros(1, dtype=np.int64)
-    for t in range(tree.horizon):
+    for t in range(periods):
         likely = _likely(mechanism, t)
         kept = np.flatnonzero(likely > ROUNDING)
         parent, came = np.zeros(len(kept), dtype=np.int64), np.zeros(len(kept), dtype=np.int64)
@@ -165,16 +181,20 @@ class Drawable(NamedTuple):
 
     Attributes
     ----------
-    agents, leaves : int
-        Leaves are histories of the whole horizon of positive probability.
-    levels : function of agent
+    agents : int
+    counts : list over periods of int
+        Histories of positive probability.
+    levels : function of agent and number of periods
+    below : function of number of periods
+        Histories of the whole horizon that begin with each of a level, all of positive probability.
     shown : str
         What stands at the marks.
     """
 
     agents: int
-    leaves: int
-    levels: Callable[[int], list[Level]]
+    counts: list[int]
+    levels: Callable[[int, int], list[Level]]
+    below: Callable[[int], list[IntArray]]
     shown: str
 
 
@@ -195,33 +215,21 @@ def drawable(mechanism: Any) -> Drawable:
 
 @drawable.register(Mechanism)
 def _(mechanism: Mechanism) -> Drawable:
-    levels = partial(independent_levels, mechanism)
     return Drawable(
-        mechanism.environment.agents, independent_leaves(mechanism), levels, "probability of the item, payment"
+        mechanism.environment.agents,
+        independent_counts(mechanism),
+        partial(independent_levels, mechanism),
+        partial(independent_below, mechanism),
+        "probability of the item, payment",
     )
 
 
 @drawable.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> Drawable:
-    levels = partial(persistent_levels, mechanism)
-    return Drawable(mechanism.process.agents, persistent_leaves(mechanism), levels, "action, payment")
-
-
-def heights_of(levels: list[Level]) -> list[FloatArray]:
-    """Leaves one below the other, everything else in the middle of what follows it."""
-    heights: list[FloatArray] = [np.zeros(0)] * len(levels)
-    order = [np.arange(len(levels[0].parent))]
-    for level in levels[1:]:
-        rank = np.empty(len(order[-1]), dtype=np.int64)
-        rank[order[-1]] = np.arange(len(rank))
-        order.append(np.argsort(rank[level.parent], kind="stable"))
-    heights[-1] = np.empty(len(order[-1]))
-    heights[-1][order[-1]] = -np.arange(len(order[-1]), dtype=np.float64)
-    for t in range(len(levels) - 2, -1, -1):
-        parent, below = levels[t + 1].parent, heights[t + 1]
-        count = len(levels[t].parent)
-        low, high = np.full(count, np.inf), np.full(count, -np.inf)
-        np.minimum.at(low, parent, below)
-        np.maximum.at(high, parent, below)
-        heights[t] = (low + high) / 2
-    return heights
+    return Drawable(
+        mechanism.process.agents,
+        persistent_counts(mechanism),
+        partial(persistent_levels, mechanism),
+        partial(persistent_below, mechanism),
+        "action, payment",
+    )

@@ -1,8 +1,9 @@
 """A picture as inline SVG of a page: no file, no network, colours that follow the page's light and dark.
 
 matplotlib writes the SVG, with text as text. What would clash in a page that holds several (ids, a style sheet for all
-elements, a document type) is taken out, the ink becomes the page's ``currentColor`` and the two colours of
-`mechopt.show.figures.comparison` its custom properties ``--bar`` and ``--mark``.
+elements, a document type) is taken out, the ink becomes the page's ``currentColor``, the two colours of
+`mechopt.show.figures.comparison` its custom properties ``--bar`` and ``--mark``, and what lies between the first and
+white a mixture with its ``--paper``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
+
+import numpy as np
 
 from mechopt.show.figures.axes import figure_of, plain_texts
 from mechopt.show.figures.comparison import BAR, MARK
@@ -32,7 +35,19 @@ INKED = (
     "axes.titlecolor",
     "hatch.color",
 )
-COLOURS = {INK: "currentColor", "#444444": "currentColor", BAR: "var(--bar)", MARK: "var(--mark)"}
+COLOURS = {
+    INK: "currentColor",
+    "#262626": "currentColor",
+    "#333333": "currentColor",
+    "#444444": "currentColor",
+    "#595959": "currentColor",
+    "#b34d00": "var(--mark)",
+    BAR: "var(--bar)",
+    MARK: "var(--mark)",
+}
+"""Ink and the two colours of `mechopt.show.figures.comparison`, which a page has for light and for dark."""
+HEX = re.compile(r"#[0-9a-f]{6}\b")
+WHITE, NEAR = 255, 3
 PAPER = re.compile(r"#fff(fff)?\b")
 LONG = re.compile(r"(\d+\.\d{2})\d+")
 REFERENCE = re.compile(r"url\(#([^)]+)\)")
@@ -83,6 +98,16 @@ def _for_page(document: str, label: str, prefix: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def _mixed(colour: str) -> str:
+    """What lies between paper and the bars' colour, as the page's own mixture of them; else the colour itself."""
+    given, bar = (np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)]) for text in (colour, BAR))
+    share = float(np.mean((WHITE - given) / (WHITE - bar)))
+    near = np.abs(WHITE - share * (WHITE - bar) - given).max() <= NEAR
+    if not near or not 0.01 < share < 0.99:
+        return colour
+    return f"color-mix(in srgb, var(--bar) {100 * share:.0f}%, var(--paper))"
+
+
 def _adapt(element: ElementTree.Element, used: set[str], prefix: str) -> None:
     """Ids, references, colours and digits of one element."""
     is_text = element.tag == f"{{{SVG}}}text"
@@ -98,6 +123,7 @@ def _adapt(element: ElementTree.Element, used: set[str], prefix: str) -> None:
             value = REFERENCE.sub(rf"url(#{prefix}-\1)", value)
             for colour, named in COLOURS.items():
                 value = value.replace(colour, named)
+            value = HEX.sub(lambda found: _mixed(found[0]), value)
             if not is_text:
                 value = PAPER.sub("var(--paper)", value)
             element.set(key, LONG.sub(r"\1", value))

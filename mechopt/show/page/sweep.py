@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mechopt.modelfile.loading import parse
 from mechopt.show.page.page import Cell, Column, Origin, Picture, Table, render
@@ -203,15 +206,43 @@ def pictures(sweep: Sweep, frame: pd.DataFrame) -> list[Picture]:
         return []
     mechanisms = sweep.study.recording.mechanisms[:MOST_FIGURES]
     ys = [(f"{name}.ratio", f"share of the optimum, {name}") for name in mechanisms] or [("value", "optimum")]
+    if _over_numbers(sweep, frame):
+        return _lines(sweep)
+    known = [(column, label) for column, label in ys if column in frame and frame[column].notna().any()]
+    numbers = frame[[column for column, _ in known]].to_numpy(dtype=float)
+    span = (float(np.nanmin(numbers)), float(np.nanmax(numbers))) if known else (0.0, 1.0)
     drawn = []
-    for k, (column, label) in enumerate(ys):
-        if column in frame and frame[column].notna().any():
-            drawn += _drawn(sweep, frame, column, label, f"figure{k}")
+    for k, (column, label) in enumerate(known):
+        drawn += _drawn(sweep, frame, column, label, f"figure{k}", span)
     return drawn
 
 
-def _drawn(sweep: Sweep, frame: pd.DataFrame, column: str, label: str, prefix: str) -> list[Picture]:
-    """A heat map over two grid keys, else dots, else nothing."""
+def _over_numbers(sweep: Sweep, frame: pd.DataFrame) -> bool:
+    """Whether a grid has one key, of numbers."""
+    from pandas.api.types import is_numeric_dtype
+
+    keys = list(sweep.points[0].varied)
+    return sweep.study.family is None and len(keys) == 1 and is_numeric_dtype(frame[keys[0]])
+
+
+def _lines(sweep: Sweep) -> list[Picture]:
+    """Lines over the key: each mechanism's share of the optimum, and all revenues."""
+    from mechopt.show.figures.sweep import sweep_lines
+    from mechopt.show.page.svg import inline_svg
+
+    (key,), mechanisms = sweep.points[0].varied, sweep.study.recording.mechanisms
+    captions = {"ratio": "Share of the optimum", "revenue": "Revenue of the optimum and of each mechanism"}
+    drawn = []
+    for y, caption in captions.items() if mechanisms else (("value", "The optimum"),):
+        spoken = f"Lines: {caption[:1].lower()}{caption[1:]} by {key}; numbers in the table of points."
+        drawn.append(Picture(inline_svg(partial(sweep_lines, sweep, y=y), spoken, y), f"{caption}, by {key}."))
+    return drawn
+
+
+def _drawn(
+    sweep: Sweep, frame: pd.DataFrame, column: str, label: str, prefix: str, span: tuple[float, float]
+) -> list[Picture]:
+    """A heat map over two grid keys, else dots, else nothing; all over one range."""
     from mechopt.show.figures.sweep import sweep_heatmap, sweep_scatter
     from mechopt.show.page.svg import inline_svg
 
@@ -222,13 +253,13 @@ def _drawn(sweep: Sweep, frame: pd.DataFrame, column: str, label: str, prefix: s
     if sweep.study.family is None and len(sweep.study.grid.axes) == 2:
         x, y = sweep.study.grid.axes
         spoken = f"Heat map of the {label} over {x} and {y}: {least}."
-        svg = inline_svg(lambda: sweep_heatmap(sweep, x=x, y=y, value=column, label=short), spoken, prefix)
+        svg = inline_svg(lambda: sweep_heatmap(sweep, x=x, y=y, value=column, label=short, span=span), spoken, prefix)
         return [Picture(svg, f"{named}; framed: the smallest.")]
     x, by = _axes(sweep, frame, column)
     if not x:
         return []
     spoken = f"Dots: {label} by {x}: {least}."
-    svg = inline_svg(lambda: sweep_scatter(sweep, x=x, y=column, by=by, label=short), spoken, prefix)
+    svg = inline_svg(lambda: sweep_scatter(sweep, x=x, y=column, by=by, label=short, span=span), spoken, prefix)
     return [Picture(svg, f"{named}, one dot a point; ringed: the smallest.")]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from mechopt.core.printable import printable
@@ -30,9 +31,38 @@ def tell(text: str) -> None:
 def _write(stream: TextIO, text: str) -> None:
     text = printable(text, keep="\n") + "\n"
     try:
-        stream.write(text)
-    except UnicodeEncodeError:  # letters that the terminal's encoding lacks
-        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:  # letters that the terminal's encoding lacks
+            stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+    except BrokenPipeError:
+        drop(stream)
+
+
+def drop(stream: TextIO) -> None:
+    """Nobody takes what is written to a stream: it goes nowhere from here on, and the work goes on."""
+    with suppress(OSError, ValueError):  # a stream without a descriptor
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def flush() -> None:
+    """Send on what is written so far; a reader who has left is no fault.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, as on a full disk; it is dropped then.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            drop(stream)
+        except OSError:
+            drop(stream)
+            raise
 
 
 def show_rows(rows: list[tuple[str, str]]) -> None:

@@ -24,6 +24,8 @@ def dual_constraints(chosen: AnyPlan) -> tuple[Constraint, Constraint] | None:
     """Incentive and participation constraint of a plan that dual dynamic programming takes; None where it does not."""
     if chosen.environment.seller_values is not None:
         return None
+    if isinstance(chosen, Plan) and chosen.environment.slots is not None:
+        return None
     if chosen.subject_to or chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
         return None
     (ic,), (ir,) = chosen.ic, chosen.ir

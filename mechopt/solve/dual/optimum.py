@@ -118,6 +118,8 @@ def dual_optimum(
     fresh = isinstance(environment, IndependentTypes)
     _check_constraints(fresh, ic, ir)
     if isinstance(environment, IndependentTypes):
+        if environment.slots is not None:
+            raise InputError("dual dynamic programming is for one item a period; use the linear program")
         search = Search(buyers_problem(environment))
     else:
         process = joint_process(environment)

@@ -17,9 +17,8 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
-from mechopt.environment.independent import ExactIndependent
+from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.histories.reports import HistoryTree
-from mechopt.lp.independent.columns import make_columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram, RowFamily
@@ -83,6 +82,8 @@ class ExactStage(Stage):
 
 class _ExactPlan(Plan):
     """The plan whose families are built from fractions."""
+
+    exactly = True
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
@@ -148,7 +149,7 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
         Money is measured in this power of two.
     """
     twin = exact_twin(plan, unit)
-    columns = make_columns(plan.tree, plan.form)
+    columns = plan.make_columns()
     built = []
     for family in twin.families:
         rows = family.build(columns)

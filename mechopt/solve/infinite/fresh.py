@@ -47,17 +47,20 @@ def by_blocks(environment: IndependentForever, claims: tuple[Constraint, ...], e
         limits = effort.time_limit, effort.progress, None
         best = promised_optimum(environment.first_periods(horizon), EPIR(), AIM, *limits, AIM)
         status, bound = best.status, best.bound
-        mechanism = restarted_policy(environment, best.mechanism, claims, f"{SOURCE}: {horizon} periods, begun again")
+        source = f"{SOURCE}: {horizon} periods, begun again"
+        mechanism: StateMechanism | None = restarted_policy(environment, best.mechanism, claims, source)
     else:
         horizon, found = _block(environment, claims, effort)
-        assert isinstance(found.mechanism, Mechanism)
-        status, bound = found.status, found.bound
-        mechanism = restarted_tree(environment, found.mechanism, claims, f"{SOURCE}: {horizon} periods, begun again")
-    lower, upper = mechanism.revenue, bound.upper + d**horizon * environment.first_best
+        status, bound, mechanism = found.status, found.bound, None
+        if status is Status.OPTIMAL and isinstance(found.mechanism, Mechanism):  # else it need not satisfy constraints
+            source = f"{SOURCE}: {horizon} periods, begun again"
+            mechanism = restarted_tree(environment, found.mechanism, claims, source)
+    lower = max(bound.lower, 0.0) / (1 - d**horizon) if mechanism is None else mechanism.revenue
+    upper = bound.upper + d**horizon * environment.first_best
     slack = ROUNDING * (environment.first_best + abs(upper))
     final = Bound(lower - slack, max(upper + slack, lower), "blocks of periods, begun again or followed by first best")
     seconds = {"build": 0.0, "solve": time.perf_counter() - begun}
-    size = Size(0, 0, 0, mechanism.states, 0)
+    size = Size(0, 0, 0, 0 if mechanism is None else mechanism.states, 0)
     status = _status(status, final)
     left = (f"blocks of {horizon} periods leave this bracket",) if status is Status.UNPROVED else ()
     return Optimum(lower, final, status, mechanism, size, seconds, "infinite", "states", conflict=left)
@@ -85,14 +88,14 @@ def _block(environment: IndependentForever, claims: tuple[Constraint, ...], effo
     return horizon, solve_plan(chosen, "auto", replace(effort, exact=False))
 
 
-def in_advance(environment: IndependentForever, claims: tuple[Constraint, ...], effort: Effort) -> Optimum:
+def in_advance(environment: IndependentForever, claims: tuple[Constraint, ...]) -> Optimum:
     """Myerson's auction, then the efficient one for ever, whose utilities are paid for a period in advance."""
     from scipy.sparse import csr_array
 
     from mechopt.lp.build import plan
 
     begun, d, n = time.perf_counter(), environment.discount, environment.agents
-    first = solve_plan(plan(environment.first_periods(1), DIC(), Interim()), "auto", replace(effort, exact=False))
+    first = solve_plan(plan(environment.first_periods(1), DIC(), Interim()), "auto", Effort())
     assert isinstance(first.mechanism, Mechanism)
     once = restarted_tree(environment, first.mechanism, claims, "")
     chosen, fee = _efficient(environment)

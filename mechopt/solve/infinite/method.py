@@ -78,8 +78,10 @@ def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
         if ir == PPIR() and plan.environment.agents == 1:
             chain, limit = plan.environment.to_markov(), effort.time_limit
             found = one_agent(chain, True, EX_POST_TOLERANCE, limit, (ic, ir), told)[0]
+        elif ir in EX_POST:
+            found = by_blocks(plan.environment, (ic, ir), effort)
         else:
-            found = (by_blocks if ir in EX_POST else in_advance)(plan.environment, (ic, ir), effort)
+            found = in_advance(plan.environment, (ic, ir))
         return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
     if plan.environment.agents > 1:
         found = truncated(plan.environment, (ic, ir), effort)

@@ -62,7 +62,8 @@ def truncated(environment: MarkovTypes, claims: tuple[Constraint, Constraint], e
     below, above = (solve_plan(chosen, "auto", quiet) for chosen in plans)
     found, mechanism = below.mechanism, None
     lower = below.bound.lower
-    if isinstance(found, SequenceMechanism) and not found.limit:
+    done = below.status is Status.OPTIMAL  # what a limit leaves need not be incentive compatible
+    if done and isinstance(found, SequenceMechanism) and not found.limit:
         mechanism = unfolded(environment, found, _tails(environment, claims), claims)
         lower = mechanism.revenue
     slack = ROUNDING * (environment.first_best + abs(above.bound.upper))
@@ -74,7 +75,17 @@ def truncated(environment: MarkovTypes, claims: tuple[Constraint, Constraint], e
     size = Size(0, 0, 0, 0 if mechanism is None else mechanism.states, 0)
     seconds = {"build": 0.0, "solve": time.perf_counter() - begun}
     left = () if status is Status.OPTIMAL else (f"programs of {periods} periods leave this bracket",)
-    return Optimum(lower, bound, status, mechanism, size, seconds, "infinite", "states", conflict=left)
+    return Optimum(
+        bound.lower if mechanism is None else lower,
+        bound,
+        status,
+        mechanism,
+        size,
+        seconds,
+        "infinite",
+        "states",
+        conflict=left,
+    )
 
 
 def _plans(

@@ -33,6 +33,8 @@ def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
     if not isinstance(chosen, Plan) or chosen.subject_to or chosen.environment.seller_values is not None:
         return None
+    if chosen.environment.slots is not None:
+        return None
     implied, one = closure(chosen.ir), chosen.environment.agents == 1
     if not one or DIC() not in closure(chosen.ic) or SuperDIC() in chosen.ic or chosen.objective != Revenue():
         return None

@@ -181,6 +181,8 @@ def promised_optimum(
         raise InputError(f"promised_optimum takes IndependentTypes and not {type(environment).__name__}; use optimum")
     if environment.agents != 1:
         raise InputError(f"{environment.agents} buyers: promised utility is for one; use optimum")
+    if environment.slots is not None:
+        raise InputError("promised utility is for one whole item a period; use optimum")
     if ir not in (EPIR(), Interim()):
         raise InputError(f"participation {ir.name}: promised utility takes EPIR or Interim; use optimum")
     if not tolerance > 0:

@@ -109,8 +109,16 @@ def _drawn(found: PaymentCounterexample, mechanism: Replayable) -> float:
     """How far the probability of one buyer, or of one action, is from certainty."""
     t, most = found.period, 1.0
     if isinstance(mechanism, Mechanism):
-        x = float(mechanism.allocation[t][(found.agent, mechanism.tree.node(found.history), *found.reports)])
-        return min(abs(x), abs(1 - x))
+        place = (mechanism.tree.node(found.history), *found.reports)
+        given = [float(mechanism.allocation[t][(i, *place)]) for i in range(mechanism.environment.agents)]
+        if mechanism.environment.slots is None:
+            return min(abs(given[found.agent]), abs(1 - given[found.agent]))
+        left = [*map(float, mechanism.environment.slots[t]), *[0.0] * len(given)]
+        for i in sorted(range(len(given)), key=lambda i: -given[i]):
+            nearest = min(left, key=lambda weight: abs(weight - given[i]))
+            left.remove(nearest)
+            if i == found.agent:
+                return abs(nearest - given[i])
     assert isinstance(mechanism, SequenceMechanism) and found.action is not None
     tree, slot = mechanism.tree, 0
     for s, (reports, action) in enumerate(

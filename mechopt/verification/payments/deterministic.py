@@ -1,8 +1,10 @@
 """The check that a mechanism draws nothing, in floats and in fractions.
 
 The gain is how far a probability of the allocation is from 0 and from 1, whichever is nearer; where actions are taken,
-how far the weight of an action is from 0 and from the weight of its history. Every history counts. Probabilities are
-read off as they stand: nothing is computed that could be rounded, but one difference.
+how far the weight of an action is from 0 and from the weight of its history. Of slots, how far what buyers get is from
+the weights of different slots: the largest first, each is compared with the nearest weight that is left, or nothing.
+Every history counts. Probabilities are read off as they stand: nothing is computed that could be rounded, but one
+difference.
 """
 
 from __future__ import annotations
@@ -44,8 +46,9 @@ Where = tuple[int, int, tuple[int, ...]]
 def _in_floats(mechanism: Mechanism | SequenceMechanism) -> tuple[Answer, Where | None]:
     verdict, shapes = Verdict(VERIFY_TOLERANCE), []
     rounded = Precision.of(4, 1.0)
+    slots = mechanism.environment.slots if isinstance(mechanism, Mechanism) else None
     for t, (x, most) in enumerate(_weights(mechanism)):
-        gain = np.minimum(np.abs(x), np.abs(most - x))
+        gain = np.minimum(np.abs(x), np.abs(most - x)) if slots is None else off_slots(x, slots[t])
         verdict.add(gain, rounded.bound(np.abs(x) + np.abs(most)))
         shapes.append((t, gain.shape))
     answer = verdict.answer
@@ -54,6 +57,33 @@ def _in_floats(mechanism: Mechanism | SequenceMechanism) -> tuple[Answer, Where 
     t, shape = shapes[answer.place[0]]
     first, *rest = (int(k) for k in np.unravel_index(answer.place[1], shape))
     return answer, (t, first, tuple(rest))
+
+
+def off_slots(allocation: FloatArray, weights: FloatArray) -> FloatArray:
+    """How far what each buyer gets is from the weight of a slot of her own, or from nothing; shaped like it.
+
+    Parameters
+    ----------
+    allocation : array ``(n, ...)``
+    weights : array ``(S,)``
+        The largest first.
+
+    Examples
+    --------
+    >>> off_slots(np.array([[1.0], [0.5], [0.5]]), np.array([1.0, 0.5]))[:, 0]
+    array([0. , 0. , 0.5])
+    """
+    flat = allocation.reshape(len(allocation), -1)
+    order, off = np.argsort(-flat, axis=0, kind="stable"), np.zeros_like(flat)
+    left = np.repeat(np.append(weights, np.zeros(len(flat)))[:, None], flat.shape[1], axis=1)
+    columns = np.arange(flat.shape[1])
+    for rank in range(len(flat)):
+        x = flat[order[rank], columns]
+        distance = np.abs(left - x)
+        nearest = distance.argmin(axis=0)
+        off[order[rank], columns] = distance[nearest, columns]
+        left[nearest, columns] = np.inf
+    return off.reshape(allocation.shape)
 
 
 def _weights(mechanism: Mechanism | SequenceMechanism) -> list[tuple[FloatArray, FloatArray]]:
@@ -76,8 +106,13 @@ def _exactly(mechanism: Mechanism | SequenceMechanism) -> tuple[Answer, Where | 
         for node, row in enumerate(rows.tolist()):
             weights = [Fraction(entry) for entry in row]
             most = Fraction(1) if isinstance(mechanism, Mechanism) else above[int(mechanism.tree.slot[t][node])]
-            for k, weight in enumerate(weights):
-                verdict.add(min(abs(weight), abs(most - weight)), (t, k, node))
+            off = [min(abs(weight), abs(most - weight)) for weight in weights]
+            if isinstance(mechanism, Mechanism) and mechanism.environment.slots is not None:
+                exact = mechanism.environment.exact
+                slots = exact.slots if exact is not None and exact.slots is not None else mechanism.environment.slots
+                off = _exactly_off(weights, [Fraction(weight) for weight in slots[t]])
+            for k, gain in enumerate(off):
+                verdict.add(gain, (t, k, node))
             if isinstance(mechanism, SequenceMechanism):
                 after += weights if mechanism.tree.branches[t] > 1 else [sum(weights, Fraction(0))]
         above = after
@@ -88,6 +123,16 @@ def _exactly(mechanism: Mechanism | SequenceMechanism) -> tuple[Answer, Where | 
         shape = mechanism.allocation[t].shape[1:]
         return verdict.answer, (t, k, tuple(int(part) for part in np.unravel_index(node, shape)))
     return verdict.answer, (t, k, (node,))
+
+
+def _exactly_off(allocation: list[Fraction], weights: list[Fraction]) -> list[Fraction]:
+    """The same as `off_slots`, of one profile."""
+    left, off = [*weights, *[Fraction(0)] * len(allocation)], [Fraction(0)] * len(allocation)
+    for i in sorted(range(len(allocation)), key=lambda i: -allocation[i]):
+        nearest = min(left, key=lambda weight: abs(weight - allocation[i]))
+        off[i] = abs(nearest - allocation[i])
+        left.remove(nearest)
+    return off
 
 
 def _counterexample(

@@ -16,6 +16,9 @@ PICTURES = {
     "frontier": lambda folder: mo.frontier(ENV).plot(),
     "fit": lambda folder: mo.fit.fit_values([1, 2, 2, 3], types=2).plot(),
     "bracket": lambda folder: bracket_curve([(2, mo.optimum(ENV).bound)]),
+    "charging": lambda folder: mo.figures.charging_paths(mo.lemmas.charging(ENV)),
+    "loss": lambda folder: mo.figures.asymptotic_losses(mo.lemmas.asymptotic_loss(ENV)),
+    "trade-off": lambda folder: mo.figures.price_trade_off_curve(1.0),
     "sweep": lambda folder: mo.sweep(
         write_study(folder, 'model = "base.toml"\nmechanisms = ["repeated-myerson"]\n[grid]\nhorizon = [1, 2]')
     ).plot(),

@@ -134,3 +134,18 @@ def test_ratios_are_drawn_where_nothing_is_said(horizons):
     assert [line.get_label() for line in axes.lines] == ["repeated-myerson", "give-for-free"]
     with pytest.raises(mo.InputError, match="not a column"):
         horizons.plot(y="reveneu")
+
+
+def test_pictures_that_are_compared_share_their_range(grid):
+    one = sweep_scatter(grid, x="horizon", y="repeated-myerson.ratio", span=(0.2, 1.0))
+    other = sweep_scatter(grid, x="horizon", y="value", span=(0.2, 1.0))
+    assert one.get_ylim() == other.get_ylim() and one.get_ylim()[0] < 0.2 < 1.0 < one.get_ylim()[1]
+    (mesh,) = sweep_heatmap(grid, value="repeated-myerson.ratio", span=(0.2, 1.0)).collections
+    assert mesh.get_clim() == (0.2, 1.0)
+
+
+def test_pictures_have_titles_and_whole_ticks(grid, horizons):
+    assert sweep_scatter(grid, x="horizon", y="value").get_title(loc="left") == "value by horizon"
+    axes = horizons.plot(y="ratio")
+    assert axes.get_title(loc="left") == "Share of the optimum by horizon"
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())

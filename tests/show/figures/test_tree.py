@@ -130,10 +130,60 @@ def test_correlated_signals_have_their_names():
     assert texts(mechanism_tree(idle, agent=1), "reports") == ["a, c", "b, d"]
 
 
-def test_too_many_histories_are_refused_with_their_number():
-    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=6)
-    with pytest.raises(mo.InputError, match=rf"64 histories .* at most {MOST_LEAVES} can be read"):
-        mechanism_tree(mo.give_for_free(env).to_mechanism())
+def counted(axes):
+    """(drawn to the end, all) histories of the whole horizon, by the title."""
+    words = axes.get_title(loc="left").rpartition("; ")[2].split()
+    return int(words[0].replace(",", "")), int(words[2].replace(",", ""))
+
+
+def rest(axes):
+    """Numbers behind the plus signs."""
+    return [
+        int(t.get_text().rpartition("+ ")[2].split()[0].replace(",", "")) for t in axes.texts if "+ " in t.get_text()
+    ]
+
+
+@pytest.mark.parametrize("periods", [6, 12])
+def test_of_too_many_histories_the_likeliest_are_drawn_and_the_rest_is_counted(periods):
+    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=periods)
+    axes = mechanism_tree(mo.give_for_free(env).to_mechanism())
+    drawn, total = counted(axes)
+    assert total == 2**periods and drawn + sum(rest(axes)) == total
+    lines = {height for _, _, height, _ in edges(axes)}
+    assert len([height for height in lines if float(height).is_integer()]) <= MOST_LEAVES
+    always_high = (3 / 4) ** periods
+    assert min(abs(width - WIDEST * always_high) for *_, width in edges(axes)) < 1e-9 or WIDEST * always_high < THINNEST
+
+
+def test_depth_and_probability_cut_a_tree():
+    env = mo.IndependentTypes.iid([1, 2], ["1/4", "3/4"], horizon=4)
+    free = mo.give_for_free(env).to_mechanism()
+    axes = mechanism_tree(free, depth=2)
+    assert texts(axes, "reports") == ["1", "2", "1", "2", "1", "2"] and rest(axes) == [4, 4, 4, 4]
+    axes = mechanism_tree(free, depth=1, least=0.3)
+    assert rest(axes) == [8, 8] and not any("together" in t.get_text() for t in axes.texts)
+    axes = mechanism_tree(free, depth=1, least=0.8)
+    assert [t.get_text() for t in axes.texts if "together" in t.get_text()] == ["1 together  + 16 more"]
+
+
+def test_many_types_are_gathered():
+    env = mo.IndependentTypes.iid(range(1, 101), ["1/100"] * 100, horizon=1)
+    axes = mechanism_tree(mo.give_for_free(env).to_mechanism())
+    (together,) = (t.get_text() for t in axes.texts if "together" in t.get_text())
+    assert together == "0.41 together  + 41 more" and counted(axes) == (59, 100)
+
+
+def test_histories_that_follow_where_types_persist_are_counted(moved):
+    axes = mechanism_tree(moved, depth=1)
+    assert rest(axes) == [2, 1]  # "low" is trained or not, "high" never
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"), [({"depth": 0}, "depth: is 0; write 1 to 2"), ({"least": 1}, "least: is 1")]
+)
+def test_what_leaves_nothing_to_draw_is_refused(sale, limits, message):
+    with pytest.raises(mo.InputError, match=message):
+        mechanism_tree(sale, **limits)
 
 
 def test_an_agent_that_does_not_exist_is_refused(sale):

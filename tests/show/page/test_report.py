@@ -305,6 +305,16 @@ def test_a_sweep_as_a_page(swept):
     assert mo.loads(worst.text).fingerprint in page.text
 
 
+def test_a_grid_of_one_number_is_drawn_as_lines(tmp_path):
+    text = 'model = "base.toml"\nmechanisms = ["repeated-myerson"]\n[grid]\nhorizon = [1, 2, 3]'
+    page = Page(sweep_report(sweep(write_study(tmp_path, text))))
+    labels = [label for label in page.all("aria-label") if label.startswith("Lines: ")]
+    assert [label.partition(" by ")[0] for label in labels] == [
+        "Lines: share of the optimum",
+        "Lines: revenue of the optimum and of each mechanism",
+    ]
+
+
 def test_a_long_sweep_shows_what_failed_and_the_smallest_shares(swept):
     point, row = swept.points[2], swept.rows[2]
     points = tuple(replace(point, number=k) for k in range(300))

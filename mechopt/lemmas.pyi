@@ -1,0 +1,10 @@
+from .study.lemmas.account import one_bank_account as one_bank_account
+from .study.lemmas.charging import charging as charging
+from .study.lemmas.constant import constant_continuation as constant_continuation
+from .study.lemmas.static import rational_every_period as rational_every_period
+from .study.lemmas.static import super_incentives as super_incentives
+from .study.lemmas.symmetric import symmetrised as symmetrised
+from .study.lemmas.throttling import asymptotic_constant as asymptotic_constant
+from .study.lemmas.throttling import asymptotic_loss as asymptotic_loss
+from .study.lemmas.trade_off import gap_bound as gap_bound
+from .study.lemmas.trade_off import price_trade_off as price_trade_off
