@@ -141,6 +141,14 @@ class IndependentForever(EnvironmentBase):
     def slots(self) -> None:
         """None: one item a period."""
 
+    @property
+    def outside(self) -> None:
+        """None: to stay away is worth 0."""
+
+    @property
+    def discounts(self) -> None:
+        """None: all discount alike."""
+
     @cached_property
     def exact(self) -> ExactForever | None:
         """The exact numbers; None where float probabilities sum to 1 only within rounding."""

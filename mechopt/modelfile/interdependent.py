@@ -12,8 +12,9 @@ from mechopt.environment.reading import interdependent
 from mechopt.environment.reading.interdependent import Given, StageGiven, one_agent
 from mechopt.environment.reading.nested import is_list
 from mechopt.environment.reading.reader import Part
+from mechopt.modelfile.densities import DensitiesTable
 from mechopt.modelfile.persistent import NAMES, Name, Names, PersistentFile, Tables, common, list_of_tables, listed
-from mechopt.modelfile.tables import Table
+from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
 JOINT: dict[str, Any] = {"type": "array", "items": {"type": ["array", "number", "string"]}}
 Joint = Annotated[Any, WithJsonSchema(JOINT)]
@@ -49,6 +50,8 @@ class SignalAgentTable(SignalPeriodTable):
 
     name: Name = Field(None, description="default: the agent's number")
     types: Names = Field(None, description="names of the signals; default: their numbers")
+    outside: Option = Field(None, description=OUTSIDE)
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[SignalPeriodTable] | None = Field(
         None,
         strict=True,
@@ -67,6 +70,9 @@ class InterdependentFile(PersistentFile):
     kernel: Joint = Field(None, description=KERNEL)
     seller_values: Joint = Field(None, description=SELLER_VALUES)
     agents: list[SignalAgentTable] = Field(min_length=1, strict=True, json_schema_extra={"minItems": 2})
+    densities: DensitiesTable | None = Field(
+        None, strict=True, description="signals on [0, 1] by densities, instead of tables"
+    )
     periods: list[JointPeriodTable] | None = Field(
         None,
         strict=True,
@@ -86,7 +92,7 @@ class InterdependentFile(PersistentFile):
         count = max(len(periods), *(len(list_of_tables(agent.get("periods"))) for agent in agents), 1)
         stages = [_stage(tables, periods[t] if t < len(periods) else {}, t) for t in range(count)]
         names = [(agent.get("name"), f"agents[{i}].name") for i, agent in enumerate(agents)]
-        return Given(stages, (tables.get("initial"), "initial"), names, **common(tables))
+        return Given(stages, (tables.get("initial"), "initial"), names, **common(tables, []))
 
 
 def _stage(tables: Tables, table: Tables, t: int) -> StageGiven:

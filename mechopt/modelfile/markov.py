@@ -23,7 +23,7 @@ from mechopt.modelfile.persistent import (
     list_of_tables,
     of_the_one_agent,
 )
-from mechopt.modelfile.tables import Table
+from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
 SELLER_VALUES = "seller_values[action][type]: what an action is worth to the seller besides payments and the cost"
 
@@ -46,6 +46,8 @@ class AgentTable(Table):
     values: Values = Field(None, description="values[action][type]")
     kernel: Kernel = Field(None, description="kernel[type][next], for every action, or kernel[action][type][next]")
     seller_values: Values = Field(None, description=SELLER_VALUES)
+    outside: Option = Field(None, description=OUTSIDE)
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[MarkovPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
 
 
@@ -76,7 +78,7 @@ class MarkovFile(PersistentFile):
             if gains is not None:
                 stages = [stage._replace(seller_values=gains) for stage in stages]
             agents.append(AgentGiven(f"{at}.periods", name, initial, stages))
-        return Given(agents, **common(tables), faults=faults)
+        return Given(agents, **common(tables, faults))
 
 
 def _stage(table: Tables, agent: Tables, at: str, agent_at: str) -> StageGiven:

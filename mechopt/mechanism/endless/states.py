@@ -92,6 +92,9 @@ class StateMechanism(MechanismMethods):
         env, set_field = self.environment, object.__setattr__
         if not env.infinite:
             raise InputError([Fault("environment", "has a finite horizon", "a StateMechanism is for an infinite one")])
+        if env.outside is not None or env.discounts is not None:
+            what = "has outside options or discounts of agents' own"
+            raise InputError([Fault("environment", what, "a StateMechanism is for one discount, and options worth 0")])
         set_field(self, "claims", tuple(self.claims))
         set_field(self, "laws", tuple(readonly(law) for law in self.laws))
         set_field(self, "allocation", readonly(self.allocation))

@@ -50,6 +50,8 @@ def why_not_infinite(plan: EndlessPlan) -> str | None:
     if plan.objective != Revenue() or plan.subject_to or len(plan.ic) != 1 or len(plan.ir) != 1:
         return APPLIES
     (ic,), (ir,) = plan.ic, plan.ir
+    if plan.environment.outside is not None or plan.environment.discounts is not None:
+        return "is without outside options, and with one discount for all"
     fresh = isinstance(plan.environment, IndependentForever)
     incentives: tuple[Constraint, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
     if ic not in incentives or ir not in (Interim(), PeriodicIR(), *EX_POST):

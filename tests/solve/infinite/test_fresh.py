@@ -95,7 +95,7 @@ def test_model_files_saved_mechanisms_and_the_markov_form(tmp_path):
     assert mo.load_mechanism(tmp_path / "m.npz", env).revenue == best.mechanism.revenue
     for wrong, match in (
         (FILE.replace('"9/10"', "1"), "below 1"),
-        (FILE.replace('"infinite"', '"infinit"'), "horizon: is 'infinit'"),
+        (FILE.replace('"infinite"', '"infinit"'), "horizon: 'infinit' is not"),
         (FILE.replace("[[buyers]]", "cost = [1]\n[[buyers]]"), "cost: is a list"),
         (FILE + "seller_values = [0, 1]", "seller_values: is for a finite horizon"),
     ):
