@@ -61,7 +61,8 @@ def tables_of(environment: Environment) -> Tables:
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
     write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
     tables = common | write(environment)
-    _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
+    if not isinstance(environment, IndependentForever):
+        _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
     return tables
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.interdependent import summed_gains
 from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import along
 from mechopt.mechanism.constraints import Constraint
@@ -202,15 +203,6 @@ class StateMechanism(MechanismMethods):
         return readonly(np.moveaxis(np.array(tables).reshape(n, env.action_counts[0], -1), 1, 2))
 
     @cached_property
-    def seller_worth(self) -> FloatArray:
-        """``[p, a]``: what action a is worth to the seller at profile p, besides payments and its cost."""
-        env, total = self.environment, np.zeros((prod(self.shape), self.environment.action_counts[0]))
-        own = np.unravel_index(np.arange(len(total)), self.shape)
-        for i, row in enumerate(env.seller_values or ()):
-            total += row[0][:, own[i]].T
-        return readonly(total)
-
-    @cached_property
     def paid(self) -> FloatArray:
         """``[i, s, p, a]``: payment where the action is taken, the coin's expected part included."""
         entries = np.repeat(np.arange(self.after.shape[0]), np.diff(self.after.indptr))
@@ -229,10 +221,18 @@ class StateMechanism(MechanismMethods):
         return np.array([discounted(matrix, row, self.environment.discount) for row in flow]).reshape(flow.shape)
 
     @cached_property
+    def gains(self) -> FloatArray:
+        """What actions are worth to the seller besides payments and costs, ``(M, A)``."""
+        tables = summed_gains(self.environment)
+        if tables is None:
+            return np.zeros(self.allocation.shape[1:])
+        return readonly(np.asarray(tables[0], dtype=np.float64).reshape(len(tables[0]), -1).T)
+
+    @cached_property
     def _totals(self) -> tuple[FloatArray, FloatArray]:
         """Welfare ``(S,)`` and utilities ``(n, S)`` from each state on."""
         weight = self.beliefs[:, :, None] * self.allocation
-        net = self.worth.sum(axis=0) + self.seller_worth - self.environment.costs[0]
+        net = self.worth.sum(axis=0) - self.environment.costs[0] + self.gains
         welfare = (weight * net).sum(axis=(1, 2))
         utility = [
             (weight * (worth - paid)).sum(axis=(1, 2)) for worth, paid in zip(self.worth, self.paid, strict=True)

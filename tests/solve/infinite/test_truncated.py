@@ -92,11 +92,3 @@ def test_what_actions_bring_the_seller_by_type_counts():
         assert best.bound.lower <= env.first_best <= best.bound.upper + 1e-9
         assert best.value == pytest.approx(env.first_best, abs=1e-3)
         assert mo.verify(best.mechanism).holds
-
-
-def test_outside_options_and_own_discounts_are_refused():
-    stay = [["3/4", "1/4"], ["1/4", "3/4"]]
-    for terms in ({"outside": [1]}, {"discounts": ["1/3"]}):
-        env = mo.MarkovTypes([[[0, 0], [1, 2]]], [stay], [["1/2", "1/2"]], discount="1/2", **terms)
-        with pytest.raises(mo.InputError, match="without outside options"):
-            mo.optimum(env)
