@@ -64,6 +64,8 @@ mo.relaxed_optimum
         what, fix = f"not {shortened(repr(environment))}", "read a model file with mo.load"
     else:
         what, fix = f"not {given!r}", INSTEAD.get((kind, given), "take mo.optimum")
+        if given == "public-states":
+            what = "and public states are not in its theorem"
     raise InputError(f"{name}: is for kind {kind!r}, {what}; {fix}")
 
 

@@ -145,6 +145,9 @@ class SequenceModel:
         for t, first in enumerate(self.allocation):
             for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
                 self.lower[column] = 0
+            for node, m in enumerate(tree.profile[t]):
+                for a in laws.ruled_out(t, m):
+                    self.upper[first + node * laws.actions[t] + a] = 0
         always = {"interim": PeriodicIR() in self.implied, "ex post": PeriodicExPostIR() in self.implied}
         for basis, part in self.values.items():
             for t, i in self.stages:

@@ -151,6 +151,7 @@ def value_rows(
     tellable = np.zeros(now.count, dtype=bool)
     tellable[state[report == now.own[state]]] = True
     kept = _allowed(misreports, now.own[state], report, now.truthful[state], tellable[state])
+    kept &= process.may_report(t, i, now.own[state], report)
     state, node, report = state[kept], node[kept], report[kept]
     ex_post = basis == "ex post"
     weight: Array = np.ones(len(state), dtype=np.int64) if ex_post else others_weight(tree, t, i, now, state, node)
