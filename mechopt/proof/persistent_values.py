@@ -42,7 +42,7 @@ def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool
             for m, types in enumerate(laws.profiles[t]):
                 if laws.public and not (laws.agrees(t, m) and laws.state(t, m) in states):
                     continue
-                if laws.with_own(t, i, m, reports[0]) in tree.nodes[t][s]:
+                if any(laws.with_own(t, i, m, r) in tree.nodes[t][s] for r in reports):
                     found[State(s, 0, types[i], m)] = types[i] in reports
             continue
         told = laws.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
