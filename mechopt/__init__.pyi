@@ -50,6 +50,7 @@ from .mechanism.constraints import PPIR as PPIR
 from .mechanism.constraints import AdjacentIC as AdjacentIC
 from .mechanism.constraints import BayesianIC as BayesianIC
 from .mechanism.constraints import DownwardIC as DownwardIC
+from .mechanism.constraints import ExAnteIR as ExAnteIR
 from .mechanism.constraints import ExpectedContinuationIR as ExpectedContinuationIR
 from .mechanism.constraints import ExPostIC as ExPostIC
 from .mechanism.constraints import Interim as Interim

@@ -25,6 +25,7 @@ from .proof.formula.file import load_formula as load_formula
 from .proof.promised.certificate import PromisedCertificate as PromisedCertificate
 from .proof.promised.check import check_promised as check_promised
 from .proof.vipr import write_vipr as write_vipr
+from .show.arrays import to_xarray as to_xarray
 from .show.formats import to_efg as to_efg
 from .solve.cvx import to_cvxpy as to_cvxpy
 from .solve.exact.certify import certify as certify

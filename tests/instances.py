@@ -25,6 +25,7 @@ PARTICIPATION = {
     "interim": (mo.Interim(),),
     "periodic": (mo.PeriodicIR(),),
     "expected-continuation": (mo.ExpectedContinuationIR(),),
+    "ex-ante": (mo.ExAnteIR(),),
     "prefix+per-period-expected": (mo.PFIR(), mo.PEIR()),
     "epir+periodic": (mo.EPIR(), mo.PeriodicIR()),
 }

@@ -41,7 +41,15 @@ class Instance:
 
     def value(self, t, i, action, types):
         worth = self.env.values[i][t][(action, types[i]) if self.private else (action, *types)]
-        return float(worth) * self.env.discount**t
+        return float(worth) * self.weight(t, i)
+
+    def weight(self, t, i):
+        """Present value of money of period t to agent i."""
+        return (self.env.discounts[i] if self.env.discounts else self.env.discount) ** t
+
+    def option(self, i, k):
+        """What a type has outside at contracting."""
+        return 0.0 if self.env.outside is None else float(self.env.outside[i][0][k])
 
     def cost(self, t, action, types):
         """What an action costs the seller less what it is worth to her."""
@@ -166,19 +174,24 @@ class Strategies:
 
     def optimum(self, ex_post=False):
         """Largest expected revenue net of costs with participation at contracting, or on every path."""
-        game, above = self.game, []
+        game, above, least = self.game, [], []
         for i in range(game.agents):
             for k in range(game.shape[0][i]):
                 points = [(game.first(m), (), m, (k,)) for m in game.profiles(0) if m[i] == k and game.first(m) > 0]
-                above += [self.truth(0, i, points), *self.incentives(i, points)] if points else []
-            above += self.paths(i) if ex_post else ()
-        above = np.unique(np.array(above).round(13), axis=0)
+                rows = [self.truth(0, i, points), *self.incentives(i, points)] if points else []
+                above += rows
+                least += [sum(point[0] for point in points) * game.option(i, k), *[0.0] * (len(rows) - 1)][: len(rows)]
+            paths = list(self.paths(i)) if ex_post else []
+            above += paths
+            least += [game.option(i, 0)] * len(paths)
+        whole = np.unique(np.column_stack([above, least]).round(13), axis=0)
+        above, least = whole[:, :-1], whole[:, -1]
         flows = np.zeros((len(self.flows), len(self.column)))
         for r, (row, _) in enumerate(self.flows):
             flows[r, list(row)] = list(row.values())
         bounds = [(0 if name[0] == "weight" else None, None) for name in self.column]
         sides = [side for _, side in self.flows]
-        found = linprog(-self.revenue(), -above, np.zeros(len(above)), flows, sides, bounds)
+        found = linprog(-self.revenue(), -above, -least, flows, sides, bounds)
         assert found.status == 0, found.message
         return -found.fun
 
@@ -190,7 +203,8 @@ class Strategies:
             after = []
             for chance, history, types in points:
                 for i in range(game.agents):
-                    revenue[self.column["paid", history, types, i]] += chance
+                    received = game.env.discount**t / game.weight(t, i)
+                    revenue[self.column["paid", history, types, i]] += chance * received
                 for a in game.actions(t):
                     revenue[self.column["weight", history, types, a]] -= chance * game.cost(t, a, types)
                 for into, later, likely in self._next(t, history, types, types):

@@ -144,7 +144,7 @@ def test_every_dependency_has_a_lower_bound_and_one_only(extra):
 
 
 def test_lowest_is_what_is_declared():
-    extras = ["notebook", "fast", "exact", "report", "dask", "parquet"]
+    extras = ["notebook", "fast", "exact", "report", "dask", "parquet", "xarray"]
     expected = {f"{canonicalize_name(one.name)}=={str(one.specifier)[2:]}" for one in wanted(*extras)}
     assert set(versions("lowest", *extras).stdout.split()) == expected
     assert set(versions("lowest").stdout.split()) == {f"{one.name}=={str(one.specifier)[2:]}" for one in CORE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
 from typing import Any, ClassVar, Self
@@ -13,7 +13,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
-from mechopt.environment.reading.nested import floats
+from mechopt.environment.reading.nested import floats, plain
 from mechopt.environment.reading.order import in_order
 from mechopt.environment.reading.reader import Horizon
 
@@ -63,8 +63,16 @@ class PersistentBase(EnvironmentBase):
 
     horizon: Horizon
     discount: float
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
+    seller_values: Any
     _reading: ClassVar[Any]
     """The module that reads this kind: `from_arrays` arranges arguments, `read` finds exact numbers and faults."""
+
+    @property
+    def agents(self) -> int:
+        """Number of agents n."""
+        raise NotImplementedError
 
     @property
     def infinite(self) -> bool:
@@ -75,6 +83,18 @@ class PersistentBase(EnvironmentBase):
     def present_value(self) -> FloatArray:
         """``present_value[t] = discount**t``: of money of period t; of length 1 with an infinite horizon."""
         return readonly(self.discount ** np.arange(1 if isinstance(self.horizon, str) else self.horizon))
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is worth anything to the seller, nobody has anything outside, and all discount alike."""
+        return self.seller_values is None and self.outside is None and self.discounts is None
+
+    @cached_property
+    def own_present_value(self) -> tuple[FloatArray, ...]:
+        """``own_present_value[i][t]``: what money of period t is worth to agent i at first, by her own discount."""
+        if self.discounts is None:
+            return (self.present_value,) * self.agents
+        return tuple(readonly(own ** np.arange(len(self.present_value))) for own in self.discounts)
 
     @cached_property
     def first_best(self) -> float:
@@ -116,6 +136,9 @@ class PersistentBase(EnvironmentBase):
         """Set the fields, those that all kinds have out of what was read."""
         fields |= {"actions": one(found.actions), "cost": one(tuple(map(floats, found.cost)))}
         fields |= {"horizon": found.horizon, "discount": float(found.discount)}
+        options, own = found.outside, found.discounts
+        fields["outside"] = None if options is None else tuple(tuple(map(floats, row)) for row in options)
+        fields["discounts"] = None if own is None else tuple(map(float, own))
         for name, value in fields.items():
             object.__setattr__(self, name, value)
 
@@ -131,6 +154,8 @@ class ActionsByPeriod(PersistentBase):
     names: tuple[str, ...]
     cost: FloatArray | tuple[FloatArray, ...]
     seller_values: Any
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: Any
 
     @property
@@ -203,7 +228,13 @@ class ActionsByPeriod(PersistentBase):
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
         parts = (source.values, source.kernel, source.initial, self.actions, self.types, self.names)
-        return type(self), (*parts, source.cost, self.horizon, source.discount, source.seller_values)
+        return type(self), (
+            *parts,
+            source.cost,
+            self.horizon,
+            source.discount,
+            *(source.seller_values, source.outside, source.discounts),
+        )
 
     def __repr__(self) -> str:
         profiles = max(prod(stage) for stage in self.shape)
@@ -215,6 +246,16 @@ class ActionsByPeriod(PersistentBase):
             periods(self.horizon),
         ]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+TERMS = ("seller_values", "outside", "discounts")
+"""Parts of an environment that are None where they are as in the papers."""
+
+
+def named_parts(source: Any, names: Sequence[str] = TERMS) -> list[Any]:
+    """Those parts that are not None, by name, as what JSON can write."""
+    found = {name: plain(getattr(source, name)) for name in names if getattr(source, name) is not None}
+    return [found] if found else []
 
 
 def one(by_period: tuple[Any, ...]) -> Any:

@@ -25,7 +25,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly, to_exact
-from mechopt.environment.base import EnvironmentBase, counted, periods
+from mechopt.environment.base import EnvironmentBase, counted, named_parts, periods
 from mechopt.environment.reading import check
 from mechopt.environment.reading.independent import ExactIndependent, ExactNested, read_independent
 from mechopt.environment.reading.nested import plain, unrounded
@@ -55,6 +55,11 @@ class IndependentTypes(EnvironmentBase):
         Weights of the slots of a period, above 0, at most 1, the largest first: each buyer gets one or none.
     supply : int, or sequence of int over periods
         Instead: units of the item, of which each buyer wants one; default 1.
+    outside : sequence over buyers, optional
+        What a buyer has who does not take part: a number or one by initial type, at contracting alone; or a list by
+        period of either, present value as of the period. None for a buyer who has nothing. See `ExAnteIR`, `Interim`.
+    discounts : sequence over buyers, optional
+        Buyers' own, where they differ from ``discount``, which is then the seller's; None where hers does not.
     exact : ExactIndependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -66,6 +71,8 @@ class IndependentTypes(EnvironmentBase):
     seller_values : like values, or None where they are all 0
     slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
         Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
+    outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
+    discounts : tuple of float, or None where all are `discount`
     exact : ExactIndependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -89,6 +96,8 @@ class IndependentTypes(EnvironmentBase):
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
     slots: tuple[FloatArray, ...] | None
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: ExactIndependent | None
 
     kind = "independent"
@@ -101,6 +110,8 @@ class IndependentTypes(EnvironmentBase):
         discount: Any = 1,
         seller_values: Any = None,
         slots: Any = None,
+        outside: Any = None,
+        discounts: Any = None,
         exact: ExactIndependent | None = None,
         supply: Any = 1,
     ) -> None:
@@ -108,8 +119,10 @@ class IndependentTypes(EnvironmentBase):
             values, probabilities = unrounded(values, exact.values), unrounded(probabilities, exact.probabilities)
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
             seller_values, slots = unrounded(seller_values, exact.seller_values), unrounded(slots, exact.slots)
+            outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         given = {"values": values, "probabilities": probabilities, "cost": cost, "discount": discount}
         given |= {"seller_values": seller_values, "supply": supply, "slots": slots}
+        given |= {"outside": outside, "discounts": discounts}
         numbers, is_exact, faults = read_independent(**given)
         if faults or numbers is None:
             layouts = {key: f"{key}[i][t]" for key in ("values", "probabilities", "seller_values")}
@@ -120,8 +133,10 @@ class IndependentTypes(EnvironmentBase):
         set_field(self, "probabilities", tuple(tuple(map(floats, row)) for row in numbers.probabilities))
         set_field(self, "cost", readonly([float(c) for c in numbers.cost]))
         set_field(self, "discount", float(numbers.discount))
-        gains = numbers.seller_values
-        set_field(self, "seller_values", None if gains is None else tuple(tuple(map(floats, row)) for row in gains))
+        for name in ("seller_values", "outside"):
+            rows = getattr(numbers, name)
+            set_field(self, name, None if rows is None else tuple(tuple(map(floats, row)) for row in rows))
+        set_field(self, "discounts", None if numbers.discounts is None else tuple(map(float, numbers.discounts)))
         set_field(self, "slots", None if numbers.slots is None else tuple(map(floats, numbers.slots)))
         set_field(self, "exact", numbers if is_exact else None)
 
@@ -216,6 +231,18 @@ class IndependentTypes(EnvironmentBase):
         """``present_value[t] = discount**t``: of money of period t."""
         return readonly(self.discount ** np.arange(self.horizon))
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is worth anything to the seller, nobody has anything outside, and all discount alike."""
+        return self.seller_values is None and self.outside is None and self.discounts is None
+
+    @cached_property
+    def own_present_value(self) -> tuple[FloatArray, ...]:
+        """``own_present_value[i][t]``: what money of period t is worth to agent i at first, by her own discount."""
+        if self.discounts is None:
+            return (self.present_value,) * self.agents
+        return tuple(readonly(own ** np.arange(len(self.present_value))) for own in self.discounts)
+
     def distribution(self, t: int) -> FloatArray:
         """Probability of each type profile of period t; axes: type of buyer 0, ..., type of buyer n-1."""
         profiles: FloatArray = np.ones(())
@@ -226,7 +253,8 @@ class IndependentTypes(EnvironmentBase):
     @cached_property
     def money_scale(self) -> float:
         """Largest present value that one agent can get from all items, or 1 if nothing has value."""
-        best = max(float(sum(self.present_value * [v[-1] for v in row])) for row in self.values)
+        worth = zip(self.own_present_value, self.values, strict=True)
+        best = max(float(sum(weights * [v[-1] for v in row])) for weights, row in worth)
         return best or 1.0
 
     @cached_property
@@ -275,18 +303,21 @@ class IndependentTypes(EnvironmentBase):
 
     def _expected_surplus(self, t: int) -> float:
         """E max(largest value - cost, 0) of period t: integrate 1 - P(largest value <= v) from the cost upwards."""
-        rows, cost = self.values, float(self.cost[t])
+        rows, cost = [row[t] for row in self.values], float(self.cost[t])
+        if self.discounts is not None:
+            share = [own[t] / self.present_value[t] for own in self.own_present_value]
+            pairs = zip(self.values, self.net_cost, share, strict=True)
+            rows, cost = [s * values[t] - costs[t] for values, costs, s in pairs], 0.0
+        elif self.slots is not None or self.seller_values is not None:
+            rows, cost = [row[t] for row in self.surplus], 0.0
         if self.slots is not None:
-            chances = [row[t] for row in self.probabilities]
-            return expected_best([row[t] for row in self.surplus], chances, self.slots[t].tolist())
-        if self.seller_values is not None:
-            rows, cost = self.surplus, 0.0
-        points = np.unique(np.concatenate([row[t] for row in rows]))
+            return expected_best(rows, [row[t] for row in self.probabilities], self.slots[t].tolist())
+        points = np.unique(np.concatenate(rows))
         below = np.ones(points.size)  # P(every buyer's value <= point)
         for values, probabilities in zip(rows, self.probabilities, strict=True):
-            order = np.argsort(values[t], kind="stable")
+            order = np.argsort(values, kind="stable")
             cumulative = np.concatenate([[0.0], np.cumsum(probabilities[t][order])])
-            below *= cumulative[np.searchsorted(values[t][order], points, side="right")]
+            below *= cumulative[np.searchsorted(values[order], points, side="right")]
         largest = np.diff(below, prepend=0.0)
         return float(largest @ np.maximum(points - cost, 0.0))
 
@@ -299,16 +330,16 @@ class IndependentTypes(EnvironmentBase):
         else:
             numbers = [[[v.tolist() for v in row] for row in part] for part in (self.values, self.probabilities)]
             numbers += [self.cost.tolist(), self.discount]
-        if self.seller_values is not None:
-            numbers.append({"seller_values": plain((self.exact or self).seller_values)})
+        if self.seller_values is not None or self.outside is not None or self.discounts is not None:
+            numbers += named_parts(self.exact or self)
         if self.slots is not None:
             numbers.append({"slots": plain((self.exact or self).slots)})
         return hashlib.sha256(json.dumps([self.kind, numbers]).encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         source = self.exact or self
-        parts = (source.values, source.probabilities, source.cost, source.discount, source.seller_values)
-        return type(self), (*parts, source.slots)
+        numbers = source.values, source.probabilities, source.cost, source.discount
+        return type(self), (*numbers, source.seller_values, source.slots, source.outside, source.discounts)
 
     def __repr__(self) -> str:
         counts = sorted({k for sizes in self.shape for k in sizes})

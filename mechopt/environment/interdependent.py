@@ -23,13 +23,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
-from mechopt.environment.base import ActionsByPeriod, one
+from mechopt.environment.base import ActionsByPeriod, named_parts, one
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import interdependent
 from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.reading.joint_array import fractions
 from mechopt.environment.reading.nested import Vector, shared, unrounded
 from mechopt.environment.reading.reader import Horizon
+from mechopt.environment.reading.terms import Options
 
 
 class ExactInterdependent(NamedTuple):
@@ -41,6 +42,8 @@ class ExactInterdependent(NamedTuple):
     cost: Vector | tuple[Vector, ...]
     discount: Fraction
     seller_values: tuple[Array, ...] | None = None
+    outside: Options | None = None
+    discounts: Vector | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -73,6 +76,11 @@ class InterdependentTypes(ActionsByPeriod):
         In (0, 1], below 1 with an infinite horizon; default 1.
     seller_values : nested sequences or array, ``seller_values[action][s_1][s_2]...``, or by period ``[t][action]...``
         What an action is worth to the seller at a profile of signals, of any sign, besides payments and the cost.
+    outside : sequence over agents, optional
+        What an agent has who does not take part: a number or one by initial type, at contracting alone; or a list by
+        period of either, present value as of the period. None for an agent who has nothing. See `ExAnteIR`, `Interim`.
+    discounts : sequence over agents, optional
+        Agents' own, where they differ from ``discount``, which is then the seller's; None where hers does not.
     exact : ExactInterdependent, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -93,6 +101,8 @@ class InterdependentTypes(ActionsByPeriod):
     horizon : int or "infinite"
     discount : float
     seller_values : tuple over periods of read-only float arrays ``(action, *signals)``, or None where they are all 0
+    outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
+    discounts : tuple of float, or None where all are `discount`
     exact : ExactInterdependent or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -125,6 +135,8 @@ class InterdependentTypes(ActionsByPeriod):
     horizon: Horizon
     discount: float
     seller_values: tuple[FloatArray, ...] | None
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: ExactInterdependent | None
 
     kind = "interdependent"
@@ -142,6 +154,8 @@ class InterdependentTypes(ActionsByPeriod):
         horizon: Any = "infinite",
         discount: Any = 1,
         seller_values: Any = None,
+        outside: Any = None,
+        discounts: Any = None,
         exact: ExactInterdependent | None = None,
     ) -> None:
         if exact is not None:
@@ -149,9 +163,10 @@ class InterdependentTypes(ActionsByPeriod):
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
             seller_values = unrounded(seller_values, exact.seller_values)
+            outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
         parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
-        self._read(parts | {"seller_values": seller_values})
+        self._read(parts | {"seller_values": seller_values, "outside": outside, "discounts": discounts})
 
     @classmethod
     def from_markov(cls, environment: MarkovTypes) -> InterdependentTypes:
@@ -192,6 +207,8 @@ class InterdependentTypes(ActionsByPeriod):
             environment.horizon,
             source.discount,
             summed_gains(environment),
+            source.outside,
+            source.discounts,
         )
         return cls(tuple(map(tuple, values)), tuple(kernels), initial, *given)
 
@@ -249,6 +266,7 @@ class InterdependentTypes(ActionsByPeriod):
         if self.seller_values is not None:
             gains = exact.seller_values if exact and exact.seller_values else (None,) * self.stages
             numbers.append([_digest(*pair, known) for pair in zip(self.seller_values, gains, strict=True)])
+        numbers += named_parts(exact or self, ("outside", "discounts"))
         named = [self.actions, tuple(zip(*self.types, strict=True)), self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
@@ -306,7 +324,9 @@ def _exact(joint: Joint) -> ExactInterdependent | None:
         return None
     values = shared(joint.values, _exact_numbers)
     gains = None if joint.seller_values is None else shared(joint.seller_values, _exact_numbers)
-    return ExactInterdependent(by_agent(values), known, initial, one(joint.cost), joint.discount, gains)
+    return ExactInterdependent(
+        by_agent(values), known, initial, one(joint.cost), joint.discount, gains, joint.outside, joint.discounts
+    )
 
 
 def _exact_numbers(array: Array) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.base import ActionsByPeriod, one
+from mechopt.environment.base import ActionsByPeriod, named_parts, one
 from mechopt.environment.reading import markov
 from mechopt.environment.reading.nested import (
     Matrix,
@@ -34,6 +34,7 @@ from mechopt.environment.reading.nested import (
     unrounded,
 )
 from mechopt.environment.reading.reader import Horizon
+from mechopt.environment.reading.terms import Options
 
 
 class ExactMarkov(NamedTuple):
@@ -45,6 +46,8 @@ class ExactMarkov(NamedTuple):
     cost: Vector | tuple[Vector, ...]
     discount: Fraction
     seller_values: tuple[tuple[Matrix, ...], ...] | None = None
+    outside: Options | None = None
+    discounts: Vector | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -76,6 +79,11 @@ class MarkovTypes(ActionsByPeriod):
     seller_values : nested sequences, ``seller_values[i][action][type]`` or by period ``[i][t][action][type]``, optional
         What an action is worth to the seller by agent i's type, of any sign, besides payments and the cost; those of
         several agents add up. None for an agent of whom this is 0.
+    outside : sequence over agents, optional
+        What an agent has who does not take part: a number or one by initial type, at contracting alone; or a list by
+        period of either, present value as of the period. None for an agent who has nothing. See `ExAnteIR`, `Interim`.
+    discounts : sequence over agents, optional
+        Agents' own, where they differ from ``discount``, which is then the seller's; None where hers does not.
     exact : ExactMarkov, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -95,6 +103,8 @@ class MarkovTypes(ActionsByPeriod):
     horizon : int or "infinite"
     discount : float
     seller_values : like values, or None where they are all 0
+    outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
+    discounts : tuple of float, or None where all are `discount`
     exact : ExactMarkov or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -124,6 +134,8 @@ class MarkovTypes(ActionsByPeriod):
     horizon: Horizon
     discount: float
     seller_values: tuple[tuple[FloatArray, ...], ...] | None
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: ExactMarkov | None
 
     kind = "markov"
@@ -141,6 +153,8 @@ class MarkovTypes(ActionsByPeriod):
         horizon: Any = "infinite",
         discount: Any = 1,
         seller_values: Any = None,
+        outside: Any = None,
+        discounts: Any = None,
         exact: ExactMarkov | None = None,
     ) -> None:
         if exact is not None:
@@ -148,9 +162,10 @@ class MarkovTypes(ActionsByPeriod):
             initial, cost = unrounded(initial, exact.initial), unrounded(cost, exact.cost)
             discount = unrounded(discount, exact.discount)
             seller_values = unrounded(seller_values, exact.seller_values)
+            outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         parts = {"values": values, "kernel": kernel, "initial": initial, "types": types, "names": names}
         parts |= {"actions": actions, "cost": cost, "horizon": horizon, "discount": discount}
-        self._read(parts | {"seller_values": seller_values})
+        self._read(parts | {"seller_values": seller_values, "outside": outside, "discounts": discounts})
 
     def _fill(self, chain: markov.Chain) -> None:
         agents = chain.agents
@@ -162,6 +177,8 @@ class MarkovTypes(ActionsByPeriod):
             one(chain.cost),
             chain.discount,
             gains,
+            chain.outside,
+            chain.discounts,
         )
         self._set(
             chain,
@@ -201,7 +218,11 @@ class MarkovTypes(ActionsByPeriod):
         parts = (source.values, source.kernel, source.initial, self.types, self.names, source.seller_values or ())
         kept = [tuple(part for i, part in enumerate(parts_) if i != agent) for parts_ in parts]
         values, kernel, initial, types, names, gains = kept
-        rest = source.cost, self.horizon, source.discount, gains or None
+        options, discounts = (
+            part and tuple(entry for i, entry in enumerate(part) if i != agent)
+            for part in (source.outside, source.discounts)
+        )
+        rest = source.cost, self.horizon, source.discount, gains or None, options, discounts
         return MarkovTypes(values, kernel, initial, self.actions, types, names, *rest)
 
     @cached_property
@@ -209,7 +230,7 @@ class MarkovTypes(ActionsByPeriod):
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
         source = self.exact or self
         numbers = [plain(part) for part in (source.values, source.kernel, source.initial, source.cost, source.discount)]
-        numbers += [] if source.seller_values is None else [plain(source.seller_values)]
+        numbers += named_parts(source)
         named = [self.actions, self.types, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 

@@ -51,6 +51,10 @@ class JointProcess:
         Whether each agent's values depend on her own type alone.
     gains : tuple over t of arrays ``(A_t, M_t)``, or None
         What actions are worth to the seller besides payments and costs, money of the period; None where nothing.
+    options : tuple over t of arrays ``(n, M_t)``, or None
+        Outside option of each agent at each profile, present value as of the period.
+    own_weights : tuple over agents of arrays ``(T,)``, or None
+        Present value of money at agents' own discounts, where these differ from the seller's.
     public : tuple over t of tuples over i of int arrays ``(K_t,i,)``, or None
         The public state in each type (`mechopt.environment.states`); None where there are none.
     forbidden : tuple over t of bool arrays ``(A_t, M_t)``, or None
@@ -67,6 +71,8 @@ class JointProcess:
     independent: bool
     private: bool
     gains: tuple[FloatArray, ...] | None = None
+    options: tuple[FloatArray, ...] | None = None
+    own_weights: tuple[FloatArray, ...] | None = None
     public: tuple[tuple[IntArray, ...], ...] | None = None
     forbidden: tuple[Array, ...] | None = None
 
@@ -117,6 +123,49 @@ class JointProcess:
         found: FloatArray = self.initial.reshape(self.shape[0]).sum(axis=others)
         return found
 
+    @property
+    def own_present_value(self) -> tuple[FloatArray, ...]:
+        """``own_present_value[i][t]``: of the money of period t to agent i."""
+        return self.own_weights or (self.present_value,) * self.agents
+
+    @cached_property
+    def net_values(self) -> tuple[FloatArray, ...]:
+        r"""Values less what an agent gives up of her outside option in a period, ``(n, A_t, M_t)``.
+
+        With o the option and d her discount, :math:`v - o_t(k) + d E[o_{t+1}(k') \mid a, k]`: present values of these
+        over the rest of the horizon are those of values less the option, whatever is reported and done. So utilities
+        that are at least 0 here are at least the option, and misreports gain the same.
+        """
+        if self.options is None:
+            return self.values
+        found = []
+        for t, values in enumerate(self.values):
+            net = values - self.options[t][:, None, :]
+            if t + 1 < self.horizon:
+                later = [self.kernel[t] @ own * self._step(i, t) for i, own in enumerate(self.options[t + 1])]
+                net = net + np.stack(later)
+            found.append(net)
+        return tuple(found)
+
+    def _step(self, i: int, t: int) -> float:
+        """Agent i's discount from period t to the next."""
+        weights = self.own_present_value[i]
+        step: float = weights[t + 1] / weights[t]
+        return step
+
+    @cached_property
+    def net_sizes(self) -> tuple[FloatArray, ...]:
+        """Sums of the absolute values of what `net_values` are sums of."""
+        if self.options is None:
+            return tuple(map(np.abs, self.values))
+        found = []
+        for t, values in enumerate(self.values):
+            size = np.abs(values) + np.abs(self.options[t])[:, None, :]
+            if t + 1 < self.horizon:
+                size = size + np.stack([self.kernel[t] @ np.abs(own) for own in self.options[t + 1]])
+            found.append(size)
+        return tuple(found)
+
     def net_costs(self, t: int) -> FloatArray:
         """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
         cost: FloatArray = self.costs[t][:, None]
@@ -141,7 +190,8 @@ class JointProcess:
         """Largest expected welfare of any policy."""
         following = np.zeros(1)
         for t in reversed(range(self.horizon)):
-            flow = self.values[t].sum(axis=0) - self.net_costs(t)
+            share = [own[t] / self.present_value[t] for own in self.own_present_value]
+            flow = sum(s * v for s, v in zip(share, self.values[t], strict=True)) - self.net_costs(t)
             flow = flow if self.forbidden is None else np.where(self.forbidden[t], -np.inf, flow)
             carried = self.kernel[t] @ following if t + 1 < self.horizon else np.zeros_like(flow)
             following = (
@@ -237,7 +287,23 @@ def _independent(environment: MarkovTypes) -> JointProcess:
         True,
         True,
         None if environment.seller_values is None else _by_profile(summed_gains(environment)),
+        *_terms(environment),
     )
+
+
+def _terms(environment: MarkovTypes | InterdependentTypes) -> tuple[Any, Any]:
+    """Outside options by profile, and weights by agents' own discounts; None where there are none."""
+    options = None
+    if environment.outside is not None:
+        options = tuple(
+            readonly([row[t][own] for row, own in zip(environment.outside, _own_types(sizes), strict=True)])
+            for t, sizes in enumerate(environment.shape)
+        )
+    return options, None if environment.discounts is None else environment.own_present_value
+
+
+def _own_types(sizes: tuple[int, ...]) -> IntArray:
+    return np.indices(sizes).reshape(len(sizes), -1)
 
 
 def _by_profile(gains: Sequence[Any] | None) -> tuple[FloatArray, ...] | None:
@@ -274,4 +340,5 @@ def _interdependent(environment: InterdependentTypes) -> JointProcess:
         False,
         False,
         _by_profile(environment.seller_values),
+        *_terms(environment),
     )

@@ -54,6 +54,8 @@ mo.relaxed_optimum
     given = getattr(environment, "kind", None)
     if given == kind:
         require_seller_values(environment, name, seller_values)
+        if seller_values != "any":
+            require_plain_terms(environment, name)
         if supply == "one" and getattr(environment, "slots", None) is not None:
             raise InputError(
                 f"{name}: its theorem is for one item a period, not for several units or slots; take mo.optimum, "
@@ -67,6 +69,31 @@ mo.relaxed_optimum
         if given == "public-states":
             what = "and public states are not in its theorem"
     raise InputError(f"{name}: is for kind {kind!r}, {what}; {fix}")
+
+
+def require_plain_terms(environment: Any, name: str) -> None:
+    """Refuse outside options and discounts that differ, which a theorem is not about.
+
+    Raises
+    ------
+    InputError
+        With which.
+    """
+    if environment.outside is not None:
+        raise InputError(f"{name}: outside: agents have nothing outside in its theorem; take mo.optimum")
+    require_same_discount(environment, name)
+
+
+def require_same_discount(environment: Any, name: str) -> None:
+    """Refuse discounts that differ, which a theorem is not about.
+
+    Raises
+    ------
+    InputError
+        If they do.
+    """
+    if environment.discounts is not None:
+        raise InputError(f"{name}: discounts: everybody discounts alike in its theorem; take mo.optimum")
 
 
 def require_seller_values(environment: Any, name: str, taken: str) -> None:

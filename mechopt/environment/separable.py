@@ -31,12 +31,13 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
-from mechopt.environment.base import PersistentBase, counted, periods
+from mechopt.environment.base import PersistentBase, counted, named_parts, periods
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import separable
 from mechopt.environment.reading.nested import Matrix, Vector, floats, kernel_array, plain, unless_zero, unrounded
 from mechopt.environment.reading.reader import Horizon
 from mechopt.environment.reading.separable import Model
+from mechopt.environment.reading.terms import Options
 
 
 class ExactSeparable(NamedTuple):
@@ -53,6 +54,8 @@ class ExactSeparable(NamedTuple):
     cost: Vector
     discount: Fraction
     seller_values: tuple[tuple[Matrix, ...], ...] | None = None
+    outside: Options | None = None
+    discounts: Vector | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -90,6 +93,11 @@ class SeparableTypes(PersistentBase):
     seller_values : nested sequences, ``seller_values[i][action][type][signal]``, optional
         What an action is worth to the seller by agent i's type and signal, of any sign, besides payments and the cost;
         None for an agent of whom this is 0.
+    outside : sequence over agents, optional
+        What an agent has who does not take part: a number or one by initial type, at contracting alone; or a list by
+        period of either, present value as of the period. None for an agent who has nothing. See `ExAnteIR`, `Interim`.
+    discounts : sequence over agents, optional
+        Agents' own, where they differ from ``discount``, which is then the seller's; None where hers does not.
     exact : ExactSeparable, optional
         The numbers that float arguments are the rounding of; ``dataclasses.replace`` passes it on.
 
@@ -106,6 +114,8 @@ class SeparableTypes(PersistentBase):
     horizon : int or "infinite"
     discount : float
     seller_values : tuple over agents of read-only float arrays ``(action, type, signal)``, or None where they are all 0
+    outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
+    discounts : tuple of float, or None where all are `discount`
     exact : ExactSeparable or None
         The same as fractions; None where float probabilities sum to 1 only within rounding.
 
@@ -140,6 +150,8 @@ class SeparableTypes(PersistentBase):
     horizon: Horizon
     discount: float
     seller_values: tuple[FloatArray, ...] | None
+    outside: tuple[tuple[FloatArray, ...], ...] | None
+    discounts: tuple[float, ...] | None
     exact: ExactSeparable | None
 
     kind = "separable"
@@ -163,6 +175,8 @@ class SeparableTypes(PersistentBase):
         horizon: Any = "infinite",
         discount: Any = 1,
         seller_values: Any = None,
+        outside: Any = None,
+        discounts: Any = None,
         exact: ExactSeparable | None = None,
     ) -> None:
         parts = {
@@ -179,7 +193,9 @@ class SeparableTypes(PersistentBase):
         if exact is not None:
             parts = {key: unrounded(part, getattr(exact, key)) for key, part in parts.items()}
             cost, discount = unrounded(cost, exact.cost), unrounded(discount, exact.discount)
+            outside, discounts = unrounded(outside, exact.outside), unrounded(discounts, exact.discounts)
         parts |= {"form": form, "signals": signals, "names": names, "actions": actions}
+        parts |= {"outside": outside, "discounts": discounts}
         self._read(parts | {"cost": cost, "horizon": horizon, "discount": discount})
 
     def _fill(self, model: Model) -> None:
@@ -335,8 +351,8 @@ class SeparableTypes(PersistentBase):
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
-        numbers = [plain(getattr(self.exact or self, key)) for key in ExactSeparable._fields]
-        numbers = numbers if self.seller_values is not None else numbers[:-1]
+        source = self.exact or self
+        numbers = [plain(getattr(source, key)) for key in ExactSeparable._fields[:-3]] + named_parts(source)
         named = [self.form, self.actions, self.signals, self.names, self.horizon]
         return hashlib.sha256(json.dumps([self.kind, numbers, named]).encode()).hexdigest()
 
@@ -344,7 +360,7 @@ class SeparableTypes(PersistentBase):
         s = self.exact or self
         first = (s.initial_values, s.initial_probabilities, s.base, s.signal_initial, s.signal_kernel, self.form)
         names = (self.signals, self.names, self.actions)
-        rest = s.cost, self.horizon, s.discount, s.seller_values
+        rest = s.cost, self.horizon, s.discount, s.seller_values, s.outside, s.discounts
         return type(self), (*first, s.level, s.rate, s.general, *names, *rest)
 
     def __repr__(self) -> str:
@@ -358,10 +374,17 @@ def _exact(model: Model) -> ExactSeparable:
     def parts(key: str) -> Any:
         return tuple(getattr(agent, key) for agent in model.agents)
 
-    apart = ("cost", "discount", "seller_values")
+    apart = ("cost", "discount", "seller_values", "outside", "discounts")
     by_agent = {key: parts(key) for key in ExactSeparable._fields if key not in apart}
     gains = unless_zero(parts("seller_values"))
-    return ExactSeparable(**by_agent, cost=model.cost[0], discount=model.discount, seller_values=gains)
+    return ExactSeparable(
+        **by_agent,
+        cost=model.cost[0],
+        discount=model.discount,
+        seller_values=gains,
+        outside=model.outside,
+        discounts=model.discounts,
+    )
 
 
 def _sums_to_one(exact: ExactSeparable) -> bool:

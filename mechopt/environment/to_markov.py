@@ -29,6 +29,11 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
     if isinstance(environment.horizon, str):
         fix = "give a number of periods: dataclasses.replace(environment, horizon=3)"
         raise InputError([Fault("horizon", "is infinite", fix)])
+    if exclusion and environment.outside is not None:
+        fix = "take everybody in: to_markov(exclusion=False)"
+        raise InputError(
+            [Fault("outside", "is what agents have who are left out, and the form has no such types", fix)]
+        )
     if exclusion and environment.agents > MAX_AGENTS:
         raise LimitError(f"{environment.agents} agents have too many subsets; at most {MAX_AGENTS} with exclusion")
     agents, horizon, actions = range(environment.agents), environment.horizon, len(environment.actions)
@@ -72,6 +77,8 @@ def to_markov(environment: SeparableTypes, exclusion: bool) -> MarkovTypes:
         horizon=horizon + 1,
         discount=source.discount,
         seller_values=gains or None,
+        outside=None if source.outside is None else [[list(row[0]), *[0] * horizon] for row in source.outside],
+        discounts=source.discounts,
     )
 
 

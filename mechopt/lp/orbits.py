@@ -29,7 +29,7 @@ from mechopt.environment.words import ModelWords
 from mechopt.histories.orbits import OrbitTree, identical_buyers
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Plan, Size
 from mechopt.lp.program import LinearProgram
-from mechopt.mechanism.constraints import DIC, EPIR, PEIR, ExpectedContinuationIR, ExPostIC, Interim, SuperDIC, closure
+from mechopt.mechanism.constraints import DIC, EPIR, ExAnteIR, ExPostIC, Interim, SuperDIC, closure
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class OrbitRows:
         """Say in words what a row demands."""
         if self.name == "supply":
             return f"supply, period {self.period}, reports of all buyers number {index}"
+        if self.name == "interim":
+            return f"interim, any agent, period {self.period}, type {index}"
         place, pair = divmod(index, max(len(self.pairs), 1))
         words = f"{self.name}, any buyer, period {self.period}, {self.tree.written(self.period, place)}"
         names = (
@@ -77,8 +79,8 @@ def why_not_orbits(plan: Plan) -> str | None:
     """Why a plan has no program on orbits; None where it has one."""
     if plan.environment.agents < 2 or not identical_buyers(plan.environment):
         return "the buyers are not identical"
-    if plan.environment.seller_values is not None:
-        return "it has no seller_values"
+    if not plan.environment.plain:
+        return "it has no seller_values, outside options or discounts that differ"
     if plan.environment.slots is not None:
         return "it is for one item a period"
     if plan.subject_to:
@@ -336,7 +338,7 @@ def _bounds(plan: Plan, layout: OrbitLayout) -> tuple[FloatArray, FloatArray]:
     implied = closure(plan.ir)
     if EPIR() in implied:  # and then everywhere, as S is an average of S at the end of paths
         lower[: layout.allocation[0]] = 0.0
-    elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
+    elif ExAnteIR() in implied:
         lower[0] = 0.0
     return lower, upper
 

@@ -32,14 +32,14 @@ class Rows:
         Column numbers; rows are numbered by the leading axes in C order.
     coefficients : array broadcastable to ``columns``
         Zeros are dropped when the program is assembled.
-    lower, upper : float
+    lower, upper : float, or array broadcastable to the leading axes
         ``lower <= row <= upper`` for every row.
     """
 
     columns: IntArray
     coefficients: Array
-    lower: float
-    upper: float
+    lower: float | FloatArray
+    upper: float | FloatArray
 
 
 class Described(Protocol):
@@ -245,7 +245,8 @@ def whole_numbers(asked: bool, allocation: Sequence[IntArray]) -> IntArray:
 
 def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, FloatArray, FloatArray]:
     """Stack families of rows: ``start, index, value, row_lower, row_upper`` of the matrix by rows, zeros dropped."""
-    counts, index, value, lower, upper = [np.zeros(1, np.int64)], [], [], [], []
+    counts, index, value = [np.zeros(1, np.int64)], [], []
+    lower, upper = list[FloatArray](), list[FloatArray]()
     for rows in blocks:
         width = rows.columns.shape[-1]
         columns = rows.columns.reshape(-1, width)
@@ -259,8 +260,8 @@ def assemble(blocks: Sequence[Rows]) -> tuple[IntArray, IntArray, FloatArray, Fl
             counts.append(kept.sum(axis=1))
             index.append(columns[kept])
             value.append(coefficients[kept])
-        lower.append(np.full(len(columns), rows.lower))
-        upper.append(np.full(len(columns), rows.upper))
+        for sides, side in ((lower, rows.lower), (upper, rows.upper)):
+            sides.append(np.broadcast_to(side, rows.columns.shape[:-1]).astype(np.float64).ravel())
     if not blocks:
         return np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.constraints import (
@@ -11,7 +12,10 @@ from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
     INDEPENDENT_CONSTRAINTS,
+    PEIR,
     PERSISTENT_CONSTRAINTS,
+    PFIR,
+    PPIR,
     Asked,
     BayesianIC,
     Constraint,
@@ -132,6 +136,37 @@ def asked_constraints(ic: Asked, ir: Asked, types: str) -> tuple[tuple[Constrain
     found = as_constraints(kept[0], "ic"), as_constraints(kept[1], "ir")
     require_types((*found[0], *found[1]), types)
     return found
+
+
+def about_outside(constraints: Iterable[Constraint], environment: Any) -> list[Constraint]:
+    """Those constraints that the environment's outside options are defined for; all where there are none."""
+    found = []
+    for constraint in constraints:
+        try:
+            require_outside([constraint], environment)
+        except InputError:
+            continue
+        found.append(constraint)
+    return found
+
+
+def require_outside(constraints: Iterable[Constraint], environment: Any) -> None:
+    """Refuse participation on paths or by period where an outside option is not one number at contracting.
+
+    Raises
+    ------
+    InputError
+        With the constraint and the agent.
+    """
+    asked = next((c for c in constraints if isinstance(c, (EPIR, PFIR, PPIR, PEIR))), None)
+    if environment.outside is None or asked is None:
+        return
+    for i, row in enumerate(environment.outside):
+        if (row[0] != row[0][0]).any() or any(part.any() for part in row[1:]):
+            raise InputError(
+                f"{asked.name} with outside of agent {environment.names[i]!r} by type or period: what is compared on "
+                "paths is one number at contracting; give one, or ask for interim or periodic participation"
+            )
 
 
 def require_types(constraints: Iterable[Constraint], types: str) -> None:

@@ -6,6 +6,8 @@ expected utility from period t+1 on, in present value, when everybody is truthfu
 :math:`u_t(k; h, k)`. With several buyers both are expectations over the others' current types, except where a
 constraint says "ex post". Every constraint is meant for all t, h, types k and reports j, types of probability zero
 included; where types are persistent, participation is asked for at histories and types of positive probability.
+Where an agent has an outside option (``outside`` of environments), participation asks for it in place of 0: at
+contracting for what she has then, later for what she has from that period on.
 
 Source: Mirrokni, Paes Leme, Tang and Zuo (2020), section 2 and supplement A.1, B.1; PEIR is printed there with the
 current type under its own expectation, which is read as "for every history".
@@ -221,6 +223,14 @@ class Interim(_Participation):
 
 
 @dataclass(frozen=True)
+class ExAnteIR(_Participation):
+    r"""Rationality before the first type is known: :math:`\mathbb{E}_k[u_0(k) + U_0(k)] \ge 0`."""
+
+    name = "ex-ante"
+    types = "all"
+
+
+@dataclass(frozen=True)
 class PeriodicIR(_Participation):
     r"""Expected continuation utility from every current type on: :math:`u_t(h,k) + U_t(h,k) \ge 0`.
 
@@ -271,6 +281,7 @@ ALL_CONSTRAINTS: tuple[Constraint, ...] = (
     PeriodicIR(),
     ExpectedContinuationIR(),
     PeriodicExPostIR(),
+    ExAnteIR(),
 )
 
 INDEPENDENT_CONSTRAINTS = tuple(constraint for constraint in ALL_CONSTRAINTS if constraint.types != "persistent")
@@ -313,6 +324,8 @@ IMPLIES: tuple[tuple[frozenset[Constraint], Constraint], ...] = (
     (frozenset({PeriodicExPostIR()}), PeriodicIR()),
     (frozenset({PeriodicIR()}), Interim()),
     (frozenset({PeriodicIR()}), ExpectedContinuationIR()),
+    (frozenset({Interim()}), ExAnteIR()),
+    (frozenset({ExpectedContinuationIR()}), ExAnteIR()),
 )
 """Which constraints together imply which: (premises, conclusion)."""
 

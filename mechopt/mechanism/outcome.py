@@ -107,12 +107,18 @@ def realised_utilities(
     tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]
 ) -> tuple[FloatArray, ...]:
     """Present value of each buyer's utility on each history, by its length t = 0, ..., T; shapes ``(n, count[t])``."""
-    environment, buyers = tree.environment, tree.environment.agents
+    buyers = tree.environment.agents
     sums = [np.zeros((buyers, 1))]
     for t in range(tree.horizon):
-        utility = environment.present_value[t] * stage_utilities(tree, t, allocation[t], payment[t])
+        weights = _own_weights(tree, t).reshape(-1, *[1] * (buyers + 1))
+        utility = weights * stage_utilities(tree, t, allocation[t], payment[t])
         sums.append((sums[-1].reshape(buyers, -1, *[1] * buyers) + utility).reshape(buyers, -1))
     return tuple(sums)
+
+
+def _own_weights(tree: HistoryTree, t: int) -> FloatArray:
+    """Present value of money of period t to each buyer."""
+    return np.array([weights[t] for weights in tree.environment.own_present_value])
 
 
 def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequence[FloatArray]) -> Outcome:
@@ -130,8 +136,9 @@ def outcome(tree: HistoryTree, allocation: Sequence[FloatArray], payment: Sequen
         probability = environment.present_value[t] * tree.reach[t + 1]
         payments += payment[t].reshape(buyers, -1) @ probability
         sold = allocation[t].reshape(buyers, -1) @ probability
-        utilities += stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability
-        worth += float(((own_values(tree, t) * allocation[t]).reshape(buyers, -1) @ probability).sum())
+        share = _own_weights(tree, t) / environment.present_value[t]
+        utilities += share * (stage_utilities(tree, t, allocation[t], payment[t]).reshape(buyers, -1) @ probability)
+        worth += float(share @ ((own_values(tree, t) * allocation[t]).reshape(buyers, -1) @ probability))
         if environment.seller_values is None:
             cost += float(environment.cost[t] * sold.sum())
         else:

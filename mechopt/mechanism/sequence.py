@@ -181,13 +181,13 @@ class SequenceMechanism(MechanismMethods):
     def utilities(self) -> tuple[float, ...]:
         """Expected present value of each agent's utility when all are truthful."""
         total = np.zeros(self.process.agents)
-        for t, weight in enumerate(self.process.present_value):
-            total += weight * (self.stage_values(t) - self.payment[t].sum(axis=2)) @ self.tree.reach[t]
+        for t, weight in enumerate(np.array(self.process.own_present_value).T):
+            total += weight * ((self.stage_values(t) - self.payment[t].sum(axis=2)) @ self.tree.reach[t])
         return tuple(total.tolist())
 
     @cached_property
     def payments(self) -> tuple[float, ...]:
-        """Expected present value of each agent's payments when all are truthful."""
+        """Expected present value, to the seller, of each agent's payments when all are truthful."""
         total = np.zeros(self.process.agents)
         for t, weight in enumerate(self.process.present_value):
             total += weight * self.payment[t].sum(axis=2) @ self.tree.reach[t]
@@ -210,9 +210,9 @@ class SequenceMechanism(MechanismMethods):
 
     @property
     def welfare(self) -> float:
-        """Expected present value of values net of costs, from the allocation alone."""
-        stages = zip(self.process.present_value, self.tree.reach, strict=True)
-        worth = (weight * float((self.stage_values(t) @ reach).sum()) for t, (weight, reach) in enumerate(stages))
+        """Expected present value of values, to each agent, net of costs, to the seller; from the allocation alone."""
+        stages = zip(np.array(self.process.own_present_value).T, self.tree.reach, strict=True)
+        worth = (float(weight @ (self.stage_values(t) @ reach)) for t, (weight, reach) in enumerate(stages))
         return float(sum(worth)) - self.cost
 
     def __repr__(self) -> str:

@@ -92,11 +92,12 @@ def _(mechanism: Mechanism, rng: np.random.Generator, runs: int) -> Runs:
         node = np.ravel_multi_index((node, *drawn), (mechanism.tree.count[t], *types))
         x, p = (a[t].reshape(env.agents, -1)[:, node] for a in (mechanism.allocation, mechanism.payment))
         value = np.stack([row[t][k] for row, k in zip(env.values, drawn, strict=True)])
+        own = np.array([weights[t] for weights in env.own_present_value])[:, None]
         payment += weight * p
-        utility += weight * (value * x - p)
+        utility += own * (value * x - p)
         fees = np.stack([row[t][k] for row, k in zip(env.net_cost, drawn, strict=True)])
         cost += weight * (fees * x).sum(axis=0)
-        worth += weight * (value * x).sum(axis=0)
+        worth += (own * value * x).sum(axis=0)
     return Runs(payment.sum(axis=0) - cost, utility, worth - cost)
 
 
@@ -114,12 +115,13 @@ def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs
         chosen = drawn_rows(rng, mechanism.policy[t][node])
         branch = chosen if tree.branches[t] > 1 else np.zeros_like(chosen)
         fee = mechanism.payment[t][:, node, branch] / mechanism.recorded(t)[node, branch]
+        own = np.array([weights[t] for weights in process.own_present_value])[:, None]
         paid += weight * fee
-        gained += weight * (process.values[t][:, chosen, profile] - fee)
+        gained += own * (process.values[t][:, chosen, profile] - fee)
         cost += weight * process.costs[t][chosen]
         if process.gains is not None:
             cost -= weight * process.gains[t][chosen, profile]
-        worth += weight * process.values[t][:, chosen, profile].sum(axis=0)
+        worth += (own * process.values[t][:, chosen, profile]).sum(axis=0)
         if t + 1 < tree.horizon:
             profile = drawn_rows(rng, process.kernel[t][chosen, profile])
             slot = tree.following(t)[node, branch]

@@ -75,6 +75,9 @@ class MarkovMechanism(MechanismMethods):
         set_field(self, "claims", tuple(self.claims))
         set_field(self, "policy", tuple(readonly(part, np.int64) for part in self.policy))
         set_field(self, "transfer", tuple(tuple(readonly(part) for part in row) for row in self.transfer))
+        if env.discounts is not None:
+            what = "has agents who discount otherwise than the seller"
+            faults.append(Fault("environment", what, "write the mechanism over histories, SequenceMechanism.of_policy"))
         if len(self.policy) != env.stages:
             faults.append(Fault("policy", f"has {len(self.policy)} periods", f"it must have {env.stages}"))
         for t, (actions, shape, count) in enumerate(zip(self.policy, env.shape, env.action_counts, strict=False)):

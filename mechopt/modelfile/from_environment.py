@@ -63,7 +63,23 @@ def tables_of(environment: Environment) -> Tables:
         return _with_states(environment)
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
     write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
-    return common | write(environment)
+    tables = common | write(environment)
+    _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
+    return tables
+
+
+def _add_terms(rows: list[Tables], exact: Any) -> None:
+    """Put what agents have outside, and their own discounts, into their tables, of which one may be for several."""
+    i = 0
+    for row in rows:
+        options = exact.outside and unless_zero(exact.outside[i])
+        if options is not None:
+            by_period = [part[0] if _same(part) else part for part in options]
+            later = unless_zero(options[1:]) is not None
+            row["outside"] = _listed(by_period if later else by_period[0])
+        if exact.discounts is not None and exact.discounts[i] != exact.discount:
+            row["discount"] = exact.discounts[i]
+        i += row.get("count", 1)
 
 
 def _independent(environment: IndependentTypes) -> Tables:
@@ -72,11 +88,14 @@ def _independent(environment: IndependentTypes) -> Tables:
     if environment.agents > MAX_BUYERS:
         raise LimitError(f"{environment.agents:,} buyers; a model file has at most {MAX_BUYERS:,}")
     buyers = []
-    nothing = ((None,) * environment.horizon,) * environment.agents
-    for rows, alike in groupby(zip(exact.values, exact.probabilities, exact.seller_values or nothing, strict=True)):
+    nothing = (None,) * environment.agents
+    by_period = ((None,) * environment.horizon,) * environment.agents
+    terms = exact.outside or nothing, exact.discounts or nothing
+    listed = zip(exact.values, exact.probabilities, exact.seller_values or by_period, *terms, strict=True)
+    for rows, alike in groupby(listed):
         periods: list[Tables] = [
             {"values": v, "probabilities": p} | ({"seller_values": r} if r and any(r) else {})
-            for v, p, r in zip(*rows, strict=True)
+            for v, p, r in zip(*rows[:3], strict=True)
         ]
         count = len(list(alike))
         table: Tables = periods[0] if _same(periods) else {"periods": periods}

@@ -12,12 +12,18 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.environment.discretise import METHODS, discretise, distribution_named
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
+from mechopt.environment.reading.terms import discounts_of, options_of
 from mechopt.environment.supply import read_slots
 from mechopt.modelfile.tables import (
+    DISCOUNT,
+    OUTSIDE,
+    SELLER_DISCOUNT,
     SUBJECT_TO,
     Cost,
     Number,
     Numbers,
+    Option,
+    OwnDiscount,
     PaymentNames,
     Probabilities,
     SolveTable,
@@ -25,7 +31,9 @@ from mechopt.modelfile.tables import (
     Values,
     Whole,
     checked,
+    exact_number,
     length_faults,
+    own_discounts,
     whole,
 )
 
@@ -47,6 +55,8 @@ class BuyerTable(Table):
     values: Values | None = Field(None, description="the same every period; at least 0, increasing")
     probabilities: Probabilities | None = Field(None, description="at least 0, sum to 1")
     seller_values: Numbers | None = Field(None, description=SELLER_VALUES)
+    outside: Option = Field(None, description=OUTSIDE)
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[PeriodTable] | None = Field(None, strict=True, description="one table a period instead")
     distribution: str | None = Field(None, description='instead of both: such as "lognormal(0, 0.5)"')
     types: Whole | None = Field(None, description="how many types the distribution becomes")
@@ -67,6 +77,7 @@ class IndependentFile(Table):
         Fraction(1), description="above 0, at most 1"
     )
     cost: Cost = Field(Fraction(0), description="the seller's cost of a sale, of any sign: one, or one a period")
+    seller_discount: OwnDiscount = Field(None, description=SELLER_DISCOUNT)
     supply: Any = Field(1, description="units a period, of which each buyer wants one: one number, or one a period")
     slots: Any = Field(None, description="instead: weights of positions, the largest first, or one list a period")
     buyers: list[BuyerTable] = Field(min_length=1, strict=True)
@@ -94,9 +105,21 @@ class IndependentFile(Table):
             for t, table in enumerate(buyer.periods or ()):
                 own[t] = own[t] if table.seller_values is None else table.seller_values
             gains += [own] * buyer.count
+        discount, outside, discounts = self._terms()
         some = any(entry is not None for own in gains for entry in own)
-        given = values, probabilities, self.cost, self.discount, gains if some else None
-        return IndependentTypes(*given, self.slots, supply=self.supply)
+        given = values, probabilities, self.cost, discount, gains if some else None
+        return IndependentTypes(*given, self.slots, outside, discounts, supply=self.supply)
+
+    def _terms(self) -> tuple[Any, list[Any] | None, list[Any] | None]:
+        """The seller's discount, and by buyer outside options and discounts, None where no buyer gives any."""
+        rows = [{"discount": buyer.discount, "outside": buyer.outside} for buyer in self.buyers]
+        given = {"discount": self.discount, "seller_discount": self.seller_discount}
+        discount, parts = own_discounts(given, rows, "buyers", [])
+        found: list[list[Any] | None] = []
+        for column in ([row["outside"] for row in rows], [part[0] for part in parts]):
+            repeated = [entry for entry, buyer in zip(column, self.buyers, strict=True) for _ in range(buyer.count)]
+            found.append(repeated if any(entry is not None for entry in repeated) else None)
+        return discount, found[0], found[1]
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
@@ -106,6 +129,7 @@ class IndependentFile(Table):
         periods = None if check.horizon_faults(horizon) else int(horizon)
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
+        faults += _terms_faults(tables, buyers, periods)
         slots, supply = tables.get("slots"), tables.get("supply", 1)
         if "slots" in tables or "supply" in tables:
             read_slots(supply, slots, MAX_BUYERS, periods or 0, faults)
@@ -117,6 +141,26 @@ class IndependentFile(Table):
         if count > MAX_BUYERS:
             faults.append(Fault("buyers", f"are more than {MAX_BUYERS}", "use fewer"))
         return faults + check.stages_faults(count, periods or 0)
+
+
+def _terms_faults(tables: dict[str, Any], buyers: Any, periods: int | None) -> list[Fault]:
+    """What is wrong with discounts and outside options."""
+    faults = list[Fault]()
+    rows = [buyer if isinstance(buyer, dict) else {} for buyer in (buyers if isinstance(buyers, list) else [])]
+    parts = own_discounts(tables, rows, "buyers", faults, exact_number)[1]
+    if any(part[0] is not None for part in parts):
+        discounts_of(parts, None, False, faults, exact_number)
+    for i, buyer in enumerate(rows):
+        if buyer.get("outside") is not None and periods is not None:
+            tables_ = buyer.get("periods")
+            values = (
+                [t.get("values") if isinstance(t, dict) else None for t in tables_] if isinstance(tables_, list) else []
+            )
+            values = values if len(values) == periods else [buyer.get("values")] * periods
+            if all(isinstance(row, list) and row for row in values):
+                shape = [[len(row)] for row in values if isinstance(row, list)]
+                options_of([(buyer["outside"], f"buyers[{i}].outside")], shape, False, faults, exact_number)
+    return faults
 
 
 def _buyer_faults(buyer: dict[str, Any], horizon: int | None) -> list[Fault]:

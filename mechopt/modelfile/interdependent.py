@@ -25,7 +25,7 @@ from mechopt.modelfile.persistent import (
     listed,
     with_values,
 )
-from mechopt.modelfile.tables import Table
+from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
 JOINT: dict[str, Any] = {"type": "array", "items": {"type": ["array", "number", "string"]}}
 Joint = Annotated[Any, WithJsonSchema(JOINT)]
@@ -62,6 +62,8 @@ class SignalAgentTable(SignalPeriodTable):
     name: Name = Field(None, description="default: the agent's number")
     types: Names = Field(None, description="names of the signals; default: their numbers")
     values_by_state: ByState = Field(None, description=VALUES_BY_STATE.replace("[type]", "[s_1][s_2]..."))
+    outside: Option = Field(None, description=OUTSIDE)
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[SignalPeriodTable] | None = Field(
         None,
         strict=True,
@@ -100,7 +102,7 @@ class InterdependentFile(PersistentFile):
         count = max(len(periods), *(len(list_of_tables(agent.get("periods"))) for agent in agents), 1)
         stages = [_stage(tables, periods[t] if t < len(periods) else {}, t) for t in range(count)]
         names = [(agent.get("name"), f"agents[{i}].name") for i, agent in enumerate(agents)]
-        return Given(stages, (tables.get("initial"), "initial"), names, **common(tables))
+        return Given(stages, (tables.get("initial"), "initial"), names, **common(tables, []))
 
 
 def _stage(tables: Tables, table: Tables, t: int) -> StageGiven:

@@ -26,7 +26,7 @@ from mechopt.modelfile.persistent import (
     of_the_one_agent,
     with_values,
 )
-from mechopt.modelfile.tables import Table
+from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
 SELLER_VALUES = "seller_values[action][type]: what an action is worth to the seller besides payments and the cost"
 
@@ -50,6 +50,8 @@ class AgentTable(Table):
     kernel: Kernel = Field(None, description="kernel[type][next], for every action, or kernel[action][type][next]")
     seller_values: Values = Field(None, description=SELLER_VALUES)
     values_by_state: ByState = Field(None, description=VALUES_BY_STATE)
+    outside: Option = Field(None, description=OUTSIDE)
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[MarkovPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
 
 
@@ -80,7 +82,7 @@ class MarkovFile(PersistentFile):
             if gains is not None:
                 stages = [stage._replace(seller_values=gains) for stage in stages]
             agents.append(AgentGiven(f"{at}.periods", name, initial, stages))
-        return Given(agents, **common(tables), faults=faults)
+        return Given(agents, **common(tables, faults))
 
 
 def _stage(table: Tables, agent: Tables, at: str, agent_at: str) -> StageGiven:

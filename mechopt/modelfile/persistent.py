@@ -10,7 +10,18 @@ from pydantic import Field, WithJsonSchema
 from mechopt.core.errors import Fault
 from mechopt.core.numbers import to_exact
 from mechopt.environment.reading.reader import Part
-from mechopt.modelfile.tables import SUBJECT_TO, PaymentNames, SolveTable, Table, Unread, missing, whole
+from mechopt.modelfile.tables import (
+    SELLER_DISCOUNT,
+    SUBJECT_TO,
+    OwnDiscount,
+    PaymentNames,
+    SolveTable,
+    Table,
+    Unread,
+    missing,
+    own_discounts,
+    whole,
+)
 
 NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
@@ -68,6 +79,7 @@ class PersistentFile(Table):
     kind: str
     horizon: Horizon = Field(description='number of periods, at least 1, or "infinite"')
     discount: Number = Field(Fraction(1), description="above 0, at most 1; below 1 with an infinite horizon")
+    seller_discount: OwnDiscount = Field(None, description=SELLER_DISCOUNT)
     actions: Actions = Field(description="names of the actions, or a list of them by period")
     cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
     agents: list[Any] = Field(min_length=1, strict=True)
@@ -107,14 +119,19 @@ class PersistentFile(Table):
         return faults
 
 
-def common(tables: Tables) -> Tables:
-    """What is given for all agents, as the reader takes it."""
+def common(tables: Tables, faults: list[Fault]) -> Tables:
+    """What is given for all agents, as the reader takes it; faults of the file's own keys are appended."""
+    agents = list_of_tables(tables["agents"])
+    discount, own = own_discounts(tables, agents, "agents", faults, _number)
     return {
         "actions": tables.get("actions"),
         "cost": tables.get("cost", 0),
         "horizon": whole(tables.get("horizon")),
-        "discount": tables.get("discount", 1),
+        "discount": discount,
         "read": _number,
+        "faults": faults,
+        "outside": [(agent.get("outside"), f"agents[{i}].outside") for i, agent in enumerate(agents)],
+        "discounts": own,
     }
 
 

@@ -28,7 +28,7 @@ from mechopt.modelfile.persistent import (
     listed,
     of_the_one_agent,
 )
-from mechopt.modelfile.tables import Table
+from mechopt.modelfile.tables import DISCOUNT, Option, OwnDiscount, Table
 
 Form = Annotated[Any, WithJsonSchema({"enum": list(FORMS)})]
 FirstDistribution = Annotated[Any, WithJsonSchema({"anyOf": [LIST, TABLE]})]
@@ -72,6 +72,8 @@ class SeparableAgentTable(Table):
     rate: Distribution = Field(None, description="C[action], additive form only")
     values: GeneralValues = Field(None, description="values[action][s0][signal], general form only")
     seller_values: GeneralValues = Field(None, description=SELLER_VALUES)
+    outside: Option = Field(None, description="what she has who does not sign: a number, or one by s0")
+    discount: OwnDiscount = Field(None, description=DISCOUNT)
 
 
 class SeparableFile(PersistentFile):
@@ -96,7 +98,7 @@ class SeparableFile(PersistentFile):
             parts = {part: (_at(agent, key), f"agents[{i}].{key}") for part, key in KEYS.items()}
             parts |= {} if gains is None else {"seller_values": gains}
             agents.append(AgentGiven(f"agents[{i}]", parts))
-        return Given(agents, **common(tables), faults=faults)
+        return Given(agents, **common(tables, faults))
 
 
 def _at(agent: Tables, key: str) -> Any:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.environment.reading import check
+from mechopt.environment.reading.nested import numbers
 from mechopt.mechanism.constraint_names import parse_constraints
 from mechopt.mechanism.objective import parse_objective
 from mechopt.mechanism.payments import payment_constraints
@@ -60,7 +61,8 @@ def raise_faults(faults: list[Fault]) -> None:
         raise PydanticCustomError("faults", "faults", {"faults": faults})
 
 
-def _number(value: Any) -> Fraction:
+def exact_number(value: Any) -> Fraction:
+    """An entry of a file as a fraction; raises ValueError."""
     if isinstance(value, (int, str, Fraction)) and not isinstance(value, bool):
         return to_exact(value)
     raise ValueError(value.message if isinstance(value, Unread) else f"{written(value)} is not a number")
@@ -98,7 +100,7 @@ parse_ic, parse_ir = partial(parse_constraints, role="ic"), partial(parse_constr
 
 Number = Annotated[
     Fraction,
-    BeforeValidator(_number),
+    BeforeValidator(exact_number),
     WithJsonSchema(
         {
             "anyOf": [
@@ -155,6 +157,53 @@ class SolveTable(Table):
         "revenue", description="revenue, welfare, utility or a weighted sum"
     )
     subject_to: PaymentNames | None = Field(None, description="constraints on payments: joined by +, or a list")
+
+
+OUTSIDE = "what she has who does not take part: a number or one by initial type, or a list by period of either"
+DISCOUNT = "her own, where it differs; above 0, at most 1"
+SELLER_DISCOUNT = "the seller's, where it differs; above 0, at most 1"
+_NUMBER: dict[str, Any] = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+Option = Annotated[
+    Any,
+    WithJsonSchema({"anyOf": [*_NUMBER["anyOf"], {"type": "array", "items": {"type": ["number", "string", "array"]}}]}),
+]
+OwnDiscount = Annotated[Any, WithJsonSchema(_NUMBER)]
+
+
+def own_discounts(
+    tables: dict[str, Any],
+    rows: list[Any],
+    listed: str,
+    faults: list[Fault],
+    read: Callable[[Any], Fraction] = to_exact,
+) -> tuple[Any, list[tuple[Any, str]]]:
+    """The seller's discount, and what each agent's table gives for hers, which is ``discount`` where it gives nothing.
+
+    Parameters
+    ----------
+    tables : dict
+        Of the file.
+    rows : list of dict
+        Tables of the agents.
+    listed : str
+        Their key.
+    faults : list of Fault
+        What is wrong with the seller's is appended.
+    read : callable
+        Turns an entry into a fraction, or raises ValueError.
+    """
+    common, seller = tables.get("discount", 1), tables.get("seller_discount")
+    if seller is not None:
+        number = numbers(seller, 0, "seller_discount", faults, read)
+        found = [] if number is None else check.discount_faults(number, "seller_discount")
+        faults += found
+        seller = None if number is None or found else number
+    default = None if seller is None else common
+    parts = []
+    for i, row in enumerate(rows):
+        own = row.get("discount")
+        parts.append((default if own is None else own, f"{listed}[{i}].discount"))
+    return common if seller is None else seller, parts
 
 
 def length_faults(table: Any) -> list[Fault]:

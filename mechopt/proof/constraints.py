@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mechopt.core.errors import MechoptError
+from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -22,6 +25,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -104,7 +108,7 @@ class Defined:
 INDEPENDENT = Defined(
     "types independent across periods",
     (DIC(), ExPostIC(), PPIC(), INDU(), SuperDIC()),
-    (EPIR(), PFIR(), PPIR(), PEIR(), Interim(), PeriodicIR(), ExpectedContinuationIR()),
+    (EPIR(), PFIR(), PPIR(), PEIR(), Interim(), PeriodicIR(), ExpectedContinuationIR(), ExAnteIR()),
     (
         ((SuperDIC(),), ExPostIC()),  # the mean over future paths
         ((ExPostIC(),), DIC()),  # the mean over the others' reports
@@ -117,6 +121,8 @@ INDEPENDENT = Defined(
         ((PEIR(),), ExpectedContinuationIR()),  # sums of means over later periods
         ((PeriodicIR(),), Interim()),  # the first period
         ((PeriodicIR(),), ExpectedContinuationIR()),  # the mean over the current type
+        ((Interim(),), ExAnteIR()),  # the mean over the first type
+        ((ExpectedContinuationIR(),), ExAnteIR()),  # the first period
     ),
 )
 PERSISTENT = Defined(
@@ -128,7 +134,7 @@ PERSISTENT = Defined(
         AdjacentIC(),
         DownwardIC(),
     ),
-    (EPIR(), PFIR(), PPIR(), Interim(), PeriodicIR(), PeriodicExPostIR()),
+    (EPIR(), PFIR(), PPIR(), Interim(), PeriodicIR(), PeriodicExPostIR(), ExAnteIR()),
     (
         ((PeriodicExPostIC(rereport=True),), PeriodicExPostIC()),  # fewer reports
         ((PeriodicExPostIC(),), BayesianIC()),  # the mean over the others' types
@@ -142,17 +148,42 @@ PERSISTENT = Defined(
         ((EPIR(),), Interim()),  # the mean over paths after the first type
         ((PeriodicExPostIR(),), PeriodicIR()),  # the mean over the others' types
         ((PeriodicIR(),), Interim()),  # the first period
+        ((Interim(),), ExAnteIR()),  # the mean over the first type
     ),
 )
 
 
-def demanded(form: str, ic: Listed, ir: Listed) -> list[Constraint]:
-    """The constraints that are rows of the payment or utility form, in the order of the rows."""
+def require_outside(environment: IndependentTypes | MarkovTypes | InterdependentTypes, ir: Listed) -> None:
+    """Refuse participation on paths or by period beside an outside option that is not one number at contracting.
+
+    With one number all implications above hold: it is asked for at the first of the periods that are summed up.
+
+    Raises
+    ------
+    CertificateError
+        With the constraint.
+    """
+    exact = environment.exact
+    if exact is None or exact.outside is None:
+        return
+    for constraint in ir:
+        if constraint in (EPIR(), PFIR(), PPIR(), PEIR()):
+            for row in exact.outside:
+                if len(set(row[0])) > 1 or any(number for part in row[1:] for number in part):
+                    raise CertificateError(f"ir: {constraint.name} beside an outside option by type or period")
+
+
+def demanded(form: str, ic: Listed, ir: Listed, outside: bool = False) -> list[Constraint]:
+    """The constraints that are rows of the payment or utility form, in the order of the rows.
+
+    With outside options all participation is rows, else some of it is bounds.
+    """
     if form == "utility":
         implied = INDEPENDENT.closure(ic)
         ranked: list[Constraint] = [SuperDIC(), ExPostIC(), DIC()]
         return [constraint for constraint in ranked if constraint in implied][:1]
-    return [constraint for constraint in INDEPENDENT.unimplied((*ic, *ir)) if constraint not in (EPIR(), PFIR())]
+    bounds = () if outside else (EPIR(), PFIR(), ExAnteIR())
+    return [constraint for constraint in INDEPENDENT.unimplied((*ic, *ir)) if constraint not in bounds]
 
 
 def expressible(form: str, buyers: int, listed_ic: Listed, listed_ir: Listed) -> bool:

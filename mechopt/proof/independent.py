@@ -26,19 +26,20 @@ from mechopt.mechanism.constraints import (
     PPIC,
     PPIR,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     Interim,
     PeriodicIR,
     SuperDIC,
 )
 from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.proof.constraints import INDEPENDENT, CertificateError, demanded, require_independent
+from mechopt.proof.constraints import INDEPENDENT, CertificateError, demanded, require_independent, require_outside
 from mechopt.proof.payments import independent_rows, require_payments
-from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
+from mechopt.proof.rows import Entries, Number, Row, Side, Terms, Weights, at_least, whole
 
 
 @dataclass(eq=False)
-class Model:
+class Model(Terms):
     """A program rebuilt: columns with cost and bounds, and rows on demand."""
 
     exact: ExactIndependent
@@ -51,6 +52,7 @@ class Model:
         """Number the columns; cost and bounds are filled in by `rebuild`."""
         values, probabilities, cost, discount = self.exact[:4]
         self.discount = discount
+        self.own_discount = self.exact.discounts or (discount,) * len(values)
         self.fees = [discount**t * fee for t, fee in enumerate(cost)]
         self.buyers, self.periods = len(values), len(values[0])
         self.types = [[len(values[i][t]) for i in range(self.buyers)] for t in range(self.periods)]
@@ -60,7 +62,8 @@ class Model:
             for t in range(self.periods)
         ]
         self.present = [
-            [[discount**t * value for value in values[i][t]] for t in range(self.periods)] for i in range(self.buyers)
+            [[self.own_discount[i] ** t * value for value in values[i][t]] for t in range(self.periods)]
+            for i in range(self.buyers)
         ]
         self.count = [1]
         for row in self.types:
@@ -95,11 +98,6 @@ class Model:
         first, width = self.first["allocation", t]
         return first + i * width
 
-    def net_fees(self, t: int, i: int) -> list[Fraction]:
-        """Present value of the cost of a sale less what it is worth to the seller, by type."""
-        gains = self.exact.seller_values[i][t] if self.exact.seller_values else (Fraction(0),) * self.types[t][i]
-        return [self.fees[t] - self.discount**t * gain for gain in gains]
-
     def words(self, column: int) -> str:
         """Say which column it is."""
         kind, length, first, width = next(block for block in reversed(self.blocks) if column >= block[2])
@@ -118,13 +116,16 @@ class Model:
         if self.buyers > 1 or self.exact.slots is not None:
             for t in range(self.periods):
                 yield from self._supply(t)
-        for constraint in demanded(self.form, self.ic, self.ir):
+        outside = self.exact.outside is not None
+        last = self.periods - 1
+        when = {INDU(): range(last), EPIR(): range(last, last + 1), ExAnteIR(): range(1)}
+        for constraint in demanded(self.form, self.ic, self.ir, outside):
             if constraint == Interim():
                 continue
             for t, i in stages:
-                if constraint != INDU() or t < self.periods - 1:
+                if t in when.get(constraint, range(last + 1)):
                     yield from self._constraint(constraint, t, i)
-        if self.buyers > 1 and Interim() in INDEPENDENT.unimplied(self.ir):
+        if (self.buyers > 1 or outside) and Interim() in INDEPENDENT.unimplied(self.ir):
             for i in range(self.buyers):
                 yield from self._interim(i)
         yield from independent_rows(self, self.subject_to)
@@ -145,12 +146,13 @@ class Model:
         low = range(self.types[t][i] - 1)
         return [(k + 1, k) for k in low] + [(k, k + 1) for k in low]
 
-    def _drift(self, name: str, kind: str, t: int, i: int, upper: Side) -> Iterator[Row]:
-        """0 <= E U(h,.) - U(h) <= upper."""
+    def _drift(self, name: str, kind: str, t: int, i: int, upper: Side, least: Number = 0) -> Iterator[Row]:
+        """0, or a least amount, <= E U(h,.) - U(h) <= upper."""
         width, before, after = len(self.law[t]), self.utility(kind, t, i), self.utility(kind, t + 1, i)
         for h in range(self.count[t]):
             entries: Entries = [(after + h * width + m, p) for m, p in enumerate(self.law[t]) if p]
-            yield Row(name, (t, i, h), [*entries, (before + h, -1)], 0, upper)
+            divided, side = at_least([*entries, (before + h, -1)], least)
+            yield Row(name, (t, i, h), divided, side, upper)
 
     def _slopes(self, t: int) -> Iterator[Row]:
         """Slopes of S in the type: the lowest >= 0, rising, the highest <= 1."""
@@ -192,30 +194,46 @@ class Model:
         after = self.utility("lifetime utility", 1, i)
         for k, own in enumerate(table):
             entries: Entries = [(after + m, w) for m, w in zip(own, weights, strict=True) if w]
-            yield Row("interim", (0, i, 0, k), entries, 0, None)
+            yield self.least("interim", (0, i, 0, k), entries, self.options(0, i)[k])
 
     def _constraint(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
         """Rows of a constraint for one buyer in one period."""
         if constraint == PEIR():
-            yield from self._drift("per-period-expected", "realised utility", t, i, None)
+            yield from self._drift("per-period-expected", "realised utility", t, i, None, self.first_option(t, i))
+        elif constraint in (EPIR(), PFIR()):
+            after = self.utility("realised utility", t + 1, i)
+            for node in range(self.count[t + 1]):
+                yield self.least(
+                    constraint.name,
+                    (t, i, *divmod(node, len(self.law[t]))),
+                    [(after + node, 1)],
+                    self.first_option(0, i),
+                )
+        elif constraint == ExAnteIR():
+            yield self.least(
+                constraint.name, (0, i, 0), [(self.utility("lifetime utility", 0, i), 1)], self.expected_option(0, i)
+            )
         elif constraint == ExpectedContinuationIR():
             life, realised = self.utility("lifetime utility", t, i), self.utility("realised utility", t, i)
             for h in range(self.count[t]):
-                yield Row(constraint.name, (t, i, h), [(life + h, 1), (realised + h, -1)], 0, None)
+                yield self.least(
+                    constraint.name, (t, i, h), [(life + h, 1), (realised + h, -1)], self.expected_option(t, i)
+                )
         elif constraint == PPIR():
             before, after = self.utility("realised utility", t, i), self.utility("realised utility", t + 1, i)
             width = len(self.law[t])
             for h in range(self.count[t]):
                 for m in range(width):
-                    yield Row(constraint.name, (t, i, h, m), [(after + h * width + m, 1), (before + h, -1)], 0, None)
+                    entries: Entries = [(after + h * width + m, 1), (before + h, -1)]
+                    yield self.least(constraint.name, (t, i, h, m), entries, self.first_option(t, i))
         elif constraint == PeriodicIR():
             table, weights = self._others(t, i)
             before, after = self.utility("realised utility", t, i), self.utility("lifetime utility", t + 1, i)
             for h in range(self.count[t]):
                 first = after + h * len(self.law[t])
                 for k, own in enumerate(table):
-                    entries: Entries = [(first + m, w) for m, w in zip(own, weights, strict=True) if w]
-                    yield Row(constraint.name, (t, i, h, k), [*entries, (before + h, -1)], 0, None)
+                    entries = [(first + m, w) for m, w in zip(own, weights, strict=True) if w]
+                    yield self.least(constraint.name, (t, i, h, k), [*entries, (before + h, -1)], self.options(t, i)[k])
         elif constraint == INDU():
             yield from self._indu(t, i)
         elif constraint in (DIC(), PPIC()):
@@ -291,9 +309,12 @@ def rebuild(
         If the form cannot express the constraints, or one is not defined for such types.
     """
     require_independent(form, environment.agents, ic, ir)
+    require_outside(environment, ir)
     require_payments(subject_to, environment.agents, form, ir, draws=False)
     if environment.exact is None:
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
+    if form != "payment" and (environment.exact.outside is not None or environment.exact.discounts is not None):
+        raise CertificateError(f"form: {form!r} has no outside options and one discount for all; 'payment' has")
     model = Model(environment.exact, form, ic, ir, subject_to)
     _fill_cost(model, weights)
     _fill_bounds(model)
@@ -305,12 +326,21 @@ def _fill_cost(model: Model, weights: Weights) -> None:
     """Expected gains of sales, less S at the root where it is paid out of revenue."""
     revenue, welfare, utility = weights
     for i in range(model.buyers):
-        model.cost[model.utility("lifetime utility", 0, i)] += utility - revenue
+        if model.exact.discounts is None:
+            model.cost[model.utility("lifetime utility", 0, i)] += utility - revenue
+            continue
+        model.cost[model.utility("lifetime utility", 0, i)] += utility
+        chances: list[Number] = [1]
+        for length in range(1, model.periods + 1):
+            chances = [chance * p for chance in chances for p in model.law[length - 1]]
+            share = revenue * model.receipts(length, model.periods - 1, i)
+            for node, chance in enumerate(chances):
+                model.cost[model.utility("realised utility", length, i) + node] += share * chance
     reach: list[Number] = [1]
     for t in range(model.periods):
         gain = [
             [
-                (revenue + welfare) * (value - fee)
+                revenue * (model.share(t, i) * value - fee) + welfare * (value - fee)
                 for value, fee in zip(model.present[i][t], model.net_fees(t, i), strict=True)
             ]
             for i in range(model.buyers)
@@ -347,15 +377,13 @@ def _fill_bounds(model: Model) -> None:
     for kind, length, first, width in model.blocks:
         floor = kind == "lifetime utility" and (
             EPIR() in implied
-            or (
-                length == 0
-                and model.form != "payment"
-                and bool(implied & {PEIR(), ExpectedContinuationIR(), Interim()})
-            )
+            or (length == 0 and (ExAnteIR() in model.ir if model.form == "payment" else ExAnteIR() in implied))
             or (length == 1 and model.buyers == 1 and Interim() in model.ir)
         )
         if kind == "realised utility":
             floor = length == 0 or PFIR() in model.ir
+        if model.exact.outside is not None:
+            floor = kind == "realised utility" and length == 0
         for column in range(first, first + model.buyers * width):
             if floor or kind == "allocation":
                 model.lower[column] = 0

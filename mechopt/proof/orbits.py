@@ -23,7 +23,7 @@ from math import comb, factorial, prod
 from typing import NamedTuple
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.mechanism.constraints import EPIR, PEIR, Constraint, ExpectedContinuationIR, ExPostIC, Interim
+from mechopt.mechanism.constraints import EPIR, Constraint, ExAnteIR, ExPostIC, Interim
 from mechopt.proof.constraints import INDEPENDENT, expressible
 
 Number = Fraction | int
@@ -52,8 +52,8 @@ def unfit(environment: IndependentTypes, ic: tuple[Constraint, ...], ir: tuple[C
     exact = environment.exact
     if exact is None:
         return "this environment has no exact numbers"
-    if exact.seller_values is not None:
-        return "it has no seller_values"
+    if exact.seller_values is not None or exact.outside is not None or exact.discounts is not None:
+        return "it has no seller_values, outside options or discounts that differ"
     buyers = list(zip(exact.values, exact.probabilities, strict=True))
     if any(buyer != buyers[0] for buyer in buyers):
         return "the buyers are not identical"
@@ -114,7 +114,7 @@ class OrbitModel:
         implied = INDEPENDENT.closure(self.ir)
         if EPIR() in implied:
             self.lower[:first] = [0] * first
-        elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
+        elif ExAnteIR() in implied:
             self.lower[0] = 0
 
     def _price(self, costs: list[Fraction]) -> None:

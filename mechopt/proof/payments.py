@@ -34,6 +34,7 @@ from mechopt.proof.constraints import CertificateError
 from mechopt.proof.persistent_tree import Histories, PersistentLaws
 from mechopt.proof.rows import Entries, Number, Row, whole
 
+ONE = Fraction(1)
 KNOWN = (
     NoMoney,
     NoSubsidy,
@@ -91,7 +92,13 @@ class PaymentForm(Protocol):
     law: list[list[Number]]
     present: list[list[list[Fraction]]]
     fees: list[Fraction]
-    discount: Fraction
+    own_discount: tuple[Fraction, ...]
+
+    def share(self, t: int, i: int) -> Fraction:
+        """The seller's present value of a payment by the buyer's."""
+
+    def receipts(self, length: int, last: int, i: int) -> Fraction:
+        """Coefficient of R in minus the seller's value of what R gains."""
 
     def utility(self, kind: str, length: int, i: int) -> int:
         """First column of a utility."""
@@ -123,11 +130,11 @@ def _own(model: PaymentForm, t: int, i: int) -> list[int]:
     return [profile[i] for profile in product(*map(range, model.types[t]))]
 
 
-def _paid(model: PaymentForm, t: int, i: int, node: int, worth: Fraction) -> Entries:
+def _paid(model: PaymentForm, t: int, i: int, node: int, worth: Fraction, share: Fraction = ONE) -> Entries:
     width = prod(model.types[t])
     entries: Entries = [(model.allocation(t, i) + node, whole(worth))] if worth else []
     after, before = model.utility("realised utility", t + 1, i), model.utility("realised utility", t, i)
-    return [*entries, (after + node, -1), (before + node // width, 1)]
+    return [*entries, (after + node, whole(-share)), (before + node // width, whole(share))]
 
 
 def _at_most(entries: Entries, amount: Fraction) -> tuple[Entries, int]:
@@ -143,7 +150,7 @@ def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterato
         history, m = divmod(node, len(own))
         entries = _paid(model, t, i, node, values[own[m]])
         if isinstance(c, PaymentCap):
-            divided, side = _at_most(entries, model.discount**t * c.amount(i))
+            divided, side = _at_most(entries, model.own_discount[i] ** t * c.amount(i))
             yield Row(c.name, (t, i, history, m), divided, None, side)
         else:
             yield Row(c.name, (t, i, history, m), entries, 0, 0 if isinstance(c, NoMoney) else None)
@@ -152,12 +159,14 @@ def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterato
 def _path(model: PaymentForm, c: Budget | PrefixBudget, t: int, i: int) -> Iterator[Row]:
     """Values on the way less realised utility."""
     own = [_own(model, s, i) for s in range(t + 1)]
-    end = model.utility("realised utility", t + 1, i)
     for node in range(model.count[t + 1]):
-        entries: Entries = [(end + node, -1)]
+        entries: Entries = []
         for s in range(t + 1):
             at = node // (model.count[t + 1] // model.count[s + 1])
-            value = model.present[i][s][own[s][at % len(own[s])]]
+            value = model.share(s, i) * model.present[i][s][own[s][at % len(own[s])]]
+            received = model.receipts(s + 1, t, i)
+            if received:
+                entries.append((model.utility("realised utility", s + 1, i) + at, whole(received)))
             if value:
                 entries.append((model.allocation(s, i) + at, whole(value)))
         divided, side = _at_most(entries, c.amount(i))
@@ -170,19 +179,25 @@ def _balance(model: PaymentForm, c: PaymentConstraint, t: int) -> Iterator[Row]:
         history, m = divmod(node, len(own[0]))
         entries: Entries = []
         for i in range(model.buyers):
-            entries += _paid(model, t, i, node, model.present[i][t][own[i][m]] - model.fees[t])
+            share = model.share(t, i)
+            entries += _paid(model, t, i, node, share * model.present[i][t][own[i][m]] - model.fees[t], share)
         yield Row(c.name, (t, None, history, m), entries, 0, 0 if isinstance(c, StrongBudgetBalance) else None)
 
 
 def _ex_ante(model: PaymentForm) -> Row:
-    entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers)]
+    last = model.periods - 1
+    alike = [all(model.share(t, i) == 1 for t in range(model.periods)) for i in range(model.buyers)]
+    entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers) if alike[i]]
     reach: list[Number] = [1]
     for t in range(model.periods):
         reach = [chance * p for chance in reach for p in model.law[t]]
+        for i in (i for i in range(model.buyers) if not alike[i]):
+            received, after = model.receipts(t + 1, last, i), model.utility("realised utility", t + 1, i)
+            entries += [(after + node, whole(received * p)) for node, p in enumerate(reach) if received and p]
         for i in range(model.buyers):
             own = _own(model, t, i)
             for node, chance in enumerate(reach):
-                worth = chance * (model.present[i][t][own[node % len(own)]] - model.fees[t])
+                worth = chance * (model.share(t, i) * model.present[i][t][own[node % len(own)]] - model.fees[t])
                 if worth:
                     entries.append((model.allocation(t, i) + node, whole(worth)))
     return Row(ExAnteBudgetBalance.name, (0, None, 0), entries, 0, None)
@@ -247,7 +262,7 @@ class PersistentPayments:
             entries: Entries = [(self.payment[t, i] + node, 1)]
             lower, upper = 0, 0 if isinstance(c, NoMoney) else None
             if isinstance(c, PaymentCap):
-                entries += self._weights(t, node, -self.laws.scale[t] * c.amount(i))
+                entries += self._weights(t, node, -self.laws.own_scale[i][t] * c.amount(i))
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
             else:
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, lower, upper)
@@ -255,7 +270,7 @@ class PersistentPayments:
     def _sums(self, t: int, i: int) -> Iterator[Row]:
         for node, slot in enumerate(self.tree.slot[t]):
             entries: Entries = [(self.paid[t + 1, i] + later, 1) for later in self.tree.after(t, node)]
-            entries.append((self.payment[t, i] + node, -1))
+            entries.append((self.payment[t, i] + node, whole(-self.laws.share(t, i))))
             if t:
                 entries.append((self.paid[t, i] + slot, -1))
             yield Row("paid", (t, i, slot, f"node {node}"), entries, 0, 0)
@@ -263,7 +278,8 @@ class PersistentPayments:
     def _full(self, c: Budget | PrefixBudget, i: int) -> Iterator[Row]:
         t = self.laws.periods - 1
         for node, slot in enumerate(self.tree.slot[t]):
-            entries: Entries = [(self.payment[t, i] + node, 1), *self._weights(t, node, -c.amount(i))]
+            first = self.payment[t, i] + node, whole(self.laws.share(t, i))
+            entries: Entries = [first, *self._weights(t, node, -c.amount(i))]
             if t:
                 entries.append((self.paid[t, i] + slot, 1))
             yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
@@ -280,6 +296,8 @@ class PersistentPayments:
         """Factor times payments less the cost of the action."""
         if not factor:
             return []
-        entries: Entries = [(self.payment[t, i] + node, factor) for i in range(self.laws.agents)]
+        entries: Entries = [
+            (self.payment[t, i] + node, whole(factor * self.laws.share(t, i))) for i in range(self.laws.agents)
+        ]
         first = self.allocation[t] + node * self.laws.actions[t]
         return [*entries, *((first + a, whole(-factor * fee)) for a, fee in enumerate(self.laws.cost[t]) if fee)]

@@ -30,13 +30,14 @@ from mechopt.mechanism.constraints import (
     PPIR,
     BayesianIC,
     Constraint,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
 )
 from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.proof.constraints import PERSISTENT, compared, require_persistent
+from mechopt.proof.constraints import PERSISTENT, compared, require_outside, require_persistent
 from mechopt.proof.payments import PersistentPayments, require_payments
 from mechopt.proof.persistent_hidden import HiddenRows
 from mechopt.proof.persistent_tree import Histories, PersistentLaws
@@ -135,7 +136,7 @@ class SequenceModel:
                     )
                     self.cost[self.allocation[t] + node * count + a] = whole(chance * gain)
                 for i in range(self.laws.agents):
-                    self.cost[self.payment[t, i] + node] = whole((revenue - utility) * chance)
+                    self.cost[self.payment[t, i] + node] = whole((revenue * self.laws.share(t, i) - utility) * chance)
 
     def _fill_bounds(self) -> None:
         """Weights are at least 0; some participation constraints are bounds of truthful
@@ -190,6 +191,13 @@ class SequenceModel:
                 yield from self._surplus_rows("epir", t, i, True)
         for t, i in self.stages if PPIR() in self.participation else ():
             yield from self._surplus_rows("per-period", t, i, False)
+        for i in range(self.laws.agents) if ExAnteIR() in self.participation else ():
+            entries: Entries = []
+            for t in range(self.laws.periods):
+                for node, chance in enumerate(self.tree.reach[t]):
+                    if chance:
+                        entries += [(c, whole(chance * number)) for c, number in self._surplus(t, i, node, 1)]
+            yield Row("ex-ante", (0, i, 0), entries, 0, None)
         if "interim" not in self.values and "ex post" in self.values:
             for t, i in self.stages:
                 if PeriodicIR() in self.participation:
@@ -215,7 +223,7 @@ class SequenceModel:
     def _surplus(self, t: int, i: int, node: int, sign: int) -> Entries:
         """Entries of sign * (sum_a x(n, a) v_i(a) - y_i(n))."""
         m, first = self.tree.profile[t][node], self.allocation[t] + node * self.laws.actions[t]
-        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.worth[t][i]) if v[m]]
+        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.net[t][i]) if v[m]]
         return [*entries, (self.payment[t, i] + node, -sign)]
 
     def _realised(self, t: int, i: int) -> Iterator[Row]:
@@ -252,4 +260,5 @@ def rebuild_persistent(
         If the form is another one, or a constraint is not defined for such types.
     """
     require_persistent(form, ic, ir)
+    require_outside(environment, ir)
     return SequenceModel(environment, ic, ir, weights, subject_to)

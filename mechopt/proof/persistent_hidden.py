@@ -105,7 +105,7 @@ class HiddenRows:
             return []
         truth = self.laws.with_own(t, self.i, self.tree.profile[t][node], k)
         entries: Entries = [(payment + node, chance)]
-        for a, worth in enumerate(self.laws.worth[t][self.i]):
+        for a, worth in enumerate(self.laws.net[t][self.i]):
             if worth[truth]:
                 entries.append((allocation + node * self.laws.actions[t] + a, -chance * worth[truth]))
         return entries

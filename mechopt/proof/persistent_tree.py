@@ -24,7 +24,10 @@ Profile = tuple[int, ...]
 
 class PersistentLaws:
     """Exact numbers by period: ``worth[t][i][a][m]``, ``cost[t][a]`` and ``gains[t][a][m]``, the seller's besides, are
-    present values, ``scale[t]`` that of money.
+    present values, ``scale[t]`` that of money to the seller and ``own_scale[i][t]`` to an agent.
+
+    ``net[t][i][a][m]`` is worth less what an agent gives up of her outside option in the period: the option, less what
+    is expected of it in the next. Sums of it over the rest of the horizon are those of worth less the option.
 
     ``law[t][a][m][m']`` is the probability of the next profile. Where ``independent``, ``own_law[i][t][a][k][k']`` and
     ``own_first[i][k]`` are those of one agent's types.
@@ -40,6 +43,9 @@ class PersistentLaws:
         self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
         self.independent = isinstance(environment, MarkovTypes)
         scale = self.scale = [exact.discount**t for t in range(self.periods)]
+        self.own_scale = [
+            [own**t for t in range(self.periods)] for own in exact.discounts or [exact.discount] * self.agents
+        ]
         costs: Any = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * self.periods
         self.cost = [[scale[t] * fee for fee in costs[t]] for t in range(self.periods)]
         gains = exact.seller_values
@@ -50,9 +56,10 @@ class PersistentLaws:
         self.own_first: list[list[Number]] = []
         self.own_law: list[list[list[list[list[Number]]]]] = []
         if isinstance(environment, MarkovTypes):
-            self._independent(environment.exact, scale)
+            self._independent(environment.exact)
         else:
-            self._joint(exact, scale)
+            self._joint(exact)
+        self.net = self.worth if exact.outside is None else self._net(exact.outside)
         self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law] + [False]
         self.public: list[list[list[int]]] | None = None
         self.forbidden: list[list[list[bool]]] | None = None
@@ -80,6 +87,27 @@ class PersistentLaws:
             return []
         return [a for a, row in enumerate(self.forbidden[t]) if row[self.state(t, m)]]
 
+    def share(self, t: int, i: int) -> Fraction:
+        """The seller's present value of a payment by agent i's."""
+        return self.scale[t] / self.own_scale[i][t]
+
+    def _net(self, options: Any) -> list[list[list[list[Number]]]]:
+        found: list[list[list[list[Number]]]] = []
+        for t, tables in enumerate(self.worth):
+            found.append([])
+            for i, table in enumerate(tables):
+                found[t].append([])
+                for a, row in enumerate(table):
+                    net = list[Number]()
+                    for m, worth in enumerate(row):
+                        given_up = self.own_scale[i][t] * options[i][t][self.profiles[t][m][i]]
+                        if t + 1 < self.periods:
+                            for n, p in zip(self.profiles[t + 1], self.law[t][a][m], strict=True):
+                                given_up -= self.own_scale[i][t + 1] * p * options[i][t + 1][n[i]]
+                        net.append(whole(worth - given_up))
+                    found[t][i].append(net)
+        return found
+
     def _gain(self, gains: Any, t: int, a: int, profile: Profile) -> Fraction:
         """What an action is worth to the seller at a profile, money of the period."""
         if gains is None:
@@ -88,7 +116,7 @@ class PersistentLaws:
             return sum((row[t][a][profile[i]] for i, row in enumerate(gains)), Fraction(0))
         return Fraction(gains[t][(a, *profile)])
 
-    def _independent(self, exact: Any, scale: list[Fraction]) -> None:
+    def _independent(self, exact: Any) -> None:
         self.own_first = [[whole(p) for p in row] for row in exact.initial]
         self.own_law = [
             [[[[whole(p) for p in row] for row in matrix] for matrix in kernel] for kernel in chain]
@@ -96,7 +124,7 @@ class PersistentLaws:
         ]
         self.worth = [
             [
-                [[whole(scale[t] * table[m[i]]) for m in self.profiles[t]] for table in exact.values[i][t]]
+                [[whole(self.own_scale[i][t] * table[m[i]]) for m in self.profiles[t]] for table in exact.values[i][t]]
                 for i in range(self.agents)
             ]
             for t in range(self.periods)
@@ -113,10 +141,13 @@ class PersistentLaws:
             for t in range(self.periods - 1)
         ]
 
-    def _joint(self, exact: Any, scale: list[Fraction]) -> None:
+    def _joint(self, exact: Any) -> None:
         self.worth = [
             [
-                [[whole(scale[t] * exact.values[i][t][(a, *m)]) for m in self.profiles[t]] for a in range(count)]
+                [
+                    [whole(self.own_scale[i][t] * exact.values[i][t][(a, *m)]) for m in self.profiles[t]]
+                    for a in range(count)
+                ]
                 for i in range(self.agents)
             ]
             for t, count in enumerate(self.actions)

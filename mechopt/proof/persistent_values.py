@@ -118,7 +118,7 @@ class ValueRows:
         if not chance:
             return []
         entries: Entries = [(payment + node, chance)]
-        for a, worth in enumerate(laws.worth[t][i]):
+        for a, worth in enumerate(laws.net[t][i]):
             if worth[truth]:
                 entries.append((allocation + node * laws.actions[t] + a, -chance * worth[truth]))
         if t + 1 < laws.periods:

@@ -19,6 +19,10 @@ from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError,
 
 MOST = 10**7
 """Rows and columns together that are checked unless asked for more: some minutes, and about 3 GB."""
+UNCOUNTED = 1e150
+"""Histories of a period after which the rest is not counted: products of such numbers need not be floats."""
+LARGEST = 1e300
+"""What is said of a program that is larger than can be counted."""
 
 Checkable = IndependentTypes | MarkovTypes | InterdependentTypes
 
@@ -58,7 +62,7 @@ def require_at_most(entries: int, most: int) -> None:
         With the prediction.
     """
     if entries > most:
-        written = f"about {entries:,}" if entries < 10**15 else f"more than 10^{entries.bit_length() * 3 // 10}"
+        written = f"about {entries:,}" if entries < 10**15 else f"more than 10^{(entries.bit_length() - 1) * 3 // 10}"
         raise CertificateError(
             f"size: the program has {written} rows and columns; at most {most:,} are checked. "
             "Raise most= (--most) if there is the time and memory"
@@ -109,6 +113,8 @@ def persistent_entries(
     slots, total, cells, pasts = 1.0, 0.0, [1.0] * environment.agents, [1.0] * environment.agents
     for t, row in enumerate(shape):
         found = float(nodes.sum())
+        if found > UNCOUNTED:
+            return int(LARGEST)
         total += found * (actions[t] + 1 + 3 * environment.agents)  # weights, flow, payments, participation
         total += slots * environment.agents * (1 + actions[t])  # realised utilities
         if payments:  # rows, and sums of payments with theirs
@@ -123,7 +129,7 @@ def persistent_entries(
             total += actions[t] * float(prod(row)) * prod(shape[t + 1])
             branches = range(actions[t] if moved[t] or BayesianIC("actions") in asked else 1)
             slots, nodes = found * len(branches), _grown(nodes, supports[t], branches, every)
-    return int(min(total, 1e300))
+    return int(min(total, LARGEST))
 
 
 def _others(axes: int, own: int) -> tuple[int, ...]:

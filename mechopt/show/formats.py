@@ -129,9 +129,14 @@ class _Game:
     def _set(self, key: Any) -> int:
         return self.sets.setdefault(key, len(self.sets) + 1)
 
+    def _label(self, number: int, words: str) -> str:
+        """A label of an information set that no other has."""
+        return _name(f"{words}, set {number}")
+
     def _chance(self, key: Any, labels: list[str], chances: list[float]) -> str:
         listed = " ".join(f"{_name(label)} {chance!r}" for label, chance in zip(labels, chances, strict=True))
-        return f'c "" {self._set(key)} "" {{ {listed} }} 0'
+        number = self._set(key)
+        return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
     def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
         profiles = np.flatnonzero(law > 0)
@@ -156,7 +161,9 @@ class _Game:
         mine = sorted({int(k) for k in play.own(t, i, allowed)})
         own = tuple(int(play.own(s, i, np.array([profile]))[0]) for s, profile in enumerate(truth))
         listed = " ".join(_name(play.types[t][i][k]) for k in mine)
-        yield f'p "" {i + 1} {self._set_of(i, (own, public))} "" {{ {listed} }} 0'
+        number, types = self._set_of(i, (own, public)), ", ".join(play.types[s][i][k] for s, k in enumerate(own))
+        label = self._label(number, f"{play.agents[i]}, period {t}, {types}")
+        yield f'p "" {i + 1} {number} {label} {{ {listed} }} 0'
         for k in mine:
             yield from self._report(t, slot, truth, (*told, k), public, total)
 

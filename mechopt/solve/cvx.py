@@ -205,8 +205,9 @@ def to_cvxpy(plan: AnyPlan, deterministic: bool = False) -> CvxModel:
         shape = (buyers, *tree.children(t))
         values = np.broadcast_to(own_values(tree, t), shape).reshape(buyers, -1)
         parent = np.repeat(np.arange(tree.count[t]), tree.count[t + 1] // tree.count[t])
+        own = np.array([weights[t] for weights in tree.environment.own_present_value])
         gain = realised[t + 1] - realised[t][:, parent]
-        payment.append(cvxpy.multiply(values, allocation[t]) - gain / float(tree.environment.present_value[t]))
+        payment.append(cvxpy.multiply(values, allocation[t]) - gain / own[:, None])
     objective = cvxpy.Maximize(unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, allocation, payment, lifetime, program, layout, blocks)
 
@@ -254,8 +255,10 @@ def _moving(plan: PersistentPlan, deterministic: bool) -> CvxModel:
     for block, variable in zip(program.column_blocks, blocks, strict=True):
         if block.kind in by_kind:
             by_kind[block.kind].append(variable)
-    units = layout.unit / plan.process.present_value
-    payment = [variable * float(unit) for variable, unit in zip(by_kind["payment"], units, strict=True)]
+    units = [
+        np.array([layout.unit / own[t] for own in plan.process.own_present_value]) for t in range(plan.tree.horizon)
+    ]
+    payment = [cvxpy.multiply(unit[:, None], part) for part, unit in zip(by_kind["payment"], units, strict=True)]
     objective = cvxpy.Maximize(layout.unit * (program.cost @ z + program.offset))
     return CvxModel(objective, constraints, by_kind["allocation"], payment, [], program, layout, blocks)
 

@@ -205,7 +205,8 @@ def _independent_scale(family: RowFamily, index: int, layout: AnyLayout) -> floa
         amount = abs(float(limit.amount(family.agent)))
         if amount:
             return plan.unit / amount
-        return float(plan.environment.present_value[family.period]) if isinstance(limit, PaymentCap) else 1.0
+        own = plan.environment.own_present_value[family.agent]
+        return float(own[family.period]) if isinstance(limit, PaymentCap) else 1.0
     if family.name == "supply":
         return plan.unit * float(np.max(family.build(layout.columns).coefficients))  # type: ignore[arg-type]
     if family.name.startswith("dic ("):
@@ -229,7 +230,9 @@ def _persistent_scale(family: BuiltFamily, index: int, layout: AnyLayout, primal
     node = int(tree.find(t, np.array(rows.slot[index]), np.array(labels["reports"])))
     weights = primal[layout.columns.allocation[t][node]]
     weight = float(weights[labels["action"]] if "action" in labels else weights.sum())
-    return weight * (float(layout.plan.process.present_value[t]) if isinstance(limit, PaymentCap) else 1.0)
+    if not isinstance(limit, PaymentCap) or family.agent is None:
+        return weight
+    return weight * float(layout.plan.process.own_present_value[family.agent][t])
 
 
 def _bounds(program: LinearProgram, layout: AnyLayout, dual: FloatArray) -> Iterator[ShadowPrice]:

@@ -95,7 +95,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
         seconds,
         solution.algorithm,
         chosen.form,
-        conflict=solution.conflict,
+        conflict=(*_lending(chosen, solution.status), *solution.conflict),
         ic=chosen.ic,
         ir=chosen.ir,
         objective=chosen.objective,
@@ -108,6 +108,24 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
 
     left = None if effort.time_limit is None else effort.time_limit - (time.perf_counter() - built)
     return proved(found, layout, program, solution, left)
+
+
+def _lending(chosen: AnyPlan, status: Status) -> tuple[str, ...]:
+    """Who lends to whom without end, where discounts differ and there is no bound."""
+    env = chosen.environment
+    if status is not Status.UNBOUNDED or env.discounts is None:
+        return ()
+    lines = []
+    for name, own in zip(env.names, env.discounts, strict=True):
+        if own != env.discount:
+            patient, way = ("more", "pays at first and is paid later")
+            if own < env.discount:
+                patient, way = ("less", "is paid at first and pays later")
+            lines.append(
+                f"agent {name} is {patient} patient than the seller ({own:g} against {env.discount:g}): she {way}, "
+                "without end; constrain payments (no-subsidy) or ask for per-period participation"
+            )
+    return tuple(lines)
 
 
 def _by_shape(chosen: AnyPlan) -> str:
@@ -127,7 +145,7 @@ def _by_shape(chosen: AnyPlan) -> str:
 def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
     """Bounds without any program: nothing, and first best, where utilities are at least 0 and cost nothing."""
     weights = chosen.objective
-    if not chosen.ir:
+    if not chosen.ir or chosen.environment.outside is not None or chosen.environment.discounts is not None:
         return -np.inf, np.inf
     least = -np.inf if chosen.subject_to else 0.0
     if weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:

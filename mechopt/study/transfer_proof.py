@@ -12,7 +12,7 @@ from mechopt.closedform.contingent.program.infeasible import Farkas
 from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, others_of
 from mechopt.closedform.contingent.program.possible import NoTransfersError, rule_surplus
 from mechopt.closedform.contingent.program.requirements import Requirements
-from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.contingent.result import ONE_LAST_ACTION, ContingentTransfers
 from mechopt.closedform.contingent.robust.transfers import NoRobustTransfersError, Robustness
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, IntArray
@@ -55,10 +55,21 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError | NoRobustTrans
     if found.exact is None:
         raise InputError("proof: the transfers are floats; solve with exact=True")
     env, exact = found.environment, found.exact
-    common = _common(env, found.policy, found.asked, "one last action" in found.theorem or _constant(found))
-    payments = []
+    common = _common(env, found.policy, found.asked, ONE_LAST_ACTION in found.theorem or _constant(found))
+    payments, stack = [], _stack(found)
     for t, row in enumerate(exact.payments):
-        payments.append([_by_report(env, found.policy[t], t, i, table) for i, table in enumerate(row)])
+        if stack.get("how") == "histories":
+            payments.append([_flat(table, t * env.agents + env.agents) for table in row])
+            continue
+        parts = [[table, *(exact.later[t][i] if exact.later else ())] for i, table in enumerate(row)]
+        length = 1
+        if found.together:
+            length = found.together if env.infinite else min(found.together, env.stages - 1 - t)
+        policy = found.policy[t]
+        by_report = [[_by_report(env, policy, t, i, part, length) for part in own] for i, own in enumerate(parts)]
+        payments.append(
+            [[[x for line in lines for x in line] for lines in zip(*own, strict=True)] for own in by_report]
+        )
     return TransferProof(
         **common,
         values=[[list(table.ravel()) for table in own] for own in exact.values],
@@ -66,7 +77,26 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError | NoRobustTrans
         last_payments=[list(table.ravel()) for table in exact.last_payments or ()],
         fees=list(exact.fees),
         **({} if found.robust is None else _robust(env, found.robust)),
+        stack=stack,
     )
+
+
+def _stack(found: ContingentTransfers) -> dict[str, Any]:
+    """How payments are stacked, as the file says it."""
+    if found.method != "stacked":
+        return {}
+    if found.history:
+        if not found.reports:
+            raise InputError("proof: solve with exact=True")
+        return {"how": "histories", "steps": 1}
+    if found.together:
+        return {"how": "together", "steps": found.together}
+    return {"how": "apart", "steps": 1 + max((len(own) for row in found.later for own in row), default=0)}
+
+
+def _flat(table: Array, axes: int) -> list[list[Fraction]]:
+    """Lines of a table whose first axes are those of the lines."""
+    return [list(line) for line in table.reshape(prod(table.shape[:axes]), -1)]
 
 
 def _robust(env: InterdependentTypes, robust: Robustness) -> dict[str, Any]:
@@ -153,11 +183,13 @@ def _welfare(numbers: Numbers, policy: tuple[IntArray, ...], constant: bool) -> 
     return [list(table) for table in worth]
 
 
-def _by_report(env: InterdependentTypes, policy: IntArray, t: int, i: int, table: Array) -> list[list[Fraction]]:
-    """Payments by reported profile and the others' next profile."""
+def _by_report(
+    env: InterdependentTypes, policy: IntArray, t: int, i: int, table: Array, periods: int
+) -> list[list[Fraction]]:
+    """Payments by reported profile and the others' next profile, or their profiles of several periods."""
     shape = env.shape[t]
     count, own = len(policy.ravel()) // shape[i], np.indices(shape)[i].ravel()
-    free = table.ndim == 2 * env.agents - 1
+    free = table.ndim == 1 + (env.agents - 1) * (1 + periods)
     wide = table.reshape(len(table), count, 1 if free else shape[i], -1)
     rows = wide[policy.ravel(), others_of(shape, i), np.zeros_like(own) if free else own]
     return [list(row) for row in rows]

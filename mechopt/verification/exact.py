@@ -57,6 +57,10 @@ class ExactProcess:
         self.environment, self.shape, self.infinite = environment, environment.shape, environment.infinite
         exact = environment.exact
         self.discount = Fraction(environment.discount) if exact is None else exact.discount
+        own = environment.discounts if exact is None else exact.discounts
+        self.discounts = [Fraction(d) for d in own] if own else [self.discount] * environment.agents
+        options = environment.outside if exact is None else exact.outside
+        self.outside = options and [[[Fraction(o) for o in part] for part in row] for row in options]
 
     def numbers(self, t: int) -> list[Profile]:
         """Profiles of a period in C order."""

@@ -69,6 +69,9 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     """
     by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
     d = environment.discount
+    if environment.discounts is not None:
+        weights = zip(environment.own_present_value, by_agent, strict=True)
+        return float(max(sum(own * row) for own, row in weights))
     if not isinstance(environment, IndependentTypes) and environment.infinite:
         by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
@@ -144,8 +147,7 @@ class Verdict:
     def __init__(self, tolerance: float) -> None:
         self.tolerance = tolerance
         self._batches = 0
-        self._gain = 0.0
-        self._lower, self._upper = (-np.inf, 0.0, (0, 0)), (0.0, 0.0, (0, 0))
+        self._gain, self._lower, self._upper = 0.0, -np.inf, 0.0
 
     def add(self, gain: FloatArray, rounding: FloatArray) -> None:
         """Look at gains (minus infinity: not asked for, with a rounding of 0) and bounds of their rounding."""
@@ -156,23 +158,22 @@ class Verdict:
         wild = ~np.isfinite(rounding) | np.isnan(gain) | (gain == np.inf)
         lower, upper = np.where(wild, np.inf, gain - rounding), np.where(wild, np.inf, gain + rounding)
         low, high = int(lower.argmax()), int(upper.argmax())
-        if lower[low] > self._lower[0]:
-            self._lower = (float(lower[low]), np.inf if wild[low] else float(gain[low]), (batch, low))
-            self._certain = 0.0 if wild[low] else float(rounding[low])
-        if upper[high] > self._upper[0]:
-            self._upper = (float(upper[high]), 0.0, (batch, high))
+        if lower[low] > self._lower:
+            certain = (np.inf, 0.0) if wild[low] else (float(gain[low]), float(rounding[low]))
+            self._lower, self._violation = float(lower[low]), Answer(Status.VIOLATED, *certain, (batch, low))
+        if upper[high] > self._upper:
+            self._upper, self._open = float(upper[high]), (batch, high)
         self._gain = max(self._gain, float(np.where(wild, np.inf, gain).max()))
 
     @property
     def answer(self) -> Answer:
         """The verdict on what was added so far."""
-        if self._lower[0] > self.tolerance:
-            return Answer(Status.VIOLATED, self._lower[1], self._certain, self._lower[2])
-        upper = self._upper[0]
-        rounding = max(upper - self._gain, 0.0)
-        if upper <= self.tolerance:
+        if self._lower > self.tolerance:
+            return self._violation
+        rounding = max(self._upper - self._gain, 0.0)
+        if self._upper <= self.tolerance:
             return Answer(Status.SATISFIED, self._gain, rounding, None)
-        return Answer(Status.UNDECIDED, self._gain, rounding, self._upper[2])
+        return Answer(Status.UNDECIDED, self._gain, rounding, self._open)
 
 
 class ExactVerdict:

@@ -158,7 +158,6 @@ REFUSED = {
     "radius": ("--radius", "0.1", "--participation", "interim"),
     "exact": ("--exact", "--smallest"),
     "joint": ("--method", "spanning", "--joint"),
-    "payments": ("--method", "stacked", "--payments"),
 }
 
 

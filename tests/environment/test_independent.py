@@ -288,8 +288,7 @@ def test_first_best_is_the_expected_best_sale_over_profiles(instance):
         tuple(tuple(map(tuple, row)) for row in probabilities),
         tuple(cost),
         discount,
-        None,
-        None,
+        *(None,) * 4,
     )
 
 

@@ -25,8 +25,19 @@ History = tuple[Profile, ...]
 Column = tuple[str, int, History]  # "x" or "p", buyer, history up to and including the reports of the period
 Form = dict[Column, Fraction]  # a linear form in the columns
 
+ONE: Column = ("one", 0, ())  # fixed at 1
+BOUNDS = {"x": (0, None), "p": (None, None), "one": (1, 1)}
 INCENTIVE = ("dic", "ex-post", "ppic", "indu", "super-dic")
-PARTICIPATION = ("epir", "prefix", "per-period", "per-period-expected", "interim", "periodic", "expected-continuation")
+PARTICIPATION = (
+    "epir",
+    "prefix",
+    "per-period",
+    "per-period-expected",
+    "interim",
+    "periodic",
+    "expected-continuation",
+    "ex-ante",
+)
 
 
 def combine(terms: Iterable[tuple[Fraction | int, Form]]) -> Form:
@@ -48,7 +59,8 @@ class Game:
     def __init__(self, env: IndependentTypes) -> None:
         assert env.exact is not None
         self.values, self.probabilities, self.cost, self.discount = env.exact[:4]
-        self.gains = env.exact.seller_values
+        self.gains, self.outside = env.exact.seller_values, env.exact.outside
+        self.own_discount = env.exact.discounts or (self.discount,) * env.agents
         self.buyers, self.periods = env.agents, env.horizon
         self.future = cache(self.future)
 
@@ -72,8 +84,12 @@ class Game:
     def now(self, i: int, h: History, true: int, m: Profile) -> Form:
         """u_t: value of the true type if buyer i gets the item after the reports m, less her payment."""
         t, node = len(h), (*h, m)
-        weight = self.discount**t
+        weight = self.own_discount[i] ** t
         return {("x", i, node): weight * self.values[i][t][true], ("p", i, node): -weight}
+
+    def option(self, i: int, t: int, k: int) -> Form:
+        """What a type has outside, as of period 0, as a form in the column that is 1."""
+        return {} if self.outside is None else {ONE: self.own_discount[i] ** t * self.outside[i][t][k]}
 
     def future(self, i: int, node: History) -> Form:
         """U_t: expected truthful utility after the history ``node``, summed over all later reports."""
@@ -129,16 +145,19 @@ def incentive_forms(game: Game, constraint: str, i: int, h: History, k: int, j: 
 def participation_forms(game: Game, constraint: str, i: int, h: History, k: int) -> Iterator[Form]:
     """Forms that are at least 0 where buyer i, of type k after the history h, takes part."""
     t, others = len(h), [(q, with_own(m, i, k)) for q, m in game.others(i, len(h))]
+    first = game.option(i, 0, 0)  # one number, where paths are asked for
+    now = {} if t else first
+    own = list(enumerate(game.probabilities[i][t]))
     if constraint == "per-period":
-        yield from (game.now(i, h, k, m) for _, m in others)
+        yield from (difference(game.now(i, h, k, m), now) for _, m in others)
     elif constraint == "prefix" or (constraint == "epir" and t == game.periods - 1):
-        yield from (game.path(i, (), (*h, m)) for _, m in others)
+        yield from (difference(game.path(i, (), (*h, m)), first) for _, m in others)
     elif constraint == "periodic" or (constraint == "interim" and t == 0):
-        yield combine((q, game.lifetime(i, h, k, m)) for q, m in others)
+        yield difference(combine((q, game.lifetime(i, h, k, m)) for q, m in others), game.option(i, t, k))
     elif constraint == "per-period-expected":
-        yield combine((game.probability(t, m), game.now(i, h, m[i], m)) for m in game.profiles(t))
-    elif constraint == "expected-continuation":
-        yield game.future(i, h)
+        yield difference(combine((game.probability(t, m), game.now(i, h, m[i], m)) for m in game.profiles(t)), now)
+    elif constraint == "expected-continuation" or (constraint == "ex-ante" and t == 0):
+        yield difference(game.future(i, h), combine((p, game.option(i, t, k)) for k, p in own))
 
 
 class RawProgram(NamedTuple):
@@ -168,6 +187,8 @@ def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> 
                 rows += incentive_forms(game, constraint, i, h, k, j) if j != k else []
             for constraint in ir:
                 rows += participation_forms(game, constraint, i, h, k)
+    columns += [ONE] if game.outside is not None else []
+    objective |= {ONE: Fraction(0)} if game.outside is not None else {}
     supply = [[("x", i, (*h, m)) for i in range(game.buyers)] for h, m in nodes]
     return RawProgram(columns, objective, rows, supply)
 
@@ -185,7 +206,7 @@ def solved(program: RawProgram) -> tuple[np.ndarray, np.ndarray]:
         cost / scale,
         csr_array((a, (r, c)), shape=(len(forms), len(number))),
         np.repeat([0.0, 1.0], [len(program.rows), len(program.supply)]),
-        bounds=[(0, None) if kind == "x" else (None, None) for kind, _, _ in program.columns],
+        bounds=[BOUNDS[kind] for kind, _, _ in program.columns],
         method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
@@ -206,6 +227,6 @@ def at(form: Form, point: dict[Column, float]) -> float:
 def point_of(program: RawProgram, mechanism: Mechanism) -> dict[Column, float]:
     """What a mechanism sells and charges, by column of the program."""
     arrays, point = {"x": mechanism.allocation, "p": mechanism.payment}, {}
-    for kind, i, (*h, m) in program.columns:
+    for kind, i, (*h, m) in (column for column in program.columns if column != ONE):
         point[kind, i, (*h, m)] = float(arrays[kind][len(h)][(i, mechanism.tree.node(tuple(h)), *m)])
     return point

@@ -118,6 +118,32 @@ def test_the_limit_is_the_callers():
         check_guarantee(tree, certify_guarantee(tree), most=10)
 
 
+@pytest.mark.parametrize(("ic", "times"), [((mo.DIC(),), 2), ((mo.DIC(), mo.INDU()), 3)])
+def test_a_guarantee_takes_its_scenarios_twice_or_three_times(ic, times):
+    """Their rows and what follows; with constant continuation utility that of the other scenarios too."""
+    tree = scenarios(3, "1")
+    certificate = certify_guarantee(tree, ic)
+    predicted = times * sum(independent_entries(part, "utility", (mo.DIC(),)) for part in tree.environments)
+    assert check_guarantee(tree, certificate, most=predicted) == certificate.value
+    with pytest.raises(CertificateError, match=f"the program has about {predicted} rows and columns"):
+        check_guarantee(tree, certificate, most=predicted - 1)
+
+
+CLAIMS = {  # status, value and multipliers of a certificate of the other kind of answer
+    "an-optimum-without-value": (mo.EPIR(), {"value": None}, "status: 'optimal' with value None claims nothing known"),
+    "no-bound-with-multipliers": (None, {"dual": certify(coin(2)).dual}, "neither a value nor multipliers"),
+    "no-bound-with-a-value": (None, {"value": Fraction(9, 4)}, "neither a value nor multipliers"),
+    "no-such-status": (mo.EPIR(), {"status": "infeasible"}, "status: 'infeasible' with value 9/4 claims nothing"),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_claim_is_of_a_value_or_of_no_bound(name):
+    ir, change, words = CLAIMS[name]
+    with pytest.raises(CertificateError, match=words):
+        check_certificate(coin(2), replace(certify(coin(2), ir=ir), **change))
+
+
 def test_an_infinite_horizon_is_refused():
     endless = mo.MarkovTypes([[[0], [1]]], [[[1]]], [[1]], horizon="infinite", discount="1/2")
     with pytest.raises(CertificateError, match="no last period"):

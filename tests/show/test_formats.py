@@ -80,6 +80,18 @@ def test_a_node_of_an_information_set_has_the_actions_of_the_others(tmp_path):
     assert len(actions) > 1
 
 
+def test_labels_of_information_sets_are_unique(tmp_path):
+    """One label a set, one set a label, nature's among them."""
+    two = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=2)
+    mo.formats.to_efg(mo.optimum(two).mechanism, tmp_path / "game.efg")
+    labels = {}
+    for line in (tmp_path / "game.efg").read_text().splitlines():
+        if found := re.match(r'(p "" \d+|c "") (\d+) "([^"]+)"', line):
+            kind, number, label = found.groups()
+            assert labels.setdefault(label, (kind, number)) == (kind, number)
+    assert len(labels) == len(set(labels.values())) > 4
+
+
 def test_a_game_that_is_too_large_is_refused(tmp_path):
     with pytest.raises(mo.errors.LimitError, match="nodes"):
         mo.formats.to_efg(mo.optimum(battaglini(8)).mechanism, tmp_path / "game.efg")
@@ -99,3 +111,46 @@ def test_the_latex_table_escapes_names():
     )
     latex = mo.optimum(env).explain().to_latex()
     assert latex.startswith(r"\begin{tabular}{llllrl}") and r"50\%" in latex and "lo_w" not in latex
+
+
+@pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
+def test_labelled_arrays_have_the_numbers_of_the_frame(mechanism):
+    """Revenue and probabilities by sums over the labelled arrays; each row of the data frame at its labels."""
+    arrays = mo.formats.to_xarray(mechanism)
+    periods = arrays.sizes["period"]
+    revenue = 0.0
+    for t in range(periods):
+        chance, worth = arrays[f"probability_{t}"], float(arrays["present_value"][t])
+        assert float(chance.sum()) == pytest.approx(1)
+        revenue += worth * float((chance * arrays[f"payment_{t}"]).sum())
+        costs = getattr(mechanism.environment, "costs", {t: 0.0})[t]  # by action; 0 for the independent ones here
+        drawn = (chance * arrays[f"allocation_{t}"]).transpose(..., f"action_{t}")
+        revenue -= worth * float((drawn * costs).sum())
+        known = arrays[f"allocation_{t}"].sum(f"action_{t}", skipna=False)
+        assert np.nanmax(np.abs(known - 1)) < 1e-9
+    assert revenue == pytest.approx(mechanism.revenue)
+    assert arrays.attrs["revenue"] == pytest.approx(mechanism.revenue)
+
+
+def test_labelled_arrays_are_selected_by_names():
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=2)
+    best = mo.optimum(env).mechanism
+    arrays = mo.formats.to_xarray(best)
+    here = {"report_0_buyer_0": "2", "report_0_buyer_1": "1", "report_1_buyer_0": "1", "report_1_buyer_1": "2"}
+    paid = arrays["payment_1"].sel(here | {"agent": "buyer 1"})
+    assert float(paid) == pytest.approx(best.payment[1][1, 2, 0, 1])
+    sold = arrays["allocation_1"].sel(here | {"action_1": "sell to 1"})
+    assert float(sold) == pytest.approx(best.allocation[1][1, 2, 0, 1])
+
+
+def test_too_many_combinations_for_an_array_are_refused():
+    env = mo.IndependentTypes.iid(range(1, 7), ["1/6"] * 6, horizon=6)
+    free = mo.give_for_free(env).to_mechanism()
+    with pytest.raises(mo.errors.LimitError, match="too many"):
+        from mechopt.show import arrays
+
+        limit, arrays.MOST_ENTRIES = arrays.MOST_ENTRIES, 1000
+        try:
+            mo.formats.to_xarray(free)
+        finally:
+            arrays.MOST_ENTRIES = limit

@@ -45,6 +45,7 @@ from mechopt.closedform.bank.reachable import largest_values, merge
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray
+from mechopt.environment.require_kind import require_plain_terms
 from mechopt.mechanism.constraints import DIC, PPIR, ExPostIC, SuperDIC, closure
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_surplus, own_values
@@ -263,6 +264,7 @@ def _require_dic_and_epir(mechanism: Mechanism) -> None:
     if not isinstance(mechanism, Mechanism):
         raise InputError(f"{type(mechanism).__name__}: bank accounts are for types independent across periods")
     env, tree = mechanism.environment, mechanism.tree
+    require_plain_terms(env, "a bank account")
     utility = partially_realised(mechanism)
     tolerance = VERIFY_TOLERANCE * env.money_scale
     gain, message = tolerance, ""

@@ -78,6 +78,8 @@ class ApproximateTransfers:
     method = "approximate"
     later: tuple[tuple[tuple[FloatArray, ...], ...], ...] = ()
     history: bool = False
+    reports: bool = False
+    together: int = 0
     fees: tuple[float, ...] = ()
 
     @property

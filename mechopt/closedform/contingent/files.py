@@ -33,6 +33,8 @@ def contents(transfers: ContingentTransfers) -> Contents:
         "method": transfers.method,
         "theorem": transfers.theorem,
         "history": transfers.history,
+        "reports": transfers.reports,
+        "together": transfers.together,
         "gain": transfers.gain,
         "welfare": transfers.welfare,
         "bound": transfers.bound,
@@ -86,7 +88,17 @@ def read(archive: Archive, header: Header, environment: InterdependentTypes) -> 
         history,
         fees,
         condition=condition,
+        reports=bool(header.get("reports", False)),
+        together=_together(header, archive),
     )
+
+
+def _together(header: Header, archive: Archive) -> int:
+    """Number of periods that stacked transfers take together."""
+    count = header.get("together", 0)
+    if type(count) is not int or not 0 <= count <= MAX_STEPS:
+        raise InputError(f"{archive.path}: the header is damaged; write a file with --save")
+    return count
 
 
 Read = tuple[
@@ -125,7 +137,15 @@ def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
             stacked = [(*now, *own, *_others(env, t + 1, i))]
             if header["method"] == "stacked":
                 stacked.append((*now, env.shape[t][i], *_others(env, t + 1, i)))
-            if header["history"]:
+            length = _together(header, archive)
+            if length:
+                length = length if env.infinite else min(length, env.stages - 1 - t)
+                after = [size for k in range(1, length + 1) for size in _others(env, t + k, i)]
+                stacked = [(*now, *after), (*now, env.shape[t][i], *after)]
+            if header["history"] and header.get("reports"):
+                reported = [size for s in range(t + 1) for size in env.shape[s]]
+                stacked = [(*reported, *_others(env, t + 1, i))]
+            elif header["history"]:
                 past = tuple(size for s in range(t) for size in (env.action_counts[s], *_others(env, s, i)))
                 stacked = [(*past, *shape) for shape in stacked]
             row.append(readonly(read(f"payment_{t}_{i}", *stacked)))
@@ -140,7 +160,8 @@ def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
         payments.append(tuple(row))
         later.append(tuple(rows_later))
     last = None if env.infinite else tuple(readonly(read(f"last_{i}", env.shape[-1])) for i in agents)
-    kept = tuple(later) if header["method"] == "stacked" and not header["history"] else ()
+    one = header["history"] or header.get("together")
+    kept = tuple(later) if header["method"] == "stacked" and not one else ()
     return tuple(policy), tuple(payments), kept, last
 
 

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Method = Literal["convex", "spanning", "stacked", "any"]
 
 
+ONE_LAST_ACTION = ", one last action"
+"""Added to the name of what transfers rest on where the last period's action is one whatever the reports."""
+
+
 class ExactTransfers(NamedTuple):
     """Payments as fractions, in the layout of the floats that round them.
 
@@ -36,12 +40,15 @@ class ExactTransfers(NamedTuple):
     fees : tuple over agents of Fraction
     values : tuple over agents of tuples over periods of object arrays ``(*signals,)``
         What the truth is worth, sunk transfers apart.
+    later : nested tuples ``[t][i][k]`` of object arrays
+        Of stacked transfers.
     """
 
     payments: tuple[tuple[Array, ...], ...]
     last_payments: tuple[Array, ...] | None
     fees: tuple[Fraction, ...]
     values: tuple[tuple[Array, ...], ...]
+    later: tuple[tuple[tuple[Array, ...], ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,6 +73,13 @@ class ContingentTransfers(MechanismMethods):
         Whether `payments` have the actions and the others' signals of all earlier periods as axes before these (first
         action, others' first signals, second action, ...) and comprise everything that is due: stacked, where
         transitions depend on actions.
+    reports : bool
+        Whether these axes are of the reports of all agents instead, in every period (first reports, ..., present
+        reports, the others' next signals): `history` where transfers depend on own reports or joint distributions.
+    together : int
+        Of stacked transfers on joint distributions where transitions do not depend on actions, how many periods: then
+        `payments` have the others' signals of so many periods as last axes (fewer at the end) and are paid in the last
+        of these. Else 0.
     last_payments : tuple over agents of read-only float arrays ``(*signals,)``, or None
         Paid in the last period at once; None with an infinite horizon.
     gain : float
@@ -112,6 +126,8 @@ class ContingentTransfers(MechanismMethods):
     condition: float = 1.0
     asked: Requirements | None = None
     robust: Any = None
+    reports: bool = False
+    together: int = 0
 
     @property
     def ill_conditioned(self) -> bool:
@@ -127,7 +143,9 @@ class ContingentTransfers(MechanismMethods):
         """The same with fractions, and with floats that round them."""
         payments = tuple(tuple(readonly(array.astype(np.float64)) for array in row) for row in exact.payments)
         last = exact.last_payments and tuple(readonly(array.astype(np.float64)) for array in exact.last_payments)
-        return replace(self, payments=payments, last_payments=last, fees=tuple(map(float, exact.fees)), exact=exact)
+        later = tuple(tuple(tuple(readonly(a.astype(np.float64)) for a in own) for own in row) for row in exact.later)
+        fees = tuple(map(float, exact.fees))
+        return replace(self, payments=payments, last_payments=last, later=later, fees=fees, exact=exact)
 
     @property
     def deficit(self) -> float:
@@ -196,8 +214,12 @@ def finished(
     fees: tuple[float, ...] = (),
     condition: float = 1.0,
     asked: Requirements | None = None,
+    reports: bool = False,
+    together: int = 0,
 ) -> ContingentTransfers:
     """Put a result together, with the gains of the last period."""
+    if setting.constant and method == "stacked":
+        theorem += ONE_LAST_ACTION
     tables, entry = list(tables), fees or (0.0,) * environment.agents
     if setting.last_payments is not None:
         for i, paid in enumerate(setting.last_payments):
@@ -223,4 +245,6 @@ def finished(
         entry,
         condition=condition,
         asked=asked,
+        reports=reports,
+        together=together,
     )

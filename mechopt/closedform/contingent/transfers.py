@@ -29,14 +29,13 @@ import numpy as np
 
 from mechopt.closedform.contingent.conditions.spanning import distinct, exact_columns, matrices
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains
-from mechopt.closedform.contingent.joint_stacked import joint_stacked
 from mechopt.closedform.contingent.program.closed_exact import exact_closed
 from mechopt.closedform.contingent.program.possible import any_transfers
 from mechopt.closedform.contingent.program.requirements import Aim, Balance, Form, Participation, requirements
 from mechopt.closedform.contingent.result import ContingentTransfers, Method, finished, shaped
 from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
-from mechopt.closedform.contingent.stacked import stacked
+from mechopt.closedform.contingent.stacked.solve import stacked
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
@@ -87,8 +86,7 @@ def contingent_transfers(
     steps : int or "auto"
         Number of future periods to stack; "auto" for the fewest with which there are transfers.
     joint : bool
-        Whether stacked transfers use the joint distribution of these periods instead of that of each; see
-        `mechopt.closedform.contingent.joint_stacked`.
+        Whether stacked transfers use the joint distribution of these periods instead of that of each.
     objective : {"smallest", "deficit", "surplus"}
         For "any", as all that follows: the least largest payment, the least expected deficit, or the largest expected
         surplus of the budget; of several solutions the one with the smallest largest payment.
@@ -108,8 +106,8 @@ def contingent_transfers(
         What the truth is worth to an agent before the last period: anything; the social surplus less a function of the
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
-        Whether to find the transfers in fractions too, for all but "stacked"; they satisfy every inequality exactly.
-        The smallest ones of "any" are near to the smallest; those of a theorem are its closed form.
+        Whether to find the transfers in fractions too; they satisfy every inequality exactly. The smallest ones of
+        "any" are near to the smallest; those of a theorem are its closed form.
 
     Returns
     -------
@@ -153,19 +151,15 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
-    if exact and method == "stacked":
-        raise InputError("exact: stacked transfers have no exact form; take method='any', 'convex' or 'spanning'")
     if exact and smallest:
         raise InputError(
             "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
             "leave smallest out"
         )
-    if joint and (method != "stacked" or smallest or not isinstance(steps, int)):
-        raise InputError("joint: is for method='stacked' with a number of steps, and not for the smallest transfers")
-    if joint:
-        return joint_stacked(environment, setting, int(steps))
+    if joint and method != "stacked":
+        raise InputError("joint: is for method='stacked'")
     if method == "stacked":
-        return stacked(environment, setting, steps, smallest)
+        return stacked(environment, setting, steps, smallest, joint, exact)
     solve = separate if method == "convex" else span
     payments, tables, bounds = [], [], []
     condition, by_target = 1.0, False

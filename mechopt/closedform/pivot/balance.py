@@ -23,6 +23,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.environment.require_kind import require_plain_terms
 from mechopt.mechanism.balanced import BalancedMechanism, balanced, shared_cost
 from mechopt.mechanism.constraints import BayesianIC
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -93,6 +94,7 @@ def _given_back(collected: FloatArray, scale: float) -> FloatArray:
 
 
 def _of_current_reports(mechanism: MarkovMechanism) -> BalancedMechanism:
+    require_plain_terms(mechanism.environment, "balance")
     env, own = mechanism.environment, shared_cost(mechanism.environment, mechanism.policy)
     if env.seller_values is not None:
         raise InputError("balance: seller_values: nobody is left who has them; put them into values, or leave them out")
@@ -109,6 +111,7 @@ def _of_current_reports(mechanism: MarkovMechanism) -> BalancedMechanism:
 
 
 def _over_histories(mechanism: SequenceMechanism) -> SequenceMechanism:
+    require_plain_terms(mechanism.environment, "balance")
     tree, process, n = mechanism.tree, mechanism.process, mechanism.process.agents
     if not (process.independent and process.private):
         raise InputError(

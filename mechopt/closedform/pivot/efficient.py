@@ -33,7 +33,7 @@ from mechopt.closedform.pivot.relative_values import Relative, evaluated, left_o
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.require_kind import require_kind
+from mechopt.environment.require_kind import require_kind, require_same_discount
 
 BoolArray = npt.NDArray[np.bool_]
 Stages = tuple[Any, ...]
@@ -162,6 +162,7 @@ def efficient(environment: MarkovTypes) -> Efficient:
     array([0, 1])
     """
     require_kind(environment, "markov", "efficient", seller_values="any")
+    require_same_discount(environment, "efficient")
     everybody = range(environment.agents)
     welfare, policy, tied = solve(environment, everybody)
     without = tuple(solve(environment, [j for j in everybody if j != i])[0] for i in everybody)

@@ -25,7 +25,7 @@ from mechopt.closedform.pivot.relative_values import Relative, evaluated, left_o
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.require_kind import require_kind
+from mechopt.environment.require_kind import require_kind, require_same_discount
 
 DENSE, REFINEMENTS = 500, 2
 """Profiles up to which a policy is evaluated by elimination, refined so often; else by GMRES."""
@@ -99,6 +99,7 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
            [ True, False]]))
     """
     require_kind(environment, "interdependent", "efficient_joint", seller_values="any")
+    require_same_discount(environment, "efficient_joint")
     results = [_stationary(environment)] if environment.infinite else []
     for t in reversed(range(environment.stages - len(results))):
         table, size = surplus(environment, t), surplus_size(environment, t)

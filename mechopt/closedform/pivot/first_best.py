@@ -13,6 +13,7 @@ from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.process import joint_process
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.to_markov import MAX_AGENTS, allocation_phase
 
@@ -24,6 +25,8 @@ def markov(environment: MarkovTypes) -> float:
     ----------
     environment : MarkovTypes
     """
+    if environment.discounts is not None:
+        return joint_process(environment).first_best
     welfare, _, _ = solve(environment, range(environment.agents))
     return expected(environment, unstaged(environment)(welfare))
 
@@ -35,6 +38,8 @@ def interdependent(environment: InterdependentTypes) -> float:
     ----------
     environment : InterdependentTypes
     """
+    if environment.discounts is not None:
+        return joint_process(environment).first_best
     return efficient_joint(environment).expected_welfare
 
 
@@ -58,6 +63,8 @@ def separable(environment: SeparableTypes) -> float:
         If there are too many sets of agents, or too many types.
     """
     agents = environment.agents
+    if environment.discounts is not None or environment.outside is not None:
+        return joint_process(environment).first_best
     if environment.exclusion_matters and agents > MAX_AGENTS:
         raise LimitError(f"{agents} agents have too many subsets; at most {MAX_AGENTS} where leaving some out matters")
     sets = product([False, True], repeat=agents) if environment.exclusion_matters else [(True,) * agents]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from mechopt.core.errors import Fault
 from mechopt.environment.reading import check
 from mechopt.environment.reading.seller import gains_by_buyer
+from mechopt.environment.reading.terms import discounts_of, options_of, parts_of
 from mechopt.environment.supply import Slots, read_slots
 
 ExactNested = tuple[tuple[tuple[Fraction, ...], ...], ...]
@@ -22,6 +23,8 @@ class ExactIndependent(NamedTuple):
     discount: Fraction
     seller_values: ExactNested | None = None
     slots: Slots | None = None
+    outside: ExactNested | None = None
+    discounts: tuple[Fraction, ...] | None = None
 
 
 def read_independent(
@@ -32,6 +35,8 @@ def read_independent(
     seller_values: Any = None,
     supply: Any = 1,
     slots: Any = None,
+    outside: Any = None,
+    discounts: Any = None,
 ) -> tuple[ExactIndependent | None, bool, list[Fault]]:
     """Exact numbers or None, whether they are what was meant, and every fault."""
     faults: list[Fault] = []
@@ -48,12 +53,19 @@ def read_independent(
     one = slots is None and type(supply) is int and supply == 1
     weights = None if one else read_slots(supply, slots, len(exact_values) or 1, periods, faults)
     exact_discount = check.exact_scalar(discount, "discount", faults)
+    options, own, buyers = None, None, len(exact_values)
+    if outside is not None and buyers:
+        shape = [[len(row[t]) for row in exact_values if t < len(row)] for t in range(periods)]
+        parts = parts_of(outside, "outside", buyers, faults)
+        options = options_of(parts, shape, False, faults) if not faults else None
+    if discounts is not None and buyers:
+        own = discounts_of(parts_of(discounts, "discounts", buyers, faults), exact_discount, False, faults)
     if exact_discount is not None:
         faults += check.discount_faults(exact_discount)
     if faults or exact_discount is None:
         return None, False, faults
-    found = ExactIndependent(exact_values, exact_probabilities, exact_cost, exact_discount, gains, weights)
-    return found, is_exact, []
+    found = exact_values, exact_probabilities, exact_cost, exact_discount, gains, weights, options, own
+    return ExactIndependent(*found), is_exact, []
 
 
 def _nested(values: Any, probabilities: Any, faults: list[Fault]) -> tuple[ExactNested, ExactNested, bool]:

@@ -20,6 +20,7 @@ from mechopt.environment.reading.joint_array import (
 from mechopt.environment.reading.nested import Number, Vector, depth, is_list
 from mechopt.environment.reading.reader import Horizon, Names, Part, Reader
 from mechopt.environment.reading.seller import NO_PART
+from mechopt.environment.reading.terms import Options, parts_of
 
 LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "types")}
 """Arguments with axes of agents and periods."""
@@ -46,6 +47,8 @@ class Given(NamedTuple):
     discount: Any
     read: Number = to_exact
     faults: Sequence[Fault] = ()
+    outside: Sequence[Part] = ()
+    discounts: Sequence[Part] = ()
 
 
 class Joint(NamedTuple):
@@ -64,6 +67,8 @@ class Joint(NamedTuple):
     horizon: Horizon
     discount: Fraction
     seller_values: tuple[Array, ...] | None = None
+    outside: Options | None = None
+    discounts: Vector | None = None
 
 
 def from_arrays(
@@ -77,6 +82,8 @@ def from_arrays(
     horizon: Any,
     discount: Any,
     seller_values: Any = None,
+    outside: Any = None,
+    discounts: Any = None,
 ) -> Given:
     """Arrange the arguments of `InterdependentTypes` by period; how deep `initial` is tells the number of agents."""
     needed = {"values": values, "initial": initial}
@@ -115,7 +122,9 @@ def from_arrays(
             stages[key] = StageGiven(own, law, named, gains)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
-    return Given(order, (initial, "initial"), listed, actions, cost, horizon, discount, faults=faults)
+    terms = [parts_of(part, name, agents, faults) for name, part in (("outside", outside), ("discounts", discounts))]
+    asked = (initial, "initial"), listed, actions, cost, horizon, discount
+    return Given(order, *asked, faults=faults, outside=terms[0], discounts=terms[1])
 
 
 def one_agent(where: str) -> Fault:
@@ -203,7 +212,11 @@ def read(given: Given) -> tuple[Joint | None, list[Fault]]:
     named = tuple(stage for stage in types if stage is not None)
     worth = tuple(array for array in gains if array is not None)
     some = worth if any(array.any() for array in worth) else None
-    return Joint(tuple(known[0]), tuple(known[1]), initial, listed, named, names, cost, horizon, discount, some), []
+    terms = reader.terms(given, [array.shape[2:] for array in known[0]], horizon, discount)
+    if reader.faults:
+        return None, reader.found
+    arrays = tuple(known[0]), tuple(known[1]), initial
+    return Joint(*arrays, listed, named, names, cost, horizon, discount, some, *terms), []
 
 
 class _Reader(Reader):

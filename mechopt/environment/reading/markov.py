@@ -10,6 +10,7 @@ from mechopt.core.errors import Fault, shortened
 from mechopt.environment.reading.nested import Matrix, Vector, depth, is_list
 from mechopt.environment.reading.reader import Found, Given, Horizon, Names, Part, Reader
 from mechopt.environment.reading.seller import NO_PART, gains_by_type
+from mechopt.environment.reading.terms import parts_of
 
 LAYOUTS = {key: f"{key}[i][t]" for key in ("values", "kernel", "types", "seller_values")}
 """Arguments with axes of agents and periods."""
@@ -58,6 +59,8 @@ def from_arrays(
     horizon: Any,
     discount: Any,
     seller_values: Any = None,
+    outside: Any = None,
+    discounts: Any = None,
 ) -> Given:
     """Arrange the arguments of `MarkovTypes` by agent and period; `read` finds the gaps that short lists leave."""
     needed, count = {"values": values, "kernel": kernel, "initial": initial}, 0
@@ -97,7 +100,8 @@ def from_arrays(
         agents.append(
             AgentGiven(at[0], (_entry(names, i), f"names[{i}]"), (_entry(initial, i), f"initial[{i}]"), stages)
         )
-    return Given(agents, actions, cost, horizon, discount, faults=faults)
+    terms = [parts_of(part, name, count, faults) for name, part in (("outside", outside), ("discounts", discounts))]
+    return Given(agents, actions, cost, horizon, discount, faults=faults, outside=terms[0], discounts=terms[1])
 
 
 def _entry(given: Any, k: int) -> Any:
@@ -129,7 +133,9 @@ def read(given: Given) -> tuple[Chain | None, list[Fault]]:
     listed = tuple(names for names in actions if names is not None)
     if reader.faults or horizon is None or discount is None or len(listed) < len(actions) or cost is None:
         return None, reader.found
-    return Chain(known, listed, cost, horizon, discount), []
+    shape = list(zip(*(tuple(map(len, agent.types)) for agent in known), strict=True))
+    terms = reader.terms(given, shape, horizon, discount)
+    return (None, reader.found) if reader.faults else (Chain(known, listed, cost, horizon, discount, *terms), [])
 
 
 class _Stage(NamedTuple):

@@ -10,6 +10,7 @@ from mechopt.core.errors import Fault, shortened
 from mechopt.core.numbers import to_exact
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import Matrix, Number, Vector, depth, is_list, numbers
+from mechopt.environment.reading.terms import Options, discounts_of, options_of
 
 Horizon = int | Literal["infinite"]
 Names = tuple[str, ...]
@@ -28,6 +29,8 @@ class Given(NamedTuple):
     discount: Any
     read: Number = to_exact
     faults: Sequence[Fault] = ()
+    outside: Sequence[Part] = ()
+    discounts: Sequence[Part] = ()
 
 
 class Found(NamedTuple, Generic[A]):
@@ -38,6 +41,8 @@ class Found(NamedTuple, Generic[A]):
     cost: tuple[Vector, ...]
     horizon: Horizon
     discount: Fraction
+    outside: Options | None = None
+    discounts: Vector | None = None
 
 
 class Reader:
@@ -134,6 +139,17 @@ class Reader:
         elif count > 1 and horizon not in (None, count):
             what = f"has {count} periods, the horizon is {horizon}"
             self.fault(where, what, "give one a period, or one for every period")
+
+    def terms(
+        self, given: Any, shape: Sequence[Sequence[int]], horizon: Horizon, discount: Fraction
+    ) -> tuple[Options | None, Vector | None]:
+        """Outside options and discounts of the agents, each None where there are none of their own."""
+        infinite, options, own = horizon == "infinite", None, None
+        if any(part[0] is not None for part in given.outside):
+            options = options_of(given.outside, shape, infinite, self.faults, self.read)
+        if any(part[0] is not None for part in given.discounts):
+            own = discounts_of(given.discounts, discount, infinite, self.faults, self.read)
+        return options, own
 
     def names(self, part: Part) -> Names | None:
         """Names of actions or types; None where there are none, or after a fault."""

@@ -12,6 +12,7 @@ from mechopt.core.errors import Fault, shortened
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import Matrix, Vector, depth, is_list
 from mechopt.environment.reading.reader import Found, Given, Horizon, Names, Part, Reader
+from mechopt.environment.reading.terms import parts_of
 
 FORMS = ("multiplicative", "additive", "general")
 PARTS = (
@@ -82,7 +83,9 @@ class Agent(NamedTuple):
 Model = Found[Agent]
 
 
-def from_arrays(*, actions: Any, cost: Any, horizon: Any, discount: Any, **parts: Any) -> Given:
+def from_arrays(
+    *, actions: Any, cost: Any, horizon: Any, discount: Any, outside: Any = None, discounts: Any = None, **parts: Any
+) -> Given:
     """Arrange the arguments of `SeparableTypes` by agent; `read` finds the gaps that short lists leave."""
     needed = ("initial_values", "initial_probabilities", "signal_initial")
     faults = [
@@ -106,7 +109,8 @@ def from_arrays(*, actions: Any, cost: Any, horizon: Any, discount: Any, **parts
             entry = part[i] if is_list(part) and i < len(part) else part if key == "form" else None
             own[key] = (entry, f"{key}[{i}]" if is_list(part) or part is None else key)
         agents.append(AgentGiven(f"agent {i}", own))
-    return Given(agents, actions, cost, horizon, discount, faults=faults)
+    terms = [parts_of(part, name, count, faults) for name, part in (("outside", outside), ("discounts", discounts))]
+    return Given(agents, actions, cost, horizon, discount, faults=faults, outside=terms[0], discounts=terms[1])
 
 
 def read(given: Given) -> tuple[Model | None, list[Fault]]:
@@ -141,7 +145,9 @@ def read(given: Given) -> tuple[Model | None, list[Fault]]:
     known = tuple(agent for agent in agents if agent is not None)
     if reader.faults or horizon is None or discount is None or actions is None or cost is None:
         return None, reader.found
-    return Model(known, (actions,), cost, horizon, discount), []
+    shape = [[len(agent.initial_values) for agent in known]]  # options at contracting
+    terms = reader.terms(given, shape, horizon, discount)
+    return (None, reader.found) if reader.faults else (Model(known, (actions,), cost, horizon, discount, *terms), [])
 
 
 _LEVELS = {"level": 1, "base": 2, "rate": 1, "general": 3}

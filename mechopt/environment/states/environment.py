@@ -311,7 +311,14 @@ def _joint(
         base.stages,
         Fraction(parts.source.discount),
         tuple(all_gains) if some else None,
+        None if base.outside is None else _options((base.exact or base).outside, count),
+        None if base.discounts is None else tuple(map(Fraction, (base.exact or base).discounts or ())),
     )
+
+
+def _options(given: Any, count: int) -> Any:
+    """Outside options by type: the same in every state."""
+    return tuple(tuple(tuple(map(Fraction, part)) * count for part in row) for row in given)
 
 
 def _at_states(array: Array, lead: int, sizes: Sequence[int], count: int) -> Array:

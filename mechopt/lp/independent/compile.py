@@ -11,14 +11,14 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.independent.columns import Columns
+from mechopt.lp.independent.payments import receipts
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.independent.promise_form import allocation_map
 from mechopt.lp.program import LinearProgram, assemble, whole_numbers
 from mechopt.mechanism.constraints import (
     EPIR,
-    PEIR,
     PFIR,
-    ExpectedContinuationIR,
+    ExAnteIR,
     Interim,
     closure,
 )
@@ -83,9 +83,10 @@ class Layout:
         for t, raw in enumerate(self.allocation(x)):
             most = 1.0 if env.slots is None else float(env.slots[t][0])
             sold = np.clip(raw, 0.0, most) + 0.0  # + 0.0: no negative zeros
+            own = np.array([weights[t] for weights in env.own_present_value]).reshape(-1, *[1] * (sold.ndim - 1))
             gain = realised[t + 1].reshape(sold.shape) - realised[t].reshape(*realised[t].shape, *[1] * env.agents)
             allocation.append(readonly(sold))
-            payment.append(readonly(own_values(plan.tree, t) * sold - gain / env.present_value[t] + 0.0))
+            payment.append(readonly(own_values(plan.tree, t) * sold - gain / own + 0.0))
         words = f"optimum of {plan.objective}, {plan.form} form"
         return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir, *plan.subject_to), words)
 
@@ -94,6 +95,10 @@ def _sale_gains(plan: Plan, t: int) -> FloatArray:
     """What a sale of period t adds to the objective, in units; shape ``(n, 1, *types[t])``."""
     env, weight = plan.tree.environment, plan.objective.revenue + plan.objective.welfare
     gains: FloatArray = weight * env.present_value[t] * own_surplus(plan.tree, t) / plan.unit
+    if env.discounts is not None:
+        more = np.array([own[t] - env.present_value[t] for own in env.own_present_value])
+        values = own_values(plan.tree, t)
+        gains = gains + plan.objective.welfare * more.reshape(-1, *[1] * (values.ndim - 1)) * values / plan.unit
     return gains
 
 
@@ -107,6 +112,10 @@ def _objective(plan: Plan, columns: Columns) -> tuple[FloatArray, float]:
     tree, weights = plan.tree, plan.objective
     cost, offset = np.zeros(columns.count), 0.0
     cost[columns.lifetime[0]] = weights.utility - weights.revenue
+    for i in range(tree.environment.agents if tree.environment.discounts is not None else 0):
+        cost[columns.lifetime[0][i]] = weights.utility
+        for length, share in enumerate(receipts([plan.stage(t, i) for t in range(tree.horizon)])):
+            cost[columns.realised[length][i]] += weights.revenue * share * tree.reach[length]
     for t in range(tree.horizon):
         gains = _sale_gains(plan, t)
         reach = tree.reach[t + 1].reshape(tree.children(t))
@@ -126,6 +135,9 @@ def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]
     for block in (*columns.allocation, *columns.slots):
         lower[block], upper[block] = 0.0, 1.0
     implied = closure(plan.ir)
+    if plan.environment.outside is not None:
+        lower[columns.realised[0]] = upper[columns.realised[0]] = 0.0
+        return lower, upper
     if (
         EPIR() in implied
     ):  # and then at every history, as S is an average of S at the end of paths; it speeds simplex up
@@ -136,7 +148,9 @@ def column_bounds(plan: Plan, columns: Columns) -> tuple[FloatArray, FloatArray]
         if PFIR() in plan.ir:
             for block in columns.realised[1:]:
                 lower[block] = 0.0
-    elif implied & {PEIR(), ExpectedContinuationIR(), Interim()}:
+        if ExAnteIR() in plan.ir:
+            lower[columns.lifetime[0]] = 0.0
+    elif ExAnteIR() in implied:
         lower[columns.lifetime[0]] = 0.0
     if Interim() in plan.ir and plan.tree.environment.agents == 1:
         lower[columns.lifetime[1]] = 0.0

@@ -10,6 +10,9 @@ In lifetime utilities S and realised utilities R (see `columns`; R = 0 before an
 - periodic:              E S(h,k,.) - R(h) >= 0 for each current type k;
 - expected continuation: S(h) - R(h) >= 0.
 
+With outside options o their present values take the place of 0, bounds become rows, and rows are divided by the option
+where it is not 0: EPIR and prefix ask for it at all histories, per-period constraints in the first period.
+
 Source: Mirrokni et al. (2020), supplement A.1 and B.1.
 """
 
@@ -19,14 +22,55 @@ from functools import partial
 
 import numpy as np
 
+from mechopt.core.numbers import Array, IntArray
 from mechopt.lp.independent.columns import Columns
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.program import RowFamily, Rows
 
 
+def _at_least(columns: IntArray, coefficients: Array, side: Array | None) -> Rows:
+    """Rows that are at least a side, which broadcasts to them, or 0; divided by it where it is not 0."""
+    if side is None:
+        return Rows(columns, coefficients, 0.0, np.inf)
+    scale = np.where(side != 0, abs(side), 1)
+    return Rows(
+        columns, coefficients / scale[..., None], np.asarray(side > 0, float) - np.asarray(side < 0, float), np.inf
+    )
+
+
+def _first_option(stage: Stage) -> Array | None:
+    """The buyer's option at contracting, in the first period; 0 in others, None where nobody has one."""
+    if stage.options is None:
+        return None
+    first = stage.options[:1] if stage.period == 0 else stage.options[:1] * 0
+    return first
+
+
+def on_paths(stage: Stage) -> RowFamily:
+    """Rows of `EPIR` or `PFIR` for one buyer and the histories at the end of a period, with outside options."""
+    profiles = stage.others_count * stage.types[stage.buyer]
+    axes = (("history", stage.histories), ("report profile", profiles))
+    name = "epir" if stage.period + 1 == stage.tree.horizon else "prefix"
+    return RowFamily(name, stage.buyer, stage.period, axes, 1, partial(_path_rows, stage))
+
+
+def _path_rows(stage: Stage, columns: Columns) -> Rows:
+    after = columns.realised[stage.period + 1][stage.buyer].reshape(stage.histories, -1, 1)
+    return _at_least(after, np.ones(1, dtype=np.int64), stage.at_contracting)
+
+
+def ex_ante(stage: Stage) -> RowFamily:
+    """Row of `ExAnteIR` for one buyer, with outside options; the stage is that of the first period."""
+    return RowFamily("ex-ante", stage.buyer, 0, (("history", 1),), 1, partial(_ex_ante_rows, stage))
+
+
+def _ex_ante_rows(stage: Stage, columns: Columns) -> Rows:
+    return _at_least(columns.lifetime[0][stage.buyer][:, None], np.ones(1, dtype=np.int64), stage.expected_option)
+
+
 def _interim_rows(stage: Stage, columns: Columns) -> Rows:
     after = stage.apart(columns.lifetime[stage.period + 1][stage.buyer])
-    return Rows(after, stage.others, 0.0, np.inf)
+    return _at_least(after, stage.others, stage.options)
 
 
 def interim(stage: Stage) -> RowFamily:
@@ -38,7 +82,7 @@ def interim(stage: Stage) -> RowFamily:
 def _periodic_rows(stage: Stage, columns: Columns) -> Rows:
     after = stage.apart(columns.lifetime[stage.period + 1][stage.buyer])
     before = np.broadcast_to(columns.realised[stage.period][stage.buyer][:, None, None], (*after.shape[:2], 1))
-    return Rows(np.concatenate([after, before], axis=-1), np.append(stage.others, -1.0), 0.0, np.inf)
+    return _at_least(np.concatenate([after, before], axis=-1), np.append(stage.others, -1), stage.options)
 
 
 def periodic(stage: Stage) -> RowFamily:
@@ -51,7 +95,7 @@ def periodic(stage: Stage) -> RowFamily:
 def _per_period_rows(stage: Stage, columns: Columns) -> Rows:
     after = columns.realised[stage.period + 1][stage.buyer].reshape(stage.histories, -1)
     before = np.broadcast_to(columns.realised[stage.period][stage.buyer][:, None], after.shape)
-    return Rows(np.stack([after, before], axis=-1), np.array([1.0, -1.0]), 0.0, np.inf)
+    return _at_least(np.stack([after, before], axis=-1), np.array([1, -1]), _first_option(stage))
 
 
 def per_period(stage: Stage) -> RowFamily:
@@ -65,7 +109,10 @@ def _drift_rows(utility: str, upper: float, stage: Stage, columns: Columns) -> R
     """0 <= E U(h,.) - U(h) <= upper over histories, U = S or R."""
     before, after = (getattr(columns, utility)[stage.period + s][stage.buyer] for s in (0, 1))
     index = np.concatenate([after.reshape(stage.histories, -1), before[:, None]], axis=1)
-    return Rows(index, np.append(stage.tree.distribution[stage.period].ravel(), -1.0), 0.0, upper)
+    coefficients = np.append(stage.tree.distribution[stage.period].ravel(), -1)
+    if utility == "realised":
+        return _at_least(index, coefficients, _first_option(stage))
+    return Rows(index, coefficients, 0.0, upper)
 
 
 def per_period_expected(stage: Stage) -> RowFamily:
@@ -77,7 +124,7 @@ def per_period_expected(stage: Stage) -> RowFamily:
 
 def _expected_continuation_rows(stage: Stage, columns: Columns) -> Rows:
     life, realised = (c[stage.period][stage.buyer] for c in (columns.lifetime, columns.realised))
-    return Rows(np.stack([life, realised], axis=-1), np.array([1.0, -1.0]), 0.0, np.inf)
+    return _at_least(np.stack([life, realised], axis=-1), np.array([1, -1]), stage.expected_option)
 
 
 def expected_continuation(stage: Stage) -> RowFamily:

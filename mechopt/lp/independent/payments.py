@@ -10,7 +10,9 @@ reports m, the payment of buyer i in present value is w v_i x_i(n) - (R_i(n) - R
     weak-budget-balance   sum_i [w (v_i - c) x_i(n) - R_i(n) + R_i(h)] >= 0;  strong: = 0
     ex-ante               E sum_t sum_i w (v_i - c) x_i - sum_i S_i(root) >= 0
 
-Rows are divided by the amount where it is not 0, so that every side is 0 or +-1.
+Rows are divided by the amount where it is not 0, so that every side is 0 or +-1. Where discounts differ, R and single
+payments are the buyer's present values, sums and balance the seller's: R(n) becomes the sum of her shares of what R
+gains in each period (`receipts`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -63,13 +67,23 @@ def _own(stage: Stage) -> IntArray:
     return own
 
 
-def _paid(stage: Stage, worth: Array, columns: Columns) -> tuple[IntArray, Array]:
-    """Columns ``(H, M, 3)`` and coefficients ``(M, 3)`` of worth x(n) - R(n) + R(h), ``worth`` by own type."""
+def receipts(stages: Sequence[Stage]) -> list[Any]:
+    """Coefficients of R by length of history in what the seller has of ``-sum_t share_t (R_{t+1} - R_t)``.
+
+    Her present value of a buyer's payments less values is this, ``share`` being her present value by the buyer's; 0 for
+    R at the start.
+    """
+    shares = [stage.to_seller for stage in stages]
+    return [0, *(after - before for before, after in pairwise(shares)), -shares[-1]]
+
+
+def _paid(stage: Stage, worth: Array, columns: Columns, share: Any = 1) -> tuple[IntArray, Array]:
+    """Columns ``(H, M, 3)`` and coefficients ``(M, 3)`` of worth x(n) - share (R(n) - R(h)), ``worth`` by own type."""
     t, i, own = stage.period, stage.buyer, worth[_own(stage)]
     sold = columns.allocation[t][i].reshape(stage.histories, -1)
     after = columns.realised[t + 1][i].reshape(sold.shape)
     before = np.broadcast_to(columns.realised[t][i][:, None], sold.shape)
-    one = np.ones(len(own), dtype=np.int64)
+    one = np.ones(len(own), dtype=np.int64) * share
     return np.stack([sold, after, before], axis=-1), np.stack([own, -one, one], axis=-1)
 
 
@@ -110,9 +124,11 @@ def _path_rows(constraint: Budget | PrefixBudget, stages: Sequence[Stage], colum
     for stage in stages:
         node = np.arange(count) // (count // tree.count[stage.period + 1])
         index.append(columns.allocation[stage.period][i].ravel()[node])
-        coefficients.append(stage.values[_own(stage)][node % prod(stage.types)])
-    index.append(columns.realised[last.period + 1][i])
-    coefficients.append(np.full(count, -1))
+        coefficients.append((stage.to_seller * stage.values)[_own(stage)][node % prod(stage.types)])
+    for length, share in enumerate(receipts(stages)):
+        if share != 0:
+            index.append(columns.realised[length][i][np.arange(count) // (count // tree.count[length])])
+            coefficients.append(np.full(count, share))
     shape = (last.histories, -1, len(index))
     divided, upper = _divided(np.stack(coefficients, axis=-1), stages[0].money_now(constraint.amount(i)))
     return Rows(np.stack(index, axis=-1).reshape(shape), divided.reshape(shape), -np.inf, upper)
@@ -125,12 +141,12 @@ def _path(constraint: Budget | PrefixBudget, stages: Sequence[Stage]) -> RowFami
     axes = (("history", last.histories), ("report profile", profiles))
     zeros = sum(_zeros(stage, stage.values) * (count // prod(stage.types)) for stage in stages)
     build = partial(_path_rows, constraint, stages)
-    width = len(stages) + 1
+    width = len(stages) + sum(share != 0 for share in receipts(stages))
     return CountedFamily(constraint.name, last.buyer, last.period, axes, width, build, None, count * width - zeros)
 
 
 def _balance_rows(strong: bool, stages: Sequence[Stage], columns: Columns) -> Rows:
-    parts = [_paid(stage, stage.margins, columns) for stage in stages]
+    parts = [_paid(stage, stage.margins, columns, stage.to_seller) for stage in stages]
     index, coefficients = (np.concatenate([part[k] for part in parts], axis=-1) for k in range(2))
     return Rows(index, coefficients, 0.0, 0.0 if strong else np.inf)
 
@@ -155,21 +171,34 @@ def _ex_ante_rows(stages: Sequence[Sequence[Stage]], columns: Columns) -> Rows:
             index.append(columns.allocation[t][stage.buyer].ravel())
             margins = stage.margins[_own(stage)]
             coefficients.append((reach.reshape(-1, len(margins)) * margins).ravel())
-    index.append(columns.lifetime[0][:, 0])
-    coefficients.append(np.full(len(stages[0]), -1))
+    for i in range(len(stages[0])):
+        shares = receipts([row[i] for row in stages])
+        if not any(shares[:-1]):  # the mean of R at the end is S at the start
+            index.append(columns.lifetime[0][i])
+            coefficients.append(np.array([shares[-1]]))
+            continue
+        reach = np.ones(1, dtype=np.int64)
+        for length, share in enumerate(shares):
+            if length:
+                reach = np.multiply.outer(reach, tree.distribution[length - 1].ravel()).ravel()
+            if share != 0:
+                index.append(columns.realised[length][i])
+                coefficients.append(reach * share)
     return Rows(np.concatenate(index)[None], np.concatenate(coefficients)[None], 0.0, np.inf)
 
 
 def _ex_ante(stages: Sequence[Sequence[Stage]]) -> RowFamily:
     """The expected budget: one row."""
-    entries, likely = len(stages[0]), 1
-    for row in stages:
+    shares = [receipts([row[i] for row in stages]) for i in range(len(stages[0]))]
+    entries, likely = sum(not any(own[:-1]) for own in shares), 1
+    for length, row in enumerate(stages, 1):
         shape = row[0].types
         chances = np.ones(shape, dtype=bool)
         for stage, law in zip(row, row[0].laws, strict=True):
             chances &= np.asarray(law > 0).reshape([-1 if j == stage.buyer else 1 for j in range(len(shape))])
         entries += sum(likely * int(np.count_nonzero(chances.ravel() & (s.margins[_own(s)] != 0))) for s in row)
         likely *= int(np.count_nonzero(chances))
+        entries += likely * sum(any(own[:-1]) and own[length] != 0 for own in shares)
     build = partial(_ex_ante_rows, stages)
     return CountedFamily(ExAnteBudgetBalance.name, None, 0, (), entries, build, None, entries)
 

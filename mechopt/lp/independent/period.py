@@ -5,10 +5,11 @@ For buyer i, ``apart`` turns the axes (history, type of each buyer) into (histor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -74,14 +75,31 @@ class Stage:
 
     @cached_property
     def values(self) -> FloatArray:
-        """Present value of the item by own type, in the program's unit; shape ``(K,)``."""
+        """Present value of the item to the buyer by own type, in the program's unit; shape ``(K,)``."""
         env = self.tree.environment
-        values: FloatArray = env.present_value[self.period] * env.values[self.buyer][self.period] / self.unit
+        values: FloatArray = self.weight * env.values[self.buyer][self.period] / self.unit
         return values
+
+    @property
+    def weight(self) -> Any:
+        """Present value of money of the period to the buyer."""
+        return self.tree.environment.own_present_value[self.buyer][self.period]
+
+    @property
+    def to_seller(self) -> Any:
+        """What the seller's present value of a payment in the period is of the buyer's."""
+        env = self.tree.environment
+        return 1 if env.discounts is None else env.present_value[self.period] / self.weight
+
+    @property
+    def options(self) -> Array | None:
+        """Present value of the buyer's outside option by own type, in the program's unit; None where nobody has one."""
+        outside = self.tree.environment.outside
+        return None if outside is None else np.asarray(self.weight * outside[self.buyer][self.period] / self.unit)
 
     @cached_property
     def margins(self) -> Array:
-        """Present value of the item less its cost by own type, in the program's unit; shape ``(K,)``."""
+        """Seller's present value of the item's value less its cost by own type, in the program's unit; ``(K,)``."""
         env, t = self.tree.environment, self.period
         if env.exact is None:
             own = env.values[self.buyer][t] - env.cost[t]
@@ -94,9 +112,22 @@ class Stage:
         """Probabilities of the types of the period, by buyer."""
         return [row[self.period] for row in self.tree.environment.probabilities]
 
+    @property
+    def at_contracting(self) -> Array | None:
+        """The buyer's outside option at contracting where it is one number, in the program's unit, ``(1,)``."""
+        if self.options is None:
+            return None
+        first: Array = replace(self, period=0).options  # type: ignore[assignment]
+        return first[:1]
+
+    @property
+    def expected_option(self) -> Array | None:
+        """Expected present value of the outside option before the type is known, in the program's unit, ``(1,)``."""
+        return None if self.options is None else np.asarray([self.laws[self.buyer] @ self.options])
+
     def money(self, amount: Fraction) -> float | Fraction:
-        """Present value of an amount of the period's money, in the program's unit."""
-        return float(self.tree.environment.present_value[self.period]) * float(amount) / self.unit
+        """Present value to the buyer of an amount of the period's money, in the program's unit."""
+        return float(self.weight) * float(amount) / self.unit
 
     def money_now(self, amount: Fraction) -> float | Fraction:
         """An amount of money of period 0, in the program's unit."""
@@ -123,7 +154,7 @@ class Stage:
     def _differences(self, upper: IntArray, lower: IntArray) -> FloatArray:
         """Differences of exact values, rounded once: those of near ties would otherwise lose most of their digits."""
         env = self.tree.environment
-        scale = env.present_value[self.period] / self.unit
+        scale = self.weight / self.unit
         if env.exact is None:
             values = env.values[self.buyer][self.period]
             return np.asarray(scale * (values[upper] - values[lower]))

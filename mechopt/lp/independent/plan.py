@@ -31,17 +31,19 @@ from mechopt.lp.independent.payments import payment_families
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.promise_form import slope_families
 from mechopt.lp.program import RowFamily
-from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
     INDU,
     PEIR,
+    PFIR,
     PPIC,
     PPIR,
     STANDARD,
     Asked,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -171,17 +173,24 @@ class Plan:
             PeriodicIR(): participation.periodic,
             ExpectedContinuationIR(): participation.expected_continuation,
         }
+        if self.environment.outside is not None:
+            makers |= {
+                EPIR(): participation.on_paths,
+                PFIR(): participation.on_paths,
+                ExAnteIR(): participation.ex_ante,
+            }
+        asked = {INDU(): range(tree.horizon - 1), EPIR(): range(tree.horizon)[-1:], ExAnteIR(): range(1)}
         for constraint in unimplied((*self.ic, *self.ir)):
             if constraint in makers:
-                last = tree.horizon - 1 if constraint == INDU() else tree.horizon
-                families += [makers[constraint](stage) for stage in stages if stage.period < last]
+                when = asked.get(constraint, range(tree.horizon))
+                families += [makers[constraint](stage) for stage in stages if stage.period in when]
         paid = payment_families(on_money(self.subject_to), self.stage, tree.horizon, len(buyers))
         return (*families, *self._interim(), *paid)
 
     def _interim(self) -> list[RowFamily]:
         """Rows of `Interim`, unless bounds say it (one buyer) or EPIR does."""
         buyers = self.tree.environment.agents
-        if Interim() not in unimplied(self.ir) or buyers == 1:
+        if Interim() not in unimplied(self.ir) or (buyers == 1 and self.environment.outside is None):
             return []
         return [participation.interim(self.stage(0, i)) for i in range(buyers)]
 
@@ -241,7 +250,8 @@ def plan(
     misreports : str
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same set of mechanisms, more rows.
     subject_to : PaymentConstraint, str, several or None
-        Constraints on payments, with any of which the payment form is the one form, or `Deterministic`.
+        Constraints on payments, or `Deterministic`; with any on payments, with outside options and where discounts
+        differ the payment form is the one form.
 
     Raises
     ------
@@ -252,8 +262,9 @@ def plan(
     limits = payment_constraints(subject_to)
     require_agents(limits, environment.agents)
     timing = payment_timing(ic, ir)
+    require_outside((*ic, *ir), environment)
     allowed = ["payment"]
-    if timing != "own" and not on_money(limits):
+    if timing != "own" and not on_money(limits) and environment.outside is None and environment.discounts is None:
         allowed.append("utility")
         one = environment.agents == 1 and environment.slots is None
         if not limits and one and DIC() in closure(ic) and SuperDIC() not in ic:

@@ -96,7 +96,8 @@ class PersistentBlock:
         agent = self.agent if self.agent is not None else place[0] if axis else None
         known, t = tree.words, self.period
         whose = "" if agent is None else f" of {known.agent(agent)}"
-        words = f"{self.kind}{whose}, period {t}, {tree.after(t, slot)}"
+        beyond = " less her outside option" if "value" in self.kind and tree.process.options is not None else ""
+        words = f"{self.kind}{whose}{beyond}, period {t}, {tree.after(t, slot)}"
         if self.kind in ("allocation", "payment"):
             reports = np.unravel_index(int(tree.profile[t][place[axis]]), tree.process.shape[t])
             words += f", reports {known.profile(t, reports)}"

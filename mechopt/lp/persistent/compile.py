@@ -94,9 +94,10 @@ class PersistentLayout:
             recorded = weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)
             total = recorded.sum(axis=1, keepdims=True)
             share = np.where(total > 0, recorded / np.where(total > 0, total, 1.0), 1 / recorded.shape[1])
-            worth = process.values[t][:, :, tree.profile[t]].swapaxes(1, 2)  # (n, nodes, A_t)
+            worth = process.net_values[t][:, :, tree.profile[t]].swapaxes(1, 2)  # (n, nodes, A_t)
             value = worth * weights if tree.branches[t] > 1 else (worth * weights).sum(axis=2, keepdims=True)
-            paid = x[columns.payment[t]] * (plan.unit / process.present_value[t])  # (n, nodes)
+            own = np.array([weights[t] for weights in process.own_present_value])[:, None]
+            paid = x[columns.payment[t]] * (plan.unit / own)  # (n, nodes)
             surplus = value.sum(axis=2) - paid
             if even or (plan.paid_paths and tree.branches[t] > 1):
                 each = share * paid[:, :, None]
@@ -107,7 +108,7 @@ class PersistentLayout:
                 gain = value - each
             elif plan.paths and tree.branches[t] > 1:
                 before = realised[t][:, tree.slot[t]][:, :, None] * share
-                gain = (realised[t + 1][:, tree.following(t)] - before) / process.present_value[t]
+                gain = (realised[t + 1][:, tree.following(t)] - before) / own[:, :, None]
                 gain += share * (surplus - gain.sum(axis=2))[:, :, None]
             else:
                 gain = share * surplus[:, :, None]
@@ -135,9 +136,11 @@ def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[S
     revenue, welfare, utility = weights
     for t in range(tree.horizon):
         weight = tree.reach[t] * plan.per_unit(t)
-        worth = (welfare + utility) * process.values[t].sum(axis=0).T - (revenue + welfare) * process.net_costs(t).T
+        values = sum(own / plan.to_seller(t, i) for i, own in enumerate(process.values[t]))
+        worth = (welfare + utility) * values.T - (revenue + welfare) * process.net_costs(t).T
         cost[columns.allocation[t]] = weight[:, None] * worth[tree.profile[t]]
-        cost[columns.payment[t]] = (revenue - utility) * tree.reach[t]
+        for i, column in enumerate(columns.payment[t]):
+            cost[column] = (revenue * plan.to_seller(t, i) - utility) * tree.reach[t]
     return cost
 
 

@@ -143,7 +143,7 @@ def hidden_rows(
     chance = hidden.chances(t)
     own = np.arange(types)
     truth = process.with_own(t, i, tree.profile[t][:, None], own)
-    worth = process.values[t][i].T[truth] * per_unit  # (nodes, k, a)
+    worth = process.net_values[t][i].T[truth] * per_unit  # (nodes, k, a)
     row = (place[:, None, None] * pasts + np.arange(pasts)[:, None]) * types + own
     parts = [
         (row[..., None], allocation[:, None, None, :], -(chance[..., None] * worth[:, None])),

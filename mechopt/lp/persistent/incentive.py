@@ -158,7 +158,7 @@ def value_rows(
     keys, row = np.unique(state * process.shape[t][i] + report, return_inverse=True)
     row_state, row_report = np.divmod(keys, process.shape[t][i])
     truth = process.with_own(t, i, tree.profile[t][node], now.own[state])
-    worth = weight[:, None] * (process.values[t][i].T[truth] * per_unit)
+    worth = weight[:, None] * (process.net_values[t][i].T[truth] * per_unit)
     parts = [
         (np.arange(len(keys)), columns.value[row_state], np.ones(len(keys), dtype=np.int64)),
         (row[:, None], columns.allocation[node], -worth),

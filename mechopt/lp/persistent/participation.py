@@ -7,6 +7,7 @@ realised utility at a slot s (0 at the root)::
     realised     sum_b R(slot after n and b) = R(slot of n) + sum_a w_t x(n, a) v_i(a) - y_i(n)
     epir         R(slot of n) + sum_a ... >= 0 at last nodes n whose types have positive probability
     per-period   sum_a w_t x(n, a) v_i(a) - y_i(n) >= 0 at such nodes of every period
+    ex-ante      sum over all nodes, each with the probability of its types, of sum_a ... >= 0
     participation    sum_m q(k, m) V(s, (k, m)) >= 0: interim or periodic rationality from ex post values
 
 How R is divided among the recorded actions b of a node is free, as payments may depend on the mechanism's own draw.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from mechopt.core.numbers import Array, IntArray
+from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 from mechopt.lp.persistent.information_states import States, Tree, others_weight
 
@@ -41,7 +43,7 @@ def _surplus(
     sign: int = 1,
 ) -> list[tuple[IntArray, IntArray, Array]]:
     """Non-zeros of sign * (sum_a w_t x v_i - y) in rows numbered as the nodes are listed."""
-    rows, worth = np.arange(len(nodes)), tree.process.values[t][i].T[tree.profile[t][nodes]] * (sign * per_unit)
+    rows, worth = np.arange(len(nodes)), tree.process.net_values[t][i].T[tree.profile[t][nodes]] * (sign * per_unit)
     return [(rows[:, None], allocation[nodes], worth), (rows, payment[nodes], np.full(1, -sign))]
 
 
@@ -88,6 +90,19 @@ def per_period_rows(
     labels = (("reports", tree.profile[t][nodes]),)
     zero = np.zeros(len(nodes))
     return SparseRows(*gathered(parts), zero, zero + np.inf, tree.slot[t][nodes], labels)
+
+
+def ex_ante_rows(
+    tree: PublicTree, i: int, allocation: tuple[IntArray, ...], payment: list[IntArray], per_unit: list[Scalar]
+) -> SparseRows:
+    """Expected utility, everybody truthful, is at least 0: one row."""
+    parts = list[tuple[IntArray, IntArray, Array]]()
+    row, zero = np.zeros(1, dtype=np.int64), np.zeros(1)
+    for t in range(tree.horizon):
+        worth = tree.process.net_values[t][i].T[tree.profile[t]] * per_unit[t]
+        parts.append((row, allocation[t], tree.reach[t][:, None] * worth))
+        parts.append((row, payment[t], -tree.reach[t]))
+    return SparseRows(*gathered(parts), zero, zero + np.inf, row)
 
 
 def expected_rows(tree: Tree, t: int, i: int, known: States, values: States, columns: IntArray) -> SparseRows:

@@ -1,7 +1,8 @@
 r"""Rows of constraints on payments where types persist, and which of them go together.
 
 With realisation weights x, present values y_i of weighted payments, W(n) = sum_a x(n, a) and P_i(s) the present value
-of agent i's weighted payments on the way to a slot s (0 at the root)::
+of agent i's weighted payments on the way to a slot s (0 at the root); where discounts differ, y in the agent's, P and
+balance in the seller's present value::
 
     no-money              y_i(n)  = 0
     no-subsidy            y_i(n) >= 0
@@ -20,7 +21,7 @@ participation on paths: where actions are recorded, at most one of these three c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,13 @@ def single_rows(
     return SparseRows(*gathered(parts), lower, upper, tree.slot[t], (("reports", tree.profile[t]),))
 
 
-def paid_rows(tree: Tree, t: int, payment: IntArray, here: IntArray | None, later: IntArray) -> SparseRows:
+def paid_rows(
+    tree: Tree, t: int, payment: IntArray, here: IntArray | None, later: IntArray, share: Scalar
+) -> SparseRows:
     """Payments on the way to the slots after a period; `here` and `later` are columns of P by slot."""
     nodes, one = np.arange(tree.count[t]), np.ones(1, dtype=np.int64)
-    parts = [(nodes[:, None], later[tree.following(t)], one), (nodes, payment, -one)]
+    parts: list[tuple[IntArray, IntArray, Any]]
+    parts = [(nodes[:, None], later[tree.following(t)], one), (nodes, payment, np.array([-share]))]
     if here is not None:
         parts.append((nodes, here[tree.slot[t]], -one))
     zero = np.zeros(len(nodes))
@@ -108,12 +112,12 @@ def prefix_rows(tree: Tree, t: int, allocation: IntArray, later: IntArray, budge
 
 
 def budget_rows(
-    tree: Tree, allocation: IntArray, payment: IntArray, here: IntArray | None, budget: Scalar
+    tree: Tree, allocation: IntArray, payment: IntArray, here: IntArray | None, budget: Scalar, share: Scalar
 ) -> SparseRows:
     """What is paid on a full path is at most the budget."""
     t, one = tree.horizon - 1, np.ones(1, dtype=np.int64)
     nodes = np.arange(tree.count[t])
-    parts: list[tuple[IntArray, IntArray, Any]] = [(nodes, payment, one)]
+    parts: list[tuple[IntArray, IntArray, Any]] = [(nodes, payment, np.array([share]))]
     parts.append((nodes[:, None], allocation, np.array([-budget])))
     if here is not None:
         parts.append((nodes, here[tree.slot[t]], one))
@@ -122,11 +126,18 @@ def budget_rows(
 
 
 def balance_rows(
-    strong: bool, tree: Tree, t: int, allocation: IntArray, payment: IntArray, per_unit: Scalar
+    strong: bool,
+    tree: Tree,
+    t: int,
+    allocation: IntArray,
+    payment: IntArray,
+    per_unit: Scalar,
+    shares: Sequence[Scalar],
 ) -> SparseRows:
     """Payments of a period less the cost of its action; ``payment`` of all agents, ``(n, nodes)``."""
-    nodes, one = np.arange(tree.count[t]), np.ones(1, dtype=np.int64)
-    parts: list[tuple[IntArray, IntArray, Any]] = [(nodes, row, one) for row in payment]
+    nodes = np.arange(tree.count[t])
+    parts: list[tuple[IntArray, IntArray, Any]]
+    parts = [(nodes, row, np.array([share])) for row, share in zip(payment, shares, strict=True)]
     parts.append((nodes[:, None], allocation, tree.process.costs[t] * -per_unit))
     zero = np.zeros(len(nodes))
     upper = zero if strong else zero + np.inf
@@ -134,13 +145,17 @@ def balance_rows(
 
 
 def ex_ante_rows(
-    tree: PublicTree, allocation: tuple[IntArray, ...], payment: tuple[IntArray, ...], per_unit: list[Scalar]
+    tree: PublicTree,
+    allocation: tuple[IntArray, ...],
+    payment: tuple[IntArray, ...],
+    per_unit: list[Scalar],
+    shares: Sequence[Sequence[Scalar]],
 ) -> SparseRows:
     """Expected payments less expected costs: one row."""
     parts = list[tuple[IntArray, IntArray, Any]]()
     row, zero = np.zeros(1, dtype=np.int64), np.zeros(1)
     for t in range(tree.horizon):
-        parts.append((row, payment[t], tree.reach[t]))
+        parts += [(row, own, tree.reach[t] * share) for own, share in zip(payment[t], shares[t], strict=True)]
         costs = tree.process.costs[t] * -per_unit[t]
         parts.append((row, allocation[t], tree.reach[t][:, None] * costs))
     return SparseRows(*gathered(parts), zero, zero + np.inf, row)

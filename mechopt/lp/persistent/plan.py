@@ -28,7 +28,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, va
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
-from mechopt.mechanism.constraint_names import asked_constraints
+from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
@@ -39,6 +39,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -172,9 +173,13 @@ class PersistentPlan:
             return ()
         return tuple(Hidden(self.tree, i, self.hidden) for i in range(self.process.agents))
 
-    def per_unit(self, t: int) -> Scalar:
-        """Present value of money of period t, in the program's unit."""
-        return self.process.present_value[t] / self.unit
+    def per_unit(self, t: int, i: int | None = None) -> Scalar:
+        """Present value of money of period t to the seller, or to agent i, in the program's unit."""
+        return (self.process.present_value if i is None else self.process.own_present_value[i])[t] / self.unit
+
+    def to_seller(self, t: int, i: int) -> Scalar:
+        """What the seller's present value of a payment of agent i in period t is of the agent's."""
+        return 1 if (own := self.process.own_weights) is None else self.process.present_value[t] / own[i][t]
 
     @cached_property
     def families(self) -> tuple[PersistentFamily, ...]:
@@ -223,26 +228,29 @@ class PersistentPlan:
 
     def _single(self, constraint: PaymentConstraint, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
-        return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t))
+        return payments.single_rows(constraint, columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _paid(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
-        here = columns.paid[t][i] if t else None
-        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, columns.paid[t + 1][i])
+        here, later = columns.paid[t][i] if t else None, columns.paid[t + 1][i]
+        return payments.paid_rows(columns.tree, t, columns.payment[t][i], here, later, self.to_seller(t, i))
 
     def _budget(self, constraint: Budget | PrefixBudget, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         budget = payments.budget_in_units(constraint.amount(i), self.unit)
         if t + 1 < self.tree.horizon:
             return payments.prefix_rows(columns.tree, t, columns.allocation[t], columns.paid[t + 1][i], budget)
         here = columns.paid[t][i] if t else None
-        return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget)
+        share = self.to_seller(t, i)
+        return payments.budget_rows(columns.tree, columns.allocation[t], columns.payment[t][i], here, budget, share)
 
     def _balance(self, strong: bool, t: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t]
-        return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t))
+        shares = [self.to_seller(t, i) for i in range(self.process.agents)]
+        return payments.balance_rows(strong, columns.tree, t, *used, self.per_unit(t), shares)
 
     def _ex_ante(self, columns: PersistentColumns) -> SparseRows:
         per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
-        return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit)
+        shares = [[self.to_seller(t, i) for i in range(self.process.agents)] for t in range(self.tree.horizon)]
+        return payments.ex_ante_rows(self.tree, columns.allocation, columns.payment, per_unit, shares)
 
     def _participation(self) -> list[PersistentFamily]:
         """Rows of the participation constraints that are not bounds."""
@@ -257,6 +265,8 @@ class PersistentPlan:
             found += family("epir", self._epir, periods[-1:])
         if PPIR() in ir:
             found += family("per-period", self._per_period, periods)
+        if ExAnteIR() in ir:
+            found += [PersistentFamily("ex-ante", i, 0, partial(self._ex_ante_utility, i), local=False) for i in agents]
         if "interim" not in self.misreports and "ex post" in self.misreports:
             last = periods if PeriodicIR() in ir else periods[:1] if Interim() in ir else periods[:0]
             name = "periodic" if PeriodicIR() in ir else "interim"
@@ -272,15 +282,15 @@ class PersistentPlan:
             None if last else columns.value[basis][t + 1][i],
         )
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
-        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t))
+        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i))
 
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
-        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t))
+        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t, i))
 
     def _relaxed(self, i: int, columns: PersistentColumns) -> SparseRows:
-        per_unit = [self.per_unit(t) for t in range(self.tree.horizon)]
+        per_unit = [self.per_unit(t, i) for t in range(self.tree.horizon)]
         payment = [part[i] for part in columns.payment]
         value, known = columns.value["interim"][0][i], columns.states["interim"][0][i]
         signals = None if self.signals is None else self.signals[i]
@@ -289,16 +299,20 @@ class PersistentPlan:
     def _realised(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here, columns.realised[t + 1][i]
-        return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t))
+        return participation.realised_rows(columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _epir(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         here = columns.realised[t][i] if t else None
         used = columns.allocation[t], columns.payment[t][i], here
-        return participation.epir_rows(columns.tree, i, *used, self.per_unit(t))
+        return participation.epir_rows(columns.tree, i, *used, self.per_unit(t, i))
+
+    def _ex_ante_utility(self, i: int, columns: PersistentColumns) -> SparseRows:
+        used = columns.allocation, [own[i] for own in columns.payment]
+        return participation.ex_ante_rows(self.tree, i, *used, [self.per_unit(t, i) for t in range(self.tree.horizon)])
 
     def _per_period(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
-        return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t))
+        return participation.per_period_rows(columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _expected(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         known = states(columns.tree, t, i, "interim", True, True)
@@ -363,6 +377,7 @@ def persistent_plan(
         not go together where actions move types (`mechopt.lp.persistent.payments`).
     """
     ic, ir = asked_constraints(ic, ir, "persistent")
+    require_outside(ir, environment)
     limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)

@@ -75,7 +75,7 @@ def relaxed_rows(
                 chance = chance[before] * process.kernel[t - 1][action, truth[before], now]
                 truth, row = now, row[before]
             used = np.flatnonzero(row >= 0)
-            worth = process.values[t][i].T[truth[used]] * per_unit[t]
+            worth = process.net_values[t][i].T[truth[used]] * per_unit[t]
             parts.append((row[used][:, None], allocation[t][used], -(chance[used][:, None] * worth)))
             parts.append((row[used], payment[t][used], chance[used]))
     zero = np.zeros(rows)

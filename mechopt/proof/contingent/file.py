@@ -69,6 +69,10 @@ class TransferProof:
         Bounds on what the truth is worth for these kernels; empty where transitions do not depend on actions.
     laws : list over shares of lists over next profiles
         Of a refusal for a set of kernels: the distribution that each inequality is for; empty for the last period's.
+    stack : dict
+        Of stacked transfers; else empty. `how` is ``"apart"`` (payments about a period are due in each of the next
+        `steps` ones, by the others' signals then, one after the other), ``"together"`` (in the last of these, by the
+        path of the others' signals) or ``"histories"`` (payments are by the reported profiles of all periods so far).
     """
 
     fingerprint: str
@@ -87,6 +91,7 @@ class TransferProof:
     lower: list[list[list[Fraction]]] = field(default_factory=list)
     upper: list[list[list[Fraction]]] = field(default_factory=list)
     laws: list[list[Fraction]] = field(default_factory=list)
+    stack: dict[str, Any] = field(default_factory=dict)
 
     @property
     def refusal(self) -> bool:

@@ -66,8 +66,10 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
     exact = environment.exact
     if exact is None or environment.agents != 1:
         raise PromisedCertificateError("fingerprint: it takes one buyer with exact numbers")
-    if exact.seller_values is not None:
-        raise PromisedCertificateError("fingerprint: promises are not for seller_values")
+    if exact.seller_values is not None or exact.outside is not None or exact.discounts is not None:
+        raise PromisedCertificateError(
+            "fingerprint: promises are not for seller_values, outside options or discounts that differ"
+        )
     INDEPENDENT.require(proof.ic, proof.ir)
     if not expressible("promise", 1, proof.ic, proof.ir) or EPIR() not in INDEPENDENT.closure(proof.ir):
         raise PromisedCertificateError("ic, ir: promises are for DIC and EPIR, or what implies them")

@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.direct import Mechanism
@@ -153,6 +154,11 @@ def play_of(mechanism: Mechanism | SequenceMechanism) -> Play:
     ----------
     mechanism : Mechanism or SequenceMechanism
 
+    Raises
+    ------
+    InputError
+        If discounts differ.
+
     Examples
     --------
     >>> from mechopt.environment.independent import IndependentTypes
@@ -162,6 +168,8 @@ def play_of(mechanism: Mechanism | SequenceMechanism) -> Play:
     >>> play.actions, play.allocation[0].tolist(), play.payment[0].tolist()
     ((('keep', 'sell'),), [[1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0]])
     """
+    if mechanism.environment.discounts is not None:
+        raise InputError("agents discount otherwise than the seller: explanations and game trees have one discount")
     return _independent(mechanism) if isinstance(mechanism, Mechanism) else _persistent(mechanism)
 
 

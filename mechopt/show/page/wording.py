@@ -32,6 +32,7 @@ MEANINGS = {
     "interim": "Every first type expects a utility of at least 0.",
     "periodic": "At every history every current type expects at least 0 from there on.",
     "expected-continuation": "At every history, before the type is known, at least 0 is expected from there on.",
+    "ex-ante": "Before the first types are known, utilities of at least 0 are expected.",
     "periodic-ex-post-ir": "At every history at least 0 is expected from there on, whatever all current types are.",
 }
 """Meaning of each constraint by name, in a sentence; `mechopt.mechanism.constraints` has the inequalities."""

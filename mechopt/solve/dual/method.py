@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 APPLIES = (
     "is for revenue, and buyers with independent types under DIC and EPIR, or one agent whose types persist under "
-    "Bayesian (or periodic ex post) IC and interim IR or EPIR, without seller_values"
+    "Bayesian (or periodic ex post) IC and interim IR or EPIR, without seller_values, outside "
+    "options or discounts that differ"
 )
 
 
 def dual_constraints(chosen: AnyPlan) -> tuple[Constraint, Constraint] | None:
     """Incentive and participation constraint of a plan that dual dynamic programming takes; None where it does not."""
-    if chosen.environment.seller_values is not None:
+    if not chosen.environment.plain:
         return None
     if isinstance(chosen, Plan) and chosen.environment.slots is not None:
         return None

@@ -19,6 +19,8 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array, to_exact
 from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.histories.reports import HistoryTree
+from mechopt.lp.independent.columns import Columns
+from mechopt.lp.independent.payments import receipts
 from mechopt.lp.independent.period import Stage
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram, RowFamily
@@ -48,19 +50,43 @@ class ExactStage(Stage):
     def values(self) -> Array:
         """Present value of the item by own type; shape ``(K,)``."""
         exact = numbers(self.tree)
-        weight = exact.discount**self.period / Fraction(self.unit)
+        weight = self.weight / Fraction(self.unit)
         return object_array([weight * value for value in exact.values[self.buyer][self.period]])
+
+    @property
+    def weight(self) -> Fraction:
+        """Present value of money of the period to the buyer."""
+        exact = numbers(self.tree)
+        return (exact.discounts[self.buyer] if exact.discounts else exact.discount) ** self.period
+
+    @property
+    def to_seller(self) -> Fraction:
+        """What the seller's present value of a payment in the period is of the buyer's."""
+        return numbers(self.tree).discount ** self.period / self.weight
+
+    @property
+    def options(self) -> Array | None:
+        """Present value of the buyer's outside option by own type; None where nobody has one."""
+        outside, weight = numbers(self.tree).outside, self.weight / Fraction(self.unit)
+        if outside is None:
+            return None
+        return object_array([weight * number for number in outside[self.buyer][self.period]])
+
+    @property
+    def laws(self) -> list[Array]:
+        """Probabilities of the types of the period, by buyer."""
+        return [object_array(row[self.period]) for row in numbers(self.tree).probabilities]
 
     @cached_property
     def margins(self) -> Array:
         """Present value of the item less its cost by own type; shape ``(K,)``."""
         exact = numbers(self.tree)
         fee = exact.discount**self.period * exact.cost[self.period] / Fraction(self.unit)
-        return np.asarray(self.values - fee)
+        return np.asarray(self.values * self.to_seller - fee)
 
     def money(self, amount: Fraction) -> Fraction:
         """Present value of an amount of the period's money."""
-        return numbers(self.tree).discount ** self.period * amount / Fraction(self.unit)
+        return self.weight * amount / Fraction(self.unit)
 
     def money_now(self, amount: Fraction) -> Fraction:
         """An amount of money of period 0."""
@@ -154,7 +180,10 @@ def exact_program(plan: Plan, program: LinearProgram, unit: float = 1.0) -> Exac
     for family in twin.families:
         rows = family.build(columns)
         built.append((rows.columns, _coefficients(twin, family, rows.coefficients)))
-    cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
+    if plan.environment.discounts is None:
+        cost, denominator, offset = _objective(twin, columns.lifetime, columns.allocation, columns.count)
+    else:
+        cost, denominator, offset = _objective_by_discounts(twin, columns)
     return in_integers(program, built, cost, denominator, offset)
 
 
@@ -267,6 +296,35 @@ def _objective(
         cost[block] += _times(reach[None, :, None], integers)
     cost[lifetime[0]] += int(root * denominator)
     return whole(cost), denominator, offset
+
+
+def _objective_by_discounts(plan: Plan, columns: Columns) -> tuple[Array, int, Fraction]:
+    """The same where discounts differ: the payment form, with the seller's shares of what R gains."""
+    tree, exact = plan.tree, numbers(plan.tree)
+    revenue, welfare, utility = (
+        to_exact(weight) for weight in (plan.objective.revenue, plan.objective.welfare, plan.objective.utility)
+    )
+    cost = object_array([Fraction(0)] * columns.count)
+    cost[columns.lifetime[0]] = utility
+    reaches = [object_array([Fraction(1)])]
+    for profiles in tree.distribution:
+        reaches.append(np.multiply.outer(reaches[-1], profiles.ravel()).ravel())
+    for i in range(tree.environment.agents):
+        stages = [plan.stage(t, i) for t in range(tree.horizon)]
+        for length, share in enumerate(receipts(stages)):
+            cost[columns.realised[length][i]] += revenue * share * reaches[length]
+        for t, stage in enumerate(stages):
+            weight = exact.discount**t / Fraction(plan.unit)
+            gains = exact.seller_values[i][t] if exact.seller_values else (Fraction(0),) * stage.types[i]
+            kept = object_array([weight * (gain - exact.cost[t]) for gain in gains])
+            values: Array = stage.values
+            own = revenue * (values * stage.to_seller + kept) + welfare * (values + kept)
+            shape = [1] * tree.environment.agents
+            shape[i] = -1
+            block = columns.allocation[t][i]
+            cost[block] = np.broadcast_to(own.reshape(shape), block.shape[1:]) * reaches[t + 1].reshape(block.shape)
+    denominator = lcm(*(number.denominator for number in cost))
+    return whole([int(number * denominator) for number in cost]), denominator, Fraction(0)
 
 
 def _times(left: Array, right: Array) -> Array:

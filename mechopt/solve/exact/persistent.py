@@ -56,6 +56,18 @@ def exact_process(process: JointProcess) -> JointProcess:
     gains = exact.seller_values
     if gains is not None and isinstance(environment, MarkovTypes):
         gains = summed_gains(environment)
+    options, own = None, exact.discounts
+    if exact.outside is not None:
+        options = [
+            np.array(
+                [
+                    [Fraction(row[t][k]) for k in types]
+                    for row, types in zip(exact.outside, process.types(t), strict=True)
+                ],
+                dtype=object,
+            )
+            for t in periods
+        ]
     costs = exact.cost if isinstance(exact.cost[0], tuple) else (exact.cost,) * process.horizon
     return replace(
         process,
@@ -63,6 +75,8 @@ def exact_process(process: JointProcess) -> JointProcess:
         kernel=kernel,
         initial=initial,
         costs=tuple(object_array(list(cost)) for cost in costs),
+        options=None if options is None else tuple(map(np.asarray, options)),
+        own_weights=None if own is None else tuple(object_array([d**t for t in periods]) for d in own),
         gains=None if gains is None else tuple(np.asarray(part).reshape(len(part), -1) for part in gains),
         present_value=object_array([exact.discount**t for t in periods]),
     )

@@ -25,13 +25,13 @@ NOT_MET = "the two ends of the proof by promises do not meet; the bracket is pro
 
 APPLIES = (
     "is for one buyer, revenue, and DIC with EPIR or interim IR (or what bank payments make of them: PPIC, INDU, "
-    "prefix IR), without seller_values"
+    "prefix IR), without seller_values, outside options or discounts that differ"
 )
 
 
 def promise_constraint(chosen: AnyPlan) -> Constraint | None:
     """Which participation constraint the promised-utility program takes for a plan; None where it does not apply."""
-    if not isinstance(chosen, Plan) or chosen.subject_to or chosen.environment.seller_values is not None:
+    if not isinstance(chosen, Plan) or chosen.subject_to or not chosen.environment.plain:
         return None
     if chosen.environment.slots is not None:
         return None

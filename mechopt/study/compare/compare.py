@@ -104,7 +104,7 @@ def _applicable(environment: AnyTypes) -> tuple[str, ...]:
 
 def _static(environment: AnyTypes) -> float:
     """Revenue of the best static mechanism a period; NaN where the theorem is not about the environment."""
-    if not isinstance(environment, IndependentTypes) or environment.seller_values is not None:
+    if not isinstance(environment, IndependentTypes) or not environment.plain:
         return math.nan
     return repeated_myerson(environment).revenue
 

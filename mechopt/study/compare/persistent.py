@@ -120,6 +120,8 @@ NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS
 
 
 def _welfare(environment: PersistentEnvironment) -> float:
+    if environment.outside is not None:
+        raise InputError("efficient-welfare: utilities are at least what agents have outside, not 0")
     if isinstance(environment, PublicStates):
         return environment.first_best
     if isinstance(environment, InterdependentTypes):

@@ -27,7 +27,7 @@ from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.exact import exact_gain
-from mechopt.verification.contingent.promises import precision, promise_by_promise
+from mechopt.verification.contingent.promises import lasting, precision, promise_by_promise
 from mechopt.verification.contingent.stage import (
     Found,
     Gains,
@@ -35,14 +35,17 @@ from mechopt.verification.contingent.stage import (
     Sizes,
     Stage,
     Transfers,
+    by_paths,
     by_reports,
     expected,
     last_payoffs,
+    length_of,
     less,
     others_at,
     stage_of,
     told,
 )
+from mechopt.verification.contingent.together import checked_together, promised
 from mechopt.verification.rounding import Status, Verdict, largest_value, tolerance_of
 
 MAX_ENTRIES = 20_000_000
@@ -156,12 +159,14 @@ def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:
 def _found(transfers: Transfers, i: int) -> Found:
     """Gains of an agent by the way that the transfers and the horizon allow."""
     env = transfers.environment
-    stacked = bool(transfers.later) or transfers.history
+    stacked = bool(transfers.later) or transfers.history or transfers.together > 0
     few = not env.infinite and _entries(env) <= MAX_ENTRIES
     if transfers.history and not few:
         raise LimitError(f"payments depend on too many histories: above {MAX_ENTRIES:,} entries; use fewer periods")
     if stacked and few:
         return _over_histories(transfers, i)
+    if transfers.together:
+        return checked_together(transfers, i, lasting(transfers, i, promised) if env.infinite else None)
     return promise_by_promise(transfers, i) if env.infinite or stacked else _memoryless(transfers, i)
 
 
@@ -234,6 +239,10 @@ def _due(transfers: Transfers, i: int, t: int) -> FloatArray:
     """All that is paid in period t + 1; axes: profile reported in period 0, ..., in period t, others' profile then."""
     env = transfers.environment
     counts = [prod(env.shape[s]) for s in range(t + 1)]
+    if transfers.history and transfers.reports:
+        return np.asarray(transfers.payments[t][i].reshape(*counts, -1))
+    if transfers.together:
+        return _due_together(transfers, i, t, counts)
     if transfers.history:
         table = transfers.payments[t][i]
         sizes = [size for s in range(t + 1) for size in (env.action_counts[s], counts[s] // env.shape[s][i])]
@@ -249,4 +258,17 @@ def _due(transfers: Transfers, i: int, t: int) -> FloatArray:
         if t - s < len(promised):
             own = by_reports(env, transfers.policy[s], promised[t - s], i, s)
             total += own.reshape(*(1,) * s, counts[s], *(1,) * (t - s), -1)
+    return total
+
+
+def _due_together(transfers: Transfers, i: int, t: int, counts: list[int]) -> FloatArray:
+    """The same of payments that depend on the others' signals of several periods."""
+    env = transfers.environment
+    total = np.zeros((*counts, prod(env.shape[t + 1]) // env.shape[t + 1][i]))
+    for s in range(t + 1):
+        if s + length_of(transfers, s) == t + 1:
+            table = by_paths(transfers, i, s)
+            for u in range(s + 1, t + 1):
+                table = np.take(table, others_at(env, i, u), axis=u - s)
+            total += table.reshape(*(1,) * s, *table.shape)
     return total

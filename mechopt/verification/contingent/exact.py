@@ -15,7 +15,8 @@ from math import prod
 
 import numpy as np
 
-from mechopt.verification.contingent.stage import OneMisreport, Transfers
+from mechopt.core.errors import LimitError
+from mechopt.verification.contingent.stage import OneMisreport, Transfers, length_of
 from mechopt.verification.exact import ExactProcess, Profile, require_few
 from mechopt.verification.rounding import Answer, ExactVerdict, as_float
 
@@ -32,10 +33,14 @@ def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisre
     """
     env = transfers.environment
     counts = [prod(shape) for shape in env.shape]
-    by_history = not env.infinite and bool(transfers.history or transfers.later)
+    by_history = not env.infinite and bool(transfers.history or transfers.later or transfers.together)
     widths = [prod(counts[:t]) if by_history else 1 for t in range(env.stages)]
     terms = sum(w * count * max(shape) * max(counts) for w, count, shape in zip(widths, counts, env.shape, strict=True))
     longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
+    if env.infinite and transfers.together:
+        if any(map(env.controlled, range(env.stages))):
+            raise LimitError("exact: payments by several periods together are checked where actions move no signals")
+        longest = max(counts) ** transfers.together
     terms *= env.agents * (1 if by_history else longest * longest)
     require_few(terms + (env.agents * counts[-1] ** 3 if env.infinite else 0), "the check of contingent transfers")
     verdict, worst = ExactVerdict(tolerance), None
@@ -84,6 +89,11 @@ class _Agent:
 
     def due(self, t: int, past: Past, then: Profile) -> Fraction:
         """All that is paid in period t + 1 after these reports of periods 0, ..., t."""
+        if self.given.history and self.given.reports:
+            every = tuple(signal for reports in past for signal in reports)
+            return Fraction(float(self.given.payments[t][self.i][(*every, *then)]))
+        if self.given.together:
+            return self.due_together(t, past, then)
         if self.given.history:
             place: tuple[int, ...] = ()
             for s, reports in enumerate(past):
@@ -96,6 +106,32 @@ class _Agent:
             if t - s < len(self.promises(s)):
                 total += self.promised(s, t - s, reports, then)
         return total
+
+    def due_together(self, t: int, past: Past, then: Profile) -> Fraction:
+        """The same where a payment depends on the others' signals of several periods."""
+        total = Fraction(0)
+        for s, reports in enumerate(past):
+            if s + length_of(self.given, s) == t + 1:
+                path = [*(self.others(after) for after in past[s + 1 :]), then]
+                total += self.promised_path(s, reports, path)
+        return total
+
+    def promised_path(self, t: int, reports: Profile, path: list[Profile]) -> Fraction:
+        """What the reports of period t make due after this path of the others' signals."""
+        table, others = self.given.payments[self.process.at(t)][self.i], self.others(reports)
+        after = tuple(signal for profile in path for signal in profile)
+        own = (reports[self.i],) if table.ndim == 2 + len(others) + len(after) else ()
+        return Fraction(float(table[(self.action(t, reports), *others, *own, *after)]))
+
+    def paths(self, t: int, length: int, action: int, true: int) -> Iterator[tuple[list[Profile], Fraction]]:
+        """Paths of the others' signals and their probabilities, the truth being told from the next period on."""
+        for n, chance in self.process.likely(t, action, true):
+            profile = self.profiles(t + 1)[n]
+            if length == 1:
+                yield [self.others(profile)], chance
+                continue
+            for path, later in self.paths(t + 1, length - 1, self.action(t + 1, profile), n):
+                yield [self.others(profile), *path], chance * later
 
     def now(self, t: int, true: int, reports: Profile) -> Fraction:
         worth = self.process.worth(t, self.i, self.action(t, reports))[true]
@@ -124,6 +160,11 @@ class _Agent:
     def paid(self, t: int, true: int, reports: Profile) -> Fraction:
         """Minus the expectation of all that reports promise, truth being told afterwards."""
         total = Fraction(0)
+        if self.given.together:
+            length = length_of(self.given, t)
+            for path, chance in self.paths(t, length, self.action(t, reports), true):
+                total -= self.process.discount**length * chance * self.promised_path(t, reports, path)
+            return total
         for k in range(len(self.promises(t))):
             for n, chance in self.steps(t, k, self.action(t, reports), true):
                 then = self.others(self.profiles(t + k + 1)[n])

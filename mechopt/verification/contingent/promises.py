@@ -6,6 +6,7 @@ at the worst history of each: the sum can only overstate a gain. It is 0 where a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -44,7 +45,7 @@ def promise_by_promise(transfers: Transfers, i: int) -> Found:
         else:
             value = _before_truth(transfers, stage, i, t)
             if env.infinite and last:
-                truth[t] = _lasting(transfers, told(value, stage), i)
+                truth[t] = lasting(transfers, i, _before_truth)
             value = value + env.discount * expected(env, stage, truth[env.following(t)], t)
         truth[t] = told(value, stage)
         found = less(transfers, value, truth[t][:, np.newaxis]) + _bent(transfers, i, t, stage)
@@ -62,20 +63,29 @@ def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatAr
     return value
 
 
-def _lasting(transfers: Transfers, now: FloatArray, i: int) -> FloatArray:
+def lasting(transfers: Transfers, i: int, before: Callable[[Transfers, Stage, int, int], FloatArray]) -> FloatArray:
     """What truth is worth for ever; of `Sizes` at least as much as makes its share bound what it is off by.
 
     With R the residual of the V that was found, no entry is further off than max |R| / (1 - d).
+
+    Parameters
+    ----------
+    transfers : ContingentTransfers, or anything with its arrays
+    i : int
+    before : callable
+        Value of an action less all that it promises, by transfers, stage, agent and period.
     """
-    env, honest = transfers.environment, np.arange(len(now))
-    last = env.stages - 1
+    env, last = transfers.environment, transfers.environment.stages - 1
+    stage = stage_of(transfers, i, last)
+    now = told(before(transfers, stage, i, last), stage)
+    honest = np.arange(len(now))
     chain = env.kernel[last].reshape(-1, len(honest), len(honest))[transfers.policy[last].ravel(), honest]
     if not isinstance(transfers, Sizes):
         return np.asarray(np.linalg.solve(np.eye(len(honest)) - env.discount * chain, now), dtype=np.float64)
     plain, precise = transfers.given, precision(transfers.given)
     stage = stage_of(plain, i, last)
-    told_now = told(_before_truth(plain, stage, i, last), stage)
-    value = _lasting(plain, told_now, i)
+    told_now = told(before(plain, stage, i, last), stage)
+    value = lasting(plain, i, before)
     residual = np.abs(told_now + env.discount * chain @ value - value) / precise.share
     size = residual + now + env.discount * chain @ np.abs(value) + np.abs(value)
     return np.full(len(honest), 2 * size.max() / (1 - env.discount * (1 + 4 * UNIT)))
@@ -89,7 +99,7 @@ def precision(transfers: Transfers) -> Precision:
     """
     env = transfers.environment
     profiles = [prod(shape) for shape in env.shape]
-    longest = 1 + max((len(own) for row in transfers.later for own in row), default=0)
+    longest = max(1 + max((len(own) for row in transfers.later for own in row), default=0), transfers.together)
     depth = sum((longest + 1) * (2 * count + max(profiles) + 8) + longest * longest for count in profiles)
     arrays = [*(array for row in transfers.payments for array in row), *(transfers.last_payments or ())]
     arrays += [array for row in transfers.later for own in row for array in own]

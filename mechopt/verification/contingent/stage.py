@@ -27,6 +27,10 @@ class Transfers(Protocol):
     def last_payments(self) -> tuple[FloatArray, ...] | None: ...  # noqa: D102
     @property
     def history(self) -> bool: ...  # noqa: D102
+    @property
+    def reports(self) -> bool: ...  # noqa: D102
+    @property
+    def together(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class Sizes:
 
     Attributes
     ----------
-    environment, policy, payments, later, last_payments, history
+    environment, policy, payments, later, last_payments, history, reports, together
         As in `Transfers`; payments are minus their absolute value, so that what is subtracted adds up.
     given : Transfers
     """
@@ -46,6 +50,8 @@ class Sizes:
     later: tuple[tuple[tuple[FloatArray, ...], ...], ...]
     last_payments: tuple[FloatArray, ...] | None
     history: bool
+    reports: bool
+    together: int
     given: Transfers
 
     @classmethod
@@ -54,7 +60,8 @@ class Sizes:
         payments = tuple(tuple(-np.abs(array) for array in row) for row in given.payments)
         later = tuple(tuple(tuple(-np.abs(array) for array in own) for own in row) for row in given.later)
         last = None if given.last_payments is None else tuple(-np.abs(array) for array in given.last_payments)
-        return cls(given.environment, given.policy, payments, later, last, given.history, given)
+        parts = payments, later, last, given.history, given.reports, given.together
+        return cls(given.environment, given.policy, *parts, given)
 
 
 def less(transfers: Transfers, one: FloatArray, other: FloatArray) -> FloatArray:
@@ -162,6 +169,23 @@ def by_reports(env: InterdependentTypes, policy: IntArray, array: FloatArray, i:
         table = array.reshape(len(array), count, shape[i], -1)
         return np.asarray(table[action, others, np.indices(shape).reshape(len(shape), -1)[i]])
     return np.asarray(array.reshape(len(array), count, -1)[action, others])
+
+
+def length_of(transfers: Transfers, t: int) -> int:
+    """How many periods after t a payment about it depends on, where these are taken together."""
+    env = transfers.environment
+    return transfers.together if env.infinite else min(transfers.together, env.stages - 1 - t)
+
+
+def by_paths(transfers: Transfers, i: int, t: int) -> FloatArray:
+    """A payment by the profile reported and the others' signals of the periods after it, an axis each."""
+    env, array, length = transfers.environment, transfers.payments[t][i], length_of(transfers, t)
+    others, shape, action = others_at(env, i, t), env.shape[t], transfers.policy[t].ravel()
+    path = [prod(env.shape[env.at(t + k)]) // env.shape[env.at(t + k)][i] for k in range(1, length + 1)]
+    own = array.ndim - 1 - (env.agents - 1) * (1 + length)
+    table = array.reshape(len(array), prod(shape) // shape[i], *shape[i : i + 1] * own, *path)
+    place = (action, others, np.indices(shape).reshape(len(shape), -1)[i]) if own else (action, others)
+    return np.asarray(table[place])
 
 
 def last_payoffs(transfers: Transfers, stage: Stage, i: int) -> FloatArray:

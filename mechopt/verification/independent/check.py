@@ -17,7 +17,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.histories.reports import History
-from mechopt.mechanism.constraint_names import require_types
+from mechopt.mechanism.constraint_names import about_outside, require_outside, require_types
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -28,6 +28,7 @@ from mechopt.mechanism.constraints import (
     PPIC,
     PPIR,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -81,9 +82,14 @@ def _over_truth(payoffs: FloatArray, *axes: int) -> Difference:
     return Difference(_five(payoffs, *axes), _five(truth, *axes))
 
 
-def _lost(utility: FloatArray) -> Difference:
-    """What a utility is below 0; five axes."""
-    return Difference(np.zeros_like(utility), utility)
+def _lost(utility: FloatArray, option: FloatArray | float) -> Difference:
+    """What a utility is below the outside option; five axes."""
+    return Difference(np.zeros_like(utility) + option, utility)
+
+
+def _first(a: Payoffs, t: int) -> float:
+    """The outside option at contracting, one number, in the first period; 0 later."""
+    return 0.0 if t else float(a.option(0)[0])
 
 
 def _dic(a: Payoffs, t: int, part: slice) -> Difference:
@@ -123,24 +129,25 @@ def _super_dic(a: Payoffs, t: int, part: slice) -> Difference:
 
 def _epir(a: Payoffs, t: int, part: slice) -> Difference:
     paths = a.realised[t + 1].reshape(a.mechanism.tree.children(t))[part]
-    return _lost(_five(_own_first(paths, a.buyer), 0, 1, 3))
+    return _lost(_five(_own_first(paths, a.buyer), 0, 1, 3), _first(a, 0))
 
 
 def _ppir(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(_own_first(a.utility(t)[part], a.buyer), 0, 1, 3))
+    return _lost(_five(_own_first(a.utility(t)[part], a.buyer), 0, 1, 3), _first(a, t))
 
 
 def _peir(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(a.expected(a.utility(t)[part], t), 0))
+    return _lost(_five(a.expected(a.utility(t)[part], t), 0), _first(a, t))
 
 
 def _periodic(a: Payoffs, t: int, part: slice) -> Difference:
     after = a.continuation[t + 1].reshape(a.mechanism.tree.children(t))
-    return _lost(_five(a.interim((a.utility(t) + after)[part], t), 0, 1))
+    return _lost(_five(a.interim((a.utility(t) + after)[part], t), 0, 1), _five(a.option(t), 1))
 
 
 def _expected_continuation(a: Payoffs, t: int, part: slice) -> Difference:
-    return _lost(_five(a.continuation[t][part], 0))
+    expected = float(a.mechanism.environment.probabilities[a.buyer][t] @ a.option(t))
+    return _lost(_five(a.continuation[t][part], 0), expected)
 
 
 Gains = Callable[[Payoffs, int, slice], Difference]
@@ -158,6 +165,7 @@ GAINS: dict[Constraint, Gains] = {
     Interim(): _periodic,
     PeriodicIR(): _periodic,
     ExpectedContinuationIR(): _expected_continuation,
+    ExAnteIR(): _expected_continuation,
 }
 """Gains by constraint; `_periods` says in which periods they are looked at."""
 
@@ -165,7 +173,7 @@ GAINS: dict[Constraint, Gains] = {
 def _periods(constraint: Constraint, periods: int) -> range:
     if constraint == EPIR():
         return range(periods - 1, periods)
-    return range(1) if constraint == Interim() else range(periods)
+    return range(1) if constraint in (Interim(), ExAnteIR()) else range(periods)
 
 
 def _check(constraint: Constraint, agents: list[tuple[Payoffs, Sizes]], tolerance: float) -> ConstraintCheck:
@@ -205,7 +213,7 @@ def _counterexample(
 ) -> Counterexample:
     tree, types = mechanism.tree, mechanism.tree.shape[t]
     history, true, report, others, future = where
-    typed = constraint not in (PEIR(), ExpectedContinuationIR())
+    typed = constraint not in (PEIR(), ExpectedContinuationIR(), ExAnteIR())
     misreports = constraint.role == "ic"
     others_profile: tuple[int, ...] | None = None
     future_path: History | None = None
@@ -225,6 +233,7 @@ def _counterexample(
         gain,
         others_profile,
         future_path,
+        mechanism.environment.outside is not None,
     )
 
 
@@ -232,9 +241,10 @@ def verify_direct(
     mechanism: Mechanism, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
 ) -> Report:
     """Check a mechanism for types that are independent across periods; see `mechopt.verify`."""
-    chosen = constraints or mechanism.claims or INDEPENDENT_CONSTRAINTS
+    chosen = constraints or mechanism.claims or about_outside(INDEPENDENT_CONSTRAINTS, mechanism.environment)
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "independent")
+    require_outside(asked, mechanism.environment)
     tolerance = tolerance_of(largest_value(mechanism.environment))
     require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
     agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]

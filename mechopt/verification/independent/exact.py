@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 from math import prod
+from typing import Any
 
 from mechopt.mechanism.constraints import (
     DIC,
@@ -19,6 +20,7 @@ from mechopt.mechanism.constraints import (
     PPIC,
     PPIR,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -62,15 +64,21 @@ class _Buyer:
 
     def __init__(self, mechanism: Mechanism, i: int) -> None:
         env, self.tree, self.i = mechanism.environment, mechanism.tree, i
+        outside: Any
         if env.exact is not None:
             values, law, discount = env.exact.values[i], env.exact.probabilities, env.exact.discount
+            discount = env.exact.discounts[i] if env.exact.discounts else discount
+            outside = env.exact.outside and env.exact.outside[i]
         else:
             values = tuple(tuple(fractions(row)) for row in env.values[i])
             law = tuple(tuple(tuple(fractions(row)) for row in rows) for rows in env.probabilities)
-            discount = Fraction(env.discount)
+            discount = Fraction(env.discounts[i] if env.discounts else env.discount)
+            outside = env.outside and tuple(tuple(fractions(row)) for row in env.outside[i])
         self.periods = range(env.horizon)
         self.weight = [discount**t for t in self.periods]
         self.value, self.own_law = values, law[i]
+        nothing = tuple((Fraction(0),) * len(row) for row in values)
+        self.option = [[w * o for o in row] for w, row in zip(self.weight, outside or nothing, strict=True)]
         self.sold = [fractions(part[i]) for part in mechanism.allocation]
         self.paid = [fractions(part[i]) for part in mechanism.payment]
         sizes = [[k for j, k in enumerate(types) if j != i] for types in self.tree.shape]
@@ -126,7 +134,11 @@ class _Buyer:
     def gains(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """All gains, with period, history, true type, report, others' profile and future."""
         periods = (
-            self.periods[-1:] if constraint == EPIR() else self.periods[:1] if constraint == Interim() else self.periods
+            self.periods[-1:]
+            if constraint == EPIR()
+            else self.periods[:1]
+            if constraint in (Interim(), ExAnteIR())
+            else self.periods
         )
         for t in periods:
             for h in range(self.tree.count[t]):
@@ -168,21 +180,24 @@ class _Buyer:
         self, constraint: Constraint, t: int, h: int, nodes: list[list[int]]
     ) -> Iterator[tuple[Fraction, Place]]:
         law, truth = self.other_law[t], self.truth[t + 1]
-        if constraint == ExpectedContinuationIR():
-            yield -self.truth[t][h], (0, 0, 0, 0)
+        first = Fraction(0) if t and constraint in (PEIR(), PPIR()) else self.option[0][0]
+        if constraint in (ExpectedContinuationIR(), ExAnteIR()):
+            option = sum((p * o for p, o in zip(self.own_law[t], self.option[t], strict=True)), Fraction(0))
+            yield option - self.truth[t][h], (0, 0, 0, 0)
         elif constraint == PEIR():
             each = (
                 p * q * self._now(t, n, k)
                 for k, p in enumerate(self.own_law[t])
                 for q, n in zip(law, nodes[k], strict=True)
             )
-            yield -sum(each, Fraction(0)), (0, 0, 0, 0)
+            yield first - sum(each, Fraction(0)), (0, 0, 0, 0)
         elif constraint in (EPIR(), PFIR(), PPIR()):
             for k, row in enumerate(nodes):
                 for o, n in enumerate(row):
-                    yield -(self._now(t, n, k) if constraint == PPIR() else self.past[t + 1][n]), (k, k, o, 0)
+                    utility = self._now(t, n, k) if constraint == PPIR() else self.past[t + 1][n]
+                    yield first - utility, (k, k, o, 0)
         else:
             assert constraint in (Interim(), PeriodicIR())
             for k, row in enumerate(nodes):
                 value = (q * (self._now(t, n, k) + truth[n]) for q, n in zip(law, row, strict=True))
-                yield -sum(value, Fraction(0)), (k, k, 0, 0)
+                yield self.option[t][k] - sum(value, Fraction(0)), (k, k, 0, 0)

@@ -19,6 +19,7 @@ from mechopt.mechanism.constraints import (
     PPIC,
     PPIR,
     Constraint,
+    ExAnteIR,
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
@@ -49,6 +50,8 @@ class Counterexample:
         The others' current types, for constraints that hold whatever they are.
     future : history or None
         The profiles of later periods, for super-DIC.
+    outside : bool
+        Whether there are outside options, below which the utility is, and not below 0.
     """
 
     constraint: Constraint
@@ -60,6 +63,7 @@ class Counterexample:
     gain: float
     others: tuple[int, ...] | None = None
     future: History | None = None
+    outside: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a history as a list over periods of lists over buyers."""
@@ -78,6 +82,8 @@ class Counterexample:
         if self.constraint.role == "ic":
             return f"{words}type {self.true_type} reports {self.report}{others} and gains {self.gain:.6g}"
         who = "the utility" if self.true_type is None else f"the utility of type {self.true_type}"
+        if self.outside:
+            return f"{words}{who}{others} is {self.gain:.6g} below what she has outside"
         return f"{words}{who}{others} is {-self.gain:.6g}"
 
     def replay(self, mechanism: Replayable) -> float:
@@ -95,17 +101,18 @@ class Counterexample:
         assert isinstance(mechanism, Mechanism)
         replay = _Replay(mechanism, self.agent)
         k, j, constraint, t, h = self.true_type, self.report, self.constraint, self.period, self.history
+        first = 0.0 if t and constraint in (PEIR(), PPIR()) else replay.option(0, 0)
         if constraint == PEIR():
-            return -replay.average_type(h, lambda k, others: replay.now(h, k, k, others))
-        if constraint == ExpectedContinuationIR():
-            return -replay.average_type(h, lambda k, others: replay.lifetime(h, k, k, others))
+            return first - replay.average_type(h, lambda k, others: replay.now(h, k, k, others))
+        if constraint in (ExpectedContinuationIR(), ExAnteIR()):
+            return replay.average_type(h, lambda k, others: replay.option(t, k) - replay.lifetime(h, k, k, others))
         assert k is not None and j is not None
         if constraint in (Interim(), PeriodicIR()):
-            return -replay.average(t, lambda others: replay.lifetime(h, k, k, others))
+            return replay.option(t, k) - replay.average(t, lambda others: replay.lifetime(h, k, k, others))
         if constraint in (EPIR(), PFIR(), PPIR()):
             assert self.others is not None
             past = 0.0 if constraint == PPIR() else replay.past(h)
-            return -(past + replay.now(h, k, k, self.others))
+            return first - (past + replay.now(h, k, k, self.others))
         if constraint == DIC():
             return replay.average(t, lambda m: replay.lifetime(h, k, j, m) - replay.lifetime(h, k, k, m))
         if constraint == PPIC():
@@ -135,6 +142,12 @@ class _Replay:
     def profile(self, own: int, others: tuple[int, ...]) -> tuple[int, ...]:
         return (*others[: self.agent], own, *others[self.agent :])
 
+    def option(self, t: int, own: int) -> float:
+        """Outside option of a type, present value."""
+        if self.env.outside is None:
+            return 0.0
+        return float(self.env.own_present_value[self.agent][t] * self.env.outside[self.agent][t][own])
+
     def rest(self, profile: tuple[int, ...]) -> tuple[int, ...]:
         return (*profile[: self.agent], *profile[self.agent + 1 :])
 
@@ -144,7 +157,7 @@ class _Replay:
         place = (self.agent, self.tree.node(history), *self.profile(report, others))
         value = self.env.values[self.agent][t][true]
         utility = value * self.mechanism.allocation[t][place] - self.mechanism.payment[t][place]
-        return float(self.env.present_value[t] * utility)
+        return float(self.env.own_present_value[self.agent][t] * utility)
 
     def past(self, history: History) -> float:
         """Truthful utility along a history."""
@@ -166,7 +179,7 @@ class _Replay:
             sold, paid = (a[s][self.agent][part] for a in (self.mechanism.allocation, self.mechanism.payment))
             utility = self.env.values[self.agent][s].reshape(axes) * sold - paid
             reach = np.multiply.outer(reach, self.tree.distribution[s].ravel()).ravel()
-            total += float(self.env.present_value[s] * (reach @ utility.ravel()))
+            total += float(self.env.own_present_value[self.agent][s] * (reach @ utility.ravel()))
             first, width = first * prod(types), width * prod(types)
         return total
 

@@ -42,8 +42,16 @@ class Payoffs:
     def value(self, t: int) -> FloatArray:
         """Present value of the item by own type, ``(K,)``."""
         env = self.mechanism.environment
-        value: FloatArray = env.present_value[t] * env.values[self.buyer][t]
+        value: FloatArray = env.own_present_value[self.buyer][t] * env.values[self.buyer][t]
         return value
+
+    def option(self, t: int) -> FloatArray:
+        """Present value of the outside option by own type, ``(K,)``."""
+        env = self.mechanism.environment
+        if env.outside is None:
+            return np.zeros_like(env.values[self.buyer][t])
+        option: FloatArray = env.own_present_value[self.buyer][t] * env.outside[self.buyer][t]
+        return option
 
     def allocation(self, t: int) -> FloatArray:
         """``(count[t], *types[t])``."""
@@ -52,7 +60,8 @@ class Payoffs:
 
     def payment(self, t: int) -> FloatArray:
         """Present value, ``(count[t], *types[t])``."""
-        payment: FloatArray = self.mechanism.environment.present_value[t] * self.mechanism.payment[t][self.buyer]
+        weight = self.mechanism.environment.own_present_value[self.buyer][t]
+        payment: FloatArray = weight * self.mechanism.payment[t][self.buyer]
         return payment
 
     def utility(self, t: int) -> FloatArray:
@@ -139,6 +148,10 @@ class Sizes(Payoffs):
         """Absolute values."""
         return np.abs(super().value(t))
 
+    def option(self, t: int) -> FloatArray:
+        """Absolute values."""
+        return np.abs(super().option(t))
+
     def allocation(self, t: int) -> FloatArray:
         """Absolute values."""
         return np.abs(super().allocation(t))
@@ -160,6 +173,7 @@ def precision(mechanism: Mechanism) -> Precision:
     largest = max(
         *(float(np.abs(values).max()) for row in env.values for values in row),
         *(float(np.abs(paid).max()) for paid in mechanism.payment),
+        *(float(np.abs(part).max()) for row in env.outside or () for part in row),
     )
     return Precision.of(depth, largest)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.histories.public import PublicTree
-from mechopt.mechanism.constraint_names import require_types
+from mechopt.mechanism.constraint_names import about_outside, require_outside, require_types
 from mechopt.mechanism.constraints import (
     EPIR,
     PERSISTENT_CONSTRAINTS,
@@ -28,6 +28,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -143,6 +144,14 @@ def _periodic(a: PersistentPayoffs, t: int) -> Candidates:
     return Candidates(np.zeros_like(value), value, groups.slot, groups.member, groups.member, asked=asked)
 
 
+def _ex_ante(a: PersistentPayoffs, t: int) -> Candidates:
+    """Expected utility, everybody truthful."""
+    tree = a.mechanism.tree
+    value = np.atleast_1d(a.truth[0] @ tree.reach[0])
+    none = np.full(1, -1)
+    return Candidates(np.zeros_like(value), value, np.zeros(1, np.int64), none, none)
+
+
 Gains = Callable[[PersistentPayoffs, int], Candidates]
 
 GAINS: dict[Constraint, Gains] = {
@@ -156,6 +165,7 @@ GAINS: dict[Constraint, Gains] = {
     Interim(): _periodic,
     PeriodicIR(): _periodic,
     PeriodicExPostIR(): _continuation,
+    ExAnteIR(): _ex_ante,
 }
 """Gains by constraint; `_periods` says in which periods they are looked at. Bayesian constraints go
 by best strategies.
@@ -165,7 +175,7 @@ by best strategies.
 def _periods(constraint: Constraint, periods: int) -> range:
     if constraint == EPIR():
         return range(periods - 1, periods)
-    return range(1) if constraint == Interim() else range(periods)
+    return range(1) if constraint in (Interim(), ExAnteIR()) else range(periods)
 
 
 Agents = list[tuple[PersistentPayoffs, PersistentSizes]]
@@ -237,10 +247,11 @@ def _counterexample(
         i,
         t,
         tuple(reports for reports, _ in past),
-        true,
-        report,
+        true if true >= 0 else None,
+        report if report >= 0 else None,
         gain,
         others,
+        outside=tree.process.options is not None,
         actions=tuple(action for _, action in past),
         action=branch if branch >= 0 else None,
     )
@@ -326,9 +337,10 @@ def verify_sequence(
     Report(bayesian: violated, gain 0.5 (agent 0, type 1 at first: a strategy that reports 0 gains 0.5))
     """
     default = [n for n in PERSISTENT_CONSTRAINTS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
-    chosen = constraints or mechanism.claims or default
+    chosen = constraints or mechanism.claims or about_outside(default, mechanism.environment)
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
+    require_outside(asked, mechanism.environment)
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
     tolerance = tolerance_of(largest_value(mechanism.environment))

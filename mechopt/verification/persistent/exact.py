@@ -19,6 +19,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -99,10 +100,23 @@ class _Agent:
 
     def flow(self, t: int, node: int, true: int) -> list[Fraction]:
         """Weighted utility by recorded action."""
-        m, weight = self.with_own(t, self.profile[t][node], true), self.exact.discount**t
-        got = [self.exact.worth(t, self.i, a)[m] * x for a, x in enumerate(self.sold[t][node])]
+        m, weight = self.with_own(t, self.profile[t][node], true), self.exact.discounts[self.i] ** t
+        got = [
+            (self.exact.worth(t, self.i, a)[m] - self._given_up(t, a, m)) * x for a, x in enumerate(self.sold[t][node])
+        ]
         got = got if self.tree.branches[t] > 1 else [sum(got, Fraction(0))]
         return [weight * (g - p) for g, p in zip(got, self.paid[t][node], strict=True)]
+
+    def _given_up(self, t: int, action: int, m: int) -> Fraction:
+        """What she gives up of her outside option in a period: it, less what is left of it later."""
+        options = self.exact.outside
+        if options is None:
+            return Fraction(0)
+        later = Fraction(0)
+        if t + 1 < self.periods:
+            law = zip(self.types[t + 1], self.exact.moves(t, action, m), strict=True)
+            later = sum((p * options[self.i][t + 1][types[self.i]] for types, p in law if p), Fraction(0))
+        return options[self.i][t][self.types[t][m][self.i]] - self.exact.discounts[self.i] * later
 
     def q(self, t: int, node: int, true: int, honest: bool, informed: bool) -> Fraction:
         """Value of a node to a true type: ``honest`` afterwards or not, ``informed`` of the others' types or not."""
@@ -190,6 +204,8 @@ class _Agent:
                                 yield self.q(t, node, k, True, True) - truth, place
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
             yield from self._on_paths(constraint)
+        elif constraint == ExAnteIR():
+            yield -sum(self.by_type(0, 0, 0, True, False).values(), Fraction(0)), (0, 0, -1, -1, -1, -1)
         else:
             yield from self._interim(constraint)
 

@@ -19,6 +19,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIR,
     PeriodicIR,
@@ -108,8 +109,12 @@ class PersistentCounterexample(Counterexample):
         float
             Equals ``gain`` up to rounding.
         """
-        assert isinstance(mechanism, SequenceMechanism) and self.true_type is not None and self.report is not None
+        assert isinstance(mechanism, SequenceMechanism)
         walk = _Walk(mechanism, self.agent)
+        if self.constraint == ExAnteIR():
+            types = range(len(walk.process.initial_marginal(self.agent)))
+            return -sum(walk.first(k) * walk.average(0, 0, k, k) for k in types if walk.first(k) > 0)
+        assert self.true_type is not None and self.report is not None
         if isinstance(self.constraint, BayesianIC):
             told = replace(self, strategy=())
             return (walk.strategy(self) - walk.strategy(told)) / walk.first(self.true_type)
@@ -160,10 +165,12 @@ class _Walk:
 
     def flow(self, t: int, node: int, branch: int, true: int) -> float:
         """Weighted utility of one recorded action (or of the draw) for a true profile."""
-        mechanism, values = self.mechanism, self.process.values[t][self.agent]
+        mechanism, values = self.mechanism, self.process.net_values[t][self.agent]
         actions = [branch] if self.tree.branches[t] > 1 else range(self.process.actions[t])
         got = sum(float(values[a, true] * mechanism.allocation[t][node, a]) for a in actions)
-        return float(self.process.present_value[t] * (got - mechanism.payment[t][self.agent, node, branch]))
+        return float(
+            self.process.own_present_value[self.agent][t] * (got - mechanism.payment[t][self.agent, node, branch])
+        )
 
     def moves(self, t: int, branch: int, true: int) -> list[tuple[int, float]]:
         """Next true profiles and their probabilities."""

@@ -103,12 +103,13 @@ class PersistentPayoffs:
     def flow(self, t: int) -> FloatArray:
         """Weighted utility of period t by node, true type and branch, present value; ``(nodes, K, branches[t])``."""
         tree, process = self.mechanism.tree, self.mechanism.process
-        values = process.values[t][self.agent][:, self.profiles(t)]
+        values = process.net_values[t][self.agent][:, self.profiles(t)]
         if tree.branches[t] > 1:
             got = np.moveaxis(values, 0, 2) * self.mechanism.allocation[t][:, None, :]
         else:
             got = np.einsum("ank,na->nk", values, self.mechanism.allocation[t])[:, :, None]
-        flow: FloatArray = process.present_value[t] * (got - self.mechanism.payment[t][self.agent][:, None, :])
+        weight = process.own_present_value[self.agent][t]
+        flow: FloatArray = weight * (got - self.mechanism.payment[t][self.agent][:, None, :])
         return flow
 
     def realised(self, t: int) -> FloatArray:
@@ -299,14 +300,15 @@ class PersistentSizes(PersistentPayoffs):
         """All in absolute value."""
         tree, process = self.mechanism.tree, self.mechanism.process
         values, allocation = (
-            np.abs(process.values[t][self.agent][:, self.profiles(t)]),
+            process.net_sizes[t][self.agent][:, self.profiles(t)],
             np.abs(self.mechanism.allocation[t]),
         )
         if tree.branches[t] > 1:
             got = np.moveaxis(values, 0, 2) * allocation[:, None, :]
         else:
             got = np.einsum("ank,na->nk", values, allocation)[:, :, None]
-        flow: FloatArray = process.present_value[t] * (got + np.abs(self.mechanism.payment[t][self.agent])[:, None, :])
+        weight = process.own_present_value[self.agent][t]
+        flow: FloatArray = weight * (got + np.abs(self.mechanism.payment[t][self.agent])[:, None, :])
         return flow
 
 
@@ -323,8 +325,9 @@ def precision(mechanism: SequenceMechanism, more: int = 0) -> Precision:
     for t in range(process.horizon):
         depth += 3 * process.actions[t] + tree.branches[t] + 2 * process.profiles[t] + max(process.shape[t])
         depth += 4 * process.agents + 8
+        depth += 2 * max(process.profiles) + 4 if process.options is not None else 0
     largest = max(
-        *(float(np.abs(values).max()) for values in process.values),
+        *(float(sizes.max()) for sizes in process.net_sizes),
         *(float(np.abs(paid).max(initial=0.0)) for paid in mechanism.payment),
     )
     chances = (process.initial, *process.kernel)

@@ -292,7 +292,8 @@ def verify_markov(
     chosen = constraints or mechanism.claims or default
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
-    over_paths = [constraint for constraint in asked if constraint not in GAINS]
+    plain = mechanism.environment.outside is None
+    over_paths = [constraint for constraint in asked if constraint not in GAINS or not plain]
     if over_paths and mechanism.environment.infinite:
         raise InputError(
             f"constraint {over_paths[0].name!r} goes over all histories, and the horizon is infinite; those that do "

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mechopt import modelfile
-from mechopt.closedform.contingent import stacked as contingent_stacked
 from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
 from mechopt.closedform.contingent.conditions.systems import least_norm
-from mechopt.closedform.contingent.joint_stacked import joint_columns
+from mechopt.closedform.contingent.program.numbers import float_numbers
 from mechopt.closedform.contingent.setting import ConditionError, prepare
-from mechopt.closedform.contingent.stacked import future_columns
+from mechopt.closedform.contingent.stacked import marginals
+from mechopt.closedform.contingent.stacked.joint import path_columns
+from mechopt.closedform.contingent.stacked.stack import future_columns
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import InputError, LimitError
@@ -111,7 +112,9 @@ def test_a_joint_distribution_tells_what_its_marginals_do_not():
     told = 0
     for seed in range(6):
         env = hidden_in_the_path(seed)
-        path = joint_columns(env, 0, 0, 2)[0]  # the other's signal now, her path, own signal
+        policy = [np.zeros(4, dtype=int)] * 3
+        # the other's signal now, her path, own signal
+        path = path_columns(float_numbers(env), policy, 0, 0, 2, one=True)[0]
         np.testing.assert_allclose(path[0].T, np.array([[0.8, 0.2, 0.2, 0.8], [0.2, 0.8, 0.8, 0.2]]) / 2)
         found = contingent_transfers(env, "stacked", "constant", steps=2, joint=True)
         checked = check_contingent(found)
@@ -141,11 +144,12 @@ def test_joint_transfers_of_one_step_are_those_of_spanning(tmp_path):
 
 def test_what_joint_is_not_for():
     controlled = random_environment(0, sizes=(2, 2), horizon=3)
-    for env, more in ((controlled, {}), (modelfile.load("liu-2025/two-periods-stacked"), {})):
-        with pytest.raises(InputError, match="joint"):
-            contingent_transfers(env, "stacked", "constant" if not env.infinite else "efficient", joint=True, **more)
     with pytest.raises(InputError, match="joint"):
         contingent_transfers(controlled, "spanning", "constant", joint=True)
+    with pytest.raises(ConditionError, match="is unbounded"):
+        contingent_transfers(random_environment(0, sizes=(2, 2), horizon="infinite"), "stacked", joint=True)
+    with pytest.raises(InputError, match="smallest"):
+        contingent_transfers(controlled, "stacked", "constant", smallest=True, joint=True)
 
 
 def test_the_fewest_steps_that_do():
@@ -291,7 +295,7 @@ def test_steered_for_ever_is_refused_with_the_reason():
 
 
 def test_too_many_histories_are_refused_with_their_number(monkeypatch):
-    monkeypatch.setattr(contingent_stacked, "MAX_ENTRIES", 1000)
+    monkeypatch.setattr(marginals, "MAX_ENTRIES", 1000)
     env = random_environment(0, sizes=(2, 2), horizon=6)
     with pytest.raises(LimitError, match="histories"):
         contingent_transfers(env, "stacked", "constant")

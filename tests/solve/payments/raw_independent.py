@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from tests.papers.raw_program import Game, at, raw_program
+from tests.papers.raw_program import BOUNDS, Game, at, raw_program
 
 
 def payment_forms(env, name):
@@ -69,7 +69,7 @@ def raw_value(env, ic, ir, names, deterministic=False):
             [-float(program.objective[column]) for column in program.columns],
             csr_array((a, (r, c)), shape=(len(forms), len(number))),
             [float(side) for _, side in forms],
-            bounds=[sold.get(column, (0, None)) if column[0] == "x" else (None, None) for column in program.columns],
+            bounds=[sold.get(column, BOUNDS[column[0]]) for column in program.columns],
             method="highs-ds",
             options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
         )

@@ -53,10 +53,27 @@ class Raw:
         return total
 
     def flow(self, t, i, node, k, branch):
-        form, weight = defaultdict(float), self.env.discount**t
+        form, weight = defaultdict(float), self.weight(t, i)
         for a in self.drawn(t, branch):
             form[self.column("x", node, a)] += weight * self.env.values[i][t][a, k]
         form[self.column("p", i, node, branch)] -= 1.0
+        return form
+
+    def weight(self, t, i):
+        """Present value of money of period t to agent i."""
+        return (self.env.discounts[i] if self.env.discounts else self.env.discount) ** t
+
+    def received(self, t, i):
+        """The seller's present value of a payment by the agent's."""
+        return self.env.discount**t / self.weight(t, i)
+
+    def option(self, t, i, slot, k):
+        """Outside option of a type at a slot, times the slot's weight, as a form."""
+        form = defaultdict(float)
+        if self.env.outside is not None:
+            node = (slot, self.profiles(t)[0])
+            for a in self.actions(t):
+                form[self.column("x", node, a)] += self.weight(t, i) * self.env.outside[i][t][k]
         return form
 
     def value(self, t, i, node, k):
@@ -100,7 +117,7 @@ def raw_value(env, ir, names, steered, deterministic=False):
             eq.append((weights, 0.0 if slot and steered else 1.0))
             reach = np.prod([raw.chance(s, slot[:s], (*(r for r, _ in slot), m)[s]) for s in range(t + 1)])
             for branch, i in product(raw.branches(t), range(raw.n)):
-                objective[raw.column("p", i, node, branch)] += reach
+                objective[raw.column("p", i, node, branch)] += reach * raw.received(t, i)
             for a in raw.actions(t):
                 gain = sum(row[t][a, k] for row, k in zip(env.seller_values or (), m, strict=False))
                 objective[raw.column("x", node, a)] += reach * env.discount**t * (gain - env.costs[t][a])
@@ -116,12 +133,21 @@ def raw_value(env, ir, names, steered, deterministic=False):
                     for m in raw.profiles(t):
                         if m[i] == k:
                             add(form, raw.value(t, i, (slot, m), k), raw.chance(t, slot, m, skip=i))
+                    add(form, raw.option(t, i, slot, k), -1.0)
                     ge.append((form, 0.0))
+    if ir == "ex-ante":
+        for i in range(raw.n):
+            form = defaultdict(float)
+            for m in raw.profiles(0):
+                add(form, raw.value(0, i, ((), m), m[i]), raw.chance(0, (), m))
+                add(form, raw.option(0, i, (), m[i]), -raw.chance(0, (), m))
+            ge.append((form, 0.0))
     if ir == "epir":
         for (slot, m), i in product(raw.nodes(raw.periods - 1), range(raw.n)):
             form = defaultdict(float)
             for t, r in enumerate((*(r for r, _ in slot), m)):
                 add(form, raw.flow(t, i, (slot[:t], r), r[i], None))
+            add(form, raw.option(0, i, (), 0), -1.0)
             ge.append((form, 0.0))
     for name in names:
         for form, side, equal in payments(raw, name):
@@ -193,7 +219,7 @@ def payments(raw, name):
         return {raw.column("x", node, a): factor for a in raw.drawn(t, branch)}
 
     def balance(t, node):
-        form = {raw.column("p", i, node, b): 1.0 for i in range(raw.n) for b in raw.branches(t)}
+        form = {raw.column("p", i, node, b): raw.received(t, i) for i in range(raw.n) for b in raw.branches(t)}
         for a in raw.actions(t):
             form[raw.column("x", node, a)] = -(env.discount**t) * env.costs[t][a]
         return form
@@ -212,7 +238,7 @@ def payments(raw, name):
             slot, m = node
             total = {raw.column("P", i, node, b): 1.0 for b in raw.branches(t)}
             for b in raw.branches(t):
-                total[raw.column("p", i, node, b)] = -1.0
+                total[raw.column("p", i, node, b)] = -raw.received(t, i)
             if slot:
                 total[raw.column("P", i, (slot[:-1], slot[-1][0]), slot[-1][1])] = -1.0
             yield total, 0.0, True
@@ -224,6 +250,6 @@ def payments(raw, name):
             for b in raw.branches(t):
                 paid = raw.column("p", i, node, b)
                 if label == "payment-cap":
-                    yield {paid: -1.0, **weight(t, node, b, env.discount**t * amount(i))}, 0.0, False
+                    yield {paid: -1.0, **weight(t, node, b, raw.weight(t, i) * amount(i))}, 0.0, False
                 else:
                     yield {paid: 1.0}, 0.0, label == "no-money"

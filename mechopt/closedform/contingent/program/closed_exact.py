@@ -47,20 +47,20 @@ def exact_closed(environment: InterdependentTypes, setting: Setting, method: str
     require_exact(environment)
     numbers = exact_numbers(environment)
     policy = tuple(stage.reshape(-1) for stage in setting.policy)
-    surplus = None if setting.targeted is None else _efficient_surplus(numbers, policy)
+    surplus = None if setting.targeted is None else efficient_surplus(numbers, policy)
     tables, values, ends = [], [], []
     for i in range(numbers.agents):
         end = None
         if not numbers.infinite and not setting.constant:
             end = last_payments(numbers, policy[-1], i)
-        worth = _values(numbers, policy, i, surplus, end)
+        worth = truthful_exactly(numbers, policy, i, surplus, end)
         tables.append(closed_transfers(environment, numbers, method, policy, i, worth, surplus))
         values.append(worth)
         ends.append(end)
     return exact_transfers(environment, policy, tables, values, ends, [Fraction(0)] * numbers.agents)
 
 
-def _efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[Array]:
+def efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[Array]:
     """W by period, the last one's the best of all actions there."""
     if numbers.infinite:
         return list(rule_surplus(numbers, policy))
@@ -72,7 +72,7 @@ def _efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[A
     return found
 
 
-def _values(
+def truthful_exactly(
     numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any
 ) -> list[Array]:
     """What the truth is worth to an agent, by period."""
@@ -140,11 +140,7 @@ def closed_transfers(
     for t, kernel in enumerate(numbers.kernel):
         shape, following, discount = numbers.shape[t], numbers.following(t), numbers.discount
         then, others = marginal(kernel, numbers.shape[following], agent), others_of(shape, agent)
-        if surplus is None:
-            worth = numbers.values[t][agent] + discount * (kernel @ values[following]) - values[t]
-        else:
-            worth = numbers.values[t][agent] - numbers.surplus(t)
-            worth = worth - discount * (kernel @ (surplus[following] - values[following]))
+        worth = exact_target(numbers, t, agent, values, surplus)
         table = np.full((len(policy[t]), then.shape[-1]), Fraction(0), dtype=object)
         moved, known = with_own(shape, agent), dict[tuple[int, int], Vector]()
         for s in range(len(policy[t])):
@@ -153,8 +149,8 @@ def closed_transfers(
             target = [worth[action, k] / discount for k in line]
             key = action, int(others[s])
             if method == "spanning" and key not in known:
-                known[key] = _spanned(columns, target) or []
-            paid = known[key] if method == "spanning" else _separated(columns, target, own)
+                known[key] = spanned_exactly(columns, target) or []
+            paid = known[key] if method == "spanning" else separated_exactly(columns, target, own)
             if not paid:
                 signals = np.unravel_index(s, shape)
                 profile = tuple(int(k) for j, k in enumerate(signals) if j != agent)
@@ -167,7 +163,16 @@ def closed_transfers(
     return found
 
 
-def _separated(columns: list[Vector], target: Vector, own: int) -> Vector | None:
+def exact_target(numbers: Numbers, t: int, agent: int, values: list[Array], surplus: list[Array] | None) -> Array:
+    """Discount times the target of `targets.target`, in fractions; axes: action, profile."""
+    kernel, discount, following = numbers.kernel[t], numbers.discount, numbers.following(t)
+    if surplus is None:
+        return np.asarray(numbers.values[t][agent] + discount * (kernel @ values[following]) - values[t])
+    worth = numbers.values[t][agent] - numbers.surplus(t)
+    return np.asarray(worth - discount * (kernel @ (surplus[following] - values[following])))
+
+
+def separated_exactly(columns: list[Vector], target: Vector, own: int) -> Vector | None:
     """Lemma A.3; None where the column is in the hull of the others and its target too low for a constant."""
     rows = len(columns[0])
     if len(columns) == 1 or max(target) <= target[own]:
@@ -180,7 +185,7 @@ def _separated(columns: list[Vector], target: Vector, own: int) -> Vector | None
     return [target[own] + steepest * (reach[own] - x) for x in z]
 
 
-def _spanned(columns: list[Vector], target: Vector) -> Vector | None:
+def spanned_exactly(columns: list[Vector], target: Vector) -> Vector | None:
     """Lemma A.4; None where no transfer has these targets."""
     count = len(columns)
     inner = [[sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0)) for b in columns] for a in columns]

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import LimitError
 from mechopt.environment.interdependent import InterdependentTypes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-PAYMENT_COLUMNS = ("agent", "period", "due", "action", "others", "report", "others_next", "payment", "exact")
+MOST_ROWS = 500_000
+"""Payments that a table is made of."""
+PAYMENT_COLUMNS = ("agent", "period", "due", "action", "others", "report", "others_next", "payment", "exact", "past")
 SYSTEM_COLUMNS = (
     "agent",
     "period",
@@ -42,38 +44,33 @@ def payment_rows(transfers: Any) -> list[dict[str, Any]]:
     Parameters
     ----------
     transfers : ContingentTransfers
-        Not stacked.
 
     Returns
     -------
     list of dicts
-        ``others`` and ``others_next`` are tuples of names, agents increasing; ``report`` is None for payments that do
-        not depend on it. Only actions that some report leads to are listed. ``exact`` is text, or None.
+        ``others`` and ``others_next`` are tuples of names, agents increasing, of several periods one after the other;
+        ``report`` is None for payments that do not depend on it. Only actions that some report leads to are listed.
+        ``exact`` is text, or None. ``past`` is empty but for stacked transfers where actions move the signals, which
+        depend on earlier periods: their actions and the others' signals, or everybody's reports (`transfers.reports`).
+
+    Raises
+    ------
+    LimitError
+        If there are too many.
     """
     env: InterdependentTypes = transfers.environment
-    if transfers.method == "stacked":
-        raise InputError("payments: stacked transfers are due in several periods and have no such table; see .payments")
     exact, rows = transfers.exact, list[dict[str, Any]]()
     for i, fee in enumerate(transfers.fees):
         if fee:
             precise = None if exact is None else exact.fees[i]
             rows.append(_row(env.names[i], 0, 0, None, (), None, (), fee, precise))
     for t, row in enumerate(transfers.payments):
-        following = env.following(t)
-        for i, table in enumerate(row):
-            names = _others(env, t, i), _others(env, following, i)
-            reached = np.moveaxis(transfers.policy[t], i, -1).reshape(-1, env.shape[t][i])
-            free = table.ndim == 2 * env.agents - 1
-            wide = table.reshape(len(table), len(reached), 1 if free else env.shape[t][i], -1)
-            precise = None if exact is None else exact.payments[t][i].reshape(-1, len(reached), *wide.shape[2:])
-            for a, s, r, n in np.ndindex(wide.shape):
-                if not (a in reached[s] if free else reached[s, r] == a):
-                    continue
-                own = None if free else env.types[i][t][r]
-                kept = None if precise is None else precise[a, s, 0 if precise.shape[2] == 1 else r, n]
-                action = env.action_names(t)[a]
-                value = float(wide[a, s, r, n])
-                rows.append(_row(env.names[i], t, t + 1, action, names[0][s], own, names[1][n], value, kept))
+        for i in range(len(row)):
+            if transfers.history:
+                rows += _by_history(transfers, t, i)
+                continue
+            for due, periods, table, precise in _promises(transfers, t, i):
+                rows += _promised(transfers, t, i, due, periods, table, precise)
     for i, table in enumerate(transfers.last_payments or ()):
         final = env.stages - 1
         for profile in np.ndindex(table.shape):
@@ -151,9 +148,85 @@ def latex(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join([rf"\begin{{tabular}}{{{'l' * len(shown)}}}", *lines, r"\end{tabular}"])
 
 
+def _promises(transfers: Any, t: int, i: int) -> list[tuple[int, list[int], Any, Any]]:
+    """Payments about a period: when each is due, the periods whose signals it depends on, floats and fractions."""
+    exact, now = transfers.exact, transfers.payments[t][i]
+    if transfers.together:
+        env = transfers.environment
+        length = transfers.together if env.infinite else min(transfers.together, env.stages - 1 - t)
+        return [(t + length, list(range(t + 1, t + length + 1)), now, None if exact is None else exact.payments[t][i])]
+    tables = [now, *(transfers.later[t][i] if transfers.later else ())]
+    precise: list[Any] = [None] * len(tables)
+    if exact is not None:
+        precise = [exact.payments[t][i], *(exact.later[t][i] if transfers.later else ())]
+    return [(t + 1 + k, [t + 1 + k], table, precise[k]) for k, table in enumerate(tables)]
+
+
+def _promised(transfers: Any, t: int, i: int, due: int, periods: list[int], table: Any, precise: Any) -> list[Any]:
+    """Rows of one table ``(action, *others, [own,] *others' signals of the periods)``."""
+    env: InterdependentTypes = transfers.environment
+    names, rows = _others(env, t, i), list[dict[str, Any]]()
+    then = [sum(path, ()) for path in product(*(_others(env, env.at(period), i) for period in periods))]
+    reached = np.moveaxis(transfers.policy[t], i, -1).reshape(-1, env.shape[t][i])
+    free = table.ndim == 1 + (env.agents - 1) * (1 + len(periods))
+    wide = table.reshape(len(table), len(reached), 1 if free else env.shape[t][i], -1)
+    _require_few(wide.size)
+    kept = None if precise is None else precise.reshape(len(wide), len(reached), -1, wide.shape[-1])
+    for a, s, r, n in np.ndindex(wide.shape):
+        if not (a in reached[s] if free else reached[s, r] == a):
+            continue
+        own = None if free else env.types[i][t][r]
+        fraction = None if kept is None else kept[a, s, 0 if kept.shape[2] == 1 else r, n]
+        action, value = env.action_names(t)[a], float(wide[a, s, r, n]) + 0.0
+        rows.append(_row(env.names[i], t, due, action, names[s], own, then[n], value, fraction))
+    return rows
+
+
+def _by_history(transfers: Any, t: int, i: int) -> list[Any]:
+    """Rows of payments that depend on all earlier periods."""
+    env: InterdependentTypes = transfers.environment
+    table, rows, then = transfers.payments[t][i], list[dict[str, Any]](), _others(env, t + 1, i)
+    exact = None if transfers.exact is None else transfers.exact.payments[t][i]
+    _require_few(table.size)
+    here = []
+    for s in range(t + 1):
+        if transfers.reports:
+            here.append([(int(transfers.policy[s][p]), p) for p in np.ndindex(env.shape[s])])
+            continue
+        reached = np.moveaxis(transfers.policy[s], i, -1)
+        here.append(
+            [(a, p) for a in range(env.action_counts[s]) for p in np.ndindex(reached.shape[:-1]) if a in reached[p]]
+        )
+    for path in product(*here):
+        places = [(*p,) if transfers.reports else (a, *p) for a, p in path]
+        place, past = tuple(k for part in places for k in part), list[str]()
+        for s, (a, p) in enumerate(path[:-1]):
+            past += [] if transfers.reports else [env.action_names(s)[a]]
+            past += _named(env, s, i, p, transfers.reports)
+        a, p = path[-1]
+        own = env.types[i][t][p[i]] if transfers.reports else None
+        beside = tuple(k for j, k in enumerate(p) if j != i) if transfers.reports else p
+        others = tuple(_named(env, t, i, beside, False))
+        for n, value in enumerate(table[place].ravel()):
+            fraction = None if exact is None else exact[place].ravel()[n]
+            found = _row(env.names[i], t, t + 1, env.action_names(t)[a], others, own, then[n], float(value), fraction)
+            rows.append(found | {"past": tuple(past)})
+    return rows
+
+
+def _named(env: InterdependentTypes, t: int, agent: int, signals: Any, everybody: bool) -> list[str]:
+    who = [j for j in range(env.agents) if everybody or j != agent]
+    return [env.types[j][t][k] for j, k in zip(who, signals, strict=True)]
+
+
+def _require_few(entries: int) -> None:
+    if entries > MOST_ROWS:
+        raise LimitError(f"payments: {entries:,} are too many for a table, at most {MOST_ROWS:,}; see .payments")
+
+
 def _row(agent: str, about: int, due: int, action: Any, others: Any, own: Any, then: Any, paid: Any, exact: Any) -> Any:
     text = None if exact is None else str(exact)
-    return dict(zip(PAYMENT_COLUMNS, (agent, about, due, action, others, own, then, paid, text), strict=True))
+    return dict(zip(PAYMENT_COLUMNS, (agent, about, due, action, others, own, then, paid, text, ()), strict=True))
 
 
 def _others(env: InterdependentTypes, t: int, agent: int) -> list[tuple[str, ...]]:

@@ -1,0 +1,210 @@
+"""The checker's rows against those of the programs, fraction by fraction: two writings of each constraint.
+
+What solves a program and what checks its proof share no code; here every row, side, bound, cost and column of one is
+compared with the other's, for every form, every constraint and every constraint on payments.
+"""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.core.numbers import to_exact
+from mechopt.lp.build import compile_program, plan
+from mechopt.lp.independent.plan import Plan
+from mechopt.lp.orbits import compile_orbits, why_not_orbits
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
+from mechopt.proof.independent import rebuild
+from mechopt.proof.orbits import OrbitModel
+from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.scenarios import GuaranteeModel
+from mechopt.solve.exact.certify import certify
+from mechopt.solve.exact.guarantee import exact_guarantee_program
+from mechopt.solve.exact.independent import exact_program
+from mechopt.solve.exact.orbits import exact_orbit_program
+from mechopt.solve.exact.persistent import exact_persistent_program
+from tests.persistent_exact import COMBINATIONS, random_interdependent, tiny
+from tests.persistent_instances import battaglini, three_types
+from tests.proofs import FORMS
+from tests.solve.exact.test_guarantee import scenarios
+
+MIXED = mo.Revenue() + 0.5 * mo.Welfare() + 0.25 * mo.Utility()
+PAYMENTS = [
+    None,
+    mo.NoMoney(),
+    mo.NoSubsidy(),
+    mo.PaymentCap("3/2"),
+    mo.Budget("7/3"),
+    mo.PrefixBudget("7/3"),
+    mo.WeakBudgetBalance(),
+    mo.StrongBudgetBalance(),
+    mo.ExAnteBudgetBalance(),
+]
+INCENTIVES = [(), *((c,) for c in INDEPENDENT_CONSTRAINTS if c.role == "ic" and c != mo.INDU())]
+INCENTIVES += [(mo.PPIC(), mo.INDU()), (mo.DIC(), mo.INDU())]
+PARTICIPATIONS = [(), *((c,) for c in INDEPENDENT_CONSTRAINTS if c.role == "ir"), (mo.PFIR(), mo.PPIR())]
+PARTICIPATIONS += [(mo.PFIR(), mo.PEIR(), mo.Interim()), (mo.PeriodicIR(), mo.ExpectedContinuationIR())]
+
+ONE = mo.IndependentTypes(
+    [[[1, 3, 4, 9], [2, 5], [1, 2, 7]]],
+    [[["1/7", "2/7", "3/7", "1/7"], ["1/3", "2/3"], ["1/2", 0, "1/2"]]],
+    cost=[2, 0, "5/2"],
+    discount="9/10",
+)
+ONE_TYPE = mo.IndependentTypes([[[3], [1, 4], [2]]], [[[1], ["1/4", "3/4"], [1]]], cost=["1/2", 2, 3], discount="1/3")
+TWO = mo.IndependentTypes(
+    [[[1, 3], [2, 5, 6]], [[0, 2, 7], [4]]],
+    [[["1/5", "4/5"], ["1/2", "1/3", "1/6"]], [["1/4", 0, "3/4"], [1]]],
+    cost=["1/2", 1],
+    discount="2/3",
+)
+THREE = mo.IndependentTypes(
+    [[[1, 3]], [[2, 5, 6]], [[0, 4]]],
+    [[["1/5", "4/5"]], [["1/2", "1/3", "1/6"]], [["2/7", "5/7"]]],
+    cost=["3/2"],
+)
+
+
+def assert_same(program, twin, model):
+    """A program with its exact twin, and the program that the checker rebuilt."""
+    rows = list(model.rows())
+    assert (model.row_count, model.columns) == (len(rows), len(model.cost)) == program.size[:2]
+    for r, row in enumerate(rows):
+        part = slice(int(twin.start[r]), int(twin.start[r + 1]))
+        numbers = zip(twin.index[part], twin.value[part], strict=True)
+        expected = {int(j): Fraction(int(number), int(twin.factor[r])) for j, number in numbers}
+        found = dict.fromkeys((j for j, _ in row.entries), Fraction(0))
+        for j, coefficient in row.entries:
+            found[j] += coefficient
+        words = program.describe_row(r)
+        assert {j: c for j, c in found.items() if c} == expected, words
+        assert (row.lower, row.upper) == (side(twin.row_lower[r]), side(twin.row_upper[r])), words
+    assert model.cost == [Fraction(int(c), twin.denominator) for c in twin.cost]
+    assert model.offset == twin.offset
+    assert model.lower == [side(bound) for bound in twin.lower]
+    assert model.upper == [side(bound) for bound in twin.upper]
+
+
+def assert_places(program, model):
+    """Period and agent of each row, as it says them."""
+    starts = [first for first, _ in program.families]
+    for r, row in enumerate(model.rows()):
+        family = program.families[int(np.searchsorted(starts, r, side="right")) - 1][1]
+        assert row.place[:2] == (family.period, family.agent), program.describe_row(r)
+
+
+def side(number):
+    return Fraction(float(number)) if np.isfinite(number) else None
+
+
+def rebuilt(chosen):
+    goal = chosen.objective
+    weights = tuple(to_exact(weight) for weight in (goal.revenue, goal.welfare, goal.utility))
+    build = rebuild if isinstance(chosen, Plan) else rebuild_persistent
+    return build(chosen.environment, chosen.form, chosen.ic, chosen.ir, weights, chosen.subject_to)
+
+
+def compare(env, ic, ir, form, subject_to=None):
+    """Whether there is such a program; where there is, the two agree."""
+    try:
+        chosen = plan(env, ic, ir, MIXED, form, subject_to=subject_to)
+    except mo.InputError:
+        return False
+    program, _ = compile_program(chosen)
+    twin = (exact_program if isinstance(chosen, Plan) else exact_persistent_program)(chosen, program)
+    assert_same(program, twin, rebuilt(chosen))
+    assert_places(program, rebuilt(chosen))
+    return True
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("ic", INCENTIVES, ids=lambda ic: "-".join(c.name for c in ic) or "none")
+def test_types_independent_across_periods(ic, form):
+    counts = [sum(compare(env, ic, ir, form) for ir in PARTICIPATIONS) for env in (ONE, ONE_TYPE, TWO, THREE)]
+    if form == "payment":
+        assert counts == [len(PARTICIPATIONS)] * 4  # it can say everything
+    elif ic == (mo.PPIC(),):
+        assert counts == [0] * 4  # about payments of one period
+    elif form == "utility":
+        assert counts == [7 if mo.INDU() in ic else 9] * 4
+    else:  # one buyer alone, and not without incentive constraints or future by future
+        assert counts == [0 if ic in ((), (mo.SuperDIC(),)) else 7 if mo.INDU() in ic else 9] * 2 + [0, 0]
+
+
+@pytest.mark.parametrize("env", [ONE, TWO], ids=["one", "two"])
+def test_payments_where_types_are_independent(env):
+    compared = 0
+    for subject_to in PAYMENTS[1:]:
+        for form in ("utility", "payment"):
+            compared += compare(env, mo.PPIC(), (mo.PFIR(), mo.PPIR()), form, subject_to)
+            compared += compare(env, mo.DIC(), mo.EPIR(), form, subject_to)
+    assert compared >= 8
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_persistent_types(block):
+    for seed, (ic, ir) in list(enumerate(COMBINATIONS))[block::6]:
+        assert compare(tiny(seed), ic, ir, "auto")
+
+
+@pytest.mark.parametrize("name", ["battaglini", "three-types", "correlated"])
+def test_all_constraints_on_persistent_types(name):
+    env = {
+        "battaglini": battaglini(3),
+        "three-types": three_types(),
+        "correlated": random_interdependent(1, (2, 2)),
+    }[name]
+    for ic, ir in COMBINATIONS[:: len(COMBINATIONS) // 12]:
+        assert compare(env, ic, ir, "auto")
+
+
+def test_payments_where_types_are_persistent():
+    compared = 0
+    for seed, subject_to in enumerate(PAYMENTS[1:]):
+        for env in (battaglini(2), tiny(seed)):
+            compared += compare(env, mo.BayesianIC(), mo.EPIR(), "auto", subject_to)
+    assert compared >= 8
+
+
+@pytest.mark.parametrize("constant", [False, True], ids=["dic", "dic-and-indu"])
+def test_the_best_guarantee(constant):
+    """Scenarios that branch, end within others and have periods without anything to sell."""
+    coin = {"name": "F", "values": [1, 4], "probabilities": ["1/3", "2/3"]}
+    other = {"name": "G", "values": [0, 1, 5], "probabilities": ["1/2", "1/3", "1/6"]}
+    worthless = {"name": "Z", "values": [0, 7], "probabilities": [1, 0]}
+    sequences = [["Z"], ["F"], ["F", "G"], ["F", "G", "F"], ["F", "F"], ["G", "F"]]
+    for tree in (mo.Scenarios([coin, other, worthless], sequences, discount="9/10"), scenarios(3, "1/2")):
+        optima = [certify(environment).value for environment in tree.environments]
+        program, twin = exact_guarantee_program(tree, optima, constant)
+        assert_same(program, twin, GuaranteeModel(tree, optima, constant))
+
+
+ORBITS = [
+    mo.IndependentTypes([[[1, 2, 5]]] * 3, [[["1/2", "1/3", "1/6"]]] * 3, cost=["1/2"]),
+    mo.IndependentTypes([[[1, 2], [3, 4, 7]]] * 2, [[["1/4", "3/4"], ["1/2", 0, "1/2"]]] * 2, ["1/2", 1], "2/3"),
+    mo.IndependentTypes([[[2], [1, 3]]] * 4, [[[1], ["1/5", "4/5"]]] * 4, discount="1/3"),
+    mo.IndependentTypes([[[1, 2], [1, 3]]] * 3, [[["1/5", "4/5"]] * 2] * 3),
+]
+
+
+@pytest.mark.parametrize("env", ORBITS, ids=["one-period", "two-buyers", "one-type", "three-buyers"])
+def test_identical_buyers(env):
+    compared = 0
+    for ir in PARTICIPATIONS:
+        chosen = plan(env, mo.DIC(), ir, MIXED)
+        if why_not_orbits(chosen) is None:
+            program, layout = compile_orbits(chosen)
+            weights = tuple(to_exact(weight) for weight in (MIXED.revenue, MIXED.welfare, MIXED.utility))
+            model = OrbitModel(env, chosen.ic, chosen.ir, weights)
+            assert_same(program, exact_orbit_program(layout, program), model)
+            assert [row.period for row in model.rows()] == periods(program)
+            compared += 1
+    assert compared >= 5
+
+
+def periods(program):
+    """Of each row."""
+    ends = [first for first, _ in program.families[1:]] + [program.size[0]]
+    counts = [(family.period, end - first) for (first, family), end in zip(program.families, ends, strict=True)]
+    return [period for period, count in counts for _ in range(count)]

@@ -1,0 +1,129 @@
+"""Rows and columns that are told from the model: the numbers, counted as the docstrings count them."""
+
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+import mechopt as mo
+from mechopt.lp.build import plan
+from mechopt.proof.check import check_certificate
+from mechopt.proof.constraints import CertificateError
+from mechopt.proof.independent import rebuild
+from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.size import independent_entries, persistent_entries, require_at_most, require_size
+from mechopt.solve.exact.certify import certify
+from tests.persistent_exact import random_interdependent
+from tests.persistent_instances import battaglini, three_types
+from tests.proof.test_rows import ONE, THREE, TWO
+from tests.reporting_strategies import moves_that_end, never_high_first
+
+REVENUE = Fraction(1), Fraction(0), Fraction(0)
+# One buyer with 4, 2 and 3 types has 1, 4, 8 and 24 histories: 37 columns S and 13 rows of promises. Promise form: a
+# slope a history, 36. Utility form: 36 columns x, and 2 x 36 rows of incentives, or 2 x 3 x 24 future by future.
+# Payment form: 13 columns R, rows of incentives for each constraint and as many of participation.
+# Two buyers with 2 x 3 and 3 x 1 types have 1, 6 and 18: 50 columns S, 14 rows; 48 columns x, 24 rows of supply, 96
+# rows of incentives; 14 columns R. Three with 2 x 3 x 2 have 1 and 12: 39, 3; 36, 12, 72; 3.
+INDEPENDENT = {
+    "one-promise": (ONE, "promise", mo.DIC(), mo.EPIR(), 37 + 13 + 36),
+    "one-utility": (ONE, "utility", mo.DIC(), mo.EPIR(), 37 + 13 + 36 + 72),
+    "one-utility-super": (ONE, "utility", mo.SuperDIC(), mo.EPIR(), 37 + 13 + 36 + 144),
+    "one-payment": (ONE, "payment", (mo.PPIC(), mo.INDU()), mo.PPIR(), 37 + 13 + 36 + 13 + 2 * 72 + 72),
+    "one-payment-super": (ONE, "payment", mo.SuperDIC(), mo.PPIR(), 37 + 13 + 36 + 13 + 144 + 72),
+    "two-utility": (TWO, "utility", mo.DIC(), mo.EPIR(), 50 + 14 + 48 + 24 + 96),
+    "two-utility-super": (TWO, "utility", mo.SuperDIC(), mo.EPIR(), 50 + 14 + 48 + 24 + 2 * 2 * 18 * 2),
+    "two-payment": (TWO, "payment", (mo.PPIC(), mo.INDU()), mo.PPIR(), 50 + 14 + 48 + 24 + 14 + 2 * 96 + 96),
+    "three-utility": (THREE, "utility", mo.DIC(), mo.EPIR(), 39 + 3 + 36 + 12 + 72),
+    "three-payment": (THREE, "payment", (mo.PPIC(), mo.INDU()), mo.PPIR(), 39 + 3 + 36 + 12 + 3 + 2 * 72 + 72),
+}
+
+
+@pytest.mark.parametrize("name", INDEPENDENT)
+def test_types_independent_across_periods(name):
+    env, form, ic, ir, predicted = INDEPENDENT[name]
+    chosen = plan(env, ic, ir, form=form)
+    model = rebuild(env, form, chosen.ic, chosen.ir, REVENUE)
+    assert independent_entries(env, form, chosen.ic) == predicted >= model.columns + model.row_count
+
+
+def test_payments_have_a_row_a_node():
+    """Two buyers, 6 and 18 nodes, three constraints."""
+    base = independent_entries(TWO, "payment", (mo.PPIC(),))
+    asked = TWO, "payment", (mo.PPIC(),), (mo.PFIR(),)
+    require_size(*asked, base + 3 * 2 * (6 + 18), 3)
+    with pytest.raises(CertificateError, match=f"about {base + 144:,} rows and columns"):
+        require_size(*asked, base + 3 * 2 * (6 + 18) - 1, 3)
+
+
+ENVIRONMENTS = {
+    "battaglini": battaglini(3),
+    "three-types": three_types(),
+    "correlated": random_interdependent(1, (2, 3)),
+    "moves-that-end": moves_that_end(0),
+    "never-high-first": never_high_first(0),
+}
+PERSISTENT = [  # incentives, participation, constraints on payments
+    ((), (mo.EPIR(),), 0),
+    ((), (mo.PeriodicIR(),), 0),
+    ((mo.BayesianIC(),), (mo.EPIR(),), 2),
+    ((mo.BayesianIC("actions"),), (mo.EPIR(),), 0),
+    ((mo.BayesianIC("own"),), (mo.EPIR(),), 0),
+    ((mo.PeriodicExPostIC(),), (mo.EPIR(),), 0),
+    ((mo.PeriodicExPostIC(rereport=True),), (mo.PeriodicExPostIR(),), 0),
+]
+# Three types of one agent in two periods, two actions: 3 and 9 nodes with two weights, a flow, a payment and two rows
+# of participation each, 1 and 3 slots with one realised utility and its rows by action, 2 x 3 x 3 transitions:
+# 3 x 6 + 3 + 18 + 9 x 6 + 9 = 102. Values: 1 and 3 slots with 3 types and 3 reports each, 12 + 36. Two constraints on
+# payments: 4 rows or sums a node by action, 36 + 108. If actions are seen there are 18 nodes after 6 slots, and values
+# by cell and past: 12, then 6 x 3 x 12. The others are counted in the same way.
+PREDICTED = {
+    "battaglini": [121, 163, 331, 769, 559, 163, 163],
+    "three-types": [102, 102 + 48, 150 + 144, 21 + 18 + 12 + 18 * 6 + 6 * 3 + 216, 330, 150, 150],
+    "correlated": [492, 798, 1806, 1134, 774, 786, 786],
+    "moves-that-end": [284, 392, 920, 392, 518, 500, 626],
+    "never-high-first": [140, 176, 416, 332, 248, 212, 362],
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_persistent_types(name):
+    env = ENVIRONMENTS[name]
+    assert [persistent_entries(env, *asked) for asked in PERSISTENT] == PREDICTED[name]
+    if env.exact is not None:
+        for ic, ir, payments in PERSISTENT:
+            subject_to = (mo.WeakBudgetBalance(), mo.ExAnteBudgetBalance())[:payments]
+            model = rebuild_persistent(env, "sequence", ic, ir, REVENUE, subject_to)
+            assert persistent_entries(env, ic, ir, payments) >= model.columns + model.row_count
+
+
+def test_what_is_said_of_sizes():
+    require_at_most(10, 10)
+    for entries, words in ((11, "about 11 rows"), (10**15 - 1, "about 999,999,999,999,999 rows")):
+        with pytest.raises(CertificateError, match=words):
+            require_at_most(entries, 10)
+
+
+@pytest.mark.parametrize("power", range(50, 1000, 7))
+def test_a_large_size_is_at_least_what_is_said(power):
+    """2^59 is not more than 10^18; and what is said is not far below."""
+    for entries in (2**power, 2**power + 1, 2 ** (power + 1) - 1):
+        with pytest.raises(CertificateError) as found:
+            require_at_most(entries, 10)
+        said = int(re.search(r"more than 10\^(\d+) rows", str(found.value))[1])
+        assert 10**said < entries < 10 ** (said + 3)
+
+
+ABSORBED = [["1/2", "1/2", 0], ["1/2", "1/2", 0], [0, 0, 1]]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kernel", [[["1/3"] * 3] * 3, ABSORBED], ids=["all-move", "some-never-come"])
+def test_sizes_beyond_floats_are_refused_like_others(kernel):
+    """2^3000 histories and more: products with chances of zero are not numbers, and were a traceback."""
+    env = mo.MarkovTypes([[[0, 0, 0], [1, 2, 3]]], [kernel], [["1/2", "1/2", 0]], horizon=3000)
+    for ic in (mo.BayesianIC(), mo.BayesianIC("own"), mo.PeriodicExPostIC(rereport=True)):
+        assert persistent_entries(env, (ic,), (mo.EPIR(),)) == int(1e300)
+    small = replace(certify(battaglini(1)), fingerprint=env.fingerprint)
+    with pytest.raises(CertificateError, match=r"size: the program has more than 10\^29\d rows"):
+        check_certificate(env, small)

@@ -1,0 +1,82 @@
+"""How many roundings a term may take part in, counted by hand as the docstrings count them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.verification.contingent import promises
+from mechopt.verification.independent import response as independent
+from mechopt.verification.persistent import response as persistent
+from mechopt.verification.stationary import check as stationary
+from tests.closedform.contingent.test_stacked import late
+from tests.verification.test_limits import STACKED, direct, for_ever, pivot, unequal
+
+UNIT, TINY = 2.0**-53, np.finfo(float).tiny
+
+
+def of(depth, largest, divisor=1.0):
+    """Two units a rounding, and the smallest normal number times the largest of all."""
+    return pytest.approx((2 * depth * UNIT, depth * TINY * (1 + largest) / divisor), rel=1e-12)
+
+
+def test_types_independent_across_periods():
+    """2 + 3 and 1 + 2 types of two buyers, two periods; values up to 5, then payments of -9."""
+    depth = (6 + 5 + 2 * 2) + (6 + 3 + 2 * 2) + 2 + 8
+    mechanism = direct()
+    assert independent.precision(mechanism) == of(depth, 5)
+    paid = replace(mechanism, payment=(mechanism.payment[0] - 9, mechanism.payment[1]))
+    assert independent.precision(paid) == of(depth, 9)
+
+
+def test_persistent_types():
+    """Three actions, recorded in the first of two periods; 2 x 1 and 3 x 2 types of two agents."""
+    mechanism = pivot().to_sequence()
+    first = 3 * 3 + 3 + 2 * 2 + 2 + 4 * 2 + 8
+    second = 3 * 3 + 1 + 2 * 6 + 3 + 4 * 2 + 8
+    process = mechanism.process
+    numbers = [*process.values, *mechanism.payment]
+    largest = max(float(np.abs(part).max()) for part in numbers)
+    smallest = min(float(part.min()) for part in (process.initial, *process.kernel))
+    assert persistent.precision(mechanism) == of(2 + 10 + first + second, largest, smallest)
+    assert persistent.precision(mechanism, 7) == of(2 + 10 + 7 + first + second, largest, smallest)
+    paid = replace(mechanism, payment=tuple(part + 1e3 for part in mechanism.payment))
+    assert persistent.precision(paid) == of(
+        2 + 10 + first + second, max(float(np.abs(part).max()) for part in paid.payment), smallest
+    )
+
+
+def test_current_reports():
+    """Four steps of it: next types of each agent, three each, the periods and twelve more."""
+    for mechanism, depth in ((pivot(), 4 * (5 + 3 * 2 + 2 + 12)), (for_ever(), 4 * (5 + 3 * 2 + 1 + 12))):
+        assert stationary._rounding(mechanism).share == 2 * depth * UNIT
+
+
+def test_contingent_transfers():
+    """Six profiles in either period; nine in three periods with one promise more; nine for ever with one more."""
+    assert promises.precision(unequal()).share == 2 * UNIT * 2 * (2 * (2 * 6 + 6 + 8) + 1)
+    stacked = contingent_transfers(late(), "stacked", "constant")
+    assert promises.precision(stacked).share == 2 * UNIT * 3 * (3 * (2 * 9 + 9 + 8) + 2 * 2)
+    assert promises.precision(contingent_transfers(mo.load(STACKED), "stacked")).share == 2 * UNIT * (3 * 35 + 4)
+
+
+PAID = {  # products, two agents with a branch each, two actions; a share, product and sum a period
+    "no-subsidy": (mo.NoSubsidy(), 2 + 8 + 2 + 2 + 2 * 5),
+    "budget": (mo.Budget(0), 2 + 8 + 2 + 2 + 2 * 5),
+    # also the reach probability and a sum over 6 + 12 nodes
+    "ex-ante": (mo.ExAnteBudgetBalance(), 2 + 8 + 2 + 2 + 2 * 5 + 18 + 2 * 4),
+}
+
+
+@pytest.mark.parametrize("name", PAID)
+def test_payments(name):
+    """One buyer is paid, or pays, 1 at every node of the first period: nothing else is money."""
+    constraint, depth = PAID[name]
+    mechanism, sign = direct(), 1.0 if name == "budget" else -1.0
+    first = np.zeros_like(mechanism.payment[0])
+    first[0] = sign
+    check = mo.verify(replace(mechanism, payment=(first, mechanism.payment[1])), constraint)[constraint]
+    assert check.status == "violated" and check.gain == pytest.approx(1, abs=1e-15)
+    assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12)
