@@ -94,7 +94,7 @@ class PersistentFile(Table):
         base = self.environment_type.from_given(self.given(tables))
         if not tables.get("states"):
             return base
-        from mechopt.modelfile.states import with_states
+        from mechopt.environment.states.tables import with_states
 
         return with_states(base, tables)
 
@@ -112,7 +112,7 @@ class PersistentFile(Table):
         found, read = cls.reading.read(cls.given(tables))
         faults = [fault for fault in read if fault.where not in absent]
         if tables.get("states") is not None:
-            from mechopt.modelfile.states import faults_of_states
+            from mechopt.environment.states.tables import faults_of_states
 
             base = None if faults or found is None else cls.environment_type.from_given(cls.given(tables))
             faults += faults_of_states(base, tables)

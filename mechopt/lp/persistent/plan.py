@@ -381,8 +381,6 @@ def persistent_plan(
     limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
-    if relaxed and process.public is not None:
-        raise InputError("relaxed optimum: public states are not in its theorem; take mo.optimum")
     if relaxed and isinstance(environment, SeparableTypes):
         signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
     asked = set(unimplied(ic))

@@ -251,6 +251,23 @@ def test_demand_of_one_level_is_none():
     assert mo.optimum(double).value == pytest.approx(2 * mo.optimum(plain).value)
 
 
+@pytest.mark.parametrize(
+    "terms", [{"outside": ["1/2"]}, {"discounts": ["9/10"]}, {"seller_values": [[[0, 0], [1, -1]]]}]
+)
+def test_what_the_rest_says_is_kept(terms):
+    """Outside options, agents' own discounts and what types are worth to the seller, beside a state of one value."""
+    rows = [[[0, 0], [1, 3]]], [[["3/4", "1/4"], ["1/4", "3/4"]]], [["1/2", "1/2"]]
+    base = mo.MarkovTypes(*rows, horizon=2, discount="4/5", **terms)
+    one = PublicStates(base, PublicState(["only"], [1]))
+    for asked in ({}, {"subject_to": "no-subsidy", "ir": "periodic"}):
+        plain, stated = mo.optimum(base, **asked), mo.optimum(one, **asked)
+        assert stated.status is plain.status
+        if plain.status is Status.OPTIMAL:
+            assert stated.value == pytest.approx(plain.value, abs=1e-8)
+            assert mo.verify(stated.mechanism).holds
+    assert mo.loads(one.to_toml()) == one
+
+
 def test_separable_and_interdependent_types_have_states_too():
     separable = mo.load("kakade-lobel-nazerzadeh-2013/non-separable")
     one = PublicStates(separable, PublicState(["only"], [1]))
