@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mechopt.cli.options import Json, Model
+from mechopt.cli.options import At, Json, Model
 from mechopt.show.terminal.console import say, show_rows
 
 if TYPE_CHECKING:
@@ -21,21 +21,36 @@ def epsilon(
     degree: Annotated[
         int | None, typer.Option(min=0, help="payments are polynomials of this degree in the own report; 0: free of it")
     ] = None,
+    basis: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="payments are polynomials of this degree in the others' next signals, named by numbers"
+        ),
+    ] = None,
     last_period: Annotated[
         str, typer.Option(help="efficient, or constant: one action whatever the reports")
     ] = "efficient",
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Find the transfers of a class that come nearest to efficient ones, and the gain that they leave."""
     from mechopt.closedform.contingent.approximate import approximate_transfers
+    from mechopt.closedform.contingent.bidders import monomials, signal_numbers
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.verification.contingent.check import check_contingent
 
-    file = read(model)
+    file = read(model, at)
     environment = file.of_kind(InterdependentTypes)
-    found = approximate_transfers(environment, bound=bound, degree=degree, last_period=cast("LastRule", last_period))
+    found = approximate_transfers(
+        environment,
+        bound=bound,
+        basis=None if basis is None else monomials(environment, basis),
+        degree=degree,
+        signals=None if degree is None else signal_numbers(environment),
+        last_period=cast("LastRule", last_period),
+    )
     checked = check_contingent(found)
     document = _epsilon(found) | {"verified": {"periodic_ex_post_ic": {"holds": checked.holds, "gain": checked.gain}}}
     if as_json:
@@ -63,6 +78,7 @@ def winner_pay(
         bool | None,
         typer.Option("--mirror/--lowest", help="the highest or the lowest bid wins; default: the efficient"),
     ] = None,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Run the winner-pay auction of a model whose types are numbers, and search for a bid that gains."""
@@ -71,7 +87,7 @@ def winner_pay(
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
 
-    file = read(model)
+    file = read(model, at)
     environment = file.of_kind(InterdependentTypes)
     found = auction_of(environment, mirror)
     document = _auction(found, environment.names)

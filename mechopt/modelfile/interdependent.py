@@ -12,6 +12,7 @@ from mechopt.environment.reading import interdependent
 from mechopt.environment.reading.interdependent import Given, StageGiven, one_agent
 from mechopt.environment.reading.nested import is_list
 from mechopt.environment.reading.reader import Part
+from mechopt.modelfile.densities import DensitiesTable
 from mechopt.modelfile.persistent import (
     NAMES,
     VALUES_BY_STATE,
@@ -82,6 +83,9 @@ class InterdependentFile(PersistentFile):
     kernel: Joint = Field(None, description=KERNEL)
     seller_values: Joint = Field(None, description=SELLER_VALUES)
     agents: list[SignalAgentTable] = Field(min_length=1, strict=True, json_schema_extra={"minItems": 2})
+    densities: DensitiesTable | None = Field(
+        None, strict=True, description="signals on [0, 1] by densities, instead of tables"
+    )
     periods: list[JointPeriodTable] | None = Field(
         None,
         strict=True,

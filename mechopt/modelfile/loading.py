@@ -269,6 +269,13 @@ def file_of(tables: dict[str, Any], name: str) -> ModelFile:
         what = f"{written(kind)} is not a kind of environment" if "kind" in tables else "is missing"
         fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(map(repr, KINDS))}"
         raise InputError([Fault("kind", what, fix)], name)
+    if kind == "interdependent" and "densities" in tables:
+        from mechopt.modelfile.densities import expanded
+
+        made = list[Fault]()
+        tables = expanded(tables, made)
+        if made:
+            raise InputError(made, name)
     faults = KINDS[kind].faults_between_keys(tables) + _expected_faults(tables.get("expected"))
     try:
         file = KINDS[kind].model_validate(tables)
@@ -324,6 +331,9 @@ def schema() -> dict[str, Any]:
     schema = TypeAdapter(Annotated[any_file, Field(discriminator="kind")]).json_schema()
     for kind in KINDS.values():
         schema["$defs"][kind.__name__]["properties"]["parameters"] = PARAMETERS_SCHEMA
+    joint = schema["$defs"][KINDS["interdependent"].__name__]
+    joint["required"].remove("initial")
+    joint["anyOf"] = [{"required": ["initial"]}, {"required": ["densities"]}]
     return schema
 
 

@@ -6,14 +6,15 @@ replaced by its value. Places that hold names or texts are left alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 from mechopt.core.errors import Fault
+from mechopt.core.expressions import evaluate, names_in
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
-from mechopt.modelfile.expressions import evaluate, names_in
 from mechopt.modelfile.tables import Unread, written
 
 TEXTS = frozenset(
@@ -23,6 +24,9 @@ TEXTS = frozenset(
     }
 )
 """Keys below which nothing is an expression."""
+
+SIGNAL = re.compile(r"[xy]_\d+")
+"""Names of signals in the expressions of a grid; see `mechopt.modelfile.densities`."""
 
 PARAMETERS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -124,11 +128,21 @@ def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faul
     if isinstance(value, Mapping):
         return {k: _replaced(entry, k, f"{where}.{k}", names, faults) for k, entry in value.items()}
     if isinstance(value, str) and names_in(value) & set(names):
+        if any(SIGNAL.fullmatch(name) for name in names_in(value)):
+            return _inserted(value, names)
         try:
             return evaluate(value, names)
         except (ValueError, ZeroDivisionError) as error:
             faults.append(Fault(where, str(error)))
     return value
+
+
+def _inserted(text: str, names: Mapping[str, Value]) -> str:
+    """An expression in signals with the values of parameters in their places; that of a grid is computed later."""
+    for name, value in names.items():
+        if isinstance(value, Fraction):
+            text = re.sub(rf"(?<![\w.]){name}(?!\w)", f"({value})", text)
+    return text
 
 
 def functions_in(tables: Any) -> Iterator[RationalFunction]:

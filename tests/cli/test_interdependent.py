@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mechopt import modelfile
-from mechopt.closedform.contingent.bidders import auction_of, bidders
+from mechopt.closedform.contingent.bidders import auction_of, bidders, monomials, signal_numbers
 from mechopt.core.errors import InputError
+from tests.interdependent_instances import random_environment
 
 GRID, AUCTION = "liu-2025/affine-grid", "liu-2025/winner-pay"
 
@@ -63,3 +64,20 @@ def test_gamma_is_read_off(gamma):
     env = replace(env, values=values, actions=("to A", "to B", "keep"), kernel=env.kernel[0][0], exact=None, cost=0)
     found = auction_of(env)
     assert found.gamma == pytest.approx(gamma, abs=1e-12) and found.equilibrium and found.efficient
+
+
+def test_polynomials_of_own_and_of_others_signals(mechopt):
+    env = modelfile.load(GRID)
+    assert signal_numbers(env)[0] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    np.testing.assert_allclose(monomials(env, 1)[0], [[1, 1 / 6], [1, 1 / 2], [1, 5 / 6]])
+    three = random_environment(0, sizes=(2, 3, 2), horizon="infinite")
+    assert monomials(three, 2)[0].shape == (6, 6)
+    best = {}
+    for options in ((), ("--basis", "0"), ("--basis", "1"), ("--basis", "2"), ("--degree", "0"), ("--degree", "1")):
+        best[options] = json.loads(mechopt("epsilon", GRID, "--json", *options)[1])["epsilon"]
+    # a constant transfer misses targets from 7/36 to 31/36 by a third; one that is affine is as good as any
+    assert best["--basis", "0"] == pytest.approx(1 / 3) and best["--basis", "1"] == pytest.approx(1 / 18)
+    assert best["--basis", "2"] == pytest.approx(best[()], abs=1e-9)
+    assert best["--degree", "0"] >= best["--degree", "1"] - 1e-9 >= best[()] - 2e-9
+    with pytest.raises(InputError, match="named by different numbers"):
+        monomials(modelfile.load("liu-2025/crossed-signals"), 1)

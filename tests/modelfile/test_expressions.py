@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mechopt.core.expressions import evaluate
 from mechopt.core.functions import RationalFunction
-from mechopt.modelfile.expressions import evaluate
 
 THIRD = Fraction(1, 3)
 

@@ -28,7 +28,7 @@ def uncontrolled(seed, horizon, sizes=(2, 2)):
 
 CASES = {
     "apart": (lambda seed: uncontrolled(seed, "infinite"), {"steps": 2}, "apart"),
-    "apart-finite": (lambda seed: uncontrolled(seed, 3, (2, 3)), {"steps": 2}, "apart"),
+    "apart-finite": (lambda seed: uncontrolled(seed, 3), {"steps": 2}, "apart"),
     "together": (lambda seed: uncontrolled(seed, "infinite"), {"steps": 2, "joint": True}, "together"),
     "together-finite": (lambda seed: uncontrolled(seed, 4), {"steps": 2, "joint": True}, "together"),
     "fewest": (lambda seed: uncontrolled(seed, 3), {"steps": "auto", "joint": True}, "together"),

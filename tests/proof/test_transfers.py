@@ -24,6 +24,8 @@ TRANSFERS = {
     "any-infinite": (SQUARE, {"method": "any"}),
     "theorem-3.1": (SQUARE, {"method": "convex"}),
     "theorem-3.2": (CROSSED, {"method": "spanning"}),
+    "theorem-3.1-by-target": ("liu-2025/two-periods-stacked", {"method": "convex"}),
+    "theorem-3.2-by-target": ("liu-2025/two-periods-stacked", {"method": "spanning"}),
     "corollary-3.3": (CROSSED, {"method": "spanning", "last_period": "constant"}),
     "constant-end": (CROSSED, {"method": "any", "last_period": "constant", "form": "vcg"}),
     "vcg": (SQUARE, {"method": "any", "form": "vcg"}),

@@ -10,13 +10,14 @@ Source: Liu (2025), "Indirect implementation with auctions".
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
 from mechopt.closedform.contingent.winner_pay import WinnerPayAuction, winner_pay_auction
 from mechopt.core.errors import Fault, InputError
-from mechopt.core.numbers import to_exact
+from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
 
@@ -107,3 +108,49 @@ def auction_of(environment: InterdependentTypes, mirror: bool | None = None) -> 
     found = bidders(environment)
     kernel = environment.kernel[0][0]
     return winner_pay_auction(found.gamma, found.signals, kernel, environment.discount, environment.agents, mirror)
+
+
+def signal_numbers(environment: InterdependentTypes) -> list[list[float]] | None:
+    """Numbers that own signals are named by, by agent; None where some are no numbers, or periods differ.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+    """
+    found = []
+    for names in environment.types:
+        try:
+            numbers = [float(to_exact(name)) for name in names[0]]
+        except ValueError:
+            return None
+        if any(other != names[0] for other in names) or len(set(numbers)) < len(numbers):
+            return None
+        found.append(numbers)
+    return found
+
+
+def monomials(environment: InterdependentTypes, degree: int) -> list[FloatArray]:
+    """Products of powers of the others' next signals up to a degree, by agent; axes: others' profile, function.
+
+    Parameters
+    ----------
+    environment : InterdependentTypes
+        Whose signals are named by numbers, the same in all periods.
+    degree : int
+        Of all factors together.
+
+    Raises
+    ------
+    InputError
+        If they are not.
+    """
+    numbers = signal_numbers(environment)
+    if numbers is None:
+        raise InputError("basis: needs signals that are named by different numbers, the same in all periods")
+    found = []
+    for i in range(environment.agents):
+        others = [own for j, own in enumerate(numbers) if j != i]
+        profiles = np.array(list(product(*others)))
+        powers = [power for power in product(range(degree + 1), repeat=len(others)) if sum(power) <= degree]
+        found.append(np.stack([np.prod(profiles ** np.array(power), axis=1) for power in powers], axis=1))
+    return found

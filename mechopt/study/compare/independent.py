@@ -24,6 +24,7 @@ from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.foresight import NO, foresight
+from mechopt.study.lemmas.throttling import asymptotic_loss
 
 IndependentMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 
@@ -38,6 +39,8 @@ def quasi_two_period(environment: IndependentTypes) -> Mechanism:
     return quasi_non_clairvoyant(two_period(environment))
 
 
+MAX_BALANCES = 20_000
+"""Balances up to which the loss of the asymptotic mechanism is bounded."""
 QUASI = "quasi-non-clairvoyant"
 """Of the balance mechanism; with two periods of the two-period one, whose guarantee is better."""
 BUILDERS: dict[str, Callable[[IndependentTypes], IndependentMechanism]] = {
@@ -70,6 +73,15 @@ def _rule(name: str, environment: IndependentTypes) -> Callable[[IndependentType
 def knows(name: str, environment: IndependentTypes) -> str:
     """Whether the mechanism of this name is non-clairvoyant; see `foresight`."""
     return foresight(_rule(name, environment), environment) if name in BUILDERS else NO
+
+
+def proved_revenue(environment: IndependentTypes) -> float | None:
+    """What the proof of Theorem F.1 says that the asymptotic mechanism earns here; None where it is not about it."""
+    try:
+        loss = asymptotic_loss(environment, max_states=MAX_BALANCES)
+    except (InputError, LimitError):
+        return None
+    return environment.first_best - float(loss.azuma_bound[-1])
 
 
 def build(name: str, environment: IndependentTypes, best: Optimum | None) -> IndependentMechanism:

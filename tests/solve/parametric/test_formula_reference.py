@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 
 import mechopt as mo
+from mechopt.core.expressions import evaluate
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import remainder
-from mechopt.modelfile.expressions import evaluate
 from tests.parametric_models import CASES, HALF, battaglini, independent
 
 P = RationalFunction.parameter()

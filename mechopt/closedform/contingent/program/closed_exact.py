@@ -14,6 +14,8 @@ import numpy as np
 
 from mechopt.closedform.contingent.conditions.exact_hull import exact_nearest
 from mechopt.closedform.contingent.conditions.spanning import Place
+from mechopt.closedform.contingent.conditions.systems import smallest_by_report
+from mechopt.closedform.contingent.program.exactly import exactly
 from mechopt.closedform.contingent.program.nearby import exact_near
 from mechopt.closedform.contingent.program.numbers import Numbers, exact_numbers, marginal, others_of, with_own
 from mechopt.closedform.contingent.program.possible import (
@@ -22,8 +24,10 @@ from mechopt.closedform.contingent.program.possible import (
     rule_surplus,
     worth_of_flows,
 )
+from mechopt.closedform.contingent.program.rows import Rows
 from mechopt.closedform.contingent.result import ExactTransfers
 from mechopt.closedform.contingent.setting import ConditionError, Setting
+from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 
@@ -173,16 +177,34 @@ def exact_target(numbers: Numbers, t: int, agent: int, values: list[Array], surp
 
 
 def separated_exactly(columns: list[Vector], target: Vector, own: int) -> Vector | None:
-    """Lemma A.3; None where the column is in the hull of the others and its target too low for a constant."""
+    """Lemma A.3; None where the column is in the hull of the others and its target too low to be met there."""
     rows = len(columns[0])
     if len(columns) == 1 or max(target) <= target[own]:
         return [target[own]] * rows
     z = exact_nearest(columns, own)
     if not any(z):
-        return None
+        return _met_in_the_hull(columns, target, own)
     reach = [sum((x * y for x, y in zip(z, column, strict=True)), Fraction(0)) for column in columns]
     steepest = max((target[k] - target[own]) / (reach[own] - reach[k]) for k in range(len(columns)) if k != own)
     return [target[own] + steepest * (reach[own] - x) for x in z]
+
+
+def _met_in_the_hull(columns: list[Vector], target: Vector, own: int) -> Vector | None:
+    """Transfers of a column in the hull of the others, by the linear program of its own target."""
+    law: Array = np.array(columns, dtype=object).T
+    near = smallest_by_report(law.astype(np.float64), np.array(target, dtype=np.float64), own)
+    if near is None:
+        return None
+    rows, count = law.shape
+    column, row = (axis.ravel() for axis in np.indices((rows, count)))
+    equal = np.arange(count) == own
+    side: Array = np.array(target, dtype=object)
+    label = np.zeros((count, 5), dtype=np.int64)
+    scale = max(1e-300, float(np.abs(near).max()))
+    try:
+        return exactly(Rows(row, column, law.ravel(), side, equal, label), near, np.arange(rows), scale)
+    except MechoptError:
+        return None
 
 
 def spanned_exactly(columns: list[Vector], target: Vector) -> Vector | None:
