@@ -111,6 +111,8 @@ CONSTRAINTS = [
     ("periodic-ex-post-rereport", "interim"),
     ("adjacent", "interim"),
     ("downward", "periodic"),
+    ("myopic", "per-period"),
+    ("myopic", "interim"),
     ("bayesian", "epir"),
     ("bayesian", "prefix"),
     ("periodic-ex-post", "per-period"),
