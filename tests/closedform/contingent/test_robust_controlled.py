@@ -267,3 +267,5 @@ def test_agents_who_have_one_signal_pay_nothing(horizon):
     found = robust_transfers(env, "1/100", exact=True)
     assert all(not np.abs(row[1]).any() for row in found.payments)
     check_transfer_proof(env, transfer_proof(found))
+    for kernels in (KernelBox.around(env, "1/100"), KernelHull([list(env.exact.kernel)])):
+        assert all(not np.abs(row[1]).any() for row in robust_transfers(env, kernels).payments)
