@@ -58,17 +58,28 @@ def fit(
     seed: Annotated[int, typer.Option(help="of the bootstrap")] = 0,
     encoding: Annotated[str, typer.Option(help="of the file, such as latin-1")] = "utf-8-sig",
     delimiter: Annotated[str, typer.Option(help="between cells")] = ",",
+    currency: Annotated[
+        str,
+        typer.Option(metavar="SIGN", help="at numbers, such as $ or EUR; commas then part thousands"),
+    ] = "",
     title: Annotated[str, typer.Option(help="of the model file")] = "",
     source: Annotated[str, typer.Option(help="of the data, with their licence; default: the file's name")] = "",
     save: Annotated[
         str | None, typer.Option(metavar="FILE.toml", help="write the model file; default: to standard output")
     ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="draw the fit to a .png, .svg or .pdf file"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Estimate a model from data: values, sale prices (with the number of bidders), or a panel of bidders."""
+    from mechopt.show.figures.axes import picture_ending, save_picture
     from mechopt.show.terminal import output
 
-    require_targets(save)
+    require_targets(save, plot)
+    if plot is not None:
+        picture_ending(plot)
     single = {"bidders": bidders, "less": less, "reserve": reserve}
     single |= {"bidder": bidder, "period": period, "smoothing": smoothing}
     kind = "price" if price is not None else "panel" if bidder is not None or period is not None else "value"
@@ -89,7 +100,7 @@ def fit(
     given = {name: option for name, option in given.items() if option is not None}
     given |= {"method": method, "buyers": buyers, "cost": cost, "level": level, "resamples": resamples, "seed": seed}
     given |= {"drop_missing": drop_missing, "drop_below": drop_below, "drop_above": drop_above}
-    given |= {"encoding": encoding, "delimiter": delimiter}
+    given |= {"encoding": encoding, "delimiter": delimiter, "currency": currency}
     if kind == "price":
         from mechopt.study.fit.prices import fit_second_price
 
@@ -106,6 +117,9 @@ def fit(
     text = found.to_toml(title, source, command)
     if save is not None:
         found.save(save, title, source, command)
+    if plot is not None:
+        save_picture(found.plot, plot)
+        tell(f"drawn: {plot}")
     if as_json:
         say(output.to_json(_document(found, text)))
     elif save is None:

@@ -77,7 +77,10 @@ def test_panel_gives_a_markov_model(mechopt, bids):
         (["--value", "who"], "line 2, column 'who': 'a' is not a number"),
         (["--price", "bid"], "bidders: is missing; give a number or a column (--bidders)"),
         (["--price", "bid", "--bidders", "1", "--drop-missing"], "with one bidder the price is the start price"),
-        (["--price", "bid", "--bidders", "t", "--drop-missing"], "line 2, column 't': is 0; write a whole number"),
+        (
+            ["--price", "bid", "--bidders", "t", "--drop-missing"],
+            "line 2, column 't': is 0 (4 more of this kind: lines 3, 4, 5, 7); write a whole",
+        ),
         (["--value", "bid", "--drop-missing", "--cost", "free"], "'free' is not a number"),
     ],
     ids=[
@@ -108,3 +111,41 @@ def test_a_folder_that_does_not_exist_is_not_written_to(mechopt, bids, tmp_path)
     )
     assert status == 2
     assert "cannot write" in err
+
+
+def test_the_fit_is_drawn(mechopt, tmp_path):
+    status, _, err = mechopt(*EBAY, "--bidders", "5", "--drop-above", "100", "--plot", tmp_path / "fit.svg")
+    assert status == 0 and f"drawn: {tmp_path / 'fit.svg'}" in err
+    assert (tmp_path / "fit.svg").read_bytes()[:5] == b"<?xml"
+    status, _, err = mechopt(*EBAY, "--bidders", "5", "--plot", tmp_path / "fit.gif")
+    assert status == 2 and "pictures end in" in err
+
+
+def test_a_model_says_why_it_has_one_buyer(mechopt, tmp_path):
+    path = tmp_path / "sales.csv"
+    path.write_text('price\n"$1,000"\n$1200\n$900.50\n"$1,100"\n')
+    options = ("fit", path, "--price", "price", "--bidders", "4", "--currency", "$", "--types", "2", "--resamples", "5")
+    status, out, _ = mechopt(*options)
+    said = " ".join(out.replace("#", " ").split())
+    assert status == 0 and "the model has 1 buyer, the auctions had 4 bidders" in said and "--buyers 4" in said
+    _, out, _ = mechopt(*options, "--buyers", "4")
+    assert "the auctions had" not in " ".join(out.replace("#", " ").split())
+    assert mo.loads(out).agents == 4
+
+
+def test_a_data_frame_gives_the_fit_of_its_file(bids):
+    import pandas as pd
+
+    frame = pd.read_csv(bids).dropna()
+    given = dict(bidder="who", period="t", types=2, resamples=5)
+    assert (
+        mo.fit.fit_panel(frame, "bid", **given).environment
+        == mo.fit.fit_panel(bids, "bid", drop_missing=True, **given).environment
+    )
+    assert (
+        mo.fit.fit_values(frame, "bid", types=3).environment
+        == mo.fit.fit_values(bids, "bid", types=3, drop_missing=True).environment
+    )
+    sold = pd.DataFrame({"price": [3.0, 4.0, 5.0], "n": [2, 3, 2], "fee": [1, 1, 0.5]})
+    found = mo.fit.fit_second_price(sold, "price", bidders="n", less="fee", types=2, resamples=5)
+    assert found.rows == 3 and found.source == ""

@@ -38,7 +38,7 @@ from tests.mutants.changes import Key, Mutant, read
 from tests.mutants.warm import OPTIONS, Entered, Verdict, Warm, quiet_hypothesis
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKERS = ["mechopt/verification", "mechopt/proof"]
+CHECKERS = ["mechopt/verification", "mechopt/proof", "mechopt/core/rounding.py"]
 TESTS = [
     "tests/verification",
     "tests/proof",

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -30,10 +30,13 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, to_exact
 from mechopt.environment.markov import MarkovTypes
 from mechopt.study.fit.bootstrap import Interval, check_options, percentiles
-from mechopt.study.fit.read import Table, from_arrays, read_csv
+from mechopt.study.fit.read import Table, from_arrays, has_columns, read_csv
 from mechopt.study.fit.result import Fit, recorded
 from mechopt.study.fit.types import Types, cut_into_types, distance
 from mechopt.study.fit.values import far_above, within
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_KERNEL = 200
 """Types of a panel: a kernel has their square of entries."""
@@ -64,7 +67,7 @@ class Pairs:
 
 @recorded
 def fit_panel(
-    data: str | Path | Sequence[float] | FloatArray,
+    data: str | Path | Sequence[float] | FloatArray | pd.DataFrame,
     value: str | None = None,
     *,
     bidder: str | Sequence[Any] | None = None,
@@ -84,13 +87,15 @@ def fit_panel(
     seed: int = 0,
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
+    currency: str = "",
 ) -> Fit:
     """Estimate a Markov chain of types from the values of bidders who are seen again and again.
 
     Parameters
     ----------
-    data : path, or sequence of numbers
-        A CSV file (or the name of one that `bundled_data` lists), or the values; one observation a row, in any order.
+    data : path, pandas.DataFrame, or sequence of numbers
+        A CSV file (or the name of one that `bundled_data` lists), a data frame, or the values; one
+        observation a row, in any order.
     value : str, optional
         The file's column of values, money, at least 0.
     bidder, period : column or sequence
@@ -106,7 +111,7 @@ def fit_panel(
         The seller's cost of a sale.
     discount : number
         Below 1 with an infinite horizon.
-    drop_missing, drop_below, drop_above, level, resamples, seed, encoding, delimiter
+    drop_missing, drop_below, drop_above, level, resamples, seed, encoding, delimiter, currency
         As for `fit_values`. A row that is left out leaves a gap.
 
     Raises
@@ -132,16 +137,16 @@ def fit_panel(
     if faults := check_options(level, resamples, seed):
         raise InputError(faults)
     added = _smoothing(smoothing)
-    if isinstance(data, (str, Path)):
+    if has_columns(data):
         if value is None:
             raise InputError([Fault("value", "is missing", "name the column of values (--value)")])
         if not isinstance(bidder, str) or not isinstance(period, str):
             raise InputError([Fault("bidder, period", "are no names", "name columns of the file")])
-        table = read_csv(data, [value, period], [bidder], drop_missing, encoding, delimiter)
+        table = read_csv(data, [value, period], [bidder], drop_missing, encoding, delimiter, currency)
     else:
         value = value or "value"
         table = from_arrays({value: data, "period": period}, drop_missing)
-        table, bidder, period = _with_bidder(table, bidder, np.shape(data)[0]), "bidder", "period"
+        table, bidder, period = _with_bidder(table, bidder, np.asarray(data).shape[0]), "bidder", "period"
     if types > MOST_KERNEL:
         raise InputError([Fault("types", f"is {types}", f"at most {MOST_KERNEL} in a panel")])
     table = within(table, value, drop_below, drop_above)

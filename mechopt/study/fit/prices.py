@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,13 @@ from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.study.fit.bootstrap import bootstrap
 from mechopt.study.fit.order import Sales, grouped, law_at_reserves, reserve_points, value_law
-from mechopt.study.fit.read import Table, from_arrays, read_csv
+from mechopt.study.fit.read import Table, from_arrays, has_columns, read_csv
 from mechopt.study.fit.result import Fit, recorded
 from mechopt.study.fit.types import Types, cut_into_types, distance
 from mechopt.study.fit.values import cut_in_words, environment_of, far_above, fewer, within
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST_BIDDERS = 10_000
 NOTED = 0.005  # share of the values below all prices from which on the fit says so
@@ -38,7 +41,7 @@ Column = str | Sequence[float] | FloatArray | None
 
 @recorded
 def fit_second_price(
-    data: str | Path | Sequence[float] | FloatArray,
+    data: str | Path | Sequence[float] | FloatArray | pd.DataFrame,
     price: str | None = None,
     *,
     bidders: int | Column = None,
@@ -58,6 +61,7 @@ def fit_second_price(
     seed: int = 0,
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
+    currency: str = "",
 ) -> Fit:
     """Estimate the distribution of values from sale prices of second-price or English auctions.
 
@@ -67,8 +71,9 @@ def fit_second_price(
 
     Parameters
     ----------
-    data : path, or sequence of numbers
-        A CSV file (or the name of one that `bundled_data` lists), or the prices themselves; one auction a row.
+    data : path, pandas.DataFrame, or sequence of numbers
+        A CSV file (or the name of one that `bundled_data` lists), a data frame, or the prices themselves;
+        one auction a row.
     price : str, optional
         The file's column of sale prices, money.
     bidders : int, column or sequence
@@ -79,7 +84,7 @@ def fit_second_price(
         Start price, at most the price. Auctions that ended without a sale are not in the data, and this is accounted
         for; an auction sold at its start price had one bidder above it.
     types, method, periods, buyers, cost, discount, drop_missing, drop_below, drop_above, level, resamples, seed, \
-encoding, delimiter
+encoding, delimiter, currency
         As for `fit_values`. ``buyers`` are those of the environment: not the bidders of the data.
 
     Raises
@@ -102,11 +107,11 @@ encoding, delimiter
     if bidders is None:
         raise InputError([Fault("bidders", "is missing", f"give a number or a column (--bidders): {UNIDENTIFIED}")])
     columns = {"bidders": bidders, "reserve": -np.inf if reserve is None else reserve}
-    if isinstance(data, (str, Path)):
+    if has_columns(data):
         if price is None:
             raise InputError([Fault("price", "is missing", "name the column of sale prices (--price)")])
         named = [name for name in (price, less, bidders, reserve) if isinstance(name, str)]
-        table = read_csv(data, named, (), drop_missing, encoding, delimiter)
+        table = read_csv(data, named, (), drop_missing, encoding, delimiter, currency)
     else:
         price = price or "price"
         listed = {name: given for name, given in columns.items() if np.ndim(given) > 0}
@@ -145,7 +150,12 @@ encoding, delimiter
             seed,
         ),
         table.dropped,
-        (*far_above(table, price), *fewer(found, types), *_left_open(sales, points, law)),
+        (
+            *far_above(table, price),
+            *fewer(found, types),
+            *_left_open(sales, points, law),
+            *_other_buyers(sales, buyers),
+        ),
         table.name,
         table.digest,
         refit=partial(_refit, sales, types, method, environment),
@@ -166,6 +176,19 @@ def _refit(
 def _shifted(law: FloatArray, shift: FloatArray) -> FloatArray:
     moved: FloatArray = np.maximum.accumulate(np.clip(law + shift, 0.0, 1.0))
     return moved
+
+
+def _other_buyers(sales: Sales, buyers: int) -> list[str]:
+    """Say why the model has other buyers than the auctions had bidders."""
+    low, high = int(sales.bidders.min()), int(sales.bidders.max())
+    if low == high == buyers:
+        return []
+    had = f"{low}" if low == high else f"{low} to {high}"
+    return [
+        f"the model has {buyers} buyer{'s' * (buyers != 1)}, the auctions had {had} bidders: how many there were says "
+        "how values follow from prices, and the values are those of any one of them; for a model of such an auction "
+        f"write buyers={high} (--buyers {high})"
+    ]
 
 
 def _with_column(table: Table, name: str, given: Any) -> tuple[Table, str]:

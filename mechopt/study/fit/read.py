@@ -25,10 +25,9 @@ from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.core.numbers import MAX_EXPONENT, FloatArray, IntArray
 from mechopt.study.fit.cells import (
     MISSING,
-    MOST_FAULTS,
     NUMBER,
     at_cell,
-    listed,
+    by_kind,
     missing_fault,
     read_numbers,
     stated,
@@ -109,7 +108,8 @@ class Table:
 
     def require(self, good: npt.NDArray[np.bool_], column: str, what: Callable[[int], str], fix: str) -> None:
         """Raise an `InputError` that lists the rows which are not good."""
-        faults = listed(np.flatnonzero(~good), lambda row: Fault(self.where(row, column), what(row), fix))
+        rows, unit = np.flatnonzero(~good), "line" if self.name else "position"
+        faults = by_kind(rows, lambda row: Fault(self.where(row, column), what(row), fix), self.lines, unit)
         if faults:
             raise InputError(faults, self.name)
 
@@ -127,52 +127,84 @@ def bundled_data() -> dict[str, Path]:
     return {} if folder is None else {path.stem: path for path in sorted(folder.glob("*.csv"))}
 
 
+def has_columns(data: Any) -> bool:
+    """Whether data name their columns: a file, or a data frame of pandas."""
+    return isinstance(data, (str, Path)) or is_frame(data)
+
+
+def is_frame(data: Any) -> bool:
+    """Whether data are a data frame of pandas, or look like one."""
+    return hasattr(data, "columns") and hasattr(data, "iloc")
+
+
 def read_csv(
-    path: str | Path,
+    path: Any,
     numbers: Sequence[str],
     texts: Sequence[str] = (),
     drop_missing: bool = False,
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
+    currency: str = "",
 ) -> Table:
-    """Read columns of a CSV file, or of a bundled one by its name.
+    """Read columns of a CSV file, of a bundled one by its name, or of a data frame.
 
     Parameters
     ----------
-    path : path
+    path : path or pandas.DataFrame
     numbers, texts : sequences of str
         Names of the columns that are read as numbers and as they are; other columns are not looked at.
     drop_missing : bool
         Leave out rows with a missing cell in these columns, and count them.
     encoding, delimiter : str
+        Of a file.
+    currency : str
+        A sign that may stand at numbers; see `read_numbers`.
 
     Raises
     ------
     InputError
-        With every fault, at most ten a column: line, column, value and fix.
+        With every kind of fault once a column: line, column, value, how many there are, and fix.
     """
-    data, name = _bytes(_found(path)), str(path)
-    text = _decoded(data, encoding, name)
-    _require_delimiter(delimiter)
     wanted = list(dict.fromkeys([*numbers, *texts]))
-    cells, lines, blank = _cells(text, wanted, delimiter, name)
+    if is_frame(path):
+        data, name, unit = b"", "", "row"
+        cells, lines, blank = _cells_of_frame(path, wanted)
+    else:
+        data, name, unit = _bytes(_found(path)), str(path), "line"
+        text = _decoded(data, encoding, name)
+        _require_delimiter(delimiter)
+        cells, lines, blank = _cells(text, wanted, delimiter, name)
     read: dict[str, FloatArray] = {}
     faults: list[Fault] = []
     empty = np.zeros(len(lines), dtype=bool)
     for column in wanted:
         if column in numbers:
-            read[column], missing, bad = read_numbers(cells[column], column, lines)
+            read[column], missing, bad = read_numbers(cells[column], column, lines, currency, unit)
             faults += bad
         else:
             missing = np.fromiter((cell.strip().lower() in MISSING for cell in cells[column]), bool, len(lines))
         if not drop_missing:
-            faults += listed(np.flatnonzero(missing), partial(missing_fault, lines, column))
+            faults += by_kind(np.flatnonzero(missing), partial(missing_fault, lines, column, unit=unit), lines, unit)
         empty |= missing
     if faults:
         raise InputError(faults, name)
     objects = {column: np.array(cells[column], dtype=object) for column in texts}
-    table = Table(read, objects, np.array(lines, dtype=np.int64), name, hashlib.sha256(data).hexdigest(), blank)
+    digest = hashlib.sha256(data).hexdigest() if name else ""
+    table = Table(read, objects, np.array(lines, dtype=np.int64), name, digest, blank)
     return table.keep(~empty, "a cell is missing")
+
+
+def _cells_of_frame(frame: Any, wanted: Sequence[str]) -> tuple[dict[str, list[str]], list[int], tuple[Dropped, ...]]:
+    """Cells of the wanted columns of a data frame as text, missing ones empty, and the number of each row from 0."""
+    places = _places([str(column) for column in frame.columns], wanted, ",", "the data frame")
+    cells = {}
+    for column, place in zip(wanted, places, strict=True):
+        entries = frame.iloc[:, place]
+        known = entries.notna().tolist()
+        cells[column] = [str(entry) if there else "" for entry, there in zip(entries.tolist(), known, strict=True)]
+    if not len(frame):
+        raise InputError("the data frame has no rows")
+    return cells, list(range(len(frame))), ()
 
 
 def columns_of(path: str | Path, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[str]:
@@ -288,7 +320,7 @@ def _cells(
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     lines: list[int] = []
     blank: list[int] = []
-    ragged: list[Fault] = []
+    ragged: list[tuple[int, int]] = []
     try:
         header = [cell.strip() for cell in next(cells for cells in reader if cells)]
         places = _places(header, wanted, delimiter, name)
@@ -302,14 +334,17 @@ def _cells(
                     column.append(cells[place])
             elif not cells:
                 blank.append(last + 1)
-            elif len(ragged) < MOST_FAULTS:
-                what = f"has {len(cells)} cells, the first line names {width} columns"
-                ragged.append(Fault(f"line {last + 1}", what, "put cells that hold a separator in quotes"))
+            else:
+                ragged.append((last + 1, len(cells)))
             last = reader.line_num
     except csv.Error as error:
         raise InputError(f"{name}: line {reader.line_num}: is not valid CSV ({error})") from None
     if ragged:
-        raise InputError(ragged, name)
+        fix = "put cells that hold a separator in quotes"
+        at, counts = [line for line, _ in ragged], [count for _, count in ragged]
+        said = [f"has {count} cells, the first line names {width} columns" for count in counts]
+        rows = np.arange(len(ragged))
+        raise InputError(by_kind(rows, lambda row: Fault(f"line {at[row]}", said[row], fix), at), name)
     if not lines:
         raise InputError(f"{name}: holds no rows below the line that names the columns")
     inside = [line for line in blank if line < lines[-1]]  # those at the end are no rows

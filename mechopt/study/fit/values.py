@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,9 +22,12 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.study.fit.bootstrap import bootstrap
-from mechopt.study.fit.read import Table, from_arrays, read_csv
+from mechopt.study.fit.read import Table, from_arrays, has_columns, read_csv
 from mechopt.study.fit.result import Fit, recorded
 from mechopt.study.fit.types import Types, cut_into_types, distance
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FAR = 3  # interquartile ranges above the upper quartile: Tukey's outer fence
 MOST_NAMED = 5
@@ -32,7 +35,7 @@ MOST_NAMED = 5
 
 @recorded
 def fit_values(
-    data: str | Path | Sequence[float] | FloatArray,
+    data: str | Path | Sequence[float] | FloatArray | pd.DataFrame,
     value: str | None = None,
     *,
     types: int = 6,
@@ -49,15 +52,16 @@ def fit_values(
     seed: int = 0,
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
+    currency: str = "",
 ) -> Fit:
     """Estimate the distribution of values from observed values, or from truthful bids.
 
     Parameters
     ----------
-    data : path, or sequence of numbers
-        A CSV file (or the name of one that `bundled_data` lists), or the values themselves.
+    data : path, pandas.DataFrame, or sequence of numbers
+        A CSV file (or the name of one that `bundled_data` lists), a data frame, or the values themselves.
     value : str, optional
-        The file's column of values, money, at least 0.
+        The file's or frame's column of values, money, at least 0.
     types : int
         Number of types K, at most.
     method : str
@@ -75,6 +79,8 @@ def fit_values(
         Number of bootstrap samples, and where they come from.
     encoding, delimiter : str
         Of the file.
+    currency : str
+        A sign that may stand at numbers, such as ``"$"``; with one, commas may part thousands.
 
     Raises
     ------
@@ -89,10 +95,10 @@ def fit_values(
     >>> fit.values, fit.environment.exact.probabilities[0][0]
     (array([2., 3., 4.]), (Fraction(1, 2), Fraction(1, 6), Fraction(1, 3)))
     """
-    if isinstance(data, (str, Path)):
+    if has_columns(data):
         if value is None:
             raise InputError([Fault("value", "is missing", "name the column of values (--value)")])
-        table = read_csv(data, [value], (), drop_missing, encoding, delimiter)
+        table = read_csv(data, [value], (), drop_missing, encoding, delimiter, currency)
     else:
         value = value or "value"
         table = from_arrays({value: data}, drop_missing)
