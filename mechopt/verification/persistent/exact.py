@@ -21,6 +21,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -196,6 +197,8 @@ class _Agent:
                                 yield self.q(t, node, k, True, True) - truth, place
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
             yield from self._on_paths(constraint)
+        elif constraint == MyopicIC():
+            yield from self._myopic()
         elif constraint == ExAnteIR():
             yield -sum(self.by_type(0, 0, 0, True, False).values(), Fraction(0)), (0, 0, -1, -1, -1, -1)
         else:
@@ -219,6 +222,32 @@ class _Agent:
                     for b, value in enumerate(values):
                         yield -value, (t, slot, own, own, self.profile[t][node], b if len(values) > 1 else -1)
             before = path
+
+    def _myopic(self) -> Iterator[tuple[Fraction, Place]]:
+        """Value less payment of the period alone, at histories and among types and reports that truth leads to."""
+        alive = self.alive()
+        for t in range(self.periods):
+            for slot in self.nodes[t]:
+                came = divmod(slot, self.tree.branches[t - 1])[0] if t else 0
+                if t and not alive[t - 1][came]:
+                    continue
+                law = self.law(t, slot, self.own(t - 1, came) if t else 0)
+                own = [types[self.i] for types in self.types[t]]
+                chance = {k: sum((p for p, k_ in zip(law, own, strict=True) if k_ == k), Fraction(0)) for k in set(own)}
+                for k in (k for k in chance if chance[k]):
+                    values = defaultdict[int, Fraction](Fraction)
+                    for node in self.nodes[t][slot]:
+                        p = law[self.with_own(t, self.profile[t][node], k)]
+                        values[self.own(t, node)] += p * self._alone(t, node, k) if p else 0
+                    for r in values:
+                        if r != k and chance[r]:
+                            yield (values[r] - values[k]) / chance[k], (t, slot, k, r, -1, -1)
+
+    def _alone(self, t: int, node: int, true: int) -> Fraction:
+        """Value less payment of a period, whatever there is outside."""
+        m, weight = self.with_own(t, self.profile[t][node], true), self.exact.discounts[self.i] ** t
+        got = sum((self.exact.worth(t, self.i, a)[m] * x for a, x in enumerate(self.sold[t][node])), Fraction(0))
+        return weight * (got - sum(self.paid[t][node], Fraction(0)))
 
     def _interim(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """Given her current type after a truthful past; by the others' types where they move independently of her."""

@@ -21,6 +21,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIR,
     PeriodicIR,
 )
@@ -119,6 +120,10 @@ class PersistentCounterexample(Counterexample):
             told = replace(self, strategy=())
             return (walk.strategy(self) - walk.strategy(told)) / walk.first(self.true_type)
         slot, k = walk.slot(self.history, self.actions), self.true_type
+        if self.constraint == MyopicIC():
+            beliefs = [(others, p) for others, p in walk.beliefs(self.period, slot, k) if p > 0]
+            alone = [sum(p * walk.alone(self.period, slot, k, r, m) for m, p in beliefs) for r in (self.report, k)]
+            return alone[0] - alone[1]
         if self.constraint in (EPIR(), PFIR(), PPIR()):
             return -walk.realised(self)
         if self.constraint in (Interim(), PeriodicIR(), AdjacentIC(), DownwardIC()):
@@ -171,6 +176,14 @@ class _Walk:
         return float(
             self.process.own_present_value[self.agent][t] * (got - mechanism.payment[t][self.agent, node, branch])
         )
+
+    def alone(self, t: int, slot: int, k: int, r: int, others: Profile) -> float:
+        """Value less payment of the period alone."""
+        node, true = self.node(t, slot, r, others), self.number(t, k, others)
+        values, mechanism = self.process.values[t][self.agent], self.mechanism
+        got = sum(float(values[a, true] * x) for a, x in enumerate(mechanism.allocation[t][node]))
+        paid = float(mechanism.payment[t][self.agent, node].sum())
+        return float(self.process.own_present_value[self.agent][t]) * (got - paid)
 
     def moves(self, t: int, branch: int, true: int) -> list[tuple[int, float]]:
         """Next true profiles and their probabilities."""

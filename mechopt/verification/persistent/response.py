@@ -112,6 +112,15 @@ class PersistentPayoffs:
         flow: FloatArray = weight * (got - self.mechanism.payment[t][self.agent][:, None, :])
         return flow
 
+    def stage_flow(self, t: int) -> FloatArray:
+        """Weighted value less payment of period t by node and true type, whatever there is outside; ``(nodes, K)``."""
+        process = self.mechanism.process
+        values = process.values[t][self.agent][:, self.profiles(t)]
+        got = np.einsum("ank,na->nk", values, self.mechanism.allocation[t])
+        paid = self.mechanism.payment[t][self.agent].sum(axis=1)
+        flow: FloatArray = process.own_present_value[self.agent][t] * (got - paid[:, None])
+        return flow
+
     def realised(self, t: int) -> FloatArray:
         """Utility up to period t along truthful paths, times the weight of the path; ``(nodes, branches[t])``.
 
@@ -284,6 +293,15 @@ class PersistentPayoffs:
 
 class PersistentSizes(PersistentPayoffs):
     """Sums of the absolute values of what the payoffs are sums of; see `mechopt.verification.rounding`."""
+
+    def stage_flow(self, t: int) -> FloatArray:
+        """All in absolute value."""
+        process, mechanism = self.mechanism.process, self.mechanism
+        values = np.abs(process.values[t][self.agent][:, self.profiles(t)])
+        got = np.einsum("ank,na->nk", values, np.abs(mechanism.allocation[t]))
+        paid = np.abs(mechanism.payment[t][self.agent]).sum(axis=1)
+        flow: FloatArray = process.own_present_value[self.agent][t] * (got + paid[:, None])
+        return flow
 
     def flow(self, t: int) -> FloatArray:
         """All in absolute value."""
