@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint

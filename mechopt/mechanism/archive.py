@@ -31,7 +31,7 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.core.provided import provided, registered
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process

@@ -10,7 +10,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import to_exact
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.discretise import METHODS, discretise, distribution_named
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.terms import discounts_of, options_of

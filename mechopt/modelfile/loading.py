@@ -28,7 +28,7 @@ from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, rea
 from mechopt.modelfile.text import text_of
 
 if TYPE_CHECKING:
-    from mechopt.environment.forever import IndependentForever
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes

@@ -15,7 +15,7 @@ from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum as Optimum
 
 if TYPE_CHECKING:
-    from mechopt.environment.forever import IndependentForever
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.lp.build import AnyTypes
 
 

@@ -18,7 +18,7 @@ from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments
 
 if TYPE_CHECKING:
-    from mechopt.environment.forever import IndependentForever
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.environment.markov import MarkovTypes
     from mechopt.environment.process import PersistentEnvironment
     from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes

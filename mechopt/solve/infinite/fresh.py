@@ -17,7 +17,7 @@ from math import ceil, log, prod
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import DIC, EPIR, PFIR, Constraint, Interim
 from mechopt.mechanism.direct import Mechanism

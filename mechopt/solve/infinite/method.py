@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.endless import EndlessPlan
 from mechopt.lp.independent.plan import Size

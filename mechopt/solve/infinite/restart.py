@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.environment.forever import IndependentForever
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.endless.states import StateMechanism
