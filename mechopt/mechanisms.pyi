@@ -28,7 +28,11 @@ from .study.estimated_transfers import estimated_gains as estimated_gains
 from .study.estimated_transfers import gain_under as gain_under
 from .study.formula.guarantee import guarantee_formula as guarantee_formula
 from .study.paths import sample_path as sample_path
+from .study.search.reduced import reduced_guarantee as reduced_guarantee
+from .study.search.reduced import with_finite_tails as with_finite_tails
 from .study.search.worst_case import worst_case as worst_case
+from .study.search.worst_tree import worst_tree as worst_tree
+from .study.weights import best_weights as best_weights
 from .verification.bank_table import verify_bank_table as verify_bank_table
 from .verification.contingent.check import check_contingent as check_contingent
 from .verification.efficient_exit import efficient_exit as efficient_exit

@@ -68,8 +68,10 @@ from .study.paths import SamplePath as SamplePath
 from .study.search.search import StudySearch as StudySearch
 from .study.search.worst_case import Family as Family
 from .study.search.worst_case import SearchResult as SearchResult
+from .study.search.worst_tree import TreeFamily as TreeFamily
 from .study.sweep.study_file import Study as Study
 from .study.sweep.sweep import Sweep as Sweep
+from .study.weights import BestWeights as BestWeights
 from .verification.bank_table import BankTableReport as BankTableReport
 from .verification.contingent.check import ContingentCheck as ContingentCheck
 from .verification.efficient_exit import EfficientExit as EfficientExit

@@ -112,14 +112,15 @@ def search(
     read = read_study(study)
     folder = make_folder(Path(_folder(study) if out is None else out))
     if read.search is not None:
-        require_targets(folder / f"worst-{read.search.mechanism}.toml")
+        require_targets(folder / f"worst-{read.search.mechanism}.toml", folder / f"worst-{read.search.mechanism}.json")
     with tries_shown() as progress:
         found = find(read, folder, budget, progress)
     document = _searched(found, folder, study, "" if budget is None else f" --budget {budget}")
     if as_json:
         say(output.to_json(document))
     else:
-        rows = [(key, _words(document[key])) for key in ("mechanism", "ratio", "evaluations", "file", "confirm")]
+        keys = ("mechanism", "ratio", "limit", "exact", "evaluations", "file", "proof", "confirm")
+        rows = [(key, _words(document[key])) for key in keys if key in document]
         show_rows([*([("study", read.title)] if read.title else []), *rows])
     _require_whole(found.interrupted, f"{found.evaluations:,} instances")
 
@@ -196,6 +197,8 @@ def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dic
 
     plan, worst = found.study.search, found.worst
     assert plan is not None  # or there would be nothing found
+    if found.study.tree is not None:
+        return _searched_tree(found, folder, study, options)
     path = folder / f"worst-{plan.mechanism}.toml"
     title = f"{found.study.title or study}: worst of {found.evaluations:,} instances"
     header = _header(study, found.study.seed, "mechopt search", options)
@@ -212,6 +215,34 @@ def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dic
         "interrupted": found.interrupted,
         "file": str(path),
         "confirm": f"mechopt compare {shlex.quote(str(path))} --check",
+    }
+
+
+def _searched_tree(found: StudySearch, folder: Path, study: str, options: str) -> dict[str, Any]:
+    """Write the worst tree, tails of finitely many types in place of absorbing periods, and its exact proof."""
+    from mechopt.study.search.reduced import with_finite_tails
+    from mechopt.study.search.tree_file import write_tree
+
+    tree, worst = found.study.tree, found.worst
+    assert tree is not None
+    path, proof = folder / "worst-maximin.toml", folder / "worst-maximin.json"
+    scenarios = with_finite_tails(worst.environment, tree.absorbing, tree.tail) if tree.absorbing else worst.environment
+    title = f"{found.study.title or study}: worst of {found.evaluations:,} trees"
+    header = _header(study, found.study.seed, "mechopt search", options)
+    certificate = write_tree(path, proof, scenarios, title, found.study.source, header)
+    limit = {"limit": worst.ratio} if tree.absorbing else {}
+    model = shlex.quote(str(path))
+    return {
+        "mechanism": "maximin",
+        "ratio": float(certificate.value),
+        **limit,
+        "exact": str(certificate.value),
+        "evaluations": found.evaluations,
+        "shapes": [{**shape.plain, "ratio": one.ratio, "evaluations": one.evaluations} for shape, one in found.found],
+        "interrupted": found.interrupted,
+        "file": str(path),
+        "proof": str(proof),
+        "confirm": f"mechopt certificate check {model} {shlex.quote(str(proof))}",
     }
 
 

@@ -14,12 +14,12 @@ from mechopt.core.numbers import to_exact
 from mechopt.lp.build import compile_program, plan
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.orbits import compile_orbits, why_not_orbits
+from mechopt.lp.scenarios.terms import scenario_terms
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import OrbitModel
 from mechopt.proof.persistent import rebuild_persistent
-from mechopt.proof.scenarios import GuaranteeModel
-from mechopt.solve.exact.certify import certify
+from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
 from mechopt.solve.exact.guarantee import exact_guarantee_program
 from mechopt.solve.exact.independent import exact_program
 from mechopt.solve.exact.orbits import exact_orbit_program
@@ -40,6 +40,7 @@ PAYMENTS = [
     mo.WeakBudgetBalance(),
     mo.StrongBudgetBalance(),
     mo.ExAnteBudgetBalance(),
+    (mo.NoSubsidy(), mo.Budget("7/3")),
 ]
 INCENTIVES = [(), *((c,) for c in INDEPENDENT_CONSTRAINTS if c.role == "ic" and c != mo.INDU())]
 INCENTIVES += [(mo.PPIC(), mo.INDU()), (mo.DIC(), mo.INDU())]
@@ -47,7 +48,7 @@ PARTICIPATIONS = [(), *((c,) for c in INDEPENDENT_CONSTRAINTS if c.role == "ir")
 PARTICIPATIONS += [(mo.PFIR(), mo.PEIR(), mo.Interim()), (mo.PeriodicIR(), mo.ExpectedContinuationIR())]
 
 ONE = mo.IndependentTypes(
-    [[[1, 3, 4, 9], [2, 5], [1, 2, 7]]],
+    [[[1, "3/2", "9/4", 9], [2, 5], [1, 2, 7]]],
     [[["1/7", "2/7", "3/7", "1/7"], ["1/3", "2/3"], ["1/2", 0, "1/2"]]],
     cost=[2, 0, "5/2"],
     discount="9/10",
@@ -167,17 +168,34 @@ def test_payments_where_types_are_persistent():
     assert compared >= 8
 
 
-@pytest.mark.parametrize("constant", [False, True], ids=["dic", "dic-and-indu"])
-def test_the_best_guarantee(constant):
+GUARANTEES = {  # incentives, participation, objective, constraints on payments
+    "ratio": (mo.DIC(), mo.EPIR(), "ratio", None),
+    "constant-continuation": ((mo.DIC(), mo.INDU()), mo.EPIR(), "ratio", None),
+    "every-prefix": (mo.DIC(), mo.PFIR(), "weighted", None),
+    "regret": (mo.DIC(), mo.EPIR(), "regret", None),
+    "payments-of-one-period": (mo.PPIC(), mo.PPIR(), "regret", mo.NoSubsidy()),
+    "budgets": (mo.DIC(), (mo.PFIR(), mo.PeriodicIR()), "ratio", mo.Budget("9/2")),
+}
+
+
+@pytest.mark.parametrize("name", GUARANTEES)
+def test_guarantees(name):
     """Scenarios that branch, end within others and have periods without anything to sell."""
+    ic, ir, objective, subject_to = GUARANTEES[name]
     coin = {"name": "F", "values": [1, 4], "probabilities": ["1/3", "2/3"]}
     other = {"name": "G", "values": [0, 1, 5], "probabilities": ["1/2", "1/3", "1/6"]}
     worthless = {"name": "Z", "values": [0, 7], "probabilities": [1, 0]}
     sequences = [["Z"], ["F"], ["F", "G"], ["F", "G", "F"], ["F", "F"], ["G", "F"]]
     for tree in (mo.Scenarios([coin, other, worthless], sequences, discount="9/10"), scenarios(3, "1/2")):
-        optima = [certify(environment).value for environment in tree.environments]
-        program, twin = exact_guarantee_program(tree, optima, constant)
-        assert_same(program, twin, GuaranteeModel(tree, optima, constant))
+        terms = scenario_terms(ic, ir, subject_to or (), objective, "same", tree.agents)
+        optima = (
+            [Fraction(k, 2) for k in range(len(tree))]
+            if objective == "regret"
+            else [Fraction(2 + k) for k in range(len(tree))]
+        )
+        program, twin = exact_guarantee_program(tree, optima, terms)
+        model = GuaranteeModel(tree, optima, GuaranteeTerms(terms.ic, terms.ir, terms.subject_to, terms.objective))
+        assert_same(program, twin, model)
 
 
 ORBITS = [

@@ -62,7 +62,7 @@ COLUMNS = {
         0: "the guarantee, number 0",
         1: "scenario 'F1', lifetime utility 0, number 0",
         3: "scenario 'F1', lifetime utility 1, number 1",
-        4: "scenario 'F1', welfare to come 0, number 0",
+        4: "scenario 'F1', surplus to come 0, number 0",
         6: "scenario 'F1', allocation 0, number 1",
         7: "scenario 'F1, F2', lifetime utility 0, number 0",
         24: "scenario 'F1, F2', allocation 1, number 5",

@@ -14,7 +14,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.solve.exact import certify as certificate
-from mechopt.solve.exact import simplex as exact_simplex
+from mechopt.solve.exact import lifting
 from mechopt.solve.solution import Status
 from tests.waiting import HANG_SECONDS
 
@@ -141,7 +141,7 @@ def test_the_time_limit_holds_for_the_proof_too(monkeypatch):
     """On the proof's clock two hours more have gone."""
     found = mo.optimum(SMALL, method="simplex", exact=True, time_limit=3600.0)
     assert (found.status, found.exact) == (Status.OPTIMAL, Fraction(7, 2))
-    monkeypatch.setattr(exact_simplex, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 7200.0))
+    monkeypatch.setattr(lifting, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 7200.0))
     late = mo.optimum(SMALL, method="simplex", exact=True, time_limit=3600.0)
     assert (late.status, late.exact) == (Status.TIME_LIMIT, None)
 

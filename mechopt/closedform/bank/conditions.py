@@ -9,21 +9,29 @@ What is tolerated in a period is `VERIFY_TOLERANCE` times the largest absolute v
 rounding the balances carry. Later periods have a say by the rounding of their values alone, `ROUNDING` times the
 largest total value of an agent, since a mechanism may have been computed from utilities that hold them. Nothing of the
 mechanism has.
+
+A condition is satisfied where every gain and the bound of its rounding (`mechopt.core.rounding`; what a stage says is
+taken for the exact numbers that its floats are) are together at most that, violated where a gain less its rounding
+is above it, and else undecided, which does not hold: payments so large that floats lose a gain of this size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from mechopt.closedform.bank.reachable import MAX_STATES, ROUNDING, largest_values, reachable
 from mechopt.closedform.bank.stage import BankAccounts, Stage
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.core.rounding import Precision, Status
 from mechopt.environment.independent import IndependentTypes
 
 Balance = tuple[float, ...]
+OTHER_ROUNDINGS = 24
+"""In a gain, beside those of the averages over types: of present values, products, differences and inputs."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +104,25 @@ class ConditionCheck:
 
     Attributes
     ----------
-    holds : bool
-        Whether in every period the violation is at most what is tolerated there.
+    status : Status
+        Satisfied, violated or undecided.
     gain : float
         Largest violation, 0 where there is none.
+    rounding : float
+        Largest bound of the rounding of one.
     counterexample : BalanceCounterexample or None
-        Where it is, if the condition does not hold.
+        Where it is the most above what is tolerated, if the condition does not hold.
     """
 
-    holds: bool
+    status: Status
     gain: float
+    rounding: float
     counterexample: BalanceCounterexample | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether in every period the violation is surely at most what is tolerated there."""
+        return self.status is Status.SATISFIED
 
 
 class Conditions(Mapping[str, ConditionCheck]):
@@ -136,25 +152,60 @@ class Conditions(Mapping[str, ConditionCheck]):
         return len(self._checks)
 
     def __repr__(self) -> str:
-        words = [f"{key} {'holds' if c.holds else f'fails ({c.counterexample})'}" for key, c in self.items()]
+        told = {Status.SATISFIED: "holds", Status.VIOLATED: "fails", Status.UNDECIDED: "is undecided"}
+        words = [f"{key} {told[c.status]}{'' if c.holds else f' ({c.counterexample})'}" for key, c in self.items()]
         return f"Conditions({'; '.join(words)})"
+
+
+class _Gains(NamedTuple):
+    """Violations of one condition in one period, sums of the absolute values in them, and what is said of one."""
+
+    condition: str
+    gain: FloatArray
+    size: FloatArray
+    counterexample: Callable[[tuple[int, ...], float], BalanceCounterexample]
+
+
+@dataclass
+class _Verdict:
+    """What is known of one condition so far: the places the most above what is tolerated, surely and possibly."""
+
+    gain: float = 0.0
+    rounding: float = 0.0
+    excess: dict[Status, float] = field(default_factory=dict)
+    worst: dict[Status, BalanceCounterexample] = field(default_factory=dict)
+
+    def add(self, found: _Gains, precision: Precision, limit: float) -> None:
+        rounding = precision.bound(found.size)
+        wild = ~np.isfinite(rounding) | ~np.isfinite(found.gain)
+        gain = np.where(wild, np.inf, found.gain)
+        self.gain = max(self.gain, float(gain.max()))
+        self.rounding = max(self.rounding, float(np.where(wild, 0.0, rounding).max()))
+        for status, bound in ((Status.VIOLATED, -rounding), (Status.UNDECIDED, rounding)):
+            above = np.where(wild, np.inf, gain + bound) - limit
+            place = tuple(int(k) for k in np.unravel_index(above.argmax(), above.shape))
+            if above[place] > self.excess.get(status, 0.0):
+                self.excess[status] = float(above[place])
+                self.worst[status] = found.counterexample(place, float(found.gain[place]))
+
+    @property
+    def check(self) -> ConditionCheck:
+        status = next((s for s in (Status.VIOLATED, Status.UNDECIDED) if s in self.worst), Status.SATISFIED)
+        return ConditionCheck(status, self.gain, self.rounding, self.worst.get(status))
 
 
 def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> Conditions:
     """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
     env = mechanism.environment
-    limits, gains = _limits(env), dict.fromkeys(("IC", "BI", "BU"), 0.0)
-    worst: dict[str, BalanceCounterexample] = {}
+    limits, verdicts = _limits(env), {name: _Verdict() for name in ("IC", "BI", "BU")}
     for t, stage, _ in reachable(mechanism, False, max_states):
-        for i in range(env.agents):
-            for found in (_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
-                name = found.condition
-                if not found.gain <= gains[name]:  # so that NaN counts
-                    gains[name] = found.gain
-                known = worst[name].gain if name in worst else 0.0
-                if not found.gain <= limits[name][t] and not found.gain <= known:
-                    worst[name] = found
-    return Conditions({name: ConditionCheck(name not in worst, gain, worst.get(name)) for name, gain in gains.items()})
+        with np.errstate(all="ignore"):
+            largest = max(float(np.abs(stage.payment).max()), env.money_scale)
+            precision = Precision.of(sum(env.shape[t]) + OTHER_ROUNDINGS, largest)
+            for i in range(env.agents):
+                for found in (*_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
+                    verdicts[found.condition].add(found, precision, float(limits[found.condition][t]))
+    return Conditions({name: verdict.check for name, verdict in verdicts.items()})
 
 
 def _limits(environment: IndependentTypes) -> dict[str, FloatArray]:
@@ -176,36 +227,47 @@ def _expected_largest(environment: IndependentTypes, t: int) -> float:
     return float(levels @ np.diff(all_below, prepend=0.0))
 
 
-def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> Iterator[_Gains]:
+    """By true type: axes balances and report."""
     env = mechanism.environment
     sold, paid = interim(env, stage.allocation[i], i, t), interim(env, stage.payment[i], i, t)
-    values, gain, where = env.present_value[t] * env.values[i][t], -np.inf, (0, 0, 0)
-    truth = values * sold - paid
-    for k, value in enumerate(values):
-        gains = value * sold - paid - truth[:, k, None]
-        state, report = (int(w) for w in np.unravel_index(gains.argmax(), gains.shape))
-        if gains[state, report] > gain:
-            gain, where = float(gains[state, report]), (state, k, report)
-    state, k, report = where
-    return BalanceCounterexample("IC", i, t, _at(stage, state), gain, true_type=k, report=report)
+    most = [interim(env, np.abs(part[i]), i, t) for part in (stage.allocation, stage.payment)]
+    for k, value in enumerate(env.present_value[t] * env.values[i][t]):
+        payoff, size = value * sold - paid, np.abs(value) * most[0] + most[1]
+
+        def said(place: tuple[int, ...], gain: float, k: int = k) -> BalanceCounterexample:
+            return BalanceCounterexample("IC", i, t, _at(stage, place[0]), gain, true_type=k, report=place[1])
+
+        yield _Gains("IC", payoff - payoff[:, k, None], size + size[:, k, None], said)
 
 
-def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> _Gains:
     average = expected(mechanism.environment, mechanism.utility(t, stage)[i], i, t)
-    low, high = int(average.argmin()), int(average.argmax())
-    if -average[low] > average[high] - average[low]:
-        return BalanceCounterexample("BI", i, t, _at(stage, low), float(-average[low]))
-    gain = float(average[high] - average[low])
-    return BalanceCounterexample("BI", i, t, _at(stage, high), gain, other_balance=_at(stage, low))
+    size = expected(mechanism.environment, _size(mechanism, t, stage)[i], i, t)
+    least = int(average.argmin())
+
+    def said(place: tuple[int, ...], gain: float) -> BalanceCounterexample:
+        other = None if -average[place] >= average[place] - average[least] else _at(stage, least)
+        return BalanceCounterexample("BI", i, t, _at(stage, place[0]), gain, other_balance=other)
+
+    return _Gains("BI", np.maximum(average - average[least], -average), size + size.max(), said)
 
 
-def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> BalanceCounterexample:
+def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> _Gains:
     after, utility = stage.next_balance[i], mechanism.utility(t, stage)[i]
-    above = after - utility - stage.balance[i].reshape(-1, *[1] * (after.ndim - 1))
-    gains = np.maximum(-after, above)
-    state, *types = (int(w) for w in np.unravel_index(gains.argmax(), gains.shape))
-    gain = float(gains[(state, *types)])
-    return BalanceCounterexample("BU", i, t, _at(stage, state), gain, types=tuple(types))
+    balance, spend = (part[i].reshape(-1, *[1] * (after.ndim - 1)) for part in (stage.balance, stage.spend))
+    size = 2 * np.abs(balance) + np.abs(spend) + np.abs(stage.deposit[i]) + _size(mechanism, t, stage)[i]
+
+    def said(place: tuple[int, ...], gain: float) -> BalanceCounterexample:
+        return BalanceCounterexample("BU", i, t, _at(stage, place[0]), gain, types=place[1:])
+
+    return _Gains("BU", np.maximum(-after, after - utility - balance), size, said)
+
+
+def _size(mechanism: BankAccounts, t: int, stage: Stage) -> FloatArray:
+    """Utilities with every term in absolute value; ``(n, S, *types[t])``."""
+    size: FloatArray = np.abs(mechanism.values(t)) * np.abs(stage.allocation) + np.abs(stage.payment)
+    return size
 
 
 def interim(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:

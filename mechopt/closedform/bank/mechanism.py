@@ -255,7 +255,8 @@ def unrolled(mechanism: BankAccountMechanism) -> Iterator[Stage]:
     if env.agents * count[-1] > MAX_ENTRIES:
         raise LimitError(
             f"{mechanism.name}: about 10^{log10(count[-1]):.1f} histories of {env.agents} "
-            f"buyer{'s' * (env.agents > 1)}, above {MAX_ENTRIES:,} entries; use outcome(), which follows balances"
+            f"buyer{'s' * (env.agents > 1)}, above {MAX_ENTRIES:,} entries; use outcome(), which follows balances, and "
+            "conditions() for its constraints"
         )
     balance = np.zeros((env.agents, 1))
     for t in range(env.horizon):

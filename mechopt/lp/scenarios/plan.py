@@ -115,11 +115,16 @@ class ScenarioPlan:
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same mechanisms, more rows.
     terms : ScenarioTerms
         What is asked for.
+    absorbing : frozenset of int
+        Scenarios, by number, after which one more period of equal revenue comes whose range has no end: it takes out
+        the whole utility and earns nothing by itself, so that such a scenario is worth W, and the first best to a
+        clairvoyant seller (ratio objective alone). See `mechopt.study.search.reduced`.
     """
 
     scenarios: Scenarios
     misreports: str = "adjacent"
     terms: ScenarioTerms = STANDARD_TERMS
+    absorbing: frozenset[int] = frozenset()
 
     @cached_property
     def parts(self) -> tuple[Plan, ...]:
@@ -217,7 +222,7 @@ class ScenarioPlan:
         for s, part in enumerate(self.parts):
             own = [*part.families, *(self._worth(s, t) for t in range(part.tree.horizon)), *self.common_increments(s)]
             if self.terms.objective == "regret" or (self.terms.objective == "ratio" and s in self.limiting):
-                width = 2 + self.scenarios.agents
+                width = 2 + (0 if s in self.absorbing else self.scenarios.agents)
                 own.append(RowFamily(self.goal, None, 0, (), width, partial(self._goal_rows, s, optima[s])))
             families += [self._of_scenario(s, family) for family in own]
         counted = [s for s in self.limiting if self.scenarios.weights[s]]
@@ -296,6 +301,9 @@ class ScenarioPlan:
         return [one, *[-one] * self.scenarios.agents]
 
     def _goal_rows(self, s: int, optimum: Any, columns: Columns) -> Rows:
+        if s in self.absorbing:
+            index = np.concatenate([self.numbers("welfare to come", s, 0)[0], self.numbers("goal", 0, 0)])[None]
+            return Rows(index, np.array([self.unit / optimum, -1]), 0.0, np.inf)
         index = np.concatenate([self._start(s), self.numbers("goal", 0, 0)])[None]
         if self.terms.objective == "ratio":
             return Rows(index, np.array([*self._signs(self.unit / optimum), -1]), 0.0, np.inf)

@@ -125,6 +125,8 @@ def compared(comparison: Comparison) -> Plain:
         row["conditions"] = None if entry.conditions is None else {k: c.holds for k, c in entry.conditions.items()}
         row["claims"] = [constraint.name for constraint in entry.claims]
         row["guarantee"] = None if entry.guarantee is None else float(entry.guarantee)
+        if entry.proved_revenue is not None:
+            row["proved_revenue"] = entry.proved_revenue
         if entry.largest_transfer is not None:
             row |= {key: getattr(entry, key) for key in ("largest_transfer", "deficit", "rests_on")}
         rows.append({**row, "source": entry.source, "non_clairvoyant": entry.non_clairvoyant})

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.process import PersistentEnvironment, joint_process
+from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraints import DIC, EPIR, BayesianIC, Constraint, Interim, PeriodicExPostIC
 from mechopt.solve.dual.buyers import buyers_problem
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
@@ -112,6 +113,7 @@ def dual_optimum(
     >>> best.bound.lower <= 6.0688896 <= best.bound.upper, round(best.value, 4), str(best.status)
     (True, 6.0689, 'optimal')
     """
+    require_environment(environment)
     if not target > 0:
         raise InputError([Fault("target", f"is {target}", "it must be positive")])
     begun = time.perf_counter()
@@ -123,6 +125,8 @@ def dual_optimum(
         search = Search(buyers_problem(environment))
     else:
         process = joint_process(environment)
+        if process.public is not None:
+            raise InputError("dual dynamic programming knows no public states; use the linear program")
         if process.agents > 1:
             raise InputError(
                 f"{process.agents} agents whose types persist: dual dynamic programming is for one; use the linear "

@@ -109,7 +109,7 @@ def certified(
     basis : pair of int arrays, optional
         Of columns and of rows, as from `highs.basis`; else the program is solved for one.
     deadline : float
-        Of ``time.monotonic()``, looked at before each pivot.
+        Of ``time.monotonic()``, looked at before each pivot and within each exact system.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def certified(
     exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_persistent_program(chosen, program)
     if not len(columns):
         columns, rows = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
-    ray = _ray(program, exact) if status is Status.UNBOUNDED else None
+    ray = _ray(program, exact, deadline) if status is Status.UNBOUNDED else None
     if ray is None:
         try:
             best = optimise(exact, columns, rows, deadline)
         except UnboundedError:
-            ray = _ray(program, exact)
+            ray = _ray(program, exact, deadline)
         except InfeasibleError:
             raise ExactLimitError("no mechanism satisfies all of the constraints, of which there is no proof") from None
     if ray is not None and chosen.subject_to:
@@ -152,7 +152,7 @@ def _multipliers(exact: ExactProgram, best: ExactOptimum) -> SparseVector:
     return SparseVector.of(numerators, best.dual.denominator * exact.denominator)
 
 
-def _ray(program: LinearProgram, exact: ExactProgram) -> SparseVector | None:
+def _ray(program: LinearProgram, exact: ExactProgram, deadline: float) -> SparseVector | None:
     """A direction that improves the objective without bound and keeps every row, at most 1 in each column, or None."""
 
     def cone(side: FloatArray, otherwise: float) -> FloatArray:
@@ -165,6 +165,6 @@ def _ray(program: LinearProgram, exact: ExactProgram) -> SparseVector | None:
     if status is not Status.OPTIMAL:
         raise ExactLimitError("the solver found neither an optimum nor a direction without bound")
     twin = replace(exact, lower=lower, upper=upper, row_lower=row_lower, row_upper=row_upper)
-    best = optimise(twin, columns, rows)
+    best = optimise(twin, columns, rows, deadline)
     ray = SparseVector.of(best.primal.numerators, best.primal.denominator)
     return ray if best.value > exact.offset else None

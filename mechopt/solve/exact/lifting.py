@@ -9,6 +9,7 @@ Source: Dixon (1982).
 
 from __future__ import annotations
 
+import time
 from math import isqrt
 from typing import Any
 
@@ -31,6 +32,18 @@ class SingularError(ExactLimitError):
     """A basis matrix is singular, or too near to it for floats."""
 
 
+def require_time(deadline: float) -> None:
+    """Stop where the time is up.
+
+    Raises
+    ------
+    TimeoutError
+        If ``deadline``, of ``time.monotonic()``, has passed.
+    """
+    if time.monotonic() > deadline:
+        raise TimeoutError("the time for the exact optimum is up")
+
+
 class Lifted:
     """A square integer matrix, factorised modulo a prime.
 
@@ -38,14 +51,19 @@ class Lifted:
     ----------
     start, index, value : arrays
         Row r has the columns ``index[start[r]:start[r+1]]``.
+    deadline : float
+        Of ``time.monotonic()``, looked at before each pivot, and in `solve` before each digit and each fraction.
 
     Raises
     ------
     SingularError
         If the matrix is singular modulo all primes that are tried.
+    TimeoutError
+        If the deadline has passed.
     """
 
-    def __init__(self, start: Array, index: Array, value: Array) -> None:
+    def __init__(self, start: Array, index: Array, value: Array, deadline: float = float("inf")) -> None:
+        self.deadline = deadline
         self.size = len(start) - 1
         self.rows = [
             {
@@ -87,6 +105,7 @@ class Lifted:
             placed(r)
         self.steps: list[tuple[int, int, int, list[tuple[int, int]], dict[int, int]]] = []
         for _ in range(self.size):
+            require_time(self.deadline)
             length = next((k for k in range(1, len(by_length)) if by_length[k]), None)
             if length is None or by_length[0]:
                 return False
@@ -158,6 +177,7 @@ class Lifted:
         x, power, digits, wanted = [0] * self.size, 1, 0, FIRST_DIGITS
         while power.bit_length() <= MOST_BITS:
             while digits < wanted:
+                require_time(self.deadline)
                 digit = step([v % p for v in residual])
                 residual = [
                     (v - sum(entry * digit[c] for c, entry in row.items())) // p
@@ -166,7 +186,7 @@ class Lifted:
                 x = [before + power * new for before, new in zip(x, digit, strict=True)]
                 power *= p
                 digits += 1
-            found = _fractions(x, power)
+            found = _fractions(x, power, self.deadline)
             if found is not None:
                 numerators, denominator = found
                 if all(
@@ -178,11 +198,12 @@ class Lifted:
         raise ExactLimitError(f"an exact solution with more than {MOST_BITS // 2:,} bits is not looked for")
 
 
-def _fractions(x: list[int], modulus: int) -> tuple[list[int], int] | None:
+def _fractions(x: list[int], modulus: int, deadline: float) -> tuple[list[int], int] | None:
     """Small numerators over one denominator with numerators = denominator * x modulo the modulus, or None."""
     limit = isqrt(modulus // 2)
     denominator, numerators = 1, list[int]()
     for entry in x:
+        require_time(deadline)
         scaled: int = entry * denominator % modulus
         if min(scaled, modulus - scaled) > limit:
             further = _denominator(scaled, modulus, limit)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray, object_array
-from mechopt.solve.exact.lifting import Lifted
+from mechopt.solve.exact.lifting import Lifted, require_time
 from mechopt.solve.exact.lifting import SingularError as SingularError
 
 STEP_BITS = 40
@@ -84,7 +84,7 @@ class IntegerMatrix:
         return result
 
 
-def independent(matrix: IntegerMatrix) -> tuple[IntArray, IntArray]:
+def independent(matrix: IntegerMatrix, deadline: float = float("inf")) -> tuple[IntArray, IntArray]:
     """Rows and columns of a largest regular part of a square matrix.
 
     Found by elimination modulo a prime, shortest rows first: what is regular modulo a prime is regular.
@@ -92,6 +92,7 @@ def independent(matrix: IntegerMatrix) -> tuple[IntArray, IntArray]:
     taken: dict[int, dict[int, int]] = {}  # pivot column -> row with 1 there
     rows = []
     for row in np.argsort(np.diff(matrix.start), kind="stable").tolist():
+        require_time(deadline)
         chosen = slice(matrix.start[row], matrix.start[row + 1])
         left = {int(c): int(v) % PRIME for c, v in zip(matrix.index[chosen], matrix.value[chosen], strict=True)}
         left = {c: v for c, v in left.items() if v}
@@ -115,15 +116,20 @@ class Factored:
     Parameters
     ----------
     matrix : IntegerMatrix
+    deadline : float
+        Of ``time.monotonic()``, looked at in every loop; one factorisation in floats is not interrupted.
 
     Raises
     ------
     SingularError
         If the matrix is singular.
+    TimeoutError
+        If the deadline has passed.
     """
 
-    def __init__(self, matrix: IntegerMatrix) -> None:
-        self.matrix = matrix
+    def __init__(self, matrix: IntegerMatrix, deadline: float = float("inf")) -> None:
+        require_time(deadline)
+        self.matrix, self.deadline = matrix, deadline
         self.scales: tuple[FloatArray, FloatArray] = np.ones(matrix.columns), np.ones(matrix.columns)
         self.lifted: Lifted | None = None
         try:
@@ -134,7 +140,7 @@ class Factored:
     def _surely(self) -> Lifted:
         """The factors modulo a prime, made when they are first needed."""
         if self.lifted is None:
-            self.lifted = Lifted(self.matrix.start, self.matrix.index, self.matrix.value)
+            self.lifted = Lifted(self.matrix.start, self.matrix.index, self.matrix.value, self.deadline)
         return self.lifted
 
     def _factorise(self) -> None:
@@ -188,11 +194,12 @@ class Factored:
         bits = FIRST_BITS
         while bits <= LAST_BITS:
             while refined.bits < bits and np.any(refined.residual):
+                require_time(self.deadline)
                 refined = _refine(system, refined)
             if not np.any(refined.residual):  # M x = 2^bits right: there is nothing to guess
                 common = gcd(1 << refined.bits, *(int(number) for number in refined.x))
                 return refined.x // common, (1 << refined.bits) // common
-            found = _reconstruct(refined.x, refined.bits)
+            found = _reconstruct(refined.x, refined.bits, self.deadline)
             if found is not None:
                 numerators, denominator = found
                 if np.array_equal(matrix.times(numerators), right.astype(object) * denominator):
@@ -274,7 +281,7 @@ def _wrapped_residual(
         return (residual.astype(np.int64) << shift) - matrix.wrapped(rounded)
 
 
-def _reconstruct(x: Array, bits: int) -> tuple[Array, int] | None:
+def _reconstruct(x: Array, bits: int, deadline: float) -> tuple[Array, int] | None:
     """Fractions with one denominator near x / 2^bits, or None where none is small enough to be believed."""
     denominator, tolerance, half = 1, 1 << (bits // 2), 1 << max(bits - 1, 0)
     if bits == 0:
@@ -282,6 +289,7 @@ def _reconstruct(x: Array, bits: int) -> tuple[Array, int] | None:
     numerators = np.zeros(len(x), dtype=object)
     waiting = np.arange(len(x))
     while len(waiting):
+        require_time(deadline)
         scaled = x[waiting] * denominator
         nearest = (scaled + half) >> bits
         numerators[waiting] = nearest

@@ -9,7 +9,6 @@ pivots improve the objective itself; after stalls the lowest index goes (Bland),
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,7 +17,7 @@ import numpy as np
 from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import Array, IntArray
 from mechopt.solve.exact.independent import ExactProgram
-from mechopt.solve.exact.lifting import ExactLimitError
+from mechopt.solve.exact.lifting import ExactLimitError, require_time
 from mechopt.solve.exact.rational import Factored, IntegerMatrix, SingularError, independent
 
 LOWER, BASIC, UPPER, FREE = 0, 1, 2, 3
@@ -86,7 +85,8 @@ class InfeasibleError(MechoptError):
 class _Problem:
     """Columns and, after them, rows as variables: row r is the variable of number ``columns + r``."""
 
-    def __init__(self, program: ExactProgram) -> None:
+    def __init__(self, program: ExactProgram, deadline: float) -> None:
+        self.deadline = deadline
         self.columns, self.rows = len(program.cost), len(program.row_lower)
         self.matrix = IntegerMatrix(program.start, program.index, program.value, self.columns)
         self.cost = np.concatenate([program.cost.astype(object), np.zeros(self.rows, dtype=object)])
@@ -112,7 +112,7 @@ class _Basis:
         self.tight: IntArray = np.flatnonzero(status[p.columns :] != BASIC)
         if len(self.basic) != len(self.tight):
             raise SingularError(f"{len(self.basic)} basic columns for {len(self.tight)} tight rows")
-        self.factored = Factored(p.matrix.part(self.tight, self.basic))
+        self.factored = Factored(p.matrix.part(self.tight, self.basic), p.deadline)
         at = np.where(status == LOWER, p.lower, np.where(status == UPPER, p.upper, 0))
         fixed = np.where(status == BASIC, 0, at)
         right = fixed[p.columns :] - p.matrix.times(fixed[: p.columns])
@@ -167,7 +167,7 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
         0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero; of any quality: where it is not a basis,
         the slacks are one.
     deadline : float
-        Of ``time.monotonic()``, looked at before each pivot.
+        Of ``time.monotonic()``, looked at before each pivot and within each exact system.
 
     Raises
     ------
@@ -180,13 +180,13 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
     ExactLimitError
         If it takes too many pivots, or numbers with too many digits.
     """
-    problem = _Problem(program)
+    problem = _Problem(program, deadline)
     status = _placed(problem, np.concatenate([columns, rows]).astype(np.int64))
-    _require_time(deadline)
+    require_time(deadline)
     basis, dual_pivots = _made_feasible(_first(problem, status), deadline)
     stalled = 0
     for pivots in range(dual_pivots, PIVOTS):
-        _require_time(deadline)
+        require_time(deadline)
         below, above = basis.violations()
         feasible = not (below.any() or above.any())
         cost = problem.cost if feasible else below.astype(np.int64).astype(object) - above.astype(np.int64)
@@ -205,12 +205,6 @@ def optimise(program: ExactProgram, columns: Array, rows: Array, deadline: float
     raise ExactLimitError(f"no exact optimum within {PIVOTS:,} pivots")
 
 
-def _require_time(deadline: float) -> None:
-    """Stop where the time is up."""
-    if time.monotonic() > deadline:
-        raise TimeoutError("the time for the exact optimum is up")
-
-
 def _made_feasible(basis: _Basis, deadline: float) -> tuple[_Basis, int]:
     """Dual pivots, for the objective or, where the basis is not dual feasible, for one shifted so that it is.
 
@@ -220,7 +214,7 @@ def _made_feasible(basis: _Basis, deadline: float) -> tuple[_Basis, int]:
     _, reduced, denominator = basis.multipliers(p.cost)
     cost = p.cost * denominator - np.where(_wanted(basis, reduced), reduced, 0)
     for pivots in range(PIVOTS // 2):
-        _require_time(deadline)
+        require_time(deadline)
         below, above = basis.violations()
         if not (below | above).any() or stalled > 5 * STALLS:
             return basis, pivots
@@ -257,7 +251,7 @@ def _first(problem: _Problem, status: Array) -> _Basis:
     except SingularError:
         basic = np.flatnonzero(status[: problem.columns] == BASIC)
         tight = np.flatnonzero(status[problem.columns :] != BASIC)
-    rows, columns = independent(problem.matrix.part(tight, basic))
+    rows, columns = independent(problem.matrix.part(tight, basic), problem.deadline)
     status[np.setdiff1d(basic, basic[columns])] = LOWER
     status[problem.columns + np.setdiff1d(tight, tight[rows])] = BASIC
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.static.repeated import repeated_myerson
@@ -83,6 +84,8 @@ def compare(
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
                 told = "" if name in own else independent.knows(name, environment)
                 entries.append(entry(name, built, best, static, told))
+                if name == "asymptotic" and name not in own:
+                    entries[-1] = replace(entries[-1], proved_revenue=independent.proved_revenue(environment))
             elif name in persistent.BOUNDS and name not in own:
                 entries.append(persistent.bound(name, environment, best))
             else:

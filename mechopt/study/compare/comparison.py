@@ -61,6 +61,9 @@ class Entry:
         Of contingent transfers, of either sign; None for other mechanisms.
     rests_on : str
         The theorem or program of contingent transfers; else empty.
+    proved_revenue : float or None
+        What a theorem says on this very instance that revenue is at least: of the asymptotic mechanism first best less
+        the loss by (F.2) with Azuma's inequality (`mechopt.lemmas.asymptotic_loss`); None elsewhere.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Entry:
     conditions: Conditions | None = None
     largest_transfer: float | None = None
     rests_on: str = ""
+    proved_revenue: float | None = None
 
     @property
     def deficit(self) -> float:
@@ -137,9 +141,9 @@ class Comparison(Shown):
         -------
         pandas.DataFrame
             Index: names. Columns: ``revenue``, ``welfare``, ``ratio``, ``static_ratio``, ``guarantee``,
-            ``non_clairvoyant``, with contingent transfers ``largest_transfer``, ``deficit`` and ``rests_on``, one a
-            constraint (True where it is satisfied for certain, or follows from the
-            conditions of a bank account; None where the tree is too large to check).
+            ``non_clairvoyant``, ``proved_revenue`` where a mechanism has one, with contingent transfers
+            ``largest_transfer``, ``deficit`` and ``rests_on``, one a constraint (True where it is satisfied for
+            certain, or follows from the conditions of a bank account; None where the tree is too large to check).
         """
         import pandas as pd
 
@@ -148,6 +152,8 @@ class Comparison(Shown):
             row: dict[str, Any] = {key: getattr(entry, key) for key in ("revenue", "welfare", "ratio", "static_ratio")}
             row["guarantee"] = math.nan if entry.guarantee is None else float(entry.guarantee)
             row["non_clairvoyant"] = entry.non_clairvoyant
+            if entry.proved_revenue is not None:
+                row["proved_revenue"] = entry.proved_revenue
             if self._with_transfers:
                 row["largest_transfer"] = math.nan if entry.largest_transfer is None else entry.largest_transfer
                 row |= {"deficit": entry.deficit, "rests_on": entry.rests_on}
@@ -186,6 +192,8 @@ class Comparison(Shown):
                     if not check.holds
                 )
             guarantee = "" if entry.guarantee is None else str(entry.guarantee)
+            if entry.proved_revenue is not None and entry.ratio > 0:
+                guarantee = f"here {max(0.0, entry.proved_revenue) * entry.ratio / entry.revenue:.4f}"
             scale = max(abs(entry.revenue), abs(entry.welfare) if math.isfinite(entry.welfare) else 0.0)
             amounts = (without_noise(amount, scale) for amount in (entry.revenue, entry.welfare))
             numbers = [*(f"{amount:.6g}" for amount in amounts), share(entry.ratio), guarantee]

@@ -20,10 +20,12 @@ from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import PersistentPolicy
+from mechopt.solve.myopic.policy import MyopicPolicy
 from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.foresight import NO, foresight
+from mechopt.study.lemmas.throttling import asymptotic_loss
 
 IndependentMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
 
@@ -38,6 +40,8 @@ def quasi_two_period(environment: IndependentTypes) -> Mechanism:
     return quasi_non_clairvoyant(two_period(environment))
 
 
+MAX_BALANCES = 20_000
+"""Balances up to which the loss of the asymptotic mechanism is bounded."""
 QUASI = "quasi-non-clairvoyant"
 """Of the balance mechanism; with two periods of the two-period one, whose guarantee is better."""
 BUILDERS: dict[str, Callable[[IndependentTypes], IndependentMechanism]] = {
@@ -72,6 +76,15 @@ def knows(name: str, environment: IndependentTypes) -> str:
     return foresight(_rule(name, environment), environment) if name in BUILDERS else NO
 
 
+def proved_revenue(environment: IndependentTypes) -> float | None:
+    """What the proof of Theorem F.1 says that the asymptotic mechanism earns here; None where it is not about it."""
+    try:
+        loss = asymptotic_loss(environment, max_states=MAX_BALANCES)
+    except (InputError, LimitError):
+        return None
+    return environment.first_best - float(loss.azuma_bound[-1])
+
+
 def build(name: str, environment: IndependentTypes, best: Optimum | None) -> IndependentMechanism:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name in BUILDERS:
@@ -81,7 +94,7 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Ind
             raise InputError(f"{name}: {error}") from None
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
-    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy))
+    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy, MyopicPolicy))
     if isinstance(best.mechanism, OrbitMechanism):
         raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:

@@ -16,8 +16,9 @@ from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import optimum
 from mechopt.study.compare.independent import BUILDERS
 from mechopt.study.search.worst_case import Family, SearchResult, worst_case
+from mechopt.study.search.worst_tree import TreeFamily, worst_tree
 from mechopt.study.sweep.store import make_folder
-from mechopt.study.sweep.study_file import SearchTable, Study, read_study
+from mechopt.study.sweep.study_file import MAXIMIN, SearchTable, Study, read_study
 
 Progress = Callable[[int, int, float], None]
 """Called with instances tried, instances to try, and the smallest share so far."""
@@ -30,14 +31,14 @@ class StudySearch:
     Attributes
     ----------
     study : Study
-    found : tuple of (Family, SearchResult)
+    found : tuple of (Family or TreeFamily, SearchResult)
         By shape; those that were not begun are missing.
     interrupted : bool
         Whether Ctrl-C stopped it.
     """
 
     study: Study
-    found: tuple[tuple[Family, SearchResult], ...]
+    found: tuple[tuple[Family | TreeFamily, SearchResult], ...]
     interrupted: bool
 
     @property
@@ -59,10 +60,13 @@ def search(
 ) -> StudySearch:
     """Search for the instance of a study's family on which a mechanism earns the smallest share of the optimum.
 
+    Of a study with ``[tree]``: for the distributions on its tree of scenarios for which the best guarantee of a seller
+    who does not know the future is least.
+
     Parameters
     ----------
     study : path, name of a bundled study, or Study
-        With ``[family]`` and ``[search]``.
+        With ``[family]`` or ``[tree]``, and ``[search]``.
     folder : path, optional
         Where the state is kept; a search that was stopped goes on there as if it had not been.
     budget : int, optional
@@ -88,10 +92,10 @@ def search(
     True
     """
     study = study if isinstance(study, Study) else read_study(study)
-    plan, shapes = _required(study)
+    plan, shapes = _required(study) if study.tree is None else _required_tree(study)
     budget, benchmark = plan.budget if budget is None else budget, _benchmark(study)
     home = None if folder is None else make_folder(Path(folder) / "searches")
-    found: list[tuple[Family, SearchResult]] = []
+    found: list[tuple[Family | TreeFamily, SearchResult]] = []
     for number, shape in enumerate(shapes):
         tried, least = budget * number, min((result.ratio for _, result in found), default=float("inf"))
 
@@ -101,7 +105,10 @@ def search(
 
         state = None if home is None else home / f"{_key(study, shape)}.json"
         try:
-            result = worst_case(BUILDERS[plan.mechanism], shape, budget, study.seed, state, benchmark, show)
+            if isinstance(shape, TreeFamily):
+                result = worst_tree(shape, budget, study.seed, state, show)
+            else:
+                result = worst_case(BUILDERS[plan.mechanism], shape, budget, study.seed, state, benchmark, show)
         except KeyboardInterrupt:
             if not found:
                 raise
@@ -112,7 +119,17 @@ def search(
     return StudySearch(study, tuple(found), False)
 
 
-def _required(study: Study) -> tuple[SearchTable, list[Family]]:
+def _required_tree(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
+    """What to search for and where, of a study of trees."""
+    tree = study.tree
+    assert tree is not None
+    if study.search is None:
+        raise InputError([Fault("search", "is missing", f'add it, with mechanism = "{MAXIMIN}"')], study.name)
+    types = tree.types if isinstance(tree.types, list) else [tree.types]
+    return study.search, [TreeFamily(tree.scenarios, count, tree.absorbing, tree.discount) for count in types]
+
+
+def _required(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
     """What to search for and where."""
     family, plan, faults = study.family, study.search, list[Fault]()
     if family is None:
@@ -140,7 +157,7 @@ def _benchmark(study: Study) -> Callable[[IndependentTypes], float]:
     return lambda environment: optimum(environment, ic, ir, time_limit=recording.seconds).require_optimal().value
 
 
-def _key(study: Study, shape: Family) -> str:
+def _key(study: Study, shape: Family | TreeFamily) -> str:
     """SHA-256 of all that a search depends on, but for its budget."""
     plan, recording = study.search, study.recording
     assert plan is not None

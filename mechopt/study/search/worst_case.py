@@ -50,6 +50,21 @@ class HasRevenue(Protocol):
         ...
 
 
+class AnyFamily(Protocol):
+    """Instances as points: what a search moves through."""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What it is, for a JSON file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Axes of a point."""
+
+    def instance(self, point: FloatArray) -> Any:
+        """What stands at a point."""
+
+
 @dataclass(frozen=True)
 class Family:
     """Shape of the instances that are searched.
@@ -74,7 +89,7 @@ class Family:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     @property
-    def plain(self) -> dict[str, int | str]:
+    def plain(self) -> dict[str, Any]:
         """The same for a JSON file: numbers that may be fractions as text."""
         exact = {name: str(to_exact(getattr(self, name))) for name in ("discount", "cost")}
         return asdict(self) | exact
@@ -117,6 +132,7 @@ class SearchResult:
     ratio : float
         Revenue of the mechanism over the optimum, there.
     environment : IndependentTypes
+        Or what else the family's instances are.
     evaluations : int
         Instances tried in all, over resumed runs.
     starts : int
@@ -126,7 +142,7 @@ class SearchResult:
     """
 
     ratio: float
-    environment: IndependentTypes
+    environment: Any
     evaluations: int
     starts: int
     interrupted: bool = False
@@ -136,7 +152,7 @@ class SearchResult:
 class _State:
     """All that a search needs to go on; points as flat lists."""
 
-    family: dict[str, int | str]
+    family: dict[str, Any]
     seed: int
     evaluations: int
     starts: int
@@ -149,12 +165,12 @@ class _State:
 
 
 def worst_case(
-    mechanism: Callable[[IndependentTypes], HasRevenue],
-    family: Family,
+    mechanism: Callable[[Any], HasRevenue],
+    family: AnyFamily,
     budget: int = 1000,
     seed: int = 0,
     state: str | Path | None = None,
-    benchmark: Callable[[IndependentTypes], float] | None = None,
+    benchmark: Callable[[Any], float] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> SearchResult:
     """Search for the instance on which a mechanism's share of the optimal revenue is smallest.
@@ -164,6 +180,7 @@ def worst_case(
     mechanism : callable
         From an environment to something with ``revenue``, such as `mechopt.non_clairvoyant_balance`.
     family : Family
+        Or another one with ``shape``, ``plain`` and ``instance``, such as `mechopt.results.TreeFamily`.
     budget : int
         Instances to try in all; a resumed search counts those of the earlier runs.
     seed : int
@@ -271,7 +288,7 @@ def _write(file: Any, content: bytes) -> None:
     file.write(content)
 
 
-def _read_state(path: str | Path, family: Family, seed: int) -> _State:
+def _read_state(path: str | Path, family: AnyFamily, seed: int) -> _State:
     try:
         content = json.loads(read_regular(path, MAX_STATE_BYTES))
         if content.pop("digest", None) != _digest(content):

@@ -33,6 +33,8 @@ from mechopt.study.sweep.point import QUANTITIES, Point, Recording, Row
 from mechopt.study.sweep.random_family import FamilyTable
 
 MAX_POINTS = 100_000
+MAXIMIN = "maximin"
+"""What a search over trees of scenarios makes small: the best guarantee."""
 UNRECORDED = ("title", "source", "expected")
 """Keys of a base model that its points do not take over: they say nothing of the numbers."""
 
@@ -42,6 +44,24 @@ class LimitsTable(Table):
 
     seconds: Annotated[Number, Field(gt=0)] | None = Field(
         None, description="for the solver, and a second more for the rest; on Dask for the solver alone"
+    )
+
+
+class TreeTable(Table):
+    """The ``[tree]`` table: a tree of scenarios whose distributions a search moves."""
+
+    scenarios: list[list[str]] = Field(
+        min_length=1, strict=True, description="sequences of names of distributions, one a scenario"
+    )
+    types: list[Annotated[Whole, Field(ge=1)]] | Annotated[Whole, Field(ge=1)] = Field(
+        2, description="of every distribution that is moved; several: one search each"
+    )
+    absorbing: list[str] = Field(
+        [], strict=True, description="names that stand for absorbing last periods: tails in their limit"
+    )
+    discount: Number = Field(Fraction(1), description="above 0, at most 1")
+    tail: Annotated[Whole, Field(ge=1)] = Field(
+        12, description="types of the finite tails that stand for them in the model file that is written"
     )
 
 
@@ -66,6 +86,7 @@ class StudyFile(Table):
     limits: LimitsTable = LimitsTable()
     grid: dict[str, Any] = Field({}, description="values by dotted key of the model")
     family: FamilyTable | None = None
+    tree: TreeTable | None = None
     search: SearchTable | None = None
 
 
@@ -85,6 +106,7 @@ class Study:
     recording : Recording
     seed : int
     search : SearchTable or None
+    tree : TreeTable or None
     """
 
     name: str
@@ -96,6 +118,7 @@ class Study:
     recording: Recording
     seed: int
     search: SearchTable | None
+    tree: TreeTable | None = None
 
     @property
     def count(self) -> int:
@@ -110,6 +133,8 @@ class Study:
         InputError
             If there is nothing to vary.
         """
+        if self.tree is not None:
+            raise InputError([Fault("tree", "is for a search", "use mechopt search")], self.name)
         if self.family is not None and self.family.count is None:
             raise InputError([Fault("family.count", "is missing", "say how many instances to draw")], self.name)
         number = 0
@@ -176,7 +201,7 @@ def read_study(path: str | Path) -> Study:
     faults += _name_faults(file) + _size_faults(file, grid)
     if file.family is not None:
         faults += file.family.faults()
-    if not faults:
+    if not faults and file.tree is None:
         sample = base if file.family is None else file.family.draw(file.seed, 0)
         for key in grid.axes:
             faults += key_faults(sample or {}, key, f"grid.{key}")
@@ -187,11 +212,16 @@ def read_study(path: str | Path) -> Study:
     seconds = file.limits.seconds
     limit = None if seconds is None else float(seconds)
     recording = Recording(tuple(file.record), tuple(file.mechanisms), file.ic, file.ir, limit, __version__)
-    return Study(name, file.title, file.source, base, file.family, grid, recording, file.seed, file.search)
+    parts = base, file.family, grid, recording, file.seed, file.search, file.tree
+    return Study(name, file.title, file.source, *parts)
 
 
 def _base(file: StudyFile, folder: Path, faults: list[Fault]) -> Tables | None:
     """Tables of the base model, which has to be right by itself."""
+    if file.tree is not None:
+        given = [key for key in ("model", "family") if getattr(file, key) is not None] + ["grid"] * bool(file.grid)
+        faults += [Fault(key, "is given beside tree", "a search over trees takes [tree] and [search]") for key in given]
+        return None
     if file.model is None:
         if file.family is None:
             faults.append(Fault("model", "is missing", "name a model file or a bundled model, or give a [family]"))
@@ -222,9 +252,10 @@ def _name_faults(file: StudyFile) -> list[Fault]:
                 faults.append(Fault(f"{where}[{k}]", f"{shortened(repr(name))} is unknown", _nearest(name, known)))
             elif name in names[:k]:
                 faults.append(Fault(f"{where}[{k}]", f"{name!r} is listed twice", "list it once"))
-    if file.search is not None and file.search.mechanism not in BUILDERS:
+    searched = tuple(BUILDERS) if file.tree is None else (MAXIMIN,)
+    if file.search is not None and file.search.mechanism not in searched:
         name = file.search.mechanism
-        fix = _nearest(name, tuple(BUILDERS))
+        fix = _nearest(name, searched)
         faults.append(Fault("search.mechanism", f"{shortened(repr(name))} is not a closed-form mechanism", fix))
     return faults
 

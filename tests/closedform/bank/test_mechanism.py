@@ -198,3 +198,23 @@ def test_money_too_small_to_divide_by_is_refused():
     assert bank.outcome().revenue == pytest.approx(2 + 2 / 9, rel=1e-9)
     with pytest.raises(mo.InputError, match=r"discount 0.1 over 400 periods.* use fewer periods"):
         bank.to_mechanism()
+
+
+def test_sums_so_large_that_floats_lose_a_gain_are_undecided():
+    # the same misreport gains 0.9 in test_a_payment_that_grows_with_the_report, where nothing is lent
+    bank = changed(non_clairvoyant_balance(ONE), 1, payment=np.array([0.0, 0.9]) - 1e17)
+    check = bank.conditions()["IC"]
+    assert (check.status, check.holds, check.gain) == ("undecided", False, 0.0)
+    assert check.rounding > 0.9 and check.counterexample.period == 1
+    assert "IC is undecided" in str(bank.conditions())
+
+
+@pytest.mark.parametrize("wild", [np.nan, np.inf, -np.inf, 1.7e308])
+@pytest.mark.parametrize("report", [0, 1])
+def test_what_is_no_sum_that_can_be_computed_is_violated(wild, report):
+    payment = np.zeros(2)
+    payment[report] = wild
+    conditions = changed(non_clairvoyant_balance(ONE), 2, payment=payment).conditions()
+    assert not conditions.holds
+    assert conditions["IC"].status in ("violated", "undecided")
+    assert np.isfinite(wild) or conditions["IC"].status == "violated"

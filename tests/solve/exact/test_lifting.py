@@ -1,12 +1,15 @@
 """Exact systems modulo powers of a prime, against elimination in fractions."""
 
 import random
+import time
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mechopt.core.numbers import object_array
+from mechopt.solve.exact import lifting
 from mechopt.solve.exact.lifting import PRIMES, ExactLimitError, Lifted, SingularError
 from mechopt.solve.exact.rational import Factored, IntegerMatrix
 
@@ -82,3 +85,27 @@ def test_solutions_beyond_the_limit_are_refused_by_name(monkeypatch):
     held = sparse([[3**400]])
     with pytest.raises(ExactLimitError, match="150 bits"):
         Lifted(held.start, held.index, held.value).solve(object_array([2]))
+
+
+@pytest.mark.parametrize(("solver", "looks"), [("lifted", 1), ("lifted", 13), ("refined", 1), ("refined", 3)])
+def test_the_deadline_is_looked_at_within_one_system(solver, looks, monkeypatch):
+    """On a clock that jumps after so many looks; each of the systems has more places to look at."""
+    size = 12
+    rows = [[2 if i == j else -1 if abs(i - j) == 1 else 0 for j in range(size)] for i in range(size)]
+    right = object_array([3**k for k in range(size)])
+    made = sparse(rows)
+    left = [looks]
+
+    def passing():
+        left[0] -= 1
+        return time.time() + (0.0 if left[0] >= 0 else 1e6)
+
+    def solved(deadline):
+        lifted = solver == "lifted"
+        held = Lifted(made.start, made.index, made.value, deadline) if lifted else Factored(made, deadline)
+        return held.solve(right)
+
+    solved(time.time() + 1e9)
+    monkeypatch.setattr(lifting, "time", SimpleNamespace(monotonic=passing))
+    with pytest.raises(TimeoutError):
+        solved(time.time() + 3600.0)

@@ -81,6 +81,18 @@ def test_beyond_the_reach_of_both_closed_forms_remain():
     assert all(math.isnan(entry.ratio) for entry in table.entries)
 
 
+def test_what_the_proof_says_of_the_asymptotic_mechanism_stands_beside_it():
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=60)
+    table = mo.compare(env, ["asymptotic", "give-for-free"])
+    row = table["asymptotic"]
+    assert row.proved_revenue == env.first_best - mo.lemmas.asymptotic_loss(env).azuma_bound[-1]
+    assert 0 < row.proved_revenue <= row.revenue
+    assert f"here {row.proved_revenue / table.optimum.value:.4f}" in table.to_markdown()
+    assert table.to_frame()["proved_revenue"]["asymptotic"] == row.proved_revenue
+    assert table["give-for-free"].proved_revenue is None
+    assert mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 3, cost=1))["asymptotic"].proved_revenue is None
+
+
 def test_own_mechanisms_and_unknown_names():
     env = mo.IndependentTypes.iid([1, 2], HALF, 3)
     own = mo.compare(env, {"mine": mo.optimum(env, ic=mo.SuperDIC()).mechanism})
