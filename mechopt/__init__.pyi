@@ -54,6 +54,7 @@ from .mechanism.constraints import ExAnteIR as ExAnteIR
 from .mechanism.constraints import ExpectedContinuationIR as ExpectedContinuationIR
 from .mechanism.constraints import ExPostIC as ExPostIC
 from .mechanism.constraints import Interim as Interim
+from .mechanism.constraints import MyopicIC as MyopicIC
 from .mechanism.constraints import PeriodicExPostIC as PeriodicExPostIC
 from .mechanism.constraints import PeriodicExPostIR as PeriodicExPostIR
 from .mechanism.constraints import PeriodicIR as PeriodicIR

@@ -6,8 +6,13 @@ from .environment.families.learning import licensing as licensing
 from .environment.families.learning import sponsored_search as sponsored_search
 from .environment.families.projects import bandits as bandits
 from .environment.families.projects import with_arrivals as with_arrivals
+from .environment.families.public_states import demand_states as demand_states
+from .environment.families.public_states import inventory as inventory
+from .environment.families.public_states import random_arrivals as random_arrivals
 from .environment.families.signal_grid import SignalGrid as SignalGrid
 from .environment.families.signal_grid import signal_grid as signal_grid
 from .environment.families.tasks import many_tasks_against_one as many_tasks_against_one
 from .environment.families.tasks import scheduling as scheduling
 from .environment.scenarios import Distribution as Distribution
+from .environment.states.environment import PublicStates as PublicStates
+from .environment.states.state import PublicState as PublicState

@@ -46,7 +46,8 @@ def solve(
         str,
         typer.Option(
             help="auto, program, simplex, ipx, closed-form or promised (one buyer), orbits (identical buyers), dual "
-            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end)"
+            "(several buyers over long horizons, or persistent types), mip (--deterministic), infinite (no end), "
+            "myopic (agents who do not look ahead)"
         ),
     ] = "auto",
     form: Form = "auto",

@@ -175,6 +175,17 @@ class DownwardIC(_Persistent):
 
 
 @dataclass(frozen=True)
+class MyopicIC(_Persistent):
+    r"""Truth is best for the utility of the current period alone, :math:`v - p`: agents who do not look ahead.
+
+    At every history and for every own type and report of positive probability there, in expectation over the others'
+    types. Neither implies nor is implied by `BayesianIC`: what a report does to later periods counts for nothing.
+    """
+
+    name = "myopic"
+
+
+@dataclass(frozen=True)
 class EPIR(_Participation):
     r"""Ex post individual rationality: :math:`\sum_{t \le T} u_t \ge 0` on every full path of reports.
 
@@ -273,6 +284,7 @@ ALL_CONSTRAINTS: tuple[Constraint, ...] = (
     PeriodicExPostIC(rereport=True),
     AdjacentIC(),
     DownwardIC(),
+    MyopicIC(),
     EPIR(),
     PFIR(),
     PPIR(),

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
+from mechopt.core.numbers import to_exact
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.nested import unless_zero
+from mechopt.environment.reading.nested import is_list, unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.supply import Slots
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
@@ -57,6 +59,8 @@ def tables_of(environment: Environment) -> Tables:
             "the probabilities are floats that do not sum to 1 exactly, as those of a model file do: "
             'write exact ones, such as "1/3"'
         )
+    if isinstance(environment, PublicStates):
+        return _with_states(environment)
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
     write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
     tables = common | write(environment)
@@ -161,6 +165,26 @@ def _interdependent(environment: InterdependentTypes) -> Tables:
         ]
     parts = zip(environment.names, exact.values, environment.types, strict=True)
     return common | {"agents": [{"name": name} | _periods(types=types, values=values) for name, values, types in parts]}
+
+
+def _with_states(environment: PublicStates) -> Tables:
+    """The tables of what there is without the states, and theirs."""
+    base, states, values = environment.__dict__["given"]
+    tables = tables_of(base)
+    for table, own in zip(tables["agents"], values or (), strict=False):
+        if own is not None:
+            table["values_by_state"] = _exactly(own)
+    listed = []
+    for state in states:
+        table = {"name": state.name, "values": state.values, "initial": state.initial}
+        table["kernel"] = state.kernel[0] if len(state.kernel) == 1 else state.kernel
+        table |= {"forbidden": dict(state.forbidden)} if state.forbidden else {}
+        listed.append(table | ({"seller_values": state.seller_values} if state.seller_values else {}))
+    return tables | {"states": listed}
+
+
+def _exactly(part: Any) -> Any:
+    return [_exactly(entry) for entry in part] if is_list(part) else to_exact(part)
 
 
 def _periods(**parts: Sequence[Any]) -> Tables:

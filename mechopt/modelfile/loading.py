@@ -135,7 +135,10 @@ class ModelFile(NamedTuple):
             if isinstance(self.environment, kind):
                 return self.environment
         found, needed = self.environment.kind, " or ".join(repr(kind.kind) for kind in kinds)
-        raise InputError([Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS[found]}")], self.name)
+        raise InputError(
+            [Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS.get(found, READERS['markov'])}")],
+            self.name,
+        )
 
 
 At = Mapping[str, object] | str | None

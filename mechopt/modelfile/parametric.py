@@ -13,6 +13,7 @@ from mechopt.environment.parametric import Environment, ParametricModel, paramet
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
 from mechopt.modelfile.text import text_of
@@ -92,6 +93,9 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
+        if isinstance(environment, PublicStates):
+            what = "public states are in no formula yet"
+            raise InputError([Fault("states", what, "solve at values of the parameter")], name)
         if getattr(environment, "slots", None) is not None:
             what = "several units or slots are in no formula yet"
             raise InputError([Fault("supply", what, "leave them out, or solve at values of the parameter")], name)

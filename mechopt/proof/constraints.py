@@ -29,6 +29,7 @@ from mechopt.mechanism.constraints import (
     ExpectedContinuationIR,
     ExPostIC,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -133,6 +134,7 @@ PERSISTENT = Defined(
         PeriodicExPostIC(rereport=True),
         AdjacentIC(),
         DownwardIC(),
+        MyopicIC(),
     ),
     (EPIR(), PFIR(), PPIR(), Interim(), PeriodicIR(), PeriodicExPostIR(), ExAnteIR()),
     (

@@ -32,6 +32,7 @@ from mechopt.mechanism.constraints import (
     Constraint,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -41,7 +42,7 @@ from mechopt.proof.constraints import PERSISTENT, compared, require_outside, req
 from mechopt.proof.payments import PersistentPayments, require_payments
 from mechopt.proof.persistent_hidden import HiddenRows
 from mechopt.proof.persistent_tree import Histories, PersistentLaws
-from mechopt.proof.persistent_values import State, ValueRows, likely, list_states
+from mechopt.proof.persistent_values import State, ValueRows, likely, list_states, state_chance
 from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
 
@@ -70,6 +71,7 @@ class SequenceModel:
         own = BayesianIC("own") in asked and any(laws.controlled)
         self.tree = Histories(laws, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
         self.bases = compared(asked, self.participation)
+        self.myopic = MyopicIC() in asked
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
         self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
@@ -146,6 +148,9 @@ class SequenceModel:
         for t, first in enumerate(self.allocation):
             for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
                 self.lower[column] = 0
+            for node, m in enumerate(tree.profile[t]):
+                for a in laws.ruled_out(t, m):
+                    self.upper[first + node * laws.actions[t] + a] = 0
         always = {"interim": PeriodicIR() in self.implied, "ex post": PeriodicExPostIR() in self.implied}
         for basis, part in self.values.items():
             for t, i in self.stages:
@@ -175,8 +180,35 @@ class SequenceModel:
             later = self.unseen.get((t + 1, i), 0)
             used = self.unseen[t, i], later, self.allocation[t], self.payment[t, i]
             yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used)
+        for t, i in self.stages if self.myopic else ():
+            yield from self._alone(t, i)
         yield from self._participation()
         yield from self.payments.rows()
+
+    def _alone(self, t: int, i: int) -> Iterator[Row]:
+        """Value less payment of the period alone: from the truth, less that from another report."""
+        tree, laws = self.tree, self.laws
+        for state, truthful in list_states(tree, t, i, "interim").items():
+            if not truthful or not likely(tree, t, i, state, "interim"):
+                continue
+            for report in tree.reports(t, state.slot, i):
+                if not laws.may_report(t, i, state.own, report):
+                    continue
+                entries: Entries = []
+                for m, node in tree.nodes[t][state.slot].items() if report != state.own else ():
+                    told = laws.profiles[t][m][i]
+                    chance = state_chance(tree, t, i, state, m)
+                    if told not in (report, state.own) or not chance:
+                        continue
+                    sign, truth = (1 if told == state.own else -1), laws.with_own(t, i, m, state.own)
+                    first = self.allocation[t] + node * laws.actions[t]
+                    worth = [(first + a, sign * chance * row[truth]) for a, row in enumerate(laws.worth[t][i])]
+                    entries += [
+                        *((c, whole(Fraction(w))) for c, w in worth if w),
+                        (self.payment[t, i] + node, -sign * chance),
+                    ]
+                if report != state.own:
+                    yield Row("myopic", (t, i, state.slot, f"true type {state.own}, report {report}"), entries, 0, None)
 
     def _participation(self) -> Iterator[Row]:
         last = self.laws.periods - 1

@@ -25,6 +25,8 @@ from mechopt.solve.solution import Bound, Status
 
 PATIENCE = 5.0
 """Predicted seconds up to which a program is worth its time whatever the time limit is."""
+FEW = 2000
+"""Public histories up to which the program, which has shadow prices, is taken for myopic agents."""
 LONG = 60.0
 """The same where the dynamic program's seconds are not predicted and its bracket is 1e-4 wide, or the time limit."""
 MIP_WIDTH = 2e-7
@@ -103,6 +105,23 @@ def _draws(problem: Problem) -> str | None:
 
 def _deterministic(problem: Problem) -> bool:
     return Deterministic() in problem.subject_to
+
+
+def _myopic_applies(problem: Problem) -> str | None:
+    from mechopt.solve.myopic.method import why_not_myopic
+
+    return why_not_myopic(problem.plan)
+
+
+def _myopic_taken(problem: Problem, effort: Effort) -> bool:
+    tree = getattr(problem.plan, "tree", None)
+    return not effort.exact and tree is not None and sum(tree.count) > FEW
+
+
+def _by_stages(problem: Problem, effort: Effort) -> Optimum:
+    from mechopt.solve.myopic.method import by_stages
+
+    return by_stages(problem.plan, effort)
 
 
 def _mip_applies(problem: Problem) -> str | None:
@@ -236,6 +255,7 @@ METHODS = (
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
     Method("dual", _dual_applies, lambda problem: Cost(None, 0, 1e-4), _by_dual, taken=_dual_taken),
+    Method("myopic", _myopic_applies, lambda problem: Cost(None, 0, 1e-9), _by_stages, taken=_myopic_taken),
     Method("infinite", _infinite_applies, lambda problem: Cost(None, 0, 1e-7), _by_infinite),
     Method("mip", _mip_applies, _mip_cost, _by_mip, taken=_mip_taken, histories=True),
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mechopt.solve.dual.markov_policy import PersistentPolicy
     from mechopt.solve.duals import Duals
     from mechopt.solve.exact.certify import Certificate
+    from mechopt.solve.myopic.policy import MyopicPolicy
     from mechopt.solve.orbits.mechanism import OrbitMechanism
     from mechopt.solve.promised.policy import PromisePolicy
 
@@ -80,6 +81,7 @@ class Optimum(Shown):
         | PromisePolicy
         | BuyersPolicy
         | PersistentPolicy
+        | MyopicPolicy
         | None
     )
     size: Size

@@ -12,7 +12,7 @@ Money is measured in a power of two near the largest value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -21,6 +21,7 @@ import numpy as np
 from mechopt.core.numbers import IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.hidden_histories import Hidden
+from mechopt.lp.persistent.incentive import SparseRows
 from mechopt.lp.persistent.information_states import States, Tree, states
 from mechopt.lp.persistent.merged_tree import PatternTree
 
@@ -142,6 +143,29 @@ class PersistentColumns:
     blocks: tuple[PersistentBlock, ...]
     count: int
     paid: tuple[IntArray, ...] = ()
+
+
+@dataclass(frozen=True)
+class PersistentFamily:
+    """Rows of one kind, agent and period.
+
+    Attributes
+    ----------
+    name : str
+        Constraint, or ``flow`` or ``realised``.
+    agent : int or None
+    period : int
+    build : callable
+        Makes the rows from the columns, of the public tree or of its patterns.
+    local : bool
+        Whether each row is about one slot, so that rows can be counted by patterns.
+    """
+
+    name: str
+    agent: int | None
+    period: int
+    build: Callable[[PersistentColumns], SparseRows]
+    local: bool = True
 
 
 class Numbering:

@@ -17,6 +17,8 @@ In truthful states of positive probability these are all constraints of Bayesian
 least every continuation, and equal to truth at the root, so truth is optimal wherever truth leads. Ex post the same
 rows stand for every profile of the others, truthful or not, which is periodic ex post IC.
 
+Agents who do not look ahead (`myopic_rows`) compare the first two terms of U(s, r) alone, in likely states.
+
 Source: the sequence form of one player's deviations; Bergemann and Valimaki (2010), Definition 1, for the second.
 """
 
@@ -28,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.numbers import Array, IntArray
-from mechopt.lp.persistent.information_states import States, Tree, others_weight
+from mechopt.lp.persistent.information_states import States, Tree, others_weight, states
 
 Scalar = Any
 """A float, or a Fraction in exact programs."""
@@ -151,6 +153,7 @@ def value_rows(
     tellable = np.zeros(now.count, dtype=bool)
     tellable[state[report == now.own[state]]] = True
     kept = _allowed(misreports, now.own[state], report, now.truthful[state], tellable[state])
+    kept &= process.may_report(t, i, now.own[state], report)
     state, node, report = state[kept], node[kept], report[kept]
     ex_post = basis == "ex post"
     weight: Array = np.ones(len(state), dtype=np.int64) if ex_post else others_weight(tree, t, i, now, state, node)
@@ -173,6 +176,42 @@ def value_rows(
         now.slot[row_state],
         (("true type", now.own[row_state]), ("report", row_report)),
     )
+
+
+def myopic_rows(tree: Tree, t: int, i: int, allocation: IntArray, payment: IntArray, per_unit: Scalar) -> SparseRows:
+    """Rows of `MyopicIC`: utility of the period from the truth less that from another report, in likely states.
+
+    Parameters
+    ----------
+    tree : PublicTree or PatternTree
+    t, i : int
+    allocation : int array ``(nodes, A_t)``
+    payment : int array ``(nodes,)``
+    per_unit : number
+        Present value of money of the period, in the program's unit.
+    """
+    process, width = tree.process, tree.process.shape[t][i]
+    now = states(tree, t, i, "interim", True, True)
+    state, node = _pairs(tree, t, i, "interim", now)
+    report = tree.own(t, i)[node]
+    untrue = (report != now.own[state]) & process.may_report(t, i, now.own[state], report)
+    keys = np.unique((state * width + report)[untrue])
+    row_state, row_report = np.divmod(keys, width)
+    lie = np.flatnonzero(untrue)
+    truth = np.flatnonzero(report == now.own[state])
+    first, rows = np.searchsorted(row_state, state[truth]), np.bincount(row_state, minlength=now.count)[state[truth]]
+    again = truth.repeat(rows)  # the truth stands in the row of every other report
+    place = first.repeat(rows) + np.arange(len(again)) - (np.cumsum(rows) - rows).repeat(rows)
+    pair = np.concatenate([lie, again])
+    row = np.concatenate([np.searchsorted(keys, (state * width + report)[lie]), place])
+    sign = np.concatenate([np.full(len(lie), -1), np.ones(len(again), dtype=np.int64)])
+    weight = others_weight(tree, t, i, now, state[pair], node[pair]) * sign
+    own = process.with_own(t, i, tree.profile[t][node[pair]], now.own[state[pair]])
+    worth = weight[:, None] * (process.values[t][i].T[own] * per_unit)
+    parts = [(row[:, None], allocation[node[pair]], worth), (row, payment[node[pair]], -weight)]
+    zero = np.zeros(len(keys))
+    labels = (("true type", now.own[row_state]), ("report", row_report))
+    return SparseRows(*gathered(parts), zero, zero + np.inf, now.slot[row_state], labels)
 
 
 def _continuation(

@@ -22,9 +22,9 @@ from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
-from mechopt.lp.persistent.columns import PersistentColumns, make_columns
+from mechopt.lp.persistent.columns import PersistentColumns, PersistentFamily, make_columns
 from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
-from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, value_rows
+from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, myopic_rows, value_rows
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
@@ -41,6 +41,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -60,29 +61,6 @@ from mechopt.mechanism.payments import (
 )
 
 BYTES_PER_NODE = 200
-
-
-@dataclass(frozen=True)
-class PersistentFamily:
-    """Rows of one kind, agent and period.
-
-    Attributes
-    ----------
-    name : str
-        Constraint, or ``flow`` or ``realised``.
-    agent : int or None
-    period : int
-    build : callable
-        Makes the rows from the columns, of the public tree or of its patterns.
-    local : bool
-        Whether each row is about one slot, so that rows can be counted by patterns.
-    """
-
-    name: str
-    agent: int | None
-    period: int
-    build: Callable[[PersistentColumns], SparseRows]
-    local: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +177,8 @@ class PersistentPlan:
             found += [
                 PersistentFamily(name, i, t, partial(self._hidden, t, i), local=False) for t in periods for i in agents
             ]
+        if MyopicIC() in self.ic:
+            found += [PersistentFamily("myopic", i, t, partial(self._myopic, t, i)) for t in periods for i in agents]
         if self.relaxed:
             found += [PersistentFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
         return (*found, *self._participation(), *self._payments())
@@ -283,6 +263,10 @@ class PersistentPlan:
         )
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
         return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i))
+
+    def _myopic(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
+        used = columns.allocation[t], columns.payment[t][i]
+        return myopic_rows(columns.tree, t, i, *used, self.per_unit(t, i))
 
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None

@@ -98,7 +98,7 @@ def _(mechanism: StateMechanism, rng: np.random.Generator, runs: int) -> Runs:
         worth = mechanism.worth[:, profile, action]
         paid = mechanism.payment[:, state, profile, action] + mechanism.extra[:, entry]
         utility += env.discount**t * (worth - paid)
-        welfare += env.discount**t * (worth.sum(axis=0) - env.costs[0][action])
+        welfare += env.discount**t * (worth.sum(axis=0) - env.costs[0][action] + mechanism.gains[profile, action])
         state = mechanism.after.indices[entry].astype(np.int64)
         types = [drawn_rows(rng, env.kernel[i][0][action, types[i]]) for i in range(n)]
         left = env.discount ** (t + 1)

@@ -22,6 +22,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.environment.interdependent import summed_gains
 from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import along
 from mechopt.mechanism.constraints import Constraint
@@ -216,10 +217,18 @@ class StateMechanism(MechanismMethods):
         return np.array([spsolve(matrix.tocsc(), row) for row in flow]).reshape(flow.shape)
 
     @cached_property
+    def gains(self) -> FloatArray:
+        """What actions are worth to the seller besides payments and costs, ``(M, A)``."""
+        tables = summed_gains(self.environment)
+        if tables is None:
+            return np.zeros(self.allocation.shape[1:])
+        return readonly(np.asarray(tables[0], dtype=np.float64).reshape(len(tables[0]), -1).T)
+
+    @cached_property
     def _totals(self) -> tuple[FloatArray, FloatArray]:
         """Welfare ``(S,)`` and utilities ``(n, S)`` from each state on."""
         weight = self.beliefs[:, :, None] * self.allocation
-        net = self.worth.sum(axis=0) - self.environment.costs[0]
+        net = self.worth.sum(axis=0) - self.environment.costs[0] + self.gains
         welfare = (weight * net).sum(axis=(1, 2))
         utility = [
             (weight * (worth - paid)).sum(axis=(1, 2)) for worth, paid in zip(self.worth, self.paid, strict=True)

@@ -49,6 +49,8 @@ def why_not_infinite(plan: EndlessPlan) -> str | None:
     incentives: tuple[Constraint, ...] = (BayesianIC(), PeriodicExPostIC())
     if ic not in incentives or ir not in (Interim(), PeriodicIR(), *EX_POST):
         return APPLIES
+    if plan.environment.seller_values is not None:
+        return "is without seller_values"
     return None if plan.environment.agents == 1 else "is for one agent with an infinite horizon"
 
 

@@ -20,6 +20,7 @@ from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
 from mechopt.solve.dual.markov_policy import PersistentPolicy
+from mechopt.solve.myopic.policy import MyopicPolicy
 from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
 from mechopt.solve.result import Optimum
@@ -93,7 +94,7 @@ def build(name: str, environment: IndependentTypes, best: Optimum | None) -> Ind
             raise InputError(f"{name}: {error}") from None
     if best is None or best.mechanism is None:
         raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
-    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy))
+    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy, MyopicPolicy))
     if isinstance(best.mechanism, OrbitMechanism):
         raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
     if name == OPTIMUM:

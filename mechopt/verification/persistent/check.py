@@ -30,6 +30,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -79,20 +80,27 @@ class Candidates(NamedTuple):
 def _periodic_ex_post(a: PersistentPayoffs, t: int) -> Candidates:
     tree, stage = a.mechanism.tree, a.informed[t]
     true, told = np.arange(a.types(t)), tree.own(t, a.agent)[:, None]
-    return Candidates(
-        stage.node, stage.truth[a.group_of(t)], tree.slot[t][:, None], true, told, tree.profile[t][:, None]
-    )
+    asked = tree.process.may_report(t, a.agent, true, told)
+    where = tree.slot[t][:, None], true, told, tree.profile[t][:, None]
+    return Candidates(stage.node, stage.truth[a.group_of(t)], *where, asked=asked)
 
 
-def _local(a: PersistentPayoffs, t: int, steps: tuple[int, ...]) -> Candidates:
-    """One misreport by one of the steps, after a history that truth leads to."""
+def _local(
+    a: PersistentPayoffs, t: int, steps: tuple[int, ...] | None = None, node: FloatArray | None = None
+) -> Candidates:
+    """One misreport by one of the steps, or by any, after a history that truth leads to."""
     tree, groups = a.mechanism.tree, a.by_report[t]
-    report = groups.sum(a.beliefs(t) * a.truthful[t].node)
+    report = groups.sum(a.beliefs(t) * (a.truthful[t].node if node is None else node))
     truth, there = np.zeros((tree.slots[t], a.types(t))), np.zeros((tree.slots[t], a.types(t)), dtype=bool)
     truth[groups.slot, groups.member] = report[np.arange(len(report)), groups.member]
     there[groups.slot, groups.member] = True
     true = np.arange(a.types(t))
-    asked = np.isin(groups.member[:, None] - true, steps) & (_likely(a, t) & there)[groups.slot]
+    step = groups.member[:, None] - true
+    near = np.isin(step, steps) if steps is not None else step != 0
+    asked = near & (_likely(a, t) & there)[groups.slot]
+    if steps is None:  # reports of probability 0 count for nothing
+        asked &= (_likely(a, t)[groups.slot, groups.member])[:, None]
+    asked &= tree.process.may_report(t, a.agent, true, groups.member[:, None])
     return Candidates(report, truth[groups.slot], groups.slot[:, None], true, groups.member[:, None], asked=asked)
 
 
@@ -102,6 +110,10 @@ def _likely(a: PersistentPayoffs, t: int) -> BoolArray:
     if t:
         likely = likely & tree.alive(t - 1)[tree.came(t)[0]][:, None]
     return likely
+
+
+def _myopic(a: PersistentPayoffs, t: int) -> Candidates:
+    return _local(a, t, None, a.stage_flow(t))
 
 
 def _adjacent(a: PersistentPayoffs, t: int) -> Candidates:
@@ -158,6 +170,7 @@ GAINS: dict[Constraint, Gains] = {
     PeriodicExPostIC(rereport=True): _periodic_ex_post,
     AdjacentIC(): _adjacent,
     DownwardIC(): _downward,
+    MyopicIC(): _myopic,
     EPIR(): _realised,
     PFIR(): _realised,
     PPIR(): _per_period,
@@ -220,6 +233,8 @@ def _strategy_gain(constraint: Constraint, agents: list[PersistentPayoffs]) -> f
         return None
     if isinstance(constraint, PeriodicExPostIC):
         return max(_informed_strategy_gain(agent) for agent in agents)
+    if constraint == MyopicIC():
+        return None
     return max(float(agent.strategy_gains.max()) for agent in agents)
 
 
@@ -286,7 +301,9 @@ def _require_any_report(tree: PublicTree) -> None:
     if tree.reports == "any":
         return
     slots: IntArray = np.array(tree.slots)
-    if any(count != slots[t] * tree.process.profiles[t] for t, count in enumerate(tree.count)):
+    if tree.process.public is not None or any(
+        count != slots[t] * tree.process.profiles[t] for t, count in enumerate(tree.count)
+    ):
         raise InputError(
             "constraint 'periodic-ex-post-rereport' is about reports that the reported past does not allow, and the "
             'mechanism says nothing of what follows them; make it over PublicTree(process, reports="any")'

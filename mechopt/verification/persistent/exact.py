@@ -21,6 +21,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicExPostIR,
     PeriodicIR,
@@ -89,6 +90,11 @@ class _Agent:
     def own(self, t: int, node: int) -> int:
         return int(self.types[t][self.profile[t][node]][self.i])
 
+    def may(self, t: int, true: int, report: int) -> bool:
+        """Whether a type may report another: what is public cannot be misreported."""
+        seen = self.process.public
+        return seen is None or bool(seen[t][self.i][true] == seen[t][self.i][report])
+
     def with_own(self, t: int, profile: int, k: int) -> int:
         types = self.types[t][profile]
         return self.exact.number(t, (*types[: self.i], k, *types[self.i + 1 :]))
@@ -136,6 +142,8 @@ class _Agent:
         """Value of each report of a type, times her probability, the others' types being unknown."""
         values = defaultdict[int, Fraction](Fraction)
         for node in self.nodes[t][slot]:
+            if not self.may(t, k, self.own(t, node)):
+                continue
             chance = law[self.with_own(t, self.profile[t][node], k)]
             values[self.own(t, node)] += chance * self.q(t, node, k, honest, False) if chance else 0
         return values
@@ -153,7 +161,7 @@ class _Agent:
                     )
                 else:
                     values = self.by_report(t, slot, law, k, honest)
-                    made[k] = values[k] if honest and k in values else max(values.values())
+                    made[k] = values[k] if honest and k in values else max(values.values(), default=Fraction(0))
             self._slots[key] = made
         return self._slots[key]
 
@@ -166,8 +174,9 @@ class _Agent:
 
     def informed(self, t: int, nodes: list[int], k: int, honest: bool) -> Fraction:
         """Value to a type who knows the others' types."""
-        told = [node for node in nodes if honest and self.own(t, node) == k] or nodes
-        return max(self.q(t, node, k, honest, True) for node in told)
+        allowed = [node for node in nodes if self.may(t, k, self.own(t, node))]
+        told = [node for node in allowed if honest and self.own(t, node) == k] or allowed
+        return max((self.q(t, node, k, honest, True) for node in told), default=Fraction(0))
 
     def alive(self) -> list[list[bool]]:
         """Whether the reported types of each node have positive probability."""
@@ -191,11 +200,13 @@ class _Agent:
                     for k in range(self.process.shape[t][self.i]):
                         for _, nodes in self.groups(t, slot, k):
                             truth = self.informed(t, nodes, k, True)
-                            for node in nodes:
+                            for node in (n for n in nodes if self.may(t, k, self.own(t, n))):
                                 place = (t, slot, k, self.own(t, node), self.profile[t][node], -1)
                                 yield self.q(t, node, k, True, True) - truth, place
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
             yield from self._on_paths(constraint)
+        elif constraint == MyopicIC():
+            yield from self._myopic()
         elif constraint == ExAnteIR():
             yield -sum(self.by_type(0, 0, 0, True, False).values(), Fraction(0)), (0, 0, -1, -1, -1, -1)
         else:
@@ -219,6 +230,32 @@ class _Agent:
                     for b, value in enumerate(values):
                         yield -value, (t, slot, own, own, self.profile[t][node], b if len(values) > 1 else -1)
             before = path
+
+    def _myopic(self) -> Iterator[tuple[Fraction, Place]]:
+        """Value less payment of the period alone, at histories and among types and reports that truth leads to."""
+        alive = self.alive()
+        for t in range(self.periods):
+            for slot in self.nodes[t]:
+                came = divmod(slot, self.tree.branches[t - 1])[0] if t else 0
+                if t and not alive[t - 1][came]:
+                    continue
+                law = self.law(t, slot, self.own(t - 1, came) if t else 0)
+                own = [types[self.i] for types in self.types[t]]
+                chance = {k: sum((p for p, k_ in zip(law, own, strict=True) if k_ == k), Fraction(0)) for k in set(own)}
+                for k in (k for k in chance if chance[k]):
+                    values = defaultdict[int, Fraction](Fraction)
+                    for node in self.nodes[t][slot]:
+                        p = law[self.with_own(t, self.profile[t][node], k)]
+                        values[self.own(t, node)] += p * self._alone(t, node, k) if p else 0
+                    for r in values:
+                        if r != k and chance[r] and self.may(t, k, r):
+                            yield (values[r] - values[k]) / chance[k], (t, slot, k, r, -1, -1)
+
+    def _alone(self, t: int, node: int, true: int) -> Fraction:
+        """Value less payment of a period, whatever there is outside."""
+        m, weight = self.with_own(t, self.profile[t][node], true), self.exact.discounts[self.i] ** t
+        got = sum((self.exact.worth(t, self.i, a)[m] * x for a, x in enumerate(self.sold[t][node])), Fraction(0))
+        return weight * (got - sum(self.paid[t][node], Fraction(0)))
 
     def _interim(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
         """Given her current type after a truthful past; by the others' types where they move independently of her."""
@@ -258,7 +295,7 @@ class _Agent:
         best = None
         for r in range(self.process.shape[t][self.i]):
             nodes = [self._find(t, slot, self.with_own(t, m, r)) for slot, m, _ in held]
-            if any(node is None for node in nodes):
+            if any(node is None for node in nodes) or not self.may(t, k, r):
                 continue
             total, following = Fraction(0), defaultdict[tuple[int, int], list[tuple[int, int, Fraction]]](list)
             for node, (_, m, p) in zip(nodes, held, strict=True):

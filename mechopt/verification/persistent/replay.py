@@ -21,6 +21,7 @@ from mechopt.mechanism.constraints import (
     DownwardIC,
     ExAnteIR,
     Interim,
+    MyopicIC,
     PeriodicExPostIR,
     PeriodicIR,
 )
@@ -119,6 +120,10 @@ class PersistentCounterexample(Counterexample):
             told = replace(self, strategy=())
             return (walk.strategy(self) - walk.strategy(told)) / walk.first(self.true_type)
         slot, k = walk.slot(self.history, self.actions), self.true_type
+        if self.constraint == MyopicIC():
+            beliefs = [(others, p) for others, p in walk.beliefs(self.period, slot, k) if p > 0]
+            alone = [sum(p * walk.alone(self.period, slot, k, r, m) for m, p in beliefs) for r in (self.report, k)]
+            return alone[0] - alone[1]
         if self.constraint in (EPIR(), PFIR(), PPIR()):
             return -walk.realised(self)
         if self.constraint in (Interim(), PeriodicIR(), AdjacentIC(), DownwardIC()):
@@ -172,6 +177,14 @@ class _Walk:
             self.process.own_present_value[self.agent][t] * (got - mechanism.payment[t][self.agent, node, branch])
         )
 
+    def alone(self, t: int, slot: int, k: int, r: int, others: Profile) -> float:
+        """Value less payment of the period alone."""
+        node, true = self.node(t, slot, r, others), self.number(t, k, others)
+        values, mechanism = self.process.values[t][self.agent], self.mechanism
+        got = sum(float(values[a, true] * x) for a, x in enumerate(mechanism.allocation[t][node]))
+        paid = float(mechanism.payment[t][self.agent, node].sum())
+        return float(self.process.own_present_value[self.agent][t]) * (got - paid)
+
     def moves(self, t: int, branch: int, true: int) -> list[tuple[int, float]]:
         """Next true profiles and their probabilities."""
         return [(int(p), float(self.process.kernel[t][branch, true, p])) for p in range(self.process.profiles[t + 1])]
@@ -194,7 +207,8 @@ class _Walk:
         for k in {own for own, _, _ in states}:
             mine = [(others, chance) for own, others, chance in states if own == k]
             reports = [r for r in range(self.process.shape[t][self.agent]) if self.node(t, slot, r, mine[0][0]) >= 0]
-            told = [k] if k in reports else reports
+            allowed = [r for r in reports if bool(self.process.may_report(t, self.agent, np.array(k), np.array(r)))]
+            told = [k] if k in reports else allowed
             each = [[c * self.report(t, slot, k, r, others, informed) for others, c in mine] for r in told]
             total += sum(map(max, zip(*each, strict=True))) if informed else max(map(sum, each))
         return total

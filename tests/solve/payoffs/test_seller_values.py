@@ -185,6 +185,17 @@ def test_methods_without_them_are_not_taken():
             mo.optimum(environment, method=method)
 
 
+def test_infinite_horizons_without_them():
+    stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    env = mo.MarkovTypes(
+        [[[0, 0], [1, 2]]], [stay], [["1/2", "1/2"]], discount="1/2", seller_values=[[[0, 0], [1, -3]]]
+    )
+    with pytest.raises(mo.InputError, match="without seller_values"):
+        mo.optimum(env)
+    with pytest.raises(mo.InputError, match="seller_values"):
+        mo.infinite_optimum(env)
+
+
 def test_negative_costs_by_every_method():
     env = mo.IndependentTypes.iid([0, 1, 3], ["1/4", "1/2", "1/4"], 3, cost=["-1", "1/2", "-1/3"], discount="4/5")
     pair = mo.IndependentTypes.iid([1, 3], ["1/2", "1/2"], 2, agents=2, cost=["-1", "1/2"])
