@@ -119,7 +119,11 @@ def read_parametric_scenarios(model: str | Path, parameter: str | None = None, a
     opened = open_parameter(text, name, parameter, at)
 
     def scenarios_at(point: Fraction) -> Scenarios:
-        return opened.file_at(Fraction(point)).of_kind(Scenarios)
+        scenarios = opened.file_at(Fraction(point)).of_kind(Scenarios)
+        if scenarios.absorbing:
+            what = "has no formula: its first best is not followed as a function"
+            raise InputError([Fault("absorbing", what, "give the tails as distributions")], opened.file_at(point).name)
+        return scenarios
 
     return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
 
