@@ -109,6 +109,7 @@ def transfers(
         "exact": exact or proof is not None,
         "joint": joint,
     }
+    robust = _kernels(environment, radius, box, within or [])
     stacked: Any = int(steps) if steps.isdecimal() else steps
     study = study_transfers(
         environment,
@@ -117,7 +118,7 @@ def transfers(
         smallest,
         stacked,
         side_by_side=True,
-        kernels=_kernels(environment, radius, box, within or []),
+        kernels=robust,
         **asked,
     )
     document = study.document()
@@ -131,7 +132,12 @@ def transfers(
     if payments and study.transfers is not None:
         document["payments"] = payment_rows(study.transfers)
     if draws is not None:
-        gained = estimated_gains(environment, draws, method=method, **_of_method(method, last_period, asked))
+        more = _of_method(method, last_period, asked) | (
+            {"steps": stacked, "joint": joint} if method == "stacked" else {}
+        )
+        if robust is not None:
+            more = {"radius": _ball(robust), "last_period": last_period}
+        gained = estimated_gains(environment, draws, method=method, **more)
         document["estimated"] = {
             "draws": draws,
             "median_gain": gained.quantile(0.5),
@@ -177,6 +183,16 @@ def _kernels(environment: InterdependentTypes, radius: str | None, box: str | No
     return KernelHull([list((other.exact or other).kernel) for other in others]) if others else None
 
 
+def _ball(kernels: Any) -> Any:
+    """The radius of a ball, which is drawn anew around every estimate."""
+    from mechopt.core.errors import InputError
+    from mechopt.environment.kernels.ball import KernelBall
+
+    if not isinstance(kernels, KernelBall):
+        raise InputError("draws: transfers from estimates are made robust by --radius; leave --box and --within out")
+    return kernels
+
+
 def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the method for estimated kernels, which have no exact transfers."""
     more = {key: value for key, value in asked.items() if key not in ("exact", "joint")} if method == "any" else {}
@@ -219,6 +235,8 @@ def joint_environment(file: ModelFile) -> InterdependentTypes:
 
 def _rows(study: TransferStudy) -> list[tuple[str, str]]:
     """What is printed for people."""
+    from mechopt.core.numbers import without_noise
+
     rows = [
         ("convex independence", _after(repr(study.convex_independence))),
         ("spanning", _after(repr(study.spanning))),
@@ -228,7 +246,8 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
     if study.transfers is not None:
         found = study.transfers
         flag = f", ill-conditioned, condition {found.condition:.3g}" if found.ill_conditioned else ""
-        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {found.deficit:.6g}{flag}"
+        deficit = without_noise(found.deficit, max(study.welfare, found.max_abs))
+        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {deficit:.6g}{flag}"
         rows.append(("transfers", f"{found.theorem}; {sizes}"))
     if study.check is not None:
         found_check = study.check
