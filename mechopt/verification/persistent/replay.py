@@ -207,7 +207,8 @@ class _Walk:
         for k in {own for own, _, _ in states}:
             mine = [(others, chance) for own, others, chance in states if own == k]
             reports = [r for r in range(self.process.shape[t][self.agent]) if self.node(t, slot, r, mine[0][0]) >= 0]
-            told = [k] if k in reports else reports
+            allowed = [r for r in reports if bool(self.process.may_report(t, self.agent, np.array(k), np.array(r)))]
+            told = [k] if k in reports else allowed
             each = [[c * self.report(t, slot, k, r, others, informed) for others, c in mine] for r in told]
             total += sum(map(max, zip(*each, strict=True))) if informed else max(map(sum, each))
         return total
