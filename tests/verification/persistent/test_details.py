@@ -1,0 +1,80 @@
+"""What a check of persistent types says beside its gain: its rounding, strategies, and where a misreport begins."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
+from mechopt.verification.persistent.hidden import hidden_best
+from mechopt.verification.persistent.response import PersistentPayoffs, precision
+from tests.reporting_strategies import FAMILIES, families, random_mechanism
+from tests.verification.test_limits import pivot
+
+HALF = ["1/2", "1/2"]
+
+
+def in_absolute_value(mechanism):
+    """Values as they are, agents paid: every sum of utilities is that of absolute values."""
+    env = mechanism.environment
+    values = tuple(tuple(np.abs(part) for part in row) for row in env.values)
+    tree = PublicTree(joint_process(replace(env, values=values)), mechanism.tree.reports, mechanism.tree.record)
+    paid = tuple(-np.abs(part) for part in mechanism.payment)
+    return mo.SequenceMechanism(tree, mechanism.allocation, paid)
+
+
+@families
+@pytest.mark.parametrize("sees", ["all", "actions", "own"])
+def test_rounding_is_a_share_of_the_gain_in_absolute_value(family, sees):
+    """Of the best strategy and of truth, for a number of roundings that grows with what stays hidden."""
+    mechanism, constraint = random_mechanism(family, 3), mo.BayesianIC(sees)
+    large, bounds = in_absolute_value(mechanism), []
+    for i in range(mechanism.process.agents):
+        agent = PersistentPayoffs(large, i)
+        hidden = None if sees == "all" else hidden_best(agent, sees)
+        best, truth = (hidden or agent).best_and_truth
+        terms = 0 if hidden is None else 2 * sum(level.terms for level in hidden.levels)
+        bounds += precision(mechanism, terms).bound(best + truth)[agent.first > 0].tolist()
+    rounding = mo.verify(mechanism, constraint)[constraint].rounding
+    assert any(rounding == pytest.approx(bound, rel=1e-12) for bound in bounds)
+
+
+def test_terms_of_hidden_histories():
+    """Two agents with two types: a first report is of 2 types of the other; then 2 reports x 2 actions x 2 types."""
+    mechanism = random_mechanism(FAMILIES["controlled"], 0)
+    assert hidden_best(PersistentPayoffs(mechanism, 0), "own").terms == 2 + 2 * 2 * 2
+    assert hidden_best(PersistentPayoffs(mechanism, 0), "actions").terms == 2 + 2 * 2
+
+
+def test_strategies_of_an_honest_mechanism_gain_nothing():
+    mechanism = pivot().to_sequence()
+    asked = [mo.PeriodicExPostIC(), mo.AdjacentIC(), mo.DownwardIC(), mo.BayesianIC(), mo.BayesianIC("own")]
+    for check in mo.verify(mechanism, asked).values():
+        assert check.holds and abs(check.strategy_gain) < 1e-12
+    assert all(check.strategy_gain is None for check in mo.verify(mechanism, [mo.Interim(), mo.EPIR()]).values())
+
+
+@families
+def test_strategies_gain_what_misreports_gain_or_more(family):
+    """From any history on if the others' types are known; else from contracting on, whatever misreports are local."""
+    for seed in range(3):
+        mechanism = random_mechanism(family, seed)
+        checks = mo.verify(mechanism, [mo.PeriodicExPostIC(), mo.AdjacentIC(), mo.DownwardIC(), mo.BayesianIC()])
+        assert checks["periodic-ex-post"].strategy_gain >= checks["periodic-ex-post"].gain - 1e-12
+        assert checks["adjacent"].strategy_gain == checks["bayesian"].gain == checks["downward"].strategy_gain
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_misreport_begins_where_the_strategy_does(exact):
+    """Type 0 is paid 1 for the report 1 at first, or, in another mechanism, in the second period alone."""
+    env = mo.MarkovTypes([[[0, 0]]], [[[1, 0], [0, 1]]], [HALF], horizon=2)
+    tree, nothing = PublicTree(joint_process(env), "any"), [np.zeros(2, int), np.zeros(4, int)]
+    at_first = [np.array([[0.0, -1.0]]), np.zeros((1, 4))]
+    later = [np.zeros((1, 2)), np.array([[0.0, -1.0, 0.0, 0.0]])]
+    for paid, report in ((at_first, 1), (later, 0)):
+        mechanism = mo.SequenceMechanism.of_policy(tree, nothing, paid)
+        found = mo.verify(mechanism, mo.BayesianIC(), exact=exact)["bayesian"].counterexample
+        assert (found.period, found.true_type, found.report) == (0, 0, report)
+        assert [step.report for step in found.strategy] == [1]
