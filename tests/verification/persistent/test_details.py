@@ -9,7 +9,7 @@ import mechopt as mo
 from mechopt.core.errors import LimitError
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
-from mechopt.verification.persistent import hidden
+from mechopt.verification.persistent import check, hidden
 from mechopt.verification.persistent.hidden import hidden_best
 from mechopt.verification.persistent.response import PersistentPayoffs, precision
 from mechopt.verification.persistent.strategy import open_strategy
@@ -55,9 +55,9 @@ def test_terms_of_hidden_histories():
 def test_strategies_of_an_honest_mechanism_gain_nothing():
     mechanism = pivot().to_sequence()
     asked = [mo.PeriodicExPostIC(), mo.AdjacentIC(), mo.DownwardIC(), mo.BayesianIC(), mo.BayesianIC("own")]
-    for check in mo.verify(mechanism, asked).values():
-        assert check.holds and abs(check.strategy_gain) < 1e-12
-    assert all(check.strategy_gain is None for check in mo.verify(mechanism, [mo.Interim(), mo.EPIR()]).values())
+    for found in mo.verify(mechanism, asked).values():
+        assert found.holds and abs(found.strategy_gain) < 1e-12
+    assert all(found.strategy_gain is None for found in mo.verify(mechanism, [mo.Interim(), mo.EPIR()]).values())
 
 
 @families
@@ -121,3 +121,12 @@ def test_histories_of_types_and_reports_are_counted(monkeypatch):
         mo.verify(mechanism, mo.BayesianIC("own"))
     monkeypatch.setattr(hidden, "MAX_ENTRIES", 24)
     assert mo.verify(mechanism, mo.BayesianIC("own")) is not None
+
+
+@pytest.mark.parametrize(("profile", "others"), [(0, (0,)), (1, (1,)), (2, (0,)), (-1, None)])
+@pytest.mark.parametrize(("branch", "action"), [(0, 0), (1, 1), (-1, None)])
+def test_the_first_of_all_is_named_too(profile, others, branch, action):
+    """Type 0 of the other and action 0 are somebody and something; -1 is nobody and nothing."""
+    tree = random_mechanism(FAMILIES["controlled"], 0).tree
+    found = check._counterexample(mo.EPIR(), tree, 0.5, 0, 0, [0, 1, 1, profile, branch])
+    assert (found.others, found.action, found.true_type) == (others, action, 1)
