@@ -2,6 +2,7 @@ from .environment.discretise import Discretised as Discretised
 from .environment.families.contracts import battaglini as battaglini
 from .environment.families.contracts import sequential_screening as sequential_screening
 from .environment.families.contracts import supply_chain as supply_chain
+from .environment.families.forever import IndependentForever as IndependentForever
 from .environment.families.learning import licensing as licensing
 from .environment.families.learning import sponsored_search as sponsored_search
 from .environment.families.projects import bandits as bandits

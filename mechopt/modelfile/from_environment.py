@@ -10,6 +10,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import to_exact
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
@@ -64,7 +65,8 @@ def tables_of(environment: Environment) -> Tables:
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
     write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
     tables = common | write(environment)
-    _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
+    if not isinstance(environment, IndependentForever):
+        _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
     return tables
 
 
@@ -111,6 +113,10 @@ def _supply(slots: Slots | None) -> Tables:
         units = [len(row) for row in slots]
         return {"supply": units[0] if _same(units) else units}
     return {"slots": slots[0] if _same(slots) else slots}
+
+
+def _forever(environment: IndependentForever) -> Tables:
+    return {"kind": "independent"} | _independent(environment.period)
 
 
 def _markov(environment: MarkovTypes) -> Tables:
@@ -220,6 +226,7 @@ def _listed(part: Any) -> Any:
 
 WRITERS: dict[type[Environment], Callable[[Any], Tables]] = {
     IndependentTypes: _independent,
+    IndependentForever: _forever,
     MarkovTypes: _markov,
     SeparableTypes: _separable,
     InterdependentTypes: _interdependent,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
@@ -101,7 +101,9 @@ def parse_parametric(
             raise InputError([Fault("supply", what, "leave them out, or solve at values of the parameter")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
-        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+        if isinstance(environment, SeparableTypes):
+            return environment.to_markov()
+        return cast("Environment", environment)
 
     # separable values are level * rate + base, three numbers of the file
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
