@@ -115,7 +115,8 @@ def _myopic_applies(problem: Problem) -> str | None:
 
 def _myopic_taken(problem: Problem, effort: Effort) -> bool:
     tree = getattr(problem.plan, "tree", None)
-    return not effort.exact and tree is not None and sum(tree.count) > FEW
+    large = not effort.exact and tree is not None and sum(tree.count) > FEW
+    return large and _myopic_applies(problem) is None
 
 
 def _by_stages(problem: Problem, effort: Effort) -> Optimum:
