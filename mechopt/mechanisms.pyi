@@ -28,8 +28,7 @@ from .study.estimated_transfers import estimated_gains as estimated_gains
 from .study.estimated_transfers import gain_under as gain_under
 from .study.formula.guarantee import guarantee_formula as guarantee_formula
 from .study.paths import sample_path as sample_path
-from .study.search.reduced import reduced_guarantee as reduced_guarantee
-from .study.search.reduced import with_finite_tails as with_finite_tails
+from .study.search.tails import with_finite_tails as with_finite_tails
 from .study.search.worst_case import worst_case as worst_case
 from .study.search.worst_tree import worst_tree as worst_tree
 from .study.weights import best_weights as best_weights

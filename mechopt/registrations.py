@@ -43,6 +43,8 @@ register(
         "LastPeriod.to_networkx": "mechopt.show.graphs.last_period_graph",
         "MarkovMechanism.verify": "mechopt.verification.stationary.check.verify_markov",
         "MarkovTypes.first_best": "mechopt.closedform.pivot.first_best.markov",
+        "PublicStates.first_best": "mechopt.environment.process.process_first_best",
+        "PublicStates.to_toml": "mechopt.modelfile.from_environment.to_toml",
         "PublicTree.to_networkx": "mechopt.show.graphs.public_graph",
         "ScenariosMechanism.verify": "mechopt.verification.scenarios.check.verify_scenarios",
         "Scenarios._repr_html_": "mechopt.show.notebook.environment",

@@ -96,7 +96,8 @@ def winner_pay(
         say(output.to_json(document))
         return
     kind = "highest bid wins (mirror)" if found.mirror else "lowest bid wins"
-    verdict = "an equilibrium" if found.equilibrium else f"no equilibrium: a bid gains {found.gain:.6g}"
+    told = {"satisfied": "an equilibrium", "violated": f"no equilibrium: a bid gains {found.gain:.6g}"}
+    verdict = told.get(found.status, f"undecided: a bid gains {found.gain:.6g} within {found.rounding:.3g}")
     show_rows(
         [
             *output.title_rows(file.title),
@@ -130,6 +131,8 @@ def _auction(found: WinnerPayAuction, names: tuple[str, ...]) -> dict[str, Any]:
         "mirror": found.mirror,
         "gain": found.gain,
         "equilibrium": found.equilibrium,
+        "status": str(found.status),
+        "rounding": found.rounding,
         "efficient": found.efficient,
         "residual": found.residual,
         "worst_payoff": found.worst_payoff,

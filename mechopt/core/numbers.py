@@ -115,9 +115,28 @@ def to_exact(value: object) -> Fraction:
         number = float(value)
         if not math.isfinite(number):
             raise ValueError(f"{number} is not a finite number")
-        simple = Fraction(number).limit_denominator(SIMPLE_DENOMINATOR)
-        return to_exact(simple) if float(simple) == number else parse_exact(repr(number))
+        above, below = _simple(number)
+        return Fraction(above, below) if above / below == number else parse_exact(repr(number))
     raise ValueError(f"{shortened(repr(value))} is not a number")
+
+
+def _simple(number: float) -> tuple[int, int]:
+    """The fraction nearest to a float with a denominator up to `SIMPLE_DENOMINATOR`, by its continued fraction.
+
+    As ``Fraction(number).limit_denominator(SIMPLE_DENOMINATOR)`` finds it, without making fractions on the way.
+    """
+    numerator, denominator = number.as_integer_ratio()
+    if denominator <= SIMPLE_DENOMINATOR:
+        return numerator, denominator
+    above, below = numerator, denominator
+    p0, q0, p1, q1 = 0, 1, 1, 0
+    while (q2 := q0 + above // below * q1) <= SIMPLE_DENOMINATOR:
+        whole = above // below
+        p0, q0, p1, q1 = p1, q1, p0 + whole * p1, q2
+        above, below = below, above - whole * below
+    steps = (SIMPLE_DENOMINATOR - q0) // q1
+    # of the last convergent and the last one in between, the nearer
+    return (p1, q1) if 2 * below * (q0 + steps * q1) <= denominator else (p0 + steps * p1, q0 + steps * q1)
 
 
 def without_noise(value: float, scale: float = 1.0) -> float:

@@ -28,6 +28,7 @@ from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, rea
 from mechopt.modelfile.text import text_of
 
 if TYPE_CHECKING:
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from mechopt.modelfile.separable import SeparableFile
 
     AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
-    AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
+    Independent = IndependentTypes | IndependentForever
+    AnyEnvironment = Independent | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
 
 CLASSES = {
     "independent": "IndependentFile",
@@ -135,7 +137,10 @@ class ModelFile(NamedTuple):
             if isinstance(self.environment, kind):
                 return self.environment
         found, needed = self.environment.kind, " or ".join(repr(kind.kind) for kind in kinds)
-        raise InputError([Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS[found]}")], self.name)
+        raise InputError(
+            [Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS.get(found, READERS['markov'])}")],
+            self.name,
+        )
 
 
 At = Mapping[str, object] | str | None

@@ -77,6 +77,11 @@ class ScenariosFile(Table):
         None, strict=True, description="of the scenarios; default 1 each"
     )
     scenarios: list[ScenarioTable] = Field(min_length=1, strict=True)
+    absorbing: list[Name] = Field(
+        [],
+        strict=True,
+        description="distributions of a sure 0 that stand for last periods which take out everything",
+    )
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
@@ -88,7 +93,7 @@ class ScenariosFile(Table):
             for _ in range(buyer.count)
         ] or [[table.model_dump() for table in self.distributions or ()]]
         scenarios = [table.model_dump(exclude_none=True) for table in self.scenarios]
-        return Scenarios(buyers[0], scenarios, self.discount, buyers[1:], self.cost, self.weights)
+        return Scenarios(buyers[0], scenarios, self.discount, buyers[1:], self.cost, self.weights, self.absorbing)
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:

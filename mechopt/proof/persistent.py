@@ -150,6 +150,9 @@ class SequenceModel:
         for t, first in enumerate(self.allocation):
             for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
                 self.lower[column] = 0
+            for node, m in enumerate(tree.profile[t]):
+                for a in laws.ruled_out(t, m):
+                    self.upper[first + node * laws.actions[t] + a] = 0
         always = {"interim": PeriodicIR() in self.implied, "ex post": PeriodicExPostIR() in self.implied}
         for basis, part in self.values.items():
             for t, i in self.stages:
@@ -191,6 +194,8 @@ class SequenceModel:
             if not truthful or not likely(tree, t, i, state, "interim"):
                 continue
             for report in tree.reports(t, state.slot, i):
+                if not laws.may_report(t, i, state.own, report):
+                    continue
                 entries: Entries = []
                 for m, node in tree.nodes[t][state.slot].items() if report != state.own else ():
                     told = laws.profiles[t][m][i]

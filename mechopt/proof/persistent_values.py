@@ -37,14 +37,21 @@ def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool
     correlated = t > 0 and not laws.independent
     for s in range(len(tree.parent[t])):
         reports = tree.reports(t, s, i)
+        states = {laws.state(t, m) for m in tree.nodes[t][s]}
         if basis == "ex post":
             for m, types in enumerate(laws.profiles[t]):
-                if laws.with_own(t, i, m, reports[0]) in tree.nodes[t][s]:
+                if laws.public and not (laws.agrees(t, m) and laws.state(t, m) in states):
+                    continue
+                if any(laws.with_own(t, i, m, r) in tree.nodes[t][s] for r in reports):
                     found[State(s, 0, types[i], m)] = types[i] in reports
             continue
         told = laws.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
         for before in range(laws.types[t - 1][i] if correlated else 1):
             for k in range(laws.types[t][i]):
+                if laws.public and laws.public[t][i][k] not in states:
+                    continue
+                if correlated and not laws.may_report(t - 1, i, before, told):
+                    continue
                 found[State(s, before, k, 0)] = k in reports and before == told
     return found
 
@@ -101,7 +108,7 @@ class ValueRows:
         tree, laws = self.tree, self.tree.laws
         truthful = list_states(tree, t, i, self.basis)
         for state, column in self.columns[t][i].items():
-            reports = tree.reports(t, state.slot, i)
+            reports = [r for r in tree.reports(t, state.slot, i) if laws.may_report(t, i, state.own, r)]
             for report in _compared(self.misreports, state.own, reports, truthful[state]):
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():

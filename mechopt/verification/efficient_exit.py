@@ -7,6 +7,9 @@ mechanism has efficient exit if p_{i,t}(th) = 0 for all th in E_i, in every peri
 team mechanisms and those with a bond keep IC and IR and fail here.
 
 The program of the others is solved here anew, by policy iteration with the operators of `mechopt.histories.chain`.
+Payments are the mechanism's floats, compared with the tolerance as they are: nothing is computed that could round, so
+that this check has two answers. Whether an action is optimal for the others is computed, and ties within `TIE` count as
+optimal: rounding can only enlarge E_i, so that "holds" is said of more profiles than the definition asks for.
 
 Source: Bergemann and Valimaki (2010), Definition 1 and Theorem 2. It is printed for states from which the probability
 that i's presence changes the action "for all t" from now on is 0; what is meant, and done here, is "for some t".
@@ -113,6 +116,7 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable) -> EfficientExit:
     for i in range(env.agents):
         sets.append(_matters_no_more(mechanism, i))
         for t, paid in enumerate(mechanism.transfer[i]):
+            paid = np.where(np.isfinite(paid), paid, np.inf)  # what is not a number is not 0
             out = np.where(sets[i][mechanism.stage(t)], paid, 0.0)
             place = int(np.abs(out).argmax())
             if abs(payment := float(out.ravel()[place])) > abs(worst):

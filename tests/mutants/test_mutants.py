@@ -141,6 +141,6 @@ def test_every_reason_is_about_a_mutant_that_there_is():
 
 def test_the_three_answers_are_pinned_down(tmp_path):
     """Mutants of the verdict that every check rests on; all of them: without ``--sample``."""
-    asked = "mechopt/verification/rounding.py", "--tests", "tests/verification/test_rounding.py", "--sample", "30"
+    asked = "mechopt/core/rounding.py", "--tests", "tests/verification/test_rounding.py", "--sample", "30"
     status, printed, _ = run(ROOT, tmp_path / "report", *asked)
     assert status == 0, printed

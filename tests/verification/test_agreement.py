@@ -13,6 +13,7 @@ import mechopt as mo
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.independent import response
+from tests.reporting_strategies import random_mechanism
 from tests.verification import cases
 from tests.verification.test_exact import defined
 
@@ -73,6 +74,20 @@ def test_types_independent_across_periods(shape):
 @pytest.mark.parametrize("seed", range(7))
 def test_persistent_types(seed):
     assert_agree(cases.sequence(seed))
+
+
+def absorbing(seed):
+    """One agent, three periods: type 1 never comes first and type 2 never goes; type 0 goes to 1 alone."""
+    rng = np.random.default_rng(seed)
+    kernel = [[0, 1, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    return mo.MarkovTypes(rng.normal(size=(1, 2, 3)), [kernel], [[0.75, 0, 0.25]], horizon=3, discount=0.9)
+
+
+@pytest.mark.parametrize("record", ["relevant", "all"])
+@pytest.mark.parametrize("reports", ["consistent", "any"])
+@pytest.mark.parametrize("seed", range(3))
+def test_types_that_never_come(seed, reports, record):
+    assert_agree(random_mechanism((absorbing, reports, record), seed))
 
 
 @pytest.mark.parametrize("seed", range(7))

@@ -37,8 +37,12 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.core.rounding import Precision, Status, Verdict
 from mechopt.environment.reading.nested import depth
 from mechopt.environment.reading.tables import increasing, number, number_table, require_law
+
+OTHER_ROUNDINGS = 24
+"""In a gain, beside those of the expected index: of values, prices, products and inputs."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,31 @@ class WinnerPayAuction:
         """Largest error of eta in size; 0 up to rounding where the index exists."""
         return float(np.abs(self.residuals).max())
 
+    @cached_property
+    def rounding(self) -> float:
+        """Bound of the rounding of a gain: of values, prices and expected transfers, the index being what it is."""
+        count, beta = len(self.signals), 1 + self.gamma * (len(self.signals) - 1)
+        index = max(float(np.abs(part).max()) for part in self.eta)
+        signal = max(float(np.abs(part).max()) for part in self.signals)
+        size = 2 * (beta + 1) * (count + 1) * signal + count * self.gamma * (index + signal)
+        terms = max(part.size for part in self.eta) + count + OTHER_ROUNDINGS
+        return float(Precision.of(terms, signal + index).bound(np.array(size)))
+
+    @cached_property
+    def status(self) -> Status:
+        """Whether truthful bids are an ex post equilibrium, up to `VERIFY_TOLERANCE` times the largest value.
+
+        Violated where the best other bid surely gains more, undecided where rounding does not let it be told: where the
+        index is very large.
+        """
+        verdict = Verdict(VERIFY_TOLERANCE * float(np.abs(self.values).max()))
+        verdict.add(np.array(self.gain), np.array(self.rounding))
+        return verdict.answer.status
+
     @property
     def equilibrium(self) -> bool:
-        """Whether truthful bids are an ex post equilibrium: no gain above `VERIFY_TOLERANCE` times the largest value.
-
-        Where the index is so large that rounding alone exceeds this, it is not known to be one, and this is False.
-        """
-        return self.gain <= VERIFY_TOLERANCE * float(np.abs(self.values).max())
+        """Whether truthful bids are surely an ex post equilibrium; see `status`."""
+        return self.status is Status.SATISFIED
 
     @cached_property
     def efficient(self) -> bool:
@@ -261,6 +283,7 @@ def best_deviation(grids: Sequence[FloatArray], worth: FloatArray, slope: float,
             bids = profile.copy()
             bids[i] = point
             gains = worth[i] * ((allocation(bids, mirror) == i).astype(float) - (truthful == i))
+            gains = np.where(np.isfinite(gains), gains, np.inf)  # sums beyond floats are no equilibrium
             if gains.max() > best.gain:
                 where = tuple(int(k) for k in np.unravel_index(gains.argmax(), gains.shape))
                 best = BidDeviation(i, where, float(slope * point), float(gains.max()))

@@ -9,8 +9,8 @@ What an action is worth to the seller by agent i's type (``seller_values``) stan
 
 A finite horizon takes backward induction, an infinite one policy iteration. The next type profile is never drawn from
 a joint matrix: as types persist independently given the action, the kernel of each agent is applied along her own axis,
-which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by GMRES with
-iterative refinement (`mechopt.closedform.pivot.relative_values`).
+which costs ``actions * profiles * sum of type counts``. A policy is evaluated with the same operator, by BiCGSTAB
+or GMRES with iterative refinement (`mechopt.closedform.pivot.relative_values`).
 
 Ties: of the actions within `TIE` of the best the one of lowest index is taken, and the profile is flagged. `TIE` is
 relative to the terms that are compared there: with a finite horizon those of the period and profile, so that a large
@@ -47,7 +47,7 @@ PATIENCE = 10
 """Improvements by less than a tie that are tried."""
 MAX_IMPROVEMENTS = 1000
 WARM_SWEEPS, WARM_KEPT = 200, 10
-"""Most sweeps of value iteration before the first evaluation, and for how many the policy stays where they end."""
+"""Most sweeps of value iteration before the first evaluation, and how many lie between two looks at the policy."""
 MAX_ENTRIES = 10**8
 """Largest number of entries of one array: actions times profiles."""
 
@@ -318,16 +318,15 @@ def _warm(environment: Chains, members: Sequence[int], reward: FloatArray) -> tu
     A sweep costs as much as one step of an evaluation, and evaluations of poor policies are saved.
     """
     discount, welfare = environment.discount, np.zeros(reward.shape[1:])
-    table, kept = reward, 0
-    policy: IntArray = reward.argmax(axis=0)
-    for _ in range(WARM_SWEEPS):
+    table, policy = reward, reward.argmax(axis=0)
+    for sweep in range(1, WARM_SWEEPS + 1):
         change = table.max(axis=0) - welfare
         welfare = welfare + change + discount / (1 - discount) * (float(change.min()) + float(change.max())) / 2
         table = reward + discount * carried(environment, members, welfare)
-        before, policy = policy, table.argmax(axis=0)
-        kept = kept + 1 if (policy == before).all() else 0
-        if kept == WARM_KEPT:
-            break
+        if sweep % WARM_KEPT == 0:
+            before, policy = policy, table.argmax(axis=0)
+            if (policy == before).all():
+                break
     return welfare, policy
 
 
@@ -352,7 +351,35 @@ def evaluate_policy(
 def _relative(
     environment: Chains, members: Sequence[int], policy: IntArray, reward: FloatArray, start: Relative
 ) -> Relative:
+    chain = _few_moves(environment, members, policy)
+
     def step(value: FloatArray) -> FloatArray:
+        if chain is not None:
+            moved: FloatArray = environment.discount * (chain @ value.ravel()).reshape(value.shape)
+            return moved
         return environment.discount * chosen(carried(environment, members, value), policy)
 
     return evaluated(step, reward, start)
+
+
+def _few_moves(environment: Chains, members: Sequence[int], policy: IntArray) -> Any:
+    """The joint chain of a policy as a sparse matrix, where types move to so few others that it is the quicker way.
+
+    None where applying the kernels of all actions one agent after the other takes fewer multiplications.
+    """
+    kernels = [environment.kernel[i][0] for i in members]
+    moves = [int((kernel > 0).sum(axis=2).max(initial=1)) for kernel in kernels]
+    if not kernels or np.prod([float(m) for m in moves]) >= len(kernels[0]) * sum(k.shape[1] for k in kernels):
+        return None
+    from scipy.sparse import csr_array
+
+    types = np.unravel_index(np.arange(policy.size), policy.shape)
+    column, weight = np.zeros((policy.size, 1), dtype=np.int64), np.ones((policy.size, 1))
+    for kernel, most, own in zip(kernels, moves, types, strict=True):
+        following = np.argsort(kernel <= 0, axis=2, kind="stable")[:, :, :most]
+        chance = np.take_along_axis(kernel, following, axis=2)
+        at = policy.ravel(), own
+        column = (column[:, :, np.newaxis] * kernel.shape[1] + following[at][:, np.newaxis]).reshape(policy.size, -1)
+        weight = (weight[:, :, np.newaxis] * chance[at][:, np.newaxis]).reshape(policy.size, -1)
+    start = np.arange(policy.size + 1) * column.shape[1]
+    return csr_array((weight.ravel(), column.ravel(), start), shape=(policy.size, policy.size))

@@ -5,8 +5,9 @@ differences of W between states stay where they are if the chain mixes. So W = h
 
 .. math:: h - d P h + g = r,
 
-as every row of P sums to 1. Both are found to the rounding of h: by elimination, or by GMRES with refinement in which
-the constant part of each correction goes to g. 1 - d comes from the exact discount where there is one.
+as every row of P sums to 1. Both are found to the rounding of h: by elimination, or by BiCGSTAB or GMRES with
+refinement in which the constant part of each correction goes to g. 1 - d comes from the exact discount where there is
+one.
 
 Accuracy: with the residual :math:`\rho` of (h, g), and its rounding, W is right to :math:`\rho/(1-d)`; that is refused
 where it is above `ACCURACY` of the largest value, as for chains that do not mix when d is very near 1.
@@ -18,17 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, gmres
+from scipy.sparse.linalg import LinearOperator, bicgstab, gmres
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray
 
 ACCURACY = 1e-9
 """Relative error of a value above which it is refused."""
-ROUNDS, KRYLOV, MAX_SWEEPS = 60, 40, 100_000
-"""Refinements, the dimension at which GMRES restarts, and sweeps where it stalls."""
+ROUNDS, MAX_SWEEPS = 60, 100_000
+"""Refinements, and sweeps where they stall."""
+SOLVERS: tuple[tuple[Any, dict[str, int]], ...] = ((bicgstab, {"maxiter": 200}), (gmres, {"restart": 40, "maxiter": 5}))
+"""BiCGSTAB keeps no basis, which costs as much as the chain's steps; where it breaks down, GMRES."""
 ROUNDING = float(np.finfo(float).eps)
 
 
@@ -94,14 +98,18 @@ def evaluated(step: Callable[[FloatArray], FloatArray], reward: FloatArray, star
     h, g = start.differences, start.level
     residual = reward + step(h) - h - g
     for _ in range(ROUNDS):
-        size = float(np.abs(residual).max())
-        if size <= ROUNDING * _scale(reward, h, g):
+        size, enough = float(np.abs(residual).max()), ROUNDING * _scale(reward, h, g)
+        if size <= enough:
             break
-        correction, _ = gmres(operator, residual.ravel(), rtol=1e-8, atol=0.0, restart=KRYLOV, maxiter=5)
-        constant = float(correction[0])
-        tried_h, tried_g = h + (correction - constant).reshape(shape), g + constant * left
-        tried = reward + step(tried_h) - tried_h - tried_g
-        if float(np.abs(tried).max()) >= size:
+        accuracy = max(1e-8, enough / (2 * size))
+        for solver, options in SOLVERS:
+            correction, _ = solver(operator, residual.ravel(), rtol=accuracy, atol=0.0, **options)
+            constant = float(correction[0])
+            tried_h, tried_g = h + (correction - constant).reshape(shape), g + constant * left
+            tried = reward + step(tried_h) - tried_h - tried_g
+            if float(np.abs(tried).max()) < size:
+                break
+        else:
             break
         h, g, residual = tried_h, tried_g, tried
     h, g, residual = _swept(step, reward, h, g, residual)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,18 @@ def values_faults(values: Sequence[Fraction], at: str = "") -> list[Fault]:
     return faults
 
 
+def exact_sum(numbers: Sequence[Fraction]) -> Fraction:
+    """Sum of fractions, over their common denominator: one division instead of one a term.
+
+    Examples
+    --------
+    >>> exact_sum([Fraction(1, 2), Fraction(1, 3)])
+    Fraction(5, 6)
+    """
+    below = lcm(*(number.denominator for number in numbers))
+    return Fraction(sum(number.numerator * (below // number.denominator) for number in numbers), below)
+
+
 def probabilities_faults(probabilities: Sequence[Fraction], at: str = "", floats: bool = False) -> list[Fault]:
     """Check the probabilities of one distribution: at least 0, sum to 1.
 
@@ -101,7 +114,7 @@ def probabilities_faults(probabilities: Sequence[Fraction], at: str = "", floats
         for k, probability in enumerate(probabilities)
         if probability < 0
     ]
-    total = sum(probabilities, Fraction(0))
+    total = exact_sum(probabilities)
     if probabilities and total != 1 and not (floats and abs(total - 1) <= PROBABILITY_TOLERANCE):
         faults.append(Fault(at, f"sums to {shown(total)}, not 1", 'write exact fractions such as "1/3"'))
     return faults

@@ -148,8 +148,10 @@ def objective(plan: PersistentPlan, columns: PersistentColumns, weights: tuple[S
 def _bounds(plan: PersistentPlan, columns: PersistentColumns) -> tuple[FloatArray, FloatArray]:
     """Bounds: weights at least 0, and the participation constraints that are bounds."""
     lower, upper = np.full(columns.count, -np.inf), np.full(columns.count, np.inf)
-    for block in columns.allocation:
+    for t, block in enumerate(columns.allocation):
         lower[block] = 0.0
+        if plan.process.forbidden is not None:
+            upper[block[plan.process.forbidden[t].T[plan.tree.profile[t]]]] = 0.0
     implied = closure(plan.ir)
     for basis, constraint in (("interim", PeriodicIR()), ("ex post", PeriodicExPostIR())):
         if basis in columns.value and constraint in implied:

@@ -156,6 +156,7 @@ def value_rows(
     tellable = np.zeros(now.count, dtype=bool)
     tellable[state[report == now.own[state]]] = True
     kept = _allowed(misreports, now.own[state], report, now.truthful[state], tellable[state])
+    kept &= process.may_report(t, i, now.own[state], report)
     state, node, report = state[kept], node[kept], report[kept]
     ex_post = basis == "ex post"
     weight: Array = np.ones(len(state), dtype=np.int64) if ex_post else others_weight(tree, t, i, now, state, node)
@@ -201,9 +202,10 @@ def myopic_rows(
     now = states(tree, t, i, "interim", True, True)
     state, node = _pairs(tree, t, i, "interim", now)
     report = tree.own(t, i)[node]
-    keys = np.unique((state * width + report)[report != now.own[state]])
+    untrue = (report != now.own[state]) & process.may_report(t, i, now.own[state], report)
+    keys = np.unique((state * width + report)[untrue])
     row_state, row_report = np.divmod(keys, width)
-    lie = np.flatnonzero(report != now.own[state])
+    lie = np.flatnonzero(untrue)
     truth = np.flatnonzero(report == now.own[state])
     first, rows = np.searchsorted(row_state, state[truth]), np.bincount(row_state, minlength=now.count)[state[truth]]
     again = truth.repeat(rows)  # the truth stands in the row of every other report

@@ -87,6 +87,8 @@ def show_rows(rows: list[tuple[str, str]]) -> None:
 def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] | None = None) -> None:
     """Columns under a header, as wide as the terminal; no word is cut.
 
+    Where they are too many to stand side by side, the others follow in a table of their own.
+
     Parameters
     ----------
     header : list of str
@@ -96,14 +98,17 @@ def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] |
     """
     from shutil import get_terminal_size
 
-    from mechopt.show.terminal.fitted import fitted
+    from mechopt.show.terminal.fitted import fitted, side_by_side
 
     left = (0, len(header) - 1) if left is None else left
     right = [column for column in range(len(header)) if column not in left]
     printed = [[printable(cell) for cell in row] for row in rows]
     width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else ELSEWHERE
-    for line in fitted([printable(name) for name in header], printed, right, width):
-        say(line)
+    names = [printable(name) for name in header]
+    for group in side_by_side(names, printed, width):
+        part = [[row[k] for k in group] for row in printed]
+        for line in fitted([names[k] for k in group], part, [k for k, c in enumerate(group) if c in right], width):
+            say(line)
 
 
 class Shown:

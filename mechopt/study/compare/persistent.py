@@ -31,6 +31,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
@@ -121,6 +122,8 @@ NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS
 def _welfare(environment: PersistentEnvironment) -> float:
     if environment.outside is not None:
         raise InputError("efficient-welfare: utilities are at least what agents have outside, not 0")
+    if isinstance(environment, PublicStates):
+        return environment.first_best
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
@@ -135,6 +138,8 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
     relaxed = ("relaxed-bound",) if finite else ()
+    if isinstance(environment, PublicStates):
+        return (*optima, "efficient-welfare")
     if isinstance(environment, SeparableTypes):
         forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
         pivot = ("dynamic-pivot",) if finite else ()
@@ -159,6 +164,7 @@ def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimu
         MarkovTypes: MARKOV,
         SeparableTypes: MARKOV | SEPARABLE,
         InterdependentTypes: INTERDEPENDENT,
+        PublicStates: {},
     }[type(environment)]
     if name not in builders:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")

@@ -155,3 +155,9 @@ def test_draws_needed_is_the_first_power_of_two(monkeypatch):
     monkeypatch.setattr(estimated_transfers, "MOST_DRAWS", 16)
     with pytest.raises(LimitError, match="more than 16 draws"):
         draws_needed(env, 1e-6, replications=5)
+
+
+def test_transfers_made_robust_around_each_estimate():
+    env = modelfile.load("liu-2025/winner-pay")
+    plain, robust = (estimated_gains(env, 2000, 5, "any", 1, **more) for more in ({}, {"radius": 0.1}))
+    assert robust.quantile(0.5) < plain.quantile(0.5) / 3

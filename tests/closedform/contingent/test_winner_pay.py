@@ -200,3 +200,16 @@ def test_bad_input_is_refused_with_its_place(arguments, message):
     given = {"gamma": 2, "signals": [0, 1], "kernel": np.full((2, 2, 2, 2), 0.25)} | arguments
     with pytest.raises(mo.InputError, match=message):
         winner_pay_auction(**given)
+
+
+def test_an_index_so_large_that_floats_lose_a_gain_is_undecided():
+    average = np.array([[0.0, 0.5], [0.5, 1.0]])
+    chance = 0.5 + (average - 0.5) * 2.0**-40  # nearly nothing is learnt, so that eta is of size 2^40
+    coin = np.stack([1 - chance, chance], axis=-1)
+    faint = winner_pay_auction(2, [0, 1], coin[:, :, :, None] * coin[:, :, None, :])
+    assert (faint.status, faint.equilibrium) == ("undecided", False)
+    plain = np.stack([1 - average, average], axis=-1)
+    for gamma, status in ((2, "satisfied"), ("1/2", "violated")):
+        auction = winner_pay_auction(gamma, [0, 1], plain[:, :, :, None] * plain[:, :, None, :])
+        assert (auction.status, auction.equilibrium) == (status, status == "satisfied")
+        assert auction.rounding < 1e-11

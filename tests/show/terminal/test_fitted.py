@@ -21,3 +21,19 @@ def test_every_word_is_whole_and_in_its_row(rows, columns):
     assert printed == sorted(" ".join([*header, *(part for row in rows for part in row)]).split())
     longest = [max([len(w) for row in [header, *rows] for w in row[k].split()]) for k in range(columns)]
     assert max(map(len, lines)) <= max(80, sum(longest) + 2 * (columns - 1))
+
+
+def test_a_table_that_is_too_wide_goes_on_below(mechopt, monkeypatch):
+    """At 80 columns a comparison is two tables with the names of the mechanisms whole in both."""
+    import sys
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = mechopt("compare", "mirrokni-2020/two-values-three-periods")
+    assert max(map(len, out.splitlines())) <= 80
+    heads = [line.split() for line in out.splitlines() if line.startswith("mechanism")]
+    assert [name for head in heads for name in head].count("mechanism") == 2
+    assert {"revenue", "guarantee", "non-clairvoyant", "violates"} <= {name for head in heads for name in head}
+    assert out.count("non-clairvoyant-balance") >= 2 and "per-period-expected" not in out.replace(
+        "per-period-expected", ""
+    )
