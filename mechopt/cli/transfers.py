@@ -75,6 +75,10 @@ def transfers(
     draws: Annotated[
         int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
     ] = None,
+    gain_below: Annotated[
+        float | None,
+        typer.Option(metavar="GAIN", help="show how many draws keep the gain below it, in 95 of 100 estimates"),
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
     proof: Annotated[
         str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
@@ -91,7 +95,7 @@ def transfers(
     from mechopt.closedform.contingent.program.tables import payment_rows
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
-    from mechopt.study.estimated_transfers import estimated_gains
+    from mechopt.study.estimated_transfers import draws_needed, estimated_gains
     from mechopt.study.transfers import study_transfers
 
     require_targets(save)
@@ -131,12 +135,10 @@ def transfers(
         document["systems"] = found.document()
     if payments and study.transfers is not None:
         document["payments"] = payment_rows(study.transfers)
+    more = _of_method(method, last_period, asked) | ({"steps": stacked, "joint": joint} if method == "stacked" else {})
+    if robust is not None and (draws or gain_below):
+        more = {"radius": _ball(robust), "last_period": last_period}
     if draws is not None:
-        more = _of_method(method, last_period, asked) | (
-            {"steps": stacked, "joint": joint} if method == "stacked" else {}
-        )
-        if robust is not None:
-            more = {"radius": _ball(robust), "last_period": last_period}
         gained = estimated_gains(environment, draws, method=method, **more)
         document["estimated"] = {
             "draws": draws,
@@ -145,12 +147,15 @@ def transfers(
             "largest_gain": float(gained.gains.max()),
             "without_transfers": gained.failures,
         }
+    if gain_below is not None:
+        needed = draws_needed(environment, gain_below, method=method, **more)
+        document["draws_needed"] = {"gain": gain_below, "share": 0.95, "draws": needed}
     if csv is not None or latex is not None:
         write_tables(study, found, csv, latex)
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document.get("estimated"))])
+        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document)])
         for row in document.get("systems", []):
             show_rows(system_rows(row))
         for row in document.get("payments", []):
@@ -199,13 +204,15 @@ def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str
     return more | {"last_period": last_period}
 
 
-def _estimated(gained: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if gained is None:
-        return []
-    words = (
-        f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}, largest {gained['largest_gain']:.4g}"
-    )
-    return [(f"from {gained['draws']:,} draws", words)]
+def _estimated(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What estimates from draws give."""
+    rows = []
+    if (gained := document.get("estimated")) is not None:
+        words = f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}"
+        rows.append((f"from {gained['draws']:,} draws", f"{words}, largest {gained['largest_gain']:.4g}"))
+    if (needed := document.get("draws_needed")) is not None:
+        rows.append((f"gain at most {needed['gain']:g}", f"{needed['draws']:,} draws, in 95 of 100 estimates"))
+    return rows
 
 
 def _prove(study: TransferStudy, path: str) -> None:

@@ -95,7 +95,7 @@ def test_verify_and_proofs(run, tmp_path):
     assert run("verify", path, saved).exit_code == 0
     violated = run("verify", path, saved, "--subject-to", "budget:1", "--exact")
     assert violated.exit_code == 1
-    assert "payments are 1 above the budget" in words(violated.stdout)
+    assert "payments of the agent are 1 above the budget" in words(violated.stdout)
     told = run("certificate", "check", path, proof)
     assert told.exit_code == 0
     assert "payments subject to budget:2, is 4/3" in words(told.stdout)

@@ -18,8 +18,11 @@ from mechopt.verification.persistent import check as persistent
 from mechopt.verification.persistent.exact import _Agent
 from mechopt.verification.persistent.hidden import hidden_best
 from mechopt.verification.persistent.response import PersistentPayoffs
+from mechopt.verification.stationary import check as stationary
+from mechopt.verification.stationary import exact as exact_stationary
 from tests.closedform.markov_instances import random_environment
 from tests.reporting_strategies import FAMILIES, random_mechanism
+from tests.verification import cases
 from tests.verification.test_agreement import SHAPES, absorbing, direct
 
 REPLAYED = 60
@@ -112,3 +115,33 @@ def test_types_independent_across_periods(shape, constraint):
             gain = float(slow[t, *where])
             example = independent._counterexample(constraint, mechanism, gain, i, t, where)
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
+
+
+LOCAL = (mo.PeriodicExPostIC(), mo.PPIR(), mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR())
+
+
+def described(example):
+    return example.agent, example.period, example.true_type, example.report, example.others, example.before
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_current_reports(seed):
+    mechanism = cases.stationary(seed)
+    values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
+    for constraint in LOCAL:
+        quick = {}
+        for i, t, found in stationary._cases(constraint, mechanism, values):
+            for flat, gain in enumerate(found.gain.ravel().tolist()):
+                if np.isfinite(gain):
+                    place = found.leading, found.gain.shape
+                    example = stationary._counterexample(constraint, i, t, place, flat, gain)
+                    quick[described(example)] = example
+        slow = {}
+        for i in range(mechanism.environment.agents):
+            for gain, place in exact_stationary._Agent(mechanism, i).gains(constraint):
+                slow[tuple(place)] = float(gain)
+        assert quick.keys() == slow.keys()
+        for place, gain in slow.items():
+            assert quick[place].gain == pytest.approx(gain, abs=1e-10)
+        for place in islice(slow, 0, None, max(1, len(slow) // 40)):
+            assert quick[place].replay(mechanism) == pytest.approx(slow[place], abs=1e-9)

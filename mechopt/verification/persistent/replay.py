@@ -91,9 +91,7 @@ class PersistentCounterexample(Counterexample):
             later = len(self.strategy) - (self.report != self.true_type)
             lies = f" and misreports at {later} later point{'s' * (later != 1)}" if later else ""
             return f"{words}{lies} gains {self.gain:.6g}"
-        reached = "".join(
-            f"{', ' if t else ''}{t}: {action}" for t, action in enumerate(self.actions) if action is not None
-        )
+        reached = ", ".join(f"{t}: {action}" for t, action in enumerate(self.actions) if action is not None)
         taken = "" if self.action is None else f" under action {self.action}"
         plain = super().__str__() + taken
         return f"{plain} (actions by period {reached})" if reached else plain

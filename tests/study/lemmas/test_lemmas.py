@@ -197,6 +197,23 @@ def test_charging_by_hand():
     assert min(found.slack.values()) >= -1e-9
 
 
+def test_an_optimum_of_two_buyers_may_break_d1_on_a_path():
+    env = mo.load("mirrokni-2020/charging-fails-by-path")
+    # axes: buyer; history; report of buyer 0, of buyer 1. The item goes to buyer 1 where he has 2, else to buyer 0
+    sold = np.array([[[[1.0, 0], [1, 0]]], [[[0, 1], [0, 1]]]])
+    paid = np.array([[[[1.0, 0], [2, -1]]], [[[0, 2], [0, 2]]]])
+    later = np.array([[[[0.0], [0]]] * 4, [[[1.0], [1]]] * 4])
+    best = mo.Mechanism(env, (sold, later), (paid, 3 * later), (mo.DIC(), mo.EPIR()))
+    assert mo.verify(best).holds
+    assert best.revenue == pytest.approx(4.5)
+    assert mo.optimum(env, exact=True).exact == Fraction(9, 2)
+    found = mo.lemmas.charging(env, best)
+    # her balance after (2, 2) is 1 and that of the balance mechanism 0: both bid 2
+    assert found.slack["D.1"] == pytest.approx(-2 / 5)
+    assert found.slack["sum"] >= -1e-9
+    assert mo.lemmas.charging(env, mo.repeated_myerson(env).to_mechanism()).slack["D.1"] >= -1e-9
+
+
 def test_charging_is_for_items_without_cost():
     with pytest.raises(mo.InputError, match="items without cost"):
         mo.lemmas.charging(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 2, cost=1))
