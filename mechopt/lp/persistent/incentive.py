@@ -19,7 +19,7 @@ rows stand for every profile of the others, truthful or not, which is periodic e
 
 Agents who do not look ahead (`myopic_rows`) compare the first two terms of U(s, r) alone, in likely states.
 
-Source: the sequence form of one player's deviations; Bergemann and Valimaki (2010), Definition 1, for the second.
+Source: the sequence form of one player's deviations; Bergemann and Valimaki (2010), section 2, for the second.
 """
 
 from __future__ import annotations
