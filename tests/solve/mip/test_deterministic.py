@@ -295,6 +295,21 @@ def test_the_program_that_is_written_has_whole_numbers(tmp_path):
     assert problem.to_cvxpy().solve(solver="HIGHS").revenue == pytest.approx(best.value)
 
 
+def test_solutions_of_other_solvers_may_not_draw(tmp_path):
+    env = mo.IndependentTypes.iid([1, 2, 4], ["1/3"] * 3, 3)
+    drawing = mo.Problem(env, form="utility")
+    exact = mo.Problem(env, subject_to="deterministic")
+    for problem, name in ((drawing, "lottery.sol"), (exact, "whole.sol")):
+        highs = problem.to_highs()
+        highs.run()
+        highs.writeSolution(str(tmp_path / name), 0)
+    with pytest.raises(InputError, match="draws: allocation"):
+        exact.read_solution(tmp_path / "lottery.sol")
+    found = exact.read_solution(tmp_path / "whole.sol")
+    assert found.status is Status.UNPROVED and found.value == pytest.approx(exact.solve().value)
+    assert mo.verify(found.mechanism).holds
+
+
 def test_the_solvers_bound_is_raised():
     assert searching.raised_bound(0.0) == searching.MIP_TOLERANCE
     assert searching.raised_bound(-100.0) == pytest.approx(-100 + 100 * searching.MIP_TOLERANCE)
