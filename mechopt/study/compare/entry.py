@@ -13,6 +13,7 @@ from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.core.errors import LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
@@ -145,6 +146,12 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     except LimitError:
         return verify(mechanism, STATE_CONSTRAINTS)
     return checked(sequence)
+
+
+@checked.register(VirtualPivot)
+def _(mechanism: VirtualPivot) -> Report | None:
+    """Contract by contract, with an infinite horizon."""
+    return verify(mechanism) if mechanism.environment.infinite else None
 
 
 @checked.register(BalancedMechanism)
