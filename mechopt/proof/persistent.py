@@ -199,7 +199,7 @@ class SequenceModel:
                     first = self.allocation[t] + node * laws.actions[t]
                     worth = [(first + a, sign * chance * row[truth]) for a, row in enumerate(laws.worth[t][i])]
                     entries += [
-                        *((c, whole(Fraction(w))) for c, w in worth if w),
+                        *((c, whole(w)) for c, w in worth if w),
                         (self.payment[t, i] + node, -sign * chance),
                     ]
                 if report != state.own:
