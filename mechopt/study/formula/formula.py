@@ -283,7 +283,8 @@ class Formula:
         """
         if self.objective != Revenue() or self.subject_to:
             raise InputError(
-                f"{name} is a share of the optimal revenue where payments are free; leave out the objective and subject_to"
+                f"{name} is a share of the optimal revenue where payments are free; "
+                "leave out the objective and subject_to"
             )
         return ratio(self.model, name, self.pieces)
 

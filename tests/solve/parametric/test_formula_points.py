@@ -37,6 +37,14 @@ QUICK = [
     "learning",
     "interdependent-two",
     "separable-additive",
+    "budget-in-p",
+    "cap-two-buyers",
+    "outside-by-type",
+    "own-discount",
+    "seller-values",
+    "slots",
+    "battaglini-budget",
+    "battaglini-seller",
 ]
 
 
