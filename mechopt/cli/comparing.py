@@ -121,16 +121,19 @@ def maximin(
     ic: Ic = None,
     ir: Ir = None,
     objective: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="ratio (least share of the clairvoyant optima), weighted (mean share under the file's weights) or "
-            "regret (largest shortfall in money)"
+            "regret (largest shortfall in money); default: the file's, else ratio"
         ),
-    ] = "ratio",
+    ] = None,
     subject_to: SubjectTo = None,
     benchmark: Annotated[
-        str, typer.Option(help="constraints of the clairvoyant seller: same, or standard (dic and epir)")
-    ] = "same",
+        str | None,
+        typer.Option(
+            help="constraints of the clairvoyant seller: same, or standard (dic, epir); default: the file's, else same"
+        ),
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write what is done in every scenario")] = None,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="prove it exactly, and write the proof")] = None,
     check: Check = False,
@@ -140,7 +143,6 @@ def maximin(
 ) -> None:
     """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
     from mechopt.environment.scenarios import Scenarios
-    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.show.terminal.guarantee import guaranteed, guaranteed_rows
@@ -153,11 +155,11 @@ def maximin(
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     terms: dict[str, Any] = {
-        "ic": STANDARD if ic is None else ic,
-        "ir": STANDARD if ir is None else ir,
-        "objective": objective,
+        "ic": file.ic if ic is None else ic,
+        "ir": file.ir if ir is None else ir,
+        "objective": file.guarantee[0] if objective is None else objective,
         "subject_to": file.subject_to if subject_to is None else subject_to,
-        "benchmark": benchmark,
+        "benchmark": file.guarantee[1] if benchmark is None else benchmark,
     }
     with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, **terms)
