@@ -69,7 +69,8 @@ def main() -> None:
     head = [
         "# Sizes of contingent transfers",
         "",
-        "Written by `python -m benchmarks.transfer_sizes`; what is measured stands there.",
+        "Written by `python -m benchmarks.transfer_sizes`; what is measured stands there. The theorems and",
+        "their smallest transfers are what there was before `any`.",
         "",
         "| horizon | environments | method | median of the largest | largest | median deficit | largest deficit |",
         "|---|---|---|---|---|---|---|",

@@ -21,9 +21,12 @@ smartquotes = False
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
     "myst_nb",
     "api_lists",
+    "badges",
+    "bundled_models",
     "commands",
     "docstrings",
     "file_keys",
@@ -32,6 +35,11 @@ extensions = [
     "pictures",
 ]
 exclude_patterns = ["_build", "_ext", "notebooks/.ipynb_checkpoints"]
+
+from inventories import reachable  # noqa: E402 - lies in docs/_ext
+
+intersphinx_mapping = reachable()
+intersphinx_timeout = 10
 
 # Markdown; notebooks are shown with the outputs that they store.
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence", "attrs_inline", "tasklist"]

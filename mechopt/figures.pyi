@@ -5,4 +5,7 @@ from .show.figures.lemmas import price_trade_off_curve as price_trade_off_curve
 from .show.figures.paths import balance_paths as balance_paths
 from .show.figures.paths import price_path as price_path
 from .show.figures.simplex import column_simplex as column_simplex
+from .show.figures.sweep import sweep_heatmap as sweep_heatmap
+from .show.figures.sweep import sweep_lines as sweep_lines
+from .show.figures.sweep import sweep_scatter as sweep_scatter
 from .show.figures.tree import mechanism_tree as mechanism_tree

@@ -7,6 +7,7 @@ from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import PersistentLayout as PersistentLayout
 from .lp.persistent.plan import PersistentPlan as PersistentPlan
+from .lp.scenarios.plan import guarantee_size as guarantee_size
 from .mechanism.constraints import STANDARD as STANDARD
 from .mechanism.constraints import closure as closure
 from .modelfile import bundled as bundled
@@ -35,6 +36,8 @@ from .solve.highs import to_highs as to_highs
 from .solve.highs import to_mps as to_mps
 from .solve.predicted_seconds import program_seconds as program_seconds
 from .solve.predicted_seconds import promised_seconds as promised_seconds
+from .study.formula.horizons import horizons as horizons
+from .study.formula.rules import rule_rows as rule_rows
 from .study.sweep.study_file import bundled_studies as bundled_studies
 from .study.sweep.study_file import read_study as read_study
 from .study.transfer_proof import transfer_proof as transfer_proof

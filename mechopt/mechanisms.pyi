@@ -6,6 +6,7 @@ from .closedform.contingent.robust.transfers import robust_transfers as robust_t
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
+from .closedform.pivot.arms_of import arms as arms
 from .closedform.pivot.balance import balance as balance
 from .closedform.pivot.efficient_joint import efficient_joint as efficient_joint
 from .closedform.pivot.outside_option import outside_options as outside_options
@@ -28,8 +29,7 @@ from .study.estimated_transfers import estimated_gains as estimated_gains
 from .study.estimated_transfers import gain_under as gain_under
 from .study.formula.guarantee import guarantee_formula as guarantee_formula
 from .study.paths import sample_path as sample_path
-from .study.search.reduced import reduced_guarantee as reduced_guarantee
-from .study.search.reduced import with_finite_tails as with_finite_tails
+from .study.search.tails import with_finite_tails as with_finite_tails
 from .study.search.worst_case import worst_case as worst_case
 from .study.search.worst_tree import worst_tree as worst_tree
 from .study.weights import best_weights as best_weights

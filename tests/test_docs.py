@@ -131,7 +131,53 @@ def test_links_lead_to_pages_headings_and_names(path):
 def test_lists_of_pages_name_pages_that_exist(path):
     for body in fences(path, "{toctree}"):
         for name in (line for line in body.splitlines() if line and not line.startswith(":")):
-            assert "*" in name or (path.parent / f"{name}.md").is_file(), f"{name}.md does not exist"
+            notebook = (DOCS.parent / f"{name}.ipynb").is_file()  # copied into the pages' folder when they are built
+            assert "*" in name or notebook or (path.parent / f"{name}.md").is_file(), f"{name}.md does not exist"
+
+
+def test_notebooks_are_all_listed_and_import_nothing_private():
+    """01, 08 and 09 first; what a notebook uses, a reader can use."""
+    listed = re.findall(r"^notebooks/(\S+)$", TEXT[DOCS / "notebooks.md"], re.MULTILINE)
+    folder = DOCS.parent / "notebooks"
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("*.ipynb"))
+    assert [name[:2] for name in listed[:3]] == ["01", "08", "09"]
+    for path in folder.glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            for line in cell["source"] if cell["cell_type"] == "code" else ():
+                private = re.match(r"\s*(from mechopt\S* import|import mechopt\.)", line)
+                assert not private or line.strip().startswith("from mechopt import"), f"{path.name}: {line}"
+
+
+def test_every_bundled_model_has_a_topic_and_a_title(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from bundled_models import by_topic
+
+    listed = [entry for models in by_topic().values() for entry in models]
+    assert sorted(name for name, _ in listed) == sorted(mo.formats.bundled()) and all(title for _, title in listed)
+
+
+def test_badges_are_there_where_the_repository_is_known(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    from badges import links
+
+    assert links("") == "" == links("/srv/clone")
+    for address in ("https://github.com/some-one/mech.opt.git", "git@github.com:some-one/mech.opt"):
+        assert "colab.research.google.com/github/some-one/mech.opt/blob/main/notebooks/01-" in links(address)
+        assert "mybinder.org/v2/gh/some-one/mech.opt/main" in links(address)
+
+
+def test_without_a_network_no_inventory_is_asked_for(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    import inventories
+
+    asked = []
+
+    def unreachable(address, timeout):
+        asked.append((address, timeout))
+        raise OSError("no network")
+
+    monkeypatch.setattr(inventories, "urlopen", unreachable)
+    assert inventories.reachable() == {} and len(asked) == 1 and asked[0][1] <= 5
 
 
 def models():
@@ -182,17 +228,26 @@ def run(line, monkeypatch, capsys):
 
 def consoles():
     found = [(path, body) for path in PAGES for body in fences(path, "console")]
-    return [pytest.param(body, id=f"{path.stem}-{k}") for k, (path, body) in enumerate(found)]
+    return [pytest.param(path, body, id=f"{path.stem}-{k}") for k, (path, body) in enumerate(found)]
 
 
-@pytest.mark.parametrize("body", consoles())
-def test_commands_on_a_page_print_what_it_says(body, monkeypatch, capsys, tmp_path):
+NAMED = re.compile(r"`([\w-]+\.toml)`:\n\n```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A model file that a page gives under a name, for its commands."""
+
+
+@pytest.mark.parametrize(("path", "body"), consoles())
+def test_commands_on_a_page_print_what_it_says(path, body, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
+    for name, text in NAMED.findall(TEXT[path]):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for part in re.split(r"^\$ ", body.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
         line, _, expected = part.partition("\n")
         status, printed = run(line, monkeypatch, capsys)
         assert status == 0, f"{line}: exit status {status}"
         assert OutputChecker().check_output(expected, printed, ELLIPSIS | NORMALIZE_WHITESPACE), printed
+        for page in re.findall(r"--html (\S+)", line):
+            written = (tmp_path / page).read_text(encoding="utf-8")
+            assert written.lower().startswith("<!doctype html>") and "http" not in re.findall(r'src="(\w*)', written)
 
 
 def test_the_version_to_cite_is_this_one():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,9 @@ from mechopt.cli.options import At, Goal, Ic, Ir, Json, Model, SubjectTo, enviro
 from mechopt.core.errors import InputError
 from mechopt.core.printable import printable
 from mechopt.show.terminal.console import progress_shown, say
+
+if TYPE_CHECKING:
+    from mechopt.study.formula.formula import Formula
 
 
 def show(
@@ -24,6 +28,10 @@ def show(
     objective: Goal = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the optimum in exact rationals as well")] = False,
     html: Annotated[str | None, typer.Option(metavar="FILE.html", help="write a page to explore")] = None,
+    slider: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="with --html and --at: a slider of this parameter of the model, exact"),
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the mechanism that is shown")] = None,
     most: Annotated[int, typer.Option("--rules", min=1, help="rules that are printed")] = 60,
     at: At = None,
@@ -38,6 +46,8 @@ def show(
     from mechopt.show.terminal import output
     from mechopt.show.terminal.explained import explained
 
+    if slider is not None and (html is None or at is None or mechanism is not None):
+        raise InputError("--slider is for the page of an optimum of a model with parameters; write --html and --at")
     if html is not None:
         require_report(html)
     require_targets(save)
@@ -59,7 +69,8 @@ def show(
             ).require_optimal()
         found = explain_optimum(best)
     if html is not None:
-        found.to_html(html, file.title or model)
+        known = None if slider is None else _as_function(model, slider, str(at), ic, ir, objective)
+        found.to_html(html, file.title or model, *(known or ()))
     if save is not None:
         found.mechanism.save(save)
     if as_json:
@@ -69,3 +80,26 @@ def show(
         say(printable(file.title))
     for line in lines(found, most=most):
         say(line)
+
+
+def _as_function(
+    model: str, name: str, at: str, ic: str | None, ir: str | None, objective: str | None
+) -> tuple[Formula, Fraction]:
+    """The optimum as a function of one parameter, the others as given, and where that one is now.
+
+    Raises
+    ------
+    InputError
+        If ``at`` gives no value to the parameter.
+    """
+    from mechopt.study.formula.find import formula
+
+    given = {part.partition("=")[0].strip(): part.partition("=")[2].strip() for part in at.split(",")}
+    if name not in given:
+        raise InputError(f"--slider {name}: --at gives it no value; where does the slider begin?")
+    others = ",".join(f"{other}={value}" for other, value in given.items() if other != name)
+    asked = ["file" if part is None else part for part in (ic, ir)]
+    with progress_shown("searching the formula") as progress:
+        shown = None if progress is None else progress.pieces
+        found = formula(model, asked[0], asked[1], objective, name, at=others or None, progress=shown)
+    return found, Fraction(given[name])

@@ -119,7 +119,7 @@ def search(
     if as_json:
         say(output.to_json(document))
     else:
-        keys = ("mechanism", "ratio", "limit", "exact", "evaluations", "file", "proof", "confirm")
+        keys = ("mechanism", "ratio", "exact", "evaluations", "file", "proof", "confirm")
         rows = [(key, _words(document[key])) for key in keys if key in document]
         show_rows([*([("study", read.title)] if read.title else []), *rows])
     _require_whole(found.interrupted, f"{found.evaluations:,} instances")
@@ -219,23 +219,18 @@ def _searched(found: StudySearch, folder: Path, study: str, options: str) -> dic
 
 
 def _searched_tree(found: StudySearch, folder: Path, study: str, options: str) -> dict[str, Any]:
-    """Write the worst tree, tails of finitely many types in place of absorbing periods, and its exact proof."""
-    from mechopt.study.search.reduced import with_finite_tails
+    """Write the worst tree and its exact proof."""
     from mechopt.study.search.tree_file import write_tree
 
-    tree, worst = found.study.tree, found.worst
-    assert tree is not None
+    worst = found.worst
     path, proof = folder / "worst-maximin.toml", folder / "worst-maximin.json"
-    scenarios = with_finite_tails(worst.environment, tree.absorbing, tree.tail) if tree.absorbing else worst.environment
     title = f"{found.study.title or study}: worst of {found.evaluations:,} trees"
     header = _header(study, found.study.seed, "mechopt search", options)
-    certificate = write_tree(path, proof, scenarios, title, found.study.source, header)
-    limit = {"limit": worst.ratio} if tree.absorbing else {}
+    certificate = write_tree(path, proof, worst.environment, title, found.study.source, header)
     model = shlex.quote(str(path))
     return {
         "mechanism": "maximin",
         "ratio": float(certificate.value),
-        **limit,
         "exact": str(certificate.value),
         "evaluations": found.evaluations,
         "shapes": [{**shape.plain, "ratio": one.ratio, "evaluations": one.evaluations} for shape, one in found.found],

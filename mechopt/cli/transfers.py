@@ -75,6 +75,10 @@ def transfers(
     draws: Annotated[
         int | None, typer.Option(min=1, help="show what misreports gain if the kernel is estimated from so many draws")
     ] = None,
+    gain_below: Annotated[
+        float | None,
+        typer.Option(metavar="GAIN", help="show how many draws keep the gain below it, in 95 of 100 estimates"),
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write the transfers (.npz)")] = None,
     proof: Annotated[
         str | None, typer.Option(metavar="FILE", help="write exact transfers, or the proof that there are none")
@@ -91,7 +95,7 @@ def transfers(
     from mechopt.closedform.contingent.program.tables import payment_rows
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
-    from mechopt.study.estimated_transfers import estimated_gains
+    from mechopt.study.estimated_transfers import draws_needed, estimated_gains
     from mechopt.study.transfers import study_transfers
 
     require_targets(save)
@@ -109,6 +113,7 @@ def transfers(
         "exact": exact or proof is not None,
         "joint": joint,
     }
+    robust = _kernels(environment, radius, box, within or [])
     stacked: Any = int(steps) if steps.isdecimal() else steps
     study = study_transfers(
         environment,
@@ -117,7 +122,7 @@ def transfers(
         smallest,
         stacked,
         side_by_side=True,
-        kernels=_kernels(environment, radius, box, within or []),
+        kernels=robust,
         **asked,
     )
     document = study.document()
@@ -130,8 +135,11 @@ def transfers(
         document["systems"] = found.document()
     if payments and study.transfers is not None:
         document["payments"] = payment_rows(study.transfers)
+    more = _of_method(method, last_period, asked) | ({"steps": stacked, "joint": joint} if method == "stacked" else {})
+    if robust is not None and (draws or gain_below):
+        more = {"radius": _ball(robust), "last_period": last_period}
     if draws is not None:
-        gained = estimated_gains(environment, draws, method=method, **_of_method(method, last_period, asked))
+        gained = estimated_gains(environment, draws, method=method, **more)
         document["estimated"] = {
             "draws": draws,
             "median_gain": gained.quantile(0.5),
@@ -139,12 +147,15 @@ def transfers(
             "largest_gain": float(gained.gains.max()),
             "without_transfers": gained.failures,
         }
+    if gain_below is not None:
+        needed = draws_needed(environment, gain_below, method=method, **more)
+        document["draws_needed"] = {"gain": gain_below, "share": 0.95, "draws": needed}
     if csv is not None or latex is not None:
         write_tables(study, found, csv, latex)
     if as_json:
         say(output.to_json(document))
     else:
-        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document.get("estimated"))])
+        show_rows([*output.title_rows(file.title), *_rows(study), *_estimated(document)])
         for row in document.get("systems", []):
             show_rows(system_rows(row))
         for row in document.get("payments", []):
@@ -177,19 +188,31 @@ def _kernels(environment: InterdependentTypes, radius: str | None, box: str | No
     return KernelHull([list((other.exact or other).kernel) for other in others]) if others else None
 
 
+def _ball(kernels: Any) -> Any:
+    """The radius of a ball, which is drawn anew around every estimate."""
+    from mechopt.core.errors import InputError
+    from mechopt.environment.kernels.ball import KernelBall
+
+    if not isinstance(kernels, KernelBall):
+        raise InputError("draws: transfers from estimates are made robust by --radius; leave --box and --within out")
+    return kernels
+
+
 def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str, Any]:
     """Arguments of the method for estimated kernels, which have no exact transfers."""
     more = {key: value for key, value in asked.items() if key not in ("exact", "joint")} if method == "any" else {}
     return more | {"last_period": last_period}
 
 
-def _estimated(gained: dict[str, Any] | None) -> list[tuple[str, str]]:
-    if gained is None:
-        return []
-    words = (
-        f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}, largest {gained['largest_gain']:.4g}"
-    )
-    return [(f"from {gained['draws']:,} draws", words)]
+def _estimated(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What estimates from draws give."""
+    rows = []
+    if (gained := document.get("estimated")) is not None:
+        words = f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}"
+        rows.append((f"from {gained['draws']:,} draws", f"{words}, largest {gained['largest_gain']:.4g}"))
+    if (needed := document.get("draws_needed")) is not None:
+        rows.append((f"gain at most {needed['gain']:g}", f"{needed['draws']:,} draws, in 95 of 100 estimates"))
+    return rows
 
 
 def _prove(study: TransferStudy, path: str) -> None:
@@ -219,6 +242,8 @@ def joint_environment(file: ModelFile) -> InterdependentTypes:
 
 def _rows(study: TransferStudy) -> list[tuple[str, str]]:
     """What is printed for people."""
+    from mechopt.core.numbers import without_noise
+
     rows = [
         ("convex independence", _after(repr(study.convex_independence))),
         ("spanning", _after(repr(study.spanning))),
@@ -228,7 +253,8 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
     if study.transfers is not None:
         found = study.transfers
         flag = f", ill-conditioned, condition {found.condition:.3g}" if found.ill_conditioned else ""
-        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {found.deficit:.6g}{flag}"
+        deficit = without_noise(found.deficit, max(study.welfare, found.max_abs))
+        sizes = f"largest {found.max_abs:.6g}, bound {found.bound:.6g}, deficit {deficit:.6g}{flag}"
         rows.append(("transfers", f"{found.theorem}; {sizes}"))
     if study.check is not None:
         found_check = study.check

@@ -8,7 +8,7 @@ Programs over histories and checks of mechanisms need the same few arrays, wheth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
-from mechopt.core.numbers import FloatArray, IntArray, readonly
+from mechopt.core.numbers import Array, FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes, summed_gains
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 
 PersistentEnvironment = MarkovTypes | InterdependentTypes | SeparableTypes
 MAX_ENTRIES = 3 * 10**7
@@ -54,6 +55,10 @@ class JointProcess:
         Outside option of each agent at each profile, present value as of the period.
     own_weights : tuple over agents of arrays ``(T,)``, or None
         Present value of money at agents' own discounts, where these differ from the seller's.
+    public : tuple over t of tuples over i of int arrays ``(K_t,i,)``, or None
+        The public state in each type (`mechopt.environment.states`); None where there are none.
+    forbidden : tuple over t of bool arrays ``(A_t, M_t)``, or None
+        Actions that the public state of a profile rules out.
     """
 
     environment: MarkovTypes | InterdependentTypes
@@ -68,6 +73,8 @@ class JointProcess:
     gains: tuple[FloatArray, ...] | None = None
     options: tuple[FloatArray, ...] | None = None
     own_weights: tuple[FloatArray, ...] | None = None
+    public: tuple[tuple[IntArray, ...], ...] | None = None
+    forbidden: tuple[Array, ...] | None = None
 
     @property
     def agents(self) -> int:
@@ -164,6 +171,20 @@ class JointProcess:
         cost: FloatArray = self.costs[t][:, None]
         return cost if self.gains is None else cost - self.gains[t]
 
+    def matched(self, t: int) -> Array:
+        """Whether the public states of all agents' types agree, by profile of period t."""
+        if self.public is None:
+            return np.ones(self.profiles[t], dtype=bool)
+        seen = np.stack([tags[own] for tags, own in zip(self.public[t], self.types(t), strict=True)])
+        return np.asarray((seen == seen[:1]).all(axis=0))
+
+    def may_report(self, t: int, i: int, true: IntArray, report: IntArray) -> Array:
+        """Whether a type of agent i may report another: what is public cannot be misreported; arrays that broadcast."""
+        if self.public is None:
+            return np.asarray(np.broadcast_to(True, np.broadcast_shapes(np.shape(true), np.shape(report))))
+        tags = self.public[t][i]
+        return np.asarray(tags[true] == tags[report])
+
     @cached_property
     def first_best(self) -> float:
         """Largest expected welfare of any policy."""
@@ -171,6 +192,7 @@ class JointProcess:
         for t in reversed(range(self.horizon)):
             share = [own[t] / self.present_value[t] for own in self.own_present_value]
             flow = sum(s * v for s, v in zip(share, self.values[t], strict=True)) - self.net_costs(t)
+            flow = flow if self.forbidden is None else np.where(self.forbidden[t], -np.inf, flow)
             carried = self.kernel[t] @ following if t + 1 < self.horizon else np.zeros_like(flow)
             following = (
                 flow + carried * (self.present_value[t + 1] / self.present_value[t] if t + 1 < self.horizon else 0)
@@ -210,7 +232,18 @@ def joint_process(environment: PersistentEnvironment) -> JointProcess:
         environment = environment.to_markov()
     if isinstance(environment, MarkovTypes):
         return _independent(environment)
-    return _interdependent(environment)
+    process = _interdependent(environment)
+    if isinstance(environment, PublicStates):
+        first = [np.arange(count) // prod(row[1:]) for count, row in zip(process.profiles, process.shape, strict=True)]
+        ruled = zip(environment.forbidden, environment.public, first, strict=True)
+        forbidden = tuple(flags[:, tags[0][own]] for flags, tags, own in ruled)
+        process = replace(process, public=environment.public, forbidden=forbidden)
+    return process
+
+
+def process_first_best(environment: PersistentEnvironment) -> float:
+    """Largest expected welfare of any policy; see `JointProcess.first_best`."""
+    return joint_process(environment).first_best
 
 
 def _require(entries: int) -> None:

@@ -66,6 +66,8 @@ mo.relaxed_optimum
         what, fix = f"not {shortened(repr(environment))}", "read a model file with mo.load"
     else:
         what, fix = f"not {given!r}", INSTEAD.get((kind, given), "take mo.optimum")
+        if given == "public-states":
+            what = "and public states are not in its theorem"
         if given == "scenarios":
             fix = "take mo.maximin, or one scenario by itself, scenarios.environment(name)"
     raise InputError(f"{name}: is for kind {kind!r}, {what}; {fix}")

@@ -26,6 +26,7 @@ from mechopt.environment.reading.scenarios import Distribution as Distribution
 from mechopt.environment.reading.scenarios import (
     faults_between,
     nearest,
+    read_absorbing,
     read_costs,
     read_distributions,
     read_others,
@@ -56,6 +57,11 @@ class Scenarios(Shown):
         too.
     weights : sequence of numbers, optional
         Of the scenarios, for weighted objectives: at least 0, one above; default 1 each.
+    absorbing : sequence of str
+        Names of distributions of a sure value 0 that stand for an equal-revenue last period whose range has no end, in
+        the limit in which it earns nothing by itself: it takes out the whole utility that the buyer was promised. A
+        scenario that ends so is worth the surplus of its earlier periods, and its optimum is their first best (the
+        device of Theorem 5.1). One buyer alone.
 
     Attributes
     ----------
@@ -68,6 +74,7 @@ class Scenarios(Shown):
     cost : mapping from name to Fraction
     weights : tuple of Fraction
         They sum to 1.
+    absorbing : tuple of str
     environments : tuple of IndependentTypes
         Each scenario by itself, as a clairvoyant seller sees it.
 
@@ -95,6 +102,7 @@ class Scenarios(Shown):
     others: tuple[Mapping[str, Distribution], ...]
     cost: Mapping[str, Fraction]
     weights: tuple[Fraction, ...]
+    absorbing: tuple[str, ...]
     environments: tuple[IndependentTypes, ...] = field(init=False)
 
     kind = "scenarios"
@@ -107,6 +115,7 @@ class Scenarios(Shown):
         others: Any = (),
         cost: Any = 0,
         weights: Any = None,
+        absorbing: Any = (),
     ) -> None:
         faults: list[Fault] = []
         names, known = read_distributions(distributions, faults)
@@ -118,6 +127,7 @@ class Scenarios(Shown):
             faults += check.discount_faults(exact_discount)
         costs = read_costs(cost, list(names.values()), faults)
         shares = read_weights(weights, len(sequences), faults)
+        taking = read_absorbing(absorbing, [known, *rivals], sequences, faults)
         if faults:
             raise InputError(faults)
         buyers = (known, *rivals)
@@ -135,6 +145,7 @@ class Scenarios(Shown):
         set_field(self, "others", tuple(map(MappingProxyType, rivals)))
         set_field(self, "cost", MappingProxyType(costs))
         set_field(self, "weights", shares)
+        set_field(self, "absorbing", taking)
         set_field(self, "environments", tuple(environments))
 
     def __len__(self) -> int:
@@ -181,6 +192,10 @@ class Scenarios(Shown):
         """One scenario, by number or name, as a clairvoyant seller sees it."""
         return self.environments[self.index(scenario)]
 
+    def absorbs(self, s: int) -> bool:
+        """Whether scenario number s ends with an absorbing period."""
+        return self.sequences[s][-1] in self.absorbing
+
     @cached_property
     def paths(self) -> tuple[tuple[int, ...], ...]:
         """``paths[s][t]``: number of the node that scenario s has reached after t periods.
@@ -203,6 +218,8 @@ class Scenarios(Shown):
         parts: list[Any] = [self.kind, self.names, self.sequences, [env.fingerprint for env in self.environments]]
         if len(set(self.weights)) > 1:
             parts.append([str(weight) for weight in self.weights])
+        if self.absorbing:
+            parts.append({"absorbing": sorted(self.absorbing)})
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
@@ -214,7 +231,7 @@ class Scenarios(Shown):
     def __reduce__(self) -> tuple[Any, ...]:
         others = tuple(map(dict, self.others))
         given = dict(self.distributions), dict(self.scenarios), self.discount, others, dict(self.cost), self.weights
-        return type(self), given
+        return type(self), (*given, self.absorbing)
 
     def __repr__(self) -> str:
         periods = sorted({len(sequence) for sequence in self.sequences})

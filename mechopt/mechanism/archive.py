@@ -31,6 +31,7 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.core.provided import provided, registered
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import joint_process
@@ -149,7 +150,7 @@ def save(mechanism: MechanismProtocol, path: str | Path) -> None:
     )
 
 
-def load_mechanism(path: str | Path, environment: AnyTypes | Scenarios) -> Any:
+def load_mechanism(path: str | Path, environment: AnyTypes | IndependentForever | Scenarios) -> Any:
     """Read a mechanism that was saved for this environment.
 
     What contingent transfers say of their welfare, utilities and gain is compared with what they do and charge.
@@ -172,7 +173,7 @@ def load_mechanism(path: str | Path, environment: AnyTypes | Scenarios) -> Any:
     LimitError
         If it holds more numbers than fit into memory.
     """
-    if isinstance(environment, SeparableTypes):
+    if isinstance(environment, (SeparableTypes, IndependentForever)):
         environment = environment.to_markov()
     with open_archive(path) as archive:
         header = archive.header()

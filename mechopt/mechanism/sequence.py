@@ -94,6 +94,10 @@ class SequenceMechanism(MechanismMethods):
         for t, weights in enumerate(self.allocation):
             off = float(np.abs(weights.sum(axis=1) - self.mass(t)[self.tree.slot[t]]).max(initial=0.0))
             low = float(weights.min(initial=0.0))
+            ruled = self.process.forbidden
+            if ruled is not None and (taken := weights[ruled[t].T[self.tree.profile[t]]]).any():
+                what = f"takes an action that the public state rules out, with weight {float(np.abs(taken).max()):.3g}"
+                faults.append(Fault(f"allocation[{t}]", what, "take another one"))
             if low < -ALLOCATION_SLACK or off > ALLOCATION_SLACK:
                 what = f"has a smallest entry of {low:.3g} and sums that are {off:.3g} off the weight of their history"
                 faults.append(Fault(f"allocation[{t}]", what, "realisation weights of the actions"))

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError, LimitError
+from mechopt.core.numbers import to_exact
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
-from mechopt.environment.reading.nested import unless_zero
+from mechopt.environment.reading.nested import is_list, unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.supply import Slots
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
@@ -57,10 +60,13 @@ def tables_of(environment: Environment) -> Tables:
             "the probabilities are floats that do not sum to 1 exactly, as those of a model file do: "
             'write exact ones, such as "1/3"'
         )
+    if isinstance(environment, PublicStates):
+        return _with_states(environment)
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
     write = next(write for kind, write in WRITERS.items() if kind.kind == environment.kind)
     tables = common | write(environment)
-    _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
+    if not isinstance(environment, IndependentForever):
+        _add_terms(tables["buyers" if environment.kind == "independent" else "agents"], environment.exact)
     return tables
 
 
@@ -107,6 +113,10 @@ def _supply(slots: Slots | None) -> Tables:
         units = [len(row) for row in slots]
         return {"supply": units[0] if _same(units) else units}
     return {"slots": slots[0] if _same(slots) else slots}
+
+
+def _forever(environment: IndependentForever) -> Tables:
+    return {"kind": "independent"} | _independent(environment.period)
 
 
 def _markov(environment: MarkovTypes) -> Tables:
@@ -163,6 +173,26 @@ def _interdependent(environment: InterdependentTypes) -> Tables:
     return common | {"agents": [{"name": name} | _periods(types=types, values=values) for name, values, types in parts]}
 
 
+def _with_states(environment: PublicStates) -> Tables:
+    """The tables of what there is without the states, and theirs."""
+    base, states, values = environment.__dict__["given"]
+    tables = tables_of(base)
+    for table, own in zip(tables["agents"], values or (), strict=False):
+        if own is not None:
+            table["values_by_state"] = _exactly(own)
+    listed = []
+    for state in states:
+        table = {"name": state.name, "values": state.values, "initial": state.initial}
+        table["kernel"] = state.kernel[0] if len(state.kernel) == 1 else state.kernel
+        table |= {"forbidden": dict(state.forbidden)} if state.forbidden else {}
+        listed.append(table | ({"seller_values": state.seller_values} if state.seller_values else {}))
+    return tables | {"states": listed}
+
+
+def _exactly(part: Any) -> Any:
+    return [_exactly(entry) for entry in part] if is_list(part) else to_exact(part)
+
+
 def _periods(**parts: Sequence[Any]) -> Tables:
     """Entries of the one table for every period where all are the same, else a list of tables by period."""
     if all(map(_same, parts.values())):
@@ -196,6 +226,7 @@ def _listed(part: Any) -> Any:
 
 WRITERS: dict[type[Environment], Callable[[Any], Tables]] = {
     IndependentTypes: _independent,
+    IndependentForever: _forever,
     MarkovTypes: _markov,
     SeparableTypes: _separable,
     InterdependentTypes: _interdependent,

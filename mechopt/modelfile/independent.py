@@ -6,10 +6,11 @@ from fractions import Fraction
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.environment.discretise import METHODS, discretise, distribution_named
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.terms import discounts_of, options_of
@@ -28,6 +29,7 @@ from mechopt.modelfile.tables import (
     Probabilities,
     SolveTable,
     Table,
+    Unread,
     Values,
     Whole,
     checked,
@@ -35,10 +37,23 @@ from mechopt.modelfile.tables import (
     length_faults,
     own_discounts,
     whole,
+    written,
 )
 
 MAX_BUYERS = 1000
 SELLER_VALUES = "what a sale to each type is worth to the seller besides payment and cost, of any sign; default 0"
+
+
+HORIZON = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": "infinite"}]}
+
+
+def _horizon_faults(horizon: Any) -> list[Fault]:
+    if isinstance(horizon, Unread):
+        return [Fault("", horizon.message)]
+    if isinstance(horizon, bool) or not isinstance(horizon, int):
+        fix = 'write one such as 3, or "infinite"'
+        return [] if horizon == "infinite" else [Fault("", f"{written(horizon)} is not a whole number", fix)]
+    return check.horizon_faults(horizon, at="")
 
 
 class PeriodTable(Table):
@@ -70,8 +85,8 @@ class IndependentFile(Table):
     title: str = ""
     source: str = ""
     kind: Literal["independent"]
-    horizon: Annotated[Whole, checked(partial(check.horizon_faults, at=""))] = Field(
-        description="number of periods, at least 1"
+    horizon: Annotated[Any, BeforeValidator(whole), checked(_horizon_faults), WithJsonSchema(HORIZON)] = Field(
+        description='number of periods, at least 1, or "infinite" with the same distributions in all'
     )
     discount: Annotated[Number, checked(partial(check.discount_faults, at=""))] = Field(
         Fraction(1), description="above 0, at most 1"
@@ -85,8 +100,10 @@ class IndependentFile(Table):
     solve: SolveTable = SolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
-    def environment(self) -> IndependentTypes:
+    def environment(self) -> IndependentTypes | IndependentForever:
         """Build the environment that the file describes."""
+        if self.horizon == "infinite":
+            return self._forever()
         values: list[Any] = []
         probabilities: list[Any] = []
         gains: list[Any] = []
@@ -121,11 +138,25 @@ class IndependentFile(Table):
             found.append(repeated if any(entry is not None for entry in repeated) else None)
         return discount, found[0], found[1]
 
+    def _forever(self) -> IndependentForever:
+        """One distribution a buyer, for every period."""
+        values, probabilities = list[Any](), list[Any]()
+        for buyer in self.buyers:
+            row: tuple[Any, Any] = buyer.values, buyer.probabilities
+            if buyer.distribution is not None and buyer.types is not None:
+                grid = discretise(buyer.distribution, buyer.types, buyer.method or METHODS[0])
+                row = list(grid.values), list(grid.probabilities)
+            values += [row[0]] * buyer.count
+            probabilities += [row[1]] * buyer.count
+        return IndependentForever(values, probabilities, self.discount, self.cost)
+
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
         """What does not fit together; from the raw tables, so that it comes with the faults of single keys."""
         faults: list[Fault] = []
         horizon, cost, buyers = whole(tables.get("horizon")), tables.get("cost"), tables.get("buyers")
+        if horizon == "infinite":
+            faults += _endless_faults(tables)
         periods = None if check.horizon_faults(horizon) else int(horizon)
         if periods is not None and isinstance(cost, list):
             faults += check.cost_length_faults(len(cost), periods)
@@ -141,6 +172,25 @@ class IndependentFile(Table):
         if count > MAX_BUYERS:
             faults.append(Fault("buyers", f"are more than {MAX_BUYERS}", "use fewer"))
         return faults + check.stages_faults(count, periods or 0)
+
+
+def _endless_faults(tables: dict[str, Any]) -> list[Fault]:
+    """What may not stand in a file without a last period."""
+    faults, buyers = list[Fault](), tables.get("buyers")
+    discount = tables.get("discount", 1)
+    if isinstance(discount, (int, Fraction)) and discount >= 1:
+        faults.append(Fault("discount", f"is {discount}", "an infinite horizon needs one below 1"))
+    for key in ("supply", "slots", "seller_discount"):
+        if tables.get(key, 1) not in (1, [1]):
+            faults.append(Fault(key, "is for a finite horizon", "leave it out"))
+    if isinstance(tables.get("cost"), list):
+        faults.append(Fault("cost", "is a list over periods", "give one number, the same for ever"))
+    for i, buyer in enumerate(buyers if isinstance(buyers, list) else []):
+        for key in ("periods", "seller_values", "discount", "outside"):
+            if isinstance(buyer, dict) and key in buyer:
+                fix = "give values and probabilities, the same for ever" if key == "periods" else "leave it out"
+                faults.append(Fault(f"buyers[{i}].{key}", "is for a finite horizon", fix))
+    return faults
 
 
 def _terms_faults(tables: dict[str, Any], buyers: Any, periods: int | None) -> list[Fault]:

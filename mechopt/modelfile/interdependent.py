@@ -13,7 +13,19 @@ from mechopt.environment.reading.interdependent import Given, StageGiven, one_ag
 from mechopt.environment.reading.nested import is_list
 from mechopt.environment.reading.reader import Part
 from mechopt.modelfile.densities import DensitiesTable
-from mechopt.modelfile.persistent import NAMES, Name, Names, PersistentFile, Tables, common, list_of_tables, listed
+from mechopt.modelfile.persistent import (
+    NAMES,
+    VALUES_BY_STATE,
+    ByState,
+    Name,
+    Names,
+    PersistentFile,
+    Tables,
+    common,
+    list_of_tables,
+    listed,
+    with_values,
+)
 from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
 JOINT: dict[str, Any] = {"type": "array", "items": {"type": ["array", "number", "string"]}}
@@ -50,6 +62,7 @@ class SignalAgentTable(SignalPeriodTable):
 
     name: Name = Field(None, description="default: the agent's number")
     types: Names = Field(None, description="names of the signals; default: their numbers")
+    values_by_state: ByState = Field(None, description=VALUES_BY_STATE.replace("[type]", "[s_1][s_2]..."))
     outside: Option = Field(None, description=OUTSIDE)
     discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[SignalPeriodTable] | None = Field(
@@ -88,6 +101,7 @@ class InterdependentFile(PersistentFile):
     @classmethod
     def given(cls, tables: Tables) -> Given:
         """By period; a period's table, of the file or of an agent, comes before the keys that are for every period."""
+        tables = tables | {"agents": with_values(tables["agents"])}
         agents, periods = tables["agents"], list_of_tables(tables.get("periods"))
         count = max(len(periods), *(len(list_of_tables(agent.get("periods"))) for agent in agents), 1)
         stages = [_stage(tables, periods[t] if t < len(periods) else {}, t) for t in range(count)]

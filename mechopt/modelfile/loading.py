@@ -28,6 +28,7 @@ from mechopt.modelfile.tables import SolveTable, Unread, parse_ic, parse_ir, rea
 from mechopt.modelfile.text import text_of
 
 if TYPE_CHECKING:
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.environment.independent import IndependentTypes
     from mechopt.environment.interdependent import InterdependentTypes
     from mechopt.environment.markov import MarkovTypes
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     from mechopt.modelfile.separable import SeparableFile
 
     AnyFile = IndependentFile | ScenariosFile | MarkovFile | SeparableFile | InterdependentFile
-    AnyEnvironment = IndependentTypes | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
+    Independent = IndependentTypes | IndependentForever
+    AnyEnvironment = Independent | Scenarios | MarkovTypes | SeparableTypes | InterdependentTypes
 
 CLASSES = {
     "independent": "IndependentFile",
@@ -93,6 +95,8 @@ class ModelFile(NamedTuple):
         Of the file, for messages.
     subject_to : tuple of PaymentConstraint
         Default for ``mechopt solve``.
+    guarantee : pair of str
+        Objective and benchmark of ``mechopt maximin``, of kind scenarios.
     """
 
     environment: AnyEnvironment
@@ -104,6 +108,7 @@ class ModelFile(NamedTuple):
     expected: dict[str, Any]
     name: str = ""
     subject_to: tuple[PaymentConstraint, ...] = ()
+    guarantee: tuple[str, str] = ("ratio", "same")
 
     def require_free_payments(self, command: str) -> None:
         """Refuse a file that constrains payments, for commands that would pass over it.
@@ -135,7 +140,10 @@ class ModelFile(NamedTuple):
             if isinstance(self.environment, kind):
                 return self.environment
         found, needed = self.environment.kind, " or ".join(repr(kind.kind) for kind in kinds)
-        raise InputError([Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS[found]}")], self.name)
+        raise InputError(
+            [Fault("kind", f"is {found!r}, needed is {needed}", f"try {READERS.get(found, READERS['markov'])}")],
+            self.name,
+        )
 
 
 At = Mapping[str, object] | str | None
@@ -286,16 +294,18 @@ def file_of(tables: dict[str, Any], name: str) -> ModelFile:
     if solve.subject_to is not None and getattr(file, "subject_to", None) is not None:
         twice = Fault("solve.subject_to", "stands beside subject_to of the file", "write one of the two")
         raise InputError([twice], name)
+    benchmark = getattr(solve, "benchmark", None)  # of scenarios alone
     return ModelFile(
         file.environment(),
         file.title,
         file.source,
         STANDARD if solve.ic is None else parse_ic(solve.ic),
         STANDARD if solve.ir is None else parse_ir(solve.ir),
-        parse_objective(solve.objective),
+        parse_objective(solve.objective if benchmark is None else "revenue"),
         _dotted(file.expected),
         name,
         payment_constraints(solve.subject_to or getattr(file, "subject_to", None)),
+        ("ratio", "same") if benchmark is None else (solve.objective, benchmark),
     )
 
 

@@ -12,6 +12,8 @@ from mechopt.environment.reading import markov
 from mechopt.environment.reading.markov import AgentGiven, StageGiven
 from mechopt.environment.reading.reader import Given
 from mechopt.modelfile.persistent import (
+    VALUES_BY_STATE,
+    ByState,
     Distribution,
     Kernel,
     Name,
@@ -22,6 +24,7 @@ from mechopt.modelfile.persistent import (
     common,
     list_of_tables,
     of_the_one_agent,
+    with_values,
 )
 from mechopt.modelfile.tables import DISCOUNT, OUTSIDE, Option, OwnDiscount, Table
 
@@ -46,6 +49,7 @@ class AgentTable(Table):
     values: Values = Field(None, description="values[action][type]")
     kernel: Kernel = Field(None, description="kernel[type][next], for every action, or kernel[action][type][next]")
     seller_values: Values = Field(None, description=SELLER_VALUES)
+    values_by_state: ByState = Field(None, description=VALUES_BY_STATE)
     outside: Option = Field(None, description=OUTSIDE)
     discount: OwnDiscount = Field(None, description=DISCOUNT)
     periods: list[MarkovPeriodTable] | None = Field(None, strict=True, description="one table a period, finite horizon")
@@ -66,7 +70,7 @@ class MarkovFile(PersistentFile):
         """By agent and period; a period's table comes before the agent's own keys."""
         agents, faults = [], list[Fault]()
         gains = of_the_one_agent(tables, faults)
-        for i, agent in enumerate(tables["agents"]):
+        for i, agent in enumerate(with_values(tables["agents"])):
             at, periods = f"agents[{i}]", list_of_tables(agent.get("periods"))
             without = {key: given for key, given in agent.items() if key != "kernel"}  # the last leads nowhere
             stages = [

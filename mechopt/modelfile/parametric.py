@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
@@ -14,6 +14,8 @@ from mechopt.environment.parametric import Environment, ParametricModel, paramet
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
+from mechopt.mechanism.constraints import STANDARD
 from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
@@ -97,9 +99,14 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
+        if isinstance(environment, PublicStates):
+            what = "public states are in no formula yet"
+            raise InputError([Fault("states", what, "solve at values of the parameter")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
-        return environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+        if isinstance(environment, SeparableTypes):
+            return environment.to_markov()
+        return cast("Environment", environment)
 
     # separable values are level * rate + base, three numbers of the file
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
@@ -120,8 +127,14 @@ def read_parametric_scenarios(model: str | Path, parameter: str | None = None, a
 
     def scenarios_at(point: Fraction) -> Scenarios:
         file = opened.file_at(Fraction(point))
-        file.require_free_payments("a formula of a guarantee")
-        return file.of_kind(Scenarios)
+        scenarios = file.of_kind(Scenarios)
+        if (file.ic, file.ir, file.subject_to, file.guarantee) != (STANDARD, STANDARD, (), ("ratio", "same")):
+            what = "asks for more than the guarantee under dic and epir, which alone has a formula"
+            raise InputError([Fault("solve", what, "leave out solve and subject_to")], file.name)
+        if scenarios.absorbing:
+            what = "has no formula: its first best is not followed as a function"
+            raise InputError([Fault("absorbing", what, "give the tails as distributions")], file.name)
+        return scenarios
 
     return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -43,12 +44,27 @@ Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], listed(*NUMBER
 Distribution = Annotated[Any, WithJsonSchema(LIST)]
 Values = Annotated[Any, WithJsonSchema(TABLE)]
 Kernel = Annotated[Any, WithJsonSchema({"anyOf": [TABLE, listed(TABLE)]})]
+ByState = Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": ["array", "number", "string"]}})]
 Names = Annotated[Any, WithJsonSchema(NAMES)]
 Actions = Annotated[Any, WithJsonSchema({"anyOf": [NAMES, listed(NAMES)]})]
 Name = Annotated[Any, WithJsonSchema({"type": "string"})]
 """Their faults are found by the environment, together with those of what does not fit together."""
 
 Tables = dict[str, Any]
+
+
+class StateTable(Table):
+    """A public state."""
+
+    name: Name = Field(None, description="default: state")
+    values: Names = Field(description="names of its values")
+    initial: Distribution = Field(description="distribution of the first one")
+    kernel: Kernel = Field(None, description="[state][next] or [action][state][next]; default: it stays")
+    forbidden: dict[str, Any] | None = Field(None, description="from a value to the names of the actions it rules out")
+    seller_values: Values = Field(None, description="[action][state]: what an action is worth to the seller there")
+
+
+VALUES_BY_STATE = "[state][action][type]: instead of values, where public states are given; states in C order"
 
 
 class PersistentFile(Table):
@@ -68,18 +84,25 @@ class PersistentFile(Table):
     actions: Actions = Field(description="names of the actions, or a list of them by period")
     cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
     agents: list[Any] = Field(min_length=1, strict=True)
+    states: list[StateTable] | None = Field(None, strict=True, description="public states, finite horizon")
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
     solve: SolveTable = SolveTable()
     expected: Tables = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
     def environment(self) -> Any:
         """Build the environment that the file describes."""
-        return self.environment_type.from_given(self.given(self.model_dump()))
+        tables = self.model_dump()
+        base = self.environment_type.from_given(self.given(tables))
+        if not tables.get("states"):
+            return base
+        from mechopt.environment.states.tables import with_states
+
+        return with_states(base, tables)
 
     @classmethod
+    @abstractmethod
     def given(cls, tables: Tables) -> Any:
         """What the file gives, with key paths."""
-        raise NotImplementedError
 
     @classmethod
     def faults_between_keys(cls, tables: Tables) -> list[Fault]:
@@ -87,7 +110,14 @@ class PersistentFile(Table):
         if not list_of_tables(tables.get("agents")):
             return []
         absent = missing(cls, tables)
-        return [fault for fault in cls.reading.read(cls.given(tables))[1] if fault.where not in absent]
+        found, read = cls.reading.read(cls.given(tables))
+        faults = [fault for fault in read if fault.where not in absent]
+        if tables.get("states") is not None:
+            from mechopt.environment.states.tables import faults_of_states
+
+            base = None if faults or found is None else cls.environment_type.from_given(cls.given(tables))
+            faults += faults_of_states(base, tables)
+        return faults
 
 
 def common(tables: Tables, faults: list[Fault]) -> Tables:
@@ -117,6 +147,16 @@ def of_the_one_agent(tables: Tables, faults: list[Fault]) -> Part | None:
     elif agents[0].get("seller_values") is not None:
         faults.append(Fault("seller_values", "stands beside agents[0].seller_values", "write one of the two"))
     return None if faults else (given, "seller_values")
+
+
+def with_values(agents: list[Tables]) -> list[Tables]:
+    """Agents' tables in which values by state stand for values: those of the first state, where there are no others."""
+    found = []
+    for agent in agents:
+        by_state = agent.get("values_by_state")
+        first = by_state[0] if isinstance(by_state, list) and by_state else None
+        found.append(agent if first is None or agent.get("values") is not None else agent | {"values": first})
+    return found
 
 
 def list_of_tables(given: Any) -> list[Tables]:

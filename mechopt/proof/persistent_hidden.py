@@ -85,6 +85,8 @@ class HiddenRows:
             following.setdefault((cell[:-1], cell[-1][0]), []).append(cell)
         for cell, report in sorted(groups):
             for past, k in product(self.pasts[t], range(self.types[t])):
+                if not self.laws.may_report(t, self.i, k, report):
+                    continue
                 entries: Entries = [(value + self._column(t, cell, past, k), 1)]
                 for node in groups[cell, report]:
                     entries += self._node(t, node, past, k, allocation, payment)

@@ -15,6 +15,7 @@ from typing import Any
 
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.rows import Number, whole
 
@@ -60,6 +61,31 @@ class PersistentLaws:
             self._joint(exact)
         self.net = self.worth if exact.outside is None else self._net(exact.outside)
         self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law] + [False]
+        self.public: list[list[list[int]]] | None = None
+        self.forbidden: list[list[list[bool]]] | None = None
+        if isinstance(environment, PublicStates):
+            self.public = [[row.tolist() for row in period] for period in environment.public]
+            self.forbidden = [flags.tolist() for flags in environment.forbidden]
+
+    def state(self, t: int, m: int) -> int:
+        """Public state of a profile: that of the first agent's type; 0 where there are none."""
+        return 0 if self.public is None else int(self.public[t][0][self.profiles[t][m][0]])
+
+    def agrees(self, t: int, m: int) -> bool:
+        """Whether all agents' types have one public state."""
+        if self.public is None:
+            return True
+        return len({row[k] for row, k in zip(self.public[t], self.profiles[t][m], strict=True)}) == 1
+
+    def may_report(self, t: int, i: int, true: int, report: int) -> bool:
+        """Whether a type can report another: they have one public state."""
+        return self.public is None or self.public[t][i][true] == self.public[t][i][report]
+
+    def ruled_out(self, t: int, m: int) -> list[int]:
+        """Actions that the public state of a profile forbids."""
+        if self.forbidden is None:
+            return []
+        return [a for a, row in enumerate(self.forbidden[t]) if row[self.state(t, m)]]
 
     def share(self, t: int, i: int) -> Fraction:
         """The seller's present value of a payment by agent i's."""
@@ -201,8 +227,9 @@ class Histories:
     def _reportable(self, t: int, past: int, branch: int, every_report: bool) -> list[int]:
         """Profiles whose every type is possible after that agent's last report, for some types of the others."""
         laws = self.laws
+        agreed = [m for m in range(len(laws.profiles[t])) if laws.agrees(t, m)]
         if every_report:
-            return list(range(len(laws.profiles[t])))
+            return agreed if laws.public is None else self._possible(t, past, branch, agreed)
         likely = list[set[int]]()
         for i in range(laws.agents):
             if t == 0:
@@ -213,7 +240,17 @@ class Histories:
                     law for m, law in zip(laws.profiles[t - 1], laws.law[t - 1][branch], strict=True) if m[i] == own
                 ]
             likely.append({laws.profiles[t][m][i] for row in rows for m, p in enumerate(row) if p})
-        return [m for m, types in enumerate(laws.profiles[t]) if all(k in likely[i] for i, k in enumerate(types))]
+        return [m for m in agreed if all(k in likely[i] for i, k in enumerate(laws.profiles[t][m]))]
+
+    def _possible(self, t: int, past: int, branch: int, agreed: list[int]) -> list[int]:
+        """Profiles whose public state can follow the one before."""
+        laws = self.laws
+        rows = [laws.initial]
+        if t:
+            now = laws.state(t - 1, past)
+            rows = [law for m, law in enumerate(laws.law[t - 1][branch]) if laws.state(t - 1, m) == now]
+        states = {laws.state(t, m) for row in rows for m, p in enumerate(row) if p}
+        return [m for m in agreed if laws.state(t, m) in states]
 
     def past(self, t: int, s: int) -> int:
         """Profile reported just before a slot; -1 at the start."""

@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from mechopt.proof.persistent_tree import Histories
-from mechopt.proof.rows import Entries, Number, Row
+from mechopt.proof.rows import Entries, Number, Row, whole
 
 
 class State(NamedTuple):
@@ -37,14 +37,21 @@ def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool
     correlated = t > 0 and not laws.independent
     for s in range(len(tree.parent[t])):
         reports = tree.reports(t, s, i)
+        states = {laws.state(t, m) for m in tree.nodes[t][s]}
         if basis == "ex post":
             for m, types in enumerate(laws.profiles[t]):
-                if laws.with_own(t, i, m, reports[0]) in tree.nodes[t][s]:
+                if laws.public and not (laws.agrees(t, m) and laws.state(t, m) in states):
+                    continue
+                if any(laws.with_own(t, i, m, r) in tree.nodes[t][s] for r in reports):
                     found[State(s, 0, types[i], m)] = types[i] in reports
             continue
         told = laws.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
         for before in range(laws.types[t - 1][i] if correlated else 1):
             for k in range(laws.types[t][i]):
+                if laws.public and laws.public[t][i][k] not in states:
+                    continue
+                if correlated and not laws.may_report(t - 1, i, before, told):
+                    continue
                 found[State(s, before, k, 0)] = k in reports and before == told
     return found
 
@@ -81,27 +88,40 @@ def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Numbe
 
 
 class ValueRows:
-    """Rows of one basis; ``columns[t][i]`` are those of the states that have one."""
+    """Rows of one basis; ``columns[t][i]`` are those of the states that have one.
 
-    def __init__(self, tree: Histories, basis: str, misreports: str, columns: list[list[dict[State, int]]]) -> None:
-        self.tree, self.basis, self.misreports, self.columns = tree, basis, misreports, columns
+    A misreport in a truthful state costs ``slack[i]``, what it may gain.
+    """
+
+    def __init__(
+        self,
+        tree: Histories,
+        basis: str,
+        misreports: str,
+        columns: list[list[dict[State, int]]],
+        slack: list[Fraction],
+    ) -> None:
+        self.tree, self.basis, self.misreports, self.columns, self.slack = tree, basis, misreports, columns, slack
 
     def rows(self, name: str, t: int, i: int, allocation: int, payment: int) -> Iterator[Row]:
         """Rows of one agent and period; first columns of the period's allocation, and of her payments."""
         tree, laws = self.tree, self.tree.laws
         truthful = list_states(tree, t, i, self.basis)
         for state, column in self.columns[t][i].items():
-            reports = tree.reports(t, state.slot, i)
+            reports = [r for r in tree.reports(t, state.slot, i) if laws.may_report(t, i, state.own, r)]
             for report in _compared(self.misreports, state.own, reports, truthful[state]):
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():
                     if laws.profiles[t][m][i] == report:
-                        entries += self._node(t, i, state, m, node, allocation, payment)
+                        fee = self.slack[i] if truthful[state] and report != state.own else 0
+                        entries += self._node(t, i, state, m, node, allocation, payment, fee)
                 equal = truthful[state] and report == state.own
                 place = f"true type {state.own}, number {column}, report {report}"
                 yield Row(name, (t, i, state.slot, place), entries, 0, 0 if equal else None)
 
-    def _node(self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int) -> Entries:
+    def _node(
+        self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int, fee: Number
+    ) -> Entries:
         tree, laws = self.tree, self.tree.laws
         ex_post = self.basis == "ex post"
         truth = state.profile if ex_post else laws.with_own(t, i, m, state.own)
@@ -112,8 +132,8 @@ class ValueRows:
             return []
         entries: Entries = [(payment + node, chance)]
         for a, worth in enumerate(laws.net[t][i]):
-            if worth[truth]:
-                entries.append((allocation + node * laws.actions[t] + a, -chance * worth[truth]))
+            if worth[truth] != fee:
+                entries.append((allocation + node * laws.actions[t] + a, -chance * whole(worth[truth] - fee)))
         if t + 1 < laws.periods:
             for branch, slot in enumerate(tree.after(t, node)):
                 for later, likely in self._later(t, i, state.own, truth, branch, slot):

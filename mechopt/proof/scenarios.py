@@ -11,6 +11,9 @@ the start) / optimum over the scenarios where something can be earned, their wei
 R is common to the scenarios through a node because payments are. Where no constraint but bounds S >= 0 at the end, or
 at every prefix, is about R, R may follow the S of any of them, so that only S is in the program: the utility form.
 
+A scenario that ends with an absorbing period, one of equal revenue whose range has no end and whose revenue vanishes,
+is worth W at the start: with a promise of w that period is worth w. Its optimum is the first best, computed here.
+
 With INDU in the utility form, before the objective's row and for every node that another scenario speaks for (the one
 that ends there, else the first through it, whose S is the realised utility R, the same in all): S(h,k) - S(h,0) is that
 of the other one, since S - R, what can be expected, is to be the same for all k in both.
@@ -75,7 +78,7 @@ class GuaranteeModel:
         optima: Sequence[Fraction],
         terms: GuaranteeTerms = STANDARD_TERMS,
     ) -> None:
-        self.names, self.optima, self.terms, self.paths = scenarios.names, optima, terms, scenarios.paths
+        self.names, self.terms, self.paths = scenarios.names, terms, scenarios.paths
         buyers = scenarios.environments[0].agents
         self.constant, form = terms.constant(buyers), terms.form(buyers)
         ic = (DIC(),) if self.constant else terms.ic
@@ -87,6 +90,11 @@ class GuaranteeModel:
                 raise CertificateError("fingerprint: a scenario has no exact numbers, so nothing can be proved")
             self.parts.append(rebuild(environment, form, ic, terms.ir, nothing, terms.subject_to))
         regret = terms.objective == "regret"
+        self.absorbed = [sequence[-1] in scenarios.absorbing for sequence in scenarios.sequences]
+        self.optima = [
+            _first_best(part) if taken else optimum
+            for part, taken, optimum in zip(self.parts, self.absorbed, optima, strict=True)
+        ]
         self.columns = 1
         self.labels = [(0, "the regret" if regret else "the guarantee")]
         self.lower: list[Side] = [0]
@@ -213,6 +221,9 @@ class GuaranteeModel:
 
     def _goal(self, s: int) -> Row:
         optimum, name = self.optima[s], self.names[s]
+        if self.absorbed[s]:
+            entries: Entries = [(self.worth[s][0], self._over(s)), (0, -1)]
+            return Row(f"guarantee of scenario {name!r}, which ends absorbing", (0, None, 0), entries, 0, None)
         if self.terms.objective == "regret":
             scale = 1 / optimum if optimum else Fraction(1)
             return Row(
@@ -237,3 +248,13 @@ class GuaranteeModel:
         for s in counted:
             entries += self._revenue(s, self.shares[s] / total * self._over(s))
         return Row("weighted guarantee of all scenarios", (0, None, 0), entries, 0, None)
+
+
+def _first_best(part: Model) -> Fraction:
+    """Expected surplus of the efficient rule."""
+    total = Fraction(0)
+    for t in range(part.periods):
+        for p, profile in zip(part.law[t], part.profiles[t], strict=True):
+            gains = [Fraction(part.present[i][t][k] - part.fees[t]) for i, k in enumerate(profile)]
+            total += Fraction(p) * max(Fraction(0), *gains)
+    return total

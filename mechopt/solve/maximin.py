@@ -20,7 +20,7 @@ from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.scenarios.plan import ScenarioPlan
 from mechopt.lp.scenarios.program import compile_scenarios
-from mechopt.lp.scenarios.terms import ScenarioTerms, scenario_terms
+from mechopt.lp.scenarios.terms import ScenarioTerms, require_absorbable, scenario_terms
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import Payments
@@ -45,10 +45,10 @@ class Maximin:
     bound : Bound
         ``lower <= best value <= upper``, from the recomputed bracket of the program and those of the optima.
     optima : tuple of float
-        Revenue of a clairvoyant seller, by scenario; where a limit stopped the search for it or the solver was
-        inaccurate, an upper bound of it.
+        Revenue of a clairvoyant seller, by scenario (first best where a period absorbs everything); where a limit
+        stopped the search for it or the solver was inaccurate, an upper bound of it.
     revenues : tuple of float
-        Of the mechanism, by scenario.
+        Of the mechanism, by scenario; surplus where an absorbing period takes it out.
     status : Status
         ``"optimal"`` where the program and all optima are.
     scenarios : Scenarios
@@ -220,6 +220,7 @@ def maximin(
     if not isinstance(scenarios, Scenarios):
         raise InputError(f"maximin takes Scenarios and not {type(scenarios).__name__}; of one environment mo.optimum")
     terms = scenario_terms(ic, ir, subject_to, objective, benchmark, scenarios.agents)
+    require_absorbable(scenarios, terms)
     plan, begun = ScenarioPlan(scenarios, terms=terms), time.perf_counter()
     require_size(plan.size, 0.0, 1.0, max_bytes, method)
     measured_ic, measured_ir, measured_payments = terms.measured
@@ -239,8 +240,8 @@ def maximin(
             )
         )
     benchmarks = [
-        _benchmark(best, env, name, terms)
-        for best, env, name in zip(optima, scenarios.environments, scenarios.names, strict=True)
+        env.first_best if scenarios.absorbs(s) else _benchmark(best, env, scenarios.names[s], terms)
+        for s, (best, env) in enumerate(zip(optima, scenarios.environments, strict=True))
     ]
     solved = time.perf_counter()
     program, layout = compile_scenarios(plan, benchmarks)
@@ -248,7 +249,7 @@ def maximin(
     solution = highs.solve_program(program, method, _left(time_limit, begun), progress)
     seconds = {"optima": solved - begun, "build": built - solved, "solve": time.perf_counter() - built}
     mechanisms = tuple(layout.mechanism(solution.primal, s) for s in range(len(scenarios)))
-    revenues = tuple(mechanism.revenue for mechanism in mechanisms)
+    revenues = tuple(one.welfare if scenarios.absorbs(s) else one.revenue for s, one in enumerate(mechanisms))
     return Maximin(
         _value(revenues, benchmarks, plan),
         _bound(solution.bound, plan, benchmarks, optima),
@@ -309,6 +310,8 @@ def _bound(found: Bound, plan: ScenarioPlan, benchmarks: Sequence[float], optima
         return Bound(lower, max(lower, -found.lower * plan.unit + max(0.0, above)), found.method)
     narrowest, widest = 1.0, 1.0
     for s in plan.limiting:
+        if plan.scenarios.absorbs(s):
+            continue
         low, high = optima[s].bound.lower, optima[s].bound.upper
         narrowest = min(narrowest, benchmarks[s] / max(high, benchmarks[s]))
         widest = max(widest, benchmarks[s] / low if low > 0 else math.inf)

@@ -71,8 +71,8 @@ class Method:
     proves : callable
         From such a problem to whether it can prove the optimum in exact rationals.
     taken : callable
-        From a problem and an `Effort` to whether ``"auto"`` takes it, where no method before it is taken; what would
-        mean a plan of the program, or another file, is asked last.
+        From a problem and an `Effort` to whether ``"auto"`` takes it where it applies, which is asked afterwards, and
+        no method before it is taken.
     histories : bool
         Whether it builds the program over all histories.
     """
@@ -115,7 +115,9 @@ def _myopic_applies(problem: Problem) -> str | None:
 
 def _myopic_taken(problem: Problem, effort: Effort) -> bool:
     tree = getattr(problem.plan, "tree", None)
-    return not effort.exact and tree is not None and sum(tree.count) > FEW
+    if effort.exact or tree is None or sum(tree.count) <= FEW:
+        return False
+    return _myopic_applies(problem) is None
 
 
 def _by_stages(problem: Problem, effort: Effort) -> Optimum:
@@ -173,8 +175,8 @@ def _promised_proves(problem: Problem) -> bool:
     return promise_constraint(problem.plan) == EPIR()
 
 
-def _promised_taken(problem: Problem, effort: Effort, interim: bool | None = None) -> bool:
-    return _promised_applies(problem, interim) is None and (not effort.exact or _promised_proves(problem))
+def _promised_taken(problem: Problem, effort: Effort) -> bool:
+    return not effort.exact or _promised_proves(problem)
 
 
 def _orbits_apply(problem: Problem) -> str | None:
@@ -211,9 +213,9 @@ def _dual_applies(problem: Problem) -> str | None:
 
 
 def _dual_taken(problem: Problem, effort: Effort) -> bool:
-    if effort.exact or (program_seconds(problem.size) <= _limit(effort) and fits(problem.plan, effort.max_bytes)):
+    if effort.exact:
         return False
-    return _dual_applies(problem) is None
+    return program_seconds(problem.size) > _limit(effort) or not fits(problem.plan, effort.max_bytes)
 
 
 def _limit(effort: Effort) -> float:
@@ -250,7 +252,7 @@ METHODS = (
         partial(_promised_applies, interim=True),
         lambda problem: Cost(0.0, 0, 0.0),
         _by_promises,
-        taken=partial(_promised_taken, interim=True),
+        taken=_promised_taken,
     ),
     Method("promised", _promised_applies, _promised_cost, _by_promises, _promised_proves, _promised_taken),
     Method("orbits", _orbits_apply, _orbits_cost, _on_orbits, lambda problem: True, _orbits_taken),
@@ -341,7 +343,7 @@ def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008
     if problem.endless is not None:
         return _named("infinite", problem, effort.exact)
     for method in METHODS:
-        if method.taken(problem, effort):
+        if method.taken(problem, effort) and method.applies(problem) is None:
             return method
     return PROGRAM
 

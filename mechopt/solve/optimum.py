@@ -15,11 +15,12 @@ from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum as Optimum
 
 if TYPE_CHECKING:
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.lp.build import AnyTypes
 
 
 def optimum(
-    environment: AnyTypes,
+    environment: AnyTypes | IndependentForever,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
@@ -40,7 +41,7 @@ def optimum(
     Parameters
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
-        With a finite horizon; `MarkovTypes` also with an infinite one.
+        With a finite horizon; `MarkovTypes` also with an infinite one, or `mechopt.families.IndependentForever`.
     ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line; default DIC and EPIR,
         and where types persist Bayesian IC and interim IR.
@@ -138,7 +139,7 @@ def relaxed_optimum(
 
     References
     ----------
-    Kakade, Lobel and Nazerzadeh (2013), section 4.
+    Kakade, Lobel and Nazerzadeh (2013), section 3.
 
     Examples
     --------

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mechopt.core.errors import InputError
 from mechopt.core.provided import provided
-from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import compile_program, plan, require_environment
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.program import LinearProgram
@@ -19,7 +18,9 @@ from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments
 
 if TYPE_CHECKING:
+    from mechopt.environment.families.forever import IndependentForever
     from mechopt.environment.markov import MarkovTypes
+    from mechopt.environment.process import PersistentEnvironment
     from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes
     from mechopt.lp.endless import EndlessPlan
     from mechopt.proof.certificate import Certificate
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mechopt.solve.result import Optimum
 
 ENDINGS = (".mps", ".lp", "")
+ENDLESS = ("markov", "independent for ever")
+"""Kinds whose optima for ever are found."""
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -36,7 +39,7 @@ class Problem:
     Parameters
     ----------
     environment : IndependentTypes, MarkovTypes, SeparableTypes or InterdependentTypes
-        With a finite horizon; `MarkovTypes` also with an infinite one.
+        With a finite horizon; `MarkovTypes` also with an infinite one, or `mechopt.families.IndependentForever`.
     ic, ir : Constraint, str, several or None
         Incentive and participation constraints, as values or by their names on the command line, such as
         ``"ppic+indu"``; default DIC and EPIR, and for persistent types Bayesian IC and interim IR.
@@ -82,7 +85,7 @@ class Problem:
 
     def __init__(
         self,
-        environment: AnyTypes,
+        environment: AnyTypes | IndependentForever,
         ic: Asked = STANDARD,
         ir: Asked = STANDARD,
         subject_to: Payments = (),
@@ -96,24 +99,24 @@ class Problem:
         endless: EndlessPlan | None = None
         chosen: AnyPlan | None = None
         if relaxed:
-            if isinstance(environment, IndependentTypes):
+            if environment.kind.startswith("independent"):
                 raise InputError(
                     "types are independent across periods: first types alone are private in no problem of this kind; "
                     "relaxed_optimum is for MarkovTypes, SeparableTypes or InterdependentTypes, of this one mo.optimum"
                 )
             from mechopt.lp.persistent.plan import persistent_plan
 
-            chosen = persistent_plan(environment, None, ir, goal, True, subject_to)
-        elif environment.horizon == "infinite" and environment.kind == "markov":
+            chosen = persistent_plan(cast("PersistentEnvironment", environment), None, ir, goal, True, subject_to)
+        elif environment.horizon == "infinite" and environment.kind in ENDLESS:
             from mechopt.lp.endless import endless_plan
 
-            endless = endless_plan(cast("MarkovTypes", environment), ic, ir, goal, subject_to)
+            endless = endless_plan(cast("MarkovTypes | IndependentForever", environment), ic, ir, goal, subject_to)
         else:
-            chosen = plan(environment, ic, ir, goal, form, subject_to=subject_to)
+            chosen = plan(cast("AnyTypes", environment), ic, ir, goal, form, subject_to=subject_to)
         asked = endless or chosen
         assert asked is not None
         for name, value in (
-            ("environment", environment),
+            ("environment", cast("AnyTypes", environment)),
             ("ic", asked.ic),
             ("ir", asked.ir),
             ("subject_to", asked.subject_to),

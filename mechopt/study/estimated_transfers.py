@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.contingent.robust.transfers import robust_transfers
 from mechopt.closedform.contingent.setting import ConditionError
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import InputError, LimitError
@@ -83,7 +84,7 @@ def gain_under(transfers: ContingentTransfers, environment: InterdependentTypes)
     same = (made_for.shape, made_for.action_counts, made_for.horizon)
     if same != (environment.shape, environment.action_counts, environment.horizon):
         raise InputError("environment: signals, actions or horizon differ from those that the transfers were made for")
-    return check_contingent(replace(transfers, environment=environment, exact=None)).gain
+    return check_contingent(replace(transfers, environment=environment, exact=None)).largest
 
 
 def estimated(
@@ -122,6 +123,7 @@ def estimated_gains(
     rng: np.random.Generator | int = 0,
     prior: float = 0.0,
     rule: Sequence[Any] | None = None,
+    radius: Any = None,
     **asked: Any,
 ) -> EstimatedGains:
     """Gains under the true kernel of transfers that are computed from estimates of it.
@@ -140,6 +142,8 @@ def estimated_gains(
         As in `estimated`.
     rule : list over periods of int arrays, optional
         Whose transfers are computed; default: the efficient rule of each estimate.
+    radius : number, optional
+        Instead of a method: transfers that are right for every kernel so near to the estimate; see `robust_transfers`.
 
     Returns
     -------
@@ -156,7 +160,8 @@ def estimated_gains(
     if isinstance(replications, bool) or not isinstance(replications, int) or replications < 1:
         raise InputError(f"replications: {replications!r} is not a number of replications; write one such as 200")
     generator = np.random.default_rng(rng)
-    found = [_one(environment, draws, method, generator, prior, rule, asked) for _ in range(replications)]
+    asked = {"rule": rule, **asked}
+    found = [_one(environment, draws, method, generator, prior, radius, asked) for _ in range(replications)]
     gains, largest = (readonly(np.array(column)) for column in zip(*found, strict=True))
     return EstimatedGains(draws, gains, largest)
 
@@ -205,12 +210,15 @@ def _one(
     method: Any,
     rng: np.random.Generator,
     prior: float,
-    rule: Sequence[Any] | None,
+    radius: Any,
     asked: dict[str, Any],
 ) -> tuple[float, float]:
     guess = estimated(environment, draws, rng, prior)
     try:
-        found = contingent_transfers(guess, method, rule=rule, **asked)
+        if radius is not None:
+            found = robust_transfers(guess, radius, **asked)
+        else:
+            found = contingent_transfers(guess, method, **asked)
     except ConditionError:
         return np.inf, np.inf
     return gain_under(found, environment), found.max_abs

@@ -9,13 +9,14 @@ from typing import Any
 from mechopt.closedform.contingent.setting import LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import MechoptError
+from mechopt.core.numbers import without_noise
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.check import check_contingent
 
 METHODS: dict[str, tuple[dict[str, Any], str]] = {
     "theorem-3.1": ({"method": "convex"}, "convex independence"),
     "theorem-3.2": ({"method": "spanning"}, "spanning"),
-    "smallest": ({"method": "convex", "smallest": True}, "convex independence, least largest entries"),
+    "smallest": ({"method": "convex", "smallest": True}, "convex independence (least largest entries)"),
     "any": ({"method": "any"}, "no condition, a linear program"),
 }
 """Arguments of `contingent_transfers`, and what the transfers rest on."""
@@ -67,7 +68,8 @@ class MethodRow:
             return f"none; {self.rests_on}"
         verdict = str(self.status) if self.holds else str(self.status).upper()
         flag = ", ill-conditioned" if self.ill_conditioned else ""
-        return f"largest {self.max_abs:.6g}, deficit {self.deficit:.6g}, {verdict}{flag}; {self.rests_on}"
+        deficit = without_noise(self.deficit or 0.0, self.max_abs or 1.0)
+        return f"largest {self.max_abs:.6g}, deficit {deficit:.6g}, {verdict}{flag}; {self.rests_on}"
 
 
 def transfer_methods(environment: InterdependentTypes, last: LastRule = "efficient") -> tuple[MethodRow, ...]:
@@ -86,7 +88,7 @@ def transfer_methods(environment: InterdependentTypes, last: LastRule = "efficie
     ...     print(row.name, row)
     theorem-3.1 none; convex independence
     theorem-3.2 none; spanning
-    smallest none; convex independence, least largest entries
+    smallest none; convex independence (least largest entries)
     any largest 0.277778, deficit -0.9375, satisfied; no condition, a linear program
     """
     return tuple(_row(environment, name, last) for name in METHODS)
@@ -104,7 +106,7 @@ def _row(environment: InterdependentTypes, name: str, last: LastRule) -> MethodR
         return MethodRow(name, rests_on, failure=str(error))
     return MethodRow(
         name,
-        rests_on if not found.theorem.endswith("target by target") else f"{rests_on} fails, targets met one by one",
+        rests_on if not found.theorem.endswith("target by target") else f"targets met one by one, without {rests_on}",
         found.theorem,
         found.max_abs,
         found.deficit,

@@ -101,3 +101,20 @@ def test_several_agents_fit_eighty_columns(mechopt, name):
     _, *rest = out.splitlines()
     assert max(map(len, rest)) <= 80
     assert "in the order of agents" in out
+
+
+def test_a_slider_of_the_parameter_is_in_the_page(mechopt, tmp_path):
+    buyer = '[[buyers]]\nvalues = [1, "h"]\nprobabilities = ["1 - p", "p"]\n'
+    text = f'kind = "independent"\nhorizon = 2\n{buyer}[parameters]\np = ["0", "1"]\nh = ["1", "9"]\n'
+    (tmp_path / "open.toml").write_text(text)
+    page = tmp_path / "page.html"
+    asked = ("show", tmp_path / "open.toml", "--at", "p=1/3,h=2", "--html", page)
+    status, _, _ = mechopt(*asked, "--slider", "p")
+    written = page.read_text()
+    assert status == 0 and 'id="formula-slider"' in written and 'value="1/3"' in written
+    data = json.loads(written.partition('id="formula-data">')[2].partition("</script>")[0])
+    assert (data["parameter"], data["start"], data["stop"]) == ("p", "0", "1") and len(data["pieces"]) > 1
+    assert mechopt(*asked)[0] == 0 and 'id="formula-slider"' not in page.read_text()
+    for wrong in (("--slider", "q"), ("--slider", "p", "--at", "h=2")):
+        assert mechopt(*asked, *wrong)[0] == 2
+    assert mechopt("show", LOCAL, "--slider", "p")[0] == 2

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from mechopt import modelfile
 from mechopt.cli.transfers import transfers
 from mechopt.core.errors import InputError
+from mechopt.study import estimated_transfers
 
 SQUARE, CROSSED = "liu-2025/square-columns", "liu-2025/crossed-signals"
 ALONE, STACKED = "liu-2025/independent-chains", "liu-2025/two-periods-stacked"
@@ -147,11 +148,30 @@ def test_steps_robustness_and_estimates():
     assert run(STACKED, "--method", "stacked", "--steps", "auto")[0] == 0
     with pytest.raises(InputError, match="steps"):
         run(STACKED, "--method", "stacked", "--steps", "many")
-    status, out, _ = run("liu-2025/winner-pay", "--radius", "0.1", "--draws", "1000", "--json")
+    status, out, _ = run("liu-2025/winner-pay", "--radius", "0.1", "--json")
+    found = json.loads(out)["transfers"]
+    assert status == 0 and (found["theorem"], found["right_for"]) == ("robust linear program, radius 0.1", "radius 0.1")
+    status, out, _ = run("liu-2025/winner-pay", "--draws", "1000", "--json")
     document = json.loads(out)
-    assert status == 0 and document["transfers"]["theorem"] == "robust linear program, radius 0.1"
     assert document["estimated"]["draws"] == 1000 and document["estimated"]["without_transfers"] == 0
     assert 0 <= document["estimated"]["median_gain"] <= document["estimated"]["largest_gain"]
+
+
+def test_how_many_draws_are_needed(monkeypatch):
+    asked = {}
+
+    def needed(environment, bound, **more):
+        asked.update(more, bound=bound)
+        return 64
+
+    monkeypatch.setattr(estimated_transfers, "draws_needed", needed)
+    status, out, _ = run("liu-2025/winner-pay", "--gain-below", "2", "--method", "any", "--json")
+    assert status == 0 and json.loads(out)["draws_needed"] == {"gain": 2, "share": 0.95, "draws": 64}
+    assert (asked["bound"], asked["method"], asked["last_period"]) == (2, "any", "efficient")
+    status, out, _ = run("liu-2025/winner-pay", "--gain-below", "2", "--radius", "1/10")
+    assert "64 draws, in 95 of 100 estimates" in out and str(asked["radius"]) == "radius 0.1"
+    status, out, _ = run("liu-2025/winner-pay", "--gain-below", "2", "--method", "stacked", "--steps", "1")
+    assert (asked["steps"], asked["joint"]) == (1, False)
 
 
 REFUSED = {
@@ -180,3 +200,26 @@ def test_bad_options():
         run(CROSSED, "--method", "least")
     with pytest.raises(InputError, match="neither 'efficient' nor 'constant'"):
         run(CROSSED, "--last-period", "none")
+
+
+def test_the_system_of_an_agent_with_one_signal(tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text(one_signal(), encoding="utf-8")
+    status, out, _ = run(path, "--systems", "--report-only")
+    assert status == 0 and "cannot be lost: one own signal" in out and " inf," not in out
+
+
+def one_signal():
+    """Two signals and one."""
+    return """
+kind = "interdependent"
+horizon = "infinite"
+discount = "9/10"
+actions = ["none", "sell"]
+initial = [["1/2"], ["1/2"]]
+kernel = [[[["1/4"], ["3/4"]]], [[["3/4"], ["1/4"]]]]
+[[agents]]
+values = [[[0], [0]], [[1], [2]]]
+[[agents]]
+values = [[[0], [0]], [[1], [-1]]]
+"""

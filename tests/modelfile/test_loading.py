@@ -170,7 +170,6 @@ HORIZONS = {
     "above-the-cap": ("10001", "is 10001; at most 10000 periods"),
     "astronomical": ("1" + "0" * 30, "at most 10000 periods"),
     "text": ('"3"', "'3' is not a whole number; write one such as 3"),
-    "infinite": ('"infinite"', "'infinite' is not a whole number; write one such as 3"),
     "one-and-a-half": ("1.5", "1.5 is not a whole number; write one such as 3"),
     "truth-value": ("true", "true is not a whole number"),
     "nan": ("nan", "nan is not a finite number"),

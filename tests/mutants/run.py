@@ -38,7 +38,7 @@ from tests.mutants.changes import Key, Mutant, read
 from tests.mutants.warm import OPTIONS, Entered, Verdict, Warm, quiet_hypothesis
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKERS = ["mechopt/verification", "mechopt/proof", "mechopt/core/rounding.py"]
+CHECKERS = ["mechopt/core/rounding.py", "mechopt/verification", "mechopt/proof"]
 TESTS = [
     "tests/verification",
     "tests/proof",
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.run", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("paths", nargs="*", help="files or folders to change")
-    parser.add_argument("--all", action="store_true", help=f"change {' and '.join(CHECKERS)}")
+    parser.add_argument("--all", action="store_true", help=f"change {', '.join(CHECKERS)}")
     parser.add_argument("--tests", action="append", help=f"files or folders of tests, again for more; default {TESTS}")
     parser.add_argument("--sample", type=int, help="so many mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0)

@@ -87,12 +87,26 @@ def assert_same(program, twin, model):
     assert model.upper == [side(bound) for bound in twin.upper]
 
 
+ELSEWHERE = {  # what the program calls rows that the checker names otherwise
+    "lowest slope": "dic (lowest slope)",
+    "rising slope": "dic (rising slope)",
+    "highest slope": "dic (highest slope)",
+    "all interim value": "bayesian",
+    "adjacent interim value": "adjacent",
+    "downward interim value": "downward",
+    "periodic-ex-post ex post value": "periodic-ex-post",
+    "none interim value": "value",
+    "none ex post value": "value",
+}
+
+
 def assert_places(program, model):
-    """Period and agent of each row, as it says them."""
+    """Name, period and agent of each row, as it says them."""
     starts = [first for first, _ in program.families]
     for r, row in enumerate(model.rows()):
         family = program.families[int(np.searchsorted(starts, r, side="right")) - 1][1]
         assert row.place[:2] == (family.period, family.agent), program.describe_row(r)
+        assert ELSEWHERE.get(row.name, row.name) == family.name, row.name
 
 
 def side(number):
@@ -123,14 +137,13 @@ def compare(env, ic, ir, form, subject_to=None):
 @pytest.mark.parametrize("ic", INCENTIVES, ids=lambda ic: "-".join(c.name for c in ic) or "none")
 def test_types_independent_across_periods(ic, form):
     counts = [sum(compare(env, ic, ir, form) for ir in PARTICIPATIONS) for env in (ONE, ONE_TYPE, TWO, THREE)]
+    least = 0 if ic == (mo.PPIC(),) else 7 if mo.INDU() in ic else 9
     if form == "payment":
         assert counts == [len(PARTICIPATIONS)] * 4  # it can say everything
-    elif ic == (mo.PPIC(),):
-        assert counts == [0] * 4  # about payments of one period
     elif form == "utility":
-        assert counts == [7 if mo.INDU() in ic else 9] * 4
+        assert min(counts) >= least  # but for what is about payments of one period
     else:  # one buyer alone, and not without incentive constraints or future by future
-        assert counts == [0 if ic in ((), (mo.SuperDIC(),)) else 7 if mo.INDU() in ic else 9] * 2 + [0, 0]
+        assert min(counts[:2]) >= (0 if ic in ((), (mo.SuperDIC(),)) else least) and counts[2:] == [0, 0]
 
 
 @pytest.mark.parametrize("env", [ONE, TWO], ids=["one", "two"])

@@ -143,7 +143,7 @@ def test_two_agents_one_item():
 
 
 def test_an_infinite_horizon_has_no_program():
-    with pytest.raises(mo.InputError, match="needs a finite one"):
+    with pytest.raises(mo.InputError, match="give a number of periods"):
         mo.optimum(mo.families.scheduling([5, 3, 1], "1/2"))
 
 

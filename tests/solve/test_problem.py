@@ -9,6 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.solve.methods import METHODS, choose, predicted
+from mechopt.solve.program import Effort
 from mechopt.study.fit.result import Fit
 
 HALF = ["1/2", "1/2"]
@@ -35,6 +36,32 @@ def test_names_mean_the_same_as_values(env):
     assert mo.verify(best.mechanism, ir.name)[ir].holds
     assert list(mo.verify(best.mechanism, f"{ic.name}+{ir.name}")) == [ic, ir]
     assert mo.formats.plan(env, ic.name, ir.name).ic == (ic,)
+
+
+STAY, SALE = [["3/4", "1/4"], ["1/4", "3/4"]], [[0, 0], [1, 2]]
+LONG = mo.MarkovTypes([SALE], [STAY], [HALF], horizon=40)
+MANY = mo.MarkovTypes([SALE, SALE], [STAY, STAY], [HALF, HALF], horizon=40)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("env", [ONE, TWO, CHAIN, LONG, MANY], ids=["one", "two", "chain", "long", "many"])
+def test_auto_never_takes_what_does_not_apply(env, exact):
+    """The method for myopic agents was once taken for long chains of agents who look ahead: 60 instead of 69."""
+    for ic, ir, objective in (
+        (mo.BayesianIC(), mo.Interim(), mo.Revenue()),
+        (mo.MyopicIC(), mo.PPIR(), mo.Revenue()),
+        (mo.DIC(), mo.EPIR(), mo.Revenue()),
+        (mo.DIC(), mo.Interim(), mo.Welfare()),
+        (mo.PeriodicExPostIC(), mo.EPIR(), mo.Revenue()),
+        (None, mo.EPIR(), mo.Revenue()),
+    ):
+        try:
+            problem = mo.Problem(env, ic, ir, objective=objective)
+        except mo.InputError:  # a constraint of the other kind of types
+            continue
+        chosen = choose(problem, Effort(exact=exact))
+        assert chosen.applies(problem) is None, (chosen.name, problem)
+        assert not exact or chosen.proves(problem), (chosen.name, problem)
 
 
 def test_a_problem_is_frozen_and_planned_once():

@@ -90,7 +90,7 @@ def test_a_worse_point_is_told_by_its_bracket(tmp_path):
         ("c0 one\n", "'one' is not a number"),
         ("c0 nan\n", "c0 is not finite"),
         ("c0 1\nc0 2\n", "stands twice"),
-        ("c0 1000\n", "its point misses promise, agent 0, period 0, history [] by 1e+03"),
+        ("c0 1000\n", "its point misses promise, buyer 0, period 0, at the start by 1e+03"),
     ],
 )
 def test_files_that_say_nothing_are_refused(tmp_path, text, words):

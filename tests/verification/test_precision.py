@@ -19,7 +19,7 @@ UNIT, TINY = 2.0**-53, np.finfo(float).tiny
 
 def of(depth, largest, divisor=1.0):
     """Two units a rounding, and the smallest normal number times the largest of all."""
-    return pytest.approx((2 * depth * UNIT, depth * TINY * (1 + largest) / divisor), rel=1e-12)
+    return pytest.approx((2 * depth * UNIT, depth * TINY * (1 + largest) / divisor), rel=1e-12, abs=0)
 
 
 def test_types_independent_across_periods():
@@ -79,4 +79,4 @@ def test_payments(name):
     first[0] = sign
     check = mo.verify(replace(mechanism, payment=(first, mechanism.payment[1])), constraint)[constraint]
     assert check.status == "violated" and check.gain == pytest.approx(1, abs=1e-15)
-    assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12)
+    assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12, abs=0)

@@ -175,7 +175,8 @@ def span(system: System, smallest: bool = False, every_target: bool = False) -> 
     full = (sizes > rank_slack(columns, sizes)).sum(axis=-1) == count
     least = np.where(full, sizes[..., min(count, rows) - 1], 0.0)
     lacking = np.asarray(used & ~full)
-    transfers = np.where(used[..., np.newaxis], least_norm(columns, wanted, (left, sizes, right)), 0.0)
+    shortest = least_norm(columns, wanted, (left, sizes, right), rank_slack(columns, sizes))
+    transfers = np.where(used[..., np.newaxis], shortest, 0.0)
     worth = (transfers[..., np.newaxis, :] @ columns)[..., 0, :]
     size = np.maximum(np.abs(transfers).max(axis=-1), np.abs(wanted).max(axis=-1))
     missed = lacking & (np.abs(worth - wanted).max(axis=-1) > ROUNDING * size)
@@ -190,5 +191,6 @@ def span(system: System, smallest: bool = False, every_target: bool = False) -> 
     length, least = np.linalg.norm(wanted, axis=-1), np.broadcast_to(least, used.shape)
     bound = np.where(least > 0, length / np.where(least > 0, least, 1.0), np.abs(transfers).max(axis=-1))
     largest = np.broadcast_to(sizes[..., 0], used.shape)
-    ratio = np.where(used & (least > 0), largest / np.where(least > 0, least, 1.0), 1.0)
+    kept = np.where(sizes > rank_slack(columns, sizes), sizes, np.inf).min(axis=-1)
+    ratio = np.where(used, largest / np.broadcast_to(kept, used.shape), 1.0)
     return Solved(transfers, float(bound[used].max()), float(ratio.max()), bool(lacking.any()))

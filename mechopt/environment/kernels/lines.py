@@ -44,7 +44,8 @@ def unsorted(law: FloatArray, names: IntArray) -> FloatArray:
 
 def by_period(given: Any) -> list[Any]:
     """Arrays over periods; a list of arrays is by period, nested lists and one array are for every period."""
-    return list(given) if isinstance(given, (list, tuple)) and isinstance(given[0], np.ndarray) else [given]
+    listed = isinstance(given, (list, tuple)) and (not given or isinstance(given[0], np.ndarray))
+    return list(given) if listed else [given]
 
 
 def as_fractions(given: Any) -> Array:

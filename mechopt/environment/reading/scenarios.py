@@ -187,6 +187,31 @@ def read_weights(given: Any, count: int, faults: list[Fault]) -> tuple[Fraction,
     return tuple(weight / total for weight in numbers)
 
 
+def read_absorbing(
+    given: Any,
+    buyers: Sequence[Mapping[str, Distribution]],
+    sequences: Mapping[int, Sequence[str]],
+    faults: list[Fault],
+) -> tuple[str, ...]:
+    """Names that stand for absorbing last periods."""
+    if not check.is_list(given) or not all(isinstance(name, str) for name in given):
+        faults.append(Fault("absorbing", "is not a list of names", 'write a list such as ["rest"]'))
+        return ()
+    names = tuple(dict.fromkeys(map(str, given)))
+    if names and len(buyers) > 1:
+        faults.append(Fault("absorbing", "is for one buyer", "leave it out"))
+    for name in names:
+        known = buyers[0].get(name)
+        if known is None or known.values.tolist() != [0.0]:
+            fix = "name a distribution with values = [0] and probabilities = [1]"
+            faults.append(Fault("absorbing", f"{name!r} is not one of a sure value 0", fix))
+    for s, sequence in sequences.items():
+        if set(names) & set(sequence[:-1]):
+            what = f"goes on after an absorbing period: {', '.join(sequence)}"
+            faults.append(Fault(f"scenarios[{s}].sequence", what, "put it last"))
+    return names
+
+
 def read_sequences(given: Any, faults: list[Fault]) -> tuple[dict[int, str], dict[int, Sequence[str]]]:
     """Names and sequences of the scenarios by position."""
     if isinstance(given, Mapping):

@@ -169,4 +169,14 @@ def hidden_rows(
     zero, place_of = np.zeros(rows.size), np.zeros(len(pairs), dtype=np.int64)
     place_of[place] = tree.slot[t]  # one of the slots of the cell
     slots = np.broadcast_to(place_of[:, None, None], rows.shape).ravel()
-    return SparseRows(*gathered(parts), zero, np.where(equal, 0.0, np.inf), slots, labels)
+    found = SparseRows(*gathered(parts), zero, np.where(equal, 0.0, np.inf), slots, labels)
+    told = process.may_report(t, i, own, pair_report[:, None, None])
+    return found if process.public is None else _kept(found, np.broadcast_to(told, rows.shape).ravel())
+
+
+def _kept(rows: SparseRows, kept: Array) -> SparseRows:
+    """Some of the rows, numbered again."""
+    number, there = np.cumsum(kept) - 1, kept[rows.row]
+    parts = number[rows.row[there]], rows.column[there], rows.coefficient[there]
+    labels = tuple((name, part[kept]) for name, part in rows.labels)
+    return SparseRows(*parts, rows.lower[kept], rows.upper[kept], rows.slot[kept], labels)

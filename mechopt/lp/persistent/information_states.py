@@ -106,6 +106,9 @@ def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool, likely_o
         exists = np.ones((slots, before * own_count), dtype=bool)
         past, _ = tree.before(t)
         truthful = reported[:, true] & (earlier == process.types(t - 1)[i][past][:, None])
+    if process.public is not None:
+        exists = exists & _seen(tree, t, i, true, earlier, profile if basis == "ex post" else None)
+        truthful = truthful & exists
     likely = truthful & (likely if basis == "ex post" else likely[:, true])
     if truthful_only:
         exists = exists & (likely if likely_only else truthful)
@@ -113,6 +116,22 @@ def states(tree: Tree, t: int, i: int, basis: str, truthful_only: bool, likely_o
     index = np.full(exists.shape, -1)
     index[slot, code] = np.arange(len(slot))
     return States(slot, true[code], earlier[code], profile[code], truthful[slot, code], likely[slot, code], index)
+
+
+def _seen(tree: Tree, t: int, i: int, true: IntArray, earlier: IntArray, profile: IntArray | None) -> Array:
+    """Which states agree with what is public: now at the slot, before it, and among the agents; ``(slots, codes)``."""
+    process = tree.process
+    assert process.public is not None
+    tags = process.public[t][i]
+    present = np.zeros((tree.slots[t], int(tags.max()) + 1), dtype=bool)
+    present[tree.slot[t], tags[tree.own(t, i)]] = True
+    agree = present[:, tags[true]]
+    if profile is not None:
+        return np.asarray(agree & process.matched(t)[profile])
+    if t and not process.independent:
+        before, past = process.public[t - 1][i], tree.before(t)[0]
+        agree = agree & (before[earlier] == before[process.types(t - 1)[i][past]][:, None])
+    return np.asarray(agree)
 
 
 def others_weight(tree: Tree, t: int, i: int, known: States, state: IntArray, node: IntArray) -> Array:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
@@ -51,6 +52,8 @@ def relaxed_rows(
         Present value of money of each period, in the program's unit.
     """
     process = tree.process
+    if process.public is not None:
+        raise InputError("relaxed optimum: public states are not in its theorem; take mo.optimum")
     parts, labels, rows = [], list[tuple[int, int]](), 0
     first = tree.own(0, i)
     reports = np.unique(first)

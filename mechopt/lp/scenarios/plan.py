@@ -29,6 +29,9 @@ With INDU in the utility form what a buyer can expect is not to depend on her re
 R(h,k) is the same for all k in every scenario. R is common, so that S(h,k) - S(h,0) is common to the scenarios through
 a node, and where it is R may follow any of them.
 
+A scenario that ends with an absorbing period is worth W, whatever S is, and its optimum is the first best: its row is W
+at the start / first best - A >= 0. Its other rows ask no more than those of the scenario that stops before it.
+
 A scenario in which nothing can be earned (first best 0) sets no limit to a ratio, which is at most 1 in any case, and
 has no part in a weighted one.
 """
@@ -57,7 +60,9 @@ from mechopt.lp.independent.plan import (
 )
 from mechopt.lp.independent.plan import plan as part_plan
 from mechopt.lp.program import RowFamily, Rows
-from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms
+from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, scenario_terms
+from mechopt.mechanism.constraints import STANDARD, Asked
+from mechopt.mechanism.payments import Payments
 
 BlockKey = tuple[str, int, int]
 """Kind of a block of columns, number of its scenario (of its node where it is shared), length of its histories."""
@@ -115,16 +120,11 @@ class ScenarioPlan:
         ``"adjacent"``, or ``"all"`` for a row against every misreport: the same mechanisms, more rows.
     terms : ScenarioTerms
         What is asked for.
-    absorbing : frozenset of int
-        Scenarios, by number, after which one more period of equal revenue comes whose range has no end: it takes out
-        the whole utility and earns nothing by itself, so that such a scenario is worth W, and the first best to a
-        clairvoyant seller (ratio objective alone). See `mechopt.study.search.reduced`.
     """
 
     scenarios: Scenarios
     misreports: str = "adjacent"
     terms: ScenarioTerms = STANDARD_TERMS
-    absorbing: frozenset[int] = frozenset()
 
     @cached_property
     def parts(self) -> tuple[Plan, ...]:
@@ -222,7 +222,7 @@ class ScenarioPlan:
         for s, part in enumerate(self.parts):
             own = [*part.families, *(self._worth(s, t) for t in range(part.tree.horizon)), *self.common_increments(s)]
             if self.terms.objective == "regret" or (self.terms.objective == "ratio" and s in self.limiting):
-                width = 2 + (0 if s in self.absorbing else self.scenarios.agents)
+                width = 2 + (0 if self.scenarios.absorbs(s) else self.scenarios.agents)
                 own.append(RowFamily(self.goal, None, 0, (), width, partial(self._goal_rows, s, optima[s])))
             families += [self._of_scenario(s, family) for family in own]
         counted = [s for s in self.limiting if self.scenarios.weights[s]]
@@ -301,7 +301,7 @@ class ScenarioPlan:
         return [one, *[-one] * self.scenarios.agents]
 
     def _goal_rows(self, s: int, optimum: Any, columns: Columns) -> Rows:
-        if s in self.absorbing:
+        if self.scenarios.absorbs(s):
             index = np.concatenate([self.numbers("welfare to come", s, 0)[0], self.numbers("goal", 0, 0)])[None]
             return Rows(index, np.array([self.unit / optimum, -1]), 0.0, np.inf)
         index = np.concatenate([self._start(s), self.numbers("goal", 0, 0)])[None]
@@ -332,6 +332,30 @@ class ScenarioPlan:
         histories = sum(sum(tree.count[1:]) for tree in self.trees)
         total = (BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]) * nonzeros + BYTES_PER_NODE * histories
         return Size(rows, self.count, nonzeros, histories, total)
+
+
+def guarantee_size(
+    scenarios: Scenarios,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: str = "ratio",
+    subject_to: Payments = (),
+) -> Size:
+    """Size of the program of `mechopt.maximin`, known before anything is built.
+
+    Parameters
+    ----------
+    scenarios : Scenarios
+    ic, ir, objective, subject_to
+        As for `mechopt.maximin`.
+
+    Examples
+    --------
+    >>> coin = {"name": "F", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
+    >>> guarantee_size(Scenarios([coin], [["F"], ["F", "F"]])).rows
+    18
+    """
+    return ScenarioPlan(scenarios, terms=scenario_terms(ic, ir, subject_to, objective, "same", scenarios.agents)).size
 
 
 def _named(family: RowFamily) -> dict[str, Any]:

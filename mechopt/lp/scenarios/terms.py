@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mechopt.core.errors import InputError
+from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import (
     DIC,
@@ -86,6 +87,18 @@ class ScenarioTerms:
 
 STANDARD_TERMS = ScenarioTerms()
 """The guarantee under DIC and EPIR."""
+
+
+def require_absorbable(scenarios: Scenarios, terms: ScenarioTerms) -> None:
+    """Refuse what is not known to have a limit: with absorbing periods there are the guarantee, DIC and EPIR.
+
+    Raises
+    ------
+    InputError
+        If something else is asked for.
+    """
+    if scenarios.absorbing and (not terms.standard or terms.constant):
+        raise InputError("absorbing: with such periods the guarantee under dic and epir is known; ask for that")
 
 
 def scenario_terms(

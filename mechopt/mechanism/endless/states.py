@@ -19,6 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
@@ -27,6 +28,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import along
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import ALLOCATION_SLACK
+from mechopt.mechanism.endless.linear import discounted
 from mechopt.mechanism.methods import MechanismMethods
 
 if TYPE_CHECKING:
@@ -91,6 +93,9 @@ class StateMechanism(MechanismMethods):
         env, set_field = self.environment, object.__setattr__
         if not env.infinite:
             raise InputError([Fault("environment", "has a finite horizon", "a StateMechanism is for an infinite one")])
+        if env.outside is not None or env.discounts is not None:
+            what = "has outside options or discounts of agents' own"
+            raise InputError([Fault("environment", what, "a StateMechanism is for one discount, and options worth 0")])
         set_field(self, "claims", tuple(self.claims))
         set_field(self, "laws", tuple(readonly(law) for law in self.laws))
         set_field(self, "allocation", readonly(self.allocation))
@@ -180,7 +185,7 @@ class StateMechanism(MechanismMethods):
         return faults
 
     @cached_property
-    def likely(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def likely(self) -> npt.NDArray[np.bool_]:
         """Whether a profile of types is possible in a state, ``(S, P)``."""
         return np.asarray(self.beliefs > 0)
 
@@ -206,15 +211,14 @@ class StateMechanism(MechanismMethods):
 
     def _by_state(self, flow: FloatArray) -> FloatArray:
         """Discounted sums from each state on, of expected flows ``(m, S)``; the result has the same shape."""
-        from scipy.sparse import csr_array, eye_array
-        from scipy.sparse.linalg import spsolve
+        from scipy.sparse import csr_array
 
         size, rows = self.states, self.after.shape[0]
         weight = (self.beliefs[:, :, None] * self.allocation).ravel()
         per_state = rows // size
         spread = csr_array((weight, (np.repeat(np.arange(size), per_state), np.arange(rows))), shape=(size, rows))
-        matrix = eye_array(size, format="csr") - self.environment.discount * (spread @ self.after)
-        return np.array([spsolve(matrix.tocsc(), row) for row in flow]).reshape(flow.shape)
+        matrix = spread @ self.after
+        return np.array([discounted(matrix, row, self.environment.discount) for row in flow]).reshape(flow.shape)
 
     @cached_property
     def gains(self) -> FloatArray:
@@ -264,7 +268,14 @@ class StateMechanism(MechanismMethods):
     @cached_property
     def depth(self) -> IntArray:
         """First period in which truth may lead to a state; -1 where it never does."""
-        rows = (self.likely[:, :, None] & (self.allocation > 0)).reshape(self.states, -1)
+        return self._first_period((self.likely[:, :, None] & (self.allocation > 0)).reshape(self.states, -1))
+
+    @cached_property
+    def entered(self) -> IntArray:
+        """First period in which some reports may lead to a state; -1 where none do."""
+        return self._first_period((self.allocation > 0).reshape(self.states, -1))
+
+    def _first_period(self, rows: npt.NDArray[np.bool_]) -> IntArray:
         depth, front, period = np.full(self.states, -1), np.array([0]), 0
         per_state = rows.shape[1]
         while front.size:

@@ -35,7 +35,8 @@ class _Parts:
 
     def __init__(self, model: ParametricScenarios) -> None:
         plain = model.middle
-        self.names, self.paths = plain.names, plain.paths
+        self.names, self.paths, self.sequences, self.absorbing = plain.names, plain.paths, plain.sequences, ()
+        self.weights = plain.weights
         self.environments = [with_exact(one.middle, one.exact) for one in model.models]
 
 

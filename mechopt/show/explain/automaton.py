@@ -246,3 +246,20 @@ def _padded(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[int, ..
     """Both by as many recorded actions; the last period records none."""
     width = max(len(one), len(other))
     return one + (-1,) * (width - len(one)), other + (-1,) * (width - len(other))
+
+
+def rules_of(
+    found: Automaton, members: list[tuple[int, IntArray]]
+) -> dict[int, tuple[FloatArray, FloatArray, tuple[int, ...]]]:
+    """By profile: chances of the actions, payments, and next modes; of whichever member knows what comes next."""
+    play, cells = found.play, dict[int, tuple[FloatArray, FloatArray, tuple[int, ...]]]()
+    for t, slots in members:
+        for state in np.unique(found.state[t][slots]):
+            for node in found.nodes(t, int(found.example[t][state])):
+                profile = int(play.profile[t][node])
+                after = [int(found.mode[t + 1][s]) for s in found.after(t, int(node)) if s >= 0]
+                known = cells.get(profile)
+                if known is None or len(after) > len(known[2]):
+                    paid = play.payment[t][:, node]
+                    cells[profile] = play.allocation[t][node], paid, tuple(dict.fromkeys(after))
+    return cells

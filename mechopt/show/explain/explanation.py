@@ -13,7 +13,7 @@ from mechopt.core.numbers import FloatArray
 from mechopt.core.provided import provided
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.show.explain.automaton import Automaton
+from mechopt.show.explain.automaton import Automaton, rules_of
 from mechopt.show.explain.memory import LotteryShare, MemoryShare, without_lotteries
 from mechopt.show.explain.naming import mode_names
 from mechopt.show.explain.payments import different_payments
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import networkx
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from mechopt.study.formula.formula import Formula
 
 FEW_WORDS = 6
 """Number of rules up to which they are told in sentences as well."""
@@ -237,7 +239,13 @@ class Explanation:
                     )
         return pd.DataFrame(rows)
 
-    def to_html(self, path: str | Path | None = None, title: str = "") -> str:
+    def to_html(
+        self,
+        path: str | Path | None = None,
+        title: str = "",
+        formula: Formula | None = None,
+        point: Fraction | None = None,
+    ) -> str:
         """A page of its own to explore the mechanism: rules, a path, what memory is worth.
 
         Parameters
@@ -245,8 +253,13 @@ class Explanation:
         path : path, optional
             Where it is written, whole or not at all.
         title : str
+        formula : Formula, optional
+            The optimum as a function of a parameter, from `mechopt.formula`: the page then has a slider, at which value
+            and rules stay exact.
+        point : Fraction, optional
+            Where the slider stands at first.
         """
-        page: str = provided(self, "to_html")(self, path, title)
+        page: str = provided(self, "to_html")(self, path, title, formula, point)
         return page
 
     def to_latex(self) -> str:
@@ -361,7 +374,7 @@ def _explained(
 def _state(found: Automaton, mode: int, words: str) -> State:
     """One mode with its rules."""
     members = found.members(mode)
-    play, rules = found.play, _cells(found, members)
+    play, rules = found.play, rules_of(found, members)
     groups: dict[Any, list[int]] = {}
     scale = max((float(np.abs(part).max(initial=0.0)) for part in play.values), default=0.0) or 1.0
     for profile, (chances, paid, after) in rules.items():
@@ -378,20 +391,3 @@ def _state(found: Automaton, mode: int, words: str) -> State:
     listed.sort(key=lambda rule: rule.profiles)
     histories = sum(len(slots) for _, slots in members)
     return State(letter(mode), words, tuple(time for time, _ in members), histories, tuple(listed))
-
-
-def _cells(
-    found: Automaton, members: list[tuple[int, Any]]
-) -> dict[int, tuple[FloatArray, FloatArray, tuple[int, ...]]]:
-    """By profile: chances of the actions, payments, and next modes; of whichever member knows what comes next."""
-    play, cells = found.play, dict[int, tuple[FloatArray, FloatArray, tuple[int, ...]]]()
-    for t, slots in members:
-        for state in np.unique(found.state[t][slots]):
-            for node in found.nodes(t, int(found.example[t][state])):
-                profile = int(play.profile[t][node])
-                after = [int(found.mode[t + 1][s]) for s in found.after(t, int(node)) if s >= 0]
-                known = cells.get(profile)
-                if known is None or len(after) > len(known[2]):
-                    paid = play.payment[t][:, node]
-                    cells[profile] = play.allocation[t][node], paid, tuple(dict.fromkeys(after))
-    return cells

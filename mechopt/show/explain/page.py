@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -15,6 +16,9 @@ from mechopt.show.explain.explanation import Explanation, Rule
 from mechopt.show.explain.wording import likelihood, percent, profile_words
 from mechopt.show.page.page import render, write_report
 
+if TYPE_CHECKING:
+    from mechopt.study.formula.formula import Formula
+
 BAR = 14
 """Width of a full bar, in rem."""
 MOST_CHANCES = 40_000
@@ -22,7 +26,13 @@ MOST_CHANCES = 40_000
 COLOURS = 8
 
 
-def explanation_page(found: Explanation, path: str | Path | None = None, title: str = "") -> str:
+def explanation_page(
+    found: Explanation,
+    path: str | Path | None = None,
+    title: str = "",
+    formula: Formula | None = None,
+    point: Fraction | None = None,
+) -> str:
     """The page; see `Explanation.to_html`.
 
     Parameters
@@ -31,7 +41,16 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
     path : path, optional
         Where it is written, whole or not at all.
     title : str
+    formula : Formula, optional
+        The optimum as a function of a parameter, for a slider.
+    point : Fraction, optional
+        Where the slider stands at first.
     """
+    live = None
+    if formula is not None:
+        from mechopt.show.page.formula import live_part
+
+        live = live_part(formula, point)
     said = [*found.structures]
     if found.note:
         said.append(f"Note: {found.note}.")
@@ -42,6 +61,8 @@ def explanation_page(found: Explanation, path: str | Path | None = None, title: 
     page = render(
         "explanation.html.j2",
         base="explanation.js",
+        scripts=() if live is None else ("formula.js",),
+        live=live,
         title=title or "A mechanism",
         summary=found.summary + (f"; remembers {found.memory}" if found.memory else ""),
         said=said,

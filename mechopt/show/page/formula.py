@@ -62,11 +62,7 @@ def formula_report(found: Formula, title: str = "", command: str = "", model: st
     >>> "2 p" in page and 'type="range"' in page
     True
     """
-    name = found.parameter
-    content, with_rules = _data(found)
-    from markupsafe import Markup
-
-    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    name, live = found.parameter, live_part(found)
     return render(
         "formula.html.j2",
         scripts=("formula.js",),
@@ -75,12 +71,34 @@ def formula_report(found: Formula, title: str = "", command: str = "", model: st
         known=_facts(found),
         pieces=_table(found),
         parameter=name,
-        first=str(_first(found)),
-        with_rules=with_rules,
-        data=Markup(text),
+        first=live["first"],
+        with_rules=live["with_rules"],
+        data=live["data"],
         pictures=_pictures(found),
         origin=Origin(command or "mo.formula(...)", "none", (("model, as functions", found.model.fingerprint),), model),
     )
+
+
+def live_part(found: Formula, point: Fraction | None = None) -> dict[str, Any]:
+    """What ``formula_live`` of the templates wants: the slider with value and mechanism at its point.
+
+    Parameters
+    ----------
+    found : Formula
+    point : Fraction, optional
+        Where the slider stands at first; default inside the middle piece.
+    """
+    content, with_rules = _data(found)
+    from markupsafe import Markup
+
+    text = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    return {
+        "parameter": found.parameter,
+        "proved": found.proved,
+        "first": str(_first(found) if point is None else point),
+        "with_rules": with_rules,
+        "data": Markup(text),
+    }
 
 
 def _first(found: Formula) -> Fraction:

@@ -74,18 +74,23 @@ def show_rows(rows: list[tuple[str, str]]) -> None:
             say(f"{label:<{width}}  {text}")
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    from mechopt.show.terminal.fitted import paragraph
+
+    console = Console(markup=False, highlight=False)
+    width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
-        table.add_row(label, text, style="red" if "VIOLATED" in text or "UNDECIDED" in text else None)
-    Console(markup=False, highlight=False).print(table)
+        style = "red" if "VIOLATED" in text or "UNDECIDED" in text else ""
+        for k, line in enumerate(paragraph(text, max(console.width - width - 2, 20)) or [""]):
+            name = label if k == 0 else ""
+            console.print(Text.assemble((f"{name:<{width}}  ", "bold"), (line, style)), soft_wrap=True)
 
 
 def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] | None = None) -> None:
     """Columns under a header, as wide as the terminal; no word is cut.
+
+    Where they are too many to stand side by side, the others follow in a table of their own.
 
     Parameters
     ----------
@@ -96,14 +101,17 @@ def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] |
     """
     from shutil import get_terminal_size
 
-    from mechopt.show.terminal.fitted import fitted
+    from mechopt.show.terminal.fitted import fitted, side_by_side
 
     left = (0, len(header) - 1) if left is None else left
     right = [column for column in range(len(header)) if column not in left]
     printed = [[printable(cell) for cell in row] for row in rows]
     width = get_terminal_size((80, 24)).columns if sys.stdout.isatty() else ELSEWHERE
-    for line in fitted([printable(name) for name in header], printed, right, width):
-        say(line)
+    names = [printable(name) for name in header]
+    for group in side_by_side(names, printed, width):
+        part = [[row[k] for k in group] for row in printed]
+        for line in fitted([names[k] for k in group], part, [k for k, c in enumerate(group) if c in right], width):
+            say(line)
 
 
 class Shown:

@@ -43,6 +43,33 @@ def fitted(
     return [*_wrapped(header, wide, right), "─" * total, *body]
 
 
+def side_by_side(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """Columns of a table in groups that fit, each with the first column, which names the rows.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : sequence of sequences of str
+    width : int
+
+    Examples
+    --------
+    >>> side_by_side(["name", "first", "second"], [["a", "1", "2"]], width=13)
+    [[0, 1], [0, 2]]
+    """
+    least = [
+        max(len(word) for cell in column for word in [*cell.split(), ""]) for column in zip(header, *rows, strict=True)
+    ]
+    groups = [[0]]
+    for column in range(1, len(least)):
+        here = [*groups[-1], column]
+        if len(groups[-1]) > 1 and sum(least[k] for k in here) + len(GAP) * (len(here) - 1) > width:
+            groups.append([0, column])
+        else:
+            groups[-1] = here
+    return groups
+
+
 def _wrapped(row: Sequence[str], wide: Sequence[int], right: Sequence[int]) -> list[str]:
     """One row as lines."""
     cells = [

@@ -36,7 +36,8 @@ def guaranteed(
         "benchmark": best.terms.benchmark,
         "scenarios": [
             {"name": name, "revenue": revenue, "optimum": optimum, "ratio": ratio, "verified": checks(report)}
-            for name, revenue, optimum, ratio, report in rows
+            | ({"absorbing": True} if best.scenarios.absorbs(s) else {})
+            for s, (name, revenue, optimum, ratio, report) in enumerate(rows)
         ],
         "non_clairvoyant": checks(verified, counterexamples=True)["non-clairvoyant"],
         "status": str(best.status),
@@ -58,6 +59,7 @@ def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     ]
     for entry in document["scenarios"]:
         words = f"revenue {entry['revenue']:.9g} of {entry['optimum']:.9g}, ratio {with_fraction(entry['ratio'])}"
+        words = words.replace("revenue", "surplus", 1) if "absorbing" in entry else words
         broken = [f"{name} {verdict(check)}" for name, check in entry["verified"].items() if not check["holds"]]
         rows.append((f"scenario {entry['name']}", "; ".join([words, *broken])))
     if "exact" in document:

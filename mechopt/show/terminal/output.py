@@ -225,13 +225,20 @@ def sizes(size: Size, form: str) -> Plain:
 
 
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
-    """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them."""
+    """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them.
+
+    Columns in which nothing is known of any mechanism are left out.
+    """
     header, rows = comparison.cells()
-    left_out = header.index("satisfies")
     bounds = {entry.name for entry in comparison.entries if entry.computed == "bound"}
-    listed = [[cell for k, cell in enumerate(row) if k != left_out] for row in rows if row[0] not in bounds]
-    names = [name for k, name in enumerate(header) if k != left_out]
-    return names, listed, [(row[0], row[1]) for row in rows if row[0] in bounds]
+    listed = [row for row in rows if row[0] not in bounds]
+    kept = [
+        k
+        for k, name in enumerate(header)
+        if name != "satisfies" and (name in ("mechanism", "violates") or any(row[k] for row in listed))
+    ]
+    told = [[row[k] for k in kept] for row in listed]
+    return [header[k] for k in kept], told, [(row[0], row[1]) for row in rows if row[0] in bounds]
 
 
 def with_fraction(value: float) -> str:

@@ -29,6 +29,8 @@ def dual_constraints(chosen: AnyPlan) -> tuple[Constraint, Constraint] | None:
         return None
     if chosen.subject_to or chosen.objective != Revenue() or len(chosen.ic) != 1 or len(chosen.ir) != 1:
         return None
+    if not isinstance(chosen, Plan) and chosen.process.public is not None:
+        return None
     (ic,), (ir,) = chosen.ic, chosen.ir
     if isinstance(chosen, Plan):
         return (ic, ir) if (ic, ir) == (DIC(), EPIR()) and chosen.environment.agents <= MAX_BUYERS else None

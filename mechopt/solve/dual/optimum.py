@@ -125,6 +125,8 @@ def dual_optimum(
         search = Search(buyers_problem(environment))
     else:
         process = joint_process(environment)
+        if process.public is not None:
+            raise InputError("dual dynamic programming knows no public states; use the linear program")
         if process.agents > 1:
             raise InputError(
                 f"{process.agents} agents whose types persist: dual dynamic programming is for one; use the linear "

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError
+from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.lp.scenarios.plan import ScenarioPlan
 from mechopt.lp.scenarios.program import compile_scenarios
-from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, scenario_terms
+from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, require_absorbable, scenario_terms
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.payments import Payments
 from mechopt.proof.certificate import GuaranteeCertificate, SparseVector
@@ -78,6 +79,7 @@ def certify_guarantee(
     Fraction(1, 1)
     """
     terms = scenario_terms(ic, ir, subject_to, objective, benchmark, scenarios.agents)
+    require_absorbable(scenarios, terms)
     optima = tuple(
         certify(one, terms.measured[0], terms.measured[1], subject_to=terms.measured[2])
         for one in scenarios.environments
@@ -90,7 +92,11 @@ def certify_guarantee(
             )
         if value <= 0 < environment.first_best and objective != "regret":
             raise InputError(f"scenario {name!r}: nothing is earned under these constraints; try objective 'regret'")
-    program, exact = exact_guarantee_program(scenarios, [Fraction(value or 0) for value in values], terms)
+    measured = [
+        _first_best(one) if scenarios.absorbs(s) else Fraction(values[s] or 0)
+        for s, one in enumerate(scenarios.environments)
+    ]
+    program, exact = exact_guarantee_program(scenarios, measured, terms)
     _, columns, rows_at = highs.basis(program)
     if not len(columns):
         columns, rows_at = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
@@ -100,6 +106,20 @@ def certify_guarantee(
     value = -best.value if objective == "regret" else best.value
     asked = terms.ic, terms.ir, terms.subject_to, terms.objective, terms.benchmark
     return GuaranteeCertificate(scenarios.fingerprint, value, optima, primal, dual, *asked)
+
+
+def _first_best(environment: IndependentTypes) -> Fraction:
+    """Expected surplus of the efficient rule, one buyer."""
+    exact, surplus = environment.exact, environment.exact_surplus
+    assert exact is not None and surplus is not None  # or its optimum would have no proof
+    return sum(
+        (
+            exact.discount**t * p * max(value, Fraction(0))
+            for t, values in enumerate(surplus[0])
+            for p, value in zip(exact.probabilities[0][t], values, strict=True)
+        ),
+        Fraction(0),
+    )
 
 
 def exact_guarantee_program(

@@ -57,7 +57,7 @@ def promise_table(
 def _started(search: Search, j: int, p: int) -> _State:
     chain = search.chain
     start: Start = chain.starts[p]
-    types, actions = len(start.action), len(chain.cost)
+    types, actions = len(start.action), len(chain.values)
     after = {(k, b): [((int(chain.place[b, k]), p), 1.0)] for k in range(types) for b in range(len(chain.kernels))}
     return _State(chain.laws[j], np.eye(actions)[start.action], start.promise, after)
 
@@ -108,7 +108,7 @@ def _written(
     from scipy.sparse import csr_array
 
     chain, size = search.chain, len(rows)
-    types, actions = len(chain.laws[0]), len(chain.cost)
+    types, actions = len(chain.laws[0]), len(chain.values)
     promises = np.array([row.promise for row in rows])
     if not search.ex_post:
         promises = promises - promises.min(axis=1, keepdims=True)

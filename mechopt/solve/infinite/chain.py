@@ -47,7 +47,8 @@ class Chain:
     discount, unit : float
         Money of the environment in the unit of the rest.
     values : float array ``(actions, types)``
-    cost : float array ``(actions,)``
+    net : float array ``(actions, types)``
+        Values and what actions are worth to the seller, less costs.
     kernels : float array ``(kernels, types, next types)``
         Different ones.
     moves : int array ``(actions,)``
@@ -66,7 +67,7 @@ class Chain:
     discount: float
     unit: float
     values: FloatArray
-    cost: FloatArray
+    net: FloatArray
     kernels: FloatArray
     moves: IntArray
     laws: FloatArray
@@ -84,24 +85,26 @@ class Chain:
 def chain_of(environment: MarkovTypes) -> Chain:
     """Read a chain off an environment of one agent and an infinite horizon."""
     values, cost = environment.values[0][0], environment.costs[0]
-    unit = float(max(np.abs(values).max(), cost.max(initial=0.0))) or 1.0
+    gains = np.zeros(values.shape) if environment.seller_values is None else environment.seller_values[0][0]
+    unit = float(max(np.abs(values).max(), np.abs(cost).max(initial=0.0), np.abs(gains).max())) or 1.0
     values, cost, d = values / unit, cost / unit, environment.discount
+    net = values + gains / unit - cost[:, None]
     kernels, moves = np.unique(environment.kernel[0][0], axis=0, return_inverse=True)
     moves = np.asarray(moves).ravel()
     laws, place = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0, return_inverse=True)
-    best = _first_best(values - cost[:, None], kernels[moves], d)
+    best = _first_best(net, kernels[moves], d)
     return Chain(
         discount=d,
         unit=unit,
         values=values,
-        cost=cost,
+        net=net,
         kernels=kernels,
         moves=moves,
         laws=np.concatenate([laws, environment.initial[0][None]]),
         place=np.asarray(place).ravel().reshape(kernels.shape[:2]),
         box=difference_box(values, kernels, moves, d),
         best=best,
-        starts=_starts(values, cost, kernels[moves], best, d),
+        starts=_starts(values, values - cost[:, None], net, kernels[moves], d),
     )
 
 
@@ -141,15 +144,14 @@ def difference_box(values: FloatArray, kernels: FloatArray, moves: IntArray, d: 
     return widened
 
 
-def _starts(values: FloatArray, cost: FloatArray, kernel: FloatArray, best: FloatArray, d: float) -> tuple[Start, ...]:
-    """One action for ever at its smallest value, and free choice at cost plus its smallest worth."""
-    actions, types = values.shape
-    net, every = values - cost[:, None], np.arange(types)
-    choice = (net + d * np.einsum("akl,l->ak", kernel, best)).argmax(axis=0)
+def _starts(values: FloatArray, own: FloatArray, net: FloatArray, kernel: FloatArray, d: float) -> tuple[Start, ...]:
+    """One action for ever at its smallest value, and free choice at cost (worth ``own``) plus its smallest worth."""
+    (actions, types), every = values.shape, np.arange(values.shape[1])
+    choice = (own + d * np.einsum("akl,l->ak", kernel, _first_best(own, kernel, d))).argmax(axis=0)
     found = []
     for a in range(actions + 1):
         action = choice if a == actions else np.full(types, a)
-        gained = net[action, every] if a == actions else values[a]
+        gained = own[action, every] if a == actions else values[a]
         excess, solve = gained - gained.min(), np.eye(types) - d * kernel[action, every]
         found.append(Start(action, excess, np.linalg.solve(solve, excess), np.linalg.solve(solve, net[action, every])))
     return tuple(found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.endless import EndlessPlan
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import (
+    DIC,
     EPIR,
     PFIR,
     PPIR,
@@ -22,14 +24,16 @@ from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.objective import Revenue
 from mechopt.solve.infinite.automaton import promise_table
 from mechopt.solve.infinite.chain import chain_of
+from mechopt.solve.infinite.fresh import by_blocks, in_advance
 from mechopt.solve.infinite.search import Progress, Search
+from mechopt.solve.infinite.truncated import has_level_action, truncated
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
 
 APPLIES = (
-    "is for an infinite horizon, revenue, Bayesian (or with one agent periodic ex post) IC and interim or periodic "
-    "IR, EPIR, PFIR or PPIR"
+    "is for an infinite horizon, revenue, Bayesian (or with one agent periodic ex post) IC, or DIC where types are "
+    "independent across periods, and interim or periodic IR, EPIR, PFIR or PPIR"
 )
 TOLERANCE, EX_POST_TOLERANCE = 1e-7, 1e-3
 """Width of the bracket that is aimed at, a share of its upper end: where participation is interim or periodic, and
@@ -46,12 +50,19 @@ def why_not_infinite(plan: EndlessPlan) -> str | None:
     if plan.objective != Revenue() or plan.subject_to or len(plan.ic) != 1 or len(plan.ir) != 1:
         return APPLIES
     (ic,), (ir,) = plan.ic, plan.ir
-    incentives: tuple[Constraint, ...] = (BayesianIC(), PeriodicExPostIC())
+    if plan.environment.outside is not None or plan.environment.discounts is not None:
+        return "is without outside options, and with one discount for all"
+    fresh = isinstance(plan.environment, IndependentForever)
+    incentives: tuple[Constraint, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
     if ic not in incentives or ir not in (Interim(), PeriodicIR(), *EX_POST):
         return APPLIES
-    if plan.environment.seller_values is not None:
-        return "is without seller_values"
-    return None if plan.environment.agents == 1 else "is for one agent with an infinite horizon"
+    if isinstance(plan.environment, IndependentForever) or plan.environment.agents == 1:
+        return None
+    if ic != BayesianIC():
+        return "is with several agents for Bayesian IC"
+    if ir in EX_POST and not has_level_action(plan.environment):
+        return "needs, with several agents and participation on paths, an action that is worth the same to all types"
+    return None
 
 
 def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
@@ -64,10 +75,21 @@ def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
         if effort.bracket is not None:
             effort.bracket(lower, upper, seconds)
 
-    (ir,) = plan.ir
+    (ic,), (ir,) = plan.ic, plan.ir
+    if isinstance(plan.environment, IndependentForever):
+        if ir == PPIR() and plan.environment.agents == 1:
+            chain, limit = plan.environment.to_markov(), effort.time_limit
+            found = one_agent(chain, True, EX_POST_TOLERANCE, limit, (ic, ir), told)[0]
+        elif ir in EX_POST:
+            found = by_blocks(plan.environment, (ic, ir), effort)
+        else:
+            found = in_advance(plan.environment, (ic, ir))
+        return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
+    if plan.environment.agents > 1:
+        found = truncated(plan.environment, (ic, ir), effort)
+        return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
     tolerance = EX_POST_TOLERANCE if ir in EX_POST else TOLERANCE
-    claims: tuple[Constraint, ...] = (*plan.ic, ir)
-    found = one_agent(plan.environment, ir in EX_POST, tolerance, effort.time_limit, claims, told)[0]
+    found = one_agent(plan.environment, ir in EX_POST, tolerance, effort.time_limit, (ic, ir), told)[0]
     return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
 
 

@@ -151,7 +151,7 @@ class Below(_Program):
     """A period's program over mechanisms."""
 
     def __init__(self, chain: Chain, shape: Shape, pools: list[Pool]) -> None:
-        self.actions = len(chain.cost)
+        self.actions = len(chain.values)
         self.starts = len(chain.starts)
         support, pairs, types = shape.support, shape.pairs, len(shape.law)
         reports, children, a = len(support), len(shape.report), self.actions
@@ -170,7 +170,7 @@ class Below(_Program):
                 rows[at + len(pairs) + r, reports * a + own] = shape.law[own]
         self.promise = reports * a + np.arange(types)
         cost, lower = np.zeros(width), np.zeros(width)
-        cost[: reports * a] = -(chain.values - chain.cost[:, None])[:, support].T.ravel()
+        cost[: reports * a] = -chain.net[:, support].T.ravel()
         upper = np.full(len(rows), np.inf)
         level = np.zeros(len(rows))
         level[:reports] = upper[:reports] = shape.law[support]
@@ -249,7 +249,7 @@ class Above(_Program):
         self.rays = [rays[j] for j in shape.pool]
         self.discount = chain.discount
         support, pairs, types = shape.support, shape.pairs, len(shape.law)
-        reports, children, actions = len(support), len(shape.report), len(chain.cost)
+        reports, children, actions = len(support), len(shape.report), len(chain.values)
         count = shape.turn.shape[1]
         free = shape.root and not shape.ex_post
         extra = types if free else 0
@@ -267,7 +267,7 @@ class Above(_Program):
         else:
             flow = flow[:-1]
         act = np.zeros((reports, actions, width))
-        net = (chain.values - chain.cost[:, None])[:, support].T
+        net = chain.net[:, support].T
         for r, own in enumerate(support.tolist()):
             mine = np.flatnonzero(pairs[:, 1] == r)
             act[r][:, mine] = chain.values[:, pairs[mine, 0]] - chain.values[:, [own]]

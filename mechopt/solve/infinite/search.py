@@ -253,7 +253,7 @@ class Search:
         reward, rows, columns, weights = np.zeros(offset[-1]), list[int](), list[int](), list[float]()
         for j, pool in enumerate(self.lower):
             shape = self.shapes[j]
-            net = (chain.values - chain.cost[:, None])[:, shape.support].T
+            net = chain.net[:, shape.support].T
             for p in range(pool.count):
                 at, step = int(offset[j]) + p, self.kept[j][p]
                 if step is None:

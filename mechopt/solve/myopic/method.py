@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mechopt.lp.build import AnyPlan
 
 APPLIES = (
-    "is for agents who do not look ahead: myopic IC alone with per-period IR, without subject_to, outside options or "
-    "discounts that differ, and an objective that counts revenue at least as much as utility"
+    "is for agents who do not look ahead: myopic IC alone with per-period IR, without subject_to, outside options, "
+    "discounts that differ or public states, and an objective that counts revenue at least as much as utility"
 )
 CLOSED = 1e-9
 """Relative width of the bracket that counts as closed."""
@@ -32,7 +32,7 @@ def why_not_myopic(chosen: AnyPlan) -> str | None:
     if not isinstance(chosen, PersistentPlan) or chosen.relaxed or chosen.subject_to:
         return APPLIES
     goal, env = chosen.objective, chosen.environment
-    if env.outside is not None or env.discounts is not None:
+    if env.outside is not None or env.discounts is not None or chosen.process.public is not None:
         return APPLIES
     if chosen.ic != (MyopicIC(),) or unimplied(chosen.ir) != [PPIR()]:
         return APPLIES

@@ -31,12 +31,14 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
     Asked,
     PeriodicExPostIC,
 )
+from mechopt.mechanism.payments import Payments
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
@@ -121,6 +123,8 @@ NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS
 def _welfare(environment: PersistentEnvironment) -> float:
     if environment.outside is not None:
         raise InputError("efficient-welfare: utilities are at least what agents have outside, not 0")
+    if isinstance(environment, PublicStates):
+        return environment.first_best
     if isinstance(environment, InterdependentTypes):
         return efficient_joint(environment).expected_welfare
     if isinstance(environment, SeparableTypes):
@@ -135,6 +139,8 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
     relaxed = ("relaxed-bound",) if finite else ()
+    if isinstance(environment, PublicStates):
+        return (*optima, "efficient-welfare")
     if isinstance(environment, SeparableTypes):
         forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
         pivot = ("dynamic-pivot",) if finite else ()
@@ -144,7 +150,14 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
 
 
-def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def build(
+    name: str,
+    environment: PersistentEnvironment,
+    ir: Asked,
+    best: Optimum | None,
+    limit: float | None,
+    subject_to: Payments = (),
+) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -153,12 +166,13 @@ def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimu
             )
         return best.mechanism
     if name == EX_POST_OPTIMUM:
-        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit).require_optimal()
+        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit, subject_to=subject_to).require_optimal()
         return found.mechanism
     builders = {
         MarkovTypes: MARKOV,
         SeparableTypes: MARKOV | SEPARABLE,
         InterdependentTypes: INTERDEPENDENT,
+        PublicStates: {},
     }[type(environment)]
     if name not in builders:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")

@@ -36,7 +36,9 @@ def scenario_tables(scenarios: Scenarios) -> Tables:
         for name, sequence in scenarios.scenarios.items()
     ]
     cost: dict[str, Any] = {"cost": dict(scenarios.cost)} if any(scenarios.cost.values()) else {}
-    common = {"kind": scenarios.kind, "discount": scenarios.discount}
+    common: dict[str, Any] = {"kind": scenarios.kind, "discount": scenarios.discount}
+    if scenarios.absorbing:
+        common["absorbing"] = list(scenarios.absorbing)
     return {**common, "distributions": distributions, "scenarios": listed, **cost}
 
 

@@ -2,7 +2,7 @@
 
 The tree is given: sequences of names of distributions. The distributions are moved, as `worst_case` moves the instances
 of its families. Names that stand for absorbing last periods are not moved: with them it is the limit of ever heavier
-tails that is searched, by `mechopt.study.search.reduced`.
+tails that is searched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.scenarios import Scenarios
-from mechopt.study.search.reduced import reduced_guarantee
+from mechopt.solve.maximin import maximin
 from mechopt.study.search.worst_case import SearchResult, exact_probabilities, exact_values, worst_case
 
 
@@ -30,7 +30,7 @@ class TreeFamily:
     types : int
         Of every distribution that is moved.
     absorbing : sequence of str
-        Names that stand for absorbing last periods; see `mechopt.mechanisms.reduced_guarantee`.
+        Names that stand for absorbing last periods; see `mechopt.Scenarios`.
     discount : number
     """
 
@@ -69,7 +69,7 @@ class TreeFamily:
             for name, row in zip(self.names, point.reshape(self.shape), strict=True)
         ]
         fixed = [{"name": name, "values": [0], "probabilities": [1]} for name in self.absorbing]
-        return Scenarios([*moved, *fixed], self.scenarios, self.discount)
+        return Scenarios([*moved, *fixed], self.scenarios, self.discount, absorbing=self.absorbing)
 
 
 def _zeros(shape: tuple[int, ...]) -> FloatArray:
@@ -112,7 +112,7 @@ def worst_tree(
     """
 
     def inverse(scenarios: Scenarios) -> float:
-        guarantee = reduced_guarantee(scenarios, family.absorbing)
+        guarantee = maximin(scenarios).require_optimal().value
         if not guarantee > 0:
             raise NoOptimumError("the solver found no guarantee above 0")
         return 1 / guarantee

@@ -60,9 +60,6 @@ class TreeTable(Table):
         [], strict=True, description="names that stand for absorbing last periods: tails in their limit"
     )
     discount: Number = Field(Fraction(1), description="above 0, at most 1")
-    tail: Annotated[Whole, Field(ge=1)] = Field(
-        12, description="types of the finite tails that stand for them in the model file that is written"
-    )
 
 
 class SearchTable(Table):

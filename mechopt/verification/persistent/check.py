@@ -80,9 +80,9 @@ class Candidates(NamedTuple):
 def _periodic_ex_post(a: PersistentPayoffs, t: int) -> Candidates:
     tree, stage = a.mechanism.tree, a.informed[t]
     true, told = np.arange(a.types(t)), tree.own(t, a.agent)[:, None]
-    return Candidates(
-        stage.node, stage.truth[a.group_of(t)], tree.slot[t][:, None], true, told, tree.profile[t][:, None]
-    )
+    asked = tree.process.may_report(t, a.agent, true, told)
+    where = tree.slot[t][:, None], true, told, tree.profile[t][:, None]
+    return Candidates(stage.node, stage.truth[a.group_of(t)], *where, asked=asked)
 
 
 def _local(
@@ -100,6 +100,7 @@ def _local(
     asked = near & (_likely(a, t) & there)[groups.slot]
     if steps is None:  # reports of probability 0 count for nothing
         asked &= (_likely(a, t)[groups.slot, groups.member])[:, None]
+    asked &= tree.process.may_report(t, a.agent, true, groups.member[:, None])
     return Candidates(report, truth[groups.slot], groups.slot[:, None], true, groups.member[:, None], asked=asked)
 
 
@@ -300,7 +301,9 @@ def _require_any_report(tree: PublicTree) -> None:
     if tree.reports == "any":
         return
     slots: IntArray = np.array(tree.slots)
-    if any(count != slots[t] * tree.process.profiles[t] for t, count in enumerate(tree.count)):
+    if tree.process.public is not None or any(
+        count != slots[t] * tree.process.profiles[t] for t, count in enumerate(tree.count)
+    ):
         raise InputError(
             "constraint 'periodic-ex-post-rereport' is about reports that the reported past does not allow, and the "
             'mechanism says nothing of what follows them; make it over PublicTree(process, reports="any")'

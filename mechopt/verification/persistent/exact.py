@@ -90,6 +90,11 @@ class _Agent:
     def own(self, t: int, node: int) -> int:
         return int(self.types[t][self.profile[t][node]][self.i])
 
+    def may(self, t: int, true: int, report: int) -> bool:
+        """Whether a type may report another: what is public cannot be misreported."""
+        seen = self.process.public
+        return seen is None or bool(seen[t][self.i][true] == seen[t][self.i][report])
+
     def with_own(self, t: int, profile: int, k: int) -> int:
         types = self.types[t][profile]
         return self.exact.number(t, (*types[: self.i], k, *types[self.i + 1 :]))
@@ -137,6 +142,8 @@ class _Agent:
         """Value of each report of a type, times her probability, the others' types being unknown."""
         values = defaultdict[int, Fraction](Fraction)
         for node in self.nodes[t][slot]:
+            if not self.may(t, k, self.own(t, node)):
+                continue
             chance = law[self.with_own(t, self.profile[t][node], k)]
             values[self.own(t, node)] += chance * self.q(t, node, k, honest, False) if chance else 0
         return values
@@ -154,7 +161,7 @@ class _Agent:
                     )
                 else:
                     values = self.by_report(t, slot, law, k, honest)
-                    made[k] = values[k] if honest and k in values else max(values.values())
+                    made[k] = values[k] if honest and k in values else max(values.values(), default=Fraction(0))
             self._slots[key] = made
         return self._slots[key]
 
@@ -167,8 +174,9 @@ class _Agent:
 
     def informed(self, t: int, nodes: list[int], k: int, honest: bool) -> Fraction:
         """Value to a type who knows the others' types."""
-        told = [node for node in nodes if honest and self.own(t, node) == k] or nodes
-        return max(self.q(t, node, k, honest, True) for node in told)
+        allowed = [node for node in nodes if self.may(t, k, self.own(t, node))]
+        told = [node for node in allowed if honest and self.own(t, node) == k] or allowed
+        return max((self.q(t, node, k, honest, True) for node in told), default=Fraction(0))
 
     def alive(self) -> list[list[bool]]:
         """Whether the reported types of each node have positive probability."""
@@ -192,7 +200,7 @@ class _Agent:
                     for k in range(self.process.shape[t][self.i]):
                         for _, nodes in self.groups(t, slot, k):
                             truth = self.informed(t, nodes, k, True)
-                            for node in nodes:
+                            for node in (n for n in nodes if self.may(t, k, self.own(t, n))):
                                 place = (t, slot, k, self.own(t, node), self.profile[t][node], -1)
                                 yield self.q(t, node, k, True, True) - truth, place
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
@@ -240,7 +248,7 @@ class _Agent:
                         p = law[self.with_own(t, self.profile[t][node], k)]
                         values[self.own(t, node)] += p * self._alone(t, node, k) if p else 0
                     for r in values:
-                        if r != k and chance[r]:
+                        if r != k and chance[r] and self.may(t, k, r):
                             yield (values[r] - values[k]) / chance[k], (t, slot, k, r, -1, -1)
 
     def _alone(self, t: int, node: int, true: int) -> Fraction:
@@ -287,7 +295,7 @@ class _Agent:
         best = None
         for r in range(self.process.shape[t][self.i]):
             nodes = [self._find(t, slot, self.with_own(t, m, r)) for slot, m, _ in held]
-            if any(node is None for node in nodes):
+            if any(node is None for node in nodes) or not self.may(t, k, r):
                 continue
             total, following = Fraction(0), defaultdict[tuple[int, int], list[tuple[int, int, Fraction]]](list)
             for node, (_, m, p) in zip(nodes, held, strict=True):

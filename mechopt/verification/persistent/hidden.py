@@ -158,6 +158,7 @@ def _levels(payoffs: PersistentPayoffs, sees: str) -> Iterator[_Level]:
         nodes = tree.find(t, slot[:, None], process.with_own(t, i, profile[:, None], reports))
         starts = np.searchsorted(state, np.arange(len(own)))
         possible = np.logical_and.reduceat(nodes >= 0, starts, axis=0)
+        possible &= process.may_report(t, i, own[:, None], reports)
         chosen_state, chosen_report = np.nonzero(possible)
         number = np.full(possible.shape, -1)
         number[chosen_state, chosen_report] = np.arange(len(chosen_state))

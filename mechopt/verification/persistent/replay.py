@@ -91,9 +91,7 @@ class PersistentCounterexample(Counterexample):
             later = len(self.strategy) - (self.report != self.true_type)
             lies = f" and misreports at {later} later point{'s' * (later != 1)}" if later else ""
             return f"{words}{lies} gains {self.gain:.6g}"
-        reached = "".join(
-            f"{', ' if t else ''}{t}: {action}" for t, action in enumerate(self.actions) if action is not None
-        )
+        reached = ", ".join(f"{t}: {action}" for t, action in enumerate(self.actions) if action is not None)
         taken = "" if self.action is None else f" under action {self.action}"
         plain = super().__str__() + taken
         return f"{plain} (actions by period {reached})" if reached else plain
@@ -207,7 +205,8 @@ class _Walk:
         for k in {own for own, _, _ in states}:
             mine = [(others, chance) for own, others, chance in states if own == k]
             reports = [r for r in range(self.process.shape[t][self.agent]) if self.node(t, slot, r, mine[0][0]) >= 0]
-            told = [k] if k in reports else reports
+            allowed = [r for r in reports if bool(self.process.may_report(t, self.agent, np.array(k), np.array(r)))]
+            told = [k] if k in reports else allowed
             each = [[c * self.report(t, slot, k, r, others, informed) for others, c in mine] for r in told]
             total += sum(map(max, zip(*each, strict=True))) if informed else max(map(sum, each))
         return total

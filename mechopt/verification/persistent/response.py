@@ -190,20 +190,31 @@ class PersistentPayoffs:
                 after = made.sum(axis=2)
         return tuple(reversed(stages))
 
+    def _may(self, t: int, report: IntArray) -> FloatArray | None:
+        """0 where a true type may make a report, else minus infinity, ``(reports, K)``; None where every one may."""
+        process = self.mechanism.process
+        if process.public is None:
+            return None
+        told = process.may_report(t, self.agent, np.arange(self.types(t)), report[:, None])
+        return np.where(told, 0.0, -np.inf)
+
     def _uninformed(self, t: int, node: FloatArray) -> Stage:
         groups = self.by_report[t]
         report = groups.sum(self.chances(t) * node[:, None, :])
-        best = groups.by_slot(report)
+        may = self._may(t, groups.member)
+        best = groups.by_slot(report if may is None else report + may[:, None, :])
+        best[best == -np.inf] = 0.0  # what is public there is none of these types'
         truth = best.copy()
         pairs = np.arange(len(report))
         truth[groups.slot, :, groups.member] = report[pairs, :, groups.member]
         return Stage(node, report, best, truth)
 
     def _informed(self, t: int, node: FloatArray) -> Stage:
-        groups = self.by_others[t]
-        best = groups.largest(node)
+        groups, own = self.by_others[t], self.mechanism.tree.own(t, self.agent)
+        may = self._may(t, own)
+        best = groups.largest(node if may is None else node + may)
+        best[best == -np.inf] = 0.0
         truth, place = best.copy(), self.group_of(t)
-        own = self.mechanism.tree.own(t, self.agent)
         truth[place, own] = node[np.arange(len(node)), own]
         return Stage(node, None, best, truth)
 

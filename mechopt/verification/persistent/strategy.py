@@ -29,7 +29,9 @@ def open_strategy(payoffs: PersistentPayoffs, first: int) -> tuple[Misreport, ..
         ends = np.append(groups.slot_starts, len(groups.slot))
         for slot, before, true in sorted(states):
             part = slice(int(ends[slot]), int(ends[slot + 1]))
-            values, told = report[part, before, true], groups.member[part]
+            told = groups.member[part]
+            may = tree.process.may_report(t, payoffs.agent, np.array(true), told)
+            values = np.where(may, report[part, before, true], -np.inf)
             truthful = np.flatnonzero(told == true)
             tells = len(truthful) and values[truthful[0]] >= values.max() - TIE * scale
             choice = true if tells else int(told[values.argmax()])

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import FloatArray
+from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import (
     DIC,
@@ -95,16 +95,19 @@ def _strategies(r: Response) -> _Found:
 def _everywhere(r: Response) -> _Found:
     """At every state and type that its reports allow."""
     gain = np.where(r.allowed[:, :, None], r.best_reports - r.truth[:, :, None], -np.inf)
-    return _Found(_weighed(r, gain), r.best_error + r.truth_error + 2 * r.step)
+    return _Found(_weighed(r, gain, r.mechanism.entered), r.best_error + r.truth_error + 2 * r.step)
 
 
 def _one_report(r: Response) -> _Found:
-    return _Found(_weighed(r, r.reports(r.truth) - r.truth[:, :, None]), 2 * r.truth_error + 2 * r.step)
+    gain = _weighed(r, r.reports(r.truth) - r.truth[:, :, None], r.mechanism.entered)
+    return _Found(gain, 2 * r.truth_error + 2 * r.step)
 
 
-def _weighed(r: Response, gain: FloatArray) -> FloatArray:
+def _weighed(r: Response, gain: FloatArray, first: IntArray | None = None) -> FloatArray:
+    """In present value, by the first period in which truth (or as given) leads to the state."""
     m = r.mechanism
-    weight = np.where(m.depth >= 0, m.environment.discount ** np.maximum(m.depth, 0.0), 0.0)
+    period = m.depth if first is None else first
+    weight = np.where(period >= 0, m.environment.discount ** np.maximum(period, 0.0), 0.0)
     with np.errstate(invalid="ignore"):
         found: FloatArray = np.where(gain == -np.inf, gain, weight[:, None, None] * gain)
     return found
@@ -260,7 +263,8 @@ def _check(constraint: Constraint, responses: list[Response], tolerance: float) 
     if answer.place is not None:
         i = answer.place[0]
         s, k, report = (int(place) for place in np.unravel_index(answer.place[1], shapes[i]))
-        depth = max(int(responses[i].mechanism.depth[s]), 0)
+        m = responses[i].mechanism
+        depth = max(int((m.entered if constraint.role == "ic" else m.depth)[s]), 0)
         true = None if constraint in (PPIR(), PFIR(), EPIR()) else k
         told = report if constraint.role == "ic" else true
         example = StateCounterexample(constraint, i, depth, (), true, told, answer.gain, state=s)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mechopt.core.numbers import FloatArray, IntArray
+from mechopt.mechanism.endless.linear import discounted
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.verification.rounding import UNIT, Precision
 
@@ -131,8 +132,7 @@ class Response:
 
     def valued(self, report: IntArray) -> FloatArray:
         """Value for ever of a stationary strategy, ``(S, K)``; ``report`` by state and type."""
-        from scipy.sparse import coo_array, csc_array, eye_array
-        from scipy.sparse.linalg import spsolve
+        from scipy.sparse import coo_array, csr_array
 
         size, types = report.shape
         flow = np.take_along_axis(self.flow, report[:, :, None], axis=2).ravel()
@@ -148,9 +148,8 @@ class Response:
         joined = coo_array(
             (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(size * types,) * 2
         )
-        system = eye_array(size * types, format="csc") - self.mechanism.environment.discount * csc_array(joined)
-        found: FloatArray = spsolve(system, flow).reshape(size, types)
-        return found
+        found: FloatArray = discounted(csr_array(joined), flow, self.mechanism.environment.discount)
+        return found.reshape(size, types)
 
     @cached_property
     def truth(self) -> FloatArray:

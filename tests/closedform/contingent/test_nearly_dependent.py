@@ -260,3 +260,21 @@ def test_a_rank_and_a_distance_do_not_contradict_each_other():
             if rank.holds:
                 assert hull.distance >= rank.smallest_singular_value * (1 - 1e-6)
                 assert rank.ill_conditioned and hull.ill_conditioned
+
+
+@pytest.mark.parametrize("arguments", [("spanning", {}), ("stacked", {"steps": 1}), ("stacked", {"joint": True})])
+@pytest.mark.parametrize("signals", [3, 4])
+@pytest.mark.parametrize("power", range(3, 14))
+def test_no_gain_of_transfers_by_spanning_without_a_flag(signals, power, arguments):
+    rng, method, more = np.random.default_rng(50 + power), arguments[0], arguments[1]
+    for _ in range(3):
+        env = with_columns(rng, nearly_dependent(rng, signals, signals, 10.0**-power))
+        try:
+            found = contingent_transfers(env, method, **more)
+        except ConditionError:
+            assert power >= 9  # what is kept of the matrix does not meet the targets
+            continue
+        checked = check_contingent(found)
+        assert checked.status is not Status.VIOLATED
+        assert found.ill_conditioned or max(checked.gain, checked.rounding) <= 1e-5
+        assert found.max_abs <= 100 * found.condition

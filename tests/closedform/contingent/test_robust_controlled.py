@@ -16,8 +16,11 @@ from mechopt.environment.kernels.ball import KernelBall
 from mechopt.environment.kernels.box import KernelBox
 from mechopt.environment.kernels.hull import KernelHull
 from mechopt.environment.kernels.rows import KernelRows
+from mechopt.proof.contingent.check import check_transfer_proof
 from mechopt.study.estimated_transfers import gain_under
+from mechopt.study.transfer_proof import transfer_proof
 from mechopt.verification.contingent.check import check_contingent
+from tests.closedform.contingent.test_any_transfers import rational
 from tests.interdependent_instances import law, random_environment
 
 
@@ -256,3 +259,13 @@ def test_worst_distributions_are_the_worst_of_all_extreme_points():
     for k, (a, s) in enumerate(product(range(2), range(4))):
         here = env.kernel[0][a].reshape(4, 4)[s]
         assert low[k] == pytest.approx(min(q @ worth[k] for q in of_box(here, 0.1)), abs=1e-12)
+
+
+@pytest.mark.parametrize("horizon", ["infinite", 1, 2])
+def test_agents_who_have_one_signal_pay_nothing(horizon):
+    env = rational(3, horizon, (2, 1), 0, alike=False)
+    found = robust_transfers(env, "1/100", exact=True)
+    assert all(not np.abs(row[1]).any() for row in found.payments)
+    check_transfer_proof(env, transfer_proof(found))
+    for kernels in (KernelBox.around(env, "1/100"), KernelHull([list(env.exact.kernel)])):
+        assert all(not np.abs(row[1]).any() for row in robust_transfers(env, kernels).payments)

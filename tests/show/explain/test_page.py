@@ -1,13 +1,14 @@
 """The page: what a parser reads in it, that nothing of a model is markup or script, and how a browser shows it."""
 
 import json
+from fractions import Fraction
 from html import unescape
 
 import pytest
 
 import mechopt as mo
 from mechopt.show.explain.picture import flows
-from tests.browser import WITHOUT, browser, chromium, visit
+from tests.browser import WITHOUT, accessibility_faults, browser, chromium, visit
 from tests.pages import Page
 
 EVIL = '</script><script>alert("x")</script>'
@@ -111,3 +112,29 @@ def test_in_a_browser(found, tmp_path, scheme, width):
             (v["id"], v["nodes"][0]["html"]) for v in report.response["violations"]
         ]
         page.screenshot(path=str(tmp_path / "page.png"), full_page=True)
+
+
+@pytest.mark.skipif(chromium() is None, reason=WITHOUT)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 375)])
+def test_the_slider_of_a_parameter_is_exact_in_a_browser(tmp_path, scheme, width):
+    """One sale to types 1 and 2 at odds p: revenue is max(1, 2 p), by hand."""
+    text = (
+        'kind = "independent"\nhorizon = 1\n[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1 - p", "p"]\n'
+        '[parameters]\np = ["0", "1"]\n'
+    )
+    formula = mo.formula(text)
+    found = mo.optimum(mo.IndependentTypes.iid([1, 2], ["2/3", "1/3"], horizon=1)).explain()
+    path = tmp_path / "page.html"
+    found.to_html(path, "A sale", formula, Fraction(1, 3))
+    with browser() as started, visit(started, path, scheme, width) as seen:
+        page = seen.page
+        assert page.locator("#formula-value").inner_text() == "1"
+        page.locator("#formula-point").fill("7/11")
+        assert page.locator("#formula-value").inner_text().startswith("14/11 = 1.2727")
+        page.locator("#formula-slider").focus()
+        page.keyboard.press("End")
+        assert page.locator("#formula-value").inner_text() == "2"
+        page.locator("#p0r0 + label").click()  # the path picker is still there
+        assert seen.complaints == [] and seen.requests == [path.as_uri()]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert accessibility_faults(page) == []

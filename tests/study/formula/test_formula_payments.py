@@ -55,7 +55,10 @@ def test_a_budget_at_a_point_is_that_of_the_plain_model() -> None:
         (independent(2, extra='subject_to = ["budget:p", "budget:1"]'), "another of its kind"),
         (independent(2, more='outside = "p - 1/3"'), "outside option of type 0 .* becomes 0 at p = 1/3"),
         (independent(1, "[1, 2]", HALF, '["0", "2"]', "w", 'slots = ["w", 1]', count=2), "slots?"),
-        (EQUAL_REVENUE.replace("[parameters]", 'subject_to = "no-money"\n[parameters]'), "does not constrain payments"),
+        (
+            EQUAL_REVENUE.replace("[parameters]", 'subject_to = "no-money"\n[parameters]'),
+            "leave out solve and subject_to",
+        ),
     ],
 )
 def test_what_no_formula_is_of_is_refused(text: str, words: str) -> None:

@@ -66,7 +66,9 @@ Factors = tuple[FloatArray, FloatArray, FloatArray]
 """Thin singular value decomposition of the columns."""
 
 
-def least_norm(columns: FloatArray, target: FloatArray, factors: Factors | None = None) -> FloatArray:
+def least_norm(
+    columns: FloatArray, target: FloatArray, factors: Factors | None = None, zero: FloatArray | None = None
+) -> FloatArray:
     """Transfers of Lemma A.4: the shortest solution, refined once; the least squares one where there is none.
 
     Parameters
@@ -75,6 +77,8 @@ def least_norm(columns: FloatArray, target: FloatArray, factors: Factors | None 
     target : array ``(..., own signal)``
     factors : tuple of arrays, optional
         The decomposition, where it is known.
+    zero : array ``(..., 1)``, optional
+        Singular values that count as 0; default: numpy's.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def least_norm(columns: FloatArray, target: FloatArray, factors: Factors | None 
     array([-0.5,  1.5])
     """
     left, sizes, right = factors or np.linalg.svd(columns, full_matrices=False)
-    slack = sizes[..., :1] * max(columns.shape[-2:]) * np.finfo(float).eps
+    slack = sizes[..., :1] * max(columns.shape[-2:]) * np.finfo(float).eps if zero is None else zero
     inverse = np.divide(1.0, sizes, where=sizes > slack, out=np.zeros_like(sizes))[..., np.newaxis]
     wanted, rows = target[..., np.newaxis], columns.swapaxes(-2, -1)
     found: FloatArray = left @ (inverse * (right @ wanted))

@@ -201,8 +201,8 @@ def _refused(asked: Asked, setting: Setting, block: Block, found: Contradiction)
 def _exactly(asked: Asked, numbers: Numbers, block: Block, near: Solved, scale: float) -> list[Fraction]:
     """The solution in fractions: that of the cuts, with what it still violates added."""
     cuts = list(near.cuts)
-    if not len(near.x):
-        return []
+    if not block.families and not block.plain:
+        return [Fraction(0)] * block.count
     for rounds in range(10**6):
         require_progress(rounds)
         rows = cut_rows(block, cuts, asked.kernels, numbers.discount, exact=True)

@@ -1,0 +1,147 @@
+"""Every gain at every place, not only the largest: floats, fractions and the replay from the definition agree.
+
+The places agree too: what is asked of types that never come, where a report cannot be made, and in which periods.
+"""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.environment.markov import MarkovTypes
+from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS
+from mechopt.verification.independent import check as independent
+from mechopt.verification.independent.exact import _Buyer
+from mechopt.verification.independent.response import Payoffs
+from mechopt.verification.persistent import check as persistent
+from mechopt.verification.persistent.exact import _Agent
+from mechopt.verification.persistent.hidden import hidden_best
+from mechopt.verification.persistent.response import PersistentPayoffs
+from mechopt.verification.stationary import check as stationary
+from mechopt.verification.stationary import exact as exact_stationary
+from tests.closedform.markov_instances import random_environment
+from tests.reporting_strategies import FAMILIES, random_mechanism
+from tests.verification import cases
+from tests.verification.test_agreement import SHAPES, absorbing, direct
+
+REPLAYED = 60
+"""So many places of a constraint, spread over all of them, are replayed."""
+
+
+def by_period(seed):
+    """Two agents with 2 and 1 types, then 1 and 3."""
+    return random_environment(((2, 1), (1, 3)), 2, 2, 0.9, seed)
+
+
+def three_periods(seed):
+    """One agent with 2, 3 and 2 types; from the second period on some moves have probability 0."""
+    rng = np.random.default_rng(seed)
+    first = [[0.5, 0.5, 0], [0, 0.25, 0.75]]
+    then = [[[1, 0], [0, 1], [0.5, 0.5]], [[0, 1], [0.5, 0.5], [1, 0]]]
+    values = [[rng.normal(size=(2, k)) for k in (2, 3, 2)]]
+    return MarkovTypes(values, [[first, then]], [[0.25, 0.75]], horizon=3, discount=0.8)
+
+
+MORE = {
+    "types-by-period": (by_period, "any", "relevant"),
+    "types-by-period-consistent": (by_period, "consistent", "all"),
+    "three-periods": (three_periods, "consistent", "relevant"),
+    "three-periods-any": (three_periods, "any", "relevant"),
+    "never-comes": (absorbing, "consistent", "relevant"),
+}
+EVERY = FAMILIES | MORE
+
+
+def spread(places, most=REPLAYED):
+    return islice(places, 0, None, max(1, len(places) // most))
+
+
+def assert_same(quick, slow, constraint):
+    assert quick.keys() == slow.keys(), constraint
+    for place, gain in slow.items():
+        assert quick[place] == pytest.approx(float(gain), abs=1e-11), (constraint, place)
+
+
+@pytest.mark.parametrize("family", EVERY.values(), ids=EVERY.keys())
+@pytest.mark.parametrize("sparse", [False, True], ids=["all-actions", "limit"])
+def test_persistent_types(family, sparse):
+    mechanism = random_mechanism(family, 5, sparse)
+    for constraint in PERSISTENT_CONSTRAINTS:
+        if isinstance(constraint, mo.BayesianIC):
+            continue
+        quick, slow = {}, {}
+        for i in range(mechanism.process.agents):
+            agent = PersistentPayoffs(mechanism, i)
+            for t in persistent._periods(constraint, mechanism.tree.horizon):
+                found = persistent.GAINS[constraint](agent, t)
+                for number in np.flatnonzero(np.isfinite(found.gain().ravel())):
+                    quick[i, t, *found.at(int(number))] = found.gain().ravel()[number]
+            slow |= {(i, *place): gain for gain, place in _Agent(mechanism, i).gains(constraint)}
+        assert_same(quick, slow, constraint)
+        told = {place[:4] for place in slow if place[3] == place[4]}  # where her true type is among the reports
+        for i, t, *where in spread([place for place in slow if place[:4] in told]):
+            gain = float(slow[i, t, *where])
+            example = persistent._counterexample(constraint, mechanism.tree, gain, i, t, where)
+            assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
+
+
+@pytest.mark.parametrize("family", EVERY.values(), ids=EVERY.keys())
+@pytest.mark.parametrize("sees", ["all", "actions", "own"])
+def test_strategies_of_every_first_type(family, sees):
+    mechanism, constraint = random_mechanism(family, 6), mo.BayesianIC(sees)
+    for i in range(mechanism.process.agents):
+        agent = PersistentPayoffs(mechanism, i)
+        best, truth = (agent if sees == "all" else hidden_best(agent, sees)).best_and_truth
+        slow = {place: gain for gain, place in _Agent(mechanism, i).gains(constraint)}
+        likely = np.flatnonzero(agent.first > 0)
+        assert_same({(0, 0, k, k, -1, -1): (best - truth)[k] for k in likely.tolist()}, slow, constraint)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("constraint", INDEPENDENT_CONSTRAINTS, ids=lambda constraint: constraint.name)
+def test_types_independent_across_periods(shape, constraint):
+    mechanism = direct(shape, 7)
+    for i in range(mechanism.environment.agents):
+        agent, quick = Payoffs(mechanism, i), {}
+        for t in independent._periods(constraint, mechanism.tree.horizon):
+            gain = independent.GAINS[constraint](agent, t, slice(0, mechanism.tree.count[t])).gain()
+            for where in np.ndindex(*gain.shape):
+                history, true, report, others, future = where
+                quick[t, history, true, true if constraint.role == "ir" else report, others, future] = gain[where]
+        slow = {place: gain for gain, place in _Buyer(mechanism, i).gains(constraint)}
+        assert_same(quick, slow, constraint)
+        for t, *where in spread(slow, 25):
+            gain = float(slow[t, *where])
+            example = independent._counterexample(constraint, mechanism, gain, i, t, where)
+            assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
+
+
+LOCAL = (mo.PeriodicExPostIC(), mo.PPIR(), mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR())
+
+
+def described(example):
+    return example.agent, example.period, example.true_type, example.report, example.others, example.before
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_current_reports(seed):
+    mechanism = cases.stationary(seed)
+    values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
+    for constraint in LOCAL:
+        quick = {}
+        for i, t, found in stationary._cases(constraint, mechanism, values):
+            for flat, gain in enumerate(found.gain.ravel().tolist()):
+                if np.isfinite(gain):
+                    place = found.leading, found.gain.shape
+                    example = stationary._counterexample(constraint, i, t, place, flat, gain)
+                    quick[described(example)] = example
+        slow = {}
+        for i in range(mechanism.environment.agents):
+            for gain, place in exact_stationary._Agent(mechanism, i).gains(constraint):
+                slow[tuple(place)] = float(gain)
+        assert quick.keys() == slow.keys()
+        for place, gain in slow.items():
+            assert quick[place].gain == pytest.approx(gain, abs=1e-10)
+        for place in islice(slow, 0, None, max(1, len(slow) // 40)):
+            assert quick[place].replay(mechanism) == pytest.approx(slow[place], abs=1e-9)
