@@ -116,7 +116,7 @@ def test_rounding_is_carried_along_where_current_reports_decide(name):
 
 
 def test_rounding_of_a_misreport_for_ever():
-    """Half of V's 2 and its 8 shares, the payment of 1; and the truth's 8 shares and 2. Of nothing nothing is allowed."""
+    """Half of V's 2 and its 8 shares, the payment of 1; and the truth's 8 shares and 2."""
     check = mo.verify(fee("infinite", "1/2"), mo.PeriodicExPostIC())["periodic-ex-post"]
     assert check.status == "undecided" and check.gain == 0
     assert check.rounding == pytest.approx(((2 + 8) / 2 + 1 + 8 + 2) * 2 * UNIT * 4 * 17, rel=1e-9, abs=0)
