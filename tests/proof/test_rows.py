@@ -207,7 +207,9 @@ def test_payments_where_types_are_persistent():
     for seed, subject_to in enumerate(PAYMENTS[1:]):
         for env in (battaglini(2), tiny(seed)):
             compared += compare(env, mo.BayesianIC(), mo.EPIR(), "auto", subject_to)
-    assert compared >= 8
+        for env in (markov_by_period(), correlated_by_period(False)):
+            compared += compare(env, mo.BayesianIC(), mo.Interim(), "auto", subject_to)
+    assert compared >= 24
 
 
 GUARANTEES = {  # incentives, participation, objective, constraints on payments
