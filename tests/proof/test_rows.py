@@ -176,13 +176,17 @@ def correlated_by_period(controlled):
 
 
 def markov_by_period():
-    """The same where types persist independently, and agent 0's move with the action."""
-    values = [[[[0, 1], [2, 0]], [[1], [3]], [[0, 2], [5, 1]]], [[[1], [0]], [[0, 3, 1], [2, 0, 1]], [[1, 4], [0, 0]]]]
+    """The same where types persist independently, and agent 0's move with one of three actions of the second period."""
+    values = [
+        [[[0, 1], [2, 0]], [[1], [3], [2]], [[0, 2], [5, 1]]],
+        [[[1], [0]], [[0, 3, 1], [2, 0, 1], [1, 1, 0]], [[1, 4], [0, 0]]],
+    ]
     kernel = [
-        [[[[1], [1]], [[1], [1]]], [[["1/3", "2/3"]], [["1/2", "1/2"]]]],
+        [[[[1], [1]], [[1], [1]]], [[["1/3", "2/3"]], [["1/2", "1/2"]], [["1/4", "3/4"]]]],
         [[["1/4", 0, "3/4"]], [["1/2", "1/2"], [1, 0], [0, 1]]],
     ]
-    return mo.MarkovTypes(values, kernel, [["1/5", "4/5"], [1]], cost=[0, 1], horizon=3, discount="2/3")
+    cost = [[0, 1], [0, 1, "1/2"], [1, 0]]
+    return mo.MarkovTypes(values, kernel, [["1/5", "4/5"], [1]], cost=cost, horizon=3, discount="2/3")
 
 
 ENVIRONMENTS = {
