@@ -49,11 +49,11 @@ def cannot_tell(seed):
     rng = np.random.default_rng(seed)
     kernel = [[[0.5, 0.5, 0], [0.25, 0.75, 0], [0, 0, 1]], [[0.5, 0.5], [0.25, 0.75]]]
     values = [rng.normal(size=(2, 3)), rng.normal(size=(2, 2))]
-    return MarkovTypes(values, kernel, [[0.25, 0.25, 0.5], [0.5, 0.5]], horizon=2, discount=0.9)
+    return MarkovTypes(values, kernel, [[0.25, 0.25, 0.5], [0.5, 0.5]], horizon=3, discount=0.9)
 
 
 MORE = {
-    "cannot-tell": (cannot_tell, "consistent", "all"),
+    "cannot-tell": (cannot_tell, "consistent", "relevant"),
     "types-by-period": (by_period, "any", "relevant"),
     "types-by-period-consistent": (by_period, "consistent", "all"),
     "three-periods": (three_periods, "consistent", "relevant"),
