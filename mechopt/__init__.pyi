@@ -66,6 +66,7 @@ from .mechanism.objective import Utility as Utility
 from .mechanism.objective import Welfare as Welfare
 from .mechanism.payments import Budget as Budget
 from .mechanism.payments import Deterministic as Deterministic
+from .mechanism.payments import EpsilonIC as EpsilonIC
 from .mechanism.payments import ExAnteBudgetBalance as ExAnteBudgetBalance
 from .mechanism.payments import NoMoney as NoMoney
 from .mechanism.payments import NoSubsidy as NoSubsidy

@@ -7,6 +7,7 @@ from .lp.independent.plan import Plan as Plan
 from .lp.independent.plan import Size as Size
 from .lp.persistent.compile import PersistentLayout as PersistentLayout
 from .lp.persistent.plan import PersistentPlan as PersistentPlan
+from .lp.scenarios.plan import guarantee_size as guarantee_size
 from .mechanism.constraints import STANDARD as STANDARD
 from .mechanism.constraints import closure as closure
 from .modelfile import bundled as bundled

@@ -77,6 +77,7 @@ register(
         "VirtualPivot.diagnosis": "mechopt.closedform.virtual.menu.diagnosis",
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
+        "VirtualPivot.verify": "mechopt.verification.virtual.verify_virtual",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
         "archive.mechopt states 1": "mechopt.mechanism.endless.files.read_states",
         "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",

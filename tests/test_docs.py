@@ -228,17 +228,26 @@ def run(line, monkeypatch, capsys):
 
 def consoles():
     found = [(path, body) for path in PAGES for body in fences(path, "console")]
-    return [pytest.param(body, id=f"{path.stem}-{k}") for k, (path, body) in enumerate(found)]
+    return [pytest.param(path, body, id=f"{path.stem}-{k}") for k, (path, body) in enumerate(found)]
 
 
-@pytest.mark.parametrize("body", consoles())
-def test_commands_on_a_page_print_what_it_says(body, monkeypatch, capsys, tmp_path):
+NAMED = re.compile(r"`([\w-]+\.toml)`:\n\n```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A model file that a page gives under a name, for its commands."""
+
+
+@pytest.mark.parametrize(("path", "body"), consoles())
+def test_commands_on_a_page_print_what_it_says(path, body, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
+    for name, text in NAMED.findall(TEXT[path]):
+        (tmp_path / name).write_text(text, encoding="utf-8")
     for part in re.split(r"^\$ ", body.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
         line, _, expected = part.partition("\n")
         status, printed = run(line, monkeypatch, capsys)
         assert status == 0, f"{line}: exit status {status}"
         assert OutputChecker().check_output(expected, printed, ELLIPSIS | NORMALIZE_WHITESPACE), printed
+        for page in re.findall(r"--html (\S+)", line):
+            written = (tmp_path / page).read_text(encoding="utf-8")
+            assert written.lower().startswith("<!doctype html>") and "http" not in re.findall(r'src="(\w*)', written)
 
 
 def test_the_version_to_cite_is_this_one():

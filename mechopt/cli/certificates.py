@@ -46,14 +46,13 @@ def make(
     form: Form = "auto",
     subject_to: SubjectTo = None,
     benchmark: Annotated[
-        str,
+        str | None,
         typer.Option(help="of a guarantee, constraints of the clairvoyant seller: same, or standard (dic, epir)"),
-    ] = "same",
+    ] = None,
     at: At = None,
 ) -> None:
     """Prove the optimum of a model, or its best guarantee (kind scenarios), and write the proof."""
     from mechopt.environment.scenarios import Scenarios
-    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.solve.exact.guarantee import certify_guarantee
     from mechopt.solve.promised.method import certified_by_promises
@@ -66,13 +65,13 @@ def make(
                 raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
             certify_guarantee(
                 source.environment,
-                STANDARD if ic is None else ic,
-                STANDARD if ir is None else ir,
-                objective or "ratio",
+                source.ic if ic is None else ic,
+                source.ir if ir is None else ir,
+                objective or source.guarantee[0],
                 source.subject_to if subject_to is None else subject_to,
-                benchmark,
+                benchmark or source.guarantee[1],
             ).save(file)
-        elif benchmark != "same":
+        elif benchmark is not None:
             raise InputError(f"{model}: --benchmark is for kind 'scenarios'")
         else:
             problem = problem_of(source, ic, ir, objective, form, subject_to)

@@ -38,6 +38,7 @@ def compare(
     mechanisms: Annotated[str | None, typer.Option(help="names joined by commas; default: all that apply")] = None,
     ic: Ic = None,
     ir: Ir = None,
+    subject_to: SubjectTo = None,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the optimum")] = None,
     table: Annotated[str, typer.Option(help="text, markdown or latex")] = "text",
     plot: Annotated[
@@ -65,13 +66,13 @@ def compare(
         require_report(report)
     require_targets(plot)
     file = read(model, at)
-    file.require_free_payments("mechopt compare")
     environment = environment_of(file)
     constraints = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):
-        comparison = compare_mechanisms(environment, names, *constraints, time_limit)
+        limits = file.subject_to if subject_to is None else subject_to
+        comparison = compare_mechanisms(environment, names, *constraints, time_limit, limits)
     document = output.compared(comparison)
     if as_json:
         say(output.to_json(document))
@@ -103,7 +104,11 @@ def _write_report(comparison: Comparison, file: ModelFile, model: str, exact: bo
     from mechopt.solve.exact.certify import certify
 
     best = comparison.optimum
-    certificate = certify(comparison.environment, best.ic, best.ir) if exact and best is not None else None
+    certificate = (
+        certify(comparison.environment, best.ic, best.ir, subject_to=best.subject_to)
+        if exact and best is not None
+        else None
+    )
     text = file_text(model, bundled())
     page = compare_report(comparison, file.title, command_line(), file.source, text, certificate)
     write_report(page, path)
@@ -116,16 +121,19 @@ def maximin(
     ic: Ic = None,
     ir: Ir = None,
     objective: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="ratio (least share of the clairvoyant optima), weighted (mean share under the file's weights) or "
-            "regret (largest shortfall in money)"
+            "regret (largest shortfall in money); default: the file's, else ratio"
         ),
-    ] = "ratio",
+    ] = None,
     subject_to: SubjectTo = None,
     benchmark: Annotated[
-        str, typer.Option(help="constraints of the clairvoyant seller: same, or standard (dic and epir)")
-    ] = "same",
+        str | None,
+        typer.Option(
+            help="constraints of the clairvoyant seller: same, or standard (dic, epir); default: the file's, else same"
+        ),
+    ] = None,
     save: Annotated[str | None, typer.Option(metavar="FILE", help="write what is done in every scenario")] = None,
     proof: Annotated[str | None, typer.Option(metavar="FILE", help="prove it exactly, and write the proof")] = None,
     check: Check = False,
@@ -135,7 +143,6 @@ def maximin(
 ) -> None:
     """Find the best guarantee of a seller who does not know which of the model's scenarios she is in."""
     from mechopt.environment.scenarios import Scenarios
-    from mechopt.mechanism.constraints import STANDARD
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.show.terminal.guarantee import guaranteed, guaranteed_rows
@@ -148,11 +155,11 @@ def maximin(
     scenarios = file.of_kind(Scenarios)
     require_expected(check, model, file)
     terms: dict[str, Any] = {
-        "ic": STANDARD if ic is None else ic,
-        "ir": STANDARD if ir is None else ir,
-        "objective": objective,
+        "ic": file.ic if ic is None else ic,
+        "ir": file.ir if ir is None else ir,
+        "objective": file.guarantee[0] if objective is None else objective,
         "subject_to": file.subject_to if subject_to is None else subject_to,
-        "benchmark": benchmark,
+        "benchmark": file.guarantee[1] if benchmark is None else benchmark,
     }
     with progress_shown("solving") as progress:
         best = best_guarantee(scenarios, method, time_limit, progress, accept_range=accept_range, **terms)

@@ -280,17 +280,14 @@ def size(
     file = read(model, at)
     if file.environment.kind == "scenarios":
         from mechopt.environment.scenarios import Scenarios
-        from mechopt.lp.scenarios.plan import ScenarioPlan
-        from mechopt.lp.scenarios.terms import scenario_terms
-        from mechopt.mechanism.constraints import STANDARD
+        from mechopt.lp.scenarios.plan import guarantee_size
 
         if form != "auto":
             raise InputError(f"{model}: the program over scenarios chooses its form; leave out --form")
-        asked = STANDARD if ic is None else ic, STANDARD if ir is None else ir
+        asked = file.ic if ic is None else ic, file.ir if ir is None else ir
         limits = file.subject_to if subject_to is None else subject_to
-        scenarios = file.of_kind(Scenarios)
-        terms = scenario_terms(*asked, limits, agents=scenarios.agents)
-        found, shown = ScenarioPlan(scenarios, terms=terms).size, "scenarios"
+        found = guarantee_size(file.of_kind(Scenarios), *asked, file.guarantee[0], limits)
+        shown = "scenarios"
     else:
         problem = problem_of(file, ic, ir, form=form, subject_to=subject_to)
         found, shown = problem.size, problem.plan.form

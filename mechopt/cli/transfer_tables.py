@@ -57,16 +57,18 @@ def system_rows(row: dict[str, Any]) -> list[tuple[str, str]]:
         ("  target", numbers["target"]),
         ("  rank", f"{row['rank']} of {row['signals']}; singular values {numbers['singular_values']}"),
         ("  distances", numbers["distances"]),
-        ("  spanning", f"lost by a change of {row['to_lose_spanning']:.4g}, {spanning}"),
-        (
-            "  convex independence",
-            f"lost by a move of {row['to_lose_convex_independence']:.4g}, {convex}",
-        ),
+        ("  spanning", _lost("a change", row["to_lose_spanning"], spanning)),
+        ("  convex independence", _lost("a move", row["to_lose_convex_independence"], convex)),
         *(
             ("  null vector", f"{' '.join(f'{x:.4g}' for x in vector)}; times the target {unmet:.4g}")
             for vector, unmet in zip(row["null_vectors"], row["unmet"], strict=True)
         ),
     ]
+
+
+def _lost(by: str, size: float, restored: str) -> str:
+    """How far a condition is from being lost, and from a margin; one signal alone cannot lose it."""
+    return "cannot be lost: one own signal" if size == float("inf") else f"lost by {by} of {size:.4g}, {restored}"
 
 
 def payment_words(row: dict[str, Any]) -> str:

@@ -105,10 +105,7 @@ def to_exact(value: object) -> Fraction:
     if isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{value} is not a number")
     if isinstance(value, (numbers.Rational, np.integer)):
-        fraction, digits = Fraction(int(value.numerator), int(value.denominator)), MAX_DIGITS + MAX_EXPONENT
-        if max(abs(fraction.numerator), fraction.denominator) > 10**digits:  # what parse_exact reads is within
-            raise ValueError(f"an integer or fraction has more than {digits} digits")
-        return fraction
+        return _within(Fraction(int(value.numerator), int(value.denominator)))
     if isinstance(value, Decimal):
         return parse_exact(str(value))
     if isinstance(value, (float, np.floating)):
@@ -116,8 +113,16 @@ def to_exact(value: object) -> Fraction:
         if not math.isfinite(number):
             raise ValueError(f"{number} is not a finite number")
         above, below = _simple(number)
-        return Fraction(above, below) if above / below == number else parse_exact(repr(number))
+        return _within(Fraction(above, below)) if above / below == number else parse_exact(repr(number))
     raise ValueError(f"{shortened(repr(value))} is not a number")
+
+
+def _within(number: Fraction) -> Fraction:
+    """The number, refused where it is larger or finer than what `parse_exact` reads."""
+    digits = MAX_DIGITS + MAX_EXPONENT
+    if max(abs(number.numerator), number.denominator) > 10**digits:
+        raise ValueError(f"an integer or fraction has more than {digits} digits")
+    return number
 
 
 def _simple(number: float) -> tuple[int, int]:

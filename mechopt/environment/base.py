@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import prod
@@ -18,13 +19,13 @@ from mechopt.environment.reading.order import in_order
 from mechopt.environment.reading.reader import Horizon
 
 
-class EnvironmentBase(Shown):
+class EnvironmentBase(Shown, ABC):
     """An environment that is told apart from others by its fingerprint."""
 
     @property
+    @abstractmethod
     def fingerprint(self) -> str:
         """SHA-256 of the instance's numbers and names; equal instances have equal fingerprints."""
-        raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
         return self.fingerprint == other.fingerprint if isinstance(other, type(self)) else NotImplemented
@@ -70,9 +71,9 @@ class PersistentBase(EnvironmentBase):
     """The module that reads this kind: `from_arrays` arranges arguments, `read` finds exact numbers and faults."""
 
     @property
+    @abstractmethod
     def agents(self) -> int:
         """Number of agents n."""
-        raise NotImplementedError
 
     @property
     def infinite(self) -> bool:
@@ -129,8 +130,9 @@ class PersistentBase(EnvironmentBase):
             )
         self._fill(found)
 
+    @abstractmethod
     def _fill(self, found: Any) -> None:
-        raise NotImplementedError
+        """Set the fields from what was read."""
 
     def _set(self, found: Any, **fields: Any) -> None:
         """Set the fields, those that all kinds have out of what was read."""
@@ -189,9 +191,9 @@ class ActionsByPeriod(PersistentBase):
         return self.at(t + 1)
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[tuple[int, ...], ...]:
         """``shape[t][i]``: number of types of agent i in period t."""
-        raise NotImplementedError
 
     @cached_property
     def costs(self) -> tuple[FloatArray, ...]:

@@ -182,7 +182,7 @@ def require_types(constraints: Iterable[Constraint], types: str) -> None:
     """
     known = INDEPENDENT_CONSTRAINTS if types == "independent" else PERSISTENT_CONSTRAINTS
     for constraint in constraints:
-        if constraint.role not in ("payment", "allocation") and constraint not in known:
+        if constraint.role not in ("payment", "allocation", "slack") and constraint not in known:
             words = "types independent across periods" if types == "independent" else "persistent types"
             names = ", ".join(other.name for other in known if other.role == constraint.role)
             raise InputError(f"constraint {constraint.name!r} is not defined for {words}; those that are: {names}")

@@ -139,7 +139,7 @@ class PeriodicExPostIC(_Persistent):
 
     For every agent, public history h, own type k, report r and types m of the others in that period,
     :math:`V(h,k,m) \ge v(k; h,r,m) + E[V(h', k', m')]`, where V is the value of truth from there on (Bergemann and
-    Valimaki 2010, Definition 1). At histories where her true type is none that her past reports allow, V is that of
+    Valimaki 2010, section 2). At histories where her true type is none that her past reports allow, V is that of
     her best report.
 
     Parameters
@@ -263,7 +263,7 @@ class ExpectedContinuationIR(_Participation):
 class PeriodicExPostIR(_Participation):
     r"""Continuation utility from every history on, whatever all agents' current types: :math:`V(h,k,m) \ge 0`.
 
-    Persistent types; at histories and current types of positive probability. Bergemann and Valimaki (2010), Definition
+    Persistent types; at histories and current types of positive probability. Bergemann and Valimaki (2010), section
     2, who ask it of all types: one that never comes may stay away without loss.
     """
 

@@ -141,6 +141,25 @@ class Deterministic(PaymentConstraint):
     role = "allocation"
 
 
+@dataclass(frozen=True, repr=False)
+class EpsilonIC(_Amount):
+    r"""Misreports may gain as much: incentive constraints say that none gains more than :math:`\epsilon_i`.
+
+    In present value at the start, as `mechopt.verify` tells gains: of one misreport at any history, with the truth
+    after it, as the incentive constraints that are asked for say it. A constraint on incentives that stands where those
+    on payments do. Not defined beside `BayesianIC` over several periods, where what single misreports gain adds up
+    over a strategy.
+    """
+
+    label = "epsilon"
+    role = "slack"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(amount < 0 for amount in self.amounts):
+            raise InputError([Fault(self.label, f"{self.name}: a gain is below 0", "give at least 0")])
+
+
 PLAIN: dict[str, PaymentConstraint] = {
     constraint.name: constraint
     for constraint in (
@@ -152,7 +171,7 @@ PLAIN: dict[str, PaymentConstraint] = {
         Deterministic(),
     )
 }
-AMOUNTS: dict[str, type[_Amount]] = {kind.label: kind for kind in (PaymentCap, Budget, PrefixBudget)}
+AMOUNTS: dict[str, type[_Amount]] = {kind.label: kind for kind in (PaymentCap, Budget, PrefixBudget, EpsilonIC)}
 KINDS: tuple[type[PaymentConstraint], ...] = (
     NoMoney,
     NoSubsidy,
@@ -163,6 +182,7 @@ KINDS: tuple[type[PaymentConstraint], ...] = (
     StrongBudgetBalance,
     ExAnteBudgetBalance,
     Deterministic,
+    EpsilonIC,
 )
 """In the order in which they are listed and make rows."""
 PAYMENT_NAMES = (*PLAIN, *(f"{label}:AMOUNT" for label in AMOUNTS))
@@ -239,8 +259,42 @@ def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
 
 
 def on_money(constraints: Iterable[PaymentConstraint]) -> tuple[PaymentConstraint, ...]:
-    """Those that are about payments: all but `Deterministic`."""
-    return tuple(constraint for constraint in constraints if not isinstance(constraint, Deterministic))
+    """Those that are about payments: all but `Deterministic` and `EpsilonIC`."""
+    return tuple(constraint for constraint in constraints if not isinstance(constraint, (Deterministic, EpsilonIC)))
+
+
+def slack_of(constraints: Iterable[PaymentConstraint], i: int) -> Fraction:
+    """What a misreport of agent i may gain: the least of the amounts that are asked for, 0 where there is none."""
+    given = [constraint.amount(i) for constraint in constraints if isinstance(constraint, EpsilonIC)]
+    return min(given, default=Fraction(0))
+
+
+def claims_of(
+    ic: Iterable[Constraint], ir: Iterable[Constraint], subject_to: Iterable[PaymentConstraint]
+) -> tuple[Constraint, ...]:
+    """What a mechanism says it satisfies: not the incentive constraints where misreports may gain something."""
+    limits = tuple(subject_to)
+    slack = any(any(constraint.amounts) for constraint in limits if isinstance(constraint, EpsilonIC))
+    kept = tuple(constraint for constraint in limits if not isinstance(constraint, EpsilonIC))
+    return (*(() if slack else ic), *ir, *kept)
+
+
+def require_slack(ic: Iterable[Constraint], subject_to: Iterable[PaymentConstraint], periods: int) -> None:
+    """Refuse `EpsilonIC` where what single misreports gain adds up over a strategy.
+
+    Raises
+    ------
+    InputError
+        With the constraint.
+    """
+    if not any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
+        return
+    for constraint in ic:
+        if constraint.name.startswith("bayesian") and (periods > 1 or constraint.name != "bayesian"):
+            raise InputError(
+                f"epsilon with {constraint.name}: over several periods what single misreports gain adds up over a "
+                "strategy; ask for periodic-ex-post or myopic"
+            )
 
 
 def require_agents(constraints: Iterable[PaymentConstraint], agents: int) -> None:

@@ -95,6 +95,8 @@ class ModelFile(NamedTuple):
         Of the file, for messages.
     subject_to : tuple of PaymentConstraint
         Default for ``mechopt solve``.
+    guarantee : pair of str
+        Objective and benchmark of ``mechopt maximin``, of kind scenarios.
     """
 
     environment: AnyEnvironment
@@ -106,6 +108,7 @@ class ModelFile(NamedTuple):
     expected: dict[str, Any]
     name: str = ""
     subject_to: tuple[PaymentConstraint, ...] = ()
+    guarantee: tuple[str, str] = ("ratio", "same")
 
     def require_free_payments(self, command: str) -> None:
         """Refuse a file that constrains payments, for commands that would pass over it.
@@ -291,16 +294,18 @@ def file_of(tables: dict[str, Any], name: str) -> ModelFile:
     if solve.subject_to is not None and getattr(file, "subject_to", None) is not None:
         twice = Fault("solve.subject_to", "stands beside subject_to of the file", "write one of the two")
         raise InputError([twice], name)
+    benchmark = getattr(solve, "benchmark", None)  # of scenarios alone
     return ModelFile(
         file.environment(),
         file.title,
         file.source,
         STANDARD if solve.ic is None else parse_ic(solve.ic),
         STANDARD if solve.ir is None else parse_ir(solve.ir),
-        parse_objective(solve.objective),
+        parse_objective(solve.objective if benchmark is None else "revenue"),
         _dotted(file.expected),
         name,
         payment_constraints(solve.subject_to or getattr(file, "subject_to", None)),
+        ("ratio", "same") if benchmark is None else (solve.objective, benchmark),
     )
 
 

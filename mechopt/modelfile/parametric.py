@@ -14,6 +14,7 @@ from mechopt.environment.parametric_scenarios import ParametricScenarios, parame
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates
+from mechopt.mechanism.constraints import STANDARD
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
 from mechopt.modelfile.text import text_of
@@ -119,10 +120,14 @@ def read_parametric_scenarios(model: str | Path, parameter: str | None = None, a
     opened = open_parameter(text, name, parameter, at)
 
     def scenarios_at(point: Fraction) -> Scenarios:
-        scenarios = opened.file_at(Fraction(point)).of_kind(Scenarios)
+        file = opened.file_at(Fraction(point))
+        scenarios = file.of_kind(Scenarios)
+        if (file.ic, file.ir, file.subject_to, file.guarantee) != (STANDARD, STANDARD, (), ("ratio", "same")):
+            what = "asks for more than the guarantee under dic and epir, which alone has a formula"
+            raise InputError([Fault("solve", what, "leave out solve and subject_to")], file.name)
         if scenarios.absorbing:
             what = "has no formula: its first best is not followed as a function"
-            raise InputError([Fault("absorbing", what, "give the tails as distributions")], opened.file_at(point).name)
+            raise InputError([Fault("absorbing", what, "give the tails as distributions")], file.name)
         return scenarios
 
     return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from fractions import Fraction
 from typing import Annotated, Any, ClassVar
 
@@ -99,9 +100,9 @@ class PersistentFile(Table):
         return with_states(base, tables)
 
     @classmethod
+    @abstractmethod
     def given(cls, tables: Tables) -> Any:
         """What the file gives, with key paths."""
-        raise NotImplementedError
 
     @classmethod
     def faults_between_keys(cls, tables: Tables) -> list[Fault]:

@@ -22,6 +22,9 @@ from mechopt.modelfile.tables import (
     Whole,
     checked,
     length_faults,
+    parse_ic,
+    parse_ir,
+    unreadable,
 )
 
 MAX_BUYERS = 1000
@@ -57,6 +60,20 @@ class ScenarioTable(Table):
     name: Name | None = Field(None, description="default: the names of the sequence")
 
 
+class ScenarioSolveTable(Table):
+    """Defaults of ``mechopt maximin`` for this file."""
+
+    ic: Annotated[str, checked(unreadable(parse_ic))] | None = Field(
+        None, description="incentive constraints, joined by +"
+    )
+    ir: Annotated[str, checked(unreadable(parse_ir))] | None = Field(
+        None, description="participation constraints, joined by +"
+    )
+    objective: Literal["ratio", "weighted", "regret"] = Field("ratio", description="ratio, weighted or regret")
+    benchmark: Literal["same", "standard"] = Field("same", description="constraints of the clairvoyant seller")
+    subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
+
+
 class ScenariosFile(Table):
     """kind = "scenarios": what a non-clairvoyant seller may face."""
 
@@ -83,6 +100,7 @@ class ScenariosFile(Table):
         description="distributions of a sure 0 that stand for last periods which take out everything",
     )
     subject_to: PaymentNames | None = Field(None, description=SUBJECT_TO)
+    solve: ScenarioSolveTable = ScenarioSolveTable()
     expected: dict[str, Any] = Field({}, description="results to compare with: keys of the JSON output joined by dots")
 
     def environment(self) -> Scenarios:

@@ -4,19 +4,18 @@ Columns, in order: lifetime utility S by length of history, buyer, history; allo
 report profile (not in the promise form); realised utility R by length 0, ..., T-1, buyer, history (payment form only;
 R at the end is S). Histories are numbered with the first period slowest and buyer 0 slowest within a period. Rows, in
 order: S(h) = E S(h,.); promise form: slopes; otherwise supply, then the constraints, those that others imply left out.
-Incentive rows are divided by the difference of the two values. This file shares no code with `mechopt.lp`.
+Incentive rows are divided by the difference of the two values; where misreports may gain something, all have rows,
+divided by that, none is left out, and they are at least -1. This file shares no code with `mechopt.lp`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations
 from math import prod
 
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.reading.independent import ExactIndependent
 from mechopt.mechanism.constraints import (
     DIC,
     EPIR,
@@ -34,75 +33,12 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import INDEPENDENT, CertificateError, demanded, require_independent, require_outside
-from mechopt.proof.payments import independent_rows, require_payments
-from mechopt.proof.rows import Entries, Number, Row, Side, Terms, Weights, at_least, whole
+from mechopt.proof.payments import independent_rows, require_payments, slack
+from mechopt.proof.rows import Columns, Entries, Number, Row, Side, Weights, at_least, fill_cost, whole
 
 
-@dataclass(eq=False)
-class Model(Terms):
+class Model(Columns):
     """A program rebuilt: columns with cost and bounds, and rows on demand."""
-
-    exact: ExactIndependent
-    form: str
-    ic: tuple[Constraint, ...]
-    ir: tuple[Constraint, ...]
-    subject_to: tuple[PaymentConstraint, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Number the columns; cost and bounds are filled in by `rebuild`."""
-        values, probabilities, cost, discount = self.exact[:4]
-        self.discount = discount
-        self.own_discount = self.exact.discounts or (discount,) * len(values)
-        self.fees = [discount**t * fee for t, fee in enumerate(cost)]
-        self.buyers, self.periods = len(values), len(values[0])
-        self.types = [[len(values[i][t]) for i in range(self.buyers)] for t in range(self.periods)]
-        self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
-        self.law = [
-            [whole(prod(probabilities[i][t][k] for i, k in enumerate(profile))) for profile in self.profiles[t]]
-            for t in range(self.periods)
-        ]
-        self.present = [
-            [[self.own_discount[i] ** t * value for value in values[i][t]] for t in range(self.periods)]
-            for i in range(self.buyers)
-        ]
-        self.count = [1]
-        for row in self.types:
-            self.count.append(self.count[-1] * prod(row))
-        self.blocks: list[tuple[str, int, int, int]] = []  # kind, length, first column, columns a buyer
-        self.columns = 0
-        self._block("lifetime utility", list(self.count))
-        if self.form != "promise":
-            self._block("allocation", self.count[1:])
-        if self.form == "payment":
-            self._block("realised utility", self.count[:-1])
-        self.first = {(kind, length): (first, width) for kind, length, first, width in self.blocks}
-        self.cost: list[Number] = [0] * self.columns
-        self.lower: list[Side] = [None] * self.columns
-        self.upper: list[Side] = [None] * self.columns
-        self.offset = Fraction(0)
-        self.row_count = 0
-
-    def _block(self, kind: str, widths: list[int]) -> None:
-        for length, width in enumerate(widths):
-            self.blocks.append((kind, length, self.columns, width))
-            self.columns += self.buyers * width
-
-    def utility(self, kind: str, length: int, i: int) -> int:
-        """First column of a buyer's utility over the histories of a length: S, or R where ``kind`` says so."""
-        kind = "lifetime utility" if length == self.periods else kind
-        first, width = self.first[kind, length]
-        return first + i * width
-
-    def allocation(self, t: int, i: int) -> int:
-        """First column of a buyer's allocation over the histories of length t + 1."""
-        first, width = self.first["allocation", t]
-        return first + i * width
-
-    def words(self, column: int) -> str:
-        """Say which column it is."""
-        kind, length, first, width = next(block for block in reversed(self.blocks) if column >= block[2])
-        buyer, number = divmod(column - first, width)
-        return f"column {column}: {kind} {length} of agent {buyer}, number {number}"
 
     def rows(self) -> Iterator[Row]:
         """All rows in order."""
@@ -119,7 +55,10 @@ class Model(Terms):
         outside = self.exact.outside is not None
         last = self.periods - 1
         when = {INDU(): range(last), EPIR(): range(last, last + 1), ExAnteIR(): range(1)}
-        for constraint in demanded(self.form, self.ic, self.ir, outside):
+        kept = demanded(self.form, self.ic, self.ir, outside)
+        if self.loose:  # misreports that may gain imply no others that may gain the same
+            kept = [*self.ic, *demanded(self.form, (), self.ir, outside)]
+        for constraint in kept:
             if constraint == Interim():
                 continue
             for t, i in stages:
@@ -141,8 +80,20 @@ class Model(Terms):
         ]
         return table, weights
 
+    @property
+    def loose(self) -> bool:
+        """Whether misreports may gain something."""
+        return any(slack(self.subject_to, i) for i in range(self.buyers))
+
+    def _gain(self, i: int) -> tuple[Fraction, int]:
+        """What incentive rows are divided by (0: each by its difference of values), and minus their lower side."""
+        allowed = slack(self.subject_to, i)
+        return allowed, int(allowed > 0)
+
     def _pairs(self, t: int, i: int) -> list[tuple[int, int]]:
-        """(true type, report) for neighbours: first all reports one lower, then all one higher."""
+        """(true type, report) for neighbours: first all reports one lower, then all one higher; else for all."""
+        if slack(self.subject_to, i):
+            return [(k, j) for k in range(self.types[t][i]) for j in range(self.types[t][i]) if j != k]
         low = range(self.types[t][i] - 1)
         return [(k + 1, k) for k in low] + [(k, k + 1) for k in low]
 
@@ -245,25 +196,29 @@ class Model(Terms):
         """E (S - R)(h,k+1,.) - E (S - R)(h,k,.) = 0."""
         table, weights = self._others(t, i)
         life, realised = self.utility("lifetime utility", t + 1, i), self.utility("realised utility", t + 1, i)
+        allowed, least = self._gain(i)
+        pairs = self._pairs(t, i) if allowed else [(k + 1, k) for k in range(len(table) - 1)]
         for h in range(self.count[t]):
             node = h * len(self.law[t])
-            for k in range(len(table) - 1):
+            for k, j in pairs:
                 entries: Entries = []
-                for o, w in enumerate(weights):
-                    if w:
-                        high, low = node + table[k + 1][o], node + table[k][o]
+                for o, chance in enumerate(weights):
+                    if chance:
+                        w = whole(Fraction(chance) / (allowed or 1))
+                        high, low = node + table[k][o], node + table[j][o]
                         entries += [(life + high, w), (realised + high, -w), (life + low, -w), (realised + low, w)]
-                yield Row("indu", (t, i, h, k), entries, 0, 0)
+                yield Row("indu", (t, i, h, k), entries, -least, least)
 
     def _interim_incentive(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
         """(E U(h,k,.) - E U(h,j,.)) / |v_k - v_j| -+ E x(h,j,.) >= 0, U = S for DIC and R for PPIC."""
         table, weights = self._others(t, i)
         after = self.utility("lifetime utility" if constraint == DIC() else "realised utility", t + 1, i)
         sold, values = self.allocation(t, i), self.present[i][t]
-        terms = []
+        terms, (allowed, least) = [], self._gain(i)
         for k, j in self._pairs(t, i):
-            over, sign = 1 / abs(values[k] - values[j]), 1 if k > j else -1
-            lot = [(table[k][o], table[j][o], whole(w * over), -sign * w) for o, w in enumerate(weights) if w]
+            over = 1 / (allowed or abs(values[k] - values[j]))
+            gain = whole((values[k] - values[j]) * over)
+            lot = [(table[k][o], table[j][o], whole(w * over), -gain * w) for o, w in enumerate(weights) if w]
             terms.append((k, j, lot))
         for h in range(self.count[t]):
             node = h * len(self.law[t])
@@ -271,7 +226,7 @@ class Model(Terms):
                 entries: Entries = []
                 for true, report, w, chance in lot:
                     entries += [(after + node + true, w), (after + node + report, -w), (sold + node + report, chance)]
-                yield Row(constraint.name, (t, i, h, f"true type {k}, report {j}"), entries, 0, None)
+                yield Row(constraint.name, (t, i, h, f"true type {k}, report {j}"), entries, -least, None)
 
     def _ex_post_incentive(self, constraint: Constraint, t: int, i: int) -> Iterator[Row]:
         """The same for each profile of the others and, for super-DIC, each future and S at the end."""
@@ -280,7 +235,8 @@ class Model(Terms):
         futures = self.count[length] // self.count[t + 1]
         after, sold = self.utility("lifetime utility", length, i), self.allocation(t, i)
         values, pairs = self.present[i][t], self._pairs(t, i)
-        over = [whole(1 / abs(values[k] - values[j])) for k, j in pairs]
+        allowed, least = self._gain(i)
+        over = [whole(1 / (allowed or abs(values[k] - values[j]))) for k, j in pairs]
         for h in range(self.count[t]):
             node = h * len(self.law[t])
             for (k, j), scale in zip(pairs, over, strict=True):
@@ -288,9 +244,9 @@ class Model(Terms):
                     true, report = node + table[k][o], node + table[j][o]
                     for f in range(futures):
                         entries: Entries = [(after + true * futures + f, scale), (after + report * futures + f, -scale)]
-                        entries.append((sold + report, -1 if k > j else 1))
+                        entries.append((sold + report, -whole((values[k] - values[j]) * scale)))
                         place = f"true type {k}, report {j}, others {o}, future {f}"
-                        yield Row(constraint.name, (t, i, h, place), entries, 0, None)
+                        yield Row(constraint.name, (t, i, h, place), entries, -least, None)
 
 
 def rebuild(
@@ -316,59 +272,10 @@ def rebuild(
     if form != "payment" and (environment.exact.outside is not None or environment.exact.discounts is not None):
         raise CertificateError(f"form: {form!r} has no outside options and one discount for all; 'payment' has")
     model = Model(environment.exact, form, ic, ir, subject_to)
-    _fill_cost(model, weights)
+    fill_cost(model, weights)
     _fill_bounds(model)
     model.row_count = sum(1 for _ in model.rows())
     return model
-
-
-def _fill_cost(model: Model, weights: Weights) -> None:
-    """Expected gains of sales, less S at the root where it is paid out of revenue."""
-    revenue, welfare, utility = weights
-    for i in range(model.buyers):
-        if model.exact.discounts is None:
-            model.cost[model.utility("lifetime utility", 0, i)] += utility - revenue
-            continue
-        model.cost[model.utility("lifetime utility", 0, i)] += utility
-        chances: list[Number] = [1]
-        for length in range(1, model.periods + 1):
-            chances = [chance * p for chance in chances for p in model.law[length - 1]]
-            share = revenue * model.receipts(length, model.periods - 1, i)
-            for node, chance in enumerate(chances):
-                model.cost[model.utility("realised utility", length, i) + node] += share * chance
-    reach: list[Number] = [1]
-    for t in range(model.periods):
-        gain = [
-            [
-                revenue * (model.share(t, i) * value - fee) + welfare * (value - fee)
-                for value, fee in zip(model.present[i][t], model.net_fees(t, i), strict=True)
-            ]
-            for i in range(model.buyers)
-        ]
-        if model.form == "promise":
-            _promise_cost(model, t, gain[0], reach)
-        for i in range(model.buyers if model.form != "promise" else 0):
-            first = model.allocation(t, i)
-            worth = [p * gain[i][profile[i]] for p, profile in zip(model.law[t], model.profiles[t], strict=True)]
-            for h, chance in enumerate(reach):
-                for m, number in enumerate(worth):
-                    model.cost[first + h * len(worth) + m] = chance * number
-        reach = [chance * p for chance in reach for p in model.law[t]]
-
-
-def _promise_cost(model: Model, t: int, gain: list[Fraction], reach: list[Number]) -> None:
-    """A sale that adds goes up to the slope above its type (1 at the top), another down to that below."""
-    values, first = model.present[0][t], model.utility("lifetime utility", t + 1, 0)
-    for k, (p, extra) in enumerate(zip(model.law[t], gain, strict=True)):
-        below = k if extra >= 0 else k - 1
-        if below == len(values) - 1:
-            model.offset += p * extra
-        elif below >= 0:
-            slope = p * extra / (values[below + 1] - values[below])
-            for h, chance in enumerate(reach):
-                at = first + h * len(values) + below
-                model.cost[at + 1] += chance * slope
-                model.cost[at] -= chance * slope
 
 
 def _fill_bounds(model: Model) -> None:

@@ -17,9 +17,10 @@ from itertools import product
 from math import prod
 from typing import Protocol
 
-from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Constraint
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, BayesianIC, Constraint
 from mechopt.mechanism.payments import (
     Budget,
+    EpsilonIC,
     ExAnteBudgetBalance,
     NoMoney,
     NoSubsidy,
@@ -44,7 +45,30 @@ KNOWN = (
     WeakBudgetBalance,
     StrongBudgetBalance,
     ExAnteBudgetBalance,
+    EpsilonIC,
 )
+
+
+def slack(subject_to: tuple[PaymentConstraint, ...], i: int) -> Fraction:
+    """What a misreport of agent i may gain."""
+    given = [c.amounts[i if len(c.amounts) > 1 else 0] for c in subject_to if isinstance(c, EpsilonIC)]
+    return min(given) if given else Fraction(0)
+
+
+def require_slack(ic: tuple[Constraint, ...], subject_to: tuple[PaymentConstraint, ...], periods: int) -> None:
+    """Refuse gains of single misreports where strategies are compared.
+
+    Raises
+    ------
+    CertificateError
+        With the constraint.
+    """
+    if any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
+        for constraint in ic:
+            if isinstance(constraint, BayesianIC) and (periods > 1 or constraint != BayesianIC()):
+                raise CertificateError(
+                    f"subject_to: epsilon is not defined with {constraint.name} over {periods} periods"
+                )
 
 
 def require_payments(
@@ -69,7 +93,8 @@ def require_payments(
     for constraint in subject_to:
         if type(constraint) not in KNOWN:
             raise CertificateError(f"subject_to: {constraint.name} is not defined")
-        if isinstance(constraint, (PaymentCap, Budget, PrefixBudget)) and len(constraint.amounts) not in (1, agents):
+        amounts = constraint.amounts if isinstance(constraint, (PaymentCap, Budget, PrefixBudget, EpsilonIC)) else (0,)
+        if len(amounts) not in (1, agents):
             raise CertificateError(f"subject_to: {constraint.name} has amounts for another number of agents")
     if subject_to != payment_constraints(subject_to):
         raise CertificateError("subject_to: each constraint stands once, in the library's order")
@@ -120,7 +145,7 @@ def independent_rows(model: PaymentForm, subject_to: tuple[PaymentConstraint, ..
                     yield from _path(model, c, t, i)
         elif isinstance(c, ExAnteBudgetBalance):
             yield _ex_ante(model)
-        else:
+        elif not isinstance(c, EpsilonIC):
             for t in range(model.periods):
                 yield from _balance(model, c, t)
 
@@ -245,7 +270,7 @@ class PersistentPayments:
                 every = [(t, node) for t in range(last + 1) for node in range(len(self.tree.slot[t]))]
                 entries = [e for t, node in every for e in self._balance(t, node, self.tree.reach[t][node])]
                 yield Row(c.name, (0, None, 0), entries, 0, None)
-            else:
+            elif not isinstance(c, EpsilonIC):
                 side = 0 if isinstance(c, StrongBudgetBalance) else None
                 for t in range(last + 1):
                     for node, slot in enumerate(self.tree.slot[t]):

@@ -39,7 +39,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import PERSISTENT, compared, require_outside, require_persistent
-from mechopt.proof.payments import PersistentPayments, require_payments
+from mechopt.proof.payments import PersistentPayments, require_payments, require_slack, slack
 from mechopt.proof.persistent_hidden import HiddenRows
 from mechopt.proof.persistent_tree import Histories, PersistentLaws
 from mechopt.proof.persistent_values import State, ValueRows, likely, list_states, state_chance
@@ -77,6 +77,8 @@ class SequenceModel:
         self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
         require_payments(subject_to, laws.agents, "sequence", ir, draws=max(self.tree.branches) > 1)
         self.payments = PersistentPayments(laws, self.tree, subject_to)
+        require_slack(ic, subject_to, laws.periods)
+        self.slack = [slack(subject_to, i) for i in range(laws.agents)]
         self.blocks: list[tuple[int, str]] = []
         self.columns = 0
         self._number()
@@ -108,7 +110,7 @@ class SequenceModel:
                 kept = [state for state, truthful in listed if truthful or misreports != "none"]
                 start = self._block(f"{basis} value {t} of agent {i}", len(kept))
                 columns[t][i] = {state: start + number for number, state in enumerate(kept)}
-            self.values[basis] = ValueRows(tree, basis, misreports, columns)
+            self.values[basis] = ValueRows(tree, basis, misreports, columns, self.slack)
         self.realised: dict[tuple[int, int], int] = {}
         for t in periods[1:] if self.paths else ():
             slots = len(tree.parent[t])
@@ -202,7 +204,8 @@ class SequenceModel:
                         continue
                     sign, truth = (1 if told == state.own else -1), laws.with_own(t, i, m, state.own)
                     first = self.allocation[t] + node * laws.actions[t]
-                    worth = [(first + a, sign * chance * row[truth]) for a, row in enumerate(laws.worth[t][i])]
+                    fee = 0 if told == state.own else self.slack[i]
+                    worth = [(first + a, sign * chance * (row[truth] - fee)) for a, row in enumerate(laws.worth[t][i])]
                     entries += [
                         *((c, whole(Fraction(w))) for c, w in worth if w),
                         (self.payment[t, i] + node, -sign * chance),

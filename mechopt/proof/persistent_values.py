@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from mechopt.proof.persistent_tree import Histories
-from mechopt.proof.rows import Entries, Number, Row
+from mechopt.proof.rows import Entries, Number, Row, whole
 
 
 class State(NamedTuple):
@@ -88,10 +88,20 @@ def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Numbe
 
 
 class ValueRows:
-    """Rows of one basis; ``columns[t][i]`` are those of the states that have one."""
+    """Rows of one basis; ``columns[t][i]`` are those of the states that have one.
 
-    def __init__(self, tree: Histories, basis: str, misreports: str, columns: list[list[dict[State, int]]]) -> None:
-        self.tree, self.basis, self.misreports, self.columns = tree, basis, misreports, columns
+    A misreport in a truthful state costs ``slack[i]``, what it may gain.
+    """
+
+    def __init__(
+        self,
+        tree: Histories,
+        basis: str,
+        misreports: str,
+        columns: list[list[dict[State, int]]],
+        slack: list[Fraction],
+    ) -> None:
+        self.tree, self.basis, self.misreports, self.columns, self.slack = tree, basis, misreports, columns, slack
 
     def rows(self, name: str, t: int, i: int, allocation: int, payment: int) -> Iterator[Row]:
         """Rows of one agent and period; first columns of the period's allocation, and of her payments."""
@@ -103,12 +113,15 @@ class ValueRows:
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():
                     if laws.profiles[t][m][i] == report:
-                        entries += self._node(t, i, state, m, node, allocation, payment)
+                        fee = self.slack[i] if truthful[state] and report != state.own else 0
+                        entries += self._node(t, i, state, m, node, allocation, payment, fee)
                 equal = truthful[state] and report == state.own
                 place = f"true type {state.own}, number {column}, report {report}"
                 yield Row(name, (t, i, state.slot, place), entries, 0, 0 if equal else None)
 
-    def _node(self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int) -> Entries:
+    def _node(
+        self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int, fee: Number
+    ) -> Entries:
         tree, laws = self.tree, self.tree.laws
         ex_post = self.basis == "ex post"
         truth = state.profile if ex_post else laws.with_own(t, i, m, state.own)
@@ -119,8 +132,8 @@ class ValueRows:
             return []
         entries: Entries = [(payment + node, chance)]
         for a, worth in enumerate(laws.net[t][i]):
-            if worth[truth]:
-                entries.append((allocation + node * laws.actions[t] + a, -chance * worth[truth]))
+            if worth[truth] != fee:
+                entries.append((allocation + node * laws.actions[t] + a, -chance * whole(Fraction(worth[truth] - fee))))
         if t + 1 < laws.periods:
             for branch, slot in enumerate(tree.after(t, node)):
                 for later, likely in self._later(t, i, state.own, truth, branch, slot):

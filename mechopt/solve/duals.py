@@ -215,6 +215,8 @@ def _independent_scale(family: RowFamily, index: int, layout: AnyLayout) -> floa
         axes = [name for name, _ in family.axes]
         place = np.unravel_index(index, tuple(size for _, size in family.axes))
         pair = int(place[axes.index("pair")])
+        if plan.stage(family.period, family.agent).epsilon:
+            return 1.0 / float(plan.stage(family.period, family.agent).slack)
         gain = abs(float(plan.stage(family.period, family.agent).gains[pair]))
         return 1.0 / gain
     return 1.0

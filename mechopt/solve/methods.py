@@ -115,7 +115,9 @@ def _myopic_applies(problem: Problem) -> str | None:
 
 def _myopic_taken(problem: Problem, effort: Effort) -> bool:
     tree = getattr(problem.plan, "tree", None)
-    return not effort.exact and tree is not None and sum(tree.count) > FEW
+    if effort.exact or tree is None or sum(tree.count) <= FEW:
+        return False
+    return _myopic_applies(problem) is None
 
 
 def _by_stages(problem: Problem, effort: Effort) -> Optimum:

@@ -139,7 +139,7 @@ def relaxed_optimum(
 
     References
     ----------
-    Kakade, Lobel and Nazerzadeh (2013), section 4.
+    Kakade, Lobel and Nazerzadeh (2013), section 3.
 
     Examples
     --------

@@ -35,6 +35,7 @@ XML_PART = re.compile(r'(\w+)="([^"]*)"')
 MAX_BYTES = 2**32
 MISSED = 1e3 * SOLVER_TOLERANCE
 """Most that a row or bound may be missed by, in the program's units: what other solvers allow by default."""
+NOT_REACHED = "it pays at histories that it never comes to, of which no deterministic mechanism can make use"
 NO_MULTIPLIERS = "the file has no multipliers of rows: nothing but the first best bounds the optimum from above"
 
 
@@ -55,24 +56,29 @@ def read_solution(problem: Problem, path: str | Path) -> Optimum:
     primal = _filled(given.columns, columns, "c", path)
     dual = np.zeros(rows) if given.rows is None else _filled(given.rows, rows, "r", path) / layout.unit
     _require_point(program, primal, path)
+    _require_whole(program, primal, path)
     solution = _best(program, primal, dual)
     unit, cap = layout.unit, trivial_bounds(problem.plan)[1]
     least = solution.bound.lower * unit
+    mechanism, conflict = layout.mechanism(solution.primal), () if given.rows is not None else (NO_MULTIPLIERS,)
+    optimal = solution.status is Status.OPTIMAL
+    if len(program.integer) and getattr(mechanism, "limit", False):
+        optimal, conflict = False, (*conflict, NOT_REACHED)
     return Optimum(
         solution.value * unit,
         Bound(least, max(least, min(solution.bound.upper * unit, cap)), solution.bound.method),
-        solution.status if solution.status is Status.OPTIMAL else Status.UNPROVED,
-        layout.mechanism(solution.primal),
+        Status.OPTIMAL if optimal else Status.UNPROVED,
+        mechanism,
         problem.size,
         {"build": 0.0, "solve": time.perf_counter() - begun},
         "file",
         problem.plan.form,
-        conflict=() if given.rows is not None else (NO_MULTIPLIERS,),
+        conflict=conflict,
         ic=problem.ic,
         ir=problem.ir,
         objective=problem.objective,
         subject_to=problem.subject_to,
-        duals=Duals(problem.plan, solution.primal, solution.dual) if solution.status is Status.OPTIMAL else None,
+        duals=Duals(problem.plan, solution.primal, solution.dual) if optimal and not len(program.integer) else None,
     )
 
 
@@ -92,6 +98,24 @@ def _require_point(program: LinearProgram, primal: FloatArray, path: str | Path)
     where = program.describe_row(row) if by_row else program.describe_column(column)
     what = f"its point misses {where} by {max(rows[row], columns[column]):.3g}"
     fix = "give the model, constraints and form that it was exported with, or solve it with a smaller tolerance"
+    raise InputError([Fault(str(path), what, fix)])
+
+
+def _require_whole(program: LinearProgram, primal: FloatArray, path: str | Path) -> None:
+    """Refuse a point with lotteries where nothing may be drawn.
+
+    Raises
+    ------
+    InputError
+        With the column that is furthest from a whole number.
+    """
+    drawn = primal[program.integer]
+    off = np.abs(drawn - np.round(drawn))
+    if off.max(initial=0.0) <= MISSED:
+        return
+    worst = int(program.integer[int(off.argmax())])
+    what = f"draws: {program.describe_column(worst)} is {primal[worst]:.6g}"
+    fix = "solve the exported program with its whole numbers, or ask for it without deterministic"
     raise InputError([Fault(str(path), what, fix)])
 
 

@@ -53,3 +53,49 @@ def test_maximin_saves_proves_and_verify_reads(monkeypatch, capsys, tmp_path):
     assert (status, json.loads(out)["value"] < 0.34) == (0, True)
     status, out, _ = run(monkeypatch, capsys, "maximin", NAME, "--objective", "regret")
     assert (status, "regret" in out) == (0, True)
+
+
+def test_what_a_file_asks_for(monkeypatch, capsys, tmp_path):
+    text = """
+kind = "scenarios"
+weights = [1, 10]
+[[distributions]]
+name = "F1"
+values = [1, 4]
+probabilities = ["1/2", "1/2"]
+[[distributions]]
+name = "F2"
+values = [2, 4, 8, 16]
+probabilities = ["1/2", "1/4", "1/8", "1/8"]
+[[scenarios]]
+sequence = ["F1"]
+[[scenarios]]
+sequence = ["F1", "F2"]
+[solve]
+ir = "per-period"
+benchmark = "standard"
+"""
+    path = tmp_path / "model.toml"
+    path.write_text(text)
+    found = json.loads(run(monkeypatch, capsys, "maximin", str(path), "--json")[1])
+    assert (round(found["value"], 9), found["constraints"]["ir"], found["benchmark"]) == (
+        round(8 / 9, 9),
+        ["per-period"],
+        "standard",
+    )
+    assert json.loads(run(monkeypatch, capsys, "maximin", str(path), "--ir", "epir", "--json")[1])["ratio"] > 0.9
+    size = json.loads(run(monkeypatch, capsys, "size", str(path), "--json")[1])
+    assert size["rows"] == mo.formats.guarantee_size(mo.load(str(path)), ir="per-period").rows
+    path.write_text(text.replace('ir = "per-period"\nbenchmark = "standard"', 'objective = "weighted"'))
+    found = json.loads(run(monkeypatch, capsys, "maximin", str(path), "--json")[1])
+    assert (found["objective"], round(found["value"], 9)) == ("weighted", round(21 / 22, 9))
+    proof = str(tmp_path / "proof.json")
+    assert run(monkeypatch, capsys, "certificate", "make", str(path), proof)[0] == 0
+    assert "21/22" in run(monkeypatch, capsys, "certificate", "check", str(path), proof)[1]
+    path.write_text(text.replace("per-period", "per-periods"))
+    status, _, err = run(monkeypatch, capsys, "maximin", str(path))
+    assert (status, "solve.ir" in err) == (2, True)
+    moved = text.replace('kind = "scenarios"', 'kind = "scenarios"\n[parameters]\np = ["0", "1"]', 1)
+    path.write_text(moved.replace("weights = [1, 10]\n", "").replace('["1/2", "1/2"]', '["1 - p", "p"]'))
+    status, _, err = run(monkeypatch, capsys, "formula", str(path))
+    assert (status, "which alone has a formula" in " ".join(err.split())) == (2, True)

@@ -200,3 +200,26 @@ def test_bad_options():
         run(CROSSED, "--method", "least")
     with pytest.raises(InputError, match="neither 'efficient' nor 'constant'"):
         run(CROSSED, "--last-period", "none")
+
+
+def test_the_system_of_an_agent_with_one_signal(tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text(one_signal(), encoding="utf-8")
+    status, out, _ = run(path, "--systems", "--report-only")
+    assert status == 0 and "cannot be lost: one own signal" in out and " inf," not in out
+
+
+def one_signal():
+    """Two signals and one."""
+    return """
+kind = "interdependent"
+horizon = "infinite"
+discount = "9/10"
+actions = ["none", "sell"]
+initial = [["1/2"], ["1/2"]]
+kernel = [[[["1/4"], ["3/4"]]], [[["3/4"], ["1/4"]]]]
+[[agents]]
+values = [[[0], [0]], [[1], [2]]]
+[[agents]]
+values = [[[0], [0]], [[1], [-1]]]
+"""

@@ -223,7 +223,7 @@ def test_model_file():
             'kind = "scenarios"',
             'kind = "scenarios"\nhorizon = 2',
             "horizon: unknown key; known keys: title, source, kind, discount, cost, distributions, buyers, weights, "
-            "scenarios, absorbing, subject_to, expected",
+            "scenarios, absorbing, subject_to, solve, expected",
             id="unknown-key",
         ),
         pytest.param(

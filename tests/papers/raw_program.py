@@ -169,8 +169,13 @@ class RawProgram(NamedTuple):
     supply: list[list[Column]]
 
 
-def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> RawProgram:
-    """The program of revenue net of costs under constraints named as on the command line."""
+def raw_program(
+    env: IndependentTypes, ic: Iterable[str], ir: Iterable[str], epsilon: tuple[Fraction, ...] = ()
+) -> RawProgram:
+    """The program of revenue net of costs under constraints named as on the command line.
+
+    Misreports of each buyer may gain ``epsilon``.
+    """
     game = Game(env)
     nodes = [(h, m) for t in range(game.periods) for h in game.histories(t) for m in game.profiles(t)]
     columns = [(kind, i, (*h, m)) for kind in "xp" for i in range(game.buyers) for h, m in nodes]
@@ -184,11 +189,13 @@ def raw_program(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> 
     for t, i in product(range(game.periods), range(game.buyers)):
         for h, k in product(game.histories(t), game.types(i, t)):
             for constraint, j in product(ic, game.types(i, t)):
-                rows += incentive_forms(game, constraint, i, h, k, j) if j != k else []
+                forms = incentive_forms(game, constraint, i, h, k, j) if j != k else ()
+                rows += [combine([(1, form), (1, {ONE: epsilon[i]})]) if epsilon else form for form in forms]
             for constraint in ir:
                 rows += participation_forms(game, constraint, i, h, k)
-    columns += [ONE] if game.outside is not None else []
-    objective |= {ONE: Fraction(0)} if game.outside is not None else {}
+    fixed = game.outside is not None or bool(epsilon)
+    columns += [ONE] if fixed else []
+    objective |= {ONE: Fraction(0)} if fixed else {}
     supply = [[("x", i, (*h, m)) for i in range(game.buyers)] for h, m in nodes]
     return RawProgram(columns, objective, rows, supply)
 
@@ -214,9 +221,11 @@ def solved(program: RawProgram) -> tuple[np.ndarray, np.ndarray]:
     return result.x, -result.ineqlin.marginals * scale
 
 
-def raw_optimum(env: IndependentTypes, ic: Iterable[str], ir: Iterable[str]) -> float:
+def raw_optimum(
+    env: IndependentTypes, ic: Iterable[str], ir: Iterable[str], epsilon: tuple[Fraction, ...] = ()
+) -> float:
     """Largest revenue net of costs under constraints named as on the command line."""
-    program = raw_program(env, ic, ir)
+    program = raw_program(env, ic, ir, epsilon)
     return at(program.objective, dict(zip(program.columns, solved(program)[0].tolist(), strict=True)))
 
 

@@ -151,7 +151,7 @@ def virtual_bound(environment: SeparableTypes) -> float:
 
     References
     ----------
-    Kakade, Lobel and Nazerzadeh (2013), Lemma 3.6 and section 6.
+    Kakade, Lobel and Nazerzadeh (2013), Lemma 3.1, Corollary 3.1 and section 6.
 
     Examples
     --------

@@ -24,7 +24,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_surplus, own_values
-from mechopt.mechanism.payments import Deterministic
+from mechopt.mechanism.payments import Deterministic, claims_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ class Layout:
             allocation.append(readonly(sold))
             payment.append(readonly(own_values(plan.tree, t) * sold - gain / own + 0.0))
         words = f"optimum of {plan.objective}, {plan.form} form"
-        return Mechanism(env, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir, *plan.subject_to), words)
+        return Mechanism(env, tuple(allocation), tuple(payment), claims_of(plan.ic, plan.ir, plan.subject_to), words)
 
 
 def _sale_gains(plan: Plan, t: int) -> FloatArray:

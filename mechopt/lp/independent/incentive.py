@@ -10,7 +10,8 @@ independent across periods. Everything before h cancels. So with v in present va
 - INDU:      E (S - R)(h,k,.) = E (S - R)(h,j,.);
 - super-DIC: S(h,k,.,f) - S(h,j,.,f) >= (v_k - v_j) x(h,j,.) on full paths, for each profile of the others and future f.
 
-With one buyer each inequality has three non-zeros. Neighbouring types suffice (`stage.adjacent_pairs`).
+With one buyer each inequality has three non-zeros. Neighbouring types suffice (`stage.adjacent_pairs`). Where
+misreports may gain something (`EpsilonIC`), all have rows, divided by it, and are at least -1.
 Source: Mirrokni et al. (2020), section 2 and supplement A.1.
 """
 
@@ -47,8 +48,16 @@ def _coefficients(stage: Stage) -> FloatArray:
     Rows are divided by |v_k - v_j|. The solver's tolerance is then one on allocations, so that neighbouring types of
     nearly equal value cannot break the monotonicity on which the sufficiency of neighbours rests.
     """
+    if stage.epsilon:
+        scale = np.ones(len(stage.gains), dtype=np.int64) / stage.slack
+        return np.stack([scale, -scale, -stage.gains / stage.slack], axis=-1)
     scale = 1 / np.abs(stage.gains)
     return np.stack([scale, -scale, -np.sign(stage.gains)], axis=-1)
+
+
+def _least(stage: Stage) -> float:
+    """Lower side of the rows."""
+    return -1.0 if stage.epsilon else 0.0
 
 
 def _interim_rows(utility: str, stage: Stage, columns: Columns) -> Rows:
@@ -57,7 +66,7 @@ def _interim_rows(utility: str, stage: Stage, columns: Columns) -> Rows:
     own, x = _own(columns, utility, stage)
     index = np.concatenate([own[:, true], own[:, report], x[:, report]], axis=-1)
     coefficients = (_coefficients(stage)[:, :, None] * stage.others).reshape(len(true), 3 * stage.others_count)
-    return Rows(index, coefficients, 0.0, np.inf)
+    return Rows(index, coefficients, _least(stage), np.inf)
 
 
 def dic(stage: Stage) -> RowFamily:
@@ -75,7 +84,7 @@ def _ex_post_rows(stage: Stage, columns: Columns) -> Rows:
     true, report = stage.pairs.T
     own, x = _own(columns, "lifetime", stage)
     index = np.stack([own[:, true], own[:, report], x[:, report]], axis=-1)
-    return Rows(index, _coefficients(stage)[:, None, :], 0.0, np.inf)
+    return Rows(index, _coefficients(stage)[:, None, :], _least(stage), np.inf)
 
 
 def ex_post(stage: Stage) -> RowFamily:
@@ -90,12 +99,14 @@ def _indu_rows(stage: Stage, columns: Columns) -> Rows:
     realised, _ = _own(columns, "realised", stage)
     index = np.concatenate([life[:, true], realised[:, true], life[:, report], realised[:, report]], axis=-1)
     w = stage.others
-    return Rows(index, np.concatenate([w, -w, -w, w]), 0.0, 0.0)
+    if stage.epsilon:
+        w = w / stage.slack
+    return Rows(index, np.concatenate([w, -w, -w, w]), _least(stage), -_least(stage))
 
 
 def indu(stage: Stage) -> RowFamily:
     """Rows of `INDU` for one buyer in a period before the last (after the last nothing is left to depend)."""
-    stage = replace(stage, misreports="down")
+    stage = stage if stage.epsilon else replace(stage, misreports="down")
     return _family("indu", stage, partial(_indu_rows, stage), 4 * stage.others_likely)
 
 
@@ -105,7 +116,7 @@ def _super_dic_rows(stage: Stage, columns: Columns) -> Rows:
     _, x = _own(columns, "lifetime", stage)
     by_future = stage.apart(columns.lifetime[-1][stage.buyer].reshape(stage.tree.count[stage.period + 1], -1))
     index = np.stack(np.broadcast_arrays(by_future[:, true], by_future[:, report], x[:, report][..., None]), axis=-1)
-    return Rows(index, _coefficients(stage)[:, None, None, :], 0.0, np.inf)
+    return Rows(index, _coefficients(stage)[:, None, None, :], _least(stage), np.inf)
 
 
 def super_dic(stage: Stage) -> RowFamily:

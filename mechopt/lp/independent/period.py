@@ -55,6 +55,8 @@ class Stage:
         Money is measured in this.
     misreports : str
         Which get a row: ``"adjacent"``, ``"all"``, or ``"down"`` (to the next lower type).
+    epsilon : Fraction
+        What a misreport may gain.
     """
 
     tree: HistoryTree
@@ -62,6 +64,7 @@ class Stage:
     buyer: int
     unit: float = 1.0
     misreports: str = "adjacent"
+    epsilon: Fraction = Fraction(0)
 
     @property
     def types(self) -> tuple[int, ...]:
@@ -84,6 +87,11 @@ class Stage:
     def weight(self) -> Any:
         """Present value of money of the period to the buyer."""
         return self.tree.environment.own_present_value[self.buyer][self.period]
+
+    @property
+    def slack(self) -> Any:
+        """What a misreport may gain, in the program's unit."""
+        return float(self.epsilon) / self.unit
 
     @property
     def to_seller(self) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import frexp, prod
 from typing import ClassVar
@@ -55,11 +56,13 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import (
     Deterministic,
+    EpsilonIC,
     PaymentConstraint,
     Payments,
     on_money,
     payment_constraints,
     require_agents,
+    slack_of,
 )
 
 Maker = Callable[[Stage], RowFamily]
@@ -140,7 +143,12 @@ class Plan:
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
-        return Stage(self.tree, t, i, self.unit, self.misreports)
+        return Stage(self.tree, t, i, self.unit, *self.compared(i))
+
+    def compared(self, i: int) -> tuple[str, Fraction]:
+        """Which misreports of buyer i get a row, and what they may gain."""
+        epsilon = slack_of(self.subject_to, i)
+        return "all" if epsilon else self.misreports, epsilon
 
     @cached_property
     def families(self) -> tuple[RowFamily, ...]:
@@ -180,7 +188,9 @@ class Plan:
                 ExAnteIR(): participation.ex_ante,
             }
         asked = {INDU(): range(tree.horizon - 1), EPIR(): range(tree.horizon)[-1:], ExAnteIR(): range(1)}
-        for constraint in unimplied((*self.ic, *self.ir)):
+        slack = any(slack_of(self.subject_to, i) for i in range(self.environment.agents))
+        kept = (*self.ic, *unimplied(self.ir)) if slack else unimplied((*self.ic, *self.ir))
+        for constraint in kept:  # with a slack one incentive constraint implies others with a larger one alone
             if constraint in makers:
                 when = asked.get(constraint, range(tree.horizon))
                 families += [makers[constraint](stage) for stage in stages if stage.period in when]
@@ -264,7 +274,9 @@ def plan(
     timing = payment_timing(ic, ir)
     require_outside((*ic, *ir), environment)
     allowed = ["payment"]
-    if timing != "own" and not on_money(limits) and environment.outside is None and environment.discounts is None:
+    slack = any(isinstance(constraint, EpsilonIC) for constraint in limits)
+    free = not on_money(limits) and not slack and environment.outside is None and environment.discounts is None
+    if timing != "own" and free:
         allowed.append("utility")
         one = environment.agents == 1 and environment.slots is None
         if not limits and one and DIC() in closure(ic) and SuperDIC() not in ic:

@@ -14,7 +14,7 @@ from mechopt.lp.persistent.payments import SINGLE
 from mechopt.lp.persistent.plan import PersistentPlan
 from mechopt.lp.program import LinearProgram, whole_numbers
 from mechopt.mechanism.constraints import PFIR, Interim, PeriodicExPostIR, PeriodicIR, closure
-from mechopt.mechanism.payments import Deterministic
+from mechopt.mechanism.payments import Deterministic, claims_of
 from mechopt.mechanism.sequence import SequenceMechanism
 
 
@@ -116,7 +116,8 @@ class PersistentLayout:
             payment.append(readonly(value - gain + 0.0))
             mass = recorded.ravel()
         words = f"{'relaxed ' if plan.relaxed else ''}optimum of {plan.objective}, sequence form"
-        return SequenceMechanism(tree, tuple(allocation), tuple(payment), (*plan.ic, *plan.ir, *plan.subject_to), words)
+        claims = claims_of(plan.ic, plan.ir, plan.subject_to)
+        return SequenceMechanism(tree, tuple(allocation), tuple(payment), claims, words)
 
 
 def _put_right(weights: FloatArray, mass: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ rows stand for every profile of the others, truthful or not, which is periodic e
 
 Agents who do not look ahead (`myopic_rows`) compare the first two terms of U(s, r) alone, in likely states.
 
-Source: the sequence form of one player's deviations; Bergemann and Valimaki (2010), Definition 1, for the second.
+Source: the sequence form of one player's deviations; Bergemann and Valimaki (2010), section 2, for the second.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def value_rows(
     later: States | None,
     columns: StageColumns,
     per_unit: Scalar,
+    slack: Scalar = 0,
 ) -> SparseRows:
     """Rows V(s) - U(s, r) = 0 or >= 0 of one agent in one period.
 
@@ -146,6 +147,8 @@ def value_rows(
     columns : StageColumns
     per_unit : number
         Present value of money of the period, in the program's unit.
+    slack : number
+        What a misreport in a truthful state may gain, in the program's unit: as if it cost that.
     """
     process = tree.process
     state, node = _pairs(tree, t, i, basis, now)
@@ -160,7 +163,8 @@ def value_rows(
     keys, row = np.unique(state * process.shape[t][i] + report, return_inverse=True)
     row_state, row_report = np.divmod(keys, process.shape[t][i])
     truth = process.with_own(t, i, tree.profile[t][node], now.own[state])
-    worth = weight[:, None] * (process.net_values[t][i].T[truth] * per_unit)
+    fee = np.where(now.truthful[state] & (report != now.own[state]), slack, 0)[:, None]
+    worth = weight[:, None] * (process.net_values[t][i].T[truth] * per_unit - fee)
     parts = [
         (np.arange(len(keys)), columns.value[row_state], np.ones(len(keys), dtype=np.int64)),
         (row[:, None], columns.allocation[node], -worth),
@@ -178,7 +182,9 @@ def value_rows(
     )
 
 
-def myopic_rows(tree: Tree, t: int, i: int, allocation: IntArray, payment: IntArray, per_unit: Scalar) -> SparseRows:
+def myopic_rows(
+    tree: Tree, t: int, i: int, allocation: IntArray, payment: IntArray, per_unit: Scalar, slack: Scalar = 0
+) -> SparseRows:
     """Rows of `MyopicIC`: utility of the period from the truth less that from another report, in likely states.
 
     Parameters
@@ -189,6 +195,8 @@ def myopic_rows(tree: Tree, t: int, i: int, allocation: IntArray, payment: IntAr
     payment : int array ``(nodes,)``
     per_unit : number
         Present value of money of the period, in the program's unit.
+    slack : number
+        What a misreport may gain.
     """
     process, width = tree.process, tree.process.shape[t][i]
     now = states(tree, t, i, "interim", True, True)
@@ -207,7 +215,7 @@ def myopic_rows(tree: Tree, t: int, i: int, allocation: IntArray, payment: IntAr
     sign = np.concatenate([np.full(len(lie), -1), np.ones(len(again), dtype=np.int64)])
     weight = others_weight(tree, t, i, now, state[pair], node[pair]) * sign
     own = process.with_own(t, i, tree.profile[t][node[pair]], now.own[state[pair]])
-    worth = weight[:, None] * (process.values[t][i].T[own] * per_unit)
+    worth = weight[:, None] * (process.values[t][i].T[own] * per_unit - np.where(sign < 0, slack, 0)[:, None])
     parts = [(row[:, None], allocation[node[pair]], worth), (row, payment[node[pair]], -weight)]
     zero = np.zeros(len(keys))
     labels = (("true type", now.own[row_state]), ("report", row_report))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property, partial
 from math import frexp
 
@@ -58,6 +59,8 @@ from mechopt.mechanism.payments import (
     on_money,
     payment_constraints,
     require_agents,
+    require_slack,
+    slack_of,
 )
 
 BYTES_PER_NODE = 200
@@ -154,6 +157,11 @@ class PersistentPlan:
     def per_unit(self, t: int, i: int | None = None) -> Scalar:
         """Present value of money of period t to the seller, or to agent i, in the program's unit."""
         return (self.process.present_value if i is None else self.process.own_present_value[i])[t] / self.unit
+
+    def slack(self, i: int) -> Scalar:
+        """What a misreport of agent i may gain, in the program's unit."""
+        epsilon = slack_of(self.subject_to, i)
+        return (epsilon if isinstance(self.unit, Fraction) else float(epsilon)) / self.unit if epsilon else 0
 
     def to_seller(self, t: int, i: int) -> Scalar:
         """What the seller's present value of a payment of agent i in period t is of the agent's."""
@@ -262,11 +270,11 @@ class PersistentPlan:
             None if last else columns.value[basis][t + 1][i],
         )
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
-        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i))
+        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i), self.slack(i))
 
     def _myopic(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
-        return myopic_rows(columns.tree, t, i, *used, self.per_unit(t, i))
+        return myopic_rows(columns.tree, t, i, *used, self.per_unit(t, i), self.slack(i))
 
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
@@ -365,6 +373,7 @@ def persistent_plan(
     limits = payment_constraints(subject_to)
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
+    require_slack(ic, limits, process.horizon)
     if relaxed and isinstance(environment, SeparableTypes):
         signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
     asked = set(unimplied(ic))

@@ -60,7 +60,9 @@ from mechopt.lp.independent.plan import (
 )
 from mechopt.lp.independent.plan import plan as part_plan
 from mechopt.lp.program import RowFamily, Rows
-from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms
+from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, scenario_terms
+from mechopt.mechanism.constraints import STANDARD, Asked
+from mechopt.mechanism.payments import Payments
 
 BlockKey = tuple[str, int, int]
 """Kind of a block of columns, number of its scenario (of its node where it is shared), length of its histories."""
@@ -330,6 +332,30 @@ class ScenarioPlan:
         histories = sum(sum(tree.count[1:]) for tree in self.trees)
         total = (BUILD_BYTES_PER_NONZERO + SOLVE_BYTES_PER_NONZERO["simplex"]) * nonzeros + BYTES_PER_NODE * histories
         return Size(rows, self.count, nonzeros, histories, total)
+
+
+def guarantee_size(
+    scenarios: Scenarios,
+    ic: Asked = STANDARD,
+    ir: Asked = STANDARD,
+    objective: str = "ratio",
+    subject_to: Payments = (),
+) -> Size:
+    """Size of the program of `mechopt.maximin`, known before anything is built.
+
+    Parameters
+    ----------
+    scenarios : Scenarios
+    ic, ir, objective, subject_to
+        As for `mechopt.maximin`.
+
+    Examples
+    --------
+    >>> coin = {"name": "F", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
+    >>> guarantee_size(Scenarios([coin], [["F"], ["F", "F"]])).rows
+    18
+    """
+    return ScenarioPlan(scenarios, terms=scenario_terms(ic, ir, subject_to, objective, "same", scenarios.agents)).size
 
 
 def _named(family: RowFamily) -> dict[str, Any]:

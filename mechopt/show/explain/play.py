@@ -15,6 +15,7 @@ import numpy as np
 
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.environment.states.environment import PublicStates, state_names
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import at_profiles
@@ -56,6 +57,11 @@ class Play:
         From agent to seller, money of the period, expected over the mechanism's draw.
     gains : tuple over t of arrays ``(A_t, M_t)``, or None
         What actions are worth to the seller besides payments and costs.
+    states : tuple of str
+        Names of the public states, of which each type has one; empty where there are none.
+    private : tuple over t of tuples over i of tuples of str
+        Names of the types without their public states, where there are some: a type is number s K + k of state s and
+        private type k.
     """
 
     agents: tuple[str, ...]
@@ -73,6 +79,8 @@ class Play:
     allocation: tuple[FloatArray, ...]
     payment: tuple[FloatArray, ...]
     gains: tuple[FloatArray, ...] | None = None
+    states: tuple[str, ...] = ()
+    private: tuple[tuple[tuple[str, ...], ...], ...] = ()
 
     def net_costs(self, t: int) -> FloatArray:
         """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
@@ -177,6 +185,8 @@ def _independent(mechanism: Mechanism) -> Play:
     tree, env = mechanism.tree, mechanism.environment
     n, periods = env.agents, range(env.horizon)
     sales = ("sell",) if n == 1 else tuple(f"sell to {name}" for name in env.names)
+    if env.slots is not None and any(bool((row != 1).any()) for row in env.slots):
+        sales = ("slot",) if n == 1 else tuple(f"slot to {name}" for name in env.names)
     values, allocation = [], []
     for t in periods:
         count = prod(tree.shape[t])
@@ -249,4 +259,12 @@ def _persistent(mechanism: SequenceMechanism) -> Play:
         mechanism.policy,
         tuple(payment),
         process.gains,
+        *(_stated(env, process.horizon) if isinstance(env, PublicStates) else ()),
     )
+
+
+def _stated(env: PublicStates, periods: int) -> tuple[tuple[str, ...], tuple[tuple[tuple[str, ...], ...], ...]]:
+    """Names of the public states, and of types without them."""
+    own = env.base.types
+    private = tuple(tuple(tuple(map(str, row[t])) for row in own) for t in range(periods))
+    return tuple(state_names(env.states)), private

@@ -16,6 +16,7 @@ from mechopt.core.numbers import FloatArray, readonly
 from mechopt.lp.build import compile_program
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import claims_of
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton
 from mechopt.show.explain.memory import MemoryShare, Simplest, plan_of, simplest
@@ -135,6 +136,8 @@ def read_optimum(best: Optimum) -> Reading:
     simple = simplest(best, play, reach)
     shares, memory = (simple.shares, simple.memory) if simple is not None else ((), None)
     layout, allocation = _allocation(best, written, simple)
+    if len(claims_of(best.ic, best.ir, best.subject_to)) < len((*best.ic, *best.ir, *best.subject_to)):
+        return replace(read_as_is(written, "misreports may gain something: shown as the solver left it"), shares=shares)
     for tried in dict.fromkeys([allocation, written]):
         found = readable(best, tried, layout)
         if found is None:

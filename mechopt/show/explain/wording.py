@@ -133,6 +133,8 @@ def reports(play: Play, t: int, profiles: Iterable[int], possible: Iterable[int]
     chosen, everything = set(profiles), set(possible)
     if chosen == everything and len(everything) > 1:
         return [("any", sorted(chosen))]
+    if play.states:
+        return _by_state(play, t, chosen, everything)
     found = []
     for box in boxes(profile_of(play, t, number) for number in chosen):
         label = " / ".join(names(part, play.types[t][i]) for i, part in enumerate(box))
@@ -140,8 +142,36 @@ def reports(play: Play, t: int, profiles: Iterable[int], possible: Iterable[int]
     return found
 
 
+def _by_state(play: Play, t: int, chosen: set[int], everything: set[int]) -> list[tuple[str, list[int]]]:
+    """The same by public state, those with equal reports together: ``"stock 2: slow / any"``."""
+    width = [len(names_) for names_ in play.private[t]]
+    lines: dict[str, list[tuple[int, list[int]]]] = {}
+    for s in range(len(play.states)):
+
+        def private(number: int) -> tuple[int, ...]:
+            return tuple(k % size for k, size in zip(profile_of(play, t, number), width, strict=True))
+
+        here = [m for m in sorted(everything) if profile_of(play, t, m)[0] // width[0] == s]
+        mine = [m for m in here if m in chosen]
+        if mine == here and len(here) > 1:
+            lines.setdefault("any", []).append((s, mine))
+            continue
+        for box in boxes(private(m) for m in mine) if mine else ():
+            label = " / ".join(names(part, play.private[t][i]) for i, part in enumerate(box))
+            told = [m for m in mine if all(k in part for k, part in zip(private(m), box, strict=True))]
+            lines.setdefault(label, []).append((s, told))
+    return [
+        (f"{', '.join(play.states[s] for s, _ in rows)}: {label}", sorted(m for _, told in rows for m in told))
+        for label, rows in lines.items()
+    ]
+
+
 def profile_words(play: Play, t: int, number: int) -> str:
-    """Names of the types of a profile."""
+    """Names of the types of a profile, after the public state where there is one."""
+    if play.states:
+        types = profile_of(play, t, number)
+        own = (row[k % len(row)] for row, k in zip(play.private[t], types, strict=True))
+        return f"{play.states[types[0] // len(play.private[t][0])]}: {'/'.join(own)}"
     return "/".join(play.types[t][i][k] for i, k in enumerate(profile_of(play, t, number)))
 
 

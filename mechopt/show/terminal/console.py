@@ -74,14 +74,17 @@ def show_rows(rows: list[tuple[str, str]]) -> None:
             say(f"{label:<{width}}  {text}")
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
+    from mechopt.show.terminal.fitted import paragraph
+
+    console = Console(markup=False, highlight=False)
+    width = max((len(label) for label, _ in rows), default=0)
     for label, text in rows:
-        table.add_row(label, text, style="red" if "VIOLATED" in text or "UNDECIDED" in text else None)
-    Console(markup=False, highlight=False).print(table)
+        style = "red" if "VIOLATED" in text or "UNDECIDED" in text else ""
+        for k, line in enumerate(paragraph(text, max(console.width - width - 2, 20)) or [""]):
+            name = label if k == 0 else ""
+            console.print(Text.assemble((f"{name:<{width}}  ", "bold"), (line, style)), soft_wrap=True)
 
 
 def show_table(header: list[str], rows: list[list[str]], left: tuple[int, ...] | None = None) -> None:

@@ -60,6 +60,11 @@ class ExactStage(Stage):
         return (exact.discounts[self.buyer] if exact.discounts else exact.discount) ** self.period
 
     @property
+    def slack(self) -> Fraction:
+        """What a misreport may gain."""
+        return self.epsilon / Fraction(self.unit)
+
+    @property
     def to_seller(self) -> Fraction:
         """What the seller's present value of a payment in the period is of the buyer's."""
         return numbers(self.tree).discount ** self.period / self.weight
@@ -113,7 +118,7 @@ class _ExactPlan(Plan):
 
     def stage(self, t: int, i: int) -> Stage:
         """Numbers of buyer i in period t."""
-        return ExactStage(self.tree, t, i, self.unit, self.misreports)
+        return ExactStage(self.tree, t, i, self.unit, *self.compared(i))
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.require_kind import require_kind
+from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.outcome import own_values
 from mechopt.solve.optimum import optimum
 
@@ -78,6 +79,7 @@ class Charging:
     revenue : float
         Of the balance mechanism.
     optimum : float
+        Revenue of the clairvoyant mechanism.
     """
 
     environment: IndependentTypes
@@ -105,18 +107,21 @@ class Charging:
         return f"Charging({self.reach.size} paths, least slack: {numbers})"
 
 
-def charging(environment: IndependentTypes) -> Charging:
+def charging(environment: IndependentTypes, mechanism: Mechanism | None = None) -> Charging:
     """Follow the proof of Theorem 6.1 on every path of reports.
 
     Parameters
     ----------
     environment : IndependentTypes
         Without costs; with few enough histories for its optimum.
+    mechanism : Mechanism, optional
+        The clairvoyant mechanism that is charged, satisfying DIC and EPIR; default an optimum that the program finds.
 
     Raises
     ------
     InputError
-        If there are costs: the mechanism is then one for what items are worth above them, and so is its proof.
+        If there are costs: the mechanism is then one for what items are worth above them, and so is its proof. Or if
+        the given mechanism does not satisfy DIC or EPIR.
 
     Examples
     --------
@@ -128,10 +133,11 @@ def charging(environment: IndependentTypes) -> Charging:
     require_kind(environment, "independent", "charging")
     if environment.cost.any() or environment.seller_values is not None:
         raise InputError("charging is for items without cost; the balance mechanism values them above cost")
-    best = optimum(environment, method="program").require_optimal()
-    found = best.mechanism
-    account, balance = bank_account(found), non_clairvoyant_balance(environment)  # type: ignore[arg-type]
-    return _Follower(environment, account, balance).run(best.value)
+    charged: Any = mechanism
+    if charged is None:
+        charged = optimum(environment, method="program").require_optimal().mechanism
+    account, balance = bank_account(charged), non_clairvoyant_balance(environment)
+    return _Follower(environment, account, balance).run(charged.revenue)
 
 
 class _Follower:

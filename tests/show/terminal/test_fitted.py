@@ -1,5 +1,7 @@
 """Tables in a width: no word is cut, nothing is lost."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,3 +39,16 @@ def test_a_table_that_is_too_wide_goes_on_below(mechopt, monkeypatch):
     assert out.count("non-clairvoyant-balance") >= 2 and "per-period-expected" not in out.replace(
         "per-period-expected", ""
     )
+
+
+def test_labels_and_texts_of_a_narrow_terminal_keep_their_words_whole(monkeypatch, capsys):
+    import sys
+
+    from mechopt.show.terminal.console import show_rows
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    identifier = "periodic-ex-post-rereport-for-everybody"
+    show_rows([("verified", f"a constraint such as {identifier} satisfied"), ("model", "short")])
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert identifier in out and "…" not in out and "model     short" in out and "verified  a" in out

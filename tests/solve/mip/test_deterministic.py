@@ -179,6 +179,10 @@ def test_a_time_limit_leaves_a_bracket():
     )
     assert best.status is Status.TIME_LIMIT
     assert best.bound.upper <= env.first_best + 1e-6
+    assert best.bound.lower == pytest.approx(0) and mo.verify(best.mechanism).holds  # nothing is sold
+    chain = mo.load("battaglini-2005/two-types")
+    kept = mo.optimum(chain, "bayesian", "epir", deterministic=True, time_limit=0.0)
+    assert kept.status is Status.TIME_LIMIT and kept.bound.lower == pytest.approx(0, abs=1e-9)
     with pytest.raises(LimitError):
         best.require_optimal()
 
@@ -293,6 +297,21 @@ def test_the_program_that_is_written_has_whole_numbers(tmp_path):
     assert highs.getInfo().objective_function_value == pytest.approx(best.value)
     assert "INTORG" in (tmp_path / "model.mps").read_text()
     assert problem.to_cvxpy().solve(solver="HIGHS").revenue == pytest.approx(best.value)
+
+
+def test_solutions_of_other_solvers_may_not_draw(tmp_path):
+    env = mo.IndependentTypes.iid([1, 2, 4], ["1/3"] * 3, 3)
+    drawing = mo.Problem(env, form="utility")
+    exact = mo.Problem(env, subject_to="deterministic")
+    for problem, name in ((drawing, "lottery.sol"), (exact, "whole.sol")):
+        highs = problem.to_highs()
+        highs.run()
+        highs.writeSolution(str(tmp_path / name), 0)
+    with pytest.raises(InputError, match="draws: allocation"):
+        exact.read_solution(tmp_path / "lottery.sol")
+    found = exact.read_solution(tmp_path / "whole.sol")
+    assert found.status is Status.UNPROVED and found.value == pytest.approx(exact.solve().value)
+    assert mo.verify(found.mechanism).holds
 
 
 def test_the_solvers_bound_is_raised():

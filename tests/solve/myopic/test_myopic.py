@@ -163,3 +163,12 @@ def test_outside_options_and_myopic_agents():
     assert best.value == pytest.approx(free - 0.5, abs=1e-8)
     assert mo.verify(best.mechanism).holds
     assert mo.formats.check_certificate(env, best.certificate) == best.exact
+
+
+@pytest.mark.parametrize("ic", ["bayesian", "periodic-ex-post", "downward", "myopic+periodic-ex-post"])
+def test_other_constraints_over_many_histories_are_not_taken_by_states(ic):
+    problem = mo.Problem(battaglini(14), ic, "per-period")
+    assert problem.size.histories > 2_000
+    assert choose(problem).name != "myopic"
+    limited = mo.Problem(battaglini(14), "myopic", "per-period", "budget:1")
+    assert choose(limited).name != "myopic"

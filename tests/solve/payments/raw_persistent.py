@@ -100,8 +100,10 @@ def own(m, i, k):
     return (*m[:i], k, *m[i + 1 :])
 
 
-def raw_value(env, ir, names, steered, deterministic=False):
+def raw_value(env, ir, names, steered, deterministic=False, epsilon=()):
     """Largest expected revenue net of costs under periodic ex post IC, or None where nothing does.
+
+    Misreports of each agent may gain ``epsilon``.
 
     Where nothing is drawn, of all policies: at histories that a policy does not come to, nothing is done or paid.
     """
@@ -125,6 +127,8 @@ def raw_value(env, ir, names, steered, deterministic=False):
                 for r in set(range(env.shape[t][i])) - {m[i]}:
                     form = raw.value(t, i, node, m[i])
                     add(form, raw.value(t, i, (slot, own(m, i, r)), m[i]), -1.0)
+                    if epsilon:
+                        add(form, {raw.column("x", node, a): epsilon[i] for a in raw.actions(t)})
                     ge.append((form, 0.0))
         for slot, i in product(raw.slots(t), range(raw.n)):
             if ir == "periodic" or (ir == "interim" and t == 0):

@@ -1,5 +1,6 @@
 """Lemmas on finite types: each on random instances, by hand where it fails, and their proofs' steps by definition."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import exp, log, prod, sqrt
@@ -41,6 +42,31 @@ def environments(instances, seed, agents=(1, 2), periods=3):
 def test_constant_continuation_loses_nothing_with_two_periods(instances):
     for scenarios in trees(instances, 1, ("one period", "one or two", "fork and stop")):
         assert mo.lemmas.constant_continuation(scenarios).loss == pytest.approx(0, abs=1e-8)
+
+
+@counts(100, 8)
+def test_constant_increments_lose_nothing_in_any_scenario(instances):
+    rng = np.random.default_rng(12)
+    for k, scenarios in enumerate(trees(instances, 13, ("one or two", "fork", "fork and stop", "one period"))):
+        changed = replace(scenarios, discount=("1", "9/10")[k % 2], cost=dict.fromkeys("abc", int(rng.integers(0, 3))))
+        if any(env.first_best <= 0 for env in changed.environments):
+            continue
+        goal = ("ratio", "weighted", "regret")[k % 3]  # different mechanisms, not the best guarantee alone
+        rule = mo.maximin(replace(changed, weights=[1 + s for s in range(len(changed))]), objective=goal).rule
+        rule = mo.ScenariosMechanism(changed, rule.mechanisms)
+        made = mo.lemmas.constant_increments(rule)
+        report = mo.verify(made)
+        assert report.holds, report
+        assert mo.INDU() in made.claims
+        for before, after in zip(rule.revenues, made.revenues, strict=True):
+            assert after >= before - 1e-8
+        for before, after in zip(rule.mechanisms, made.mechanisms, strict=True):
+            assert np.array_equal(before.allocation[0], after.allocation[0])
+
+
+def test_constant_increments_are_for_two_periods():
+    with pytest.raises(mo.InputError, match="at most two periods"):
+        mo.lemmas.constant_increments(mo.maximin(LOSES).rule)
 
 
 def test_constant_continuation_is_not_implied():
@@ -195,6 +221,23 @@ def test_charging_by_hand():
     assert found.optimum == pytest.approx(1 + 3 / 2 + 0)  # no uncertainty before: nothing dynamic to gain
     assert found.spends == pytest.approx([1 / 3, 1 / 3])  # min(1/3, E/3 = 2/3)
     assert min(found.slack.values()) >= -1e-9
+
+
+def test_an_optimum_of_two_buyers_may_break_d1_on_a_path():
+    env = mo.load("mirrokni-2020/charging-fails-by-path")
+    # axes: buyer; history; report of buyer 0, of buyer 1. The item goes to buyer 1 where he has 2, else to buyer 0
+    sold = np.array([[[[1.0, 0], [1, 0]]], [[[0, 1], [0, 1]]]])
+    paid = np.array([[[[1.0, 0], [2, -1]]], [[[0, 2], [0, 2]]]])
+    later = np.array([[[[0.0], [0]]] * 4, [[[1.0], [1]]] * 4])
+    best = mo.Mechanism(env, (sold, later), (paid, 3 * later), (mo.DIC(), mo.EPIR()))
+    assert mo.verify(best).holds
+    assert best.revenue == pytest.approx(4.5)
+    assert mo.optimum(env, exact=True).exact == Fraction(9, 2)
+    found = mo.lemmas.charging(env, best)
+    # her balance after (2, 2) is 1 and that of the balance mechanism 0: both bid 2
+    assert found.slack["D.1"] == pytest.approx(-2 / 5)
+    assert found.slack["sum"] >= -1e-9
+    assert mo.lemmas.charging(env, mo.repeated_myerson(env).to_mechanism()).slack["D.1"] >= -1e-9
 
 
 def test_charging_is_for_items_without_cost():
