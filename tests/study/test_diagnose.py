@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -89,3 +92,13 @@ def test_where_the_bound_is_attained_all_is_seen():
     for seed in range(10):
         found = mo.diagnose(random_separable(seed))
         assert found.regime == "c" or found.sees == "all"
+
+
+def test_the_command_line_names_the_disclosure(tmp_path):
+    (tmp_path / "d.toml").write_text(random_separable(5, 2).to_toml())
+    command = [sys.executable, "-m", "mechopt", "diagnose", "d.toml", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    document = json.loads(done.stdout)
+    assert document["regime"] == "c"
+    assert document["sees"] is None
+    assert set(document["by_disclosure"]) == {"all", "actions", "own"}
