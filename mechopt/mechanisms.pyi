@@ -6,6 +6,7 @@ from .closedform.contingent.robust.transfers import robust_transfers as robust_t
 from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
+from .closedform.pivot.arms_of import arms as arms
 from .closedform.pivot.balance import balance as balance
 from .closedform.pivot.efficient_joint import efficient_joint as efficient_joint
 from .closedform.pivot.outside_option import outside_options as outside_options

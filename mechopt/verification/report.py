@@ -31,7 +31,8 @@ class ConstraintCheck:
     rounding : float
         Bound of the rounding of ``gain``; 0 where it was computed in fractions.
     tolerance : float
-        Largest gain that counts as none: `VERIFY_TOLERANCE` times the largest present value of an agent's values.
+        Largest gain that counts as none: `VERIFY_TOLERANCE` times the largest present value of an agent's values; of
+        contingent transfers, of her values from the period of the worst gain on.
     counterexample : Counterexample or None
         Where the violation is, or what is undecided; None where satisfied.
     strategy_gain : float or None

@@ -186,3 +186,23 @@ def test_a_family_of_trees():
     scenarios = family.instance(np.zeros(family.shape))
     assert scenarios.distributions["a"].exact == ((1, 2, 3), (Fraction(333334, 10**6), *[Fraction(333333, 10**6)] * 2))
     assert scenarios.discount == Fraction(9, 10)
+
+
+@pytest.mark.parametrize("instances", [4, pytest.param(100, marks=pytest.mark.slow)])
+def test_trees_that_always_allow_a_half(instances):
+    """Two scenarios of which one begins as the other; and stopping or absorbing everything after one period or two."""
+    rng, tried, least = np.random.default_rng(11), 0, [1.0, 1.0]
+    while tried < instances:
+        drawn = random_scenarios(rng, "chain", most=3)
+        tables = [
+            {"name": name, "values": one.exact[0], "probabilities": one.exact[1]}
+            for name, one in drawn.distributions.items()
+        ]
+        if min(env.first_best for env in drawn.environments) <= 0:
+            continue
+        tried += 1
+        nested = mo.Scenarios(tables, [["a"], ["a", "b", "c"]])
+        device = [["a"], ["a", "b"], ["a", "rest"], ["a", "b", "rest"]]
+        absorbed = mo.Scenarios([*tables, REST], device, absorbing=["rest"])
+        least = [min(old, mo.maximin(tree).value) for old, tree in zip(least, (nested, absorbed), strict=True)]
+    assert min(least) >= 1 / 2

@@ -1,0 +1,220 @@
+r"""Arms: one agent is served a period for ever, the others stand still. Welfare and payments without the joint chain.
+
+Arm i in state s brings r_i(s) = v_i(s) - c_i when served and then moves by P_i; it is frozen otherwise, and idling
+brings 0. With the Gittins index gamma_i, the retirement value :math:`\rho_i(s) = \gamma_i(s) / (1 - d)` and
+
+.. math:: D_i(s, m) = \mathbb{E}\, d^{\tau}, \quad \tau = \text{first time that } \rho_i \le m \text{, arm i alone,}
+
+a step function of m with a small linear system a step (1 where :math:`\rho_i(s) \le m`), welfare from joint states s is
+
+.. math:: W(s) = \bar m - \int_{m_0}^{\bar m} \prod_j D_j(s_j, m) \, dm, \qquad W_{-i}(s) \text{ without factor } i,
+
+for every :math:`\bar m` above all retirement values; m_0 is 0, or below all of them where there is no idling (then W
+alone is given: without i, to serve her would be a way to idle). As the others stand still while i is served, the pivot
+charges who is served :math:`c_i + (1 - d) W_{-i}(s)` and nobody else (Bergemann and Valimaki 2010, section 3).
+Marginal contributions are W - W_-i, revenue net of costs W less their sum.
+
+Where initial states are drawn, D_j is replaced by its mean: arms are independent. With initial types k and the virtual
+rewards :math:`\alpha_k v + \beta_k - c`, the bound (8) of Kakade, Lobel and Nazerzadeh (2013) is one integral,
+
+.. math:: d \Bigl( \bar m - \int_0^{\bar m} \prod_i \Bigl[ \sum_k f_i(k) \, \mu_i \cdot D_{i,k}(m) \Bigr] dm \Bigr),
+
+D = 1 for types that are excluded: no profile of types is enumerated.
+
+Source: Whittle (1980) for the product of retirement problems; Gittins (1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mechopt.closedform.pivot.gittins import gittins_indices
+from mechopt.core.errors import Fault, InputError
+from mechopt.core.numbers import FloatArray
+
+
+class Steps(NamedTuple):
+    """D of one arm: ``levels`` ascending, and ``table[s, l]`` for m from level l - 1 on (below all, for l = 0)."""
+
+    levels: FloatArray
+    table: FloatArray
+
+    def at(self, places: FloatArray) -> FloatArray:
+        """D at values of m, ``(S, places)``; on each step from its left end on."""
+        found: FloatArray = self.table[:, np.searchsorted(self.levels, places, side="right")]
+        return found
+
+
+def steps_of(kernel: FloatArray, reward: FloatArray, discount: float) -> Steps:
+    """Find D of an arm, by one linear system a retirement value.
+
+    Parameters
+    ----------
+    kernel : float array ``(S, S)``
+    reward : float array ``(S,)``
+    discount : float
+    """
+    retire = gittins_indices(kernel, reward, discount) / (1 - discount)
+    levels = np.unique(retire)
+    table = np.ones((len(retire), len(levels) + 1))
+    table[:, 0] = 0.0  # never at or below m
+    for place, level in enumerate(levels, 1):
+        going = retire > level
+        if going.any():
+            inside, leaving = kernel[np.ix_(going, going)], kernel[np.ix_(going, ~going)].sum(axis=1)
+            table[going, place] = np.linalg.solve(np.eye(len(inside)) - discount * inside, discount * leaving)
+    return Steps(levels, table)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Arms:
+    """Arms of which one is served a period.
+
+    Attributes
+    ----------
+    kernels : tuple over arms of float arrays ``(S_i, S_i)``
+    values : tuple over arms of float arrays ``(S_i,)``
+    costs : tuple of float
+        Of serving each arm.
+    discount : float
+    idle : bool
+        Whether nobody may be served.
+    """
+
+    kernels: tuple[FloatArray, ...]
+    values: tuple[FloatArray, ...]
+    costs: tuple[float, ...]
+    discount: float
+    idle: bool = True
+
+    @cached_property
+    def steps(self) -> tuple[Steps, ...]:
+        """D of each arm."""
+        rows = zip(self.kernels, self.values, self.costs, strict=True)
+        return tuple(steps_of(kernel, value - cost, self.discount) for kernel, value, cost in rows)
+
+    @cached_property
+    def _grid(self) -> tuple[FloatArray, FloatArray]:
+        """Left ends and lengths of the intervals on which all D are constant."""
+        levels = np.unique(np.concatenate([part.levels for part in self.steps]))
+        least = 0.0 if self.idle else float(levels.min()) - 1.0
+        ends = np.unique(np.append(levels[levels > least], [least, max(float(levels.max()), least) + 1.0]))
+        return ends[:-1], np.diff(ends)
+
+    @cached_property
+    def _tables(self) -> tuple[FloatArray, ...]:
+        """``[i][s, interval]``: D."""
+        return tuple(part.at(self._grid[0]) for part in self.steps)
+
+    def _rows(self, state: Sequence[int]) -> FloatArray:
+        faults = [
+            Fault(f"state[{i}]", f"is {s}, arm {i} has no such state", f"give one from 0 to {len(table) - 1}")
+            for i, (s, table) in enumerate(zip(state, self.values, strict=False))
+            if s not in range(len(table))
+        ]
+        if len(state) != len(self.values) or faults:
+            raise InputError(faults or [Fault("state", f"has {len(state)} entries", f"there are {len(self.values)}")])
+        return np.array([table[s] for s, table in zip(state, self._tables, strict=True)])
+
+    def _mean_rows(self, initial: Sequence[Any]) -> FloatArray:
+        return np.array([np.asarray(law, float) @ table for law, table in zip(initial, self._tables, strict=True)])
+
+    def _welfare(self, rows: FloatArray) -> float:
+        left, length = self._grid
+        return float(left[-1] + length[-1] - length @ np.prod(rows, axis=0))
+
+    def _without(self, rows: FloatArray) -> FloatArray:
+        """W_-i of all arms, from products of the rows before and after each."""
+        left, length = self._grid
+        ones = np.ones((1, rows.shape[1]))
+        before = np.concatenate([ones, np.cumprod(rows, axis=0)[:-1]])
+        after = np.concatenate([np.cumprod(rows[::-1], axis=0)[-2::-1], ones])
+        found: FloatArray = left[-1] + length[-1] - (before * after) @ length
+        return found
+
+    def welfare(self, state: Sequence[int]) -> float:
+        """W, welfare from a joint state on.
+
+        Parameters
+        ----------
+        state : sequence of int
+            Of each arm.
+        """
+        return self._welfare(self._rows(state))
+
+    def welfare_without(self, state: Sequence[int]) -> FloatArray:
+        """W_-i of each arm; one arm alone leaves nothing.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        self._require_idle()
+        return self._without(self._rows(state)) if len(self.values) > 1 else np.zeros(1)
+
+    def _require_idle(self) -> None:
+        if not self.idle:
+            what = "there is no action that serves nobody"
+            raise InputError(f"arms: {what}, so that serving an agent stays possible without her; add one, at no cost")
+
+    def served(self, state: Sequence[int]) -> int | None:
+        """The arm of highest index (the first one of several), None where idling is better.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        self._rows(state)
+        indices = [self.indices[i][s] for i, s in enumerate(state)]
+        best = int(np.argmax(indices))
+        return best if not self.idle or indices[best] > 0 else None
+
+    @cached_property
+    def indices(self) -> tuple[FloatArray, ...]:
+        """Gittins indices of each arm's states, of values less the cost."""
+        rows = zip(self.kernels, self.values, self.costs, strict=True)
+        return tuple(gittins_indices(kernel, value - cost, self.discount) for kernel, value, cost in rows)
+
+    def payment(self, state: Sequence[int]) -> FloatArray:
+        """What the pivot charges each arm in a joint state: the served pays her cost and (1 - d) W_-i, others nothing.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        paid, served = np.zeros(len(self.values)), self.served(state)
+        if served is not None:
+            paid[served] = self.costs[served] + (1 - self.discount) * self.welfare_without(state)[served]
+        return paid
+
+    def revenue(self, initial: Sequence[Any]) -> float:
+        """Expected revenue of the pivot net of costs: welfare less all marginal contributions.
+
+        Parameters
+        ----------
+        initial : sequence over arms of probabilities
+            Of the first states.
+        """
+        self._require_idle()
+        rows = self._mean_rows(initial)
+        total = self._welfare(rows)
+        without = self._without(rows) if len(rows) > 1 else np.zeros(1)
+        return total - float((total - without).sum())
+
+    def expected_welfare(self, initial: Sequence[Any]) -> float:
+        """Expected welfare.
+
+        Parameters
+        ----------
+        initial : sequence over arms of probabilities
+        """
+        return self._welfare(self._mean_rows(initial))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(len(v)) for v in self.values[:4]) + (", ..." if len(self.values) > 4 else "")
+        return f"Arms({len(self.values)} arms of {sizes} states, discount {self.discount:g})"
