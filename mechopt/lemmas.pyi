@@ -1,6 +1,7 @@
 from .study.lemmas.account import one_bank_account as one_bank_account
 from .study.lemmas.charging import charging as charging
 from .study.lemmas.constant import constant_continuation as constant_continuation
+from .study.lemmas.increments import constant_increments as constant_increments
 from .study.lemmas.static import rational_every_period as rational_every_period
 from .study.lemmas.static import super_incentives as super_incentives
 from .study.lemmas.symmetric import symmetrised as symmetrised

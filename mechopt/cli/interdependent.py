@@ -52,7 +52,8 @@ def epsilon(
         last_period=cast("LastRule", last_period),
     )
     checked = check_contingent(found)
-    document = _epsilon(found) | {"verified": {"periodic_ex_post_ic": {"holds": checked.holds, "gain": checked.gain}}}
+    verified = {"periodic_ex_post_ic": {"holds": checked.holds, "gain": checked.largest}}
+    document = _epsilon(found) | {"verified": verified}
     if as_json:
         say(output.to_json(document))
         return
@@ -63,7 +64,7 @@ def epsilon(
             ("largest payment", f"{found.max_abs:.6g}"),
             (
                 "gain",
-                f"{found.gain:.6g} of a misreport, checked {checked.gain:.6g}; the lemma: {found.lemma_bound:.6g}",
+                f"{found.gain:.6g} of a misreport, checked {checked.largest:.6g}; the lemma: {found.lemma_bound:.6g}",
             ),
             ("any strategy", f"at most {found.strategy_bound:.6g}"),
             ("welfare", f"{found.welfare:.12g}"),

@@ -111,6 +111,11 @@ class Verdict:
         self._gain = max(self._gain, float(np.where(wild, np.inf, gain).max()))
 
     @property
+    def largest(self) -> float:
+        """Largest gain that was added, 0 where none is above; infinite where one cannot be computed."""
+        return self._gain
+
+    @property
     def answer(self) -> Answer:
         """The verdict on what was added so far."""
         if self._lower > self.tolerance:

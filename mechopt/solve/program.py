@@ -165,6 +165,7 @@ def _first_best(chosen: AnyPlan) -> float:
             for t in range(env.horizon)
         ]
         terms = 2 * env.horizon + sum(max(row) for row in env.shape) * env.agents
+        sizes = [size * most for size, most in zip(sizes, map(len, env.slots or ((1,),) * env.horizon), strict=True)]
         return raised(env.first_best, float(env.present_value @ np.array(sizes)), terms)
     process = chosen.process
     sizes = [

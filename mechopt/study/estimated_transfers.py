@@ -84,7 +84,7 @@ def gain_under(transfers: ContingentTransfers, environment: InterdependentTypes)
     same = (made_for.shape, made_for.action_counts, made_for.horizon)
     if same != (environment.shape, environment.action_counts, environment.horizon):
         raise InputError("environment: signals, actions or horizon differ from those that the transfers were made for")
-    return check_contingent(replace(transfers, environment=environment, exact=None)).gain
+    return check_contingent(replace(transfers, environment=environment, exact=None)).largest
 
 
 def estimated(

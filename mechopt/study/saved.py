@@ -32,7 +32,7 @@ def read_transfers(archive: Archive, header: Header, environment: Any) -> Contin
     transfers = read(archive, header, environment)
     welfare, gross = truthful_outcome(transfers)
     utilities = tuple(u - fee for u, fee in zip(gross, transfers.fees or (0.0,) * len(gross), strict=True))
-    gain, env = check_contingent(transfers).gain, transfers.environment
+    gain, env = check_contingent(transfers).largest, transfers.environment
     said = np.array([transfers.welfare, transfers.gain, *transfers.utilities])
     found = np.array([welfare, gain, *utilities])
     periods = 1 / (1 - env.discount) if env.infinite else env.stages

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
@@ -30,7 +31,8 @@ class ConstraintCheck:
     rounding : float
         Bound of the rounding of ``gain``; 0 where it was computed in fractions.
     tolerance : float
-        Largest gain that counts as none: `VERIFY_TOLERANCE` times the largest present value of an agent's values.
+        Largest gain that counts as none: `VERIFY_TOLERANCE` times the largest present value of an agent's values; of
+        contingent transfers, of her values from the period of the worst gain on.
     counterexample : Counterexample or None
         Where the violation is, or what is undecided; None where satisfied.
     strategy_gain : float or None
@@ -107,6 +109,13 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
     def __len__(self) -> int:
         return len(self._checks)
 
+    def _told(self, check: ConstraintCheck) -> str:
+        """A counterexample in a sentence, with the model's names where they are known."""
+        if check.counterexample is None or self.environment is None:
+            return str(check.counterexample or "")
+        told: str = provided(self, "_told")(check.counterexample, self.environment)
+        return told
+
     def to_frame(self) -> pd.DataFrame:
         """One row a constraint.
 
@@ -114,7 +123,7 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
         -------
         pandas.DataFrame
             Index: names of the constraints. Columns: ``status``, ``holds``, ``gain``, ``rounding``, ``tolerance``,
-            ``counterexample`` (as text, empty where satisfied).
+            ``counterexample`` (a sentence, empty where satisfied).
         """
         import pandas as pd
 
@@ -125,7 +134,7 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
                 "gain": check.gain,
                 "rounding": check.rounding,
                 "tolerance": check.tolerance,
-                "counterexample": str(check.counterexample or ""),
+                "counterexample": self._told(check),
             }
             for check in self.values()
         ]

@@ -2,7 +2,8 @@ r"""Three answers: satisfied, violated, undecided; and the rounding bound that t
 
 **Tolerance.** It comes from the environment alone: `VERIFY_TOLERANCE` times the largest present value, as of period 0,
 that an agent can get from any path of types and actions, in absolute value. Nothing that a mechanism contains moves it,
-so that a mechanism which lends large sums is checked as sharply as one that does not.
+so that a mechanism which lends large sums is checked as sharply as one that does not. Contingent transfers
+have one by agent and period, from her own values alone; see `mechopt.verification.contingent.tolerance`.
 
 **Rounding.** A computed gain is a sum of products of values, allocations, payments and probabilities. Evaluate the same
 expression with all of them in absolute value and every difference as a sum: its value S is the *magnitude* of the gain.

@@ -185,6 +185,8 @@ def _independent(mechanism: Mechanism) -> Play:
     tree, env = mechanism.tree, mechanism.environment
     n, periods = env.agents, range(env.horizon)
     sales = ("sell",) if n == 1 else tuple(f"sell to {name}" for name in env.names)
+    if env.slots is not None and any(bool((row != 1).any()) for row in env.slots):
+        sales = ("slot",) if n == 1 else tuple(f"slot to {name}" for name in env.names)
     values, allocation = [], []
     for t in periods:
         count = prod(tree.shape[t])

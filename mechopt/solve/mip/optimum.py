@@ -28,7 +28,7 @@ from mechopt.lp.persistent.compile import PersistentLayout
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import highs
 from mechopt.solve.limits import known_before
-from mechopt.solve.mip.pinned import pinned, rounded
+from mechopt.solve.mip.pinned import constant, pinned, rounded
 from mechopt.solve.mip.search import MIP_TOLERANCE, Search, search
 from mechopt.solve.program import Effort, require_memory, trivial_bounds
 from mechopt.solve.result import Optimum
@@ -109,16 +109,22 @@ class _Attempt:
                 status = Status.OPTIMAL if self.closed(bound) else relaxed.status
                 return self.optimum(status, best.value, bound, best)
         if relaxed.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-            return self.optimum(relaxed.status, -np.inf, Bound(-np.inf, upper, "none"), None)
+            best = self.simplest()
+            least = -np.inf if best is None else best.bound.lower
+            return self.optimum(relaxed.status, least, Bound(least, upper, OURS), best)
         return self.searched(upper)
 
     def searched(self, upper: float) -> Optimum:
         """The answer by branch and bound, given the bound with lotteries."""
         found = self.search(self.program)
+        if found.status is Status.INFEASIBLE and (best := self.simplest()) is not None:
+            bound = Bound(best.bound.lower, upper, OURS)  # the solver is wrong
+            return self.optimum(Status.INACCURATE, best.value, bound, best)
         if found.status is Status.INFEASIBLE:
             return self.optimum(found.status, -np.inf, Bound(-np.inf, -np.inf, "none"), None, (NO_SOLUTION,))
         upper = min(upper, found.upper)
         best = None if found.point is None else self.paid(found.point)
+        best = self.simplest() if best is None else best
         bound = Bound(-np.inf if best is None else best.bound.lower, upper, SOLVERS)
         conflict: tuple[str, ...] = ()
         if found.status is Status.OPTIMAL and not self.closed(bound) and isinstance(self.layout, PersistentLayout):
@@ -159,7 +165,14 @@ class _Attempt:
 
     def paid(self, point: np.ndarray) -> Solution | None:
         """Best payments for the allocation of a point; None where it has lotteries, or no payments do."""
-        whole = rounded(self.program, point)
+        return self.fixed(rounded(self.program, point))
+
+    def simplest(self) -> Solution | None:
+        """Best payments where nothing is sold, or the first action is always taken."""
+        return self.fixed(constant(self.program, self.layout))
+
+    def fixed(self, whole: np.ndarray | None) -> Solution | None:
+        """Best payments for an allocation; None where there is no such, or no payments do."""
         if whole is None:
             return None
         best = highs.solve_program(pinned(self.program, self.layout, whole), "auto")

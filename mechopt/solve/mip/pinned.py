@@ -38,6 +38,25 @@ def pinned(program: LinearProgram, layout: AnyLayout, whole: FloatArray) -> Line
     return replace(program, lower=readonly(lower), upper=readonly(upper), integer=np.zeros(0, np.int64))
 
 
+def constant(program: LinearProgram, layout: AnyLayout) -> FloatArray | None:
+    """Whole numbers of the simplest allocation: nothing is sold, or always the first action; None if it is ruled out.
+
+    It is a mechanism where no better one was found in time, if there are payments for it.
+    """
+    if not isinstance(layout, PersistentLayout):
+        return np.zeros(len(program.integer))
+    x, tree, mass = np.zeros(program.size[1]), layout.plan.tree, np.ones(1)
+    for t in range(tree.horizon):
+        first = layout.columns.allocation[t][:, 0]
+        here = mass[tree.slot[t]]
+        if (program.upper[first[here > 0]] == 0).any():
+            return None
+        x[first] = here
+        weights = x[layout.columns.allocation[t]]
+        mass = (weights if tree.branches[t] > 1 else weights.sum(axis=1, keepdims=True)).ravel()
+    return x[program.integer]
+
+
 def weighted_columns(
     layout: AnyLayout, program: LinearProgram, whole: FloatArray
 ) -> Iterator[tuple[IntArray, FloatArray]]:

@@ -4,9 +4,13 @@ Nothing is taken from how the transfers were found: what the truth is worth is c
 where the horizon is infinite) from values, payments, policy and transition probabilities. At every history and every
 profile of current signals, the others' included, each report of each agent is compared with the truth, the truth being
 told from then on: the one-shot deviation principle makes this the check of all strategies. For finite horizons the best
-strategy of present and later misreports is computed as well. Tolerance, rounding and the three answers are those of
-`mechopt.verification.rounding`; gains are in present value, as of period 0. Nothing is averaged over the others'
-current signals.
+strategy of present and later misreports is computed as well. Gains are in present value, as of period 0. Nothing is
+averaged over the others' current signals.
+
+Rounding and the three answers are those of `mechopt.verification.rounding`, place by place: an agent in a period. The
+tolerance of a place is a share of what that agent alone values from that period on
+(`mechopt.verification.contingent.tolerance`); the worst place is the one whose gain is largest in relation to it, and
+the truth is satisfied only if every place is.
 
 A history is what payments still to come may depend on: nothing where each is due one period later (it is sunk when the
 next report is made), else all earlier reports. Stacked transfers with an infinite horizon, or with too many histories,
@@ -26,12 +30,13 @@ import numpy as np
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.verification.contingent.exact import exact_gain
+from mechopt.verification.contingent.exact import exact_places
 from mechopt.verification.contingent.promises import lasting, precision, promise_by_promise
 from mechopt.verification.contingent.stage import (
     Found,
     Gains,
     OneMisreport,
+    Place,
     Sizes,
     Stage,
     Transfers,
@@ -46,7 +51,8 @@ from mechopt.verification.contingent.stage import (
     told,
 )
 from mechopt.verification.contingent.together import checked_together, promised
-from mechopt.verification.rounding import Status, Verdict, largest_value, tolerance_of
+from mechopt.verification.contingent.tolerance import tolerances
+from mechopt.verification.rounding import Status, Verdict
 
 MAX_ENTRIES = 20_000_000
 """Histories times profiles times reports times next profiles that are enumerated."""
@@ -61,11 +67,13 @@ class ContingentCheck:
     status : Status
         Satisfied, violated or undecided; see `mechopt.verification.rounding`.
     gain : float
-        Largest gain of one misreport, present value; 0 where there is none.
+        Largest gain of one misreport at the worst place, present value; 0 where there is none. The worst place is the
+        agent and period whose gain is largest in relation to its tolerance.
     rounding : float
         Bound of its rounding.
     tolerance : float
-        Largest gain that counts as none: a share of the largest present value of an agent's values.
+        Largest gain that counts as none there: a share of the largest present value of that agent's values from that
+        period on.
     counterexample : OneMisreport or None
         Where it is, unless satisfied.
     strategy_gain : float or None
@@ -73,6 +81,8 @@ class ContingentCheck:
         transfers have too many histories, or in fractions.
     exact : Fraction or None
         The gain, where it was computed in fractions.
+    largest : float
+        Largest gain of all places in money, present value: what is compared with a bound on gains.
     """
 
     status: Status
@@ -82,6 +92,30 @@ class ContingentCheck:
     counterexample: OneMisreport | None
     strategy_gain: float | None
     exact: Fraction | None = None
+    largest: float = 0.0
+
+    @classmethod
+    def of(cls, places: list[Place], strategy_gain: float | None) -> ContingentCheck:
+        """Put the answers of all places together.
+
+        Parameters
+        ----------
+        places : list of Place
+            At least one.
+        strategy_gain : float or None
+        """
+        worst = max(places, key=Place.severity)
+        answer, largest = worst.answer, max(place.largest for place in places)
+        return cls(
+            answer.status,
+            answer.gain,
+            answer.rounding,
+            worst.tolerance,
+            worst.misreport,
+            strategy_gain,
+            answer.exact,
+            largest,
+        )
 
     @property
     def holds(self) -> bool:
@@ -107,25 +141,28 @@ def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentChe
     LimitError
         If payments depend on more histories than can be enumerated.
     """
-    env = transfers.environment
-    tolerance = tolerance_of(largest_value(env))
+    env, allowed = transfers.environment, tolerances(transfers.environment)
     if exact:
-        answer, lie = exact_gain(transfers, tolerance)
-        return ContingentCheck(answer.status, answer.gain, 0.0, tolerance, lie, None, answer.exact)
+        return ContingentCheck.of(exact_places(transfers, allowed), None)
     with np.errstate(all="ignore"):
         rounded, sizes = precision(transfers), Sizes.of(transfers)
-        verdict, places, strategies = Verdict(tolerance), list[Gains](), list[float | None]()
+        places, strategies = list[Place](), list[float | None]()
         for i in range(env.agents):
             found, size = _found(transfers, i), _found(sizes, i)
             for gains, large in zip(found.gains, size.gains, strict=True):
-                verdict.add(gains.gain, rounded.bound(large.gain))
-                places.append(gains)
+                places.append(_place(env, gains, rounded.bound(large.gain), float(allowed[i, gains.period])))
             strategies.append(None if found.strategy is None else max(float(gain.max()) for gain in found.strategy))
-        answer = verdict.answer
         known = [gain for gain in strategies if gain is not None]
-        strategy = max(known) if len(known) == len(strategies) else None
-        example = None if answer.place is None else places[answer.place[0]].at(env, answer.place[1])
-        return ContingentCheck(answer.status, answer.gain, answer.rounding, tolerance, example, strategy)
+        return ContingentCheck.of(places, max(known) if len(known) == len(strategies) else None)
+
+
+def _place(env: InterdependentTypes, gains: Gains, rounding: FloatArray, tolerance: float) -> Place:
+    """The answer at an agent and a period."""
+    verdict = Verdict(tolerance)
+    verdict.add(gains.gain, rounding)
+    answer = verdict.answer
+    example = None if answer.place is None else gains.at(env, answer.place[1])
+    return Place(answer, tolerance, verdict.largest, example)
 
 
 def truthful_outcome(transfers: Transfers) -> tuple[float, tuple[float, ...]]:

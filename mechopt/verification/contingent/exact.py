@@ -16,15 +16,21 @@ from math import prod
 import numpy as np
 
 from mechopt.core.errors import LimitError
-from mechopt.verification.contingent.stage import OneMisreport, Transfers, length_of
+from mechopt.core.numbers import FloatArray
+from mechopt.verification.contingent.stage import OneMisreport, Place, Transfers, length_of
 from mechopt.verification.exact import ExactProcess, Profile, require_few
-from mechopt.verification.rounding import Answer, ExactVerdict, as_float
+from mechopt.verification.rounding import ExactVerdict, Status, as_float
 
 Past = tuple[Profile, ...]
 
 
-def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisreport | None]:
-    """Largest gain of a misreport, and where it is.
+def exact_places(transfers: Transfers, tolerances: FloatArray) -> list[Place]:
+    """Largest gain of a misreport at each agent and period, and where it is.
+
+    Parameters
+    ----------
+    transfers : ContingentTransfers, or anything with its arrays
+    tolerances : float array ``(agent, period)``
 
     Raises
     ------
@@ -43,15 +49,19 @@ def exact_gain(transfers: Transfers, tolerance: float) -> tuple[Answer, OneMisre
         longest = max(counts) ** transfers.together
     terms *= env.agents * (1 if by_history else longest * longest)
     require_few(terms + (env.agents * counts[-1] ** 3 if env.infinite else 0), "the check of contingent transfers")
-    verdict, worst = ExactVerdict(tolerance), None
+    places = list[Place]()
     for i in range(env.agents):
-        agent = _Agent(transfers, i, by_history)
-        for gain, t, past, signals, report in agent.gains():
-            if gain > verdict.gain:
-                worst = OneMisreport(i, t, signals, report, as_float(gain), past)
-            verdict.add(gain, ())
-    answer = verdict.answer
-    return answer, worst if answer.status == "violated" else None
+        verdicts = [ExactVerdict(float(tolerance)) for tolerance in tolerances[i]]
+        worst: list[OneMisreport | None] = [None] * env.stages
+        for gain, t, past, signals, report in _Agent(transfers, i, by_history).gains():
+            if gain > verdicts[t].gain:
+                worst[t] = OneMisreport(i, t, signals, report, as_float(gain), past)
+            verdicts[t].add(gain, ())
+        for t in reversed(range(env.stages)):
+            answer = verdicts[t].answer
+            shown = worst[t] if answer.status is Status.VIOLATED else None
+            places.append(Place(answer, float(tolerances[i, t]), answer.gain, shown))
+    return places
 
 
 class _Agent:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.verification.rounding import Answer, Status
 
 
 class Transfers(Protocol):
@@ -98,6 +99,38 @@ class OneMisreport(NamedTuple):
             f"agent {self.agent}, period {self.period}{past}: at signals {list(self.signals)} she reports "
             f"{self.report} and gains {self.gain:.6g}"
         )
+
+
+class Place(NamedTuple):
+    """What a check says of an agent in a period.
+
+    Attributes
+    ----------
+    answer : Answer
+    tolerance : float
+        Largest gain that counts as none there.
+    largest : float
+        Largest gain, 0 where there is none; ``answer.gain`` is that of its own place.
+    misreport : OneMisreport or None
+        None where satisfied.
+    """
+
+    answer: Answer
+    tolerance: float
+    largest: float
+    misreport: OneMisreport | None
+
+    def severity(self) -> tuple[int, float]:
+        """How bad it is: the status, then what it rests on in relation to the tolerance."""
+        gain, rounding = self.answer.gain, self.answer.rounding
+        rank, excess = {
+            Status.SATISFIED: (0, gain),
+            Status.UNDECIDED: (1, gain + rounding),
+            Status.VIOLATED: (2, gain - rounding),
+        }[self.answer.status]
+        if self.tolerance == 0:
+            return rank, excess and float("inf")
+        return rank, excess / self.tolerance
 
 
 class Stage(NamedTuple):

@@ -179,6 +179,10 @@ def test_a_time_limit_leaves_a_bracket():
     )
     assert best.status is Status.TIME_LIMIT
     assert best.bound.upper <= env.first_best + 1e-6
+    assert best.bound.lower == pytest.approx(0) and mo.verify(best.mechanism).holds  # nothing is sold
+    chain = mo.load("battaglini-2005/two-types")
+    kept = mo.optimum(chain, "bayesian", "epir", deterministic=True, time_limit=0.0)
+    assert kept.status is Status.TIME_LIMIT and kept.bound.lower == pytest.approx(0, abs=1e-9)
     with pytest.raises(LimitError):
         best.require_optimal()
 

@@ -1,5 +1,6 @@
 """Lemmas on finite types: each on random instances, by hand where it fails, and their proofs' steps by definition."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import exp, log, prod, sqrt
@@ -41,6 +42,31 @@ def environments(instances, seed, agents=(1, 2), periods=3):
 def test_constant_continuation_loses_nothing_with_two_periods(instances):
     for scenarios in trees(instances, 1, ("one period", "one or two", "fork and stop")):
         assert mo.lemmas.constant_continuation(scenarios).loss == pytest.approx(0, abs=1e-8)
+
+
+@counts(100, 8)
+def test_constant_increments_lose_nothing_in_any_scenario(instances):
+    rng = np.random.default_rng(12)
+    for k, scenarios in enumerate(trees(instances, 13, ("one or two", "fork", "fork and stop", "one period"))):
+        changed = replace(scenarios, discount=("1", "9/10")[k % 2], cost=dict.fromkeys("abc", int(rng.integers(0, 3))))
+        if any(env.first_best <= 0 for env in changed.environments):
+            continue
+        goal = ("ratio", "weighted", "regret")[k % 3]  # different mechanisms, not the best guarantee alone
+        rule = mo.maximin(replace(changed, weights=[1 + s for s in range(len(changed))]), objective=goal).rule
+        rule = mo.ScenariosMechanism(changed, rule.mechanisms)
+        made = mo.lemmas.constant_increments(rule)
+        report = mo.verify(made)
+        assert report.holds, report
+        assert mo.INDU() in made.claims
+        for before, after in zip(rule.revenues, made.revenues, strict=True):
+            assert after >= before - 1e-8
+        for before, after in zip(rule.mechanisms, made.mechanisms, strict=True):
+            assert np.array_equal(before.allocation[0], after.allocation[0])
+
+
+def test_constant_increments_are_for_two_periods():
+    with pytest.raises(mo.InputError, match="at most two periods"):
+        mo.lemmas.constant_increments(mo.maximin(LOSES).rule)
 
 
 def test_constant_continuation_is_not_implied():

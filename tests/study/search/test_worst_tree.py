@@ -12,6 +12,7 @@ import pytest
 import mechopt as mo
 from mechopt.proof.certificate import CertificateError, load_certificate
 from mechopt.proof.check import check_guarantee
+from mechopt.proof.words import statement
 from mechopt.results import TreeFamily
 from mechopt.solve.exact.guarantee import certify_guarantee
 from tests.papers.raw_scenarios import random_scenarios
@@ -88,7 +89,13 @@ def test_a_guarantee_with_absorbing_periods_is_proved(tmp_path):
     assert best.bound.gap < 1e-9
     assert mo.verify(best.rule).holds
     proof.save(tmp_path / "proof.json")
-    assert check_guarantee(tree, load_certificate(tmp_path / "proof.json")) == Fraction(6, 7)
+    again = load_certificate(tmp_path / "proof.json")
+    assert check_guarantee(tree, again) == Fraction(6, 7)
+    assert "(surplus and first best of the periods before, where rest takes out everything at the end)" in statement(
+        again
+    )
+    with pytest.raises(CertificateError, match="other distributions absorb"):
+        check_guarantee(tree, replace(proof, absorbing=()))
     with pytest.raises(CertificateError):  # not of the tree that merely ends with nothing
         check_guarantee(replace(tree, absorbing=()), proof)
     with pytest.raises(CertificateError):
@@ -186,3 +193,23 @@ def test_a_family_of_trees():
     scenarios = family.instance(np.zeros(family.shape))
     assert scenarios.distributions["a"].exact == ((1, 2, 3), (Fraction(333334, 10**6), *[Fraction(333333, 10**6)] * 2))
     assert scenarios.discount == Fraction(9, 10)
+
+
+@pytest.mark.parametrize("instances", [4, pytest.param(100, marks=pytest.mark.slow)])
+def test_trees_that_always_allow_a_half(instances):
+    """Two scenarios of which one begins as the other; and stopping or absorbing everything after one period or two."""
+    rng, tried, least = np.random.default_rng(11), 0, [1.0, 1.0]
+    while tried < instances:
+        drawn = random_scenarios(rng, "chain", most=3)
+        tables = [
+            {"name": name, "values": one.exact[0], "probabilities": one.exact[1]}
+            for name, one in drawn.distributions.items()
+        ]
+        if min(env.first_best for env in drawn.environments) <= 0:
+            continue
+        tried += 1
+        nested = mo.Scenarios(tables, [["a"], ["a", "b", "c"]])
+        device = [["a"], ["a", "b"], ["a", "rest"], ["a", "b", "rest"]]
+        absorbed = mo.Scenarios([*tables, REST], device, absorbing=["rest"])
+        least = [min(old, mo.maximin(tree).value) for old, tree in zip(least, (nested, absorbed), strict=True)]
+    assert min(least) >= 1 / 2
