@@ -185,3 +185,39 @@ def maximin(
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)
+
+
+def diagnose(
+    model: Model,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for each program")] = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether the published payments of the virtual pivot implement its policy, others do, or none."""
+    from mechopt.environment.separable import SeparableTypes
+    from mechopt.modelfile import read
+    from mechopt.show.terminal import output
+    from mechopt.study.diagnose import diagnose as regime_of
+
+    file = read(model, at)
+    found = regime_of(file.of_kind(SeparableTypes), time_limit)
+    document = {
+        "regime": found.regime,
+        "reason": found.reason,
+        "bound": found.bound,
+        "optimum": found.optimum.value,
+        "gap": found.gap,
+        "sees": found.sees,
+        "by_disclosure": found.by_disclosure,
+    }
+    if as_json:
+        say(output.to_json(document))
+        return
+    rows = [
+        *output.title_rows(file.title),
+        ("regime", f"{found.regime}: {found.reason}"),
+        ("bound", f"{found.bound:.12g}"),
+        ("optimum", f"{found.optimum.value:.12g}"),
+        ("attained if agents see", found.sees or "nothing that was tried"),
+    ]
+    show_rows([*rows, *((f"optimum if seen: {sees}", f"{upper:.12g}") for sees, upper in found.by_disclosure.items())])
