@@ -65,6 +65,7 @@ register(
         "Optimum.explain": "mechopt.show.explain.explanation.explain_optimum",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",
+        "Report._told": "mechopt.show.counterexample.sentence",
         "StateMechanism.verify": "mechopt.verification.states.check.verify_states",
         "StateMechanism.simulate": "mechopt.mechanism.endless.files.simulate",
         "StateMechanism.to_frame": "mechopt.mechanism.endless.files.to_frame",

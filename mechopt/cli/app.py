@@ -17,6 +17,7 @@ COMMANDS = {
     "solve": "solving.solve",
     "show": "showing.show",
     "compare": "comparing.compare",
+    "diagnose": "comparing.diagnose",
     "maximin": "comparing.maximin",
     "formula": "formula.formula",
     "frontier": "frontier.frontier",

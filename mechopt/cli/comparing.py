@@ -38,6 +38,7 @@ def compare(
     mechanisms: Annotated[str | None, typer.Option(help="names joined by commas; default: all that apply")] = None,
     ic: Ic = None,
     ir: Ir = None,
+    subject_to: SubjectTo = None,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for the optimum")] = None,
     table: Annotated[str, typer.Option(help="text, markdown or latex")] = "text",
     plot: Annotated[
@@ -65,13 +66,13 @@ def compare(
         require_report(report)
     require_targets(plot)
     file = read(model, at)
-    file.require_free_payments("mechopt compare")
     environment = environment_of(file)
     constraints = file.ic if ic is None else ic, file.ir if ir is None else ir
     require_expected(check, model, file)
     names = None if mechanisms is None else [name.strip() for name in mechanisms.split(",")]
     with progress_shown("comparing"):
-        comparison = compare_mechanisms(environment, names, *constraints, time_limit)
+        limits = file.subject_to if subject_to is None else subject_to
+        comparison = compare_mechanisms(environment, names, *constraints, time_limit, limits)
     document = output.compared(comparison)
     if as_json:
         say(output.to_json(document))
@@ -103,7 +104,11 @@ def _write_report(comparison: Comparison, file: ModelFile, model: str, exact: bo
     from mechopt.solve.exact.certify import certify
 
     best = comparison.optimum
-    certificate = certify(comparison.environment, best.ic, best.ir) if exact and best is not None else None
+    certificate = (
+        certify(comparison.environment, best.ic, best.ir, subject_to=best.subject_to)
+        if exact and best is not None
+        else None
+    )
     text = file_text(model, bundled())
     page = compare_report(comparison, file.title, command_line(), file.source, text, certificate)
     write_report(page, path)
@@ -180,3 +185,39 @@ def maximin(
         raise typer.Exit(1)
     if check:
         check_expected(document, file.expected)
+
+
+def diagnose(
+    model: Model,
+    time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds for each program")] = None,
+    at: At = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether the published payments of the virtual pivot implement its policy, others do, or none."""
+    from mechopt.environment.separable import SeparableTypes
+    from mechopt.modelfile import read
+    from mechopt.show.terminal import output
+    from mechopt.study.diagnose import diagnose as regime_of
+
+    file = read(model, at)
+    found = regime_of(file.of_kind(SeparableTypes), time_limit)
+    document = {
+        "regime": found.regime,
+        "reason": found.reason,
+        "bound": found.bound,
+        "optimum": found.optimum.value,
+        "gap": found.gap,
+        "sees": found.sees,
+        "by_disclosure": found.by_disclosure,
+    }
+    if as_json:
+        say(output.to_json(document))
+        return
+    rows = [
+        *output.title_rows(file.title),
+        ("regime", f"{found.regime}: {found.reason}"),
+        ("bound", f"{found.bound:.12g}"),
+        ("optimum", f"{found.optimum.value:.12g}"),
+        ("attained if agents see", found.sees or "nothing that was tried"),
+    ]
+    show_rows([*rows, *((f"optimum if seen: {sees}", f"{upper:.12g}") for sees, upper in found.by_disclosure.items())])

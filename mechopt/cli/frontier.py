@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import At, Ic, Ir, Json, Model, problem_of, require_targets, written
+from mechopt.cli.options import At, Ic, Ir, Json, Model, SubjectTo, problem_of, require_targets, written
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def frontier(
     points: Annotated[int | None, typer.Option(min=2, help="stop at this many corners; default: all")] = None,
     ic: Ic = None,
     ir: Ir = None,
+    subject_to: SubjectTo = None,
     time_limit: Annotated[float | None, typer.Option(min=0.0, help="seconds in all")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="prove the corners in exact rationals as well")] = False,
     plot: Annotated[
@@ -44,10 +45,10 @@ def frontier(
         picture_ending(plot)
     require_targets(plot, csv)
     file = read(model, at)
-    file.require_free_payments("mechopt frontier")
-    problem = problem_of(file, ic, ir)
+    problem = problem_of(file, ic, ir, subject_to=subject_to)
     with progress_shown("solving") as progress:
-        found = find(problem.environment, problem.ic, problem.ir, between, points, exact, time_limit, progress)
+        asked = problem.environment, problem.ic, problem.ir
+        found = find(*asked, between, points, exact, time_limit, progress, problem.subject_to)
     reports = [checked_on_tree(point.mechanism, point.mechanism.claims) for point in found.points]
     writes: list[Callable[[], object]] = []
     if csv is not None:
@@ -90,7 +91,11 @@ def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:
         "complete": found.complete,
         "stopped": found.stopped,
         "gap": found.gap,
-        "constraints": {"ic": output.names(found.ic), "ir": output.names(found.ir)},
+        "constraints": {
+            "ic": output.names(found.ic),
+            "ir": output.names(found.ir),
+            **({"subject_to": output.names(found.subject_to)} if found.subject_to else {}),
+        },
         "solves": found.solves,
         "seconds": found.seconds,
     }
@@ -108,9 +113,11 @@ def _rows(found: Frontier, reports: list[Report | None]) -> list[tuple[str, str]
                 output.unsatisfied(report, False) for report in reports if report is not None and not report.holds
             )
         )
+    kept = [output.names(found.ic), output.names(found.ir)]
+    kept += [output.names(found.subject_to)] if found.subject_to else []
     return [
         ("frontier", f"revenue against {found.between}: {count}, {state}; the curve is within {found.gap:.2g}"),
-        ("constraints", f"{output.names(found.ic)}; {output.names(found.ir)}"),
+        ("constraints", "; ".join(kept)),
         ("verified", checked),
         ("effort", f"{found.solves} programs, {found.seconds:.2f} s"),
     ]

@@ -139,6 +139,9 @@ class GuaranteeCertificate:
     benchmark : str
         ``"same"``: optima are under the same constraints (DIC and EPIR where they are DIC, INDU and EPIR, which changes
         nothing for a clairvoyant seller); ``"standard"``: under DIC and EPIR.
+    absorbing : tuple of str
+        Distributions that stand for absorbing last periods: scenarios that end so are worth the surplus of their
+        earlier periods, and are measured by first best.
     """
 
     fingerprint: str
@@ -151,6 +154,7 @@ class GuaranteeCertificate:
     subject_to: tuple[PaymentConstraint, ...] = ()
     objective: str = "ratio"
     benchmark: str = "same"
+    absorbing: tuple[str, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -200,6 +204,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
             **({"subject_to": [c.name for c in certificate.subject_to]} if certificate.subject_to else {}),
             **({} if certificate.objective == "ratio" else {"objective": certificate.objective}),
             **({} if certificate.benchmark == "same" else {"benchmark": certificate.benchmark}),
+            **({"absorbing": list(certificate.absorbing)} if certificate.absorbing else {}),
         }
     weights = certificate.objective
     return {
@@ -313,6 +318,7 @@ def _read_guarantee(content: Mapping[str, Any]) -> GuaranteeCertificate:
         tuple(payment_named(name) for name in content.get("subject_to", ())),
         str(content.get("objective", "ratio")),
         str(content.get("benchmark", "same")),
+        tuple(map(str, content.get("absorbing", ()))),
     )
 
 

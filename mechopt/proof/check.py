@@ -190,6 +190,8 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
     terms = terms_of(certificate)
+    if certificate.absorbing != tuple(sorted(scenarios.absorbing)):
+        raise CertificateError("absorbing: other distributions absorb than in the scenarios")
     if scenarios.absorbing and terms != GuaranteeTerms():
         raise CertificateError("absorbing: with such periods the guarantee under dic and epir is defined")
     measured = _measured(scenarios, certificate, terms)

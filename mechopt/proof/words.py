@@ -54,6 +54,9 @@ def _guarantee(certificate: GuaranteeCertificate) -> str:
         under = f"both under {', '.join(names) or 'no constraints'}"
         if certificate.benchmark == "standard":
             under = f"the mechanism under {', '.join(names)}, that revenue under dic and epir"
+    if certificate.absorbing:
+        ends = ", ".join(certificate.absorbing)
+        under += f" (surplus and first best of the periods before, where {ends} takes out everything at the end)"
     value = f"is {certificate.value} = {float(certificate.value):.12g}"
     if certificate.objective == "regret":
         return (

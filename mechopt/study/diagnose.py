@@ -7,21 +7,26 @@ With finite types their Theorem 4.1 does not carry over word for word. Three cas
 - c: no payments do: the optimum is below the bound by an information rent that the relaxation does not see.
 
 The closed form (`VirtualPivot.diagnosis`) decides many instances; a program decides the rest, and gives the payments or
-the gap.
+the gap. What agents see of the past matters: the less they see, the more the mechanism can do. Where the bound is not
+attained when they see all, programs say whether it is when they see actions alone, or only what is their own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.pivot import virtual_pivot
+from mechopt.core.errors import LimitError
 from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
+from mechopt.mechanism.constraints import BayesianIC
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.optimum import optimum
 from mechopt.solve.result import Optimum
 
+WORDS = {"actions": "actions alone", "own": "only what is their own"}
 SLACK = 100 * BOUND_TOLERANCE
 """Relative distance to the bound that counts as attaining it."""
 
@@ -43,6 +48,11 @@ class Regime:
         Bound less optimum, at least 0; rounding in the cases a and b.
     mechanism : SequenceMechanism or None
         Payments that attain the bound: the published ones in case a, those of the optimum in case b.
+    sees : str or None
+        What agents may see of the past where the bound is attained: ``"all"``, ``"actions"`` or ``"own"``, the most
+        of them; None where it is under none, or no program said so.
+    by_disclosure : dict from str to float
+        Upper end of the optimum's bracket by what agents see, of the programs that were solved.
     """
 
     regime: str
@@ -51,6 +61,8 @@ class Regime:
     optimum: Optimum
     gap: float
     mechanism: SequenceMechanism | None
+    sees: str | None = None
+    by_disclosure: dict[str, float] = field(default_factory=dict)
 
 
 def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Regime:
@@ -87,12 +99,31 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     pivot = virtual_pivot(environment)
     known = pivot.diagnosis
     best = optimum(environment, time_limit=time_limit).require_optimal()
+    seen = {"all": best.bound.upper}
     gap = max(0.0, pivot.bound - best.bound.upper)
     attained = gap <= SLACK * max(pivot.welfare, abs(pivot.bound), 1e-300)
     if known.regime == "a":
-        return Regime("a", known.reason, pivot.bound, best, gap, pivot.to_mechanism())
+        return Regime("a", known.reason, pivot.bound, best, gap, pivot.to_mechanism(), "all", seen)
     if not attained:
-        return Regime("c", f"{known.reason}; no mechanism attains the bound", pivot.bound, best, gap, None)
+        sees = _hidden(environment, pivot, seen, time_limit)
+        words = "no mechanism attains the bound where agents see all of the past"
+        words += f"; one does where they see {WORDS[sees]}" if sees else ""
+        return Regime("c", f"{known.reason}; {words}", pivot.bound, best, gap, None, sees, seen)
     assert isinstance(best.mechanism, SequenceMechanism)
     reason = f"{known.reason}; those of the optimum attain the bound"
-    return Regime("b", reason, pivot.bound, best, gap, best.mechanism)
+    return Regime("b", reason, pivot.bound, best, gap, best.mechanism, "all", seen)
+
+
+def _hidden(
+    environment: SeparableTypes, pivot: VirtualPivot, seen: dict[str, float], time_limit: float | None
+) -> str | None:
+    """The most that agents may see for the bound to be attained, beyond all; programs' upper ends go into ``seen``."""
+    for sees in ("actions", "own") if environment.agents > 1 else ():
+        try:
+            best = optimum(environment, BayesianIC(sees), time_limit=time_limit).require_optimal()
+        except LimitError:
+            return None
+        seen[sees] = best.bound.upper
+        if pivot.bound - best.bound.upper <= SLACK * max(pivot.welfare, abs(pivot.bound), 1e-300):
+            return sees
+    return None

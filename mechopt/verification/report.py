@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
@@ -108,6 +109,13 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
     def __len__(self) -> int:
         return len(self._checks)
 
+    def _told(self, check: ConstraintCheck) -> str:
+        """A counterexample in a sentence, with the model's names where they are known."""
+        if check.counterexample is None or self.environment is None:
+            return str(check.counterexample or "")
+        told: str = provided(self, "_told")(check.counterexample, self.environment)
+        return told
+
     def to_frame(self) -> pd.DataFrame:
         """One row a constraint.
 
@@ -115,7 +123,7 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
         -------
         pandas.DataFrame
             Index: names of the constraints. Columns: ``status``, ``holds``, ``gain``, ``rounding``, ``tolerance``,
-            ``counterexample`` (as text, empty where satisfied).
+            ``counterexample`` (a sentence, empty where satisfied).
         """
         import pandas as pd
 
@@ -126,7 +134,7 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
                 "gain": check.gain,
                 "rounding": check.rounding,
                 "tolerance": check.tolerance,
-                "counterexample": str(check.counterexample or ""),
+                "counterexample": self._told(check),
             }
             for check in self.values()
         ]

@@ -60,10 +60,22 @@ def test_keys_of_a_file_and_flags(run, tmp_path, above, below):
     assert both["verified"]["no-subsidy"]["holds"]
     assert both["verified"]["budget:1"]["holds"]
     assert run("size", path, "--subject-to", "none").stdout != run("size", path).stdout
-    for command in ("compare", "frontier"):
-        refused = run(command, path)
+    compared, curve = (json.loads(run(command, path, "--json").stdout) for command in ("compare", "frontier"))
+    assert compared["optimum"]["constraints"]["subject_to"] == curve["constraints"]["subject_to"] == "budget:2"
+    assert compared["optimum"]["value"] == pytest.approx(4 / 3)
+    assert max(point["revenue"] for point in curve["points"]) == pytest.approx(4 / 3)
+    free = json.loads(run("compare", path, "--json", "--subject-to", "none").stdout)
+    assert free["optimum"]["value"] == pytest.approx(2)
+    kept = {
+        row["name"]: row["constraints"]["budget:2"]["holds"] for row in compared["mechanisms"] if row["constraints"]
+    }
+    assert kept["clairvoyant-optimum"] and not kept["repeated-myerson"]
+    assert "budget:2" in run("compare", path).stdout
+    for limits in ("deterministic", "epsilon:1"):
+        command = "frontier" if limits == "deterministic" else "compare"
+        refused = run(command, path, "--subject-to", limits)
         assert refused.exit_code == 2
-        assert "subject_to: budget:2" in words(refused.stderr)
+        assert "subject_to: " + limits.partition(":")[0] in words(refused.stderr)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ INDEPENDENT = {
     "nothing-is-worth-its-cost": mo.IndependentTypes.iid([1, 2], HALF, horizon=2, cost=3),
     "negative-cost": mo.IndependentTypes.iid([0, 2, 3], ["1/2", "1/4", "1/4"], horizon=2, agents=2, cost=[-1, "1/2"]),
     "seller-values": mo.IndependentTypes.iid([1, 2], HALF, horizon=2, agents=2, cost="1/2", seller_values=[1, -2]),
+    "two-units": mo.IndependentTypes.iid([1, 2], HALF, horizon=1, agents=3, cost="1/2", supply=2),
+    "slots": mo.IndependentTypes.iid([0, 2, 3], ["1/2", "1/4", "1/4"], horizon=2, agents=2, slots=[1, "1/2"]),
 }
 PERSISTENT = {
     "two-agents": mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [HALF] * 2, cost=[0, "1/2"], horizon=2),
@@ -43,6 +45,7 @@ PERSISTENT = {
         seller_values=[[[0, 0], [2, 2]], [[-1, -1], [0, 0]]],
     ),
     "infinite": mo.MarkovTypes([[[0, 0], [1, 2]]] * 2, [STAY] * 2, [HALF] * 2, cost=[0, "1/2"], discount="1/2"),
+    "stock": mo.families.inventory(1, [[1, 3]], [HALF], [STAY], horizon=2, cost="1/2"),
 }
 CONTRACTS = {
     "one-buyer": mo.SeparableTypes([[1, 2]], [HALF], [[[0, 0], [1, 2]]], [HALF], [STAY], cost=[0, "1/2"], horizon=2),

@@ -24,7 +24,7 @@ from mechopt.solve.exact.guarantee import exact_guarantee_program
 from mechopt.solve.exact.independent import exact_program
 from mechopt.solve.exact.orbits import exact_orbit_program
 from mechopt.solve.exact.persistent import exact_persistent_program
-from tests.persistent_exact import COMBINATIONS, random_interdependent, tiny
+from tests.persistent_exact import COMBINATIONS, _laws, random_interdependent, tiny
 from tests.persistent_instances import battaglini, three_types
 from tests.proofs import FORMS
 from tests.solve.exact.test_guarantee import scenarios
@@ -162,13 +162,46 @@ def test_persistent_types(block):
         assert compare(tiny(seed), ic, ir, "auto")
 
 
-@pytest.mark.parametrize("name", ["battaglini", "three-types", "correlated"])
+def correlated_by_period(controlled):
+    """Two agents with 2 and 1, then 1 and 3, then 2 and 2 types; some moves never happen."""
+    shapes, rng = [(2, 1), (1, 3), (2, 2)], np.random.default_rng(3)
+    values = [[rng.integers(-2, 7, (2, *shape)).tolist() for shape in shapes] for _ in range(2)]
+    leading = [(2,), ()] if controlled else [(), ()]
+    kernel = [
+        _laws(rng, (*first, *before), int(np.prod(after)), True).reshape(*first, *before, *after).tolist()
+        for first, before, after in zip(leading, shapes, shapes[1:], strict=False)
+    ]
+    initial = _laws(rng, (), 2, False).reshape(2, 1).tolist()
+    return mo.InterdependentTypes(values, kernel, initial, cost=[0, 1], horizon=3, discount="9/10")
+
+
+def markov_by_period():
+    """The same where types persist independently, and agent 0's move with one of three actions of the second period."""
+    values = [
+        [[[0, 1], [2, 0]], [[1], [3], [2]], [[0, 2], [5, 1]]],
+        [[[1], [0]], [[0, 3, 1], [2, 0, 1], [1, 1, 0]], [[1, 4], [0, 0]]],
+    ]
+    kernel = [
+        [[[[1], [1]], [[1], [1]]], [[["1/3", "2/3"]], [["1/2", "1/2"]], [["1/4", "3/4"]]]],
+        [[["1/4", 0, "3/4"]], [["1/2", "1/2"], [1, 0], [0, 1]]],
+    ]
+    cost = [[0, 1], [0, 1, "1/2"], [1, 0]]
+    return mo.MarkovTypes(values, kernel, [["1/5", "4/5"], [1]], cost=cost, horizon=3, discount="2/3")
+
+
+ENVIRONMENTS = {
+    "battaglini": battaglini(3),
+    "three-types": three_types(),
+    "correlated": random_interdependent(1, (2, 2)),
+    "correlated-by-period": correlated_by_period(False),
+    "correlated-controlled-by-period": correlated_by_period(True),
+    "markov-by-period": markov_by_period(),
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_all_constraints_on_persistent_types(name):
-    env = {
-        "battaglini": battaglini(3),
-        "three-types": three_types(),
-        "correlated": random_interdependent(1, (2, 2)),
-    }[name]
+    env = ENVIRONMENTS[name]
     for ic, ir in COMBINATIONS[:: len(COMBINATIONS) // 12]:
         assert compare(env, ic, ir, "auto")
 
@@ -178,7 +211,9 @@ def test_payments_where_types_are_persistent():
     for seed, subject_to in enumerate(PAYMENTS[1:]):
         for env in (battaglini(2), tiny(seed)):
             compared += compare(env, mo.BayesianIC(), mo.EPIR(), "auto", subject_to)
-    assert compared >= 8
+        for env in (markov_by_period(), correlated_by_period(False)):
+            compared += compare(env, mo.BayesianIC(), mo.Interim(), "auto", subject_to)
+    assert compared >= 24
 
 
 GUARANTEES = {  # incentives, participation, objective, constraints on payments

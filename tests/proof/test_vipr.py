@@ -99,6 +99,16 @@ def test_a_guarantee_is_proved_by_the_reader(tmp_path):
     assert check_vipr(exported(tree, certify_guarantee(tree), tmp_path)) == (Fraction(10, 11), Fraction(10, 11))
 
 
+def test_a_scenario_in_which_nothing_is_earned_stays_one(tmp_path):
+    """What is written is the program that is proved: an optimum of 0 is not taken for another."""
+    coin = {"name": "F", "values": [1, 4], "probabilities": ["1/3", "2/3"]}
+    worthless = {"name": "Z", "values": [0, 7], "probabilities": [1, 0]}
+    tree = mo.Scenarios([coin, worthless], [["Z"], ["F"], ["F", "F"]])
+    certificate = certify_guarantee(tree, objective="regret")
+    assert certificate.optima[0].value == 0
+    assert set(check_vipr(exported(tree, certificate, tmp_path))) == {-certificate.value}
+
+
 CHANGED = {"independent": coin(2), "persistent": battaglini(2), "correlated": random_interdependent(0, (1, 2))}
 
 

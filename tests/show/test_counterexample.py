@@ -71,6 +71,8 @@ def test_conflicts_and_what_is_unbounded_are_told_by_names():
 def test_notebooks_say_it():
     table = mo.verify(refunded(9), mo.PeriodicExPostIC())._repr_html_()
     assert "reporting low instead of high gains" in table and "agent 0" not in table
+    (told,) = mo.verify(refunded(9), mo.PeriodicExPostIC()).to_frame()["counterexample"]
+    assert "reporting low instead of high gains" in told
 
 
 def test_verify_says_it(mechopt, tmp_path):

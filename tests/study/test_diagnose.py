@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -66,3 +71,34 @@ def test_two_buyers(seed):
 def test_all_regimes_are_met():
     seeds = (0, 1, 138)
     assert {mo.diagnose(random_separable(seed)).regime for seed in seeds} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("seed", "periods"), [(5, 1), (15, 1), (45, 2)])
+def test_what_agents_see_is_named(seed, periods):
+    # in none of these is the bound attained; in the last one to see actions alone earns more than to see all
+    found = mo.diagnose(random_separable(seed, 2, periods))
+    assert found.regime == "c"
+    values = [found.by_disclosure[sees] for sees in ("all", "actions", "own")]
+    assert all(later >= now - 1e-7 for now, later in pairwise(values))
+    assert found.sees is None
+    assert values[-1] < found.bound - 1e-6
+    if seed == 45:
+        env = random_separable(seed, 2, periods)
+        assert values[1] - values[0] > 1e-3
+        assert values[1] == pytest.approx(mo.optimum(env, "bayesian-actions").value, abs=1e-6)
+
+
+def test_where_the_bound_is_attained_all_is_seen():
+    for seed in range(10):
+        found = mo.diagnose(random_separable(seed))
+        assert found.regime == "c" or found.sees == "all"
+
+
+def test_the_command_line_names_the_disclosure(tmp_path):
+    (tmp_path / "d.toml").write_text(random_separable(5, 2).to_toml())
+    command = [sys.executable, "-m", "mechopt", "diagnose", "d.toml", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    document = json.loads(done.stdout)
+    assert document["regime"] == "c"
+    assert document["sees"] is None
+    assert set(document["by_disclosure"]) == {"all", "actions", "own"}

@@ -11,6 +11,7 @@ import pytest
 import mechopt as mo
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS
+from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.independent import check as independent
 from mechopt.verification.independent.exact import _Buyer
 from mechopt.verification.independent.response import Payoffs
@@ -43,7 +44,16 @@ def three_periods(seed):
     return MarkovTypes(values, [[first, then]], [[0.25, 0.75]], horizon=3, discount=0.8)
 
 
+def cannot_tell(seed):
+    """After the report 0 agent 0 may report 0 or 1, whatever she is: type 2 stays, and must choose a misreport."""
+    rng = np.random.default_rng(seed)
+    kernel = [[[0.5, 0.5, 0], [0.25, 0.75, 0], [0, 0, 1]], [[0.5, 0.5], [0.25, 0.75]]]
+    values = [rng.normal(size=(2, 3)), rng.normal(size=(2, 2))]
+    return MarkovTypes(values, kernel, [[0.25, 0.25, 0.5], [0.5, 0.5]], horizon=3, discount=0.9)
+
+
 MORE = {
+    "cannot-tell": (cannot_tell, "consistent", "relevant"),
     "types-by-period": (by_period, "any", "relevant"),
     "types-by-period-consistent": (by_period, "consistent", "all"),
     "three-periods": (three_periods, "consistent", "relevant"),
@@ -124,9 +134,34 @@ def described(example):
     return example.agent, example.period, example.true_type, example.report, example.others, example.before
 
 
-@pytest.mark.parametrize("seed", range(7))
-def test_current_reports(seed):
-    mechanism = cases.stationary(seed)
+def chain(horizon):
+    """Type 0 leads to 1, 1 to 2 and 2 to itself; type 3, from where all might follow, never comes."""
+    moves = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]]
+    env = MarkovTypes([[[0, 0, 0, 1]]], [moves], [[1, 0, 0, 0]], horizon=horizon, discount=0.5)
+    listed = 1 if horizon == "infinite" else horizon
+    return MarkovMechanism(env, [np.zeros(4, int)] * listed, [[np.array([0.0, 0.0, 1.0, 9.0])] * listed])
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_types_that_come_late_are_asked_and_such_as_never_come_are_not(exact):
+    """Type 2 pays 1 for ever, 2 in all; type 3 would pay 9, and is nobody."""
+    found = mo.verify(chain("infinite"), [mo.PeriodicExPostIR(), mo.PPIR(), mo.PeriodicIR()], exact)
+    assert found["periodic-ex-post-ir"].gain == pytest.approx(2)
+    assert found["per-period"].gain == pytest.approx(1)
+    assert found["periodic"].gain == pytest.approx(2 / 2)  # as of period 0, from the second one on
+    assert {check.counterexample.true_type for check in found.values()} == {2}
+    for horizon, periodic in ((2, 0), (3, 1 / 4)):  # it comes in the third period
+        assert mo.verify(chain(horizon), mo.PPIR(), exact)["per-period"].gain == pytest.approx(periodic)
+
+
+STATIONARY = {str(seed): (cases.stationary, seed) for seed in range(7)}
+STATIONARY |= {f"chain-{horizon}": (chain, horizon) for horizon in (2, 3, "infinite")}
+
+
+@pytest.mark.parametrize("name", STATIONARY)
+def test_current_reports(name):
+    make, which = STATIONARY[name]
+    mechanism = make(which)
     values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
     for constraint in LOCAL:
         quick = {}

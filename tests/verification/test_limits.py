@@ -8,6 +8,8 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.core.errors import LimitError
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.verification import exact
 from tests.closedform.contingent.test_stacked import late, steered
 from tests.closedform.markov_instances import random_environment
@@ -34,6 +36,22 @@ def for_ever():
     return mo.dynamic_pivot(random_environment((2, 3), 3, "infinite", 0.9)).to_mechanism()
 
 
+def one_buyer():
+    """1, 2 and 6 histories."""
+    env = mo.IndependentTypes([[[1, 2], [3, 4, 5]]], [[["1/2", "1/2"], ["1/3", "1/3", "1/3"]]])
+    nothing = [np.zeros((1, *mo.formats.HistoryTree(env).children(t))) for t in range(2)]
+    return mo.Mechanism(env, nothing, nothing)
+
+
+def one_agent():
+    """2, 3 and 2 types, two actions that move nothing: 2, 6 and 12 nodes."""
+    kernel = [[[0.5, 0.25, 0.25]] * 2, [[0.5, 0.5]] * 3]
+    env = mo.MarkovTypes([[np.ones((2, k)) for k in (2, 3, 2)]], [kernel], [[0.5, 0.5]], horizon=3)
+    tree = PublicTree(joint_process(env), "any")
+    policy = [np.zeros(count, int) for count in tree.count]
+    return mo.SequenceMechanism.of_policy(tree, policy, [np.zeros((1, count)) for count in tree.count])
+
+
 def unequal():
     return contingent_transfers(interdependent_environment(1, sizes=(3, 2), actions=2, horizon=2), "any", "constant")
 
@@ -44,9 +62,13 @@ PRODUCTS = {
     "direct": (direct, mo.DIC(), 2 * 2 * (6 * 3 + 12 * 2)),
     # the same with the two leaves after each node of the first period
     "direct-future-by-future": (direct, mo.SuperDIC(), 2 * 2 * (6 * 3 * 2 + 12 * 2)),
+    "one-buyer": (one_buyer, mo.DIC(), 2 * (2 * 2 + 6 * 3)),
+    "one-buyer-payments": (one_buyer, mo.NoMoney(), 2 * (2 + 6)),
     "payments": (direct, mo.NoMoney(), 2 * 2 * (6 + 12)),
     # nodes x most types x (actions + most types before), twice for each agent
     "sequence": (lambda: pivot().to_sequence(), mo.EPIR(), 2 * 2 * (2 * 2 * (3 + 2) + 36 * 3 * (3 + 2))),
+    "one-agent": (one_agent, mo.EPIR(), 2 * (2 * 2 * (2 + 2) + 6 * 3 * (2 + 2) + 12 * 2 * (2 + 3))),
+    "one-agent-hidden": (one_agent, mo.BayesianIC("own"), 2 * 2 + 4 * 3 * 3 + 36 * 2 * 2),
     # histories of profiles x reports x recorded actions, for each agent
     "hidden": (lambda: pivot().to_sequence(), mo.BayesianIC("own"), 2 * (2 * 2 * 3 + 12 * 6 * 3)),
     "sequence-payments": (lambda: pivot().to_sequence(), mo.NoMoney(), 2 * 2 * (2 + 36)),

@@ -7,11 +7,18 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.contingent import promises
+from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.independent import response as independent
+from mechopt.verification.independent.check import verify_direct
+from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent import response as persistent
+from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.stationary import check as stationary
+from mechopt.verification.stationary.check import verify_markov
 from tests.closedform.contingent.test_stacked import late
+from tests.verification import cases
 from tests.verification.test_limits import STACKED, direct, for_ever, pivot, unequal
 
 UNIT, TINY = 2.0**-53, np.finfo(float).tiny
@@ -80,3 +87,49 @@ def test_payments(name):
     check = mo.verify(replace(mechanism, payment=(first, mechanism.payment[1])), constraint)[constraint]
     assert check.status == "violated" and check.gain == pytest.approx(1, abs=1e-15)
     assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12, abs=0)
+
+
+def fee(horizon, discount):
+    """One type to whom nothing is worth anything pays 1 a period."""
+    env = mo.MarkovTypes([[[0]]], [[[1]]], [[1]], horizon=horizon, discount=discount)
+    listed = 1 if env.infinite else horizon
+    return MarkovMechanism(env, [np.array([0])] * listed, [[np.array([1.0])] * listed])
+
+
+RECURSION = {  # horizon, discount, gain, and roundings in shares: of V with what follows carried along, and of the sum
+    # V is -1, then -2: off by 1 + 1 and by 1 + 2 + 1 more; the last difference by |V|
+    "last-period": (1, 1, 1, (1 + 1) + 1),
+    "two-periods": (2, 1, 2, (1 + 2 + 1) + (1 + 1) + 2),
+    # V is -2: one step is off by 1 + 2 + 2 / 2, for ever by twice that
+    "for-ever": ("infinite", "1/2", 2, 2 * (1 + 2 + 1) + 2),
+}
+
+
+@pytest.mark.parametrize("name", RECURSION)
+def test_rounding_is_carried_along_where_current_reports_decide(name):
+    horizon, discount, gain, shares = RECURSION[name]
+    mechanism = fee(horizon, discount)
+    share = 2 * UNIT * 4 * (1 + 3 + mechanism.periods + 12)
+    check = mo.verify(mechanism, mo.PeriodicExPostIR())["periodic-ex-post-ir"]
+    assert (check.status, check.gain) == ("violated", gain)
+    assert check.rounding == pytest.approx(shares * share, rel=1e-9, abs=0)
+
+
+def test_rounding_of_a_misreport_for_ever():
+    """Half of V's 2 and its 8 shares, the payment of 1; and the truth's 8 shares and 2."""
+    check = mo.verify(fee("infinite", "1/2"), mo.PeriodicExPostIC())["periodic-ex-post"]
+    assert check.status == "undecided" and check.gain == 0
+    assert check.rounding == pytest.approx(((2 + 8) / 2 + 1 + 8 + 2) * 2 * UNIT * 4 * 17, rel=1e-9, abs=0)
+
+
+def test_floats_are_the_default():
+    """Asked for by themselves, the checks of each form do not take the minutes that fractions do."""
+    for report in (
+        verify_direct(direct(), mo.Interim()),
+        verify_sequence(pivot().to_sequence(), mo.Interim()),
+        verify_markov(pivot(), mo.Interim()),
+    ):
+        assert report["interim"].exact is None and report["interim"].rounding > 0
+    assert check_payments(mo.NoSubsidy(), direct()).exact is None
+    assert check_contingent(unequal()).exact is None
+    assert all(rounding > 0 for rounding in mo.mechanisms.verify_bank_table(cases.bank_table(0)).roundings.values())

@@ -12,7 +12,7 @@ from mechopt.mechanism.constraints import Constraint
 from mechopt.show.counterexample import facts as told
 from mechopt.show.counterexample import sentence
 from mechopt.show.page.page import Cell, Column, Table
-from mechopt.show.page.wording import MEANINGS, Facts, number, share
+from mechopt.show.page.wording import Facts, meaning, number, share
 from mechopt.study.compare.comparison import Comparison, Entry
 
 HOW = {
@@ -63,9 +63,9 @@ def mechanism_table(comparison: Comparison) -> Table:
     if with_transfers:
         columns.append(Column("largest transfer", True, explained="of either sign, of contingent transfers"))
         columns.append(Column("deficit", True, explained="expected present value of what the budget lacks"))
-    groups = {"ic": "incentives", "ir": "participation"}
+    groups = {"ic": "incentives", "ir": "participation", "payment": "payments", "allocation": "payments"}
     constraints = sorted(comparison.constraints, key=lambda constraint: constraint.role)
-    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=MEANINGS[n.name]) for n in constraints]
+    columns += [Column(n.name, narrow=True, group=groups[n.role], explained=meaning(n)) for n in constraints]
     rows = []
     for k, entry in enumerate(comparison.entries):
         if entry.computed == "bound":
@@ -146,7 +146,7 @@ def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
                         _broken_id(k, constraint),
                         constraint.name,
                         str(check.status),
-                        MEANINGS[constraint.name],
+                        meaning(constraint),
                         "" if found is None else sentence(found, words),
                         lines,
                     )

@@ -60,7 +60,7 @@ def pictures(comparison: Comparison) -> list[Picture]:
         ends = [(number(float(curve.amounts[k])), number(float(curve.revenues[k]))) for k in (0, -1)]
         spoken = f"from welfare {ends[0][0]} and revenue {ends[0][1]} to welfare {ends[1][0]} and revenue {ends[1][1]}"
         label = f"Curve: the most revenue by welfare, {spoken}, {len(curve.points)} corners."
-        caption = f"The most revenue for each welfare under {names(curve.ic)} and {names(curve.ir)}."
+        caption = f"The most revenue for each welfare under {names((*curve.ic, *curve.ir, *curve.subject_to))}."
         drawn.append(Picture(inline_svg(lambda: frontier_curve(curve), label, "frontier"), caption))
     return drawn
 
@@ -72,10 +72,11 @@ def cheap_frontier(comparison: Comparison) -> Frontier | None:
     best = comparison.optimum
     if best is None or best.status is not Status.OPTIMAL or best.method not in ("simplex", "ipx", "promised"):
         return None
-    if plan(comparison.environment, best.ic, best.ir).size.nonzeros > CHEAP_NONZEROS:
+    if plan(comparison.environment, best.ic, best.ir, subject_to=best.subject_to).size.nonzeros > CHEAP_NONZEROS:
         return None
     try:
-        found = frontier(comparison.environment, best.ic, best.ir, points=CHEAP_CORNERS, time_limit=CHEAP_SECONDS)
+        asked = comparison.environment, best.ic, best.ir
+        found = frontier(*asked, points=CHEAP_CORNERS, time_limit=CHEAP_SECONDS, subject_to=best.subject_to)
     except MechoptError:
         return None
     return found if len(found.points) > 1 else None

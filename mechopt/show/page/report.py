@@ -13,9 +13,9 @@ from mechopt.show.page.mechanisms import bound_table, detail, mechanism_table
 from mechopt.show.page.page import Origin, render, require_report, write_report
 from mechopt.show.page.pictures import pictures
 from mechopt.show.page.wording import (
-    MEANINGS,
     Facts,
     looks_like,
+    meaning,
     names,
     number,
     short_fraction,
@@ -93,7 +93,7 @@ def compare_report(
         no_optimum=_why_none(comparison),
         table=mechanism_table(comparison),
         bounds=bound_table(comparison),
-        constraints=[(constraint.name, MEANINGS[constraint.name]) for constraint in comparison.constraints],
+        constraints=[(constraint.name, meaning(constraint)) for constraint in comparison.constraints],
         explained=_explained(comparison.optimum),
         details=[detail(entry, k, words) for k, entry in enumerate(comparison.entries)],
         skipped=comparison.skipped,
@@ -194,6 +194,7 @@ def optimum_facts(best: Optimum | None, certificate: Certificate | None) -> Fact
         return []
     facts = [
         ("objective", f"{best.objective} under {names(best.ic)} and {names(best.ir)}"),
+        *([("payments", names(best.subject_to))] if best.subject_to else []),
         ("status", str(best.status)),
         ("bracket", f"{number(best.bound.lower, 12)} ≤ optimum ≤ {number(best.bound.upper, 12)}"),
         ("known by", best.bound.method),

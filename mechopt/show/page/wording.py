@@ -37,6 +37,23 @@ MEANINGS = {
     "periodic-ex-post-ir": "At every history at least 0 is expected from there on, whatever all current types are.",
 }
 """Meaning of each constraint by name, in a sentence; `mechopt.mechanism.constraints` has the inequalities."""
+LIMITS = {
+    "no-money": "Nobody pays anything.",
+    "no-subsidy": "No payment is below 0.",
+    "payment-cap": "No payment is above the amount.",
+    "budget": "On no full path are payments worth more than the amount.",
+    "prefix-budget": "On no path are payments up to any period worth more than the amount.",
+    "weak-budget-balance": "Payments of a period cover the cost of what is done.",
+    "strong-budget-balance": "Payments of a period are the cost of what is done.",
+    "ex-ante-budget-balance": "Payments are expected to cover the costs.",
+    "deterministic": "Nothing is drawn.",
+}
+"""The same of constraints on payments, by label."""
+
+
+def meaning(constraint: Constraint) -> str:
+    """What a constraint says, in a sentence."""
+    return MEANINGS.get(constraint.name) or LIMITS[constraint.name.partition(":")[0]]
 
 
 def number(value: float, digits: int = 6) -> str:

@@ -104,7 +104,7 @@ def certify_guarantee(
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     dual = SparseVector.of(best.dual.numerators * exact.factor.astype(object), best.dual.denominator)
     value = -best.value if objective == "regret" else best.value
-    asked = terms.ic, terms.ir, terms.subject_to, terms.objective, terms.benchmark
+    asked = terms.ic, terms.ir, terms.subject_to, terms.objective, terms.benchmark, tuple(sorted(scenarios.absorbing))
     return GuaranteeCertificate(scenarios.fingerprint, value, optima, primal, dual, *asked)
 
 

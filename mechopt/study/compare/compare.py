@@ -18,13 +18,14 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
+from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
-from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry
+from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry, limited
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
@@ -38,6 +39,7 @@ def compare(
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
     time_limit: float | None = None,
+    subject_to: Payments = (),
 ) -> Comparison:
     """Put mechanisms side by side.
 
@@ -51,6 +53,9 @@ def compare(
         Bayesian IC and interim IR.
     time_limit : float, optional
         Seconds for the optimum.
+    subject_to : PaymentConstraint, str or several
+        What the optimum is subject to as well. The other mechanisms are what they are, checked for it where that can
+        be: one that violates it may earn more than the optimum.
 
     Returns
     -------
@@ -59,7 +64,8 @@ def compare(
     Raises
     ------
     InputError
-        If a name is unknown, or a mechanism that was asked for by name does not fit the environment.
+        If a name is unknown, or a mechanism that was asked for by name does not fit the environment; or with
+        `EpsilonIC`, with which bounds are none.
 
     Examples
     --------
@@ -75,27 +81,34 @@ def compare(
     _require_known([name for name in mechanisms or () if name not in own])
     fresh = isinstance(environment, IndependentTypes)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
-    best = _optimum(environment, ic, ir, time_limit)
+    limits = payment_constraints(subject_to)
+    if any(isinstance(limit, EpsilonIC) for limit in limits):
+        raise InputError("subject_to: epsilon: what is compared keeps incentive constraints as they are; leave it out")
+    best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
-    entries, skipped = list[Entry](), dict[str, str]()
+    entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
     for name in _applicable(environment) if mechanisms is None else mechanisms:
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
                 told = "" if name in own else independent.knows(name, environment)
                 entries.append(entry(name, built, best, static, told))
+                made.append(built)
                 if name == "asymptotic" and name not in own:
                     entries[-1] = replace(entries[-1], proved_revenue=independent.proved_revenue(environment))
             elif name in persistent.BOUNDS and name not in own:
                 entries.append(persistent.bound(name, environment, best))
+                made.append(None)
             else:
-                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit)
+                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, limits)
                 entries.append(entry(name, built, best))
+                made.append(built)
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
             skipped[name] = str(error)
-    return Comparison(environment, tuple(entries), best, static, skipped, _checked(environment, entries))
+    rows = tuple(limited(row, mechanism, limits) for row, mechanism in zip(entries, made, strict=True))
+    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *limits))
 
 
 def _applicable(environment: AnyTypes) -> tuple[str, ...]:
@@ -123,12 +136,16 @@ def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constrain
 
 
 def _optimum(
-    environment: AnyTypes, ic: tuple[Constraint, ...], ir: tuple[Constraint, ...], time_limit: float | None
+    environment: AnyTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    limits: tuple[PaymentConstraint, ...],
+    time_limit: float | None,
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
         return None
-    problem = Problem(environment, ic, ir)
+    problem = Problem(environment, ic, ir, limits)
     if time_limit is None and choose(problem).name == "dual":
         return None
     try:

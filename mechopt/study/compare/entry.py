@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -14,7 +15,7 @@ from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.virtual.mechanism import VirtualPivot
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.balanced import BalancedMechanism
@@ -27,6 +28,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
@@ -84,6 +86,17 @@ def entry(
         conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
         *((mechanism.max_abs, mechanism.theorem) if isinstance(mechanism, ContingentTransfers) else ()),
     )
+
+
+def limited(row: Entry, mechanism: Any, limits: tuple[PaymentConstraint, ...]) -> Entry:
+    """The same with checks of what payments keep, where the mechanism was checked and they can be."""
+    if not limits or row.report is None or row.report.environment is None:
+        return row
+    try:
+        more = verify(mechanism, limits)
+    except (InputError, LimitError):
+        return row
+    return replace(row, report=Report({**row.report, **more}, row.report.environment))
 
 
 @singledispatch

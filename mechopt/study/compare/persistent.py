@@ -38,6 +38,7 @@ from mechopt.mechanism.constraints import (
     Asked,
     PeriodicExPostIC,
 )
+from mechopt.mechanism.payments import Payments
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
@@ -149,7 +150,14 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
 
 
-def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimum | None, limit: float | None) -> Any:
+def build(
+    name: str,
+    environment: PersistentEnvironment,
+    ir: Asked,
+    best: Optimum | None,
+    limit: float | None,
+    subject_to: Payments = (),
+) -> Any:
     """Make a mechanism by name; raises `InputError` where it does not apply."""
     if name == OPTIMUM:
         if best is None or best.mechanism is None:
@@ -158,7 +166,7 @@ def build(name: str, environment: PersistentEnvironment, ir: Asked, best: Optimu
             )
         return best.mechanism
     if name == EX_POST_OPTIMUM:
-        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit).require_optimal()
+        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit, subject_to=subject_to).require_optimal()
         return found.mechanism
     builders = {
         MarkovTypes: MARKOV,

@@ -20,13 +20,14 @@ from mechopt.core.errors import MechoptError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.solve.optimum import optimum
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
-    Ask = tuple[AnyTypes, tuple[Constraint, ...], tuple[Constraint, ...]]
-    """Environment, incentive and participation constraints."""
+    Ask = tuple[AnyTypes, tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]
+    """Environment, incentive and participation constraints, and those on payments."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,18 @@ class ExactFrontier:
 
 
 def proved(
-    environment: AnyTypes, ic: tuple[Constraint, ...], ir: tuple[Constraint, ...], between: str, breaks: FloatArray
+    environment: AnyTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    between: str,
+    breaks: FloatArray,
+    subject_to: tuple[PaymentConstraint, ...] = (),
 ) -> ExactFrontier:
     """Prove a frontier whose corners are all known.
 
     Parameters
     ----------
-    environment, ic, ir, between
+    environment, ic, ir, between, subject_to
         As of the frontier.
     breaks : float array
         Its breakpoints as weights of welfare.
@@ -65,7 +71,7 @@ def proved(
     MechoptError
         If the corners turn out not to be all; that happens where one sticks out by less than floats can tell.
     """
-    ask = (environment, ic, ir)
+    ask = (environment, ic, ir, subject_to)
     ends = [0.0, *breaks.tolist(), 1.0]
     samples = [_inside(ends, k) for k in range(len(ends) - 1)]
     lines = [_line(ask, *weights) for weights in samples]
@@ -107,7 +113,7 @@ def _best(ask: Ask, weight: Fraction) -> Fraction:
     if whole > 2**53:
         raise MechoptError(f"the breakpoint {weight} has too many digits for an exact program")
     objective = Objective(revenue=float(whole - part), welfare=float(part))
-    best = optimum(*ask, objective, exact=True).require_optimal()
+    best = optimum(*ask[:3], objective, exact=True, subject_to=ask[3]).require_optimal()
     if best.exact is None:
         raise MechoptError(f"there is no exact optimum at weight {weight}")
     exact: Fraction = best.exact

@@ -31,6 +31,7 @@ from mechopt.core.numbers import FloatArray, readonly
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
+from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments, payment_constraints
 from mechopt.study.frontier.exact import ExactFrontier, proved
 from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slope
 
@@ -109,6 +110,7 @@ class Frontier(Shown):
     solves: int
     seconds: float
     exact: ExactFrontier | None = None
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -196,6 +198,7 @@ def frontier(
     exact: bool = False,
     time_limit: float | None = None,
     progress: Progress | None = None,
+    subject_to: Payments = (),
 ) -> Frontier:
     """Find the corners of revenue against welfare, or against the agents' utility.
 
@@ -216,6 +219,8 @@ def frontier(
         Seconds in all.
     progress : callable, optional
         Called with programs solved and seconds.
+    subject_to : PaymentConstraint, str or several
+        What payments must keep as well; not `Deterministic`, for points between corners are had by drawing.
 
     Returns
     -------
@@ -243,7 +248,11 @@ def frontier(
         raise InputError([Fault("between", f"is {between!r}", f"write one of {', '.join(AGAINST)}")])
     if points is not None and points < 2:
         raise InputError([Fault("points", f"is {points}", "it must be at least 2, the ends")])
-    search = Search(environment, ic, ir, exact, time_limit, progress)
+    limits = payment_constraints(subject_to)
+    if Deterministic() in limits:
+        fix = "leave it out: points between corners are had by drawing one"
+        raise InputError([Fault("subject_to", "deterministic: a frontier is of mechanisms that draw", fix)])
+    search = Search(environment, ic, ir, exact, time_limit, progress, limits)
     found, gap, stopped = search.run(points)
     kept = corners(found, search.scale)
     breaks = np.array([slope(p, q) for p, q in pairwise(kept)])
@@ -264,7 +273,8 @@ def frontier(
         gap=gap,
         solves=search.solves,
         seconds=seconds,
+        subject_to=limits,
     )
     if exact and not stopped:
-        return replace(result, exact=proved(environment, *search.constraints, between, breaks))
+        return replace(result, exact=proved(environment, *search.constraints, between, breaks, limits))
     return result

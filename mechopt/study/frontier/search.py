@@ -14,6 +14,7 @@ from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.lp.build import plan
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import Payments
 from mechopt.solve.optimum import optimum
 from mechopt.solve.solution import Status
 
@@ -53,10 +54,11 @@ class Search:
         exact: bool,
         time_limit: float | None,
         progress: Progress | None,
+        subject_to: Payments = (),
     ) -> None:
         self.environment, self.exact, self.time_limit, self.progress = environment, exact, time_limit, progress
-        chosen = plan(environment, ic, ir)
-        self.constraints = (chosen.ic, chosen.ir)
+        chosen = plan(environment, ic, ir, subject_to=subject_to)
+        self.constraints, self.limits = (chosen.ic, chosen.ir), chosen.subject_to
         self.begun, self.solves, self.scale = time.perf_counter(), 0, 1.0
 
     def solve(self, weight: float) -> Found:
@@ -74,7 +76,7 @@ class Search:
             raise StoppedError(Status.TIME_LIMIT)
         goal = Objective(revenue=1 - weight, welfare=weight)
         first = self.exact and not self.solves  # an environment without exact proofs is refused at once
-        best = optimum(self.environment, *self.constraints, goal, exact=first, time_limit=left)
+        best = optimum(self.environment, *self.constraints, goal, exact=first, time_limit=left, subject_to=self.limits)
         if inside and best.status is not Status.OPTIMAL:
             raise StoppedError(best.status)
         mechanism = best.require_optimal().mechanism

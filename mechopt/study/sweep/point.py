@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.mechanism.constraints import Asked
+from mechopt.mechanism.payments import Payments
 from mechopt.modelfile.loading import parse
 from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import Optimum, optimum
@@ -190,7 +191,6 @@ def _computed(text: str, recording: Recording, rung: list[bool]) -> Row:
         model = parse(text, "model")
     except InputError as error:
         return {"status": INVALID, "reason": "; ".join(map(str, error.faults))}
-    model.require_free_payments("a study")
     ic = model.ic if recording.ic is None else parse_ic(recording.ic)
     ir = model.ir if recording.ir is None else parse_ir(recording.ir)
     environment: Any = model.environment  # of any kind: what does not fit refuses it
@@ -199,10 +199,13 @@ def _computed(text: str, recording: Recording, rung: list[bool]) -> Row:
         warnings.simplefilter("ignore")  # of the range of the numbers; the bracket tells what came of it
         try:
             if recording.mechanisms:
-                table, reasons = _compared(environment, recording, ic, ir)
+                table, reasons = _compared(environment, recording, ic, ir, model.subject_to)
                 best = table.optimum
             else:
-                best, reasons = optimum(environment, ic, ir, time_limit=recording.seconds), []
+                best, reasons = (
+                    optimum(environment, ic, ir, time_limit=recording.seconds, subject_to=model.subject_to),
+                    [],
+                )
         except LimitError as error:
             return {"status": SIZE, "reason": str(error), **_bracket(recording, error.lower, error.upper)}
         except (InputError, NoOptimumError) as error:
@@ -215,16 +218,18 @@ def _computed(text: str, recording: Recording, rung: list[bool]) -> Row:
     return row
 
 
-def _compared(environment: Any, recording: Recording, ic: Asked, ir: Asked) -> tuple[Comparison, list[str]]:
+def _compared(
+    environment: Any, recording: Recording, ic: Asked, ir: Asked, limits: Payments
+) -> tuple[Comparison, list[str]]:
     """The mechanisms that apply, and why the others do not."""
     try:
-        return compare(environment, recording.mechanisms, ic, ir, recording.seconds), []
+        return compare(environment, recording.mechanisms, ic, ir, recording.seconds, limits), []
     except InputError:
-        every = compare(environment, None, ic, ir, recording.seconds)  # leaves out what does not fit
+        every = compare(environment, None, ic, ir, recording.seconds, limits)  # leaves out what does not fit
     fitting = [entry.name for entry in every.entries if entry.name in recording.mechanisms]
     missing = [name for name in recording.mechanisms if name not in fitting]
     left_out = [f"left out: {name}: {every.skipped.get(name, OTHER_KIND)}" for name in missing]
-    return compare(environment, fitting, ic, ir, recording.seconds), left_out
+    return compare(environment, fitting, ic, ir, recording.seconds, limits), left_out
 
 
 def _ended(best: Optimum | None, recording: Recording, rung: list[bool], reasons: list[str]) -> Row:

@@ -149,6 +149,22 @@ def test_accessibility(chrome, pages, name, scheme, width):
         assert found.requests == [pages[name].as_uri()]
 
 
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 375)])
+def test_the_optimum_by_states_is_seen_and_reached_by_its_link(chrome, pages, scheme, width):
+    with visit(chrome, pages["comparison"], scheme, width) as found:
+        page = found.page
+        page.get_by_role("link", name="Optimum by states").click()
+        rules = page.locator("#states tbody tr:not(.state)")
+        assert rules.first.is_visible() and rules.count() > 1
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        badge = page.locator("#states .badge").first
+        assert badge.evaluate("b => getComputedStyle(b).color") == "rgb(255, 255, 255)"
+        wide = page.locator("#mechanisms-section .scroll").first
+        scrolls = wide.evaluate("part => part.scrollWidth > part.clientWidth")
+        assert scrolls == (width == 375)
+        assert "gradient" in wide.evaluate("part => getComputedStyle(part).backgroundImage")
+
+
 def test_axe_would_find_a_fault(chrome, tmp_path):
     faulty = tmp_path / "faulty.html"
     faulty.write_text("<!DOCTYPE html><html><title>No language</title><main><h1>No language</h1></main></html>")

@@ -12,6 +12,7 @@ import pytest
 import mechopt as mo
 from mechopt.proof.certificate import CertificateError, load_certificate
 from mechopt.proof.check import check_guarantee
+from mechopt.proof.words import statement
 from mechopt.results import TreeFamily
 from mechopt.solve.exact.guarantee import certify_guarantee
 from tests.papers.raw_scenarios import random_scenarios
@@ -88,7 +89,13 @@ def test_a_guarantee_with_absorbing_periods_is_proved(tmp_path):
     assert best.bound.gap < 1e-9
     assert mo.verify(best.rule).holds
     proof.save(tmp_path / "proof.json")
-    assert check_guarantee(tree, load_certificate(tmp_path / "proof.json")) == Fraction(6, 7)
+    again = load_certificate(tmp_path / "proof.json")
+    assert check_guarantee(tree, again) == Fraction(6, 7)
+    assert "(surplus and first best of the periods before, where rest takes out everything at the end)" in statement(
+        again
+    )
+    with pytest.raises(CertificateError, match="other distributions absorb"):
+        check_guarantee(tree, replace(proof, absorbing=()))
     with pytest.raises(CertificateError):  # not of the tree that merely ends with nothing
         check_guarantee(replace(tree, absorbing=()), proof)
     with pytest.raises(CertificateError):
