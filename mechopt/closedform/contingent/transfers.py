@@ -33,13 +33,12 @@ from mechopt.closedform.contingent.program.closed_exact import exact_closed
 from mechopt.closedform.contingent.program.possible import any_transfers
 from mechopt.closedform.contingent.program.requirements import Aim, Balance, Form, Participation, requirements
 from mechopt.closedform.contingent.result import ContingentTransfers, Method, finished, shaped
-from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
+from mechopt.closedform.contingent.setting import LastRule, Setting, prepare, require_transferable
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
 from mechopt.closedform.contingent.stacked.solve import stacked
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.require_kind import require_kind
 
 ANYTHING = {"objective": "smallest", "participation": None, "balance": None, "form": "free"}
 
@@ -142,7 +141,7 @@ def contingent_transfers(
     >>> found.gain < 1e-12, found.payments[0][0].shape
     (True, (2, 2, 2))
     """
-    require_kind(environment, "interdependent", "contingent_transfers")
+    require_transferable(environment, "contingent_transfers")
     if method not in ("convex", "spanning", "stacked", "any"):
         raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked', 'any'")
     chosen = {"objective": objective, "participation": participation, "balance": balance, "form": form}
