@@ -107,7 +107,8 @@ def contingent_transfers(
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
         Whether to find the transfers in fractions too; they satisfy every inequality exactly. The smallest ones of
-        "any" are near to the smallest; those of a theorem are its closed form.
+        "any" are near to the smallest; those of a theorem are its closed form, or with `smallest` exactly the smallest
+        ones that meet each target, which multipliers prove as they are found.
 
     Returns
     -------
@@ -151,9 +152,9 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
-    if exact and smallest:
+    if exact and smallest and method == "stacked":
         raise InputError(
-            "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
+            "exact: the smallest transfers of a stack have no exact form; take method='any' with form='surplus', or "
             "leave smallest out"
         )
     if joint and method != "stacked":
@@ -182,7 +183,7 @@ def contingent_transfers(
         theorem = f"Lemma {'A.3' if method == 'convex' else 'A.4'} for any rule"
     theorem += BY_TARGET if by_target else ""
     done = finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds, condition=condition)
-    return done.with_exact(exact_closed(environment, setting, method)) if exact else done
+    return done.with_exact(exact_closed(environment, setting, method, smallest)) if exact else done
 
 
 def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent: int) -> System:
