@@ -142,6 +142,8 @@ sequence = ["F1"]
 sequence = ["F1", "F2"]
 """
 HALF = '["1/2", "1/2"]'
+AGENT_OUTSIDE = battaglini(2, interval='["1/2", "1"]').replace("kernel", 'outside = ["a/4", "1/4"]\nkernel')
+SELLER = 'seller_values = [[0, 0], ["-a", "a - 1/2"]]'
 TEN = '[1, 2, 3, 4, 5, 6, 7, "h"]', '["1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8"]'
 
 CASES: dict[str, Case] = {
@@ -187,6 +189,34 @@ CASES: dict[str, Case] = {
     "interim-two-buyers": Case(independent(1, count=2), "dic", "interim"),
     "welfare-revenue": Case(independent(3), objective="revenue+0.5*welfare"),
     "utility-revenue": Case(independent(2, count=2), objective="revenue+0.25*utility"),
+    "budget": Case(independent(2, "[1, 2]", HALF, '["0", "4"]', "B", 'subject_to = ["budget:B"]')),
+    "budget-in-p": Case(independent(2, extra='subject_to = ["no-subsidy", "budget:1 + p"]')),
+    "cap-two-buyers": Case(independent(1, count=2, extra='subject_to = ["payment-cap:1 + p/2, 3/2"]')),
+    "prefix-budget": Case(independent(2, extra='subject_to = "prefix-budget:3/2"')),
+    "balance": Case(independent(1, count=2, extra='cost = "1/2"\nsubject_to = "strong-budget-balance"')),
+    "ex-ante-balance": Case(
+        independent(2, extra='cost = "3/2"\nsubject_to = "ex-ante-budget-balance"'), objective="welfare"
+    ),
+    "no-money": Case(independent(2, count=2, extra='subject_to = "no-money"'), objective="welfare"),
+    "outside": Case(independent(2, "[1, 2]", HALF, '["0", "2"]', "w", more='outside = "w"')),
+    "outside-by-type": Case(independent(2, more='outside = [["p/2", "1/3"], ["1/5", "p"]]'), "dic", "periodic"),
+    "outside-ex-ante": Case(independent(2, count=2, more='outside = [["p/2", "1/3"], [0, 0]]'), "dic", "interim"),
+    "seller-values": Case(independent(2, more='seller_values = ["-p", "p - 1/2"]')),
+    "own-discount": Case(
+        independent(2, "[1, 2]", HALF, '["0", "1"]', "d", 'subject_to = "no-subsidy"', more='discount = "d"')
+    ),
+    "units": Case(independent(1, count=3, extra="supply = 2")),
+    "slots": Case(independent(1, "[1, 2]", HALF, '["0", "1"]', "w", 'slots = [1, "w"]', count=2)),
+    "battaglini-budget": Case(battaglini(2, extra='subject_to = ["budget:1 + a"]'), ir="epir"),
+    "battaglini-cap": Case(battaglini(2, extra='subject_to = ["payment-cap:a", "no-subsidy"]')),
+    "battaglini-outside": Case(AGENT_OUTSIDE, "bayesian", "periodic"),
+    "battaglini-seller": Case(battaglini(2, extra=SELLER), "bayesian", "interim"),
+    "battaglini-myopic": Case(battaglini(2, extra=SELLER), "bayesian+myopic", "interim"),
+    "battaglini-own-discount": Case(
+        battaglini(2, extra='subject_to = "no-subsidy"').replace("types = ", 'discount = "a"\ntypes = '),
+        "bayesian",
+        "epir",
+    ),
     "battaglini-interim": Case(battaglini(3)),
     "battaglini-epir": Case(battaglini(3), ir="epir"),
     "battaglini-periodic": Case(battaglini(3), ir="periodic"),

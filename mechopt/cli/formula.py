@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import At, Goal, Ic, Ir, Json, require_targets
+from mechopt.cli.options import At, Goal, Ic, Ir, Json, SubjectTo, require_targets
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
@@ -21,6 +21,7 @@ def formula(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="a model file with [parameters]")],
     ic: Ic = None,
     ir: Ir = None,
+    subject_to: SubjectTo = None,
     objective: Goal = None,
     parameter: Annotated[str | None, typer.Option(metavar="NAME", help="which one, where there are several")] = None,
     at: At = None,
@@ -65,12 +66,19 @@ def formula(
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
     if kind_of(model) == "scenarios":
-        if ic or ir or objective or share or over or mechanism or report:
+        if ic or ir or subject_to or objective or share or over or mechanism or report:
             raise InputError("of scenarios there is the best guarantee: leave out what is asked of an optimum")
         _guarantee(model, parameter, at, latex, proof, plot, most_pieces, time_limit, as_json)
         return
     if over is not None:
-        asked = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at, "time_limit": time_limit}
+        asked: dict[str, Any] = {
+            "ic": ic or "file",
+            "ir": ir or "file",
+            "objective": objective,
+            "at": at,
+            "time_limit": time_limit,
+        }
+        asked["subject_to"] = "file" if subject_to is None else subject_to
         _show_horizons(model, over, across, parameter, as_json, asked)
         return
     with progress_shown("searching") as progress:
@@ -82,6 +90,7 @@ def formula(
                 objective,
                 parameter,
                 at=at,
+                subject_to="file" if subject_to is None else subject_to,
                 most_pieces=most_pieces,
                 time_limit=time_limit,
                 progress=None if progress is None else progress.pieces,
@@ -167,12 +176,13 @@ def _show_rules(found: Formula, point: str) -> None:
 def _show(found: Formula, shares: list[Ratio]) -> None:
     from mechopt.show.terminal import output
     from mechopt.study.formula.facts import direction_of
-    from mechopt.study.formula.text import end_text, rows, share_text
+    from mechopt.study.formula.text import end_text, payment_texts, rows, share_text
 
     name = found.parameter
     show_table(["from", "to", f"{found.objective}", "", "bend at the end"], rows(found))
     facts = [
         ("constraints", f"{output.names(found.ic)} and {output.names(found.ir)}"),
+        *([("payments", ", ".join(payment_texts(found.subject_to, name)))] if found.subject_to else []),
         (f"in {name}", direction_of(found.pieces)),
         ("proved", _proved(found)),
         ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
@@ -266,7 +276,7 @@ def check_formula_file(model: str, file: str, at: str | None, as_json: bool) -> 
     from mechopt.proof.formula.file import GuaranteeProof, holds_formula, load_formula
     from mechopt.show.terminal import output
     from mechopt.study.formula.find import check_formula
-    from mechopt.study.formula.text import end_text
+    from mechopt.study.formula.text import end_text, payment_texts
 
     if not holds_formula(file):
         return False
@@ -277,6 +287,8 @@ def check_formula_file(model: str, file: str, at: str | None, as_json: bool) -> 
         about = "the best guarantee of a mechanism that does not know the future, under dic and epir"
     else:
         about = f"the optimum of {proof.objective} under {output.names(proof.ic)} and {output.names(proof.ir)}"
+        if proof.subject_to:
+            about += f", payments subject to {', '.join(payment_texts(proof.subject_to, name))}"
     left = [f"{end_text(a, name)} to {end_text(b, name)}" for a, b in theorem.uncovered]
     document = {
         "proved": True,

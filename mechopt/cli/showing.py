@@ -69,7 +69,7 @@ def show(
             ).require_optimal()
         found = explain_optimum(best)
     if html is not None:
-        known = None if slider is None else _as_function(model, slider, str(at), ic, ir, objective)
+        known = None if slider is None else _as_function(model, slider, str(at), ic, ir, objective, subject_to)
         found.to_html(html, file.title or model, *(known or ()))
     if save is not None:
         found.mechanism.save(save)
@@ -83,7 +83,7 @@ def show(
 
 
 def _as_function(
-    model: str, name: str, at: str, ic: str | None, ir: str | None, objective: str | None
+    model: str, name: str, at: str, ic: str | None, ir: str | None, objective: str | None, subject_to: str | None
 ) -> tuple[Formula, Fraction]:
     """The optimum as a function of one parameter, the others as given, and where that one is now.
 
@@ -101,5 +101,8 @@ def _as_function(
     asked = ["file" if part is None else part for part in (ic, ir)]
     with progress_shown("searching the formula") as progress:
         shown = None if progress is None else progress.pieces
-        found = formula(model, asked[0], asked[1], objective, name, at=others or None, progress=shown)
+        payments = "file" if subject_to is None else subject_to
+        found = formula(
+            model, asked[0], asked[1], objective, name, at=others or None, subject_to=payments, progress=shown
+        )
     return found, Fraction(given[name])

@@ -24,6 +24,8 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 
+OPTIONAL = "seller_values", "slots", "outside", "discounts"
+"""Numbers that an environment may be without."""
 Environment = IndependentTypes | MarkovTypes | InterdependentTypes
 
 
@@ -84,7 +86,22 @@ class ParametricModel:
             named.append(environment.shape)
         else:
             named += [environment.actions, environment.types, environment.names, environment.horizon, environment.shape]
+        beside = [name for name in OPTIONAL if getattr(self.exact, name, None) is not None]
+        if beside:  # their numbers stand in one list with the others
+            named.append(beside)
         return hashlib.sha256(json.dumps([named, numbers]).encode()).hexdigest()
+
+    def crossing(self, where: str, function: Any) -> list[Fault]:
+        """The first place inside the interval where a function vanishes or has a pole."""
+        function = RationalFunction.of(function)
+        for polynomial in (function.numerator, function.denominator):
+            root = root_inside(polynomial, self.start, self.stop)
+            if root is not None:
+                place = root.exact if root.exact is not None else f"about {float(root):.6g}"
+                name = where if "cross" in where else f"{where}, {function.text(self.parameter)}, becomes 0"
+                fix = f"let the interval of {self.parameter} end there"
+                return [Fault(f"parameters.{self.parameter}", f"{name} at {self.parameter} = {place}", fix)]
+        return []
 
     def __repr__(self) -> str:
         return f"ParametricModel({self.middle.kind}, {self.parameter} from {self.start} to {self.stop})"
@@ -117,7 +134,7 @@ def parametric_model(
     lower, upper, failure = _where_valid(at, start, stop)
     exact = _functions(at, lower, upper, max(2 * degree + 3, 6))
     model = ParametricModel(parameter, start, stop, at, exact, inside(lower, upper))
-    faults = [fault for where, function in _signed(model) for fault in _crossing(model, where, function)]
+    faults = [fault for where, function in _signed(model) for fault in model.crossing(where, function)]
     if failure is not None:
         raise InputError(faults) if faults else failure
     if faults:
@@ -206,26 +223,26 @@ def _signed(model: ParametricModel) -> Iterator[tuple[str, Any]]:
             for t, law in enumerate(row):
                 for k, number in enumerate(law):
                     yield f"probability of type {k} of buyer {i} in period {t}", number
+        for t, weights in enumerate(exact.slots or ()):
+            for k, number in enumerate(weights):
+                yield f"weight of slot {k} in period {t}", number
+                if k:
+                    yield f"weights of slots {k - 1} and {k} in period {t} cross:", weights[k - 1] - number
+        for i, options in enumerate(exact.outside or ()):
+            for t, row in enumerate(options):
+                for k, number in enumerate(row):
+                    yield f"outside option of type {k} of buyer {i} in period {t}", number
+                chances = exact.probabilities[i][t]
+                mean = sum((p * option for p, option in zip(chances, row, strict=True)), RationalFunction(()))
+                yield f"expected outside option of buyer {i} in period {t}", mean
     else:
         for number in leaves(exact.initial):
             yield "initial probability", number
         for number in leaves(exact.kernel):
             yield "probability of the kernel", number
-    yield "discount", exact.discount
-    yield "1 - discount", 1 - exact.discount
-
-
-def _crossing(model: ParametricModel, where: str, function: Any) -> list[Fault]:
-    """The first place inside the interval where a function vanishes or has a pole."""
-    function = RationalFunction.of(function)
-    for polynomial in (function.numerator, function.denominator):
-        root = root_inside(polynomial, model.start, model.stop)
-        if root is not None:
-            place = root.exact if root.exact is not None else f"about {float(root):.6g}"
-            name = where if "cross" in where else f"{where}, {function.text(model.parameter)}, becomes 0"
-            fix = f"let the interval of {model.parameter} end there"
-            return [Fault(f"parameters.{model.parameter}", f"{name} at {model.parameter} = {place}", fix)]
-    return []
+    for name, number in (("discount", exact.discount), *(("own discount", own) for own in exact.discounts or ())):
+        yield name, number
+        yield f"1 - {name}", 1 - number
 
 
 def root_inside(polynomial: Polynomial, start: Fraction, stop: Fraction) -> AlgebraicNumber | None:

@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 from mechopt.core.errors import Fault, InputError
+from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import Constraint
 
@@ -59,10 +60,10 @@ class _Amount(PaymentConstraint):
     label: ClassVar[str]
 
     def __post_init__(self) -> None:
-        one = isinstance(self.amounts, (str, int, float, Fraction))
+        one = isinstance(self.amounts, (str, int, float, Fraction, RationalFunction))
         try:
             given = (self.amounts,) if one else tuple(self.amounts)
-            exact = tuple(to_exact(entry) for entry in given)
+            exact = tuple(entry if isinstance(entry, RationalFunction) else to_exact(entry) for entry in given)
         except (TypeError, ValueError) as error:
             raise InputError(
                 [Fault(self.label, f"{self.amounts!r}: {error}", "give a number, or one an agent")]
@@ -255,7 +256,31 @@ def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
             raise InputError(
                 f"subject_to={entry!r} is not a constraint on payments; write for example mo.NoSubsidy() or 'budget:3'"
             )
-    return tuple(sorted(set(found), key=lambda c: (KINDS.index(type(c)), getattr(c, "amounts", ()))))
+    distinct = set(found)
+    for c in distinct:
+        unordered = any(isinstance(amount, RationalFunction) for amount in amounts_of(c))
+        if unordered and sum(type(other) is type(c) for other in distinct) > 1:
+            raise InputError(f"subject_to: {c.name} has a parameter and stands beside another of its kind; write one")
+    return tuple(sorted(distinct, key=lambda c: (KINDS.index(type(c)), amounts_of(c))))
+
+
+def payments_at(constraints: Iterable[PaymentConstraint], point: Fraction) -> tuple[PaymentConstraint, ...]:
+    """Constraints whose amounts are functions of a parameter, at a value of it.
+
+    Examples
+    --------
+    >>> payments_at([NoSubsidy(), Budget(1 + RationalFunction.parameter())], Fraction(1, 2))
+    (NoSubsidy(), Budget('3/2'))
+    """
+    return tuple(
+        type(c)([RationalFunction.of(amount)(point) for amount in c.amounts]) if isinstance(c, _Amount) else c
+        for c in constraints
+    )
+
+
+def amounts_of(constraint: PaymentConstraint) -> tuple[Any, ...]:
+    """The amounts of money that a constraint names."""
+    return constraint.amounts if isinstance(constraint, _Amount) else ()
 
 
 def on_money(constraints: Iterable[PaymentConstraint]) -> tuple[PaymentConstraint, ...]:

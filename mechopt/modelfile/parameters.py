@@ -11,16 +11,24 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from mechopt.core.errors import Fault
+from mechopt.core.errors import Fault, InputError
 from mechopt.core.expressions import evaluate, names_in
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
+from mechopt.mechanism.payments import (
+    AMOUNTS,
+    PaymentConstraint,
+    Payments,
+    amounts_of,
+    is_payment_name,
+    payment_constraints,
+)
 from mechopt.modelfile.tables import Unread, written
 
 TEXTS = frozenset(
     {
         *("title", "source", "kind", "name", "names", "types", "signals", "actions", "form", "sequence", "solve"),
-        *("expected", "subject_to", "distribution", "method", "forbidden", "parameters"),
+        *("expected", "distribution", "method", "forbidden", "parameters"),
     }
 )
 """Keys below which nothing is an expression."""
@@ -121,6 +129,10 @@ def substituted(tables: Mapping[str, Any], names: Mapping[str, Value], faults: l
 
 
 def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faults: list[Fault]) -> Any:
+    if key == "subject_to":
+        return _payments(value, where, names, faults)
+    if key == "solve" and isinstance(value, Mapping):
+        return {k: _replaced(v, k, f"{where}.{k}", names, faults) if k == "subject_to" else v for k, v in value.items()}
     if key in TEXTS or (key == "states" and isinstance(value, str)):
         return value
     if isinstance(value, list):
@@ -137,6 +149,73 @@ def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faul
     return value
 
 
+def _payments(given: Any, where: str, names: Mapping[str, Value], faults: list[Fault]) -> Any:
+    """Constraints on payments with values for the expressions in their amounts; left alone where there are none."""
+    texts = given if isinstance(given, list) else [given]
+    if not all(isinstance(text, str) for text in texts) or not any(names_in(_amounts(t)) & set(names) for t in texts):
+        return given
+    return [part for text in texts for part in _constraints(text, where, names, faults)]
+
+
+def _amounts(text: str) -> str:
+    return " ".join(part.partition(":")[2] for part in _split(text))
+
+
+def _split(text: str) -> list[str]:
+    """Names joined by ``+``; a ``+`` within an amount is part of it."""
+    parts: list[str] = []
+    for part in text.split("+"):
+        if parts and ":" in parts[-1] and not is_payment_name(part):
+            parts[-1] += f"+{part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def _constraints(
+    text: str, where: str, names: Mapping[str, Value], faults: list[Fault]
+) -> Iterator[str | PaymentConstraint]:
+    """Each constraint of a text: with functions for amounts where there are any, else its text."""
+    for part in _split(text):
+        label, _, amounts = (piece.strip() for piece in part.partition(":"))
+        if label not in AMOUNTS or not names_in(amounts) & set(names):
+            yield part
+            continue
+        try:
+            found = [evaluate(amount, names) for amount in amounts.split(",")]
+        except (ValueError, ZeroDivisionError) as error:
+            faults.append(Fault(where, f"{part!r}: {error}"))
+            continue
+        if any(isinstance(amount, RationalFunction) for amount in found):
+            yield AMOUNTS[label](found)
+        else:
+            yield f"{label}:{','.join(map(str, found))}"
+
+
+def payments_in(given: Payments, parameter: str) -> tuple[PaymentConstraint, ...]:
+    """Constraints on payments whose amounts may be expressions in a parameter.
+
+    Examples
+    --------
+    >>> payments_in("budget:1 + p+no-subsidy", "p")
+    (NoSubsidy(), Budget('1 + p'))
+
+    Raises
+    ------
+    InputError
+        If something is not a constraint on payments.
+    """
+    faults: list[Fault] = []
+    names = {parameter: RationalFunction.parameter()}
+    listed = given if isinstance(given, (list, tuple, set, frozenset)) else [given] if given is not None else []
+    found: list[Any] = []
+    for entry in listed:
+        found += _constraints(entry, "subject_to", names, faults) if isinstance(entry, str) else [entry]
+    if faults:
+        raise InputError(faults)
+    return payment_constraints(found)
+
+
 def _inserted(text: str, names: Mapping[str, Value]) -> str:
     """An expression in signals with the values of parameters in their places; that of a grid is computed later."""
     for name, value in names.items():
@@ -149,6 +228,8 @@ def functions_in(tables: Any) -> Iterator[RationalFunction]:
     """All functions in substituted tables."""
     if isinstance(tables, RationalFunction):
         yield tables
+    elif isinstance(tables, PaymentConstraint):
+        yield from functions_in(list(amounts_of(tables)))
     elif isinstance(tables, (list, Mapping)):
         for entry in tables.values() if isinstance(tables, Mapping) else tables:
             yield from functions_in(entry)

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple, cast
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
+from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates
 from mechopt.mechanism.constraints import STANDARD
+from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
 from mechopt.modelfile.text import text_of
@@ -28,10 +30,13 @@ class ParametricFile(NamedTuple):
     model : ParametricModel
     file : ModelFile
         At a point inside, for title, constraints and objective.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
     """
 
     model: ParametricModel
     file: ModelFile
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
 
 def read_parametric(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricFile:
@@ -97,9 +102,6 @@ def parse_parametric(
         if isinstance(environment, PublicStates):
             what = "public states are in no formula yet"
             raise InputError([Fault("states", what, "solve at values of the parameter")], name)
-        if getattr(environment, "slots", None) is not None:
-            what = "several units or slots are in no formula yet"
-            raise InputError([Fault("supply", what, "leave them out, or solve at values of the parameter")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
         if isinstance(environment, SeparableTypes):
@@ -110,8 +112,12 @@ def parse_parametric(
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
     model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
     file = opened.file_at(model.point)
-    file.require_free_payments("mechopt formula")
-    return ParametricFile(model, file)
+    payments = payment_constraints(opened.subject_to) if file.subject_to else ()
+    if isinstance(model.middle, IndependentTypes):
+        faults = [fault for c in payments for amount in amounts_of(c) for fault in model.crossing(c.name, amount)]
+        if faults:
+            raise InputError(faults, name)
+    return ParametricFile(model, file, payments)
 
 
 def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
@@ -146,6 +152,8 @@ class Opened(NamedTuple):
         Largest degree of a number of the file, numerator and denominator together.
     file_at : callable
         What the file holds at a value of the parameter.
+    subject_to : list
+        Constraints on payments with functions of the parameter for amounts.
     """
 
     parameter: str
@@ -154,6 +162,7 @@ class Opened(NamedTuple):
     kind: str
     degree: int
     file_at: Callable[[Fraction], ModelFile]
+    subject_to: list[PaymentConstraint | str]
 
 
 def open_parameter(
@@ -191,7 +200,9 @@ def open_parameter(
                 raise InputError(error.faults, f"{name}, {open_name} = {point}") from None
         return known[point]
 
-    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at)
+    solve = symbolic.get("solve")
+    payments = symbolic.get("subject_to") or (solve.get("subject_to") if isinstance(solve, Mapping) else None) or []
+    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at, payments)
 
 
 def _choice(intervals: Mapping[str, Any], left: list[str], parameter: str | None) -> Fault:

@@ -98,6 +98,13 @@ def unreadable(read: Callable[[str], Any]) -> Callable[[str], list[Fault]]:
 
 parse_ic, parse_ir = partial(parse_constraints, role="ic"), partial(parse_constraints, role="ir")
 
+_OPERAND = r"(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|[A-Za-z_][A-Za-z0-9_]*)"
+EXPRESSION = (
+    r"^(?=(?:.*[^A-Za-z0-9_.])?[A-Za-z_])"  # a parameter is named
+    rf"[-+(\s]*{_OPERAND}[)\s]*(?:(?:\*\*|[-+*/])[-+(\s]*{_OPERAND}[)\s]*)*$"
+)
+"""How expressions in parameters look, for the schema, which cannot count parentheses."""
+
 Number = Annotated[
     Fraction,
     BeforeValidator(exact_number),
@@ -106,8 +113,9 @@ Number = Annotated[
             "anyOf": [
                 {"type": "number"},
                 {"type": "string", "pattern": r"^\s*[+-]?[0-9]+((\.[0-9]+)?([eE][+-]?[0-9]+)?|\s*/\s*[0-9]+)\s*$"},
+                {"type": "string", "pattern": EXPRESSION, "description": 'an expression in [parameters]: "1 - p"'},
             ],
-            "description": 'an exact number: 3, 0.25 or "1/3"',
+            "description": 'an exact number: 3, 0.25 or "1/3"; with [parameters] also an expression: "1 - p"',
         }
     ),
 ]

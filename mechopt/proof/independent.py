@@ -204,7 +204,7 @@ class Model(Columns):
                 entries: Entries = []
                 for o, chance in enumerate(weights):
                     if chance:
-                        w = whole(Fraction(chance) / (allowed or 1))
+                        w = whole(Fraction(1) / (allowed or 1) * chance)
                         high, low = node + table[k][o], node + table[j][o]
                         entries += [(life + high, w), (realised + high, -w), (life + low, -w), (realised + low, w)]
                 yield Row("indu", (t, i, h, k), entries, -least, least)

@@ -166,7 +166,8 @@ def _at_most(entries: Entries, amount: Fraction) -> tuple[Entries, int]:
     """A row that is at most an amount, divided by it."""
     if amount == 0:
         return entries, 0
-    return [(column, whole(Fraction(number) / abs(amount))) for column, number in entries], 1 if amount > 0 else -1
+    over = ONE / abs(amount)
+    return [(column, whole(number * over)) for column, number in entries], 1 if amount > 0 else -1
 
 
 def _single(model: PaymentForm, c: PaymentConstraint, t: int, i: int) -> Iterator[Row]:

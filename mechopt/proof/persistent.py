@@ -207,7 +207,7 @@ class SequenceModel:
                     fee = 0 if told == state.own else self.slack[i]
                     worth = [(first + a, sign * chance * (row[truth] - fee)) for a, row in enumerate(laws.worth[t][i])]
                     entries += [
-                        *((c, whole(Fraction(w))) for c, w in worth if w),
+                        *((c, whole(w)) for c, w in worth if w),
                         (self.payment[t, i] + node, -sign * chance),
                     ]
                 if report != state.own:

@@ -114,7 +114,8 @@ class PersistentLaws:
             return Fraction(0)
         if self.independent:
             return sum((row[t][a][profile[i]] for i, row in enumerate(gains)), Fraction(0))
-        return Fraction(gains[t][(a, *profile)])
+        gain: Fraction = gains[t][(a, *profile)]
+        return gain
 
     def _independent(self, exact: Any) -> None:
         self.own_first = [[whole(p) for p in row] for row in exact.initial]

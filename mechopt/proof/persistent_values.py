@@ -133,7 +133,7 @@ class ValueRows:
         entries: Entries = [(payment + node, chance)]
         for a, worth in enumerate(laws.net[t][i]):
             if worth[truth] != fee:
-                entries.append((allocation + node * laws.actions[t] + a, -chance * whole(Fraction(worth[truth] - fee))))
+                entries.append((allocation + node * laws.actions[t] + a, -chance * whole(worth[truth] - fee)))
         if t + 1 < laws.periods:
             for branch, slot in enumerate(tree.after(t, node)):
                 for later, likely in self._later(t, i, state.own, truth, branch, slot):

@@ -39,9 +39,8 @@ def at_least(entries: Entries, amount: Number) -> tuple[Entries, int]:
     """A row that is at least an amount, divided by it where it is not 0; with its lower side."""
     if amount == 0:
         return entries, 0
-    return [
-        (column, whole(Fraction(number) / abs(Fraction(amount)))) for column, number in entries
-    ], 1 if amount > 0 else -1
+    over = 1 / abs(Fraction(amount) if isinstance(amount, int) else amount)
+    return [(column, whole(number * over)) for column, number in entries], 1 if amount > 0 else -1
 
 
 def whole(number: Number) -> Number:

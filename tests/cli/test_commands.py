@@ -311,6 +311,11 @@ def test_schema_describes_the_keys(mechopt):
         pytest.param({"horizon": "3"}, False, id="horizon-as-text"),
         pytest.param({"colour": 3}, False, id="unknown-key"),
         pytest.param({"buyers": [{"values": ["1+1"], "probabilities": [1]}]}, False, id="formula"),
+        pytest.param({"cost": "2*(1 - c)/3", "parameters": {"c": ["0", "1"]}}, True, id="expression"),
+        pytest.param({"cost": "c**2", "parameters": {"c": "1/2"}}, True, id="power"),
+        pytest.param({"cost": "2 c", "parameters": {"c": "1/2"}}, False, id="no-product-sign"),
+        pytest.param({"cost": "c +", "parameters": {"c": "1/2"}}, False, id="half-an-expression"),
+        pytest.param({"cost": "__import__('os')", "parameters": {"c": "1/2"}}, False, id="no-python"),
         pytest.param({"buyers": [{"values": ["0.5/3"], "probabilities": [1]}]}, False, id="decimal-over-integer"),
     ],
 )

@@ -114,6 +114,9 @@ def test_a_slider_of_the_parameter_is_in_the_page(mechopt, tmp_path):
     assert status == 0 and 'id="formula-slider"' in written and 'value="1/3"' in written
     data = json.loads(written.partition('id="formula-data">')[2].partition("</script>")[0])
     assert (data["parameter"], data["start"], data["stop"]) == ("p", "0", "1") and len(data["pieces"]) > 1
+    assert mechopt(*asked, "--slider", "p", "--subject-to", "no-money")[0] == 0
+    data = json.loads(page.read_text().partition('id="formula-data">')[2].partition("</script>")[0])
+    assert [piece["text"] for piece in data["pieces"]] == ["0"]
     assert mechopt(*asked)[0] == 0 and 'id="formula-slider"' not in page.read_text()
     for wrong in (("--slider", "q"), ("--slider", "p", "--at", "h=2")):
         assert mechopt(*asked, *wrong)[0] == 2

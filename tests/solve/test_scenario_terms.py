@@ -224,3 +224,9 @@ def test_three_hundred_trees():
         assert report.holds, report
         assert rule.revenues == pytest.approx(best.revenues, abs=1e-9)
     assert deviation < 1e-7
+
+
+@pytest.mark.parametrize("limit", ["deterministic", "epsilon:1/2"])
+def test_limits_that_a_guarantee_does_not_have_are_refused(limit):
+    with pytest.raises(mo.InputError, match=rf"subject_to: {limit.replace('/', '.')}: a guarantee over scenarios"):
+        scenario_terms(subject_to=limit)

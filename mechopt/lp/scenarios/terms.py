@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import Fault, InputError
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import (
@@ -31,7 +31,14 @@ from mechopt.mechanism.constraints import (
     SuperDIC,
     closure,
 )
-from mechopt.mechanism.payments import PaymentConstraint, Payments, payment_constraints, require_agents
+from mechopt.mechanism.payments import (
+    Deterministic,
+    EpsilonIC,
+    PaymentConstraint,
+    Payments,
+    payment_constraints,
+    require_agents,
+)
 
 OBJECTIVES = ("ratio", "weighted", "regret")
 BENCHMARKS = ("same", "standard")
@@ -137,6 +144,10 @@ def scenario_terms(
     asked_ic, asked_ir = asked_constraints(ic, ir, "independent")
     limits = payment_constraints(subject_to)
     require_agents(limits, agents)
+    for limit in limits:
+        if isinstance(limit, (Deterministic, EpsilonIC)):
+            words = "a guarantee over scenarios is of mechanisms that draw, and keep incentive constraints as they are"
+            raise InputError([Fault("subject_to", f"{limit.name}: {words}", "leave it out")])
     for what, given, known in (("objective", objective, OBJECTIVES), ("benchmark", benchmark, BENCHMARKS)):
         if given not in known:
             raise InputError(f"{what} {given!r}: over scenarios it is one of {', '.join(known)}")

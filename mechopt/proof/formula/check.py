@@ -27,6 +27,7 @@ from mechopt.core.numbers import to_exact
 from mechopt.core.polynomials import ONE, Polynomial, common_divisor, minus, negative, plus, times
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel, with_exact
+from mechopt.mechanism.payments import payments_at
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.check import check_certificate
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis, Sparse
@@ -115,7 +116,7 @@ def rebuilt_rows(model: ParametricModel, proof: FormulaProof) -> ParametricRows:
     """The program of a model in the form, with the constraints and for the objective that a proof names."""
     environment = with_exact(model.middle, model.exact)
     weights: Any = [to_exact(getattr(proof.objective, name)) for name in ("revenue", "welfare", "utility")]
-    asked: Any = proof.form, proof.ic, proof.ir, tuple(weights)
+    asked: Any = proof.form, proof.ic, proof.ir, tuple(weights), proof.subject_to
     build: Any = rebuild if isinstance(model.middle, IndependentTypes) else rebuild_persistent
     whole = OpenInterval(AlgebraicNumber.rational(model.start), AlgebraicNumber.rational(model.stop))
     return ParametricRows(lambda: build(environment, *asked), whole, model.point)
@@ -182,7 +183,7 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof, most: int =
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the model's")
     check_cover(proof)
-    require_size(model.middle, proof.form, proof.ic, proof.ir, most)
+    require_size(model.middle, proof.form, proof.ic, proof.ir, most, len(proof.subject_to))
     rows = rebuilt_rows(model, proof)
     closed = []
     for number, basis in enumerate(proof.bases):
@@ -202,8 +203,9 @@ def _check_points(model: ParametricModel, proof: FormulaProof) -> dict[Fraction,
     """The optimum at points that have certificates of their own."""
     found = {}
     for point, certificate in proof.points:
-        asked = certificate.ic, certificate.ir, certificate.objective
-        if not model.start < point < model.stop or asked != (proof.ic, proof.ir, proof.objective):
+        asked = certificate.ic, certificate.ir, certificate.objective, certificate.subject_to
+        same = proof.ic, proof.ir, proof.objective, payments_at(proof.subject_to, point)
+        if not model.start < point < model.stop or asked != same:
             raise CertificateError(f"points: the certificate at {point} is about something else")
         value = check_certificate(model.at(point), certificate)
         if value is None:

@@ -23,6 +23,7 @@ from mechopt.core.polynomials import Polynomial
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import AMOUNTS, PaymentConstraint, amounts_of, payment_named
 from mechopt.proof.certificate import (
     Certificate,
     CertificateError,
@@ -100,6 +101,8 @@ class FormulaProof:
         Ends that no interval includes and about which nothing is claimed.
     uncovered : tuple of (AlgebraicNumber, AlgebraicNumber)
         Open intervals about which nothing is claimed.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
     """
 
     fingerprint: str
@@ -115,6 +118,7 @@ class FormulaProof:
     points: tuple[tuple[Fraction, Certificate], ...] = ()
     unproved: tuple[AlgebraicNumber, ...] = ()
     uncovered: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...] = ()
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     def save(self, path: str | Path) -> None:
         """Write the proof to a JSON file, whole or not at all.
@@ -225,7 +229,25 @@ def _head(proof: AnyProof) -> dict[str, Any]:
         "ir": [constraint.name for constraint in proof.ir],
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "points": [{"at": str(point), "certificate": as_content(one)} for point, one in proof.points],
+        **({"subject_to": [_payment_content(c) for c in proof.subject_to]} if proof.subject_to else {}),
     }
+
+
+def _payment_content(constraint: PaymentConstraint) -> dict[str, Any]:
+    """A constraint on payments: its name, and its amounts as functions where it has any."""
+    amounts = [RationalFunction.of(amount) for amount in amounts_of(constraint)]
+    if not amounts:
+        return {"name": constraint.name}
+    listed = [{"numerator": _texts(f.numerator), "denominator": _texts(f.denominator)} for f in amounts]
+    return {"name": constraint.name.partition(":")[0], "amounts": listed}
+
+
+def _payment(given: Mapping[str, Any]) -> PaymentConstraint:
+    if "amounts" not in given:
+        return payment_named(given["name"])
+    amounts = [RationalFunction(_polynomial(f["numerator"]), _polynomial(f["denominator"])) for f in given["amounts"]]
+    constants = [function.constant for function in amounts]
+    return AMOUNTS[given["name"]]([f if c is None else c for f, c in zip(amounts, constants, strict=True)])
 
 
 def _texts(polynomial: Polynomial) -> list[str]:
@@ -335,7 +357,8 @@ def read_formula(content: Mapping[str, Any]) -> AnyProof:
     ic, ir = (tuple(constraint_named(name) for name in content[key]) for key in ("ic", "ir"))
     points = tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"])
     asked = str(content["form"]), ic, ir, Objective(**weights)
-    return FormulaProof(*head, *asked, pieces, bases, points, unproved, uncovered)
+    payments = tuple(map(_payment, content.get("subject_to", ())))
+    return FormulaProof(*head, *asked, pieces, bases, points, unproved, uncovered, payments)
 
 
 def _closed(given: Any) -> tuple[bool, bool]:

@@ -19,7 +19,7 @@ from mechopt.show.page.wording import names
 from mechopt.solve.parametric.walk import point_between
 from mechopt.study.formula.facts import direction_of
 from mechopt.study.formula.rules import State, letter
-from mechopt.study.formula.text import end_text, rows
+from mechopt.study.formula.text import end_text, payment_texts, rows
 
 if TYPE_CHECKING:
     from mechopt.study.formula.formula import Formula
@@ -111,6 +111,7 @@ def _facts(found: Formula) -> list[tuple[str, str]]:
     name = found.parameter
     known = [
         ("constraints", f"{names(found.ic)} and {names(found.ir)}"),
+        *([("payments", ", ".join(payment_texts(found.subject_to, name)))] if found.subject_to else []),
         (f"in {name}", direction_of(found.pieces)),
         ("proved", f"for {found.model.start} < {name} < {found.model.stop}" if found.proved else "no"),
     ]

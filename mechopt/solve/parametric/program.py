@@ -25,6 +25,7 @@ from mechopt.lp.independent.plan import Plan
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import PaymentConstraint, on_money, payments_at
 from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
 from mechopt.solve.exact.persistent import exact_persistent_program
 
@@ -56,6 +57,8 @@ class ParametricProgram:
     offset : RationalFunction
     functions : tuple of RationalFunction
         The distinct ones.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions.
     """
 
     plan: AnyPlan | None
@@ -70,6 +73,7 @@ class ParametricProgram:
     cost: IntArray
     offset: RationalFunction
     functions: tuple[RationalFunction, ...]
+    subject_to: tuple[PaymentConstraint, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -121,13 +125,18 @@ class ParametricProgram:
             self.offset(point),
         )
 
-    def layout(self, environment: Environment) -> AnyLayout:
+    def layout(self, model: ParametricModel, point: Fraction) -> AnyLayout:
         """The way back from columns to a mechanism of the environment at a point."""
-        chosen = self.require_plan
-        return compile_program(plan(environment, chosen.ic, chosen.ir, chosen.objective, chosen.form))[1]
+        return compile_program(_plan_at(model.at(point), self.require_plan, payments_at(self.subject_to, point)))[1]
 
 
-def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: Objective) -> ParametricProgram:
+def parametric_program(
+    model: ParametricModel,
+    ic: Asked,
+    ir: Asked,
+    objective: Objective,
+    subject_to: tuple[PaymentConstraint, ...] = (),
+) -> ParametricProgram:
     """Build the program of a parametric model.
 
     Parameters
@@ -135,6 +144,8 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
     model : ParametricModel
     ic, ir : Constraint, several or None
     objective : Objective
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
 
     Raises
     ------
@@ -145,17 +156,27 @@ def parametric_program(model: ParametricModel, ic: Asked, ir: Asked, objective: 
     MechoptError
         If its entries are not rational functions on the whole interval.
     """
-    chosen = plan(model.middle, ic, ir, objective)
+    if len(on_money(subject_to)) < len(subject_to):
+        raise InputError(
+            "subject_to: deterministic optima are found by branch and bound, which no formula is: leave it out, or "
+            "solve at values of the parameter"
+        )
+    middle = payments_at(subject_to, model.point)
+    chosen = plan(model.middle, ic, ir, objective, subject_to=middle)
     form = chosen.form
     if form == "promise":  # its objective changes form where a sale ceases to be worth its cost
         form = "utility"
-        chosen = plan(model.middle, ic, ir, objective, form)
+        chosen = plan(model.middle, ic, ir, objective, form, subject_to=middle)
     if chosen.size.rows > MOST_ROWS:
         raise LimitError(
             f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
             "piece is solved over the rational functions. Use fewer periods or types"
         )
-    return through_points(chosen, lambda point: _exact(model.at(point), chosen), model.start, model.stop)
+
+    def exact_at(point: Fraction) -> tuple[LinearProgram, ExactProgram]:
+        return _exact(_plan_at(model.at(point), chosen, payments_at(subject_to, point)))
+
+    return replace(through_points(chosen, exact_at, model.start, model.stop), subject_to=subject_to)
 
 
 def through_points(
@@ -187,9 +208,12 @@ def through_points(
     )
 
 
-def _exact(environment: Environment, like: AnyPlan) -> tuple[LinearProgram, ExactProgram]:
+def _plan_at(environment: Environment, like: AnyPlan, payments: tuple[PaymentConstraint, ...]) -> AnyPlan:
+    return plan(environment, like.ic, like.ir, like.objective, like.form, subject_to=payments)
+
+
+def _exact(chosen: AnyPlan) -> tuple[LinearProgram, ExactProgram]:
     """The float and the exact program at one value of the parameter, rows unscaled."""
-    chosen = plan(environment, like.ic, like.ir, like.objective, like.form)
     program, _ = compile_program(chosen)
     if isinstance(chosen, Plan):
         return program, exact_program(chosen, program)

@@ -11,7 +11,9 @@ from mechopt.environment.parametric import ParametricModel
 from mechopt.environment.parametric_scenarios import ParametricScenarios
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
+from mechopt.mechanism.payments import PaymentConstraint, Payments
 from mechopt.modelfile.loading import At
+from mechopt.modelfile.parameters import payments_in
 from mechopt.modelfile.parametric import read_parametric, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem, check_formula_proof
 from mechopt.proof.formula.file import AnyProof, GuaranteeProof, load_formula
@@ -40,6 +42,7 @@ def formula(
     parameter: str | None = None,
     *,
     at: At = None,
+    subject_to: Payments = "file",
     most_pieces: int = MOST_PIECES,
     time_limit: float | None = None,
     prove: bool = True,
@@ -60,6 +63,9 @@ def formula(
         Which one is left open, where there are several.
     at : mapping or str, optional
         Values of the others.
+    subject_to : PaymentConstraint, str, several or None
+        Constraints on payments; an amount may be an expression in the parameter, as in ``"budget:1 + p"``. Default
+        those of the file.
     most_pieces : int
         After so many bases the walk stops with what it has.
     time_limit : float, optional
@@ -83,10 +89,13 @@ def formula(
         On Ctrl-C; a ``KeyboardInterrupt`` that has the pieces so far.
     """
     begun = time.perf_counter()
+    payments: tuple[PaymentConstraint, ...] = ()
     if isinstance(model, ParametricModel):
         parametric, defaults = model, None
     else:
-        parametric, defaults = read_parametric(model, parameter, at)
+        parametric, defaults, payments = read_parametric(model, parameter, at)
+    if subject_to != "file":
+        payments = payments_in(subject_to, parametric.parameter)
     if objective is None:
         objective = Revenue() if defaults is None else defaults.objective
     program = parametric_program(
@@ -94,6 +103,7 @@ def formula(
         _asked(ic, defaults and defaults.ic),
         _asked(ir, defaults and defaults.ir),
         as_objective(objective),
+        payments,
     )
     built = time.perf_counter()
     deadline = float("inf") if time_limit is None else time.monotonic() + time_limit

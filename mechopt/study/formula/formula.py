@@ -19,10 +19,11 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import ParametricModel
+from mechopt.environment.parametric import OPTIONAL, ParametricModel
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
+from mechopt.mechanism.payments import PaymentConstraint, payments_at
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.proof.formula.check import Theorem
 from mechopt.proof.formula.file import (
@@ -103,7 +104,10 @@ class Formula:
             point = end.exact
             if point is None:
                 continue
-            certificate = certify(self.model.at(point), chosen.ic, chosen.ir, chosen.objective)
+            payments = payments_at(self.subject_to, point)
+            certificate = certify(
+                self.model.at(point), chosen.ic, chosen.ir, chosen.objective, chosen.form, subject_to=payments
+            )
             if certificate.value is not None:
                 found[point] = certificate
         return found
@@ -127,6 +131,11 @@ class Formula:
     def ir(self) -> tuple[Constraint, ...]:
         """Participation constraints."""
         return self.program.require_plan.ir
+
+    @property
+    def subject_to(self) -> tuple[PaymentConstraint, ...]:
+        """Constraints on payments; their amounts may be functions of the parameter."""
+        return self.program.subject_to
 
     @property
     def objective(self) -> Objective:
@@ -185,7 +194,7 @@ class Formula:
         """
         point = self._inside(p)
         basis = self._basis_at(point)
-        layout = self.program.layout(self.model.at(point))
+        layout = self.program.layout(self.model, point)
         x: FloatArray = np.array([float(function(point)) for function in basis.primal])
         return layout.mechanism(layout.in_units(x))
 
@@ -198,7 +207,7 @@ class Formula:
             A point inside; the functions hold on the whole interval of its basis.
         """
         point = self._inside(p)
-        return rules(self.model, self.program.layout(self.model.at(point)), self._basis_at(point).primal)
+        return rules(self.model, self.program.layout(self.model, point), self._basis_at(point).primal)
 
     def _basis_at(self, point: Fraction) -> BasisPiece:
         """The basis that holds a point; at an end one that includes it."""
@@ -239,6 +248,7 @@ class Formula:
             tuple((point, certificate) for point, certificate in self.points.items()),
             tuple(end for end in open_ends(self.walk.bases) if end.exact not in self.points),
             self.walk.uncovered,
+            self.subject_to,
         )
 
     def _claimed(self, piece: Piece) -> ClaimedPiece:
@@ -271,15 +281,22 @@ class Formula:
         InputError
             If it is not known for this model, or the formula is not complete.
         """
+        if self.objective != Revenue() or self.subject_to:
+            raise InputError(
+                f"{name} is a share of the optimal revenue where payments are free; "
+                "leave out the objective and subject_to"
+            )
         return ratio(self.model, name, self.pieces)
 
     @cached_property
     def equals(self) -> dict[str, tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]]:
         """Where the optimum is what repeated Myerson earns, and where it is the first best; by name.
 
-        Empty where types are not independent across periods, or something else than revenue is maximised.
+        Empty where closed forms are not known as functions, payments are constrained, or something else than revenue
+        is maximised.
         """
-        if not isinstance(self.model.middle, IndependentTypes) or self.objective != Revenue():
+        plain = isinstance(self.model.middle, IndependentTypes) and self.objective == Revenue()
+        if not plain or self.subject_to or any(getattr(self.model.exact, name) is not None for name in OPTIONAL):
             return {}
         return {name: where_equal(self.model, name, self.pieces) for name in ("repeated-myerson", "first-best")}
 

@@ -19,6 +19,7 @@ from mechopt.core.errors import InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import parse_exact
 from mechopt.core.polynomials import Polynomial, negative, remainder
+from mechopt.mechanism.payments import Payments
 from mechopt.modelfile.loading import At, point_of
 from mechopt.modelfile.parametric import parse_parametric, text_and_name
 from mechopt.study.formula.find import formula
@@ -129,6 +130,7 @@ def horizons(
     prove: bool = True,
     time_limit: float | None = None,
     on_formula: Callable[[int, Formula], None] | None = None,
+    subject_to: Payments = "file",
 ) -> Horizons:
     """Find the formulas of a model for several horizons, and patterns in them.
 
@@ -142,6 +144,8 @@ def horizons(
         As for `formula`; the time limit is for each horizon.
     on_formula : callable, optional
         Called with each formula as it is found.
+    subject_to
+        As for `formula`.
 
     Raises
     ------
@@ -160,6 +164,7 @@ def horizons(
             file.objective if objective is None else objective,
             prove=prove,
             time_limit=time_limit,
+            subject_to=source.subject_to if subject_to == "file" else subject_to,
         )
         if on_formula is not None:
             on_formula(horizon, found[horizon])

@@ -20,7 +20,7 @@ from mechopt.core.errors import InputError, MechoptError
 from mechopt.core.functions import RationalFunction, compared_at
 from mechopt.core.polynomials import derivative, minus, sign, times
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import ParametricModel
+from mechopt.environment.parametric import OPTIONAL, ParametricModel
 from mechopt.solve.parametric.pieces import Piece
 from mechopt.solve.parametric.roots import roots_of, value_at
 from mechopt.solve.parametric.walk import RETRIES, point_between
@@ -94,6 +94,9 @@ def closed_form(model: ParametricModel, name: str) -> tuple[Piece, ...]:
         raise InputError(f"{name!r} is not known as a function; known: {', '.join(REVENUES)}")
     if not isinstance(model.middle, IndependentTypes):
         raise InputError(f"{name} is for types that are independent across periods; the model is {model.middle.kind}")
+    beside = [words.replace("_", " ") for words in OPTIONAL if getattr(model.exact, words) is not None]
+    if beside:
+        raise InputError(f"{name} is not known as a function where the model has {' and '.join(beside)}")
     pieces = piecewise(lambda: REVENUES[name](model.exact), model.start, model.stop)
     return tuple(Piece(a, b, function, (True, True), 1, model.parameter) for a, b, function in pieces)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction
 from mechopt.core.polynomials import Polynomial, polynomial_text
+from mechopt.mechanism.payments import PaymentConstraint, amounts_of
 from mechopt.solve.parametric.pieces import Piece, kink
 from mechopt.study.formula.facts import direction
 
@@ -105,6 +107,15 @@ def rows(found: Formula | GuaranteeFormula) -> list[list[str]]:
     return listed
 
 
+def payment_texts(constraints: Sequence[PaymentConstraint], name: str) -> list[str]:
+    """Constraints on payments as one reads them, such as ``budget:1 + p``."""
+    found = []
+    for constraint in constraints:
+        amounts = ", ".join(RationalFunction.of(amount).text(name) for amount in amounts_of(constraint))
+        found.append(f"{constraint.name.partition(':')[0]}:{amounts}" if amounts else constraint.name)
+    return found
+
+
 def share_text(share: Ratio, name: str) -> str:
     """A closed form's least share of the optimum, and where it is optimal."""
     least = share.minimum.radical()
@@ -184,7 +195,11 @@ def document(found: Formula) -> dict[str, Any]:
         "parameter": found.parameter,
         "interval": [str(found.model.start), str(found.model.stop)],
         "objective": str(found.objective),
-        "constraints": {"ic": [n.name for n in found.ic], "ir": [n.name for n in found.ir]},
+        "constraints": {
+            "ic": [n.name for n in found.ic],
+            "ir": [n.name for n in found.ir],
+            **({"subject_to": payment_texts(found.subject_to, found.parameter)} if found.subject_to else {}),
+        },
         "form": found.program.require_plan.form,
         "pieces": _pieces_plain(found.pieces, found.parameter),
         "points": [{"at": str(point), "value": str(proof.value)} for point, proof in found.points.items()],

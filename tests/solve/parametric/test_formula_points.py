@@ -10,6 +10,7 @@ import pytest
 import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.modelfile.loading import parse
 from mechopt.solve import highs
 from mechopt.solve.parametric.pieces import meet
 from mechopt.solve.parametric.walk import Walker, point_between, simplest_between
@@ -36,6 +37,14 @@ QUICK = [
     "learning",
     "interdependent-two",
     "separable-additive",
+    "budget-in-p",
+    "cap-two-buyers",
+    "outside-by-type",
+    "own-discount",
+    "seller-values",
+    "slots",
+    "battaglini-budget",
+    "battaglini-seller",
 ]
 
 
@@ -57,7 +66,9 @@ def check_points(name: str, count: int) -> None:
     for k in range(count):
         piece = formula.pieces[k] if k < len(formula.pieces) else random.choice(formula.pieces)
         point = between(piece.start, piece.stop, Fraction(random.randrange(1, 997), 997))
-        exact = mo.formats.certify(formula.model.at(point), formula.ic, formula.ir, formula.objective).value
+        environment, file = formula.model.at(point), parse(case.text, name, {formula.parameter: point})
+        asked = formula.ic, formula.ir, formula.objective
+        exact = mo.formats.certify(environment, *asked, subject_to=file.subject_to).value
         assert formula.value(point) == exact, point
 
 

@@ -164,3 +164,18 @@ def test_a_value_that_jumps() -> None:
     assert below.stop == end and not below.closed[1] and above.closed[0]
     assert below.function(end) > above.function(end) == formula.value(end)
     assert mo.formats.certify(formula.model.at(end), formula.ic, formula.ir).value == formula.value(end)
+
+
+def test_pieces_of_four_periods_in_the_high_value() -> None:
+    """12 pieces up to 9, and 11 up to 5; at each end inside, exact optima close by lie on no straight line."""
+    for stop, count in ((9, 12), (5, 11)):
+        found = mo.formula(independent(4, '[1, "h"]', HALF, f'["1", "{stop}"]', "h"), prove=False)
+        assert len(found.pieces) == count
+        for piece in found.pieces[:-1]:
+            end, step = piece.stop.exact, Fraction(1, 1000)
+            assert end is not None
+            worth = [
+                mo.formats.certify(mo.IndependentTypes.iid([1, end + k * step], ["1/2", "1/2"], horizon=4)).value
+                for k in (-1, 0, 1)
+            ]
+            assert worth[0] + worth[2] > 2 * worth[1]
