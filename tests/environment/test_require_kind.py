@@ -83,3 +83,21 @@ def test_the_mends_that_are_named_work():
     assert mo.mechanisms.efficient_joint(mo.InterdependentTypes.from_markov(MARKOV)).expected_welfare == pytest.approx(
         mo.efficient(MARKOV).expected_welfare, rel=1e-14
     )
+
+
+SELLER = mo.InterdependentTypes([WORTH, WORTH], [[JOINT] * 2] * 2, JOINT, horizon=2, seller_values=[JOINT, SURE])
+TRANSFERS = {
+    "contingent_transfers": lambda env: mo.contingent_transfers(env),
+    "contingent_transfers-any": lambda env: mo.contingent_transfers(env, "any"),
+    "contingent_transfers-stacked": lambda env: mo.contingent_transfers(env, "stacked"),
+    "robust_transfers": lambda env: mo.mechanisms.robust_transfers(env, "1/10"),
+    "approximate_transfers": lambda env: mo.mechanisms.approximate_transfers(env),
+    "transfer_systems": lambda env: mo.mechanisms.transfer_systems(env),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFERS)
+def test_contingent_transfers_say_why_they_take_no_seller_values(name):
+    function = name.partition("-")[0]
+    with pytest.raises(mo.errors.InputError, match=f"{function}: seller_values: .*no money.*into cost"):
+        TRANSFERS[name](SELLER)

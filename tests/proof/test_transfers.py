@@ -23,6 +23,8 @@ TRANSFERS = {
     "any": (CROSSED, {"method": "any"}),
     "any-infinite": (SQUARE, {"method": "any"}),
     "theorem-3.1": (SQUARE, {"method": "convex"}),
+    "theorem-3.1-smallest": (SQUARE, {"method": "convex", "smallest": True}),
+    "theorem-3.2-smallest": (CROSSED, {"method": "spanning", "smallest": True}),
     "theorem-3.2": (CROSSED, {"method": "spanning"}),
     "theorem-3.1-by-target": ("liu-2025/two-periods-stacked", {"method": "convex"}),
     "theorem-3.2-by-target": ("liu-2025/two-periods-stacked", {"method": "spanning"}),

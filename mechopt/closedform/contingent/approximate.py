@@ -24,14 +24,13 @@ from mechopt.closedform.contingent.conditions.spanning import matrices
 from mechopt.closedform.contingent.epsilon import smallest_epsilon
 from mechopt.closedform.contingent.gain import by_report, expected_payment, gains, largest, last_gains
 from mechopt.closedform.contingent.result import shaped
-from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
+from mechopt.closedform.contingent.setting import LastRule, Setting, prepare, require_transferable
 from mechopt.closedform.contingent.targets import by_own_signal, target, values_under
 from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.core.provided import provided
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.require_kind import require_kind
 
 if TYPE_CHECKING:
     from mechopt.mechanism.sequence import SequenceMechanism
@@ -183,7 +182,7 @@ def approximate_transfers(
     >>> approximate_transfers(env, bound=1)
     ApproximateTransfers(epsilon ..., a misreport gains at most ..., largest payment 1)
     """
-    require_kind(environment, "interdependent", "approximate_transfers")
+    require_transferable(environment, "approximate_transfers")
     setting = prepare(environment, None, last_period, None)
     for name, given in (("basis", basis), ("signals", signals)):
         if given is not None and len(given) != environment.agents:

@@ -16,6 +16,7 @@ from mechopt.closedform.pivot.efficient_joint import efficient_joint, expected_n
 from mechopt.core.errors import InputError, MechoptError
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.environment.require_kind import require_kind
 
 LastRule = Literal["efficient", "constant"]
 
@@ -38,6 +39,29 @@ class ConditionError(MechoptError):
     ) -> None:
         super().__init__(message)
         self.condition, self.place, self.last = condition, place, last
+
+
+def require_transferable(environment: object, name: str) -> None:
+    """Refuse what contingent transfers are not for, the seller's payoffs by signals among it.
+
+    Parameters
+    ----------
+    environment : object
+    name : str
+        Of the function that asks.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    if isinstance(environment, InterdependentTypes) and environment.seller_values is not None:
+        raise InputError(
+            f"{name}: seller_values: its targets and budgets count what agents value and what actions cost; what the "
+            "seller gains at signals is no money, and a deficit net of it would be wrong; take mo.optimum, or put what "
+            "depends on no signal into cost"
+        )
+    require_kind(environment, "interdependent", name)
 
 
 @dataclass(frozen=True)

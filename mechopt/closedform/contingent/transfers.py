@@ -33,13 +33,12 @@ from mechopt.closedform.contingent.program.closed_exact import exact_closed
 from mechopt.closedform.contingent.program.possible import any_transfers
 from mechopt.closedform.contingent.program.requirements import Aim, Balance, Form, Participation, requirements
 from mechopt.closedform.contingent.result import ContingentTransfers, Method, finished, shaped
-from mechopt.closedform.contingent.setting import LastRule, Setting, prepare
+from mechopt.closedform.contingent.setting import LastRule, Setting, prepare, require_transferable
 from mechopt.closedform.contingent.solve import BY_TARGET, System, separate, span
 from mechopt.closedform.contingent.stacked.solve import stacked
 from mechopt.closedform.contingent.targets import by_own_signal, target
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.require_kind import require_kind
 
 ANYTHING = {"objective": "smallest", "participation": None, "balance": None, "form": "free"}
 
@@ -107,7 +106,8 @@ def contingent_transfers(
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
         Whether to find the transfers in fractions too; they satisfy every inequality exactly. The smallest ones of
-        "any" are near to the smallest; those of a theorem are its closed form.
+        "any" are near to the smallest; those of a theorem are its closed form, or with `smallest` exactly the smallest
+        ones that meet each target, which multipliers prove as they are found.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def contingent_transfers(
     >>> found.gain < 1e-12, found.payments[0][0].shape
     (True, (2, 2, 2))
     """
-    require_kind(environment, "interdependent", "contingent_transfers")
+    require_transferable(environment, "contingent_transfers")
     if method not in ("convex", "spanning", "stacked", "any"):
         raise InputError(f"method: {method!r} is none of 'convex', 'spanning', 'stacked', 'any'")
     chosen = {"objective": objective, "participation": participation, "balance": balance, "form": form}
@@ -151,9 +151,9 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
-    if exact and smallest:
+    if exact and smallest and method == "stacked":
         raise InputError(
-            "exact: the smallest transfers of a theorem have no exact form; take method='any' with form='surplus', or "
+            "exact: the smallest transfers of a stack have no exact form; take method='any' with form='surplus', or "
             "leave smallest out"
         )
     if joint and method != "stacked":
@@ -182,7 +182,7 @@ def contingent_transfers(
         theorem = f"Lemma {'A.3' if method == 'convex' else 'A.4'} for any rule"
     theorem += BY_TARGET if by_target else ""
     done = finished(environment, method, theorem, setting, tuple(payments), (), tables, bounds, condition=condition)
-    return done.with_exact(exact_closed(environment, setting, method)) if exact else done
+    return done.with_exact(exact_closed(environment, setting, method, smallest)) if exact else done
 
 
 def _one_step(environment: InterdependentTypes, setting: Setting, t: int, agent: int) -> System:

@@ -25,6 +25,7 @@ from mechopt.closedform.contingent.program.possible import (
     worth_of_flows,
 )
 from mechopt.closedform.contingent.program.rows import Rows
+from mechopt.closedform.contingent.program.smallest_exact import smallest_exactly
 from mechopt.closedform.contingent.result import ExactTransfers
 from mechopt.closedform.contingent.setting import ConditionError, Setting
 from mechopt.core.errors import MechoptError
@@ -34,7 +35,9 @@ from mechopt.environment.interdependent import InterdependentTypes
 Vector = list[Fraction]
 
 
-def exact_closed(environment: InterdependentTypes, setting: Setting, method: str) -> ExactTransfers:
+def exact_closed(
+    environment: InterdependentTypes, setting: Setting, method: str, smallest: bool = False
+) -> ExactTransfers:
     """Fractions of the transfers of a theorem.
 
     Parameters
@@ -42,11 +45,15 @@ def exact_closed(environment: InterdependentTypes, setting: Setting, method: str
     environment : InterdependentTypes
     setting : Setting
     method : {"convex", "spanning"}
+    smallest : bool
+        Whether each transfer is to have the smallest largest entry; proved by multipliers as it is found.
 
     Raises
     ------
     ConditionError
         If a target cannot be met.
+    LimitError
+        If the smallest ones take too long.
     """
     require_exact(environment)
     numbers = exact_numbers(environment)
@@ -58,7 +65,7 @@ def exact_closed(environment: InterdependentTypes, setting: Setting, method: str
         if not numbers.infinite and not setting.constant:
             end = last_payments(numbers, policy[-1], i)
         worth = truthful_exactly(numbers, policy, i, surplus, end)
-        tables.append(closed_transfers(environment, numbers, method, policy, i, worth, surplus))
+        tables.append(closed_transfers(environment, numbers, method, policy, i, worth, surplus, smallest))
         values.append(worth)
         ends.append(end)
     return exact_transfers(environment, policy, tables, values, ends, [Fraction(0)] * numbers.agents)
@@ -119,6 +126,7 @@ def closed_transfers(
     agent: int,
     values: list[Array],
     surplus: list[Array] | None,
+    smallest: bool = False,
 ) -> list[Array]:
     """Payments by period; axes: reported profile, the others' next profile.
 
@@ -134,6 +142,7 @@ def closed_transfers(
         What the truth is worth.
     surplus : list over periods of arrays ``(profile,)``, or None
         W where the rule is efficient before the last period.
+    smallest : bool
 
     Raises
     ------
@@ -153,8 +162,11 @@ def closed_transfers(
             target = [worth[action, k] / discount for k in line]
             key = action, int(others[s])
             if method == "spanning" and key not in known:
-                known[key] = spanned_exactly(columns, target) or []
-            paid = known[key] if method == "spanning" else separated_exactly(columns, target, own)
+                known[key] = _least(columns, target, None) if smallest else spanned_exactly(columns, target) or []
+            if method == "spanning":
+                paid: Vector | None = known[key]
+            else:
+                paid = _least(columns, target, own) if smallest else separated_exactly(columns, target, own)
             if not paid:
                 signals = np.unravel_index(s, shape)
                 profile = tuple(int(k) for j, k in enumerate(signals) if j != agent)
@@ -165,6 +177,12 @@ def closed_transfers(
             table[s] = paid
         found.append(table)
     return found
+
+
+def _least(columns: list[Vector], target: Vector, own: int | None) -> Vector:
+    """The smallest transfer; empty where no transfer meets the target."""
+    found = smallest_exactly(columns, target, own)
+    return [] if found is None else found.transfer
 
 
 def exact_target(numbers: Numbers, t: int, agent: int, values: list[Array], surplus: list[Array] | None) -> Array:

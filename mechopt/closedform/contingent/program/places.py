@@ -30,11 +30,10 @@ from mechopt.closedform.contingent.conditions.spanning import Place, convex_inde
 from mechopt.closedform.contingent.gain import by_report
 from mechopt.closedform.contingent.last_period import last_period as implementability
 from mechopt.closedform.contingent.program.tables import SYSTEM_COLUMNS, latex
-from mechopt.closedform.contingent.setting import LastRule, rule_of
+from mechopt.closedform.contingent.setting import LastRule, require_transferable, rule_of
 from mechopt.closedform.contingent.targets import by_own_signal, last_payoff, target, truthful_values
 from mechopt.core.numbers import Array, FloatArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.environment.require_kind import require_kind
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -309,7 +308,7 @@ def transfer_systems(
     >>> found.systems[0].singular_values.round(6), round(found.systems[0].to_lose_spanning, 6)
     (array([1. , 0.5]), 0.5)
     """
-    require_kind(environment, "interdependent", "transfer_systems")
+    require_transferable(environment, "transfer_systems")
     policy, welfare, constant = rule_of(environment, rule, last_period, None)
     ends: Any = [None] * environment.agents
     if not environment.infinite:

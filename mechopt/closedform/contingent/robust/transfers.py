@@ -32,13 +32,12 @@ from mechopt.closedform.contingent.robust.program import (
     exact_violated,
     require_progress,
 )
-from mechopt.closedform.contingent.setting import ConditionError, LastRule, Setting, prepare
+from mechopt.closedform.contingent.setting import ConditionError, LastRule, Setting, prepare, require_transferable
 from mechopt.closedform.contingent.targets import values_under
 from mechopt.closedform.pivot.efficient_joint import expected_next
 from mechopt.core.numbers import Array, FloatArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.kernels.sets import KernelSet, kernel_set
-from mechopt.environment.require_kind import require_kind
 
 Bounds = tuple[tuple[Array, ...], ...]
 
@@ -131,7 +130,7 @@ def robust_transfers(
     >>> [round(robust_transfers(env, radius).max_abs, 4) for radius in (0, 0.1, 0.2)]
     [3.3333, 3.4188, 4.8765]
     """
-    require_kind(environment, "interdependent", "robust_transfers")
+    require_transferable(environment, "robust_transfers")
     chosen = kernel_set(kernels)
     chosen.require(environment)
     if exact:
