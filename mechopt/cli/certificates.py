@@ -102,7 +102,8 @@ def check_proof(
         return
     if is_transfer_proof(file):
         return _check_transfers(model, file, most, as_json, at)
-    source, proof = read(model, at), load_certificate(file)
+    proof = load_certificate(file)
+    source = read(model, at)
     prove_anew(source, proof, most)
     document = output.proved(source.title, proof)
     if as_json:

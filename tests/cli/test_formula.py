@@ -195,3 +195,20 @@ def test_a_page_is_written(run, tmp_path: Path) -> None:
     assert "mechopt formula two.toml --report two.html" in page and "values = [1, 2]" in page
     status, _, err = run("formula", "two.toml", "--report", "nowhere/two.html")
     assert status == 2 and "cannot write a page there" in err
+
+
+def test_a_formula_cut_off_is_called_damaged_and_not_a_model_without_a_point(run, tmp_path: Path) -> None:
+    assert run("formula", "two.toml", "--proof", "two.json", "--subject-to", "budget:1 + p")[0] == 0
+    status, out, _ = run("certificate", "check", "two.toml", "two.json")
+    assert status == 0 and "payments subject to budget:1 + p" in out
+    (tmp_path / "cut.json").write_text((tmp_path / "two.json").read_text()[:300])
+    status, _, err = run("certificate", "check", "two.toml", "cut.json")
+    assert status == 1 and "not JSON" in err
+
+
+def test_payments_stand_in_what_is_printed(run) -> None:
+    status, out, _ = run("formula", "two.toml", "--subject-to", "no-subsidy+budget:1 + p", "--json")
+    found = json.loads(out)
+    assert status == 0 and found["constraints"]["subject_to"] == ["no-subsidy", "budget:1 + p"] and found["proved"]
+    status, out, err = run("formula", "two.toml", "--subject-to", "budget:1", "--ratio", "repeated-myerson")
+    assert status == 2 and "where payments are free" in err

@@ -28,6 +28,8 @@ PROVED = {
     "two-buyers": (independent(2, count=2), "dic", "epir"),
     "payments": (independent(2), "ppic", "per-period"),
     "persistent": (battaglini(3), "bayesian", "epir"),
+    "budget": (CASES["budget-in-p"].text, "dic", "epir"),
+    "persistent-budget": (CASES["battaglini-budget"].text, "bayesian", "epir"),
     "interdependent": (CASES["interdependent-two"].text, "periodic-ex-post", "periodic"),
 }
 

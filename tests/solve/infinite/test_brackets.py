@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 import mechopt as mo
 
@@ -117,6 +118,39 @@ def test_first_periods_and_first_best_after_them_are_no_bound():
     one, two = (mo.optimum(chain([[0] * 3, values], law, kernel, 1, horizon=t), ir=mo.EPIR()).value for t in (1, 2))
     assert one + law @ kernel @ values == pytest.approx(2.331792, abs=1e-6)
     assert two == pytest.approx(2.362804, abs=1e-6)
+
+
+@pytest.mark.parametrize(("everywhere", "value"), [(False, 2.6), (True, 2.374865)])
+def test_without_noise_it_matters_which_paths_participation_is_asked_on(everywhere, value):
+    """The same instance without noise, by a program of its own: EPIR on possible paths, or on all paths of reports.
+
+    The definition asks for possible paths, and so does the library: 2.6.
+    """
+    worth, law = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
+    kernel = np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0]])
+    own = np.arange(12, 21).reshape(3, 3)  # lifetime utility after two reports; columns before: sales at first, later
+    cost, rows = np.zeros(21), []
+    cost[:3], cost[3:12] = -law * worth, -(law[:, None] * kernel * worth).ravel()
+    cost[12:] = (law[:, None] * kernel).ravel()
+    for r, true, said in np.ndindex(3, 3, 3):
+        row = np.zeros(21)
+        row[own[r, said]] += 1
+        row[own[r, true]] -= 1
+        row[3 + 3 * r + said] = worth[true] - worth[said]
+        rows.append(row)
+    for true, said in np.ndindex(3, 3):
+        row = np.zeros(21)
+        row[own[said]] += kernel[true]
+        row[own[true]] -= kernel[true]
+        row[said] += worth[true] - worth[said]
+        rows.append(row)
+    asked = (kernel > 0) | everywhere
+    bounds = [(0, 1)] * 12 + [(0 if least else None, None) for least in asked.ravel()]
+    best = -linprog(cost, np.array(rows), np.zeros(len(rows)), bounds=bounds).fun
+    assert best == pytest.approx(value, abs=1e-6)
+    if not everywhere:
+        env = chain([[0] * 3, worth], law, kernel, 1, horizon=2)
+        assert mo.optimum(env, ir="epir").value == pytest.approx(best, abs=1e-6)
 
 
 def test_one_type_and_money_that_scales():
