@@ -23,8 +23,11 @@ from .environment.kernels.ball import KernelBall as KernelBall
 from .environment.kernels.box import KernelBox as KernelBox
 from .environment.kernels.hull import KernelHull as KernelHull
 from .environment.kernels.rows import KernelRows as KernelRows
+from .mechanism.scenarios.mechanism import ScenariosMechanism as ScenariosMechanism
 from .solve.dual.optimum import dual_optimum as dual_optimum
+from .solve.infinite.optimum import infinite_optimum as infinite_optimum
 from .solve.promised.optimum import promised_optimum as promised_optimum
+from .study.diagnose import diagnose as diagnose
 from .study.estimated_transfers import draws_needed as draws_needed
 from .study.estimated_transfers import estimated_gains as estimated_gains
 from .study.estimated_transfers import gain_under as gain_under

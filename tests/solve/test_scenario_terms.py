@@ -196,7 +196,7 @@ def test_the_rule_is_saved_and_read(tmp_path):
         mo.load_mechanism(tmp_path / "rule.npz", PAIR)
     with pytest.raises(mo.InputError, match="give the model file of the scenarios"):
         mo.load_mechanism(tmp_path / "rule.npz", scenarios.environments[0])
-    quasi = mo.ScenariosMechanism(
+    quasi = mo.mechanisms.ScenariosMechanism(
         scenarios, tuple(mo.quasi_non_clairvoyant(m) for m in best.mechanisms), (QuasiNonClairvoyant(), mo.PPIR())
     )
     quasi.save(tmp_path / "quasi.npz")
@@ -219,7 +219,7 @@ def test_three_hundred_trees():
         report = mo.verify(best.rule)
         assert report.holds, report
         quasi = tuple(mo.quasi_non_clairvoyant(one) for one in best.mechanisms)
-        rule = mo.ScenariosMechanism(scenarios, quasi, (QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()))
+        rule = mo.mechanisms.ScenariosMechanism(scenarios, quasi, (QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()))
         report = mo.verify(rule)
         assert report.holds, report
         assert rule.revenues == pytest.approx(best.revenues, abs=1e-9)

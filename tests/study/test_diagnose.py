@@ -42,7 +42,7 @@ def random_separable(seed, agents=1, periods=1):
 @pytest.mark.parametrize("seed", range(15))
 def test_one_buyer(seed, periods):
     env = random_separable(seed, periods=periods)
-    found, pivot = mo.diagnose(env), mo.virtual_pivot(env)
+    found, pivot = mo.mechanisms.diagnose(env), mo.virtual_pivot(env)
     relaxed = mo.relaxed_optimum(env).value
     assert pivot.profit == pytest.approx(pivot.bound, abs=1e-9)
     assert found.bound >= relaxed - 1e-7 >= found.optimum.value - 2e-7
@@ -63,20 +63,20 @@ def test_one_buyer(seed, periods):
 @pytest.mark.parametrize("seed", range(4))
 def test_two_buyers(seed):
     env = random_separable(seed, agents=2)
-    found = mo.diagnose(env)
+    found = mo.mechanisms.diagnose(env)
     assert found.bound >= mo.relaxed_optimum(env).value - 1e-7 >= found.optimum.value - 2e-7
     assert mo.optimum(env, mo.PeriodicExPostIC()).value <= found.optimum.value + 1e-7
 
 
 def test_all_regimes_are_met():
     seeds = (0, 1, 138)
-    assert {mo.diagnose(random_separable(seed)).regime for seed in seeds} == {"a", "b", "c"}
+    assert {mo.mechanisms.diagnose(random_separable(seed)).regime for seed in seeds} == {"a", "b", "c"}
 
 
 @pytest.mark.parametrize(("seed", "periods"), [(5, 1), (15, 1), (45, 2)])
 def test_what_agents_see_is_named(seed, periods):
     # in none of these is the bound attained; in the last one to see actions alone earns more than to see all
-    found = mo.diagnose(random_separable(seed, 2, periods))
+    found = mo.mechanisms.diagnose(random_separable(seed, 2, periods))
     assert found.regime == "c"
     values = [found.by_disclosure[sees] for sees in ("all", "actions", "own")]
     assert all(later >= now - 1e-7 for now, later in pairwise(values))
@@ -90,7 +90,7 @@ def test_what_agents_see_is_named(seed, periods):
 
 def test_where_the_bound_is_attained_all_is_seen():
     for seed in range(10):
-        found = mo.diagnose(random_separable(seed))
+        found = mo.mechanisms.diagnose(random_separable(seed))
         assert found.regime == "c" or found.sees == "all"
 
 

@@ -74,7 +74,7 @@ def symmetrised(rule: ScenariosMechanism) -> Symmetrised:
     >>> tree = mo.Scenarios([first, second], [["a"], ["a", "b"]])
     >>> sold, paid = np.array([[[0, 0.5, 1]]]), np.array([[[0, 1.0, 2]]])
     >>> sold_then, paid_then = np.array([[[0, 1.0], [1, 1], [1, 1]]]), np.array([[[0, 1.0], [0, 0], [0, 0]]])
-    >>> rule = mo.ScenariosMechanism(tree, (
+    >>> rule = mo.mechanisms.ScenariosMechanism(tree, (
     ...     mo.Mechanism(tree.environment(0), (sold,), (paid,)),
     ...     mo.Mechanism(tree.environment(1), (sold, sold_then), (paid, paid_then)),
     ... ), (mo.NonClairvoyant(), mo.DIC(), mo.EPIR()))

@@ -40,7 +40,7 @@ def two_types(low, high, chance, stay, discount):
 
 @pytest.mark.parametrize(("discount", "value"), [(0.5, 2.533333), (0.9, 14.290909), (0.99, 149.209901)])
 def test_battaglini(discount, value):
-    found = mo.infinite_optimum(item([1, 2], ["2/5", "3/5"], "3/4", discount))
+    found = mo.mechanisms.infinite_optimum(item([1, 2], ["2/5", "3/5"], "3/4", discount))
     exact = two_types(1, 2, 0.6, 0.75, discount)
     assert exact == pytest.approx(value, abs=1e-6)
     assert found.bound.lower <= exact <= found.bound.upper
@@ -54,7 +54,7 @@ def test_two_types_at_random_are_the_closed_form(seed):
     low, chance, stay, discount = rng.uniform([0.3, 0.2, 0.5, 0.3], [1.5, 0.8, 0.95, 0.95])
     env = item([low, low + 1], [1 - chance, chance], Fraction(stay).limit_denominator(1000), discount)
     stay = float(Fraction(stay).limit_denominator(1000))
-    found, exact = mo.infinite_optimum(env), two_types(low, low + 1, chance, stay, discount)
+    found, exact = mo.mechanisms.infinite_optimum(env), two_types(low, low + 1, chance, stay, discount)
     assert found.bound.lower <= exact <= found.bound.upper
     assert found.bound.upper - found.bound.lower <= 1e-5 * exact
 
@@ -69,7 +69,7 @@ def test_two_types_at_random_are_the_closed_form(seed):
     ],
 )
 def test_values_of_an_independent_program(values, law, stay, discount, value):
-    found = mo.infinite_optimum(item(values, law, stay, discount))
+    found = mo.mechanisms.infinite_optimum(item(values, law, stay, discount))
     assert found.bound.lower - 1e-9 * value <= value <= found.bound.upper + 1e-9 * value
     assert found.bound.upper - found.bound.lower <= 2e-7 * value
 
@@ -79,7 +79,7 @@ def test_types_drawn_afresh_earn_all_later_welfare(discount):
     # first period Myerson: types 1, 2, 4 at 1/2, 1/4, 1/4 sell at 4 for 1, at 2 for 1, at 1 for 1
     law = ["1/2", "1/4", "1/4"]
     env = chain([[0, 0, 0], [1, 2, 4]], law, [law] * 3, discount)
-    found, exact = mo.infinite_optimum(env), 1 + discount * 2 / (1 - discount)
+    found, exact = mo.mechanisms.infinite_optimum(env), 1 + discount * 2 / (1 - discount)
     assert found.bound.lower <= exact <= found.bound.upper
     assert found.bound.upper - found.bound.lower <= 1e-6 * exact
 
@@ -99,7 +99,7 @@ def random_chain(seed, discount, horizon):
 @pytest.mark.parametrize("seed", range(5))
 def test_finite_programs_lead_to_the_bracket(seed):
     # what follows period 4 is worth at most 0.1^4 times a few units, whatever the tail does to incentives
-    found = mo.infinite_optimum(random_chain(seed, 0.1, "infinite"))
+    found = mo.mechanisms.infinite_optimum(random_chain(seed, 0.1, "infinite"))
     finite = [mo.optimum(random_chain(seed, 0.1, horizon)).value for horizon in (1, 2, 4)]
     assert max(finite) <= found.bound.upper + 1e-9
     assert found.bound.lower <= finite[-1] + 1e-3
@@ -155,15 +155,16 @@ def test_without_noise_it_matters_which_paths_participation_is_asked_on(everywhe
 
 def test_one_type_and_money_that_scales():
     alone = chain([[0], [3]], ["1"], [["1"]], 0.5, cost=[0, 1])
-    assert mo.infinite_optimum(alone).bound.lower <= 4 <= mo.infinite_optimum(alone).bound.upper
+    assert mo.mechanisms.infinite_optimum(alone).bound.lower <= 4 <= mo.mechanisms.infinite_optimum(alone).bound.upper
     small, large = (
-        mo.infinite_optimum(chain([[0, 0], [m, 2 * m]], ["2/5", "3/5"], staying(2, "3/4"), 0.5)) for m in (1e-5, 1e5)
+        mo.mechanisms.infinite_optimum(chain([[0, 0], [m, 2 * m]], ["2/5", "3/5"], staying(2, "3/4"), 0.5))
+        for m in (1e-5, 1e5)
     )
     assert small.bound.lower * 1e10 == pytest.approx(large.bound.lower, rel=1e-6)
 
 
 def test_what_it_is_not_for():
     with pytest.raises(mo.InputError, match="horizon: is 2"):
-        mo.infinite_optimum(item([1, 2], ["1/2", "1/2"], "3/4", 0.5, horizon=2))
+        mo.mechanisms.infinite_optimum(item([1, 2], ["1/2", "1/2"], "3/4", 0.5, horizon=2))
     with pytest.raises(mo.InputError, match="agents: are 2"):
-        mo.infinite_optimum(mo.families.scheduling([5, 3], "1/2"))
+        mo.mechanisms.infinite_optimum(mo.families.scheduling([5, 3], "1/2"))

@@ -104,7 +104,7 @@ def test_model_files_saved_mechanisms_and_the_markov_form(tmp_path):
     short = IndependentForever([[1, 2]], [["1/2", "1/2"]], "1/2")
     markov = short.to_markov()
     assert markov.first_best == pytest.approx(short.first_best)
-    other = mo.infinite_optimum(markov, 1e-4, ir="epir")
+    other = mo.mechanisms.infinite_optimum(markov, 1e-4, ir="epir")
     fresh = mo.optimum(short)
     assert other.bound.lower <= fresh.bound.upper
     assert fresh.bound.lower <= other.bound.upper

@@ -107,7 +107,7 @@ def test_ex_post_participation_lies_between_what_it_implies_and_what_is_constant
     # any action for ever at its smallest value is a mechanism; EPIR implies interim participation
     for seed in range(3):
         env = random_chain(seed, 0.6, "infinite")
-        interim, ex_post = (mo.infinite_optimum(env, 1e-3, ir=ir) for ir in ("interim", "epir"))
+        interim, ex_post = (mo.mechanisms.infinite_optimum(env, 1e-3, ir=ir) for ir in ("interim", "epir"))
         constant = max((env.values[0][0][a].min() - env.costs[0][a]) / (1 - 0.6) for a in range(env.action_counts[0]))
         assert constant - 1e-6 <= ex_post.bound.upper
         assert ex_post.bound.lower <= interim.bound.upper
@@ -222,4 +222,6 @@ def test_what_has_no_bound_is_refused_with_what_does():
         mo.optimum(item([1, 2], ["2/5", "3/5"], "3/4", "1/2", horizon=2), method="infinite")
     with pytest.raises(mo.InputError, match="no program over histories"):
         mo.Problem(env).size  # noqa: B018
-    assert mo.infinite_optimum(chain([[0, 0], [1, 2]], ["1/2", "1/2"], staying(2, "3/4"), 0.5), 1e-3, 0.0).status
+    assert mo.mechanisms.infinite_optimum(
+        chain([[0, 0], [1, 2]], ["1/2", "1/2"], staying(2, "3/4"), 0.5), 1e-3, 0.0
+    ).status

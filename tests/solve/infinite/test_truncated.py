@@ -26,7 +26,7 @@ def test_one_agent_lies_in_both_brackets(ir):
 def both(seed, ir):
     rng = np.random.default_rng(seed)
     env = random_chain(seed, rng.uniform(0.1, 0.5), "infinite")
-    search = mo.infinite_optimum(env, 1e-3, 20.0, ir=ir)
+    search = mo.mechanisms.infinite_optimum(env, 1e-3, 20.0, ir=ir)
     found = truncated(env, (mo.BayesianIC(), CONSTRAINTS[ir]), Effort(time_limit=1.0))
     assert overlap(found.bound, search.bound)
     assert search.bound.lower <= search.bound.upper

@@ -197,7 +197,7 @@ def test_infinite_horizons():
     assert best.bound.lower - 1e-9 <= mo.optimum(many).value + 4 * 0.5**11 <= best.bound.upper + 4 * 0.5**10
     assert best.value == pytest.approx(1 / 3, abs=1e-7)
     with pytest.raises(mo.InputError, match="seller_values"):
-        mo.infinite_optimum(env)
+        mo.mechanisms.infinite_optimum(env)
 
 
 def test_negative_costs_by_every_method():

@@ -53,7 +53,7 @@ def test_constant_increments_lose_nothing_in_any_scenario(instances):
             continue
         goal = ("ratio", "weighted", "regret")[k % 3]  # different mechanisms, not the best guarantee alone
         rule = mo.maximin(replace(changed, weights=[1 + s for s in range(len(changed))]), objective=goal).rule
-        rule = mo.ScenariosMechanism(changed, rule.mechanisms)
+        rule = mo.mechanisms.ScenariosMechanism(changed, rule.mechanisms)
         made = mo.lemmas.constant_increments(rule)
         report = mo.verify(made)
         assert report.holds, report
@@ -111,7 +111,7 @@ def test_symmetrisation_of_several_buyers_may_lose_dic():
     now[1, 0] = -np.array([[1.5, 2.0], [1.5, 1.0]])  # axes: L, H; x, y
     paid = np.zeros((2, 4, 1, 1))
     paid[0, :, 0, 0] = -np.array([0.0, 1.0, 1.0, 0.0])  # Lx, Ly, Hx, Hy
-    rule = mo.ScenariosMechanism(
+    rule = mo.mechanisms.ScenariosMechanism(
         tree,
         (
             mo.Mechanism(tree.environment(0), (nothing,), (now,)),
@@ -161,7 +161,9 @@ def test_no_bank_account_without_indu():
     assert found.gains["BI"] > 1e-3
     with pytest.raises(mo.InputError, match="the rule knows the future"):
         mo.lemmas.one_bank_account(
-            mo.ScenariosMechanism.of_rule(LOSES, lambda env: mo.quasi_non_clairvoyant(mo.optimum(env).mechanism))
+            mo.mechanisms.ScenariosMechanism.of_rule(
+                LOSES, lambda env: mo.quasi_non_clairvoyant(mo.optimum(env).mechanism)
+            )
         )
 
 
@@ -192,7 +194,7 @@ def test_the_transform_of_b1_keeps_the_guarantee(instances):
     for scenarios in trees(instances, 7, agents=(1, 2)):
         best = mo.maximin(scenarios)
         quasi = tuple(map(mo.quasi_non_clairvoyant, best.mechanisms))
-        rule = mo.ScenariosMechanism(scenarios, quasi, (QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()))
+        rule = mo.mechanisms.ScenariosMechanism(scenarios, quasi, (QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()))
         assert mo.verify(rule).holds
         assert rule.revenues == pytest.approx(best.revenues, abs=1e-9)
 

@@ -63,7 +63,7 @@ def at_random(scenarios, rng):
 def test_the_largest_difference_is_that_of_the_definition(scenarios, seed, told):
     mechanisms = at_random(scenarios, np.random.default_rng(seed))
     constraint = mo.results.QuasiNonClairvoyant() if told else mo.NonClairvoyant()
-    rule = mo.ScenariosMechanism(scenarios, mechanisms)
+    rule = mo.mechanisms.ScenariosMechanism(scenarios, mechanisms)
     expected = largest_difference(scenarios, mechanisms, told)
     exact = mo.verify(rule, constraint, exact=True)[constraint]
     assert exact.exact == expected
@@ -86,17 +86,17 @@ def test_the_best_rule_passes_and_its_transform_but_for_the_last_period(scenario
     report = mo.verify(rule)
     assert report.holds, report
     assert set(report) == {mo.NonClairvoyant(), mo.DIC(), mo.EPIR()}
-    quasi = mo.ScenariosMechanism(scenarios, [quasi_non_clairvoyant(one) for one in rule.mechanisms])
+    quasi = mo.mechanisms.ScenariosMechanism(scenarios, [quasi_non_clairvoyant(one) for one in rule.mechanisms])
     assert quasi.revenues == pytest.approx(rule.revenues, abs=1e-7 * max(e.money_scale for e in scenarios.environments))
     told = mo.verify(quasi, [mo.results.QuasiNonClairvoyant(), mo.DIC(), mo.PPIR()])
     assert told.holds, told
 
 
 def test_one_number_at_one_history_is_found_and_shown():
-    rule = mo.ScenariosMechanism.of_rule(TWO, non_clairvoyant_balance)
+    rule = mo.mechanisms.ScenariosMechanism.of_rule(TWO, non_clairvoyant_balance)
     first, second = rule.mechanisms
     payment = [first.payment[0] + np.array([[[0, 0.25]]])]
-    changed = mo.ScenariosMechanism(TWO, [replace(first, payment=payment), second])
+    changed = mo.mechanisms.ScenariosMechanism(TWO, [replace(first, payment=payment), second])
     check = mo.verify(changed, mo.NonClairvoyant())["non-clairvoyant"]
     assert check.gain == pytest.approx(0.25 / 4)  # 4: the most that F1 alone is worth
     seen = check.counterexample
@@ -113,7 +113,9 @@ def test_each_scenario_is_checked_and_the_worst_is_named():
     env = TWO.environments
     free = [mo.Mechanism(e, [x + 1 for x in z], z) for e in env if (z := zeros(e))]
     dear = replace(free[1], payment=[free[1].payment[0], free[1].payment[1] + 3.5])
-    report = mo.verify(mo.ScenariosMechanism(TWO, [free[0], dear], (mo.NonClairvoyant(), mo.DIC(), mo.EPIR())))
+    report = mo.verify(
+        mo.mechanisms.ScenariosMechanism(TWO, [free[0], dear], (mo.NonClairvoyant(), mo.DIC(), mo.EPIR()))
+    )
     assert report["non-clairvoyant"].holds
     assert report.violated == ("epir",)
     assert report.worst[mo.EPIR()] == "F1, F2"
@@ -128,12 +130,12 @@ def zeros(env):
 
 def test_a_rule_is_asked_for_every_scenario():
     with pytest.raises(mo.InputError, match="there are 2 scenarios"):
-        mo.ScenariosMechanism(TWO, [non_clairvoyant_balance(TWO.environments[0]).to_mechanism()])
+        mo.mechanisms.ScenariosMechanism(TWO, [non_clairvoyant_balance(TWO.environments[0]).to_mechanism()])
     same = non_clairvoyant_balance(TWO.environments[0]).to_mechanism()
     with pytest.raises(mo.InputError, match=r"mechanisms\[1\].*not for scenario 'F1, F2'"):
-        mo.ScenariosMechanism(TWO, [same, same])
+        mo.mechanisms.ScenariosMechanism(TWO, [same, same])
     with pytest.raises(mo.InputError, match="not a mechanism over histories"):
-        mo.ScenariosMechanism.of_rule(TWO, lambda env: 3)
+        mo.mechanisms.ScenariosMechanism.of_rule(TWO, lambda env: 3)
 
 
 def test_one_environment_alone_cannot_be_non_clairvoyant():
