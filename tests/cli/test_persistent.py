@@ -112,9 +112,7 @@ def test_bundled_models_are_read(name):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param(
-            ["solve", "bergemann-valimaki-2010/scheduling"], "give a number of periods", id="infinite-program"
-        ),
+        pytest.param(["solve", "liu-2025/independent-chains"], "give a number of periods", id="infinite-program"),
         pytest.param(["solve", BATTAGLINI, "--ic", "dic"], "not defined for persistent types", id="fresh-constraint"),
         pytest.param(["solve", BATTAGLINI, "--method", "promised"], "not for persistent types", id="method"),
         pytest.param(["solve", BATTAGLINI, "--form", "promise"], "there is one", id="form"),

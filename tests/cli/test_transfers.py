@@ -176,7 +176,6 @@ def test_how_many_draws_are_needed(monkeypatch):
 
 REFUSED = {
     "radius": ("--radius", "0.1", "--participation", "interim"),
-    "exact": ("--method", "stacked", "--exact", "--smallest"),
     "joint": ("--method", "spanning", "--joint"),
 }
 

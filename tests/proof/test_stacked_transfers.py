@@ -31,6 +31,8 @@ CASES = {
     "apart-finite": (lambda seed: uncontrolled(seed, 3), {"steps": 2}, "apart"),
     "together": (lambda seed: uncontrolled(seed, "infinite"), {"steps": 2, "joint": True}, "together"),
     "together-finite": (lambda seed: uncontrolled(seed, 4), {"steps": 2, "joint": True}, "together"),
+    "smallest": (lambda seed: uncontrolled(seed, 3), {"steps": 2, "smallest": True}, "apart"),
+    "smallest-together": (lambda seed: uncontrolled(seed, 4), {"joint": True, "smallest": True}, "together"),
     "fewest": (lambda seed: uncontrolled(seed, 3), {"steps": "auto", "joint": True}, "together"),
     "histories": (lambda seed: rational(seed, 3, (2, 2), 1, alike=False), {"steps": 2}, "histories"),
     "histories-joint": (lambda seed: rational(seed, 4, (2, 2), 1, alike=False), {"joint": True}, "histories"),
@@ -105,8 +107,9 @@ def test_claims_that_do_not_fit():
 
 def test_what_has_no_exact_form():
     env = uncontrolled(1, "infinite")
-    with pytest.raises(InputError, match="exact"):
-        contingent_transfers(env, "stacked", smallest=True, exact=True)
+    controlled = rational(1, 3, (2, 2), 1, alike=False)
+    with pytest.raises(InputError, match="smallest"):
+        contingent_transfers(controlled, "stacked", "constant", smallest=True, exact=True)
     floats = replace(env, kernel=np.array(env.kernel[0]) * (1 + 1e-16), exact=None)
     if floats.exact is None:
         with pytest.raises(InputError, match="exact"):

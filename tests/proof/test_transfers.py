@@ -211,5 +211,3 @@ def test_floats_have_no_proof():
     env = random_environment(0, sizes=(3, 3), horizon="infinite")
     with pytest.raises(InputError, match="fractions"):
         contingent_transfers(env, "convex", exact=True)
-    with pytest.raises(InputError, match="smallest transfers"):
-        contingent_transfers(modelfile.load(SQUARE), "stacked", smallest=True, exact=True)

@@ -143,8 +143,12 @@ def test_two_agents_one_item():
 
 
 def test_an_infinite_horizon_has_no_program():
-    with pytest.raises(mo.InputError, match="give a number of periods"):
-        mo.optimum(mo.families.scheduling([5, 3, 1], "1/2"))
+    env = mo.families.scheduling([5, 3, 1], "1/2")
+    for call in (lambda: mo.Problem(env).size, lambda: mo.Problem(env).program()):
+        with pytest.raises(mo.InputError, match="give a number of periods"):
+            call()
+    best = mo.optimum(env)  # the first best, 27/4: values are known
+    assert best.bound.lower - 1e-9 <= 27 / 4 <= best.bound.upper + 1e-9
 
 
 @pytest.mark.parametrize(

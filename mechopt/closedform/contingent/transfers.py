@@ -106,8 +106,8 @@ def contingent_transfers(
         others' signals; the social surplus itself, as in Lemma A.3.
     exact : bool
         Whether to find the transfers in fractions too; they satisfy every inequality exactly. The smallest ones of
-        "any" are near to the smallest; those of a theorem are its closed form, or with `smallest` exactly the smallest
-        ones that meet each target, which multipliers prove as they are found.
+        "any" are near to the smallest; those of a theorem or a stack are its closed form, or with `smallest` exactly
+        the smallest ones that meet each target, which multipliers prove as they are found.
 
     Returns
     -------
@@ -151,11 +151,6 @@ def contingent_transfers(
     if asked != requirements(environment.agents, 0, None, fee=False, **ANYTHING):
         raise InputError(f"method: {method!r} takes no further demands; write method='any'")
     setting = prepare(environment, rule, last_period, last_action)
-    if exact and smallest and method == "stacked":
-        raise InputError(
-            "exact: the smallest transfers of a stack have no exact form; take method='any' with form='surplus', or "
-            "leave smallest out"
-        )
     if joint and method != "stacked":
         raise InputError("joint: is for method='stacked'")
     if method == "stacked":

@@ -185,13 +185,17 @@ def test_methods_without_them_are_not_taken():
             mo.optimum(environment, method=method)
 
 
-def test_infinite_horizons_without_them():
+def test_infinite_horizons():
     stay = [["3/4", "1/4"], ["1/4", "3/4"]]
     env = mo.MarkovTypes(
         [[[0, 0], [1, 2]]], [stay], [["1/2", "1/2"]], discount="1/2", seller_values=[[[0, 0], [1, -3]]]
     )
-    with pytest.raises(mo.InputError, match="without seller_values"):
-        mo.optimum(env)
+    many = mo.MarkovTypes(
+        [[[0, 0], [1, 2]]], [stay], [["1/2", "1/2"]], horizon=11, discount="1/2", seller_values=[[[0, 0], [1, -3]]]
+    )
+    best = mo.optimum(env)
+    assert best.bound.lower - 1e-9 <= mo.optimum(many).value + 4 * 0.5**11 <= best.bound.upper + 4 * 0.5**10
+    assert best.value == pytest.approx(1 / 3, abs=1e-7)
     with pytest.raises(mo.InputError, match="seller_values"):
         mo.infinite_optimum(env)
 

@@ -17,6 +17,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     DownwardIC,
+    ExAnteIR,
     Interim,
     PeriodicExPostIC,
     PeriodicExPostIR,
@@ -195,8 +196,8 @@ def fee_then_gift(now, later):
 @pytest.mark.parametrize(
     ("now", "later", "kept"),
     [
-        (1, 2, {EPIR(), Interim(), PeriodicIR(), PeriodicExPostIR()}),
-        (-2, -1, {EPIR(), PFIR(), Interim()}),
+        (1, 2, {EPIR(), Interim(), ExAnteIR(), PeriodicIR(), PeriodicExPostIR()}),
+        (-2, -1, {EPIR(), PFIR(), Interim(), ExAnteIR()}),
         (1, 0.5, {PeriodicIR(): 0.5}),
     ],
     ids=["fee-then-gift", "gift-then-fee", "fee-above-gift"],

@@ -162,11 +162,11 @@ def closed_transfers(
             target = [worth[action, k] / discount for k in line]
             key = action, int(others[s])
             if method == "spanning" and key not in known:
-                known[key] = _least(columns, target, None) if smallest else spanned_exactly(columns, target) or []
+                known[key] = (least if smallest else spanned_exactly)(columns, target) or []
             if method == "spanning":
                 paid: Vector | None = known[key]
             else:
-                paid = _least(columns, target, own) if smallest else separated_exactly(columns, target, own)
+                paid = least(columns, target, own) if smallest else separated_exactly(columns, target, own)
             if not paid:
                 signals = np.unravel_index(s, shape)
                 profile = tuple(int(k) for j, k in enumerate(signals) if j != agent)
@@ -179,10 +179,17 @@ def closed_transfers(
     return found
 
 
-def _least(columns: list[Vector], target: Vector, own: int | None) -> Vector:
-    """The smallest transfer; empty where no transfer meets the target."""
+def least(columns: list[Vector], target: Vector, own: int | None = None) -> Vector | None:
+    """The smallest transfer, for one report or for all; None where no transfer meets the target.
+
+    Parameters
+    ----------
+    columns : list over own signals of lists over rows
+    target : list over own signals
+    own : int, optional
+    """
     found = smallest_exactly(columns, target, own)
-    return [] if found is None else found.transfer
+    return None if found is None else found.transfer
 
 
 def exact_target(numbers: Numbers, t: int, agent: int, values: list[Array], surplus: list[Array] | None) -> Array:

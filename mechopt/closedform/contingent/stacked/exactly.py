@@ -14,6 +14,7 @@ from mechopt.closedform.contingent.program.closed_exact import (
     efficient_surplus,
     exact_target,
     last_payments,
+    least,
     separated_exactly,
     spanned_exactly,
     truthful_exactly,
@@ -31,7 +32,12 @@ from mechopt.environment.interdependent import InterdependentTypes
 
 
 def exact_stacked(
-    environment: InterdependentTypes, setting: Setting, found: ContingentTransfers, steps: int, joint: bool
+    environment: InterdependentTypes,
+    setting: Setting,
+    found: ContingentTransfers,
+    steps: int,
+    joint: bool,
+    smallest: bool = False,
 ) -> ExactTransfers:
     """Fractions of stacked transfers, as the floats were found.
 
@@ -43,6 +49,8 @@ def exact_stacked(
         By all reports where actions move the signals.
     steps : int
     joint : bool
+    smallest : bool
+        Whether each transfer is to have the smallest largest entry; not where actions move the signals.
 
     Raises
     ------
@@ -69,9 +77,8 @@ def exact_stacked(
             agent.numbers, agent.aims = numbers, aims
             parts.append([[table] for table in agent.payments()])
         else:
-            parts.append(
-                [_period(environment, setting, numbers, i, t, steps, joint, own, aims[t]) for t in range(len(aims))]
-            )
+            asked = steps, joint, own, smallest
+            parts.append([_period(environment, setting, numbers, i, t, *asked, aims[t]) for t in range(len(aims))])
     periods, agents = range(len(numbers.kernel)), range(environment.agents)
     payments = tuple(tuple(_like(parts[i][t][0], found.payments[t][i]) for i in agents) for t in periods)
     later: Any = ()
@@ -100,6 +107,7 @@ def _period(
     steps: int,
     joint: bool,
     own: bool,
+    smallest: bool,
     aim: Array,
 ) -> list[Array]:
     """Transfers about a period by the period that they are due in: ``(action, others, [report,] row)``."""
@@ -113,14 +121,22 @@ def _period(
         columns, total = stack_of(laws, d)
         sizes = [law.shape[2] for law in laws]
     wanted = by_own_signal(aim.reshape(len(aim), *environment.shape[t]), i) / total
-    solved = _solved(environment, setting, i, t, columns, wanted, own)
+    solved = _solved(environment, setting, i, t, columns, wanted, own, smallest)
     return np.split(solved, np.cumsum(sizes)[:-1], axis=-1)
 
 
 def _solved(
-    environment: InterdependentTypes, setting: Setting, i: int, t: int, columns: Array, wanted: Array, own: bool
+    environment: InterdependentTypes,
+    setting: Setting,
+    i: int,
+    t: int,
+    columns: Array,
+    wanted: Array,
+    own: bool,
+    smallest: bool = False,
 ) -> Array:
-    """Closed forms at the actions that a report leads to; ``(action, others, [report,] row)``."""
+    """Closed forms, or smallest transfers, at actions that a report leads to; ``(action, others, [report,] row)``."""
+    told, all_met = (least, least) if smallest else (separated_exactly, spanned_exactly)
     actions = by_report(setting.policy[t], i)
     count, reports = actions.shape
     shape = (len(wanted), count, *([reports] if own else []), columns.shape[2])
@@ -130,10 +146,10 @@ def _solved(
             law = columns[a % len(columns), b]
             vectors, aim = [list(law[:, k]) for k in range(reports)], list(wanted[a, b])
             if not own:
-                found[a, b] = _required(environment, i, t, a, b, None, spanned_exactly(vectors, aim))
+                found[a, b] = _required(environment, i, t, a, b, None, all_met(vectors, aim))
                 continue
             for r in np.flatnonzero(actions[b] == a).tolist():
-                found[a, b, r] = _required(environment, i, t, a, b, r, separated_exactly(vectors, aim, r))
+                found[a, b, r] = _required(environment, i, t, a, b, r, told(vectors, aim, r))
     return found
 
 

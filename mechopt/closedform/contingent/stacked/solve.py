@@ -40,7 +40,7 @@ def stacked(
         raise InputError(f"steps: {steps!r} is not a number of periods to stack; write one such as 2, or 'auto'")
     if not any(environment.controlled(t) for t in range(len(environment.kernel))):
         found = (joint_stacked if joint else uncontrolled)(environment, setting, steps, smallest)
-        return found.with_exact(exact_stacked(environment, setting, found, steps, joint)) if exact else found
+        return found.with_exact(exact_stacked(environment, setting, found, steps, joint, smallest)) if exact else found
     if environment.infinite:
         raise ConditionError(
             "stacking",
