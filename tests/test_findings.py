@@ -112,7 +112,7 @@ def test_the_two_period_mechanism_earns_more_than_three_quarters() -> None:
         gap = revenue - Fraction(3, 4) * best
         inside = OpenInterval(start, stop)
         assert inside.sign(times(gap.numerator, gap.denominator)) > 0 and not inside.has_root(gap.numerator)
-        assert start == 0 or gap.numerator and not inside.vanishes_at(gap.numerator, start)
+        assert start == 0 or not inside.vanishes_at(gap.numerator, start)
     first, last = min(shares, key=lambda s: s[0]), max(shares, key=lambda s: s[1])
     assert first[2](0) == Fraction(3, 4) * first[3](0) and last[2](1) == Fraction(3, 4) * last[3](1)
 
