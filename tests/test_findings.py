@@ -103,6 +103,20 @@ def test_the_worst_shares_are_those_of_the_page(horizon: int, mechanism: str, wh
     assert f"| {SHARES[horizon][which]} |" in row
 
 
+def test_the_two_period_mechanism_earns_more_than_three_quarters() -> None:
+    """No change of sign on any piece, nor a root inside; equality in the limit at both ends."""
+    model = read_parametric(FOLDER / "proofs" / "two-values-in-p-2.toml").model
+    optimum = tuple(Piece(p.start, p.stop, p.value, p.closed) for p in pieces("two-values-in-p-2"))
+    shares = overlaps(closed_form(model, "two-period"), optimum)
+    for start, stop, revenue, best in shares:
+        gap = revenue - Fraction(3, 4) * best
+        inside = OpenInterval(start, stop)
+        assert inside.sign(times(gap.numerator, gap.denominator)) > 0 and not inside.has_root(gap.numerator)
+        assert start == 0 or not inside.vanishes_at(gap.numerator, start)
+    first, last = min(shares, key=lambda s: s[0]), max(shares, key=lambda s: s[1])
+    assert first[2](0) == Fraction(3, 4) * first[3](0) and last[2](1) == Fraction(3, 4) * last[3](1)
+
+
 @pytest.mark.parametrize("horizon", [2, 3, 4])
 def test_the_first_order_approach_is_exact_from_one_half_on(horizon: int) -> None:
     """Downward misreports alone: the same function from 1/2 on, below it the whole surplus, strictly more."""

@@ -10,6 +10,8 @@ there.
 - *repeated second price*: the second highest worth, 0 where nobody else has one;
 - *non-clairvoyant balance*, one buyer: a third of Myerson's revenue, the spends, and a third of the posted prices
   that leave the buyer three times the spend;
+- *two-period*, one buyer and two periods: half of Myerson's revenue; the other half of the first period is given for
+  free, that of the second spends what it left and sells at posted prices;
 - *first best*: :math:`\sum_t \delta^t E (\max_i \theta_i - c)^+`, which is not a mechanism's revenue but bounds all.
 
 Source: Myerson (1981); Mirrokni, Paes Leme, Tang and Zuo (2020), section 4.
@@ -32,6 +34,9 @@ Law = list[tuple[Number, Number]]
 """Worth and probability, the worth rising, probabilities above 0."""
 
 MOST_STATES = 100_000
+THIRDS = Fraction(1, 3), Fraction(1, 3), Fraction(1, 3)
+TWO_PERIODS = (Fraction(1, 2), Fraction(1, 2), Fraction(0)), (Fraction(1, 2), Fraction(0), Fraction(1, 2))
+"""By period: shares of Myerson's auction, of the item for free, and of the posted price that gives back a spend."""
 
 
 def laws(exact: ExactIndependent, t: int) -> list[Law]:
@@ -136,34 +141,51 @@ def second_price_revenue(exact: ExactIndependent) -> Number:
 
 
 def balance_revenue(exact: ExactIndependent) -> Number:
-    """Revenue of `non_clairvoyant_balance` for one buyer: by recursion over balances.
+    """Revenue of `non_clairvoyant_balance` for one buyer.
 
     Raises
     ------
     InputError
         If there are several buyers, or too many different balances.
     """
+    return _mixed_revenue(exact, [THIRDS] * len(_periods(exact)), "non-clairvoyant balance")
+
+
+def two_period_revenue(exact: ExactIndependent) -> Number:
+    """Revenue of `two_period` for one buyer.
+
+    Raises
+    ------
+    InputError
+        If there are several buyers, or not two periods.
+    """
+    if len(_periods(exact)) != 2:
+        raise InputError(f"two-period is for two periods; the model has {len(_periods(exact))}")
+    return _mixed_revenue(exact, TWO_PERIODS, "two-period")
+
+
+def _mixed_revenue(exact: ExactIndependent, mixes: Sequence[tuple[Fraction, Fraction, Fraction]], name: str) -> Number:
+    """Revenue of a mixture of the three auctions, by recursion over balances."""
     if len(exact.values) > 1:
-        raise InputError("non-clairvoyant balance is known as a function for one buyer only")
-    third = Fraction(1, 3)
+        raise InputError(f"{name} is known as a function for one buyer only")
     total: Number = Fraction(0)
     states: dict[Number, Number] = {Fraction(0): Fraction(1)}
     for t in _periods(exact):
         (law,) = laws(exact, t)
-        scale = weight(exact, t)
-        total = total + third * scale * static_revenue([law])
+        scale, (fixed, filled, burned) = weight(exact, t), mixes[t]
+        total = total + fixed * scale * static_revenue([law])
         mean: Number = sum((value * chance for value, chance in law), start=Fraction(0))
         after: dict[Number, Number] = {}
         for balance, reached in states.items():
-            most = third * scale * mean
+            most = burned * scale * mean
             spend = balance if balance < most else most
-            sold = posted_revenue(law, spend / (third * scale))
-            total = total + reached * (spend + third * scale * sold)
+            if burned:
+                total = total + reached * (spend + burned * scale * posted_revenue(law, spend / (burned * scale)))
             for value, chance in law:
-                to = balance - spend + third * scale * value
+                to = balance - spend + filled * scale * value
                 after[to] = after.get(to, Fraction(0)) + reached * chance
         if len(after) > MOST_STATES:
-            raise InputError(f"non-clairvoyant balance has more than {MOST_STATES} balances; try a shorter horizon")
+            raise InputError(f"{name} has more than {MOST_STATES} balances; try a shorter horizon")
         states = after
     return total
 
@@ -200,6 +222,7 @@ REVENUES: dict[str, Callable[[ExactIndependent], Number]] = {
     "repeated-myerson": myerson_revenue,
     "repeated-second-price": second_price_revenue,
     "non-clairvoyant-balance": balance_revenue,
+    "two-period": two_period_revenue,
     "first-best": first_best,
 }
 """By the name that comparisons have for them, and the first best."""

@@ -13,6 +13,7 @@ from mechopt.closedform.functions import (
     myerson_revenue,
     posted_revenue,
     second_price_revenue,
+    two_period_revenue,
 )
 from mechopt.core.errors import InputError
 
@@ -43,6 +44,8 @@ def test_revenues_are_those_of_the_mechanisms(seed: int, buyers: int) -> None:
     assert float(first_best(env.exact)) == pytest.approx(env.first_best, abs=1e-12)
     if buyers == 1:
         assert float(balance_revenue(env.exact)) == pytest.approx(mo.non_clairvoyant_balance(env).revenue, abs=1e-9)
+        if env.horizon == 2:
+            assert float(two_period_revenue(env.exact)) == pytest.approx(mo.two_period(env).revenue, abs=1e-9)
     else:
         with pytest.raises(InputError, match="one buyer only"):
             balance_revenue(env.exact)

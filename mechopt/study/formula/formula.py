@@ -273,8 +273,8 @@ class Formula:
         Parameters
         ----------
         name : str
-            ``"repeated-myerson"``, ``"repeated-second-price"``, ``"non-clairvoyant-balance"`` (one buyer) or
-            ``"first-best"``, whose share is above 1.
+            ``"repeated-myerson"``, ``"repeated-second-price"``, ``"non-clairvoyant-balance"`` and
+            ``"two-period"`` (one buyer), or ``"first-best"``, whose share is above 1.
 
         Raises
         ------

@@ -10,6 +10,7 @@ import pytest
 import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import LimitError, NoOptimumError
+from mechopt.mechanism.payments import payments_at
 from mechopt.modelfile.loading import parse
 from mechopt.solve import highs
 from mechopt.solve.parametric.pieces import meet
@@ -46,6 +47,7 @@ QUICK = [
     "battaglini-budget",
     "battaglini-seller",
 ]
+TERMS = ["budget-in-p", "cap-two-buyers", "outside-by-type", "slots", "battaglini-budget", "battaglini-outside"]
 
 
 def formula_of(case: Case, **more: object) -> mo.results.Formula:
@@ -94,14 +96,15 @@ def test_the_value_is_continuous_where_two_pieces_hold(name: str) -> None:
             assert left.value(end) == pytest.approx(right.value(end))
 
 
-@pytest.mark.parametrize("name", ["p-3", "two-unlike-buyers", "battaglini-epir", "per-period"])
+@pytest.mark.parametrize("name", ["p-3", "two-unlike-buyers", "battaglini-epir", "per-period", *TERMS])
 def test_the_mechanism_at_a_point_earns_the_value_and_satisfies_its_constraints(name: str) -> None:
     formula = formula_of(CASES[name], prove=False)
     for piece in formula.pieces:
         point = between(piece.start, piece.stop, Fraction(1, 3))
         mechanism = formula.mechanism(point)
         assert mechanism.revenue == pytest.approx(float(formula.value(point)), rel=1e-9)
-        assert mo.verify(mechanism).holds
+        asked = (*formula.ic, *formula.ir, *payments_at(formula.subject_to, point))
+        assert mo.verify(mechanism, asked).holds
 
 
 def test_a_stopped_walk_says_what_is_left_and_its_proof_holds() -> None:
