@@ -14,6 +14,7 @@ from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
+    from mechopt.mechanism.payments import Payments
     from mechopt.modelfile import ModelFile
     from mechopt.solve.problem import Problem
 
@@ -42,6 +43,10 @@ SubjectTo = Annotated[
         "--subject-to",
         help="constraints on payments joined by +, or none, such as no-subsidy+budget:3; default: the file's",
     ),
+]
+Epsilon = Annotated[
+    str | None,
+    typer.Option("--epsilon", metavar="E", help="what a misreport may gain: a number, or several by agent (1/10,0)"),
 ]
 Goal = Annotated[
     str | None, typer.Option("--objective", help="revenue, welfare, utility or a sum such as revenue+0.5*welfare")
@@ -98,18 +103,36 @@ def problem_of(
     objective: str | None = None,
     form: str = "auto",
     subject_to: str | None = None,
+    epsilon: str | None = None,
 ) -> Problem:
     """What a model file asks for; what is not given is the file's."""
     from mechopt.solve.problem import Problem
 
+    limits: Payments = model.subject_to if subject_to is None else subject_to
+    if epsilon is not None:
+        limits = with_epsilon(limits, epsilon)
     return Problem(
         environment_of(model),
         model.ic if ic is None else ic,
         model.ir if ir is None else ir,
-        model.subject_to if subject_to is None else subject_to,
+        limits,
         objective=model.objective if objective is None else objective,
         form=form,
     )
+
+
+def with_epsilon(limits: Payments, epsilon: str) -> Payments:
+    """Constraints in which misreports may gain ``epsilon``, whatever they were allowed to gain before.
+
+    Raises
+    ------
+    InputError
+        If it is not a number, or not one an agent.
+    """
+    from mechopt.mechanism.payments import EpsilonIC, payment_constraints, payment_named
+
+    others = [limit for limit in payment_constraints(limits) if not isinstance(limit, EpsilonIC)]
+    return (*others, payment_named(f"epsilon:{epsilon}"))
 
 
 def require_expected(check: bool, model: str, file: ModelFile) -> None:

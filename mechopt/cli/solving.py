@@ -13,6 +13,7 @@ from mechopt.cli.options import (
     AcceptRange,
     At,
     Check,
+    Epsilon,
     Form,
     Goal,
     Ic,
@@ -42,6 +43,7 @@ def solve(
     ir: Ir = None,
     objective: Goal = None,
     subject_to: SubjectTo = None,
+    epsilon: Epsilon = None,
     method: Annotated[
         str,
         typer.Option(
@@ -85,7 +87,7 @@ def solve(
 
     require_targets(export, save, proof, duals)
     file = read(model, at)
-    problem = problem_of(file, ic, ir, objective, form, subject_to)
+    problem = problem_of(file, ic, ir, objective, form, subject_to, epsilon)
     problem = problem.without_lotteries() if deterministic else problem
     require_expected(check, model, file)
     exact = exact or proof is not None

@@ -126,3 +126,19 @@ def test_shadow_prices_are_written(run, tmp_path):
     none = run("solve", path, "--duals", prices, "--subject-to", "none", "--method", "promised")
     assert none.exit_code == 0
     assert "has no shadow prices" in words(none.stderr)
+
+
+def test_epsilon_is_an_option_of_solve_that_takes_the_place_of_the_files(run, tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above='subject_to = "epsilon:5"', below=""))
+
+    def value(*options):
+        return json.loads(run("solve", path, "--json", *options).stdout)["value"]
+
+    assert value("--epsilon", "1/10") == value("--subject-to", "epsilon:0.1") < value()
+    assert value("--epsilon", "0") == value("--subject-to", "none")
+    assert value("--subject-to", "budget:2", "--epsilon", "0") == value("--subject-to", "budget:2")
+    for wrong, words_of_it in (("x", "'x' is not a number"), ("-1", "-1"), ("1,2", "2 amounts")):
+        refused = run("solve", path, "--epsilon", wrong)
+        assert refused.exit_code == 2
+        assert words_of_it in words(refused.stderr)
