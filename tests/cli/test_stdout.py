@@ -59,6 +59,7 @@ DOCUMENTS = {
     "transfers liu-2025/crossed-signals": "spanning",
     "epsilon liu-2025/affine-grid": "epsilon",
     "winner-pay liu-2025/winner-pay": "gamma",
+    "diagnose eso-szentes-2007/information": "regime",
     "fit bids.csv --value bid --resamples 5": "rows",
     "sweep study.toml --out swept": "rows",
     "search search.toml --out searched": "evaluations",

@@ -279,8 +279,6 @@ def test_what_is_for_one_item_says_so():
     for method in ("promised", "orbits", "dual"):
         with pytest.raises(InputError, match="use another method"):
             mo.optimum(env if method != "promised" else alone, method=method)
-    with pytest.raises(InputError, match="supply: several units or slots are in no formula"):
-        mo.formula(FILE.format('supply = 2\n[parameters]\np = ["0", "1"]').replace("[1, 3]", '[1, "1 + p"]'))
     with pytest.raises(InputError, match="above what there is to sell"):
         mo.Mechanism(
             env, [np.ones((2, 1, 2, 2)), np.full((2, 4, 2, 2), 1.5)], [np.zeros((2, 1, 2, 2)), np.zeros((2, 4, 2, 2))]
