@@ -96,7 +96,7 @@ class PublicStates(InterdependentTypes):
             parts = parts._with_values(_tables(base, values, count))
         object.__setattr__(self, "forbidden", tuple(map(readonly_flags, _ruled_out(base, listed))))
         object.__setattr__(self, "public", _tags(base, count))
-        self._fill(_joint(base, parts, listed, count))
+        self._fill(_joint(base, parts, listed, count, isinstance(environment, SeparableTypes)))
 
     @property
     def first_best(self) -> float:
@@ -230,7 +230,7 @@ def _tables(base: MarkovTypes | InterdependentTypes, values: Any, count: int) ->
     return found
 
 
-def _joint_states(states: Sequence[PublicState], actions: int) -> tuple[Array, Array, Any]:
+def _joint_states(states: Sequence[PublicState], actions: int, contracting: bool = False) -> tuple[Array, Array, Any]:
     """First distribution ``(S,)``, kernel ``(A, S, S')`` and seller's values ``(A, S)`` of the states together."""
     initial = np.array([Fraction(1)], dtype=object)
     kernel = np.full((actions, 1, 1), Fraction(1), dtype=object)
@@ -239,14 +239,14 @@ def _joint_states(states: Sequence[PublicState], actions: int) -> tuple[Array, A
         size, before = len(state.values), len(initial)
         initial = np.multiply.outer(initial, np.array(state.initial, dtype=object)).ravel()
         own = np.array([[list(row) for row in matrix] for matrix in state.kernel], dtype=object)
-        if len(own) > 1 and len(own) != actions:  # contracting: nothing moves
+        if contracting or (len(own) > 1 and len(own) != actions):  # nothing moves
             own = np.array([[[Fraction(int(k == j)) for j in range(size)] for k in range(size)]], dtype=object)
         own = np.broadcast_to(own, (actions, size, size))
         outer = kernel[:, :, None, :, None] * own[:, None, :, None, :]
         kernel = outer.reshape(actions, before * size, before * size)
         if gains is not None:
             gains = np.repeat(gains, size, axis=1)
-        if state.seller_values is not None and len(state.seller_values) == actions:
+        if state.seller_values is not None and len(state.seller_values) == actions and not contracting:
             worth = np.tile(np.array(state.seller_values, dtype=object), (1, before))
             gains = worth if gains is None else gains + worth
     return initial, kernel, gains
@@ -273,14 +273,18 @@ def _tags(base: MarkovTypes | InterdependentTypes, count: int) -> tuple[tuple[In
 
 
 def _joint(
-    base: MarkovTypes | InterdependentTypes, parts: _Parts, states: tuple[PublicState, ...], count: int
+    base: MarkovTypes | InterdependentTypes,
+    parts: _Parts,
+    states: tuple[PublicState, ...],
+    count: int,
+    contracting: bool,
 ) -> Joint:
     """All of it as one joint process, in the layout of `InterdependentTypes`."""
     kind, n = parts.initial.dtype, base.agents
     values, kernels, all_gains, some = [], [], [], False
     for t in range(base.stages):
         actions = base.action_counts[t]
-        first, moves, worth = _joint_states(states, actions)
+        first, moves, worth = _joint_states(states, actions, contracting and t == 0)
         values.append(_spread_values(parts, t, count, n))
         gains = _spread_gains(parts, worth, t, count, base.shape[t], actions, kind)
         some |= gains is not None

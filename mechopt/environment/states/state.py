@@ -201,9 +201,9 @@ def action_faults(state: PublicState, actions: Sequence[tuple[str, ...]], at: st
     prefix, faults = f"{at}." if at else "", []
     every = sorted({name for row in actions for name in row})
     counts = {len(row) for row in actions}
-    for key, rows in (("kernel", state.kernel), ("seller_values", state.seller_values or state.kernel[:1])):
-        wrong = len(rows) > 1 and len(rows) not in counts
-        if wrong or (len(rows) > 1 and len(counts - {1}) > 1):
+    kernel = state.kernel if len(state.kernel) > 1 else None  # one for every action fits any number of them
+    for key, rows in (("kernel", kernel), ("seller_values", state.seller_values)):
+        if rows is not None and (len(rows) != max(counts) or len(counts - {1}) > 1):
             what = f"is for {len(rows)} actions, there are {max(counts)}"
             faults.append(Fault(f"{prefix}{key}", what, "give one an action"))
     for value, names in state.forbidden:
