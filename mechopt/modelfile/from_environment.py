@@ -76,9 +76,10 @@ def _add_terms(rows: list[Tables], exact: Any) -> None:
     for row in rows:
         options = exact.outside and unless_zero(exact.outside[i])
         if options is not None:
-            by_period = [part[0] if _same(part) else part for part in options]
+            first, *rest = [part[0] if _same(part) else part for part in options]
             later = unless_zero(options[1:]) is not None
-            row["outside"] = _listed(by_period if later else by_period[0])
+            # a list of numbers alone would be read as one by initial type
+            row["outside"] = _listed([options[0], *rest] if later else first)
         if exact.discounts is not None and exact.discounts[i] != exact.discount:
             row["discount"] = exact.discounts[i]
         i += row.get("count", 1)

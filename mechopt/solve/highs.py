@@ -218,8 +218,8 @@ def _attempt(
     algorithm = _ran(info, "simplex" if algorithm == "primal" else algorithm)
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     status = NAMED.get(raw, Status.INACCURATE)
-    if status is Status.INFEASIBLE and _nothing_is_feasible(program):
-        status = Status.UNBOUNDED  # presolve sometimes takes the one for the other
+    if status is Status.INFEASIBLE and (_nothing_is_feasible(program) or _something_is_feasible(program)):
+        status = Status.UNBOUNDED  # older versions sometimes take the one for the other
     if raw == "kUnboundedOrInfeasible" or status is Status.UNBOUNDED:
         status, conflict = _unbounded_or_infeasible(program)
         return _failed(program, status, conflict, algorithm, iterations)
@@ -243,6 +243,14 @@ def _nothing_is_feasible(program: LinearProgram) -> bool:
     """Whether the null mechanism, the zero vector, keeps every row and bound: only a user's own rows can forbid it."""
     rows, columns = violations(program, np.zeros(len(program.cost)))
     return not rows.any() and not columns.any()
+
+
+def _something_is_feasible(program: LinearProgram) -> bool:
+    """Whether the solver finds a point that keeps every row and bound, when there is nothing to maximise."""
+    highs = _ours(replace(program, cost=np.zeros(len(program.cost))), presolve=False)
+    runtime.set_options(highs, SOLVERS["simplex"])
+    runtime.run(highs)
+    return NAMED.get(highs.getModelStatus().name) is Status.OPTIMAL
 
 
 def _finite(values: Any, size: int) -> FloatArray:
@@ -282,7 +290,7 @@ def _report_progress(highs: Any, progress: Progress) -> None:
 def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
     """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
     highs = _ours(program, objective_scale(program.cost), presolve=False)
-    runtime.set_options(highs, {"solver": "simplex"})
+    runtime.set_options(highs, SOLVERS["primal"])
     runtime.run(highs)
     status = NAMED.get(highs.getModelStatus().name)
     if status is Status.INFEASIBLE and not _nothing_is_feasible(program):

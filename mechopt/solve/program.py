@@ -129,17 +129,17 @@ def _lending(chosen: AnyPlan, status: Status) -> tuple[str, ...]:
 
 
 def _by_shape(chosen: AnyPlan) -> str:
-    """The algorithm for a program, by what was measured (benchmarks/RESULTS-markov.md).
+    """The algorithm for a program, by what was measured (benchmarks/RESULTS-programs.md).
 
     Where several agents' types persist the primal simplex takes a half to a quarter of the dual one's time, which
-    answers now and then that there is no bound. Participation on the paths of one agent makes the dual simplex slow:
-    with 10 types and 4 periods 277 s, interior point 31 s.
+    answers now and then that there is no bound. Participation on paths makes the dual simplex slow: with one agent, 10
+    types and 4 periods 277 s, interior point 31 s.
     """
     if isinstance(chosen, Plan):
         return "auto"
-    if chosen.process.agents > 1:
-        return "primal"
-    return "ipx" if chosen.paths and chosen.size.rows > PATH_ROWS else "simplex"
+    if chosen.paths and chosen.size.rows > PATH_ROWS:
+        return "ipx"
+    return "primal" if chosen.process.agents > 1 else "simplex"
 
 
 def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:

@@ -144,6 +144,22 @@ def test_slots_without_lotteries_against_every_assignment(seed):
         assert mo.verify(best.mechanism, exact=exact).holds
 
 
+def test_a_slot_beyond_the_number_of_buyers_is_not_given_without_a_draw():
+    env = mo.IndependentTypes.iid(["5/2", 10], ["1/2", "1/2"], horizon=1, slots=["3/4", "1/4"])
+    assert [row.tolist() for row in env.slots] == [[0.75]]
+    best = mo.optimum(env, deterministic=True, objective="revenue+0.5*utility", subject_to="budget:5")
+    levels = (0, 0.75)  # of the lower and the higher type; each pays at most 5, and no more than keeps her truthful
+    program = []
+    for low, high in product(levels, repeat=2):
+        if low <= high:
+            p_low = min(5, 2.5 * low)
+            p_high = min(5, p_low + 10 * (high - low))
+            if p_high - p_low >= 2.5 * (high - low):
+                program.append((p_low + p_high) / 2 + (2.5 * low - p_low + 10 * high - p_high) / 4)
+    assert best.value == pytest.approx(max(program), abs=1e-9)
+    assert mo.verify(best.mechanism, "deterministic").holds
+
+
 def test_what_is_no_assignment_is_found():
     env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1, agents=3, slots=[1, "1/2"])
     shared = np.full((3, 1, 2, 2, 2), 0.5)

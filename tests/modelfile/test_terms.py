@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 import mechopt as mo
@@ -84,6 +86,17 @@ def test_files_come_back(text):
     for key in ("outside", "discount"):
         bare = "\n".join(line for line in text.splitlines() if not line.startswith(key))
         assert mo.loads(bare) != env or key not in text
+
+
+@pytest.mark.parametrize("options", [[[1, 1], [2, 2]], [[0, 0], [1, 1]], [[1, 1], [0, 2]]])
+def test_one_number_a_period_is_not_taken_for_one_a_type(options):
+    stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    persistent = mo.MarkovTypes([[[0, 0], [1, 2]]], [stay], [["1/2", "1/2"]], horizon=2, outside=[options])
+    fresh = mo.IndependentTypes.iid(values=[1, 2], probabilities=["1/2", "1/2"], horizon=2)
+    for env in (persistent, replace(fresh, outside=[options])):
+        again = mo.loads(env.to_toml())
+        assert [part.tolist() for part in again.outside[0]] == options
+        assert again == env
 
 
 def test_what_a_file_says():

@@ -10,6 +10,8 @@ def test_infeasible_constraints_of_ones_own_are_named():
     revenue = sum(0.5 * model.payment[0][0]) + sum(0.25 * model.payment[1][0])
     harmless, capped = model.payment[0] <= 10, [paid <= 1 for paid in model.payment]  # so that revenue is at most 2
     demanded = revenue >= 2.2
+    if not hasattr(demanded, "set_label"):
+        pytest.skip("constraints have no labels in this version of cvxpy")
     demanded.set_label("revenue of at least 2.2")
     assert model.solve([harmless, demanded], solver="HIGHS").revenue == pytest.approx(2.25)
     with pytest.raises(mo.errors.NoOptimumError, match="in conflict: revenue of at least") as failure:
