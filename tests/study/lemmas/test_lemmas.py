@@ -103,9 +103,7 @@ def test_symmetrisation_of_several_buyers_may_lose_dic():
     Buyer 1, of type x or y, gets 3/2 now after x, 1 after (H, y) and 2 after (L, y): 3/2 whatever she says. Utility so
     far is one vector after (L, x) and (H, x), whose futures become 1/2: H then expects 1/4 and L 3/4.
     """
-    pair = {"name": "a", "values": [1, 2], "probabilities": ["1/2", "1/2"]}
-    one = {"name": "b", "values": [1], "probabilities": [1]}
-    tree = mo.Scenarios([pair, one], [["a"], ["a", "b"]], others=[[pair, one]])
+    tree = mo.load("mirrokni-2020/symmetrisation-fails")
     nothing, later = np.zeros((2, 1, 2, 2)), np.zeros((2, 4, 1, 1))
     now = np.zeros((2, 1, 2, 2))
     now[1, 0] = -np.array([[1.5, 2.0], [1.5, 1.0]])  # axes: L, H; x, y
