@@ -161,14 +161,22 @@ def combine(terms):
     return total
 
 
+def assert_kept(mechanism, constraints):
+    """Satisfied; where nothing is worth anything the tolerance is 0, and fractions decide what floats leave open."""
+    report = mo.verify(mechanism, constraints)
+    worthless = not any(values.any() for row in mechanism.environment.values for values in row)
+    if worthless and not report.violated:
+        report = mo.verify(mechanism, constraints, exact=True)
+    assert report.holds, report
+
+
 def assert_kept_and_shared(best):
     """Each scenario's mechanism is verified, and the same as another's as long as they are at one node."""
     paths = best.scenarios.paths
     for s, path in enumerate(paths):
         one = best.mechanism(s)
         assert one.environment == best.scenarios.environment(s)
-        report = mo.verify(one, [mo.DIC(), mo.EPIR()])
-        assert report.holds, report
+        assert_kept(one, [mo.DIC(), mo.EPIR()])
         for u, other in enumerate(paths[:s]):
             together = sum(a == b for a, b in zip(path, other, strict=False)) - 1
             for t in range(together):
@@ -240,8 +248,7 @@ def test_the_mechanism_is_what_it_claims(scenarios):
 def test_timing_of_payments_keeps_every_period_incentive_compatible(scenarios):
     best = maximin(scenarios)
     for s in range(len(scenarios)):
-        report = mo.verify(best.mechanism(s), [mo.PPIC(), mo.PFIR()])
-        assert report.holds, report
+        assert_kept(best.mechanism(s), [mo.PPIC(), mo.PFIR()])
 
 
 @settings(max_examples=30, deadline=None)
