@@ -363,7 +363,7 @@ def _relative(
 
 
 def _few_moves(environment: Chains, members: Sequence[int], policy: IntArray) -> Any:
-    """The joint chain of a policy as a sparse matrix, where types move to so few others that it is the quicker way.
+    """The joint chain of a policy as a sparse matrix, where so few next types are likely that it is the quicker way.
 
     None where applying the kernels of all actions one agent after the other takes fewer multiplications.
     """

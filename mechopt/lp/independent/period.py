@@ -123,10 +123,8 @@ class Stage:
     @property
     def at_contracting(self) -> Array | None:
         """The buyer's outside option at contracting where it is one number, in the program's unit, ``(1,)``."""
-        if self.options is None:
-            return None
-        first: Array = replace(self, period=0).options  # type: ignore[assignment]
-        return first[:1]
+        first = replace(self, period=0).options
+        return None if first is None else first[:1]
 
     @property
     def expected_option(self) -> Array | None:
