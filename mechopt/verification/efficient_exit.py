@@ -131,9 +131,7 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable, exact: bool = False)
     mechanism = replace(mechanism, environment=with_gains_as_cost(mechanism.environment))
     env = mechanism.environment
     if exact:
-        from mechopt.verification.exact_exit import exact_sets
-
-        least = most = exact_sets(mechanism)
+        least = most = _exact_sets(mechanism)
     else:
         least, most = _sets(mechanism)
     bound = tolerance_of(largest_value(env))
@@ -160,7 +158,7 @@ def _largest_payment(mechanism: MarkovMechanism, sets: Sets) -> tuple[float, tup
     return worst, found
 
 
-def require_efficient(efficient: bool) -> None:
+def _require_efficient(efficient: bool) -> None:
     """Refuse a policy for which efficient exit is not defined."""
     if not efficient:
         raise InputError(
@@ -168,7 +166,7 @@ def require_efficient(efficient: bool) -> None:
         )
 
 
-def closed(suits: list[BoolArray], policy: Sequence[IntArray], environment: MarkovTypes) -> tuple[BoolArray, ...]:
+def _closed(suits: list[BoolArray], policy: Sequence[IntArray], environment: MarkovTypes) -> tuple[BoolArray, ...]:
     """The largest part of the sets, by stage, that the chain under the policy never leaves."""
     everybody = members_of(environment)
 
@@ -192,7 +190,7 @@ def _sets(mechanism: MarkovMechanism) -> tuple[Sets, Sets]:
     env, policy = mechanism.environment, mechanism.policy
     for program, chosen in zip(_programs(env, members_of(env)), policy, strict=True):
         worse = program.behind(chosen, None)
-        require_efficient(bool((worse <= program.rounding).all()))
+        _require_efficient(bool((worse <= program.rounding).all()))
     least, most = list[tuple[BoolArray, ...]](), list[tuple[BoolArray, ...]]()
     for i in range(env.agents):
         surely, perhaps = list[BoolArray](), list[BoolArray]()
@@ -200,9 +198,18 @@ def _sets(mechanism: MarkovMechanism) -> tuple[Sets, Sets]:
             behind, rounding = program.behind(chosen, i), np.expand_dims(program.rounding, i)
             perhaps.append(behind <= rounding)
             surely.append(behind <= -rounding)
-        least.append(closed(surely, policy, env))
-        most.append(closed(perhaps, policy, env))
+        least.append(_closed(surely, policy, env))
+        most.append(_closed(perhaps, policy, env))
     return tuple(least), tuple(most)
+
+
+def _exact_sets(mechanism: MarkovMechanism) -> Sets:
+    """E_i by agent and stage, in fractions."""
+    from mechopt.verification.exact_exit import optimal_for
+
+    env, policy = mechanism.environment, mechanism.policy
+    _require_efficient(all(bool(part.all()) for part in optimal_for(env, policy, members_of(env))))
+    return tuple(_closed(optimal_for(env, policy, members_of(env, i)), policy, env) for i in range(env.agents))
 
 
 class _Program(NamedTuple):

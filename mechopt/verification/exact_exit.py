@@ -6,43 +6,35 @@ values solve linear equations, here by elimination. In fractions an improvement 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mechopt.core.numbers import IntArray
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.efficient_exit import BoolArray, Sets, closed, require_efficient
 from mechopt.verification.exact import Profile, fixed_point, require_few
 
+BoolArray = npt.NDArray[np.bool_]
 Row = list[Fraction]
 
 
-def exact_sets(mechanism: MarkovMechanism) -> Sets:
-    """E_i by agent and stage.
+def optimal_for(env: MarkovTypes, policy: Sequence[IntArray], members: list[int]) -> list[BoolArray]:
+    """Where the policy's action is optimal for the members, by stage; axes: types of all agents.
 
     Raises
     ------
-    InputError
-        If the policy is not efficient.
     LimitError
         If there are too many profiles.
     """
-    env, policy = mechanism.environment, mechanism.policy
-    profiles = [prod(shape) for shape in env.shape]
+    profiles = [prod(shape[i] for i in members) for shape in env.shape]
     terms = sum(a * n * m for a, n, m in zip(env.action_counts, profiles, [*profiles[1:], profiles[0]], strict=True))
-    require_few((env.agents + 1) * (terms + (profiles[0] ** 3 if env.infinite else 0)), "efficient exit")
-    everybody = list(range(env.agents))
-    require_efficient(all(part.all() for part in _suits(env, policy, everybody)))
-    return tuple(closed(_suits(env, policy, [j for j in everybody if j != i]), policy, env) for i in everybody)
-
-
-def _suits(env: MarkovTypes, policy: tuple[IntArray, ...], members: list[int]) -> list[BoolArray]:
-    """Where the policy's action is optimal for the members, by stage; axes: types of all agents."""
+    everybody = max(map(prod, env.shape))
+    require_few(env.agents * (terms + (profiles[0] ** 3 if env.infinite else 0)) + everybody, "efficient exit")
     found = list[BoolArray]()
     for t, table in enumerate(_program(env, members)):
         suits = np.zeros(env.shape[t], dtype=np.bool_)
