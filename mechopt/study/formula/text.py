@@ -207,6 +207,9 @@ def document(found: Formula) -> dict[str, Any]:
             name: [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in intervals]
             for name, intervals in found.equals.items()
         },
+        "regimes": [
+            {"regime": one.letter, "from": _end_plain(one.start), "to": _end_plain(one.stop)} for one in found.regimes
+        ],
         "proved": found.proved,
         "uncovered": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in found.uncovered],
         "latex": latex(found),
