@@ -7,6 +7,8 @@ is such a function, and the optimum is one that is proved:
 - a: (16) holds, so that the published payments attain the bound;
 - b: it fails, and the optimum is the bound all the same: other payments attain it;
 - c: the optimum lies below the bound.
+
+The bound is (8) as published, without ironing: where virtual levels fall the regime is c, or a.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from mechopt.closedform.virtual.functions import interval_dominance
+from mechopt.closedform.virtual.functions import interval_dominance, virtual_bound
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import MechoptError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.parametric import ParametricModel
 from mechopt.solve.parametric.pieces import Piece
-from mechopt.study.formula.ratio import closed_form, piecewise, separable_numbers
+from mechopt.study.formula.ratio import piecewise, separable_numbers
 
 
 class Regime(NamedTuple):
@@ -55,14 +57,14 @@ def regimes(model: ParametricModel, optimum: tuple[Piece, ...]) -> tuple[Regime,
     """
     traced = separable_numbers(model, "virtual-pivot")
     dominance = piecewise(lambda: interval_dominance(replace(traced)), model.start, model.stop, model.parameter)
-    bound = closed_form(model, "virtual-bound")
+    bound = piecewise(lambda: RationalFunction.of(virtual_bound(replace(traced))), model.start, model.stop)
     found: list[Regime] = []
     for below, above, holds in dominance:
-        for top in bound:
+        for left, right, top in bound:
             for best in optimum:
-                start, stop = max(below, top.start, best.start), min(above, top.stop, best.stop)
+                start, stop = max(below, left, best.start), min(above, right, best.stop)
                 if start < stop:
-                    found.append(Regime(_letter(holds, top.function, best.function), start, stop))
+                    found.append(Regime(_letter(holds, top, best.function), start, stop))
     found.sort(key=lambda regime: regime.start)
     joined: list[Regime] = []
     for regime in found:
