@@ -66,9 +66,12 @@ def measure(points: int, workers: int) -> dict[str, float]:
 def measured(points: int, workers: int) -> dict[str, float]:
     """The same in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.sweep", "--points", str(points), "--only", str(workers)]
-    done = subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True, check=True)
-    result: dict[str, float] = json.loads(done.stdout)
+    result: dict[str, float] = json.loads(_ran(command))
     return result
+
+
+def _ran(command: list[str]) -> str:
+    return subprocess.run(command, env=os.environ | THREADS, capture_output=True, text=True, check=True).stdout
 
 
 MANY = """
