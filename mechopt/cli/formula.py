@@ -185,7 +185,7 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
         *([("payments", ", ".join(payment_texts(found.subject_to, name)))] if found.subject_to else []),
         (f"in {name}", direction_of(found.pieces)),
         ("proved", _proved(found)),
-        ("program", f"{found.program.rows} rows, {found.program.columns} columns, {len(found.walk.bases)} bases"),
+        ("program", _program(found)),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
     for closed, intervals in found.equals.items():
@@ -242,6 +242,11 @@ def _show_horizons(
 def _conjecture(one: Conjecture) -> dict[str, Any]:
     pattern = one.pattern
     return {"about": one.about, "statement": one.statement, "fitted": pattern.fitted, "tested": pattern.tested}
+
+
+def _program(found: Formula) -> str:
+    program, orbits = found.program, ", on orbits of identical buyers" * found.program.orbits
+    return f"{program.rows} rows, {program.columns} columns, {len(found.walk.bases)} bases{orbits}"
 
 
 def _proved(found: Formula) -> str:

@@ -23,6 +23,7 @@ from mechopt.core.polynomials import Polynomial, common_divisor, derivative, quo
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.states.environment import PublicStates
 
 OPTIONAL = "seller_values", "slots", "outside", "discounts"
 """Numbers that an environment may be without."""
@@ -89,6 +90,9 @@ class ParametricModel:
         beside = [name for name in OPTIONAL if getattr(self.exact, name, None) is not None]
         if beside:  # their numbers stand in one list with the others
             named.append(beside)
+        if isinstance(environment, PublicStates):
+            named.append([flags.tolist() for flags in environment.forbidden])
+            named.append([[tags.tolist() for tags in row] for row in environment.public])
         return hashlib.sha256(json.dumps([named, numbers]).encode()).hexdigest()
 
     def crossing(self, where: str, function: Any) -> list[Fault]:

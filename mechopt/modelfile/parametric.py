@@ -14,7 +14,6 @@ from mechopt.environment.parametric import Environment, ParametricModel, paramet
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.environment.states.environment import PublicStates
 from mechopt.mechanism.constraints import STANDARD
 from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
@@ -99,9 +98,6 @@ def parse_parametric(
         environment = opened.file_at(Fraction(point)).environment
         if isinstance(environment, Scenarios):
             raise InputError([Fault("kind", "is 'scenarios'", "its formula is mo.mechanisms.guarantee_formula")], name)
-        if isinstance(environment, PublicStates):
-            what = "public states are in no formula yet"
-            raise InputError([Fault("states", what, "solve at values of the parameter")], name)
         if getattr(environment, "horizon", 1) == "infinite":
             raise InputError([Fault("horizon", "is infinite", "give a number of periods")], name)
         if isinstance(environment, SeparableTypes):
@@ -110,6 +106,8 @@ def parse_parametric(
 
     # separable values are level * rate + base, three numbers of the file
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
+    if opened.factors:  # with public states all agents and states move by one kernel of products
+        degree += opened.degree * opened.factors
     model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
     file = opened.file_at(model.point)
     payments = payment_constraints(opened.subject_to) if file.subject_to else ()
@@ -154,6 +152,8 @@ class Opened(NamedTuple):
         What the file holds at a value of the parameter.
     subject_to : list
         Constraints on payments with functions of the parameter for amounts.
+    factors : int
+        With public states the number of agents and states, else 0.
     """
 
     parameter: str
@@ -163,6 +163,7 @@ class Opened(NamedTuple):
     degree: int
     file_at: Callable[[Fraction], ModelFile]
     subject_to: list[PaymentConstraint | str]
+    factors: int
 
 
 def open_parameter(
@@ -202,7 +203,9 @@ def open_parameter(
 
     solve = symbolic.get("solve")
     payments = symbolic.get("subject_to") or (solve.get("subject_to") if isinstance(solve, Mapping) else None) or []
-    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at, payments)
+    states, agents = (tables.get(key) for key in ("states", "agents"))
+    factors = len(states) + len(agents) if isinstance(states, list) and isinstance(agents, list) else 0
+    return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at, payments, factors)
 
 
 def _choice(intervals: Mapping[str, Any], left: list[str], parameter: str | None) -> Fault:

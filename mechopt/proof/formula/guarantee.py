@@ -17,7 +17,6 @@ from mechopt.mechanism.objective import Revenue
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.formula.check import (
     BasisCheck,
-    ParametricRows,
     Theorem,
     check_cover,
     check_ends,
@@ -26,6 +25,7 @@ from mechopt.proof.formula.check import (
     interval_words,
 )
 from mechopt.proof.formula.file import ClaimedPiece, GuaranteeProof, ProvedBasis
+from mechopt.proof.formula.rows import ParametricRows
 from mechopt.proof.formula.signs import OpenInterval
 from mechopt.proof.scenarios import GuaranteeModel
 

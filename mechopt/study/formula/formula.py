@@ -195,7 +195,8 @@ class Formula:
         point = self._inside(p)
         basis = self._basis_at(point)
         layout = self.program.layout(self.model, point)
-        x: FloatArray = np.array([float(function(point)) for function in basis.primal])
+        primal = self.program.spread(layout, basis.primal)
+        x: FloatArray = np.array([float(function(point)) for function in primal])
         return layout.mechanism(layout.in_units(x))
 
     def rules(self, p: Fraction | int | float | str) -> tuple[State, ...]:
@@ -207,7 +208,8 @@ class Formula:
             A point inside; the functions hold on the whole interval of its basis.
         """
         point = self._inside(p)
-        return rules(self.model, self.program.layout(self.model, point), self._basis_at(point).primal)
+        layout = self.program.layout(self.model, point)
+        return rules(self.model, layout, self.program.spread(layout, self._basis_at(point).primal))
 
     def _basis_at(self, point: Fraction) -> BasisPiece:
         """The basis that holds a point; at an end one that includes it."""
@@ -231,7 +233,7 @@ class Formula:
             self.parameter,
             self.model.start,
             self.model.stop,
-            chosen.form,
+            self.program.form,
             chosen.ic,
             chosen.ir,
             chosen.objective,

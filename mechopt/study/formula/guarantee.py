@@ -122,7 +122,7 @@ class GuaranteeFormula:
         optima = []
         for one, program, walk in zip(model.models, self.walk.programs, self.walk.walks, strict=True):
             pieces = _claimed(merged(walk.bases), model)
-            head = one.fingerprint, model.parameter, model.start, model.stop, program.require_plan.form
+            head = one.fingerprint, model.parameter, model.start, model.stop, program.form
             asked = (DIC(),), (EPIR(),), Revenue()
             optima.append(FormulaProof(*head, *asked, pieces, _proved(walk.bases), (), tuple(open_ends(walk.bases))))
         return GuaranteeProof(

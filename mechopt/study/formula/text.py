@@ -200,7 +200,7 @@ def document(found: Formula) -> dict[str, Any]:
             "ir": [n.name for n in found.ir],
             **({"subject_to": payment_texts(found.subject_to, found.parameter)} if found.subject_to else {}),
         },
-        "form": found.program.require_plan.form,
+        "form": found.program.form,
         "pieces": _pieces_plain(found.pieces, found.parameter),
         "points": [{"at": str(point), "value": str(proof.value)} for point, proof in found.points.items()],
         "equals": {
