@@ -50,7 +50,19 @@ class Checker:
         if len(self.policy) != environment.stages:
             raise TransferProofError("policy: not of every period")
         self.surplus = self._tables(proof.surplus, "surplus")
+        if set(proof.asked) != set(ASKED):
+            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
+        if proof.last not in (("none",) if environment.infinite else ("efficient", "constant")):
+            raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
         self.constant = proof.last == "constant"
+        if self.constant and len(set(self.policy[self.final].values())) > 1:
+            raise TransferProofError("last: the last action is not one whatever the reports")
+
+    def refuse_demands(self) -> None:
+        """Refuse what is asked of transfers where nothing but the truth is proved."""
+        asked = self.proof.asked
+        if asked["fee"] or any(asked[key] is not None for key in ("participation", "cap", "balance")):
+            raise TransferProofError("asked: nothing is proved of participation, fees, caps or balance here")
 
     def _tables(self, given: Any, what: str) -> list[dict[Profile, Fraction]]:
         if [len(table) for table in given] != [len(profiles) for profiles in self.profiles]:
@@ -59,15 +71,8 @@ class Checker:
 
     def checked(self) -> Fraction:
         """All that is claimed."""
-        proof, asked = self.proof, self.proof.asked
-        if set(asked) != set(ASKED):
-            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
-        if proof.last not in (("none",) if self.env.infinite else ("efficient", "constant")):
-            raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
-        if self.constant and len(set(self.policy[self.final].values())) > 1:
-            raise TransferProofError("last: the last action is not one whatever the reports")
         self.check_rule()
-        return self._check_refusal() if proof.refusal else self._check_transfers()
+        return self._check_refusal() if self.proof.refusal else self._check_transfers()
 
     def check_rule(self) -> None:
         """What is claimed of the rule itself."""

@@ -30,12 +30,13 @@ class StackedChecker(Checker):
         self.how, self.steps = str(proof.stack["how"]), int(proof.stack["steps"])
         if self.how not in ("apart", "together", "histories") or self.steps < 1:
             raise TransferProofError(f"stack: {proof.stack!r} is not known")
-        if proof.refusal or any(proof.asked[key] for key in ("participation", "fee", "cap", "balance")):
-            raise TransferProofError("stack: only transfers are proved, without further demands")
+        if proof.refusal or proof.kernels:
+            raise TransferProofError("stack: only transfers are proved, and for the model's kernel")
 
     def checked(self) -> Fraction:
         """All that is claimed."""
         self.check_rule()
+        self.refuse_demands()
         if self.proof.asked["form"] != "free":
             raise TransferProofError("form: nothing is proved of it for stacked transfers")
         self._check_last()
