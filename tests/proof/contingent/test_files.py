@@ -1,4 +1,4 @@
-"""Files of proofs about transfers: what is not one, is spelt otherwise or has no end is refused before it is believed."""
+"""Files of proofs about transfers: what is not one, or has no end, is refused before it is believed."""
 
 import json
 import os
