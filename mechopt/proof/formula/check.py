@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import gcd, lcm
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction, compared_at, exact_quotient
 from mechopt.core.numbers import to_exact
-from mechopt.core.polynomials import ONE, Polynomial, common_divisor, minus, negative, plus, times
+from mechopt.core.polynomials import ONE, Polynomial, common_divisor, minus, negative, plus, times, trimmed
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import ParametricModel, with_exact
 from mechopt.mechanism.payments import payments_at
@@ -379,12 +379,5 @@ def _total(pairs: Any) -> Polynomial:
     """Sum of products."""
     total: list[int] = []
     for a, b in pairs:
-        if a and b:
-            product = times(a, b)
-            if len(product) > len(total):
-                total += [0] * (len(product) - len(total))
-            for k, number in enumerate(product):
-                total[k] += number
-    while total and not total[-1]:
-        total.pop()
-    return tuple(total)
+        total = [x + y for x, y in zip_longest(total, times(a, b), fillvalue=0)]
+    return trimmed(total)
