@@ -41,7 +41,7 @@ def test_files_come_back(tmp_path, name):
 
 
 def test_amounts_are_functions_and_names_are_names():
-    budget, *_ = formula_content(proofs()["amounts"])["subject_to"]
+    budget = formula_content(proofs()["amounts"])["subject_to"][-1]
     assert budget["name"] == "budget" and budget["amounts"]
     assert formula_content(proofs()["named"])["subject_to"] == [{"name": "no-subsidy"}]
 
