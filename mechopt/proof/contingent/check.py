@@ -60,6 +60,8 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
         raise TransferProofError(
             'the model has float probabilities that do not sum to 1; write fractions such as "1/3"'
         )
+    if any(terms is not None for terms in (environment.seller_values, environment.outside, environment.discounts)):
+        raise TransferProofError("fingerprint: it takes one discount, and nothing outside or by signals to the seller")
     if proof.fingerprint != environment.fingerprint:
         raise TransferProofError("the proof is about another environment: its fingerprint is not that of the model")
     try:

@@ -148,3 +148,21 @@ def test_steps_are_counted_and_limited():
     for steps in (0, -1, 100, 10**15):
         with pytest.raises(TransferProofError, match="later periods; 1 to 99 are checked"):
             check_transfer_proof(env, replace(proof, stack=proof.stack | {"steps": steps}))
+
+
+@pytest.mark.parametrize("name", ["discounts", "outside", "seller_values"])
+def test_environments_whose_terms_the_inequalities_do_not_count(name):
+    """With discounts of their own agents weigh the payments otherwise; the proof was accepted all the same."""
+    env = modelfile.load(CROSSED)
+    proof = transfer_proof(contingent_transfers(env, "any", exact=True))
+    terms = {"discounts": ["1/2", None], "outside": [1, None], "seller_values": [[[[1, 1], [1, 1]]] * 2] * 3}
+    other = replace(env, **{name: terms[name]})
+    with pytest.raises(TransferProofError, match="it takes one discount, and nothing outside"):
+        check_transfer_proof(other, replace(proof, fingerprint=other.fingerprint))
+
+
+def test_a_proof_is_about_its_environment():
+    env, other = modelfile.load(CROSSED), modelfile.load(SQUARE)
+    proof = transfer_proof(contingent_transfers(env, "any", exact=True))
+    with pytest.raises(TransferProofError, match="the proof is about another environment"):
+        check_transfer_proof(other, proof)
