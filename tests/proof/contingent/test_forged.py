@@ -237,8 +237,8 @@ def test_bounds_are_rows_where_actions_move_signals_only():
 @pytest.mark.parametrize("moved", [True, False])
 def test_transfers_for_one_kernel_are_not_for_all(moved):
     """Bounds as loose as can be: misreports alone say no."""
-    env = rational(1, "infinite", (2, 2), 1, alike=False) if moved else uncontrolled(1, "infinite")
-    proof = transfer_proof(contingent_transfers(env, "any", exact=True))
+    env = rational(1, "infinite", (2, 2), 1, alike=False) if moved else uncontrolled(2, "infinite")
+    proof = transfer_proof(contingent_transfers(env, "any" if moved else "spanning", exact=True))
     check_transfer_proof(env, proof)
     wide = {name: [[[bound] * 4] for _ in range(2)] for name, bound in (("lower", -(10**6)), ("upper", 10**6))}
     forged = replace(proof, kernels={"kind": "ball", "radius": "2"}, **(wide if moved else {}))
