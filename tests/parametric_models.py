@@ -145,6 +145,50 @@ HALF = '["1/2", "1/2"]'
 AGENT_OUTSIDE = battaglini(2, interval='["1/2", "1"]').replace("kernel", 'outside = ["a/4", "1/4"]\nkernel')
 SELLER = 'seller_values = [[0, 0], ["-a", "a - 1/2"]]'
 TEN = '[1, 2, 3, 4, 5, 6, 7, "h"]', '["1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8", "1/8"]'
+STOCK = """
+kind = "markov"
+horizon = 3
+actions = ["keep", "sell"]
+[parameters]
+p = ["0", "1"]
+[[agents]]
+types = ["low", "high"]
+initial = ["1 - p", "p"]
+values = [[0, 0], [1, 2]]
+kernel = [["1 - p", "p"], ["1/3", "2/3"]]
+[[states]]
+name = "stock"
+values = ["0", "1"]
+initial = [0, 1]
+kernel = [[[1, 0], [0, 1]], [[1, 0], ["1 - p", "p"]]]
+forbidden = { "0" = ["sell"] }
+"""
+
+DEMAND = """
+kind = "markov"
+horizon = 2
+actions = ["none", "first", "second"]
+cost = [0, "1/5", "1/5"]
+[parameters]
+p = ["0", "1"]
+[[agents]]
+types = ["l", "h"]
+initial = ["1 - p", "p"]
+values = [[0, 0], [1, 2], [0, 0]]
+kernel = [["2/3", "1/3"], ["1 - p", "p"]]
+values_by_state = [[[0, 0], [1, 2], [0, 0]], [[0, 0], ["1 + p", 3], [0, 0]]]
+[[agents]]
+types = ["only"]
+initial = [1]
+values = [[0], [0], [1]]
+kernel = [[1]]
+[[states]]
+name = "demand"
+values = ["slack", "busy"]
+initial = ["p", "1 - p"]
+kernel = [["1/2", "1/2"], ["p/2", "1 - p/2"]]
+"""
+
 
 CASES: dict[str, Case] = {
     "p-1": Case(independent(1)),
@@ -240,6 +284,9 @@ CASES: dict[str, Case] = {
         INTERDEPENDENT.replace('["0", "1/2"]', '["1/3", "1/2"]'), "periodic-ex-post", "interim"
     ),
     "interdependent-two": Case(INTERDEPENDENT_TWO, "periodic-ex-post", "periodic"),
+    "stock": Case(STOCK, "bayesian", "epir"),
+    "stock-myopic": Case(STOCK, "myopic", "per-period"),
+    "demand": Case(DEMAND, "periodic-ex-post", "periodic"),
     "separable": Case(SEPARABLE),
     "separable-epir": Case(SEPARABLE, "bayesian", "epir"),
     "separable-additive": Case(

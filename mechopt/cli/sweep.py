@@ -91,6 +91,8 @@ def sweep(
     if found.damaged:
         many = f" and {len(found.damaged) - 1:,} more" * (len(found.damaged) > 1)
         tell(f"{found.damaged[0]}{many}: not as it was written (digest); computed again")
+    if found.lost:
+        tell(found.lost)
     _require_whole(found.interrupted, f"{len(found.rows):,} of {found.count:,} points")
     if found.count and not found.statuses.get("done"):
         tell("no point could be computed; the column reason of the table says why")
@@ -172,7 +174,7 @@ def _swept(found: Sweep, worst: dict[str, dict[str, Any]], files: list[str]) -> 
         "statuses": found.statuses,
         "seconds": found.seconds,
         "interrupted": found.interrupted,
-        "damaged": [str(path) for path in found.damaged],
+        "damaged": list(found.damaged),
         "worst": worst,
         "files": files,
     }

@@ -45,6 +45,25 @@ def fractions(array: Array) -> list[Fraction]:
     return [Fraction(float(entry)) for entry in np.asarray(array).ravel()]
 
 
+def fixed_point(chances: list[list[Fraction]], flow: list[Fraction], discount: Fraction) -> list[Fraction]:
+    """Solve V = r + d P V by elimination; with d < 1 no pivot is 0.
+
+    Examples
+    --------
+    >>> fixed_point([[Fraction(1)]], [Fraction(3)], Fraction(1, 2))
+    [Fraction(6, 1)]
+    """
+    size = len(flow)
+    rows = [[*((n == m) - discount * p for n, p in enumerate(chances[m])), flow[m]] for m in range(size)]
+    for at in range(size):
+        pivot = rows[at][at]
+        rows[at] = [entry / pivot for entry in rows[at]]
+        for other in range(size):
+            if other != at and (factor := rows[other][at]):
+                rows[other] = [a - factor * b if b else a for a, b in zip(rows[other], rows[at], strict=True)]
+    return [row[-1] for row in rows]
+
+
 class ExactProcess:
     """Values and probabilities of persistent types by whole profile, in fractions.
 

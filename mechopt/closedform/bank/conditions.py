@@ -12,24 +12,30 @@ mechanism has.
 
 A condition is satisfied where every gain and the bound of its rounding (`mechopt.core.rounding`; what a stage says is
 taken for the exact numbers that its floats are) are together at most that, violated where a gain less its rounding
-is above it, and else undecided, which does not hold: payments so large that floats lose a gain of this size.
+is above it, and else undecided, which does not hold: payments so large that floats lose a gain of this size. With
+``exact=True`` the same gains are computed in fractions, at the balances that floats reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.bank.period import BuyerPeriod, as_fractions, expected, in_floats, in_fractions, interim
 from mechopt.closedform.bank.reachable import MAX_STATES, ROUNDING, largest_values, reachable
 from mechopt.closedform.bank.stage import BankAccounts, Stage
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
-from mechopt.core.rounding import Precision, Status
+from mechopt.core.errors import LimitError
+from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray
+from mechopt.core.rounding import Precision, Status, as_float
 from mechopt.environment.independent import IndependentTypes
 
 Balance = tuple[float, ...]
+MAX_EXACT_TERMS = 5_000_000
+"""Most products of fractions of one check: a minute or two."""
 OTHER_ROUNDINGS = 24
 """In a gain, beside those of the averages over types: of present values, products, differences and inputs."""
 
@@ -161,8 +167,8 @@ class _Gains(NamedTuple):
     """Violations of one condition in one period, sums of the absolute values in them, and what is said of one."""
 
     condition: str
-    gain: FloatArray
-    size: FloatArray
+    gain: Array
+    size: Array
     counterexample: Callable[[tuple[int, ...], float], BalanceCounterexample]
 
 
@@ -172,10 +178,13 @@ class _Verdict:
 
     gain: float = 0.0
     rounding: float = 0.0
-    excess: dict[Status, float] = field(default_factory=dict)
+    excess: dict[Status, float | Fraction] = field(default_factory=dict)
     worst: dict[Status, BalanceCounterexample] = field(default_factory=dict)
 
     def add(self, found: _Gains, precision: Precision, limit: float) -> None:
+        if found.gain.dtype == object:
+            self._add_exact(found, limit)
+            return
         rounding = precision.bound(found.size)
         wild = ~np.isfinite(rounding) | ~np.isfinite(found.gain)
         gain = np.where(wild, np.inf, found.gain)
@@ -188,24 +197,52 @@ class _Verdict:
                 self.excess[status] = float(above[place])
                 self.worst[status] = found.counterexample(place, float(found.gain[place]))
 
+    def _add_exact(self, found: _Gains, limit: float) -> None:
+        place = tuple(int(k) for k in np.unravel_index(found.gain.argmax(), found.gain.shape))
+        gain = found.gain[place]
+        self.gain = max(self.gain, as_float(gain))
+        if (above := gain - Fraction(limit)) > self.excess.get(Status.VIOLATED, 0):
+            self.excess[Status.VIOLATED] = above
+            self.worst[Status.VIOLATED] = found.counterexample(place, as_float(gain))
+
     @property
     def check(self) -> ConditionCheck:
         status = next((s for s in (Status.VIOLATED, Status.UNDECIDED) if s in self.worst), Status.SATISFIED)
         return ConditionCheck(status, self.gain, self.rounding, self.worst.get(status))
 
 
-def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES) -> Conditions:
+def check_conditions(mechanism: BankAccounts, max_states: int = MAX_STATES, exact: bool = False) -> Conditions:
     """Check (IC), (BI) and (BU); see `BankAccountMechanism.conditions`."""
     env = mechanism.environment
     limits, verdicts = _limits(env), {name: _Verdict() for name in ("IC", "BI", "BU")}
+    if exact:
+        _require_few(mechanism, max_states)
     for t, stage, _ in reachable(mechanism, False, max_states):
+        parts = [getattr(stage, part.name) for part in fields(stage)]
+        # what is not a number has no fraction, and is violated in floats
+        fractional = exact and all(bool(np.isfinite(part).all()) for part in parts)
+        numbers = in_fractions(env) if fractional else in_floats(env)
+        if fractional:
+            stage = Stage(*map(as_fractions, parts))
         with np.errstate(all="ignore"):
             largest = max(float(np.abs(stage.payment).max()), env.money_scale)
             precision = Precision.of(sum(env.shape[t]) + OTHER_ROUNDINGS, largest)
             for i in range(env.agents):
-                for found in (*_ic(mechanism, stage, t, i), _bi(mechanism, stage, t, i), _bu(mechanism, stage, t, i)):
+                period = BuyerPeriod(numbers, stage, t, i)
+                for found in (*_ic(period), _bi(period), _bu(period)):
                     verdicts[found.condition].add(found, precision, float(limits[found.condition][t]))
     return Conditions({name: verdict.check for name, verdict in verdicts.items()})
+
+
+def _require_few(mechanism: BankAccounts, max_states: int) -> None:
+    """Count what fractions would take before any is made."""
+    stages, shape = reachable(mechanism, False, max_states), mechanism.environment.shape
+    terms = sum(4 * stage.deposit.size * max(types) for (_, stage, _), types in zip(stages, shape, strict=True))
+    if terms > MAX_EXACT_TERMS:
+        raise LimitError(
+            f"{mechanism.name}: the conditions in fractions take about {terms:,} products, above {MAX_EXACT_TERMS:,}; "
+            "check them in floats, or with fewer periods, types or buyers"
+        )
 
 
 def _limits(environment: IndependentTypes) -> dict[str, FloatArray]:
@@ -227,13 +264,13 @@ def _expected_largest(environment: IndependentTypes, t: int) -> float:
     return float(levels @ np.diff(all_below, prepend=0.0))
 
 
-def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> Iterator[_Gains]:
+def _ic(period: BuyerPeriod) -> Iterator[_Gains]:
     """By true type: axes balances and report."""
-    env = mechanism.environment
-    sold, paid = interim(env, stage.allocation[i], i, t), interim(env, stage.payment[i], i, t)
-    most = [interim(env, np.abs(part[i]), i, t) for part in (stage.allocation, stage.payment)]
-    for k, value in enumerate(env.present_value[t] * env.values[i][t]):
-        payoff, size = value * sold - paid, np.abs(value) * most[0] + most[1]
+    stage, t, i = period.stage, period.t, period.i
+    sold, paid = (period.interim(part[i]) for part in (stage.allocation, stage.payment))
+    most = [period.interim(abs(part[i])) for part in (stage.allocation, stage.payment)]
+    for k, value in enumerate(period.values):
+        payoff, size = value * sold - paid, abs(value) * most[0] + most[1]
 
         def said(place: tuple[int, ...], gain: float, k: int = k) -> BalanceCounterexample:
             return BalanceCounterexample("IC", i, t, _at(stage, place[0]), gain, true_type=k, report=place[1])
@@ -241,10 +278,9 @@ def _ic(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> Iterator[_Gain
         yield _Gains("IC", payoff - payoff[:, k, None], size + size[:, k, None], said)
 
 
-def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> _Gains:
-    average = expected(mechanism.environment, mechanism.utility(t, stage)[i], i, t)
-    size = expected(mechanism.environment, _size(mechanism, t, stage)[i], i, t)
-    least = int(average.argmin())
+def _bi(period: BuyerPeriod) -> _Gains:
+    average, size = period.expected(period.utility()), period.expected(period.utility(size=True))
+    stage, t, i, least = period.stage, period.t, period.i, int(average.argmin())
 
     def said(place: tuple[int, ...], gain: float) -> BalanceCounterexample:
         other = None if -average[place] >= average[place] - average[least] else _at(stage, least)
@@ -253,40 +289,20 @@ def _bi(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> _Gains:
     return _Gains("BI", np.maximum(average - average[least], -average), size + size.max(), said)
 
 
-def _bu(mechanism: BankAccounts, stage: Stage, t: int, i: int) -> _Gains:
-    after, utility = stage.next_balance[i], mechanism.utility(t, stage)[i]
+def _bu(period: BuyerPeriod) -> _Gains:
+    stage, t, i = period.stage, period.t, period.i
+    after = stage.next_balance[i]
     balance, spend = (part[i].reshape(-1, *[1] * (after.ndim - 1)) for part in (stage.balance, stage.spend))
-    size = 2 * np.abs(balance) + np.abs(spend) + np.abs(stage.deposit[i]) + _size(mechanism, t, stage)[i]
+    size = 2 * abs(balance) + abs(spend) + abs(stage.deposit[i]) + period.utility(size=True)
 
     def said(place: tuple[int, ...], gain: float) -> BalanceCounterexample:
         return BalanceCounterexample("BU", i, t, _at(stage, place[0]), gain, types=place[1:])
 
-    return _Gains("BU", np.maximum(-after, after - utility - balance), size, said)
-
-
-def _size(mechanism: BankAccounts, t: int, stage: Stage) -> FloatArray:
-    """Utilities with every term in absolute value; ``(n, S, *types[t])``."""
-    size: FloatArray = np.abs(mechanism.values(t)) * np.abs(stage.allocation) + np.abs(stage.payment)
-    return size
-
-
-def interim(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:
-    """Average over the others' current types: ``(S, *types[t])`` to ``(S, own types)``."""
-    for j in reversed(range(environment.agents)):
-        if j != i:
-            law = environment.probabilities[j][t]
-            array = np.asarray(np.tensordot(array, law, axes=(1 + j, 0)), dtype=np.float64)
-    return array
-
-
-def expected(environment: IndependentTypes, array: FloatArray, i: int, t: int) -> FloatArray:
-    """Average over everybody's current types: ``(S, *types[t])`` to ``(S,)``."""
-    average: FloatArray = interim(environment, array, i, t) @ environment.probabilities[i][t]
-    return average
+    return _Gains("BU", np.maximum(-after, after - period.utility() - balance), size, said)
 
 
 def _at(stage: Stage, state: int) -> Balance:
-    return tuple(stage.balance[:, state].tolist())
+    return tuple(map(float, stage.balance[:, state]))
 
 
 def _written(balance: Balance) -> str:

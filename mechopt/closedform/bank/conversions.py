@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.closedform.bank.conditions import interim
 from mechopt.closedform.bank.mechanism import BankAccountMechanism, library_order, undiscounted, unrolled
+from mechopt.closedform.bank.period import interim
 from mechopt.closedform.bank.reachable import largest_values, merge
 from mechopt.closedform.bank.stage import Stage, over_profiles
 from mechopt.core.errors import InputError

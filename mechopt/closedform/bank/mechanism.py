@@ -129,8 +129,15 @@ class BankAccountMechanism(MechanismMethods):
         """Utility of each buyer in period t by profile, present value; ``(n, S, *types[t])``."""
         return self.values(t) * stage.allocation - stage.payment
 
-    def conditions(self, max_states: int = MAX_STATES) -> Conditions:
+    def conditions(self, max_states: int = MAX_STATES, exact: bool = False) -> Conditions:
         """Check (IC), (BI) and (BU) at every balance that can be reached.
+
+        Parameters
+        ----------
+        max_states : int
+            Largest number of distinct balances before a period.
+        exact : bool
+            Compute the gains in fractions: what a stage says is taken for the numbers that its floats are.
 
         Returns
         -------
@@ -141,9 +148,9 @@ class BankAccountMechanism(MechanismMethods):
         Raises
         ------
         LimitError
-            If more than ``max_states`` balances can be reached before a period.
+            If more than ``max_states`` balances can be reached before a period, or too many for fractions.
         """
-        return check_conditions(self, max_states)
+        return check_conditions(self, max_states, exact)
 
     def outcome(
         self,

@@ -32,7 +32,7 @@ def sweep_plot(sweep: Sweep, axes: Axes | None = None, y: str = "") -> Axes:
     mechanisms, keys = sweep.study.recording.mechanisms, sweep.study.grid.axes
     y = y or ("ratio" if mechanisms else "value")
     if sweep.study.family is None and len(keys) == 1:
-        key = next(iter(sweep.points[0].varied), "") if sweep.points else ""
+        key = next(iter(sweep.rows.varied), "")
         if key and all(isinstance(entry, (int, float)) for entry in sweep.to_frame()[key]):
             return sweep_lines(sweep, axes, y=y)
     column = _columns(sweep, y)[-1 if y == "revenue" else 0][1]
@@ -78,7 +78,7 @@ def sweep_lines(sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "r
     from matplotlib.ticker import MaxNLocator
 
     frame = sweep.to_frame()
-    varied = list(sweep.points[0].varied) if sweep.points else []
+    varied = list(sweep.rows.varied)
     x = x or (varied[0] if varied else "")
     listed = _columns(sweep, y)
     _require_columns(frame, [x, *(column for _, column in listed)])
@@ -139,7 +139,7 @@ def sweep_heatmap(
         If the table has no such column.
     """
     frame = sweep.to_frame()
-    varied = list(sweep.points[0].varied) if sweep.points else []
+    varied = list(sweep.rows.varied)
     if not x or not y:
         if len(varied) < 2:
             raise InputError(f"a heat map needs two keys that vary, there are {len(varied)}; take sweep_scatter")
@@ -210,7 +210,7 @@ def sweep_scatter(
     from matplotlib.ticker import MaxNLocator
 
     frame = sweep.to_frame()
-    varied = list(sweep.points[0].varied) if sweep.points else []
+    varied = list(sweep.rows.varied)
     x = x or (varied[0] if varied else "")
     _require_columns(frame, [x, y, *([by] if by else [])])
     known = frame[frame[x].notna() & frame[y].notna()]

@@ -105,8 +105,8 @@ def study_facts(sweep: Sweep) -> Facts:
         facts.append(("random instances", f"{study.family.count or 0:,}"))
     for key, axis in study.grid.axes.items():
         count = axis.count if isinstance(axis, Range) else len(axis)
-        values = axis.values() if isinstance(axis, Range) else axis
-        facts.append((key, f"{count}: {', '.join(map(str, values[:8]))}{', …' if count > 8 else ''}"))
+        first = ", ".join(str(axis[k]) for k in range(min(count, 8)))
+        facts.append((key, f"{count}: {first}{', …' if count > 8 else ''}"))
     facts += [("recorded", ", ".join((*recording.quantities, *recording.mechanisms)))]
     if recording.ic is not None or recording.ir is not None:
         facts.append(("constraints", f"{recording.ic or 'the model'}, {recording.ir or 'the model'}"))
@@ -155,7 +155,7 @@ def _text(value: Any) -> str:
 def point_table(sweep: Sweep, frame: pd.DataFrame) -> Table:
     """One row a point: what varied, how it ended, the optimum and the shares of it."""
     mechanisms = sweep.study.recording.mechanisms
-    varied = list(sweep.points[0].varied) if sweep.points else []
+    varied = list(sweep.rows.varied)
     wanted = [*varied, "status", "value", "welfare", *(f"{name}.ratio" for name in mechanisms)]
     names = [name for name in wanted if name in frame]
     if len(frame) > MOST_POINTS:
@@ -202,7 +202,7 @@ def _ended(row: Mapping[Hashable, Any]) -> Cell:
 
 def pictures(sweep: Sweep, frame: pd.DataFrame) -> list[Picture]:
     """A figure for each of the first mechanisms, or of the value; none where matplotlib is not installed."""
-    if find_spec("matplotlib") is None or not sweep.points:
+    if find_spec("matplotlib") is None or not sweep.rows:
         return []
     mechanisms = sweep.study.recording.mechanisms[:MOST_FIGURES]
     ys = [(f"{name}.ratio", f"share of the optimum, {name}") for name in mechanisms] or [("value", "optimum")]
@@ -221,7 +221,7 @@ def _over_numbers(sweep: Sweep, frame: pd.DataFrame) -> bool:
     """Whether a grid has one key, of numbers."""
     from pandas.api.types import is_numeric_dtype
 
-    keys = list(sweep.points[0].varied)
+    keys = list(sweep.rows.varied)
     return sweep.study.family is None and len(keys) == 1 and is_numeric_dtype(frame[keys[0]])
 
 
@@ -230,7 +230,7 @@ def _lines(sweep: Sweep) -> list[Picture]:
     from mechopt.show.figures.sweep import sweep_lines
     from mechopt.show.page.svg import inline_svg
 
-    (key,), mechanisms = sweep.points[0].varied, sweep.study.recording.mechanisms
+    (key,), mechanisms = sweep.rows.varied, sweep.study.recording.mechanisms
     captions = {"ratio": "Share of the optimum", "revenue": "Revenue of the optimum and of each mechanism"}
     drawn = []
     for y, caption in captions.items() if mechanisms else (("value", "The optimum"),):
@@ -271,7 +271,7 @@ def _axes(sweep: Sweep, frame: pd.DataFrame, column: str) -> tuple[str, str]:
     """
     from pandas.api.types import is_numeric_dtype
 
-    varied = [key for key in sweep.points[0].varied if frame[key].nunique() > 1]
+    varied = [key for key in sweep.rows.varied if frame[key].nunique() > 1]
     if sweep.study.family is not None and "value" in frame and column != "value":
         return "value", next((key for key in varied if frame[key].nunique() <= MOST_COLOURS), "")
     return next((key for key in varied if is_numeric_dtype(frame[key])), ""), ""

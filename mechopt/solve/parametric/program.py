@@ -21,13 +21,16 @@ from mechopt.core.functions import RationalFunction, interpolated
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.parametric import Environment, ParametricModel, points_inside
 from mechopt.lp.build import compile_program, plan
+from mechopt.lp.independent.compile import Layout
 from mechopt.lp.independent.plan import Plan
+from mechopt.lp.orbits import compile_orbits, orbit_size
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint, on_money, payments_at
 from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
 from mechopt.solve.exact.persistent import exact_persistent_program
+from mechopt.solve.parametric.orbits import column_on_orbits, exact_orbits, has_orbits
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyLayout, AnyPlan
@@ -59,6 +62,8 @@ class ParametricProgram:
         The distinct ones.
     subject_to : tuple of PaymentConstraint
         Their amounts may be functions.
+    orbits : bool
+        Whether it is the program of identical buyers on orbits of histories.
     """
 
     plan: AnyPlan | None
@@ -74,6 +79,12 @@ class ParametricProgram:
     offset: RationalFunction
     functions: tuple[RationalFunction, ...]
     subject_to: tuple[PaymentConstraint, ...] = ()
+    orbits: bool = False
+
+    @property
+    def form(self) -> str:
+        """As files name it: that of the plan, or ``"orbits"``."""
+        return "orbits" if self.orbits else self.require_plan.form
 
     @property
     def columns(self) -> int:
@@ -129,6 +140,13 @@ class ParametricProgram:
         """The way back from columns to a mechanism of the environment at a point."""
         return compile_program(_plan_at(model.at(point), self.require_plan, payments_at(self.subject_to, point)))[1]
 
+    def spread(self, layout: AnyLayout, primal: Sequence[RationalFunction]) -> tuple[RationalFunction, ...]:
+        """Numbers of the program's columns in those of `layout`, which are over all histories."""
+        if not self.orbits:
+            return tuple(primal)
+        assert isinstance(layout, Layout)
+        return tuple(primal[c] for c in column_on_orbits(layout, compile_orbits(layout.plan)[1]).tolist())
+
 
 def parametric_program(
     model: ParametricModel,
@@ -167,16 +185,19 @@ def parametric_program(
     if form == "promise":  # its objective changes form where a sale ceases to be worth its cost
         form = "utility"
         chosen = plan(model.middle, ic, ir, objective, form, subject_to=middle)
-    if chosen.size.rows > MOST_ROWS:
+    orbits = has_orbits(model, chosen)
+    rows = orbit_size(chosen).rows if orbits and isinstance(chosen, Plan) else chosen.size.rows
+    if rows > MOST_ROWS:
         raise LimitError(
-            f"the program would have {chosen.size.rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
+            f"the program would have {rows:,} rows; formulas are for at most {MOST_ROWS:,}, since every "
             "piece is solved over the rational functions. Use fewer periods or types"
         )
 
     def exact_at(point: Fraction) -> tuple[LinearProgram, ExactProgram]:
-        return _exact(_plan_at(model.at(point), chosen, payments_at(subject_to, point)))
+        return _exact(_plan_at(model.at(point), chosen, payments_at(subject_to, point)), orbits)
 
-    return replace(through_points(chosen, exact_at, model.start, model.stop), subject_to=subject_to)
+    found = through_points(chosen, exact_at, model.start, model.stop)
+    return replace(found, subject_to=subject_to, orbits=orbits)
 
 
 def through_points(
@@ -212,8 +233,10 @@ def _plan_at(environment: Environment, like: AnyPlan, payments: tuple[PaymentCon
     return plan(environment, like.ic, like.ir, like.objective, like.form, subject_to=payments)
 
 
-def _exact(chosen: AnyPlan) -> tuple[LinearProgram, ExactProgram]:
+def _exact(chosen: AnyPlan, orbits: bool) -> tuple[LinearProgram, ExactProgram]:
     """The float and the exact program at one value of the parameter, rows unscaled."""
+    if orbits and isinstance(chosen, Plan):
+        return exact_orbits(chosen)
     program, _ = compile_program(chosen)
     if isinstance(chosen, Plan):
         return program, exact_program(chosen, program)

@@ -51,7 +51,12 @@ CHECKED = tuple(constraint for constraint in PERSISTENT_CONSTRAINTS if constrain
 
 
 def entry(
-    name: str, mechanism: Any, best: Optimum | None, static: float = math.nan, non_clairvoyant: str = ""
+    name: str,
+    mechanism: Any,
+    best: Optimum | None,
+    static: float = math.nan,
+    non_clairvoyant: str = "",
+    checks: bool = True,
 ) -> Entry:
     """Describe a mechanism.
 
@@ -65,10 +70,13 @@ def entry(
         Sum of static optima; NaN for persistent types.
     non_clairvoyant : str
         See `Entry`.
+    checks : bool
+        Whether constraints are checked.
     """
     revenue = float(mechanism.revenue)
     how, error = computed(mechanism)
-    report = checked(mechanism)
+    report = checked(mechanism) if checks else None
+    unchecked_bank = checks and report is None and isinstance(mechanism, BankAccountMechanism)
     return Entry(
         name,
         revenue,
@@ -83,7 +91,7 @@ def entry(
         mechanism.guarantee,
         getattr(mechanism, "source", ""),
         non_clairvoyant,
-        conditions(mechanism) if report is None and isinstance(mechanism, BankAccountMechanism) else None,
+        conditions(mechanism) if unchecked_bank else None,
         *((mechanism.max_abs, mechanism.theorem) if isinstance(mechanism, ContingentTransfers) else ()),
     )
 

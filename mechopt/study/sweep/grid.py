@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,10 +29,10 @@ class Range:
         """How many numbers there are."""
         return int((self.last - self.first) // self.step) + 1
 
-    def values(self) -> list[Any]:
-        """The numbers in order, whole ones as integers."""
-        numbers = (self.first + k * self.step for k in range(self.count))
-        return [int(number) if number.denominator == 1 else number for number in numbers]
+    def __getitem__(self, k: int) -> int | Fraction:
+        """The k-th number, an integer where it is whole."""
+        number = self.first + k * self.step
+        return int(number) if number.denominator == 1 else number
 
 
 class Grid:
@@ -57,13 +56,25 @@ class Grid:
     @property
     def count(self) -> int:
         """How many combinations there are, without listing them."""
-        return prod(len(axis) if isinstance(axis, list) else axis.count for axis in self.axes.values())
+        return prod(map(_length, self.axes.values()))
 
-    def combinations(self) -> Iterator[dict[str, Any]]:
-        """Each combination as a value by key; the last key varies fastest."""
-        lists = [axis if isinstance(axis, list) else axis.values() for axis in self.axes.values()]
-        for values in itertools.product(*lists):
-            yield dict(zip(self.axes, values, strict=True))
+    def combination(self, k: int) -> dict[str, Any]:
+        """The k-th combination as a value by key; the last key varies fastest.
+
+        Examples
+        --------
+        >>> Grid({"horizon": [1, 2], "discount": {"from": 0, "to": 1, "step": "1/2"}}, []).combination(4)
+        {'horizon': 2, 'discount': Fraction(1, 2)}
+        """
+        places = list[int]()
+        for axis in reversed(self.axes.values()):
+            k, place = divmod(k, _length(axis))
+            places.append(place)
+        return {key: axis[place] for (key, axis), place in zip(self.axes.items(), reversed(places), strict=True)}
+
+
+def _length(axis: list[Any] | Range) -> int:
+    return len(axis) if isinstance(axis, list) else axis.count
 
 
 def _flat(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

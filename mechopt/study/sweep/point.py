@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from mechopt.modelfile.loading import parse
 from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import Optimum, optimum
 from mechopt.solve.solution import Status
-from mechopt.study.compare.compare import compare
+from mechopt.study.compare.compare import compare, earned
 
 if TYPE_CHECKING:
     from mechopt.study.compare.comparison import Comparison
@@ -186,6 +186,14 @@ def record_point(text: str, recording: Recording) -> Row:
     return {key: value for key, value in row.items() if not isinstance(value, float) or math.isfinite(value)}
 
 
+def record_batch(
+    record: Callable[[str, Recording], Row], texts: list[str], recording: Recording
+) -> tuple[list[Row], float]:
+    """Several points, and the seconds that they took; what is sent to a worker."""
+    begun = time.perf_counter()
+    return [record(text, recording) for text in texts], time.perf_counter() - begun
+
+
 def _computed(text: str, recording: Recording, rung: list[bool]) -> Row:
     try:
         model = parse(text, "model")
@@ -223,13 +231,13 @@ def _compared(
 ) -> tuple[Comparison, list[str]]:
     """The mechanisms that apply, and why the others do not."""
     try:
-        return compare(environment, recording.mechanisms, ic, ir, recording.seconds, limits), []
+        return earned(environment, recording.mechanisms, ic, ir, recording.seconds, limits), []
     except InputError:
         every = compare(environment, None, ic, ir, recording.seconds, limits)  # leaves out what does not fit
     fitting = [entry.name for entry in every.entries if entry.name in recording.mechanisms]
     missing = [name for name in recording.mechanisms if name not in fitting]
     left_out = [f"left out: {name}: {every.skipped.get(name, OTHER_KIND)}" for name in missing]
-    return compare(environment, fitting, ic, ir, recording.seconds, limits), left_out
+    return earned(environment, fitting, ic, ir, recording.seconds, limits), left_out
 
 
 def _ended(best: Optimum | None, recording: Recording, rung: list[bool], reasons: list[str]) -> Row:

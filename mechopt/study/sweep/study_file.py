@@ -32,7 +32,8 @@ from mechopt.study.sweep.key_paths import Tables, key_faults, replaced
 from mechopt.study.sweep.point import QUANTITIES, Point, Recording, Row
 from mechopt.study.sweep.random_family import FamilyTable
 
-MAX_POINTS = 100_000
+MAX_POINTS = 10_000_000
+"""Points of a study: a day or a week of work, and some gigabytes of rows."""
 MAXIMIN = "maximin"
 """What a search over trees of scenarios makes small: the best guarantee."""
 UNRECORDED = ("title", "source", "expected")
@@ -122,28 +123,43 @@ class Study:
         """Number of points of its sweep."""
         return self.grid.count * (1 if self.family is None else self.family.count or 0)
 
-    def points(self) -> Iterator[Point]:
-        """The points of its sweep, in order: by instance of the family, then by grid.
+    def points(self, begin: int = 0, step: int = 1) -> Iterator[Point]:
+        """The points of its sweep, in order: by instance of the family, then by grid; drawn one by one.
+
+        Parameters
+        ----------
+        begin, step : int
+            Those whose numbers are begin, begin + step, and so on.
 
         Raises
         ------
         InputError
             If there is nothing to vary.
         """
+        self.require_points()
+        return (self.point(number) for number in range(begin, self.count, step))
+
+    def require_points(self) -> None:
+        """Refuse a study that is for a search alone.
+
+        Raises
+        ------
+        InputError
+        """
         if self.tree is not None:
             raise InputError([Fault("tree", "is for a search", "use mechopt search")], self.name)
         if self.family is not None and self.family.count is None:
             raise InputError([Fault("family.count", "is missing", "say how many instances to draw")], self.name)
-        number = 0
-        for instance in range(1 if self.family is None else self.family.count or 0):
-            tables = self.base if self.family is None else self.family.draw(self.seed, instance)
-            assert tables is not None
-            shape = {} if self.family is None else _shape(tables)
-            for values in self.grid.combinations():
-                changed = replaced(tables, values)
-                varied = shape | {key: _cell(value) for key, value in values.items()}
-                yield Point(number, model_text(changed), varied)
-                number += 1
+
+    def point(self, number: int) -> Point:
+        """One point of its sweep by its number; of a family it is drawn anew, the same each time."""
+        instance, place = divmod(number, self.grid.count)
+        tables = self.base if self.family is None else self.family.draw(self.seed, instance)
+        assert tables is not None
+        values = self.grid.combination(place)
+        shape = {} if self.family is None else _shape(tables)
+        varied = shape | {key: _cell(value) for key, value in values.items()}
+        return Point(number, model_text(replaced(tables, values)), varied)
 
 
 def _shape(tables: Tables) -> Row:

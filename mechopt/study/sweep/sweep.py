@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mechopt.core.atomic import require_target, write_atomically
 from mechopt.core.errors import InputError, shortened
@@ -16,7 +19,8 @@ from mechopt.core.shown import Shown
 from mechopt.study.sweep.point import DONE, Point, Row
 from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
-from mechopt.study.sweep.workers import computed
+from mechopt.study.sweep.table import Finished, Lazy, Rows
+from mechopt.study.sweep.workers import SchedulerLost, computed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +30,7 @@ Progress = Callable[[int, int, float], None]
 """Called with the number of points that are there, of all points, and seconds."""
 
 MAX_WORKERS = 1000
+READ_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,9 @@ class Sweep(Shown):
     Attributes
     ----------
     study : Study
-    rows : tuple of dict
-        One a point, in the order of the study; those that were not reached are missing.
-    points : tuple of Point
-        Those of the rows.
+    rows : sequence of dict
+        One a point, in the order of the study; those that were not reached are missing. Kept as columns: a row is made
+        when it is asked for.
     count : int
         Points of the study.
     fresh : int
@@ -46,24 +50,32 @@ class Sweep(Shown):
     seconds : float
         What that took.
     interrupted : bool
-        Whether Ctrl-C stopped it.
-    damaged : tuple of Path
-        Files of rows that did not fit their digest (they were changed after they were written): computed again.
+        Whether Ctrl-C, or the loss of a scheduler, stopped it.
+    damaged : tuple of str
+        Rows that did not fit their digest (they were changed after they were written), and files that could not be
+        read: computed again.
+    lost : str
+        What was lost, where that stopped it.
     """
 
     study: Study
-    rows: tuple[Row, ...]
-    points: tuple[Point, ...]
+    rows: Finished
     count: int
     fresh: int
     seconds: float
     interrupted: bool
-    damaged: tuple[Path, ...] = ()
+    damaged: tuple[str, ...] = ()
+    lost: str = ""
+
+    @property
+    def points(self) -> Sequence[Point]:
+        """Those of the rows, each drawn when it is asked for."""
+        return Lazy(len(self.rows), lambda k: self.study.point(int(self.rows.numbers[k])))
 
     @property
     def statuses(self) -> dict[str, int]:
         """How many points ended how."""
-        return dict(Counter(row["status"] for row in self.rows))
+        return self.rows.counted("status")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a point.
@@ -74,18 +86,12 @@ class Sweep(Shown):
             Index: number of the point. Columns: what varied, ``status``, ``reason``, the quantities (dotted, such as
             ``bound.lower``), ``NAME.revenue``, ``NAME.welfare`` and ``NAME.ratio`` a mechanism; missing where unknown.
         """
-        import pandas as pd
-
-        cells = [point.varied | row for point, row in zip(self.points, self.rows, strict=True)]
-        columns = sorted({key: None for row in cells for key in row}, key=self._order)
-        index = pd.Index([point.number for point in self.points], name="point")
-        return pd.DataFrame(cells, index=index, columns=pd.Index(columns))
+        return self.rows.to_frame(self._order)
 
     def _order(self, column: str) -> int:
         """Varied keys first, then how it ended, quantities as recorded, mechanisms as listed."""
         recording = self.study.recording
-        varied = list(self.points[0].varied) if self.points else []
-        heads = [*varied, "status", "reason", *recording.quantities, *recording.mechanisms]
+        heads = [*self.rows.varied, "status", "reason", *recording.quantities, *recording.mechanisms]
         head = column if column in heads else column.rpartition(".")[0]
         return heads.index(head) if head in heads else len(heads)
 
@@ -102,13 +108,13 @@ class Sweep(Shown):
         (Point, row) or None
             None where there is no such ratio.
         """
-        column = f"{mechanism}.ratio"
-        known = [
-            (point, row)
-            for point, row in zip(self.points, self.rows, strict=True)
-            if row["status"] == DONE and row.get(column) is not None and row[column] == row[column]
-        ]
-        return min(known, key=lambda pair: pair[1][column], default=None)
+        ratios = self.rows.numeric(f"{mechanism}.ratio")
+        for k in np.argsort(ratios, kind="stable").tolist():  # those that are not known are last
+            if np.isnan(ratios[k]):
+                return None
+            if (row := self.rows[k])["status"] == DONE:
+                return self.points[k], row
+        return None
 
     def to_csv(self, path: str | Path) -> None:
         """Write the table as CSV, whole or not at all."""
@@ -214,7 +220,7 @@ def sweep(
     ----------
     study : path, name of a bundled study, or Study
     folder : path, optional
-        Where rows are kept, one file a point: what is there is not computed again. Default: nothing is kept.
+        Where rows are kept, in files of SQLite: what is there is not computed again. Default: nothing is kept.
     workers : int
         Local processes; 1 computes in this one.
     scheduler : str, optional
@@ -230,7 +236,7 @@ def sweep(
     Returns
     -------
     Sweep
-        With what there is, after Ctrl-C as well.
+        With what there is, after Ctrl-C and where a scheduler is lost as well.
 
     Raises
     ------
@@ -246,30 +252,64 @@ def sweep(
     if isinstance(workers, bool) or not 1 <= workers <= MAX_WORKERS:
         raise InputError(f"workers is {workers}; it must be from 1 to {MAX_WORKERS}")
     study = study if isinstance(study, Study) else read_study(study)
-    store = None if folder is None else Store(folder)
+    study.require_points()
     part, parts = (1, 1) if shard is None else read_shard(shard)
-    mine = (point for place, point in enumerate(study.points()) if place % parts == part - 1)
-    points, rows, missing = list(mine), dict[int, Row](), list[Point]()
-    for point in points:
-        row = store.read(point.text, study.recording) if store is not None else None
-        if row is None or (retry and row["status"] != DONE):
-            missing.append(point)
-        else:
-            rows[point.number] = row
-    begun, interrupted, fresh = time.perf_counter(), False, 0
+    store = None if folder is None else Store(folder, "rows" if shard is None else f"rows-{part}-of-{parts}")
+    run = _Run(study, store, part - 1, parts, retry, progress)
     try:
-        if progress is not None:
-            progress(len(rows), len(points), 0.0)
-        for point, row in computed(missing, study.recording, workers, scheduler):
-            if store is not None:
-                store.write(point.text, study.recording, row)
-            rows[point.number] = row
-            fresh += 1
-            if progress is not None:
-                progress(len(rows), len(points), time.perf_counter() - begun)
+        run.compute(workers, scheduler)
     except KeyboardInterrupt:
-        interrupted = True
-    reached = tuple(point for point in points if point.number in rows)
-    ordered = tuple(rows[point.number] for point in reached)
+        run.interrupted = True
+    except SchedulerLost as error:
+        run.interrupted, run.lost = True, str(error)
+    finally:
+        if store is not None:
+            store.close()
     damaged = () if store is None else tuple(store.damaged)
-    return Sweep(study, ordered, reached, len(points), fresh, time.perf_counter() - begun, interrupted, damaged)
+    seconds = time.perf_counter() - run.begun
+    return Sweep(study, run.rows.finished(), run.count, run.fresh, seconds, run.interrupted, damaged, run.lost)
+
+
+class _Run:
+    """One call of `sweep`: what is there, and what is computed."""
+
+    def __init__(
+        self, study: Study, store: Store | None, first: int, step: int, retry: bool, progress: Progress | None
+    ) -> None:
+        self.study, self.store, self.retry, self.progress = study, store, retry, progress
+        self.first, self.step, self.count = first, step, len(range(first, study.count, step))
+        self.rows, self.fresh, self.interrupted, self.lost = Rows(), 0, False, ""
+        self.begun = time.perf_counter()
+
+    def compute(self, workers: int, scheduler: str | None) -> None:
+        """Read what is there, compute what is not, and keep it."""
+        missing = self.read()
+        self.begun = time.perf_counter()
+        self.told()
+        for batch in computed(missing, self.study.recording, workers, scheduler):
+            if self.store is not None:
+                self.store.write({point.text: row for point, row in batch}, self.study.recording)
+            for point, row in batch:
+                self.rows.add(point.number, point.varied, row)
+                self.fresh += 1
+                self.told()
+
+    def read(self) -> Iterator[Point]:
+        """Take over rows that are kept; the points that remain."""
+        points = self.study.points(self.first, self.step)
+        if self.store is None or self.store.empty:
+            return points
+        missing = array("q")
+        while batch := list(islice(points, READ_AT_ONCE)):
+            kept = self.store.read([point.text for point in batch], self.study.recording)
+            for point in batch:
+                row = kept.get(point.text)
+                if row is None or (self.retry and row["status"] != DONE):
+                    missing.append(point.number)
+                else:
+                    self.rows.add(point.number, point.varied, row)
+        return map(self.study.point, missing)
+
+    def told(self) -> None:
+        if self.progress is not None:
+            self.progress(len(self.rows), self.count, time.perf_counter() - self.begun)

@@ -8,20 +8,25 @@ that kills its process once more becomes a row that says so.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from mechopt.core.errors import InputError, MechoptError
 from mechopt.study.sweep.interrupts import interrupts_seen
-from mechopt.study.sweep.point import FAILED, Point, Recording, Row, record_point
+from mechopt.study.sweep.point import FAILED, Point, Recording, Row, record_batch, record_point
 from mechopt.study.sweep.worker_process import begin
 
 AHEAD = 2
-"""Points that wait at each worker, so that none is idle."""
+"""Batches at each worker, the one under way included, so that none is idle."""
+BATCH_SECONDS = 0.25
+"""What a batch is to take: long beside what sending and keeping it takes, short beside what is lost with a process."""
+MAX_BATCH = 500
 CONNECT_SECONDS = 10
 DIED = "the worker process died at this point, for want of memory perhaps; use fewer workers"
 
@@ -36,22 +41,63 @@ class Workers:
     width : callable
         How many points it computes at the same time, now.
     fatal : tuple of exception classes
-        What a point raises that killed its workers; others are tried again by the executor itself.
+        What a batch raises that killed its workers; others are tried again by the executor itself.
+    gone : tuple of exception classes
+        What is raised where whoever gives the work out is gone.
     """
 
     executor: Executor
     width: Callable[[], int]
     fatal: tuple[type[BaseException], ...] = ()
+    gone: tuple[type[BaseException], ...] = ()
 
 
-def computed(
-    points: Iterable[Point], recording: Recording, workers: int, scheduler: str | None
-) -> Iterator[tuple[Point, Row]]:
-    """Each point with its row, in the order in which they are done.
+class SchedulerLost(MechoptError):
+    """The scheduler of a cluster is gone; rows that were computed are kept."""
+
+
+Batch = list[tuple[Point, Row]]
+
+
+class _Queue:
+    """Points that wait, taken in batches of about `BATCH_SECONDS`; nothing is drawn before its time."""
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        self._points, self._alone = iter(points), deque[Point]()
+        self._seconds, self._count, self._next = 0.0, 0, deque[Point]()
+
+    def __bool__(self) -> bool:
+        if not (self._alone or self._next):
+            self._next.extend(islice(self._points, 1))
+        return bool(self._alone or self._next)
+
+    def take(self) -> list[Point]:
+        """The next batch; what is suspected of killing its worker comes by itself."""
+        if self._alone:
+            return [self._alone.popleft()]
+        most = MAX_BATCH if self._seconds == 0 and self._count else 1
+        if self._seconds > 0:
+            most = max(1, min(MAX_BATCH, int(BATCH_SECONDS * self._count / self._seconds)))
+        batch = [*self._next, *islice(self._points, most - len(self._next))]
+        self._next.clear()
+        return batch
+
+    def again(self, points: Iterable[Point]) -> None:
+        """Put points back, to be tried one by one."""
+        self._alone.extend(points)
+
+    def took(self, count: int, seconds: float) -> None:
+        """Learn how long points take; the last ones count most."""
+        self._count, self._seconds = self._count // 2 + count, self._seconds / 2 + seconds
+
+
+def computed(points: Iterable[Point], recording: Recording, workers: int, scheduler: str | None) -> Iterator[Batch]:
+    """Points with their rows, in the order in which they are done; those that belong together at once.
 
     Parameters
     ----------
     points : iterable of Point
+        Asked for one by one, as they are needed.
     recording : Recording
     workers : int
         Local processes; 1 computes in this one.
@@ -62,24 +108,38 @@ def computed(
     ------
     InputError
         If there is no scheduler at the address, or a worker has another version of the library.
-    MechoptError
-        If the scheduler is lost.
+    SchedulerLost
+        If the scheduler is gone.
     """
     if scheduler is not None:
         with dask_workers(scheduler) as cluster:
-            yield from _in_flight(deque(points), recording, cluster)
+            yield from _in_flight(_Queue(points), recording, cluster)
     elif workers == 1:
-        with interrupts_seen() as interrupted:
+        yield from _here(points, recording)
+    else:
+        yield from _local(_Queue(points), recording, workers)
+
+
+def _here(points: Iterable[Point], recording: Recording) -> Iterator[Batch]:
+    """In this process; what is done when Ctrl-C comes is given first."""
+    done, begun = Batch(), time.perf_counter()
+    with interrupts_seen() as interrupted:
+        try:
             for point in points:
                 row = record_point(point.text, recording)
                 if interrupted:  # whoever caught it: the row is not what it would have been
                     raise KeyboardInterrupt
-                yield point, row
-    else:
-        yield from _local(deque(points), recording, workers)
+                done.append((point, row))
+                if time.perf_counter() - begun > BATCH_SECONDS:
+                    ready, done = done, Batch()
+                    yield ready
+                    begun = time.perf_counter()
+        finally:
+            if done and sys.exc_info()[0] is not GeneratorExit:
+                yield done
 
 
-def _local(waiting: deque[Point], recording: Recording, workers: int) -> Iterator[tuple[Point, Row]]:
+def _local(waiting: _Queue, recording: Recording, workers: int) -> Iterator[Batch]:
     """On local processes, started anew when one of them dies."""
     while waiting:
         suspects: deque[Point] = deque()
@@ -90,40 +150,49 @@ def _local(waiting: deque[Point], recording: Recording, workers: int) -> Iterato
                 yield from _one_by_one(suspects, recording, pool)
 
 
-def _one_by_one(suspects: deque[Point], recording: Recording, workers: Workers) -> Iterator[tuple[Point, Row]]:
+def _one_by_one(suspects: deque[Point], recording: Recording, workers: Workers) -> Iterator[Batch]:
     """Until one kills the process."""
     while suspects:
         point = suspects.popleft()
         try:
-            yield point, workers.executor.submit(record_point, point.text, recording).result()
+            yield [(point, workers.executor.submit(record_point, point.text, recording).result())]
         except BrokenExecutor:
-            yield point, {"status": FAILED, "reason": DIED}
+            yield [(point, {"status": FAILED, "reason": DIED})]
             return
 
 
 def _in_flight(
-    waiting: deque[Point], recording: Recording, workers: Workers, lost: deque[Point] | None = None
-) -> Iterator[tuple[Point, Row]]:
+    waiting: _Queue, recording: Recording, workers: Workers, lost: deque[Point] | None = None
+) -> Iterator[Batch]:
     """Keep every worker busy until nothing waits; where the executor breaks, what was under way is added to lost."""
-    flying: dict[Future[Row], Point] = {}
+    flying: dict[Future[tuple[list[Row], float]], list[Point]] = {}
     try:
         while waiting or flying:
-            while waiting and len(flying) < AHEAD * max(1, workers.width()):
-                future = workers.executor.submit(record_point, waiting[0].text, recording)
-                flying[future] = waiting.popleft()
+            while len(flying) < AHEAD * max(1, workers.width()) and waiting:
+                batch = waiting.take()
+                texts = [point.text for point in batch]
+                flying[workers.executor.submit(record_batch, record_point, texts, recording)] = batch
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                batch = flying[future]
                 try:
-                    row = future.result()
+                    rows, seconds = future.result()
                 except workers.fatal:
-                    row = {"status": FAILED, "reason": DIED}
-                yield flying[future], row
+                    if len(batch) == 1:
+                        yield [(batch[0], {"status": FAILED, "reason": DIED})]
+                    else:
+                        waiting.again(batch)
+                else:
+                    waiting.took(len(batch), seconds)
+                    yield list(zip(batch, rows, strict=True))
                 del flying[future]
     except BrokenExecutor:
         if lost is None:
             raise
-        lost += flying.values()
-    except CancelledError:
-        raise MechoptError("the scheduler is lost; points so far are kept: start it, and run the same again") from None
+        lost += [point for batch in flying.values() for point in batch]
+    except workers.gone as error:
+        raise SchedulerLost(
+            "the scheduler is lost; points so far are kept: start it, and run the same again"
+        ) from error
 
 
 @contextmanager
@@ -163,7 +232,8 @@ def dask_workers(address: str) -> Iterator[Workers]:
     with client:
         executor = client.get_executor(pure=False)
         try:
-            yield Workers(executor, _refreshed(lambda: sum(client.nthreads().values())), (KilledWorker,))
+            width = _refreshed(lambda: sum(client.nthreads().values()))
+            yield Workers(executor, width, (KilledWorker,), (CancelledError, OSError))
         finally:
             executor.shutdown(wait=False)
 

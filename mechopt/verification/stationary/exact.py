@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mechopt.mechanism.constraints import PPIR, Constraint, Interim, PeriodicExPostIR, PeriodicIR
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.exact import ExactProcess, Profile, fractions, require_few
+from mechopt.verification.exact import ExactProcess, Profile, fixed_point, fractions, require_few
 from mechopt.verification.rounding import Answer, ExactVerdict
 
 
@@ -86,19 +86,9 @@ class _Agent:
         return now + self.process.discount * sum((p * after[n] for n, p in moves), Fraction(0))
 
     def _for_ever(self, flow: list[Fraction]) -> list[Fraction]:
-        """Solve V = r + d P V by elimination; with d < 1 no pivot is 0."""
-        size, d, t = len(flow), self.process.discount, self.m.periods - 1
-        rows = list[list[Fraction]]()
-        for m in range(size):
-            chances = self.process.moves(t, self.action(t, m), m)
-            rows.append([*((n == m) - d * p for n, p in enumerate(chances)), flow[m]])
-        for at in range(size):
-            pivot = rows[at][at]
-            rows[at] = [entry / pivot for entry in rows[at]]
-            for other in range(size):
-                if other != at and (factor := rows[other][at]):
-                    rows[other] = [a - factor * b if b else a for a, b in zip(rows[other], rows[at], strict=True)]
-        return [row[-1] for row in rows]
+        t = self.m.periods - 1
+        chances = [self.process.moves(t, self.action(t, m), m) for m in range(len(flow))]
+        return fixed_point(chances, flow, self.process.discount)
 
     def _likely_profiles(self) -> list[set[int]]:
         """Profiles that truth leads to, by listed period; the last is for all later ones where there is no end."""

@@ -10,8 +10,9 @@ import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction
 from mechopt.proof.certificate import CertificateError
-from mechopt.proof.formula.check import BasisCheck, IntegerRow, check_formula_proof, rebuilt_rows
+from mechopt.proof.formula.check import BasisCheck, check_formula_proof
 from mechopt.proof.formula.file import ProvedBasis
+from mechopt.proof.formula.rows import IntegerRow, rebuilt_rows
 from tests.parametric_models import independent
 
 P = RationalFunction.parameter()

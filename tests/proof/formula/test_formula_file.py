@@ -10,7 +10,8 @@ import pytest
 import mechopt as mo
 from mechopt.core.algebraic import AlgebraicNumber, real_roots
 from mechopt.proof.certificate import CertificateError, digest
-from mechopt.proof.formula.file import end_content, formula_content, holds_formula, load_formula, read_formula
+from mechopt.proof.formula.file import formula_content, holds_formula, load_formula, read_formula
+from mechopt.proof.formula.spelling import end_content
 from tests.parametric_models import CASES, EQUAL_REVENUE, independent
 
 

@@ -25,12 +25,14 @@ from tests.parametric_models import CASES, battaglini, independent
 P = RationalFunction.parameter()
 PROVED = {
     "independent": (independent(3), "dic", "epir"),
-    "two-buyers": (independent(2, count=2), "dic", "epir"),
+    "identical-buyers": (independent(2, count=2), "dic", "epir"),
+    "unlike-buyers": (CASES["two-unlike-buyers"].text, "dic", "epir"),
     "payments": (independent(2), "ppic", "per-period"),
     "persistent": (battaglini(3), "bayesian", "epir"),
     "budget": (CASES["budget-in-p"].text, "dic", "epir"),
     "persistent-budget": (CASES["battaglini-budget"].text, "bayesian", "epir"),
     "interdependent": (CASES["interdependent-two"].text, "periodic-ex-post", "periodic"),
+    "public-states": (CASES["stock"].text, "bayesian", "epir"),
 }
 
 
@@ -128,7 +130,7 @@ TAMPERINGS: dict[str, Callable[[FormulaProof], FormulaProof]] = {
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS)
-@pytest.mark.parametrize("name", ["independent", "two-buyers", "payments", "persistent"])
+@pytest.mark.parametrize("name", ["independent", "identical-buyers", "payments", "persistent", "public-states"])
 def test_tampering_is_rejected(name: str, tampering: str) -> None:
     proof = formula(name).proof()
     with pytest.raises(CertificateError):

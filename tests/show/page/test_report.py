@@ -26,7 +26,9 @@ from mechopt.show.page.wording import MEANINGS
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.solution import Bound, Status
 from mechopt.study.compare.compare import compare
+from mechopt.study.sweep.grid import Grid
 from mechopt.study.sweep.sweep import sweep
+from mechopt.study.sweep.table import Rows
 from tests.interdependent_instances import random_environment
 from tests.pages import Page
 from tests.persistent_instances import one_item
@@ -316,11 +318,13 @@ def test_a_grid_of_one_number_is_drawn_as_lines(tmp_path):
 
 
 def test_a_long_sweep_shows_what_failed_and_the_smallest_shares(swept):
-    point, row = swept.points[2], swept.rows[2]
-    points = tuple(replace(point, number=k) for k in range(300))
-    rows = [row | {"repeated-myerson.ratio": k / 300, "two-period.ratio": 1.0} for k in range(300)]
-    rows[299] = {"status": "failed", "reason": "no optimum"}
-    many = replace(swept, points=points, rows=tuple(rows), count=300)
+    rows = Rows()
+    for k in range(299):
+        ratios = {"repeated-myerson.ratio": k / 300, "two-period.ratio": 1.0}
+        rows.add(k, swept.points[2].varied, swept.rows[2] | ratios)
+    rows.add(299, swept.points[2].varied, {"status": "failed", "reason": "no optimum"})
+    study = replace(swept.study, grid=Grid({"horizon": {"from": 1, "to": 300}}, []))
+    many = replace(swept, study=study, rows=rows.finished(), count=300)
     page = Page(sweep_report(many))
     assert [int(row[0]) for row in page.tables["points"][1:]] == [*range(report_sweep.MOST_POINTS - 1), 299]
     assert page.tables["points"][-1][3] == "failed: no optimum"
@@ -328,7 +332,7 @@ def test_a_long_sweep_shows_what_failed_and_the_smallest_shares(swept):
 
 
 def test_a_sweep_that_was_stopped_at_once(swept):
-    page = Page(sweep_report(replace(swept, points=(), rows=(), interrupted=True)))
+    page = Page(sweep_report(replace(swept, rows=Rows().finished(), interrupted=True)))
     assert "Stopped before the end" in page.text
     assert "0 of 4 points" in page.text
 

@@ -38,6 +38,8 @@ QUICK = [
     "learning",
     "interdependent-two",
     "separable-additive",
+    "stock-myopic",
+    "demand",
     "budget-in-p",
     "cap-two-buyers",
     "outside-by-type",

@@ -48,14 +48,14 @@ FAULTS = {
         "grid.horizon.step: is 0",
     ),
     "huge-grid": (
-        'model = "base.toml"\n[grid]\nhorizon = { from = 1, to = 1000 }\ncost = { from = 0, to = 0.999, step = 0.001 }',
-        "grid: asks for 1,000,000 combinations, the limit is 100,000 points",
+        'model = "base.toml"\n[grid]\nhorizon = { from = 1, to = 20000 }\ncost = { from = 0, to = 9.99, step = 0.01 }',
+        "grid: asks for 20,000,000 combinations, the limit is 10,000,000 points",
     ),
     "astronomic-grid": (
         'model = "base.toml"\n[grid]\nhorizon = { from = 1, to = 1e40 }',
         "asks for 10,000,000,000,000,000,000,000,000,000,000,000,000,000 combinations",
     ),
-    "huge-family": ("[family]\ncount = 200000", "family.count: asks for 1 combinations of 200,000 instances"),
+    "huge-family": ("[family]\ncount = 20000000", "family.count: asks for 1 combinations of 20,000,000 instances"),
     "negative-count": ("[family]\ncount = -5", "family.count: -5 is below 1"),
     "no-buyers": ("[family]\ncount = 1\nbuyers = [1, 0]", "family.buyers[1]: 0 is below 1"),
     "half-a-period": ("[family]\ncount = 1\nhorizon = 1.5", "family.horizon[0]: 1.5 is not a whole number"),

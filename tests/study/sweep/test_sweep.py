@@ -3,8 +3,10 @@
 import json
 import math
 import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from fractions import Fraction
 
 import pandas as pd
@@ -13,7 +15,7 @@ import pytest
 import mechopt as mo
 from mechopt.study.sweep import point as sweep_point
 from mechopt.study.sweep.point import Recording, point_key, record_point
-from mechopt.study.sweep.store import Store
+from mechopt.study.sweep.store import Store, kept_rows
 from mechopt.study.sweep.study_file import read_study
 from mechopt.study.sweep.sweep import sweep
 from tests.study.sweeps import BASE, MANY, OPTIMA, comparable, write_study
@@ -177,14 +179,14 @@ def test_what_is_kept_is_not_computed_again(tmp_path):
     study = write_study(tmp_path, MANY.format(count=12))
     whole = sweep(study, tmp_path / "out")
     assert (whole.fresh, len(whole.rows)) == (12, 12)
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.json")}
-    assert len(files) == 12
-    for path in sorted(files)[:4]:
-        path.unlink()
-    sorted(files)[4].write_text('{"row": {"sta')  # damaged: computed again
+    before = kept_rows(tmp_path / "out")
+    assert len(before) == 12
+    with closing(sqlite3.connect(file_of(tmp_path / "out"))) as file, file:
+        file.executemany("DELETE FROM points WHERE key = ?", [(key,) for key, _ in before[:4]])
+        file.execute("UPDATE points SET row = ? WHERE key = ?", ('{"sta', before[4][0]))  # damaged: computed again
     resumed = sweep(study, tmp_path / "out")
     assert (resumed.fresh, comparable(resumed)) == (5, comparable(whole))
-    assert all(path.stat().st_mtime_ns == files[path] for path in sorted(files)[5:])
+    assert kept_rows(tmp_path / "out")[:7] == before[5:]  # seconds included: not written again
     more = sweep(write_study(tmp_path, MANY.format(count=15)), tmp_path / "out")
     assert (more.fresh, comparable(more)[:12]) == (3, comparable(whole))
 
@@ -283,23 +285,37 @@ def test_wrong_numbers_of_workers_are_refused(tmp_path, workers):
         sweep(write_study(tmp_path, MANY.format(count=1)), workers=workers)
 
 
-def forged(folder, change):
-    """Change the row of one point in its file; which file that was."""
-    path = sorted((folder / "points").rglob("*.json"))[0]
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
+def file_of(folder):
+    """The one file of rows of a sweep."""
+    (path,) = (folder / "points").glob("*.sqlite")
     return path
 
 
+def forged(folder, change):
+    """Change the row of one point in its file; which row that was."""
+    (key, row), *_ = sorted(kept_rows(folder))
+    with closing(sqlite3.connect(file_of(folder))) as file, file:
+        change(file, key, row)
+    return f"{file_of(folder)}: row {key}"
+
+
+def put(column, value):
+    def change(file, key, row):
+        cell = json.dumps(row | value) if isinstance(value, dict) else value
+        file.execute(f"UPDATE points SET {column} = ? WHERE key = ?", (cell, key))
+
+    return change
+
+
 FORGERIES = {
-    "value": lambda document: document["row"].update(value=1e6),
-    "reason": lambda document: document["row"].update(reason="x"),
-    "a further cell": lambda document: document["row"].update(welfare=0.0),
-    "no digest": lambda document: document.pop("digest"),
-    "the digest of another": lambda document: document.update(digest="0" * 64),
-    "a list": lambda document: document.update(row=[1]),
-    "no row": lambda document: document.pop("row"),
+    "value": put("row", {"value": 1e6}),
+    "reason": put("row", {"reason": "x"}),
+    "a further cell": put("row", {"welfare": 0.0}),
+    "no digest": put("digest", ""),
+    "the digest of another": put("digest", "0" * 64),
+    "a list": put("row", "[1]"),
+    "bytes": put("row", b"{}"),
+    "too long": put("row", " " * 10_000_001),
 }
 
 
@@ -307,34 +323,66 @@ FORGERIES = {
 def test_a_forged_row_is_computed_again_and_said_so(tmp_path, change, mechopt):
     study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
     right = sweep(study, tmp_path / "out")
-    path = forged(tmp_path / "out", change)
+    which = forged(tmp_path / "out", change)
     again = sweep(study, tmp_path / "out")
-    assert again.damaged == (path,) and again.fresh == 1
+    assert again.damaged == (which,) and again.fresh == 1
     assert comparable(again) == comparable(right)
     assert sweep(study, tmp_path / "out").damaged == ()
-    forged(tmp_path / "out", change)
+    which = forged(tmp_path / "out", change)
     status, out, err = mechopt("sweep", study, "--out", tmp_path / "out", "--json")
-    assert status == 0 and json.loads(out)["damaged"] == [str(path)]
-    assert f"{path}: not as it was written (digest); computed again" in err
+    assert status == 0 and json.loads(out)["damaged"] == [which]
+    assert f"{which}: not as it was written (digest); computed again" in err
 
 
 def test_a_row_of_another_point_under_this_name_is_computed_again(tmp_path):
     study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
     right = sweep(study, tmp_path / "out")
-    first, second = sorted((tmp_path / "out" / "points").rglob("*.json"))
-    first.write_bytes(second.read_bytes())
+    (first, _), (second, _) = sorted(kept_rows(tmp_path / "out"))
+    with closing(sqlite3.connect(file_of(tmp_path / "out"))) as file, file:
+        row, digest = file.execute("SELECT row, digest FROM points WHERE key = ?", (second,)).fetchone()
+        file.execute("UPDATE points SET row = ?, digest = ? WHERE key = ?", (row, digest, first))
     again = sweep(study, tmp_path / "out")
-    assert again.damaged == (first,) and comparable(again) == comparable(right)
+    assert again.damaged == (f"{file_of(tmp_path / 'out')}: row {first}",) and comparable(again) == comparable(right)
 
 
-def test_a_row_in_a_pipe_is_not_waited_for(tmp_path):
+@pytest.mark.parametrize("spoil", ["pipe", "link to a device", "text", "half"])
+def test_a_file_that_holds_no_rows_is_refused_and_left_as_it_is(tmp_path, spoil):
     study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1]\n')
     sweep(study, tmp_path / "out")
-    (path,) = (tmp_path / "out" / "points").rglob("*.json")
+    path = file_of(tmp_path / "out")
+    whole = path.read_bytes()
     path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(mo.InputError, match="cannot write"):
+    if spoil == "pipe":
+        os.mkfifo(path)
+    elif spoil == "link to a device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_bytes(b"point,value\n" * 400 if spoil == "text" else whole[:700])
+    with pytest.raises(mo.InputError, match=r"rows\.sqlite: cannot keep rows in this file .* move it away"):
         sweep(study, tmp_path / "out")
+    assert path.is_fifo() or path.is_symlink() or path.read_bytes() != whole
+
+
+def test_the_file_of_another_shard_that_cannot_be_read_is_named_and_its_rows_computed(tmp_path):
+    study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
+    sweep(study, tmp_path / "out", shard="1/2")
+    other = tmp_path / "out" / "points" / "rows-2-of-2.sqlite"
+    other.write_text("nothing")
+    found = sweep(study, tmp_path / "out")
+    assert (found.fresh, found.damaged) == (1, (str(other),))
+    assert other.read_text() == "nothing"
+
+
+def test_rows_of_a_transaction_that_was_not_finished_are_not_there(tmp_path):
+    study = write_study(tmp_path, 'model = "base.toml"\n[grid]\nhorizon = [1, 2]\n')
+    store = Store(tmp_path / "out")
+    recording = read_study(study).recording
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        store.write({"a": {"status": "done"}, "b": {"status": object()}}, recording)
+    assert kept_rows(tmp_path / "out") == [] and store.empty
+    store.write({"a": {"status": "done"}}, recording)
+    assert store.read(["a", "b"], recording) == {"a": {"status": "done"}} and not store.empty
+    store.close()
 
 
 def test_shards_are_a_partition_and_merge_into_the_whole(tmp_path):

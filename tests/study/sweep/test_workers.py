@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 import mechopt as mo
 from mechopt.study.sweep import workers as sweep_workers
 from mechopt.study.sweep.point import record_point
+from mechopt.study.sweep.store import kept_rows
 from mechopt.study.sweep.sweep import sweep
 from tests.study.sweeps import MANY, comparable, write_study
 from tests.waiting import HANG_SECONDS, until
@@ -30,7 +32,7 @@ def test_two_processes_give_what_one_gives(tmp_path):
     study = write_study(tmp_path, MANY.format(count=10))
     one, two = sweep(study), sweep(study, tmp_path / "out", workers=2)
     assert comparable(two) == comparable(one)
-    assert len(list((tmp_path / "out").rglob("*.json"))) == 10
+    assert len(kept_rows(tmp_path / "out")) == 10
 
 
 @POSIX
@@ -74,9 +76,11 @@ def started(tmp_path, *options):
 
 
 def kept(tmp_path):
-    """Every point that is kept: name to when it was written and what it holds."""
-    files = (tmp_path / "out" / "points").glob("*/*.json")
-    return {path.name: (path.stat().st_mtime_ns, path.read_text()) for path in files}
+    """Every row that is kept, by key; nothing while a file is being made."""
+    try:
+        return dict(kept_rows(tmp_path / "out"))
+    except sqlite3.OperationalError:
+        return {}
 
 
 @POSIX
@@ -84,18 +88,18 @@ def kept(tmp_path):
     "workers", [pytest.param(1, id="in-one-process"), pytest.param(2, id="on-two-processes", marks=pytest.mark.slow)]
 )
 def test_killed_sweep_goes_on_without_redoing_or_losing_a_point(tmp_path, workers):
-    study = write_study(tmp_path, MANY.format(count=40))
+    study = write_study(tmp_path, MANY.format(count=600))
     process = started(tmp_path, "--workers", str(workers))
     process.kill()  # SIGKILL
     process.wait()
     process.stdout.close()
     process.stderr.close()
     before = kept(tmp_path)
-    assert 10 <= len(before) < 40
-    assert all(json.loads(text)["row"]["status"] == "done" for _, text in before.values())
+    assert 10 <= len(before) < 600
+    assert all(row["status"] == "done" for row in before.values())
     found = sweep(study, tmp_path / "out")
     after = kept(tmp_path)
-    assert (len(after), found.fresh) == (40, 40 - len(before))
+    assert (len(after), found.fresh) == (600, 600 - len(before))
     assert before.items() <= after.items()
     assert comparable(found) == comparable(sweep(study))
     until(lambda: not [p for p in psutil.process_iter(["pid"]) if belongs(p, process.pid)])  # its workers end by then
@@ -114,21 +118,21 @@ def belongs(process, session):
     "workers", [pytest.param(1, id="in-one-process"), pytest.param(2, id="on-two-processes", marks=pytest.mark.slow)]
 )
 def test_ctrl_c_leaves_a_table_of_what_there_is_and_exit_status_3(tmp_path, workers):
-    study = write_study(tmp_path, MANY.format(count=60))
+    study = write_study(tmp_path, MANY.format(count=600))
     process = started(tmp_path, "--workers", str(workers), "--json")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the whole session
     output, messages = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 3, messages
     document = json.loads(output)
     assert document["interrupted"]
-    assert 10 <= document["rows"] < 60
+    assert 10 <= document["rows"] < 600
     assert messages.strip().endswith(
-        f"stopped after {document['rows']:,} of 60 points; the same command goes on from there"
+        f"stopped after {document['rows']:,} of 600 points; the same command goes on from there"
     )
     assert len(kept(tmp_path)) == document["rows"]
     assert len((tmp_path / "out" / "sweep.csv").read_text().splitlines()) == document["rows"] + 1
     found = sweep(study, tmp_path / "out")
-    assert (found.fresh, found.statuses) == (60 - document["rows"], {"done": 60})
+    assert (found.fresh, found.statuses) == (600 - document["rows"], {"done": 600})
 
 
 def test_another_version_at_a_worker_stops_the_sweep(tmp_path, monkeypatch):
