@@ -135,8 +135,7 @@ class Deterministic(PaymentConstraint):
     r"""Nothing is drawn: at every history an item goes to a buyer or not, and one action is taken for certain.
 
     A constraint on the allocation, :math:`x \in \{0, 1\}` (of slots: each buyer has one slot or none), that stands
-    where those on payments do. Optima under it are found by branch and bound, see `mechopt.solve.mip`. Of more slots
-    than there are buyers an environment keeps the best, one a buyer: lesser ones are not given without a draw.
+    where those on payments do. Optima under it are found by branch and bound, see `mechopt.solve.mip`.
     """
 
     name = "deterministic"
