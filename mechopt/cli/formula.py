@@ -191,6 +191,9 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
     for closed, intervals in found.equals.items():
         where = ", ".join(f"{float(a):.6g} <= {name} <= {float(b):.6g}" for a, b in intervals)
         facts.append((f"is {closed}", f"for {where}" if where else "nowhere"))
+    if found.regimes:
+        listed = [f"{r.letter} from {end_text(r.start, name)} to {end_text(r.stop, name)}" for r in found.regimes]
+        facts.append(("virtual pivot", f"regime {', '.join(listed)}"))
     facts += [(one.name, share_text(one, name)) for one in shares]
     for point, certificate in found.points.items():
         facts.append((f"at {name} = {point}", f"{certificate.value} (a point of its own, with its own certificate)"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.environment.parametric import Environment, ParametricModel, functions_of, parametric_model, with_exact
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
@@ -110,6 +111,9 @@ def parse_parametric(
         degree += opened.degree * opened.factors
     model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
     file = opened.file_at(model.point)
+    if isinstance(file.environment, SeparableTypes):
+        exact = functions_of(lambda at: opened.file_at(at).environment, opened.start, opened.stop, degree)
+        model = replace(model, origin=with_exact(file.environment, exact))
     payments = payment_constraints(opened.subject_to) if file.subject_to else ()
     if isinstance(model.middle, IndependentTypes):
         faults = [fault for c in payments for amount in amounts_of(c) for fault in model.crossing(c.name, amount)]
