@@ -159,7 +159,9 @@ class SequenceModel:
         for basis, part in self.values.items():
             for t, i in self.stages:
                 at_first = basis == "interim" and t == 0 and Interim() in self.implied
-                for state, truthful in list_states(tree, t, i, basis).items() if always.get(basis, False) or at_first else ():
+                for state, truthful in (
+                    list_states(tree, t, i, basis).items() if always.get(basis, False) or at_first else ()
+                ):
                     if truthful and likely(tree, t, i, state, basis):
                         self.lower[part.columns[t][i][state]] = 0
         for (t, _), first in (self.realised if PFIR() in self.implied else {}).items():
