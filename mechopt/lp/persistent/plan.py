@@ -29,7 +29,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, my
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
-from mechopt.lp.persistent.strategies import STRATEGY, strategy_rows
+from mechopt.lp.persistent.strategies import STRATEGY, compared, strategy_rows
 from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     EPIR,
@@ -45,7 +45,6 @@ from mechopt.mechanism.constraints import (
     Interim,
     MyopicIC,
     PeriodicExPostIC,
-    PeriodicExPostIR,
     PeriodicIR,
     unimplied,
 )
@@ -109,25 +108,9 @@ class PersistentPlan:
     @cached_property
     def misreports(self) -> dict[str, str]:
         """Basis of values to the misreports that truth is compared with there."""
-        ic, ir = set(unimplied(self.ic)), set(unimplied(self.ir))
         if self.relaxed:
             return {"interim": "none"}
-        found: dict[str, str] = {}
-        if any(isinstance(constraint, PeriodicExPostIC) for constraint in ic):
-            found["ex post"] = "all"
-        elif BayesianIC() in ic and not self.within:
-            found["interim"] = "all"
-        elif AdjacentIC() in ic:
-            found["interim"] = "adjacent"
-        elif DownwardIC() in ic:
-            found["interim"] = "downward"
-        if PeriodicExPostIR() in ir:
-            found.setdefault("ex post", "none")
-        elif ir & {Interim(), PeriodicIR()} and not found:
-            found["interim"] = "none"
-        if self.within and self.hidden is None:
-            found[STRATEGY] = "all"
-        return found
+        return compared(set(unimplied(self.ic)), set(unimplied(self.ir)), self.within and self.hidden is None)
 
     @cached_property
     def within(self) -> bool:

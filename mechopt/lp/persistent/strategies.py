@@ -18,9 +18,47 @@ import numpy as np
 from mechopt.core.numbers import IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
+from mechopt.mechanism.constraints import (
+    AdjacentIC,
+    BayesianIC,
+    Constraint,
+    DownwardIC,
+    Interim,
+    PeriodicExPostIC,
+    PeriodicExPostIR,
+    PeriodicIR,
+)
 
 STRATEGY = "strategy"
 """Basis of the values of the best strategy; states are interim ones."""
+
+
+def compared(ic: set[Constraint], ir: set[Constraint], within: bool) -> dict[str, str]:
+    """Basis of values to the misreports that truth is compared with there.
+
+    Parameters
+    ----------
+    ic, ir : sets of Constraint
+        Without those that others imply.
+    within : bool
+        Whether strategies of agents who see the past may gain something.
+    """
+    found: dict[str, str] = {}
+    if any(isinstance(constraint, PeriodicExPostIC) for constraint in ic):
+        found["ex post"] = "all"
+    elif BayesianIC() in ic and not within:
+        found["interim"] = "all"
+    elif AdjacentIC() in ic:
+        found["interim"] = "adjacent"
+    elif DownwardIC() in ic:
+        found["interim"] = "downward"
+    if PeriodicExPostIR() in ir:
+        found.setdefault("ex post", "none")
+    elif ir & {Interim(), PeriodicIR()} and not found:
+        found["interim"] = "none"
+    if within:
+        found[STRATEGY] = "all"
+    return found
 
 
 def strategy_rows(
