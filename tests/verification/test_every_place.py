@@ -70,7 +70,7 @@ def public_state(seed):
 
 def one_agent_public_state(seed):
     """Every utility is below 0: the best of the reports that may be made is, too."""
-    base = mo.MarkovTypes([[[-9, -7]]], [[["1/4", "3/4"], HALF]], [HALF], horizon=3)
+    base = mo.MarkovTypes([[[-9, -7], [-8, -6]]], [[["1/4", "3/4"], HALF]], [HALF], horizon=3)
     return PublicStates(base, PublicState(["0", "1"], HALF, [HALF, HALF]))
 
 
