@@ -177,4 +177,6 @@ def test_words():
     sold = [np.array(part) for part in mechanism.allocation]
     sold[1][0, 1, 2] = 0.25
     found = check_draws(mo.Mechanism(mechanism.environment, sold, mechanism.payment)).counterexample
-    assert str(found) == "agent 0, period 1, after history [1] and reports [2]: what is done is drawn, 0.25 off certainty"
+    assert (
+        str(found) == "agent 0, period 1, after history [1] and reports [2]: what is done is drawn, 0.25 off certainty"
+    )
