@@ -119,6 +119,7 @@ def test_persistent_types(family, sparse):
         for i, t, *where in spread([place for place in slow if place[:4] in told]):
             gain = float(slow[i, t, *where])
             example = persistent._counterexample(constraint, mechanism.tree, gain, i, t, where)
+            assert example.outside == (mechanism.process.options is not None)
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 
@@ -134,19 +135,26 @@ def test_strategies_of_every_first_type(family, sees):
         assert_same({(0, 0, k, k, -1, -1): (best - truth)[k] for k in likely.tolist()}, slow, constraint)
 
 
-def with_outside(mechanism, seed):
+def with_outside(mechanism, seed, exactly=True):
     """The same mechanism where buyers have something outside, and discount by 1/2, 4/5 and 3/4."""
     rng, env = np.random.default_rng(seed), mechanism.environment
-    options = [[rng.normal(size=k) for k in row] for row in ([len(part) for part in own] for own in env.values)]
-    changed = replace(env, outside=options, discounts=["1/2", "4/5", "3/4"][: env.agents])
+    options = [[rng.normal(size=len(part)) for part in row] for row in env.values]
+    chances = env.exact.probabilities
+    if not exactly:
+        chances = [[rng.dirichlet(np.ones(len(part))) for part in row] for row in env.values]
+    discounts = ["1/2", "4/5", "3/4"][: env.agents]
+    changed = mo.IndependentTypes(env.exact.values, chances, discount="9/10", outside=options, discounts=discounts)
+    assert (changed.exact is not None) == exactly
     return mo.Mechanism(changed, mechanism.allocation, mechanism.payment)
 
 
-@pytest.mark.parametrize("more", [False, True], ids=["plain", "outside"])
+@pytest.mark.parametrize("more", ["plain", "outside", "outside-in-floats"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("constraint", INDEPENDENT_CONSTRAINTS, ids=lambda constraint: constraint.name)
 def test_types_independent_across_periods(shape, constraint, more):
-    mechanism = with_outside(direct(shape, 7), 7) if more else direct(shape, 7)
+    mechanism = direct(shape, 7)
+    if more != "plain":
+        mechanism = with_outside(mechanism, 7, more == "outside")
     for i in range(mechanism.environment.agents):
         agent, quick = Payoffs(mechanism, i), {}
         for t in independent._periods(constraint, mechanism.tree.horizon):
@@ -159,6 +167,7 @@ def test_types_independent_across_periods(shape, constraint, more):
         for t, *where in spread(slow, 25):
             gain = float(slow[t, *where])
             example = independent._counterexample(constraint, mechanism, gain, i, t, where)
+            assert example.outside == (more != "plain")
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 

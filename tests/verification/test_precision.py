@@ -7,6 +7,8 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.contingent import promises
 from mechopt.verification.contingent.check import check_contingent
@@ -34,8 +36,25 @@ def test_types_independent_across_periods():
     depth = (6 + 5 + 2 * 2) + (6 + 3 + 2 * 2) + 2 + 8
     mechanism = direct()
     assert independent.precision(mechanism) == of(depth, 5)
-    paid = replace(mechanism, payment=(mechanism.payment[0] - 9, mechanism.payment[1]))
-    assert independent.precision(paid) == of(depth, 9)
+    first = np.array(mechanism.payment[0])
+    first[1, 0, 1, 2] = -9
+    assert independent.precision(replace(mechanism, payment=(first, mechanism.payment[1]))) == of(depth, 9)
+    env = replace(mechanism.environment, outside=[[[1, 2], [-8]], [[0, 0, 0], [1, 0]]])
+    assert independent.precision(mo.Mechanism(env, mechanism.allocation, mechanism.payment)) == of(depth, 8)
+
+
+def test_three_buyers_of_types_independent_across_periods():
+    """One period of 1, 2 and 3 types: 6 products and inputs, averages over 6 types of three buyers, and 1 + 8."""
+    values, chances = [[[1]], [[1, 2]], [[1, 2, 3]]], [[[1]], [["1/2", "1/2"]], [["1/3", "1/3", "1/3"]]]
+    env = mo.IndependentTypes(values, chances)
+    nothing = [np.zeros((3, 1, 1, 2, 3))]
+    assert independent.precision(mo.Mechanism(env, nothing, nothing)) == of((6 + 6 + 2 * 3) + 1 + 8, 3)
+
+
+def test_histories_are_cut_so_that_arrays_stay_small(monkeypatch):
+    monkeypatch.setattr(independent, "PART_ENTRIES", 10)
+    assert independent.parts(7, 3) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert independent.parts(2, 11) == [slice(0, 1), slice(1, 2)]
 
 
 def test_persistent_types():
@@ -49,10 +68,20 @@ def test_persistent_types():
     smallest = min(float(part.min()) for part in (process.initial, *process.kernel))
     assert persistent.precision(mechanism) == of(2 + 10 + first + second, largest, smallest)
     assert persistent.precision(mechanism, 7) == of(2 + 10 + 7 + first + second, largest, smallest)
-    paid = replace(mechanism, payment=tuple(part + 1e3 for part in mechanism.payment))
-    assert persistent.precision(paid) == of(
-        2 + 10 + first + second, max(float(np.abs(part).max()) for part in paid.payment), smallest
-    )
+    paid = [np.array(part) for part in mechanism.payment]
+    paid[0][0, 0, 0] = -1e3
+    paid = replace(mechanism, payment=tuple(paid))
+    assert persistent.precision(paid) == of(2 + 10 + first + second, 1e3, smallest)
+
+
+def test_outside_options_of_persistent_types():
+    """Averages over the 2 and 6 profiles of the next period, twice, and four more in each period."""
+    mechanism, env = pivot().to_sequence(), pivot().environment
+    plain = persistent.precision(mechanism).share / (2 * UNIT)
+    options = [[np.full(k, 0.25) for k in row] for row in zip(*env.shape, strict=True)]
+    tree = PublicTree(joint_process(replace(env, outside=options)), mechanism.tree.reports, mechanism.tree.record)
+    changed = mo.SequenceMechanism(tree, mechanism.allocation, mechanism.payment)
+    assert persistent.precision(changed).share == pytest.approx(2 * UNIT * (plain + 2 * (2 * 6 + 4)), rel=1e-12)
 
 
 def test_current_reports():
