@@ -14,6 +14,7 @@ from mechopt.verification.contingent import promises
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.independent import response as independent
 from mechopt.verification.independent.check import verify_direct
+from mechopt.verification.payments import check as payments
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent import response as persistent
 from mechopt.verification.persistent.check import verify_sequence
@@ -116,6 +117,41 @@ def test_payments(name):
     check = mo.verify(replace(mechanism, payment=(first, mechanism.payment[1])), constraint)[constraint]
     assert check.status == "violated" and check.gain == pytest.approx(1, abs=1e-15)
     assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12, abs=0)
+
+
+def money(paid, fee):
+    """Two agents, two periods of 3 and 4 nodes with 3 branches and 1; costs are sums over at most 5 actions."""
+    amounts = [np.zeros((2, 3, 3)), np.zeros((2, 4, 1))]
+    amounts[1][1, 2, 0] = paid
+    fees = [np.zeros(3), np.zeros(4)]
+    fees[0][1] = fee
+    ones = [np.ones((3, 3)), np.ones((4, 1))]
+    places, reach = (np.zeros(3, int), np.arange(4)), (np.ones(3), np.ones(4))
+    return payments.Money(tuple(amounts), tuple(fees), tuple(ones), tuple(ones), places, reach, np.ones(2), 5)
+
+
+def test_depth_and_largest_amount_of_payments():
+    depth = 2 + 8 + 2 * 3 + 5 + 2 * (3 + 4)
+    assert payments._precision(mo.NoSubsidy(), money(-7.0, 2.0), 3.0) == of(depth, 7)
+    assert payments._precision(mo.NoSubsidy(), money(1.0, -6.0), 3.0) == of(depth, 6)
+    assert payments._precision(mo.Budget(9), money(1.0, 2.0), 9.0) == of(depth, 9)
+    assert payments._precision(mo.ExAnteBudgetBalance(), money(1.0, 2.0), 0.0) == of(depth + 7 + 2 * (2 + 2), 2)
+
+
+def test_the_most_actions_of_a_period_are_counted():
+    env = mo.MarkovTypes([[[[0, 1], [1, 2]], [[1, 2]]]], [[[["1/2", "1/2"]] * 2]], [["1/2", "1/2"]], horizon=2)
+    tree = PublicTree(joint_process(env), "any")
+    plan = [np.zeros(count, int) for count in tree.count]
+    mechanism = mo.SequenceMechanism.of_policy(tree, plan, [np.zeros((1, count)) for count in tree.count])
+    assert payments.sequence_money(mechanism).actions == 2
+
+
+def test_the_largest_budget_counts_for_what_underflows():
+    """Nobody pays anything: a budget of 0 is kept but for what may underflow, with one of 6; without one for nothing."""
+    check = mo.verify(direct(), mo.Budget([0, 6]))["budget:0,6"]
+    assert (check.status, check.gain) == ("satisfied", 0)
+    assert check.rounding == pytest.approx(PAID["budget"][1] * TINY * 7, rel=1e-12, abs=0)
+    assert mo.verify(direct(), mo.NoMoney())["no-money"].rounding == 0
 
 
 def fee(horizon, discount):
