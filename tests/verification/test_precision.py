@@ -147,7 +147,7 @@ def test_the_most_actions_of_a_period_are_counted():
 
 
 def test_the_largest_budget_counts_for_what_underflows():
-    """Nobody pays anything: a budget of 0 is kept but for what may underflow, with one of 6; without one for nothing."""
+    """Nobody pays: a budget of 0 is kept but for what may underflow beside one of 6, and no money for certain."""
     check = mo.verify(direct(), mo.Budget([0, 6]))["budget:0,6"]
     assert (check.status, check.gain) == ("satisfied", 0)
     assert check.rounding == pytest.approx(PAID["budget"][1] * TINY * 7, rel=1e-12, abs=0)
