@@ -75,6 +75,7 @@ register(
         "Sweep.save_plot": "mechopt.show.figures.axes.save_picture",
         "Sweep.plot": "mechopt.show.figures.sweep.sweep_plot",
         "VirtualPivot.contracts": "mechopt.closedform.virtual.menu.contracts",
+        "VirtualPivot.contents": "mechopt.closedform.virtual.files.contents",
         "VirtualPivot.diagnosis": "mechopt.closedform.virtual.menu.diagnosis",
         "VirtualPivot.direct_gain": "mechopt.closedform.virtual.direct.direct_gain",
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
@@ -83,5 +84,6 @@ register(
         "archive.mechopt states 1": "mechopt.mechanism.endless.files.read_states",
         "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",
         "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",
+        "archive.mechopt virtual pivot 1": "mechopt.closedform.virtual.files.read_pivot",
     }
 )
