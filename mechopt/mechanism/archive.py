@@ -201,7 +201,7 @@ def _unfolded(environment: SeparableTypes, fingerprint: str) -> MarkovTypes:
 
 def _reader(written: str, form: Any) -> Callable[[Archive, Header, Any], Any] | None:
     if written == FORMAT:
-        return _read_stationary if form == "markov" else _read_histories
+        return read_stationary if form == "markov" else _read_histories
     return _read_bank_table if written == BANK_FORMAT else registered(f"archive.{written}")
 
 
@@ -255,7 +255,7 @@ def _both(archive: Archive, allocation: Shapes, payment: Shapes) -> tuple[Arrays
     return _parts(columns[0], allocation), _parts(columns[1], payment)
 
 
-def _read_stationary(archive: Archive, header: Header, environment: Any) -> MarkovMechanism:
+def read_stationary(archive: Archive, header: Header, environment: Any) -> MarkovMechanism:
     """Read a mechanism of current reports alone."""
     path = archive.path
     if not isinstance(environment, MarkovTypes):

@@ -7,8 +7,9 @@ With finite types their Theorem 4.1 does not carry over word for word. Three cas
 - c: no payments do: the optimum is below the bound by an information rent that the relaxation does not see.
 
 The closed form (`VirtualPivot.diagnosis`) decides many instances; a program decides the rest, and gives the payments or
-the gap; with an infinite horizon there is no such program, and what prices do not decide is left open. What agents see of the past matters: the less they see, the more the mechanism can do. Where the bound is not
-attained when they see all, programs say whether it is when they see actions alone, or only what is their own.
+the gap. With an infinite horizon there is no such program, and what no prices decide is left open. What agents see of
+the past matters: the less they see, the more the mechanism can do. Where the bound is not attained when they see all,
+programs say whether it is when they see actions alone, or only what is their own.
 """
 
 from __future__ import annotations
