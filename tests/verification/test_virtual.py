@@ -215,7 +215,7 @@ def test_compare_checks_every_claim_and_histories_are_refused(tmp_path):
     assert "dynamic-pivot" in done.stdout
     assert "not checked" not in done.stdout + done.stderr
     table = mo.compare(mo.loads(MODEL))
-    for row in table:
-        assert row.how == "bound" or set(ALL) <= {constraint.name for constraint in row.report}
+    for row in table.entries:
+        assert row.computed == "bound" or set(ALL) <= {constraint.name for constraint in row.report}
     with pytest.raises(mo.InputError, match="goes over all histories"):
         mo.verify(mo.virtual_pivot(mo.loads(MODEL)), "epir")
