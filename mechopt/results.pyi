@@ -55,6 +55,7 @@ from .study.diagnose import Regime as Regime
 from .study.estimated_transfers import EstimatedGains as EstimatedGains
 from .study.formula.formula import Formula as Formula
 from .study.formula.guarantee import GuaranteeFormula as GuaranteeFormula
+from .study.frontier.epsilon import EpsilonFor as EpsilonFor
 from .study.frontier.frontier import Frontier as Frontier
 from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -10,11 +11,10 @@ from typing import Any, NamedTuple, cast
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.environment.parametric import Environment, ParametricModel, functions_of, parametric_model, with_exact
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import STANDARD
 from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
@@ -110,6 +110,9 @@ def parse_parametric(
         degree += opened.degree * opened.factors
     model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
     file = opened.file_at(model.point)
+    if isinstance(file.environment, SeparableTypes):
+        exact = functions_of(lambda at: opened.file_at(at).environment, opened.start, opened.stop, degree)
+        model = replace(model, origin=with_exact(file.environment, exact))
     payments = payment_constraints(opened.subject_to) if file.subject_to else ()
     if isinstance(model.middle, IndependentTypes):
         faults = [fault for c in payments for amount in amounts_of(c) for fault in model.crossing(c.name, amount)]
@@ -118,7 +121,24 @@ def parse_parametric(
     return ParametricFile(model, file, payments)
 
 
-def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
+class ScenariosFile(NamedTuple):
+    """What a file of scenarios with a parameter holds.
+
+    Attributes
+    ----------
+    model : ParametricScenarios
+    file : ModelFile
+        At a point inside, for constraints, objective and benchmark.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
+    """
+
+    model: ParametricScenarios
+    file: ModelFile
+    subject_to: tuple[PaymentConstraint, ...]
+
+
+def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ScenariosFile:
     """Read scenarios with a parameter left open; see `read_parametric`."""
     text, name = text_and_name(model)
     opened = open_parameter(text, name, parameter, at)
@@ -126,15 +146,19 @@ def read_parametric_scenarios(model: str | Path, parameter: str | None = None, a
     def scenarios_at(point: Fraction) -> Scenarios:
         file = opened.file_at(Fraction(point))
         scenarios = file.of_kind(Scenarios)
-        if (file.ic, file.ir, file.subject_to, file.guarantee) != (STANDARD, STANDARD, (), ("ratio", "same")):
-            what = "asks for more than the guarantee under dic and epir, which alone has a formula"
-            raise InputError([Fault("solve", what, "leave out solve and subject_to")], file.name)
         if scenarios.absorbing:
             what = "has no formula: its first best is not followed as a function"
             raise InputError([Fault("absorbing", what, "give the tails as distributions")], file.name)
         return scenarios
 
-    return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+    found = parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+    file = opened.file_at(found.models[0].point)
+    payments = payment_constraints(opened.subject_to) if file.subject_to else ()
+    first = found.models[0]
+    faults = [fault for c in payments for amount in amounts_of(c) for fault in first.crossing(c.name, amount)]
+    if faults:
+        raise InputError(faults, name)
+    return ScenariosFile(found, file, payments)
 
 
 class Opened(NamedTuple):

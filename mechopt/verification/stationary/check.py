@@ -32,6 +32,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.payments import EpsilonIC
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -293,6 +294,7 @@ def verify_markov(
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
     plain = mechanism.environment.outside is None
+    plain = plain and not any(isinstance(constraint, EpsilonIC) for constraint in asked)
     over_paths = [constraint for constraint in asked if constraint not in GAINS or not plain]
     if over_paths and mechanism.environment.infinite:
         raise InputError(
@@ -308,7 +310,8 @@ def verify_markov(
         else:
             values = [truthful_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
             checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
-    return Report({n: written[n] if n in over_paths else checks[n] for n in asked}, mechanism.environment)
+    found = {**written, **checks}
+    return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
 
 def _exact_checks(

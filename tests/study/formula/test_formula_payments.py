@@ -57,8 +57,9 @@ def test_a_budget_at_a_point_is_that_of_the_plain_model() -> None:
         (independent(1, "[1, 2]", HALF, '["0", "2"]', "w", 'slots = ["w", 1]', count=2), "slots?"),
         (
             EQUAL_REVENUE.replace("[parameters]", 'subject_to = "no-money"\n[parameters]'),
-            "leave out solve and subject_to",
+            "nothing is earned under these constraints for p from 0 to 1",
         ),
+        (EQUAL_REVENUE.replace("[parameters]", 'subject_to = "budget:(p - 1/2)**2"\n[parameters]'), "at p = 1/2"),
     ],
 )
 def test_what_no_formula_is_of_is_refused(text: str, words: str) -> None:
