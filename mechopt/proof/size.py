@@ -33,7 +33,7 @@ def require_size(
     ic: tuple[Constraint, ...],
     ir: tuple[Constraint, ...],
     most: int,
-    payments: int = 0,
+    payments: int,
 ) -> None:
     """Refuse a program with more rows and columns than allowed; ``payments`` constraints on payments are asked for.
 
