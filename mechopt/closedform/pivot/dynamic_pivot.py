@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -41,9 +41,12 @@ from mechopt.closedform.pivot.efficient import (
     staged,
     unstaged,
 )
+from mechopt.closedform.public.mechanism import PublicPivot
+from mechopt.closedform.public.pivot import public_dynamic_pivot
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind, with_gains_as_cost
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -133,17 +136,21 @@ class DynamicPivot(MechanismMethods):
         return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
 
 
-def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
+@overload
+def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot: ...
+@overload
+def dynamic_pivot(environment: SeparableStates) -> PublicPivot: ...
+def dynamic_pivot(environment: MarkovTypes | SeparableStates) -> DynamicPivot | PublicPivot:
     """Build the dynamic pivot mechanism.
 
     Parameters
     ----------
-    environment : MarkovTypes
+    environment : MarkovTypes, or SeparableStates with tables by period and public state
         Values may be negative; transfers are at least 0 all the same, but M_i may be negative.
 
     Returns
     -------
-    DynamicPivot
+    DynamicPivot, or PublicPivot of `SeparableStates`
 
     Raises
     ------
@@ -164,6 +171,8 @@ def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
     >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
     [0.6, 22.0, 4.4]
     """
+    if isinstance(environment, SeparableStates):
+        return public_dynamic_pivot(environment)
     require_kind(environment, "markov", "dynamic_pivot", seller_values="by action")
     plain = with_gains_as_cost(environment)
     best = replace(efficient(plain), environment=environment)

@@ -158,7 +158,7 @@ def state_faults(
         return [Fault("horizon", "is infinite", "public states need a number of periods")]
     if not states:
         return [Fault(at, "is empty", "give at least one public state")]
-    base = environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+    base = environment.to_markov(exclusion=False) if isinstance(environment, SeparableTypes) else environment
     actions = [tuple(base.action_names(t)) for t in range(base.stages)]
     faults = [f for j, state in enumerate(states) for f in action_faults(state, actions, f"{at}[{j}]")]
     if faults:
@@ -278,8 +278,8 @@ def _joint(
     ]
     every = [tuple(base.action_names(t)) for t in range(base.stages)]
     actions_by_period = every[:1] if all(row == every[0] for row in every) else every
-    by_period = isinstance(base.cost, tuple)
-    fees = [parts.cost(t, 0) for t in range(base.stages if by_period else 1)]
+    fees = [tuple(map(Fraction, parts.cost(t, 0))) for t in range(base.stages)]
+    by_period = isinstance(base.cost, tuple) or any(row != fees[0] for row in fees)
     return Joint(
         tuple(values),
         tuple(kernels),
@@ -287,7 +287,7 @@ def _joint(
         tuple(actions_by_period) if not by_period else tuple(every),
         tuple(types),
         base.names,
-        tuple(tuple(map(Fraction, row)) for row in fees),
+        tuple(fees if by_period else fees[:1]),
         base.stages,
         Fraction(parts.source.discount),
         tuple(all_gains) if some else None,

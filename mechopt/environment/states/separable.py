@@ -82,8 +82,7 @@ class SeparableStates(PublicStates):
         listed = (states,) if isinstance(states, PublicState) else tuple(states)
         grid = _grid(cells, prod(len(state.values) for state in listed))
         first = grid[0][0]
-        faults = state_faults(first, listed) if listed else []
-        if faults:
+        if faults := grid_faults(grid, listed):
             raise InputError(faults)
         object.__setattr__(self, "given", (grid, listed))
         object.__setattr__(self, "cells", grid)
@@ -154,6 +153,18 @@ def separable_by_period(cells: Sequence[SeparableTypes]) -> SeparableTypes | Sep
     return cells[0] if same and len(cells) == cells[0].horizon else SeparableStates(cells)
 
 
+def grid_faults(grid: Any, states: Sequence[PublicState]) -> list[Fault]:
+    """What of cells and states, each without faults of its own, does not fit together."""
+    first = grid[0][0]
+    faults = [
+        fault
+        for t, row in enumerate(grid)
+        for s, cell in enumerate(row)
+        for fault in _unlike(cell, first, f"cells[{t}][{s}]")
+    ]
+    return faults or (state_faults(first, states) if states else [])
+
+
 def _plain(cell: SeparableTypes) -> SeparableTypes:
     """A cell without what is given for the whole horizon."""
     return cell if cell.outside is None and cell.discounts is None else replace(cell, outside=None, discounts=None)
@@ -181,11 +192,6 @@ def _grid(cells: Any, count: int) -> tuple[tuple[SeparableTypes, ...], ...]:
     if first.horizon != len(rows):
         fix = "give one a period; an infinite horizon has none that differ"
         raise InputError([Fault("cells", f"has {len(rows)} periods for a horizon of {first.horizon!r}", fix)])
-    for t, row in enumerate(rows):
-        for s, cell in enumerate(row):
-            faults += _unlike(cell, first, f"cells[{t}][{s}]")
-    if faults:
-        raise InputError(faults)
     return tuple(map(tuple, rows))
 
 
