@@ -17,10 +17,10 @@ from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.nested import is_list, unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.cells import CHANGING
 from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.supply import Slots
-from mechopt.modelfile.cells import CHANGING
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
 from mechopt.modelfile.writing import model_text

@@ -12,7 +12,7 @@ from mechopt.environment.reading import separable
 from mechopt.environment.reading.reader import Given
 from mechopt.environment.reading.separable import FORMS, PARTS, AgentGiven
 from mechopt.environment.separable import SeparableTypes
-from mechopt.modelfile.cells import depends_on_cells, environment_of_cells, faults_of_cells
+from mechopt.environment.states.cells import depends_on_cells, environment_of_cells, faults_of_cells
 from mechopt.modelfile.persistent import (
     LIST,
     TABLE,
