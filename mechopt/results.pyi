@@ -28,6 +28,7 @@ from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import Constraint as Constraint
+from .mechanism.endless.contracted import ContractedMechanism as ContractedMechanism
 from .mechanism.endless.states import StateMechanism as StateMechanism
 from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.outcome import Simulation as Simulation
@@ -55,6 +56,7 @@ from .study.diagnose import Regime as Regime
 from .study.estimated_transfers import EstimatedGains as EstimatedGains
 from .study.formula.formula import Formula as Formula
 from .study.formula.guarantee import GuaranteeFormula as GuaranteeFormula
+from .study.frontier.epsilon import EpsilonFor as EpsilonFor
 from .study.frontier.frontier import Frontier as Frontier
 from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount

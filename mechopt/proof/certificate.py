@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
+from mechopt.core.reading import distinct_keys
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Objective
@@ -275,16 +276,6 @@ def file_bytes(path: str | Path) -> bytes:
         raise CertificateError(f"{path!r}: cannot read ({error})") from None
     if len(found) > MAX_BYTES:
         raise CertificateError(f"{path}: longer than {MAX_BYTES:,} bytes, the most that is read of a proof")
-    return found
-
-
-def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which every key stands once."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {shortened(key)!r} stands twice")
-        found[key] = value
     return found
 
 

@@ -271,6 +271,8 @@ def rebuild(
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
     if form != "payment" and (environment.exact.outside is not None or environment.exact.discounts is not None):
         raise CertificateError(f"form: {form!r} has no outside options and one discount for all; 'payment' has")
+    if form == "promise" and environment.exact.slots is not None:
+        raise CertificateError("form: 'promise' has no slots; 'utility' and 'payment' have")
     model = Model(environment.exact, form, ic, ir, subject_to)
     fill_cost(model, weights)
     _fill_bounds(model)

@@ -52,8 +52,8 @@ def unfit(environment: IndependentTypes, ic: tuple[Constraint, ...], ir: tuple[C
     exact = environment.exact
     if exact is None:
         return "this environment has no exact numbers"
-    if exact.seller_values is not None or exact.outside is not None or exact.discounts is not None:
-        return "it has no seller_values, outside options or discounts that differ"
+    if any(terms is not None for terms in (exact.seller_values, exact.slots, exact.outside, exact.discounts)):
+        return "it has no seller_values, slots, outside options or discounts that differ"
     buyers = list(zip(exact.values, exact.probabilities, strict=True))
     if any(buyer != buyers[0] for buyer in buyers):
         return "the buyers are not identical"

@@ -17,7 +17,7 @@ from itertools import product
 from math import prod
 from typing import Protocol
 
-from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, BayesianIC, Constraint
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, BayesianIC, Constraint, MyopicIC
 from mechopt.mechanism.payments import (
     Budget,
     EpsilonIC,
@@ -56,19 +56,17 @@ def slack(subject_to: tuple[PaymentConstraint, ...], i: int) -> Fraction:
 
 
 def require_slack(ic: tuple[Constraint, ...], subject_to: tuple[PaymentConstraint, ...], periods: int) -> None:
-    """Refuse gains of single misreports where strategies are compared.
+    """Refuse gains of strategies beside those of single misreports, of which neither implies the other.
 
     Raises
     ------
     CertificateError
-        With the constraint.
+        With the constraints.
     """
-    if any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
-        for constraint in ic:
-            if isinstance(constraint, BayesianIC) and (periods > 1 or constraint != BayesianIC()):
-                raise CertificateError(
-                    f"subject_to: epsilon is not defined with {constraint.name} over {periods} periods"
-                )
+    slacks = any(isinstance(constraint, EpsilonIC) for constraint in subject_to)
+    others = [constraint for constraint in ic if not isinstance(constraint, MyopicIC)]
+    if slacks and periods > 1 and len(others) > 1 and any(isinstance(one, BayesianIC) for one in others):
+        raise CertificateError("subject_to: epsilon is defined with bayesian constraints or with others, not with both")
 
 
 def require_payments(

@@ -20,6 +20,7 @@ from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CO
 from mechopt.proof.check import check_certificate, check_guarantee
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
+from mechopt.proof.orbits import unfit
 from mechopt.proof.persistent import rebuild_persistent
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
@@ -72,6 +73,53 @@ def test_the_checkers_table_agrees_with_the_librarys(table, known):
     for count in range(5):
         for given in combinations(known, count):
             assert table.closure(given) == closure(given) & set(known)
+
+
+# --- what a form says nothing of ---
+
+
+def made_for(env, other, form):
+    """A proof about one environment that says it is about another."""
+    proof = mo.optimum(env, exact=True).certificate if form == "promised" else certify(env, form=form)
+    return replace(proof, fingerprint=other.fingerprint)
+
+
+TERMS = {
+    "slots": {"slots": ["1/2"]},
+    "outside": {"outside": [1]},
+    "discounts": {"discounts": ["1/3"]},
+    "seller_values": {"seller_values": [[[1, 2], [3, 1]]]},
+}
+
+
+@pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("form", ["promise", "promised", "utility", "payment"])
+def test_what_a_form_says_nothing_of_is_refused(form, terms):
+    """With half an item a period 9/8 can be earned; proofs by promises of 9/4 were accepted, as if it were a whole."""
+    env = coin(2)
+    other = replace(env, **TERMS[terms])
+    assert mo.optimum(other, exact=True).exact != Fraction(9, 4)
+    check_certificate(env, made_for(env, env, form))
+    with pytest.raises(CertificateError):
+        check_certificate(other, made_for(env, other, form))
+
+
+def test_half_an_item_is_not_promised():
+    env = coin(2)
+    other = replace(env, slots=["1/2"])
+    for form, words in (("promise", "form: 'promise' has no slots"), ("promised", "fingerprint: promises are not for")):
+        with pytest.raises(CertificateError, match=words):
+            check_certificate(other, made_for(env, other, form))
+
+
+@pytest.mark.parametrize("terms", [{"slots": [1, 1]}, {"slots": ["1/2"]}, {"outside": [1, 1]}, {"discounts": [1, 1]}])
+def test_programs_of_identical_buyers_are_for_one_item_and_one_discount(terms):
+    env = mo.IndependentTypes.iid([1, 3], ["2/3", "1/3"], 1, agents=2)
+    other = replace(env, **terms)
+    if other.exact.discounts is None and "discounts" in terms:
+        pytest.skip("discounts equal to the seller's are none")
+    assert unfit(env, (mo.DIC(),), (mo.EPIR(),)) is None
+    assert unfit(other, (mo.DIC(),), (mo.EPIR(),)) is not None
 
 
 # --- sizes ---

@@ -103,6 +103,8 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
         plain["rounding"] = check.rounding
         if check.exact is not None:
             plain["exact"] = str(check.exact)
+        if check.allowance is not None:
+            plain["epsilon"] = check.allowance
         if check.strategy_gain is not None:
             plain["strategy_gain"] = check.strategy_gain
         if counterexamples:
@@ -280,7 +282,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):
         gain = document["verified"].get(name, {}).get("strategy_gain") or 0.0
-        if gain > 1e-6 * abs(document["value"]):
+        if gain > 1e-6 * abs(document["value"]) and "epsilon" not in document["verified"][name]:
             rows.append(
                 ("diagnosis", f"{name} misreports gain nothing, but a strategy gains {gain:.6g}: no Bayesian IC")
             )
@@ -294,7 +296,10 @@ def verdict(check: Plain) -> str:
     """One constraint's check in words."""
     status = check["status"] if check["holds"] else check["status"].upper()
     bound = f", rounding {check['rounding']:.2g}" if check["status"] == "undecided" else ""
-    return f"{status} (largest gain {check['gain']:.2g}{bound})"
+    allowed = check.get("epsilon")
+    sign = "<=" if check["holds"] else ">" if check["status"] == "violated" else "against"
+    within = "" if allowed is None else f" {sign} epsilon {allowed:.6g}"
+    return f"{status} (largest gain {check['gain']:{'.2g' if allowed is None else '.6g'}}{within}{bound})"
 
 
 def unsatisfied(report: Report, exact: bool) -> str:

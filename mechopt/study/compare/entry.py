@@ -28,12 +28,14 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
+from mechopt.verification.contracted import CHECKED as CONTRACTED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
@@ -167,6 +169,12 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     except LimitError:
         return verify(mechanism, STATE_CONSTRAINTS)
     return checked(sequence)
+
+
+@checked.register(ContractedMechanism)
+def _(mechanism: ContractedMechanism) -> Report | None:
+    """By state, and at contracting."""
+    return verify(mechanism, CONTRACTED)
 
 
 @checked.register(VirtualPivot)

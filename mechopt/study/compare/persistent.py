@@ -150,8 +150,7 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
         return (*optima, "efficient-welfare")
     if isinstance(environment, SeparableTypes):
         forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
-        pivot = ("dynamic-pivot",) if finite else ()
-        return (*optima, *forms, *relaxed, "virtual-bound", *pivot, "efficient-welfare")
+        return (*optima, *forms, *relaxed, "virtual-bound", "dynamic-pivot", "efficient-welfare")
     if isinstance(environment, InterdependentTypes):
         return (*optima, *INTERDEPENDENT, *relaxed, "efficient-welfare")
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
@@ -184,7 +183,8 @@ def build(
     }[type(environment)]
     if name not in builders:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
-    if isinstance(environment, SeparableTypes) and name in MARKOV:
+    endless_pivot = name == "dynamic-pivot" and environment.horizon == "infinite"
+    if isinstance(environment, SeparableTypes) and name in MARKOV and not endless_pivot:
         return builders[name](environment.to_markov())
     return builders[name](environment)
 

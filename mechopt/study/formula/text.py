@@ -174,11 +174,17 @@ def _pieces_plain(pieces: tuple[Piece, ...], name: str) -> list[dict[str, Any]]:
 
 def guarantee_document(found: GuaranteeFormula) -> dict[str, Any]:
     """Keys of ``mechopt formula --json`` for scenarios."""
-    names = found.model.middle.names
+    names, paid = found.model.middle.names, payment_texts(found.terms.subject_to, found.parameter)
     return {
         "parameter": found.parameter,
         "interval": [str(found.model.start), str(found.model.stop)],
-        "objective": "guarantee",
+        "objective": found.objective,
+        "constraints": {
+            "ic": [n.name for n in found.terms.ic],
+            "ir": [n.name for n in found.terms.ir],
+            "benchmark": found.terms.benchmark,
+            **({"subject_to": paid} if paid else {}),
+        },
         "pieces": _pieces_plain(found.pieces, found.parameter),
         "optima": [
             {"scenario": name, "pieces": _pieces_plain(pieces, found.parameter)}
