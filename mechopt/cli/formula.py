@@ -190,7 +190,7 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
     facts = [
         ("constraints", f"{output.names(found.ic)} and {output.names(found.ir)}"),
         *([("payments", ", ".join(payment_texts(found.subject_to, name)))] if found.subject_to else []),
-        (f"in {name}", direction_of(found.pieces)),
+        *([(f"in {name}", direction_of(found.pieces))] if found.pieces else []),
         ("proved", _proved(found)),
         ("program", _program(found)),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),

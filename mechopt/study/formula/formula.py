@@ -145,7 +145,10 @@ class Formula:
         return self.program.require_plan.objective
 
     def _inside(self, p: Any) -> Fraction:
-        point = to_exact(p)
+        try:
+            point = to_exact(p)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.parameter}: {error}") from None
         if not self.model.start <= point <= self.model.stop:
             raise InputError(f"{self.parameter} = {p} is outside [{self.model.start}, {self.model.stop}]")
         return point
