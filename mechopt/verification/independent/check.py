@@ -222,8 +222,7 @@ def _counterexample(
         rest = tuple(k for j, k in enumerate(types) if j != i)
         others_profile = tuple(int(r) for r in np.unravel_index(others, rest)) if rest else ()
     if constraint == SuperDIC():
-        leaves = tree.count[-1] // tree.count[t + 1]
-        future_path = tree.history(tree.horizon, future % leaves)[t + 1 :]
+        future_path = tree.history(tree.horizon, future)[t + 1 :]  # of every node the leaves end alike
     return Counterexample(
         constraint,
         i,
