@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from mechopt.closedform.functions import REVENUES, SEPARABLE_REVENUES
-from mechopt.closedform.pivot.surplus_functions import persistent_first_best
+from mechopt.closedform.surplus import persistent_first_best
 from mechopt.closedform.virtual.functions import Separable
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import InputError, MechoptError

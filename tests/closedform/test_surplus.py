@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 import mechopt as mo
-from mechopt.closedform.pivot.surplus_functions import persistent_first_best
+from mechopt.closedform.surplus import persistent_first_best
 from mechopt.core.errors import InputError
 from mechopt.study.formula.ratio import closed_form
 from tests.parametric_models import CASES
