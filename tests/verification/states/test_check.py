@@ -322,6 +322,11 @@ def sale(discount="1/2", price=1.0, coin=0.0, horizon="infinite"):
 
 def test_rounding_of_a_step_is_counted():
     """2 profiles, 2 actions, one next state, 2 x 2 types, 1 agent and 12, four times; sizes 2, 5, 1/4 and twice V."""
+    unequal = Response(mechanism(chain(2)), 1)  # 6 profiles, 2 actions, 2 sides, 2 x 3 types, 2 agents
+    m = unequal.mechanism
+    size = np.abs(m.environment.values[1][0]).max() + np.abs(m.payment[1][m.allocation > 0]).max()
+    size += np.abs(m.extra[1]).max() + 2 * np.abs(unequal.truth).max()
+    assert unequal.step == pytest.approx(8 * (6 + 2 + 2 + 2 * 3 + 2 + 12) * 2.0**-53 * size, rel=1e-12, abs=0)
     m = sale(price=5.0, coin=0.25)
     response = Response(m, 0)
     truth = np.abs(response.truth).max()
