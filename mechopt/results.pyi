@@ -15,6 +15,7 @@ from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.efficient import Efficient as Efficient
 from .closedform.pivot.efficient_joint import EfficientJoint as EfficientJoint
 from .closedform.pivot.scheduling_prices import SchedulingPrices as SchedulingPrices
+from .closedform.public.mechanism import PublicPivot as PublicPivot
 from .closedform.static.auction import StaticMechanism as StaticMechanism
 from .closedform.static.money_burning import MoneyBurning as MoneyBurning
 from .closedform.virtual.contract import OptimalContract as OptimalContract

@@ -56,10 +56,13 @@ def write_vipr(
     Raises
     ------
     InputError
-        If the certificate is about a program without bound, or the file cannot be written.
+        If the certificate is not of an optimum, or the file cannot be written.
     """
     if certificate.value is None:
-        raise InputError("the VIPR format has no proof that a program is unbounded; check it with `certificate check`")
+        raise InputError(
+            "only proofs of optima are written as VIPR, not that there is no bound or no mechanism; check this one "
+            "with `certificate check`"
+        )
     model = rebuilt(environment, certificate)
     written = "".join(f"{line}\n" for line in _lines(model, certificate, title)).encode()
 
