@@ -16,4 +16,6 @@ from .environment.families.tasks import many_tasks_against_one as many_tasks_aga
 from .environment.families.tasks import scheduling as scheduling
 from .environment.scenarios import Distribution as Distribution
 from .environment.states.environment import PublicStates as PublicStates
+from .environment.states.separable import SeparableStates as SeparableStates
+from .environment.states.separable import separable_by_period as separable_by_period
 from .environment.states.state import PublicState as PublicState

@@ -13,13 +13,14 @@ So whatever she reports again, she picks actions at these prices, and her best s
 over all actions where she may report her initial type again, since what she picks is then what her true type is given;
 and else over those that some report of her signal brings with the type that she reported at contracting. Truth is its
 own policy at these prices. All are computed here from the prices, W_-i anew from the weighted values; residuals over
-1 - d bound what they are off by. Contracting adds upfront payments.
+1 - d bound what they are off by. Contracting adds upfront payments. In fractions: `mechopt.verification.virtual_exact`.
 
 - Periodic ex post IC, with re-reports or without: at contracting for all reports, types and others' types, with the
   best strategy afterwards, and at every profile of signals after truthful contracting.
 - Bayesian IC, without re-reports: at contracting, expected over the others' initial types. A deviator who does not know
-  the others' current signals gets at most what one who does, and at least what true signals bring; between the two it
-  is undecided. So it is for periodic ex post IC where signals cannot move everywhere, and reports may be ruled out.
+  the others' current signals, where there are others, gets at most what one who does, and at least what true signals
+  bring; between the two it is undecided. So it is for periodic ex post IC where signals cannot move everywhere, and
+  reports may be ruled out.
 - Participation at contracting (others' types known, or expected), and at profiles of signals that truth leads to.
 
 Gains are present values as of contracting. Source: Kakade, Lobel and Nazerzadeh (2013), (22) and Lemma 4.2.
@@ -47,7 +48,8 @@ from mechopt.mechanism.constraints import (
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Verdict
+from mechopt.verification.rounding import UNIT, Answer, Verdict
+from mechopt.verification.virtual_exact import Place, exact_gains
 
 CLOSE, MAX_SWEEPS = 1e-15, 200_000
 CHECKED: tuple[Constraint, ...] = (
@@ -99,29 +101,44 @@ def verify_virtual(
     constraints : Constraint or several, optional
         Default: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
     exact : bool
-        With a finite horizon alone.
+        Decide in fractions: of the mechanism that the formulas give with the environment's exact numbers, at the policy
+        and with the agents included that were found in floats.
 
     Raises
     ------
     InputError
-        If a constraint, or fractions, ask for a finite horizon.
+        If a constraint asks for a finite horizon.
+    LimitError
+        In fractions, if there are too many contracts or profiles of signals.
     """
     env = mechanism.environment
     if env.horizon != "infinite":
         return constraint_checks(mechanism.to_mechanism(), constraints, exact)
     asked = [constraints] if isinstance(constraints, Constraint) else list(constraints or CHECKED)
     wrong = [constraint.name for constraint in asked if constraint not in CHECKED]
-    if wrong or exact:
-        what = f"constraint {wrong[0]!r} goes over all histories" if wrong else "exact=True goes over all histories"
+    if wrong:
         known = ", ".join(constraint.name for constraint in CHECKED)
-        raise InputError(f"{what}, and the horizon is infinite; those that do not: {known}")
+        raise InputError(
+            f"constraint {wrong[0]!r} goes over all histories, and the horizon is infinite; those that do not: {known}"
+        )
     largest = max(float(np.abs(table).max()) for table in env.value_tables) / (1 - env.discount)
+    if exact:
+        found = exact_gains(mechanism, asked, VERIFY_TOLERANCE * largest)
+        return Report({name: _exact_check(name, *found[name], VERIFY_TOLERANCE * largest) for name in asked})
     contracts = {
         (i, profile): _contract(mechanism, profile, i)
         for i in range(env.agents)
         for profile in product(*map(range, env.initial_shape))
     }
     return Report({name: _check(name, mechanism, contracts, VERIFY_TOLERANCE * largest) for name in asked})
+
+
+def _exact_check(constraint: Constraint, answer: Answer, place: Place | None, tolerance: float) -> ConstraintCheck:
+    example = None
+    if place is not None:
+        i, period, true, report, at = place
+        example = VirtualCounterexample(constraint, i, period, (), true, report, answer.gain, at)
+    return ConstraintCheck.of(answer, tolerance, example)
 
 
 def _contract(pivot: Any, profile: tuple[int, ...], i: int) -> _Contract | None:
@@ -248,7 +265,7 @@ def _check(
             for report in range(env.initial_shape[i]):
                 told = [_utility(pivot, contracts, i, true, report, o, how) for o in others]
                 gains = [(t[0] - h[0], t[1] + h[1]) for t, h in zip(told, honest, strict=True)]
-                if how == "direct" and (constraint == BayesianIC() or not _everywhere(env, i)):
+                if how == "direct" and not _known(constraint, env, i):
                     least = [_utility(pivot, contracts, i, true, report, o, "plain")[0] for o in others]
                     spread = [(t[0] - low) / 2 for t, low in zip(told, least, strict=True)]
                     gains = [(g - half, e + half) for (g, e), half in zip(gains, spread, strict=True)]
@@ -271,6 +288,11 @@ def _check(
         i, period, true, report, at = places[answer.place[0]]
         example = VirtualCounterexample(constraint, i, period, (), true, report, answer.gain, at)
     return ConstraintCheck.of(answer, tolerance, example)
+
+
+def _known(constraint: Constraint, env: Any, i: int) -> bool:
+    """Whether the program of an informed deviator is hers: she knows all signals, and no report is ruled out."""
+    return (constraint != BayesianIC() or env.agents == 1) and _everywhere(env, i)
 
 
 def _everywhere(env: Any, i: int) -> bool:

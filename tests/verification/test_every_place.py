@@ -3,6 +3,7 @@
 The places agree too: what is asked of types that never come, where a report cannot be made, and in which periods.
 """
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.environment.markov import MarkovTypes
+from mechopt.families import PublicState, PublicStates
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.independent import check as independent
@@ -26,6 +28,7 @@ from tests.reporting_strategies import FAMILIES, random_mechanism
 from tests.verification import cases
 from tests.verification.test_agreement import SHAPES, absorbing, direct
 
+HALF = ["1/2", "1/2"]
 REPLAYED = 60
 """So many places of a constraint, spread over all of them, are replayed."""
 
@@ -52,7 +55,30 @@ def cannot_tell(seed):
     return MarkovTypes(values, kernel, [[0.25, 0.25, 0.5], [0.5, 0.5]], horizon=3, discount=0.9)
 
 
+def outside(seed):
+    """Agents who discount by 1/2 and 4/5, with something outside that depends on type and period."""
+    rng = np.random.default_rng(seed)
+    options = [[rng.normal(size=2) for _ in range(2)] for _ in range(2)]
+    return replace(random_environment((2, 2), 2, 2, 0.9, seed), outside=options, discounts=["1/2", "4/5"])
+
+
+def public_state(seed):
+    """Half of each agent's types are of either public state; one state is sure to follow itself."""
+    base = mo.MarkovTypes([[[-1, 2], [0, 1]], [[1, 3], [2, -2]]], [[HALF, HALF]] * 2, [HALF] * 2, horizon=2)
+    return PublicStates(base, PublicState(["0", "1"], HALF, [[1, 0], HALF]))
+
+
+def one_agent_public_state(seed):
+    """Every utility is below 0: the best of the reports that may be made is, too."""
+    base = mo.MarkovTypes([[[-9, -7], [-8, -6]]], [[["1/4", "3/4"], HALF]], [HALF], horizon=3)
+    return PublicStates(base, PublicState(["0", "1"], HALF, [HALF, HALF]))
+
+
 MORE = {
+    "outside": (outside, "consistent", "relevant"),
+    "outside-any": (outside, "any", "all"),
+    "public-state": (public_state, "consistent", "relevant"),
+    "public-state-any": (one_agent_public_state, "any", "all"),
     "cannot-tell": (cannot_tell, "consistent", "relevant"),
     "types-by-period": (by_period, "any", "relevant"),
     "types-by-period-consistent": (by_period, "consistent", "all"),
@@ -93,6 +119,7 @@ def test_persistent_types(family, sparse):
         for i, t, *where in spread([place for place in slow if place[:4] in told]):
             gain = float(slow[i, t, *where])
             example = persistent._counterexample(constraint, mechanism.tree, gain, i, t, where)
+            assert example.outside == (mechanism.process.options is not None)
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 
@@ -108,10 +135,26 @@ def test_strategies_of_every_first_type(family, sees):
         assert_same({(0, 0, k, k, -1, -1): (best - truth)[k] for k in likely.tolist()}, slow, constraint)
 
 
+def with_outside(mechanism, seed, exactly=True):
+    """The same mechanism where buyers have something outside, and discount by 1/2, 4/5 and 3/4."""
+    rng, env = np.random.default_rng(seed), mechanism.environment
+    options = [[rng.normal(size=len(part)) for part in row] for row in env.values]
+    chances = env.exact.probabilities
+    if not exactly:
+        chances = [[rng.dirichlet(np.ones(len(part))) for part in row] for row in env.values]
+    discounts = ["1/2", "4/5", "3/4"][: env.agents]
+    changed = mo.IndependentTypes(env.exact.values, chances, discount="9/10", outside=options, discounts=discounts)
+    assert (changed.exact is not None) == exactly
+    return mo.Mechanism(changed, mechanism.allocation, mechanism.payment)
+
+
+@pytest.mark.parametrize("more", ["plain", "outside", "outside-in-floats"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("constraint", INDEPENDENT_CONSTRAINTS, ids=lambda constraint: constraint.name)
-def test_types_independent_across_periods(shape, constraint):
+def test_types_independent_across_periods(shape, constraint, more):
     mechanism = direct(shape, 7)
+    if more != "plain":
+        mechanism = with_outside(mechanism, 7, more == "outside")
     for i in range(mechanism.environment.agents):
         agent, quick = Payoffs(mechanism, i), {}
         for t in independent._periods(constraint, mechanism.tree.horizon):
@@ -124,6 +167,7 @@ def test_types_independent_across_periods(shape, constraint):
         for t, *where in spread(slow, 25):
             gain = float(slow[t, *where])
             example = independent._counterexample(constraint, mechanism, gain, i, t, where)
+            assert example.outside == (more != "plain")
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 
@@ -162,7 +206,7 @@ STATIONARY |= {f"chain-{horizon}": (chain, horizon) for horizon in (2, 3, "infin
 def test_current_reports(name):
     make, which = STATIONARY[name]
     mechanism = make(which)
-    values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
+    values = [stationary.truthful_values(mechanism, i) for i in range(mechanism.environment.agents)]
     for constraint in LOCAL:
         quick = {}
         for i, t, found in stationary._cases(constraint, mechanism, values):

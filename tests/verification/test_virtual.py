@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -157,12 +158,64 @@ def test_claims_agree_with_the_formulas_in_bulk():
         claims_agree(seed)
 
 
+def fractions_agree(seed):
+    pivot = random_pivot(seed, 1 + seed % 2)
+    floats, exact = mo.verify(pivot), mo.verify(pivot, exact=True)
+    for name in ALL:
+        assert exact[name].gain == pytest.approx(floats[name].gain, abs=1e-8) or floats[name].status == "undecided"
+        assert exact[name].status == floats[name].status
+        assert exact[name].exact is not None or exact[name].status == "undecided"
+
+
+def test_gains_are_fractions():
+    again = mo.verify(mo.virtual_pivot(mo.loads(MODEL)), exact=True)["periodic-ex-post-rereport"]
+    assert again.exact == Fraction(1845, 1679)
+    assert (again.counterexample.agent, again.counterexample.true_type, again.counterexample.report) == (0, 1, 0)
+
+
+def test_an_additive_pivot_in_fractions():
+    # one agent, fresh fair signal, worth A + B when served at cost 1: prices 1 + h dA, of which regular types take all
+    env = mo.SeparableTypes(
+        [[1, 2, 3]], [["1/3"] * 3], [[[0, 0], [0, 1]]], [["1/2", "1/2"]], [[["1/2", "1/2"]] * 2],
+        form="additive", rate=[[0, 1]], cost=[0, 1], discount="1/2",
+    )  # fmt: skip
+    pivot = mo.virtual_pivot(env)
+    floats, exact = mo.verify(pivot), mo.verify(pivot, exact=True)
+    for name in ALL:
+        assert exact[name].gain == pytest.approx(floats[name].gain, abs=1e-10)
+        assert exact[name].status == floats[name].status
+
+
+@pytest.mark.parametrize("seeds", [range(6), pytest.param(range(300, 420), marks=pytest.mark.slow)])
+def test_fractions_agree_with_floats(seeds):
+    for seed in seeds:
+        fractions_agree(seed)
+
+
+def test_a_saved_pivot_is_verified_in_fractions_and_diagnosed(tmp_path):
+    (tmp_path / "s.toml").write_text(MODEL)
+    mo.virtual_pivot(mo.loads(MODEL)).save(tmp_path / "s.npz")
+    command = [sys.executable, "-m", "mechopt"]
+    done = subprocess.run(
+        [*command, "verify", "s.toml", "s.npz", "--exact"], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert "gains 1.099" in done.stdout
+    assert "bayesian" in done.stdout
+    said = subprocess.run([*command, "diagnose", "s.toml"], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert "initial reports cannot be taken back" in said.stdout
+
+
 def test_compare_checks_every_claim_and_histories_are_refused(tmp_path):
     (tmp_path / "s.toml").write_text(MODEL)
     done = subprocess.run(
         [sys.executable, "-m", "mechopt", "compare", "s.toml"], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert "periodic-ex-post-rereport" in done.stdout
+    assert "dynamic-pivot" in done.stdout
     assert "not checked" not in done.stdout + done.stderr
+    table = mo.compare(mo.loads(MODEL))
+    for row in table.entries:
+        assert row.computed == "bound" or set(ALL) <= {constraint.name for constraint in row.report}
     with pytest.raises(mo.InputError, match="goes over all histories"):
         mo.verify(mo.virtual_pivot(mo.loads(MODEL)), "epir")

@@ -57,11 +57,10 @@ class RobustChecker(Checker):
     def checked(self) -> Fraction:
         """All that is claimed."""
         self._check_set()
+        self.refuse_demands()
         if not self.proof.refusal:
             super().checked()
             return self._check_robust()
-        if self.proof.asked["participation"] or self.proof.asked["balance"] or self.proof.asked["cap"] is not None:
-            raise TransferProofError("asked: a refusal for a set of kernels takes no further demands")
         self.check_rule()
         return self._check_contradiction()
 

@@ -19,6 +19,7 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import shortened
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
+from mechopt.core.reading import distinct_keys
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Objective
@@ -28,7 +29,6 @@ from mechopt.proof.certificate import (
     CertificateError,
     as_content,
     digest,
-    distinct_keys,
     file_bytes,
     read_certificate,
 )

@@ -47,18 +47,13 @@ def end_content(end: AlgebraicNumber) -> dict[str, Any]:
     exact = end.exact
     if exact is not None:
         return {"polynomial": texts(end.polynomial), "root": end.index, "bracket": [str(exact), str(exact)]}
-    end.narrowed(Fraction(1, 2**40))
-    lower, bits = end.lower, 40
+    bits = 40
     while True:  # the shortest binary bracket, whatever the number was narrowed to before
-        floor = Fraction((lower.numerator << bits) // lower.denominator, 1 << bits)
-        if end.upper <= floor + Fraction(1, 1 << bits):
-            return {
-                "polynomial": texts(end.polynomial),
-                "root": end.index,
-                "bracket": [str(floor), str(floor + Fraction(1, 1 << bits))],
-            }
+        floor = Fraction((end.lower.numerator << bits) // end.lower.denominator, 1 << bits)
+        above = floor + Fraction(1, 1 << bits)
+        if end.upper <= above:
+            return {"polynomial": texts(end.polynomial), "root": end.index, "bracket": [str(floor), str(above)]}
         end.narrow()
-        lower = end.lower
 
 
 def closed_ends(given: Any) -> tuple[bool, bool]:

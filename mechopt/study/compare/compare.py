@@ -68,8 +68,7 @@ def compare(
     Raises
     ------
     InputError
-        If a name is unknown, or a mechanism that was asked for by name does not fit the environment; or with
-        `EpsilonIC`, with which bounds are none.
+        If a name is unknown, or a mechanism that was asked for by name does not fit the environment.
 
     Examples
     --------
@@ -116,8 +115,7 @@ def _compared(
     fresh = isinstance(environment, IndependentTypes)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     limits = payment_constraints(subject_to)
-    if any(isinstance(limit, EpsilonIC) for limit in limits):
-        raise InputError("subject_to: epsilon: what is compared keeps incentive constraints as they are; leave it out")
+    kept = tuple(limit for limit in limits if not isinstance(limit, EpsilonIC))
     best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
     entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
@@ -137,18 +135,20 @@ def _compared(
                 if name == "asymptotic" and name not in own and checks:
                     entries[-1] = replace(entries[-1], proved_revenue=independent.proved_revenue(environment))
             elif name in persistent.BOUNDS and name not in own:
+                if len(kept) < len(limits) and name != "efficient-welfare":
+                    raise InputError(f"{name} bounds what truth can earn, not where misreports may gain epsilon")
                 entries.append(persistent.bound(name, environment, best))
                 made.append(None)
             else:
-                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, limits)
+                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, kept)
                 entries.append(entry(name, built, best, checks=checks))
                 made.append(built)
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
             skipped[name] = str(error)
-    rows = tuple(limited(row, mechanism, limits) for row, mechanism in zip(entries, made, strict=True))
-    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *limits))
+    rows = tuple(limited(row, mechanism, kept) for row, mechanism in zip(entries, made, strict=True))
+    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *kept))
 
 
 def _applicable(environment: AnyTypes) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
@@ -35,6 +36,7 @@ from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
+from mechopt.verification.contracted import CHECKED as CONTRACTED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
@@ -179,6 +181,12 @@ def _(mechanism: MarkovMechanism) -> Report | None:
 def _(mechanism: StateMechanism) -> Report | None:
     """State by state, what it was made to satisfy."""
     return verify(mechanism, mechanism.claims) if mechanism.after.nnz <= MAX_CHECKED_HISTORIES else None
+
+
+@checked.register(ContractedMechanism)
+def _(mechanism: ContractedMechanism) -> Report | None:
+    """By state, and at contracting."""
+    return verify(mechanism, CONTRACTED)
 
 
 @checked.register(VirtualPivot)

@@ -14,7 +14,7 @@ from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import PaymentConstraint, Payments
 from mechopt.modelfile.loading import At
 from mechopt.modelfile.parameters import payments_in
-from mechopt.modelfile.parametric import read_parametric, read_parametric_scenarios
+from mechopt.modelfile.parametric import payment_faults, read_parametric, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem, check_formula_proof
 from mechopt.proof.formula.file import AnyProof, GuaranteeProof, load_formula
 from mechopt.proof.formula.guarantee import check_guarantee_proof
@@ -96,6 +96,8 @@ def formula(
         parametric, defaults, payments = read_parametric(model, parameter, at)
     if subject_to != "file":
         payments = payments_in(subject_to, parametric.parameter)
+        if faults := payment_faults(parametric, payments):
+            raise InputError(faults)
     if objective is None:
         objective = Revenue() if defaults is None else defaults.objective
     program = parametric_program(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.core.algebraic import AlgebraicNumber
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.core.provided import provided
@@ -22,7 +22,7 @@ from mechopt.mechanism.objective import Revenue
 from mechopt.mechanism.payments import PaymentConstraint, Payments
 from mechopt.modelfile.loading import At
 from mechopt.modelfile.parameters import payments_in
-from mechopt.modelfile.parametric import read_parametric_scenarios
+from mechopt.modelfile.parametric import payment_faults, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis
 from mechopt.proof.formula.guarantee import check_guarantee_proof
@@ -255,6 +255,8 @@ def guarantee_formula(
         scenarios, file, payments = read_parametric_scenarios(model, parameter, at)
     if subject_to != "file":
         payments = payments_in(subject_to, scenarios.parameter)
+        if faults := payment_faults(scenarios.models[0], payments):
+            raise InputError(faults)
     terms = scenario_terms(
         asked_or(ic, file and file.ic),
         asked_or(ir, file and file.ir),
