@@ -56,10 +56,10 @@ def cannot_tell(seed):
 
 
 def outside(seed):
-    """Agents who discount by 1/2 and 4/5, with something outside that depends on type and period."""
-    rng = np.random.default_rng(seed)
-    options = [[rng.normal(size=2) for _ in range(2)] for _ in range(2)]
-    return replace(random_environment((2, 2), 2, 2, 0.9, seed), outside=options, discounts=["1/2", "4/5"])
+    """Agents who discount by 1/2 and 4/5, with something outside that depends on type and period; unequal sizes."""
+    rng, env = np.random.default_rng(seed), random_environment(((2, 1), (1, 3), (2, 2)), 2, 3, 0.9, seed)
+    options = [[rng.normal(size=row[i]) for row in env.shape] for i in range(2)]
+    return replace(env, outside=options, discounts=["1/2", "4/5"])
 
 
 def public_state(seed):
