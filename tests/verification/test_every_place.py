@@ -21,6 +21,7 @@ from mechopt.verification.persistent import check as persistent
 from mechopt.verification.persistent.exact import _Agent
 from mechopt.verification.persistent.hidden import hidden_best
 from mechopt.verification.persistent.response import PersistentPayoffs
+from mechopt.verification.persistent.strategy import open_strategy
 from mechopt.verification.stationary import check as stationary
 from mechopt.verification.stationary import exact as exact_stationary
 from tests.closedform.markov_instances import random_environment
@@ -74,7 +75,16 @@ def one_agent_public_state(seed):
     return PublicStates(base, PublicState(["0", "1"], HALF, [HALF, HALF]))
 
 
+def correlated_never(seed):
+    """Types are correlated, and the second one of agent 0 never comes first."""
+    rng = np.random.default_rng(seed)
+    law = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
+    initial = [[0.25, 0.75], [0, 0]]
+    return mo.InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), law, initial, horizon=2, discount=0.8)
+
+
 MORE = {
+    "correlated-never": (correlated_never, "any", "relevant"),
     "outside": (outside, "consistent", "relevant"),
     "outside-any": (outside, "any", "all"),
     "public-state": (public_state, "consistent", "relevant"),
@@ -133,6 +143,10 @@ def test_strategies_of_every_first_type(family, sees):
         slow = {place: gain for gain, place in _Agent(mechanism, i).gains(constraint)}
         likely = np.flatnonzero(agent.first > 0)
         assert_same({(0, 0, k, k, -1, -1): (best - truth)[k] for k in likely.tolist()}, slow, constraint)
+        for k in likely.tolist():
+            strategy = open_strategy(agent, k) if sees == "all" else hidden_best(agent, sees).strategy(k)
+            example = persistent._deviation(constraint, i, k, (best - truth)[k], strategy)
+            assert example.replay(mechanism) == pytest.approx((best - truth)[k], abs=1e-11)
 
 
 def with_outside(mechanism, seed, exactly=True):
