@@ -4,6 +4,7 @@ The places agree too: what is asked of types that never come, where a report can
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -192,12 +193,15 @@ def described(example):
     return example.agent, example.period, example.true_type, example.report, example.others, example.before
 
 
-def chain(horizon):
-    """Type 0 leads to 1, 1 to 2 and 2 to itself; type 3, from where all might follow, never comes."""
+def chain(horizon, listed=1):
+    """Type 0 leads to 1, 1 to 2 and 2 to itself; type 3, from where all might follow, never comes.
+
+    For ever: what is paid is listed for so many periods.
+    """
     moves = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]]
     env = MarkovTypes([[[0, 0, 0, 1]]], [moves], [[1, 0, 0, 0]], horizon=horizon, discount=0.5)
-    listed = 1 if horizon == "infinite" else horizon
-    return MarkovMechanism(env, [np.zeros(4, int)] * listed, [[np.array([0.0, 0.0, 1.0, 9.0])] * listed])
+    stages, listed = (1, listed) if horizon == "infinite" else (horizon, horizon)
+    return MarkovMechanism(env, [np.zeros(4, int)] * stages, [[np.array([0.0, 0.0, 1.0, 9.0])] * listed])
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -214,6 +218,7 @@ def test_types_that_come_late_are_asked_and_such_as_never_come_are_not(exact):
 
 STATIONARY = {str(seed): (cases.stationary, seed) for seed in range(7)}
 STATIONARY |= {f"chain-{horizon}": (chain, horizon) for horizon in (2, 3, "infinite")}
+STATIONARY |= {f"chain-of-{listed}-listed": (partial(chain, listed=listed), "infinite") for listed in (2, 3)}
 
 
 @pytest.mark.parametrize("name", STATIONARY)
