@@ -12,7 +12,12 @@ a step function of m with a small linear system a step (1 where :math:`\rho_i(s)
 for every :math:`\bar m` above all retirement values; m_0 is 0, or below all of them where there is no idling (then W
 alone is given: without i, to serve her would be a way to idle). As the others stand still while i is served, the pivot
 charges who is served :math:`c_i + (1 - d) W_{-i}(s)` and nobody else (Bergemann and Valimaki 2010, section 3).
-Marginal contributions are W - W_-i, revenue net of costs W less their sum.
+Marginal contributions are W - W_-i, revenue net of costs W less their sum. While D_i jumps at m, arm i is served at the
+retirement value m; so rewards and discounted services of one arm under the policy are sums over its jumps,
+
+.. math:: R_i = \sum_m m \, [D_i(m) - D_i(m^-)] \prod_{j < i} D_j(m^-) \prod_{j > i} D_j(m),
+
+and N_i without m, over 1 - d: of equal indices the lowest number is served.
 
 Where initial states are drawn, D_j is replaced by its mean: arms are independent. With initial types k and the virtual
 rewards :math:`\alpha_k v + \beta_k - c`, the bound (8) of Kakade, Lobel and Nazerzadeh (2013) is one integral,
@@ -161,6 +166,38 @@ class Arms:
         if not self.idle:
             what = "there is no action that serves nobody"
             raise InputError(f"arms: {what}, so that serving an agent stays possible without her; add one, at no cost")
+
+    def rewards(self, state: Sequence[int]) -> FloatArray:
+        """Expected present value of each arm's values less costs under the pivot's policy, by arm: R_i.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        left, jumps = self._jumps(state)
+        return jumps @ left[1:]
+
+    def services(self, state: Sequence[int]) -> FloatArray:
+        """Expected discounted number of periods in which each arm is served, by arm: N_i.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        _, jumps = self._jumps(state)
+        found: FloatArray = jumps.sum(axis=1) / (1 - self.discount)
+        return found
+
+    def _jumps(self, state: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """Left ends m, and ``[i, step]``: what is discounted away while arm i is served at a retirement value m.
+
+        Arms of a higher one are served before, and of the same one those of a lower number.
+        """
+        rows = self._rows(state)
+        after, before = rows[:, 1:], rows[:, :-1]
+        done = np.concatenate([np.ones((1, after.shape[1])), np.cumprod(before, axis=0)[:-1]])
+        waiting = np.concatenate([np.cumprod(after[::-1], axis=0)[-2::-1], np.ones((1, after.shape[1]))])
+        return self._grid[0], (after - before) * done * waiting
 
     def served(self, state: Sequence[int]) -> int | None:
         """The arm of highest index (the first one of several), None where idling is better.

@@ -34,6 +34,34 @@ def environment_of(kernels, values, costs, discount, idle):
     return mo.MarkovTypes(table, chain, laws, cost=[0] * first + list(costs), discount=discount)
 
 
+def joint_rewards(parts, found):
+    """R_i and N_i by linear equations on the joint chain, under the rule of the highest index."""
+    kernels, values, costs, d, _ = parts
+    states = list(product(*(range(len(v)) for v in values)))
+    moves, flows = np.zeros((len(states), len(states))), np.zeros((2, len(values), len(states)))
+    for n, state in enumerate(states):
+        served = found.served(state)
+        if served is None:
+            moves[n, n] = 1
+            continue
+        flows[:, served, n] = values[served][state[served]] - costs[served], 1
+        for z, p in enumerate(kernels[served][state[served]]):
+            moves[n, states.index(tuple(z if j == served else s for j, s in enumerate(state)))] += p
+    rewards, services = np.linalg.solve(
+        np.eye(len(states)) - d * moves, np.moveaxis(flows, 2, 0).reshape(len(states), -1)
+    ).T.reshape(flows.shape)
+    for n, state in enumerate(states):
+        assert found.rewards(state) == pytest.approx(rewards[:, n], abs=1e-8)
+        assert found.services(state) == pytest.approx(services[:, n], abs=1e-8)
+        assert found.rewards(state).sum() == pytest.approx(found.welfare(state), abs=1e-8)
+
+
+def test_equal_arms_are_served_in_their_order():
+    same = np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([1.0, 0.0])
+    parts = [same[0]] * 3, [same[1]] * 3, np.zeros(3), 0.8, True
+    joint_rewards(parts, arms(environment_of(*parts)))
+
+
 def agrees(seed):
     agents, idle = 2 + seed % 2, seed % 4 < 2
     parts = random_arms(seed, agents, 3, idle)
@@ -52,6 +80,7 @@ def agrees(seed):
                 assert without[i] == pytest.approx(efficient.welfare_without[i][others], abs=1e-8)
             paid = [joint.transfer[i][state] for i in range(agents)]
             assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+    joint_rewards(parts, found)
     laws = env.initial
     assert found.expected_welfare(laws) == pytest.approx(env.first_best, abs=1e-8)
     if idle:
