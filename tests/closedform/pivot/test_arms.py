@@ -16,7 +16,7 @@ def random_arms(seed, agents, states, idle=True):
     rng = np.random.default_rng(seed)
     kernels = [rng.dirichlet(np.ones(states), size=states) for _ in range(agents)]
     values = [rng.uniform(0, 2, states) for _ in range(agents)]
-    costs = rng.uniform(0, 0.6, agents)
+    costs = rng.uniform(0, 0.6, agents) if seed % 5 else rng.uniform(-0.6, 0.6, agents)
     return kernels, values, costs, rng.uniform(0.3, 0.95), idle
 
 
@@ -70,21 +70,16 @@ def agrees(seed):
     efficient = mo.efficient(env)
     for state in product(range(3), repeat=agents):
         assert found.welfare(state) == pytest.approx(efficient.welfare[state], abs=1e-8)
-        if not idle:
-            with pytest.raises(mo.InputError, match="no action that serves nobody"):
-                found.payment(state)
-        else:
-            without = found.welfare_without(state)
-            for i in range(agents):
-                others = tuple(s for j, s in enumerate(state) if j != i)
-                assert without[i] == pytest.approx(efficient.welfare_without[i][others], abs=1e-8)
-            paid = [joint.transfer[i][state] for i in range(agents)]
-            assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+        without = found.welfare_without(state)
+        for i in range(agents):
+            others = tuple(s for j, s in enumerate(state) if j != i)
+            assert without[i] == pytest.approx(efficient.welfare_without[i][others], abs=1e-8)
+        paid = [joint.transfer[i][state] for i in range(agents)]
+        assert found.payment(state) == pytest.approx(paid, abs=1e-8)
     joint_rewards(parts, found)
     laws = env.initial
     assert found.expected_welfare(laws) == pytest.approx(env.first_best, abs=1e-8)
-    if idle:
-        assert found.revenue(laws) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
+    assert found.revenue(laws) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
 
 
 def test_arms_are_the_joint_chain():
@@ -171,3 +166,26 @@ def test_what_are_no_arms():
         arms(env)
     with pytest.raises(mo.InputError, match="arm 0 has no such state"):
         arms(mo.families.bandits([[3], [2]], [[[1]], [[1]]], [[1], [1]], "9/10")).welfare((1, 0))
+
+
+def test_licensing_and_scheduling_are_arms():
+    # no action serves nobody: without the agent who is served, her action is a way to idle
+    tasks = arms(mo.families.scheduling([5, 3, 1], "1/2"))
+    assert tasks.welfare((0, 0, 0)) == pytest.approx(5 + 3 / 2 + 1 / 4)
+    assert tasks.payment((0, 0, 0)).tolist() == pytest.approx([7 / 4, 0, 0])  # 3 - (3 - 1) / 2 - 1 / 4
+    assert tasks.rewards((0, 0, 0)).tolist() == pytest.approx([5, 3 / 2, 1 / 4])
+    env = mo.families.licensing([(1, 1), (2, 1)], 3, "9/10")
+    found, joint = arms(env), mo.dynamic_pivot(env)
+    for state in np.ndindex(joint.policy.shape):
+        if not joint.tied[state]:
+            paid = [joint.transfer[i][state] for i in range(2)]
+            assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+            # the winner pays the other one's posterior mean (section 5)
+            winner = int(joint.policy[state])
+            assert paid[winner] == pytest.approx(env.values[1 - winner][0][1 - winner, state[1 - winner]], abs=1e-8)
+
+
+def test_one_who_is_hurt_by_being_served_is_refused():
+    parts = [np.eye(1)] * 2, [np.array([-1.0]), np.array([1.0])], np.zeros(2), 0.5, False
+    with pytest.raises(mo.InputError, match="served at a loss to herself"):
+        arms(environment_of(*parts)).payment((0, 0))
