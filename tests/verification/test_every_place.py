@@ -206,7 +206,7 @@ STATIONARY |= {f"chain-{horizon}": (chain, horizon) for horizon in (2, 3, "infin
 def test_current_reports(name):
     make, which = STATIONARY[name]
     mechanism = make(which)
-    values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
+    values = [stationary.truthful_values(mechanism, i) for i in range(mechanism.environment.agents)]
     for constraint in LOCAL:
         quick = {}
         for i, t, found in stationary._cases(constraint, mechanism, values):

@@ -100,7 +100,7 @@ def test_every_bound_by_loops(name):
         return pytest.approx(value, rel=3e-15 if not m.environment.infinite else 0.02, abs=0)
 
     for i in range(m.environment.agents):
-        wanted, values = Bounds(m, i), check._values(m, i)
+        wanted, values = Bounds(m, i), check.truthful_values(m, i)
         for t in range(m.periods):
             found = check._misreports(m, i, t, values).rounding
             later = check._continuation(m, i, t, values)
@@ -128,7 +128,7 @@ def test_terms_of_second_order_where_values_are_given(seed):
         off[-1].ravel()[0] += 2.0**30
         changed = tuple(m.continuation[j] if j != i else tuple(off) for j in range(m.environment.agents))
         m.__dict__["continuation"] = changed
-        wanted, values = Bounds(m, i), check._values(m, i)
+        wanted, values = Bounds(m, i), check.truthful_values(m, i)
         for t in range(m.periods):
             for p in wanted.at(t):
                 assert values.error[t][p] == pytest.approx(wanted.off[t][p], rel=5e-15, abs=0)
