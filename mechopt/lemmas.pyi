@@ -14,3 +14,4 @@ from .study.lemmas.throttling import asymptotic_constant as asymptotic_constant
 from .study.lemmas.throttling import asymptotic_loss as asymptotic_loss
 from .study.lemmas.trade_off import gap_bound as gap_bound
 from .study.lemmas.trade_off import price_trade_off as price_trade_off
+from .study.lemmas.trend import constant_prices as constant_prices
