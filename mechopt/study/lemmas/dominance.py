@@ -2,8 +2,8 @@
 
 Where no action moves types an agent may be thought to know her whole path of types and everybody's reports, whatever
 these are. Truth is dominant from a period on if no sequence of her reports does better than the truth against any of
-the others', at any path of types that is possible. For the virtual pivot this holds from period 1 on (Corollary 5.2), as
-every period by itself maximises a weighted sum; not at contracting, where it is periodic ex post IC at most.
+the others', at any path of types that is possible. For the virtual pivot this holds from period 1 on (Corollary 5.2),
+as every period by itself maximises a weighted sum; not at contracting, where it is periodic ex post IC at most.
 
 Source: Kakade, Lobel and Nazerzadeh (2013), Corollary 5.2.
 """
