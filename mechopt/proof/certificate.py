@@ -76,18 +76,21 @@ class Certificate:
         Of the environment that it is about.
     status : str
         ``"optimal"``, or ``"unbounded"``: then ``primal`` is a direction in which the objective is unbounded from
-        the null mechanism, and ``dual`` is empty.
+        the null mechanism, or from ``point``, and ``dual`` is empty; or ``"infeasible"``: then ``dual`` are multipliers
+        of rows that no point keeps together (Farkas), and ``primal`` is empty.
     form : str
         Of the program.
     ic, ir : tuples of Constraint
     objective : Objective
     value : Fraction or None
-        The optimum in money of the environment, present value; None where there is no bound.
+        The optimum in money of the environment, present value; None where there is no bound, or no mechanism.
     primal : SparseVector
         By column of the program: allocations, and utilities in money of the environment.
     dual : SparseVector
         By row of the program: money for one unit of the row's side.
     subject_to : tuple of PaymentConstraint
+    point : SparseVector or None
+        By column: a mechanism that keeps everything, where there is no bound and the null mechanism may not keep it.
     """
 
     fingerprint: str
@@ -100,6 +103,7 @@ class Certificate:
     primal: SparseVector
     dual: SparseVector
     subject_to: tuple[PaymentConstraint, ...] = ()
+    point: SparseVector | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -183,16 +187,14 @@ def _save(certificate: Certificate | GuaranteeCertificate, path: str | Path) -> 
     write_atomically(path, write)
 
 
+def _plain(vector: SparseVector) -> dict[str, Any]:
+    numerators = [str(number) for number in vector.numerators]
+    return {"denominator": str(vector.denominator), "index": list(vector.index), "numerators": numerators}
+
+
 def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any]:
     """What a file holds, without the digest."""
-    vectors = {
-        name: {
-            "denominator": str(vector.denominator),
-            "index": list(vector.index),
-            "numerators": [str(n) for n in vector.numerators],
-        }
-        for name, vector in (("primal", certificate.primal), ("dual", certificate.dual))
-    }
+    vectors = {"primal": _plain(certificate.primal), "dual": _plain(certificate.dual)}
     if isinstance(certificate, GuaranteeCertificate):
         return {
             "format": GUARANTEE_FORMAT,
@@ -219,6 +221,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "value": None if certificate.value is None else str(certificate.value),
         **vectors,
+        **({} if certificate.point is None else {"point": _plain(certificate.point)}),
     }
 
 
@@ -294,6 +297,7 @@ def read_certificate(content: Mapping[str, Any]) -> Certificate:
         _vector(content["primal"]),
         _vector(content["dual"]),
         tuple(payment_named(name) for name in content.get("subject_to", ())),
+        _vector(content["point"]) if "point" in content else None,
     )
 
 

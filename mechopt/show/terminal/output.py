@@ -64,6 +64,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     return {
         "value": without_noise(best.value, scale),
         **({"exact": str(best.exact)} if best.exact is not None else {}),
+        **({"proved": str(best.status)} if best.certificate is not None and best.mechanism is None else {}),
         **_fractions(best),
         "bound": asdict(best.bound),
         "revenue": amounts[0] if amounts else None,
@@ -179,6 +180,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCerti
 def proved_rows(document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt certificate check`` tells people behind its sentence: (label, text)."""
     kept = document["constraints"]
+    without = "none: no mechanism satisfies all of this" if document["status"] == "infeasible" else "no bound"
     return [
         *title_rows(document["model"]),
         ("fingerprint", document["fingerprint"]),
@@ -187,7 +189,7 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
         ("participation", ", ".join(kept["ir"]) or "NONE"),
         *([("payments", ", ".join(kept["subject_to"]))] if "subject_to" in kept else []),
         ("form", document["form"]),
-        ("value", document["exact"] or " to ".join(document.get("exact_bracket", ["no bound"]))),
+        ("value", document["exact"] or " to ".join(document.get("exact_bracket", [without]))),
     ]
 
 
@@ -263,7 +265,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     paid = f", payments {kept['subject_to']}" if "subject_to" in kept else ""
     rows += [
         ("objective", f"{document['objective']} under {kept['ic']} and {kept['ir']}{paid}"),
-        ("status", document["status"]),
+        ("status", document["status"] + (" (proved)" if "proved" in document else "")),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
         *(
