@@ -15,9 +15,20 @@ from typing import TYPE_CHECKING, Any
 from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
-from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
+from mechopt.mechanism.constraints import (
+    INDEPENDENT_CONSTRAINTS,
+    PPIR,
+    STANDARD,
+    Asked,
+    BayesianIC,
+    Constraint,
+    Interim,
+    MyopicIC,
+    PeriodicIR,
+)
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
@@ -161,8 +172,9 @@ def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constrain
         return INDEPENDENT_CONSTRAINTS
     if environment.horizon != "infinite":
         return CHECKED
-    beliefs = any(row.report is not None and BayesianIC() in row.report for row in entries)
-    return (BayesianIC(), *STATE_CONSTRAINTS) if beliefs else STATE_CONSTRAINTS
+    checked = {constraint for row in entries if row.report is not None for constraint in row.report}
+    more = tuple(c for c in (BayesianIC(), MyopicIC(), PPIR()) if c in checked and c not in STATE_CONSTRAINTS)
+    return (*more, *STATE_CONSTRAINTS)
 
 
 def _optimum(
@@ -174,7 +186,8 @@ def _optimum(
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
-        return None
+        endless = isinstance(environment, MarkovTypes)
+        return _endless(Problem(environment, ic, ir, limits), time_limit) if endless else None
     problem = Problem(environment, ic, ir, limits)
     if time_limit is None and choose(problem).name == "dual":
         return None
@@ -182,6 +195,20 @@ def _optimum(
         return problem.solve(time_limit=time_limit)
     except LimitError:
         return None
+
+
+def _endless(problem: Problem, time_limit: float | None) -> Optimum | None:
+    """The optimum for ever, where there is a method and it does not take long: one agent, or agents who are myopic."""
+    from mechopt.solve.infinite.method import why_not_infinite
+
+    plan = problem.endless
+    if plan is None or why_not_infinite(plan) is not None:
+        return None
+    few = plan.environment.agents == 1 and plan.ir in ((Interim(),), (PeriodicIR(),))
+    if not few and plan.ic != (MyopicIC(),) and time_limit is None:
+        return None
+    found = problem.solve(time_limit=time_limit)
+    return found if found.mechanism is not None else None
 
 
 def _require_known(names: list[str]) -> None:

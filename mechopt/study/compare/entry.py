@@ -29,6 +29,7 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
 )
 from mechopt.mechanism.endless.contracted import ContractedMechanism
+from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -157,6 +158,12 @@ def _(mechanism: ContingentTransfers) -> Report | None:
         return checked(contingent_mechanism(mechanism)) or verify(mechanism)
     except LimitError:
         return verify(mechanism)
+
+
+@checked.register(StateMechanism)
+def _(mechanism: StateMechanism) -> Report | None:
+    """What it was made to satisfy, state by state."""
+    return verify(mechanism)
 
 
 @checked.register(MarkovMechanism)

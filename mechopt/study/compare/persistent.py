@@ -3,8 +3,9 @@
 With a finite horizon the yardstick is the optimum under the constraints asked for, by linear program over public
 histories; beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under
 periodic ex post IC, so that the price of the stronger constraint can be read off. With an infinite horizon the table
-holds what exists there: mechanisms that depend on current reports, their revenue and welfare from the distribution of
-the first types, and the constraints that can be checked state by state.
+holds what exists there: the optimum of one agent, or of agents who do not look ahead; mechanisms that depend on current
+reports, their revenue and welfare from the distribution of the first types; the constraints that can be checked state
+by state.
 """
 
 from __future__ import annotations
@@ -137,7 +138,8 @@ def _welfare(environment: PersistentEnvironment) -> float:
 def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     finite = environment.horizon != "infinite"
-    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
+    endless: tuple[str, ...] = (OPTIMUM,) if isinstance(environment, MarkovTypes) else ()
+    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else endless
     relaxed = ("relaxed-bound",) if finite else ()
     if isinstance(environment, PublicStates):
         return (*optima, "efficient-welfare")
