@@ -15,6 +15,7 @@ from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.efficient import Efficient as Efficient
 from .closedform.pivot.efficient_joint import EfficientJoint as EfficientJoint
 from .closedform.pivot.scheduling_prices import SchedulingPrices as SchedulingPrices
+from .closedform.public.mechanism import PublicPivot as PublicPivot
 from .closedform.static.auction import StaticMechanism as StaticMechanism
 from .closedform.static.money_burning import MoneyBurning as MoneyBurning
 from .closedform.virtual.contract import OptimalContract as OptimalContract
@@ -59,8 +60,12 @@ from .study.frontier.epsilon import EpsilonFor as EpsilonFor
 from .study.frontier.frontier import Frontier as Frontier
 from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount
+from .study.lemmas.ascending import AscendingRound as AscendingRound
 from .study.lemmas.charging import Charging as Charging
 from .study.lemmas.constant import ConstantContinuation as ConstantContinuation
+from .study.lemmas.contracting import InitialReports as InitialReports
+from .study.lemmas.diverse import DiversePreferences as DiversePreferences
+from .study.lemmas.histories import HistoryIncentives as HistoryIncentives
 from .study.lemmas.static import RationalEveryPeriod as RationalEveryPeriod
 from .study.lemmas.static import SuperIncentives as SuperIncentives
 from .study.lemmas.symmetric import Symmetrised as Symmetrised

@@ -182,6 +182,7 @@ def _show_rules(found: Formula, point: str) -> None:
 
 def _show(found: Formula, shares: list[Ratio]) -> None:
     from mechopt.show.terminal import output
+    from mechopt.solve.parametric.pieces import open_ends
     from mechopt.study.formula.facts import direction_of
     from mechopt.study.formula.text import end_text, payment_texts, rows, share_text
 
@@ -195,9 +196,11 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
         ("program", _program(found)),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
+    apart = open_ends(found.walk.bases)
     for closed, intervals in found.equals.items():
-        where = ", ".join(f"{float(a):.6g} <= {name} <= {float(b):.6g}" for a, b in intervals)
-        facts.append((f"is {closed}", f"for {where}" if where else "nowhere"))
+        listed = [f"{float(a):.6g} {'<' if a in apart else '<='} {name} {'<' if b in apart else '<='} {float(b):.6g}"
+                  for a, b in intervals]  # fmt: skip
+        facts.append((f"is {closed}", f"for {', '.join(listed)}" if listed else "nowhere"))
     if found.regimes:
         listed = [f"{r.letter} from {end_text(r.start, name)} to {end_text(r.stop, name)}" for r in found.regimes]
         facts.append(("virtual pivot", f"regime {', '.join(listed)}"))

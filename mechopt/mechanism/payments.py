@@ -157,7 +157,7 @@ class EpsilonIC(_Amount):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(amount < 0 for amount in self.amounts):
+        if any(not isinstance(amount, RationalFunction) and amount < 0 for amount in self.amounts):
             raise InputError([Fault(self.label, f"{self.name}: a gain is below 0", "give at least 0")])
 
 

@@ -257,11 +257,11 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     if scenarios.absorbing and terms != GuaranteeTerms():
         raise CertificateError("absorbing: with such periods the guarantee under dic and epir is defined")
     measured = _measured(scenarios, certificate, terms)
-    sizes = []
+    entries = 0
     for part in scenarios.environments:
-        sizes.append(independent_entries(part, terms.form(scenarios.agents), certificate.ic))
-        sizes[-1] += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
-    require_at_most(3 * sum(sizes) if INDU() in certificate.ic else 2 * sum(sizes), most)
+        entries += independent_entries(part, terms.form(scenarios.agents), certificate.ic)
+        entries += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
+    require_at_most(3 * entries if INDU() in certificate.ic else 2 * entries, most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
         if (proof.ic, proof.ir, proof.subject_to, proof.objective) != (*measured, Revenue()):

@@ -78,7 +78,7 @@ class SequenceModel:
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
         self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
-        require_payments(subject_to, laws.agents, "sequence", ir, draws=max(self.tree.branches) > 1)
+        require_payments(subject_to, laws.agents, "sequence", ir, draws=any(n > 1 for n in self.tree.branches))
         self.payments = PersistentPayments(laws, self.tree, subject_to)
         require_slack(ic, subject_to, laws.periods)
         self.blocks: list[tuple[int, str]] = []

@@ -110,7 +110,8 @@ def persistent_entries(
         for i in range(environment.agents)
     ]
     nodes = _outer([np.ones(len(part)) if every else part for part in first])
-    slots, total, cells, pasts = 1.0, 0.0, [1.0] * environment.agents, [1.0] * environment.agents
+    total: float = 0
+    slots, cells, pasts = 1.0, [1.0] * environment.agents, [1.0] * environment.agents
     for t, row in enumerate(shape):
         found = float(nodes.sum())
         if found > UNCOUNTED:

@@ -22,6 +22,7 @@ from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import unfit
 from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent_tree import PersistentLaws
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs
@@ -30,6 +31,7 @@ from mechopt.solve.exact.guarantee import certify_guarantee
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.solution import Status
 from tests.hard_instances import hard_instance
+from tests.interdependent_instances import random_environment
 from tests.persistent_exact import COMBINATIONS, tiny
 from tests.persistent_instances import battaglini
 from tests.proofs import coin, written
@@ -118,7 +120,8 @@ def test_programs_of_identical_buyers_are_for_one_item_and_one_discount(terms):
     other = replace(env, **terms)
     if other.exact.discounts is None and "discounts" in terms:
         pytest.skip("discounts equal to the seller's are none")
-    assert unfit(env, (mo.DIC(),), (mo.EPIR(),)) is None
+    for one in (env, coin(2)):
+        assert unfit(one, (mo.DIC(),), (mo.EPIR(),)) is None
     assert unfit(other, (mo.DIC(),), (mo.EPIR(),)) is not None
 
 
@@ -190,6 +193,15 @@ def test_a_claim_is_of_a_value_or_of_no_bound(name):
     ir, change, words = CLAIMS[name]
     with pytest.raises(CertificateError, match=words):
         check_certificate(coin(2), replace(certify(coin(2), ir=ir), **change))
+
+
+def test_laws_are_of_exact_numbers_and_a_last_period():
+    endless = mo.MarkovTypes([[[0], [1]]], [[[1]]], [[1]], horizon="infinite", discount="1/2")
+    floats = random_environment(0)
+    assert floats.exact is None
+    for env in (endless, floats):
+        with pytest.raises(CertificateError, match="no exact numbers, or no last period"):
+            PersistentLaws(env)
 
 
 def test_an_infinite_horizon_is_refused():

@@ -76,6 +76,32 @@ def test_misreports_of_buyers_that_may_gain(ic):
         for ir in ((mo.EPIR(),), (mo.PPIR(), mo.Interim())):
             assert compare(env, ic, ir, "payment", mo.EpsilonIC(amounts))
     assert compare(TWO, ic, mo.EPIR(), "payment", (mo.NoSubsidy(), mo.EpsilonIC("1/3")))
+    assert compare(TWO, ic, mo.EPIR(), "payment", (mo.EpsilonIC("1/3"), mo.EpsilonIC("1/2")))
+
+
+def test_misreports_that_may_gain_leave_no_constraint_to_another():
+    """Where one agent's may: with a slack of its own the stronger constraint does not imply the weaker one."""
+    for amounts in ([0, "1/2"], ["1/2", 0], "1/3"):
+        assert compare(TWO, (mo.DIC(), mo.SuperDIC()), mo.EPIR(), "payment", mo.EpsilonIC(amounts))
+
+
+def test_histories_that_agents_do_not_see():
+    """Four periods, so that a true history is longer than its first and its last type."""
+    for sees in ("own", "actions"):
+        assert compare(battaglini(4), mo.BayesianIC(sees), mo.EPIR(), "auto")
+        for env in (correlated_by_period(False), correlated_by_period(True), markov_by_period()):
+            assert compare(env, mo.BayesianIC(sees), mo.PPIR(), "auto")
+
+
+@pytest.mark.parametrize("name", ["prefix-budget:7/3", "budget:-1/2", "payment-cap:0", "strong-budget-balance"])
+def test_payments_where_actions_are_recorded(name):
+    for env in (correlated_by_period(True), markov_by_period(), demand(3)):
+        assert compare(env, mo.PeriodicExPostIC(), mo.Interim(), "auto", name)
+
+
+def test_a_single_action():
+    env = mo.MarkovTypes([[[1, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]], [["1/3", "2/3"]], cost=["1/5"], horizon=2)
+    assert compare(env, mo.BayesianIC(), mo.EPIR(), "auto")
 
 
 CHAINS = {
@@ -130,6 +156,18 @@ def test_misreports_that_may_gain_where_types_persist(name, amounts):
     for ic in (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True), mo.MyopicIC()):
         for ir in (mo.Interim(), mo.PeriodicExPostIR()):
             assert compare(env, ic, ir, "auto", mo.EpsilonIC(amounts))
+
+
+@pytest.mark.parametrize("sees", ["all", "actions", "own"])
+@pytest.mark.parametrize("name", CHAINS)
+def test_strategies_that_may_gain(name, sees):
+    """All agents, one of two, nobody; of one period they are single misreports."""
+    env, one = CHAINS[name], mo.MarkovTypes([[[0, 1], [2, 5]]], [[[1, 0], [0, 1]]], [["1/4", "3/4"]], horizon=1)
+    for amounts in ("1/3", 0, [0, "1/2"]):
+        amounts = amounts[1] if env.agents == 1 and isinstance(amounts, list) else amounts
+        for ir in (mo.Interim(), mo.PeriodicExPostIR(), mo.EPIR()):
+            assert compare(env, mo.BayesianIC(sees), ir, "auto", mo.EpsilonIC(amounts))
+    assert compare(one, mo.BayesianIC(sees), mo.Interim(), "auto", mo.EpsilonIC("1/3"))
 
 
 def demand(seed, horizon=3):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 
 import pytest
 
@@ -17,7 +18,7 @@ from mechopt.proof.size import independent_entries, persistent_entries, require_
 from mechopt.solve.exact.certify import certify
 from tests.persistent_exact import random_interdependent
 from tests.persistent_instances import battaglini, three_types
-from tests.proof.test_rows import ONE, ORBITS, THREE, TWO
+from tests.proof.test_rows import ONE, ORBITS, THREE, TWO, correlated_by_period, markov_by_period
 from tests.reporting_strategies import moves_that_end, never_high_first
 
 REVENUE = Fraction(1), Fraction(0), Fraction(0)
@@ -114,6 +115,48 @@ def test_persistent_types(name):
             subject_to = (mo.WeakBudgetBalance(), mo.ExAnteBudgetBalance())[:payments]
             model = rebuild_persistent(env, "sequence", ic, ir, REVENUE, subject_to)
             assert persistent_entries(env, ic, ir, payments) >= model.columns + model.row_count
+
+
+def counted(env, ic, ir, payments):
+    """The same with histories counted one by one."""
+    model = rebuild_persistent(env, "sequence", ic, ir, REVENUE)
+    tree, laws, agents = model.tree, model.laws, env.agents
+    asked = model.bases
+    total = 0
+    for t, row in enumerate(env.shape):
+        nodes, slots, actions = len(tree.slot[t]), len(tree.parent[t]), env.action_counts[t]
+        total += nodes * (actions + 1 + 3 * agents) + slots * agents * (1 + actions)
+        total += (payments + 2) * nodes * agents * (1 + actions) if payments else 0
+        profiles = len(laws.profiles[t])
+        for i, count in enumerate(row):
+            before = env.shape[t - 1][i] if t and not laws.independent else 1
+            total += slots * count * (count + 1) * before if "interim" in asked else 0
+            total += slots * profiles * (count + 1) if "ex post" in asked else 0
+            if model.sees:
+                cells = [env.shape[s][i] * env.action_counts[s] for s in range(t)]
+                pasts = [env.shape[s][i] for s in range(t)]
+                total += prod(cells) * prod(pasts) * count * (count + 1)
+        if t + 1 < len(env.shape):
+            total += actions * profiles * len(laws.profiles[t + 1])
+    return total
+
+
+BY_PERIOD = {
+    "correlated": correlated_by_period(False),
+    "correlated-controlled": correlated_by_period(True),
+    "markov": markov_by_period(),
+    "markov-that-moves-late": never_high_first(0),
+    "battaglini": battaglini(3),
+}
+
+
+@pytest.mark.parametrize("name", BY_PERIOD)
+def test_histories_are_counted_as_they_are_where_periods_differ(name):
+    env = BY_PERIOD[name]
+    if env.exact is None:
+        pytest.skip("no exact numbers")
+    for ic, ir, payments in PERSISTENT:
+        assert persistent_entries(env, ic, ir, payments) == counted(env, ic, ir, payments), (ic, ir)
 
 
 def test_what_is_said_of_sizes():

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -41,10 +41,13 @@ from mechopt.closedform.pivot.efficient import (
     staged,
     unstaged,
 )
+from mechopt.closedform.public.mechanism import PublicPivot
+from mechopt.closedform.public.pivot import public_dynamic_pivot
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind, with_gains_as_cost
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.mechanism.endless.contracted import ContractedMechanism
@@ -149,19 +152,24 @@ class DynamicPivot(MechanismMethods):
         return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
 
 
-def dynamic_pivot(environment: MarkovTypes | SeparableTypes) -> DynamicPivot:
+@overload
+def dynamic_pivot(environment: MarkovTypes | SeparableTypes) -> DynamicPivot: ...
+@overload
+def dynamic_pivot(environment: SeparableStates) -> PublicPivot: ...
+def dynamic_pivot(environment: MarkovTypes | SeparableTypes | SeparableStates) -> DynamicPivot | PublicPivot:
     """Build the dynamic pivot mechanism.
 
     Parameters
     ----------
-    environment : MarkovTypes or SeparableTypes
+    environment : MarkovTypes, SeparableTypes or SeparableStates
         Values may be negative; transfers are at least 0 all the same, but M_i may be negative. A separable one with a
         finite horizon is unfolded, with everybody included; with an infinite one the mechanism is that of its
-        allocation periods, as nothing is done at contracting.
+        allocation periods, as nothing is done at contracting. By period and public state (`SeparableStates`) the set
+        of agents that is best is taken in at contracting, as ``environment.to_markov()`` has it.
 
     Returns
     -------
-    DynamicPivot
+    DynamicPivot, or PublicPivot of `SeparableStates`
 
     Raises
     ------
@@ -182,6 +190,8 @@ def dynamic_pivot(environment: MarkovTypes | SeparableTypes) -> DynamicPivot:
     >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
     [0.6, 22.0, 4.4]
     """
+    if isinstance(environment, SeparableStates):
+        return public_dynamic_pivot(environment)
     if isinstance(environment, SeparableTypes):
         require_kind(environment, "separable", "dynamic_pivot", seller_values="by action")
         if environment.infinite:

@@ -74,7 +74,7 @@ def read_pivot(archive: Archive, header: files.Header, environment: Any) -> Virt
     """
     require_kind(environment, "separable", f"{archive.path}: a virtual pivot")
     files.require_fingerprint(archive, header, environment)
-    pivot = virtual_pivot(environment, bool(header["ironed"]))
+    pivot: VirtualPivot = virtual_pivot(environment, bool(header["ironed"]))
     for name, found in _columns(pivot).items():
         read = archive.column(name, found.shape, kinds=found.dtype.kind)
         size = float(np.abs(found).max(initial=1.0)) if found.dtype.kind == "f" else 0.0

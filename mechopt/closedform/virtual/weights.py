@@ -14,7 +14,7 @@ k.
 
 Where L falls from one type to the next no mechanism can follow it: *ironing* pools neighbours to averages that rise.
 
-Source: Kakade, Lobel and Nazerzadeh (2013), sections 3 and 4.1, with differences in place of derivatives.
+Source: Kakade, Lobel and Nazerzadeh (2013), Lemma 3.4 and section 4.1, with differences in place of derivatives.
 """
 
 from __future__ import annotations

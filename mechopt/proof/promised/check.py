@@ -112,7 +112,7 @@ def _check_point(
         if not p:
             continue
         sold = sum((z for j, z in point.lottery if j <= k), ZERO)
-        v = point.lowest + sum((z * (value - values[j]) for j, z in point.lottery if j < k), ZERO)
+        v = point.lowest + sum((z * max(value - values[j], ZERO) for j, z in point.lottery), ZERO)
         left, right, share = point.places[k]
         if not (0 <= left < len(after) and 0 <= right < len(after) and 0 <= share <= 1):
             raise PromisedCertificateError(f"{at}: the place of type {k} is not one of the next period")

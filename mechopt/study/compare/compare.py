@@ -25,14 +25,13 @@ from mechopt.mechanism.constraints import (
     Asked,
     BayesianIC,
     Constraint,
-    Interim,
     MyopicIC,
-    PeriodicIR,
 )
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
@@ -41,6 +40,8 @@ from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry, limit
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
+PATIENCE = 20.0
+"""Seconds after which the optimum with an infinite horizon is left out, where no time limit is given."""
 NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 
 
@@ -126,7 +127,13 @@ def _compared(
     best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
     entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
-    for name in _applicable(environment) if mechanisms is None else mechanisms:
+    if mechanisms is None:
+        names: Iterable[str] = _applicable(environment)
+        if best is not None and environment.horizon == "infinite":
+            names = (*names, persistent.OPTIMUM)  # last: scripts know the others by their places
+    else:
+        names = mechanisms
+    for name in names:
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
@@ -186,8 +193,7 @@ def _optimum(
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
-        endless = isinstance(environment, MarkovTypes)
-        return _endless(Problem(environment, ic, ir, limits), time_limit) if endless else None
+        return _endless_optimum(environment, ic, ir, limits, time_limit)
     problem = Problem(environment, ic, ir, limits)
     if time_limit is None and choose(problem).name == "dual":
         return None
@@ -197,18 +203,21 @@ def _optimum(
         return None
 
 
-def _endless(problem: Problem, time_limit: float | None) -> Optimum | None:
-    """The optimum for ever, where there is a method and it does not take long: one agent, or agents who are myopic."""
-    from mechopt.solve.infinite.method import why_not_infinite
-
-    plan = problem.endless
-    if plan is None or why_not_infinite(plan) is not None:
+def _endless_optimum(
+    environment: AnyTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    limits: tuple[PaymentConstraint, ...],
+    time_limit: float | None,
+) -> Optimum | None:
+    """The optimum with an infinite horizon; None where no method is for it, or it is not found within the time."""
+    if not isinstance(environment, MarkovTypes):
         return None
-    few = plan.environment.agents == 1 and plan.ir in ((Interim(),), (PeriodicIR(),))
-    if not few and plan.ic != (MyopicIC(),) and time_limit is None:
+    try:
+        found = Problem(environment, ic, ir, limits).solve(time_limit=PATIENCE if time_limit is None else time_limit)
+    except (InputError, LimitError):
         return None
-    found = problem.solve(time_limit=time_limit)
-    return found if found.mechanism is not None else None
+    return found if found.status is Status.OPTIMAL or time_limit is not None else None
 
 
 def _require_known(names: list[str]) -> None:

@@ -122,6 +122,11 @@ def _(mechanism: BankAccountMechanism) -> tuple[str, float | None]:
     return mechanism.expectation.method, mechanism.expectation.revenue_error
 
 
+@computed.register(StateMechanism)
+def _(mechanism: StateMechanism) -> tuple[str, float | None]:
+    return "values of states", None
+
+
 @computed.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> tuple[str, float | None]:
     return "enumeration", None
@@ -160,12 +165,6 @@ def _(mechanism: ContingentTransfers) -> Report | None:
         return verify(mechanism)
 
 
-@checked.register(StateMechanism)
-def _(mechanism: StateMechanism) -> Report | None:
-    """What it was made to satisfy, state by state."""
-    return verify(mechanism)
-
-
 @checked.register(MarkovMechanism)
 def _(mechanism: MarkovMechanism) -> Report | None:
     """By state; over histories where these are finitely many and can be written out."""
@@ -176,6 +175,12 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     except LimitError:
         return verify(mechanism, STATE_CONSTRAINTS)
     return checked(sequence)
+
+
+@checked.register(StateMechanism)
+def _(mechanism: StateMechanism) -> Report | None:
+    """State by state, what it was made to satisfy."""
+    return verify(mechanism, mechanism.claims) if mechanism.after.nnz <= MAX_CHECKED_HISTORIES else None
 
 
 @checked.register(ContractedMechanism)

@@ -3,9 +3,8 @@
 With a finite horizon the yardstick is the optimum under the constraints asked for, by linear program over public
 histories; beside it stand bounds on every mechanism (``relaxed-bound``, ``efficient-welfare``) and the optimum under
 periodic ex post IC, so that the price of the stronger constraint can be read off. With an infinite horizon the table
-holds what exists there: the optimum of one agent, or of agents who do not look ahead; mechanisms that depend on current
-reports, their revenue and welfare from the distribution of the first types; the constraints that can be checked state
-by state.
+holds what exists there: mechanisms that depend on current reports, their revenue and welfare from the distribution of
+the first types, and the constraints that can be checked state by state.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
@@ -113,6 +113,10 @@ INTERDEPENDENT: dict[str, Builder] = {
     "contingent-smallest": _contingent("convex", smallest=True),
     "contingent-any": _contingent("any"),
 }
+PUBLIC: dict[str, Builder] = {
+    "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
+    "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
+}
 BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
     "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),
     "virtual-bound": lambda env: (virtual_bound(env), "Kakade, Lobel and Nazerzadeh (2013), (8)"),
@@ -138,9 +142,10 @@ def _welfare(environment: PersistentEnvironment) -> float:
 def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     """Names that an environment's kind and horizon have."""
     finite = environment.horizon != "infinite"
-    endless: tuple[str, ...] = (OPTIMUM,) if isinstance(environment, MarkovTypes) else ()
-    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else endless
+    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
     relaxed = ("relaxed-bound",) if finite else ()
+    if isinstance(environment, SeparableStates):
+        return (*optima, "virtual-pivot", "virtual-bound", "dynamic-pivot", "efficient-welfare")
     if isinstance(environment, PublicStates):
         return (*optima, "efficient-welfare")
     if isinstance(environment, SeparableTypes):
@@ -174,6 +179,7 @@ def build(
         SeparableTypes: MARKOV | SEPARABLE,
         InterdependentTypes: INTERDEPENDENT,
         PublicStates: {},
+        SeparableStates: PUBLIC,
     }[type(environment)]
     if name not in builders:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")

@@ -295,19 +295,24 @@ class Formula:
                 f"{name} is a share of the optimal revenue where payments are free; "
                 "leave out the objective and subject_to"
             )
-        return ratio(self.model, name, self.pieces)
+        known = {point: proof.value for point, proof in self.points.items() if proof.value is not None}
+        return ratio(self.model, name, self.pieces, open_ends(self.walk.bases), known)
 
     @cached_property
     def equals(self) -> dict[str, tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]]:
         """Where the optimum is what repeated Myerson earns, and where it is the first best; by name.
 
-        Empty where closed forms are not known as functions, payments are constrained, or something else than revenue
-        is maximised.
+        The second alone where types persist. Empty where closed forms are not known as functions, payments are
+        constrained, or something else than revenue is maximised. Points that stand apart are in no interval.
         """
-        plain = isinstance(self.model.middle, IndependentTypes) and self.objective == Revenue()
-        if not plain or self.subject_to or any(getattr(self.model.exact, name) is not None for name in OPTIONAL):
+        names = (
+            ("repeated-myerson", "first-best") if isinstance(self.model.middle, IndependentTypes) else ("first-best",)
+        )
+        beside = [name for name in OPTIONAL if getattr(self.model.exact, name, None) is not None]
+        if self.objective != Revenue() or self.subject_to or beside:
             return {}
-        return {name: where_equal(self.model, name, self.pieces) for name in ("repeated-myerson", "first-best")}
+        apart = open_ends(self.walk.bases)
+        return {name: where_equal(self.model, name, self.pieces, apart) for name in names}
 
     @cached_property
     def regimes(self) -> tuple[Regime, ...]:

@@ -45,7 +45,8 @@ from mechopt.verification.states.exact import InFractions, require_few
 from mechopt.verification.states.replay import replayed
 from mechopt.verification.states.response import Response
 
-MAX_SWEEPS = 100_000
+CLOSE, MAX_SWEEPS = 1e-15, 100_000
+"""Sums over paths are found where a sweep changes them by less than this share of the largest: a few units."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _flows(r: Response) -> FloatArray:
     """Utility of a period by state, profile and action with the worst coin, infinite where it does not happen."""
     m = r.mechanism
     flow = (m.worth[r.agent] - m.payment[r.agent]).ravel()
-    least, entries = np.zeros(len(flow)), np.repeat(np.arange(len(flow)), np.diff(m.after.indptr))
+    entries = np.repeat(np.arange(len(flow)), np.diff(m.after.indptr))
     coins = np.where(m.after.data > 0, -m.extra[r.agent], np.inf)
     worst = np.full(len(flow), np.inf)
     np.minimum.at(worst, entries, coins)
@@ -172,14 +173,14 @@ def _least(r: Response, may_stop: bool) -> _Found:
     flow = (m.worth[r.agent] - m.payment[r.agent]).ravel()[entries] - m.extra[r.agent]
     state, target, flow = state[used], m.after.indices[used], flow[used]
     least, change = np.zeros(m.states), np.inf
-    for _ in range(MAX_SWEEPS):
+    for _ in range(MAX_SWEEPS):  # what is left when they end is in the bound
         after = np.full(m.states, np.inf)
         np.minimum.at(after, state, flow + d * least[target])
         after = np.where(np.isfinite(after), after, 0.0)
         after = np.minimum(after, 0.0) if may_stop else after
-        last, change = change, float(np.abs(after - least).max())
+        change = float(np.abs(after - least).max())
         least = after
-        if change <= 1e-15 * max(float(np.abs(least).max()), 1e-300) or (change >= last and change < 1e-12):
+        if change <= CLOSE * float(np.abs(least).max()):
             break
     error = (change + 2 * r.step) / (1 - d * (1 + 4 * UNIT))
     return _Found(np.array([[[-least[0]]]]), error)

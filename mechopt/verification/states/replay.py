@@ -17,7 +17,7 @@ REPLAYED = 1e-10
 def replayed(constraint: Constraint, agent: int, state: int, true: int | None, report: int | None, m: Any) -> float:
     """Gain of a counterexample in present value; see `StateCounterexample.replay`."""
     d = m.environment.discount
-    sweeps = max(1, ceil(log(REPLAYED) / log(d)))
+    sweeps = ceil(log(REPLAYED) / log(d))
     entered = constraint.role == "ic" and constraint != MyopicIC()
     weight = d ** max(int((m.entered if entered else m.depth)[state]), 0)
     if constraint in (EPIR(), PFIR(), PPIR()):

@@ -49,6 +49,7 @@ def test_a_budget_at_a_point_is_that_of_the_plain_model() -> None:
     ("text", "words"),
     [
         (independent(2, extra='subject_to = "deterministic"'), "branch and bound"),
+        (independent(2, extra='subject_to = "epsilon:p"'), "truth is best exactly"),
         (independent(2, extra='subject_to = "budget:p - 1/2"'), "becomes 0 at p = 1/2"),
         (independent(2, extra='subject_to = "budget:q"'), "'q' is not a number"),
         (independent(2, extra='subject_to = "budget:p/0"'), "budget:p/0"),

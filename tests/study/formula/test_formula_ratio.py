@@ -124,6 +124,14 @@ def test_values_at_algebraic_numbers() -> None:
     assert [roots_between((-1, -1, 1), Fraction(a), Fraction(a + 1)) for a in (-1, 0, 1)] == [1, 0, 1]
 
 
+def test_a_share_at_a_point_where_the_optimum_jumps() -> None:
+    """Downward constraints alone: at one half the optimum falls from the whole surplus."""
+    found = mo.formula(battaglini(2), "downward", "interim", prove=False)
+    share = found.ratio("first-best")
+    assert share.minimum == 1 and share.equal[0][1] == Fraction(1, 2)
+    assert float(share.value(Fraction(3, 4))) > 1
+
+
 def test_what_has_no_share() -> None:
     with pytest.raises(InputError, match="independent across periods"):
         mo.formula(battaglini(2), prove=False).ratio("repeated-myerson")

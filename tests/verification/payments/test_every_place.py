@@ -1,5 +1,6 @@
 """Every gain of a constraint on payments at every place: floats, fractions and the replay from the definition agree."""
 
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -24,6 +25,7 @@ CONSTRAINTS = [
 ]
 MECHANISMS = {name: (direct, name) for name in SHAPES}
 MECHANISMS |= {name: (random_mechanism, family) for name, family in EVERY.items()}
+MECHANISMS |= {f"{name}-limit": (partial(random_mechanism, sparse=True), family) for name, family in EVERY.items()}
 
 
 @pytest.mark.parametrize("name", MECHANISMS)

@@ -39,25 +39,31 @@ def chain(agents, fresh=False, exactly=True, sizes=(2, 3)):
 
 
 def mechanism(env, seed=0):
-    """A state is the last profile, action and the side of a coin; some actions are never taken, some coins certain."""
+    """A state is the last profile, action and the side of a coin; some actions are never taken, some coins certain.
+
+    Moves of probability 0 are listed like others. The last state, with the first types, is never entered.
+    """
     rng = np.random.default_rng(seed)
     profiles = list(product(*map(range, env.shape[0])))
     places = [(p, a, side) for p in range(len(profiles)) for a in range(2) for side in range(1 + a)]
-    states = 1 + len(places)
+    states = 2 + len(places)
     laws = [np.zeros((states, k)) for k in env.shape[0]]
     for i, law in enumerate(laws):
-        law[0] = env.initial[i]
+        law[[0, -1]] = env.initial[i]
         for s, (p, a, _) in enumerate(places, 1):
             law[s] = env.kernel[i][0][a, profiles[p][i]]
     first = rng.random((states, len(profiles)))
     first[rng.random(first.shape) < 0.3] = 0.0
-    after = np.zeros((states, len(profiles), 2, states))
-    for s in range(states):
-        for number, (p, a, side) in enumerate(places, 1):
-            after[s, p, a, number] = 1 if a == 0 else [0.25, 0.75][side] if (s + p) % 3 else side
-    rows = csr_array(after.reshape(-1, states))
+    data, columns, starts = [], [], [0]
+    for s, p, a in product(range(states), range(len(profiles)), range(2)):
+        for number, (profile, action, side) in enumerate(places, 1):
+            if (profile, action) == (p, a):
+                data.append(1 if a == 0 else [0.25, 0.75][side] if (s + p) % 3 else side)
+                columns.append(number)
+        starts.append(len(data))
+    rows = csr_array((np.array(data, dtype=float), columns, starts), shape=(len(starts) - 1, states))
     payment = rng.normal(size=(env.agents, states, len(profiles), 2))
-    coin = rng.normal(size=(env.agents, rows.nnz))
+    coin = rng.normal(size=(env.agents, rows.nnz)) + 50.0 * (rows.data == 0)  # what nobody pays is much
     return StateMechanism(env, laws, np.stack([first, 1 - first], axis=2), payment, rows, coin)
 
 
@@ -242,8 +248,12 @@ def perturbed(kind, m, i):
     return response
 
 
-def residuals(m, i, truth, best):
-    """Largest residuals of truth and of the best report, in fractions of the environment's own numbers."""
+def residuals(m, i, response):
+    """Largest residuals of truth and of the best report, and what a step in floats is off by after either.
+
+    In fractions of the environment's own numbers.
+    """
+    truth, best = response.truth, response.best
     env, raw = m.environment, Raw(m, i)
     numbers = env.exact if env.exact is not None else env
     law = {}
@@ -271,9 +281,13 @@ def residuals(m, i, truth, best):
                 total += chance * Fraction(float(m.allocation[s, p, a])) * gain
         return total
 
-    worst = [Fraction(0)] * 2
+    worst = [Fraction(0)] * 4
+    floats = [response.reports(truth), response.reports(best)]
     for s, k in product(range(m.states), raw.types):
         here = {r: report(s, k, r, truth) for r in raw.types}
+        for n, value in enumerate((truth, best)):
+            steps = (abs(report(s, k, r, value) - Fraction(float(floats[n][s, k, r]))) for r in raw.types)
+            worst[2 + n] = max(worst[2 + n], *steps)
         worst[0] = max(worst[0], abs(here[k] - Fraction(float(truth[s, k]))))
         allowed = [r for r in raw.types if m.laws[i][s, r] > 0]
         tried = max(report(s, k, r, best) for r in allowed)
@@ -287,9 +301,12 @@ def test_values_that_are_off_are_bounded_by_what_they_leave(name):
     m = mechanism(CASES[name][0])
     for i in range(m.environment.agents):
         response = perturbed(InFractions, m, i)
-        truth, best = residuals(m, i, response.truth, response.best)
+        truth, best, *steps = residuals(m, i, response)
         assert response.truth_error == float(np.nextafter(float(truth / Fraction(3, 4)), np.inf))
         assert response.best_error == float(np.nextafter(float(best / Fraction(3, 4)), np.inf))
+        size = np.abs(response.truth).max() + np.abs(response.best).max() + np.abs(response.flow).max()
+        off = max(float(np.nextafter(float(step), np.inf)) for step in steps)
+        assert response.step == off + 4 * 2.0**-53 * float(size)
         quick = perturbed(Response, m, i)
         assert quick.truth_error == pytest.approx(float(truth) / 0.75, rel=1e-9)
         assert quick.best_error == pytest.approx(float(best) / 0.75, rel=1e-9)
@@ -305,6 +322,11 @@ def sale(discount="1/2", price=1.0, coin=0.0, horizon="infinite"):
 
 def test_rounding_of_a_step_is_counted():
     """2 profiles, 2 actions, one next state, 2 x 2 types, 1 agent and 12, four times; sizes 2, 5, 1/4 and twice V."""
+    unequal = Response(mechanism(chain(2)), 1)  # 6 profiles, 2 actions, 2 sides, 2 x 3 types, 2 agents
+    m = unequal.mechanism
+    size = np.abs(m.environment.values[1][0]).max() + np.abs(m.payment[1][m.allocation > 0]).max()
+    size += np.abs(m.extra[1]).max() + 2 * np.abs(unequal.truth).max()
+    assert unequal.step == pytest.approx(8 * (6 + 2 + 2 + 2 * 3 + 2 + 12) * 2.0**-53 * size, rel=1e-12, abs=0)
     m = sale(price=5.0, coin=0.25)
     response = Response(m, 0)
     truth = np.abs(response.truth).max()
@@ -348,6 +370,14 @@ def test_paths_are_followed_until_they_are_found(monkeypatch):
     assert found.gain.item() == 1.75 and found.rounding == pytest.approx(2 * 0.25, rel=1e-9)
 
 
+def test_paths_on_which_nothing_is_lost_are_found_at_once():
+    """Two steps of rounding, for ever: in floats as they are."""
+    response = Response(sale(price=0.0), 0)
+    response.__dict__["step"] = 2.0**-20
+    found = check.GAINS[mo.PFIR()](response)
+    assert found.gain.item() == 0 and found.rounding == 2.0**-19 / (1 - 0.5 * (1 + 4 * 2.0**-53))
+
+
 def test_what_is_not_checked_is_refused():
     two, one = mechanism(chain(2)), mechanism(chain(1))
     with pytest.raises(InputError, match="is checked for ever with one agent; take bayesian"):
@@ -363,7 +393,7 @@ def test_what_is_not_checked_is_refused():
 def test_types_are_fresh_where_every_row_is_the_first_distribution():
     assert check.fresh(chain(2, fresh=True)) and not check.fresh(chain(2))
     law = [0.5, 0.5]
-    for off, fresh in ((0.0, True), (1e-9, False)):
+    for off, fresh in ((0.0, True), (1e-10, False)):
         kernel = [[[law, law], [law, [0.5 + off, 0.5 - off]]], [law, law]]
         env = mo.MarkovTypes([[[0, 1], [1, 0]]] * 2, kernel, [law] * 2, horizon="infinite", discount="1/2")
         assert check.fresh(env) is fresh
@@ -374,10 +404,46 @@ def test_steps_in_fractions_are_counted_before(monkeypatch):
     m = mechanism(chain(2))
     steps = m.after.nnz * 9
     monkeypatch.setattr(exact, "MAX_ENTRIES", steps - 1)
-    with pytest.raises(LimitError, match=f"19 states have {steps:,} steps, above {steps - 1:,}, in fractions"):
+    with pytest.raises(LimitError, match=f"20 states have {steps:,} steps, above {steps - 1:,}, in fractions"):
         mo.verify(m, mo.Interim(), exact=True)
+    assert check.verify_states(m, mo.Interim()) is not None  # not in fractions unless asked
     monkeypatch.setattr(exact, "MAX_ENTRIES", steps)
     assert mo.verify(m, mo.Interim(), exact=True) is not None
+
+
+def lent(first):
+    """After the report 1, which never is true, a report of 1 is paid 9; elsewhere nothing is."""
+    law = {"never": ["1", "0"], "always": ["0", "1"]}[first]
+    env = mo.MarkovTypes([[[0, 0]]], [[law] * 2], [law], horizon="infinite", discount="1/4")
+    paid = np.zeros((1, 2, 2, 1))
+    paid[0, 1, 1, 0] = -9.0
+    after = csr_array(np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]]))
+    return StateMechanism(env, [np.array([env.initial[0]] * 2)], np.ones((2, 2, 1)), paid, after)
+
+
+def test_a_state_that_only_misreports_lead_to_has_the_period_in_which_they_do():
+    found = mo.verify(lent("never"), mo.DIC())["dic"]
+    example = found.counterexample
+    assert (example.state, example.period, found.gain) == (1, 1, 9 / 4)
+    assert mo.verify(lent("never"), mo.PPIR())["per-period"].gain == 0
+
+
+def test_what_is_asked_of_nobody_is_nowhere():
+    """Type 0 has probability 0: where nothing is known of a value, type 1 is shown."""
+
+    class Unknown(Response):
+        truth_error = np.inf
+
+    report = check.check_responses([Unknown(lent("always"), 0)], [mo.Interim()], 1.0)
+    assert report["interim"].status is Status.VIOLATED and report["interim"].counterexample.true_type == 1
+
+
+def test_a_replay_goes_on_until_what_is_left_is_worth_nothing():
+    """Discount 9/10: 1/2 is lost now and in each of the periods after, 1 by the high type."""
+    m = sale(price=3.0, discount="9/10")
+    found = mo.verify(m, mo.Interim())["interim"]
+    assert found.gain == pytest.approx(1 + 9 / 2, abs=1e-9)
+    assert found.counterexample.replay(m) == pytest.approx(1 + 9 / 2, abs=1e-8)
 
 
 def test_words():
