@@ -20,6 +20,7 @@ SHAPES = {
     "one-period": (1, [(2, 3)]),
     "infinite": ("infinite", [(2, 3)]),
     "infinite-after-one": ("infinite", [(2, 1), (2, 3)]),
+    "infinite-after-two": ("infinite", [(2, 1), (1, 2), (2, 2)]),
 }
 
 
