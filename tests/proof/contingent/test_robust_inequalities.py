@@ -49,6 +49,7 @@ def bound(known, which, i, t, s):
 
 CONTROLLED = {
     "three-periods": [(True, True), (True, False), (False, True), (False, False)],
+    "four-periods": [(False, True, False)],
     "infinite": [True, False],
     "infinite-after-one": [(True, False), (False, True), (False, False)],
 }
