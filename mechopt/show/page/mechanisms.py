@@ -20,6 +20,7 @@ HOW = {
     "balance distribution": "over the distribution of balances",
     "simulation": "by simulation",
     "backward induction": "by backward induction over types",
+    "values of states": "by values of the mechanism's states, for ever",
     "bound": "a bound on every mechanism, not a mechanism",
 }
 
@@ -59,6 +60,9 @@ def mechanism_table(comparison: Comparison) -> Table:
         columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
     if with_static:
         columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
+    with_proved = any(entry.proved_revenue is not None for entry in comparison.entries)
+    if with_proved:
+        columns.append(Column("proved here", True, explained="revenue that a theorem proves on this very instance"))
     with_transfers = any(entry.largest_transfer is not None for entry in comparison.entries)
     if with_transfers:
         columns.append(Column("largest transfer", True, explained="of either sign, of contingent transfers"))
@@ -77,6 +81,9 @@ def mechanism_table(comparison: Comparison) -> Table:
             guarantee = entry.guarantee
             row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
+        if with_proved:
+            proved = entry.proved_revenue
+            row.append(Cell("–") if proved is None else _amount(proved))
         if with_transfers:
             size = entry.largest_transfer
             row += [Cell("–"), Cell("–")] if size is None else [_amount(size), _amount(entry.deficit)]
@@ -129,6 +136,8 @@ def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
         facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))
     if entry.guarantee is not None:
         facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
+    if entry.proved_revenue is not None:
+        facts.append(("proved to earn here at least", number(entry.proved_revenue)))
     if entry.claims:
         facts.append(("made to satisfy", ", ".join(constraint.name for constraint in entry.claims)))
     broken = []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
@@ -22,6 +23,7 @@ from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, p
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
@@ -30,6 +32,8 @@ from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry, limit
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
+PATIENCE = 20.0
+"""Seconds after which the optimum with an infinite horizon is left out, where no time limit is given."""
 NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 
 
@@ -115,7 +119,13 @@ def _compared(
     best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
     entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
-    for name in _applicable(environment) if mechanisms is None else mechanisms:
+    if mechanisms is None:
+        names: Iterable[str] = _applicable(environment)
+        if best is not None and environment.horizon == "infinite":
+            names = (*names, persistent.OPTIMUM)  # last: scripts know the others by their places
+    else:
+        names = mechanisms
+    for name in names:
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
@@ -174,7 +184,7 @@ def _optimum(
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
-        return None
+        return _endless_optimum(environment, ic, ir, limits, time_limit)
     problem = Problem(environment, ic, ir, limits)
     if time_limit is None and choose(problem).name == "dual":
         return None
@@ -182,6 +192,23 @@ def _optimum(
         return problem.solve(time_limit=time_limit)
     except LimitError:
         return None
+
+
+def _endless_optimum(
+    environment: AnyTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    limits: tuple[PaymentConstraint, ...],
+    time_limit: float | None,
+) -> Optimum | None:
+    """The optimum with an infinite horizon; None where no method is for it, or it is not found within the time."""
+    if not isinstance(environment, MarkovTypes):
+        return None
+    try:
+        found = Problem(environment, ic, ir, limits).solve(time_limit=PATIENCE if time_limit is None else time_limit)
+    except (InputError, LimitError):
+        return None
+    return found if found.status is Status.OPTIMAL or time_limit is not None else None
 
 
 def _require_known(names: list[str]) -> None:

@@ -59,11 +59,13 @@ def test_two_buyers_and_one_item():
 def test_an_infinite_horizon_has_what_exists_there():
     # Tasks worth 5, 3, 1 at discount 1/2: welfare 5 + 3/2 + 1/4; payments at service 7/4, 1/2, 0: revenue 7/4 + 1/4.
     table = mo.compare(mo.families.scheduling([5, 3, 1], "1/2"))
-    assert table.optimum is None
+    # All is known: the seller serves efficiently and takes all of the welfare, which is the optimum.
+    assert table.optimum.value == pytest.approx(6.75)
     assert table["dynamic-pivot"].revenue == pytest.approx(2)
     assert table["dynamic-pivot"].welfare == pytest.approx(6.75)
     assert table.to_frame().loc["dynamic-pivot", "periodic-ex-post-rereport"]
-    assert "clairvoyant-optimum" not in table.to_frame().index
+    assert table["clairvoyant-optimum"].ratio == pytest.approx(1)
+    assert table["dynamic-pivot"].ratio == pytest.approx(2 / 6.75)
 
 
 def test_separable_types():
