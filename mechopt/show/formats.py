@@ -148,7 +148,7 @@ class _Game:
 
     def _chance(self, key: Any, labels: list[str], chances: list[float]) -> str:
         listed = " ".join(f"{_name(label)} {p}" for label, p in zip(labels, _summing_to_one(chances), strict=True))
-        number = self._set(key)
+        number = self._set((key, len(self.sets)))  # nature's nodes are sets of their own, so that recall is perfect
         return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
     def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:

@@ -170,7 +170,7 @@ def test_gambit_itself_reads_the_same_game(mechanism, tmp_path):
     game = gambit.read_efg(path)
     payoffs = np.array(ends(read_efg(path.read_text())[1]))
     players = list(game.players)
-    assert len(players) == payoffs.shape[1]
+    assert len(players) == payoffs.shape[1] and game.is_perfect_recall
     for player, column in zip(players, payoffs.T, strict=True):
         assert float(game.get_max_payoff(player)) == pytest.approx(column.max())
         assert float(game.get_min_payoff(player)) == pytest.approx(column.min())
