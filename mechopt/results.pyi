@@ -37,6 +37,7 @@ from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.scenarios.non_clairvoyant import QuasiNonClairvoyant as QuasiNonClairvoyant
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .show.explain.explanation import Explanation as Explanation
+from .show.explain.policies.explanation import PolicyExplanation as PolicyExplanation
 from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import PersistentPolicy as PersistentPolicy
 from .solve.dual.optimum import DualOptimum as DualOptimum

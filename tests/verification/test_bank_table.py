@@ -26,10 +26,10 @@ def table(seed):
     for t, count in enumerate(rows):
         last = t == 2
         after = np.zeros((count, 3), int) if last else rng.integers(0, rows[t + 1], (count, 3))
-        share = np.zeros((count, 3)) if last else rng.choice([0.0, 0.25, 0.5], (count, 3))
+        share = np.zeros((count, 3)) if last else rng.choice([0.0, 0.25, 1.0], (count, 3))
         if not last:
             share[after == rows[t + 1] - 1] = 0.0
-        balances = np.sort(rng.random(count)) if t else np.zeros(1)
+        balances = np.sort(20 * rng.random(count)) if t else np.zeros(1)
         periods.append(BankPeriod(balances, rng.random((count, 3)), rng.normal(size=(count, 3)), after, share))
     return BankTable(env, periods)
 
@@ -137,8 +137,29 @@ def test_rounding_is_counted():
         mo.IndependentTypes([[[0, 0.5]] * 3], [[["1/2", "1/2"]] * 3]),
         [BankPeriod([0], [[0, 0]], [[0, 0]], [[0, 0]], [[0, 0]])] * 3,
     )
+    assert verify_bank_table(nothing).roundings["BU"] == verify_bank_table(nothing).roundings["IC"]
     smallest = np.finfo(float).tiny
     assert verify_bank_table(nothing).roundings["IC"] == pytest.approx((2 + 3 + 16) * smallest * 1.5, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(("paid", "balance", "largest"), [(-9.0, 1.0, 9.0), (1.0, 30.0, 30.0), (1.0, 1.0, 7.0)])
+def test_the_largest_number_is_looked_for_everywhere(paid, balance, largest, monkeypatch):
+    asked = []
+
+    class Recorded:
+        @staticmethod
+        def of(*given):
+            asked.append(given)
+            return Precision.of(*given)
+
+    monkeypatch.setattr(checked, "Precision", Recorded)
+    one = table(0)
+    nothing = np.zeros((1, 3))
+    first = BankPeriod([0.0], nothing, nothing, np.zeros((1, 3), int), nothing)
+    last = [np.zeros((2, 3)) for _ in range(4)]
+    last[1][0, 1] = paid
+    verify_bank_table(BankTable(one.environment, [first, first, BankPeriod([0.0, balance], *last)]))
+    assert asked == [(3 + 3 + 16, largest)]
 
 
 def test_all_three_conditions_are_asked():

@@ -61,7 +61,7 @@ def public_virtual_pivot(environment: SeparableStates, ironed: bool = False) -> 
         raise InputError(faults)
     weights: Weights = [[virtual_weights(cell, ironed) for cell in row] for row in environment.cells]
     first, agents = weights[0][0], range(environment.agents)
-    setting, setting_of_pairs = _setting(environment, pairs=False), _setting(environment, pairs=True)
+    setting, setting_of_pairs = setting_of(environment, pairs=False), setting_of(environment, pairs=True)
     free = [i for i in agents if not first[i].multiplicative]
     parts: dict[tuple[int, Profile], tuple[Program, After, list[float]]] = {}
     for s, profile in every(environment):
@@ -88,7 +88,7 @@ def public_bound(environment: SeparableStates) -> float:
     _require(environment, "virtual_bound")
     if not any(theorem_faults(cell) for row in environment.cells for cell in row):
         return public_virtual_pivot(environment).bound
-    agents, setting, bound = range(environment.agents), _setting(environment, pairs=False), 0.0
+    agents, setting, bound = range(environment.agents), setting_of(environment, pairs=False), 0.0
     law = environment.cells[0][0].initial_distribution
     whole = [
         [
@@ -113,8 +113,8 @@ def public_dynamic_pivot(environment: SeparableStates) -> PublicPivot:
         Of any form.
     """
     _require(environment, "dynamic_pivot")
-    agents, setting = range(environment.agents), _setting(environment, pairs=False)
-    pairs_setting = _setting(environment, pairs=True)
+    agents, setting = range(environment.agents), setting_of(environment, pairs=False)
+    pairs_setting = setting_of(environment, pairs=True)
     free = list(agents) if environment.base.action_counts[0] > 1 else []
     certain = [] if free else list(agents)
     nothing = [[np.zeros(len(cell.actions)) for cell in row] for row in environment.cells]
@@ -128,7 +128,7 @@ def public_dynamic_pivot(environment: SeparableStates) -> PublicPivot:
         for i in agents:
             rest = [j for j in program.members if j != i]
             left = Program(setting, tuple(rest), tables)
-            value = _expected(environment, left.best[0][0], rest, s, profile)
+            value = expected_at(environment, left.best[0][0], rest, s, profile)
             others = {j: table for j, table in tables.items() if j != i}
             stays, may = ([j for j in group if j != i] for group in (certain, free))
             alone = _best_set(environment, setting, others, stays, may, s, profile)[1]
@@ -136,7 +136,7 @@ def public_dynamic_pivot(environment: SeparableStates) -> PublicPivot:
             utilities.append(bound - alone)
             if i in program.members:
                 picked = [program.at_policy(t, row, i) for t, row in enumerate(tables[i])]
-                worth += _expected(environment, program.total(picked), program.members, s, profile)
+                worth += expected_at(environment, program.total(picked), program.members, s, profile)
                 fees.append((1.0, nothing))
             else:
                 fees.append(None)
@@ -170,7 +170,8 @@ def _flat(table: FloatArray) -> FloatArray:
     return table.reshape(len(table), -1)
 
 
-def _setting(environment: SeparableStates, pairs: bool) -> Setting:
+def setting_of(environment: SeparableStates, pairs: bool = False) -> Setting:
+    """States, costs and kernels of an environment, of signals or of pairs of initial type and signal."""
     kernels: list[Any] = []
     for i, count in enumerate(environment.initial_shape):
         rows = []
@@ -195,7 +196,7 @@ def _weighted(environment: SeparableStates, weights: Weights, i: int, report: in
     ]
 
 
-def _expected(
+def expected_at(
     environment: SeparableStates, values: FloatArray, members: Sequence[int], s: int, profile: Profile | None = None
 ) -> float:
     """Expectation over first signals at a state, of ``(state, *signals)``, present value as of contracting."""
@@ -224,7 +225,7 @@ def _best_set(
         for chosen in combinations(free, size):
             members = tuple(sorted([*certain, *chosen]))
             program = Program(setting, members, tables)
-            value = _expected(environment, program.best[0][0], members, s, profile)
+            value = expected_at(environment, program.best[0][0], members, s, profile)
             if best is None or value > best[1] + TIE * abs(best[1]):
                 best = program, value
     assert best is not None
@@ -246,13 +247,13 @@ def _included(
         alpha = float(weights[0][0][i].alpha[profile[i]])
         beta = [[w[i].beta[profile[i]] for w in row] for row in weights]
         periods = range(len(own))
-        worth = _expected(
+        worth = expected_at(
             environment, program.total([program.at_policy(t, own[t], i) for t in periods]), program.members, s
         )
-        rent = _expected(
+        rent = expected_at(
             environment, program.total([program.at_policy(t, slope[t], i) for t in periods]), program.members, s
         )
-        paid = _expected(
+        paid = expected_at(
             environment, program.total([program.payment(i, t, alpha, beta[t]) for t in periods]), program.members, s
         )
         values += worth
@@ -265,7 +266,7 @@ def _included(
 
 def _cost(environment: SeparableStates, program: Program, s: int) -> float:
     rewards = [program.at_policy(t, list(costs)) for t, costs in enumerate(environment.state_costs)]
-    return _expected(environment, program.total(rewards), program.members, s)
+    return expected_at(environment, program.total(rewards), program.members, s)
 
 
 def _with_contract(
@@ -298,7 +299,7 @@ def _gains(
                     continue
                 tables = program.tables | {i: _weighted(environment, weights, i, report[i], k)}
                 other = Program(program.setting, program.members, tables).best[0][0]
-                rise = _expected(environment, other, program.members, s) - contract.bound
+                rise = expected_at(environment, other, program.members, s) - contract.bound
                 assert own is not None
                 gain[k] += rise / own[0]
             found[s, i, report] = gain

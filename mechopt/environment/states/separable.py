@@ -149,8 +149,9 @@ def separable_by_period(cells: Sequence[SeparableTypes]) -> SeparableTypes | Sep
     SeparableTypes or SeparableStates
         The first where all are equal: then nothing depends on the period.
     """
-    same = all(cell.fingerprint == cells[0].fingerprint for cell in cells)
-    return cells[0] if same and len(cells) == cells[0].horizon else SeparableStates(cells)
+    plain = [cell for cell in cells if isinstance(cell, SeparableTypes)]
+    same = len(plain) == len(cells) > 0 and len({cell.fingerprint for cell in plain}) == 1
+    return plain[0] if same and len(plain) == plain[0].horizon else SeparableStates(cells)
 
 
 def grid_faults(grid: Any, states: Sequence[PublicState]) -> list[Fault]:
@@ -162,7 +163,12 @@ def grid_faults(grid: Any, states: Sequence[PublicState]) -> list[Fault]:
         for s, cell in enumerate(row)
         for fault in _unlike(cell, first, f"cells[{t}][{s}]")
     ]
-    return faults or (state_faults(first, states) if states else [])
+    faults = faults or (state_faults(first, states) if states else [])
+    if not faults and first.outside is not None and _exclusion_matters(grid, states):
+        fix = "leave it out, or add an action that costs least and is worth nothing to anyone"
+        what = "is what agents have who are left out, which matters here, and the unfolded form has no such types"
+        faults.append(Fault("outside", what, fix))
+    return faults
 
 
 def _plain(cell: SeparableTypes) -> SeparableTypes:

@@ -8,6 +8,7 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.histories.public import PublicTree
 from mechopt.histories.reports import HistoryTree
 from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
@@ -86,7 +87,15 @@ def explain(answer: Any, lotteries: bool = True) -> Explanation | PolicyExplanat
     return explain_mechanism(answer)
 
 
-WITH_TABLES = PromisePolicy, BuyersPolicy, PersistentPolicy, BankTable, StateMechanism, MarkovMechanism
+WITH_TABLES = (
+    PromisePolicy,
+    BuyersPolicy,
+    PersistentPolicy,
+    BankTable,
+    StateMechanism,
+    MarkovMechanism,
+    ContractedMechanism,
+)
 
 
 def _histories(mechanism: Any) -> float:
@@ -107,7 +116,8 @@ def _histories(mechanism: Any) -> float:
 def _from_tables(answer: Any, mechanism: Any) -> PolicyExplanation:
     """What the tables hold, with what is proved of them."""
     if not isinstance(answer, Optimum):
-        return explain_policy(mechanism)
+        later = "periods count from the one after contracting, at which nothing is done"
+        return explain_policy(mechanism, note=later if isinstance(mechanism, ContractedMechanism) else "")
     note = ""
     if answer.status is not Status.OPTIMAL:
         note = f"not proved optimal: it earns {answer.value:.9g}, and no mechanism more than {answer.bound.upper:.9g}"

@@ -45,6 +45,7 @@ def explained(found: Explanation | PolicyExplanation, title: str = "") -> dict[s
                         "reports": rule.reports,
                         "then": rule.then,
                         "payments": list(rule.payments),
+                        **({"exact": [str(paid) for paid in rule.exact]} if rule.exact is not None else {}),
                         "next": list(rule.next),
                     }
                     for rule in state.rules

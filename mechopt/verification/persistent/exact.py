@@ -248,7 +248,7 @@ class _Agent:
                     values = defaultdict[int, Fraction](Fraction)
                     for node in self.nodes[t][slot]:
                         p = law[self.with_own(t, self.profile[t][node], k)]
-                        values[self.own(t, node)] += p * self._alone(t, node, k) if p else 0
+                        values[self.own(t, node)] += p * self._alone(t, node, k)
                     for r in values:
                         if r != k and chance[r] and self.may(t, k, r):
                             yield (values[r] - values[k]) / chance[k], (t, slot, k, r, -1, -1)

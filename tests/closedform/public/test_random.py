@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.core.errors import InputError
 from mechopt.families import PublicState, SeparableStates, separable_by_period
 from tests.closedform.public import raw
 from tests.closedform.separable_programs import random_separable
@@ -124,3 +125,48 @@ def test_the_optimum_is_exact_and_saved(tmp_path):
     again = mo.loads(env.to_toml())
     assert again.fingerprint == env.fingerprint and type(again) is SeparableStates
     assert mo.Problem(env).size.rows > 0
+
+
+def test_what_was_done_before_is_a_public_state():
+    """Served last period, an item is worth 3 and else 1: serve both times for 4, the buyer's type being 1."""
+    env = mo.SeparableTypes([[1]], [[1]], [[[0], [1]]], [[1]], [[[1]]], cost=[0, 2], horizon=2)
+    after = mo.SeparableTypes([[1]], [[1]], [[[0], [3]]], [[1]], [[[1]]], cost=[0, 2], horizon=2)
+    last = PublicState(["idle", "served"], [1, 0], [[[1, 0], [1, 0]], [[0, 1], [0, 1]]], "last")
+    found = SeparableStates([[env, after]] * 2, last)
+    assert found.first_best == pytest.approx(0)  # 1 - 2 + 3 - 2
+    assert SeparableStates([[env, after]] * 2, PublicState(["idle", "served"], [0, 1], last.kernel)).first_best == 2
+    steered = SeparableStates(
+        [[env, mo.SeparableTypes([[1]], [[1]], [[[0], [4]]], [[1]], [[[1]]], cost=[0, 2], horizon=2)]] * 2, last
+    )
+    assert steered.first_best == mo.virtual_pivot(steered).bound == mo.optimum(steered).value == pytest.approx(1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_actions_that_a_state_rules_out_are_never_taken(seed):
+    cells, state = raw.random_cells(seed, ["additive"], [2], [2], 3, 2, 2)
+    ruled = PublicState(state.values, state.initial, state.kernel, "state", {"s1": ["1"]})
+    env = SeparableStates(cells, ruled)
+    for mechanism in (mo.virtual_pivot(env).to_mechanism(), mo.dynamic_pivot(env).to_mechanism()):
+        for t, policy in enumerate(mechanism.policy):
+            forbidden = mechanism.process.forbidden[t].T[mechanism.tree.profile[t]]
+            assert not policy[forbidden].any()
+    assert mo.optimum(env).value <= mo.virtual_pivot(env).bound + 1e-7 or not all(
+        bool((np.diff(w) >= 0).all()) for w in _levels(env)
+    )
+
+
+def test_bad_cells():
+    env = random_separable(["additive"], [2], [2], 2, 2, 0.9)
+    other = random_separable(["additive"], [3], [2], 2, 2, 0.9)
+    with pytest.raises(InputError, match=r"cells\[1\]\[0\].initial_values: .* the same in all periods"):
+        SeparableStates([env, other])
+    with pytest.raises(InputError, match="cells: is empty"):
+        separable_by_period([])
+    with pytest.raises(InputError, match="has 1 periods for a horizon of 2"):
+        SeparableStates([env])
+    with pytest.raises(InputError, match="horizon: is infinite"):
+        SeparableStates(random_separable(["additive"], [2], [2], 2, "infinite", 0.9))
+    with pytest.raises(InputError, match=r"cells\[0\]\[1\]: is int"):
+        SeparableStates([[env, 1], [env, env]], PublicState(["a", "b"], [1, 0]))
+    with pytest.raises(InputError, match="public states are not in its theorem"):
+        mo.optimal_contract(SeparableStates(env))

@@ -240,3 +240,23 @@ def test_a_history_of_several_buyers_is_shown_as_lists():
         mo.NonClairvoyant(), [paid_once(alone, amount, 1) for amount in (0.0, 0.25)], ["a", "b"], ["xyz", "xyw"]
     )
     assert "after history [1], reports [1]: payment 0 and 0.25" in str(check.counterexample)
+
+
+def priced(env, more):
+    """Everybody gets the item at a price."""
+    shapes = [(1, *mo.formats.HistoryTree(env).children(t)) for t in range(env.horizon)]
+    return mo.Mechanism(env, [np.ones(shape) for shape in shapes], [np.full(shape, more) for shape in shapes])
+
+
+@pytest.mark.parametrize(("prices", "worst"), [((3.0, 4.5), "F1, F2"), ((4.0, 2.0), "F1"), ((0.0, 0.0), "F1")])
+def test_the_worst_scenario_is_that_of_the_largest_gain_and_the_first_of_equals(prices, worst):
+    mechanisms = [priced(env, price) for env, price in zip(TWO.environments, prices, strict=True)]
+    report = mo.verify(mo.mechanisms.ScenariosMechanism(TWO, mechanisms), [mo.NonClairvoyant(), mo.Interim(), mo.DIC()])
+    assert report.worst == {mo.Interim(): worst, mo.DIC(): "F1"}
+    told = repr(report)
+    assert "dic: satisfied, gain 0)" in told
+    violated = report["interim"].status == "violated"
+    assert (f"interim: violated in scenario {worst!r}, gain" in told) == violated
+    assert ("the utility of type 0 is" in told) == violated
+    assert ("non-clairvoyant: violated, gain" in told) == (prices[0] != prices[1])
+    assert report["interim"].exact is None and report["non-clairvoyant"].exact is None

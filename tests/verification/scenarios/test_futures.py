@@ -143,6 +143,10 @@ def test_environments_are_cut_so_that_a_period_of_two_types_more_has_300_histori
     assert changed_futures(env, drawn=0)[0].horizon == horizon
 
 
+NEARLY = "33333333333333331/100000000000000000"
+"""The float 1/3."""
+
+
 def described(env):
     """Values and chances by period, of the first buyer; costs."""
     exact = env.exact
@@ -152,7 +156,7 @@ def described(env):
 def test_futures_are_nothing_little_and_much():
     """Little is a tenth of the most that anything was worth, 5; much is that, and rarely ten times it."""
     env = mo.IndependentTypes(
-        [[[1, 2], [3, 5], [4]]] * 2, [[["1/2", "1/2"], ["1/3", "2/3"], [1]]] * 2, ["1/7", 0, 1], discount="1/3"
+        [[[1, 2], [3, 5], [4]]] * 2, [[["1/2", "1/2"], ["1/3", "2/3"], [1]]] * 2, ["1/7", 0, 1], discount=NEARLY
     )
     own = described(env)
     little = ([Fraction(1, 2)], [1], 0)
@@ -161,9 +165,12 @@ def test_futures_are_nothing_little_and_much():
     wanted += [own[:2], [*own[:2], little], [*own[:2], much], [*own, little], [*own, much]]
     futures = changed_futures(env, drawn=0)
     assert [described(other) for other in futures] == wanted
-    assert {other.exact.discount for other in futures} == {Fraction(1, 3)}
+    assert {other.exact.discount for other in futures} == {Fraction(NEARLY)}
     assert all(other.exact.values[0] == other.exact.values[1] for other in futures)
-    assert len(changed_futures(env)) == len(wanted) + 3
+    drawn = [described(other) for other in changed_futures(env)]
+    assert drawn[:4] + drawn[5:8] + drawn[9:11] == wanted
+    for t, other in enumerate((drawn[4], drawn[8], drawn[11])):
+        assert other[: t + 1] == own[: t + 1] and len(other) == [3, 3, 4][t] and other[t + 1 :] != own[t + 1 :]
 
 
 def test_where_nothing_is_worth_anything_much_is_one():
@@ -186,7 +193,7 @@ def test_futures_at_random_are_of_two_values_up_to_twice_the_most():
 def test_periods_are_the_same_where_their_exact_numbers_are():
     """A third, and what is the same float, are two periods; one that ends and one that goes on begin alike."""
     one = mo.IndependentTypes.iid(["1/3", 2], ["1/2", "1/2"], horizon=1)
-    other = mo.IndependentTypes.iid(["33333333333333331/100000000000000000", 2], ["1/2", "1/2"], horizon=1)
+    other = mo.IndependentTypes.iid([NEARLY, 2], ["1/2", "1/2"], horizon=1)
     assert one.values[0][0].tolist() == other.values[0][0].tolist() and one.exact.values != other.exact.values
     with pytest.raises(mo.InputError, match="no two of these environments"):
         check_rule(mo.repeated_myerson, [one, other])

@@ -152,15 +152,25 @@ def test_the_largest_number_is_looked_for_everywhere():
 
 @pytest.mark.parametrize(
     ("horizon", "discount", "amount", "wild"),
-    [(3, 1, 7e307, True), (3, 1, 3e307, False), ("infinite", "1/2", 1e308, True), ("infinite", "1/2", 7e307, False)],
+    [(3, 1, 7e307, True), (3, 1, 3e307, False), ("infinite", "9/10", 5e307, True), ("infinite", "1/2", 7e307, False)],
 )
 def test_payments_whose_sum_may_overflow_are_violations_of_any_size(horizon, discount, amount, wild):
     """One type pays that once, in the first period, and another never; nothing overflows by itself."""
     env = mo.MarkovTypes([[[0, 0]]], [[[0, 1], [0, 1]]], [["1/2", "1/2"]], horizon=horizon, discount=discount)
     listed = 1 if env.infinite else horizon
-    m = MarkovMechanism(env, [np.zeros(2, int)] * listed, [[np.array([amount, 0.0])] * listed])
+    paid = [np.array([amount if t == 0 else 0.0, 0.0]) for t in range(listed)]
+    m = MarkovMechanism(env, [np.zeros(2, int)] * listed, [paid])
     gain = mo.verify(m, mo.Interim())["interim"].gain
     assert gain == (np.inf if wild else amount)
+
+
+def test_what_underflows_is_carried_along_where_nothing_is_paid():
+    """Type 0 stays as she is and pays nothing; type 1 pays 1."""
+    env = mo.MarkovTypes([[[0, 0]]], [[[1, 0], [0, 1]]], [["1/2", "1/2"]], horizon=2, discount="1/2")
+    m = MarkovMechanism(env, [np.zeros(2, int)] * 2, [[np.array([0.0, 1.0])] * 2])
+    share, least = check._rounding(m)
+    found = check.truthful_values(m, 0).error
+    assert 0 < least == found[1][0] and found[0][0] == pytest.approx(least + (1 + share) * least / 2, rel=1e-12, abs=0)
 
 
 def test_a_constraint_over_paths_is_checked_over_histories():

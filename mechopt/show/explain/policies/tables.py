@@ -17,6 +17,7 @@ from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.endless.linear import discounted
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
@@ -365,6 +366,12 @@ def _(mechanism: MarkovMechanism) -> Tables:
     named = tuple(tuple(map(str, env.types[i][0])) for i in range(env.agents))
     stage = Stage(named, _titled("action", tuple(env.action_names(0))), values)
     return _endless(_titled("agent", tuple(env.names)), stage, block, env.discount)
+
+
+@tables_of.register(ContractedMechanism)
+def _(mechanism: ContractedMechanism) -> Tables:
+    """The allocation periods, of which the first is one period after contracting."""
+    return tables_of(mechanism.allocation)
 
 
 def kinds(tables: Tables) -> list[int]:
