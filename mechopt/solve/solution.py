@@ -232,7 +232,8 @@ def _roundings(program: LinearProgram, terms: Any) -> Any:
 def _periods(program: LinearProgram) -> int:
     """Periods of the histories that the program is about; 1 where it has none, as a program that is given in rows."""
     tree = program.tree
-    return int(getattr(tree, "horizon", None) or getattr(getattr(tree, "environment", None), "horizon", 1))
+    owner = tree if hasattr(tree, "horizon") else getattr(tree, "environment", None)
+    return int(getattr(owner, "horizon", 1))
 
 
 def _total(prices: FloatArray, amounts: FloatArray) -> float:
