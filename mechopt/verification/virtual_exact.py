@@ -37,13 +37,15 @@ class _Contract(NamedTuple):
     """One agent's problem after initial reports; values by profile of the members' signals, hers first.
 
     ``best`` is by her true initial type, of strategies that may report it again, ``direct`` of those that may not,
-    ``plain`` of true signals; ``expected`` what truth is worth at her signals, over the others'.
+    ``plain`` of true signals; ``blind`` before signals, of strategies that may not and do not know the others' current
+    ones; ``expected`` what truth is worth at her signals, over the others'.
     """
 
     truth: Values
     best: list[Values]
     direct: list[Values]
     plain: list[Values]
+    blind: Values
     first: Values
     reached: set[int]
     expected: Values
@@ -60,8 +62,8 @@ def exact_gains(
         If there are too many contracts, types or profiles of signals.
     """
     asked, env = list(constraints), pivot.environment
-    solves = prod(env.initial_shape) * env.agents * (3 * max(env.initial_shape) + 2)
-    require_few(solves * prod(env.signal_shape) ** 3, "the check of a virtual pivot")
+    systems = prod(env.initial_shape) * env.agents * max(env.initial_shape)
+    require_few(systems * (len(env.cost) * prod(env.signal_shape)) ** 3, "the check of a virtual pivot")
     exact = _Exact(pivot)
     return {constraint: _answer(exact, constraint, Fraction(tolerance)) for constraint in asked}
 
@@ -160,7 +162,7 @@ class _Exact:
         policy = np.moveaxis(here.policy[0], here.members.index(i), 0)
         chosen = [int(policy[s]) for s in states]
         asked = [[bool((policy[(slice(None), *s)] == a).any()) for s in rest] for a in actions]
-        best, direct, plain = list[Values](), list[Values](), list[Values]()
+        best, direct, plain, blind = list[Values](), list[Values](), list[Values](), list[Fraction]()
         for k in range(self.env.initial_shape[i]):
             flow: list[list[Fraction | None]] = [
                 [self.worth(i, k, a, s[0]) - price[a][n % len(rest)] for n, s in enumerate(states)] for a in actions
@@ -169,12 +171,43 @@ class _Exact:
             best.append(_optimal(flow, moves, d))
             direct.append(_optimal(kept, moves, d, chosen))
             plain.append(_followed(flow, moves, d, chosen))
+            blind.append(self._blind(i, others, flow, policy, calm))
         first = [prod((self.first[j][z] for j, z in zip(members, s, strict=True)), start=Fraction(1)) for s in states]
         reached = _reached(first, moves, chosen)
         truth = plain[profile[i]]
         starts = [first, *(moves[chosen[n]][n] for n in sorted(reached))]
         expected = [value for start in starts for value in _by_own(start, truth, states)]
-        return _Contract(truth, best, direct, plain, first, reached, expected)
+        return _Contract(truth, best, direct, plain, blind, first, reached, expected)
+
+    def _blind(
+        self, i: int, others: list[int], flow: list[list[Fraction | None]], policy: Any, calm: list[list[Values]]
+    ) -> Fraction:
+        """Value before the first signal of the best strategy that does not know the others' current signals."""
+        rest = list(product(*(range(self.env.signal_shape[j]) for j in others)))
+        signals, actions, wide = range(self.env.signal_shape[i]), range(len(self.cost)), len(rest)
+        states = list(product(actions, signals, range(wide)))  # last action, own signal now, the others' last signals
+        number = {state: n for n, state in enumerate(states)}
+        own = self.kernel[i]
+
+        def told(r: int, z: int, law: Values) -> tuple[Fraction, Values]:
+            now, after = ZERO, [ZERO] * len(states)
+            for n, p in enumerate(law):
+                if p:
+                    a = int(policy[(r, *rest[n])])
+                    now += p * (flow[a][z * wide + n] or ZERO)
+                    for y in signals:
+                        after[number[a, y, n]] += p * own[a][z][y]
+            return now, after
+
+        options = [[told(r, z, calm[a][n]) for a, z, n in states] for r in signals]
+        flows = [[now for now, _ in row] for row in options]
+        value = _optimal(flows, [[after for _, after in row] for row in options], self.discount)
+        start = [prod((self.first[j][z] for j, z in zip(others, s, strict=True)), start=Fraction(1)) for s in rest]
+        total = ZERO
+        for z in signals:
+            found = [told(r, z, start) for r in signals]
+            total += self.first[i][z] * max(now + self.discount * _mean(after, value) for now, after in found)
+        return total
 
     def slope(self, i: int, profile: tuple[int, ...]) -> Fraction:
         """Xbar: discounted sum of X after truthful reports, as of contracting; 0 where she is left out."""
@@ -217,8 +250,7 @@ class _Exact:
         again = constraint == PeriodicExPostIC(rereport=True)
         bayesian = constraint == BayesianIC()
         kernel = self.env.signal_kernel[i]
-        known = bool((self.env.signal_initial[i] > 0).all() and (kernel > 0).all())
-        known = known and (not bayesian or self.env.agents == 1)
+        everywhere = bool((self.env.signal_initial[i] > 0).all() and (kernel > 0).all())
         types = range(self.env.initial_shape[i])
         for true, report in product(types, types):
             ends = list[tuple[Fraction, Fraction]]()
@@ -228,11 +260,12 @@ class _Exact:
                 if found is None:
                     ends.append((base, base))
                     continue
-                upper = (found.best if again else found.direct)[true]
-                lower = found.plain[true] if not again and not known else upper
+                true_signals = _mean(found.first, found.plain[true])
+                upper = _mean(found.first, (found.best if again else found.direct)[true])
+                upper = found.blind[true] if bayesian else upper
                 told = [
-                    base + self.discount * (_mean(found.first, value) - _mean(found.first, found.truth))
-                    for value in (lower, upper)
+                    base + self.discount * (value - _mean(found.first, found.truth))
+                    for value in (upper if again or everywhere else true_signals, upper)
                 ]
                 ends.append((told[0], told[1]))
             if bayesian:
@@ -244,8 +277,8 @@ class _Exact:
         for true, o in product(types, () if bayesian else others):
             found = self.contracts.get((i, (*o[:i], true, *o[i:])))
             if found is not None:
-                upper = (found.best if again else found.direct)[true]
-                gain = self.discount * max(a - b for a, b in zip(upper, found.truth, strict=True))
+                later = (found.best if again else found.direct)[true]
+                gain = self.discount * max(a - b for a, b in zip(later, found.truth, strict=True))
                 yield gain, gain, (i, 1, true, true, o)
 
     def _participation(

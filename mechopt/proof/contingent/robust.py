@@ -122,7 +122,7 @@ class RobustChecker(Checker):
         if self.kind == "ball":
             law, left = list(own), min(self.radius / 2, 1 - own[order[0]])
             law[order[0]] += left
-            for n in reversed(order[1:]):
+            for n in reversed(order):  # the worst one last, when nothing is left to take
                 taken = min(left, law[n])
                 law[n], left = law[n] - taken, left - taken
             return _mean(law, worth)

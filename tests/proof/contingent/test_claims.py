@@ -10,9 +10,10 @@ from mechopt.closedform.contingent.program.possible import NoTransfersError
 from mechopt.closedform.contingent.robust.transfers import robust_transfers
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.proof.contingent.check import check_transfer_proof
-from mechopt.proof.contingent.file import TransferProofError
+from mechopt.proof.contingent.file import TransferProofError, Weighted
 from mechopt.study.transfer_proof import transfer_proof
 from tests.closedform.contingent.test_any_transfers import rational
+from tests.proof.contingent.test_inequalities import claim, environment
 from tests.proof.contingent.test_stacked_transfers import uncontrolled
 
 CROSSED, SQUARE, ALONE = "liu-2025/crossed-signals", "liu-2025/square-columns", "liu-2025/independent-chains"
@@ -138,6 +139,19 @@ def test_the_size_is_told_from_the_model(name):
     check_transfer_proof(env, proof, most=products)
     with pytest.raises(TransferProofError, match=f"size: about {products:,} products of fractions, at most"):
         check_transfer_proof(env, proof, most=products - 1)
+
+
+def test_the_largest_period_counts():
+    """2 profiles and 6 of them, for ever, with 2 + 1 and 2 + 3 reports: 2 x 6 x (2 + 3) + 6 x 6 x (2 + 5) products."""
+    env = environment("infinite-after-one")
+    proof, share = claim(env, fee=False), Weighted(Fraction(1), "misreport", 0, 0, 0, 1)
+    for change, products in (
+        ({}, 312),
+        ({"stack": {"how": "apart", "steps": 2}}, 312 * 6),
+        ({"shares": [share] * 2}, 2 * 6 * 2 + 6 * 6 * 2 + 2 * 6),
+    ):
+        with pytest.raises(TransferProofError, match=f"size: about {products:,} products"):
+            check_transfer_proof(env, replace(proof, **change), most=1)
 
 
 def test_steps_are_counted_and_limited():

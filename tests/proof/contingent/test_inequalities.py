@@ -17,9 +17,11 @@ from mechopt.proof.contingent.inequalities import Checker
 DISCOUNT = Fraction(9, 10)
 SHAPES = {
     "three-periods": (3, [(2, 3), (3, 1), (2, 2)]),
+    "four-periods": (4, [(2, 1), (1, 2), (2, 1), (1, 2)]),
     "one-period": (1, [(2, 3)]),
     "infinite": ("infinite", [(2, 3)]),
     "infinite-after-one": ("infinite", [(2, 1), (2, 3)]),
+    "infinite-after-two": ("infinite", [(2, 1), (1, 2), (2, 2)]),
 }
 
 

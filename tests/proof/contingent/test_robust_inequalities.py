@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from mechopt.proof.contingent.file import TransferProofError
+from mechopt.proof.contingent.file import TransferProofError, Weighted
 from mechopt.proof.contingent.robust import RobustChecker
 from tests.proof.contingent.test_inequalities import (
     DISCOUNT,
@@ -49,6 +49,7 @@ def bound(known, which, i, t, s):
 
 CONTROLLED = {
     "three-periods": [(True, True), (True, False), (False, True), (False, False)],
+    "four-periods": [(False, True, False)],
     "infinite": [True, False],
     "infinite-after-one": [(True, False), (False, True), (False, False)],
 }
@@ -90,6 +91,21 @@ def test_robust_inequalities(shape, controlled, last):
                 else:
                     apart = mean(lambda n, i=i, a=after: bound(known, "L", i, a, n) - bound(known, "U", i, a, n))
                     assert at(known, row, law) == gap + paid + (apart if any(moved[after:]) else 0)
+
+
+def test_an_inequality_at_a_distribution():
+    """What a refusal adds up, with what is got in the last period."""
+    _, checker, known = robust("three-periods", (True, True), "constant")
+    for t, i in product((0, 1), (0, 1)):
+        for kind, report in (("bound", 0), ("bound", 1), ("misreport", 0), ("misreport", 1)):
+            for n, s in enumerate(checker.profiles[t]):
+                if kind == "misreport" and (report == s[i] or report >= checker.env.shape[t][i]):
+                    continue
+                of = checker.bound_row("LU"[report], i, t, s) if kind == "bound" else None
+                row = of or checker.misreport_row(i, t, s, report)
+                given = checker._given(t, row.action, s)
+                found, side = checker._combined(Weighted(Fraction(1), kind, i, t, n, report), given)
+                assert sum(x * known[key] for key, x in found.items()) - side == at(known, row, given)
 
 
 def plain(env, change):
