@@ -18,7 +18,15 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
-from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
+from mechopt.mechanism.constraints import (
+    INDEPENDENT_CONSTRAINTS,
+    PPIR,
+    STANDARD,
+    Asked,
+    BayesianIC,
+    Constraint,
+    MyopicIC,
+)
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
@@ -171,8 +179,9 @@ def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constrain
         return INDEPENDENT_CONSTRAINTS
     if environment.horizon != "infinite":
         return CHECKED
-    beliefs = any(row.report is not None and BayesianIC() in row.report for row in entries)
-    return (BayesianIC(), *STATE_CONSTRAINTS) if beliefs else STATE_CONSTRAINTS
+    checked = {constraint for row in entries if row.report is not None for constraint in row.report}
+    more = tuple(c for c in (BayesianIC(), MyopicIC(), PPIR()) if c in checked and c not in STATE_CONSTRAINTS)
+    return (*more, *STATE_CONSTRAINTS)
 
 
 def _optimum(

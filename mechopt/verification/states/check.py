@@ -3,7 +3,8 @@ r"""Checks of mechanisms for ever with finitely many states, state by state.
 - Bayesian incentive compatibility: truth is a best strategy from the first period on, see
   `mechopt.verification.states.response`. With one agent periodic ex post incentive compatibility asks for the same at
   every state that reports lead to, and every type that they allow. DIC, where types are independent across periods,
-  asks it of one report at every state and for all types.
+  asks it of one report at every state and for all types. Myopic incentive compatibility compares utilities of
+  the period alone, at every state that truth leads to.
 - Participation: interim at the first state; periodic at every state that truth leads to and its possible types.
 - Per-period: utility of a period at every state, possible profile and action that is taken, whatever the coin shows.
   Sums over all paths (``epir``), or all beginnings of paths (``prefix``), are shortest paths: with m(s) the least
@@ -32,6 +33,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicIR,
 )
@@ -64,6 +66,8 @@ class StateCounterexample(Counterexample):
 
     def __str__(self) -> str:
         words = f"agent {self.agent}, state {self.state}: "
+        if self.constraint == MyopicIC():
+            return f"{words}type {self.true_type} reports {self.report} and gains {self.gain:.6g} in the period"
         if self.constraint.role == "ic":
             return f"{words}type {self.true_type} gains {self.gain:.6g} by a strategy that reports {self.report} first"
         who = f"type {self.true_type}" if self.true_type is not None else "some path"
@@ -102,6 +106,13 @@ def _everywhere(r: Response) -> _Found:
 def _one_report(r: Response) -> _Found:
     gain = _weighed(r, r.reports(r.truth) - r.truth[:, :, None], r.mechanism.entered)
     return _Found(gain, 2 * r.truth_error + 2 * r.step)
+
+
+def _alone(r: Response) -> _Found:
+    """Of the period alone, at states that truth leads to, of types and reports that are possible there."""
+    gain = r.flow - np.einsum("skk->sk", r.flow)[:, :, None]
+    asked = r.allowed[:, :, None] & r.allowed[:, None, :] & (r.mechanism.depth >= 0)[:, None, None]
+    return _Found(_weighed(r, np.where(asked, gain, -np.inf)), 2 * r.step)
 
 
 def _weighed(r: Response, gain: FloatArray, first: IntArray | None = None) -> FloatArray:
@@ -179,6 +190,7 @@ GAINS: dict[Constraint, Callable[[Response], _Found]] = {
     BayesianIC(): _strategies,
     PeriodicExPostIC(): _everywhere,
     DIC(): _one_report,
+    MyopicIC(): _alone,
     Interim(): _interim,
     PeriodicIR(): _periodic,
     PPIR(): _per_period,
@@ -264,8 +276,8 @@ def _check(constraint: Constraint, responses: list[Response], tolerance: float) 
     if answer.place is not None:
         i = answer.place[0]
         s, k, report = (int(place) for place in np.unravel_index(answer.place[1], shapes[i]))
-        m = responses[i].mechanism
-        depth = max(int((m.entered if constraint.role == "ic" else m.depth)[s]), 0)
+        m, entered = responses[i].mechanism, constraint.role == "ic" and constraint != MyopicIC()
+        depth = max(int((m.entered if entered else m.depth)[s]), 0)
         true = None if constraint in (PPIR(), PFIR(), EPIR()) else k
         told = report if constraint.role == "ic" else true
         example = StateCounterexample(constraint, i, depth, (), true, told, answer.gain, state=s)
