@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +17,7 @@ from mechopt.core.algebraic import AlgebraicNumber, real_roots
 from mechopt.core.functions import RationalFunction, compared_at
 from mechopt.core.polynomials import minus, remainder, times
 from mechopt.modelfile.parametric import read_parametric
+from mechopt.proof.certificate import CertificateError
 from mechopt.proof.formula.file import AnyProof, ClaimedPiece, FormulaProof, load_formula
 from mechopt.proof.formula.signs import OpenInterval
 from mechopt.solve.parametric.pieces import Piece
@@ -51,6 +54,29 @@ def test_a_bundled_proof_holds(path: Path) -> None:
 def test_a_page_says_what_is_proved(path: Path) -> None:
     said = [block for text in PAGES.values() for block in BLOCK.findall(text)]
     assert statement(path.stem, load_formula(path)) in said
+
+
+def tampered(proof: AnyProof) -> Iterator[AnyProof]:
+    """Value, piece, interval, primal, dual and model of a proof, each changed by itself."""
+    first, basis = proof.pieces[0], proof.bases[0]
+    inside = (RationalFunction.parameter() - proof.start) * (proof.stop - RationalFunction.parameter())
+    yield replace(proof, pieces=(replace(first, value=first.value + inside / 10**9), *proof.pieces[1:]))
+    yield replace(proof, pieces=proof.pieces[1:])
+    yield replace(proof, stop=proof.stop + 1)
+    yield replace(proof, fingerprint=proof.fingerprint[::-1])
+    (j, function), *rest = basis.primal
+    yield replace(proof, bases=(replace(basis, primal=((j, function + inside / 10**9), *rest)), *proof.bases[1:]))
+    if basis.dual:
+        turned = tuple((row, -multiplier) for row, multiplier in basis.dual)
+        yield replace(proof, bases=(replace(basis, dual=turned), *proof.bases[1:]))
+
+
+@each_proof
+def test_a_changed_proof_is_rejected(path: Path) -> None:
+    proof = load_formula(path)
+    for changed in tampered(proof):
+        with pytest.raises(CertificateError):
+            mo.check_formula(path.with_suffix(".toml"), changed)
 
 
 def test_every_model_has_its_proof_and_every_page_its_parts() -> None:

@@ -167,6 +167,51 @@ def test_every_gain_by_loops_and_by_replay(name):
         assert check.strategy_gain == (check.gain if constraint == IC else None)
 
 
+def sizes(raw, t, later, more=0.0):
+    """Largest value before payments, with what follows where that is known, and largest payment."""
+    m, s, largest = raw.m, raw.m.stage(t), 0.0
+    for p, k in product(raw.profiles[t], raw.types[t]):
+        a = m.policy[s][p]
+        value = raw.env.values[raw.i][s][a, k]
+        if later:
+            moves = enumerate(raw.env.kernel[raw.i][s][a, k])
+            value += raw.env.discount * sum(c * (later[min(t + 1, raw.last), p, n] + more) for n, c in moves if c)
+        largest = max(largest, abs(value))
+    return largest + np.abs(m.transfers[raw.i][t]).max()
+
+
+@pytest.mark.parametrize("name", ["three-agents", "types-by-period", "moves-that-end"])
+def test_bounds_are_carried_along(name):
+    m = mechanism(name)
+    share, least = module._share(m)
+    for i in range(m.environment.agents):
+        raw, agent, off, best_off, errors = Raw(m, i), module._agent(m, i), 0.0, 0.0, []
+        for t in reversed(range(m.periods)):
+            off = share * sizes(raw, t, raw.truth if t < raw.last else None) + least + m.environment.discount * off
+            best = share * sizes(raw, t, raw.best if t < raw.last else None) + least
+            best_off = best + m.environment.discount * best_off
+            errors.insert(0, off)
+        assert agent.errors == pytest.approx(errors, rel=1e-12, abs=0)
+        largest = max(abs(value) for (t, _, _), value in raw.truth.items() if t == 0)
+        _, rounding = module._strategies(m, i, agent, 0)
+        assert rounding == pytest.approx(best_off + errors[0] + share * largest, rel=1e-12, abs=0)
+
+
+def test_values_for_ever_that_are_off_are_bounded_by_what_they_leave(monkeypatch):
+    """All are 1 too large: 3/4 is left in the recursion, which is 1 over 1 - d."""
+    m, exactly = mechanism("for-ever"), module._lasting
+    monkeypatch.setattr(module, "_lasting", lambda *given: exactly(*given) + 1.0)
+    share, least = module._share(m)
+    raw, agent = Raw(m, 0), module._agent(m, 0)
+    step = share * sizes(raw, raw.last, raw.truth, 1.0) + least
+    errors = [(0.75 + step) / (1 - 0.25 * (1 + 2.0**-51)) + step]
+    for t in reversed(range(raw.last)):
+        more = 0.25 if t + 1 == raw.last else 0.0
+        assert t + 1 == raw.last, "two periods are listed"
+        errors.insert(0, share * sizes(raw, t, raw.truth, more) + least + 0.25 * errors[0])
+    assert agent.errors == pytest.approx(errors, rel=5e-14, abs=0)
+
+
 def test_the_share_is_counted():
     """6 profiles and 5 types in the first period, 3 and 4 in the second, two periods and twelve; fourfold."""
     m = mechanism("types-by-period")

@@ -127,7 +127,8 @@ def test_persistent_types(family, sparse):
             slow |= {(i, *place): gain for gain, place in _Agent(mechanism, i).gains(constraint)}
         assert_same(quick, slow, constraint)
         told = {place[:4] for place in slow if place[3] == place[4]}  # where her true type is among the reports
-        for i, t, *where in spread([place for place in slow if place[:4] in told]):
+        asked = [place for place in slow if place[:4] in told]
+        for i, t, *where in {*spread(asked), *(place for place in asked if place[1] == 0)}:
             gain = float(slow[i, t, *where])
             example = persistent._counterexample(constraint, mechanism.tree, gain, i, t, where)
             assert example.outside == (mechanism.process.options is not None)

@@ -50,3 +50,8 @@ def test_payments_at_every_node(name):
         for place in islice(slow, 0, None, max(1, len(slow) // 30)):
             example = payments._counterexample(c, mechanism, slow[place], *place)
             assert example.replay(mechanism) == pytest.approx(slow[place], abs=1e-11), (c, place)
+        check = payments.check_payments(c, mechanism)
+        if check.counterexample is not None:
+            assert check.counterexample.replay(mechanism) == pytest.approx(max(slow.values()), abs=1e-11), c
+            worst = max(slow, key=slow.__getitem__)
+            assert (check.counterexample.action is None) == (worst[3] < 0), c
