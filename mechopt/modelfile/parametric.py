@@ -22,6 +22,7 @@ from mechopt.environment.parametric import (
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.cells import depends_on_cells
 from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
@@ -202,7 +203,7 @@ class Opened(NamedTuple):
     subject_to : list
         Constraints on payments with functions of the parameter for amounts.
     factors : int
-        With public states the number of agents and states, else 0.
+        With public states, or separable tables by period, the number of agents and states, else 0.
     """
 
     parameter: str
@@ -256,7 +257,8 @@ def open_parameter(
     solve = symbolic.get("solve")
     payments = symbolic.get("subject_to") or (solve.get("subject_to") if isinstance(solve, Mapping) else None) or []
     states, agents = (tables.get(key) for key in ("states", "agents"))
-    factors = len(states) + len(agents) if isinstance(states, list) and isinstance(agents, list) else 0
+    joint = isinstance(states, list) or (tables.get("kind") == SeparableTypes.kind and depends_on_cells(tables))
+    factors = len(states or ()) + len(agents) if joint and isinstance(agents, list) else 0
     return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at, payments, factors)
 
 

@@ -161,3 +161,17 @@ def test_epsilon_is_an_option_of_solve_that_takes_the_place_of_the_files(run, tm
         refused = run("solve", path, "--epsilon", wrong)
         assert refused.exit_code == 2
         assert words_of_it in words(refused.stderr)
+
+
+def test_keys_in_the_wrong_place_and_amounts_for_others_name_the_file(run, tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above='subject_to = "budget:2,3"', below=""))
+    refused = run("solve", path)
+    assert refused.exit_code == 2
+    assert "model.toml: subject_to: budget:2,3: has 2 amounts" in words(refused.stderr)
+    path.write_text(MODEL.format(above="", below='subject_to = "budget:2"'))
+    refused = run("solve", path)
+    assert refused.exit_code == 2
+    assert "buyers[0].subject_to: belongs to the whole file, and stands below [[buyers]]; write it above" in words(
+        refused.stderr
+    )

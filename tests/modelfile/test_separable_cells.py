@@ -101,3 +101,21 @@ def test_a_round_trip_of_costs_by_period_and_state():
     assert [[float(cell.cost[1]) for cell in row] for row in env.cells] == [[1, 2], [3, 4]]
     assert mo.loads(env.to_toml()).fingerprint == env.fingerprint
     assert np.isfinite(mo.optimum(env).value)
+
+
+def test_formulas_where_all_agents_and_periods_have_the_parameter():
+    """The number served for is binomial: a polynomial of degree 4 in p."""
+    agent = """[[agents]]
+initial.values = [1]
+initial.probabilities = [1]
+signals = ["low", "high"]
+signal_initial = ["1 - p", "p"]
+base = [[0, 0], [0, 1]]
+"""
+    text = 'kind = "separable"\nhorizon = 1\nactions = ["none", "serve"]\ncost = [[0, 2]]\n' + 4 * agent
+    text += '[parameters]\np = ["0", "1"]\n'
+    found = mo.formula(text, objective="welfare")
+    for p in (0, 0.25, 0.5, 0.75):
+        chances = [p**k * (1 - p) ** (4 - k) * (1, 4, 6, 4, 1)[k] for k in range(5)]
+        expected = sum(max(0, k - 2) * chance for k, chance in enumerate(chances))
+        assert float(found.value(p)) == pytest.approx(expected)

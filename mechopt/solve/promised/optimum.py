@@ -251,7 +251,7 @@ class Search:
             while (width := upper - best) > aim * upper:
                 self._tell(best, upper)
                 open_ = width > tolerance * upper
-                if number == MAX_LEVELS:
+                if number == MAX_LEVELS or len(level.solved) == 1:  # of the slope 1 alone nothing is finer
                     raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)
