@@ -5,29 +5,49 @@ from functools import cache
 import numpy as np
 import pytest
 
+from mechopt.core.errors import LimitError
+from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent import check, promises
-from mechopt.verification.contingent.check import truthful_outcome
+from mechopt.verification.contingent.check import check_contingent, truthful_outcome
 from mechopt.verification.contingent.promises import lasting, promise_by_promise
-from mechopt.verification.contingent.stage import Sizes
+from mechopt.verification.contingent.stage import Place, Sizes
 from mechopt.verification.contingent.together import checked_together, promised
-from tests.interdependent_instances import random_environment
+from mechopt.verification.contingent.tolerance import tolerances
+from mechopt.verification.rounding import Answer, Status
+from tests.interdependent_instances import law, random_environment
 from tests.verification.contingent.raw_gains import SWEEPS, Given, Raw
 
 SIZES = [(2, 3), (3, 2), (1, 2)]
-KINDS = ["plain", "own", "later", "history", "reports", "together"]
+KINDS = ["plain", "own", "later", "history", "reports", "together", "together one"]
 
 
 def others(env, i, t):
+    """Sizes of the others' signals."""
     shape = env.shape[min(t, env.stages - 1)]
     return tuple(size for j, size in enumerate(shape) if j != i)
+
+
+def late(seed, controlled):
+    """For ever, three periods of data: the last one leads to itself."""
+    rng, sizes = np.random.default_rng(seed), [(2, 2), (1, 3), (2, 2)]
+    values = tuple(zip(*(rng.uniform(-1, 1, (2, 3, *size)) for size in sizes), strict=True))
+    kernels = tuple(
+        law(rng, (*((3,) if controlled else ()), *size), after)
+        for size, after in zip(sizes, [*sizes[1:], sizes[-1]], strict=True)
+    )
+    cost = rng.uniform(0, 0.5, 3)
+    return InterdependentTypes(values, kernels, law(rng, (), sizes[0]), cost=cost, horizon="infinite", discount=0.25)
 
 
 @cache
 def given(kind, horizon=3, seed=0, sizes=None, controlled=True):
     """Payments of a kind drawn at random, and a policy; actions 0, 1 and 2."""
     rng = np.random.default_rng(seed)
-    sizes = list(sizes or SIZES[:horizon]) if horizon != "infinite" else (2, 3)
-    env = random_environment(seed, sizes, horizon=horizon, discount=0.25, cost=True, controlled=controlled)
+    if horizon == "late":
+        env = late(seed, controlled)
+    else:
+        sizes = list(sizes or SIZES[:horizon]) if horizon != "infinite" else (2, 3)
+        env = random_environment(seed, sizes, horizon=horizon, discount=0.25, cost=True, controlled=controlled)
     agents, ends = range(env.agents), env.stages if env.infinite else env.stages - 1
     policy = tuple(rng.integers(0, 3, shape) for shape in env.shape)
 
@@ -53,16 +73,17 @@ def given(kind, horizon=3, seed=0, sizes=None, controlled=True):
         )
         return Given(**parts, payments=payments, history=True, reports=True)
     if kind.startswith("together"):
-        own, many = kind == "together own", 2
+        own, many = kind == "together own", 1 if kind == "together one" else 2
         far = [many if env.infinite else min(many, env.stages - 1 - t) for t in range(ends)]
         payments = tuple(
             tuple(table(i, t, *range(t + 1, t + 1 + far[t]), own=own) for i in agents) for t in range(ends)
         )
         return Given(**parts, payments=payments, together=many)
     payments = tuple(tuple(table(i, t, t + 1, own=kind == "own") for i in agents) for t in range(ends))
-    if kind != "later":
+    if kind not in ("later", "short"):
         return Given(**parts, payments=payments)
-    ahead = [2 if env.infinite else ends - 1 - t for t in range(ends)]
+    most = 1 if kind == "short" else 2
+    ahead = [most if env.infinite else min(most, ends - 1 - t) for t in range(ends)]
     later = tuple(
         tuple(tuple(table(i, t, t + 2 + k, own=i == 0) for k in range(ahead[t])) for i in agents) for t in range(ends)
     )
@@ -97,12 +118,15 @@ def test_three_agents(i):
         same(np.broadcast_to(gains.gain, raw.over_histories(t)[0].shape), raw.over_histories(t)[0])
 
 
-LONG = [(kind, horizon) for kind in ("later", "own", "together", "together own") for horizon in (3, 4, "infinite")]
+LONG = [
+    (kind, horizon) for kind in ("later", "own", "together", "together own") for horizon in (3, 4, "infinite", "late")
+]
+ENDLESS = ("infinite", "late")
 
 
 @cache
 def long(kind, horizon):
-    sizes = ((2, 3), (3, 2), (1, 2), (2, 2))[:horizon] if horizon != "infinite" else None
+    sizes = ((2, 3), (3, 2), (1, 2), (2, 2))[:horizon] if horizon not in ENDLESS else None
     return given(kind, horizon, 1, sizes)
 
 
@@ -125,7 +149,7 @@ def test_one_promise_at_a_time(kind, horizon, i):
 
 
 @pytest.mark.parametrize("i", [0, 1])
-@pytest.mark.parametrize(("kind", "horizon"), [pair for pair in LONG if pair[1] != "infinite"])
+@pytest.mark.parametrize(("kind", "horizon"), [pair for pair in LONG if pair[1] not in ENDLESS])
 def test_sizes_of_one_promise_at_a_time(kind, horizon, i):
     m = long(kind, horizon)
     raw = Raw(m, i, sizes=True)
@@ -134,7 +158,11 @@ def test_sizes_of_one_promise_at_a_time(kind, horizon, i):
 
 
 @pytest.mark.parametrize(
-    ("kind", "horizon"), [*((kind, 3) for kind in (*KINDS, "together own")), ("own", "infinite"), ("later", "infinite")]
+    ("kind", "horizon"),
+    [
+        *((kind, 3) for kind in (*KINDS, "together own")),
+        *((kind, horizon) for kind in ("own", "later") for horizon in ENDLESS),
+    ],
 )
 def test_in_fractions(kind, horizon):
     m = given(kind, horizon)
@@ -158,10 +186,12 @@ def test_in_fractions(kind, horizon):
 
 
 def test_in_fractions_by_paths_for_ever():
-    m = given("together own", "infinite", 2, controlled=False)
-    places = check.exact_places(m, np.zeros((2, 1)))
-    for i, place in enumerate(places):
-        assert float(place.answer.exact) == pytest.approx(Raw(m, i).by_promises(0).max(), rel=1e-12)
+    m = given("together own", "late", 2, controlled=False)
+    where = [(i, t) for i in range(2) for t in (2, 1, 0)]
+    for place, (i, t) in zip(check.exact_places(m, np.zeros((2, 3))), where, strict=True):
+        assert float(place.answer.exact) == pytest.approx(Raw(m, i).by_promises(t).max(), rel=1e-12)
+    with pytest.raises(LimitError, match="exact: payments by several periods together"):
+        check.exact_places(given("together own", "late"), np.zeros((2, 3)))
 
 
 def test_what_the_truth_is_worth_for_ever_is_bounded():
@@ -172,7 +202,7 @@ def test_what_the_truth_is_worth_for_ever_is_bounded():
         assert size.max() <= 20 * (np.abs(value).max() + 1) / 0.75
 
 
-@pytest.mark.parametrize("horizon", [3, "infinite"])
+@pytest.mark.parametrize("horizon", [3, "late"])
 def test_what_the_truth_comes_to(horizon):
     m = given("later", horizon)
     env = m.environment
@@ -192,3 +222,69 @@ def test_what_the_truth_comes_to(horizon):
                 following[n] += chance * further
         reached, weight = following, weight * env.discount
     assert welfare == pytest.approx(total, rel=1e-12)
+
+
+def test_promises_that_end_before_the_horizon():
+    m = given("short", 4, 1, ((2, 1), (1, 2), (2, 2), (2, 1)))
+    exact = iter(check.exact_places(m, np.zeros((2, 4))))
+    for i in (0, 1):
+        found, raw = check._found(m, i), Raw(m, i)
+        for gains in found.gains:
+            expected = raw.over_histories(gains.period)[0]
+            same(gains.gain, expected)
+            assert float(next(exact).answer.exact) == pytest.approx(max(expected.max(), 0), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_worst_place_in_relation_to_its_tolerance(kind):
+    m = given(kind)
+    found, allowed = check_contingent(m), tolerances(m.environment)
+    tables = {(i, t): Raw(m, i).over_histories(t) for i in (0, 1) for t in range(3)}
+    ratios = {place: table.max() / allowed[place] for place, (table, _) in tables.items()}
+    worst = max(ratios, key=ratios.get)
+    lie = found.counterexample
+    assert (lie.agent, lie.period) == worst and found.tolerance == allowed[worst]
+    assert found.gain == lie.gain == pytest.approx(tables[worst][0].max(), rel=1e-12)
+    assert found.largest == pytest.approx(max(table.max() for table, _ in tables.values()), rel=1e-12)
+    assert found.strategy_gain == pytest.approx(max(best.max() for _, best in tables.values()), rel=1e-12)
+    shapes, at = m.environment.shape, 0
+    for s, profile in enumerate(lie.past):
+        at = at * np.prod(shapes[s]) + np.ravel_multi_index(profile, shapes[s])
+    signals = np.ravel_multi_index(lie.signals, shapes[lie.period])
+    assert len(lie.past) == (0 if kind in ("plain", "own") else lie.period)
+    assert tables[worst][0][int(at), signals, lie.report] == pytest.approx(lie.gain, rel=1e-12)
+
+
+def test_how_many_histories_there_are(monkeypatch):
+    m = given("later", 3, 0, ((2, 3), (2, 1), (1, 5)))
+    # by period: histories and profiles, reports, next profiles
+    assert check._entries(m.environment) == max(6 * 3 * 2, 12 * 2 * 5, 60 * 5)
+    late_many = given("later", 3, 0, ((2, 3), (2, 2), (1, 1)))
+    assert check._entries(late_many.environment) == max(6 * 3 * 4, 24 * 2 * 1, 24 * 1)
+    monkeypatch.setattr(check, "MAX_ENTRIES", 300)
+    assert check_contingent(m).strategy_gain is not None
+    monkeypatch.setattr(check, "MAX_ENTRIES", 299)
+    assert check_contingent(m).strategy_gain is None
+    raw = Raw(m, 0)
+    for gains in check._found(m, 0).gains:
+        same(gains.gain[0], raw.by_promises(gains.period))
+    monkeypatch.setattr(check, "MAX_ENTRIES", 1)
+    with pytest.raises(LimitError, match="above 1 entries"):
+        check_contingent(given("reports"))
+    plain, together = given("plain"), given("together")
+    assert check_contingent(plain).strategy_gain is not None
+    same(check._found(together, 1).gains[-1].gain[0], Raw(together, 1).by_promises(0))
+
+
+def test_which_of_two_places_is_worse():
+    def place(status, gain, rounding=0.0, tolerance=1.0):
+        return Place(Answer(status, gain, rounding, None), tolerance, gain, None).severity()
+
+    satisfied, undecided, violated = Status.SATISFIED, Status.UNDECIDED, Status.VIOLATED
+    assert place(satisfied, 9.0) < place(undecided, 0.5) < place(violated, 0.1)
+    assert place(satisfied, 1.0) == place(satisfied, 1.0, 7.0) < place(satisfied, 2.0)
+    assert place(undecided, 1.0, 1.0) < place(undecided, 0.5, 2.0) < place(undecided, 3.0, 0.0)
+    assert place(violated, 3.0, 2.0) < place(violated, 2.0, 0.0) < place(violated, 3.0, 0.5)
+    assert place(violated, 2.0, 0.0, 4.0) < place(violated, 1.0, 0.0, 1.0)
+    assert place(satisfied, 0.0, 0.0, 0.0) == (0, 0.0)
+    assert place(violated, 1e-9, 0.0, 0.0) == (2, float("inf"))
