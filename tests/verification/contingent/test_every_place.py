@@ -7,7 +7,7 @@ import pytest
 
 from mechopt.core.errors import LimitError
 from mechopt.environment.interdependent import InterdependentTypes
-from mechopt.verification.contingent import check, promises
+from mechopt.verification.contingent import check
 from mechopt.verification.contingent.check import check_contingent, truthful_outcome
 from mechopt.verification.contingent.promises import lasting, promise_by_promise
 from mechopt.verification.contingent.stage import Place, Sizes
@@ -192,14 +192,6 @@ def test_in_fractions_by_paths_for_ever():
         assert float(place.answer.exact) == pytest.approx(Raw(m, i).by_promises(t).max(), rel=1e-12)
     with pytest.raises(LimitError, match="exact: payments by several periods together"):
         check.exact_places(given("together own", "late"), np.zeros((2, 3)))
-
-
-def test_what_the_truth_is_worth_for_ever_is_bounded():
-    m = given("later", "infinite")
-    for i in (0, 1):
-        size, value = (lasting(part, i, promises._before_truth) for part in (Sizes.of(m), m))
-        assert (size >= 2 * np.abs(value).max()).all()
-        assert size.max() <= 20 * (np.abs(value).max() + 1) / 0.75
 
 
 @pytest.mark.parametrize("horizon", [3, "late"])
