@@ -49,19 +49,17 @@ MODELS = {
 }
 
 
-@cache
-def pivot(name):
-    return mo.virtual_pivot(mo.loads(MODELS[name]), ironed=True)
+PIVOTS = {name: mo.virtual_pivot(mo.loads(text), ironed=True) for name, text in MODELS.items()}
 
 
 @cache
 def in_fractions(name):
-    return virtual_exact._Exact(pivot(name))
+    return virtual_exact._Exact(PIVOTS[name])
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_contract(name):
-    m, exact = pivot(name), in_fractions(name)
+    m, exact = PIVOTS[name], in_fractions(name)
     for place in np.ndindex(m.environment.initial_shape):
         for i in range(m.environment.agents):
             found, expected = virtual._contract(m, place, i, True), exact.contracts.get((i, place))
@@ -94,7 +92,7 @@ def test_every_gain(name, constraint, monkeypatch):
             super().add(gain, rounding)
 
     monkeypatch.setattr(virtual, "Verdict", Recorded)
-    m = pivot(name)
+    m = PIVOTS[name]
     found = mo.verify(m, constraint)[constraint]
     ends = list(in_fractions(name).gains(constraint))
     assert sorted(gain for gain, _ in added) == pytest.approx(
