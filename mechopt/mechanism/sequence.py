@@ -140,7 +140,7 @@ class SequenceMechanism(MechanismMethods):
 
     @property
     def process(self) -> JointProcess:
-        """The environment's laws by profile."""
+        """The environment's distributions by profile."""
         return self.tree.process
 
     def recorded(self, t: int) -> FloatArray:

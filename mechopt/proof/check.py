@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import prod
 from typing import Any
 
 from mechopt.core.numbers import to_exact
@@ -27,21 +26,19 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import DIC, EPIR, INDU, Constraint
+from mechopt.mechanism.constraints import INDU, Constraint
 from mechopt.mechanism.objective import Revenue
-from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCertificate, SparseVector
-from mechopt.proof.constraints import INDEPENDENT, require_independent, require_persistent
+from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.orbits import OrbitModel, OrbitRow, orbit_entries, unfit
 from mechopt.proof.persistent import SequenceModel, rebuild_persistent
 from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.proof.promised.check import check_promised
 from mechopt.proof.rows import Row, Side
-from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
+from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms, measured_by
 from mechopt.proof.size import MOST, independent_entries, require_at_most, require_size
 
-Measured = tuple[tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]
 AnyModel = Model | SequenceModel | GuaranteeModel | OrbitModel
 
 
@@ -101,7 +98,7 @@ def check_certificate(
         _require_orbits(environment, certificate, most)
     else:
         require_defined(environment, certificate.form, certificate.ic, certificate.ir)
-        require_size(environment, certificate.form, certificate.ic, certificate.ir, most, len(certificate.subject_to))
+        require_size(environment, certificate.form, certificate.ic, certificate.ir, most, certificate.subject_to)
     model = _program(environment, certificate)
     if certificate.status == "infeasible":
         prove_infeasible(model, certificate.dual)
@@ -256,11 +253,10 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
         raise CertificateError("absorbing: other distributions absorb than in the scenarios")
     if scenarios.absorbing and terms != GuaranteeTerms():
         raise CertificateError("absorbing: with such periods the guarantee under dic and epir is defined")
-    measured = _measured(scenarios, certificate, terms)
+    measured = measured_by(terms, certificate.benchmark, scenarios.agents)
     entries = 0
     for part in scenarios.environments:
-        entries += independent_entries(part, terms.form(scenarios.agents), certificate.ic)
-        entries += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
+        entries += independent_entries(part, terms.form(scenarios.agents), certificate.ic, certificate.subject_to)
     require_at_most(3 * entries if INDU() in certificate.ic else 2 * entries, most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
@@ -282,21 +278,6 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
 def terms_of(certificate: GuaranteeCertificate) -> GuaranteeTerms:
     """What the guarantee of a certificate is of."""
     return GuaranteeTerms(certificate.ic, certificate.ir, certificate.subject_to, certificate.objective)
-
-
-def _measured(scenarios: Scenarios, certificate: GuaranteeCertificate, terms: GuaranteeTerms) -> Measured:
-    """Constraints that the optima must be under; refuses what the checker does not define."""
-    if certificate.objective not in ("ratio", "weighted", "regret"):
-        raise CertificateError(f"objective: {certificate.objective!r} is not ratio, weighted or regret")
-    INDEPENDENT.require(certificate.ic, certificate.ir)
-    if certificate.benchmark == "same":
-        constant = terms.constant(scenarios.agents) and certificate.ir == (EPIR(),)
-        return (DIC(),) if constant else certificate.ic, certificate.ir, certificate.subject_to
-    if certificate.benchmark != "standard":
-        raise CertificateError(f"benchmark: {certificate.benchmark!r} is not same or standard")
-    if DIC() not in INDEPENDENT.closure(certificate.ic) or EPIR() not in INDEPENDENT.closure(certificate.ir):
-        raise CertificateError("benchmark: revenue under DIC and EPIR bounds that of mechanisms under both alone")
-    return (DIC(),), (EPIR(),), ()
 
 
 def prove(model: AnyModel, primal: SparseVector, dual: SparseVector, claimed: Fraction | None) -> Fraction | None:

@@ -1,4 +1,4 @@
-"""Exact laws and public histories where types persist, by loops, for the checker of certificates.
+"""Exact distributions and public histories where types persist, by loops, for the checker of certificates.
 
 A profile is numbered with the type of agent 0 slowest. In period t a *slot* is what is public before the reports: the
 profiles reported before, and the actions of the periods where they are recorded. A *node* is a slot with the profile

@@ -4,9 +4,10 @@ Columns: what the objective is about (guarantee or regret); then, in the payment
 scenario, lifetime utility S by length of history (in the payment form without the full length, where it is R), surplus
 to come W by length, and by period what no earlier scenario has at the node of the tree of scenarios: the allocation,
 and in the payment form R after it. Rows, scenario by scenario: the scenario's own, W(h) = E [sum_i (v_i - c) x_i(h,.) +
-W(h,.)], and the objective's: (W - S at the start) / optimum >= guarantee; or (W - S at the start + regret) / optimum
->= 1, undivided and >= 0 where the optimum is 0. A weighted guarantee has one row, the last: the sum of weight (W - S at
-the start) / optimum over the scenarios where something can be earned, their weights scaled to sum to 1, >= guarantee.
+W(h,.)], and the objective's: (W - S at the start) / optimum >= guarantee; or (W - S at the start + regret) / |optimum|
+>= 1, or -1 where the optimum is below 0, or undivided and >= 0 where it is 0. A weighted guarantee has one row, the
+last: the sum of weight (W - S at the start) / optimum over the scenarios where something can be earned, their weights
+scaled to sum to 1, >= guarantee.
 
 R is common to the scenarios through a node because payments are. Where no constraint but bounds S >= 0 at the end, or
 at every prefix, is about R, R may follow the S of any of them, so that only S is in the program: the utility form.
@@ -27,8 +28,8 @@ from fractions import Fraction
 
 from mechopt.environment.scenarios import Scenarios
 from mechopt.mechanism.constraints import DIC, EPIR, INDU, PFIR, Constraint, ExPostIC, Interim, SuperDIC
-from mechopt.mechanism.payments import PaymentConstraint
-from mechopt.proof.certificate import CertificateError
+from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint
+from mechopt.proof.constraints import INDEPENDENT, CertificateError
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.rows import Entries, Number, Row, Side
 
@@ -67,6 +68,30 @@ class GuaranteeTerms:
 
 STANDARD_TERMS = GuaranteeTerms()
 """The guarantee under DIC and EPIR."""
+Measured = tuple[tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]
+
+
+def measured_by(terms: GuaranteeTerms, benchmark: str, buyers: int) -> Measured:
+    """The constraints that the clairvoyant optima must be under.
+
+    Raises
+    ------
+    CertificateError
+        If the checker does not define what is asked for.
+    """
+    if terms.objective not in ("ratio", "weighted", "regret"):
+        raise CertificateError(f"objective: {terms.objective!r} is not ratio, weighted or regret")
+    INDEPENDENT.require(terms.ic, terms.ir)
+    if any(isinstance(constraint, EpsilonIC) for constraint in terms.subject_to):
+        raise CertificateError("subject_to: guarantees keep incentive constraints as they are, without epsilon")
+    if benchmark == "same":
+        constant = terms.constant(buyers) and terms.ir == (EPIR(),)
+        return (DIC(),) if constant else terms.ic, terms.ir, terms.subject_to
+    if benchmark != "standard":
+        raise CertificateError(f"benchmark: {benchmark!r} is not same or standard")
+    if DIC() not in INDEPENDENT.closure(terms.ic) or EPIR() not in INDEPENDENT.closure(terms.ir):
+        raise CertificateError("benchmark: revenue under DIC and EPIR bounds that of mechanisms under both alone")
+    return (DIC(),), (EPIR(),), ()
 
 
 class GuaranteeModel:
@@ -224,14 +249,10 @@ class GuaranteeModel:
             entries: Entries = [(self.worth[s][0], self._over(s)), (0, -1)]
             return Row(f"guarantee of scenario {name!r}, which ends absorbing", (0, None, 0), entries, 0, None)
         if self.terms.objective == "regret":
-            scale = 1 / optimum if optimum else Fraction(1)
-            return Row(
-                f"regret of scenario {name!r}",
-                (0, None, 0),
-                [*self._revenue(s, scale), (0, scale)],
-                1 if optimum else 0,
-                None,
-            )
+            scale = 1 / abs(optimum) if optimum else Fraction(1)
+            least = (1 if optimum > 0 else -1) if optimum else 0
+            entries = [*self._revenue(s, scale), (0, scale)]
+            return Row(f"regret of scenario {name!r}", (0, None, 0), entries, least, None)
         return Row(
             f"guarantee of scenario {name!r}", (0, None, 0), [*self._revenue(s, self._over(s)), (0, -1)], 0, None
         )

@@ -15,6 +15,7 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import BayesianIC, Constraint, PeriodicExPostIC, SuperDIC
+from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError, compared
 
 MOST = 10**7
@@ -33,9 +34,9 @@ def require_size(
     ic: tuple[Constraint, ...],
     ir: tuple[Constraint, ...],
     most: int,
-    payments: int,
+    subject_to: tuple[PaymentConstraint, ...],
 ) -> None:
-    """Refuse a program with more rows and columns than allowed; ``payments`` constraints on payments are asked for.
+    """Refuse a program with more rows and columns than allowed.
 
     Raises
     ------
@@ -43,13 +44,9 @@ def require_size(
         With the prediction.
     """
     if isinstance(environment, IndependentTypes):
-        entries = independent_entries(environment, form, ic)
-        paid = 1
-        for row in environment.shape:
-            paid *= prod(row)
-            entries += payments * environment.agents * paid
+        entries = independent_entries(environment, form, ic, subject_to)
     else:
-        entries = persistent_entries(environment, ic, ir, payments)
+        entries = persistent_entries(environment, ic, ir, len(subject_to))
     require_at_most(entries, most)
 
 
@@ -69,8 +66,16 @@ def require_at_most(entries: int, most: int) -> None:
         )
 
 
-def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Constraint, ...]) -> int:
-    """Columns, and rows as if every constraint that is asked for had its own."""
+def independent_entries(
+    environment: IndependentTypes,
+    form: str,
+    ic: tuple[Constraint, ...],
+    subject_to: tuple[PaymentConstraint, ...] = (),
+) -> int:
+    """Columns, and rows as if every constraint that is asked for had its own.
+
+    Where misreports may gain something no constraint implies another, and all pairs of types have rows.
+    """
     buyers, types = environment.agents, environment.shape
     histories = [1]
     for row in types:
@@ -83,9 +88,12 @@ def independent_entries(environment: IndependentTypes, form: str, ic: tuple[Cons
     sets = 2**buyers - 1 if environment.slots is not None else int(buyers > 1)
     rows += sets * sum(histories[1:])
     longest = len(types) if SuperDIC() in ic else 0  # rows for each future
-    asked = len(INDEPENDENT.unimplied(ic)) if form == "payment" else 1
-    for t in range(len(types)):
-        rows += 2 * asked * buyers * histories[longest or t + 1]
+    loose = any(isinstance(constraint, EpsilonIC) for constraint in subject_to)
+    asked = len(ic if loose else INDEPENDENT.unimplied(ic)) if form == "payment" else 1
+    for t, row in enumerate(types):
+        reports = sum(row) - buyers if loose else 2 * buyers
+        rows += reports * asked * histories[longest or t + 1]
+        rows += len(subject_to) * buyers * histories[t + 1]
         rows += 2 * buyers * histories[t + 1] if form == "payment" else 0  # participation
     return columns + rows
 

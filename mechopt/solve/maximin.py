@@ -275,7 +275,7 @@ def _benchmark(best: Optimum, environment: IndependentTypes, name: str, terms: S
     if best.status is Status.OPTIMAL and best.value > 0:
         return best.value
     if best.status is Status.OPTIMAL and terms.objective == "regret":
-        return 0.0
+        return best.value if best.bound.upper < 0 else 0.0
     return min((upper for upper in (best.bound.upper, environment.first_best) if upper > 0), default=0.0)
 
 

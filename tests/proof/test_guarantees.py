@@ -7,14 +7,14 @@ import pytest
 
 import mechopt as mo
 from mechopt.lp.scenarios.terms import scenario_terms
-from mechopt.proof.certificate import CertificateError
+from mechopt.proof.certificate import CertificateError, SparseVector
 from mechopt.proof.check import check_guarantee
 from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
 from mechopt.proof.size import independent_entries
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.exact.guarantee import certify_guarantee, exact_guarantee_program
 from tests.proof.test_rows import assert_same
-from tests.solve.exact.test_guarantee import scenarios
+from tests.solve.exact.test_guarantee import COIN, scenarios
 
 F = {"name": "F", "values": [1, 4], "probabilities": ["1/3", "2/3"]}
 G = {"name": "G", "values": [0, 1, 5], "probabilities": ["1/2", "1/3", "1/6"]}
@@ -204,11 +204,40 @@ def test_an_optimum_without_bound_measures_nothing():
 
 
 def test_payments_are_counted():
-    """A row a constraint, buyer and node: two nodes, then six more, and two periods."""
+    """A row a constraint, buyer and node: two nodes, and two with six more after them."""
     tree = scenarios(3, "1")
     certificate = certify_guarantee(tree, subject_to=(mo.NoSubsidy(), mo.PaymentCap(100)))
     base = sum(independent_entries(one, "payment", (mo.DIC(),)) for one in tree.environments)
-    most = 2 * (base + 2 * (2 + 2 * 3 * 2))
+    most = 2 * (base + 2 * (2 + (2 + 2 * 3)))
     assert check_guarantee(tree, certificate, most=most) == certificate.value
     with pytest.raises(CertificateError, match=f"about {most} rows"):
         check_guarantee(tree, certificate, most=most - 1)
+
+
+REGRETTED = mo.Scenarios(
+    [COIN, {"name": "F2", "values": [2, 4, 8], "probabilities": ["1/2", "1/4", "1/4"]}],
+    [["F1"], ["F1", "F2"]],
+    others=[[{"name": name, "values": [0], "probabilities": [1]} for name in ("F1", "F2")]],
+)
+"""And a buyer to whom nothing is worth anything."""
+
+
+@pytest.mark.parametrize("gift", [0, 1, 2, 3, 100])
+def test_a_gift_changes_no_regret(gift):
+    """What is paid out anyway lowers optima, below nothing too, and the mechanism's revenue alike."""
+    certificate = certify_guarantee(REGRETTED, subject_to=(mo.Budget([100, -gift]),), objective="regret")
+    assert [proof.value for proof in certificate.optima] == [2 - gift, Fraction(13, 3) - gift]
+    assert certificate.value == check_guarantee(REGRETTED, certificate) == Fraction(2, 9)
+    best = mo.maximin(REGRETTED, subject_to=(mo.Budget([100, -gift]),), objective="regret")
+    assert best.value == pytest.approx(2 / 9)
+    assert max(best.regrets) == pytest.approx(2 / 9)
+
+
+@pytest.mark.parametrize("benchmark", ["same", "standard"])
+def test_guarantees_keep_incentive_constraints_as_they_are(benchmark):
+    """With gains of 10 all of the surplus, 3/2, could be taken, of which 1 is not the best share of the optimum 1."""
+    tree = mo.Scenarios([{"name": "a", "values": [1, 2], "probabilities": ["1/2", "1/2"]}], [["a"]])
+    honest = certify_guarantee(tree, subject_to=(mo.PaymentCap(100),), benchmark=benchmark)
+    forged = replace(honest, subject_to=(mo.EpsilonIC(10),), dual=SparseVector(1, (), ()))
+    with pytest.raises(CertificateError, match="subject_to: guarantees keep incentive constraints as they are"):
+        check_guarantee(tree, forged)

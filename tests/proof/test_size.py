@@ -52,10 +52,27 @@ def test_types_independent_across_periods(name):
 def test_payments_have_a_row_a_node():
     """Two buyers, 6 and 18 nodes, three constraints."""
     base = independent_entries(TWO, "payment", (mo.PPIC(),))
-    asked = TWO, "payment", (mo.PPIC(),), (mo.PFIR(),)
-    require_size(*asked, base + 3 * 2 * (6 + 18), 3)
+    asked, limits = (TWO, "payment", (mo.PPIC(),), (mo.PFIR(),)), (mo.NoSubsidy(), mo.PaymentCap(1), mo.Budget(1))
+    require_size(*asked, base + 3 * 2 * (6 + 18), limits)
     with pytest.raises(CertificateError, match=f"about {base + 144:,} rows and columns"):
-        require_size(*asked, base + 3 * 2 * (6 + 18) - 1, 3)
+        require_size(*asked, base + 3 * 2 * (6 + 18) - 1, limits)
+
+
+MANY = mo.IndependentTypes.iid(list(range(12)), ["1/12"] * 12, 2)
+LOOSE = [(mo.DIC(),), (mo.PPIC(), mo.INDU()), (mo.DIC(), mo.ExPostIC(), mo.PPIC(), mo.INDU()), (mo.SuperDIC(),)]
+
+
+@pytest.mark.parametrize("env", [ONE, TWO, THREE, MANY], ids=["one", "two", "three", "many"])
+@pytest.mark.parametrize("ic", LOOSE, ids=["dic", "ppic+indu", "all", "super-dic"])
+def test_misreports_that_may_gain_have_a_row_for_every_pair(env, ic):
+    model = rebuild(env, "payment", ic, (mo.EPIR(),), REVENUE, (mo.EpsilonIC(1),))
+    plain = independent_entries(env, "payment", ic)
+    entries = independent_entries(env, "payment", ic, (mo.EpsilonIC(1),))
+    assert entries >= model.columns + model.row_count
+    if env is MANY:
+        assert plain < model.columns + model.row_count
+        with pytest.raises(CertificateError, match=f"about {entries:,} rows"):
+            require_size(env, "payment", ic, (mo.EPIR(),), entries - 1, (mo.EpsilonIC(1),))
 
 
 # One buyer with 1, 4, 8 and 24 histories, three with 1 and 12, with slots: supply by history, and by set of buyers.

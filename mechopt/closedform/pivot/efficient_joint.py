@@ -144,7 +144,7 @@ def expected_next(environment: InterdependentTypes, following: FloatArray, t: in
     environment : InterdependentTypes
     following : array, axes: next signals
     t : int
-        Period that the law leads from.
+        Period that the kernel leads from.
     """
     kernel = environment.kernel[t]
     law = kernel[:1] if kernel.strides[0] == 0 else kernel

@@ -158,7 +158,7 @@ def _sign_faults(form: str, level: FloatArray, base: FloatArray, rate: FloatArra
 
 
 def hazards(probabilities: Exact) -> list[Fraction]:
-    """Inverse hazard rates h_k = (1 - F_k) / f_k of a law with positive probabilities.
+    """Inverse hazard rates h_k = (1 - F_k) / f_k of a distribution with positive probabilities.
 
     Examples
     --------

@@ -4,7 +4,7 @@ Her expected utility from a slot on depends on what she knows there. Three bases
 
 - ``"interim"``, persistent types independently: her true type k, whatever the past. Others' types follow from the slot.
 - ``"interim"``, correlated types: her true type before, l, and now, k: others' types follow from l and the slot. Values
-  are then not divided by the probability of k, so that no conditional law is ever formed.
+  are then not divided by the probability of k, so that no conditional distribution is ever formed.
 - ``"ex post"``: the whole profile (k, m) of her true type and the others' types m.
 
 A state is *truthful* where truth so far and now leads to it: k may be reported at the slot (and l was reported).

@@ -21,7 +21,8 @@ objective is about: with the columns' unit of money in front, and A for the obje
 
 - ratio:    (W - S at the start) / optimum - A >= 0, of every scenario;
 - weighted: sum over scenarios of weight (W - S at the start) / optimum - A >= 0, once, after all others;
-- regret:   (W - S at the start + A) / optimum >= 1, of every scenario (undivided, >= 0, where nothing can be earned).
+- regret:   (W - S at the start + A) / |optimum| >= 1, of every scenario (-1 where the optimum is below 0; undivided,
+  >= 0, where it is 0).
 
 No other coefficient is a product of probabilities, however long the scenarios.
 
@@ -307,8 +308,9 @@ class ScenarioPlan:
         index = np.concatenate([self._start(s), self.numbers("goal", 0, 0)])[None]
         if self.terms.objective == "ratio":
             return Rows(index, np.array([*self._signs(self.unit / optimum), -1]), 0.0, np.inf)
-        one = self.unit / optimum if optimum else self.unit / self.unit
-        return Rows(index, np.array([*self._signs(one), one]), 1.0 if optimum else 0.0, np.inf)
+        one = self.unit / abs(optimum) if optimum else self.unit / self.unit
+        least = (1.0 if optimum > 0 else -1.0) if optimum else 0.0
+        return Rows(index, np.array([*self._signs(one), one]), least, np.inf)
 
     def _weighted_rows(self, counted: Sequence[int], optima: Sequence[Any], columns: Columns) -> Rows:
         """Sum of weight (W - S at the start) / optimum - A >= 0; weights of the scenarios that count sum to 1."""

@@ -12,11 +12,8 @@ from typing import Any
 
 from mechopt.environment.parametric import with_exact
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Revenue
-from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import CertificateError
-from mechopt.proof.constraints import INDEPENDENT
 from mechopt.proof.formula.check import (
     BasisCheck,
     Theorem,
@@ -29,7 +26,7 @@ from mechopt.proof.formula.check import (
 from mechopt.proof.formula.file import ClaimedPiece, GuaranteeProof, ProvedBasis
 from mechopt.proof.formula.rows import ParametricRows
 from mechopt.proof.formula.signs import OpenInterval
-from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
+from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms, measured_by
 
 
 class _Parts:
@@ -60,7 +57,8 @@ def check_guarantee_proof(model: ParametricScenarios, proof: GuaranteeProof) -> 
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the scenarios'")
-    terms, measured = _terms(model, proof)
+    terms = GuaranteeTerms(proof.ic, proof.ir, proof.subject_to, proof.objective)
+    measured = measured_by(terms, proof.benchmark, model.middle.agents)
     for name, one, optimum in zip(model.middle.names, model.models, proof.optima, strict=True):
         if (optimum.ic, optimum.ir, optimum.subject_to, optimum.objective) != (*measured, Revenue()):
             words = "+".join(c.name.partition(":")[0] for part in measured for c in part) or "nothing"
@@ -88,25 +86,6 @@ def check_guarantee_proof(model: ParametricScenarios, proof: GuaranteeProof) -> 
             raise CertificateError(f"basis {number}, {words}: {error}") from None
     check_ends(proof, closed, proof.unproved)
     return Theorem(proof.pieces, {}, proof.unproved, proof.uncovered, len(proof.bases))
-
-
-def _terms(
-    model: ParametricScenarios, proof: GuaranteeProof
-) -> tuple[GuaranteeTerms, tuple[tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]]:
-    """What the guarantee is of, and the constraints that the optima must be under; refuses what is not defined."""
-    terms = GuaranteeTerms(proof.ic, proof.ir, proof.subject_to, proof.objective)
-    if proof.objective not in ("ratio", "weighted", "regret"):
-        raise CertificateError(f"objective: {proof.objective!r} is not ratio, weighted or regret")
-    INDEPENDENT.require(proof.ic, proof.ir)
-    standard = (DIC(),), (EPIR(),), ()
-    if proof.benchmark == "same":
-        constant = terms.constant(model.middle.agents) and proof.ir == (EPIR(),)
-        return terms, (standard if constant else (proof.ic, proof.ir, proof.subject_to))
-    if proof.benchmark != "standard":
-        raise CertificateError(f"benchmark: {proof.benchmark!r} is not same or standard")
-    if DIC() not in INDEPENDENT.closure(proof.ic) or EPIR() not in INDEPENDENT.closure(proof.ir):
-        raise CertificateError("benchmark: revenue under DIC and EPIR bounds that of mechanisms under both alone")
-    return terms, standard
 
 
 def _piece(pieces: Sequence[ClaimedPiece], basis: ProvedBasis) -> ClaimedPiece:

@@ -97,7 +97,7 @@ def require_proof_size(model: ParametricModel, proof: FormulaProof, most: int) -
     """Refuse a program that is too large, or not defined, before anything is built."""
     environment = model.middle
     if proof.form != "orbits":
-        require_size(environment, proof.form, proof.ic, proof.ir, most, len(proof.subject_to))
+        require_size(environment, proof.form, proof.ic, proof.ir, most, proof.subject_to)
         return
     if not isinstance(environment, IndependentTypes):
         raise CertificateError("form: orbits are of buyers whose types are independent across periods")

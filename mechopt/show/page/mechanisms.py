@@ -51,7 +51,9 @@ def mechanism_table(comparison: Comparison) -> Table:
     """One row a mechanism: numbers, then each constraint as a mark."""
     with_static = any(not math.isnan(entry.static_ratio) for entry in comparison.entries)
     with_share = any(not math.isnan(entry.ratio) for entry in comparison.entries)
-    with_guarantee = any(entry.guarantee is not None for entry in comparison.entries)
+    with_guarantee = any(
+        entry.guarantee is not None or entry.proved_revenue is not None for entry in comparison.entries
+    )
     columns = [Column("mechanism"), Column("revenue", True, explained="expected present value, net of costs")]
     columns.append(Column("welfare", True, explained="expected present value, net of costs"))
     if with_share:
@@ -60,9 +62,6 @@ def mechanism_table(comparison: Comparison) -> Table:
         columns.append(Column("guaranteed", True, explained="share of the optimum that the literature proves"))
     if with_static:
         columns.append(Column("share of static", True, explained="revenue over the sum of the periods' static optima"))
-    with_proved = any(entry.proved_revenue is not None for entry in comparison.entries)
-    if with_proved:
-        columns.append(Column("proved here", True, explained="revenue that a theorem proves on this very instance"))
     with_transfers = any(entry.largest_transfer is not None for entry in comparison.entries)
     if with_transfers:
         columns.append(Column("largest transfer", True, explained="of either sign, of contingent transfers"))
@@ -78,12 +77,8 @@ def mechanism_table(comparison: Comparison) -> Table:
         row.append(_amount(entry.welfare))
         row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
         if with_guarantee:
-            guarantee = entry.guarantee
-            row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
+            row.append(_guaranteed(entry))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
-        if with_proved:
-            proved = entry.proved_revenue
-            row.append(Cell("–") if proved is None else _amount(proved))
         if with_transfers:
             size = entry.largest_transfer
             row += [Cell("–"), Cell("–")] if size is None else [_amount(size), _amount(entry.deficit)]
@@ -101,6 +96,14 @@ def bound_table(comparison: Comparison) -> Table | None:
         if entry.computed == "bound":
             rows.append((Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue)))
     return Table("bounds", "No mechanism earns more than", columns, tuple(rows)) if rows else None
+
+
+def _guaranteed(entry: Entry) -> Cell:
+    """Share of the optimum that is proved: for all instances, or by a theorem on this one."""
+    if entry.proved_revenue is not None and entry.ratio > 0:
+        proved = max(0.0, entry.proved_revenue) * entry.ratio / entry.revenue
+        return Cell(f"here {share(proved)}", proved)
+    return Cell("–") if entry.guarantee is None else Cell(str(entry.guarantee), float(entry.guarantee))
 
 
 def _known(value: float) -> float | None:

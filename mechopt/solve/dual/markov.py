@@ -1,8 +1,8 @@
 r"""One agent whose type persists, under Bayesian incentive compatibility and interim or ex post participation, price
 form.
 
-The state of a period is the law q of the agent's type given what is public: the previous report, and the previous
-action where it moves types. A promise is a vector: what each type k is to get, also those that cannot be after
+The state of a period is the distribution q of the agent's type given what is public: the previous report, and the
+previous action where it moves types. A promise is a vector: what each type k is to get, also those that cannot be after
 the report, since an agent who lied has them (threat-keeping). One misreport at a time is enough, because what a type
 gets after a report does not depend on how she came to be that type.
 
@@ -25,7 +25,7 @@ whatever the rounding; those of a promise are the differences to the last type's
 
 Upper bounds extend from prices to others by :math:`U_a - U_b \le B(a, b)`, which holds by induction from the last
 period: b does not report a, so that :math:`B(a,b) = \max_x v_x(a) - v_x(b) + E B'(\cdot,\cdot)` under any coupling of
-the laws after a and after b. Where EPIR holds, also by :math:`U_a \ge 0`, for possible types only.
+the distributions after a and after b. Where EPIR holds, also by :math:`U_a \ge 0`, for possible types only.
 
 Source: Fernandes and Phelan (2000) for vector promises; Battaglini (2005) for two types.
 """

@@ -152,7 +152,7 @@ def _gain_rows(at: _Columns, period: PersistentPeriod, q: FloatArray, together: 
 def persistent_stage(
     period: PersistentPeriod, q: FloatArray, after: PersistentPeriod | None, ex_post: bool, root: bool
 ) -> Stage:
-    """The program of a state with law ``q`` of the agent's type; ``after`` is the next period, None in the last."""
+    """The program of a state with distribution ``q`` of types; ``after`` is the next period, None in the last."""
     free, together = root and not ex_post, len(period.kernels) == 1
     at = _columns(period, q, int(np.count_nonzero(q)) if ex_post else len(q) if free else 0)
     likely, reports, actions = q[at.support], len(at.support), len(period.values)

@@ -29,7 +29,7 @@ from mechopt.solve.exact.independent import ExactProgram, whole
 
 
 def exact_process(process: JointProcess) -> JointProcess:
-    """The laws by type profile in fractions.
+    """The distributions by type profile in fractions.
 
     Raises
     ------

@@ -18,6 +18,7 @@ Points enter as they are needed, which costs no validity.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +106,7 @@ class Step(NamedTuple):
     weight: FloatArray
 
 
-class _Program:
+class _Program(ABC):
     """Points of the children's pools that are inside a warm program."""
 
     def __init__(self, shape: Shape, pools: list[Pool], program: SmallProgram) -> None:
@@ -113,13 +114,13 @@ class _Program:
         self.first = len(program.cost)
         self.build([])
 
+    @abstractmethod
     def always(self) -> list[tuple[int, int]]:
         """Points that never leave: (child, point)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def column(self, m: int, point: int) -> tuple[float, IntArray, FloatArray]:
         """Cost, rows and entries of a point's column."""
-        raise NotImplementedError
 
     def build(self, points: list[tuple[int, int]]) -> None:
         """Begin anew with these points and those that are always there, at the heights that they have now."""

@@ -1,7 +1,7 @@
 """Bootstrap intervals: what other samples of the same size would have given.
 
-Rows are drawn anew with replacement and the law is estimated again *at the same cells*: the interval is that of the
-probability of each type, of the law P(value <= cut), and of the mean of the types. Percentile intervals (Efron 1979):
+Rows are drawn anew with replacement and the distribution is estimated again *at the same cells*: the interval is that
+of the probability of each type, of P(value <= cut), and of the mean of the types. Percentile intervals (Efron 1979):
 each holds by itself with the stated level, roughly, for large samples; together they hold less often. What the types'
 own values would have been elsewhere, `Fit.resampled` tells, which cuts the cells again each time.
 """

@@ -1,7 +1,7 @@
 r"""From sale prices back to values: the order statistic of an auction, inverted.
 
-In a second-price or English auction with n bidders of independent values with the law F, who bid their values, the
-sale price is the second-highest value. Its law is
+In a second-price or English auction with n bidders of independent values with the distribution F, who bid their
+values, the sale price is the second-highest value. Its distribution is
 
 .. math:: G(v) = \psi_n(F(v)), \qquad \psi_n(F) = n F^{n-1} - (n-1) F^n = I_F(n-1, 2)
 
@@ -140,8 +140,8 @@ def law_at_reserves(sales: Sales, at: FloatArray, start: FloatArray | None = Non
         if np.abs(law - before).max() <= SETTLED:
             return law
     raise LimitError(
-        f"the law at the start prices did not settle in {ITERATIONS} rounds; leave out auctions with start prices near "
-        "the highest sale price"
+        f"the distribution at the start prices did not settle in {ITERATIONS} rounds; leave out auctions with start "
+        "prices near the highest sale price"
     )
 
 

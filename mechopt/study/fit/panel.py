@@ -243,7 +243,7 @@ def _pairs(table: Table, value: str, bidder: str, period: str) -> Pairs:
 def _labelled(
     pairs: Pairs, weight: FloatArray, types: int, method: str
 ) -> tuple[Types, IntArray, tuple[FloatArray, IntArray]]:
-    """The types, the type of each row, and the law that they stand for."""
+    """The types, the type of each row, and the distribution that they stand for."""
     points, place = np.unique(pairs.value, return_inverse=True)
     mass = np.bincount(place, weight, minlength=points.size).astype(np.int64)
     seen = mass > 0

@@ -1,8 +1,8 @@
 """A distribution on many points, cut into cells: one type a cell, with exact numbers.
 
-*Quantiles.* The cut c_j is the first point at which the law reaches j/K; cell j holds the points above c_(j-1) and up
-to c_j, so that equal values share a cell; its type is the cell's lower median, a value that was observed. Cells without
-points vanish: there may be fewer than K types. At most K different points are a type each.
+*Quantiles.* The cut c_j is the first point at which the distribution function reaches j/K; cell j holds the points
+above c_(j-1) and up to c_j, so that equal values share a cell; its type is the cell's lower median, a value that was
+observed. Cells without points vanish: there may be fewer than K types. At most K different points are a type each.
 
 *Clusters.* The K cells with the smallest sum of squared distances to their means, by an exact dynamic program (Wu
 1991, package ``kmeans1d``); the type is the cell's mean, to six significant digits. A law with fractional masses is

@@ -195,5 +195,5 @@ def fewer(found: Types, asked: int) -> list[str]:
 
 
 def cut_in_words(method: str) -> str:
-    """How the law was cut into types."""
+    """How the distribution was cut into types."""
     return "a type a cell of equal probability, its median" if method == "quantiles" else "types by optimal clustering"

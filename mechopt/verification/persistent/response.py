@@ -1,8 +1,8 @@
 r"""What an agent whose types persist can get by any reports, the others truthful, from a mechanism in sequence form.
 
-Agent i's true type moves by the true law under the actions that are taken, whatever she reported. After the slot s,
-with previous true type j, her true type k and report r are worth, weighted by the mass of s and by the probability of
-k and of the others' types m,
+Agent i's true type moves by the true distribution under the actions that are taken, whatever she reported. After the
+slot s, with previous true type j, her true type k and report r are worth, weighted by the mass of s and by the
+probability of k and of the others' types m,
 
     E(s, j, k, r) = sum_m P(k, m | j, s) Q(s, r, m; k),
     Q(n; k) = w_t (weighted value of k less payment at n) + sum_b C((n, b), k),

@@ -219,7 +219,8 @@ def test_changes_that_mend_the_digest_prove_nothing(tmp_path):
 WRONG = {
     "a-higher-value": ({"value": Fraction(5, 2)}, "value: the primal is worth 9/4"),
     "another-form": ({"form": "promise"}, "primal"),
-    "an-unknown-status": ({"status": "infeasible"}, "status"),
+    "an-unknown-status": ({"status": "best"}, "status: 'best' with value 9/4 claims nothing known"),
+    "a-claim-of-no-mechanism": ({"status": "infeasible"}, "value: where no mechanism keeps everything"),
     "a-claim-of-no-bound": ({"status": "unbounded"}, "value"),
     "no-multipliers": ({"dual": SparseVector(1, (), ())}, "dual: it proves the bound 3"),
     "no-mechanism": ({"primal": SparseVector(1, (), ())}, "worth 0"),

@@ -180,7 +180,7 @@ def matrices(environment: InterdependentTypes, t: int, agent: int) -> FloatArray
     ----------
     environment : InterdependentTypes
     t : int
-        Period that the law leads from; 0 with an infinite horizon.
+        Period that the kernel leads from; 0 with an infinite horizon.
     agent : int
 
     Returns
