@@ -42,10 +42,47 @@ signal_kernel = [
 ]
 base = [[0, 0, 0], [0, 0, 0], [1, "3/2", 2], ["1/2", 1, 3]]
 """.replace("HALF0", '["1/2", "1/4", "1/4"]').replace("HALF", '["1/2", "1/2"]')
+THREE = """
+kind = "separable"
+horizon = "infinite"
+discount = "1/4"
+actions = ["none", "1", "2", "3"]
+cost = [0, "1/2", "1/4", "1/3"]
+
+[[agents]]
+initial.values = [2, 3]
+initial.probabilities = ["1/4", "3/4"]
+signals = ["cold", "hot"]
+signal_initial = ["1/3", "2/3"]
+signal_kernel = [[HALF, HALF], [["3/4", "1/4"], ["1/8", "7/8"]], [HALF, [0, 1]], [HALF, HALF]]
+base = [[0, 0], [1, 2], [0, "1/8"], [0, 0]]
+
+[[agents]]
+initial.values = [3]
+initial.probabilities = [1]
+signals = ["low", "middle", "high"]
+signal_initial = ["1/2", "1/4", "1/4"]
+signal_kernel = [
+    [HALF0, HALF0, HALF0],
+    [HALF0, HALF0, HALF0],
+    [HALF0, [0, 1, 0], [0, "1/2", "1/2"]],
+    [HALF0, HALF0, HALF0],
+]
+base = [[0, 0, 0], [0, 0, 0], ["1/2", 1, "3/2"], [0, 0, 0]]
+
+[[agents]]
+initial.values = [2, 4]
+initial.probabilities = HALF
+signals = ["dull", "bright"]
+signal_initial = ["1/4", "3/4"]
+signal_kernel = [[[1, 0], [0, 1]], [HALF, HALF], [[1, 0], [0, 1]], [["2/3", "1/3"], ["1/4", "3/4"]]]
+base = [[0, 0], [0, 0], [0, 0], [1, "3/2"]]
+""".replace("HALF0", '["1/2", "1/4", "1/4"]').replace("HALF", '["1/2", "1/2"]')
 MODELS = {
     "some-signals-never": MODEL.replace('"9/10"', '"1/4"'),
     "all-signals": MODEL.replace('"9/10"', '"1/4"').replace("[[1, 0], [0, 1]]", '[["7/8", "1/8"], ["1/4", "3/4"]]'),
     "additive": ADDITIVE,
+    "three-agents": THREE,
 }
 
 
