@@ -9,6 +9,7 @@ import mechopt as mo
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.show.counterexample import sentence
 
 KERNEL = [[["1/2", "1/2"], ["1/2", "1/2"]], [["1/3", "2/3"], ["1/4", "3/4"]]]
 STEERED = mo.MarkovTypes([[[0, 0], [1, 3]]], [KERNEL], [["1/2", "1/2"]], horizon=3)
@@ -44,6 +45,9 @@ def test_the_mean_of_two_mechanisms_within_both_limits_is_beyond_one_of_them():
     # 1 at first, and 1 at weight 1/2, that is 2, at the end: 1 above the budget, times the weight of the path. There is
     # nothing to divide otherwise: period 0 draws nothing, and in period 1 only a negative payment could make up for it.
     assert found["budget:2"].gain == pytest.approx(0.5)
+    told = sentence(found["budget:2"].counterexample, STEERED)
+    assert told.endswith("payments of the agent are 1/2 (times the weight of what was drawn) above the budget")
+    assert "0.5 (times the weight of what was drawn) above" in str(found["budget:2"].counterexample)
 
 
 @pytest.mark.parametrize("single", ["no-money", "no-subsidy", "payment-cap:1"])
