@@ -172,3 +172,14 @@ def test_what_is_missing_or_too_much_in_a_claim_is_said():
     for env, forged, words in claims:
         with pytest.raises(mo.errors.CertificateError, match=words):
             mo.formats.check_certificate(env, forged)
+
+
+def test_a_point_keeps_bounds():
+    """Without any constraint allocations are bound alone: a sale is a point to start from, two of one item are not."""
+    proof = mo.formats.certify(COIN, ic=None, ir=None, form="payment")
+    sold = rebuilt(COIN, proof).allocation(1, 0)
+    assert proof.status == "unbounded"
+    assert mo.formats.check_certificate(COIN, replace(proof, point=SparseVector(1, (sold,), (1,)))) is None
+    for amount, words in ((SparseVector(2, (sold,), (3,)), "3/2"), (SparseVector(1, (sold,), (-1,)), "-1")):
+        with pytest.raises(mo.errors.CertificateError, match=f"allocation .* is out of bounds: {words}"):
+            mo.formats.check_certificate(COIN, replace(proof, point=amount))
