@@ -222,3 +222,12 @@ def test_every_report_where_there_is_one_action():
     nodes, slots = (3 + 9) - (2 + 2), (1 + 3) - (1 + 2)
     more = nodes * (1 + 1 + 3) + slots * (2 + 3 * 4)
     assert entries[mo.PeriodicExPostIC(rereport=True)] - entries[mo.PeriodicExPostIC()] == more
+
+
+def test_one_agent_is_moved_by_actions_and_another_is_not():
+    """4 profiles; after the first action 2 pairs of types of one by 4 of the other, after the second 4 by 4."""
+    laws = [[[[1, 0], [0, 1]], [["1/2", "1/2"], ["1/4", "3/4"]]], [["1/2", "1/2"], ["1/4", "3/4"]]]
+    env = mo.MarkovTypes([[[0, 0], [1, 2]], [[0, 0], [0, 3]]], laws, [["1/2", "1/2"]] * 2, horizon=2)
+    predicted = (4 + 24) * (2 + 1 + 3 * 2) + (1 + 4 * 2) * 2 * (1 + 2) + 2 * 4 * 4
+    assert persistent_entries(env, (), (mo.EPIR(),)) == predicted
+    assert len(rebuild_persistent(env, "sequence", (), (mo.EPIR(),), REVENUE).tree.slot[1]) == 24
