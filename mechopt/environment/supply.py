@@ -62,7 +62,7 @@ def _units(supply: Any, periods: int, faults: list[Fault]) -> list[tuple[Fractio
     for t, entry in enumerate(given):
         at = f"supply[{t}]" if several else "supply"
         if isinstance(entry, bool) or not isinstance(entry, (int, np.integer)):
-            faults.append(Fault(at, f"is {entry!r}", "write a whole number of units such as 2"))
+            faults.append(Fault(at, f"is {_written(entry)}", "write a whole number of units such as 2"))
         elif entry < 1:
             faults.append(Fault(at, f"is {entry}", "there must be at least one unit"))
     if several and periods and len(given) != periods:
@@ -74,6 +74,12 @@ def _units(supply: Any, periods: int, faults: list[Fault]) -> list[tuple[Fractio
     return [(Fraction(1),) * k for k in (units if several else units * periods)]
 
 
+def _written(entry: Any) -> str:
+    if isinstance(entry, bool):
+        return str(entry).lower()
+    return check.shown(entry) if isinstance(entry, Fraction) else repr(entry)
+
+
 def _weights(slots: Any, periods: int, faults: list[Fault]) -> list[tuple[Fraction, ...]]:
     by_period = check.is_list(slots) and len(slots) > 0 and check.is_list(slots[0])
     given = list(slots) if by_period else [slots]
@@ -83,9 +89,9 @@ def _weights(slots: Any, periods: int, faults: list[Fault]) -> list[tuple[Fracti
     rows = []
     for t, entry in enumerate(given):
         at = f"slots[{t}]" if by_period else "slots"
-        weights = check.exact_list(entry, at, faults) or []
-        faults += weights_faults(weights, at) if check.is_list(entry) else []
-        rows.append(tuple(weights))
+        weights = check.exact_list(entry, at, faults)
+        faults += [] if weights is None else weights_faults(weights, at)
+        rows.append(tuple(weights or ()))
     return rows if by_period else rows * periods
 
 

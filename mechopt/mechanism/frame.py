@@ -8,7 +8,7 @@ Independent types: a row a buyer, period, history and report profile, with ``per
 Persistent types: a row a node, agent and action, with ``period``, ``history`` (as text, such as ``[0 -> 1, (0, 2)]``:
 reports, and recorded actions behind arrows), ``reports`` (type indices), ``agent`` (default 0), ``action`` (name),
 ``weight`` (realisation weight) and ``paid`` (weighted, of this action where it is recorded) or ``payment`` (weighted,
-of all actions of the node). Rows of weight 0 at which nothing is paid may be left out.
+of all actions of the node); where both stand they agree. Rows of weight 0 at which nothing is paid may be left out.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 AnyTypes = IndependentTypes | MarkovTypes | SeparableTypes | InterdependentTypes
 SHOWN = 3
 """Rows that are named where some are wrong."""
+SAME = 1e-6
+"""Relative difference up to which two columns say the same: tables are rounded."""
 
 
 @singledispatch
@@ -206,6 +208,8 @@ def from_frame(
             table = pd.read_csv(table, keep_default_na=False, dtype={"past": str, "history": str, "action": str})
         except (OSError, ValueError) as error:
             raise InputError(f"{table}: cannot be read as CSV ({error})") from None
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"a {type(table).__name__} is not a table; give a pandas DataFrame, or the path of a CSV file")
     if isinstance(environment, IndependentTypes):
         return _direct(table, environment, claims)
     if tree is None and isinstance(environment, SeparableTypes):
@@ -299,12 +303,12 @@ def _direct(table: pd.DataFrame, env: IndependentTypes, claims: tuple[Constraint
     known = [[{float(v): k for k, v in enumerate(row[t])} for row in env.values] for t in range(env.horizon)]
     pasts = [] if by_number else _pasts(tree)
     told = [_numbers(columns, name) for name in reports]
-    numbers = _numbers(columns, "history").astype(int).tolist() if by_number else []
+    numbers = _whole(columns, "history", max(tree.count), count) if by_number else []
     rows = list[tuple[Any, ...]]()
     for row, (t, i) in enumerate(zip(periods, buyers, strict=True)):
         if by_number:
             history = numbers[row]
-            if not 0 <= history < tree.count[t]:
+            if history >= tree.count[t]:
                 what = f"is {history}, there are {tree.count[t]} in period {t}"
                 raise InputError([Fault(f"history[{row}]", what, "number them from 0, the first period slowest")])
         else:
@@ -376,15 +380,21 @@ def _sequence(table: pd.DataFrame, tree: PublicTree, claims: tuple[Constraint, .
         rows.append((t, i, node, action))
         allocation[t][node, action] = weight
         branch = action if tree.branches[t] > 1 else 0
-        if tree.branches[t] > 1 and not paid_by_action:  # of all actions: divided as the weights are
-            shares[t][i, node, branch] = weight
-            payment[t][i, node, branch] = number
-        else:
-            payment[t][i, node, branch] = number
+        shares[t][i, node, branch] = weight if tree.branches[t] > 1 else 0.0
+        payment[t][i, node, branch] = number
     every = [(t, i, n, a) for t, n, a in given for i in range(process.agents)]
     _once(rows, every, "period, agent, node and action")
-    if not paid_by_action:
+    if not paid_by_action:  # of all actions: divided as the weights are
         for part, share in zip(payment, shares, strict=True):
             total = share.sum(axis=2, keepdims=True)
             part *= np.divide(share, total, out=np.ones_like(share), where=total > 0)
+    for name in ("payment", "paid"):
+        numbers = _numbers(columns, name) if name in table else ()
+        for row, (t, i, node, _) in enumerate(rows if len(numbers) else ()):
+            number, there = float(numbers[row]), float(payment[t][i, node].sum())
+            by_node = name == "payment" or tree.branches[t] == 1
+            if by_node and abs(number - there) > SAME * max(1.0, abs(there)):
+                what = f"is {number:g}, the rows of agent {i} at {columns['reports'][row]} amount to {there:g}"
+                fix = "a payment is that of the node, over all its actions: give the same in all its rows, and in paid"
+                raise InputError([Fault(f"{name}[{row}]", what, fix)])
     return SequenceMechanism(tree, tuple(allocation), tuple(payment), claims, "table")

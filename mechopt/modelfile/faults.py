@@ -51,8 +51,8 @@ WORDS = {
     "list_type": ("{given} is not a list", "write a list such as [1, 2]"),
     "dict_type": ("{given} is not a table", "write its keys below [{key}]"),
     "model_type": ("{given} is not a table", "write its keys below [{key}], or [[{key}]] where there may be several"),
-    "greater_than_equal": ("{given} is below {ge}", ""),
-    "less_than_equal": ("{given} is above {le}", ""),
+    "greater_than_equal": ("{given} is below {ge}", "give {ge} or more"),
+    "less_than_equal": ("{given} is above {le}", "give {le} or less"),
     "too_short": ("is empty", "give at least one"),
     "string_too_short": ("is empty", "write a text"),
 }

@@ -65,7 +65,9 @@ def exact_number(value: Any) -> Fraction:
     """An entry of a file as a fraction; raises ValueError."""
     if isinstance(value, (int, str, Fraction)) and not isinstance(value, bool):
         return to_exact(value)
-    raise ValueError(value.message if isinstance(value, Unread) else f"{written(value)} is not a number")
+    raise ValueError(
+        value.message if isinstance(value, Unread) else f'{written(value)} is not a number; write 3, 0.25 or "1/3"'
+    )
 
 
 def whole(value: Any) -> Any:
@@ -138,9 +140,9 @@ class Table(BaseModel):
 
 
 def _joined(given: Any) -> Any:
-    """Names in a list as one text."""
-    listed = isinstance(given, list) and given and all(isinstance(entry, str) for entry in given)
-    return "+".join(given) if listed else given
+    """Names in a list as one text, an empty list as none."""
+    listed = isinstance(given, list) and all(isinstance(entry, str) for entry in given)
+    return ("+".join(given) or "none") if listed else given
 
 
 SUBJECT_TO = 'constraints on payments, such as ["no-subsidy", "budget:3"]: what a mechanism may do with money'

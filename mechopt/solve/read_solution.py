@@ -155,7 +155,10 @@ def parsed(path: str | Path) -> Given:
         raise InputError(f"{path}: cannot read ({error.strerror or error})") from None
     found = _xml(text) if "<variable" in text else _lines(text, path)
     if not found.columns:
-        fix = "give a .sol file of the program that mechopt solve --export wrote, which names columns c0, c1, ..."
+        fix = (
+            "give the whole .sol file of the program that mechopt solve --export wrote, which names columns c0, c1, ..."
+        )
+        fix += " (written by HiGHS in style raw, by CPLEX as XML)"
         raise InputError([Fault(str(path), "has no column of this library", fix)])
     for letter, part in (("c", found.columns), ("r", found.rows or {})):
         wild = [number for number, value in part.items() if not np.isfinite(value)]

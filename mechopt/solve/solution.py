@@ -55,7 +55,7 @@ class Status(StrEnum):
             Status.INTERRUPTED: "run it again without interrupting it",
             Status.INFEASIBLE: "no mechanism satisfies all of this: drop one of the rows that conflict",
             Status.UNBOUNDED: "add a participation constraint such as EPIR, or change the objective",
-            Status.UNPROVED: "the solver's bracket stands; try another form, or numbers with fewer digits, for a proof",
+            Status.UNPROVED: "the bracket stands; try another form, fewer digits, or a file with multipliers",
             Status.INACCURATE: "try the other method (simplex or ipx), or bring the values closer together",
         }[self]
 

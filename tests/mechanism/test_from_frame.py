@@ -67,6 +67,11 @@ def changed(frame, **columns):
 
 FRAME = mo.optimum(TWO).mechanism.to_frame()
 CHAIN = mo.optimum(battaglini(2)).mechanism.to_frame()
+STEERED = mo.optimum(random_markov(0, periods=2, controlled=True), subject_to="no-subsidy").mechanism.to_frame()
+DRAWN = pd.DataFrame(
+    {"period": 0, "history": "[]", "reports": [0, 0, 1], "action": ["keep", "sell", "sell"], "weight": [0.5, 0.5, 1]}
+)
+"""A lottery over two actions of one node."""
 
 
 @pytest.mark.parametrize(
@@ -86,6 +91,14 @@ CHAIN = mo.optimum(battaglini(2)).mechanism.to_frame()
         (battaglini(2), changed(CHAIN, action="give"), "action[0]: 'give' is not known there; known: keep, sell"),
         (battaglini(2), changed(CHAIN, history="[9]"), "history[0]: '[9]' is not known there"),
         (battaglini(2), changed(CHAIN, reports="(2,)"), "reports[0]: (2,) cannot be reported after []"),
+        (TWO, changed(FRAME, history=0.5), "history[0]: is 0.5"),
+        (battaglini(2), changed(CHAIN, payment=7.0), "payment[0]: is 7, the rows of agent 0 at (0,) amount to"),
+        (battaglini(2), changed(CHAIN, payment=np.inf), "payment[0]: is inf"),
+        (battaglini(2), changed(CHAIN, payment="x"), "payment: holds something that is not a number"),
+        (battaglini(1), changed(DRAWN, payment=[0, 2, 2]), "payment[0]: is 0, the rows of agent 0 at 0 amount to 2"),
+        (battaglini(1), changed(DRAWN, paid=[0, 2, 2]), "paid[0]: is 0, the rows of agent 0 at 0 amount to 2"),
+        (random_markov(0, periods=2, controlled=True), changed(STEERED, payment=7.0), "payment[0]: is 7, the rows of"),
+        (TWO, 5, "a int is not a table; give a pandas DataFrame"),
         (TWO, "nowhere.csv", "nowhere.csv: cannot be read as CSV"),
     ],
 )

@@ -193,7 +193,10 @@ OTHERS = {
     "discount-1.5": (with_key("discount = 1.5"), "discount: is 1.5; it must be above 0 and at most 1"),
     "discount-10/9": (with_key('discount = "10/9"'), "discount: is 10/9; it must be above 0 and at most 1"),
     "discount-by-period": (with_key("discount = [1, 1]"), "discount: [1, 1] is not a number"),
-    "count-0": (GOOD + "count = 0", "buyers[0].count: 0 is below 1"),
+    "discount-as-list": (with_key("discount = [1]"), 'discount: [1] is not a number; write 3, 0.25 or "1/3"'),
+    "supply-1.5": (with_key("supply = 1.5"), "supply: is 1.5; write a whole number of units such as 2"),
+    "supply-true": (with_key("supply = true"), "supply: is true; write a whole number of units such as 2"),
+    "count-0": (GOOD + "count = 0", "buyers[0].count: 0 is below 1; give 1 or more"),
     "count-1.5": (GOOD + "count = 1.5", "buyers[0].count: 1.5 is not a whole number"),
     "count-in-all": (GOOD + "count = 600\n" + BUYER + "count = 600", "buyers: are more than 1000; use fewer"),
     "no-buyers": ('kind = "independent"\nhorizon = 1\nbuyers = []', "buyers: is empty; give at least one"),
@@ -395,3 +398,10 @@ def test_what_grows_while_it_is_read_stops_at_the_limit(tmp_path, monkeypatch):
     with pytest.raises(mo.InputError, match="at most 100"):
         mo.load(pipe)
     writer.join()
+
+
+def test_an_empty_list_constrains_no_payments():
+    for at in ("subject_to = []\n", ""):
+        end = "\n[solve]\nsubject_to = []\n" if not at else ""
+        given = f'kind = "independent"\nhorizon = 1\n{at}[[buyers]]\nvalues = [1]\nprobabilities = [1]{end}'
+        assert modelfile.parse(given, "here").subject_to == ()

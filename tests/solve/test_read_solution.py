@@ -85,6 +85,8 @@ def test_a_worse_point_is_told_by_its_bracket(tmp_path):
     ("text", "words"),
     [
         ("", "has no column of this library"),
+        ("Columns\n    Index Status Lower Upper Primal Dual Name\n 0 BS 0 inf 1 -0 c0\n", "by HiGHS in style raw"),
+        ('<CPLEXSolution version="1.2">\n <variables>\n  <var', "give the whole .sol file"),
         ("x1 3\ny 4\n", "has no column of this library"),
         ("c0 1\nc999 2\n", "names c999, this program has 29 columns"),
         ("c0 one\n", "'one' is not a number"),

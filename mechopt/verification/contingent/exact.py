@@ -108,9 +108,7 @@ class _Agent:
             place: tuple[int, ...] = ()
             for s, reports in enumerate(past):
                 place += (self.action(s, reports), *self.others(reports))
-            table = self.given.payments[t][self.i]
-            own = (past[-1][self.i],) if table.ndim == len(place) + 1 + len(then) else ()
-            return Fraction(float(table[(*place, *own, *then)]))
+            return Fraction(float(self.given.payments[t][self.i][(*place, *then)]))
         total = Fraction(0)
         for s, reports in enumerate(past):
             if t - s < len(self.promises(s)):
