@@ -111,3 +111,28 @@ def test_every_gain(name, constraint, monkeypatch):
             float(low) == pytest.approx(max(float(low) for low, _, _ in ends), abs=1e-12)
             or found.status.value != "violated"
         )
+
+
+def test_what_is_asked_for_and_how_large_a_gain_counts():
+    m = PIVOTS["additive"]
+    report = mo.verify(m)
+    assert list(report) == list(CHECKED) and all(check.exact is None for check in report.values())
+    # at most 4 * 2 to the first agent, at a discount of 1/4; levels of the second add to what she is worth
+    largest = max(float(np.abs(table).max()) for table in m.environment.value_tables)
+    assert largest == 4 * 2
+    for found in (report, mo.verify(m, exact=True)):
+        assert {check.tolerance for check in found.values()} == {1e-8 * largest / 0.75}
+    for constraint, check in mo.verify(m, exact=True).items():
+        found = report[constraint]
+        assert check.status is found.status and check.gain == pytest.approx(found.gain, abs=1e-12)
+        assert (check.counterexample is None) == (found.counterexample is None)
+        if check.counterexample is not None:
+            assert str(check.counterexample) == str(found.counterexample)
+
+
+def test_words():
+    bayesian, interim = mo.BayesianIC(), mo.Interim()
+    lie = virtual.VirtualCounterexample(bayesian, 1, 0, (), 0, 2, 0.5, (1,))
+    assert str(lie) == "agent 1, at contracting: type 0 reports 2 while the others are [1], 0.5"
+    loss = virtual.VirtualCounterexample(interim, 1, 1, (), 0, 0, 0.5)
+    assert str(loss) == "agent 1, after contracting: the utility of type 0 is -0.5"
