@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mechopt.environment.words import ModelWords, model_words
-from mechopt.mechanism.payments import ExAnteBudgetBalance, NoMoney, NoSubsidy, PaymentCap, StrongBudgetBalance
+from mechopt.mechanism.payments import (
+    Deterministic,
+    ExAnteBudgetBalance,
+    NoMoney,
+    NoSubsidy,
+    PaymentCap,
+    StrongBudgetBalance,
+)
 from mechopt.show.explain.wording import amount
 from mechopt.show.page.wording import number
 from mechopt.verification.independent.replay import Counterexample
@@ -82,6 +89,10 @@ def _of_payments(found: PaymentCounterexample, words: ModelWords) -> str:
     t = found.period
     drawn = "" if found.action is None else f" under {words.action(t, found.action)}"
     where = f"{_when(found, words)}, reports {words.profile(t, found.reports)}{drawn}"
+    if isinstance(constraint, Deterministic):
+        whose = "what is done" if found.agent == EVERYBODY else f"what {words.agent(found.agent)} gets"
+        return f"{where}: {whose} is drawn, {paid} off certainty"
+    paid += found.unit + (" in present value" if t and words.environment.discount != 1 else "")
     if found.agent == EVERYBODY:
         off = "off" if isinstance(constraint, StrongBudgetBalance) else "short of"
         return f"{where}: payments are {paid} {off} the cost"

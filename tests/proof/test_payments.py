@@ -143,3 +143,43 @@ def test_amounts_for_others_and_sizes_are_refused():
         mo.formats.check_certificate(COIN, replace(proof, subject_to=(mo.Budget([1, 2]),)))
     with pytest.raises(mo.errors.CertificateError, match="size"):
         mo.formats.check_certificate(COIN, proof, most=30)
+
+
+def test_what_is_missing_or_too_much_in_a_claim_is_said():
+    """Each part of a claim that is not an optimum, and that no point stands in for another."""
+    capped = {"ir": None, "objective": "utility", "subject_to": "payment-cap:-1", "form": "payment"}
+    free, none = (
+        mo.formats.certify(COIN, **capped),
+        mo.formats.certify(replace(COIN, outside=[3]), subject_to="no-money"),
+    )
+    plain = mo.formats.certify(COIN, ir=None)
+    beside = replace(COIN, outside=[1])
+    entry = SparseVector(1, (0,), (1,))
+    claims = [
+        (COIN, replace(free, value=Fraction(1)), "value: a program without bound has neither"),
+        (COIN, replace(free, dual=entry), "value: a program without bound has neither"),
+        (COIN, replace(free, point=None), "point: is missing"),
+        (COIN, replace(free, point=NOTHING), r"primal: row payment-cap.* is broken: 0"),
+        (replace(COIN, outside=[3]), replace(none, value=Fraction(0)), "value: where no mechanism keeps everything"),
+        (replace(COIN, outside=[3]), replace(none, primal=entry), "value: where no mechanism keeps everything"),
+        (replace(COIN, outside=[3]), replace(none, point=entry), "point: belongs to a proof that there is no bound"),
+        (COIN, replace(mo.formats.certify(COIN), point=entry), "point: belongs to a proof that there is no bound"),
+        (COIN, replace(mo.formats.certify(COIN), value=None), "status: 'optimal' with value None claims nothing"),
+        (beside, replace(plain, fingerprint=beside.fingerprint), "point: is missing"),
+    ]
+    assert mo.formats.check_certificate(COIN, plain) is None and plain.point is None
+    assert mo.formats.check_certificate(COIN, replace(plain, point=NOTHING)) is None  # the null mechanism
+    for env, forged, words in claims:
+        with pytest.raises(mo.errors.CertificateError, match=words):
+            mo.formats.check_certificate(env, forged)
+
+
+def test_a_point_keeps_bounds():
+    """Without any constraint allocations are bound alone: a sale is a point to start from, two of one item are not."""
+    proof = mo.formats.certify(COIN, ic=None, ir=None, form="payment")
+    sold = rebuilt(COIN, proof).allocation(1, 0)
+    assert proof.status == "unbounded"
+    assert mo.formats.check_certificate(COIN, replace(proof, point=SparseVector(1, (sold,), (1,)))) is None
+    for amount, words in ((SparseVector(2, (sold,), (3,)), "3/2"), (SparseVector(1, (sold,), (-1,)), "-1")):
+        with pytest.raises(mo.errors.CertificateError, match=f"allocation .* is out of bounds: {words}"):
+            mo.formats.check_certificate(COIN, replace(proof, point=amount))

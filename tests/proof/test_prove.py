@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from random import Random
 
 import pytest
 
 from mechopt.proof.certificate import SparseVector
-from mechopt.proof.check import prove
+from mechopt.proof.check import prove, prove_infeasible
 from mechopt.proof.constraints import CertificateError
 from mechopt.proof.rows import Row
 
@@ -185,3 +186,74 @@ def test_entries_beyond_the_program_are_refused(entry):
     ):
         with pytest.raises(CertificateError, match=f"{name}: there is no entry {entry}; the program has 2"):
             prove(UPPER, primal, dual, F(0))
+
+
+# --- no point at all ---
+
+NO_POINT = {  # program, multipliers, and what all sides add up to: x + y is at most 7/2 and at least 4, and so on
+    "two-rows": (Program([3, 1], [row(1, 1, upper=F(7, 2)), row(1, 1, lower=4)]), vector(1, -1), F(-1, 2)),
+    "a-row-above-upper-bounds": (
+        Program([0, 0], [row(1, 1, lower=4)], upper=[1, F(3, 2)]),
+        SparseVector(1, (0,), (-1,)),
+        F(-3, 2),
+    ),
+    "a-row-below-lower-bounds": (Program([0, 0], [row(1, 2, upper=1)], [F(1, 2), F(1, 2)]), vector(1), F(-1, 2)),
+    "by-little": (Program([1, 1], [row(1, 1, lower=4, upper=9), row(1, 1, upper=4 - LITTLE)]), vector(-1, 1), -LITTLE),
+    "bounds-that-cross": (
+        Program([0, 0], [row(1, 0, lower=-1, upper=5), row(1, 1, lower=8)], upper=[None, 2]),
+        vector(F(1, 3), F(-1, 3)),
+        F(-1, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_POINT)
+def test_multipliers_prove_that_no_point_keeps_all_rows_and_bounds(name):
+    program, multipliers, total = NO_POINT[name]
+    prove_infeasible(program, multipliers)
+    slack = -total * multipliers.denominator / min(abs(n) for n in multipliers.numerators)
+    first, *rest = program.listed
+    wider = replace(first, lower=None if first.lower is None else first.lower - slack)
+    wider = replace(wider, upper=None if first.upper is None else first.upper + slack)
+    with pytest.raises(CertificateError, match="the rows and bounds say 0 <= 0, which is true"):
+        prove_infeasible(replace(program, listed=[wider, *rest]), multipliers)
+
+
+def test_what_is_added_up_is_said_in_the_units_of_the_rows():
+    program = Program([0, 0], [row(1, 1, upper=F(7, 2))], [F(1), F(2)])
+    with pytest.raises(CertificateError, match="the rows and bounds say 0 <= 1/6, which is true"):
+        prove_infeasible(program, vector(F(1, 3)))
+
+
+def test_a_contradiction_presses_on_sides_and_bounds_that_exist():
+    two, multipliers, _ = NO_POINT["two-rows"]
+    with pytest.raises(CertificateError, match=r"row of the program.* presses on a side that the row has not"):
+        prove_infeasible(two, vector(-1, 1))
+    with pytest.raises(CertificateError, match="presses on a side that the row has not"):
+        prove_infeasible(two, vector(1, F(1, 2)))
+    prove_infeasible(replace(two, listed=[*two.listed, row(1, 0)]), multipliers)  # not pressed on
+    for name, column in (("a-row-above-upper-bounds", 1), ("a-row-below-lower-bounds", 0)):
+        program, multipliers, _ = NO_POINT[name]
+        lower, upper = list(program.lower), list(program.upper)
+        lower[column] = upper[column] = None
+        with pytest.raises(CertificateError, match=f"multiples of column {column} presses on a bound that it has not"):
+            prove_infeasible(replace(program, lower=lower, upper=upper), multipliers)
+        with pytest.raises(CertificateError, match=r"presses on a (side|bound)"):
+            prove_infeasible(replace(program, lower=program.upper, upper=program.lower), multipliers)
+
+
+def test_programs_that_have_points_have_no_such_proof():
+    """Whatever the multipliers: with x in all rows and bounds they add up to something that is at least 0."""
+    chance = Random(3)
+    for _ in range(300):
+        numbers = [F(chance.randint(-6, 6), chance.randint(1, 3)) for _ in range(2)]
+        listed, bounds = [], []
+        for _ in range(3):
+            a, b = chance.randint(-3, 3), chance.randint(-3, 3)
+            value, low, high = a * numbers[0] + b * numbers[1], chance.randint(0, 2), chance.randint(0, 2)
+            listed.append(row(a, b, lower=value - low if low < 2 else None, upper=value + high if high < 2 else None))
+        for number in numbers:
+            bounds.append((number - chance.choice([0, 1]), number + chance.choice([0, 1])))
+        program = Program([1, 1], listed, [low for low, _ in bounds], [high for _, high in bounds])
+        with pytest.raises(CertificateError, match=r"presses on a|which is true"):
+            prove_infeasible(program, vector(*(F(chance.randint(-3, 3), chance.randint(1, 2)) for _ in range(3))))

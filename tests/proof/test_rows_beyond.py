@@ -5,12 +5,14 @@ misreports that may gain something; as in `test_rows.py`, fraction by fraction.
 """
 
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 import mechopt as mo
 from mechopt.families import PublicState, PublicStates
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
+from mechopt.proof.persistent import rebuild_persistent
 from tests.persistent_instances import battaglini
 from tests.proof.test_rows import ONE, THREE, TWO, compare, correlated_by_period, markov_by_period
 
@@ -200,3 +202,27 @@ def test_public_states(seed):
         for ir in (mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR()):
             compared += compare(env, ic, ir, "auto")
     assert compared == 28
+
+
+TRADE = mo.MarkovTypes(
+    [[[0, 0], [1, 2]], [[0, 0], [0, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]] * 2, [["1/3", "2/3"]] * 2, horizon=2
+)
+"""Two agents, two periods."""
+
+
+@pytest.mark.parametrize("amounts", ["1/3", [0, "1/2"], ["1/2", 0]])
+def test_strategies_that_may_gain_in_two_periods(amounts):
+    """One agent of two, and beside single misreports of the period alone."""
+    for ic in ((mo.BayesianIC(),), (mo.BayesianIC(), mo.MyopicIC())):
+        assert compare(TRADE, ic, mo.Interim(), "auto", mo.EpsilonIC(amounts))
+
+
+def test_rows_of_the_first_period_are_named_so():
+    weights, limits = (Fraction(1), Fraction(0), Fraction(0)), (mo.EpsilonIC(1),)
+    model = rebuild_persistent(TRADE, "sequence", (mo.BayesianIC(),), (mo.ExAnteIR(),), weights, limits)
+    words = [row.words() for row in model.rows() if row.name in ("epsilon", "ex-ante")]
+    first = [f"agent {i}, period 0, history number 0" for i in (0, 1)]
+    assert words == [
+        *(f"row epsilon, {place}, ['true type {k}']" for place in first for k in (0, 1)),
+        *(f"row ex-ante, {place}" for place in first),
+    ]

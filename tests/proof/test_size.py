@@ -69,7 +69,8 @@ def test_misreports_that_may_gain_have_a_row_for_every_pair(env, ic):
     plain = independent_entries(env, "payment", ic)
     entries = independent_entries(env, "payment", ic, (mo.EpsilonIC(1),))
     assert entries >= model.columns + model.row_count
-    if env is MANY:
+    if env is MANY:  # 12 and 144 nodes: S, x, R, promises, participation, one limit, and 11 reports a type
+        assert entries == 157 + 156 + 13 + 13 + 312 + 156 + (2 * 144 if ic == (mo.SuperDIC(),) else 156 * len(ic)) * 11
         assert plain < model.columns + model.row_count
         with pytest.raises(CertificateError, match=f"about {entries:,} rows"):
             require_size(env, "payment", ic, (mo.EPIR(),), entries - 1, (mo.EpsilonIC(1),))
@@ -207,3 +208,26 @@ def test_sizes_beyond_floats_are_refused_like_others(kernel):
     small = replace(certify(battaglini(1)), fingerprint=env.fingerprint)
     with pytest.raises(CertificateError, match=r"size: the program has more than 10\^29\d rows"):
         check_certificate(env, small)
+
+
+def test_every_report_where_there_is_one_action():
+    """3 and then 9 nodes, or 2 and 4 of those that can be: whatever was reported, all may be next."""
+    law = [[[1, 0, 0], [0, 1, 0], ["1/2", "1/2", 0]]]
+    env = mo.MarkovTypes([[[1, 2, 3]]], [law], [["1/2", "1/2", 0]], horizon=2)
+    entries = {}
+    for ic in (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True)):
+        model = rebuild_persistent(env, "sequence", (ic,), (mo.Interim(),), REVENUE)
+        entries[ic] = persistent_entries(env, (ic,), (mo.Interim(),))
+        assert entries[ic] >= model.columns + model.row_count
+    nodes, slots = (3 + 9) - (2 + 2), (1 + 3) - (1 + 2)
+    more = nodes * (1 + 1 + 3) + slots * (2 + 3 * 4)
+    assert entries[mo.PeriodicExPostIC(rereport=True)] - entries[mo.PeriodicExPostIC()] == more
+
+
+def test_one_agent_is_moved_by_actions_and_another_is_not():
+    """4 profiles; after the first action 2 pairs of types of one by 4 of the other, after the second 4 by 4."""
+    laws = [[[[1, 0], [0, 1]], [["1/2", "1/2"], ["1/4", "3/4"]]], [["1/2", "1/2"], ["1/4", "3/4"]]]
+    env = mo.MarkovTypes([[[0, 0], [1, 2]], [[0, 0], [0, 3]]], laws, [["1/2", "1/2"]] * 2, horizon=2)
+    predicted = (4 + 24) * (2 + 1 + 3 * 2) + (1 + 4 * 2) * 2 * (1 + 2) + 2 * 4 * 4
+    assert persistent_entries(env, (), (mo.EPIR(),)) == predicted
+    assert len(rebuild_persistent(env, "sequence", (), (mo.EPIR(),), REVENUE).tree.slot[1]) == 24

@@ -59,6 +59,27 @@ def test_violated_payments_are_told_by_names():
     assert "low" in sentence(found, ENV) and "above the budget" in sentence(found, ENV)
 
 
+def test_money_of_a_later_period_is_told_in_present_value():
+    env = mo.IndependentTypes.iid([1], [1], horizon=2, discount="1/2")
+    sale = [np.ones((1, 1, 1)), np.ones((1, 1, 1))]
+    wrong = mo.Mechanism(env, sale, [sale[0], -3 * sale[1]])
+    found = mo.verify(wrong, mo.NoSubsidy())["no-subsidy"].counterexample
+    assert sentence(found, env) == "after 1, in period 1, reports 1: the agent is paid 3/2 in present value"
+
+
+def test_a_lottery_where_nothing_may_be_drawn_is_told_as_one():
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
+    drawn = mo.Mechanism(env, [np.array([[[0.25, 1.0]]])], [np.zeros((1, 1, 2))])
+    found = mo.verify(drawn, mo.Deterministic())["deterministic"].counterexample
+    assert sentence(found, env) == "at the start, reports 1: what buyer 0 gets is drawn, 1/4 off certainty"
+    weights = tuple(np.full_like(part, 0.5) for part in mo.optimum(ENV).mechanism.allocation)
+    best = mo.optimum(ENV).explain().mechanism
+    wrong = type(best)(best.tree, weights, best.payment, (), "")
+    found = mo.verify(wrong, mo.Deterministic())["deterministic"].counterexample
+    assert "what is done is drawn, 1/2 off certainty" in sentence(found, ENV)
+    assert "cost" not in sentence(found, ENV)
+
+
 def test_conflicts_and_what_is_unbounded_are_told_by_names():
     best = mo.optimum(ENV, ir=None)
     assert best.status == "unbounded" and all("Ann" in line for line in best.conflict)

@@ -33,6 +33,7 @@ ENVIRONMENTS = {
     "types-by-period": lambda: random_environment(((2, 3), (3, 1)), 2, 2, 0.8, 2),
     "moves-that-end": lambda: moves_that_end(3),
     "for-ever": lambda: moves_that_end("infinite"),
+    "for-ever-after-two-periods": lambda: moves_that_end("infinite"),
 }
 
 
@@ -40,6 +41,9 @@ def mechanism(name, scale=1.0):
     """Incentive terms, fees and lump sums of any size."""
     rng = np.random.default_rng(0)
     team = mo.balanced_team(ENVIRONMENTS[name]())
+    if name == "for-ever-after-two-periods":
+        terms, sums = (tuple((*row, row[-1]) for row in rows) for rows in (team.incentive_terms, team.lump_sums))
+        team = replace(team, incentive_terms=terms, lump_sums=sums)
     terms = tuple(tuple(part + scale * rng.normal(size=part.shape) for part in row) for row in team.incentive_terms)
     sums = tuple(tuple(scale * rng.normal(size=part.shape) for part in row) for row in team.lump_sums)
     return replace(team, incentive_terms=terms, lump_sums=sums, fees=3 * scale * rng.normal(size=team.fees.shape))

@@ -10,14 +10,16 @@ D = 0.25
 
 
 def scripted(monkeypatch, name, values):
-    """Sweeps that give these numbers one after another, and which of them were asked for."""
+    """Sweeps that give these numbers at one place, 0 at others, one after another; which of them were asked for."""
     given = []
 
     def step(stage, outcomes):
         given.append(values[len(given)])
-        return np.full(np.shape(module_step(stage, outcomes)), given[-1])
+        found = np.zeros_like(exactly(stage, outcomes))
+        found[0, 0] = given[-1]
+        return found
 
-    module_step = getattr(module, name)
+    exactly = getattr(module, name)
     monkeypatch.setattr(module, name, step)
     return given
 
@@ -27,6 +29,7 @@ ENDS = {
     "close": ([1.0, 16 / 15], 16 / 15),
     "close-and-no-smaller": ([0.0], 0.0),
     "stalled": ([1.0, 1.125, 1.25, 1.3125], 1.25),
+    "just-stalled": ([3.0, 3.75, 5.0, 5.125], 5.0),
     "falls": ([1.0, 1.25, 1.375, 1.4375], 1.4375),
     "far": ([1.0, 3.0, 6.0, 6.5, 7.0], 7.0),
     "negative": ([-1.0, -1.125, -1.25, -1.3125], -1.25),
@@ -45,12 +48,12 @@ def test_when_sweeps_end(name, monkeypatch):
     nothing = type("Nothing", (), {"interim_utilities": (zeros,), "periods": m.periods, "policy": m.policy})()
     nothing.stage, nothing.environment, nothing.transfers = m.stage, m.environment, m.transfers
     given = scripted(monkeypatch, "_truth", values)
-    assert (module._lasting(nothing, 0, stage) == last).all() and given[-1] == last
+    assert module._lasting(nothing, 0, stage)[0, 0] == given[-1] == last
     given = scripted(monkeypatch, "_reports", values)
     monkeypatch.setattr(module, "_allowed", lambda *of: np.zeros(1))
     started = agent._replace(values=tuple(np.zeros_like(part) for part in agent.values))
     found, _ = module._best_for_ever(m, 0, started)
-    assert (found == last).all() and given[-1] == last
+    assert found[0, 0] == given[-1] == last
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -70,6 +73,21 @@ def test_what_one_sweep_leaves(i, monkeypatch):
     share, least = module._share(m)
     step = share * sizes(raw, t, raw.truth, 1.0) + least
     assert off == pytest.approx((residual + step) / (1 - D * (1 + 2.0**-51)) + step, rel=1e-13, abs=0)
+
+
+def test_what_values_of_the_truth_leave(monkeypatch):
+    """They are off at one place alone."""
+    m, exactly, wrong = mechanism("for-ever"), module._lasting, np.zeros((6, 2))
+    wrong[4, 1] = 1.0
+    monkeypatch.setattr(module, "_lasting", lambda *given: exactly(*given) + wrong)
+    raw, agent = Raw(m, 0), module._agent(m, 0)
+    t = raw.last
+    places = [(t, f, k) for f in raw.before[t] for k in raw.types[t]]
+    later = {place: raw.truth[place] + more for place, more in zip(places, wrong.ravel(), strict=True)}
+    swept = raw.step(t, later, False)
+    residual = max(abs(swept[place] - later[place]) for place in places)
+    assert residual > 0.5
+    assert agent.errors[-1] == pytest.approx(residual / (1 - D), rel=1e-9)
 
 
 def test_bounds_of_strategies_for_ever():

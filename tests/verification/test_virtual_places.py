@@ -42,10 +42,47 @@ signal_kernel = [
 ]
 base = [[0, 0, 0], [0, 0, 0], [1, "3/2", 2], ["1/2", 1, 3]]
 """.replace("HALF0", '["1/2", "1/4", "1/4"]').replace("HALF", '["1/2", "1/2"]')
+THREE = """
+kind = "separable"
+horizon = "infinite"
+discount = "1/4"
+actions = ["none", "1", "2", "3"]
+cost = [0, "1/2", "1/4", "1/3"]
+
+[[agents]]
+initial.values = [2, 3]
+initial.probabilities = ["1/4", "3/4"]
+signals = ["cold", "hot"]
+signal_initial = ["1/3", "2/3"]
+signal_kernel = [[HALF, HALF], [["3/4", "1/4"], ["1/8", "7/8"]], [HALF, [0, 1]], [HALF, HALF]]
+base = [[0, 0], [1, 2], [0, "1/8"], [0, 0]]
+
+[[agents]]
+initial.values = [3]
+initial.probabilities = [1]
+signals = ["low", "middle", "high"]
+signal_initial = ["1/2", "1/4", "1/4"]
+signal_kernel = [
+    [HALF0, HALF0, HALF0],
+    [HALF0, HALF0, HALF0],
+    [HALF0, [0, 1, 0], [0, "1/2", "1/2"]],
+    [HALF0, HALF0, HALF0],
+]
+base = [[0, 0, 0], [0, 0, 0], ["1/2", 1, "3/2"], [0, 0, 0]]
+
+[[agents]]
+initial.values = [2, 4]
+initial.probabilities = HALF
+signals = ["dull", "bright"]
+signal_initial = ["1/4", "3/4"]
+signal_kernel = [[[1, 0], [0, 1]], [HALF, HALF], [[1, 0], [0, 1]], [["2/3", "1/3"], ["1/4", "3/4"]]]
+base = [[0, 0], [0, 0], [0, 0], [1, "3/2"]]
+""".replace("HALF0", '["1/2", "1/4", "1/4"]').replace("HALF", '["1/2", "1/2"]')
 MODELS = {
     "some-signals-never": MODEL.replace('"9/10"', '"1/4"'),
     "all-signals": MODEL.replace('"9/10"', '"1/4"').replace("[[1, 0], [0, 1]]", '[["7/8", "1/8"], ["1/4", "3/4"]]'),
     "additive": ADDITIVE,
+    "three-agents": THREE,
 }
 
 
@@ -111,3 +148,28 @@ def test_every_gain(name, constraint, monkeypatch):
             float(low) == pytest.approx(max(float(low) for low, _, _ in ends), abs=1e-12)
             or found.status.value != "violated"
         )
+
+
+def test_what_is_asked_for_and_how_large_a_gain_counts():
+    m = PIVOTS["additive"]
+    report = mo.verify(m)
+    assert list(report) == list(CHECKED) and all(check.exact is None for check in report.values())
+    # at most 4 * 2 to the first agent, at a discount of 1/4; levels of the second add to what she is worth
+    largest = max(float(np.abs(table).max()) for table in m.environment.value_tables)
+    assert largest == 4 * 2
+    for found in (report, mo.verify(m, exact=True)):
+        assert {check.tolerance for check in found.values()} == {1e-8 * largest / 0.75}
+    for constraint, check in mo.verify(m, exact=True).items():
+        found = report[constraint]
+        assert check.status is found.status and check.gain == pytest.approx(found.gain, abs=1e-12)
+        assert (check.counterexample is None) == (found.counterexample is None)
+        if check.counterexample is not None:
+            assert str(check.counterexample) == str(found.counterexample)
+
+
+def test_words():
+    bayesian, interim = mo.BayesianIC(), mo.Interim()
+    lie = virtual.VirtualCounterexample(bayesian, 1, 0, (), 0, 2, 0.5, (1,))
+    assert str(lie) == "agent 1, at contracting: type 0 reports 2 while the others are [1], 0.5"
+    loss = virtual.VirtualCounterexample(interim, 1, 1, (), 0, 0, 0.5)
+    assert str(loss) == "agent 1, after contracting: the utility of type 0 is -0.5"

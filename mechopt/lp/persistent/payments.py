@@ -16,7 +16,10 @@ balance in the seller's present value::
 How a payment is divided among the recorded actions that the mechanism may draw is one choice at each node. Constraints
 on single payments take it proportional to the weights, those on sums of payments leave it free, and so does
 participation on paths: where actions are recorded, at most one of these three can be asked for
-(`require_one_division`), for the sums on a path of two of them are not linear in x, y together.
+(`require_one_division`), for the sums on a path of two of them are not linear in x, y together. No other columns would
+help from three periods on: two mechanisms may keep both no-subsidy and a budget, and their mean in x, y break the
+budget however its payments are divided. One draws an action in period 1 for sure and takes B at the end; the other
+takes B first and never draws it. On their mean's path through that action, of weight 1/2, B/2 and B are paid.
 """
 
 from __future__ import annotations

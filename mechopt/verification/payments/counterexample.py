@@ -44,6 +44,12 @@ class PaymentCounterexample(Counterexample):
     actions: tuple[int | None, ...] = ()
     action: int | None = None
 
+    @property
+    def unit(self) -> str:
+        """What its amounts are times, in words: empty where no draw is on record."""
+        drawn = self.action is not None or any(action is not None for action in self.actions)
+        return " (times the weight of what was drawn)" if drawn else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``agent`` is null for all together."""
         plain = super().to_dict() | {"agent": None if self.agent == EVERYBODY else self.agent}
@@ -55,7 +61,7 @@ class PaymentCounterexample(Counterexample):
         return plain
 
     def __str__(self) -> str:
-        constraint, amount = self.constraint, f"{self.gain:.6g}"
+        constraint, amount = self.constraint, f"{self.gain:.6g}{self.unit}"
         if isinstance(constraint, ExAnteBudgetBalance):
             return f"expected payments are {amount} short of expected costs"
         history = [r[0] if len(r) == 1 else list(r) for r in self.history]
@@ -63,7 +69,7 @@ class PaymentCounterexample(Counterexample):
         where = f"period {self.period}, after history {history} and reports {list(self.reports)}{drawn}"
         if isinstance(constraint, Deterministic):
             who = "" if self.agent == EVERYBODY else f"agent {self.agent}, "
-            return f"{who}{where}: what is done is drawn, {amount} off certainty"
+            return f"{who}{where}: what is done is drawn, {self.gain:.6g} off certainty"
         if self.agent == EVERYBODY:
             off = "off" if isinstance(constraint, StrongBudgetBalance) else "short of"
             return f"{where}: payments are {amount} {off} the cost"

@@ -234,3 +234,25 @@ def test_stopped_searches() -> None:
     assert late.uncovered and len(late.walk.bases) <= 2
     with pytest.raises(LimitError, match="nothing is known at p"):
         early.value("1/2")
+
+
+GIFT = COIN.replace("[[distributions]]", "[[buyers.distributions]]").replace(
+    "[[buyers.distributions]]", "[[buyers]]\n[[buyers.distributions]]", 1
+)
+NOTHING_WORTH = "[[buyers]]\n" + "".join(
+    f'[[buyers.distributions]]\nname = "{name}"\nvalues = [0]\nprobabilities = [1]\n' for name in "FG"
+)
+
+
+def test_a_gift_changes_no_regret() -> None:
+    """A buyer to whom nothing is worth anything is given 10: all optima are below 0."""
+    text = GIFT.replace("[[scenarios]]", NOTHING_WORTH + "[[scenarios]]", 1)
+    formula = mo.mechanisms.guarantee_formula(text, objective="regret", subject_to=(mo.Budget([100, -10]),))
+    assert formula.proved
+    assert [piece.function for piece in formula.pieces] == [0 * P, (7 * P - 6 * P**2 - 2) / P, 0 * P]
+
+
+def test_guarantees_keep_incentive_constraints_as_they_are() -> None:
+    proof = mo.mechanisms.guarantee_formula(COIN, subject_to="budget:2").proof()
+    with pytest.raises(CertificateError, match="subject_to: guarantees keep incentive constraints as they are"):
+        mo.check_formula(COIN, replace(proof, subject_to=(mo.EpsilonIC(1),)))

@@ -1,21 +1,25 @@
 """Contingent transfers by `verify`: which constraints go over public histories, and bounds of what rounds for ever."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
-from mechopt.core.errors import InputError
-from mechopt.verification.contingent import promises, together
+from mechopt.core.errors import InputError, LimitError
+from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.verification.contingent import exact, promises, together
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.promises import lasting, precision
 from mechopt.verification.contingent.report import verify_contingent
-from mechopt.verification.contingent.stage import OneMisreport, Sizes
+from mechopt.verification.contingent.stage import Gains, OneMisreport, Sizes
+from mechopt.verification.contingent.tolerance import tolerances
 from mechopt.verification.rounding import UNIT, Precision
 from tests.interdependent_instances import random_environment
 from tests.verification.contingent.raw_gains import Raw
 from tests.verification.contingent.test_check import spoiled
-from tests.verification.contingent.test_every_place import given
+from tests.verification.contingent.test_every_place import given, late
 
 AGAIN = mo.PeriodicExPostIC(rereport=True)
 
@@ -53,6 +57,61 @@ def test_a_misreport_says_after_what():
     assert str(plain) == "agent 1, period 2: at signals [0, 1] she reports 0 and gains 0.25"
     after = plain._replace(past=((0, 1), (1, 1)))
     assert "period 2 after reports [[0, 1], [1, 1]]: at signals" in str(after)
+
+
+def test_two_histories_are_told_apart():
+    m = given("reports", 2, 0, ((2, 1), (1, 2)))
+    gains = Gains(1, 1, np.arange(8.0).reshape(2, 2, 2))
+    assert gains.at(m.environment, 6) == OneMisreport(1, 1, (0, 1), 0, 6.0, ((1, 0),))
+    assert Gains(1, 1, np.arange(4.0).reshape(1, 2, 2)).at(m.environment, 1) == OneMisreport(1, 1, (0, 0), 1, 1.0)
+
+
+def test_tolerances_where_some_periods_come_before_what_is_for_ever():
+    env = late(0, True)
+    largest = [[np.abs(part).max() for part in row] for row in env.values]
+    expected = [[a + b / 4 + c / 16 / 0.75, b / 4 + c / 16 / 0.75, c / 16 / 0.75] for a, b, c in largest]
+    np.testing.assert_allclose(tolerances(env), 1e-8 * np.array(expected), rtol=1e-14)
+
+
+def products(m, monkeypatch):
+    """How many are said to be needed in fractions."""
+    asked = []
+
+    class Enough(Exception):
+        pass
+
+    def few(terms, about):
+        asked.append((terms, about))
+        raise Enough
+
+    monkeypatch.setattr(exact, "require_few", few)
+    with pytest.raises(Enough):
+        exact.exact_places(m, tolerances(m.environment))
+    assert asked[0][1] == "the check of contingent transfers"
+    return asked[0][0]
+
+
+def test_how_many_products_fractions_take(monkeypatch):
+    """Histories, profiles, reports and the most next profiles; for ever, steps by promise and an elimination."""
+    periods = 6 * 3 * 6, 6 * 3 * 6, 2 * 2 * 6
+    assert products(given("plain"), monkeypatch) == 2 * sum(periods)
+    assert products(given("later"), monkeypatch) == 2 * (periods[0] + 6 * periods[1] + 36 * periods[2])
+    last = 4 * 2 * 4 + 3 * 3 * 4 + 4 * 2 * 4
+    assert products(given("later", "late"), monkeypatch) == 2 * (9 * last + 4**3)
+    assert products(given("own", "late"), monkeypatch) == 2 * (last + 4**3)
+    apart = given("together", "late", controlled=False)
+    assert products(apart, monkeypatch) == 2 * (4**4 * last + 4**3)
+
+
+def test_signals_that_actions_move_in_one_period_alone():
+    m = given("together", "late", controlled=False)
+    kernels = list(m.environment.kernel)
+    kernels[1] = given("together", "late").environment.kernel[1]
+    parts = {"cost": m.environment.cost, "horizon": "infinite", "discount": 0.25}
+    env = InterdependentTypes(m.environment.values, kernels, m.environment.initial, **parts)
+    assert [env.controlled(t) for t in range(3)] == [False, True, False]
+    with pytest.raises(LimitError, match="where actions move no signals"):
+        exact.exact_places(replace(m, environment=env), tolerances(env))
 
 
 @pytest.mark.parametrize("off", [0.0, 1e-3])

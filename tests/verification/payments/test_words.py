@@ -33,6 +33,7 @@ def test_recorded_actions_and_several_agents():
         mo.NoMoney(), 1, 2, ((0, 1), (1, 1)), None, None, 0.5, reports=(0, 0), actions=(2, None), action=0
     )
     assert (
-        str(found) == "agent 1, period 2, after history [[0, 1], [1, 1]] and reports [0, 0] and action 0: 0.5 is paid"
+        str(found) == "agent 1, period 2, after history [[0, 1], [1, 1]] and reports [0, 0] and action 0: "
+        "0.5 (times the weight of what was drawn) is paid"
     )
     assert found.to_dict()["actions"] == [2, None] and found.to_dict()["action"] == 0
