@@ -80,7 +80,7 @@ CASES = [
     ),
     *(Case(f"[1,h] in h, T={t}", independent(t, '[1, "h"]', HALF, "h", '["1", "9"]')) for t in (3, 4, 5)),
     *(Case(f"{{1,2}} in the discount, T={t}", independent(t, "[1, 2]", HALF, "d", '["0", "1"]')) for t in (4, 6)),
-    *(Case(f"2 buyers {{1,2}} in p, T={t}", in_p(t, 2)) for t in (2, 3)),
+    *(Case(f"{n} buyers {{1,2}} in p, T={t}", in_p(t, n)) for n, t in ((2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (5, 2))),
     *(Case(f"Battaglini EPIR in a, T={t}", battaglini(t), "epir", 5.0 if t == 5 else 0.0) for t in range(2, 6)),
     *(Case(f"Battaglini interim in a, T={t}", battaglini(t), "interim") for t in range(3, 7)),
 ]  # fmt: skip

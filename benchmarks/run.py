@@ -23,7 +23,7 @@ from benchmarks.instances import FULL, INSTANCES, QUICK
 ROOT = Path(__file__).resolve().parents[1]
 OURS, PEERS = "mechopt", ("cvxpy", "linopy", "pyoptinterface")
 ALGORITHMS = ("simplex", "ipx")
-PACKAGES = (OURS, *PEERS, "highspy", "highsbox", "numpy", "scipy", "pandas", "xarray")
+PACKAGES = (OURS, *PEERS, "highspy", "highsbox", "ortools", "clarabel", "numpy", "scipy", "pandas", "xarray")
 SOLVER = {"pyoptinterface": "highsbox"}  # the wheel of the HiGHS that a contender calls, where it is not highspy
 SINGLE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "POLARS", "NUMEXPR")}
 HOPELESS = 2.0  # an algorithm this many times slower than the other one in the first round is not repeated

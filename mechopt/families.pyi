@@ -3,6 +3,8 @@ from .environment.families.contracts import battaglini as battaglini
 from .environment.families.contracts import sequential_screening as sequential_screening
 from .environment.families.contracts import supply_chain as supply_chain
 from .environment.families.forever import IndependentForever as IndependentForever
+from .environment.families.gaussian import GaussianLearning as GaussianLearning
+from .environment.families.gaussian import gaussian_learning as gaussian_learning
 from .environment.families.learning import licensing as licensing
 from .environment.families.learning import sponsored_search as sponsored_search
 from .environment.families.projects import bandits as bandits
@@ -14,6 +16,9 @@ from .environment.families.signal_grid import SignalGrid as SignalGrid
 from .environment.families.signal_grid import signal_grid as signal_grid
 from .environment.families.tasks import many_tasks_against_one as many_tasks_against_one
 from .environment.families.tasks import scheduling as scheduling
+from .environment.families.trending import trending_values as trending_values
 from .environment.scenarios import Distribution as Distribution
 from .environment.states.environment import PublicStates as PublicStates
+from .environment.states.separable import SeparableStates as SeparableStates
+from .environment.states.separable import separable_by_period as separable_by_period
 from .environment.states.state import PublicState as PublicState

@@ -1,4 +1,5 @@
 from .show.figures.horizon import bracket_curve as bracket_curve
+from .show.figures.intervals import shrinking_intervals as shrinking_intervals
 from .show.figures.lemmas import asymptotic_losses as asymptotic_losses
 from .show.figures.lemmas import charging_paths as charging_paths
 from .show.figures.lemmas import price_trade_off_curve as price_trade_off_curve

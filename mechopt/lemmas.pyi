@@ -1,6 +1,11 @@
 from .study.lemmas.account import one_bank_account as one_bank_account
+from .study.lemmas.ascending import ascending_auction as ascending_auction
 from .study.lemmas.charging import charging as charging
 from .study.lemmas.constant import constant_continuation as constant_continuation
+from .study.lemmas.contracting import initial_reports as initial_reports
+from .study.lemmas.diverse import diverse_preferences as diverse_preferences
+from .study.lemmas.dominance import dominance_gains as dominance_gains
+from .study.lemmas.histories import incentives_by_history as incentives_by_history
 from .study.lemmas.increments import constant_increments as constant_increments
 from .study.lemmas.static import rational_every_period as rational_every_period
 from .study.lemmas.static import super_incentives as super_incentives
@@ -9,3 +14,4 @@ from .study.lemmas.throttling import asymptotic_constant as asymptotic_constant
 from .study.lemmas.throttling import asymptotic_loss as asymptotic_loss
 from .study.lemmas.trade_off import gap_bound as gap_bound
 from .study.lemmas.trade_off import price_trade_off as price_trade_off
+from .study.lemmas.trend import constant_prices as constant_prices

@@ -32,6 +32,7 @@ from .study.estimated_transfers import draws_needed as draws_needed
 from .study.estimated_transfers import estimated_gains as estimated_gains
 from .study.estimated_transfers import gain_under as gain_under
 from .study.formula.guarantee import guarantee_formula as guarantee_formula
+from .study.frontier.epsilon import epsilon_for as epsilon_for
 from .study.paths import sample_path as sample_path
 from .study.search.tails import with_finite_tails as with_finite_tails
 from .study.search.worst_case import worst_case as worst_case

@@ -15,6 +15,7 @@ from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.efficient import Efficient as Efficient
 from .closedform.pivot.efficient_joint import EfficientJoint as EfficientJoint
 from .closedform.pivot.scheduling_prices import SchedulingPrices as SchedulingPrices
+from .closedform.public.mechanism import PublicPivot as PublicPivot
 from .closedform.static.auction import StaticMechanism as StaticMechanism
 from .closedform.static.money_burning import MoneyBurning as MoneyBurning
 from .closedform.virtual.contract import OptimalContract as OptimalContract
@@ -27,6 +28,7 @@ from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import Constraint as Constraint
+from .mechanism.endless.contracted import ContractedMechanism as ContractedMechanism
 from .mechanism.endless.states import StateMechanism as StateMechanism
 from .mechanism.methods import MechanismMethods as MechanismMethods
 from .mechanism.outcome import Simulation as Simulation
@@ -35,6 +37,7 @@ from .mechanism.protocol import MechanismProtocol as MechanismProtocol
 from .mechanism.scenarios.non_clairvoyant import QuasiNonClairvoyant as QuasiNonClairvoyant
 from .mechanism.stationary import MarkovMechanism as MarkovMechanism
 from .show.explain.explanation import Explanation as Explanation
+from .show.explain.policies.explanation import PolicyExplanation as PolicyExplanation
 from .solve.dual.buyers_policy import BuyersPolicy as BuyersPolicy
 from .solve.dual.markov_policy import PersistentPolicy as PersistentPolicy
 from .solve.dual.optimum import DualOptimum as DualOptimum
@@ -54,11 +57,16 @@ from .study.diagnose import Regime as Regime
 from .study.estimated_transfers import EstimatedGains as EstimatedGains
 from .study.formula.formula import Formula as Formula
 from .study.formula.guarantee import GuaranteeFormula as GuaranteeFormula
+from .study.frontier.epsilon import EpsilonFor as EpsilonFor
 from .study.frontier.frontier import Frontier as Frontier
 from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount
+from .study.lemmas.ascending import AscendingRound as AscendingRound
 from .study.lemmas.charging import Charging as Charging
 from .study.lemmas.constant import ConstantContinuation as ConstantContinuation
+from .study.lemmas.contracting import InitialReports as InitialReports
+from .study.lemmas.diverse import DiversePreferences as DiversePreferences
+from .study.lemmas.histories import HistoryIncentives as HistoryIncentives
 from .study.lemmas.static import RationalEveryPeriod as RationalEveryPeriod
 from .study.lemmas.static import SuperIncentives as SuperIncentives
 from .study.lemmas.symmetric import Symmetrised as Symmetrised

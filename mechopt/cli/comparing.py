@@ -194,6 +194,8 @@ def diagnose(
     as_json: Json = False,
 ) -> None:
     """Say whether the published payments of the virtual pivot implement its policy, others do, or none."""
+    from math import isnan
+
     from mechopt.environment.separable import SeparableTypes
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
@@ -205,8 +207,8 @@ def diagnose(
         "regime": found.regime,
         "reason": found.reason,
         "bound": found.bound,
-        "optimum": found.optimum.value,
-        "gap": found.gap,
+        "optimum": None if found.optimum is None else found.optimum.value,
+        "gap": None if isnan(found.gap) else found.gap,
         "sees": found.sees,
         "by_disclosure": found.by_disclosure,
     }
@@ -217,7 +219,8 @@ def diagnose(
         *output.title_rows(file.title),
         ("regime", f"{found.regime}: {found.reason}"),
         ("bound", f"{found.bound:.12g}"),
-        ("optimum", f"{found.optimum.value:.12g}"),
+        *([] if found.optimum is None else [("optimum", f"{found.optimum.value:.12g}")]),
+        *([] if isnan(found.gap) else [("gap", f"{found.gap:.6g}")]),
         ("attained if agents see", found.sees or "nothing that was tried"),
     ]
     show_rows([*rows, *((f"optimum if seen: {sees}", f"{upper:.12g}") for sees, upper in found.by_disclosure.items())])

@@ -66,9 +66,12 @@ def formula(
     if across is not None and over is None:
         raise InputError("--across needs --horizons; write both")
     if kind_of(model) == "scenarios":
-        if ic or ir or subject_to or objective or share or over or mechanism or report:
-            raise InputError("of scenarios there is the best guarantee: leave out what is asked of an optimum")
-        _guarantee(model, parameter, at, latex, proof, plot, most_pieces, time_limit, as_json)
+        if share or over or mechanism or report:
+            what = "--ratio, --horizons, --mechanism and --report"
+            raise InputError(f"of scenarios there is the best guarantee: leave out {what}, which are of an optimum")
+        terms: dict[str, Any] = {"ic": ic or "file", "ir": ir or "file", "objective": objective, "at": at}
+        terms["subject_to"] = "file" if subject_to is None else subject_to
+        _guarantee(model, parameter, latex, proof, plot, as_json, most_pieces, time_limit, terms)
         return
     if over is not None:
         asked: dict[str, Any] = {
@@ -122,23 +125,23 @@ def formula(
 def _guarantee(
     model: str,
     parameter: str | None,
-    at: str | None,
     latex: bool,
     proof: str | None,
     plot: str | None,
+    as_json: bool,
     most_pieces: int,
     time_limit: float | None,
-    as_json: bool,
+    terms: dict[str, Any],
 ) -> None:
     """The best guarantee over scenarios as a function."""
     from mechopt.show.terminal import output
     from mechopt.study.formula.guarantee import guarantee_formula
-    from mechopt.study.formula.text import end_text, guarantee_document, rows
+    from mechopt.study.formula.text import end_text, guarantee_document, payment_texts, rows
 
     with progress_shown("searching") as progress:
         shown = None if progress is None else progress.pieces
         found = guarantee_formula(
-            model, parameter, at=at, most_pieces=most_pieces, time_limit=time_limit, progress=shown
+            model, parameter, most_pieces=most_pieces, time_limit=time_limit, progress=shown, **terms
         )
     if proof is not None:
         found.save(proof)
@@ -150,12 +153,16 @@ def _guarantee(
         say(found.latex())
     else:
         name = found.parameter
-        show_table(["from", "to", "guarantee", "", "bend at the end"], rows(found))
-        facts = [("proved", f"yes, with the {len(found.optima)} optima" if found.proved else "no")]
+        show_table(["from", "to", found.objective, "", "bend at the end"], rows(found))
+        facts = [("constraints", f"{output.names(found.terms.ic)} and {output.names(found.terms.ir)}")]
+        if found.terms.subject_to:
+            facts.append(("payments", ", ".join(payment_texts(found.terms.subject_to, name))))
+        facts.append(("proved", f"yes, with the {len(found.optima)} optima" if found.proved else "no"))
         if not found.uncovered:
-            least, places = found.least
+            word = "largest" if found.objective == "regret" else "least"
+            least, places = getattr(found, word)
             where = " and ".join(end_text(place, name) for place in places[:2]) + " and elsewhere" * (len(places) > 2)
-            facts.append(("least", f"{end_text(least, 'y')} at {name} = {where}"))
+            facts.append((word, f"{end_text(least, 'y')} at {name} = {where}"))
         facts += [("not reached", f"{end_text(a, name)} to {end_text(b, name)}") for a, b in found.uncovered]
         show_rows(facts)
     if found.uncovered:
@@ -175,6 +182,7 @@ def _show_rules(found: Formula, point: str) -> None:
 
 def _show(found: Formula, shares: list[Ratio]) -> None:
     from mechopt.show.terminal import output
+    from mechopt.solve.parametric.pieces import open_ends
     from mechopt.study.formula.facts import direction_of
     from mechopt.study.formula.text import end_text, payment_texts, rows, share_text
 
@@ -183,14 +191,19 @@ def _show(found: Formula, shares: list[Ratio]) -> None:
     facts = [
         ("constraints", f"{output.names(found.ic)} and {output.names(found.ir)}"),
         *([("payments", ", ".join(payment_texts(found.subject_to, name)))] if found.subject_to else []),
-        (f"in {name}", direction_of(found.pieces)),
+        *([(f"in {name}", direction_of(found.pieces))] if found.pieces else []),
         ("proved", _proved(found)),
         ("program", _program(found)),
         ("seconds", ", ".join(f"{key} {number:.3f}" for key, number in found.seconds.items())),
     ]
+    apart = open_ends(found.walk.bases)
     for closed, intervals in found.equals.items():
-        where = ", ".join(f"{float(a):.6g} <= {name} <= {float(b):.6g}" for a, b in intervals)
-        facts.append((f"is {closed}", f"for {where}" if where else "nowhere"))
+        listed = [f"{float(a):.6g} {'<' if a in apart else '<='} {name} {'<' if b in apart else '<='} {float(b):.6g}"
+                  for a, b in intervals]  # fmt: skip
+        facts.append((f"is {closed}", f"for {', '.join(listed)}" if listed else "nowhere"))
+    if found.regimes:
+        listed = [f"{r.letter} from {end_text(r.start, name)} to {end_text(r.stop, name)}" for r in found.regimes]
+        facts.append(("virtual pivot", f"regime {', '.join(listed)}"))
     facts += [(one.name, share_text(one, name)) for one in shares]
     for point, certificate in found.points.items():
         facts.append((f"at {name} = {point}", f"{certificate.value} (a point of its own, with its own certificate)"))
@@ -289,11 +302,15 @@ def check_formula_file(model: str, file: str, at: str | None, as_json: bool) -> 
     theorem = check_formula(model, proof, at)
     name = proof.parameter
     if isinstance(proof, GuaranteeProof):
-        about = "the best guarantee of a mechanism that does not know the future, under dic and epir"
+        what = {"ratio": "best guarantee", "weighted": "best weighted guarantee", "regret": "least regret"}
+        about = f"the {what[proof.objective]} of a mechanism that does not know the future, under "
+        about += f"{output.names(proof.ic)} and {output.names(proof.ir)}"
+        if proof.benchmark != "same":
+            about += ", against optima under dic and epir"
     else:
         about = f"the optimum of {proof.objective} under {output.names(proof.ic)} and {output.names(proof.ir)}"
-        if proof.subject_to:
-            about += f", payments subject to {', '.join(payment_texts(proof.subject_to, name))}"
+    if proof.subject_to:
+        about += f", payments subject to {', '.join(payment_texts(proof.subject_to, name))}"
     left = [f"{end_text(a, name)} to {end_text(b, name)}" for a, b in theorem.uncovered]
     document = {
         "proved": True,

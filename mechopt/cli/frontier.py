@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mechopt.cli.options import At, Ic, Ir, Json, Model, SubjectTo, problem_of, require_targets, written
+from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
 if TYPE_CHECKING:
+    from mechopt.solve.problem import Problem
     from mechopt.study.frontier.frontier import Frontier
     from mechopt.verification.verify import Report
 
@@ -20,8 +22,15 @@ STOPPED = 3
 
 def frontier(
     model: Model,
-    between: Annotated[str, typer.Option(help="what revenue is weighed against: welfare or utility")] = "welfare",
+    between: Annotated[
+        str,
+        typer.Option(help="what revenue is weighed against: welfare, utility, or epsilon, what misreports may gain"),
+    ] = "welfare",
     points: Annotated[int | None, typer.Option(min=2, help="stop at this many corners; default: all")] = None,
+    value: Annotated[
+        float | None,
+        typer.Option(help="of revenue, with --between epsilon: the smallest epsilon for it; default: all types known"),
+    ] = None,
     ic: Ic = None,
     ir: Ir = None,
     subject_to: SubjectTo = None,
@@ -46,6 +55,13 @@ def frontier(
     require_targets(plot, csv)
     file = read(model, at)
     problem = problem_of(file, ic, ir, subject_to=subject_to)
+    if between == "epsilon":
+        if csv or plot or exact or time_limit is not None:
+            raise InputError("--between epsilon: leave out --csv, --plot, --exact and --time-limit")
+        _epsilon(problem, file.title, value, 9 if points is None else points, as_json)
+        return
+    if value is not None:
+        raise InputError("--value goes with --between epsilon")
     with progress_shown("solving") as progress:
         asked = problem.environment, problem.ic, problem.ir
         found = find(*asked, between, points, exact, time_limit, progress, problem.subject_to)
@@ -69,6 +85,31 @@ def frontier(
     if found.stopped and found.stopped != "limit on points":
         tell(f"stopped ({found.stopped}) before all corners were known; the curve is within {found.gap:.3g}")
         raise typer.Exit(STOPPED)
+
+
+def _epsilon(problem: Problem, title: str, value: float | None, points: int, as_json: bool) -> None:
+    """The smallest gain of misreports with which a value is reached, and the curve up to it."""
+    from mechopt.show.terminal import output
+    from mechopt.study.frontier.epsilon import epsilon_for
+
+    asked = problem.environment, value, problem.ic, problem.ir, problem.objective, problem.subject_to
+    found = epsilon_for(*asked, points=points)
+    table = found.curve
+    if as_json:
+        curve = [{"epsilon": epsilon, "value": best} for epsilon, best in table]
+        ends = {"value": found.value, "lower": found.lower, "epsilon": found.epsilon}
+        say(output.to_json({"between": "epsilon", **ends, "curve": curve}))
+        return
+    even = {found.epsilon * k / max(points - 1, 1) for k in range(points)}
+    show_rows(
+        [
+            *output.title_rows(title),
+            ("wanted", f"{problem.objective} {found.value:.9g}"),
+            ("smallest epsilon", f"{found.epsilon:.9g} (none below {found.lower:.9g})"),
+            ("effort", f"{len(found.curve)} programs"),
+        ]
+    )
+    show_table(["epsilon", "value"], [[f"{e:.6g}", f"{best:.9g}"] for e, best in table if e in even])
 
 
 def _document(found: Frontier, reports: list[Report | None]) -> dict[str, Any]:

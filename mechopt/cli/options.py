@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mechopt.core.atomic import require_target
-from mechopt.core.errors import InputError, MechoptError
+from mechopt.core.errors import Fault, InputError, MechoptError
 from mechopt.show.terminal.console import tell
 
 if TYPE_CHECKING:
@@ -106,13 +106,21 @@ def problem_of(
     epsilon: str | None = None,
 ) -> Problem:
     """What a model file asks for; what is not given is the file's."""
+    from mechopt.mechanism.payments import require_agents
     from mechopt.solve.problem import Problem
 
     limits: Payments = model.subject_to if subject_to is None else subject_to
+    environment = environment_of(model)
+    if subject_to is None:
+        try:
+            require_agents(model.subject_to, environment.agents)
+        except InputError as error:
+            what, _, fix = str(error).partition("; ")
+            raise InputError([Fault("subject_to", what, fix)], model.name) from None
     if epsilon is not None:
         limits = with_epsilon(limits, epsilon)
     return Problem(
-        environment_of(model),
+        environment,
         model.ic if ic is None else ic,
         model.ir if ir is None else ir,
         limits,

@@ -40,7 +40,9 @@ def show(
     """Show what a mechanism does: its states and rules, and what memory is worth."""
     from mechopt.mechanism.archive import load_mechanism
     from mechopt.modelfile import read
-    from mechopt.show.explain.explanation import Explanation, explain_mechanism, explain_optimum
+    from mechopt.show.explain.explain import explain
+    from mechopt.show.explain.explanation import Explanation
+    from mechopt.show.explain.policies.explanation import PolicyExplanation
     from mechopt.show.explain.table import lines
     from mechopt.show.page.page import require_report
     from mechopt.show.terminal import output
@@ -52,13 +54,13 @@ def show(
         require_report(html)
     require_targets(save)
     file = read(model, at)
-    found: Explanation
+    found: Explanation | PolicyExplanation
     if mechanism is not None:
         if exact or any(given is not None for given in (ic, ir, subject_to, objective)):
             raise InputError(
                 "--ic, --ir, --subject-to, --objective and --exact are about the optimum; leave them out, or MECHANISM"
             )
-        found = explain_mechanism(load_mechanism(mechanism, environment_of(file)))
+        found = explain(load_mechanism(mechanism, environment_of(file)))
     else:
         problem = problem_of(file, ic, ir, objective, subject_to=subject_to)
         with progress_shown("solving") as progress:
@@ -67,10 +69,15 @@ def show(
                 progress=progress,
                 bracket=None if progress is None else progress.bracket,
             ).require_optimal()
-        found = explain_optimum(best)
+        found = explain(best)
     if html is not None:
         known = None if slider is None else _as_function(model, slider, str(at), ic, ir, objective, subject_to)
-        found.to_html(html, file.title or model, *(known or ()))
+        if known is not None and isinstance(found, Explanation):
+            found.to_html(html, file.title or model, *known)
+        elif known is not None:
+            raise InputError("--slider: this mechanism is explained from its own tables, which have none; leave it out")
+        else:
+            found.to_html(html, file.title or model)
     if save is not None:
         found.mechanism.save(save)
     if as_json:

@@ -6,12 +6,14 @@ apart. Nothing is ever computed in a number field.
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from functools import total_ordering
 from math import gcd, isqrt
 
 from mechopt.core.polynomials import (
     Polynomial,
+    common_divisor,
     polynomial_text,
     primitive,
     root_bound,
@@ -87,15 +89,22 @@ class AlgebraicNumber:
     def _compared(self, other: AlgebraicNumber) -> int:
         if self.polynomial == other.polynomial:
             return (self.index > other.index) - (self.index < other.index)
-        while True:
+        for step in itertools.count():
             if self.upper < other.lower or (self.upper == other.lower and self.lower < other.upper):
                 return -1
             if other.upper < self.lower or (self.lower == other.upper and other.lower < self.upper):
                 return 1
-            if self.lower == self.upper == other.lower == other.upper:
+            if self.lower == self.upper == other.lower == other.upper or (step == DIGITS and self._same(other)):
                 return 0
             self.narrow()
             other.narrow()
+        raise AssertionError
+
+    def _same(self, other: AlgebraicNumber) -> bool:
+        """Whether two polynomials, one of them not irreducible after all, have their root in common."""
+        shared = common_divisor(self.polynomial, other.polynomial)
+        lower, upper = max(self.lower, other.lower), min(self.upper, other.upper)
+        return roots_between(shared, lower, upper) + (sign(shared, lower) == 0) > 0
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (int, Fraction)):

@@ -1,13 +1,14 @@
-"""Opening files of others: regular files only, without waiting, and no more of them than asked for."""
+"""Reading files of others: regular files only, without waiting, and no more of them than asked for."""
 
 from __future__ import annotations
 
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 from mechopt.core.atomic import kind_of_file
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, shortened
 
 
 def open_regular(path: str | Path) -> io.FileIO:
@@ -56,3 +57,19 @@ def read_regular(path: str | Path, limit: int) -> bytes:
     if data is None or len(data) > limit:
         raise InputError(f"{path}: has {size:,} bytes, at most {limit:,} are read")
     return data
+
+
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which every key stands once; the ``object_pairs_hook`` of `json.loads`.
+
+    Raises
+    ------
+    ValueError
+        With the key that stands twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {shortened(key)!r} stands twice")
+        found[key] = value
+    return found

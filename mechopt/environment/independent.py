@@ -70,7 +70,7 @@ class IndependentTypes(EnvironmentBase):
     discount : float
     seller_values : like values, or None where they are all 0
     slots : tuple over periods of read-only float arrays ``(S_t,)``, or None
-        Weights of the slots, those of units 1, at most one a buyer; None where there is one item a period.
+        Weights of the slots, those of units 1, of each at most as many as buyers; None: one item a period.
     outside : ``outside[i][t]``: read-only float arrays ``(type,)``, or None where all are 0
     discounts : tuple of float, or None where all are `discount`
     exact : ExactIndependent or None

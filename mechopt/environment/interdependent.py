@@ -57,7 +57,7 @@ class InterdependentTypes(ActionsByPeriod):
     kernel : nested sequences or array, ``kernel[action][s_1][s_2]...[next_1][next_2]...``, or without the action
         Joint distribution of the next signals; where values are by period, a list of these over periods, to the signals
         of period t + 1 (an array of the layout above, or one without the action, is for every period). The last one may
-        be left out and is ignored: it leads beyond the horizon. A list over periods of length 1 is for every period.
+        be left out and is ignored, as it leads beyond the horizon. A list over periods of length 1 is for every period.
         None where the horizon is 1.
     initial : nested sequences or array, ``initial[s_1][s_2]...``
         Joint distribution of the first signals.

@@ -60,8 +60,9 @@ class MarkovTypes(ActionsByPeriod):
         What an action is worth to agent i; may be negative.
     kernel : nested sequences, ``kernel[i][type][next]`` or ``kernel[i][action][type][next]``
         Distribution of agent i's next type, for every action or by action; where her values are by period, a list of
-        these over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is ignored:
-        it leads beyond the horizon. A list over periods of length 1 is for every period.
+        these over periods, ``kernel[i][t]``, to the types of period t + 1. The last one may be left out and is
+        ignored, as it leads beyond the horizon: its rows must be probabilities, of any number of types.
+        A list over periods of length 1 is for every period.
     initial : nested sequences, ``initial[i][type]``
         Distribution of the first type.
     actions : sequence of str, or of sequences of str over periods, optional

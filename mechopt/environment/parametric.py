@@ -23,6 +23,7 @@ from mechopt.core.polynomials import Polynomial, common_divisor, derivative, quo
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
+from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates
 
 OPTIONAL = "seller_values", "slots", "outside", "discounts"
@@ -46,6 +47,8 @@ class ParametricModel:
         With functions of the parameter for fractions.
     point : Fraction
         One inside.
+    origin : SeparableTypes or None
+        What was unfolded, its ``exact`` numbers functions of the parameter.
 
     Examples
     --------
@@ -71,6 +74,7 @@ class ParametricModel:
     at: Callable[[Fraction], Environment]
     exact: Any
     point: Fraction
+    origin: SeparableTypes | None = None
 
     @cached_property
     def middle(self) -> Environment:
@@ -136,7 +140,7 @@ def parametric_model(
         If the model is wrong on a part of the interval, with the place where it becomes so.
     """
     lower, upper, failure = _where_valid(at, start, stop)
-    exact = _functions(at, lower, upper, max(2 * degree + 3, 6))
+    exact = functions_of(at, lower, upper, degree)
     model = ParametricModel(parameter, start, stop, at, exact, inside(lower, upper))
     faults = [fault for where, function in _signed(model) for fault in model.crossing(where, function)]
     if failure is not None:
@@ -167,9 +171,9 @@ def _where_valid(
     raise failure
 
 
-def _functions(at: Callable[[Fraction], Environment], start: Fraction, stop: Fraction, count: int) -> Any:
-    """Exact numbers of the environment as functions, by interpolation."""
-    points = points_inside(start, stop, count)
+def functions_of(at: Callable[[Fraction], Any], start: Fraction, stop: Fraction, degree: int) -> Any:
+    """Exact numbers of an environment as functions, by interpolation; see `parametric_model`."""
+    points = points_inside(start, stop, max(2 * degree + 3, 6))
     exact = [at(point).exact for point in points]
     table = list(zip(*(list(leaves(part)) for part in exact), strict=True))
     known = {row: interpolated(points, row) for row in set(table)}
@@ -263,7 +267,7 @@ def root_inside(polynomial: Polynomial, start: Fraction, stop: Fraction) -> Alge
     return next(root for root in real_roots(free) if root > start)
 
 
-def with_exact(environment: Environment, exact: Any) -> Any:
+def with_exact(environment: Environment | SeparableTypes, exact: Any) -> Any:
     """The environment with other exact numbers, whatever they are; only what reads exact numbers may use it."""
     clone = object.__new__(type(environment))
     clone.__dict__.update(environment.__dict__)

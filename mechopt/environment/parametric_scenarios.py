@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
+from typing import Any, NamedTuple
 
-from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.core.errors import InputError
+from mechopt.core.functions import RationalFunction
+from mechopt.environment.parametric import Environment, ParametricModel, functions_of, parametric_model
 from mechopt.environment.scenarios import Scenarios
 
 
@@ -27,6 +30,8 @@ class ParametricScenarios:
         Scenarios at a value of the parameter.
     models : tuple of ParametricModel
         Each scenario by itself, as a clairvoyant seller sees it.
+    weights : tuple of RationalFunction
+        Of the scenarios; they sum to 1.
     """
 
     parameter: str
@@ -34,6 +39,7 @@ class ParametricScenarios:
     stop: Fraction
     at: Callable[[Fraction], Scenarios]
     models: tuple[ParametricModel, ...]
+    weights: tuple[RationalFunction, ...]
 
     @cached_property
     def middle(self) -> Scenarios:
@@ -43,7 +49,14 @@ class ParametricScenarios:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of names, sequences and the scenarios' numbers as functions."""
-        parts = [self.middle.kind, self.middle.names, self.middle.sequences, [one.fingerprint for one in self.models]]
+        parts: list[Any] = [
+            self.middle.kind,
+            self.middle.names,
+            self.middle.sequences,
+            [one.fingerprint for one in self.models],
+        ]
+        if any(weight != self.weights[0] for weight in self.weights):  # alike is what they are if none are given
+            parts.append([str(weight) for weight in self.weights])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def __repr__(self) -> str:
@@ -60,4 +73,14 @@ def parametric_scenarios(
 
     count = len(at((start + stop) / 2))
     models = tuple(parametric_model(parameter, start, stop, partial(one, s), degree) for s in range(count))
-    return ParametricScenarios(parameter, start, stop, at, models)
+    weights = functions_of(lambda point: _Weights(at(point).weights), start, stop, count * degree)
+    faults = [fault for s, w in enumerate(weights) for fault in models[0].crossing(f"weight of scenarios[{s}]", w)]
+    if faults:
+        raise InputError(faults)
+    return ParametricScenarios(parameter, start, stop, at, models, weights)
+
+
+class _Weights(NamedTuple):
+    """Weights where `functions_of` looks for exact numbers."""
+
+    exact: tuple[Fraction, ...]

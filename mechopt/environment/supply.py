@@ -7,8 +7,9 @@ weight 1. Which x there are is a polymatroid: those with
 
 .. math:: \sum_{i \in J} x_i \le c_1 + \dots + c_{|J|} \quad \text{for every set J of buyers},
 
-which is Hardy, Littlewood and Polya's theorem (Rado 1952; Marshall, Olkin and Arnold 2011, section 2.C). Weights of
-more slots than there are buyers play no part and are left out: supply above the number of buyers is that number.
+which is Hardy, Littlewood and Polya's theorem (Rado 1952; Marshall, Olkin and Arnold 2011, section 2.C). Here lesser
+slots than there are buyers for play no part. Where nothing is drawn they do: a buyer may be given a lesser slot on
+purpose. Of each weight at most as many are kept as there are buyers, so that supply above their number is that number.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.reading import check
 
 Slots = tuple[tuple[Fraction, ...], ...]
-"""Weights of the slots of each period, at most one a buyer."""
+"""Weights of the slots of each period, the largest first; of each weight at most as many as there are buyers."""
 
 
 def read_slots(supply: Any, slots: Any, buyers: int, periods: int, faults: list[Fault]) -> Slots | None:
@@ -47,7 +48,7 @@ def read_slots(supply: Any, slots: Any, buyers: int, periods: int, faults: list[
         rows = _weights(slots, periods, faults)
     if len(faults) > before:
         return None
-    kept = tuple(row[:buyers] for row in rows)
+    kept = tuple(tuple(w for s, w in enumerate(row) if s < buyers or w != row[s - buyers]) for row in rows)
     return None if all(row == (Fraction(1),) for row in kept) else kept
 
 

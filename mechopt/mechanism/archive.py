@@ -28,7 +28,7 @@ import numpy as np
 
 from mechopt.core.archive import Archive, open_archive
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError, shortened
+from mechopt.core.errors import InputError, LimitError, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.core.provided import provided, registered
 from mechopt.environment.families.forever import IndependentForever
@@ -163,7 +163,8 @@ def load_mechanism(path: str | Path, environment: AnyTypes | IndependentForever 
 
     Returns
     -------
-    Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable, ContingentTransfers or ScenariosMechanism
+    Mechanism, SequenceMechanism, MarkovMechanism, StateMechanism, BankTable, ContingentTransfers, ScenariosMechanism
+    or VirtualPivot
         By what the file says.
 
     Raises
@@ -173,20 +174,34 @@ def load_mechanism(path: str | Path, environment: AnyTypes | IndependentForever 
     LimitError
         If it holds more numbers than fit into memory.
     """
-    if isinstance(environment, (SeparableTypes, IndependentForever)):
+    if isinstance(environment, IndependentForever):
         environment = environment.to_markov()
     with open_archive(path) as archive:
         header = archive.header()
         written = str(header["format"])
+        if isinstance(environment, SeparableTypes) and written == FORMAT:
+            environment = _unfolded(environment, str(header["fingerprint"]))
         read = _reader(written, header.get("form"))
         if read is None:
             raise InputError(f"{path}: format {written!r}, this version reads {FORMAT!r}")
         return read(archive, header, environment)
 
 
+def _unfolded(environment: SeparableTypes, fingerprint: str) -> MarkovTypes:
+    """The Markov form that a file is for: with types who are left out at contracting, or without."""
+    usual = environment.to_markov()
+    if usual.fingerprint == fingerprint:
+        return usual
+    try:
+        other = environment.to_markov(exclusion=not environment.exclusion_matters)
+    except (InputError, LimitError):
+        return usual
+    return other if other.fingerprint == fingerprint else usual
+
+
 def _reader(written: str, form: Any) -> Callable[[Archive, Header, Any], Any] | None:
     if written == FORMAT:
-        return _read_stationary if form == "markov" else _read_histories
+        return read_stationary if form == "markov" else _read_histories
     return _read_bank_table if written == BANK_FORMAT else registered(f"archive.{written}")
 
 
@@ -240,7 +255,7 @@ def _both(archive: Archive, allocation: Shapes, payment: Shapes) -> tuple[Arrays
     return _parts(columns[0], allocation), _parts(columns[1], payment)
 
 
-def _read_stationary(archive: Archive, header: Header, environment: Any) -> MarkovMechanism:
+def read_stationary(archive: Archive, header: Header, environment: Any) -> MarkovMechanism:
     """Read a mechanism of current reports alone."""
     path = archive.path
     if not isinstance(environment, MarkovTypes):

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError, shortened
+from mechopt.core.errors import Fault, InputError, LimitError, shortened
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
@@ -208,7 +208,24 @@ def from_frame(
             raise InputError(f"{table}: cannot be read as CSV ({error})") from None
     if isinstance(environment, IndependentTypes):
         return _direct(table, environment, claims)
+    if tree is None and isinstance(environment, SeparableTypes):
+        environment = _unfolded(environment, table)
     return _sequence(table, tree or PublicTree(joint_process(environment)), claims)
+
+
+def _unfolded(environment: SeparableTypes, table: pd.DataFrame) -> MarkovTypes:
+    """The Markov form that has the actions at contracting that a table names: types left out there, or nobody."""
+    usual = environment.to_markov()
+    if "period" not in table or "action" not in table:
+        return usual
+    named = set(table.loc[table["period"] == 0, "action"])
+    if named <= set(usual.action_names(0)):
+        return usual
+    try:
+        other = environment.to_markov(exclusion=not environment.exclusion_matters)
+    except (InputError, LimitError):
+        return usual
+    return other if named <= set(other.action_names(0)) else usual
 
 
 def _columns(table: pd.DataFrame, needed: tuple[str, ...]) -> dict[str, list[Any]]:

@@ -135,8 +135,7 @@ class Deterministic(PaymentConstraint):
     r"""Nothing is drawn: at every history an item goes to a buyer or not, and one action is taken for certain.
 
     A constraint on the allocation, :math:`x \in \{0, 1\}` (of slots: each buyer has one slot or none), that stands
-    where those on payments do. Optima under it are found by branch and bound, see `mechopt.solve.mip`. Of more slots
-    than there are buyers an environment keeps the best, one a buyer: lesser ones are not given without a draw.
+    where those on payments do. Optima under it are found by branch and bound, see `mechopt.solve.mip`.
     """
 
     name = "deterministic"
@@ -148,9 +147,9 @@ class EpsilonIC(_Amount):
     r"""Misreports may gain as much: incentive constraints say that none gains more than :math:`\epsilon_i`.
 
     In present value at the start, as `mechopt.verify` tells gains: of one misreport at any history, with the truth
-    after it, as the incentive constraints that are asked for say it. A constraint on incentives that stands where those
-    on payments do. Not defined beside `BayesianIC` over several periods, where what single misreports gain adds up
-    over a strategy.
+    after it, as the incentive constraints that are asked for say it. Beside `BayesianIC` it is what the best
+    reporting strategy gains from contracting on, given the first type. A constraint on incentives that stands where
+    those on payments do.
     """
 
     label = "epsilon"
@@ -158,7 +157,7 @@ class EpsilonIC(_Amount):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if any(amount < 0 for amount in self.amounts):
+        if any(not isinstance(amount, RationalFunction) and amount < 0 for amount in self.amounts):
             raise InputError([Fault(self.label, f"{self.name}: a gain is below 0", "give at least 0")])
 
 
@@ -298,29 +297,26 @@ def slack_of(constraints: Iterable[PaymentConstraint], i: int) -> Fraction:
 def claims_of(
     ic: Iterable[Constraint], ir: Iterable[Constraint], subject_to: Iterable[PaymentConstraint]
 ) -> tuple[Constraint, ...]:
-    """What a mechanism says it satisfies: not the incentive constraints where misreports may gain something."""
-    limits = tuple(subject_to)
-    slack = any(any(constraint.amounts) for constraint in limits if isinstance(constraint, EpsilonIC))
-    kept = tuple(constraint for constraint in limits if not isinstance(constraint, EpsilonIC))
-    return (*(() if slack else ic), *ir, *kept)
+    """What a mechanism says it satisfies, `EpsilonIC` included: incentive constraints then up to what it allows."""
+    return (*ic, *ir, *subject_to)
 
 
 def require_slack(ic: Iterable[Constraint], subject_to: Iterable[PaymentConstraint], periods: int) -> None:
-    """Refuse `EpsilonIC` where what single misreports gain adds up over a strategy.
+    """Refuse `EpsilonIC` with Bayesian constraints and others that do not imply each other then, over several periods.
 
     Raises
     ------
     InputError
-        With the constraint.
+        With the constraints.
     """
-    if not any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
+    if periods == 1 or not any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
         return
-    for constraint in ic:
-        if constraint.name.startswith("bayesian") and (periods > 1 or constraint.name != "bayesian"):
-            raise InputError(
-                f"epsilon with {constraint.name}: over several periods what single misreports gain adds up over a "
-                "strategy; ask for periodic-ex-post or myopic"
-            )
+    others = [constraint.name for constraint in ic if constraint.name != "myopic"]
+    if len(others) > 1 and any(name.startswith("bayesian") for name in others):
+        raise InputError(
+            f"epsilon with {' and '.join(others)}: of bayesian ones strategies may gain it at contracting, of others "
+            "single misreports at any history, and neither implies the other; ask for one of them"
+        )
 
 
 def require_agents(constraints: Iterable[PaymentConstraint], agents: int) -> None:

@@ -31,6 +31,11 @@ def schema_faults(error: ValidationError, schema: type[BaseModel]) -> list[Fault
         elif entry["type"] == "extra_forbidden":
             known = _keys_at(schema, place[:-1])
             near = get_close_matches(str(place[-1]), known, n=1)
+            if len(place) > 1 and place[-1] in _keys_at(schema, ()):
+                table = f"[[{place[0]}]]" if isinstance(place[1], int) else f"[{place[0]}]"
+                what = f"belongs to the whole file, and stands below {table}"
+                faults.append(Fault(where, what, "write it above the first table of the file"))
+                continue
             fix = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             faults.append(Fault(where, "unknown key", fix))
         elif entry["type"] == "missing":

@@ -17,7 +17,9 @@ from mechopt.environment.interface import Environment
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.nested import is_list, unless_zero
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.cells import CHANGING
 from mechopt.environment.states.environment import PublicStates
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.supply import Slots
 from mechopt.modelfile.independent import MAX_BUYERS
 from mechopt.modelfile.separable import KEYS
@@ -60,6 +62,8 @@ def tables_of(environment: Environment) -> Tables:
             "the probabilities are floats that do not sum to 1 exactly, as those of a model file do: "
             'write exact ones, such as "1/3"'
         )
+    if isinstance(environment, SeparableStates):
+        return _cells(environment)
     if isinstance(environment, PublicStates):
         return _with_states(environment)
     common = {"kind": environment.kind, "horizon": environment.horizon, "discount": environment.exact.discount}
@@ -181,13 +185,43 @@ def _with_states(environment: PublicStates) -> Tables:
     for table, own in zip(tables["agents"], values or (), strict=False):
         if own is not None:
             table["values_by_state"] = _exactly(own)
+    return tables | {"states": _listed_states(states)}
+
+
+def _cells(environment: SeparableStates) -> Tables:
+    """The tables of the first cell, with what differs by period, by state or by both in their places."""
+    grid = [[tables_of(cell) for cell in row] for row in environment.cells]
+    tables = grid[0][0]
+    costs = [[cell["cost"] for cell in row] for row in grid]
+    if all(map(_same, costs)):
+        by_period = [row[0] for row in costs]
+        tables["cost"] = by_period[0] if _same(by_period) else [_listed(row) for row in by_period]
+    else:
+        del tables["cost"]
+        tables["cost_by_state"] = costs[0] if _same(costs) else costs
+    for i, agent in enumerate(tables["agents"]):
+        rows: list[Tables] = [{} for _ in grid]
+        for key in CHANGING:
+            parts = [[cell["agents"][i].get(key) for cell in row] for row in grid]
+            if parts[0][0] is None or (_same(parts) and _same(parts[0])):
+                continue
+            del agent[key]
+            places = [agent] if _same(parts) else rows
+            for place, row in zip(places, parts, strict=False):
+                place.update({key: row[0]} if _same(row) else {f"{key}_by_state": row})
+        if any(rows):
+            agent["periods"] = rows
+    return tables | ({"states": _listed_states(environment.states)} if environment.states else {})
+
+
+def _listed_states(states: Sequence[Any]) -> list[Tables]:
     listed = []
     for state in states:
         table = {"name": state.name, "values": state.values, "initial": state.initial}
         table["kernel"] = state.kernel[0] if len(state.kernel) == 1 else state.kernel
         table |= {"forbidden": dict(state.forbidden)} if state.forbidden else {}
         listed.append(table | ({"seller_values": state.seller_values} if state.seller_values else {}))
-    return tables | {"states": listed}
+    return listed
 
 
 def _exactly(part: Any) -> Any:

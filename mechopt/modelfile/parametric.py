@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -10,11 +11,18 @@ from typing import Any, NamedTuple, cast
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.independent import IndependentTypes
-from mechopt.environment.parametric import Environment, ParametricModel, parametric_model
+from mechopt.environment.parametric import (
+    Environment,
+    ParametricModel,
+    functions_of,
+    parametric_model,
+    root_inside,
+    with_exact,
+)
 from mechopt.environment.parametric_scenarios import ParametricScenarios, parametric_scenarios
 from mechopt.environment.scenarios import Scenarios
 from mechopt.environment.separable import SeparableTypes
-from mechopt.mechanism.constraints import STANDARD
+from mechopt.environment.states.cells import depends_on_cells
 from mechopt.mechanism.payments import PaymentConstraint, amounts_of, payment_constraints
 from mechopt.modelfile.loading import At, ModelFile, bundled, file_of, point_of, tables_of
 from mechopt.modelfile.parameters import functions_in, intervals_of, substituted
@@ -108,17 +116,57 @@ def parse_parametric(
     degree = opened.degree * (3 if opened.kind == SeparableTypes.kind else 1)
     if opened.factors:  # with public states all agents and states move by one kernel of products
         degree += opened.degree * opened.factors
-    model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
+    try:
+        model = parametric_model(opened.parameter, opened.start, opened.stop, environment_at, degree)
+    except InputError as error:
+        raise InputError(error.faults, error.source or name) from None
     file = opened.file_at(model.point)
+    if isinstance(file.environment, SeparableTypes):
+        exact = functions_of(lambda at: opened.file_at(at).environment, opened.start, opened.stop, degree)
+        model = replace(model, origin=with_exact(file.environment, exact))
     payments = payment_constraints(opened.subject_to) if file.subject_to else ()
-    if isinstance(model.middle, IndependentTypes):
-        faults = [fault for c in payments for amount in amounts_of(c) for fault in model.crossing(c.name, amount)]
-        if faults:
-            raise InputError(faults, name)
+    if faults := payment_faults(model, payments):
+        raise InputError(faults, name)
     return ParametricFile(model, file, payments)
 
 
-def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ParametricScenarios:
+def payment_faults(model: ParametricModel, payments: Sequence[PaymentConstraint]) -> list[Fault]:
+    """Amounts that become 0 inside the interval, by which rows are divided where types are independent, or have poles.
+
+    Parameters
+    ----------
+    model : ParametricModel
+    payments : sequence of PaymentConstraint
+        Their amounts may be functions of the parameter.
+    """
+    found = list[Fault]()
+    for constraint in payments:
+        for amount in map(RationalFunction.of, amounts_of(constraint)):
+            if isinstance(model.middle, IndependentTypes):
+                found += model.crossing(constraint.name, amount)
+            elif has_pole(amount, model.start, model.stop):
+                found.append(pole_fault(model.parameter, amount, model.start, model.stop))
+    return found
+
+
+class ScenariosFile(NamedTuple):
+    """What a file of scenarios with a parameter holds.
+
+    Attributes
+    ----------
+    model : ParametricScenarios
+    file : ModelFile
+        At a point inside, for constraints, objective and benchmark.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
+    """
+
+    model: ParametricScenarios
+    file: ModelFile
+    subject_to: tuple[PaymentConstraint, ...]
+
+
+def read_parametric_scenarios(model: str | Path, parameter: str | None = None, at: At = None) -> ScenariosFile:
     """Read scenarios with a parameter left open; see `read_parametric`."""
     text, name = text_and_name(model)
     opened = open_parameter(text, name, parameter, at)
@@ -126,15 +174,17 @@ def read_parametric_scenarios(model: str | Path, parameter: str | None = None, a
     def scenarios_at(point: Fraction) -> Scenarios:
         file = opened.file_at(Fraction(point))
         scenarios = file.of_kind(Scenarios)
-        if (file.ic, file.ir, file.subject_to, file.guarantee) != (STANDARD, STANDARD, (), ("ratio", "same")):
-            what = "asks for more than the guarantee under dic and epir, which alone has a formula"
-            raise InputError([Fault("solve", what, "leave out solve and subject_to")], file.name)
         if scenarios.absorbing:
             what = "has no formula: its first best is not followed as a function"
             raise InputError([Fault("absorbing", what, "give the tails as distributions")], file.name)
         return scenarios
 
-    return parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+    found = parametric_scenarios(opened.parameter, opened.start, opened.stop, scenarios_at, opened.degree)
+    file = opened.file_at(found.models[0].point)
+    payments = payment_constraints(opened.subject_to) if file.subject_to else ()
+    if faults := payment_faults(found.models[0], payments):
+        raise InputError(faults, name)
+    return ScenariosFile(found, file, payments)
 
 
 class Opened(NamedTuple):
@@ -153,7 +203,7 @@ class Opened(NamedTuple):
     subject_to : list
         Constraints on payments with functions of the parameter for amounts.
     factors : int
-        With public states the number of agents and states, else 0.
+        With public states, or separable tables by period, the number of agents and states, else 0.
     """
 
     parameter: str
@@ -187,6 +237,9 @@ def open_parameter(
     if faults:
         raise InputError(faults, name)
     degree = max((len(f.numerator) + len(f.denominator) - 2 for f in functions_in(symbolic)), default=0)
+    faults += [pole_fault(open_name, f, start, stop) for f in functions_in(symbolic) if has_pole(f, start, stop)][:1]
+    if faults:
+        raise InputError(faults, name)
     known: dict[Fraction, ModelFile] = {}
 
     def file_at(point: Fraction) -> ModelFile:
@@ -204,8 +257,23 @@ def open_parameter(
     solve = symbolic.get("solve")
     payments = symbolic.get("subject_to") or (solve.get("subject_to") if isinstance(solve, Mapping) else None) or []
     states, agents = (tables.get(key) for key in ("states", "agents"))
-    factors = len(states) + len(agents) if isinstance(states, list) and isinstance(agents, list) else 0
+    joint = isinstance(states, list) or (tables.get("kind") == SeparableTypes.kind and depends_on_cells(tables))
+    factors = len(states or ()) + len(agents) if joint and isinstance(agents, list) else 0
     return Opened(open_name, start, stop, str(tables.get("kind")), degree, file_at, payments, factors)
+
+
+def has_pole(function: RationalFunction, start: Fraction, stop: Fraction) -> bool:
+    """Whether an expression of the file has a pole strictly inside the interval."""
+    return root_inside(function.denominator, start, stop) is not None
+
+
+def pole_fault(parameter: str, function: RationalFunction, start: Fraction, stop: Fraction) -> Fault:
+    """Say where it has it."""
+    root = root_inside(function.denominator, start, stop)
+    assert root is not None
+    place = root.exact if root.exact is not None else f"about {float(root):.6g}"
+    what = f"the expression {function.text(parameter)} has a pole at {parameter} = {place}"
+    return Fault(f"parameters.{parameter}", what, f"let the interval of {parameter} end there")
 
 
 def _choice(intervals: Mapping[str, Any], left: list[str], parameter: str | None) -> Fault:

@@ -92,12 +92,24 @@ class PersistentFile(Table):
     def environment(self) -> Any:
         """Build the environment that the file describes."""
         tables = self.model_dump()
+        if (cells := self.cells_of(tables)) is not None:
+            return cells
         base = self.environment_type.from_given(self.given(tables))
         if not tables.get("states"):
             return base
         from mechopt.environment.states.tables import with_states
 
         return with_states(base, tables)
+
+    @classmethod
+    def cells_of(cls, tables: Tables) -> Any:
+        """The environment whose tables depend on the period or on public states; None where there is none."""
+        return None
+
+    @classmethod
+    def cell_faults(cls, tables: Tables) -> list[Fault] | None:
+        """Faults where tables depend on the period or on public states; None where they do not."""
+        return None
 
     @classmethod
     @abstractmethod
@@ -110,6 +122,8 @@ class PersistentFile(Table):
         if not list_of_tables(tables.get("agents")):
             return []
         absent = missing(cls, tables)
+        if (own := cls.cell_faults(tables)) is not None:
+            return [fault for fault in own if fault.where not in absent]
         found, read = cls.reading.read(cls.given(tables))
         faults = [fault for fault in read if fault.where not in absent]
         if tables.get("states") is not None:

@@ -12,11 +12,13 @@ from mechopt.environment.reading import separable
 from mechopt.environment.reading.reader import Given
 from mechopt.environment.reading.separable import FORMS, PARTS, AgentGiven
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.cells import depends_on_cells, environment_of_cells, faults_of_cells
 from mechopt.modelfile.persistent import (
     LIST,
     TABLE,
+    ByState,
+    Cost,
     Distribution,
-    FlatCost,
     Horizon,
     Kernel,
     Name,
@@ -44,6 +46,7 @@ KEYS = {key: key for key in PARTS} | {
 """Key in an agent's table of each part of `SeparableTypes`."""
 
 
+BY_STATE = "the same by public state: one entry a state, states in C order"
 SELLER_VALUES = "seller_values[action][s0][signal]: what an action is worth to the seller besides payments and the cost"
 
 
@@ -52,6 +55,19 @@ class InitialTable(Table):
 
     values: Distribution = Field(description="its grid, increasing")
     probabilities: Distribution = Field(description="its distribution")
+
+
+class SeparablePeriodTable(Table):
+    """What an agent's tables are in one allocation period, where they change."""
+
+    base: Values = Field(None, description="B[action][signal] of the period")
+    rate: Distribution = Field(None, description="C[action] of the period, additive form only")
+    values: GeneralValues = Field(None, description="values[action][s0][signal] of the period, general form only")
+    signal_kernel: Kernel = Field(None, description="to the next period's signals; needless in the last period")
+    base_by_state: GeneralValues = Field(None, description=BY_STATE)
+    rate_by_state: Values = Field(None, description=BY_STATE)
+    values_by_state: ByState = Field(None, description=BY_STATE)
+    signal_kernel_by_state: ByState = Field(None, description=BY_STATE)
 
 
 class SeparableAgentTable(Table):
@@ -72,6 +88,13 @@ class SeparableAgentTable(Table):
     rate: Distribution = Field(None, description="C[action], additive form only")
     values: GeneralValues = Field(None, description="values[action][s0][signal], general form only")
     seller_values: GeneralValues = Field(None, description=SELLER_VALUES)
+    base_by_state: GeneralValues = Field(None, description=BY_STATE)
+    rate_by_state: Values = Field(None, description=BY_STATE)
+    values_by_state: ByState = Field(None, description=BY_STATE)
+    signal_kernel_by_state: ByState = Field(None, description=BY_STATE)
+    periods: list[SeparablePeriodTable] | None = Field(
+        None, strict=True, description="tables by allocation period, `horizon` of them; finite horizon"
+    )
     outside: Option = Field(None, description="what she has who does not sign: a number, or one by s0")
     discount: OwnDiscount = Field(None, description=DISCOUNT)
 
@@ -85,9 +108,24 @@ class SeparableFile(PersistentFile):
     kind: Literal["separable"]
     horizon: Horizon = Field(description='number of allocation periods, from t = 1 on, or "infinite"')
     actions: Names = Field(description="names of the actions")
-    cost: FlatCost = Field(Fraction(0), description="the seller's cost: one, or one an action")
+    cost: Cost = Field(Fraction(0), description="the seller's cost: one, one an action, or a list of these by period")
+    cost_by_state: ByState = Field(
+        None, description="[state][action], or [period][state][action]: instead of cost, with public states"
+    )
     seller_values: GeneralValues = Field(None, description=f"of the one agent: {SELLER_VALUES}")
     agents: list[SeparableAgentTable] = Field(min_length=1, strict=True)
+
+    @classmethod
+    def cells_of(cls, tables: Tables) -> Any:
+        """By period and public state; None where neither is there."""
+        if not depends_on_cells(tables):
+            return None
+        return environment_of_cells(cls, tables)
+
+    @classmethod
+    def cell_faults(cls, tables: Tables) -> list[Fault] | None:
+        """By period and public state, at the key paths of the file."""
+        return faults_of_cells(cls, tables) if depends_on_cells(tables) else None
 
     @classmethod
     def given(cls, tables: Tables) -> Given:

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from mechopt.core.errors import shortened
 from mechopt.core.numbers import parse_exact, to_exact
+from mechopt.core.reading import distinct_keys
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Objective
@@ -75,18 +76,21 @@ class Certificate:
         Of the environment that it is about.
     status : str
         ``"optimal"``, or ``"unbounded"``: then ``primal`` is a direction in which the objective is unbounded from
-        the null mechanism, and ``dual`` is empty.
+        the null mechanism, or from ``point``, and ``dual`` is empty; or ``"infeasible"``: then ``dual`` are multipliers
+        of rows that no point keeps together (Farkas), and ``primal`` is empty.
     form : str
         Of the program.
     ic, ir : tuples of Constraint
     objective : Objective
     value : Fraction or None
-        The optimum in money of the environment, present value; None where there is no bound.
+        The optimum in money of the environment, present value; None where there is no bound, or no mechanism.
     primal : SparseVector
         By column of the program: allocations, and utilities in money of the environment.
     dual : SparseVector
         By row of the program: money for one unit of the row's side.
     subject_to : tuple of PaymentConstraint
+    point : SparseVector or None
+        By column: a mechanism that keeps everything, where there is no bound and the null mechanism may not keep it.
     """
 
     fingerprint: str
@@ -99,6 +103,7 @@ class Certificate:
     primal: SparseVector
     dual: SparseVector
     subject_to: tuple[PaymentConstraint, ...] = ()
+    point: SparseVector | None = None
 
     def save(self, path: str | Path) -> None:
         """Write the certificate to a JSON file, whole or not at all.
@@ -182,16 +187,14 @@ def _save(certificate: Certificate | GuaranteeCertificate, path: str | Path) -> 
     write_atomically(path, write)
 
 
+def _plain(vector: SparseVector) -> dict[str, Any]:
+    numerators = [str(number) for number in vector.numerators]
+    return {"denominator": str(vector.denominator), "index": list(vector.index), "numerators": numerators}
+
+
 def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any]:
     """What a file holds, without the digest."""
-    vectors = {
-        name: {
-            "denominator": str(vector.denominator),
-            "index": list(vector.index),
-            "numerators": [str(n) for n in vector.numerators],
-        }
-        for name, vector in (("primal", certificate.primal), ("dual", certificate.dual))
-    }
+    vectors = {"primal": _plain(certificate.primal), "dual": _plain(certificate.dual)}
     if isinstance(certificate, GuaranteeCertificate):
         return {
             "format": GUARANTEE_FORMAT,
@@ -218,6 +221,7 @@ def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "value": None if certificate.value is None else str(certificate.value),
         **vectors,
+        **({} if certificate.point is None else {"point": _plain(certificate.point)}),
     }
 
 
@@ -278,16 +282,6 @@ def file_bytes(path: str | Path) -> bytes:
     return found
 
 
-def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object in which every key stands once."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {shortened(key)!r} stands twice")
-        found[key] = value
-    return found
-
-
 def read_certificate(content: Mapping[str, Any]) -> Certificate:
     """A certificate from what a file holds, the digest aside."""
     value = content["value"]
@@ -303,6 +297,7 @@ def read_certificate(content: Mapping[str, Any]) -> Certificate:
         _vector(content["primal"]),
         _vector(content["dual"]),
         tuple(payment_named(name) for name in content.get("subject_to", ())),
+        _vector(content["point"]) if "point" in content else None,
     )
 
 

@@ -9,7 +9,9 @@ them, and proves, for maximise c x over a <= A x <= b, l <= x <= u:
 - both numbers are the certificate's value.
 
 Where the certificate claims that there is no bound, x must be a direction: c x > 0, and every row and bound is kept
-however far one goes along it from the null mechanism.
+however far one goes along it from the null mechanism, or from a point that it names and that is checked like a primal,
+where payments are constrained or there are outside options. Where it claims that no mechanism keeps everything, the
+same sum of sides and bounds pressed on, for c = 0, must be below 0, which bounds 0 from above (Farkas).
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def check_certificate(
     Returns
     -------
     Fraction or None
-        The optimum in money of the environment, present value; None where it is proved that there is no bound.
+        The optimum in money of the environment, present value; None where it is proved that there is no bound, or no
+        mechanism that keeps everything, as the certificate's ``status`` says.
 
     Raises
     ------
@@ -93,19 +96,78 @@ def check_certificate(
         )
     if environment.exact is None:
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
-    direction = certificate.status == "unbounded"
-    if not direction and (certificate.status != "optimal" or certificate.value is None):
-        raise CertificateError(f"status: {certificate.status!r} with value {certificate.value} claims nothing known")
-    if direction and certificate.subject_to:
-        raise CertificateError("status: that there is no bound is not proved where payments are constrained")
-    if direction and (certificate.value is not None or certificate.dual.index):
-        raise CertificateError("value: a program without bound has neither a value nor multipliers")
+    _require_claim(environment, certificate)
     if certificate.form == "orbits":
         _require_orbits(environment, certificate, most)
     else:
         require_defined(environment, certificate.form, certificate.ic, certificate.ir)
         require_size(environment, certificate.form, certificate.ic, certificate.ir, most, len(certificate.subject_to))
-    return prove(_program(environment, certificate), certificate.primal, certificate.dual, certificate.value)
+    model = _program(environment, certificate)
+    if certificate.status == "infeasible":
+        prove_infeasible(model, certificate.dual)
+        return None
+    if certificate.point is not None:
+        _check_point(model, certificate.point)
+    return prove(model, certificate.primal, certificate.dual, certificate.value)
+
+
+def _require_claim(environment: IndependentTypes | MarkovTypes | InterdependentTypes, certificate: Certificate) -> None:
+    """Refuse a claim that is not known, or that has parts that it should not have, or lacks one."""
+    status, known = certificate.status, ("optimal", "unbounded", "infeasible")
+    if status not in known or (status == "optimal" and certificate.value is None):
+        raise CertificateError(f"status: {status!r} with value {certificate.value} claims nothing known")
+    if status == "unbounded" and (certificate.value is not None or certificate.dual.index):
+        raise CertificateError("value: a program without bound has neither a value nor multipliers")
+    if status == "infeasible" and (certificate.value is not None or certificate.primal.index):
+        raise CertificateError("value: where no mechanism keeps everything there is neither a value nor a primal")
+    if certificate.point is not None and status != "unbounded":
+        raise CertificateError("point: belongs to a proof that there is no bound")
+    free = not certificate.subject_to and environment.outside is None
+    if status == "unbounded" and certificate.point is None and not free:
+        raise CertificateError(
+            "point: is missing; where payments are constrained, or agents have something outside, that there is no "
+            "bound is proved from a mechanism that keeps everything"
+        )
+
+
+def _check_point(model: AnyModel, point: SparseVector) -> None:
+    """A point keeps all rows and bounds."""
+    x = _dense(point, "point", model.columns)
+    rows: Iterator[Row | OrbitRow] = model.rows()
+    for row in rows:
+        _check_row(row, x, point.denominator, False)
+    _check_bounds(model, x, point.denominator, False)
+
+
+def prove_infeasible(model: AnyModel, dual: SparseVector) -> None:
+    """Prove that no point keeps all rows and bounds: multiplied and added up they say 0 <= something below 0.
+
+    Raises
+    ------
+    CertificateError
+        If the multipliers do not prove it.
+    """
+    y = _dense(dual, "dual", model.row_count)
+    reduced: list[Fraction | int] = [0] * model.columns
+    total = Fraction(0)
+    rows: Iterator[Row | OrbitRow] = model.rows()
+    for number, row in enumerate(rows):
+        if not y[number]:
+            continue
+        side = row.upper if y[number] > 0 else row.lower
+        if side is None:
+            raise CertificateError(f"dual: multiplier of {row.words()} presses on a side that the row has not")
+        total += y[number] * side
+        for j, coefficient in row.entries:
+            reduced[j] -= y[number] * coefficient
+    for j, cost in enumerate(reduced):
+        if cost:
+            side = model.upper[j] if cost > 0 else model.lower[j]
+            if side is None:
+                raise CertificateError(f"dual: sum of multiples of {model.words(j)} presses on a bound that it has not")
+            total += cost * side
+    if total >= 0:
+        raise CertificateError(f"dual: added up the rows and bounds say 0 <= {total / dual.denominator}, which is true")
 
 
 def _require_orbits(
@@ -195,11 +257,11 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     if scenarios.absorbing and terms != GuaranteeTerms():
         raise CertificateError("absorbing: with such periods the guarantee under dic and epir is defined")
     measured = _measured(scenarios, certificate, terms)
-    sizes = []
+    entries = 0
     for part in scenarios.environments:
-        sizes.append(independent_entries(part, terms.form(scenarios.agents), certificate.ic))
-        sizes[-1] += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
-    require_at_most(3 * sum(sizes) if INDU() in certificate.ic else 2 * sum(sizes), most)
+        entries += independent_entries(part, terms.form(scenarios.agents), certificate.ic)
+        entries += len(certificate.subject_to) * scenarios.agents * prod(map(prod, part.shape)) * part.horizon
+    require_at_most(3 * entries if INDU() in certificate.ic else 2 * entries, most)
     optima = []
     for name, environment, proof in zip(scenarios.names, scenarios.environments, certificate.optima, strict=True):
         if (proof.ic, proof.ir, proof.subject_to, proof.objective) != (*measured, Revenue()):

@@ -238,12 +238,15 @@ def require_persistent(form: str, ic: Listed, ir: Listed) -> None:
         raise CertificateError("ic: bayesian-own with adjacent or downward: they differ in which reports are possible")
 
 
-def compared(ic: Iterable[Constraint], ir: set[Constraint]) -> dict[str, str]:
-    """Which values there are where types are persistent, by basis, and the misreports that they are compared with."""
+def compared(ic: Iterable[Constraint], ir: set[Constraint], within: bool = False) -> dict[str, str]:
+    """Which values there are where types are persistent, by basis, and the misreports that they are compared with.
+
+    Where strategies may gain something (``within``), what the best one is worth stands apart from truth, last.
+    """
     asked, found = set(ic), dict[str, str]()
     if any(isinstance(constraint, PeriodicExPostIC) for constraint in asked):
         found["ex post"] = "all"
-    elif BayesianIC() in asked:
+    elif BayesianIC() in asked and not within:
         found["interim"] = "all"
     elif AdjacentIC() in asked:
         found["interim"] = "adjacent"
@@ -253,4 +256,6 @@ def compared(ic: Iterable[Constraint], ir: set[Constraint]) -> dict[str, str]:
         found.setdefault("ex post", "none")
     elif ir & {Interim(), PeriodicIR()} and not found:
         found["interim"] = "none"
+    if BayesianIC() in asked and within:
+        found["strategy"] = "all"
     return found

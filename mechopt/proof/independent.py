@@ -49,9 +49,8 @@ class Model(Columns):
             for t, _ in stages:
                 yield from self._slopes(t)
             return
-        if self.buyers > 1 or self.exact.slots is not None:
-            for t in range(self.periods):
-                yield from self._supply(t)
+        for t in range(self.periods):
+            yield from self._supply(t)
         outside = self.exact.outside is not None
         last = self.periods - 1
         when = {INDU(): range(last), EPIR(): range(last, last + 1), ExAnteIR(): range(1)}
@@ -62,7 +61,7 @@ class Model(Columns):
             if constraint == Interim():
                 continue
             for t, i in stages:
-                if t in when.get(constraint, range(last + 1)):
+                if constraint not in when or t in when[constraint]:
                     yield from self._constraint(constraint, t, i)
         if (self.buyers > 1 or outside) and Interim() in INDEPENDENT.unimplied(self.ir):
             for i in range(self.buyers):
@@ -97,7 +96,7 @@ class Model(Columns):
         low = range(self.types[t][i] - 1)
         return [(k + 1, k) for k in low] + [(k, k + 1) for k in low]
 
-    def _drift(self, name: str, kind: str, t: int, i: int, upper: Side, least: Number = 0) -> Iterator[Row]:
+    def _drift(self, name: str, kind: str, t: int, i: int, upper: Side, least: Fraction = Fraction(0)) -> Iterator[Row]:
         """0, or a least amount, <= E U(h,.) - U(h) <= upper."""
         width, before, after = len(self.law[t]), self.utility(kind, t, i), self.utility(kind, t + 1, i)
         for h in range(self.count[t]):
@@ -128,10 +127,10 @@ class Model(Columns):
     def _supply(self, t: int) -> Iterator[Row]:
         """What some buyers get, over what there is for so many: the first slots' weights; of one item a 1."""
         weights = [Fraction(1)] if self.exact.slots is None else list(self.exact.slots[t])
-        weights += [Fraction(0)] * (self.buyers - len(weights))
+        weights += [Fraction(0)] * self.buyers
         for size in range(1, self.buyers + 1):
             most = sum(weights[:size], Fraction(0))
-            if size == 1 and most == 1 and (self.buyers == 1 or weights[1]):
+            if size == 1 and most == 1:
                 continue  # a bound
             if (size < self.buyers and not weights[size]) or (size > 1 and weights[size - 1] == weights[0]):
                 continue  # said by more buyers together, or by fewer
@@ -271,6 +270,8 @@ def rebuild(
         raise CertificateError("fingerprint: this environment has no exact numbers, so nothing can be proved about it")
     if form != "payment" and (environment.exact.outside is not None or environment.exact.discounts is not None):
         raise CertificateError(f"form: {form!r} has no outside options and one discount for all; 'payment' has")
+    if form == "promise" and environment.exact.slots is not None:
+        raise CertificateError("form: 'promise' has no slots; 'utility' and 'payment' have")
     model = Model(environment.exact, form, ic, ir, subject_to)
     fill_cost(model, weights)
     _fill_bounds(model)

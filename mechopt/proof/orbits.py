@@ -52,8 +52,8 @@ def unfit(environment: IndependentTypes, ic: tuple[Constraint, ...], ir: tuple[C
     exact = environment.exact
     if exact is None:
         return "this environment has no exact numbers"
-    if exact.seller_values is not None or exact.outside is not None or exact.discounts is not None:
-        return "it has no seller_values, outside options or discounts that differ"
+    if any(terms is not None for terms in (exact.seller_values, exact.slots, exact.outside, exact.discounts)):
+        return "it has no seller_values, slots, outside options or discounts that differ"
     buyers = list(zip(exact.values, exact.probabilities, strict=True))
     if any(buyer != buyers[0] for buyer in buyers):
         return "the buyers are not identical"
@@ -94,8 +94,8 @@ class OrbitModel:
         for row in self.law:
             self.sequences.append(self.sequences[-1] * len(row))
         sizes = [comb(self.buyers - 2 + count, self.buyers - 1) * count for count in self.sequences]
-        self.lifetime = [sum(sizes[:t]) for t in range(self.periods + 1)]
-        self.sold = [sum(sizes) + sum(sizes[1:t]) for t in range(self.periods + 1)]
+        self.lifetime = [sum(sizes[:t]) for t in range(len(sizes))]
+        self.sold = [sum(sizes) + sum(sizes[1:t]) for t in range(len(sizes))]
         self.columns = sum(sizes) + sum(sizes[1:])
         types = [len(row) for row in self.law]
         self.row_count = sum(size * (1 + 2 * (k - 1)) for size, k in zip(sizes, types, strict=False))
@@ -108,7 +108,7 @@ class OrbitModel:
         self._price([exact.discount**t * exact.cost[t] for t in range(self.periods)])
 
     def _bound(self) -> None:
-        first = self.sold[1]
+        first = min(self.sold)
         self.lower: list[Side] = [None if column < first else 0 for column in range(self.columns)]
         self.upper: list[Side] = [None if column < first else 1 for column in range(self.columns)]
         implied = INDEPENDENT.closure(self.ir)

@@ -17,7 +17,7 @@ from itertools import product
 from math import prod
 from typing import Protocol
 
-from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, BayesianIC, Constraint
+from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, BayesianIC, Constraint, MyopicIC
 from mechopt.mechanism.payments import (
     Budget,
     EpsilonIC,
@@ -29,6 +29,7 @@ from mechopt.mechanism.payments import (
     PrefixBudget,
     StrongBudgetBalance,
     WeakBudgetBalance,
+    amounts_of,
     payment_constraints,
 )
 from mechopt.proof.constraints import CertificateError
@@ -51,24 +52,22 @@ KNOWN = (
 
 def slack(subject_to: tuple[PaymentConstraint, ...], i: int) -> Fraction:
     """What a misreport of agent i may gain."""
-    given = [c.amounts[i if len(c.amounts) > 1 else 0] for c in subject_to if isinstance(c, EpsilonIC)]
+    given = [c.amount(i) for c in subject_to if isinstance(c, EpsilonIC)]
     return min(given) if given else Fraction(0)
 
 
 def require_slack(ic: tuple[Constraint, ...], subject_to: tuple[PaymentConstraint, ...], periods: int) -> None:
-    """Refuse gains of single misreports where strategies are compared.
+    """Refuse gains of strategies beside those of single misreports, of which neither implies the other.
 
     Raises
     ------
     CertificateError
-        With the constraint.
+        With the constraints.
     """
-    if any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
-        for constraint in ic:
-            if isinstance(constraint, BayesianIC) and (periods > 1 or constraint != BayesianIC()):
-                raise CertificateError(
-                    f"subject_to: epsilon is not defined with {constraint.name} over {periods} periods"
-                )
+    slacks = any(isinstance(constraint, EpsilonIC) for constraint in subject_to)
+    others = [constraint for constraint in ic if not isinstance(constraint, MyopicIC)]
+    if slacks and periods > 1 and len(others) > 1 and any(isinstance(one, BayesianIC) for one in others):
+        raise CertificateError("subject_to: epsilon is defined with bayesian constraints or with others, not with both")
 
 
 def require_payments(
@@ -93,8 +92,7 @@ def require_payments(
     for constraint in subject_to:
         if type(constraint) not in KNOWN:
             raise CertificateError(f"subject_to: {constraint.name} is not defined")
-        amounts = constraint.amounts if isinstance(constraint, (PaymentCap, Budget, PrefixBudget, EpsilonIC)) else (0,)
-        if len(amounts) not in (1, agents):
+        if len(amounts_of(constraint)) not in (0, 1, agents):
             raise CertificateError(f"subject_to: {constraint.name} has amounts for another number of agents")
     if subject_to != payment_constraints(subject_to):
         raise CertificateError("subject_to: each constraint stands once, in the library's order")
@@ -219,7 +217,7 @@ def _ex_ante(model: PaymentForm) -> Row:
         reach = [chance * p for chance in reach for p in model.law[t]]
         for i in (i for i in range(model.buyers) if not alike[i]):
             received, after = model.receipts(t + 1, last, i), model.utility("realised utility", t + 1, i)
-            entries += [(after + node, whole(received * p)) for node, p in enumerate(reach) if received and p]
+            entries += [(after + node, whole(received * p)) for node, p in enumerate(reach)]
         for i in range(model.buyers):
             own = _own(model, t, i)
             for node, chance in enumerate(reach):

@@ -70,15 +70,17 @@ class SequenceModel:
         self.implied = PERSISTENT.closure(ir)
         own = BayesianIC("own") in asked and any(laws.controlled)
         self.tree = Histories(laws, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
-        self.bases = compared(asked, self.participation)
+        self.slack = [slack(subject_to, i) for i in range(laws.agents)]
+        several = laws.periods > 1 or BayesianIC() not in asked
+        self.within = any(isinstance(n, BayesianIC) for n in asked) and several and any(self.slack)
+        self.bases = compared(asked, self.participation, self.within)
         self.myopic = MyopicIC() in asked
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
         self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
-        require_payments(subject_to, laws.agents, "sequence", ir, draws=max(self.tree.branches) > 1)
+        require_payments(subject_to, laws.agents, "sequence", ir, draws=any(n > 1 for n in self.tree.branches))
         self.payments = PersistentPayments(laws, self.tree, subject_to)
         require_slack(ic, subject_to, laws.periods)
-        self.slack = [slack(subject_to, i) for i in range(laws.agents)]
         self.blocks: list[tuple[int, str]] = []
         self.columns = 0
         self._number()
@@ -157,7 +159,9 @@ class SequenceModel:
         for basis, part in self.values.items():
             for t, i in self.stages:
                 at_first = basis == "interim" and t == 0 and Interim() in self.implied
-                for state, truthful in list_states(tree, t, i, basis).items() if always[basis] or at_first else ():
+                for state, truthful in (
+                    list_states(tree, t, i, basis).items() if always.get(basis, False) or at_first else ()
+                ):
                     if truthful and likely(tree, t, i, state, basis):
                         self.lower[part.columns[t][i][state]] = 0
         for (t, _), first in (self.realised if PFIR() in self.implied else {}).items():
@@ -181,11 +185,44 @@ class SequenceModel:
         for t, i in self.stages if self.hidden else ():
             later = self.unseen.get((t + 1, i), 0)
             used = self.unseen[t, i], later, self.allocation[t], self.payment[t, i]
-            yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used)
+            yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used, self.within)
+        for i in range(self.laws.agents) if self.within else ():
+            yield from self._within(i)
         for t, i in self.stages if self.myopic else ():
             yield from self._alone(t, i)
         yield from self._participation()
         yield from self.payments.rows()
+
+    def _within(self, i: int) -> Iterator[Row]:
+        """What truth is worth to a first type, and what strategies may gain, is at least what the best one is worth."""
+        tree, laws = self.tree, self.laws
+        chances = [Fraction(0)] * laws.types[0][i]
+        for m, chance in enumerate(laws.initial):
+            chances[laws.profiles[0][m][i]] += chance
+        first = [[laws.profiles[0][m][i] for m in tree.profile[0]]]  # of each node, by period
+        for t in range(1, laws.periods):
+            first.append([first[t - 1][tree.parent[t][slot]] for slot in tree.slot[t]])
+        for k, chance in enumerate(chances):
+            if not chance:
+                continue
+            entries: Entries = []
+            for t in range(laws.periods):
+                for node, reach in enumerate(tree.reach[t]):
+                    if not reach or first[t][node] != k:
+                        continue
+                    share, m = Fraction(reach) / chance, tree.profile[t][node]
+                    for a in range(laws.actions[t]):
+                        worth = laws.net[t][i][a][m] + (0 if t else self.slack[i])
+                        if worth:
+                            column = self.allocation[t] + node * laws.actions[t] + a
+                            entries.append((column, whole(share * worth)))
+                    entries.append((self.payment[t, i] + node, -whole(share)))
+            if self.hidden:
+                entries.append((self.unseen[0, i] + k, whole(-1 / chance)))
+            else:
+                column = self.values["strategy"].columns[0][i][State(0, 0, k, 0)]
+                entries.append((column, -1 if laws.independent else whole(-1 / chance)))
+            yield Row("epsilon", (0, i, 0, f"true type {k}"), entries, 0, None)
 
     def _alone(self, t: int, i: int) -> Iterator[Row]:
         """Value less payment of the period alone: from the truth, less that from another report."""

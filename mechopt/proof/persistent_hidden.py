@@ -70,8 +70,13 @@ class HiddenRows:
         before = laws.with_own(t - 1, self.i, self.tree.past(t, slot), past[-1])
         return whole(weight * laws.law[t - 1][self.tree.branch[t][slot]][before][truth])
 
-    def rows(self, name: str, t: int, value: int, later: int, allocation: int, payment: int) -> Iterator[Row]:
-        """Rows of a period; first columns of V now and later, of the period's allocation, and of her payments."""
+    def rows(
+        self, name: str, t: int, value: int, later: int, allocation: int, payment: int, best: bool
+    ) -> Iterator[Row]:
+        """Rows of a period; first columns of V now and later, of the period's allocation, and of her payments.
+
+        ``best``: V is what the best strategy is worth, at least the truth and not equal to it.
+        """
         groups: dict[tuple[Cell, int], list[int]] = {}
         for node, slot in enumerate(self.tree.slot[t]):
             groups.setdefault((self.cell[t][slot], self._report(t, node)), []).append(node)
@@ -94,7 +99,7 @@ class HiddenRows:
                     states = [(after, (*past, k), own) for own in range(self.types[t + 1])]
                     for state in filter(likely.__contains__, states):
                         entries.append((later + self._column(t + 1, *state), -1))
-                equal = report == k and past == tuple(told for told, _ in cell)
+                equal = report == k and past == tuple(told for told, _ in cell) and not best
                 words = f"told and seen {cell}, true past {past}, true type {k}, report {report}"
                 place = (t, self.i, self.tree.slot[t][groups[cell, report][0]], words)
                 yield Row(name, place, entries, 0, 0 if equal else None)

@@ -60,7 +60,7 @@ class PersistentLaws:
         else:
             self._joint(exact)
         self.net = self.worth if exact.outside is None else self._net(exact.outside)
-        self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law] + [False]
+        self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law]
         self.public: list[list[list[int]]] | None = None
         self.forbidden: list[list[list[bool]]] | None = None
         if isinstance(environment, PublicStates):
@@ -190,8 +190,8 @@ class Histories:
 
     def __init__(self, laws: PersistentLaws, every_report: bool, every_action: bool) -> None:
         self.laws = laws
-        kept = [every_action or moved for moved in laws.controlled[:-1]]
-        self.branches = [count if keep else 1 for count, keep in zip(laws.actions, kept, strict=False)] + [1]
+        kept = [every_action or moved for moved in laws.controlled]
+        self.branches = [count if keep else 1 for count, keep in zip(laws.actions, kept, strict=False)]  # but the last
         self.parent: list[list[int]] = [[-1]]  # by slot: the node that it follows
         self.branch: list[list[int]] = [[0]]
         self.slot: list[list[int]] = []  # by node

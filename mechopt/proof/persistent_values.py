@@ -90,7 +90,8 @@ def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Numbe
 class ValueRows:
     """Rows of one basis; ``columns[t][i]`` are those of the states that have one.
 
-    A misreport in a truthful state costs ``slack[i]``, what it may gain.
+    A misreport in a truthful state costs ``slack[i]``, what it may gain. Of basis ``"strategy"`` V is what the best
+    strategy is worth, at least the truth, and nothing costs anything.
     """
 
     def __init__(
@@ -106,16 +107,16 @@ class ValueRows:
     def rows(self, name: str, t: int, i: int, allocation: int, payment: int) -> Iterator[Row]:
         """Rows of one agent and period; first columns of the period's allocation, and of her payments."""
         tree, laws = self.tree, self.tree.laws
-        truthful = list_states(tree, t, i, self.basis)
+        truthful, best = list_states(tree, t, i, self.basis), self.basis == "strategy"
         for state, column in self.columns[t][i].items():
             reports = [r for r in tree.reports(t, state.slot, i) if laws.may_report(t, i, state.own, r)]
             for report in _compared(self.misreports, state.own, reports, truthful[state]):
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():
                     if laws.profiles[t][m][i] == report:
-                        fee = self.slack[i] if truthful[state] and report != state.own else 0
+                        fee = self.slack[i] if truthful[state] and report != state.own and not best else 0
                         entries += self._node(t, i, state, m, node, allocation, payment, fee)
-                equal = truthful[state] and report == state.own
+                equal = truthful[state] and report == state.own and not best
                 place = f"true type {state.own}, number {column}, report {report}"
                 yield Row(name, (t, i, state.slot, place), entries, 0, 0 if equal else None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -35,11 +35,11 @@ class Row:
         return f"row {self.name}{agent}, period {period}, history number {history}{f', {rest}' if rest else ''}"
 
 
-def at_least(entries: Entries, amount: Number) -> tuple[Entries, int]:
+def at_least(entries: Entries, amount: Fraction) -> tuple[Entries, int]:
     """A row that is at least an amount, divided by it where it is not 0; with its lower side."""
     if amount == 0:
         return entries, 0
-    over = 1 / abs(Fraction(amount) if isinstance(amount, int) else amount)
+    over = 1 / abs(amount)
     return [(column, whole(number * over)) for column, number in entries], 1 if amount > 0 else -1
 
 
@@ -74,8 +74,6 @@ class Terms:
 
     def receipts(self, length: int, last: int, i: int) -> Fraction:
         """Coefficient of R, after ``length`` periods, in minus the seller's value of what R gains up to ``last``."""
-        if length == 0:
-            return Fraction(0)
         return (self.share(length, i) if length <= last else Fraction(0)) - self.share(length - 1, i)
 
     def least(self, name: str, place: tuple[Any, ...], entries: Entries, amount: Fraction) -> Row:
@@ -102,6 +100,7 @@ class Columns(Terms):
     ic: tuple[Constraint, ...]
     ir: tuple[Constraint, ...]
     subject_to: tuple[PaymentConstraint, ...] = ()
+    row_count: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Number the columns; cost and bounds are filled in by `rebuild`."""
@@ -135,7 +134,6 @@ class Columns(Terms):
         self.lower: list[Side] = [None] * self.columns
         self.upper: list[Side] = [None] * self.columns
         self.offset = Fraction(0)
-        self.row_count = 0
 
     def _block(self, kind: str, widths: list[int]) -> None:
         for length, width in enumerate(widths):

@@ -140,10 +140,8 @@ class GuaranteeModel:
         self.places.append(place)
         for own, column in enumerate(place):
             low, high = part.lower[own], part.upper[own]
-            if low is not None and (self.lower[column] is None or low > (self.lower[column] or 0)):
-                self.lower[column] = low
-            if high is not None and (self.upper[column] is None or high < (self.upper[column] or 0)):
-                self.upper[column] = high
+            self.lower[column] = self.lower[column] if low is None else low  # scenarios that bound it bound it alike
+            self.upper[column] = self.upper[column] if high is None else high
 
     def _block(self, label: str, size: int) -> range:
         first = self.columns
@@ -194,7 +192,7 @@ class GuaranteeModel:
                     entries.append((sold, p * (part.present[i][t][k] - part.fees[t])))
                 if t + 1 < part.periods:
                     entries.append((self.worth[s][t + 1] + h * width + m, p))
-            yield Row(f"surplus to come of scenario {self.names[s]!r}", (t, 0, h), entries, 0, 0)
+            yield Row(f"surplus to come of scenario {self.names[s]!r}", (t, None, h), entries, 0, 0)
 
     def _increments(self, s: int) -> Iterator[Row]:
         part = self.parts[s]
@@ -211,7 +209,8 @@ class GuaranteeModel:
                 for k in range(1, types):
                     a, b = h * types + k, h * types
                     entries: Entries = [(own[a], 1), (own[b], -1), (told[a], -1), (told[b], 1)]
-                    yield Row(f"constant continuation utility of scenario {self.names[s]!r}", (t, 0, a), entries, 0, 0)
+                    name = f"constant continuation utility of scenario {self.names[s]!r}"
+                    yield Row(name, (t, None, a), entries, 0, 0)
 
     def _revenue(self, s: int, scale: Number) -> Entries:
         """W less every buyer's S at the start, times a number."""

@@ -33,7 +33,7 @@ def require_size(
     ic: tuple[Constraint, ...],
     ir: tuple[Constraint, ...],
     most: int,
-    payments: int = 0,
+    payments: int,
 ) -> None:
     """Refuse a program with more rows and columns than allowed; ``payments`` constraints on payments are asked for.
 
@@ -110,7 +110,8 @@ def persistent_entries(
         for i in range(environment.agents)
     ]
     nodes = _outer([np.ones(len(part)) if every else part for part in first])
-    slots, total, cells, pasts = 1.0, 0.0, [1.0] * environment.agents, [1.0] * environment.agents
+    total: float = 0
+    slots, cells, pasts = 1.0, [1.0] * environment.agents, [1.0] * environment.agents
     for t, row in enumerate(shape):
         found = float(nodes.sum())
         if found > UNCOUNTED:
@@ -121,7 +122,7 @@ def persistent_entries(
             total += (payments + 2) * found * environment.agents * (1 + actions[t])
         before = shape[t - 1] if t and isinstance(environment, InterdependentTypes) else (1,) * environment.agents
         for i, count in enumerate(row):
-            total += slots * count * (count + 1) * before[i] if "interim" in bases else 0
+            total += slots * count * (count + 1) * before[i] if {"interim", "strategy"} & set(bases) else 0
             total += slots * prod(row) * (count + 1) if "ex post" in bases else 0
             total += cells[i] * pasts[i] * count * (count + 1) if hidden else 0
             cells[i], pasts[i] = cells[i] * count * actions[t], pasts[i] * count

@@ -32,7 +32,7 @@ class _Constraints:
     lines: list[str] = field(default_factory=list)
     multipliers: list[tuple[int, Number]] = field(default_factory=list)
 
-    def add(self, name: str, sense: str, side: Number, entries: str, multiplier: Number = 0) -> None:
+    def add(self, name: str, sense: str, side: Number, entries: str, multiplier: Number) -> None:
         """Append a constraint; ``multiplier`` weighs it in the derivation of the bound."""
         if multiplier:
             self.multipliers.append((len(self.lines), multiplier))
@@ -56,10 +56,13 @@ def write_vipr(
     Raises
     ------
     InputError
-        If the certificate is about a program without bound, or the file cannot be written.
+        If the certificate is not of an optimum, or the file cannot be written.
     """
     if certificate.value is None:
-        raise InputError("the VIPR format has no proof that a program is unbounded; check it with `certificate check`")
+        raise InputError(
+            "only proofs of optima are written as VIPR, not that there is no bound or no mechanism; check this one "
+            "with `certificate check`"
+        )
     model = rebuilt(environment, certificate)
     written = "".join(f"{line}\n" for line in _lines(model, certificate, title)).encode()
 
@@ -78,12 +81,11 @@ def _lines(model: AnyModel, certificate: Certificate | GuaranteeCertificate, tit
             reduced[column] -= weight * coefficient
     constraints = _Constraints()
     for column in range(model.columns):
-        for name, sense, side, pressed in (
-            ("lower", "G", model.lower[column], reduced[column] < 0),
-            ("upper", "L", model.upper[column], reduced[column] > 0),
+        for name, sense, side, multiplier in (
+            ("lower", "G", model.lower[column], min(reduced[column], 0)),
+            ("upper", "L", model.upper[column], max(reduced[column], 0)),
         ):
             if side is not None:
-                multiplier = reduced[column] if pressed else 0
                 constraints.add(f"{name}{column}", sense, side, f"1 {column} 1", multiplier)
     bounds = len(constraints.lines)
     for number, row in enumerate(rows):

@@ -36,8 +36,10 @@ def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertific
         lower, upper = certificate.lower, certificate.upper
         bounds = f"at least {lower} = {float(lower):.12g} and at most {upper} = {float(upper):.12g}"
         return f"the largest {goal(certificate)} {constraints} is {bounds}"
+    if isinstance(certificate, Certificate) and certificate.status == "infeasible":
+        return f"there is no mechanism {constraints.rstrip(',')}"
     if certificate.value is None:
-        return f"{goal(certificate)} has no bound {constraints}"
+        return f"{goal(certificate)} has no bound {constraints.rstrip(',')}"
     value = certificate.value
     return f"the largest {goal(certificate)} {constraints} is {value} = {float(value):.12g}"
 

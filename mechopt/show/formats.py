@@ -113,6 +113,19 @@ def _distributions(written: Any) -> tuple[Any, list[Any]]:
     return laws[0], [np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(laws)]
 
 
+def _summing_to_one(chances: list[float]) -> list[str]:
+    """Decimals whose sum is exactly 1, as Gambit asks for: what rounding to 15 places leaves goes to the largest.
+
+    Examples
+    --------
+    >>> _summing_to_one([1 / 3, 2 / 3]), _summing_to_one([0.25, 0.75]), _summing_to_one([1.0])
+    (['0.333333333333333', '0.666666666666667'], ['0.25', '0.75'], ['1'])
+    """
+    whole = [round(chance * 10**15) for chance in chances]
+    whole[int(np.argmax(chances))] += 10**15 - sum(whole)
+    return [f"{n // 10**15}.{n % 10**15:015d}".rstrip("0").rstrip(".") for n in whole]
+
+
 class _Game:
     """The nodes of the game in depth-first order, as Gambit's format wants them."""
 
@@ -134,8 +147,8 @@ class _Game:
         return _name(f"{words}, set {number}")
 
     def _chance(self, key: Any, labels: list[str], chances: list[float]) -> str:
-        listed = " ".join(f"{_name(label)} {chance!r}" for label, chance in zip(labels, chances, strict=True))
-        number = self._set(key)
+        listed = " ".join(f"{_name(label)} {p}" for label, p in zip(labels, _summing_to_one(chances), strict=True))
+        number = self._set((key, len(self.sets)))  # nature's nodes are sets of their own, so that recall is perfect
         return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
     def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:

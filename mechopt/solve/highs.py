@@ -377,3 +377,15 @@ def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
         return Status.OPTIMAL, *solution.basis
     status = Status.UNBOUNDED if solution.status is Status.UNBOUNDED else Status.INACCURATE
     return status, np.zeros(0, np.int8), np.zeros(0, np.int8)
+
+
+def basis_without_solution(program: LinearProgram) -> tuple[Array, Array]:
+    """Where the solver leaves columns and rows as it gives up looking for a feasible point; empty where nowhere."""
+    highs = _ours(replace(program, cost=np.zeros(len(program.cost))), presolve=False)
+    runtime.set_options(highs, SOLVERS["simplex"])
+    runtime.run(highs)
+    found = highs.getBasis()
+    if not found.valid:
+        return np.zeros(0, np.int8), np.zeros(0, np.int8)
+    columns, rows = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
+    return columns, rows

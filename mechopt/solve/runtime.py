@@ -189,8 +189,12 @@ def run(highs: Any) -> None:
 def apart(work: Callable[[], Answer]) -> Answer:
     """The value of ``work()``, called in the thread of ours that solves for the calling thread.
 
-    Ctrl-C is raised when the work, which is short, is done: a solver must not run twice at a time.
+    Ctrl-C is raised when the work, which is short, is done: a solver must not run twice at a time. Work that asks for
+    this itself goes on in the same thread: who solves many small programs one after another passes them on as one work,
+    for to hand a program to a thread and back takes as long as to solve a small one.
     """
+    if getattr(_INSIDE, "solving", False):
+        return work()
     once = _Once(work)
     return _to_the_end(once, once.begin)
 
@@ -262,12 +266,18 @@ def _result(running: Future[Answer]) -> Answer:
 
 
 _THREADS = threading.local()
+_INSIDE = threading.local()
+
+
+def _mark() -> None:
+    """Note in a thread of ours that it solves."""
+    _INSIDE.solving = True
 
 
 def _thread() -> ThreadPoolExecutor:
     """The thread that solves for this one."""
     if not hasattr(_THREADS, "pool"):
-        _THREADS.pool = ThreadPoolExecutor(1, "mechopt-solver")
+        _THREADS.pool = ThreadPoolExecutor(1, "mechopt-solver", initializer=_mark)
     pool: ThreadPoolExecutor = _THREADS.pool
     return pool
 

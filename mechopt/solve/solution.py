@@ -225,8 +225,15 @@ def _roundings(program: LinearProgram, terms: Any) -> Any:
     They are products of probabilities, powers of the discount and differences, each rounded: at most `FACTORS`
     roundings and two for each period.
     """
-    periods = getattr(program.tree, "periods", 0)
+    periods = _periods(program)
     return (FACTORS + 2 * periods + terms) * EPSILON
+
+
+def _periods(program: LinearProgram) -> int:
+    """Periods of the histories that the program is about; 1 where it has none, as a program that is given in rows."""
+    tree = program.tree
+    owner = tree if hasattr(tree, "horizon") else getattr(tree, "environment", None)
+    return int(getattr(owner, "horizon", 1))
 
 
 def _total(prices: FloatArray, amounts: FloatArray) -> float:
@@ -256,7 +263,7 @@ def _repair_price(program: LinearProgram, reduced: FloatArray) -> FloatArray:
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
     """What one unit costs for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
-    periods = getattr(program.tree, "periods", 1)
+    periods = _periods(program)
     return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))
 
 

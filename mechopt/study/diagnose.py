@@ -7,14 +7,17 @@ With finite types their Theorem 4.1 does not carry over word for word. Three cas
 - c: no payments do: the optimum is below the bound by an information rent that the relaxation does not see.
 
 The closed form (`VirtualPivot.diagnosis`) decides many instances; a program decides the rest, and gives the payments or
-the gap. What agents see of the past matters: the less they see, the more the mechanism can do. Where the bound is not
-attained when they see all, programs say whether it is when they see actions alone, or only what is their own.
+the gap. With an infinite horizon there is no such program, and what no prices decide is left open. What agents see of
+the past matters: the less they see, the more the mechanism can do. Where the bound is not attained when they see all,
+programs say whether it is when they see actions alone, or only what is their own.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
+from mechopt.closedform.virtual.contract import OptimalContract, optimal_contract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.pivot import virtual_pivot
 from mechopt.core.errors import LimitError
@@ -38,16 +41,18 @@ class Regime:
     Attributes
     ----------
     regime : str
-        ``"a"``, ``"b"`` or ``"c"``.
+        ``"a"``, ``"b"`` or ``"c"``; with an infinite horizon also ``"b or c"``.
     reason : str
     bound : float
         What the relaxation promises, (8).
-    optimum : Optimum
-        Under Bayesian IC and interim rationality.
+    optimum : Optimum or None
+        Under Bayesian IC and interim rationality; None with an infinite horizon.
     gap : float
-        Bound less optimum, at least 0; rounding in the cases a and b.
-    mechanism : SequenceMechanism or None
-        Payments that attain the bound: the published ones in case a, those of the optimum in case b.
+        Bound less optimum, at least 0; rounding in the cases a and b. With an infinite horizon at least that in case c,
+        and not a number where the case is open.
+    mechanism : SequenceMechanism, VirtualPivot, OptimalContract or None
+        Payments that attain the bound: the published ones in case a, those of the optimum or of a menu in case b. With
+        an infinite horizon also the published ones in case b, where initial reports cannot be taken back.
     sees : str or None
         What agents may see of the past where the bound is attained: ``"all"``, ``"actions"`` or ``"own"``, the most
         of them; None where it is under none, or no program said so.
@@ -58,9 +63,9 @@ class Regime:
     regime: str
     reason: str
     bound: float
-    optimum: Optimum
+    optimum: Optimum | None
     gap: float
-    mechanism: SequenceMechanism | None
+    mechanism: SequenceMechanism | VirtualPivot | OptimalContract | None
     sees: str | None = None
     by_disclosure: dict[str, float] = field(default_factory=dict)
 
@@ -71,14 +76,14 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     Parameters
     ----------
     environment : SeparableTypes
-        With a finite horizon, multiplicative or additive, signals independent of the initial one.
+        Multiplicative or additive, signals independent of the initial one.
     time_limit : float, optional
-        Seconds for the program.
+        Seconds for the program; there is none with an infinite horizon.
 
     Raises
     ------
     InputError
-        If the virtual pivot is not defined for the environment, or the horizon is infinite.
+        If the virtual pivot is not defined for the environment.
     LimitError
         If the program is too large, or the time is over.
 
@@ -98,6 +103,8 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     require_kind(environment, "separable", "diagnose")
     pivot = virtual_pivot(environment)
     known = pivot.diagnosis
+    if environment.infinite:
+        return _for_ever(pivot)
     best = optimum(environment, time_limit=time_limit).require_optimal()
     seen = {"all": best.bound.upper}
     gap = max(0.0, pivot.bound - best.bound.upper)
@@ -112,6 +119,17 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     assert isinstance(best.mechanism, SequenceMechanism)
     reason = f"{known.reason}; those of the optimum attain the bound"
     return Regime("b", reason, pivot.bound, best, gap, best.mechanism, "all", seen)
+
+
+def _for_ever(pivot: VirtualPivot) -> Regime:
+    """What the closed form and the prices of a menu say; mechanisms that attain the bound are compared with it."""
+    known = pivot.diagnosis
+    if known.regime in ("a", "b"):
+        found = optimal_contract(pivot.environment) if known.regime == "b" and known.menu else pivot
+        gap = max(0.0, pivot.bound - found.revenue)
+        return Regime(known.regime, known.reason, pivot.bound, None, gap, found, "all")
+    gap = pivot.bound - pivot.ironed_bound if known.regime == "c" else math.nan
+    return Regime(known.regime, known.reason, pivot.bound, None, gap, None)
 
 
 def _hidden(

@@ -17,6 +17,7 @@ from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.bank_table import BankTable
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.promised.policy import PromisePolicy
@@ -96,7 +97,8 @@ def sample_path(
     >>> path, path.transfer.diagonal().round(12) + 0.0
     (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
     """
-    followed: MarkovMechanism = mechanism.to_mechanism() if isinstance(mechanism, Unrollable) else mechanism
+    written: Any = mechanism.to_mechanism() if isinstance(mechanism, Unrollable) else mechanism
+    followed: MarkovMechanism = written.allocation if isinstance(written, ContractedMechanism) else written
     env, rng = followed.environment, np.random.default_rng(rng)
     most = None if env.infinite else env.stages
     count = (DEFAULT_PERIODS if most is None else most) if periods is None else periods

@@ -27,6 +27,7 @@ from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
+from mechopt.mechanism.payments import EpsilonIC
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -254,7 +255,8 @@ def verify_balanced(
     chosen = constraints or mechanism.claims
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
-    elsewhere = asked if exact else [constraint for constraint in asked if constraint not in GAINS]
+    every = exact or any(isinstance(constraint, EpsilonIC) for constraint in asked)
+    elsewhere = asked if every else [constraint for constraint in asked if constraint not in GAINS]
     if elsewhere and mechanism.environment.infinite:
         raise InputError(
             f"constraint {elsewhere[0].name!r}{' in fractions' if exact else ''} goes over all histories, and the "
@@ -266,7 +268,8 @@ def verify_balanced(
     if len(elsewhere) < len(asked):
         agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
         checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
-    return Report({n: written[n] if n in elsewhere else checks[n] for n in asked}, mechanism.environment)
+    found = {**written, **checks}
+    return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
 
 def _check(constraint: Constraint, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> ConstraintCheck:

@@ -195,7 +195,7 @@ def _gains(
     Of both outcomes of the coin the worse counts for (BU), but not one that cannot happen.
     """
     allocation, payment = (
-        (period.allocation, period.payment) if plus == 1 else np.abs([period.allocation, -period.payment])
+        (period.allocation, period.payment) if plus == 1 else np.abs([period.allocation, period.payment])
     )
     if plus == -1:
         payment = -payment

@@ -42,6 +42,9 @@ class ConstraintCheck:
         misreports may gain nothing where strategies do.
     exact : Fraction or None
         The gain, where it was computed in fractions.
+    allowance : float or None
+        What misreports may gain, where `EpsilonIC` stands beside: the largest of the agents' amounts, where violated
+        that of the counterexample's.
     """
 
     status: Status
@@ -51,6 +54,7 @@ class ConstraintCheck:
     counterexample: Counterexample | None = None
     strategy_gain: float | None = None
     exact: Fraction | None = None
+    allowance: float | None = None
 
     @classmethod
     def of(
@@ -63,6 +67,15 @@ class ConstraintCheck:
         """Put a verdict and its place together."""
         shown = None if answer.status is Status.SATISFIED else counterexample
         return cls(answer.status, answer.gain, answer.rounding, tolerance, shown, strategy_gain, answer.exact)
+
+    @property
+    def within(self) -> str:
+        """What the gain is compared with, in words; empty where that is nothing."""
+        if self.allowance is None:
+            return ""
+        return (
+            f" {'<=' if self.holds else '>' if self.status is Status.VIOLATED else 'or'} epsilon {self.allowance:.3g}"
+        )
 
     @property
     def holds(self) -> bool:
@@ -142,7 +155,8 @@ class Report(Shown, Mapping[Constraint, ConstraintCheck]):
 
     def __repr__(self) -> str:
         lines = [
-            f"{constraint.name}: {c.status}, gain {c.gain:.3g}" + (f" ({c.counterexample})" if c.counterexample else "")
+            f"{constraint.name}: {c.status}, gain {c.gain:.3g}{c.within}"
+            + (f" ({c.counterexample})" if c.counterexample else "")
             for constraint, c in self.items()
         ]
         return "Report(" + "; ".join(lines) + ")"

@@ -13,13 +13,14 @@ So whatever she reports again, she picks actions at these prices, and her best s
 over all actions where she may report her initial type again, since what she picks is then what her true type is given;
 and else over those that some report of her signal brings with the type that she reported at contracting. Truth is its
 own policy at these prices. All are computed here from the prices, W_-i anew from the weighted values; residuals over
-1 - d bound what they are off by. Contracting adds upfront payments.
+1 - d bound what they are off by. Contracting adds upfront payments. In fractions: `mechopt.verification.virtual_exact`.
 
 - Periodic ex post IC, with re-reports or without: at contracting for all reports, types and others' types, with the
   best strategy afterwards, and at every profile of signals after truthful contracting.
-- Bayesian IC, without re-reports: at contracting, expected over the others' initial types. A deviator who does not know
-  the others' current signals gets at most what one who does, and at least what true signals bring; between the two it
-  is undecided. So it is for periodic ex post IC where signals cannot move everywhere, and reports may be ruled out.
+- Bayesian IC, without re-reports: at contracting, expected over the others' initial types, with the best strategy of
+  who does not know the others' current signals (`mechopt.verification.virtual_uninformed`). Where her signals cannot
+  move everywhere, reports may be ruled out: this constraint and periodic ex post IC are then undecided between what all
+  reports and what true signals bring.
 - Participation at contracting (others' types known, or expected), and at profiles of signals that truth leads to.
 
 Gains are present values as of contracting. Source: Kakade, Lobel and Nazerzadeh (2013), (22) and Lemma 4.2.
@@ -47,7 +48,9 @@ from mechopt.mechanism.constraints import (
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Verdict
+from mechopt.verification.rounding import UNIT, Answer, Verdict
+from mechopt.verification.virtual_exact import Place, exact_gains
+from mechopt.verification.virtual_uninformed import ahead, uninformed
 
 CLOSE, MAX_SWEEPS = 1e-15, 200_000
 CHECKED: tuple[Constraint, ...] = (
@@ -76,13 +79,15 @@ class _Contract(NamedTuple):
     """One agent's problem after initial reports; axes of values: signals of the members, hers first.
 
     ``best`` is by her true initial type, of any strategy that may report the initial type again, ``direct`` of those
-    that may not, ``plain`` of reporting true signals; ``error`` bounds what values are off by.
+    that may not, ``plain`` of reporting true signals; ``blind`` by her first signal, of those that may not and do not
+    know the others' current signals, where they are asked for; ``error`` bounds what values are off by.
     """
 
     truth: FloatArray
     best: dict[int, FloatArray]
     direct: dict[int, FloatArray]
     plain: dict[int, FloatArray]
+    blind: dict[int, FloatArray]
     reached: Any
     expected: FloatArray
     error: float
@@ -99,32 +104,47 @@ def verify_virtual(
     constraints : Constraint or several, optional
         Default: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
     exact : bool
-        With a finite horizon alone.
+        Decide in fractions: of the mechanism that the formulas give with the environment's exact numbers, at the policy
+        and with the agents included that were found in floats.
 
     Raises
     ------
     InputError
-        If a constraint, or fractions, ask for a finite horizon.
+        If a constraint asks for a finite horizon.
+    LimitError
+        In fractions, if there are too many contracts or profiles of signals.
     """
     env = mechanism.environment
     if env.horizon != "infinite":
         return constraint_checks(mechanism.to_mechanism(), constraints, exact)
     asked = [constraints] if isinstance(constraints, Constraint) else list(constraints or CHECKED)
     wrong = [constraint.name for constraint in asked if constraint not in CHECKED]
-    if wrong or exact:
-        what = f"constraint {wrong[0]!r} goes over all histories" if wrong else "exact=True goes over all histories"
+    if wrong:
         known = ", ".join(constraint.name for constraint in CHECKED)
-        raise InputError(f"{what}, and the horizon is infinite; those that do not: {known}")
+        raise InputError(
+            f"constraint {wrong[0]!r} goes over all histories, and the horizon is infinite; those that do not: {known}"
+        )
     largest = max(float(np.abs(table).max()) for table in env.value_tables) / (1 - env.discount)
+    if exact:
+        found = exact_gains(mechanism, asked, VERIFY_TOLERANCE * largest)
+        return Report({name: _exact_check(name, *found[name], VERIFY_TOLERANCE * largest) for name in asked})
     contracts = {
-        (i, profile): _contract(mechanism, profile, i)
+        (i, profile): _contract(mechanism, profile, i, BayesianIC() in asked)
         for i in range(env.agents)
         for profile in product(*map(range, env.initial_shape))
     }
     return Report({name: _check(name, mechanism, contracts, VERIFY_TOLERANCE * largest) for name in asked})
 
 
-def _contract(pivot: Any, profile: tuple[int, ...], i: int) -> _Contract | None:
+def _exact_check(constraint: Constraint, answer: Answer, place: Place | None, tolerance: float) -> ConstraintCheck:
+    example = None
+    if place is not None:
+        i, period, true, report, at = place
+        example = VirtualCounterexample(constraint, i, period, (), true, report, answer.gain, at)
+    return ConstraintCheck.of(answer, tolerance, example)
+
+
+def _contract(pivot: Any, profile: tuple[int, ...], i: int, blindly: bool) -> _Contract | None:
     """The problem of agent i after these reports; None where she is excluded."""
     env, here = pivot.environment, pivot.phase(profile)
     if i not in here.members:
@@ -136,9 +156,9 @@ def _contract(pivot: Any, profile: tuple[int, ...], i: int) -> _Contract | None:
     others = _spread(weighted[1:], cost)
     without, off = _best(others, kernels[1:], d)
     alpha, beta = float(pivot.virtual[i].alpha[profile[i]]), pivot.virtual[i].beta[profile[i]]
-    ahead = d * _ahead(without, kernels[1:])
-    price = (without - others - beta.reshape(-1, *(1,) * without.ndim) - ahead) / alpha
-    best, direct, plain = (dict[int, FloatArray]() for _ in range(3))
+    later = d * ahead(without, kernels[1:])
+    price = (without - others - beta.reshape(-1, *(1,) * without.ndim) - later) / alpha
+    best, direct, plain, blind = (dict[int, FloatArray]() for _ in range(4))
     error = 4 * off / alpha
     policy = np.moveaxis(here.policy[0], here.members.index(i), 0)
     brought = np.array([(policy == a).any(axis=0) for a in range(len(cost))])  # action, others' signals
@@ -151,10 +171,14 @@ def _contract(pivot: Any, profile: tuple[int, ...], i: int) -> _Contract | None:
         error = max(error, wrong + 4 * off / alpha)
         plain[k], wrong = _best(flow, kernels, d, policy)
         error = max(error, wrong + 4 * off / alpha)
+        if blindly:
+            first = [env.signal_initial[j] for j in members[1:]]
+            blind[k], wrong = uninformed(flow, kernels, policy, first, d)
+            error = max(error, wrong + 4 * off / alpha)
     reached = _reached(policy, kernels, [env.signal_initial[j] for j in members])
     truth = plain[profile[i]]
     expected = _least_expected(truth, policy, kernels, reached, env, members)
-    return _Contract(truth, best, direct, plain, reached, expected, error)
+    return _Contract(truth, best, direct, plain, blind, reached, expected, error)
 
 
 def _spread(tables: Sequence[FloatArray], cost: FloatArray) -> FloatArray:
@@ -165,21 +189,11 @@ def _spread(tables: Sequence[FloatArray], cost: FloatArray) -> FloatArray:
     return total
 
 
-def _ahead(value: FloatArray, kernels: Sequence[FloatArray]) -> FloatArray:
-    """Expected value by action and signals now."""
-    moved: FloatArray = np.broadcast_to(value, (len(kernels[0]) if kernels else 1, *value.shape))
-    for place, kernel in enumerate(kernels):
-        last = np.moveaxis(moved, place + 1, -1)
-        product_ = np.einsum("a...l,akl->a...k", last, kernel)
-        moved = np.moveaxis(product_, -1, place + 1)
-    return moved
-
-
 def _best(flow: FloatArray, kernels: Sequence[FloatArray], d: float, policy: Any = None) -> tuple[FloatArray, float]:
     """Value of the best actions, or of a policy, for ever; and what it may be off by."""
     value, change = np.zeros(flow.shape[1:]), np.inf
     for _ in range(MAX_SWEEPS):
-        total = np.broadcast_to(flow + d * _ahead(value, kernels), (len(flow), *value.shape))
+        total = np.broadcast_to(flow + d * ahead(value, kernels), (len(flow), *value.shape))
         after = total.max(axis=0) if policy is None else np.take_along_axis(total, policy[None], axis=0)[0]
         last, change = change, float(np.abs(after - value).max())
         value = after
@@ -233,7 +247,8 @@ def _check(
 ) -> ConstraintCheck:
     verdict, places = Verdict(tolerance), list[tuple[int, int, int, int, tuple[int, ...] | None]]()
     env = pivot.environment
-    how = "best" if constraint == PeriodicExPostIC(rereport=True) else "direct"
+    how = "blind" if constraint == BayesianIC() else "direct"
+    how = "best" if constraint == PeriodicExPostIC(rereport=True) else how
     for i in range(env.agents):
         law = [p for j, p in enumerate(env.initial_probabilities) if j != i]
         others = list(product(*(range(n) for j, n in enumerate(env.initial_shape) if j != i)))
@@ -248,7 +263,7 @@ def _check(
             for report in range(env.initial_shape[i]):
                 told = [_utility(pivot, contracts, i, true, report, o, how) for o in others]
                 gains = [(t[0] - h[0], t[1] + h[1]) for t, h in zip(told, honest, strict=True)]
-                if how == "direct" and (constraint == BayesianIC() or not _everywhere(env, i)):
+                if how != "best" and not _everywhere(env, i):
                     least = [_utility(pivot, contracts, i, true, report, o, "plain")[0] for o in others]
                     spread = [(t[0] - low) / 2 for t, low in zip(told, least, strict=True)]
                     gains = [(g - half, e + half) for (g, e), half in zip(gains, spread, strict=True)]
@@ -291,7 +306,7 @@ def _utility(
     if found is None:
         return -upfront, UNIT * abs(upfront)
     value = found.truth if how == "truth" else getattr(found, how)[true]
-    for j in [i, *(j for j in pivot.phase(profile).members if j != i)]:
+    for j in [i, *(j for j in pivot.phase(profile).members if j != i and how != "blind")]:
         value = np.tensordot(env.signal_initial[j], value, axes=(0, 0))
     total = env.discount * float(value) - upfront
     return total, found.error + 8 * UNIT * (abs(upfront) + abs(total))

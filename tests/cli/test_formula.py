@@ -183,8 +183,14 @@ def test_scenarios_have_a_guarantee(run, tmp_path: Path) -> None:
     document = json.loads(out)
     assert document["proved"] and len(document["pieces"]) == 2 and document["optima"][1]["scenario"] == "F1, F2"
     assert run("formula", "futures.toml", "--latex")[1].count("text{if }") == 2
-    status, _, err = run("formula", "futures.toml", "--ic", "dic")
-    assert status == 2 and "leave out what is asked of an optimum" in err
+    status, out, _ = run(
+        "formula", "futures.toml", "--objective", "regret", "--ir", "per-period", "--proof", "regret.json"
+    )
+    assert status == 0 and "largest" in out and "dic and per-period" in out
+    status, out, _ = run("certificate", "check", "futures.toml", "regret.json")
+    assert status == 0 and "the least regret" in out and "under dic and per-period" in out
+    status, _, err = run("formula", "futures.toml", "--ratio", "repeated-myerson")
+    assert status == 2 and "which are of an optimum" in err
     status, _, err = run("formula", "futures.toml", "--most-pieces", "1")
     assert status == 3 and "intervals are left" in err
 

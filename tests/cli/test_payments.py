@@ -71,11 +71,30 @@ def test_keys_of_a_file_and_flags(run, tmp_path, above, below):
     }
     assert kept["clairvoyant-optimum"] and not kept["repeated-myerson"]
     assert "budget:2" in run("compare", path).stdout
-    for limits in ("deterministic", "epsilon:1"):
-        command = "frontier" if limits == "deterministic" else "compare"
-        refused = run(command, path, "--subject-to", limits)
-        assert refused.exit_code == 2
-        assert "subject_to: " + limits.partition(":")[0] in words(refused.stderr)
+    refused = run("frontier", path, "--subject-to", "deterministic")
+    assert refused.exit_code == 2 and "subject_to: deterministic" in words(refused.stderr)
+
+
+def test_frontier_of_what_misreports_may_gain(run, tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above="", below=""))
+    found = json.loads(run("frontier", path, "--between", "epsilon", "--points", "3", "--json").stdout)
+    curve = [(row["epsilon"], row["value"]) for row in found["curve"]]
+    assert curve[0][1] < found["value"] and curve == sorted(curve)
+    assert found["epsilon"] - found["lower"] <= 1e-7 and curve[0][0] == 0
+    half = (curve[0][1] + found["value"]) / 2
+    less = json.loads(run("frontier", path, "--between", "epsilon", "--value", str(half), "--json").stdout)
+    assert 0 < less["epsilon"] < found["epsilon"]
+    solved = json.loads(run("solve", path, "--epsilon", f"{less['epsilon']:.9f}", "--json").stdout)
+    assert solved["value"] == pytest.approx(half, abs=1e-6)
+    assert solved["verified"]["dic"]["epsilon"] == pytest.approx(less["epsilon"], abs=1e-8)
+    assert "smallest epsilon" in run("frontier", path, "--between", "epsilon").stdout
+    for flags, what in (
+        [("--value", "1"), "goes with --between epsilon"],
+        [("--between", "epsilon", "--exact"), "leave out"],
+    ):
+        refused = run("frontier", path, *flags)
+        assert refused.exit_code == 2 and what in words(refused.stderr)
 
 
 @pytest.mark.parametrize(
@@ -142,3 +161,17 @@ def test_epsilon_is_an_option_of_solve_that_takes_the_place_of_the_files(run, tm
         refused = run("solve", path, "--epsilon", wrong)
         assert refused.exit_code == 2
         assert words_of_it in words(refused.stderr)
+
+
+def test_keys_in_the_wrong_place_and_amounts_for_others_name_the_file(run, tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(MODEL.format(above='subject_to = "budget:2,3"', below=""))
+    refused = run("solve", path)
+    assert refused.exit_code == 2
+    assert "model.toml: subject_to: budget:2,3: has 2 amounts" in words(refused.stderr)
+    path.write_text(MODEL.format(above="", below='subject_to = "budget:2"'))
+    refused = run("solve", path)
+    assert refused.exit_code == 2
+    assert "buyers[0].subject_to: belongs to the whole file, and stands below [[buyers]]; write it above" in words(
+        refused.stderr
+    )

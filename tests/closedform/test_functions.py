@@ -6,15 +6,9 @@ from random import Random
 import pytest
 
 import mechopt as mo
-from mechopt.closedform.functions import (
-    balance_revenue,
-    first_best,
-    ironed,
-    myerson_revenue,
-    posted_revenue,
-    second_price_revenue,
-    two_period_revenue,
-)
+from mechopt.closedform.bank.burning_functions import burnt, posted_revenue
+from mechopt.closedform.bank.functions import asymptotic_revenue, balance_revenue, two_period_revenue
+from mechopt.closedform.static.functions import first_best, ironed, myerson_revenue, second_price_revenue
 from mechopt.core.errors import InputError
 
 
@@ -42,13 +36,32 @@ def test_revenues_are_those_of_the_mechanisms(seed: int, buyers: int) -> None:
     assert float(myerson_revenue(env.exact)) == pytest.approx(mo.repeated_myerson(env).revenue, abs=1e-12)
     assert float(second_price_revenue(env.exact)) == pytest.approx(mo.repeated_second_price(env).revenue, abs=1e-12)
     assert float(first_best(env.exact)) == pytest.approx(env.first_best, abs=1e-12)
-    if buyers == 1:
-        assert float(balance_revenue(env.exact)) == pytest.approx(mo.non_clairvoyant_balance(env).revenue, abs=1e-9)
-        if env.horizon == 2:
-            assert float(two_period_revenue(env.exact)) == pytest.approx(mo.two_period(env).revenue, abs=1e-9)
-    else:
-        with pytest.raises(InputError, match="one buyer only"):
+    assert float(asymptotic_revenue(env.exact)) == pytest.approx(mo.asymptotic(env).revenue, abs=1e-9)
+    if buyers > 2:
+        with pytest.raises(InputError, match="one buyer or two"):
             balance_revenue(env.exact)
+        return
+    assert float(balance_revenue(env.exact)) == pytest.approx(mo.non_clairvoyant_balance(env).revenue, abs=1e-9)
+    if env.horizon == 2:
+        assert float(two_period_revenue(env.exact)) == pytest.approx(mo.two_period(env).revenue, abs=1e-9)
+
+
+def test_the_asymptotic_mechanism_charges_the_fee_where_balances_cover_it() -> None:
+    """A large first period leaves a buyer more than later fees."""
+    half, later = ["1/2", "1/2"], [[1, 2]] * 3
+    for values in ([[[8, 9], *later]], [[[8, 9], *later], [[1, 2], *later]]):
+        env = mo.IndependentTypes(values, [[half] * 4] * len(values))
+        assert float(asymptotic_revenue(env.exact)) == pytest.approx(mo.asymptotic(env).revenue, abs=1e-9)
+        assert asymptotic_revenue(env.exact) > second_price_revenue(env.exact)
+
+
+def test_money_burnt_for_two_buyers_stays_within_the_caps() -> None:
+    half = Fraction(1, 2)
+    law = [(Fraction(1), half), (Fraction(2), half)]
+    for caps in ((Fraction(0), Fraction(3, 2)), (Fraction(1, 4), Fraction(1)), (Fraction(3, 2), Fraction(3, 2))):
+        auction = burnt([law, law], caps)
+        assert all(u <= cap for u, cap in zip(auction.utility, caps, strict=True))
+        assert sum(auction.utility) + auction.revenue <= Fraction(7, 4)  # expected surplus of the efficient rule
 
 
 def test_ironing_and_posted_prices_at_their_ends() -> None:

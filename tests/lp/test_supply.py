@@ -144,11 +144,15 @@ def test_slots_without_lotteries_against_every_assignment(seed):
         assert mo.verify(best.mechanism, exact=exact).holds
 
 
-def test_a_slot_beyond_the_number_of_buyers_is_not_given_without_a_draw():
+def test_a_lesser_slot_is_given_on_purpose():
     env = mo.IndependentTypes.iid(["5/2", 10], ["1/2", "1/2"], horizon=1, slots=["3/4", "1/4"])
-    assert [row.tolist() for row in env.slots] == [[0.75]]
+    assert [row.tolist() for row in env.slots] == [[0.75, 0.25]]
     best = mo.optimum(env, deterministic=True, objective="revenue+0.5*utility", subject_to="budget:5")
-    levels = (0, 0.75)  # of the lower and the higher type; each pays at most 5, and no more than keeps her truthful
+    levels = (
+        0,
+        0.25,
+        0.75,
+    )  # of the lower and the higher type; each pays at most 5, and no more than keeps her truthful
     program = []
     for low, high in product(levels, repeat=2):
         if low <= high:
@@ -158,6 +162,31 @@ def test_a_slot_beyond_the_number_of_buyers_is_not_given_without_a_draw():
                 program.append((p_low + p_high) / 2 + (2.5 * low - p_low + 10 * high - p_high) / 4)
     assert best.value == pytest.approx(max(program), abs=1e-9)
     assert mo.verify(best.mechanism, "deterministic").holds
+
+
+SPARE = {"two": ["3/4", "1/4"], "three": [1, "1/2", "1/4"], "double": [1, 1, "1/2"]}
+
+
+@pytest.mark.parametrize("kind", SPARE)
+@pytest.mark.parametrize("seed", range(3))
+def test_more_slots_than_buyers_without_lotteries_against_every_assignment(seed, kind):
+    buyers, laws = 1 + seed % 2, [[["1/3", "2/3"]], [[1]]]
+    env = mo.IndependentTypes([[[1, 3 + seed]], [[2]]][:buyers], laws[:buyers], slots=SPARE[kind], cost="1/2")
+    for ir, names in ("epir", ()), ("interim", ("payment-cap:3/4",)), ("epir", ("no-money",)):
+        expected = raw_value(env, ["dic"], [ir], SPARE[kind], names, deterministic=True)
+        best = mo.optimum(env, ir=ir, subject_to="+".join(names) or None, deterministic=True)
+        assert best.value == pytest.approx(expected, abs=1e-8)
+        assert mo.verify(best.mechanism).holds and mo.verify(best.mechanism, "deterministic", exact=True).holds
+        assert best.value <= mo.optimum(env, ir=ir, subject_to="+".join(names) or None).value + 1e-9
+    assert mo.loads(env.to_toml()) == env
+
+
+def test_of_each_weight_no_more_slots_are_kept_than_there_are_buyers():
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1, agents=2, slots=[1, 1, 1, "1/2", "1/2", "1/2", "1/4"])
+    assert [row.tolist() for row in env.slots] == [[1, 1, 0.5, 0.5, 0.25]]
+    assert mo.optimum(env).value == pytest.approx(
+        mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], 1, agents=2, supply=2)).value
+    )
 
 
 def test_what_is_no_assignment_is_found():

@@ -6,7 +6,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.proof.constraints import CertificateError
-from mechopt.proof.payments import require_payments
+from mechopt.proof.payments import require_payments, require_slack
 from mechopt.proof.persistent import rebuild_persistent
 from tests.persistent_instances import battaglini
 from tests.reporting_strategies import moves_that_end
@@ -23,6 +23,7 @@ ON_DRAWS = {  # what is asked for where payments may depend on earlier draws, an
     "one-period-and-paths": ((SINGLE,), (mo.EPIR(),), False),
     "sums-and-paths": ((SUM,), (mo.PFIR(),), False),
     "sums-and-periods": ((SUM,), (mo.PPIR(),), False),
+    "one-period-and-paths-among-others": ((SINGLE,), (mo.Interim(), mo.EPIR()), False),
     "all-three": ((SINGLE, SUM), (mo.EPIR(),), False),
 }
 
@@ -36,6 +37,17 @@ def test_payments_that_depend_on_draws_are_not_constrained_in_two_ways(name):
     else:
         with pytest.raises(CertificateError, match="payments depend on draws of earlier actions"):
             require_payments(subject_to, 1, "sequence", ir, draws=True)
+
+
+def test_gains_of_strategies_and_of_single_misreports_do_not_stand_together():
+    gain, strategies, single = (SINGLE, mo.EpsilonIC(1)), mo.BayesianIC("own"), mo.PeriodicExPostIC()
+    for ic, periods in (((strategies,), 2), ((single, mo.AdjacentIC()), 3), ((strategies, mo.MyopicIC()), 2)):
+        require_slack(ic, gain, periods)
+    for ic in ((single, strategies), (strategies, mo.AdjacentIC()), (mo.MyopicIC(), single, mo.BayesianIC())):
+        require_slack(ic, gain, 1)
+        require_slack(ic, (SINGLE,), 2)
+        with pytest.raises(CertificateError, match="epsilon is defined with bayesian constraints or with others"):
+            require_slack(ic, gain, 2)
 
 
 def test_draws_matter_where_actions_are_recorded():

@@ -9,6 +9,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.proof.certificate import SparseVector
+from mechopt.proof.check import rebuilt
 from mechopt.proof.words import statement
 from tests.persistent_instances import battaglini
 
@@ -49,12 +50,91 @@ def test_a_proof_for_one_budget_proves_no_other(env, tight, loose):
             mo.formats.check_certificate(env, forged)
 
 
-@pytest.mark.parametrize("env", [COIN, CHAIN], ids=["independent", "persistent"])
-def test_no_bound_is_not_proved(env):
-    proof = mo.formats.certify(env, subject_to="no-subsidy")
-    forged = replace(proof, status="unbounded", value=None, dual=SparseVector(1, (), ()))
-    with pytest.raises(mo.errors.CertificateError, match="not proved where payments are constrained"):
-        mo.formats.check_certificate(env, forged)
+NOTHING = SparseVector(1, (), ())
+DEFICIT = mo.MarkovTypes(
+    [[[0, 0], [1, 3]], [[0, 0], [-1, -3]]],
+    [[["3/4", "1/4"], ["1/4", "3/4"]]] * 2,
+    [["1/2", "1/2"]] * 2,
+    horizon=2,
+)
+"""A buyer and a seller of one good a period, traded or not."""
+STEERED = mo.MarkovTypes(
+    [[[0, 0], [1, 3]]], [[[[1, 0], [0, 1]], [["1/2", "1/2"], ["1/4", "3/4"]]]], [["1/2", "1/2"]], cost=[1, 2], horizon=2
+)
+INFEASIBLE = [
+    pytest.param(replace(COIN, outside=[3]), "dic", "epir", "no-money", id="outside-without-money"),
+    pytest.param(replace(COIN, outside=[[0, 9]]), "dic", "interim", "no-subsidy", id="outside-by-type"),
+    pytest.param(COIN, "ppic+indu", "per-period", "payment-cap:-1+no-subsidy", id="cap-against-subsidy"),
+    pytest.param(
+        replace(COIN, cost=[1] * COIN.horizon), "none", "none", "budget:-1+ex-ante-budget-balance", id="budget"
+    ),
+    pytest.param(CHAIN, "bayesian", "none", "prefix-budget:-1+weak-budget-balance", id="prefix-against-balance"),
+    pytest.param(STEERED, "periodic-ex-post", "none", "no-money+weak-budget-balance", id="steered"),
+    pytest.param(STEERED, "bayesian-own", "none", "payment-cap:1/2+ex-ante-budget-balance", id="unseen"),
+    pytest.param(
+        replace(DEFICIT, outside=[2, 0]), "bayesian", "interim", "strong-budget-balance+no-subsidy", id="two-agents"
+    ),
+]
+
+
+@pytest.mark.parametrize(("env", "ic", "ir", "limits"), INFEASIBLE)
+def test_that_no_mechanism_satisfies_all_is_proved(env, ic, ir, limits, tmp_path):
+    best = mo.optimum(env, ic, ir, subject_to=limits, exact=True)
+    assert str(best.status) == "infeasible" and best.conflict and best.mechanism is None
+    proof = best.certificate
+    assert proof.status == "infeasible" and proof.value is None and not proof.primal.index
+    assert mo.formats.check_certificate(env, proof) is None
+    assert mo.formats.certify(env, ic, ir, subject_to=limits).status == "infeasible"
+    proof.save(tmp_path / "proof.json")
+    assert mo.formats.load_certificate(tmp_path / "proof.json") == proof
+    names = [row.name for row in rebuilt(env, proof).rows()]
+    for position, row in enumerate(proof.dual.index):
+        if names[row] == "flow":  # its side may count for the contradiction or against it
+            continue
+        numerators = list(proof.dual.numerators)
+        numerators[position] *= -1
+        with pytest.raises(mo.errors.CertificateError):
+            mo.formats.check_certificate(env, replace(proof, dual=replace(proof.dual, numerators=tuple(numerators))))
+    for forged in (
+        replace(proof, subject_to=()),
+        replace(proof, dual=NOTHING),
+        replace(proof, status="unbounded", dual=NOTHING),
+        replace(proof, value=Fraction(0)),
+        replace(proof, primal=SparseVector(1, (0,), (1,))),
+        replace(proof, point=NOTHING),
+    ):
+        with pytest.raises(mo.errors.CertificateError):
+            mo.formats.check_certificate(env, forged)
+
+
+@pytest.mark.parametrize("env", [COIN, CHAIN, STEERED], ids=["independent", "persistent", "steered"])
+@pytest.mark.parametrize("limits", ["payment-cap:1", "payment-cap:-1", "budget:2"])
+def test_that_there_is_no_bound_is_proved_from_a_mechanism(env, limits, tmp_path):
+    asked = {"ir": None, "objective": "utility", "subject_to": limits, "form": "payment" if env is COIN else "auto"}
+    proof = mo.formats.certify(env, **asked)
+    assert proof.status == "unbounded" and proof.point is not None
+    assert mo.formats.check_certificate(env, proof) is None
+    proof.save(tmp_path / "proof.json")
+    assert mo.formats.load_certificate(tmp_path / "proof.json") == proof
+    other = mo.formats.certify(env, **asked | {"subject_to": "no-money"})
+    for forged in (
+        replace(proof, point=None),
+        replace(proof, subject_to=(mo.NoMoney(),)),
+        replace(proof, primal=replace(proof.primal, numerators=tuple(-n for n in proof.primal.numerators))),
+        replace(other, status="unbounded", value=None, dual=NOTHING, point=other.primal),
+    ):
+        with pytest.raises(mo.errors.CertificateError):
+            mo.formats.check_certificate(env, forged)
+
+
+def test_no_optimum_is_said_to_be_infeasible():
+    proof = mo.formats.certify(COIN, subject_to="budget:1")
+    with pytest.raises(mo.errors.CertificateError, match="which is true"):
+        mo.formats.check_certificate(
+            COIN, replace(proof, status="infeasible", value=None, primal=NOTHING, dual=NOTHING)
+        )
+    with pytest.raises(mo.errors.CertificateError):
+        mo.formats.check_certificate(COIN, replace(proof, status="infeasible", value=None, primal=NOTHING))
 
 
 def test_amounts_for_others_and_sizes_are_refused():

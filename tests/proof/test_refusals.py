@@ -20,7 +20,9 @@ from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CO
 from mechopt.proof.check import check_certificate, check_guarantee
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
+from mechopt.proof.orbits import unfit
 from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent_tree import PersistentLaws
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs
@@ -29,6 +31,7 @@ from mechopt.solve.exact.guarantee import certify_guarantee
 from mechopt.solve.exact.lifting import ExactLimitError
 from mechopt.solve.solution import Status
 from tests.hard_instances import hard_instance
+from tests.interdependent_instances import random_environment
 from tests.persistent_exact import COMBINATIONS, tiny
 from tests.persistent_instances import battaglini
 from tests.proofs import coin, written
@@ -72,6 +75,54 @@ def test_the_checkers_table_agrees_with_the_librarys(table, known):
     for count in range(5):
         for given in combinations(known, count):
             assert table.closure(given) == closure(given) & set(known)
+
+
+# --- what a form says nothing of ---
+
+
+def made_for(env, other, form):
+    """A proof about one environment that says it is about another."""
+    proof = mo.optimum(env, exact=True).certificate if form == "promised" else certify(env, form=form)
+    return replace(proof, fingerprint=other.fingerprint)
+
+
+TERMS = {
+    "slots": {"slots": ["1/2"]},
+    "outside": {"outside": [1]},
+    "discounts": {"discounts": ["1/3"]},
+    "seller_values": {"seller_values": [[[1, 2], [3, 1]]]},
+}
+
+
+@pytest.mark.parametrize("terms", TERMS)
+@pytest.mark.parametrize("form", ["promise", "promised", "utility", "payment"])
+def test_what_a_form_says_nothing_of_is_refused(form, terms):
+    """With half an item a period 9/8 can be earned; proofs by promises of 9/4 were accepted, as if it were a whole."""
+    env = coin(2)
+    other = replace(env, **TERMS[terms])
+    assert mo.optimum(other, exact=True).exact != Fraction(9, 4)
+    check_certificate(env, made_for(env, env, form))
+    with pytest.raises(CertificateError):
+        check_certificate(other, made_for(env, other, form))
+
+
+def test_half_an_item_is_not_promised():
+    env = coin(2)
+    other = replace(env, slots=["1/2"])
+    for form, words in (("promise", "form: 'promise' has no slots"), ("promised", "fingerprint: promises are not for")):
+        with pytest.raises(CertificateError, match=words):
+            check_certificate(other, made_for(env, other, form))
+
+
+@pytest.mark.parametrize("terms", [{"slots": [1, 1]}, {"slots": ["1/2"]}, {"outside": [1, 1]}, {"discounts": [1, 1]}])
+def test_programs_of_identical_buyers_are_for_one_item_and_one_discount(terms):
+    env = mo.IndependentTypes.iid([1, 3], ["2/3", "1/3"], 1, agents=2)
+    other = replace(env, **terms)
+    if other.exact.discounts is None and "discounts" in terms:
+        pytest.skip("discounts equal to the seller's are none")
+    for one in (env, coin(2)):
+        assert unfit(one, (mo.DIC(),), (mo.EPIR(),)) is None
+    assert unfit(other, (mo.DIC(),), (mo.EPIR(),)) is not None
 
 
 # --- sizes ---
@@ -133,7 +184,7 @@ CLAIMS = {  # status, value and multipliers of a certificate of the other kind o
     "an-optimum-without-value": (mo.EPIR(), {"value": None}, "status: 'optimal' with value None claims nothing known"),
     "no-bound-with-multipliers": (None, {"dual": certify(coin(2)).dual}, "neither a value nor multipliers"),
     "no-bound-with-a-value": (None, {"value": Fraction(9, 4)}, "neither a value nor multipliers"),
-    "no-such-status": (mo.EPIR(), {"status": "infeasible"}, "status: 'infeasible' with value 9/4 claims nothing"),
+    "no-such-status": (mo.EPIR(), {"status": "solved"}, "status: 'solved' with value 9/4 claims nothing"),
 }
 
 
@@ -142,6 +193,15 @@ def test_a_claim_is_of_a_value_or_of_no_bound(name):
     ir, change, words = CLAIMS[name]
     with pytest.raises(CertificateError, match=words):
         check_certificate(coin(2), replace(certify(coin(2), ir=ir), **change))
+
+
+def test_laws_are_of_exact_numbers_and_a_last_period():
+    endless = mo.MarkovTypes([[[0], [1]]], [[[1]]], [[1]], horizon="infinite", discount="1/2")
+    floats = random_environment(0)
+    assert floats.exact is None
+    for env in (endless, floats):
+        with pytest.raises(CertificateError, match="no exact numbers, or no last period"):
+            PersistentLaws(env)
 
 
 def test_an_infinite_horizon_is_refused():

@@ -93,6 +93,7 @@ ELSEWHERE = {  # what the program calls rows that the checker names otherwise
     "highest slope": "dic (highest slope)",
     "all interim value": "bayesian",
     "adjacent interim value": "adjacent",
+    "all strategy value": "bayesian",
     "downward interim value": "downward",
     "periodic-ex-post ex post value": "periodic-ex-post",
     "none interim value": "value",
@@ -265,6 +266,8 @@ def test_identical_buyers(env):
             model = OrbitModel(env, chosen.ic, chosen.ir, weights)
             assert_same(program, exact_orbit_program(layout, program), model)
             assert [row.period for row in model.rows()] == periods(program)
+            rows = [(row.name, row.period) for row in model.rows()]
+            assert [row.number for row in model.rows()] == [rows[:k].count(row) for k, row in enumerate(rows)]
             compared += 1
     assert compared >= 5
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 
 import pytest
 
@@ -11,12 +12,13 @@ from mechopt.lp.build import plan
 from mechopt.proof.check import check_certificate
 from mechopt.proof.constraints import CertificateError
 from mechopt.proof.independent import rebuild
+from mechopt.proof.orbits import OrbitModel, orbit_entries
 from mechopt.proof.persistent import rebuild_persistent
 from mechopt.proof.size import independent_entries, persistent_entries, require_at_most, require_size
 from mechopt.solve.exact.certify import certify
 from tests.persistent_exact import random_interdependent
 from tests.persistent_instances import battaglini, three_types
-from tests.proof.test_rows import ONE, THREE, TWO
+from tests.proof.test_rows import ONE, ORBITS, THREE, TWO, correlated_by_period, markov_by_period
 from tests.reporting_strategies import moves_that_end, never_high_first
 
 REVENUE = Fraction(1), Fraction(0), Fraction(0)
@@ -56,6 +58,23 @@ def test_payments_have_a_row_a_node():
         require_size(*asked, base + 3 * 2 * (6 + 18) - 1, 3)
 
 
+# One buyer with 1, 4, 8 and 24 histories, three with 1 and 12, with slots: supply by history, and by set of buyers.
+SHARED = [(ONE, ["1/2"], 37 + 13 + 36 + 36 + 72), (THREE, [1, "1/2", "1/3"], 39 + 3 + 36 + 7 * 12 + 72)]
+
+
+@pytest.mark.parametrize(("env", "slots", "entries"), SHARED)
+def test_slots_are_shared_out_among_every_set_of_buyers(env, slots, entries):
+    assert independent_entries(replace(env, slots=slots), "utility", (mo.DIC(),)) == entries
+
+
+@pytest.mark.parametrize("ir", [(mo.EPIR(),), (mo.Interim(),), (mo.ExAnteIR(),)], ids=["epir", "interim", "ex-ante"])
+@pytest.mark.parametrize("env", [*ORBITS, ONE], ids=range(5))
+def test_identical_buyers_are_counted_to_the_row(env, ir):
+    model = OrbitModel(env, (mo.DIC(),), ir, REVENUE)
+    rows = list(model.rows())
+    assert orbit_entries(env, ir) == model.columns + model.row_count == len(model.cost) + len(rows)
+
+
 ENVIRONMENTS = {
     "battaglini": battaglini(3),
     "three-types": three_types(),
@@ -90,6 +109,7 @@ PREDICTED = {
 def test_persistent_types(name):
     env = ENVIRONMENTS[name]
     assert [persistent_entries(env, *asked) for asked in PERSISTENT] == PREDICTED[name]
+    assert persistent_entries(env, *PERSISTENT[0][:2]) == PREDICTED[name][0]
     if env.exact is not None:
         for ic, ir, payments in PERSISTENT:
             subject_to = (mo.WeakBudgetBalance(), mo.ExAnteBudgetBalance())[:payments]
@@ -97,9 +117,52 @@ def test_persistent_types(name):
             assert persistent_entries(env, ic, ir, payments) >= model.columns + model.row_count
 
 
+def counted(env, ic, ir, payments):
+    """The same with histories counted one by one."""
+    model = rebuild_persistent(env, "sequence", ic, ir, REVENUE)
+    tree, laws, agents = model.tree, model.laws, env.agents
+    asked = model.bases
+    total = 0
+    for t, row in enumerate(env.shape):
+        nodes, slots, actions = len(tree.slot[t]), len(tree.parent[t]), env.action_counts[t]
+        total += nodes * (actions + 1 + 3 * agents) + slots * agents * (1 + actions)
+        total += (payments + 2) * nodes * agents * (1 + actions) if payments else 0
+        profiles = len(laws.profiles[t])
+        for i, count in enumerate(row):
+            before = env.shape[t - 1][i] if t and not laws.independent else 1
+            total += slots * count * (count + 1) * before if "interim" in asked else 0
+            total += slots * profiles * (count + 1) if "ex post" in asked else 0
+            if model.sees:
+                cells = [env.shape[s][i] * env.action_counts[s] for s in range(t)]
+                pasts = [env.shape[s][i] for s in range(t)]
+                total += prod(cells) * prod(pasts) * count * (count + 1)
+        if t + 1 < len(env.shape):
+            total += actions * profiles * len(laws.profiles[t + 1])
+    return total
+
+
+BY_PERIOD = {
+    "correlated": correlated_by_period(False),
+    "correlated-controlled": correlated_by_period(True),
+    "markov": markov_by_period(),
+    "markov-that-moves-late": never_high_first(0),
+    "battaglini": battaglini(3),
+}
+
+
+@pytest.mark.parametrize("name", BY_PERIOD)
+def test_histories_are_counted_as_they_are_where_periods_differ(name):
+    env = BY_PERIOD[name]
+    if env.exact is None:
+        pytest.skip("no exact numbers")
+    for ic, ir, payments in PERSISTENT:
+        assert persistent_entries(env, ic, ir, payments) == counted(env, ic, ir, payments), (ic, ir)
+
+
 def test_what_is_said_of_sizes():
     require_at_most(10, 10)
-    for entries, words in ((11, "about 11 rows"), (10**15 - 1, "about 999,999,999,999,999 rows")):
+    said = ((11, "about 11 rows"), (10**15 - 1, "about 999,999,999,999,999 rows"), (10**15, r"more than 10\^14 rows"))
+    for entries, words in said:
         with pytest.raises(CertificateError, match=words):
             require_at_most(entries, 10)
 

@@ -85,6 +85,23 @@ def test_rows_have_names():
     assert Row("dic", (0, 1, 2), [], 0, None).words() == "row dic, agent 1, period 0, history number 2"
 
 
+def test_rows_of_one_history_say_that_it_is_the_first():
+    env = replace(TWO, outside=[[[1, 2], [1, 1, 1]], [[0, 1, 2], [1]]])
+    said = set()
+    for ir in (mo.Interim(), mo.ExAnteIR(), mo.EPIR()):
+        number = env if ir != mo.EPIR() else replace(TWO, outside=[1, 2])
+        rows = rebuild(number, "payment", (), (ir,), REVENUE, (mo.ExAnteBudgetBalance(),)).rows()
+        said |= {row.words() for row in rows}
+    assert "row interim, agent 1, period 0, history number 0, [2]" in said
+    assert "row ex-ante, agent 1, period 0, history number 0" in said
+    assert "row epir, agent 1, period 1, history number 5, [2]" in said
+    assert "row ex-ante-budget-balance, period 0, history number 0" in said
+    asked = "sequence", (mo.BayesianIC(),), (mo.ExAnteIR(),), REVENUE, (mo.ExAnteBudgetBalance(),)
+    said = [row.words() for row in rebuild_persistent(battaglini(2), *asked).rows()]
+    assert "row ex-ante, agent 0, period 0, history number 0" in said
+    assert said[-1] == "row ex-ante-budget-balance, period 0, history number 0"
+
+
 def test_whole_numbers_are_whole():
     assert type(whole(Fraction(6, 2))) is int and whole(Fraction(6, 2)) == 3
     assert type(whole(Fraction(6, 4))) is Fraction and whole(Fraction(6, 4)) == Fraction(3, 2)

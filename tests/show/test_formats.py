@@ -154,3 +154,23 @@ def test_too_many_combinations_for_an_array_are_refused():
             mo.formats.to_xarray(free)
         finally:
             arrays.MOST_ENTRIES = limit
+
+
+def ends(node):
+    """Payoffs of all terminal nodes."""
+    return [node[4]] if node[0] == "t" else [payoffs for child in node[5] for payoffs in ends(child)]
+
+
+@pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
+def test_gambit_itself_reads_the_same_game(mechanism, tmp_path):
+    """Gambit demands that probabilities sum to exactly one; every player's payoffs have the same range in its game."""
+    gambit = pytest.importorskip("pygambit", reason="needs pygambit 17 (a pre-release)")
+    path = tmp_path / "game.efg"
+    mo.formats.to_efg(mechanism, path, 'a "title"')
+    game = gambit.read_efg(path)
+    payoffs = np.array(ends(read_efg(path.read_text())[1]))
+    players = list(game.players)
+    assert len(players) == payoffs.shape[1] and game.is_perfect_recall
+    for player, column in zip(players, payoffs.T, strict=True):
+        assert float(game.get_max_payoff(player)) == pytest.approx(column.max())
+        assert float(game.get_min_payoff(player)) == pytest.approx(column.min())

@@ -130,3 +130,29 @@ def test_dyadic_probabilities_have_exact_optima():
         if chance >= Fraction(4, 5):  # T / (T + h - 1)
             assert best.exact == 8 * chance
         assert check_certificate(env, best.certificate) == best.exact
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+def test_violations_that_add_up_over_periods_are_paid_for_in_each():
+    """Rows of two later periods, without multipliers, missed by 6e-11 each: the first period pays for both."""
+    env = mo.IndependentTypes(
+        [
+            [
+                ["27/700000", "83/700000"],
+                ["4000000000003/50000000000000000", "400000000001/5000000000000000", "11/100000"],
+                ["1/35000", "3750000001/125000000000000", "1/20000"],
+            ]
+        ],
+        [
+            [
+                ["1/1000001", "1000000/1000001"],
+                ["500000/2000001", "500000/666667", "1/2000001"],
+                ["2000000000/3000000007", "7/3000000007", "1000000000/3000000007"],
+            ]
+        ],
+        0,
+        "1/3",
+    )
+    found = mo.optimum(env, mo.DIC(), mo.EPIR(), method="simplex", accept_range=True)
+    best = mo.optimum(env, mo.DIC(), mo.EPIR(), exact=True, accept_range=True).exact
+    assert Fraction(found.bound.lower) <= best <= Fraction(found.bound.upper)

@@ -71,11 +71,23 @@ COMMANDS = {
     "solve": ["solve", "long.toml", "--method", "simplex", "--json"],
     "compare": ["compare", "long.toml"],
     "sweep": ["sweep", "study.toml", "--out", "out"],
+    "frontier": ["frontier", "long.toml", "--csv", "points.csv"],
+    "search": ["search", "search.toml", "--out", "out"],
 }
 STUDY = """
 model = "long.toml"
 [grid]
 horizon = { from = 7, to = 9 }
+"""
+SEARCH = """
+seed = 1
+[family]
+types = 3
+buyers = 1
+horizon = 6
+[search]
+mechanism = "repeated-myerson"
+budget = 100000
 """
 
 
@@ -83,6 +95,7 @@ def interrupted(folder, command, delay, presses=1, between=0.0):
     """Press Ctrl-C some seconds after the start: exit status, standard output, standard error."""
     (folder / "long.toml").write_text(MODEL)
     (folder / "study.toml").write_text(STUDY)
+    (folder / "search.toml").write_text(SEARCH)
     parts = [sys.executable, "-c", STARTED, *COMMANDS[command]]
     process = subprocess.Popen(parts, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr.readline() == "ready\n"

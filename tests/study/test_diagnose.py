@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -102,3 +103,30 @@ def test_the_command_line_names_the_disclosure(tmp_path):
     assert document["regime"] == "c"
     assert document["sees"] is None
     assert set(document["by_disclosure"]) == {"all", "actions", "own"}
+
+
+def diagnosis_for_ever(seed):
+    """With an infinite horizon: what is said to attain the bound earns it, and passes what it is said to pass."""
+    env = dataclasses.replace(random_separable(seed), horizon="infinite", discount="4/5")
+    found, pivot = mo.mechanisms.diagnose(env), mo.virtual_pivot(env)
+    assert found.optimum is None
+    if found.regime in ("a", "b"):
+        assert found.gap <= 1e-7 * max(1, found.bound)
+        assert found.mechanism.revenue == pytest.approx(found.bound, abs=1e-7)
+        name = "periodic-ex-post-rereport" if found.regime == "a" else "periodic-ex-post"
+        if isinstance(found.mechanism, mo.results.VirtualPivot):
+            assert mo.verify(found.mechanism, name, exact=True).holds
+    else:
+        assert found.mechanism is None
+        assert pivot.contracting_gain > 1e-9
+    return found.regime
+
+
+def test_an_infinite_horizon_is_diagnosed():
+    assert {diagnosis_for_ever(seed) for seed in (*range(12), 60, 66)} >= {"a", "b"}
+
+
+@pytest.mark.slow
+def test_an_infinite_horizon_is_diagnosed_in_bulk():
+    for seed in range(100, 220):
+        diagnosis_for_ever(seed)

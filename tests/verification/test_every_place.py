@@ -3,6 +3,8 @@
 The places agree too: what is asked of types that never come, where a report cannot be made, and in which periods.
 """
 
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.environment.markov import MarkovTypes
+from mechopt.families import PublicState, PublicStates
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.independent import check as independent
@@ -19,6 +22,7 @@ from mechopt.verification.persistent import check as persistent
 from mechopt.verification.persistent.exact import _Agent
 from mechopt.verification.persistent.hidden import hidden_best
 from mechopt.verification.persistent.response import PersistentPayoffs
+from mechopt.verification.persistent.strategy import open_strategy
 from mechopt.verification.stationary import check as stationary
 from mechopt.verification.stationary import exact as exact_stationary
 from tests.closedform.markov_instances import random_environment
@@ -26,6 +30,7 @@ from tests.reporting_strategies import FAMILIES, random_mechanism
 from tests.verification import cases
 from tests.verification.test_agreement import SHAPES, absorbing, direct
 
+HALF = ["1/2", "1/2"]
 REPLAYED = 60
 """So many places of a constraint, spread over all of them, are replayed."""
 
@@ -52,7 +57,39 @@ def cannot_tell(seed):
     return MarkovTypes(values, kernel, [[0.25, 0.25, 0.5], [0.5, 0.5]], horizon=3, discount=0.9)
 
 
+def outside(seed):
+    """Agents who discount by 1/2 and 4/5, with something outside that depends on type and period; unequal sizes."""
+    rng, env = np.random.default_rng(seed), random_environment(((2, 1), (1, 3), (2, 2)), 2, 3, 0.9, seed)
+    options = [[rng.normal(size=row[i]) for row in env.shape] for i in range(2)]
+    return replace(env, outside=options, discounts=["1/2", "4/5"])
+
+
+def public_state(seed):
+    """Half of each agent's types are of either public state; one state is sure to follow itself."""
+    base = mo.MarkovTypes([[[-1, 2], [0, 1]], [[1, 3], [2, -2]]], [[HALF, HALF]] * 2, [HALF] * 2, horizon=2)
+    return PublicStates(base, PublicState(["0", "1"], HALF, [[1, 0], HALF]))
+
+
+def one_agent_public_state(seed):
+    """Every utility is below 0: the best of the reports that may be made is, too."""
+    base = mo.MarkovTypes([[[-9, -7], [-8, -6]]], [[["1/4", "3/4"], HALF]], [HALF], horizon=3)
+    return PublicStates(base, PublicState(["0", "1"], HALF, [HALF, HALF]))
+
+
+def correlated_never(seed):
+    """Types are correlated, and the second one of agent 0 never comes first."""
+    rng = np.random.default_rng(seed)
+    law = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
+    initial = [[0.25, 0.75], [0, 0]]
+    return mo.InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), law, initial, horizon=2, discount=0.8)
+
+
 MORE = {
+    "correlated-never": (correlated_never, "any", "relevant"),
+    "outside": (outside, "consistent", "relevant"),
+    "outside-any": (outside, "any", "all"),
+    "public-state": (public_state, "consistent", "relevant"),
+    "public-state-any": (one_agent_public_state, "any", "all"),
     "cannot-tell": (cannot_tell, "consistent", "relevant"),
     "types-by-period": (by_period, "any", "relevant"),
     "types-by-period-consistent": (by_period, "consistent", "all"),
@@ -90,9 +127,11 @@ def test_persistent_types(family, sparse):
             slow |= {(i, *place): gain for gain, place in _Agent(mechanism, i).gains(constraint)}
         assert_same(quick, slow, constraint)
         told = {place[:4] for place in slow if place[3] == place[4]}  # where her true type is among the reports
-        for i, t, *where in spread([place for place in slow if place[:4] in told]):
+        asked = [place for place in slow if place[:4] in told]
+        for i, t, *where in {*spread(asked), *(place for place in asked if place[1] == 0)}:
             gain = float(slow[i, t, *where])
             example = persistent._counterexample(constraint, mechanism.tree, gain, i, t, where)
+            assert example.outside == (mechanism.process.options is not None)
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 
@@ -106,12 +145,32 @@ def test_strategies_of_every_first_type(family, sees):
         slow = {place: gain for gain, place in _Agent(mechanism, i).gains(constraint)}
         likely = np.flatnonzero(agent.first > 0)
         assert_same({(0, 0, k, k, -1, -1): (best - truth)[k] for k in likely.tolist()}, slow, constraint)
+        for k in likely.tolist():
+            strategy = open_strategy(agent, k) if sees == "all" else hidden_best(agent, sees).strategy(k)
+            example = persistent._deviation(constraint, i, k, (best - truth)[k], strategy)
+            assert example.replay(mechanism) == pytest.approx((best - truth)[k], abs=1e-11)
 
 
+def with_outside(mechanism, seed, exactly=True):
+    """The same mechanism where buyers have something outside, and discount by 1/2, 4/5 and 3/4."""
+    rng, env = np.random.default_rng(seed), mechanism.environment
+    options = [[rng.normal(size=len(part)) for part in row] for row in env.values]
+    chances = env.exact.probabilities
+    if not exactly:
+        chances = [[rng.dirichlet(np.ones(len(part))) for part in row] for row in env.values]
+    discounts = ["1/2", "4/5", "3/4"][: env.agents]
+    changed = mo.IndependentTypes(env.exact.values, chances, discount="9/10", outside=options, discounts=discounts)
+    assert (changed.exact is not None) == exactly
+    return mo.Mechanism(changed, mechanism.allocation, mechanism.payment)
+
+
+@pytest.mark.parametrize("more", ["plain", "outside", "outside-in-floats"])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("constraint", INDEPENDENT_CONSTRAINTS, ids=lambda constraint: constraint.name)
-def test_types_independent_across_periods(shape, constraint):
+def test_types_independent_across_periods(shape, constraint, more):
     mechanism = direct(shape, 7)
+    if more != "plain":
+        mechanism = with_outside(mechanism, 7, more == "outside")
     for i in range(mechanism.environment.agents):
         agent, quick = Payoffs(mechanism, i), {}
         for t in independent._periods(constraint, mechanism.tree.horizon):
@@ -124,6 +183,7 @@ def test_types_independent_across_periods(shape, constraint):
         for t, *where in spread(slow, 25):
             gain = float(slow[t, *where])
             example = independent._counterexample(constraint, mechanism, gain, i, t, where)
+            assert example.outside == (more != "plain")
             assert example.replay(mechanism) == pytest.approx(gain, abs=1e-11), (constraint, i, t, where)
 
 
@@ -134,12 +194,15 @@ def described(example):
     return example.agent, example.period, example.true_type, example.report, example.others, example.before
 
 
-def chain(horizon):
-    """Type 0 leads to 1, 1 to 2 and 2 to itself; type 3, from where all might follow, never comes."""
+def chain(horizon, listed=1):
+    """Type 0 leads to 1, 1 to 2 and 2 to itself; type 3, from where all might follow, never comes.
+
+    For ever: what is paid is listed for so many periods.
+    """
     moves = [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0], [0.25, 0.25, 0.25, 0.25]]
     env = MarkovTypes([[[0, 0, 0, 1]]], [moves], [[1, 0, 0, 0]], horizon=horizon, discount=0.5)
-    listed = 1 if horizon == "infinite" else horizon
-    return MarkovMechanism(env, [np.zeros(4, int)] * listed, [[np.array([0.0, 0.0, 1.0, 9.0])] * listed])
+    stages, listed = (1, listed) if horizon == "infinite" else (horizon, horizon)
+    return MarkovMechanism(env, [np.zeros(4, int)] * stages, [[np.array([0.0, 0.0, 1.0, 9.0])] * listed])
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -156,13 +219,14 @@ def test_types_that_come_late_are_asked_and_such_as_never_come_are_not(exact):
 
 STATIONARY = {str(seed): (cases.stationary, seed) for seed in range(7)}
 STATIONARY |= {f"chain-{horizon}": (chain, horizon) for horizon in (2, 3, "infinite")}
+STATIONARY |= {f"chain-of-{listed}-listed": (partial(chain, listed=listed), "infinite") for listed in (2, 3)}
 
 
 @pytest.mark.parametrize("name", STATIONARY)
 def test_current_reports(name):
     make, which = STATIONARY[name]
     mechanism = make(which)
-    values = [stationary._values(mechanism, i) for i in range(mechanism.environment.agents)]
+    values = [stationary.truthful_values(mechanism, i) for i in range(mechanism.environment.agents)]
     for constraint in LOCAL:
         quick = {}
         for i, t, found in stationary._cases(constraint, mechanism, values):

@@ -7,11 +7,14 @@ import pytest
 
 import mechopt as mo
 from mechopt.closedform.contingent.transfers import contingent_transfers
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.contingent import promises
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.independent import response as independent
 from mechopt.verification.independent.check import verify_direct
+from mechopt.verification.payments import check as payments
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent import response as persistent
 from mechopt.verification.persistent.check import verify_sequence
@@ -34,8 +37,25 @@ def test_types_independent_across_periods():
     depth = (6 + 5 + 2 * 2) + (6 + 3 + 2 * 2) + 2 + 8
     mechanism = direct()
     assert independent.precision(mechanism) == of(depth, 5)
-    paid = replace(mechanism, payment=(mechanism.payment[0] - 9, mechanism.payment[1]))
-    assert independent.precision(paid) == of(depth, 9)
+    first = np.array(mechanism.payment[0])
+    first[1, 0, 1, 2] = -9
+    assert independent.precision(replace(mechanism, payment=(first, mechanism.payment[1]))) == of(depth, 9)
+    env = replace(mechanism.environment, outside=[[[1, 2], [-8]], [[0, 0, 0], [1, 0]]])
+    assert independent.precision(mo.Mechanism(env, mechanism.allocation, mechanism.payment)) == of(depth, 8)
+
+
+def test_three_buyers_of_types_independent_across_periods():
+    """One period of 1, 2 and 3 types: 6 products and inputs, averages over 6 types of three buyers, and 1 + 8."""
+    values, chances = [[[1]], [[1, 2]], [[1, 2, 3]]], [[[1]], [["1/2", "1/2"]], [["1/3", "1/3", "1/3"]]]
+    env = mo.IndependentTypes(values, chances)
+    nothing = [np.zeros((3, 1, 1, 2, 3))]
+    assert independent.precision(mo.Mechanism(env, nothing, nothing)) == of((6 + 6 + 2 * 3) + 1 + 8, 3)
+
+
+def test_histories_are_cut_so_that_arrays_stay_small(monkeypatch):
+    monkeypatch.setattr(independent, "PART_ENTRIES", 10)
+    assert independent.parts(7, 3) == [slice(0, 3), slice(3, 6), slice(6, 7)]
+    assert independent.parts(2, 11) == [slice(0, 1), slice(1, 2)]
 
 
 def test_persistent_types():
@@ -49,10 +69,20 @@ def test_persistent_types():
     smallest = min(float(part.min()) for part in (process.initial, *process.kernel))
     assert persistent.precision(mechanism) == of(2 + 10 + first + second, largest, smallest)
     assert persistent.precision(mechanism, 7) == of(2 + 10 + 7 + first + second, largest, smallest)
-    paid = replace(mechanism, payment=tuple(part + 1e3 for part in mechanism.payment))
-    assert persistent.precision(paid) == of(
-        2 + 10 + first + second, max(float(np.abs(part).max()) for part in paid.payment), smallest
-    )
+    paid = [np.array(part) for part in mechanism.payment]
+    paid[0][0, 0, 0] = -1e3
+    paid = replace(mechanism, payment=tuple(paid))
+    assert persistent.precision(paid) == of(2 + 10 + first + second, 1e3, smallest)
+
+
+def test_outside_options_of_persistent_types():
+    """Averages over the 2 and 6 profiles of the next period, twice, and four more in each period."""
+    mechanism, env = pivot().to_sequence(), pivot().environment
+    plain = persistent.precision(mechanism).share / (2 * UNIT)
+    options = [[np.full(k, 0.25) for k in row] for row in zip(*env.shape, strict=True)]
+    tree = PublicTree(joint_process(replace(env, outside=options)), mechanism.tree.reports, mechanism.tree.record)
+    changed = mo.SequenceMechanism(tree, mechanism.allocation, mechanism.payment)
+    assert persistent.precision(changed).share == pytest.approx(2 * UNIT * (plain + 2 * (2 * 6 + 4)), rel=1e-12)
 
 
 def test_current_reports():
@@ -87,6 +117,41 @@ def test_payments(name):
     check = mo.verify(replace(mechanism, payment=(first, mechanism.payment[1])), constraint)[constraint]
     assert check.status == "violated" and check.gain == pytest.approx(1, abs=1e-15)
     assert check.rounding == pytest.approx(2 * depth * UNIT, rel=1e-12, abs=0)
+
+
+def money(paid, fee):
+    """Two agents, two periods of 3 and 4 nodes with 3 branches and 1; costs are sums over at most 5 actions."""
+    amounts = [np.zeros((2, 3, 3)), np.zeros((2, 4, 1))]
+    amounts[1][1, 2, 0] = paid
+    fees = [np.zeros(3), np.zeros(4)]
+    fees[0][1] = fee
+    ones = [np.ones((3, 3)), np.ones((4, 1))]
+    places, reach = (np.zeros(3, int), np.arange(4)), (np.ones(3), np.ones(4))
+    return payments.Money(tuple(amounts), tuple(fees), tuple(ones), tuple(ones), places, reach, np.ones(2), 5)
+
+
+def test_depth_and_largest_amount_of_payments():
+    depth = 2 + 8 + 2 * 3 + 5 + 2 * (3 + 4)
+    assert payments._precision(mo.NoSubsidy(), money(-7.0, 2.0), 3.0) == of(depth, 7)
+    assert payments._precision(mo.NoSubsidy(), money(1.0, -6.0), 3.0) == of(depth, 6)
+    assert payments._precision(mo.Budget(9), money(1.0, 2.0), 9.0) == of(depth, 9)
+    assert payments._precision(mo.ExAnteBudgetBalance(), money(1.0, 2.0), 0.0) == of(depth + 7 + 2 * (2 + 2), 2)
+
+
+def test_the_most_actions_of_a_period_are_counted():
+    env = mo.MarkovTypes([[[[0, 1], [1, 2]], [[1, 2]]]], [[[["1/2", "1/2"]] * 2]], [["1/2", "1/2"]], horizon=2)
+    tree = PublicTree(joint_process(env), "any")
+    plan = [np.zeros(count, int) for count in tree.count]
+    mechanism = mo.SequenceMechanism.of_policy(tree, plan, [np.zeros((1, count)) for count in tree.count])
+    assert payments.sequence_money(mechanism).actions == 2
+
+
+def test_the_largest_budget_counts_for_what_underflows():
+    """Nobody pays: a budget of 0 is kept but for what may underflow beside one of 6, and no money for certain."""
+    check = mo.verify(direct(), mo.Budget([0, 6]))["budget:0,6"]
+    assert (check.status, check.gain) == ("satisfied", 0)
+    assert check.rounding == pytest.approx(PAID["budget"][1] * TINY * 7, rel=1e-12, abs=0)
+    assert mo.verify(direct(), mo.NoMoney())["no-money"].rounding == 0
 
 
 def fee(horizon, discount):

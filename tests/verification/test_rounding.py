@@ -28,6 +28,13 @@ def test_the_tolerance_is_a_share_of_what_an_agent_can_get_at_most():
     values, stay = [[[-4, 0], [-3, 2]], [[0, 1], [1, 0]]], [[HALF] * 2] * 2
     for horizon, largest in ((1, 4), (2, 6), (3, 7), ("infinite", 8)):
         assert largest_value(mo.MarkovTypes(values, stay, [HALF] * 2, horizon=horizon, discount="1/2")) == largest
+    own = mo.IndependentTypes([[[1, 2], [4]], [[0, 8], [1, 3]]], [[HALF, [1]], [HALF, HALF]], discounts=["3/4", "1/8"])
+    assert largest_value(own) == 8 + 3 / 8
+    later = mo.MarkovTypes(values, stay, [HALF] * 2, horizon="infinite", discount="3/4")
+    assert largest_value(later) == 16
+    grow = [[[[[1]]], [[[3]]], [[[-2]]]]] * 2  # 1 at first, then 3, then -2 for ever
+    one = mo.InterdependentTypes(grow, [[[[[1]]]]] * 3, [[1]], horizon="infinite", discount="3/4")
+    assert (one.stages, largest_value(one)) == (3, 1 + 3 * 0.75 + 2 * 0.75**2 / 0.25)
     assert tolerance_of(9.5) == pytest.approx(9.5e-8, rel=1e-12, abs=0)
 
 

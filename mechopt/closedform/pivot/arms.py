@@ -9,10 +9,18 @@ a step function of m with a small linear system a step (1 where :math:`\rho_i(s)
 
 .. math:: W(s) = \bar m - \int_{m_0}^{\bar m} \prod_j D_j(s_j, m) \, dm, \qquad W_{-i}(s) \text{ without factor } i,
 
-for every :math:`\bar m` above all retirement values; m_0 is 0, or below all of them where there is no idling (then W
-alone is given: without i, to serve her would be a way to idle). As the others stand still while i is served, the pivot
-charges who is served :math:`c_i + (1 - d) W_{-i}(s)` and nobody else (Bergemann and Valimaki 2010, section 3).
-Marginal contributions are W - W_-i, revenue net of costs W less their sum.
+for every :math:`\bar m` above all retirement values; m_0 is 0, or below all of them where there is no idling. Without i
+her action stays, worth nothing and at its cost: a way to idle, so that for :math:`W_{-i}` the integral starts at
+:math:`-c_i / (1 - d)`, or at 0 where there is idling and that is higher. As the others stand still while i is served,
+the pivot charges who is served :math:`c_i + (1 - d) W_{-i}(s)` and nobody else (Bergemann and Valimaki 2010, section
+3). Marginal contributions are W - W_-i, revenue net of costs W less their sum.
+
+While D_i jumps at m, arm i is served at the retirement value m; so rewards and discounted services of one arm under the
+policy are sums over its jumps,
+
+.. math:: R_i = \sum_m m \, [D_i(m) - D_i(m^-)] \prod_{j < i} D_j(m^-) \prod_{j > i} D_j(m),
+
+and N_i without m, over 1 - d: of equal indices the lowest number is served.
 
 Where initial states are drawn, D_j is replaced by its mean: arms are independent. With initial types k and the virtual
 rewards :math:`\alpha_k v + \beta_k - c`, the bound (8) of Kakade, Lobel and Nazerzadeh (2013) is one integral,
@@ -102,9 +110,17 @@ class Arms:
     def _grid(self) -> tuple[FloatArray, FloatArray]:
         """Left ends and lengths of the intervals on which all D are constant."""
         levels = np.unique(np.concatenate([part.levels for part in self.steps]))
-        least = 0.0 if self.idle else float(levels.min()) - 1.0
-        ends = np.unique(np.append(levels[levels > least], [least, max(float(levels.max()), least) + 1.0]))
+        starts = self._starts
+        least = 0.0 if self.idle else min(float(levels.min()), float(starts.min())) - 1.0
+        inside = np.concatenate([levels[levels > least], starts])
+        ends = np.unique(np.append(inside, [least, max(float(inside.max()), least) + 1.0]))
         return ends[:-1], np.diff(ends)
+
+    @cached_property
+    def _starts(self) -> FloatArray:
+        """What serving an arm for ever without its agent, or idling where one may, is worth."""
+        without = -np.asarray(self.costs) / (1 - self.discount)
+        return np.maximum(without, 0.0) if self.idle else without
 
     @cached_property
     def _tables(self) -> tuple[FloatArray, ...]:
@@ -134,7 +150,8 @@ class Arms:
         ones = np.ones((1, rows.shape[1]))
         before = np.concatenate([ones, np.cumprod(rows, axis=0)[:-1]])
         after = np.concatenate([np.cumprod(rows[::-1], axis=0)[-2::-1], ones])
-        found: FloatArray = left[-1] + length[-1] - (before * after) @ length
+        counted = length * (left >= self._starts[:, None])
+        found: FloatArray = left[-1] + length[-1] - (before * after * counted).sum(axis=1)
         return found
 
     def welfare(self, state: Sequence[int]) -> float:
@@ -148,19 +165,54 @@ class Arms:
         return self._welfare(self._rows(state))
 
     def welfare_without(self, state: Sequence[int]) -> FloatArray:
-        """W_-i of each arm; one arm alone leaves nothing.
+        """W_-i of each arm; her action stays possible without her, worth nothing and at its cost.
 
         Parameters
         ----------
         state : sequence of int
         """
-        self._require_idle()
-        return self._without(self._rows(state)) if len(self.values) > 1 else np.zeros(1)
+        return self._without(self._rows(state))
 
-    def _require_idle(self) -> None:
-        if not self.idle:
-            what = "there is no action that serves nobody"
-            raise InputError(f"arms: {what}, so that serving an agent stays possible without her; add one, at no cost")
+    def _require_payments(self) -> None:
+        """Refuse what may cost others something while they are not served."""
+        bad = [i for i, v in enumerate(self.values) if v.min() < 0 and (not self.idle or self.costs[i] < 0)]
+        if bad:
+            what = (
+                f"agent {bad[0]} is served at a loss to herself in some state, and her action without her may be better"
+            )
+            raise InputError(f"arms: {what}; give values of at least 0, or an action that serves nobody")
+
+    def rewards(self, state: Sequence[int]) -> FloatArray:
+        """Expected present value of each arm's values less costs under the pivot's policy, by arm: R_i.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        left, jumps = self._jumps(state)
+        return jumps @ left[1:]
+
+    def services(self, state: Sequence[int]) -> FloatArray:
+        """Expected discounted number of periods in which each arm is served, by arm: N_i.
+
+        Parameters
+        ----------
+        state : sequence of int
+        """
+        _, jumps = self._jumps(state)
+        found: FloatArray = jumps.sum(axis=1) / (1 - self.discount)
+        return found
+
+    def _jumps(self, state: Sequence[int]) -> tuple[FloatArray, FloatArray]:
+        """Left ends m, and ``[i, step]``: what is discounted away while arm i is served at a retirement value m.
+
+        Arms of a higher one are served before, and of the same one those of a lower number.
+        """
+        rows = self._rows(state)
+        after, before = rows[:, 1:], rows[:, :-1]
+        done = np.concatenate([np.ones((1, after.shape[1])), np.cumprod(before, axis=0)[:-1]])
+        waiting = np.concatenate([np.cumprod(after[::-1], axis=0)[-2::-1], np.ones((1, after.shape[1]))])
+        return self._grid[0], (after - before) * done * waiting
 
     def served(self, state: Sequence[int]) -> int | None:
         """The arm of highest index (the first one of several), None where idling is better.
@@ -187,6 +239,7 @@ class Arms:
         ----------
         state : sequence of int
         """
+        self._require_payments()
         paid, served = np.zeros(len(self.values)), self.served(state)
         if served is not None:
             paid[served] = self.costs[served] + (1 - self.discount) * self.welfare_without(state)[served]
@@ -200,11 +253,9 @@ class Arms:
         initial : sequence over arms of probabilities
             Of the first states.
         """
-        self._require_idle()
         rows = self._mean_rows(initial)
         total = self._welfare(rows)
-        without = self._without(rows) if len(rows) > 1 else np.zeros(1)
-        return total - float((total - without).sum())
+        return total - float((total - self._without(rows)).sum())
 
     def expected_welfare(self, initial: Sequence[Any]) -> float:
         """Expected welfare.

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -41,10 +41,16 @@ from mechopt.closedform.pivot.efficient import (
     staged,
     unstaged,
 )
+from mechopt.closedform.public.mechanism import PublicPivot
+from mechopt.closedform.public.pivot import public_dynamic_pivot
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind, with_gains_as_cost
+from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.separable import SeparableStates
+from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
+from mechopt.mechanism.endless.contracted import ContractedMechanism
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.stationary import MarkovMechanism
 
@@ -65,17 +71,26 @@ class DynamicPivot(MechanismMethods):
         m_i, money of the period: i's equilibrium utility in it.
     transfer : tuple over agents of float arrays
         p_i, agent to seller, money of the period, undiscounted.
+    contracted : SeparableTypes or None
+        The environment whose allocation periods these are: arrays are then by pair of initial type and signal, the
+        first period being t = 1, and welfare, utilities and revenue are as of contracting, one period before.
     """
 
     efficient: Efficient
     marginal_contribution: tuple[Any, ...]
     flow: tuple[Any, ...]
     transfer: tuple[Any, ...]
+    contracted: SeparableTypes | None = None
 
     @property
-    def environment(self) -> MarkovTypes:
+    def environment(self) -> MarkovTypes | SeparableTypes:
         """What it is a mechanism for."""
-        return self.efficient.environment
+        return self.contracted or self.efficient.environment
+
+    @property
+    def _start(self) -> float:
+        """What money of the first period counts."""
+        return 1.0 if self.contracted is None else self.contracted.discount
 
     @property
     def claims(self) -> tuple[Constraint, ...]:
@@ -95,12 +110,13 @@ class DynamicPivot(MechanismMethods):
     @property
     def welfare(self) -> float:
         """Expected present value of the agents' values net of costs."""
-        return self.efficient.expected_welfare
+        return self._start * self.efficient.expected_welfare
 
     @cached_property
     def utilities(self) -> tuple[float, ...]:
         """Expected present value of each agent's utility: of M_i under the distribution of the first types."""
-        return tuple(expected(self.environment, part) for part in self.marginal_contribution)
+        env = self.efficient.environment
+        return tuple(self._start * expected(env, part) for part in self.marginal_contribution)
 
     @property
     def revenue(self) -> float:
@@ -110,7 +126,7 @@ class DynamicPivot(MechanismMethods):
     @cached_property
     def discrepancy(self) -> float:
         """Largest difference between flows by (10), from M alone, and those of (12) and (13); money."""
-        env, worst = self.environment, 0.0
+        env, worst = self.efficient.environment, 0.0
         policies = staged(env, self.policy)
         for part, flow in zip(self.marginal_contribution, self.flow, strict=True):
             contribution = staged(env, part)
@@ -122,28 +138,38 @@ class DynamicPivot(MechanismMethods):
                 worst = max(worst, float(np.abs(now - later - m).max()))
         return worst
 
-    def to_mechanism(self) -> MarkovMechanism:
+    def to_mechanism(self) -> MarkovMechanism | ContractedMechanism:
         """Policy and transfers as a mechanism of current reports, for `mechopt.verify`, histories and files."""
-        env = self.environment
+        env = self.efficient.environment
         transfers = tuple(tuple(staged(env, part)) for part in self.transfer)
-        return MarkovMechanism(env, tuple(staged(env, self.policy)), transfers, self.claims, "dynamic pivot mechanism")
+        written = MarkovMechanism(
+            env, tuple(staged(env, self.policy)), transfers, self.claims, "dynamic pivot mechanism"
+        )
+        return written if self.contracted is None else ContractedMechanism(self.contracted, written)
 
     def __repr__(self) -> str:
         utilities = ", ".join(f"{u:.6g}" for u in self.utilities)
         return f"DynamicPivot(welfare {self.welfare:.6g}, revenue {self.revenue:.6g}, utilities ({utilities}))"
 
 
-def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
+@overload
+def dynamic_pivot(environment: MarkovTypes | SeparableTypes) -> DynamicPivot: ...
+@overload
+def dynamic_pivot(environment: SeparableStates) -> PublicPivot: ...
+def dynamic_pivot(environment: MarkovTypes | SeparableTypes | SeparableStates) -> DynamicPivot | PublicPivot:
     """Build the dynamic pivot mechanism.
 
     Parameters
     ----------
-    environment : MarkovTypes
-        Values may be negative; transfers are at least 0 all the same, but M_i may be negative.
+    environment : MarkovTypes, SeparableTypes or SeparableStates
+        Values may be negative; transfers are at least 0 all the same, but M_i may be negative. A separable one with a
+        finite horizon is unfolded, with everybody included; with an infinite one the mechanism is that of its
+        allocation periods, as nothing is done at contracting. By period and public state (`SeparableStates`) the set
+        of agents that is best is taken in at contracting, as ``environment.to_markov()`` has it.
 
     Returns
     -------
-    DynamicPivot
+    DynamicPivot, or PublicPivot of `SeparableStates`
 
     Raises
     ------
@@ -164,6 +190,13 @@ def dynamic_pivot(environment: MarkovTypes) -> DynamicPivot:
     >>> [float(part[0, 0].round(12)) for part in (pivot.transfer[0], pivot.marginal_contribution[0], pivot.flow[0])]
     [0.6, 22.0, 4.4]
     """
+    if isinstance(environment, SeparableStates):
+        return public_dynamic_pivot(environment)
+    if isinstance(environment, SeparableTypes):
+        require_kind(environment, "separable", "dynamic_pivot", seller_values="by action")
+        if environment.infinite:
+            return replace(dynamic_pivot(allocation_phase(environment)), contracted=environment)
+        environment = environment.to_markov(exclusion=False)
     require_kind(environment, "markov", "dynamic_pivot", seller_values="by action")
     plain = with_gains_as_cost(environment)
     best = replace(efficient(plain), environment=environment)

@@ -17,7 +17,7 @@ relative to the terms that are compared there: with a finite horizon those of th
 value elsewhere decides nothing here; with an infinite one, whose values are solved for together, the largest of all. W
 and W_{-i} do not depend on the rule; policies, flows and transfers do.
 
-Source: Bergemann and Valimaki (2010), section 3.
+Source: Bergemann and Valimaki (2010), section 2.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def efficient(environment: MarkovTypes) -> Efficient:
 
     References
     ----------
-    Bergemann and Valimaki (2010), section 3.
+    Bergemann and Valimaki (2010), section 2.
 
     Examples
     --------

@@ -11,7 +11,7 @@ cost c and discount d::
 so that i's continuation utility is (W - W_{-i}) / alpha_i: an affine pivot. Display (18) of the paper has a minus
 before beta, which must be a plus.
 
-Source: Kakade, Lobel and Nazerzadeh (2013), section 4.1; equation numbers are theirs.
+Source: Kakade, Lobel and Nazerzadeh (2013), sections 4 and 4.2 for (19) to (22); equation numbers are theirs.
 """
 
 from __future__ import annotations

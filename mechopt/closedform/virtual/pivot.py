@@ -27,11 +27,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations, product
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from mechopt.closedform.pivot.efficient import TIE, solve
+from mechopt.closedform.public.mechanism import PublicPivot
+from mechopt.closedform.public.pivot import public_bound, public_virtual_pivot
 from mechopt.closedform.virtual.mechanism import VirtualPivot, payment_stages
 from mechopt.closedform.virtual.phase import expected_first, phase, signal_chains
 from mechopt.closedform.virtual.weights import theorem_faults, virtual_values_of, virtual_weights
@@ -39,17 +41,22 @@ from mechopt.core.errors import LimitError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.separable import SeparableStates
 
 MAX_PROFILES = 20_000
 """Largest number of profiles of initial types times sets of agents to choose from."""
 
 
-def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualPivot:
+@overload
+def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualPivot: ...
+@overload
+def virtual_pivot(environment: SeparableStates, ironed: bool = False) -> PublicPivot: ...
+def virtual_pivot(environment: SeparableTypes | SeparableStates, ironed: bool = False) -> VirtualPivot | PublicPivot:
     """Build the virtual pivot mechanism.
 
     Parameters
     ----------
-    environment : SeparableTypes
+    environment : SeparableTypes, or SeparableStates with tables by period and public state
         Separable, with levels that do not fall, and nonnegative values (multiplicative) or rates (additive).
     ironed : bool
         Whether virtual levels that fall are ironed. Without, the mechanism is the published one: its bound is (8) as it
@@ -58,7 +65,7 @@ def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualP
 
     Returns
     -------
-    VirtualPivot
+    VirtualPivot, or PublicPivot of `SeparableStates`
 
     Raises
     ------
@@ -81,6 +88,8 @@ def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualP
     >>> pivot.bound, pivot.profit, pivot.menu, pivot.regime
     (0.375, 0.375, (Contract(price=0.5, upfront=0.75),), 'a')
     """
+    if isinstance(environment, SeparableStates):
+        return public_virtual_pivot(environment, ironed)
     require_kind(environment, "separable", "virtual_pivot")
     virtual = virtual_weights(environment, ironed)
     shape, agents = environment.initial_shape, range(environment.agents)
@@ -128,12 +137,12 @@ def virtual_pivot(environment: SeparableTypes, ironed: bool = False) -> VirtualP
     )
 
 
-def virtual_bound(environment: SeparableTypes) -> float:
+def virtual_bound(environment: SeparableTypes | SeparableStates) -> float:
     """Bound what any mechanism earns, whatever the forms of the agents: (8), where it applies.
 
     Parameters
     ----------
-    environment : SeparableTypes
+    environment : SeparableTypes or SeparableStates
         Of any form. Agents of general form count with ``v_k - h_k (v_{k+1} - v_k)``; those whose signals depend on
         their initial types with their whole values, as no rent can be told from (8) for them.
 
@@ -164,6 +173,8 @@ def virtual_bound(environment: SeparableTypes) -> float:
     >>> virtual_bound(env)
     2.25
     """
+    if isinstance(environment, SeparableStates):
+        return public_bound(environment)
     require_kind(environment, "separable", "virtual_bound")
     agents, shape = range(environment.agents), environment.initial_shape
     if not theorem_faults(environment):

@@ -14,7 +14,7 @@ k.
 
 Where L falls from one type to the next no mechanism can follow it: *ironing* pools neighbours to averages that rise.
 
-Source: Kakade, Lobel and Nazerzadeh (2013), sections 3 and 4.1, with differences in place of derivatives.
+Source: Kakade, Lobel and Nazerzadeh (2013), Lemma 3.4 and section 4.1, with differences in place of derivatives.
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class VirtualWeights:
         X.
     monotone : bool
         Whether L, before ironing, never falls.
+    exact : tuple over types of pairs of Fraction
+        Alpha, and what beta is for each unit of the rate, 0 in the multiplicative form; alpha is 0 where it is minus
+        infinity in floats.
     """
 
     multiplicative: bool
@@ -62,6 +65,7 @@ class VirtualWeights:
     beta: FloatArray
     slope: FloatArray
     monotone: bool
+    exact: tuple[tuple[Fraction, Fraction], ...] = ()
 
     def flow(self, weight: int, values: FloatArray) -> FloatArray:
         """``alpha v + beta`` with the weights of a type.
@@ -175,9 +179,11 @@ def _weights(environment: SeparableTypes, i: int, ironed: bool) -> VirtualWeight
     if multiplicative:
         alpha = [1.0 if low == a else float(low / a) if a else -np.inf for low, a in zip(used, level, strict=True)]
         beta, slope = np.zeros((len(level), len(base))), base
+        exact = [(_ratio(low, a), Fraction(0)) for low, a in zip(used, level, strict=True)]
     else:
         assert rate is not None
         alpha = [1.0] * len(level)
+        exact = [(Fraction(1), low - a) for low, a in zip(used, level, strict=True)]
         beta = np.outer([float(low - a) for low, a in zip(used, level, strict=True)], rate)
         slope = np.broadcast_to(rate[:, None], base.shape)
     return VirtualWeights(
@@ -188,7 +194,12 @@ def _weights(environment: SeparableTypes, i: int, ironed: bool) -> VirtualWeight
         readonly(beta),
         slope,
         all(low <= high for low, high in pairwise(raw)),
+        tuple(exact),
     )
+
+
+def _ratio(low: Fraction, level: Fraction) -> Fraction:
+    return Fraction(1) if low == level else low / level if level else Fraction(0)
 
 
 def _exact_part(environment: SeparableTypes, key: str, i: int) -> list[Fraction]:

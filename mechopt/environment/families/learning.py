@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import permutations
 from typing import Any, NamedTuple
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.environment.families.checks import discount_faults, distributions_by_agent
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading import check
 from mechopt.environment.reading.nested import numbers
 from mechopt.environment.separable import SeparableTypes
 
+MAX_ACTIONS = 2_000
+"""Largest number of ways to fill the positions."""
 MAX_OBSERVATIONS = 20
 """Largest number of observations: 231 types an agent."""
 
@@ -125,12 +128,19 @@ def licensing(priors: Any, observations: int, discount: Any) -> MarkovTypes:
 
 
 def sponsored_search(
-    profits: Any, probabilities: Any, priors: Any, observations: int, discount: Any, horizon: Any = "infinite"
+    profits: Any,
+    probabilities: Any,
+    priors: Any,
+    observations: int,
+    discount: Any,
+    horizon: Any = "infinite",
+    positions: Any = (1,),
 ) -> SeparableTypes:
-    """Build the environment in which one advertiser a period is shown, and learns how often a showing ends in a sale.
+    """Build the environment in which advertisers are shown in positions, and learn how often a click ends in a sale.
 
-    An advertiser knows from the start what a sale earns her; her conversion rate she learns by being shown. What a
-    showing is worth is their product.
+    An advertiser knows from the start what a sale earns her; her conversion rate she learns by clicks. In a position
+    she is clicked at its rate: what it is worth to her is profit, rate and expected conversion multiplied, and she
+    learns from a click alone.
 
     Parameters
     ----------
@@ -145,12 +155,15 @@ def sponsored_search(
     discount : number
         In (0, 1), or up to 1 with a finite horizon.
     horizon : int or "infinite"
-        Number of showings.
+        Number of periods with showings.
+    positions : sequence of numbers
+        Click rates of the positions, in (0, 1], none above the one before; default: one position, always clicked.
 
     Returns
     -------
     SeparableTypes
-        Action 0 shows nobody, action i + 1 advertiser i. Signals as the types of `licensing`.
+        Action 0 shows nobody; with one position action i + 1 shows advertiser i. With several, actions are lists of
+        different advertisers from the first position down, shorter ones first. Signals as the types of `licensing`.
 
     Raises
     ------
@@ -159,31 +172,57 @@ def sponsored_search(
 
     References
     ----------
-    Kakade, Lobel and Nazerzadeh (2013), section 2.3, with a single slot.
+    Kakade, Lobel and Nazerzadeh (2013), section 2.3.
 
     Examples
     --------
     >>> sponsored_search([[1, 2], [1, 3]], [["1/2", "1/2"]] * 2, [(1, 1), (1, 2)], 2, "9/10")
     SeparableTypes(2 agents, 3 actions, 4 initial profiles, 36 signal profiles, infinite horizon)
+    >>> sponsored_search([[1, 2], [1, 3]], [["1/2", "1/2"]] * 2, [(1, 1), (1, 2)], 1, 1, 2, [1, "1/2"]).actions
+    ('none', 'show 0', 'show 1', 'show 0, 1', 'show 1, 0')
     """
     faults: list[Fault] = []
     states = _states(priors, observations, faults)
     distributions_by_agent(profits, probabilities, len(states), ("profits", "probabilities"), "advertiser", faults)
     faults += discount_faults(discount, horizon)
+    rates = _click_rates(positions, faults)
     if faults:
         raise InputError(faults)
-    actions = range(len(states) + 1)
+    shown = [a for size in range(len(rates) + 1) for a in permutations(range(len(states)), size)]
+    if len(shown) > MAX_ACTIONS:
+        raise LimitError(f"{len(shown):,} ways to fill the positions, above {MAX_ACTIONS}; use fewer positions")
+    by_action = [[rates[a.index(i)] if i in a else Fraction(0) for a in shown] for i in range(len(states))]
     return SeparableTypes(
         initial_values=profits,
         initial_probabilities=probabilities,
-        base=[[s.means if a == i + 1 else [0] * len(s.means) for a in actions] for i, s in enumerate(states)],
+        base=[[[rate * m for m in s.means] for rate in row] for s, row in zip(states, by_action, strict=True)],
         signal_initial=[s.still[0] for s in states],
-        signal_kernel=[[s.learning if a == i + 1 else s.still for a in actions] for i, s in enumerate(states)],
+        signal_kernel=[[_clicked(s, rate) for rate in row] for s, row in zip(states, by_action, strict=True)],
         signals=[s.names for s in states],
-        actions=["none", *(f"show {i}" for i in range(len(states)))],
+        actions=["none", *(f"show {', '.join(map(str, a))}" for a in shown[1:])],
         horizon=horizon,
         discount=discount,
     )
+
+
+def _click_rates(positions: Any, faults: list[Fault]) -> list[Fraction]:
+    """Rates by position; what is wrong with them is appended to the faults."""
+    rates = list(check.exact_list(positions, "positions", faults) or ())
+    if not rates and not any(fault.where.startswith("positions") for fault in faults):
+        faults.append(Fault("positions", "is empty", "give the click rate of at least one position"))
+    for q, rate in enumerate(rates):
+        if not 0 < rate <= 1:
+            faults.append(Fault(f"positions[{q}]", f"is {check.shown(rate)}", "a click rate is above 0 and at most 1"))
+        elif q and rate > rates[q - 1]:
+            what = f"{check.shown(rate)} is above {check.shown(rates[q - 1])} before it"
+            faults.append(Fault(f"positions[{q}]", what, "list the positions from the best one down"))
+    return rates
+
+
+def _clicked(states: Learning, rate: Fraction) -> list[list[Any]]:
+    """Distribution of the next state where an observation is made at a rate."""
+    pairs = zip(states.learning, states.still, strict=True)
+    return [[rate * p + (1 - rate) * q for p, q in zip(new, old, strict=True)] for new, old in pairs]
 
 
 def _states(priors: Any, observations: Any, faults: list[Fault]) -> list[Learning]:

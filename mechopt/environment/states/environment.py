@@ -31,6 +31,15 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.reading.interdependent import Joint
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.parts import (
+    Parts,
+    exact_tables,
+    parts_of,
+    spread_gains,
+    spread_initial,
+    spread_kernel,
+    spread_values,
+)
 from mechopt.environment.states.state import PublicState, action_faults
 
 MAX_ENTRIES = 5 * 10**6
@@ -87,16 +96,27 @@ class PublicStates(InterdependentTypes):
             raise InputError(faults)
         object.__setattr__(self, "given", (environment, listed, values))
         base = environment.to_markov() if isinstance(environment, SeparableTypes) else environment
-        object.__setattr__(self, "base", base)
-        object.__setattr__(self, "states", listed)
+        count = prod(len(state.values) for state in listed)
+        parts = parts_of(base)
+        if values is not None:
+            parts = parts.with_values(exact_tables(base, values, count))
+        self._join(base, parts, listed, isinstance(environment, SeparableTypes))
+
+    def _join(
+        self,
+        base: MarkovTypes | InterdependentTypes,
+        parts: Parts,
+        listed: tuple[PublicState, ...],
+        contracting: bool,
+    ) -> None:
+        """Fill in what all of it is together."""
         count = prod(len(state.values) for state in listed)
         _require_few(base, count)
-        parts = _parts(base)
-        if values is not None:
-            parts = parts._with_values(_tables(base, values, count))
-        object.__setattr__(self, "forbidden", tuple(map(readonly_flags, _ruled_out(base, listed))))
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "states", listed)
+        object.__setattr__(self, "forbidden", tuple(map(readonly_flags, ruled_out(base, listed))))
         object.__setattr__(self, "public", _tags(base, count))
-        self._fill(_joint(base, parts, listed, count, isinstance(environment, SeparableTypes)))
+        self._fill(_joint(base, parts, listed, count, contracting))
 
     @property
     def first_best(self) -> float:
@@ -138,12 +158,12 @@ def state_faults(
         return [Fault("horizon", "is infinite", "public states need a number of periods")]
     if not states:
         return [Fault(at, "is empty", "give at least one public state")]
-    base = environment.to_markov() if isinstance(environment, SeparableTypes) else environment
+    base = environment.to_markov(exclusion=False) if isinstance(environment, SeparableTypes) else environment
     actions = [tuple(base.action_names(t)) for t in range(base.stages)]
     faults = [f for j, state in enumerate(states) for f in action_faults(state, actions, f"{at}[{j}]")]
     if faults:
         return faults
-    for t, flags in enumerate(_ruled_out(base, states)):
+    for t, flags in enumerate(ruled_out(base, states)):
         for s in np.flatnonzero(flags.all(axis=0)):
             what = f"leaves no action in period {t} at {state_names(states)[int(s)]}"
             faults.append(Fault(at, what, "leave one action allowed everywhere"))
@@ -168,35 +188,6 @@ def _require_few(base: MarkovTypes | InterdependentTypes, count: int) -> None:
             )
 
 
-class _Parts:
-    """Values ``(n, A, *K)``, kernels ``(A, *K, *K')`` by period and the first distribution; fractions or floats."""
-
-    def __init__(self, values: list[Array], kernel: list[Array], initial: Array, gains: Any, source: Any) -> None:
-        self.values, self.kernel, self.initial, self.gains, self.source = values, kernel, initial, gains, source
-
-    def _with_values(self, tables: list[Array | None]) -> _Parts:
-        self.tables = tables
-        return self
-
-    tables: list[Array | None] | None = None
-    """By agent, values ``(S, A, *K)`` that depend on the state."""
-
-
-def _parts(base: MarkovTypes | InterdependentTypes) -> _Parts:
-    if isinstance(base, MarkovTypes) and base.agents > 1:
-        base = InterdependentTypes.from_markov(base)
-    source: Any = base.exact if base.exact is not None else base
-    kind = np.float64 if base.exact is None else object
-    if isinstance(base, InterdependentTypes):
-        values = [np.array([np.asarray(row[t]) for row in source.values], dtype=kind) for t in range(base.stages)]
-        kernel = [np.asarray(part, dtype=kind) for part in source.kernel[: base.stages - 1]]
-        return _Parts(values, kernel, np.asarray(source.initial, dtype=kind), source.seller_values, source)
-    values = [np.array([source.values[0][t]], dtype=kind) for t in range(base.stages)]
-    kernel = [np.array([np.asarray(m) for m in source.kernel[0][t]], dtype=kind) for t in range(base.stages - 1)]
-    gains = None if source.seller_values is None else [np.array(part, dtype=kind) for part in source.seller_values[0]]
-    return _Parts(values, kernel, np.array(source.initial[0], dtype=kind), gains, source)
-
-
 def _value_faults(base: MarkovTypes | InterdependentTypes, values: Any, count: int) -> list[Fault]:
     if len(values) != base.agents:
         return [Fault("values", f"has {len(values)} entries for {base.agents} agents", "give one an agent, or None")]
@@ -215,22 +206,7 @@ def _value_faults(base: MarkovTypes | InterdependentTypes, values: Any, count: i
     return faults
 
 
-def _tables(base: MarkovTypes | InterdependentTypes, values: Any, count: int) -> list[Array | None]:
-    from mechopt.core.numbers import to_exact
-
-    kind = np.float64 if base.exact is None else object
-    found: list[Array | None] = []
-    for own in values:
-        if own is None:
-            found.append(None)
-            continue
-        table = np.array(own, dtype=object)
-        exact = np.array([to_exact(entry) for entry in table.ravel()], dtype=object).reshape(table.shape)
-        found.append(exact.astype(kind))
-    return found
-
-
-def _joint_states(states: Sequence[PublicState], actions: int, contracting: bool = False) -> tuple[Array, Array, Any]:
+def joint_states(states: Sequence[PublicState], actions: int, contracting: bool = False) -> tuple[Array, Array, Any]:
     """First distribution ``(S,)``, kernel ``(A, S, S')`` and seller's values ``(A, S)`` of the states together."""
     initial = np.array([Fraction(1)], dtype=object)
     kernel = np.full((actions, 1, 1), Fraction(1), dtype=object)
@@ -252,7 +228,7 @@ def _joint_states(states: Sequence[PublicState], actions: int, contracting: bool
     return initial, kernel, gains
 
 
-def _ruled_out(base: MarkovTypes | InterdependentTypes, states: Sequence[PublicState]) -> list[Array]:
+def ruled_out(base: MarkovTypes | InterdependentTypes, states: Sequence[PublicState]) -> list[Array]:
     """Which actions the states together rule out, ``(A_t, S)`` by period."""
     found = []
     for t in range(base.stages):
@@ -274,7 +250,7 @@ def _tags(base: MarkovTypes | InterdependentTypes, count: int) -> tuple[tuple[In
 
 def _joint(
     base: MarkovTypes | InterdependentTypes,
-    parts: _Parts,
+    parts: Parts,
     states: tuple[PublicState, ...],
     count: int,
     contracting: bool,
@@ -284,26 +260,26 @@ def _joint(
     values, kernels, all_gains, some = [], [], [], False
     for t in range(base.stages):
         actions = base.action_counts[t]
-        first, moves, worth = _joint_states(states, actions, contracting and t == 0)
-        values.append(_spread_values(parts, t, count, n))
-        gains = _spread_gains(parts, worth, t, count, base.shape[t], actions, kind)
+        first, moves, worth = joint_states(states, actions, contracting and t == 0)
+        values.append(spread_values(parts, t, count, n))
+        gains = spread_gains(parts, worth, t, count, base.shape[t], actions, kind)
         some |= gains is not None
         all_gains.append(
             gains if gains is not None else np.full((actions, *(count * k for k in base.shape[t])), 0, kind)
         )
         if t + 1 < base.stages:
-            kernels.append(_spread_kernel(parts.kernel[t], moves.astype(kind), count, base.shape[t], base.shape[t + 1]))
+            kernels.append(spread_kernel(parts, moves.astype(kind), t, count, base.shape[t], base.shape[t + 1]))
         if t == 0:
-            initial = _spread_initial(parts.initial, first.astype(kind), count, base.shape[0])
+            initial = spread_initial(parts.initial, first.astype(kind), count, base.shape[0])
     named = state_names(states)
     types = [
-        tuple(tuple(f"{k} ({s})" for s in named for k in base.types[i][t]) for i in range(n))
+        tuple(tuple(f"{k} ({s})" if s else k for s in named for k in base.types[i][t]) for i in range(n))
         for t in range(base.stages)
     ]
     every = [tuple(base.action_names(t)) for t in range(base.stages)]
     actions_by_period = every[:1] if all(row == every[0] for row in every) else every
-    cost: Any = parts.source.cost
-    by_period = isinstance(base.cost, tuple)
+    fees = [tuple(map(Fraction, parts.cost(t, 0))) for t in range(base.stages)]
+    by_period = isinstance(base.cost, tuple) or any(row != fees[0] for row in fees)
     return Joint(
         tuple(values),
         tuple(kernels),
@@ -311,7 +287,7 @@ def _joint(
         tuple(actions_by_period) if not by_period else tuple(every),
         tuple(types),
         base.names,
-        tuple(tuple(Fraction(fee) for fee in row) for row in (cost if by_period else (cost,))),
+        tuple(fees if by_period else fees[:1]),
         base.stages,
         Fraction(parts.source.discount),
         tuple(all_gains) if some else None,
@@ -323,70 +299,3 @@ def _joint(
 def _options(given: Any, count: int) -> Any:
     """Outside options by type: the same in every state."""
     return tuple(tuple(tuple(map(Fraction, part)) * count for part in row) for row in given)
-
-
-def _at_states(array: Array, lead: int, sizes: Sequence[int], count: int) -> Array:
-    """View of ``(..., S K_1, ..., S K_n)`` as ``(..., S, K_1, S, K_2, ...)``."""
-    split = [part for k in sizes for part in (count, k)]
-    return array.reshape(*array.shape[:lead], *split)
-
-
-def _places(tags: Sequence[int]) -> tuple[Any, ...]:
-    """Index of all private types at these states, by agent."""
-    return tuple(part for tag in tags for part in (tag, slice(None)))
-
-
-def _spread_values(parts: _Parts, t: int, count: int, n: int) -> Array:
-    """Values ``(n, A, *SK)``: at profiles whose states differ those of agent 0's."""
-    given = parts.values[t]
-    sizes = given.shape[2:]
-    table = np.zeros((*given.shape[:2], *(count * k for k in sizes)), dtype=given.dtype)
-    view = _at_states(table, 2, sizes, count)
-    for tags in product(range(count), repeat=n):
-        for i in range(n):
-            own = None if parts.tables is None else parts.tables[i]
-            if own is None:
-                source = given[i]
-            elif own.ndim == 2 + len(sizes):
-                source = own[tags[0]]
-            else:  # of one agent's type alone
-                shape = (own.shape[1], *(k if j == i else 1 for j, k in enumerate(sizes)))
-                source = np.broadcast_to(own[tags[0]].reshape(shape), (own.shape[1], *sizes))
-            view[(i, slice(None), *_places(tags))] = source
-    return table
-
-
-def _spread_gains(
-    parts: _Parts, worth: Any, t: int, count: int, sizes: Sequence[int], actions: int, kind: Any
-) -> Array | None:
-    given = None if parts.gains is None else np.asarray(parts.gains[t], dtype=kind)
-    if given is None and worth is None:
-        return None
-    table = np.zeros((actions, *(count * k for k in sizes)), dtype=kind)
-    view = _at_states(table, 1, sizes, count)
-    for tags in product(range(count), repeat=len(sizes)):
-        own: Any = 0 if given is None else given
-        if worth is not None:
-            own = own + worth[:, tags[0]].astype(kind).reshape(-1, *[1] * len(sizes))
-        view[(slice(None), *_places(tags))] = own
-    return table
-
-
-def _spread_kernel(given: Array, moves: Array, count: int, now: Sequence[int], later: Sequence[int]) -> Array:
-    actions, n = len(moves), len(now)
-    given = np.broadcast_to(given, (actions, *given.shape[1:]))
-    table = np.zeros((actions, *(count * k for k in now), *(count * k for k in later)), dtype=given.dtype)
-    view = table.reshape(actions, *[p for k in now for p in (count, k)], *[p for k in later for p in (count, k)])
-    for tags in product(range(count), repeat=n):
-        for after in range(count):
-            chance = moves[:, tags[0], after].reshape(actions, *[1] * (2 * n))
-            view[(slice(None), *_places(tags), *_places((after,) * n))] = given * chance
-    return table
-
-
-def _spread_initial(given: Array, first: Array, count: int, sizes: Sequence[int]) -> Array:
-    table = np.zeros(tuple(count * k for k in sizes), dtype=given.dtype)
-    view = _at_states(table, 0, sizes, count)
-    for s in range(count):
-        view[_places((s,) * len(sizes))] = given * first[s]
-    return table

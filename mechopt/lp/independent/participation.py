@@ -46,11 +46,10 @@ def _first_option(stage: Stage) -> Array | None:
     return first
 
 
-def on_paths(stage: Stage) -> RowFamily:
-    """Rows of `EPIR` or `PFIR` for one buyer and the histories at the end of a period, with outside options."""
+def on_paths(name: str, stage: Stage) -> RowFamily:
+    """Rows of `EPIR` or `PFIR`, as the name says, for one buyer and the histories at the end of a period."""
     profiles = stage.others_count * stage.types[stage.buyer]
     axes = (("history", stage.histories), ("report profile", profiles))
-    name = "epir" if stage.period + 1 == stage.tree.horizon else "prefix"
     return RowFamily(name, stage.buyer, stage.period, axes, 1, partial(_path_rows, stage))
 
 

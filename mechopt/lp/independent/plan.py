@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from math import frexp, prod
 from typing import ClassVar
 
@@ -183,8 +183,8 @@ class Plan:
         }
         if self.environment.outside is not None:
             makers |= {
-                EPIR(): participation.on_paths,
-                PFIR(): participation.on_paths,
+                EPIR(): partial(participation.on_paths, "epir"),
+                PFIR(): partial(participation.on_paths, "prefix"),
                 ExAnteIR(): participation.ex_ante,
             }
         asked = {INDU(): range(tree.horizon - 1), EPIR(): range(tree.horizon)[-1:], ExAnteIR(): range(1)}

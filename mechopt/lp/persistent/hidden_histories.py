@@ -121,6 +121,7 @@ def hidden_rows(
     allocation: IntArray,
     payment: IntArray,
     per_unit: Scalar,
+    best: bool = False,
 ) -> SparseRows:
     """Rows of one agent in one period.
 
@@ -134,6 +135,8 @@ def hidden_rows(
     payment : int array ``(nodes,)``
     per_unit : number
         Present value of money of the period, in the program's unit.
+    best : bool
+        V is what the best strategy is worth, after truth too: at least the truth, and not equal to it.
     """
     tree, process, i = hidden.tree, hidden.tree.process, hidden.i
     _, pasts, types = hidden.shape(t)
@@ -160,7 +163,7 @@ def hidden_rows(
         likely = hidden.likely(t + 1)[after].reshape(following.shape)  # others are worth 0, and nothing bounds their V
         parts.append((rows[came][..., None], following, -likely.astype(np.int64)))
     truthful = hidden.reported(t)[pair_cell][:, None, None] == np.arange(pasts)[:, None]
-    equal = (truthful & (pair_report[:, None, None] == own)).ravel()
+    equal = (truthful & (pair_report[:, None, None] == own) & (not best)).ravel()
     labels = (
         ("true history", np.broadcast_to(np.arange(pasts)[:, None], rows.shape).ravel()),
         ("true type", np.broadcast_to(own, rows.shape).ravel()),

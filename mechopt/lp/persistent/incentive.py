@@ -131,6 +131,7 @@ def value_rows(
     columns: StageColumns,
     per_unit: Scalar,
     slack: Scalar = 0,
+    best: bool = False,
 ) -> SparseRows:
     """Rows V(s) - U(s, r) = 0 or >= 0 of one agent in one period.
 
@@ -149,6 +150,8 @@ def value_rows(
         Present value of money of the period, in the program's unit.
     slack : number
         What a misreport in a truthful state may gain, in the program's unit: as if it cost that.
+    best : bool
+        V is what the best strategy is worth, in truthful states too: at least the truth, and not equal to it.
     """
     process = tree.process
     state, node = _pairs(tree, t, i, basis, now)
@@ -172,7 +175,7 @@ def value_rows(
     ]
     if later is not None and columns.later is not None:
         parts.append(_continuation(tree, t, i, basis, row, node, truth, weight, later, columns.later))
-    equal = now.truthful[row_state] & (row_report == now.own[row_state])
+    equal = now.truthful[row_state] & (row_report == now.own[row_state]) & (not best)
     return SparseRows(
         *gathered(parts),
         np.zeros(len(keys)),

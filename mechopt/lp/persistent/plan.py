@@ -29,6 +29,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, my
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
 from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.lp.persistent.strategies import STRATEGY, compared, strategy_rows
 from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     EPIR,
@@ -44,7 +45,6 @@ from mechopt.mechanism.constraints import (
     Interim,
     MyopicIC,
     PeriodicExPostIC,
-    PeriodicExPostIR,
     PeriodicIR,
     unimplied,
 )
@@ -108,23 +108,16 @@ class PersistentPlan:
     @cached_property
     def misreports(self) -> dict[str, str]:
         """Basis of values to the misreports that truth is compared with there."""
-        ic, ir = set(unimplied(self.ic)), set(unimplied(self.ir))
         if self.relaxed:
             return {"interim": "none"}
-        found: dict[str, str] = {}
-        if any(isinstance(constraint, PeriodicExPostIC) for constraint in ic):
-            found["ex post"] = "all"
-        elif BayesianIC() in ic:
-            found["interim"] = "all"
-        elif AdjacentIC() in ic:
-            found["interim"] = "adjacent"
-        elif DownwardIC() in ic:
-            found["interim"] = "downward"
-        if PeriodicExPostIR() in ir:
-            found.setdefault("ex post", "none")
-        elif ir & {Interim(), PeriodicIR()} and not found:
-            found["interim"] = "none"
-        return found
+        return compared(set(unimplied(self.ic)), set(unimplied(self.ir)), self.within and self.hidden is None)
+
+    @cached_property
+    def within(self) -> bool:
+        """Whether reporting strategies may gain something: what truth and the best strategy are worth stand apart."""
+        asked = any(isinstance(constraint, BayesianIC) for constraint in unimplied(self.ic))
+        several = self.tree.horizon > 1 or self.hidden is not None
+        return asked and several and any(self.slack(i) for i in range(self.process.agents))
 
     @cached_property
     def hidden(self) -> str | None:
@@ -185,6 +178,8 @@ class PersistentPlan:
             found += [
                 PersistentFamily(name, i, t, partial(self._hidden, t, i), local=False) for t in periods for i in agents
             ]
+        if self.within:
+            found += [PersistentFamily("epsilon", i, 0, partial(self._within, i), local=False) for i in agents]
         if MyopicIC() in self.ic:
             found += [PersistentFamily("myopic", i, t, partial(self._myopic, t, i)) for t in periods for i in agents]
         if self.relaxed:
@@ -270,7 +265,18 @@ class PersistentPlan:
             None if last else columns.value[basis][t + 1][i],
         )
         now, later = columns.states[basis][t][i], None if last else columns.states[basis][t + 1][i]
-        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i), self.slack(i))
+        best, fee = basis == STRATEGY, 0 if basis == STRATEGY else self.slack(i)
+        return value_rows(columns.tree, t, i, basis, misreports, now, later, used, self.per_unit(t, i), fee, best)
+
+    def _within(self, i: int, columns: PersistentColumns) -> SparseRows:
+        per_unit = [self.per_unit(t, i) for t in range(self.tree.horizon)]
+        payment = [part[i] for part in columns.payment]
+        if self.hidden is not None:
+            value, divided = columns.hidden[0][i].ravel(), False
+        else:
+            known = columns.states[STRATEGY][0][i]
+            value, divided = columns.value[STRATEGY][0][i][known.index[0]], self.process.independent
+        return strategy_rows(self.tree, i, value, divided, columns.allocation, payment, per_unit, self.slack(i))
 
     def _myopic(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         used = columns.allocation[t], columns.payment[t][i]
@@ -279,7 +285,7 @@ class PersistentPlan:
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
-        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t, i))
+        return hidden_rows(self._seen[i], t, columns.hidden[t][i], later, *used, self.per_unit(t, i), self.within)
 
     def _relaxed(self, i: int, columns: PersistentColumns) -> SparseRows:
         per_unit = [self.per_unit(t, i) for t in range(self.tree.horizon)]

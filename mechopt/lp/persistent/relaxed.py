@@ -9,7 +9,7 @@ taken to be r for ever, while her values stay those of k. Truth is at least as g
 q_k the probability of the types of n given her true k and the actions. No mechanism for the environment itself does
 better than the relaxed optimum, since it keeps these rows and more.
 
-Source: Kakade, Lobel and Nazerzadeh (2013), section 4 (there for independent signals: with correlated ones payments
+Source: Kakade, Lobel and Nazerzadeh (2013), section 3 (there for independent signals: with correlated ones payments
 depend on them here, as they must).
 """
 

@@ -18,7 +18,9 @@ positive number. Multipliers of inequalities are at least 0.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import accumulate
 from math import prod
+from operator import mul
 
 from mechopt.core.errors import shortened
 from mechopt.environment.interdependent import InterdependentTypes
@@ -29,6 +31,8 @@ from mechopt.proof.contingent.stacked import StackedChecker
 
 MOST = 10**7
 """Products of fractions that a check makes unless asked for more: about a minute."""
+MOST_STEPS = 99
+"""Later periods in which payments about one period may be due."""
 
 
 def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof, most: int = MOST) -> Fraction:
@@ -56,13 +60,15 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
         raise TransferProofError(
             'the model has float probabilities that do not sum to 1; write fractions such as "1/3"'
         )
-    if (work := _products(environment, proof)) > most:
-        raise TransferProofError(
-            f"size: about {work:,} products of fractions, at most {most:,} are made; raise most= (--most)"
-        )
+    if any(terms is not None for terms in (environment.seller_values, environment.outside, environment.discounts)):
+        raise TransferProofError("fingerprint: it takes one discount, and nothing outside or by signals to the seller")
     if proof.fingerprint != environment.fingerprint:
         raise TransferProofError("the proof is about another environment: its fingerprint is not that of the model")
     try:
+        if (work := _products(environment, proof)) > most:
+            raise TransferProofError(
+                f"size: about {work:,} products of fractions, at most {most:,} are made; raise most= (--most)"
+            )
         if proof.stack:
             return StackedChecker(environment, proof).checked()
         return (RobustChecker if proof.kernels else Checker)(environment, proof).checked()
@@ -72,20 +78,17 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
 
 
 def _products(environment: InterdependentTypes, proof: TransferProof) -> int:
-    """About as many as the check makes: every inequality goes over the next profiles."""
+    """About as many as the check makes: every inequality goes over the next profiles, or over paths of several."""
+    sizes = list(map(prod, environment.shape))
+    after = [*sizes[1:], sizes[-1] if environment.infinite else 1]
+    reports = list(map(sum, environment.shape))
     if proof.stack.get("how") == "histories":
-        return _products_by_history(environment)
-    total, paths = 0, int(max(map(prod, environment.shape)) ** max(int(proof.stack.get("steps", 1)) - 1, 0))
-    for t, shape in enumerate(environment.shape):
-        last = not environment.infinite and t == environment.stages - 1
-        then = 1 if last else prod(environment.shape[min(t + 1, environment.stages - 1)])
-        rows = environment.action_counts[t] + (0 if proof.refusal else sum(shape))
-        pairs = 0 if proof.refusal or proof.asked.get("balance") in (None, "ex-ante") else environment.agents
-        total += prod(shape) * then * (rows + pairs)
-    return total * paths + len(proof.shares) * max(map(prod, environment.shape))
-
-
-def _products_by_history(environment: InterdependentTypes) -> int:
-    """The same where payments are by all earlier reports."""
-    counts = [*map(prod, environment.shape), 1]
-    return sum(prod(counts[: t + 1]) * sum(shape) * counts[t + 1] for t, shape in enumerate(environment.shape))
+        return sum(past * told * then for past, told, then in zip(accumulate(sizes, mul), reports, after, strict=True))
+    steps = proof.stack.get("steps", 1)
+    if not 1 <= steps <= MOST_STEPS:
+        raise TransferProofError(f"stack: payments in {steps} later periods; 1 to {MOST_STEPS} are checked")
+    pairs = environment.agents if proof.asked["balance"] in ("weak", "strong") else 0
+    rows = [0 if proof.refusal else told + pairs for told in reports]
+    rows = [own + actions for own, actions in zip(rows, environment.action_counts, strict=True)]
+    products = sum(size * then * own for size, then, own in zip(sizes, after, rows, strict=True))
+    return int(products * max(sizes) ** (steps - 1) + len(proof.shares) * max(sizes))

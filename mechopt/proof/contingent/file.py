@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import MechoptError, shortened
-from mechopt.core.reading import open_regular
+from mechopt.core.errors import InputError, MechoptError, shortened
+from mechopt.core.reading import distinct_keys, open_regular, read_regular
 
 FORMAT = "mechopt transfers proof 1"
+MAX_BYTES = 2**28
+"""Longest file that is read."""
 
 
 class TransferProofError(MechoptError):
@@ -138,7 +140,7 @@ def load_transfer_proof(path: str | Path) -> TransferProof:
         If the file cannot be read, was changed, or is not what `TransferProof.save` writes.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(read_regular(path, MAX_BYTES), object_pairs_hook=distinct_keys)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise TransferProofError(f"{path}: not a proof about transfers; write one with `mechopt transfers --proof`")
         signed = content.pop("digest", None)
@@ -150,9 +152,9 @@ def load_transfer_proof(path: str | Path) -> TransferProof:
         exact |= {name: _fractions(content.pop(name)) for name in ("last_payments", "fees")}
         exact |= {name: _fractions(content.pop(name, [])) for name in ("lower", "upper", "laws")}
         return TransferProof(**content, **exact, shares=shares)
-    except OSError as error:
-        raise TransferProofError(f"{path}: cannot read ({error.strerror or error})") from None
-    except (KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+    except InputError as error:
+        raise TransferProofError(str(error)) from None
+    except (LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         what = f"{type(error).__name__}: {shortened(str(error))}"
         raise TransferProofError(f"{path}: not a proof about transfers, or damaged ({what})") from None
 

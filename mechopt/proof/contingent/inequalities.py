@@ -50,7 +50,19 @@ class Checker:
         if len(self.policy) != environment.stages:
             raise TransferProofError("policy: not of every period")
         self.surplus = self._tables(proof.surplus, "surplus")
+        if set(proof.asked) != set(ASKED):
+            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
+        if proof.last not in (("none",) if environment.infinite else ("efficient", "constant")):
+            raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
         self.constant = proof.last == "constant"
+        if self.constant and len(set(self.policy[self.final].values())) > 1:
+            raise TransferProofError("last: the last action is not one whatever the reports")
+
+    def refuse_demands(self) -> None:
+        """Refuse what is asked of transfers where nothing but the truth is proved."""
+        asked = self.proof.asked
+        if asked["fee"] or any(asked[key] is not None for key in ("participation", "cap", "balance")):
+            raise TransferProofError("asked: nothing is proved of participation, fees, caps or balance here")
 
     def _tables(self, given: Any, what: str) -> list[dict[Profile, Fraction]]:
         if [len(table) for table in given] != [len(profiles) for profiles in self.profiles]:
@@ -59,15 +71,8 @@ class Checker:
 
     def checked(self) -> Fraction:
         """All that is claimed."""
-        proof, asked = self.proof, self.proof.asked
-        if set(asked) != set(ASKED):
-            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
-        if proof.last not in (("none",) if self.env.infinite else ("efficient", "constant")):
-            raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
-        if self.constant and len(set(self.policy[self.final].values())) > 1:
-            raise TransferProofError("last: the last action is not one whatever the reports")
         self.check_rule()
-        return self._check_refusal() if proof.refusal else self._check_transfers()
+        return self._check_refusal() if self.proof.refusal else self._check_transfers()
 
     def check_rule(self) -> None:
         """What is claimed of the rule itself."""
@@ -91,7 +96,7 @@ class Checker:
 
     def following(self, t: int) -> int:
         """Period after t in the arrays."""
-        return min(t + 1, self.env.stages - 1) if self.env.infinite else t + 1
+        return min(t + 1, len(self.profiles) - 1) if self.env.infinite else t + 1
 
     def _worth(self, table: list[dict[Profile, Fraction]], t: int, action: int, profile: Profile) -> Fraction:
         later = sum((p * table[self.following(t)][n] for n, p in self._later(t, action, profile)), Fraction(0))
@@ -186,33 +191,36 @@ class Checker:
         return keys + ([("fee", i)] if self.proof.asked["fee"] else [])
 
     def balance(self, t: int, before: int, then: int) -> Row:
-        """Row of a period after two profiles; period -1 is all of them, expected."""
+        """Row of a period after two profiles; where balance is expected, of all of them."""
         how = self.proof.asked["balance"]
-        coefficients: dict[Key, Fraction] = {}
         if how == "ex-ante":
-            side = -sum((self.exact.initial[s] * self.surplus[0][s] for s in self.profiles[0]), Fraction(0))
-            for i in self.agents:
-                for s in self.profiles[0]:
-                    unknown, constant = self._value(i, 0, s)
-                    side += self.exact.initial[s] * constant
-                    for key, value in unknown.items():
-                        _add(coefficients, key, -self.exact.initial[s] * value)
-                if self.proof.asked["fee"]:
-                    _add(coefficients, ("fee", i), Fraction(1))
-            return Row(coefficients, side, False)
+            return self._expected_balance()
         if how not in ("weak", "strong") or t < 0:
             raise TransferProofError(f"balance: {how!r} is not known, or there is no period {t}")
-        at = min(t, self.env.stages - 1)
+        coefficients: dict[Key, Fraction] = {}
+        at, past = (min(period, len(self.profiles) - 1) for period in (t, t - 1))
         s = self.profiles[at][then]
         for i in self.agents:
             if t == 0 and self.proof.asked["fee"]:
                 _add(coefficients, ("fee", i), Fraction(1))
             if t:
-                past = min(t - 1, self.env.stages - 1)
                 _add(coefficients, ("p", i, past, self.profiles[past][before], without(s, i)), Fraction(1))
             if t == self.final and not self.constant:
                 _add(coefficients, ("q", i, s), Fraction(1))
         return Row(coefficients, self.costs[at][self.policy[at][s]], how == "strong")
+
+    def _expected_balance(self) -> Row:
+        side, coefficients = Fraction(0), dict[Key, Fraction]()
+        for s in self.profiles[0]:
+            side -= self.exact.initial[s] * self.surplus[0][s]
+            for i in self.agents:
+                unknown, constant = self._value(i, 0, s)
+                side += self.exact.initial[s] * constant
+                for key, value in unknown.items():
+                    _add(coefficients, key, -self.exact.initial[s] * value)
+        for i in self.agents if self.proof.asked["fee"] else ():
+            coefficients["fee", i] = Fraction(1)
+        return Row(coefficients, side, False)
 
     # refusals
 
@@ -273,20 +281,20 @@ class Checker:
         cap, balance = self.proof.asked["cap"], self.proof.asked["balance"]
         if cap is not None and largest > Fraction(cap):
             raise TransferProofError(f"cap: a payment is {largest}, above {cap}")
-        for at in self._balances() if balance is not None else ():
-            self._satisfied(self.balance(*at), known, f"balance, period {at[0]}")
+        for what, row in self._balances() if balance is not None else ():
+            self._satisfied(row, known, f"balance, {what}")
         return largest
 
-    def _balances(self) -> Iterator[tuple[int, int, int]]:
+    def _balances(self) -> Iterator[tuple[str, Row]]:
         if self.proof.asked["balance"] == "ex-ante":
-            yield -1, 0, 0
+            yield "all periods", self._expected_balance()
             return
         for then in range(len(self.profiles[0])):
-            yield 0, then, then
+            yield "period 0", self.balance(0, then, then)
         for t in range(len(self.env.kernel)):
             for before in range(len(self.profiles[t])):
                 for then in range(len(self.profiles[self.following(t)])):
-                    yield t + 1, before, then
+                    yield f"period {t + 1}", self.balance(t + 1, before, then)
 
     def _known(self) -> dict[Key, Fraction]:
         """The unknowns as the file gives them; what is not there raises KeyError where it is used."""

@@ -57,11 +57,10 @@ class RobustChecker(Checker):
     def checked(self) -> Fraction:
         """All that is claimed."""
         self._check_set()
+        self.refuse_demands()
         if not self.proof.refusal:
             super().checked()
             return self._check_robust()
-        if self.proof.asked["participation"] or self.proof.asked["balance"] or self.proof.asked["cap"] is not None:
-            raise TransferProofError("asked: a refusal for a set of kernels takes no further demands")
         self.check_rule()
         return self._check_contradiction()
 
@@ -123,7 +122,7 @@ class RobustChecker(Checker):
         if self.kind == "ball":
             law, left = list(own), min(self.radius / 2, 1 - own[order[0]])
             law[order[0]] += left
-            for n in reversed(order[1:]):
+            for n in reversed(order):  # the worst one last, when nothing is left to take
                 taken = min(left, law[n])
                 law[n], left = law[n] - taken, left - taken
             return _mean(law, worth)

@@ -28,14 +28,15 @@ class StackedChecker(Checker):
         """Read how payments are stacked; what does not fit raises."""
         super().__init__(environment, proof)
         self.how, self.steps = str(proof.stack["how"]), int(proof.stack["steps"])
-        if self.how not in ("apart", "together", "histories") or self.steps < 1:
+        if self.how not in ("apart", "together", "histories"):
             raise TransferProofError(f"stack: {proof.stack!r} is not known")
-        if proof.refusal or any(proof.asked[key] for key in ("participation", "fee", "cap", "balance")):
-            raise TransferProofError("stack: only transfers are proved, without further demands")
+        if proof.refusal or proof.kernels:
+            raise TransferProofError("stack: only transfers are proved, and for the model's kernel")
 
     def checked(self) -> Fraction:
         """All that is claimed."""
         self.check_rule()
+        self.refuse_demands()
         if self.proof.asked["form"] != "free":
             raise TransferProofError("form: nothing is proved of it for stacked transfers")
         self._check_last()
@@ -119,7 +120,9 @@ class StackedChecker(Checker):
                     raise TransferProofError(f"values of agent {i}, last period: not what is got less what is paid")
             for t in range(len(self.env.kernel)):
                 for s in self.profiles[t]:
-                    later = sum((p * values[self.following(t)][n] for n, p in self._later(t, 0, s)), Fraction(0))
+                    later = sum(
+                        (p * values[self.following(t)][n] for n, p in self._later(t, self.policy[t][s], s)), Fraction(0)
+                    )
                     for report in range(self.env.shape[t][i]):
                         told = reporting(s, i, report)
                         worth = self.exact.values[i][t][(self.policy[t][told], *s)] + self.discount * later

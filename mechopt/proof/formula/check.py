@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction, exact_quotient
-from mechopt.core.polynomials import ONE, Polynomial, minus, negative, plus, times
+from mechopt.core.polynomials import ONE, Polynomial, minus, negative, plus, times, trimmed
 from mechopt.environment.parametric import ParametricModel
 from mechopt.mechanism.payments import payments_at
 from mechopt.proof.certificate import CertificateError
@@ -285,12 +285,5 @@ def _total(pairs: Any) -> Polynomial:
     """Sum of products."""
     total: list[int] = []
     for a, b in pairs:
-        if a and b:
-            product = times(a, b)
-            if len(product) > len(total):
-                total += [0] * (len(product) - len(total))
-            for k, number in enumerate(product):
-                total[k] += number
-    while total and not total[-1]:
-        total.pop()
-    return tuple(total)
+        total = [x + y for x, y in zip_longest(total, times(a, b), fillvalue=0)]
+    return trimmed(total)

@@ -19,19 +19,28 @@ from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import shortened
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
-from mechopt.core.polynomials import Polynomial
+from mechopt.core.reading import distinct_keys
 from mechopt.mechanism.constraint_names import constraint_named
-from mechopt.mechanism.constraints import Constraint
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Objective
-from mechopt.mechanism.payments import AMOUNTS, PaymentConstraint, amounts_of, payment_named
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import (
     Certificate,
     CertificateError,
     as_content,
     digest,
-    distinct_keys,
     file_bytes,
     read_certificate,
+)
+from mechopt.proof.formula.spelling import (
+    closed_ends,
+    end_content,
+    ends_content,
+    payment,
+    payment_content,
+    read_end,
+    read_function,
+    texts,
 )
 
 FORMULA_FORMAT = "mechopt formula 1"
@@ -145,6 +154,14 @@ class GuaranteeProof:
         What a clairvoyant seller earns, by scenario.
     pieces, bases, unproved, uncovered
         As for `FormulaProof`.
+    ic, ir : tuples of Constraint
+        In every scenario.
+    subject_to : tuple of PaymentConstraint
+        Their amounts may be functions of the parameter.
+    objective : str
+        ``"ratio"``, ``"weighted"`` or ``"regret"``.
+    benchmark : str
+        Constraints of the optima: ``"same"``, or ``"standard"``.
     """
 
     fingerprint: str
@@ -156,6 +173,16 @@ class GuaranteeProof:
     bases: tuple[ProvedBasis, ...]
     unproved: tuple[AlgebraicNumber, ...] = ()
     uncovered: tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...] = ()
+    ic: tuple[Constraint, ...] = (DIC(),)
+    ir: tuple[Constraint, ...] = (EPIR(),)
+    subject_to: tuple[PaymentConstraint, ...] = ()
+    objective: str = "ratio"
+    benchmark: str = "same"
+
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What it is the guarantee of."""
+        return self.ic, self.ir, self.subject_to, self.objective, self.benchmark
 
     def save(self, path: str | Path) -> None:
         """Write the proof to a JSON file, whole or not at all.
@@ -191,11 +218,11 @@ def formula_content(proof: AnyProof) -> dict[str, Any]:
         return {"index": [j for j, _ in entries], "function": [place(function) for _, function in entries]}
 
     pieces = [
-        {**_ends(piece.start, piece.stop), "closed": list(piece.closed), "value": place(piece.value)}
+        {**ends_content(piece.start, piece.stop), "closed": list(piece.closed), "value": place(piece.value)}
         for piece in proof.pieces
     ]
     bases = [
-        {**_ends(basis.start, basis.stop), "primal": vector(basis.primal), "dual": vector(basis.dual)}
+        {**ends_content(basis.start, basis.stop), "primal": vector(basis.primal), "dual": vector(basis.dual)}
         for basis in proof.bases
     ]
     return {
@@ -203,10 +230,9 @@ def formula_content(proof: AnyProof) -> dict[str, Any]:
         "pieces": pieces,
         "bases": bases,
         "unproved": [end_content(end) for end in proof.unproved],
-        "uncovered": [_ends(start, stop) for start, stop in proof.uncovered],
+        "uncovered": [ends_content(start, stop) for start, stop in proof.uncovered],
         "functions": [
-            {"numerator": _texts(function.numerator), "denominator": _texts(function.denominator)}
-            for function in number
+            {"numerator": texts(function.numerator), "denominator": texts(function.denominator)} for function in number
         ],
     }
 
@@ -219,7 +245,8 @@ def _head(proof: AnyProof) -> dict[str, Any]:
         "interval": [str(proof.start), str(proof.stop)],
     }
     if isinstance(proof, GuaranteeProof):
-        return {"format": GUARANTEE_FORMAT, **known, "optima": [formula_content(one) for one in proof.optima]}
+        optima = [formula_content(one) for one in proof.optima]
+        return {"format": GUARANTEE_FORMAT, **known, "optima": optima, **_asked_content(proof)}
     weights = proof.objective
     return {
         "format": FORMULA_FORMAT,
@@ -229,52 +256,30 @@ def _head(proof: AnyProof) -> dict[str, Any]:
         "ir": [constraint.name for constraint in proof.ir],
         "objective": {name: str(to_exact(getattr(weights, name))) for name in ("revenue", "welfare", "utility")},
         "points": [{"at": str(point), "certificate": as_content(one)} for point, one in proof.points],
-        **({"subject_to": [_payment_content(c) for c in proof.subject_to]} if proof.subject_to else {}),
+        **({"subject_to": [payment_content(c) for c in proof.subject_to]} if proof.subject_to else {}),
     }
 
 
-def _payment_content(constraint: PaymentConstraint) -> dict[str, Any]:
-    """A constraint on payments: its name, and its amounts as functions where it has any."""
-    amounts = [RationalFunction.of(amount) for amount in amounts_of(constraint)]
-    if not amounts:
-        return {"name": constraint.name}
-    listed = [{"numerator": _texts(f.numerator), "denominator": _texts(f.denominator)} for f in amounts]
-    return {"name": constraint.name.partition(":")[0], "amounts": listed}
+STANDARD_ASKED = (DIC(),), (EPIR(),), (), "ratio", "same"
+"""What files of guarantees that say nothing of it are about."""
 
 
-def _payment(given: Mapping[str, Any]) -> PaymentConstraint:
-    if "amounts" not in given:
-        return payment_named(given["name"])
-    amounts = [RationalFunction(_polynomial(f["numerator"]), _polynomial(f["denominator"])) for f in given["amounts"]]
-    constants = [function.constant for function in amounts]
-    return AMOUNTS[given["name"]]([f if c is None else c for f, c in zip(amounts, constants, strict=True)])
+def _asked_content(proof: GuaranteeProof) -> dict[str, Any]:
+    """What is asked of a guarantee, where it is not the standard one."""
+    if proof.asked == STANDARD_ASKED:
+        return {}
+    names = {"ic": [c.name for c in proof.ic], "ir": [c.name for c in proof.ir]}
+    paid = [payment_content(c) for c in proof.subject_to]
+    return {"asked": {**names, "subject_to": paid, "objective": proof.objective, "benchmark": proof.benchmark}}
 
 
-def _texts(polynomial: Polynomial) -> list[str]:
-    return [str(x) for x in polynomial]
-
-
-def _ends(start: AlgebraicNumber, stop: AlgebraicNumber) -> dict[str, Any]:
-    return {"from": end_content(start), "to": end_content(stop)}
-
-
-def end_content(end: AlgebraicNumber) -> dict[str, Any]:
-    """An end as files have it: a bracket that depends on the number alone."""
-    exact = end.exact
-    if exact is not None:
-        return {"polynomial": _texts(end.polynomial), "root": end.index, "bracket": [str(exact), str(exact)]}
-    end.narrowed(Fraction(1, 2**40))
-    lower, bits = end.lower, 40
-    while True:  # the shortest binary bracket, whatever the number was narrowed to before
-        floor = Fraction((lower.numerator << bits) // lower.denominator, 1 << bits)
-        if end.upper <= floor + Fraction(1, 1 << bits):
-            return {
-                "polynomial": _texts(end.polynomial),
-                "root": end.index,
-                "bracket": [str(floor), str(floor + Fraction(1, 1 << bits))],
-            }
-        end.narrow()
-        lower = end.lower
+def _asked(content: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Inverse of `_asked_content`."""
+    if "asked" not in content:
+        return STANDARD_ASKED
+    asked = content["asked"]
+    ic, ir = (tuple(constraint_named(name) for name in asked[key]) for key in ("ic", "ir"))
+    return ic, ir, tuple(map(payment, asked["subject_to"])), str(asked["objective"]), str(asked["benchmark"])
 
 
 def load_formula(path: str | Path) -> AnyProof:
@@ -324,9 +329,7 @@ def holds_formula(path: str | Path) -> bool:
 
 def read_formula(content: Mapping[str, Any]) -> AnyProof:
     """A proof from what a file holds."""
-    functions = [
-        RationalFunction(_polynomial(f["numerator"]), _polynomial(f["denominator"])) for f in content["functions"]
-    ]
+    functions = list(map(read_function, content["functions"]))
 
     def vector(given: Mapping[str, Any]) -> Sparse:
         index, numbers = given["index"], given["function"]
@@ -339,47 +342,24 @@ def read_formula(content: Mapping[str, Any]) -> AnyProof:
     start, stop = (Fraction(end) for end in content["interval"])
     head = str(content["fingerprint"]), str(content["parameter"]), start, stop
     pieces = tuple(
-        ClaimedPiece(_end(p["from"]), _end(p["to"]), _closed(p["closed"]), functions[p["value"]])
+        ClaimedPiece(read_end(p["from"]), read_end(p["to"]), closed_ends(p["closed"]), functions[p["value"]])
         for p in content["pieces"]
     )
     bases = tuple(
-        ProvedBasis(_end(b["from"]), _end(b["to"]), vector(b["primal"]), vector(b["dual"])) for b in content["bases"]
+        ProvedBasis(read_end(b["from"]), read_end(b["to"]), vector(b["primal"]), vector(b["dual"]))
+        for b in content["bases"]
     )
-    unproved = tuple(map(_end, content["unproved"]))
-    uncovered = tuple((_end(u["from"]), _end(u["to"])) for u in content["uncovered"])
+    unproved = tuple(map(read_end, content["unproved"]))
+    uncovered = tuple((read_end(u["from"]), read_end(u["to"])) for u in content["uncovered"])
     if content["format"] == GUARANTEE_FORMAT:
         optima = tuple(map(read_formula, content["optima"]))
         plain = tuple(one for one in optima if isinstance(one, FormulaProof))
         if len(plain) != len(optima):
             raise ValueError("an optimum is itself a guarantee")
-        return GuaranteeProof(*head, plain, pieces, bases, unproved, uncovered)
+        return GuaranteeProof(*head, plain, pieces, bases, unproved, uncovered, *_asked(content))
     weights = {name: float(Fraction(text)) for name, text in content["objective"].items()}
     ic, ir = (tuple(constraint_named(name) for name in content[key]) for key in ("ic", "ir"))
     points = tuple((Fraction(point["at"]), read_certificate(point["certificate"])) for point in content["points"])
     asked = str(content["form"]), ic, ir, Objective(**weights)
-    payments = tuple(map(_payment, content.get("subject_to", ())))
+    payments = tuple(map(payment, content.get("subject_to", ())))
     return FormulaProof(*head, *asked, pieces, bases, points, unproved, uncovered, payments)
-
-
-def _closed(given: Any) -> tuple[bool, bool]:
-    start, stop = given
-    if not isinstance(start, bool) or not isinstance(stop, bool):
-        raise ValueError("closed is not a pair of truth values")
-    return start, stop
-
-
-def _polynomial(given: Any) -> Polynomial:
-    if not isinstance(given, list) or not all(isinstance(x, str) for x in given):
-        raise ValueError("a polynomial is not a list of texts")
-    coefficients = tuple(int(x) for x in given)
-    if coefficients and coefficients[-1] == 0:
-        raise ValueError("a polynomial ends with a zero")
-    return coefficients
-
-
-def _end(given: Mapping[str, Any]) -> AlgebraicNumber:
-    lower, upper = (Fraction(end) for end in given["bracket"])
-    polynomial = _polynomial(given["polynomial"])
-    if len(polynomial) < 2 or type(given["root"]) is not int:
-        raise ValueError("an end is not a root of a polynomial")
-    return AlgebraicNumber(polynomial, given["root"], lower, upper)

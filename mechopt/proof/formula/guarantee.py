@@ -12,9 +12,11 @@ from typing import Any
 
 from mechopt.environment.parametric import with_exact
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.mechanism.objective import Revenue
+from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.certificate import CertificateError
+from mechopt.proof.constraints import INDEPENDENT
 from mechopt.proof.formula.check import (
     BasisCheck,
     Theorem,
@@ -27,7 +29,7 @@ from mechopt.proof.formula.check import (
 from mechopt.proof.formula.file import ClaimedPiece, GuaranteeProof, ProvedBasis
 from mechopt.proof.formula.rows import ParametricRows
 from mechopt.proof.formula.signs import OpenInterval
-from mechopt.proof.scenarios import GuaranteeModel
+from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
 
 
 class _Parts:
@@ -36,7 +38,7 @@ class _Parts:
     def __init__(self, model: ParametricScenarios) -> None:
         plain = model.middle
         self.names, self.paths, self.sequences, self.absorbing = plain.names, plain.paths, plain.sequences, ()
-        self.weights = plain.weights
+        self.weights, self.agents = model.weights, plain.agents
         self.environments = [with_exact(one.middle, one.exact) for one in model.models]
 
 
@@ -58,10 +60,11 @@ def check_guarantee_proof(model: ParametricScenarios, proof: GuaranteeProof) -> 
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the scenarios'")
+    terms, measured = _terms(model, proof)
     for name, one, optimum in zip(model.middle.names, model.models, proof.optima, strict=True):
-        asked = optimum.ic, optimum.ir, optimum.objective, optimum.subject_to
-        if asked != ((DIC(),), (EPIR(),), Revenue(), ()):
-            raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under DIC and EPIR")
+        if (optimum.ic, optimum.ir, optimum.subject_to, optimum.objective) != (*measured, Revenue()):
+            words = "+".join(c.name.partition(":")[0] for part in measured for c in part) or "nothing"
+            raise CertificateError(f"optima: that of scenario {name!r} is not the revenue under {words}")
         try:
             check_formula_proof(one, optimum)
         except CertificateError as error:
@@ -74,8 +77,9 @@ def check_guarantee_proof(model: ParametricScenarios, proof: GuaranteeProof) -> 
             optima = [_piece(optimum.pieces, basis) for optimum in proof.optima]
             functions: Any = [optimum.value for optimum in optima]
             interval = OpenInterval(basis.start, basis.stop)
-            rows = ParametricRows(partial(GuaranteeModel, parts, functions), interval, interval.inside())
-            start, stop = BasisCheck(rows, basis, claimed_piece(proof, basis).value).run()
+            rows = ParametricRows(partial(GuaranteeModel, parts, functions, terms), interval, interval.inside())
+            claimed = claimed_piece(proof, basis).value
+            start, stop = BasisCheck(rows, basis, -claimed if terms.objective == "regret" else claimed).run()
             start &= all(one.closed[0] or one.start != basis.start for one in optima)
             stop &= all(one.closed[1] or one.stop != basis.stop for one in optima)
             closed.append((start, stop))
@@ -84,6 +88,25 @@ def check_guarantee_proof(model: ParametricScenarios, proof: GuaranteeProof) -> 
             raise CertificateError(f"basis {number}, {words}: {error}") from None
     check_ends(proof, closed, proof.unproved)
     return Theorem(proof.pieces, {}, proof.unproved, proof.uncovered, len(proof.bases))
+
+
+def _terms(
+    model: ParametricScenarios, proof: GuaranteeProof
+) -> tuple[GuaranteeTerms, tuple[tuple[Constraint, ...], tuple[Constraint, ...], tuple[PaymentConstraint, ...]]]:
+    """What the guarantee is of, and the constraints that the optima must be under; refuses what is not defined."""
+    terms = GuaranteeTerms(proof.ic, proof.ir, proof.subject_to, proof.objective)
+    if proof.objective not in ("ratio", "weighted", "regret"):
+        raise CertificateError(f"objective: {proof.objective!r} is not ratio, weighted or regret")
+    INDEPENDENT.require(proof.ic, proof.ir)
+    standard = (DIC(),), (EPIR(),), ()
+    if proof.benchmark == "same":
+        constant = terms.constant(model.middle.agents) and proof.ir == (EPIR(),)
+        return terms, (standard if constant else (proof.ic, proof.ir, proof.subject_to))
+    if proof.benchmark != "standard":
+        raise CertificateError(f"benchmark: {proof.benchmark!r} is not same or standard")
+    if DIC() not in INDEPENDENT.closure(proof.ic) or EPIR() not in INDEPENDENT.closure(proof.ir):
+        raise CertificateError("benchmark: revenue under DIC and EPIR bounds that of mechanisms under both alone")
+    return terms, standard
 
 
 def _piece(pieces: Sequence[ClaimedPiece], basis: ProvedBasis) -> ClaimedPiece:

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import shortened
-from mechopt.core.reading import open_regular, read_regular
+from mechopt.core.reading import distinct_keys, open_regular, read_regular
 from mechopt.mechanism.constraint_names import constraint_named
 from mechopt.mechanism.constraints import Constraint
 from mechopt.proof.constraints import CertificateError
@@ -135,7 +135,7 @@ def load_promised(path: str | Path) -> PromisedCertificate:
         If the file is not one, or was changed.
     """
     try:
-        content = json.loads(read_regular(path, MAX_BYTES))
+        content = json.loads(read_regular(path, MAX_BYTES), object_pairs_hook=distinct_keys)
         stated = content.pop("digest")
         if content["format"] != FORMAT:
             raise ValueError(f"the format is {shortened(repr(content['format']))}, not {FORMAT!r}")

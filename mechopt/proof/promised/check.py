@@ -66,9 +66,9 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
     exact = environment.exact
     if exact is None or environment.agents != 1:
         raise PromisedCertificateError("fingerprint: it takes one buyer with exact numbers")
-    if exact.seller_values is not None or exact.outside is not None or exact.discounts is not None:
+    if any(terms is not None for terms in (exact.seller_values, exact.slots, exact.outside, exact.discounts)):
         raise PromisedCertificateError(
-            "fingerprint: promises are not for seller_values, outside options or discounts that differ"
+            "fingerprint: promises are not for seller_values, slots, outside options or discounts that differ"
         )
     INDEPENDENT.require(proof.ic, proof.ir)
     if not expressible("promise", 1, proof.ic, proof.ir) or EPIR() not in INDEPENDENT.closure(proof.ir):
@@ -112,7 +112,7 @@ def _check_point(
         if not p:
             continue
         sold = sum((z for j, z in point.lottery if j <= k), ZERO)
-        v = point.lowest + sum((z * (value - values[j]) for j, z in point.lottery if j < k), ZERO)
+        v = point.lowest + sum((z * max(value - values[j], ZERO) for j, z in point.lottery), ZERO)
         left, right, share = point.places[k]
         if not (0 <= left < len(after) and 0 <= right < len(after) and 0 <= share <= 1):
             raise PromisedCertificateError(f"{at}: the place of type {k} is not one of the next period")

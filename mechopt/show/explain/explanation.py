@@ -14,12 +14,13 @@ from mechopt.core.provided import provided
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, rules_of
+from mechopt.show.explain.exact.fractions import Paid, at_node, paid_in_fractions
 from mechopt.show.explain.memory import LotteryShare, MemoryShare, without_lotteries
 from mechopt.show.explain.naming import mode_names
 from mechopt.show.explain.payments import different_payments
 from mechopt.show.explain.search import Reading, read_as_is, read_optimum
 from mechopt.show.explain.structure import structures
-from mechopt.show.explain.wording import action, amount, letter, percent, periods, profile_words, reports
+from mechopt.show.explain.wording import action, amount, fraction_or, letter, percent, periods, profile_words, reports
 from mechopt.solve.result import Optimum
 from mechopt.verification.verify import Report
 
@@ -52,6 +53,8 @@ class Rule:
         Numbers of the type profiles.
     chances : tuple of float
         Probability of each action.
+    exact : tuple of Fraction, or None
+        The payments in fractions, where the optimum is exact and they are proved.
     """
 
     reports: str
@@ -60,11 +63,12 @@ class Rule:
     next: tuple[str, ...]
     profiles: tuple[int, ...]
     chances: tuple[float, ...]
+    exact: tuple[Fraction, ...] | None = None
 
     @property
     def pays(self) -> str:
         """Payments in words."""
-        return " / ".join(map(amount, self.payments))
+        return " / ".join(map(fraction_or, self.payments, self.exact or (None,) * len(self.payments)))
 
 
 @dataclass(frozen=True)
@@ -216,14 +220,15 @@ class Explanation:
         -------
         pandas.DataFrame
             Columns ``state``, ``description``, ``first_period``, ``last_period``, ``report``, ``action``, ``agent``,
-            ``payment``, ``next``.
+            ``payment``, ``next``; with an exact optimum ``exact``, the payment as a fraction, where it is proved.
         """
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
         for state in self.states:
             for rule in state.rules:
-                for agent, paid in zip(self.agents, rule.payments, strict=True):
+                proved = rule.exact or (None,) * len(rule.payments)
+                for agent, paid, fraction in zip(self.agents, rule.payments, proved, strict=True):
                     rows.append(
                         {
                             "state": state.name,
@@ -235,6 +240,7 @@ class Explanation:
                             "agent": agent,
                             "payment": paid,
                             "next": ", ".join(rule.next),
+                            **({} if rule.exact is None else {"exact": fraction}),
                         }
                     )
         return pd.DataFrame(rows)
@@ -321,7 +327,8 @@ def explain_optimum(best: Optimum, lotteries: bool = True) -> Explanation:
     if isinstance(best.mechanism, Mechanism) and len(reading.automaton.play.agents) == 1:
         balance = tuple(part[0] for part in best.mechanism.realised[:-1])
     goal = str(best.objective)
-    found = _explained(reading, best.value, best.exact, f"optimal {goal}", balance)
+    proved = paid_in_fractions(best, reading.mechanism)
+    found = _explained(reading, best.value, best.exact, f"optimal {goal}", balance, proved)
     return replace(found, lotteries=without_lotteries(best, reading.mechanism)) if lotteries else found
 
 
@@ -351,27 +358,21 @@ def explain_mechanism(mechanism: Any) -> Explanation:
 
 
 def _explained(
-    reading: Reading, value: float, exact: Fraction | None, goal: str, balance: tuple[FloatArray, ...] | None
+    reading: Reading,
+    value: float,
+    exact: Fraction | None,
+    goal: str,
+    balance: tuple[FloatArray, ...] | None,
+    proved: Paid | None = None,
 ) -> Explanation:
     found = reading.automaton
     named = mode_names(found, balance)
-    states = tuple(_state(found, mode, words) for mode, words in enumerate(named))
-    return Explanation(
-        reading.mechanism,
-        states,
-        reading.shares,
-        reading.memory,
-        structures(found, balance),
-        reading.report,
-        value,
-        exact,
-        goal,
-        reading.note,
-        found,
-    )
+    states = tuple(_state(found, mode, words, proved) for mode, words in enumerate(named))
+    told = reading.shares, reading.memory, structures(found, balance), reading.report
+    return Explanation(reading.mechanism, states, *told, value, exact, goal, reading.note, found)
 
 
-def _state(found: Automaton, mode: int, words: str) -> State:
+def _state(found: Automaton, mode: int, words: str, proved: Paid | None) -> State:
     """One mode with its rules."""
     members = found.members(mode)
     play, rules = found.play, rules_of(found, members)
@@ -387,7 +388,9 @@ def _state(found: Automaton, mode: int, words: str) -> State:
         for label, chosen in reports(play, t, profiles, rules):
             then = action(play, t, chances)
             next_names = tuple(letter(number) for number in after)
-            listed.append(Rule(label, then, tuple(paid.tolist()), next_names, tuple(chosen), tuple(chances.tolist())))
+            exact = None if proved is None else at_node(found, members, profiles[0], paid, proved)
+            told = tuple(paid.tolist()), next_names, tuple(chosen), tuple(chances.tolist()), exact
+            listed.append(Rule(label, then, *told))
     listed.sort(key=lambda rule: rule.profiles)
     histories = sum(len(slots) for _, slots in members)
     return State(letter(mode), words, tuple(time for time, _ in members), histories, tuple(listed))

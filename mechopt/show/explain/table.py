@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.printable import printable
-from mechopt.show.explain.explanation import Explanation, explain_optimum
+from mechopt.show.explain.explain import explain
+from mechopt.show.explain.explanation import Explanation
+from mechopt.show.explain.policies import page as policies
+from mechopt.show.explain.policies.explanation import PolicyExplanation
 from mechopt.show.explain.wording import likelihood
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
 from mechopt.solve.result import Optimum
@@ -18,16 +21,18 @@ FEW_HISTORIES = 400
 """Histories up to which it looks for it."""
 
 
-def lines(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
+def lines(found: Explanation | PolicyExplanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
     """Summary, rules by state, likeliest histories, and what memory is worth.
 
     Parameters
     ----------
-    found : Explanation
+    found : Explanation or PolicyExplanation
     width : int
     most : int
         Rules that are printed.
     """
+    if isinstance(found, PolicyExplanation):
+        return policies.lines(found, width, most)
     told = paragraph(printable(found.summary), width)
     told += [line for words in found.structures for line in paragraph(printable(words), width)]
     if found.note:
@@ -53,7 +58,7 @@ def text(found: Explanation) -> str:
 
 def show_optimum(best: Optimum) -> None:
     """Print the explanation of an optimum."""
-    print(text(explain_optimum(best)))
+    print("\n".join(lines(explain(best))))
 
 
 def rules(found: Explanation, width: int = WIDTH, most: int = MOST_RULES) -> list[str]:
@@ -78,7 +83,7 @@ def few_states(best: Optimum) -> list[str]:
 
 def quickly_explained(
     best: Optimum | None, histories: int = FEW_HISTORIES, states: int = FEW_STATES
-) -> Explanation | None:
+) -> Explanation | PolicyExplanation | None:
     """What an optimum does, where there is one with so few histories and states; None otherwise.
 
     Parameters
@@ -90,7 +95,7 @@ def quickly_explained(
     if best is None or best.mechanism is None or best.status is not Status.OPTIMAL or best.size.histories > histories:
         return None
     try:
-        found = explain_optimum(best, lotteries=False)
+        found = explain(best, lotteries=False)
     except (InputError, LimitError):
         return None
     return found if len(found.states) <= states else None

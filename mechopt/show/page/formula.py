@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction
-from mechopt.proof.formula.file import end_content
+from mechopt.proof.formula.spelling import end_content
 from mechopt.show.page.page import Cell, Column, Origin, Picture, Table, render
 from mechopt.show.page.wording import names
 from mechopt.solve.parametric.walk import point_between

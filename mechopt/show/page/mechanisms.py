@@ -20,6 +20,7 @@ HOW = {
     "balance distribution": "over the distribution of balances",
     "simulation": "by simulation",
     "backward induction": "by backward induction over types",
+    "values of states": "by values of the mechanism's states, for ever",
     "bound": "a bound on every mechanism, not a mechanism",
 }
 
@@ -50,7 +51,9 @@ def mechanism_table(comparison: Comparison) -> Table:
     """One row a mechanism: numbers, then each constraint as a mark."""
     with_static = any(not math.isnan(entry.static_ratio) for entry in comparison.entries)
     with_share = any(not math.isnan(entry.ratio) for entry in comparison.entries)
-    with_guarantee = any(entry.guarantee is not None for entry in comparison.entries)
+    with_guarantee = any(
+        entry.guarantee is not None or entry.proved_revenue is not None for entry in comparison.entries
+    )
     columns = [Column("mechanism"), Column("revenue", True, explained="expected present value, net of costs")]
     columns.append(Column("welfare", True, explained="expected present value, net of costs"))
     if with_share:
@@ -74,8 +77,7 @@ def mechanism_table(comparison: Comparison) -> Table:
         row.append(_amount(entry.welfare))
         row += [Cell(share(entry.ratio), _known(entry.ratio))] if with_share else []
         if with_guarantee:
-            guarantee = entry.guarantee
-            row.append(Cell("–") if guarantee is None else Cell(str(guarantee), float(guarantee)))
+            row.append(_guaranteed(entry))
         row += [Cell(share(entry.static_ratio), _known(entry.static_ratio))] if with_static else []
         if with_transfers:
             size = entry.largest_transfer
@@ -94,6 +96,14 @@ def bound_table(comparison: Comparison) -> Table | None:
         if entry.computed == "bound":
             rows.append((Cell(entry.name, entry.name, target=f"mechanism-{k}"), _amount(entry.revenue)))
     return Table("bounds", "No mechanism earns more than", columns, tuple(rows)) if rows else None
+
+
+def _guaranteed(entry: Entry) -> Cell:
+    """Share of the optimum that is proved: for all instances, or by a theorem on this one."""
+    if entry.proved_revenue is not None and entry.ratio > 0:
+        proved = max(0.0, entry.proved_revenue) * entry.ratio / entry.revenue
+        return Cell(f"here {share(proved)}", proved)
+    return Cell("–") if entry.guarantee is None else Cell(str(entry.guarantee), float(entry.guarantee))
 
 
 def _known(value: float) -> float | None:
@@ -129,6 +139,8 @@ def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
         facts.append(("utilities by agent", ", ".join(number(float(u)) for u in entry.utilities)))
     if entry.guarantee is not None:
         facts.append(("guaranteed share of the optimum", str(entry.guarantee)))
+    if entry.proved_revenue is not None:
+        facts.append(("proved to earn here at least", number(entry.proved_revenue)))
     if entry.claims:
         facts.append(("made to satisfy", ", ".join(constraint.name for constraint in entry.claims)))
     broken = []

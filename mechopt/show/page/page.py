@@ -175,7 +175,7 @@ def render(template: str, scripts: tuple[str, ...] = (), base: str = "script.js"
     scripts : tuple of str
         Files of ``templates/`` that run after the first.
     base : str
-        The first: that of all reports, or a page's own.
+        The first: that of all reports, or a page's own; none where it is empty.
     context
         What the template names.
 
@@ -185,7 +185,7 @@ def render(template: str, scripts: tuple[str, ...] = (), base: str = "script.js"
         If jinja2 is not installed.
     """
     environment = _environment()
-    script = "\n".join(environment.get_template(name).render() for name in (base, *scripts))
+    script = "\n".join(environment.get_template(name).render() for name in (base, *scripts) if name)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     from markupsafe import Markup
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.words import model_words
 from mechopt.show.explain.page import share_rows, state_rows
+from mechopt.show.explain.policies import page as policies
+from mechopt.show.explain.policies.explanation import PolicyExplanation
 from mechopt.show.explain.table import quickly_explained
 from mechopt.show.page.mechanisms import bound_table, detail, mechanism_table
 from mechopt.show.page.page import Origin, render, require_report, write_report
@@ -107,6 +109,13 @@ def _explained(best: Optimum | None) -> dict[str, Any] | None:
     found = quickly_explained(best, MOST_HISTORIES, MOST_STATES)
     if found is None:
         return None
+    if isinstance(found, PolicyExplanation):
+        return {
+            "said": [f"{found.summary}.", *policies.said(found)],
+            "order": " / ".join(found.agents) if len(found.agents) > 1 else "",
+            "states": policies.state_rows(found),
+            "shares": [],
+        }
     return {
         "said": [f"{found.summary}{f'; remembers {found.memory}' if found.memory else ''}.", *found.structures],
         "order": " / ".join(found.agents) if len(found.agents) > 1 else "",
@@ -220,9 +229,7 @@ def _why_none(comparison: Comparison) -> str:
     if comparison.optimum is not None:
         return ""
     if getattr(comparison.environment, "horizon", 0) == "infinite":
-        return (
-            "With an infinite horizon no linear program gives the optimum; bounds in the table hold for all mechanisms."
-        )
+        return "The optimum for ever was not found in time, or no method is for it; the bounds hold for all mechanisms."
     return "The program of the optimum is too large here, so no share of it is known."
 
 

@@ -6,17 +6,20 @@ from dataclasses import asdict
 from typing import Any
 
 from mechopt.show.explain.explanation import Explanation
+from mechopt.show.explain.policies.explanation import PolicyExplanation
 
 
-def explained(found: Explanation, title: str = "") -> dict[str, Any]:
+def explained(found: Explanation | PolicyExplanation, title: str = "") -> dict[str, Any]:
     """Keys of ``mechopt show --json``.
 
     Parameters
     ----------
-    found : Explanation
+    found : Explanation or PolicyExplanation
     title : str
         Of the model.
     """
+    if isinstance(found, PolicyExplanation):
+        return _tables(found, title)
     return {
         "model": title,
         "value": found.value,
@@ -42,6 +45,7 @@ def explained(found: Explanation, title: str = "") -> dict[str, Any]:
                         "reports": rule.reports,
                         "then": rule.then,
                         "payments": list(rule.payments),
+                        **({"exact": [str(paid) for paid in rule.exact]} if rule.exact is not None else {}),
                         "next": list(rule.next),
                     }
                     for rule in state.rules
@@ -50,4 +54,40 @@ def explained(found: Explanation, title: str = "") -> dict[str, Any]:
             for state in found.states
         ],
         "likeliest": [{"probability": chance, "history": words} for chance, words in found.likeliest()],
+    }
+
+
+def _tables(found: PolicyExplanation, title: str) -> dict[str, Any]:
+    """Keys where the tables are explained; payments are ranges."""
+    return {
+        "model": title,
+        "value": found.value,
+        **({"exact": str(found.exact)} if found.exact is not None else {}),
+        "goal": found.goal,
+        "agents": list(found.agents),
+        "entries": found.tables.entries,
+        "exactly": found.exactly,
+        "structures": list(found.structures),
+        "verified": {n.name: str(c.status) for n, c in found.report.items()} if found.report is not None else {},
+        "note": found.note,
+        "states": [
+            {
+                "state": state.name,
+                "words": state.words,
+                "when": state.when,
+                "entries": state.entries,
+                "share": state.share,
+                "rules": [
+                    {
+                        "reports": rule.reports,
+                        "then": rule.then,
+                        "lowest": list(rule.lowest),
+                        "highest": list(rule.highest),
+                        "next": list(rule.next),
+                    }
+                    for rule in state.rules
+                ],
+            }
+            for state in found.states
+        ],
     }

@@ -64,6 +64,7 @@ def solved(best: Optimum, report: Report | None, verify_seconds: float) -> Plain
     return {
         "value": without_noise(best.value, scale),
         **({"exact": str(best.exact)} if best.exact is not None else {}),
+        **({"proved": str(best.status)} if best.certificate is not None and best.mechanism is None else {}),
         **_fractions(best),
         "bound": asdict(best.bound),
         "revenue": amounts[0] if amounts else None,
@@ -103,6 +104,8 @@ def checks(report: Report, counterexamples: bool = False) -> Plain:
         plain["rounding"] = check.rounding
         if check.exact is not None:
             plain["exact"] = str(check.exact)
+        if check.allowance is not None:
+            plain["epsilon"] = check.allowance
         if check.strategy_gain is not None:
             plain["strategy_gain"] = check.strategy_gain
         if counterexamples:
@@ -177,6 +180,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCerti
 def proved_rows(document: Plain) -> list[tuple[str, str]]:
     """What ``mechopt certificate check`` tells people behind its sentence: (label, text)."""
     kept = document["constraints"]
+    without = "none: no mechanism satisfies all of this" if document["status"] == "infeasible" else "no bound"
     return [
         *title_rows(document["model"]),
         ("fingerprint", document["fingerprint"]),
@@ -185,7 +189,7 @@ def proved_rows(document: Plain) -> list[tuple[str, str]]:
         ("participation", ", ".join(kept["ir"]) or "NONE"),
         *([("payments", ", ".join(kept["subject_to"]))] if "subject_to" in kept else []),
         ("form", document["form"]),
-        ("value", document["exact"] or " to ".join(document.get("exact_bracket", ["no bound"]))),
+        ("value", document["exact"] or " to ".join(document.get("exact_bracket", [without]))),
     ]
 
 
@@ -261,7 +265,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     paid = f", payments {kept['subject_to']}" if "subject_to" in kept else ""
     rows += [
         ("objective", f"{document['objective']} under {kept['ic']} and {kept['ir']}{paid}"),
-        ("status", document["status"]),
+        ("status", document["status"] + (" (proved)" if "proved" in document else "")),
         ("value", f"{document['value']:.12g}" if "exact" in document else with_fraction(document["value"])),
         *([("exact", f"{document['exact']} (proved)")] if "exact" in document else []),
         *(
@@ -280,7 +284,7 @@ def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
     rows += [(f"verified {name}", verdict(check)) for name, check in document["verified"].items()]
     for name in ("adjacent", "downward"):
         gain = document["verified"].get(name, {}).get("strategy_gain") or 0.0
-        if gain > 1e-6 * abs(document["value"]):
+        if gain > 1e-6 * abs(document["value"]) and "epsilon" not in document["verified"][name]:
             rows.append(
                 ("diagnosis", f"{name} misreports gain nothing, but a strategy gains {gain:.6g}: no Bayesian IC")
             )
@@ -294,7 +298,10 @@ def verdict(check: Plain) -> str:
     """One constraint's check in words."""
     status = check["status"] if check["holds"] else check["status"].upper()
     bound = f", rounding {check['rounding']:.2g}" if check["status"] == "undecided" else ""
-    return f"{status} (largest gain {check['gain']:.2g}{bound})"
+    allowed = check.get("epsilon")
+    sign = "<=" if check["holds"] else ">" if check["status"] == "violated" else "against"
+    within = "" if allowed is None else f" {sign} epsilon {allowed:.6g}"
+    return f"{status} (largest gain {check['gain']:{'.2g' if allowed is None else '.6g'}}{within}{bound})"
 
 
 def unsatisfied(report: Report, exact: bool) -> str:

@@ -19,13 +19,18 @@ class Pool:
 
     def __init__(self, dimension: int, labels: int = 0) -> None:
         self.count = 0
-        self._points, self._heights = np.empty((16, dimension)), np.empty(16)
+        self._lifted, self._heights = np.ones((16, dimension + 1)), np.empty(16)
         self._labels = np.empty((16, labels), dtype=np.int64)
 
     @property
     def points(self) -> FloatArray:
         """Shape ``(count, d)``."""
-        return self._points[: self.count]
+        return self._lifted[: self.count, :-1]
+
+    @property
+    def lifted(self) -> FloatArray:
+        """The points with a 1 behind each; shape ``(count, d + 1)``."""
+        return self._lifted[: self.count]
 
     @property
     def heights(self) -> FloatArray:
@@ -41,10 +46,10 @@ class Pool:
         """Append points ``(n, d)``."""
         end = self.count + len(points)
         while end > len(self._heights):
-            self._points, self._heights, self._labels = (
-                np.concatenate([part, np.empty_like(part)]) for part in (self._points, self._heights, self._labels)
+            self._lifted, self._heights, self._labels = (
+                np.concatenate([part, np.ones_like(part)]) for part in (self._lifted, self._heights, self._labels)
             )
-        self._points[self.count : end] = points
+        self._lifted[self.count : end, :-1] = points
         self._heights[self.count : end] = heights
         self._labels[self.count : end] = labels
         self.count = end  # last, so that an interrupt leaves whole points only
@@ -77,58 +82,71 @@ class Hull:
         """Take in what the pool has got since."""
         known = len(self._costs) - self.first
         if known < self.pool.count:
-            points = self.pool.points[known:]
-            self._columns = np.concatenate([self._columns, np.append(points, np.ones((len(points), 1)), axis=1)])
+            self._columns = np.concatenate([self._columns, self.pool.lifted[known:]])
             self._costs = np.concatenate([self._costs, self.pool.heights[known:]])
 
     def values(self, places: FloatArray) -> tuple[FloatArray, IntArray]:
         """Upper bounds at ``places`` of shape ``(m, d)``, and which points give each; -1 for none, ``(m, d + 1)``."""
         self._update()
-        count, d = places.shape
-        lifted = np.ones((count, d + 1))
-        lifted[:, :d] = places
-        share = np.matmul(self._inverse[: self._used], lifted.T)  # (bases, d+1, m)
-        fits = share.min(axis=1, initial=0.0) >= -1e-9
-        known = np.where(fits, (share * self._cost[: self._used, :, None]).sum(axis=1), np.inf)
-        found, inside = np.empty(count), np.empty((count, d + 1), dtype=np.int64)
-        for m in range(count):
-            found[m], inside[m] = self._one(lifted[m], known[:, m])
-        return found, np.maximum(inside - self.first, -1)
-
-    def _one(self, place: FloatArray, known: FloatArray) -> tuple[float, IntArray]:
-        d, columns, costs = len(place) - 1, self._columns, self._costs
-        size = 1.0 + abs(float(costs[self.first]))
-        best = int(known.argmin()) if known.size else -1
-        if best >= 0 and known[best] < np.inf:
-            basis, inverse = self._basis[best].copy(), self._inverse[best].copy()
-            cost, inside, fallback = self._cost[best].copy(), self._inside[best].copy(), float(known[best])
-        else:
-            basis = np.diag(np.append(np.where(place[:-1] < 0, -1.0, 1.0), 1.0))
-            inverse, cost = basis.copy(), np.append(np.full(d, FAR * size), costs[self.first])
-            inside, fallback = np.append(np.full(d, -1), self.first), FAR * size
-        share, moved = inverse @ place, False
+        lifted = np.append(places, np.ones((len(places), 1)), axis=1)
+        basis, inverse, cost, inside, fallback = self._begin(lifted)
+        share = (inverse @ lifted[:, :, None])[:, :, 0]
+        size, moved = 1.0 + abs(float(self._costs[self.first])), np.zeros(len(places), dtype=np.bool_)
+        at, every = np.arange(len(places)), np.arange(len(places))
         for _ in range(STEPS):
-            slack = costs - columns @ (cost @ inverse)
-            entering = int(slack.argmin())
-            if slack[entering] > -1e-11 * size:
-                break
-            column = columns[entering]
-            moves = inverse @ column
+            duals = (cost[at, None] @ inverse[at])[:, 0]
+            slack = self._costs - duals @ self._columns.T
+            entering = slack.argmin(axis=1)
+            grows = slack[every[: len(at)], entering] <= -1e-11 * size
+            at, entering = at[grows], entering[grows]
+            columns = self._columns[entering]
+            moves = (inverse[at] @ columns[:, :, None])[:, :, 0]
             rising = moves > 1e-9
-            if not rising.any():
+            ends = rising.any(axis=1)
+            if not ends.any():
                 break
-            steps = np.full(d + 1, np.inf)
-            steps[rising] = np.maximum(share[rising], 0.0) / moves[rising]
-            leaving = int(steps.argmin())
-            row = inverse[leaving] / moves[leaving]
-            inverse -= moves[:, None] * row
-            inverse[leaving] = row
-            basis[:, leaving], cost[leaving], inside[leaving] = column, costs[entering], entering
-            share, moved = inverse @ place, True
-        if moved:
-            if np.abs(basis @ inverse - np.eye(d + 1)).max() > 1e-9 or share.min() < -1e-8:
-                return fallback, np.full(d + 1, -1)  # rounding has spoilt it
+            at, entering, columns, moves, rising = (part[ends] for part in (at, entering, columns, moves, rising))
+            steps = np.where(rising, np.maximum(share[at], 0.0) / np.where(rising, moves, 1.0), np.inf)
+            leaving, mine = steps.argmin(axis=1), every[: len(at)]
+            row = inverse[at, leaving] / moves[mine, leaving, None]
+            changed = inverse[at] - moves[:, :, None] * row[:, None]
+            changed[mine, leaving] = row
+            inverse[at] = changed
+            basis[at, :, leaving], cost[at, leaving], inside[at, leaving] = columns, self._costs[entering], entering
+            share[at], moved[at] = (changed @ lifted[at][:, :, None])[:, :, 0], True
+        spoilt = moved & (
+            (np.abs(basis @ inverse - np.eye(lifted.shape[1])).max(axis=(1, 2)) > 1e-9) | (share.min(axis=1) < -1e-8)
+        )
+        self._remember(basis, inverse, cost, inside, np.flatnonzero(moved & ~spoilt).tolist())
+        found = np.where(spoilt, fallback, (np.maximum(share, 0.0) * cost).sum(axis=1))
+        return found, np.where(spoilt[:, None], -1, np.maximum(inside - self.first, -1))
+
+    def _begin(self, lifted: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, IntArray, FloatArray]:
+        """For each place the best basis that is remembered, or the first point and the way out."""
+        count, width = lifted.shape
+        basis = np.zeros((count, width, width))
+        basis[:, np.arange(width), np.arange(width)] = np.where(lifted < 0, -1.0, 1.0)
+        inverse, far = basis.copy(), FAR * (1.0 + abs(float(self._costs[self.first])))
+        cost, inside = np.full((count, width), far), np.full((count, width), -1)
+        cost[:, -1], inside[:, -1] = self._costs[self.first], self.first
+        fallback = np.full(count, far)
+        if self._used:
+            share = np.matmul(self._inverse[: self._used], lifted.T)  # (bases, d+1, m)
+            fits = share.min(axis=1) >= -1e-9
+            known = np.where(fits, (share * self._cost[: self._used, :, None]).sum(axis=1), np.inf)
+            best = known.argmin(axis=0)
+            least = known[best, np.arange(count)]
+            old = np.isfinite(least)
+            best = best[old]
+            basis[old], inverse[old], cost[old] = self._basis[best], self._inverse[best], self._cost[best]
+            inside[old], fallback[old] = self._inside[best], least[old]
+        return basis, inverse, cost, inside, fallback
+
+    def _remember(
+        self, basis: FloatArray, inverse: FloatArray, cost: FloatArray, inside: IntArray, places: list[int]
+    ) -> None:
+        for m in places:
             at = self._next
-            self._basis[at], self._inverse[at], self._cost[at], self._inside[at] = basis, inverse, cost, inside
+            self._basis[at], self._inverse[at] = basis[m], inverse[m]
+            self._cost[at], self._inside[at] = cost[m], inside[m]
             self._used, self._next = max(self._used, at + 1), (at + 1) % BASES
-        return float(np.maximum(share, 0.0) @ cost), inside

@@ -7,7 +7,7 @@ so that a program may be left with rows that would change little, and loses thos
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -54,25 +54,24 @@ class _Program(ABC):
         """The program without any points."""
 
     @abstractmethod
-    def _enter(self, m: int, point: int) -> None:
-        """Add the row or column of a point."""
+    def _enter(self, points: list[tuple[int, int]]) -> None:
+        """Add the rows or columns of points."""
 
     def _build(self, points: list[tuple[int, int]]) -> None:
         self.lp = WarmProgram(self._program())
         self.inside: dict[tuple[int, int], int] = {}
         self.order: list[tuple[int, int]] = []
         self.solves = 0
-        for m, point in points:
-            self.add(m, point)
+        self.add(points)
 
-    def add(self, m: int, point: int) -> bool:
-        """Add a point of a child if it is not inside; tell whether it was not."""
-        if (m, point) in self.inside:
-            return False
-        self._enter(m, point)
-        self.inside[m, point] = self.solves
-        self.order.append((m, point))
-        return True
+    def add(self, points: Iterable[tuple[int, int]]) -> bool:
+        """Add points of children, those that are not inside; tell whether there are any."""
+        fresh = [point for point in dict.fromkeys(points) if point not in self.inside]
+        if fresh:
+            self._enter(fresh)
+            self.inside |= dict.fromkeys(fresh, self.solves)
+            self.order += fresh
+        return bool(fresh)
 
     def _mark(self, used: Array) -> None:
         """Note which points the solution uses, from their multipliers or columns."""
@@ -103,12 +102,16 @@ class LowerProgram(_Program):
         return [(m, point) for m, child in enumerate(self.children) for point in range(len(child.state.start))]
 
     def _program(self) -> SmallProgram:
-        return self.state.stage.program
+        stage = self.state.stage
+        columns = np.append(stage.price_columns, stage.value_columns[:, None], axis=1)
+        self._columns: Array = columns.astype(np.int32)
+        return stage.program
 
-    def _enter(self, m: int, point: int) -> None:
-        stage, pool = self.state.stage, self.children[m].lower
-        index = np.append(stage.price_columns[m], stage.value_columns[m]).astype(np.int32)
-        self.lp.add_row(index, np.append(pool.points[point], 1.0), float(pool.heights[point]))
+    def _enter(self, points: list[tuple[int, int]]) -> None:
+        pools = [self.children[m].lower for m, _ in points]
+        entries = np.array([pool.lifted[point] for pool, (_, point) in zip(pools, points, strict=True)])
+        heights = np.array([pool.heights[point] for pool, (_, point) in zip(pools, points, strict=True)])
+        self.lp.add_rows(self._columns[[m for m, _ in points]], entries, heights)
 
     def solve(self, price: FloatArray, short: float, before: Step | None = None) -> Step | None:
         """Optimal multipliers and prices of children at a price; None where the solver fails.
@@ -137,8 +140,7 @@ class LowerProgram(_Program):
                 heights = child.lower.heights - prices[members] @ child.lower.points.T
                 best = heights.argmax(axis=1)
                 over = heights[np.arange(len(members)), best] > values[members] + short
-                for m, point in zip(members[over].tolist(), best[over].tolist(), strict=True):
-                    added |= self.add(m, point)
+                added |= self.add(zip(members[over].tolist(), best[over].tolist(), strict=True))
             if not added:
                 break
             answer = None
@@ -218,23 +220,25 @@ class UpperProgram(_Program):
             row_upper=np.concatenate([program.row_upper, ends.ravel()]),
         )
 
-    def _enter(self, m: int, point: int) -> None:
-        child, weight = self.children[m], self.state.stage.weight
-        if point < 0:
-            entries, height = np.append(child.state.rays[-1 - point], 0.0), float(child.state.ray_cost[-1 - point])
-        else:
-            entries, height = np.append(child.upper.points[point], 1.0), float(child.upper.heights[point])
+    def _enter(self, points: list[tuple[int, int]]) -> None:
+        entries, heights = np.zeros((len(points), self._rows.shape[1])), np.empty(len(points))
+        d, which = self.state.stage.price_columns.shape[1], [m for m, _ in points]
+        for at, (m, point) in enumerate(points):
+            child = self.children[m]
+            if point < 0:
+                entries[at, :d], heights[at] = child.state.rays[-1 - point], child.state.ray_cost[-1 - point]
+            else:
+                entries[at, : d + 1], heights[at] = child.upper.lifted[point], child.upper.heights[point]
+        weight = self.state.stage.weight
         if weight is None:
-            self.lp.add_column(0.0, self._rows[m], np.append(entries, -height))
+            entries[:, -1], cost = -heights, np.zeros(len(points))
         else:
-            self.lp.add_column(float(weight[m]) * height, self._rows[m], entries)
+            cost = weight[which] * heights
+        self.lp.add_columns(cost, self._rows[which].astype(np.int32), entries)
 
     def expect(self, near: IntArray) -> None:
         """Add points that are likely to be used, by child; negative for none."""
-        for m, points in enumerate(near.tolist()):
-            for point in points:
-                if point >= 0:
-                    self.add(m, point)
+        self.add((m, point) for m, points in enumerate(near.tolist()) for point in points if point >= 0)
 
     def solve(self, price: FloatArray, short: float) -> Answer | None:
         """Multipliers whose value is an upper bound at a price; None where the solver fails.
@@ -260,8 +264,7 @@ class UpperProgram(_Program):
                 slack -= duals[members, :d] @ child.upper.points.T + duals[members, d, None]
                 best = slack.argmin(axis=1)
                 under = slack[np.arange(len(members)), best] < -short * np.maximum(weight[members], 1e-3)
-                for m, point in zip(members[under].tolist(), best[under].tolist(), strict=True):
-                    added |= self.add(m, point)
+                added |= self.add(zip(members[under].tolist(), best[under].tolist(), strict=True))
             if not added:
                 break
             answer = self.lp.solve(primal=True) or self._again(price)

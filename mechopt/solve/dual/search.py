@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.models import Models
 from mechopt.solve.dual.programs import LowerProgram, Step, UpperProgram
 from mechopt.solve.dual.stage import Problem, Record
+from mechopt.solve.runtime import apart
 from mechopt.solve.solution import Status
 
 Progress = Callable[[float, float, float], None]
@@ -87,7 +89,8 @@ class Search:
                 if still > PATIENCE:
                     return Status.INACCURATE
                 before = lower, upper
-                self._visit(max(target * abs(upper), FACTOR * (upper - lower)), 0.5**still)
+                aim, strictness = max(target * abs(upper), FACTOR * (upper - lower)), 0.5**still
+                apart(partial(self._visit, aim, strictness))
         except KeyboardInterrupt:
             return Status.INTERRUPTED
 
@@ -143,7 +146,7 @@ class Search:
         if stop.near is not None:
             upper.expect(stop.near)
         if stop.step is not None and stop.child is not None:
-            upper.add(stop.child, lower.children[stop.child].nearest(stop.step.prices[stop.child]))
+            upper.add([(stop.child, lower.children[stop.child].nearest(stop.step.prices[stop.child]))])
         found = upper.solve(price, short)
         if found is not None:
             models[j].add_upper(price, found.value)

@@ -82,10 +82,20 @@ class WarmProgram:
         self._highs.changeColsCost(len(index), index, cost)
         self._highs.changeColsBounds(len(index), index, lower, upper)
 
-    def add_row(self, index: Array, entries: FloatArray, lower: float) -> None:
-        """One more row, ``entries @ x[index] >= lower``."""
-        self._highs.addRow(lower, np.inf, len(index), index, entries)
-        self.rows += 1
+    def add_rows(self, index: Array, entries: FloatArray, lower: FloatArray) -> None:
+        """More rows, ``entries[r] @ x[index[r]] >= lower[r]``; index and entries have shape ``(n, k)``."""
+        count, size = index.shape
+        above, start = np.full(count, np.inf), np.arange(0, count * size, size, dtype=np.int32)
+        self._highs.addRows(count, lower, above, count * size, start, index.ravel(), entries.ravel())
+        self.rows += count
+
+    def add_columns(self, cost: FloatArray, index: Array, entries: FloatArray) -> None:
+        """More columns, at least 0; index and entries have shape ``(n, k)``."""
+        count, size = index.shape
+        low, above = np.zeros(count), np.full(count, np.inf)
+        start = np.arange(0, count * size, size, dtype=np.int32)
+        self._highs.addCols(count, cost, low, above, count * size, start, index.ravel(), entries.ravel())
+        self.columns += count
 
     def add_column(self, cost: float, index: Array, entries: FloatArray) -> None:
         """One more column, at least 0."""

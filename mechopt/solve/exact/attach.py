@@ -33,8 +33,6 @@ def proved(
     """
     if solution.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
         return found
-    if found.subject_to and solution.status in (Status.INFEASIBLE, Status.UNBOUNDED):
-        return found  # nothing is always feasible under constraints on payments: there is no proof of either
     begun = time.perf_counter()
     deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
     proof, status = None, Status.INTERRUPTED
@@ -50,7 +48,13 @@ def proved(
     if proof is None:
         return replace(found, seconds=seconds, status=status)
     if proof.value is None:
-        return replace(found, seconds=seconds, certificate=proof)
+        stands = Status.INFEASIBLE if proof.status == "infeasible" else Status.UNBOUNDED
+        if found.status is stands:
+            return replace(found, seconds=seconds, certificate=proof)
+        end, words = -np.inf if stands is Status.INFEASIBLE else np.inf, f"the solver found it {found.status}"
+        bound = Bound(-np.inf, end, "exact certificate")
+        changed = replace(found, value=end, bound=bound, status=stands, mechanism=None, conflict=(words,))
+        return replace(changed, seconds=seconds, certificate=proof, duals=None)
     value, mechanism = float(proof.value), found.mechanism
     if solution.status is not Status.OPTIMAL:
         exact = np.zeros(len(program.cost))

@@ -4,7 +4,8 @@ The solver's floats choose a basis. Its primal and dual are then solved for in e
 by exact pivots where they are not feasible (`exact_simplex`), and written down so that anybody can check them
 (`proof_check`, which knows nothing of all this): the primal keeps every row, the dual bounds every mechanism, and both
 have one value. That a program has no bound is proved by a direction that improves the objective and keeps every row.
-No program of this library lacks a feasible point: selling nothing is one.
+Selling nothing is a feasible point, but where payments are constrained or agents have something outside: then one
+stands beside the direction, and that there is none is proved by multipliers of rows that conflict (Farkas).
 """
 
 from __future__ import annotations
@@ -119,19 +120,27 @@ def certified(
     status, columns, rows = highs.basis(program) if basis is None else (Status.OPTIMAL, *basis)
     exact = exact_program(chosen, program) if isinstance(chosen, Plan) else exact_persistent_program(chosen, program)
     if not len(columns):
+        columns, rows = highs.basis_without_solution(program)
+    if not len(columns):
         columns, rows = np.zeros(len(program.cost), np.int8), np.ones(len(program.row_lower), np.int8)
     ray = _ray(program, exact, deadline) if status is Status.UNBOUNDED else None
-    if ray is None:
-        try:
-            best = optimise(exact, columns, rows, deadline)
-        except UnboundedError:
-            ray = _ray(program, exact, deadline)
-        except InfeasibleError:
-            raise ExactLimitError("no mechanism satisfies all of the constraints, of which there is no proof") from None
-    if ray is not None and chosen.subject_to:
-        raise ExactLimitError("it has no bound, of which there is no proof where payments are constrained")
+    point, none = None, SparseVector(1, (), ())
+    try:
+        if ray is None:
+            try:
+                best = optimise(exact, columns, rows, deadline)
+            except UnboundedError:
+                ray = _ray(program, exact, deadline)
+        if ray is not None and (chosen.subject_to or chosen.environment.outside is not None):
+            nothing = replace(exact, cost=np.zeros_like(exact.cost))
+            found = optimise(nothing, columns, rows, deadline).primal
+            point = SparseVector.of(found.numerators, found.denominator)
+    except InfeasibleError as error:
+        blame = error.multipliers
+        multipliers = SparseVector.of(blame.numerators * exact.factor.astype(object), blame.denominator)
+        return _written(chosen, "infeasible", None, none, multipliers)
     if ray is not None:
-        return _written(chosen, "unbounded", None, ray, SparseVector(1, (), ()))
+        return replace(_written(chosen, "unbounded", None, ray, none), point=point)
     primal = SparseVector.of(best.primal.numerators, best.primal.denominator)
     return _written(chosen, "optimal", best, primal, _multipliers(exact, best))
 

@@ -17,6 +17,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicIR,
 )
@@ -25,6 +26,7 @@ from mechopt.mechanism.objective import Revenue
 from mechopt.solve.infinite.automaton import promise_table
 from mechopt.solve.infinite.chain import chain_of
 from mechopt.solve.infinite.fresh import by_blocks, in_advance
+from mechopt.solve.infinite.myopic import by_myopic_states
 from mechopt.solve.infinite.search import Progress, Search
 from mechopt.solve.infinite.truncated import has_level_action, truncated
 from mechopt.solve.program import Effort
@@ -33,7 +35,7 @@ from mechopt.solve.solution import Bound, Status
 
 APPLIES = (
     "is for an infinite horizon, revenue, Bayesian (or with one agent periodic ex post) IC, or DIC where types are "
-    "independent across periods, and interim or periodic IR, EPIR, PFIR or PPIR"
+    "independent across periods, and interim or periodic IR, EPIR, PFIR or PPIR; or myopic IC with PPIR"
 )
 TOLERANCE, EX_POST_TOLERANCE = 1e-7, 1e-3
 """Width of the bracket that is aimed at, a share of its upper end: where participation is interim or periodic, and
@@ -50,9 +52,13 @@ def why_not_infinite(plan: EndlessPlan) -> str | None:
     if plan.objective != Revenue() or plan.subject_to or len(plan.ic) != 1 or len(plan.ir) != 1:
         return APPLIES
     (ic,), (ir,) = plan.ic, plan.ir
+    if ic == MyopicIC() and ir != PPIR():
+        return "is, for agents who do not look ahead, with per-period IR"
     if plan.environment.outside is not None or plan.environment.discounts is not None:
         return "is without outside options, and with one discount for all"
     fresh = isinstance(plan.environment, IndependentForever)
+    if ic == MyopicIC():
+        return None
     incentives: tuple[Constraint, ...] = (DIC(),) if fresh else (BayesianIC(), PeriodicExPostIC())
     if ic not in incentives or ir not in (Interim(), PeriodicIR(), *EX_POST):
         return APPLIES
@@ -76,6 +82,9 @@ def by_infinite(plan: EndlessPlan, effort: Effort) -> Optimum:
             effort.bracket(lower, upper, seconds)
 
     (ic,), (ir,) = plan.ic, plan.ir
+    if ic == MyopicIC() and not isinstance(plan.environment, IndependentForever):
+        found = by_myopic_states(plan.environment, (ic, ir), effort)
+        return replace(found, ic=plan.ic, ir=plan.ir, objective=plan.objective)
     if isinstance(plan.environment, IndependentForever):
         if ir == PPIR() and plan.environment.agents == 1:
             chain, limit = plan.environment.to_markov(), effort.time_limit

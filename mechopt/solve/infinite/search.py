@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
@@ -23,6 +24,7 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.points import Hull, Pool
 from mechopt.solve.infinite.chain import Chain
 from mechopt.solve.infinite.programs import Above, Below, Step, shape_of
+from mechopt.solve.runtime import apart
 from mechopt.solve.solution import Status
 
 MOST_VISITED, MOST_LOOKED, LEAST = 40, 400, 1e-4
@@ -106,7 +108,7 @@ class Search:
         begun, still, before = time.perf_counter(), 0, (-np.inf, np.inf)
         try:
             while True:
-                self._look()
+                apart(self._look)
                 now = time.perf_counter() - begun
                 if told is not None:
                     told(self.low * self.chain.unit, self.high * self.chain.unit, now)
@@ -119,13 +121,13 @@ class Search:
                 if still > PATIENCE or self.points > MAX_POINTS:
                     return Status.INACCURATE
                 before = self.low, self.high
-                self._expand(gap * 0.5**still)
+                apart(partial(self._expand, gap * 0.5**still))
                 self.visits += 1
                 for _ in range(MOST_SWEEPS):
-                    self._look()
+                    apart(self._look)
                     left = self.high - self.low
-                    self._sweep()
-                    self._look()
+                    apart(self._sweep)
+                    apart(self._look)
                     if self.high - self.low > ENOUGH * left:
                         break
         except KeyboardInterrupt:

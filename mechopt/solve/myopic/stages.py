@@ -114,14 +114,14 @@ def solve_stages(process: JointProcess, objective: Objective, unit: float, deadl
         for state in states:
             if deadline is not None and time.perf_counter() > deadline:
                 return Solved((), Status.TIME_LIMIT)
-            status, conflict = _solve_state(process, t, int(state), law, gains, later, objective, weight, unit, table)
+            status, conflict = solve_state(process, t, int(state), law, gains, later, objective, weight, unit, table)
             if status is not Status.OPTIMAL:
                 return Solved((), status, conflict)
         tables.insert(0, table)
     return Solved(tuple(tables), Status.OPTIMAL)
 
 
-def _solve_state(
+def solve_state(
     process: JointProcess,
     t: int,
     state: int,

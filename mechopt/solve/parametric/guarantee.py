@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
+from mechopt.core.errors import InputError
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.lp.scenarios.terms import ScenarioTerms
 from mechopt.mechanism.objective import Revenue
+from mechopt.mechanism.payments import payments_at
 from mechopt.solve.exact.guarantee import exact_guarantee_program
 from mechopt.solve.parametric.pieces import Piece, merged
 from mechopt.solve.parametric.program import ParametricProgram, parametric_program, through_points
@@ -52,6 +54,7 @@ class GuaranteeWalk:
 
 def find_guarantee(
     model: ParametricScenarios,
+    terms: ScenarioTerms,
     most_pieces: int,
     deadline: float = float("inf"),
     progress: Callable[[int, float], None] | None = None,
@@ -61,6 +64,8 @@ def find_guarantee(
     Parameters
     ----------
     model : ParametricScenarios
+    terms : ScenarioTerms
+        What is asked for; amounts may be functions of the parameter.
     most_pieces : int
         Bases, of each optimum and of the guarantee.
     deadline : float
@@ -68,8 +73,9 @@ def find_guarantee(
     progress : callable, optional
     """
     programs, walks = [], []
+    ic, ir, subject_to = terms.measured
     for one in model.models:
-        programs.append(parametric_program(one, DIC(), EPIR(), Revenue()))
+        programs.append(parametric_program(one, ic, ir, Revenue(), subject_to))
         limits: dict[str, Any] = {"most_pieces": most_pieces, "deadline": deadline, "progress": progress}
         walks.append(find_pieces(programs[-1], one.start, one.stop, one.point, **limits))
         if walks[-1].stopped:
@@ -84,8 +90,9 @@ def find_guarantee(
             uncovered.append((start, stop))
             continue
         functions = [_holding(pieces, start, stop) for pieces in optima]
-        part = _part(model, functions, start, stop).walk(most_pieces - len(bases), deadline, progress)
-        bases += part.bases
+        part = _part(model, terms, functions, start, stop).walk(most_pieces - len(bases), deadline, progress)
+        turned = terms.objective == "regret"  # the program maximises minus the regret
+        bases += [replace(basis, value=-basis.value) if turned else basis for basis in part.bases]
         uncovered += part.uncovered
         stopped = part.stopped
     return GuaranteeWalk(tuple(programs), tuple(walks), tuple(bases), tuple(uncovered), stopped)
@@ -96,7 +103,11 @@ def _holding(pieces: tuple[Piece, ...], start: AlgebraicNumber, stop: AlgebraicN
 
 
 def _part(
-    model: ParametricScenarios, functions: list[RationalFunction], start: AlgebraicNumber, stop: AlgebraicNumber
+    model: ParametricScenarios,
+    terms: ScenarioTerms,
+    functions: list[RationalFunction],
+    start: AlgebraicNumber,
+    stop: AlgebraicNumber,
 ) -> Walker:
     """The walker of an interval on which the optima are single functions."""
     while start.upper >= stop.lower:
@@ -105,9 +116,18 @@ def _part(
     for end in (start, stop):
         end.narrowed((stop.lower - start.upper) * NARROW)
     point = point_between(start, stop, 0)
+    for name, function, one in zip(model.middle.names, functions, model.at(point).environments, strict=True):
+        if not function and one.first_best > 0 and terms.objective != "regret":
+            where = f"{model.parameter} from {float(start):.6g} to {float(stop):.6g}"
+            what = f"scenario {name!r}: nothing is earned under these constraints for {where}"
+            raise InputError(f"{what}; try objective 'regret'")
     program = through_points(
         None,
-        lambda at: exact_guarantee_program(model.at(at), [function(at) for function in functions]),
+        lambda at: exact_guarantee_program(
+            model.at(at),
+            [function(at) for function in functions],
+            replace(terms, subject_to=payments_at(terms.subject_to, at)),
+        ),
         start.upper,
         stop.lower,
     )

@@ -27,7 +27,7 @@ from mechopt.lp.orbits import compile_orbits, orbit_size
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective
-from mechopt.mechanism.payments import PaymentConstraint, on_money, payments_at
+from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, on_money, payments_at
 from mechopt.solve.exact.independent import ExactProgram, exact_program, whole
 from mechopt.solve.exact.persistent import exact_persistent_program
 from mechopt.solve.parametric.orbits import column_on_orbits, exact_orbits, has_orbits
@@ -174,6 +174,11 @@ def parametric_program(
     MechoptError
         If its entries are not rational functions on the whole interval.
     """
+    if any(isinstance(limit, EpsilonIC) for limit in subject_to):
+        raise InputError(
+            "subject_to: epsilon: pieces are proved from programs in which truth is best exactly; leave it out, or "
+            "solve at values of the parameter (mo.mechanisms.epsilon_for finds the smallest epsilon for a value)"
+        )
     if len(on_money(subject_to)) < len(subject_to):
         raise InputError(
             "subject_to: deterministic optima are found by branch and bound, which no formula is: leave it out, or "

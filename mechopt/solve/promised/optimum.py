@@ -76,7 +76,7 @@ MEMORY_SHARE = 0.5
 CHEAP_WORK = {True: 1.6e6, False: 6e5}
 """Slopes, times the number of types to the power 1.3, of the levels that narrow a bracket which is within the tolerance
 already; with the compiled kernels and without."""
-WORTH_COMPILING = 0.2
+WORTH_COMPILING = 0.4
 """Predicted seconds without the compiled kernels from which on they are loaded, which takes half a second."""
 FEW = 3
 """Slopes with which a period is not begun."""
@@ -251,7 +251,7 @@ class Search:
             while (width := upper - best) > aim * upper:
                 self._tell(best, upper)
                 open_ = width > tolerance * upper
-                if number == MAX_LEVELS:
+                if number == MAX_LEVELS or len(level.solved) == 1:  # of the slope 1 alone nothing is finer
                     raise StoppedError(Status.INACCURATE if open_ else Status.OPTIMAL)
                 visits = [
                     _visits(table.promises / self.unit, mass)

@@ -15,13 +15,23 @@ from typing import TYPE_CHECKING, Any
 from mechopt.closedform.static.repeated import repeated_myerson
 from mechopt.core.errors import InputError, LimitError, NoOptimumError
 from mechopt.environment.independent import IndependentTypes
+from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.build import require_environment
 from mechopt.mechanism.constraint_names import asked_constraints
-from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, STANDARD, Asked, BayesianIC, Constraint
+from mechopt.mechanism.constraints import (
+    INDEPENDENT_CONSTRAINTS,
+    PPIR,
+    STANDARD,
+    Asked,
+    BayesianIC,
+    Constraint,
+    MyopicIC,
+)
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
+from mechopt.solve.solution import Status
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
@@ -30,6 +40,8 @@ from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry, limit
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
+PATIENCE = 20.0
+"""Seconds after which the optimum with an infinite horizon is left out, where no time limit is given."""
 NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
 
 
@@ -64,8 +76,7 @@ def compare(
     Raises
     ------
     InputError
-        If a name is unknown, or a mechanism that was asked for by name does not fit the environment; or with
-        `EpsilonIC`, with which bounds are none.
+        If a name is unknown, or a mechanism that was asked for by name does not fit the environment.
 
     Examples
     --------
@@ -112,12 +123,17 @@ def _compared(
     fresh = isinstance(environment, IndependentTypes)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     limits = payment_constraints(subject_to)
-    if any(isinstance(limit, EpsilonIC) for limit in limits):
-        raise InputError("subject_to: epsilon: what is compared keeps incentive constraints as they are; leave it out")
+    kept = tuple(limit for limit in limits if not isinstance(limit, EpsilonIC))
     best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
     entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
-    for name in _applicable(environment) if mechanisms is None else mechanisms:
+    if mechanisms is None:
+        names: Iterable[str] = _applicable(environment)
+        if best is not None and environment.horizon == "infinite":
+            names = (*names, persistent.OPTIMUM)  # last: scripts know the others by their places
+    else:
+        names = mechanisms
+    for name in names:
         try:
             if isinstance(environment, IndependentTypes):
                 built: Any = own[name] if name in own else independent.build(name, environment, best)
@@ -127,18 +143,20 @@ def _compared(
                 if name == "asymptotic" and name not in own and checks:
                     entries[-1] = replace(entries[-1], proved_revenue=independent.proved_revenue(environment))
             elif name in persistent.BOUNDS and name not in own:
+                if len(kept) < len(limits) and name != "efficient-welfare":
+                    raise InputError(f"{name} bounds what truth can earn, not where misreports may gain epsilon")
                 entries.append(persistent.bound(name, environment, best))
                 made.append(None)
             else:
-                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, limits)
+                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, kept)
                 entries.append(entry(name, built, best, checks=checks))
                 made.append(built)
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
             skipped[name] = str(error)
-    rows = tuple(limited(row, mechanism, limits) for row, mechanism in zip(entries, made, strict=True))
-    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *limits))
+    rows = tuple(limited(row, mechanism, kept) for row, mechanism in zip(entries, made, strict=True))
+    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *kept))
 
 
 def _applicable(environment: AnyTypes) -> tuple[str, ...]:
@@ -161,8 +179,9 @@ def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constrain
         return INDEPENDENT_CONSTRAINTS
     if environment.horizon != "infinite":
         return CHECKED
-    beliefs = any(row.report is not None and BayesianIC() in row.report for row in entries)
-    return (BayesianIC(), *STATE_CONSTRAINTS) if beliefs else STATE_CONSTRAINTS
+    checked = {constraint for row in entries if row.report is not None for constraint in row.report}
+    more = tuple(c for c in (BayesianIC(), MyopicIC(), PPIR()) if c in checked and c not in STATE_CONSTRAINTS)
+    return (*more, *STATE_CONSTRAINTS)
 
 
 def _optimum(
@@ -174,7 +193,7 @@ def _optimum(
 ) -> Optimum | None:
     """The optimum by whatever reaches it, or None; what dual dynamic programming alone reaches needs a time limit."""
     if environment.horizon == "infinite":
-        return None
+        return _endless_optimum(environment, ic, ir, limits, time_limit)
     problem = Problem(environment, ic, ir, limits)
     if time_limit is None and choose(problem).name == "dual":
         return None
@@ -182,6 +201,23 @@ def _optimum(
         return problem.solve(time_limit=time_limit)
     except LimitError:
         return None
+
+
+def _endless_optimum(
+    environment: AnyTypes,
+    ic: tuple[Constraint, ...],
+    ir: tuple[Constraint, ...],
+    limits: tuple[PaymentConstraint, ...],
+    time_limit: float | None,
+) -> Optimum | None:
+    """The optimum with an infinite horizon; None where no method is for it, or it is not found within the time."""
+    if not isinstance(environment, MarkovTypes):
+        return None
+    try:
+        found = Problem(environment, ic, ir, limits).solve(time_limit=PATIENCE if time_limit is None else time_limit)
+    except (InputError, LimitError):
+        return None
+    return found if found.status is Status.OPTIMAL or time_limit is not None else None
 
 
 def _require_known(names: list[str]) -> None:

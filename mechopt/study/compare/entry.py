@@ -28,12 +28,15 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.endless.contracted import ContractedMechanism
+from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
+from mechopt.verification.contracted import CHECKED as CONTRACTED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
@@ -119,6 +122,11 @@ def _(mechanism: BankAccountMechanism) -> tuple[str, float | None]:
     return mechanism.expectation.method, mechanism.expectation.revenue_error
 
 
+@computed.register(StateMechanism)
+def _(mechanism: StateMechanism) -> tuple[str, float | None]:
+    return "values of states", None
+
+
 @computed.register(SequenceMechanism)
 def _(mechanism: SequenceMechanism) -> tuple[str, float | None]:
     return "enumeration", None
@@ -167,6 +175,18 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     except LimitError:
         return verify(mechanism, STATE_CONSTRAINTS)
     return checked(sequence)
+
+
+@checked.register(StateMechanism)
+def _(mechanism: StateMechanism) -> Report | None:
+    """State by state, what it was made to satisfy."""
+    return verify(mechanism, mechanism.claims) if mechanism.after.nnz <= MAX_CHECKED_HISTORIES else None
+
+
+@checked.register(ContractedMechanism)
+def _(mechanism: ContractedMechanism) -> Report | None:
+    """By state, and at contracting."""
+    return verify(mechanism, CONTRACTED)
 
 
 @checked.register(VirtualPivot)

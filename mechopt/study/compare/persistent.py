@@ -32,6 +32,7 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import (
@@ -112,6 +113,10 @@ INTERDEPENDENT: dict[str, Builder] = {
     "contingent-smallest": _contingent("convex", smallest=True),
     "contingent-any": _contingent("any"),
 }
+PUBLIC: dict[str, Builder] = {
+    "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
+    "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
+}
 BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
     "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),
     "virtual-bound": lambda env: (virtual_bound(env), "Kakade, Lobel and Nazerzadeh (2013), (8)"),
@@ -139,12 +144,13 @@ def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
     finite = environment.horizon != "infinite"
     optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
     relaxed = ("relaxed-bound",) if finite else ()
+    if isinstance(environment, SeparableStates):
+        return (*optima, "virtual-pivot", "virtual-bound", "dynamic-pivot", "efficient-welfare")
     if isinstance(environment, PublicStates):
         return (*optima, "efficient-welfare")
     if isinstance(environment, SeparableTypes):
         forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
-        pivot = ("dynamic-pivot",) if finite else ()
-        return (*optima, *forms, *relaxed, "virtual-bound", *pivot, "efficient-welfare")
+        return (*optima, *forms, *relaxed, "virtual-bound", "dynamic-pivot", "efficient-welfare")
     if isinstance(environment, InterdependentTypes):
         return (*optima, *INTERDEPENDENT, *relaxed, "efficient-welfare")
     return (*optima, *MARKOV, *relaxed, "efficient-welfare")
@@ -173,10 +179,12 @@ def build(
         SeparableTypes: MARKOV | SEPARABLE,
         InterdependentTypes: INTERDEPENDENT,
         PublicStates: {},
+        SeparableStates: PUBLIC,
     }[type(environment)]
     if name not in builders:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
-    if isinstance(environment, SeparableTypes) and name in MARKOV:
+    endless_pivot = name == "dynamic-pivot" and environment.horizon == "infinite"
+    if isinstance(environment, SeparableTypes) and name in MARKOV and not endless_pivot:
         return builders[name](environment.to_markov())
     return builders[name](environment)
 

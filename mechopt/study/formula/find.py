@@ -9,19 +9,19 @@ from pathlib import Path
 from mechopt.core.errors import InputError
 from mechopt.environment.parametric import ParametricModel
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraints import STANDARD, Asked
+from mechopt.mechanism.constraints import Asked
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
 from mechopt.mechanism.payments import PaymentConstraint, Payments
 from mechopt.modelfile.loading import At
 from mechopt.modelfile.parameters import payments_in
-from mechopt.modelfile.parametric import read_parametric, read_parametric_scenarios
+from mechopt.modelfile.parametric import payment_faults, read_parametric, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem, check_formula_proof
 from mechopt.proof.formula.file import AnyProof, GuaranteeProof, load_formula
 from mechopt.proof.formula.guarantee import check_guarantee_proof
 from mechopt.solve.parametric.program import parametric_program
 from mechopt.solve.parametric.walk import MOST_PIECES, find_pieces
 from mechopt.study.formula.formula import Formula
-from mechopt.study.formula.guarantee import GuaranteeFormula
+from mechopt.study.formula.guarantee import GuaranteeFormula, asked_or
 
 Progress = Callable[[int, float], None]
 
@@ -96,12 +96,14 @@ def formula(
         parametric, defaults, payments = read_parametric(model, parameter, at)
     if subject_to != "file":
         payments = payments_in(subject_to, parametric.parameter)
+        if faults := payment_faults(parametric, payments):
+            raise InputError(faults)
     if objective is None:
         objective = Revenue() if defaults is None else defaults.objective
     program = parametric_program(
         parametric,
-        _asked(ic, defaults and defaults.ic),
-        _asked(ir, defaults and defaults.ir),
+        asked_or(ic, defaults and defaults.ic),
+        asked_or(ir, defaults and defaults.ir),
         as_objective(objective),
         payments,
     )
@@ -124,12 +126,6 @@ def formula(
     if walk.stopped == "interrupted":
         raise FormulaInterrupted(found)
     return found
-
-
-def _asked(given: Asked, default: Asked) -> Asked:
-    if given == "file":
-        return STANDARD if default is None else default
-    return given
 
 
 def check_formula(
@@ -157,7 +153,7 @@ def check_formula(
         if isinstance(model, ParametricModel):
             raise InputError("the proof is of a guarantee over scenarios; the model has none")
         if not isinstance(model, ParametricScenarios):
-            model = read_parametric_scenarios(model, proof.parameter, at)
+            model = read_parametric_scenarios(model, proof.parameter, at).model
         return check_guarantee_proof(model, proof)
     if isinstance(model, ParametricScenarios):
         raise InputError("the proof is of an optimum; the model has scenarios")

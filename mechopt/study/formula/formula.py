@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.closedform.virtual.weights import theorem_faults
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import OPTIONAL, ParametricModel
-from mechopt.mechanism.constraints import Constraint
+from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicExPostIC
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import PaymentConstraint, payments_at
@@ -36,6 +37,7 @@ from mechopt.solve.parametric.pieces import Piece, merged, open_ends
 from mechopt.solve.parametric.program import ParametricProgram
 from mechopt.solve.parametric.walk import BasisPiece, Walk
 from mechopt.study.formula.ratio import Ratio, ratio, where_equal
+from mechopt.study.formula.regimes import Regime, regimes
 from mechopt.study.formula.rules import State, rules
 
 if TYPE_CHECKING:
@@ -143,7 +145,10 @@ class Formula:
         return self.program.require_plan.objective
 
     def _inside(self, p: Any) -> Fraction:
-        point = to_exact(p)
+        try:
+            point = to_exact(p)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.parameter}: {error}") from None
         if not self.model.start <= point <= self.model.stop:
             raise InputError(f"{self.parameter} = {p} is outside [{self.model.start}, {self.model.stop}]")
         return point
@@ -275,8 +280,10 @@ class Formula:
         Parameters
         ----------
         name : str
-            ``"repeated-myerson"``, ``"repeated-second-price"``, ``"non-clairvoyant-balance"`` and
-            ``"two-period"`` (one buyer), or ``"first-best"``, whose share is above 1.
+            Independent types: ``"repeated-myerson"``, ``"repeated-second-price"``, ``"asymptotic"``,
+            ``"non-clairvoyant-balance"`` and ``"two-period"`` (one buyer or two), or ``"first-best"``, whose share is
+            above 1. Separable ones: ``"virtual-pivot"`` (where (16) holds), ``"optimal-contract"``, or
+            ``"virtual-bound"``, whose share is at least 1.
 
         Raises
         ------
@@ -288,19 +295,39 @@ class Formula:
                 f"{name} is a share of the optimal revenue where payments are free; "
                 "leave out the objective and subject_to"
             )
-        return ratio(self.model, name, self.pieces)
+        known = {point: proof.value for point, proof in self.points.items() if proof.value is not None}
+        return ratio(self.model, name, self.pieces, open_ends(self.walk.bases), known)
 
     @cached_property
     def equals(self) -> dict[str, tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]]:
         """Where the optimum is what repeated Myerson earns, and where it is the first best; by name.
 
-        Empty where closed forms are not known as functions, payments are constrained, or something else than revenue
-        is maximised.
+        The second alone where types persist. Empty where closed forms are not known as functions, payments are
+        constrained, or something else than revenue is maximised. Points that stand apart are in no interval.
         """
-        plain = isinstance(self.model.middle, IndependentTypes) and self.objective == Revenue()
-        if not plain or self.subject_to or any(getattr(self.model.exact, name) is not None for name in OPTIONAL):
+        names = (
+            ("repeated-myerson", "first-best") if isinstance(self.model.middle, IndependentTypes) else ("first-best",)
+        )
+        beside = [name for name in OPTIONAL if getattr(self.model.exact, name, None) is not None]
+        if self.objective != Revenue() or self.subject_to or beside:
             return {}
-        return {name: where_equal(self.model, name, self.pieces) for name in ("repeated-myerson", "first-best")}
+        apart = open_ends(self.walk.bases)
+        return {name: where_equal(self.model, name, self.pieces, apart) for name in names}
+
+    @cached_property
+    def regimes(self) -> tuple[Regime, ...]:
+        """Regimes of the virtual pivot; see `mechopt.study.formula.regimes`.
+
+        Empty where its theorem is not about the model, what is asked is not the revenue under Bayesian or periodic ex
+        post incentive constraints and interim participation, or the formula is not complete.
+        """
+        origin = self.model.origin
+        asked = self.ic in ((BayesianIC(),), (PeriodicExPostIC(),)) and self.ir == (Interim(),)
+        if origin is None or not asked or self.objective != Revenue() or self.subject_to or self.uncovered:
+            return ()
+        if theorem_faults(origin) or any(getattr(origin, name, None) is not None for name in OPTIONAL):
+            return ()
+        return regimes(self.model, self.pieces)
 
     def latex(self) -> str:
         """The value as LaTeX, with ``cases``."""

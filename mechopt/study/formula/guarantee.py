@@ -11,19 +11,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.core.algebraic import AlgebraicNumber
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import InputError, LimitError
+from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.core.provided import provided
 from mechopt.environment.parametric_scenarios import ParametricScenarios
-from mechopt.mechanism.constraints import DIC, EPIR
+from mechopt.lp.scenarios.terms import STANDARD_TERMS, ScenarioTerms, scenario_terms
+from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Revenue
+from mechopt.mechanism.payments import PaymentConstraint, Payments
 from mechopt.modelfile.loading import At
-from mechopt.modelfile.parametric import read_parametric_scenarios
+from mechopt.modelfile.parameters import payments_in
+from mechopt.modelfile.parametric import payment_faults, read_parametric_scenarios
 from mechopt.proof.formula.check import Theorem
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis
 from mechopt.proof.formula.guarantee import check_guarantee_proof
 from mechopt.solve.parametric.guarantee import GuaranteeWalk, find_guarantee
 from mechopt.solve.parametric.pieces import Piece, merged, open_ends
+from mechopt.solve.parametric.roots import value_at
 from mechopt.solve.parametric.walk import MOST_PIECES, BasisPiece
 from mechopt.study.formula.ratio import least_value
 
@@ -41,6 +46,8 @@ class GuaranteeFormula:
     ----------
     model : ParametricScenarios
     walk : GuaranteeWalk
+    terms : ScenarioTerms
+        What it is the guarantee of.
     theorem : Theorem or None
         What the checker proved; None where it was not asked.
     seconds : dict
@@ -49,6 +56,7 @@ class GuaranteeFormula:
 
     model: ParametricScenarios
     walk: GuaranteeWalk
+    terms: ScenarioTerms = STANDARD_TERMS
     theorem: Theorem | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -59,8 +67,8 @@ class GuaranteeFormula:
 
     @property
     def objective(self) -> str:
-        """What is as large as possible."""
-        return "guarantee"
+        """What is as large as possible, or the regret, which is as small as possible."""
+        return {"ratio": "guarantee", "weighted": "weighted guarantee", "regret": "regret"}[self.terms.objective]
 
     @property
     def uncovered(self) -> tuple[tuple[AlgebraicNumber, AlgebraicNumber], ...]:
@@ -98,8 +106,14 @@ class GuaranteeFormula:
 
     @cached_property
     def least(self) -> tuple[AlgebraicNumber, tuple[AlgebraicNumber, ...]]:
-        """The lowest guarantee on the interval, exactly, and where; of a complete formula."""
+        """The lowest guarantee, or regret, on the interval, exactly, and where; of a complete formula."""
         return least_value([(piece.start, piece.stop, piece.function) for piece in self.pieces])
+
+    @cached_property
+    def largest(self) -> tuple[AlgebraicNumber, tuple[AlgebraicNumber, ...]]:
+        """The same from above: of a regret the worst."""
+        least, places = least_value([(piece.start, piece.stop, -piece.function) for piece in self.pieces])
+        return value_at(-RationalFunction.parameter(), least), places
 
     def latex(self) -> str:
         """The guarantee as LaTeX, with ``cases``."""
@@ -123,8 +137,9 @@ class GuaranteeFormula:
         for one, program, walk in zip(model.models, self.walk.programs, self.walk.walks, strict=True):
             pieces = _claimed(merged(walk.bases), model)
             head = one.fingerprint, model.parameter, model.start, model.stop, program.form
-            asked = (DIC(),), (EPIR(),), Revenue()
-            optima.append(FormulaProof(*head, *asked, pieces, _proved(walk.bases), (), tuple(open_ends(walk.bases))))
+            asked = program.require_plan.ic, program.require_plan.ir, Revenue()
+            ends, rest = tuple(open_ends(walk.bases)), program.subject_to
+            optima.append(FormulaProof(*head, *asked, pieces, _proved(walk.bases), (), ends, (), rest))
         return GuaranteeProof(
             model.fingerprint,
             model.parameter,
@@ -135,6 +150,11 @@ class GuaranteeFormula:
             _proved(self.walk.bases),
             tuple(open_ends(self.walk.bases)),
             self.walk.uncovered,
+            self.terms.ic,
+            self.terms.ir,
+            self.terms.subject_to,
+            self.terms.objective,
+            self.terms.benchmark,
         )
 
     def save(self, path: str | Path) -> None:
@@ -180,6 +200,11 @@ def guarantee_formula(
     model: str | Path | ParametricScenarios,
     parameter: str | None = None,
     *,
+    ic: Asked = "file",
+    ir: Asked = "file",
+    objective: str | None = None,
+    subject_to: Payments = "file",
+    benchmark: str | None = None,
     at: At = None,
     most_pieces: int = MOST_PIECES,
     time_limit: float | None = None,
@@ -192,6 +217,8 @@ def guarantee_formula(
     ----------
     model : path, name, text or ParametricScenarios
         Of kind scenarios, with ``[parameters]``.
+    ic, ir, objective, subject_to, benchmark
+        As for `maximin`; amounts may be expressions in the parameter. Default those of the file.
     parameter, at, most_pieces, time_limit, prove, progress
         As for `formula`.
 
@@ -221,10 +248,34 @@ def guarantee_formula(
     (True, Fraction(1, 1))
     """
     begun = time.perf_counter()
-    scenarios = model if isinstance(model, ParametricScenarios) else read_parametric_scenarios(model, parameter, at)
+    payments: tuple[PaymentConstraint, ...] = ()
+    if isinstance(model, ParametricScenarios):
+        scenarios, file = model, None
+    else:
+        scenarios, file, payments = read_parametric_scenarios(model, parameter, at)
+    if subject_to != "file":
+        payments = payments_in(subject_to, scenarios.parameter)
+        if faults := payment_faults(scenarios.models[0], payments):
+            raise InputError(faults)
+    terms = scenario_terms(
+        asked_or(ic, file and file.ic),
+        asked_or(ir, file and file.ir),
+        payments,
+        objective or (file.guarantee[0] if file else "ratio"),
+        benchmark or (file.guarantee[1] if file else "same"),
+        scenarios.middle.agents,
+    )
     deadline = float("inf") if time_limit is None else time.monotonic() + time_limit
-    walk = find_guarantee(scenarios, most_pieces, deadline, progress)
+    walk = find_guarantee(scenarios, terms, most_pieces, deadline, progress)
     walked = time.perf_counter()
-    found = GuaranteeFormula(scenarios, walk)
+    found = GuaranteeFormula(scenarios, walk, terms)
     theorem = check_guarantee_proof(scenarios, found.proof()) if prove and walk.bases else None
-    return GuaranteeFormula(scenarios, walk, theorem, {"walk": walked - begun, "proof": time.perf_counter() - walked})
+    seconds = {"walk": walked - begun, "proof": time.perf_counter() - walked}
+    return GuaranteeFormula(scenarios, walk, terms, theorem, seconds)
+
+
+def asked_or(given: Asked, default: Asked) -> Asked:
+    """Constraints that are asked for, with the file's or the kind's for ``"file"``."""
+    if given == "file":
+        return STANDARD if default is None else default
+    return given

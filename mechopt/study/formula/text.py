@@ -118,10 +118,13 @@ def payment_texts(constraints: Sequence[PaymentConstraint], name: str) -> list[s
 
 def share_text(share: Ratio, name: str) -> str:
     """A closed form's least share of the optimum, and where it is optimal."""
-    least = share.minimum.radical()
+    least, number = share.minimum.radical(), share.minimum.exact
     decimals = f"{float(share.minimum):.10f}"
-    exact = decimals if least is None else least if share.minimum.exact is None else f"{least} = {decimals}"
-    if least is None:
+    if number is not None and number.denominator == 1:
+        exact = str(number)
+    elif least is not None:
+        exact = f"{least} = {decimals}"
+    else:
         exact = f"{decimals}, root of {polynomial_text(share.minimum.polynomial, 'y')},"
     places = " and ".join(f"{name} = {end_text(place, name)}" for place in share.at)
     how = "at" if share.attained else "in the limit at"
@@ -171,11 +174,17 @@ def _pieces_plain(pieces: tuple[Piece, ...], name: str) -> list[dict[str, Any]]:
 
 def guarantee_document(found: GuaranteeFormula) -> dict[str, Any]:
     """Keys of ``mechopt formula --json`` for scenarios."""
-    names = found.model.middle.names
+    names, paid = found.model.middle.names, payment_texts(found.terms.subject_to, found.parameter)
     return {
         "parameter": found.parameter,
         "interval": [str(found.model.start), str(found.model.stop)],
-        "objective": "guarantee",
+        "objective": found.objective,
+        "constraints": {
+            "ic": [n.name for n in found.terms.ic],
+            "ir": [n.name for n in found.terms.ir],
+            "benchmark": found.terms.benchmark,
+            **({"subject_to": paid} if paid else {}),
+        },
         "pieces": _pieces_plain(found.pieces, found.parameter),
         "optima": [
             {"scenario": name, "pieces": _pieces_plain(pieces, found.parameter)}
@@ -207,6 +216,9 @@ def document(found: Formula) -> dict[str, Any]:
             name: [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in intervals]
             for name, intervals in found.equals.items()
         },
+        "regimes": [
+            {"regime": one.letter, "from": _end_plain(one.start), "to": _end_plain(one.stop)} for one in found.regimes
+        ],
         "proved": found.proved,
         "uncovered": [{"from": _end_plain(a), "to": _end_plain(b)} for a, b in found.uncovered],
         "latex": latex(found),

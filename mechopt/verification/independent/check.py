@@ -37,6 +37,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import PaymentConstraint, require_agents
+from mechopt.verification.allowance import split, within
 from mechopt.verification.independent.exact import exact_gain
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.independent.response import Payoffs, Sizes, parts, precision
@@ -198,9 +199,9 @@ def _check(constraint: Constraint, agents: list[tuple[Payoffs, Sizes]], toleranc
     return ConstraintCheck.of(answer, tolerance, counterexample, strategy)
 
 
-def _exact_check(constraint: Constraint, mechanism: Mechanism, tolerance: float) -> ConstraintCheck:
-    """The same in fractions."""
-    answer, place = exact_gain(constraint, mechanism, tolerance)
+def _exact_check(constraint: Constraint, mechanism: Mechanism, tolerance: float, buyers: list[int]) -> ConstraintCheck:
+    """The same in fractions, of some buyers."""
+    answer, place = exact_gain(constraint, mechanism, tolerance, buyers)
     counterexample = None
     if place is not None:
         i, t, *where = place
@@ -221,8 +222,7 @@ def _counterexample(
         rest = tuple(k for j, k in enumerate(types) if j != i)
         others_profile = tuple(int(r) for r in np.unravel_index(others, rest)) if rest else ()
     if constraint == SuperDIC():
-        leaves = tree.count[-1] // tree.count[t + 1]
-        future_path = tree.history(tree.horizon, future % leaves)[t + 1 :]
+        future_path = tree.history(tree.horizon, future)[t + 1 :]  # of every node the leaves end alike
     return Counterexample(
         constraint,
         i,
@@ -243,18 +243,23 @@ def verify_direct(
     """Check a mechanism for types that are independent across periods; see `mechopt.verify`."""
     chosen = constraints or mechanism.claims or about_outside(INDEPENDENT_CONSTRAINTS, mechanism.environment)
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
+    asked, allowed = split(asked, mechanism.environment.agents)
     require_types(asked, "independent")
     require_outside(asked, mechanism.environment)
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.environment.agents)
     agents = [(Payoffs(mechanism, i), Sizes(mechanism, i)) for i in range(mechanism.environment.agents)]
 
     def one(constraint: Constraint) -> ConstraintCheck:
         if isinstance(constraint, PaymentConstraint):
             return check_payments(constraint, mechanism, exact)
-        if exact:
-            return _exact_check(constraint, mechanism, tolerance)
-        return _check(constraint, agents, tolerance)
+
+        def of(buyers: list[int], most: float) -> ConstraintCheck:
+            if exact:
+                return _exact_check(constraint, mechanism, most, buyers or list(range(len(agents))))
+            return _check(constraint, [agents[i] for i in buyers] or agents, most)
+
+        return within(allowed if constraint.role == "ic" else (), tolerance, of)
 
     with np.errstate(all="ignore"):
         return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)

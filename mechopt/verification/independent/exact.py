@@ -35,8 +35,10 @@ Place = tuple[int, ...]
 """Buyer, period, history, true type, report, others' profile, future."""
 
 
-def exact_gain(constraint: Constraint, mechanism: Mechanism, tolerance: float) -> tuple[Answer, Place | None]:
-    """Largest violation and where it is.
+def exact_gain(
+    constraint: Constraint, mechanism: Mechanism, tolerance: float, buyers: list[int]
+) -> tuple[Answer, Place | None]:
+    """Largest violation of some buyers and where it is.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def exact_gain(constraint: Constraint, mechanism: Mechanism, tolerance: float) -
     """
     require_few(_terms(constraint, mechanism), f"the check of {constraint.name}")
     verdict = ExactVerdict(tolerance)
-    for i in range(mechanism.environment.agents):
+    for i in buyers:
         for gain, place in _Buyer(mechanism, i).gains(constraint):
             verdict.add(gain, (i, *place))
     return verdict.answer, verdict.place

@@ -183,5 +183,5 @@ PART_ENTRIES = 4_000_000
 
 def parts(histories: int, entries_each: int) -> list[slice]:
     """Cut the histories into slices whose arrays stay below ``PART_ENTRIES`` entries where they can."""
-    step = max(1, PART_ENTRIES // max(1, entries_each))
+    step = max(1, PART_ENTRIES // entries_each)
     return [slice(first, min(first + step, histories)) for first in range(0, histories, step)]

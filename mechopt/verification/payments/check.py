@@ -14,13 +14,11 @@ from math import prod
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import (
     Budget,
     Deterministic,
-    EpsilonIC,
     ExAnteBudgetBalance,
     NoMoney,
     NoSubsidy,
@@ -192,8 +190,6 @@ def check_payments(
     >>> print(check_payments(PaymentCap("3/2"), Mechanism(env, [sale], [2 * sale])).counterexample)
     agent 0, period 0, after history [] and reports [1]: payments are 0.5 above the cap
     """
-    if isinstance(c, EpsilonIC):
-        raise InputError("epsilon is no constraint by itself: ask for the incentive constraints and see their gains")
     if isinstance(c, Deterministic):
         return check_draws(mechanism, exact)
     tolerance = tolerance_of(largest_value(mechanism.environment))

@@ -37,6 +37,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.verification.allowance import split, within
 from mechopt.verification.payments.check import check_payments
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
@@ -212,9 +213,11 @@ def _check(constraint: Constraint, agents: Agents, tolerance: float, rounded: Pr
     )
 
 
-def _exact_check(constraint: Constraint, mechanism: SequenceMechanism, tolerance: float) -> ConstraintCheck:
-    """The same in fractions; a best strategy is shown as it is found in floats."""
-    answer, place = exact_gain(constraint, mechanism, tolerance)
+def _exact_check(
+    constraint: Constraint, mechanism: SequenceMechanism, tolerance: float, some: list[int]
+) -> ConstraintCheck:
+    """The same in fractions, of some agents; a best strategy is shown as it is found in floats."""
+    answer, place = exact_gain(constraint, mechanism, tolerance, some)
     if place is None or answer.status is Status.SATISFIED:
         return ConstraintCheck.of(answer, tolerance, None)
     i, t, *where = place
@@ -353,23 +356,29 @@ def verify_sequence(
     default = [n for n in PERSISTENT_CONSTRAINTS if n not in (*HIDDEN, PeriodicExPostIC(rereport=True))]
     chosen = constraints or mechanism.claims or about_outside(default, mechanism.environment)
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
+    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.process.agents)
+    asked, allowed = split(asked, mechanism.process.agents)
     require_types(asked, "persistent")
     require_outside(asked, mechanism.environment)
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    require_agents((c for c in asked if isinstance(c, PaymentConstraint)), mechanism.process.agents)
     rounded = precision(mechanism)
     agents = [(PersistentPayoffs(mechanism, i), PersistentSizes(mechanism, i)) for i in range(mechanism.process.agents)]
 
     def one(constraint: Constraint) -> ConstraintCheck:
         if isinstance(constraint, PaymentConstraint):
             return check_payments(constraint, mechanism, exact)
-        if exact:
-            return _exact_check(constraint, mechanism, tolerance)
-        if isinstance(constraint, BayesianIC):
-            return _check_bayesian(constraint, agents, tolerance, rounded)
-        return _check(constraint, agents, tolerance, rounded)
+
+        def of(numbers: list[int], most: float) -> ConstraintCheck:
+            if exact:
+                return _exact_check(constraint, mechanism, most, numbers or list(range(len(agents))))
+            some = [agents[i] for i in numbers] or agents
+            if isinstance(constraint, BayesianIC):
+                return _check_bayesian(constraint, some, most, rounded)
+            return _check(constraint, some, most, rounded)
+
+        return within(allowed if constraint.role == "ic" else (), tolerance, of)
 
     with np.errstate(all="ignore"):
         return Report({constraint: one(constraint) for constraint in asked}, mechanism.environment)

@@ -36,8 +36,10 @@ Held = tuple[tuple[int, int, Fraction], ...]
 """Slots, true profiles and probabilities that a state of information holds possible."""
 
 
-def exact_gain(constraint: Constraint, mechanism: SequenceMechanism, tolerance: float) -> tuple[Answer, Place | None]:
-    """Largest violation and where it is.
+def exact_gain(
+    constraint: Constraint, mechanism: SequenceMechanism, tolerance: float, agents: list[int]
+) -> tuple[Answer, Place | None]:
+    """Largest violation of some agents and where it is.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def exact_gain(constraint: Constraint, mechanism: SequenceMechanism, tolerance: 
     """
     require_few(_terms(constraint, mechanism), f"the check of {constraint.name}")
     verdict = ExactVerdict(tolerance)
-    for i in range(mechanism.process.agents):
+    for i in agents:
         for gain, place in _Agent(mechanism, i).gains(constraint):
             verdict.add(gain, (i, *place))
     return verdict.answer, verdict.place
@@ -246,7 +248,7 @@ class _Agent:
                     values = defaultdict[int, Fraction](Fraction)
                     for node in self.nodes[t][slot]:
                         p = law[self.with_own(t, self.profile[t][node], k)]
-                        values[self.own(t, node)] += p * self._alone(t, node, k) if p else 0
+                        values[self.own(t, node)] += p * self._alone(t, node, k)
                     for r in values:
                         if r != k and chance[r] and self.may(t, k, r):
                             yield (values[r] - values[k]) / chance[k], (t, slot, k, r, -1, -1)

@@ -3,7 +3,8 @@ r"""Checks of mechanisms for ever with finitely many states, state by state.
 - Bayesian incentive compatibility: truth is a best strategy from the first period on, see
   `mechopt.verification.states.response`. With one agent periodic ex post incentive compatibility asks for the same at
   every state that reports lead to, and every type that they allow. DIC, where types are independent across periods,
-  asks it of one report at every state and for all types.
+  asks it of one report at every state and for all types. Myopic incentive compatibility compares utilities of
+  the period alone, at every state that truth leads to.
 - Participation: interim at the first state; periodic at every state that truth leads to and its possible types.
 - Per-period: utility of a period at every state, possible profile and action that is taken, whatever the coin shows.
   Sums over all paths (``epir``), or all beginnings of paths (``prefix``), are shortest paths: with m(s) the least
@@ -32,6 +33,7 @@ from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
     Interim,
+    MyopicIC,
     PeriodicExPostIC,
     PeriodicIR,
 )
@@ -43,7 +45,8 @@ from mechopt.verification.states.exact import InFractions, require_few
 from mechopt.verification.states.replay import replayed
 from mechopt.verification.states.response import Response
 
-MAX_SWEEPS = 100_000
+CLOSE, MAX_SWEEPS = 1e-15, 100_000
+"""Sums over paths are found where a sweep changes them by less than this share of the largest: a few units."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class StateCounterexample(Counterexample):
 
     def __str__(self) -> str:
         words = f"agent {self.agent}, state {self.state}: "
+        if self.constraint == MyopicIC():
+            return f"{words}type {self.true_type} reports {self.report} and gains {self.gain:.6g} in the period"
         if self.constraint.role == "ic":
             return f"{words}type {self.true_type} gains {self.gain:.6g} by a strategy that reports {self.report} first"
         who = f"type {self.true_type}" if self.true_type is not None else "some path"
@@ -103,6 +108,13 @@ def _one_report(r: Response) -> _Found:
     return _Found(gain, 2 * r.truth_error + 2 * r.step)
 
 
+def _alone(r: Response) -> _Found:
+    """Of the period alone, at states that truth leads to, of types and reports that are possible there."""
+    gain = r.flow - np.einsum("skk->sk", r.flow)[:, :, None]
+    asked = r.allowed[:, :, None] & r.allowed[:, None, :] & (r.mechanism.depth >= 0)[:, None, None]
+    return _Found(_weighed(r, np.where(asked, gain, -np.inf)), 2 * r.step)
+
+
 def _weighed(r: Response, gain: FloatArray, first: IntArray | None = None) -> FloatArray:
     """In present value, by the first period in which truth (or as given) leads to the state."""
     m = r.mechanism
@@ -127,7 +139,7 @@ def _flows(r: Response) -> FloatArray:
     """Utility of a period by state, profile and action with the worst coin, infinite where it does not happen."""
     m = r.mechanism
     flow = (m.worth[r.agent] - m.payment[r.agent]).ravel()
-    least, entries = np.zeros(len(flow)), np.repeat(np.arange(len(flow)), np.diff(m.after.indptr))
+    entries = np.repeat(np.arange(len(flow)), np.diff(m.after.indptr))
     coins = np.where(m.after.data > 0, -m.extra[r.agent], np.inf)
     worst = np.full(len(flow), np.inf)
     np.minimum.at(worst, entries, coins)
@@ -161,14 +173,14 @@ def _least(r: Response, may_stop: bool) -> _Found:
     flow = (m.worth[r.agent] - m.payment[r.agent]).ravel()[entries] - m.extra[r.agent]
     state, target, flow = state[used], m.after.indices[used], flow[used]
     least, change = np.zeros(m.states), np.inf
-    for _ in range(MAX_SWEEPS):
+    for _ in range(MAX_SWEEPS):  # what is left when they end is in the bound
         after = np.full(m.states, np.inf)
         np.minimum.at(after, state, flow + d * least[target])
         after = np.where(np.isfinite(after), after, 0.0)
         after = np.minimum(after, 0.0) if may_stop else after
-        last, change = change, float(np.abs(after - least).max())
+        change = float(np.abs(after - least).max())
         least = after
-        if change <= 1e-15 * max(float(np.abs(least).max()), 1e-300) or (change >= last and change < 1e-12):
+        if change <= CLOSE * float(np.abs(least).max()):
             break
     error = (change + 2 * r.step) / (1 - d * (1 + 4 * UNIT))
     return _Found(np.array([[[-least[0]]]]), error)
@@ -178,6 +190,7 @@ GAINS: dict[Constraint, Callable[[Response], _Found]] = {
     BayesianIC(): _strategies,
     PeriodicExPostIC(): _everywhere,
     DIC(): _one_report,
+    MyopicIC(): _alone,
     Interim(): _interim,
     PeriodicIR(): _periodic,
     PPIR(): _per_period,
@@ -263,8 +276,8 @@ def _check(constraint: Constraint, responses: list[Response], tolerance: float) 
     if answer.place is not None:
         i = answer.place[0]
         s, k, report = (int(place) for place in np.unravel_index(answer.place[1], shapes[i]))
-        m = responses[i].mechanism
-        depth = max(int((m.entered if constraint.role == "ic" else m.depth)[s]), 0)
+        m, entered = responses[i].mechanism, constraint.role == "ic" and constraint != MyopicIC()
+        depth = max(int((m.entered if entered else m.depth)[s]), 0)
         true = None if constraint in (PPIR(), PFIR(), EPIR()) else k
         told = report if constraint.role == "ic" else true
         example = StateCounterexample(constraint, i, depth, (), true, told, answer.gain, state=s)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.mechanism.constraints import DIC, EPIR, PFIR, PPIR, Constraint
+from mechopt.mechanism.constraints import DIC, EPIR, PFIR, PPIR, Constraint, MyopicIC
 
 REPLAYED = 1e-10
 """Present value of the periods that a replay leaves out."""
@@ -17,8 +17,9 @@ REPLAYED = 1e-10
 def replayed(constraint: Constraint, agent: int, state: int, true: int | None, report: int | None, m: Any) -> float:
     """Gain of a counterexample in present value; see `StateCounterexample.replay`."""
     d = m.environment.discount
-    sweeps = max(1, ceil(log(REPLAYED) / log(d)))
-    weight = d ** max(int((m.entered if constraint.role == "ic" else m.depth)[state]), 0)
+    sweeps = ceil(log(REPLAYED) / log(d))
+    entered = constraint.role == "ic" and constraint != MyopicIC()
+    weight = d ** max(int((m.entered if entered else m.depth)[state]), 0)
     if constraint in (EPIR(), PFIR(), PPIR()):
         least = {s: 0.0 for s in range(m.states)}
         if constraint == PPIR():
@@ -29,7 +30,12 @@ def replayed(constraint: Constraint, agent: int, state: int, true: int | None, r
                 least = {s: min(value, 0.0) for s, value in least.items()}
         return -least[state]
     types = m.shape[agent]
-    truth = best = {(s, k): 0.0 for s in range(m.states) for k in range(types)}
+    nothing = {(s, k): 0.0 for s in range(m.states) for k in range(types)}
+    if constraint == MyopicIC():
+        assert true is not None and report is not None
+        told, lied = (_outcome(m, agent, state, true, r, nothing) for r in (true, report))
+        return float(weight * (lied - told))
+    truth = best = nothing
     for _ in range(sweeps):
         truth = {(s, k): _outcome(m, agent, s, k, k, truth) for s, k in truth}
         if constraint.role == "ic" and constraint != DIC():

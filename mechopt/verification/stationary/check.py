@@ -32,6 +32,7 @@ from mechopt.mechanism.constraints import (
     PeriodicExPostIR,
     PeriodicIR,
 )
+from mechopt.mechanism.payments import EpsilonIC
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -42,14 +43,14 @@ from mechopt.verification.stationary.replay import MarkovCounterexample
 BoolArray = npt.NDArray[np.bool_]
 
 
-class _Values(NamedTuple):
+class Values(NamedTuple):
     """What truth is worth to an agent from each listed period on, as of that period, and bounds of its rounding."""
 
     value: tuple[FloatArray, ...]
     error: tuple[FloatArray, ...]
 
 
-def _values(m: MarkovMechanism, i: int) -> _Values:
+def truthful_values(m: MarkovMechanism, i: int) -> Values:
     """V with a bound of its distance from the exact V, by periods.
 
     One step back adds the rounding of the step to what the following V is off by. With an infinite horizon V solves
@@ -58,7 +59,7 @@ def _values(m: MarkovMechanism, i: int) -> _Values:
     env, share, everybody = m.environment, _share(m), range(m.environment.agents)
     if not np.isfinite(max(float(_size(m, i, t).max()) for t in range(m.periods)) * m.periods / _left(m)):
         wild = tuple(np.full(part.shape, np.inf) for part in m.transfer[i])
-        return _Values(wild, wild)
+        return Values(wild, wild)
     value, errors, least = m.continuation[i], list[FloatArray](), _rounding(m).least
     for t in reversed(range(m.periods)):
         s, size, following = m.stage(t), _size(m, i, t) + np.abs(value[t]), _next(m, value, t)
@@ -73,7 +74,7 @@ def _values(m: MarkovMechanism, i: int) -> _Values:
             errors.append(np.full(value[t].shape, (1 + share) * off))
         else:
             errors.append(share * size + least)
-    return _Values(value, tuple(reversed(errors)))
+    return Values(value, tuple(reversed(errors)))
 
 
 def _rounding(m: MarkovMechanism) -> Precision:
@@ -126,7 +127,7 @@ def _asked(
     return _Found(np.where(where, -weight * utility, -np.inf), np.where(where, weight * error, 0.0), leading)
 
 
-def _misreports(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+def _misreports(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
     env, s, everybody, share = m.environment, m.stage(t), range(m.environment.agents), _share(m)
     shape = (env.action_counts[s], *m.policy[s].shape)
     table = np.broadcast_to(along(env, i, s, everybody), shape)
@@ -146,11 +147,11 @@ def _misreports(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
     return _Found(weight * (gains - v.value[t]), weight * rounding, "report")
 
 
-def _continuation(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+def _continuation(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
     return _asked(m, t, _likely(m)[t], v.value[t], v.error[t], "")
 
 
-def _per_period(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+def _per_period(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
     return _asked(m, t, _likely(m)[t], m.flow(i, t), _share(m) * _size(m, i, t), "")
 
 
@@ -177,13 +178,13 @@ def _following(m: MarkovMechanism, s: int, likely: BoolArray) -> BoolArray:
     return total
 
 
-def _at_first(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+def _at_first(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
     """Expected over the others' first types; own ones of probability 0 do not count."""
     value, error = (_averaged(part, i, m.environment.initial) for part in _with_rounding(m, v, 0))
     return _asked(m, 0, m.environment.initial[i] > 0, value, error, "own")
 
 
-def _with_rounding(m: MarkovMechanism, v: _Values, t: int) -> tuple[FloatArray, FloatArray]:
+def _with_rounding(m: MarkovMechanism, v: Values, t: int) -> tuple[FloatArray, FloatArray]:
     """V of a period, and the bound of its rounding with that of an average of it."""
     at = min(t, m.periods - 1)
     return v.value[at], v.error[at] * (1 + _share(m)) + _share(m) * np.abs(v.value[at])
@@ -196,7 +197,7 @@ def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArr
     return value
 
 
-def _periodic(m: MarkovMechanism, i: int, t: int, v: _Values) -> _Found:
+def _periodic(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
     """By own current type and the profile of the period before, which the others' types come from."""
     if t == 0:
         return _at_first(m, i, t, v)
@@ -216,7 +217,7 @@ def _from_before(m: MarkovMechanism, i: int, t: int, value: FloatArray) -> Float
     return np.array([taken(np.expand_dims(ahead(env, part, s, others), i + 1), m.policy[s]) for part in parts])
 
 
-Gains = Callable[[MarkovMechanism, int, int, _Values], _Found]
+Gains = Callable[[MarkovMechanism, int, int, Values], _Found]
 
 GAINS: dict[Constraint, Gains] = {
     PeriodicExPostIC(): _misreports,
@@ -228,7 +229,7 @@ GAINS: dict[Constraint, Gains] = {
 }
 
 
-def _cases(constraint: Constraint, m: MarkovMechanism, values: list[_Values]) -> Iterator[tuple[int, int, _Found]]:
+def _cases(constraint: Constraint, m: MarkovMechanism, values: list[Values]) -> Iterator[tuple[int, int, _Found]]:
     for i in range(m.environment.agents):
         for t in range(1 if constraint == Interim() else m.periods):
             yield i, t, GAINS[constraint](m, i, t, values[i])
@@ -293,6 +294,7 @@ def verify_markov(
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
     plain = mechanism.environment.outside is None
+    plain = plain and not any(isinstance(constraint, EpsilonIC) for constraint in asked)
     over_paths = [constraint for constraint in asked if constraint not in GAINS or not plain]
     if over_paths and mechanism.environment.infinite:
         raise InputError(
@@ -306,9 +308,10 @@ def verify_markov(
         if exact:
             checks = _exact_checks(local, mechanism, tolerance)
         else:
-            values = [_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
+            values = [truthful_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
             checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
-    return Report({n: written[n] if n in over_paths else checks[n] for n in asked}, mechanism.environment)
+    found = {**written, **checks}
+    return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
 
 def _exact_checks(
@@ -326,7 +329,7 @@ def _exact_checks(
 
 
 def _check(
-    constraint: Constraint, mechanism: MarkovMechanism, values: list[_Values], tolerance: float
+    constraint: Constraint, mechanism: MarkovMechanism, values: list[Values], tolerance: float
 ) -> ConstraintCheck:
     """Verdict over agents, periods and profiles."""
     verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[str, tuple[int, ...]]]]()

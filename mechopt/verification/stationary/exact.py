@@ -58,6 +58,18 @@ def exact_gains(
     return found
 
 
+def exact_values(mechanism: MarkovMechanism, i: int) -> list[Fraction]:
+    """Values of truth to an agent from period 0 on, by type profile in C order.
+
+    Raises
+    ------
+    LimitError
+        If there are too many profiles.
+    """
+    require_few(sum(prod(shape) for shape in mechanism.environment.shape) ** 3, "a check")
+    return _Agent(mechanism, i).value[0]
+
+
 class _Agent:
     """Values of one agent at every period and profile."""
 

@@ -16,7 +16,7 @@ def random_arms(seed, agents, states, idle=True):
     rng = np.random.default_rng(seed)
     kernels = [rng.dirichlet(np.ones(states), size=states) for _ in range(agents)]
     values = [rng.uniform(0, 2, states) for _ in range(agents)]
-    costs = rng.uniform(0, 0.6, agents)
+    costs = rng.uniform(0, 0.6, agents) if seed % 5 else rng.uniform(-0.6, 0.6, agents)
     return kernels, values, costs, rng.uniform(0.3, 0.95), idle
 
 
@@ -34,6 +34,34 @@ def environment_of(kernels, values, costs, discount, idle):
     return mo.MarkovTypes(table, chain, laws, cost=[0] * first + list(costs), discount=discount)
 
 
+def joint_rewards(parts, found):
+    """R_i and N_i by linear equations on the joint chain, under the rule of the highest index."""
+    kernels, values, costs, d, _ = parts
+    states = list(product(*(range(len(v)) for v in values)))
+    moves, flows = np.zeros((len(states), len(states))), np.zeros((2, len(values), len(states)))
+    for n, state in enumerate(states):
+        served = found.served(state)
+        if served is None:
+            moves[n, n] = 1
+            continue
+        flows[:, served, n] = values[served][state[served]] - costs[served], 1
+        for z, p in enumerate(kernels[served][state[served]]):
+            moves[n, states.index(tuple(z if j == served else s for j, s in enumerate(state)))] += p
+    rewards, services = np.linalg.solve(
+        np.eye(len(states)) - d * moves, np.moveaxis(flows, 2, 0).reshape(len(states), -1)
+    ).T.reshape(flows.shape)
+    for n, state in enumerate(states):
+        assert found.rewards(state) == pytest.approx(rewards[:, n], abs=1e-8)
+        assert found.services(state) == pytest.approx(services[:, n], abs=1e-8)
+        assert found.rewards(state).sum() == pytest.approx(found.welfare(state), abs=1e-8)
+
+
+def test_equal_arms_are_served_in_their_order():
+    same = np.array([[0.5, 0.5], [0.5, 0.5]]), np.array([1.0, 0.0])
+    parts = [same[0]] * 3, [same[1]] * 3, np.zeros(3), 0.8, True
+    joint_rewards(parts, arms(environment_of(*parts)))
+
+
 def agrees(seed):
     agents, idle = 2 + seed % 2, seed % 4 < 2
     parts = random_arms(seed, agents, 3, idle)
@@ -42,20 +70,16 @@ def agrees(seed):
     efficient = mo.efficient(env)
     for state in product(range(3), repeat=agents):
         assert found.welfare(state) == pytest.approx(efficient.welfare[state], abs=1e-8)
-        if not idle:
-            with pytest.raises(mo.InputError, match="no action that serves nobody"):
-                found.payment(state)
-        else:
-            without = found.welfare_without(state)
-            for i in range(agents):
-                others = tuple(s for j, s in enumerate(state) if j != i)
-                assert without[i] == pytest.approx(efficient.welfare_without[i][others], abs=1e-8)
-            paid = [joint.transfer[i][state] for i in range(agents)]
-            assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+        without = found.welfare_without(state)
+        for i in range(agents):
+            others = tuple(s for j, s in enumerate(state) if j != i)
+            assert without[i] == pytest.approx(efficient.welfare_without[i][others], abs=1e-8)
+        paid = [joint.transfer[i][state] for i in range(agents)]
+        assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+    joint_rewards(parts, found)
     laws = env.initial
     assert found.expected_welfare(laws) == pytest.approx(env.first_best, abs=1e-8)
-    if idle:
-        assert found.revenue(laws) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
+    assert found.revenue(laws) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
 
 
 def test_arms_are_the_joint_chain():
@@ -142,3 +166,26 @@ def test_what_are_no_arms():
         arms(env)
     with pytest.raises(mo.InputError, match="arm 0 has no such state"):
         arms(mo.families.bandits([[3], [2]], [[[1]], [[1]]], [[1], [1]], "9/10")).welfare((1, 0))
+
+
+def test_licensing_and_scheduling_are_arms():
+    # no action serves nobody: without the agent who is served, her action is a way to idle
+    tasks = arms(mo.families.scheduling([5, 3, 1], "1/2"))
+    assert tasks.welfare((0, 0, 0)) == pytest.approx(5 + 3 / 2 + 1 / 4)
+    assert tasks.payment((0, 0, 0)).tolist() == pytest.approx([7 / 4, 0, 0])  # 3 - (3 - 1) / 2 - 1 / 4
+    assert tasks.rewards((0, 0, 0)).tolist() == pytest.approx([5, 3 / 2, 1 / 4])
+    env = mo.families.licensing([(1, 1), (2, 1)], 3, "9/10")
+    found, joint = arms(env), mo.dynamic_pivot(env)
+    for state in np.ndindex(joint.policy.shape):
+        if not joint.tied[state]:
+            paid = [joint.transfer[i][state] for i in range(2)]
+            assert found.payment(state) == pytest.approx(paid, abs=1e-8)
+            # the winner pays the other one's posterior mean (section 5)
+            winner = int(joint.policy[state])
+            assert paid[winner] == pytest.approx(env.values[1 - winner][0][1 - winner, state[1 - winner]], abs=1e-8)
+
+
+def test_one_who_is_hurt_by_being_served_is_refused():
+    parts = [np.eye(1)] * 2, [np.array([-1.0]), np.array([1.0])], np.zeros(2), 0.5, False
+    with pytest.raises(mo.InputError, match="served at a loss to herself"):
+        arms(environment_of(*parts)).payment((0, 0))

@@ -246,3 +246,26 @@ def test_gains_of_wrong_payments_are_those_over_histories_where_types_cannot_fol
         if local[constraint].counterexample:
             again = local[constraint].counterexample.replay(wrong)
             assert again == pytest.approx(local[constraint].gain, abs=1e-9)
+
+
+def three_by_three(periods, discount):
+    """Buyer 1, 3 or 5, seller's cost 0, 2 or 4, uniform; types stay with probability 3/5, and else are any other."""
+    move = [["3/5" if one == other else "1/5" for other in range(3)] for one in range(3)]
+    tables = [[[0] * 3, [1, 3, 5]], [[0] * 3, [0, -2, -4]]]
+    return mo.MarkovTypes(tables, [move] * 2, [["1/3"] * 3] * 2, horizon=periods, discount=discount)
+
+
+@pytest.mark.parametrize(("periods", "discount", "left"), [(1, 1, -8 / 9), (2, "3/10", -0.7155555555)])
+def test_what_the_collective_pivot_leaves(periods, discount, left):
+    welfare = mo.efficient(three_by_three(periods, discount)).welfare[0]
+    found = welfare.mean(axis=1).min() + welfare.mean(axis=0).min() - welfare.mean()
+    assert found == pytest.approx(left, abs=1e-9)
+
+
+@pytest.mark.parametrize(("ir", "balanced"), [("interim", 2.955555556), ("periodic", 2.926984127)])
+def test_balance_is_free_at_first_and_costs_where_all_take_part_in_every_period(ir, balanced):
+    env = three_by_three(2, "9/10")
+    plain = mo.optimum(env, mo.BayesianIC(), ir, objective=mo.Welfare())
+    exactly = mo.optimum(env, mo.BayesianIC(), ir, objective=mo.Welfare(), subject_to=mo.StrongBudgetBalance())
+    assert plain.value == pytest.approx(2.955555556, abs=1e-7)
+    assert exactly.value == pytest.approx(balanced, abs=1e-7)

@@ -19,6 +19,7 @@ PICTURES = {
     "charging": lambda folder: mo.figures.charging_paths(mo.lemmas.charging(ENV)),
     "loss": lambda folder: mo.figures.asymptotic_losses(mo.lemmas.asymptotic_loss(ENV)),
     "trade-off": lambda folder: mo.figures.price_trade_off_curve(1.0),
+    "intervals": lambda folder: mo.figures.shrinking_intervals([], [], []),
     "sweep": lambda folder: mo.sweep(
         write_study(folder, 'model = "base.toml"\nmechanisms = ["repeated-myerson"]\n[grid]\nhorizon = [1, 2]')
     ).plot(),

@@ -110,7 +110,7 @@ def test_instance_optimum_and_how_to_reproduce_are_there(kind):
     assert "mechopt compare x.toml" in page.text
     assert mo.__version__ in page.text
     if comparison.optimum is None:
-        assert "no linear program gives the optimum" in page.text
+        assert "The optimum for ever was not found" in page.text
         assert "bracket" not in page.text
     else:
         assert f"{comparison.optimum.bound.upper:.12g} " in page.text.replace("\n", " ")
@@ -351,3 +351,14 @@ def test_the_optimum_stands_there_by_states():
     assert rules == [(rule.reports, rule.then, rule.pays) for state in found.states for rule in state.rules]
     assert [row[0] for row in page.tables["memory-shares"][1:]] == [share.memory for share in found.shares]
     assert "states" not in Page(compare_report(replace(comparison, optimum=None))).tables
+
+
+def test_what_a_theorem_proves_here_stands_beside_the_revenue():
+    comparison = compare(two_values(periods=40), ["asymptotic", "repeated-myerson"])
+    page = Page(compare_report(comparison))
+    rows = {row[0]: row for row in page.tables["mechanisms"][1:]}
+    place = rows["mechanism"].index("guaranteed")
+    row = comparison["asymptotic"]
+    assert rows["asymptotic"][place] == f"here {max(0, row.proved_revenue) / comparison.optimum.value:.4f}"
+    assert rows["repeated-myerson"][place] == "–" and row.proved_revenue <= row.revenue
+    assert "proved to earn here at least" in page.text

@@ -303,3 +303,19 @@ def test_numpy_and_numba_give_the_same_brackets(monkeypatch):
         assert one_by_one.bound.lower == pytest.approx(lockstep.bound.lower, rel=2e-7)
         assert one_by_one.bound.upper == pytest.approx(lockstep.bound.upper, rel=2e-7)
         assert max(lockstep.bound.lower, one_by_one.bound.lower) <= min(lockstep.bound.upper, one_by_one.bound.upper)
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+def test_a_first_period_of_small_change_beside_a_large_one_that_is_paid_in_advance():
+    """Under interim participation only the slope 1 of the first period is computed: there is nothing to refine.
+
+    By hand: the later item is sold and paid for in advance, 8000000.0004; the first one at 9/10000 to those above.
+    """
+    below, above = Fraction(500, 500000000503), Fraction(3, 500000000503)
+    env = mo.IndependentTypes(
+        [[["1/2000", "9/10000", "33/35000"], ["20000000001/2500"]]], [[[below, 1 - below - above, above], [1]]]
+    )
+    found = mo.optimum(env, mo.DIC(), mo.Interim(), method="promised", accept_range=True)
+    best = Fraction(20000000001, 2500) + Fraction(9, 10000) * (1 - below)
+    assert Fraction(found.bound.lower) <= best <= Fraction(found.bound.upper)
+    assert found.status == "optimal"

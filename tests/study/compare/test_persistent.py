@@ -59,11 +59,13 @@ def test_two_buyers_and_one_item():
 def test_an_infinite_horizon_has_what_exists_there():
     # Tasks worth 5, 3, 1 at discount 1/2: welfare 5 + 3/2 + 1/4; payments at service 7/4, 1/2, 0: revenue 7/4 + 1/4.
     table = mo.compare(mo.families.scheduling([5, 3, 1], "1/2"))
-    assert table.optimum is None
+    # All is known: the seller serves efficiently and takes all of the welfare, which is the optimum.
+    assert table.optimum.value == pytest.approx(6.75)
     assert table["dynamic-pivot"].revenue == pytest.approx(2)
     assert table["dynamic-pivot"].welfare == pytest.approx(6.75)
     assert table.to_frame().loc["dynamic-pivot", "periodic-ex-post-rereport"]
-    assert "clairvoyant-optimum" not in table.to_frame().index
+    assert table["clairvoyant-optimum"].ratio == pytest.approx(1)
+    assert table["dynamic-pivot"].ratio == pytest.approx(2 / 6.75)
 
 
 def test_separable_types():
@@ -168,3 +170,16 @@ def test_transfers_with_too_many_histories_stand_as_they_are():
         mo.mechanisms.efficient_joint(env).expected_welfare, abs=1e-10
     )
     assert table["contingent-spanning"].report["periodic-ex-post"].holds
+
+
+def test_the_optimum_for_ever_is_a_row_where_there_is_a_method():
+    stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    one = mo.MarkovTypes([[[0, 0], [1, 3]]], [stay], [["1/2", "1/2"]], horizon="infinite", discount="3/4")
+    for ic, ir in (("bayesian", "interim"), ("myopic", "per-period")):
+        frame = mo.compare(one, ic=ic, ir=ir).to_frame()
+        assert frame.loc["clairvoyant-optimum", "revenue"] == mo.optimum(one, ic, ir).value
+    # myopic, by hand: price 1 earns 1, price 3 what the high type is likely: 3/4 after low, 9/4 after high
+    low, high = np.linalg.solve([[1 - 9 / 16, -3 / 16], [-3 / 16, 1 - 9 / 16]], [1, 9 / 4])
+    assert frame.loc["clairvoyant-optimum", "revenue"] == np.float64(3 / 2 + 3 / 8 * (low + high)).round(9)
+    two = mo.MarkovTypes([[[0, 0], [1, 3]]] * 2, [stay] * 2, [["1/2", "1/2"]] * 2, horizon="infinite", discount="1/2")
+    assert "clairvoyant-optimum" in mo.compare(two, ic="myopic", ir="per-period").to_frame().index

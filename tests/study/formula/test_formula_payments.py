@@ -17,7 +17,7 @@ from mechopt.modelfile.loading import parse
 from mechopt.proof.certificate import CertificateError, digest
 from mechopt.proof.formula.check import check_formula_proof
 from mechopt.proof.formula.file import load_formula
-from tests.parametric_models import CASES, EQUAL_REVENUE, HALF, independent
+from tests.parametric_models import CASES, EQUAL_REVENUE, HALF, battaglini, independent
 
 P = RationalFunction.parameter()
 KEYS = "outside", "seller_values"
@@ -49,6 +49,7 @@ def test_a_budget_at_a_point_is_that_of_the_plain_model() -> None:
     ("text", "words"),
     [
         (independent(2, extra='subject_to = "deterministic"'), "branch and bound"),
+        (independent(2, extra='subject_to = "epsilon:p"'), "truth is best exactly"),
         (independent(2, extra='subject_to = "budget:p - 1/2"'), "becomes 0 at p = 1/2"),
         (independent(2, extra='subject_to = "budget:q"'), "'q' is not a number"),
         (independent(2, extra='subject_to = "budget:p/0"'), "budget:p/0"),
@@ -57,13 +58,38 @@ def test_a_budget_at_a_point_is_that_of_the_plain_model() -> None:
         (independent(1, "[1, 2]", HALF, '["0", "2"]', "w", 'slots = ["w", 1]', count=2), "slots?"),
         (
             EQUAL_REVENUE.replace("[parameters]", 'subject_to = "no-money"\n[parameters]'),
-            "leave out solve and subject_to",
+            "nothing is earned under these constraints for p from 0 to 1",
         ),
+        (EQUAL_REVENUE.replace("[parameters]", 'subject_to = "budget:(p - 1/2)**2"\n[parameters]'), "at p = 1/2"),
     ],
 )
 def test_what_no_formula_is_of_is_refused(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         (mo.mechanisms.guarantee_formula if "scenarios" in text else mo.formula)(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "words"),
+    [
+        (independent(2), "budget:p - 1/2", "becomes 0 at p = 1/2"),
+        (independent(2), "budget:1/(p - 1/2)", "at p = 1/2"),
+        (battaglini(2), "budget:1/(a - 1/3)", "has a pole at a = 1/3"),
+        (EQUAL_REVENUE, "budget:1/(p - 1/3)", "at p = 1/3"),
+    ],
+)
+def test_amounts_given_beside_a_model_are_checked_as_those_in_it(text: str, amount: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        (mo.mechanisms.guarantee_formula if "scenarios" in text else mo.formula)(text, subject_to=amount)
+
+
+def test_places_of_poles_and_points_that_are_none() -> None:
+    with pytest.raises(InputError, match="has a pole at p = 1/2"):
+        mo.formula(independent(2, extra='cost = "1/(p - 1/2)"'))
+    with pytest.raises(InputError, match=r"has a pole at p = about 0\.38"):
+        mo.formula(independent(2, extra='cost = "1/(p**2 - 3*p + 1)"'))
+    assert mo.formula(independent(1, extra='cost = "p/(p + 1)"')).proved
+    with pytest.raises(InputError, match="'half' is not a number"):
+        mo.formula(independent(1), prove=False).value("half")
 
 
 @pytest.mark.parametrize("name", ["seller-values", "outside", "units"])

@@ -77,6 +77,92 @@ def test_guarantees_equal_exact_ones_at_random_points(text: str) -> None:
             assert next(piece.function for piece in pieces if point in piece)(point) == optimum.value
 
 
+TERMS: dict[str, dict[str, object]] = {
+    "regret": {"objective": "regret"},
+    "weighted": {"objective": "weighted"},
+    "per-period": {"ir": "per-period"},
+    "constant": {"ic": "dic+indu"},
+    "super": {"ic": "super-dic"},
+    "standard": {"ir": "per-period", "benchmark": "standard"},
+    "interim": {"ir": "interim", "objective": "weighted"},
+    "budget": {"subject_to": "budget:2 + p"},
+}
+COIN = """
+kind = "scenarios"
+weights = ["1 + p", 2]
+[parameters]
+p = ["0", "1"]
+[[distributions]]
+name = "F"
+values = [1, 2]
+probabilities = ["1 - p", "p"]
+[[distributions]]
+name = "G"
+values = [1, 3]
+probabilities = ["1/2", "1/2"]
+[[scenarios]]
+sequence = ["F"]
+[[scenarios]]
+sequence = ["F", "G"]
+"""
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_guarantees_of_other_terms_equal_exact_ones_at_random_points(name: str) -> None:
+    asked, random = TERMS[name], Random(name)
+    formula = mo.mechanisms.guarantee_formula(COIN, **asked)
+    assert formula.proved and not formula.uncovered
+    for _ in range(8):
+        point = Fraction(random.randrange(1, 997), 997)
+        plain = asked | ({"subject_to": f"budget:{2 + point}"} if name == "budget" else {})
+        assert mo.formats.certify_guarantee(formula.model.at(point), **plain).value == formula.value(point)
+
+
+def test_the_largest_regret_by_hand() -> None:
+    """(-6 p^2 + 7 p - 2)/p between 1/2 and 2/3 is largest where its derivative 2/p^2 - 6 vanishes."""
+    formula = mo.mechanisms.guarantee_formula(COIN, objective="regret")
+    assert formula.objective == "regret" and formula.pieces[1].function == (7 * P - 6 * P**2 - 2) / P
+    worst, (place,) = formula.largest
+    assert place.radical() == "sqrt(3)/3" and worst.radical() == "7 - 4 sqrt(3)"
+
+
+def test_what_is_asked_is_what_is_proved(tmp_path) -> None:
+    """The proof of a guarantee under weaker constraints is none under others, nor of another objective."""
+    formula = mo.mechanisms.guarantee_formula(COIN, ir="per-period", objective="weighted")
+    formula.save(tmp_path / "guarantee.json")
+    assert mo.check_formula(COIN, tmp_path / "guarantee.json").bases == len(formula.walk.bases)
+    proof = formula.proof()
+    others = [
+        {"objective": "ratio"},
+        {"objective": "regret"},
+        {"objective": "nothing"},
+        {"benchmark": "standard"},
+        {"benchmark": "nothing"},
+        {"ir": (mo.EPIR(),)},
+        {"ic": (mo.SuperDIC(),)},
+        {"subject_to": (mo.NoSubsidy(),)},
+    ]
+    for other in others:
+        with pytest.raises(CertificateError):
+            mo.check_formula(COIN, replace(proof, **other))
+    with pytest.raises(CertificateError, match="fingerprint"):
+        mo.check_formula(COIN.replace('["1 + p", 2]', "[1, 2]"), proof)
+
+
+def test_what_a_guarantee_cannot_be_of() -> None:
+    with pytest.raises(InputError, match=r"weights\[0\]: is -"):
+        mo.mechanisms.guarantee_formula(COIN.replace('"1 + p"', '"1/2 - p"'))
+    with pytest.raises(InputError, match=r"weight of scenarios\[0\].* at p = 1/2"):
+        mo.mechanisms.guarantee_formula(COIN.replace('"1 + p"', '"(1/2 - p)**2"'))
+    with pytest.raises(InputError, match="draw"):
+        mo.mechanisms.guarantee_formula(COIN, subject_to="deterministic")
+    with pytest.raises(InputError, match="benchmark"):
+        mo.mechanisms.guarantee_formula(COIN, ir="interim", benchmark="standard")
+    absorbing = COIN.replace("values = [1, 3]", "values = [0]").replace('["1/2", "1/2"]', "[1]")
+    with pytest.raises(InputError, match="its first best is not followed"):
+        mo.mechanisms.guarantee_formula(absorbing.replace("[parameters]", 'absorbing = ["G"]\n[parameters]'))
+
+
 def nudged(proof: mo.formats.GuaranteeProof, side: str) -> mo.formats.GuaranteeProof:
     basis = proof.bases[-1]
     (j, function), *rest = getattr(basis, side)

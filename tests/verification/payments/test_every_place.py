@@ -1,5 +1,6 @@
 """Every gain of a constraint on payments at every place: floats, fractions and the replay from the definition agree."""
 
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -24,6 +25,7 @@ CONSTRAINTS = [
 ]
 MECHANISMS = {name: (direct, name) for name in SHAPES}
 MECHANISMS |= {name: (random_mechanism, family) for name, family in EVERY.items()}
+MECHANISMS |= {f"{name}-limit": (partial(random_mechanism, sparse=True), family) for name, family in EVERY.items()}
 
 
 @pytest.mark.parametrize("name", MECHANISMS)
@@ -48,3 +50,8 @@ def test_payments_at_every_node(name):
         for place in islice(slow, 0, None, max(1, len(slow) // 30)):
             example = payments._counterexample(c, mechanism, slow[place], *place)
             assert example.replay(mechanism) == pytest.approx(slow[place], abs=1e-11), (c, place)
+        check = payments.check_payments(c, mechanism)
+        if check.counterexample is not None:
+            assert check.counterexample.replay(mechanism) == pytest.approx(max(slow.values()), abs=1e-11), c
+            worst = max(slow, key=slow.__getitem__)
+            assert (check.counterexample.action is None) == (worst[3] < 0), c

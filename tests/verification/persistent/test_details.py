@@ -45,6 +45,31 @@ def test_rounding_is_a_share_of_the_gain_in_absolute_value(family, sees):
     assert any(rounding == pytest.approx(bound, rel=1e-12, abs=0) for bound in bounds)
 
 
+@families
+def test_rounding_of_a_misreport_or_a_utility_is_a_share_of_it_in_absolute_value(family):
+    mechanism = random_mechanism(family, 3)
+    large = in_absolute_value(mechanism)
+    for constraint, gains in check.GAINS.items():
+        if constraint == mo.PeriodicExPostIC(rereport=True) and mechanism.tree.reports != "any":
+            continue
+        bounds = [np.zeros(1)]
+        for i in range(mechanism.process.agents):
+            for t in check._periods(constraint, mechanism.tree.horizon):
+                found = gains(PersistentPayoffs(large, i), t)
+                bounds.append(precision(mechanism).bound(found.more + found.less).ravel())
+        rounding = mo.verify(mechanism, constraint)[constraint].rounding
+        assert np.isclose(np.concatenate(bounds), rounding, rtol=1e-12, atol=0).any(), constraint
+
+
+def test_ties_but_for_rounding_are_told_truthfully():
+    """Reports of 0 and 1 cost 3/10, written in two ways; type 2 pays nothing."""
+    env = mo.MarkovTypes([[[0, 0, 0]]], [[[1, 0, 0]] * 3], [["1/2", "1/4", "1/4"]], horizon=1)
+    tree = PublicTree(joint_process(env))
+    paid = [np.array([[0.1 + 0.2, 0.3, 0.4]])]
+    agent = PersistentPayoffs(mo.SequenceMechanism.of_policy(tree, [np.zeros(3, int)], paid), 0)
+    assert agent.best[0].report.max() < 0 and open_strategy(agent, 0) == ()
+
+
 def test_terms_of_hidden_histories():
     """Two agents with two types: a first report is of 2 types of the other; then 2 reports x 2 actions x 2 types."""
     mechanism = random_mechanism(FAMILIES["controlled"], 0)

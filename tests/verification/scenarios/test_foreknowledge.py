@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import mechopt as mo
 from mechopt.closedform.bank.conversions import quasi_non_clairvoyant
 from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
-from mechopt.verification.scenarios.foreknowledge import nodes
+from mechopt.verification.scenarios.foreknowledge import check_foreknowledge, nodes
 from tests.solve.test_maximin import TREES, any_distributions, scenario_trees
 
 COIN = {"name": "F1", "values": [1, 4], "probabilities": ["1/2", "1/2"]}
@@ -148,3 +148,115 @@ def test_nodes_of_a_fork():
     assert nodes(["ab", "ac", "a"], True) == ((0, (0, 1)),)
     assert nodes(["ab", "abc"], True) == ((0, (0, 1)),)
     assert nodes(["a", "b"], False) == ()
+
+
+def of_two_buyers(last, discount="1/3"):
+    """A first period in which the buyers have 1/3 and 2/3 at most, and a last one of these values."""
+    values = [[["0", "1/3"], last[0]], [["2/3"], last[1]]]
+    chances = [[[f"1/{len(part)}"] * len(part) for part in row] for row in values]
+    return mo.IndependentTypes(values, chances, discount=discount)
+
+
+def paid_once(env, amount, t=0):
+    """One payment, at the last history of a period, of the last buyer."""
+    shapes = [(env.agents, *mo.formats.HistoryTree(env).children(s)) for s in range(env.horizon)]
+    paid = [np.zeros(shape) for shape in shapes]
+    paid[t].ravel()[-1] = amount
+    return mo.Mechanism(env, [np.zeros(shape) for shape in shapes], paid)
+
+
+PAIRS = {  # values of the last periods; the least over scenarios of what the best buyer has at most
+    "less": (([[1], [2]], [[5], [1]]), Fraction(2, 3) + Fraction(2, 3)),
+    "little": (([["1/100"], ["1/200"]], [[5], [1]]), Fraction(2, 3) + Fraction(1, 600)),
+    "nothing-in-one": (([[0], [0]], [[5], [1]]), Fraction(2, 3)),
+}
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("name", PAIRS)
+def test_payments_are_compared_with_what_the_best_buyer_has_at_most(name, exact):
+    lasts, scale = PAIRS[name]
+    env = [of_two_buyers(last) for last in lasts]
+    mechanisms = [paid_once(env[0], 0.0), paid_once(env[1], 0.25)]
+    check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["xy", "xz"], exact)
+    assert check.gain == pytest.approx(float(Fraction(1, 4) / scale), abs=1e-15)
+    assert check.exact == (Fraction(1, 4) / scale if exact else None)
+    assert (check.counterexample.agent, check.counterexample.amounts) == (1, (0.0, 0.25))
+
+
+def test_in_fractions_the_numbers_of_an_environment_in_floats_are_what_they_are():
+    env = mo.IndependentTypes.iid([0, 1, 2], np.random.default_rng(1).dirichlet(np.ones(3)), 2, discount="1/3")
+    assert env.exact is None
+    mechanisms = [paid_once(env, 0.0, 1), paid_once(env, 0.25, 1)]
+    check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["xyz", "xyw"], exact=True)
+    assert check.exact == Fraction(1, 4) * Fraction(1 / 3) / (2 + 2 * Fraction(1 / 3))
+
+
+def nothing_worth():
+    return mo.IndependentTypes([[[0]] * 2, [[0]] * 2], [[[1]] * 2] * 2, discount="1/3")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_where_nothing_has_a_value_payments_are_as_they_are_in_present_value(exact):
+    mechanisms = [paid_once(nothing_worth(), amount, 1) for amount in (0.0, 0.25)]
+    check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["xyz", "xyw"], exact)
+    assert check.gain == pytest.approx(1 / 12, abs=1e-15)
+    assert check.exact == (Fraction(1, 12) if exact else None)
+
+
+def test_little_is_worth_less_than_one():
+    """The most is 1/2: payments of 1/4 are half of it."""
+    env = mo.IndependentTypes([[["1/4", "1/2"]]], [[["1/2", "1/2"]]])
+    mechanisms = [paid_once(env, amount) for amount in (0.0, 0.25)]
+    for exact in (False, True):
+        check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["x", "x"], exact)
+        assert check.gain == 0.5
+
+
+def test_rounding_of_a_difference_is_counted():
+    """Period 1: nine roundings of 3/4 + 1/4, in present value 1/3."""
+    mechanisms = [paid_once(nothing_worth(), amount, 1) for amount in (0.25, 0.75)]
+    check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["xyz", "xyw"])
+    assert check.rounding == pytest.approx(2 * 9 * 2.0**-53 / 3, rel=1e-12, abs=0)
+
+
+def test_rounding_of_what_underflows_is_that_of_the_largest_amount():
+    """Both pay 3 at first and 0 later: what may underflow there is nine of the smallest numbers, times 1 + 3."""
+    one = paid_once(nothing_worth(), 3.0)
+    check = check_foreknowledge(mo.NonClairvoyant(), [one, one], ["a", "b"], ["x", "x"])
+    assert check.rounding >= 2 * 8 * 2.0**-53 * 6
+    tiny = paid_once(nothing_worth(), 0.0)
+    check = check_foreknowledge(mo.NonClairvoyant(), [tiny, tiny], ["a", "b"], ["x", "x"])
+    assert check.rounding == 0.0
+
+
+def test_a_history_of_several_buyers_is_shown_as_lists():
+    env = of_two_buyers([[1], [2]])
+    mechanisms = [paid_once(env, amount, 1) for amount in (0.0, 0.25)]
+    check = check_foreknowledge(mo.NonClairvoyant(), mechanisms, ["a", "b"], ["xyz", "xyw"])
+    assert "agent 1, period 1, after history [[1, 0]], reports [0, 0]: payment 0 and 0.25" in str(check.counterexample)
+    alone = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)
+    check = check_foreknowledge(
+        mo.NonClairvoyant(), [paid_once(alone, amount, 1) for amount in (0.0, 0.25)], ["a", "b"], ["xyz", "xyw"]
+    )
+    assert "after history [1], reports [1]: payment 0 and 0.25" in str(check.counterexample)
+
+
+def priced(env, more):
+    """Everybody gets the item at a price."""
+    shapes = [(1, *mo.formats.HistoryTree(env).children(t)) for t in range(env.horizon)]
+    return mo.Mechanism(env, [np.ones(shape) for shape in shapes], [np.full(shape, more) for shape in shapes])
+
+
+@pytest.mark.parametrize(("prices", "worst"), [((3.0, 4.5), "F1, F2"), ((4.0, 2.0), "F1"), ((0.0, 0.0), "F1")])
+def test_the_worst_scenario_is_that_of_the_largest_gain_and_the_first_of_equals(prices, worst):
+    mechanisms = [priced(env, price) for env, price in zip(TWO.environments, prices, strict=True)]
+    report = mo.verify(mo.mechanisms.ScenariosMechanism(TWO, mechanisms), [mo.NonClairvoyant(), mo.Interim(), mo.DIC()])
+    assert report.worst == {mo.Interim(): worst, mo.DIC(): "F1"}
+    told = repr(report)
+    assert "dic: satisfied, gain 0)" in told
+    violated = report["interim"].status == "violated"
+    assert (f"interim: violated in scenario {worst!r}, gain" in told) == violated
+    assert ("the utility of type 0 is" in told) == violated
+    assert ("non-clairvoyant: violated, gain" in told) == (prices[0] != prices[1])
+    assert report["interim"].exact is None and report["non-clairvoyant"].exact is None

@@ -1,5 +1,7 @@
 """Closed forms do not know the future: it is changed, at random too, and what they do before stays."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,3 +131,72 @@ def test_a_guarantee_is_carried_on_and_kept_in_files(tmp_path):
     mo.optimum(env).mechanism.save(tmp_path / "best.npz")
     assert mo.load_mechanism(tmp_path / "best.npz", env).guarantee is None
     assert mo.bank_account(made).guarantee == made.guarantee
+
+
+@pytest.mark.parametrize(
+    ("types", "agents", "horizon"),
+    [([2] * 10, 1, 7), ([2] * 5, 2, 3), ([10, 15, 2], 1, 2), ([400], 1, 1), ([400, 2], 1, 1)],
+)
+def test_environments_are_cut_so_that_a_period_of_two_types_more_has_300_histories_at_most(types, agents, horizon):
+    rows = [[[1 + Fraction(k, 1000) for k in range(n)] for n in types]] * agents
+    env = mo.IndependentTypes(rows, [[[f"1/{n}"] * n for n in types]] * agents)
+    assert changed_futures(env, drawn=0)[0].horizon == horizon
+
+
+NEARLY = "33333333333333331/100000000000000000"
+"""The float 1/3."""
+
+
+def described(env):
+    """Values and chances by period, of the first buyer; costs."""
+    exact = env.exact
+    return [(list(exact.values[0][t]), list(exact.probabilities[0][t]), exact.cost[t]) for t in range(env.horizon)]
+
+
+def test_futures_are_nothing_little_and_much():
+    """Little is a tenth of the most that anything was worth, 5; much is that, and rarely ten times it."""
+    env = mo.IndependentTypes(
+        [[[1, 2], [3, 5], [4]]] * 2, [[["1/2", "1/2"], ["1/3", "2/3"], [1]]] * 2, ["1/7", 0, 1], discount=NEARLY
+    )
+    own = described(env)
+    little = ([Fraction(1, 2)], [1], 0)
+    much = ([5, 50], [Fraction(9, 10), Fraction(1, 10)], 0)
+    wanted = [own, own[:1], [own[0], little, little], [own[0], much, much]]
+    wanted += [own[:2], [*own[:2], little], [*own[:2], much], [*own, little], [*own, much]]
+    futures = changed_futures(env, drawn=0)
+    assert [described(other) for other in futures] == wanted
+    assert {other.exact.discount for other in futures} == {Fraction(NEARLY)}
+    assert all(other.exact.values[0] == other.exact.values[1] for other in futures)
+    drawn = [described(other) for other in changed_futures(env)]
+    assert drawn[:4] + drawn[5:8] + drawn[9:11] == wanted
+    for t, other in enumerate((drawn[4], drawn[8], drawn[11])):
+        assert other[: t + 1] == own[: t + 1] and len(other) == [3, 3, 4][t] and other[t + 1 :] != own[t + 1 :]
+
+
+def test_where_nothing_is_worth_anything_much_is_one():
+    env = mo.IndependentTypes([[[0]]], [[[1]]])
+    assert [described(other)[-1][0] for other in changed_futures(env, drawn=0)[1:]] == [[Fraction(1, 10)], [1, 10]]
+
+
+def test_futures_at_random_are_of_two_values_up_to_twice_the_most():
+    """Two of 1 to 40 twentieths of 3, and chances of 1 to 9 tenths: each comes among 600."""
+    env = mo.IndependentTypes([[[1, 3]]], [[["1/2", "1/2"]]])
+    values, chances = [], []
+    for other in changed_futures(env, drawn=600)[3:]:
+        (low, high), (likely, rest), cost = described(other)[1]
+        assert low < high and likely + rest == 1 and cost == 0
+        values += [low * 20 / 3, high * 20 / 3]
+        chances.append(likely * 10)
+    assert set(values) == set(range(1, 41)) and set(chances) == set(range(1, 10))
+
+
+def test_periods_are_the_same_where_their_exact_numbers_are():
+    """A third, and what is the same float, are two periods; one that ends and one that goes on begin alike."""
+    one = mo.IndependentTypes.iid(["1/3", 2], ["1/2", "1/2"], horizon=1)
+    other = mo.IndependentTypes.iid([NEARLY, 2], ["1/2", "1/2"], horizon=1)
+    assert one.values[0][0].tolist() == other.values[0][0].tolist() and one.exact.values != other.exact.values
+    with pytest.raises(mo.InputError, match="no two of these environments"):
+        check_rule(mo.repeated_myerson, [one, other])
+    longer = mo.IndependentTypes.iid(["1/3", 2], ["1/2", "1/2"], horizon=2)
+    check = check_rule(mo.repeated_myerson, [one, longer])
+    assert check.holds and check.exact is None

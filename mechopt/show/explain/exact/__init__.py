@@ -1,0 +1,1 @@
+"""Readable mechanisms in fractions, where the optimum is exact."""
