@@ -31,12 +31,12 @@ def test_table_is_what_pandas_makes_of_the_rows():
     rows = [
         {"status": "done", "value": 1.5, "size": 3, "mixed": 1},
         {"status": "failed", "reason": "no"},
-        {"status": "done", "value": 2, "size": 2**70, "mixed": "infinite", "nothing": None},
+        {"status": "done", "value": 2, "size": 2**70, "mixed": "infinite"},
     ]
     made = Rows()
     for k in (2, 0, 1):
         made.add(k, {"horizon": k + 1}, rows[k])
-    frame = made.finished().to_frame(["horizon", "status", "reason", "value", "size", "mixed", "nothing"].index)
+    frame = made.finished().to_frame(["horizon", "status", "reason", "value", "size", "mixed"].index)
     whole = pd.DataFrame(
         [{"horizon": k + 1} | row for k, row in enumerate(rows)], index=pd.Index(range(3), name="point")
     )
