@@ -115,10 +115,10 @@ def check_mechanism(
         See `mechopt.results.MechanismProtocol`; `mechopt.results.MechanismMethods` is a base that saves, simulates and
         tabulates whatever has a ``to_mechanism``.
     skip : names of checks, optional
-        What does not apply to it, of: ``"accounting"`` (welfare is revenue plus utilities), ``"file"`` (saved and read
-        back it says the same), ``"simulation"`` (averages are the expectations, within five standard errors),
-        ``"table"``, ``"claims"`` (verified), ``"optimum"`` (revenue is at most the optimum under its claims),
-        ``"guarantee"`` (revenue is at least this share of the optimum under DIC and EPIR).
+        What does not apply to it, of: ``"accounting"`` (welfare is revenue plus utilities, where all discount alike),
+        ``"file"`` (saved and read back it says the same), ``"simulation"`` (averages are the expectations, within five
+        standard errors), ``"table"``, ``"claims"`` (verified), ``"optimum"`` (revenue is at most the optimum under its
+        claims), ``"guarantee"`` (revenue is at least this share of the optimum under DIC and EPIR).
     rng : numpy Generator or seed
         For the simulation.
     runs : int
@@ -200,6 +200,8 @@ def _lacks(mechanism: Any, name: str, absent: object) -> bool:
 
 
 def _accounting(subject: _Subject) -> Iterator[str]:
+    if getattr(subject.environment, "discounts", None) is not None:
+        raise DoesNotApplyError("agents and seller discount the same money differently")
     numbers = subject.numbers
     earned = numbers["revenue"] + sum(subject.mechanism.utilities)
     if abs(earned - numbers["welfare"]) > subject.slack:

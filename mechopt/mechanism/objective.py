@@ -11,8 +11,9 @@ from mechopt.core.errors import InputError
 class Objective:
     """A weighted sum to maximise: ``revenue`` + ``welfare`` + the agents' ``utility``, with these weights.
 
-    Revenue is net of the seller's costs, so that welfare = revenue + sum of utilities. Objectives add and scale:
-    ``Revenue() + 0.5 * Welfare()``.
+    Revenue is net of the seller's costs, so that welfare = revenue + sum of utilities; where discounts differ, welfare
+    counts each agent's values at her own discount and costs at the seller's, and payments, which the two sides count
+    differently, not at all. Objectives add and scale: ``Revenue() + 0.5 * Welfare()``.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ balance in expectation over the draw of its period.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -301,15 +301,19 @@ def claims_of(
     return (*ic, *ir, *subject_to)
 
 
-def require_slack(ic: Iterable[Constraint], subject_to: Iterable[PaymentConstraint], periods: int) -> None:
-    """Refuse `EpsilonIC` with Bayesian constraints and others that do not imply each other then, over several periods.
+def require_slack(ic: Sequence[Constraint], subject_to: Iterable[PaymentConstraint], periods: int) -> None:
+    """Refuse `EpsilonIC` without incentive constraints, or with some that do not imply each other then.
 
     Raises
     ------
     InputError
         With the constraints.
     """
-    if periods == 1 or not any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
+    if not any(isinstance(constraint, EpsilonIC) for constraint in subject_to):
+        return
+    if not ic:
+        raise InputError("epsilon: there is no incentive constraint for it to loosen; leave it out, or ask for one")
+    if periods == 1:
         return
     others = [constraint.name for constraint in ic if constraint.name != "myopic"]
     if len(others) > 1 and any(name.startswith("bayesian") for name in others):

@@ -49,7 +49,7 @@ class MechanismProtocol(Protocol):
 
     @property
     def welfare(self) -> float:
-        """Values of what is done net of costs: revenue plus utilities."""
+        """Values of what is done net of costs: revenue plus utilities where all discount alike."""
         ...
 
     @property

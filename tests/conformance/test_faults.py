@@ -123,3 +123,10 @@ def test_a_mechanism_that_cannot_be_followed_says_so_and_may_be_left_out():
 def test_what_is_left_out_must_be_a_check():
     with pytest.raises(mo.InputError, match="'tabel' is not a check that can be left out; those are: accounting"):
         check_mechanism(Posted(), skip=["tabel"])
+
+
+def test_welfare_is_not_revenue_plus_utilities_where_discounts_differ():
+    env = mo.MarkovTypes([[[3]]], [[[[1]]]], [[1]], horizon=2, discount="9/10", discounts=["3/4"])
+    found = mo.optimum(env, ir="periodic", subject_to="no-subsidy").mechanism
+    assert found.revenue == pytest.approx(5.7) and found.welfare == pytest.approx(5.25)
+    assert "discount the same money differently" in check_mechanism(found).skipped["accounting"]

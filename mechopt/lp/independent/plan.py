@@ -62,6 +62,7 @@ from mechopt.mechanism.payments import (
     on_money,
     payment_constraints,
     require_agents,
+    require_slack,
     slack_of,
 )
 
@@ -271,6 +272,7 @@ def plan(
     ic, ir = asked_constraints(ic, ir, "independent")
     limits = payment_constraints(subject_to)
     require_agents(limits, environment.agents)
+    require_slack(ic, limits, 1)  # all of them bound single misreports
     timing = payment_timing(ic, ir)
     require_outside((*ic, *ir), environment)
     allowed = ["payment"]

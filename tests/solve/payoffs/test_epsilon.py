@@ -284,3 +284,12 @@ def test_bad_input():
     with pytest.raises(mo.InputError, match="ask for incentive constraints beside it"):
         mo.verify(best.mechanism, mo.EpsilonIC(1))
     assert np.isfinite(best.value)
+
+
+@pytest.mark.parametrize("kind", ["independent", "markov"])
+def test_epsilon_without_incentive_constraints_is_refused(kind):
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
+    if kind == "markov":
+        env = mo.MarkovTypes([[[0, 0], [1, 2]]], [[[["1/2", "1/2"]] * 2] * 2], [["1/2", "1/2"]], horizon=1)
+    with pytest.raises(mo.InputError, match="epsilon: there is no incentive constraint for it to loosen"):
+        mo.optimum(env, ic=None, ir="interim", subject_to="epsilon:1/4")
