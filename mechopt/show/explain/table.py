@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.printable import printable
 from mechopt.show.explain.explain import explain
 from mechopt.show.explain.explanation import Explanation
-from mechopt.show.explain.policies import page as policies
-from mechopt.show.explain.policies.explanation import PolicyExplanation
 from mechopt.show.explain.wording import likelihood
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Status
+
+if TYPE_CHECKING:
+    from mechopt.show.explain.policies.explanation import PolicyExplanation
 
 MOST_RULES = 60
 """Rules that are printed; the page and the data frame hold all."""
@@ -31,8 +34,10 @@ def lines(found: Explanation | PolicyExplanation, width: int = WIDTH, most: int 
     most : int
         Rules that are printed.
     """
-    if isinstance(found, PolicyExplanation):
-        return policies.lines(found, width, most)
+    if not isinstance(found, Explanation):
+        from mechopt.show.explain.policies.page import lines as of_tables
+
+        return of_tables(found, width, most)
     told = paragraph(printable(found.summary), width)
     told += [line for words in found.structures for line in paragraph(printable(words), width)]
     if found.note:

@@ -52,6 +52,7 @@ def shrinking_intervals(
         what = f"are {len(steps)}, intervals {len(intervals)} and profiles {len(profiles)}"
         raise InputError([Fault("steps", what, "give one of each a grid")])
     ends = np.array([[f.lower[tuple(p)], f.upper[tuple(p)]] for f, p in zip(intervals, profiles, strict=True)])
+    ends = ends.reshape(-1, 2)
     bounded = np.isfinite(ends).all(axis=1)
     axes = own_axes(axes, 5.5, 3.6)
     places = np.arange(len(steps))

@@ -75,14 +75,14 @@ def sweep_lines(sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "r
     InputError
         If the table has no such column.
     """
-    from matplotlib.ticker import MaxNLocator
-
     frame = sweep.to_frame()
     varied = list(sweep.rows.varied)
     x = x or (varied[0] if varied else "")
     listed = _columns(sweep, y)
     _require_columns(frame, [x, *(column for _, column in listed)])
     axes = own_axes(axes, 7.0, 4.2)
+    from matplotlib.ticker import MaxNLocator
+
     for number, (name, column) in enumerate(listed):
         known = frame[frame[x].notna() & frame[column].notna()]
         mean = known.groupby(x)[column].mean()

@@ -22,8 +22,6 @@ from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton
 from mechopt.solve.result import Optimum
 from mechopt.verification.exact import ExactProcess, fractions
-from mechopt.verification.independent.exact import exact_gain as independent_gain
-from mechopt.verification.persistent.exact import exact_gain as persistent_gain
 from mechopt.verification.rounding import Status
 
 DENOMINATORS = 64, 3_000, 10**5, 10**6, 10**7
@@ -85,7 +83,15 @@ def _proved(best: Optimum, guess: Any) -> bool:
     if not (_feasible(guess) and _revenue(guess) == best.exact):
         return False
     agents = list(range(guess.environment.agents))
-    gain = independent_gain if isinstance(guess, Mechanism) else persistent_gain
+    gain: Any
+    if isinstance(guess, Mechanism):
+        from mechopt.verification.independent.exact import exact_gain as independent_gain
+
+        gain = independent_gain
+    else:
+        from mechopt.verification.persistent.exact import exact_gain as persistent_gain
+
+        gain = persistent_gain
     return all(gain(asked, guess, 0.0, agents)[0].status is Status.SATISFIED for asked in (*best.ic, *best.ir))
 
 
