@@ -158,4 +158,6 @@ def test_the_least_regret_is_exported_as_what_is_most_below_nothing(tmp_path):
     certificate = certify_guarantee(tree, objective="regret")
     assert certificate.value > 0
     text = exported(tree, certificate, tmp_path)
-    assert set(check_vipr(text)) == {-certificate.value} and f"RTP range {-certificate.value} {-certificate.value}" in text
+    assert (
+        set(check_vipr(text)) == {-certificate.value} and f"RTP range {-certificate.value} {-certificate.value}" in text
+    )
