@@ -151,3 +151,13 @@ def test_the_command_exports_what_it_proves(mechopt, tmp_path):
     assert mechopt("certificate", "export", "--format", "vipr", other, proof, "-o", tmp_path / "no.vipr")[0] == 1
     assert mechopt("certificate", "export", "--format", "lean", model, proof, "-o", tmp_path / "no.vipr")[0] == 2
     assert not (tmp_path / "no.vipr").exists()
+
+
+def test_the_least_regret_is_exported_as_what_is_most_below_nothing(tmp_path):
+    tree = scenarios(3, "1")
+    certificate = certify_guarantee(tree, objective="regret")
+    assert certificate.value > 0
+    text = exported(tree, certificate, tmp_path)
+    assert (
+        set(check_vipr(text)) == {-certificate.value} and f"RTP range {-certificate.value} {-certificate.value}" in text
+    )

@@ -134,3 +134,35 @@ def test_a_bracket_says_both_ends_and_an_optimum_one():
 def test_an_objective_of_nothing_has_a_name():
     assert goal(certify(coin(1), objective=0 * mo.Revenue())) == "0 revenue"
     assert goal(certify(coin(1), objective=2 * mo.Welfare())) == "2 welfare"
+
+
+def test_what_a_guarantee_is_of_is_said():
+    certificate, dic, epir = certify_guarantee(scenarios(2, "1")), (mo.DIC(),), (mo.EPIR(),)
+    said = {
+        (dic, epir, (), "same"): "both under incentive constraints dic and participation constraints epir",
+        ((mo.DIC(), mo.INDU()), epir, (), "same"): "the mechanism under dic, indu and epir, that revenue under dic",
+        ((mo.ExPostIC(),), epir, (), "same"): "both under ex-post, epir, is",
+        ((mo.ExPostIC(),), epir, (), "standard"): "the mechanism under ex-post, epir, that revenue under dic and epir",
+        (dic, epir, (mo.NoSubsidy(),), "same"): "both under dic, epir, no-subsidy, is",
+        (dic, (mo.PFIR(),), (), "same"): f"both under dic, {mo.PFIR().name}, is",
+        ((mo.DIC(), mo.INDU()), (mo.PFIR(),), (), "same"): f"both under dic, indu, {mo.PFIR().name}, is",
+        ((), (), (), "same"): "both under no constraints, is",
+    }
+    for (ic, ir, subject_to, benchmark), words in said.items():
+        claim = replace(certificate, ic=ic, ir=ir, subject_to=subject_to, benchmark=benchmark)
+        assert words in statement(claim), (ic, ir)
+        assert "takes out everything" not in statement(claim)
+    taken = statement(replace(certificate, absorbing=("rest", "end")))
+    assert "both under incentive constraints dic" in taken
+    assert (
+        "(surplus and first best of the periods before, where rest, end takes out everything at the end), is" in taken
+    )
+
+
+def test_that_there_is_no_mechanism_is_said_and_nothing_else():
+    proof = certify(coin(2), ir=None)
+    assert statement(proof).startswith("revenue has no bound under incentive constraints dic")
+    assert statement(replace(proof, status="infeasible")).startswith(
+        "there is no mechanism under incentive constraints"
+    )
+    assert statement(certify(coin(2))).startswith("the largest revenue under")

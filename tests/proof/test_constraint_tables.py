@@ -1,0 +1,71 @@
+"""What the checker's tables say of constraints: values that there are, outside options, and gains of misreports."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import mechopt as mo
+from mechopt.proof.constraints import PERSISTENT, CertificateError, compared, demanded, require_outside
+from mechopt.proof.payments import slack
+
+VALUES = {  # incentives, participation, whether strategies may gain something; which values there are
+    "bayesian": ((mo.BayesianIC(),), set(), False, {"interim": "all"}),
+    "strategies": ((mo.BayesianIC(),), set(), True, {"strategy": "all"}),
+    "strategies-and-participation": (
+        (mo.BayesianIC(),),
+        {mo.Interim()},
+        True,
+        {"interim": "none", "strategy": "all"},
+    ),
+    "unseen": ((mo.BayesianIC("own"),), set(), True, {}),
+    "adjacent": ((mo.AdjacentIC(),), set(), True, {"interim": "adjacent"}),
+    "downward": ((mo.DownwardIC(),), {mo.PeriodicIR()}, False, {"interim": "downward"}),
+    "myopic": ((mo.MyopicIC(),), set(), True, {}),
+    "ex-post": ((mo.PeriodicExPostIC(),), {mo.Interim()}, True, {"ex post": "all"}),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_which_values_there_are(name):
+    ic, ir, within, expected = VALUES[name]
+    assert compared(ic, ir, within) == expected
+    if not within:
+        assert compared(ic, ir) == expected
+
+
+def test_all_reports_are_more_than_once_more_the_same():
+    assert PERSISTENT.closure([mo.PeriodicExPostIC(rereport=True)]) >= {mo.PeriodicExPostIC(), mo.BayesianIC()}
+    assert mo.PeriodicExPostIC(rereport=True) not in PERSISTENT.closure([mo.PeriodicExPostIC()])
+
+
+def test_participation_on_paths_is_a_row_beside_outside_options_alone():
+    assert demanded("payment", (), (mo.EPIR(),)) == [] and demanded("payment", (), (mo.EPIR(),), True) == [mo.EPIR()]
+
+
+OUTSIDE = {  # by agent, period and type; whether participation on paths is defined
+    "nobody": (None, True),
+    "one-number": ([((1, 1), (0, 0)), ((2, 2), (0, 0))], True),
+    "by-type": ([((1, 2), (0, 0))], False),
+    "by-type-of-another": ([((1, 1), (0, 0)), ((1, 2), (0, 0))], False),
+    "one-type-later": ([((1, 1), (0, 3))], False),
+    "all-types-later": ([((1, 1), (3, 3))], False),
+    "last": ([((1, 1), (0, 0), (0, 3))], False),
+}
+
+
+@pytest.mark.parametrize("ir", [mo.EPIR(), mo.PFIR(), mo.PPIR(), mo.PEIR()], ids=lambda c: c.name)
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_outside_options_beside_participation_on_paths(name, ir):
+    outside, defined = OUTSIDE[name]
+    env = SimpleNamespace(exact=SimpleNamespace(outside=outside))
+    require_outside(env, (mo.Interim(),))
+    if defined:
+        require_outside(env, (ir,))
+    else:
+        with pytest.raises(CertificateError, match=f"ir: {ir.name} beside an outside option by type or period"):
+            require_outside(env, (mo.Interim(), ir))
+
+
+def test_the_smaller_gain_counts():
+    limits = mo.NoSubsidy(), mo.EpsilonIC([2, 0]), mo.EpsilonIC(1)
+    assert [slack(limits, i) for i in (0, 1)] == [1, 0] and slack(limits[:1], 0) == 0
