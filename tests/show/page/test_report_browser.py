@@ -83,7 +83,7 @@ def test_the_keyboard_sorts(opened):
 
 def test_what_is_unknown_comes_last_both_ways(opened):
     button = heading(opened, "guaranteed").get_by_role("button")
-    # of the two-period mechanism and what is made of it, of the balance, and on this instance alone of the asymptotic one
+    # of the two-period mechanism and what is made of it, of the balance, and what is proved here of the asymptotic one
     largest_first = ["1/2", "1/2", "1/3", "here 0.0000"]
     for expected in (largest_first, largest_first[::-1]):
         button.click()
