@@ -380,8 +380,6 @@ def test_refusals():
         mo.optimum(env, method="dual")
     with pytest.raises(InputError, match="public states"):
         mo.mechanisms.dual_optimum(env)
-    with pytest.raises(InputError, match="states: public states are in no formula"):
-        mo.formula(FILE.replace('["1/2", "1/2"]', '["1 - p", "p"]') + '[parameters]\np = ["0", "1"]\n')
     with pytest.raises(InputError, match="rules out"):
         tree = mo.optimum(env).mechanism.tree
         sold = [np.tile([0.0, 1.0], (tree.count[0], 1)), np.tile([0.0, 1.0], (tree.count[1], 1))]
