@@ -35,7 +35,7 @@ def constraint_checks(
     except LookupError:
         if not isinstance(mechanism, Unrollable):
             raise InputError(
-                f"a {type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
+                f"{type(mechanism).__name__} is not a mechanism that verify checks; give a mechanism, or something "
                 "with to_mechanism() (mo.mechanisms.verify_bank_table checks bank tables)"
             ) from None
         return constraint_checks(mechanism.to_mechanism(), constraints, exact)

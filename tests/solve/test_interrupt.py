@@ -146,6 +146,7 @@ def test_presses_together_are_one_press(tmp_path):
 def test_an_interrupt_within_an_import_waits_for_its_end(tmp_path, monkeypatch):
     (tmp_path / "pressing.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\ncomplete = True\n")
     monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     interrupts = Interrupts()
     try:
         interrupts.begin()
@@ -156,7 +157,8 @@ def test_an_interrupt_within_an_import_waits_for_its_end(tmp_path, monkeypatch):
             time.sleep(10)
     finally:
         interrupts.end(stay=False)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        after = signal.signal(signal.SIGINT, before)
+    assert after is signal.default_int_handler
 
 
 def test_an_interrupt_lost_in_a_destructor_comes_again(capsys):
