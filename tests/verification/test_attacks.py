@@ -319,7 +319,7 @@ def test_honest_optima_of_every_scale_are_satisfied(scale):
 
 
 def test_something_else_is_refused_in_words():
-    with pytest.raises(InputError, match="^str is not a mechanism"):
+    with pytest.raises(InputError, match=r"^str is not a mechanism"):
         mo.verify("mechanism")
 
 
