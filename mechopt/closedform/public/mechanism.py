@@ -102,8 +102,11 @@ class PublicPivot(MechanismMethods):
     @property
     def utilities(self) -> tuple[float, ...]:
         """Expected utility of each agent."""
-        n = self.environment.agents
-        return tuple(self._mean(lambda found, i=i: found.utility[i]) for i in range(n))  # type: ignore[misc]
+
+        def of(i: int) -> float:
+            return self._mean(lambda found: found.utility[i])
+
+        return tuple(map(of, range(self.environment.agents)))
 
     @cached_property
     def contracting_gain(self) -> float:

@@ -1,4 +1,4 @@
-"""Repeated sale for ever to buyers whose types are drawn afresh every period from the same distributions.
+"""Repeated sale for ever: types are independent across periods, with the same distributions in each.
 
 `IndependentTypes` with an infinite horizon: each period t = 0, 1, ... the seller has one item, buyer i draws type k
 with probability ``probabilities[i][k]`` and then values it at ``values[i][k]``; everybody discounts period t by

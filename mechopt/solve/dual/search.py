@@ -117,7 +117,7 @@ class Search:
             if step is not None and child is not None:
                 t, j, price = t + 1, int(self.problem.states[t][j].stage.child[child]), step.prices[child]
         for stop in reversed(way):
-            self._mend(stop, short)
+            self._solve_again(stop, short)
 
     def _worst(self, t: int, j: int, step: Step, tolerance: float) -> tuple[int | None, IntArray]:
         """Child whose bracket is too wide by most, if any is, and the points that give each its upper bound."""
@@ -130,7 +130,7 @@ class Search:
         worst = int(excess.argmax())
         return worst if excess[worst] > 0 else None, near
 
-    def _mend(self, stop: _Stop, short: float) -> None:
+    def _solve_again(self, stop: _Stop, short: float) -> None:
         """Solve a period's two programs over the children as they are now; add what they give here and elsewhere."""
         t, j, price = stop.t, stop.j, stop.price
         models, siblings = self.models[t], self.problem.states[t][j].siblings

@@ -1,4 +1,4 @@
-r"""Types drawn afresh every period, for ever: optima from finite horizons, with tails that are valid.
+r"""Types that are independent across periods, for ever: optima from finite horizons, with tails that are valid.
 
 - Interim and periodic participation: Myerson's auction in the first period, the efficient one from then on, whose
   expected utilities are charged a period in advance. V = Myerson_0 + d E[max welfare] / (1 - d).

@@ -141,7 +141,7 @@ class Search:
             self.top, self.high = top, min(self.high, top.value)
 
     def _expand(self, gap: float) -> None:
-        """Follow the policy from the root to where brackets weigh most, then mend what was visited, backwards."""
+        """Follow the policy from the root to where brackets weigh most, and solve again what was visited, backwards."""
         way, seen, heap, ticket = list[tuple[int, FloatArray]](), set[tuple[Any, ...]](), list[Any](), count()
 
         def open_children(number: int, price: FloatArray, weight: float) -> float:
@@ -172,7 +172,7 @@ class Search:
                 if open_children(j, price, chance) * chance > LEAST * gap:
                     way.append((j, price))
         for number, price in reversed(way):
-            self._mend(number, price)
+            self._solve_again(number, price)
 
     def _inside(self, price: FloatArray) -> FloatArray:
         """A price that rounding has not taken out of the domain."""
@@ -180,7 +180,7 @@ class Search:
             return price - price.mean() if len(price) else price
         return price + max(-float(price.sum()), 0.0) / len(price)
 
-    def _mend(self, number: int, price: FloatArray) -> None:
+    def _solve_again(self, number: int, price: FloatArray) -> None:
         low, high = self.below[number].at_price(price), self.above[number].at_price(price)
         if low is not None:
             welfare = low.value + float(price @ low.promise)
