@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -38,8 +38,8 @@ def subscription(periods: int, discount: object = 1) -> Any:
 
 
 def battaglini(periods: int) -> Any:
-    """Two types that stay with probability 3/4."""
-    return mo.MarkovTypes([[[0, 0], [1, 2]]], [[["3/4", "1/4"], ["1/4", "3/4"]]], [HALF], horizon=periods)
+    """The bundled model of two types, over other horizons."""
+    return replace(mo.load("battaglini-2005/two-types"), horizon=periods)
 
 
 def two_buyers() -> Any:
@@ -126,10 +126,11 @@ def measured(name: str) -> Row:
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    head = (
-        "| model | histories | solver's states / payments | states | payments | memory | solve | by the program | explain "
-        "| explain / program | verified | revenue - optimum |"
+    columns = (
+        "model, histories, solver's states / payments, states, payments, memory, solve, by the program, explain, "
+        "explain / program, verified, revenue - optimum"
     )
+    head = "| " + " | ".join(columns.split(", ")) + " |"
     lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows:
         beside = row.program if row.program == row.program else row.solve

@@ -6,7 +6,7 @@ Ties between variables, columns that are fixed, and payments that depend on a st
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -129,10 +129,18 @@ def _distinct(body: csr_array, lower: FloatArray, upper: FloatArray) -> tuple[cs
     return csr_array(parts, shape=(len(kept), body.shape[1])), lower[kept], upper[kept]
 
 
+class Rows(NamedTuple):
+    """Rows of a matrix, as a sparse array by rows has them."""
+
+    data: FloatArray
+    indices: IntArray
+    indptr: IntArray
+
+
 def extended(
     program: LinearProgram,
     columns: tuple[FloatArray, FloatArray],
-    rows: Any,
+    rows: Rows | csr_array,
     row_lower: FloatArray,
     row_upper: FloatArray,
 ) -> LinearProgram:
@@ -143,20 +151,17 @@ def extended(
     program : LinearProgram
     columns : pair of float arrays
         Lower and upper bounds of the new columns.
-    rows : sparse array ``(new rows, columns and new columns)``
+    rows : sparse array by rows, or `Rows`, ``(new rows, columns and new columns)``
     row_lower, row_upper : float arrays
     """
-    from scipy.sparse import csr_array
-
-    added = csr_array(rows)
     return replace(
         program,
         cost=readonly(np.concatenate([program.cost, np.zeros(len(columns[0]))])),
         lower=readonly(np.concatenate([program.lower, columns[0]])),
         upper=readonly(np.concatenate([program.upper, columns[1]])),
-        start=readonly(np.concatenate([program.start, program.start[-1] + added.indptr[1:]]), np.int64),
-        index=readonly(np.concatenate([program.index, added.indices]), np.int64),
-        value=readonly(np.concatenate([program.value, added.data])),
+        start=readonly(np.concatenate([program.start, program.start[-1] + rows.indptr[1:]]), np.int64),
+        index=readonly(np.concatenate([program.index, rows.indices]), np.int64),
+        value=readonly(np.concatenate([program.value, rows.data])),
         row_lower=readonly(np.concatenate([program.row_lower, row_lower])),
         row_upper=readonly(np.concatenate([program.row_upper, row_upper])),
     )

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.lp.program import LinearProgram
-from mechopt.lp.substitution import extended
+from mechopt.lp.substitution import Rows, extended
 from mechopt.show.explain.programs.cells import Cells
 from mechopt.show.explain.programs.optimal_face import Point, best_point, determined, optimal_face
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,29 +109,27 @@ def _without_slack(before: LinearProgram, locked: LinearProgram, terms: _Terms, 
     return extended(face, prices, _priced(terms, len(before.cost)), low, high)
 
 
-def _priced(terms: _Terms, old: int, factor: float = 0.0) -> csr_array:
-    """Rows ``sign p - P q`` over old columns and prices; times a factor, with slacks added, if there is a factor."""
-    from scipy.sparse import csr_array
-
-    k, size = np.arange(len(terms.cells)), factor or 1.0
-    entries = [(k, terms.cells, np.full(len(k), size * terms.sign))]
-    if terms.price is not None and terms.units is not None:
-        entries.append((k, old + terms.price, -size * terms.units))
-    if factor:
-        entries.append((k, old + terms.prices + k, np.ones(len(k))))
-    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
-    return csr_array((value, (row, column)), shape=(len(k), old + terms.prices + (len(k) if factor else 0)))
+def _priced(terms: _Terms, old: int, factors: tuple[float, ...] = ()) -> Rows:
+    """Rows ``sign p - P q`` over old columns and prices; for each factor, times it and with slacks added."""
+    k = np.arange(len(terms.cells))
+    ones = np.ones(len(k))
+    blocks = []
+    for factor in factors or (1.0,):
+        entries = [(terms.cells, factor * terms.sign * ones)]
+        if terms.price is not None and terms.units is not None:
+            entries.append((old + terms.price, -factor * terms.units))
+        if factors:
+            entries.append((old + terms.prices + k, ones))
+        blocks.append([np.stack(part, axis=1).ravel() for part in zip(*entries, strict=True)])
+    column, value = (np.concatenate(part) for part in zip(*blocks, strict=True))
+    return Rows(value, column, len(entries) * np.arange(len(k) * len(blocks) + 1))
 
 
 def _minimised(program: LinearProgram, weight: FloatArray, terms: _Terms) -> tuple[LinearProgram, _Terms]:
     """Minimise the weighted sum of the slacks."""
-    old, k, lower = len(program.cost), len(terms.cells), -terms.side
-    matrix = _priced(terms, old, -1.0)
-    if terms.both:
-        from scipy.sparse import csr_array, vstack
-
-        matrix = csr_array(vstack([matrix, _priced(terms, old, 1.0)]))
-        lower = np.concatenate([lower, terms.side])
+    old, k = len(program.cost), len(terms.cells)
+    matrix = _priced(terms, old, (-1.0, 1.0) if terms.both else (-1.0,))
+    lower = np.concatenate([-terms.side, terms.side]) if terms.both else -terms.side
     columns = np.concatenate([np.full(terms.prices, -np.inf), np.zeros(k)]), np.full(terms.prices + k, np.inf)
     larger = extended(program, columns, matrix, lower, np.full(len(lower), np.inf))
     cost = np.zeros(old + terms.prices + k)
@@ -181,13 +175,11 @@ def _late(program: LinearProgram, cells: Cells) -> tuple[LinearProgram, None]:
 
 
 def _largest(program: LinearProgram, cells: Cells) -> tuple[LinearProgram, None]:
-    from scipy.sparse import csr_array
-
     old, k = len(program.cost), cells.count
-    row = np.concatenate([np.arange(2 * k), np.arange(2 * k)])
-    column = np.concatenate([np.arange(k), np.arange(k), np.full(2 * k, old)])
-    value = np.concatenate([np.full(k, -1.0), np.full(k, 1.0), np.ones(2 * k)])
-    matrix = csr_array((value, (row, column)), shape=(2 * k, old + 1))
+    at, ones = np.arange(k), np.ones(2 * k)
+    column = np.stack([np.concatenate([at, at]), np.full(2 * k, old)], axis=1)
+    value = np.stack([np.concatenate([-ones[:k], ones[:k]]), ones], axis=1)
+    matrix = Rows(value.ravel(), column.ravel(), 2 * np.arange(2 * k + 1))
     larger = extended(program, (np.zeros(1), np.full(1, np.inf)), matrix, np.zeros(2 * k), np.full(2 * k, np.inf))
     cost = np.zeros(old + 1)
     cost[old] = -1.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray, readonly
+from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray, IntArray, readonly
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import highs, runtime
 
@@ -72,9 +72,15 @@ def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: boo
     if len(x) != len(program.cost) or not np.isfinite(x).all():
         return None
     x = np.clip(x, program.lower, program.upper)
-    reduced = program.cost - dual @ program.matrix
+    row = _rows(program)
+    reduced = program.cost - np.bincount(program.index, program.value * dual[row], minlength=len(x))
     limit = PRESSED / scale
     return Point(float(program.cost @ x + program.offset), x, np.abs(reduced) > limit, np.abs(dual) > limit)
+
+
+def _rows(program: LinearProgram) -> IntArray:
+    """Row of each entry of the matrix."""
+    return np.repeat(np.arange(len(program.row_lower)), np.diff(program.start))
 
 
 def optimal_face(program: LinearProgram, point: Point) -> LinearProgram:
@@ -86,7 +92,7 @@ def optimal_face(program: LinearProgram, point: Point) -> LinearProgram:
     point : Point
         Of this program.
     """
-    activity = program.matrix @ point.x
+    activity = np.bincount(_rows(program), program.value * point.x[program.index], minlength=len(program.row_lower))
     nearer_upper = np.abs(program.row_upper - activity) < np.abs(activity - program.row_lower)
     side = np.where(nearer_upper, program.row_upper, program.row_lower)
     free = ~np.isfinite(side) | ~point.rows
@@ -117,13 +123,13 @@ def determined(program: LinearProgram) -> Array:
     bool array ``(columns,)``
     """
     known: Array = program.lower == program.upper
-    entries = np.diff(program.start)
-    equal = np.repeat(program.row_lower == program.row_upper, entries)
-    row, column = np.repeat(np.arange(len(entries)), entries)[equal], program.index[equal]
+    row = _rows(program)
+    equal = (program.row_lower == program.row_upper)[row]
+    row, column = row[equal], program.index[equal]
     for _ in range(MOST_PASSES):
         open_ = ~known[column]
         row, column = row[open_], column[open_]
-        alone = np.bincount(row, minlength=len(entries))[row] == 1
+        alone = np.bincount(row, minlength=len(program.row_lower))[row] == 1
         if not alone.any():
             break
         known[column[alone]] = True
