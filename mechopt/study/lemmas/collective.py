@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.pivot.balanced_team import balanced_team
+from mechopt.closedform.pivot.balance.team import balanced_team
 from mechopt.core.errors import LimitError
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.balanced import BalancedMechanism

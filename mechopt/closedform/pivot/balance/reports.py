@@ -1,8 +1,9 @@
 r"""Balance where types are independent across periods: the same terms, over histories of reports.
 
 Y_i is the present value of buyer i's payments less an equal share of the cost of what is sold, from a history of
-reports on, and :math:`\gamma_i(h, r) = E[Y_i | h, r_i = r] - E[Y_i | h]`; see `mechopt.closedform.pivot.balance`. With
-several buyers DIC is Bayesian over the others' current types, and is kept, as are all types' utilities of period 0.
+reports on, and :math:`\gamma_i(h, r) = E[Y_i | h, r_i = r] - E[Y_i | h]`; see
+`mechopt.closedform.pivot.balance.balance`. With several buyers DIC is Bayesian over the others' current types, and is
+kept, as are all types' utilities of period 0.
 
 Source: Athey and Segal (2013), section 4; Arrow (1979) and d'Aspremont and Gerard-Varet (1979) for one period.
 """

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.closedform.pivot.balance_reports import balanced_reports, given_back
+from mechopt.closedform.pivot.balance.reports import balanced_reports, given_back
 from mechopt.core.errors import InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.require_kind import require_plain_terms
