@@ -17,6 +17,7 @@ from mechopt.proof.formula.file import ClaimedPiece
 from mechopt.proof.independent import rebuild
 from tests.parametric_models import independent
 
+P = RationalFunction.parameter()
 OTHER = '[[buyers]]\nvalues = [1, 3]\nprobabilities = ["1/2", "1/2"]\n'
 MIDDLE = '[[buyers]]\nvalues = [1, 2]\nprobabilities = ["1/2", "1/2"]\n'
 MODELS = {  # text, what is asked, and the refusal
@@ -40,6 +41,33 @@ def test_models_that_are_not_of_identical_buyers(name):
     assert mo.check_formula(text, proved(name)).pieces
     with pytest.raises(CertificateError, match=f"(?s)form: .*({words})"):
         mo.check_formula(text, replace(proved(name), form="orbits"))
+
+
+SALE = """
+kind = "independent"
+horizon = 1
+[parameters]
+p = ["0", "1"]
+[[buyers]]
+values = [1, 2]
+probabilities = ["1 - p", "p"]
+"""
+
+
+@pytest.mark.parametrize("amount", [mo.EpsilonIC(1), mo.EpsilonIC([P - 2]), mo.EpsilonIC([P])], ids=lambda e: e.name)
+def test_formulas_keep_incentive_constraints_as_they_are(amount):
+    """Rows divided by a gain below 0 are turned round: that the optimum is 1 where misreports lose was proved."""
+    honest, one = mo.formula(SALE, prove=False).proof(), RationalFunction.of(1)
+    basis = replace(
+        honest.bases[0],
+        stop=honest.bases[-1].stop,
+        primal=((0, P), (2, one), (3, one), (4, one)),
+        dual=((0, one), (1, P * (P - 2))),
+    )
+    piece = replace(honest.pieces[0], stop=honest.pieces[-1].stop, closed=(False, False), value=one)
+    forged = replace(honest, form="payment", subject_to=(amount,), bases=(basis,), pieces=(piece,))
+    with pytest.raises(CertificateError, match="subject_to: formulas keep incentive constraints as they are"):
+        mo.check_formula(SALE, forged)
 
 
 # --- guarantees ---
