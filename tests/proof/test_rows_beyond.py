@@ -216,6 +216,16 @@ def test_public_states_where_periods_differ():
         assert compare(env, ic, mo.PeriodicIR(), "auto")
 
 
+def test_types_that_do_not_occur_need_not_take_part():
+    """One that is never first, and one that never comes after another: at their histories there is no participation."""
+    kernel = [["1/2", "1/2", 0], [0, "1/3", "2/3"], ["1/4", "1/4", "1/2"]]
+    env = mo.MarkovTypes([[[0, 0, 0], [1, 2, 5]]], [kernel], [["1/4", "3/4", 0]], horizon=2)
+    every = mo.PeriodicExPostIC(rereport=True)
+    for ic in (mo.BayesianIC(), mo.MyopicIC(), every, (mo.BayesianIC(), every), None):
+        for ir in (mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR()):
+            assert compare(env, ic, ir, "auto")
+
+
 TRADE = mo.MarkovTypes(
     [[[0, 0], [1, 2]], [[0, 0], [0, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]] * 2, [["1/3", "2/3"]] * 2, horizon=2
 )
