@@ -64,5 +64,5 @@ def test_another_version_at_a_worker_is_refused(monkeypatch):
 def test_functions_that_mention_the_package_are_sent_and_others_are_refused_in_words():
     with calls(2) as pool:
         assert pool.start(lambda: mo.IndependentTypes.iid([1], [1], 1).first_best).answer() == 1
-        with pytest.raises(mo.InputError, match="a worker cannot be sent this .*; use functions and values"):
+        with pytest.raises(mo.InputError, match=r"a worker cannot be sent this .*; use functions and values"):
             pool.start(squared, threading.Lock()).answer()
