@@ -5,14 +5,13 @@ With several workers the programs of the next chords are solved ahead; their ans
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from mechopt.core.errors import NoOptimumError
+from mechopt.core.errors import LimitError, NoOptimumError
 from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.lp.build import plan
 from mechopt.mechanism.constraints import Asked, Constraint
@@ -78,7 +77,12 @@ class Programs:
         goal = Objective(revenue=1 - weight, welfare=weight)
         first = self.exact and weight == 0.0
         asked = self.environment, self.ic, self.ir, goal
-        best = optimum(*asked, exact=first, time_limit=time_limit, subject_to=self.limits)
+        try:
+            best = optimum(*asked, exact=first, time_limit=time_limit, subject_to=self.limits)
+        except LimitError as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):  # before the solver began
+                raise error.__cause__ from None
+            raise
         if 0.0 < weight < 1.0 and best.status is not Status.OPTIMAL:
             return best.status
         mechanism = best.require_optimal().mechanism
@@ -106,6 +110,7 @@ class Search:
         self.time_limit, self.progress = time_limit, progress
         self.pool, self._under_way = Calls() if pool is None else pool, dict[float, Call[Found | Status]]()
         self.begun, self.solves, self.scale = time.perf_counter(), 0, 1.0
+        self.known = Known((), (), 0.0, 0)
 
     @property
     def left(self) -> float | None:
@@ -144,55 +149,90 @@ class Search:
         self.foresee([0.0, 1.0, *([EDGE, 1 - EDGE] if limit is not None else [])])
         low, high = self.solve(0.0), self.solve(1.0)
         self.scale = max(1e-300, *(abs(number) for p in (low, high) for number in (p.welfare, p.revenue)))
-        found, gap, stopped = [low, high], 0.0, ""
-        if limit is not None:  # the ends are to be lexicographic before corners run out
-            try:
-                found[1:1] = [self._between(EDGE), self._between(1 - EDGE)]
-            except StoppedError as error:
-                return found, reach(low, high), str(error)
-        chords = [(-reach(*pair), order, *pair) for order, pair in enumerate(pairwise(found))]
-        heapq.heapify(chords)
-        order = len(chords)
-        while chords and -chords[0][0] > SLACK * self.scale:
-            if limit is not None and len(corners(found, self.scale)) >= limit:
-                stopped = "limit on points"
-                break
-            _, _, left, right = chords[0]
-            weight = slope(left, right)
-            self.foresee(slope(*chord[2:]) for chord in self._next(chords))
-            try:
-                middle = self._between(weight)
-            except StoppedError as error:
-                stopped = str(error)
-                break
-            heapq.heappop(chords)
-            if value(middle, weight) <= value(left, weight) + SLACK * self.scale:
-                gap = max(gap, middle.bound - value(left, weight))
-                continue
-            found.append(middle)
-            for pair in ((left, middle), (middle, right)):
-                order += 1
-                heapq.heappush(chords, (-reach(*pair), order, *pair))
-        return found, max([gap, *(-chord[0] for chord in chords)]), stopped
-
-    def _between(self, weight: float) -> Found:
-        """Solve one when both ends are known, so that whatever stops it leaves them.
-
-        Raises
-        ------
-        StoppedError
-            If it was not solved.
-        """
+        self.known = Known.of([low, high])
         try:
-            return self.solve(weight)
+            stopped = self._refine(limit)
+        except StoppedError as error:
+            stopped = str(error)
         except KeyboardInterrupt:
-            raise StoppedError(Status.INTERRUPTED) from None
+            stopped = str(Status.INTERRUPTED)
         except WorkersLost:
-            raise StoppedError(WORKERS_LOST) from None
+            stopped = WORKERS_LOST
+        return list(self.known.found), max([self.known.gap, *(-chord[0] for chord in self.known.chords)]), stopped
 
-    def _next(self, chords: list[tuple[float, int, Found, Found]]) -> list[tuple[float, int, Found, Found]]:
+    def _refine(self, limit: int | None) -> str:
+        """Close chord after chord. What is known is replaced as a whole: so it is right whenever this is interrupted.
+
+        Returns
+        -------
+        str
+            Why some are left.
+        """
+        if limit is not None:  # the ends are to be lexicographic before corners run out
+            low, high = self.known.found
+            self.known = Known.of([low, self.solve(EDGE), self.solve(1 - EDGE), high])
+        while self.known.chords and -self.known.chords[0][0] > SLACK * self.scale:
+            if limit is not None and len(corners(list(self.known.found), self.scale)) >= limit:
+                return "limit on points"
+            *_, left, right = self.known.chords[0]
+            weight = slope(left, right)
+            self.foresee(slope(*chord[2:]) for chord in self._next())
+            middle = self.solve(weight)
+            if value(middle, weight) <= value(left, weight) + SLACK * self.scale:
+                self.known = self.known.closed(middle.bound - value(left, weight))
+            else:
+                self.known = self.known.split(middle)
+        return ""
+
+    def _next(self) -> list[Chord]:
         """As many open chords as can be computed at the same time, in the order in which their turn would come."""
-        return [chord for chord in heapq.nsmallest(self.pool.width, chords) if -chord[0] > SLACK * self.scale]
+        return [chord for chord in self.known.chords[: self.pool.width] if -chord[0] > SLACK * self.scale]
+
+
+Chord = tuple[float, int, Found, Found]
+"""How far the frontier may lie beyond it, negative; its number; its ends."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of a frontier.
+
+    Attributes
+    ----------
+    found : tuple of Found
+    chords : tuple of Chord
+        Open ones, that with the most beyond it first.
+    gap : float
+        Beyond those that are closed.
+    made : int
+        Chords so far.
+    """
+
+    found: tuple[Found, ...]
+    chords: tuple[Chord, ...]
+    gap: float
+    made: int
+
+    @classmethod
+    def of(cls, found: list[Found]) -> Known:
+        """Neighbours, by weight."""
+        chords = [(-reach(*pair), order, *pair) for order, pair in enumerate(pairwise(found))]
+        return cls(tuple(found), tuple(sorted(chords, key=_turn)), 0.0, len(chords))
+
+    def closed(self, beyond: float) -> Known:
+        """With the first chord closed."""
+        return Known(self.found, self.chords[1:], max(self.gap, beyond), self.made)
+
+    def split(self, middle: Found) -> Known:
+        """With a point beyond the first chord."""
+        *_, left, right = self.chords[0]
+        halves = [(-reach(*ends), self.made + k, *ends) for k, ends in enumerate([(left, middle), (middle, right)])]
+        chords = sorted([*self.chords[1:], *halves], key=_turn)
+        return Known((*self.found, middle), tuple(chords), self.gap, self.made + 2)
+
+
+def _turn(chord: Chord) -> tuple[float, int]:
+    return chord[:2]
 
 
 def value(point: Found, weight: float) -> float:
