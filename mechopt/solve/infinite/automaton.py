@@ -21,7 +21,7 @@ Place = tuple[int, int]
 class _State(NamedTuple):
     """One state in the chain's unit: allocation ``(types, actions)``, promise by type, and what comes next."""
 
-    law: FloatArray
+    distribution: FloatArray
     allocation: FloatArray
     promise: FloatArray
     next: dict[tuple[int, int], list[tuple[Place, float]]]
@@ -59,7 +59,7 @@ def _started(search: Search, j: int, p: int) -> _State:
     start: Start = chain.starts[p]
     types, actions = len(start.action), len(chain.values)
     after = {(k, b): [((int(chain.place[b, k]), p), 1.0)] for k in range(types) for b in range(len(chain.kernels))}
-    return _State(chain.laws[j], np.eye(actions)[start.action], start.promise, after)
+    return _State(chain.distributions[j], np.eye(actions)[start.action], start.promise, after)
 
 
 def _stepped(search: Search, j: int, p: int) -> _State:
@@ -88,7 +88,7 @@ def _stepped(search: Search, j: int, p: int) -> _State:
             if k not in shape.support and (own, b) in used:
                 after[k, b] = after[own, b]
     chosen = chosen / chosen.sum(axis=1, keepdims=True)
-    return _State(shape.law, chosen[nearest], promise, after)
+    return _State(shape.distribution, chosen[nearest], promise, after)
 
 
 def _nearest(support: IntArray, types: int) -> IntArray:
@@ -108,7 +108,7 @@ def _written(
     from scipy.sparse import csr_array
 
     chain, size = search.chain, len(rows)
-    types, actions = len(chain.laws[0]), len(chain.values)
+    types, actions = len(chain.distributions[0]), len(chain.values)
     promises = np.array([row.promise for row in rows])
     if not search.ex_post:
         promises = promises - promises.min(axis=1, keepdims=True)
@@ -130,12 +130,14 @@ def _written(
                 weights += shares.tolist()
                 later[a] = chain.discount * float(chain.kernels[chain.moves[a], k] @ (shares @ promises[ends]))
             at_once = promises[s, k] - float(row.allocation[k] @ later)
-            if search.ex_post and row.law[k] > 0:
+            if search.ex_post and row.distribution[k] > 0:
                 at_once = max(at_once, 0.0)
             if search.ex_post:
                 payment[s, k] = chain.values[:, k] - at_once
             else:
                 payment[s, k] = chain.values[:, k] + later - promises[s, k]
     after = csr_array((weights, (entries, columns)), shape=(size * types * actions, size))
-    laws = np.array([row.law for row in rows])
-    return StateMechanism(environment, (laws,), allocation, (payment * chain.unit)[None], after, None, claims, source)
+    distributions = np.array([row.distribution for row in rows])
+    return StateMechanism(
+        environment, (distributions,), allocation, (payment * chain.unit)[None], after, None, claims, source
+    )

@@ -53,7 +53,7 @@ class Chain:
         Different ones.
     moves : int array ``(actions,)``
         Which of them an action brings.
-    laws : float array ``(states, types)``
+    distributions : float array ``(states, types)``
         Distributions of the type; the last one is that of the first period.
     place : int array ``(kernels, types)``
         Distribution of the next type after a kernel and report.
@@ -70,7 +70,7 @@ class Chain:
     net: FloatArray
     kernels: FloatArray
     moves: IntArray
-    laws: FloatArray
+    distributions: FloatArray
     place: IntArray
     box: FloatArray
     best: FloatArray
@@ -79,7 +79,7 @@ class Chain:
     @property
     def root(self) -> int:
         """Number of the first period's distribution."""
-        return len(self.laws) - 1
+        return len(self.distributions) - 1
 
 
 def chain_of(environment: MarkovTypes) -> Chain:
@@ -91,7 +91,7 @@ def chain_of(environment: MarkovTypes) -> Chain:
     net = values + gains / unit - cost[:, None]
     kernels, moves = np.unique(environment.kernel[0][0], axis=0, return_inverse=True)
     moves = np.asarray(moves).ravel()
-    laws, place = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0, return_inverse=True)
+    distributions, place = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0, return_inverse=True)
     best = _first_best(net, kernels[moves], d)
     return Chain(
         discount=d,
@@ -100,7 +100,7 @@ def chain_of(environment: MarkovTypes) -> Chain:
         net=net,
         kernels=kernels,
         moves=moves,
-        laws=np.concatenate([laws, environment.initial[0][None]]),
+        distributions=np.concatenate([distributions, environment.initial[0][None]]),
         place=np.asarray(place).ravel().reshape(kernels.shape[:2]),
         box=difference_box(values, kernels, moves, d),
         best=best,

@@ -38,7 +38,7 @@ class Shape(NamedTuple):
 
     Attributes
     ----------
-    law : float array ``(types,)``
+    distribution : float array ``(types,)``
     support : int array ``(reports,)``
     pairs : int array ``(p, 2)``
         True type and report (its number in the support).
@@ -48,7 +48,7 @@ class Shape(NamedTuple):
     ex_post, root : bool
     """
 
-    law: FloatArray
+    distribution: FloatArray
     support: IntArray
     pairs: IntArray
     report: IntArray
@@ -61,13 +61,13 @@ class Shape(NamedTuple):
     @property
     def own(self) -> FloatArray:
         """Probabilities of the reports."""
-        return self.law[self.support]
+        return self.distribution[self.support]
 
 
 def shape_of(chain: Chain, number: int, ex_post: bool) -> Shape:
     """What the programs of one of the chain's distributions are about."""
-    law, types, kernels = chain.laws[number], chain.values.shape[1], len(chain.kernels)
-    support = np.flatnonzero(law)
+    distribution, types, kernels = chain.distributions[number], chain.values.shape[1], len(chain.kernels)
+    support = np.flatnonzero(distribution)
     mixed = [(k, r) for r, own in enumerate(support.tolist()) for k in range(types) if k != own]
     pairs = np.array(mixed, dtype=np.int64).reshape(-1, 2)
     report, kernel = np.repeat(np.arange(len(support)), kernels), np.tile(np.arange(kernels), len(support))
@@ -78,7 +78,15 @@ def shape_of(chain: Chain, number: int, ex_post: bool) -> Shape:
         if ex_post:
             turn[m, len(pairs) + r] = chain.kernels[b, support[r]]
     return Shape(
-        law, support, pairs, report, kernel, chain.place[kernel, support[report]], turn, ex_post, number == chain.root
+        distribution,
+        support,
+        pairs,
+        report,
+        kernel,
+        chain.place[kernel, support[report]],
+        turn,
+        ex_post,
+        number == chain.root,
     )
 
 
@@ -154,7 +162,7 @@ class Below(_Program):
     def __init__(self, chain: Chain, shape: Shape, pools: list[Pool]) -> None:
         self.actions = len(chain.values)
         self.starts = len(chain.starts)
-        support, pairs, types = shape.support, shape.pairs, len(shape.law)
+        support, pairs, types = shape.support, shape.pairs, len(shape.distribution)
         reports, children, a = len(support), len(shape.report), self.actions
         width = reports * a + types
         at = reports + children
@@ -165,16 +173,16 @@ class Below(_Program):
                 rows[reports + r * len(chain.kernels) + b, r * a + np.flatnonzero(chain.moves == b)] = -chain.discount
             mine = at + np.flatnonzero(pairs[:, 1] == r)
             rows[mine, r * a : (r + 1) * a] = -(chain.values[:, pairs[mine - at, 0]] - chain.values[:, [own]]).T
-            rows[mine, reports * a + pairs[mine - at, 0]] += shape.law[own]
-            rows[mine, reports * a + own] -= shape.law[own]
+            rows[mine, reports * a + pairs[mine - at, 0]] += shape.distribution[own]
+            rows[mine, reports * a + own] -= shape.distribution[own]
             if shape.ex_post:
-                rows[at + len(pairs) + r, reports * a + own] = shape.law[own]
+                rows[at + len(pairs) + r, reports * a + own] = shape.distribution[own]
         self.promise = reports * a + np.arange(types)
         cost, lower = np.zeros(width), np.zeros(width)
         cost[: reports * a] = -chain.net[:, support].T.ravel()
         upper = np.full(len(rows), np.inf)
         level = np.zeros(len(rows))
-        level[:reports] = upper[:reports] = shape.law[support]
+        level[:reports] = upper[:reports] = shape.distribution[support]
         upper[reports:at] = 0.0
         if not (shape.root and not shape.ex_post):
             lower[self.promise] = -np.inf
@@ -249,7 +257,7 @@ class Above(_Program):
     ) -> None:
         self.rays = [rays[j] for j in shape.pool]
         self.discount = chain.discount
-        support, pairs, types = shape.support, shape.pairs, len(shape.law)
+        support, pairs, types = shape.support, shape.pairs, len(shape.distribution)
         reports, children, actions = len(support), len(shape.report), len(chain.values)
         count = shape.turn.shape[1]
         free = shape.root and not shape.ex_post
@@ -259,10 +267,10 @@ class Above(_Program):
         width = ahead + children
         flow = np.zeros((types, width))
         for p, (k, r) in enumerate(pairs.tolist()):
-            flow[k, p] += shape.law[support[r]]
-            flow[support[r], p] -= shape.law[support[r]]
+            flow[k, p] += shape.distribution[support[r]]
+            flow[support[r], p] -= shape.distribution[support[r]]
         if shape.ex_post:
-            flow[support, len(pairs) + np.arange(reports)] = shape.law[support]
+            flow[support, len(pairs) + np.arange(reports)] = shape.distribution[support]
         elif free:
             flow[:, count : count + types] = np.eye(types)
         else:
@@ -288,7 +296,7 @@ class Above(_Program):
         self.rows = at + np.arange(sides.size).reshape(sides.shape)
         self.flow = np.arange(len(flow), dtype=np.int32)
         cost, lower = np.zeros(width), np.zeros(width)
-        cost[count + extra : ahead] = shape.law[support]
+        cost[count + extra : ahead] = shape.distribution[support]
         lower[count + extra :] = -np.inf
         program = SmallProgram(
             cost,

@@ -54,20 +54,20 @@ class Search:
         self.kept: list[list[Step | None]] = [[None] * len(chain.starts) for _ in range(states)]
         self.given: list[list[Step | None]] = [[None] for _ in range(states)]
         for j in range(states):
-            law = chain.laws[j]
+            distribution = chain.distributions[j]
             for start in chain.starts:
-                self.lower[j].add(start.promise[None], float(law @ start.worth))
-            self.upper[j].add(np.zeros((1, types)), float(law @ chain.best))
-        self.rays = [self._rays(chain.laws[j]) for j in range(states)]
+                self.lower[j].add(start.promise[None], float(distribution @ start.worth))
+            self.upper[j].add(np.zeros((1, types)), float(distribution @ chain.best))
+        self.rays = [self._rays(chain.distributions[j]) for j in range(states)]
         shapes = [shape_of(chain, j, ex_post) for j in range(states + 1)]
         self.shapes = shapes
         self.below = [Below(chain, shape, self.lower) for shape in shapes]
         self.above = [Above(chain, shape, self.upper, self.rays) for shape in shapes]
         self._hulls()
-        self.price = chain.laws[-1]
+        self.price = chain.distributions[-1]
         self.best: Step | None = None
         self.top: Step | None = None
-        self.high = float(chain.laws[-1] @ chain.best)
+        self.high = float(chain.distributions[-1] @ chain.best)
         self.visits = self.sweeps = 0
 
     @property
@@ -80,14 +80,14 @@ class Search:
         """Points of all pools."""
         return sum(pool.count for pool in (*self.lower, *self.upper))
 
-    def _rays(self, law: FloatArray) -> tuple[FloatArray, FloatArray]:
-        types, eye = len(law), np.eye(len(law))
+    def _rays(self, distribution: FloatArray) -> tuple[FloatArray, FloatArray]:
+        types, eye = len(distribution), np.eye(len(distribution))
         pairs = [(a, b) for a in range(types) for b in range(types) if a != b]
         rays = [eye[a] - eye[b] for a, b in pairs]
         cost = [self.chain.box[b, a] for a, b in pairs]
         if self.ex_post:
-            rays += [eye[a] for a in np.flatnonzero(law)]
-            cost += [0.0] * int(np.count_nonzero(law))
+            rays += [eye[a] for a in np.flatnonzero(distribution)]
+            cost += [0.0] * int(np.count_nonzero(distribution))
         return np.array(rays).reshape(-1, types), np.array(cost)
 
     def _hulls(self) -> None:
@@ -311,10 +311,10 @@ class Search:
                 groups.append((where, first, np.array([gains[at] for at in mine]), shape.own))
         for _ in range(100_000):
             ahead, after = matrix @ value + extra, value.copy()
-            for where, first, gain, law in groups:
-                child = first[:, None] + np.arange(len(law) * kernels)
-                later = ahead[child].reshape(len(where), len(law), kernels)[:, :, chain.moves]
-                after[where] = (gain + chain.discount * later).max(axis=2) @ law
+            for where, first, gain, distribution in groups:
+                child = first[:, None] + np.arange(len(distribution) * kernels)
+                later = ahead[child].reshape(len(where), len(distribution), kernels)[:, :, chain.moves]
+                after[where] = (gain + chain.discount * later).max(axis=2) @ distribution
             after = np.minimum(after, value)
             change = float((value - after).max(initial=0.0))
             value = after
