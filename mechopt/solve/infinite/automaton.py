@@ -11,21 +11,21 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.solve.infinite.chain import Start
-from mechopt.solve.infinite.programs import Step
 from mechopt.solve.infinite.search import Search
+from mechopt.solve.infinite.shape import Step
 
 Place = tuple[int, int]
-"""Distribution, and point of its pool."""
+"""State of the chain, and point of its pool."""
 
 
 class _State(NamedTuple):
-    """One state in the chain's unit: allocation ``(types, actions)``, promise by type, and what comes next."""
+    """One state in the chain's unit: allocation ``(profiles, actions)``, promise, and what comes next."""
 
-    law: FloatArray
+    number: int
     allocation: FloatArray
     promise: FloatArray
     next: dict[tuple[int, int], list[tuple[Place, float]]]
-    """By report and kernel."""
+    """By profile and kernel."""
 
 
 def promise_table(
@@ -57,18 +57,16 @@ def promise_table(
 def _started(search: Search, j: int, p: int) -> _State:
     chain = search.chain
     start: Start = chain.starts[p]
-    types, actions = len(start.action), len(chain.values)
-    after = {(k, b): [((int(chain.place[b, k]), p), 1.0)] for k in range(types) for b in range(len(chain.kernels))}
-    return _State(chain.laws[j], np.eye(actions)[start.action], start.promise, after)
+    profiles, actions = len(start.action), len(chain.net)
+    after = {(m, b): [((int(chain.place[b, m]), p), 1.0)] for m in range(profiles) for b in range(len(chain.parts))}
+    return _State(j, np.eye(actions)[start.action], start.promise, after)
 
 
 def _stepped(search: Search, j: int, p: int) -> _State:
     chain, shape = search.chain, search.shapes[j]
     step: Step = search.best if p < 0 else search.kept[j][p]  # type: ignore[assignment]
     promise = step.promise if p < 0 else search.lower[j].points[p]
-    types = len(promise)
     chosen = np.maximum(step.allocation, 0.0)
-    nearest = _nearest(shape.support, types)
     after = dict[tuple[int, int], list[tuple[Place, float]]]()
     for m in range(len(shape.report)):
         mine = np.flatnonzero(step.child == m)
@@ -81,20 +79,25 @@ def _stepped(search: Search, j: int, p: int) -> _State:
             ((pool, int(point)), float(w)) for point, w in zip(step.point[mine], weight / weight.sum(), strict=True)
         ]
         after[int(shape.support[shape.report[m]]), int(shape.kernel[m])] = mixture
+    nearest = np.searchsorted(shape.support, _nearest(search, j))
     used = set(after)
-    for k in range(types):
-        own = int(shape.support[nearest[k]])
-        for b in range(len(chain.kernels)):
-            if k not in shape.support and (own, b) in used:
-                after[k, b] = after[own, b]
+    for m in range(len(nearest)):
+        own = int(shape.support[nearest[m]])
+        for b in range(len(chain.parts)):
+            if own != m and (own, b) in used:
+                after[m, b] = after[own, b]
     chosen = chosen / chosen.sum(axis=1, keepdims=True)
-    return _State(shape.law, chosen[nearest], promise, after)
+    return _State(j, chosen[nearest], promise, after)
 
 
-def _nearest(support: IntArray, types: int) -> IntArray:
-    """Place in the support of the possible type that is nearest to each type."""
-    nearest: IntArray = np.abs(np.arange(types)[:, None] - support).argmin(axis=1)
-    return nearest
+def _nearest(search: Search, j: int) -> IntArray:
+    """The possible profile in which each agent's type is the possible one nearest to that of each profile."""
+    chain, found = search.chain, list[IntArray]()
+    for i, law in enumerate(chain.distributions[j]):
+        possible = np.flatnonzero(law)
+        nearest = possible[np.abs(np.arange(len(law))[:, None] - possible).argmin(axis=1)]
+        found.append(nearest[chain.own[i]])
+    return np.ravel_multi_index(tuple(found), chain.shape)
 
 
 def _written(
@@ -108,34 +111,50 @@ def _written(
     from scipy.sparse import csr_array
 
     chain, size = search.chain, len(rows)
-    types, actions = len(chain.laws[0]), len(chain.values)
+    agents, actions, profiles = len(chain.shape), *chain.net.shape
     promises = np.array([row.promise for row in rows])
     if not search.ex_post:
-        promises = promises - promises.min(axis=1, keepdims=True)
+        least = np.minimum.reduceat(promises, chain.offset[:-1], axis=1)
+        promises = promises - np.repeat(least, chain.shape, axis=1)
     allocation = np.array([row.allocation for row in rows])
-    payment = np.zeros((size, types, actions))
+    payment = np.zeros((agents, size, profiles, actions))
+    told = chain.offset[:-1, None] + chain.own  # place of each profile's types in a promise, (agents, profiles)
+    worth = np.array([chain.values[i][:, own].T for i, own in enumerate(chain.own)])  # agent, profile, action
     entries, columns, weights = list[int](), list[int](), list[float]()
     for s, row in enumerate(rows):
-        for k in range(types):
-            later = np.zeros(actions)
-            for a in range(actions):
-                mixture = row.next.get((k, int(chain.moves[a])))
-                if mixture is None:
-                    continue
-                ends = [places[place] for place, _ in mixture]
-                shares = np.array([share for _, share in mixture])
-                entry = (s * types + k) * actions + a
-                entries += [entry] * len(ends)
-                columns += ends
-                weights += shares.tolist()
-                later[a] = chain.discount * float(chain.kernels[chain.moves[a], k] @ (shares @ promises[ends]))
-            at_once = promises[s, k] - float(row.allocation[k] @ later)
-            if search.ex_post and row.law[k] > 0:
-                at_once = max(at_once, 0.0)
-            if search.ex_post:
-                payment[s, k] = chain.values[:, k] - at_once
-            else:
-                payment[s, k] = chain.values[:, k] + later - promises[s, k]
-    after = csr_array((weights, (entries, columns)), shape=(size * types * actions, size))
-    laws = np.array([row.law for row in rows])
-    return StateMechanism(environment, (laws,), allocation, (payment * chain.unit)[None], after, None, claims, source)
+        later = np.zeros((agents, profiles, actions))
+        for m, a in np.ndindex(profiles, actions):
+            mixture = row.next.get((m, int(chain.moves[a])))
+            if mixture is None:
+                continue
+            ends = [places[place] for place, _ in mixture]
+            shares = np.array([share for _, share in mixture])
+            entries += [(s * profiles + m) * actions + a] * len(ends)
+            columns += ends
+            weights += shares.tolist()
+            ahead = shares @ promises[ends]
+            for i, part in enumerate(chain.parts[chain.moves[a]].tolist()):
+                own = slice(int(chain.offset[i]), int(chain.offset[i + 1]))
+                later[i, m, a] = chain.discount * float(chain.kernels[i][part, chain.own[i, m]] @ ahead[own])
+        if search.ex_post:
+            payment[:, s] = worth - _at_once(search, row, later)[told][:, :, None]
+        else:
+            payment[:, s] = worth + later - promises[s][told][:, :, None]
+    after = csr_array((weights, (entries, columns)), shape=(size * profiles * actions, size))
+    laws = tuple(np.array([chain.distributions[row.number][i] for row in rows]) for i in range(agents))
+    return StateMechanism(environment, laws, allocation, payment * chain.unit, after, None, claims, source)
+
+
+def _at_once(search: Search, row: _State, later: FloatArray) -> FloatArray:
+    """Utility of the period by agent and report: the promise less what is expected later, over the others' types."""
+    chain, found = search.chain, row.promise.copy()
+    expected = np.einsum("ma,ima->im", row.allocation, later)
+    for i, law in enumerate(chain.distributions[row.number]):
+        others = np.ones(len(chain.own[i]))
+        for j, other in enumerate(chain.distributions[row.number]):
+            if j != i:
+                others *= other[chain.own[j]]
+        at = found[chain.offset[i] : chain.offset[i + 1]]
+        at -= np.bincount(chain.own[i], others * expected[i], len(law))
+        np.maximum(at, 0.0, out=at, where=law > 0)
+    return found

@@ -1,18 +1,22 @@
-r"""One agent's chain of types for ever, in units of its largest value: what the programs of one period are made of.
+r"""Agents' chains of types for ever, in units of the largest value: what the programs of one period are made of.
 
-`Chain` has the distributions that the type may have in a period (one for each previous report and kernel), a bound on
-differences of utilities, first best, and mechanisms to begin with: one action for ever, and free choice at cost.
+`Chain` has the distributions that types may have in a period (one for each previous profile of reports and kernel), a
+bound on differences of each agent's utilities, first best, and mechanisms to begin with: one action for ever, and with
+one agent free choice at cost. Promises and their prices are vectors over all agents' types, one agent after another.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property, reduce
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
+from mechopt.histories.chain import ahead, along
 from mechopt.solve.infinite.coupling import coupled
 
 CLOSE = 1e-14
@@ -24,12 +28,14 @@ class Start(NamedTuple):
 
     Attributes
     ----------
-    action : int array ``(types,)``
-        By report.
-    excess : float array ``(types,)``
-        Utility of a period, at least 0.
-    promise, worth : float arrays ``(types,)``
-        Utility and welfare from a period on.
+    action : int array ``(profiles,)``
+        By profile of reports.
+    excess : float array ``(width,)``
+        Utility of a period, at least 0, by agent and type.
+    promise : float array ``(width,)``
+        Utility from a period on.
+    worth : float array ``(profiles,)``
+        Welfare from a period on.
     """
 
     action: IntArray
@@ -40,81 +46,126 @@ class Start(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """One agent for ever.
+    """Agents for ever.
 
     Attributes
     ----------
     discount, unit : float
         Money of the environment in the unit of the rest.
-    values : float array ``(actions, types)``
-    net : float array ``(actions, types)``
+    values : tuple over agents of float arrays ``(actions, types)``
+    net : float array ``(actions, profiles)``
         Values and what actions are worth to the seller, less costs.
-    kernels : float array ``(kernels, types, next types)``
+    kernels : tuple over agents of float arrays ``(own kernels, types, next types)``
         Different ones.
+    parts : int array ``(kernels, agents)``
+        Which of them a kernel of all is made of.
     moves : int array ``(actions,)``
-        Which of them an action brings.
-    laws : float array ``(states, types)``
-        Distributions of the type; the last one is that of the first period.
-    place : int array ``(kernels, types)``
-        Distribution of the next type after a kernel and report.
-    box : float array ``(types, types)``
-        ``box[a, b]`` is at least what type a can get more than type b.
-    best : float array ``(types,)``
+        Kernel of all that an action brings.
+    distributions : tuple over states of tuples over agents of float arrays ``(types,)``
+        Of the type; the last state is that of the first period.
+    place : int array ``(kernels, profiles)``
+        State of the next period after a kernel and reports.
+    boxes : tuple over agents of float arrays ``(types, types)``
+        ``[a, b]`` is at least what type a can get more than type b.
+    best : float array ``(profiles,)``
         First best from a period on, from above.
     starts : tuple of Start
     """
 
     discount: float
     unit: float
-    values: FloatArray
+    values: tuple[FloatArray, ...]
     net: FloatArray
-    kernels: FloatArray
+    kernels: tuple[FloatArray, ...]
+    parts: IntArray
     moves: IntArray
-    laws: FloatArray
+    distributions: tuple[tuple[FloatArray, ...], ...]
     place: IntArray
-    box: FloatArray
+    boxes: tuple[FloatArray, ...]
     best: FloatArray
     starts: tuple[Start, ...]
 
     @property
     def root(self) -> int:
-        """Number of the first period's distribution."""
-        return len(self.laws) - 1
+        """Number of the first period's state."""
+        return len(self.distributions) - 1
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Number of types by agent."""
+        return tuple(table.shape[1] for table in self.values)
+
+    @cached_property
+    def offset(self) -> IntArray:
+        """Where each agent's types begin in a promise, ``(agents + 1,)``; the last entry is its width."""
+        return np.cumsum([0, *self.shape])
+
+    @cached_property
+    def own(self) -> IntArray:
+        """Types in a profile, the last agent's fastest, ``(agents, profiles)``."""
+        return np.indices(self.shape).reshape(len(self.shape), -1)
+
+    @cached_property
+    def chances(self) -> FloatArray:
+        """Probability of each profile by state, ``(states, profiles)``."""
+        return np.array([reduce(np.multiply.outer, parts).ravel() for parts in self.distributions])
+
+    @cached_property
+    def all_but_last(self) -> IntArray:
+        """Places of a promise without each agent's last type."""
+        return np.setdiff1d(np.arange(self.offset[-1]), self.offset[1:] - 1)
 
 
 def chain_of(environment: MarkovTypes) -> Chain:
-    """Read a chain off an environment of one agent and an infinite horizon."""
-    values, cost = environment.values[0][0], environment.costs[0]
-    gains = np.zeros(values.shape) if environment.seller_values is None else environment.seller_values[0][0]
-    unit = float(max(np.abs(values).max(), np.abs(cost).max(initial=0.0), np.abs(gains).max())) or 1.0
-    values, cost, d = values / unit, cost / unit, environment.discount
-    net = values + gains / unit - cost[:, None]
-    kernels, moves = np.unique(environment.kernel[0][0], axis=0, return_inverse=True)
-    moves = np.asarray(moves).ravel()
-    laws, place = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0, return_inverse=True)
-    best = _first_best(net, kernels[moves], d)
+    """Read a chain off an environment with an infinite horizon."""
+    env, d, agents = environment, environment.discount, range(environment.agents)
+    values, cost = [row[0] for row in env.values], env.costs[0]
+    gains = [row[0] for row in env.seller_values] if env.seller_values else [np.zeros(v.shape) for v in values]
+    largest = [float(np.abs(part).max(initial=0.0)) for part in (*values, cost, *gains)]
+    unit = max(largest) or 1.0
+    values, gains, cost = [v / unit for v in values], [g / unit for g in gains], cost / unit
+    kernels, own_moves, rows, places = list[FloatArray](), list[IntArray](), list[FloatArray](), list[IntArray]()
+    for row in env.kernel:
+        different, moves = np.unique(row[0], axis=0, return_inverse=True)
+        found, place = np.unique(different.reshape(-1, different.shape[2]), axis=0, return_inverse=True)
+        kernels.append(different)
+        own_moves.append(np.asarray(moves).ravel())
+        rows.append(found)
+        places.append(np.asarray(place).ravel().reshape(different.shape[:2]))
+    parts, moves = np.unique(np.array(own_moves).T, axis=0, return_inverse=True)
+    own = np.indices(env.shape[0]).reshape(len(agents), -1)
+    after = np.array([[places[i][part[i], own[i]] for i in agents] for part in parts])  # kernel, agent, profile
+    numbers, place = np.unique(after.transpose(0, 2, 1).reshape(-1, len(agents)), axis=0, return_inverse=True)
+    states = [tuple(rows[i][number[i]] for i in agents) for number in numbers]
+    net = np.array(sum((v + g)[:, own[i]] for i, (v, g) in enumerate(zip(values, gains, strict=True))))
     return Chain(
         discount=d,
         unit=unit,
-        values=values,
-        net=net,
-        kernels=kernels,
-        moves=moves,
-        laws=np.concatenate([laws, environment.initial[0][None]]),
-        place=np.asarray(place).ravel().reshape(kernels.shape[:2]),
-        box=difference_box(values, kernels, moves, d),
-        best=best,
-        starts=_starts(values, values - cost[:, None], net, kernels[moves], d),
+        values=tuple(values),
+        net=net - cost[:, None],
+        kernels=tuple(kernels),
+        parts=parts,
+        moves=np.asarray(moves).ravel(),
+        distributions=(*states, tuple(env.initial)),
+        place=np.asarray(place).reshape(len(parts), -1),
+        boxes=tuple(difference_box(values[i], kernels[i], own_moves[i], d) for i in agents),
+        best=first_best_by_profile(env).ravel() / unit,
+        starts=_starts(values, gains, cost, [kernels[i][own_moves[i]] for i in agents], d),
     )
 
 
-def _first_best(net: FloatArray, kernel: FloatArray, d: float) -> FloatArray:
-    """Largest welfare by type, from above by value iteration."""
-    value = np.full(net.shape[1], net.max() / (1 - d))
+def first_best_by_profile(environment: MarkovTypes) -> FloatArray:
+    """Largest welfare from a profile of types on, from above by value iteration; an axis for each agent's types."""
+    everybody, d = range(environment.agents), environment.discount
+    net: Any = sum(along(environment, i, 0, everybody) for i in everybody)
+    net = net - environment.costs[0].reshape(-1, *(1,) * environment.agents)
+    for i, row in enumerate(environment.seller_values or ()):
+        net = net + row[0].reshape(len(row[0]), *(row[0].shape[1] if j == i else 1 for j in everybody))
+    net = np.broadcast_to(net, (len(net), *environment.shape[0]))
+    value, change = np.full(environment.shape[0], net.max() / (1 - d)), 0.0
     for _ in range(MAX_SWEEPS):
-        after = (net + d * np.einsum("akl,l->ak", kernel, value)).max(axis=0)
-        change = float(np.abs(after - value).max())
-        value = after
+        after = (net + d * ahead(environment, value, 0, everybody)).max(axis=0)
+        change, value = float(np.abs(after - value).max()), after
         if change <= CLOSE * float(np.abs(after).max()):
             break
     return np.asarray(value + change * d / (1 - d))
@@ -144,14 +195,36 @@ def difference_box(values: FloatArray, kernels: FloatArray, moves: IntArray, d: 
     return widened
 
 
-def _starts(values: FloatArray, own: FloatArray, net: FloatArray, kernel: FloatArray, d: float) -> tuple[Start, ...]:
-    """One action for ever at its smallest value, and free choice at cost (worth ``own``) plus its smallest worth."""
-    (actions, types), every = values.shape, np.arange(values.shape[1])
-    choice = (own + d * np.einsum("akl,l->ak", kernel, _first_best(own, kernel, d))).argmax(axis=0)
-    found = []
-    for a in range(actions + 1):
-        action = choice if a == actions else np.full(types, a)
-        gained = own[action, every] if a == actions else values[a]
-        excess, solve = gained - gained.min(), np.eye(types) - d * kernel[action, every]
-        found.append(Start(action, excess, np.linalg.solve(solve, excess), np.linalg.solve(solve, net[action, every])))
+def _starts(
+    values: list[FloatArray], gains: list[FloatArray], cost: FloatArray, kernels: list[FloatArray], d: float
+) -> tuple[Start, ...]:
+    """Each action for ever at every agent's smallest value of it, and one agent's free choice."""
+    shape = [table.shape[1] for table in values]
+    own, found = np.indices(shape).reshape(len(shape), -1), list[Start]()
+    for a in range(len(cost)):
+        excess, promise, worth = list[FloatArray](), list[FloatArray](), np.full(prod(shape), -cost[a] / (1 - d))
+        for i, table in enumerate(values):
+            solve = np.eye(shape[i]) - d * kernels[i][a]
+            excess.append(table[a] - table[a].min())
+            promise.append(np.linalg.solve(solve, excess[i]))
+            worth += np.linalg.solve(solve, table[a] + gains[i][a])[own[i]]
+        action = np.full(prod(shape), a)
+        found.append(Start(action, np.concatenate(excess), np.concatenate(promise), worth))
+    if len(values) == 1:
+        found.append(_free_choice(values[0] - cost[:, None], gains[0], kernels[0], d))
     return tuple(found)
+
+
+def _free_choice(worth: FloatArray, gains: FloatArray, kernel: FloatArray, d: float) -> Start:
+    """The agent takes an action at its cost, and pays her smallest worth of a period."""
+    types, best = np.arange(worth.shape[1]), np.zeros(worth.shape[1])
+    for _ in range(MAX_SWEEPS):
+        after = (worth + d * np.einsum("akl,l->ak", kernel, best)).max(axis=0)
+        change, best = float(np.abs(after - best).max()), after
+        if change <= CLOSE * float(np.abs(after).max()):
+            break
+    action = (worth + d * np.einsum("akl,l->ak", kernel, best)).argmax(axis=0)
+    gained, solve = worth[action, types], np.eye(len(types)) - d * kernel[action, types]
+    excess = gained - gained.min()
+    net = gained + gains[action, types]
+    return Start(action, excess, np.linalg.solve(solve, excess), np.linalg.solve(solve, net))

@@ -114,7 +114,7 @@ def one_agent(
     begun = time.perf_counter()
     search = Search(chain_of(environment), ex_post)
     status = search.run(tolerance, time_limit, told)
-    unit, box = search.chain.unit, float(search.chain.box.max(initial=0.0))
+    unit, box = search.chain.unit, max(float(part.max(initial=0.0)) for part in search.chain.boxes)
     slack = SLACK * unit * (1 + box) / (1 - environment.discount)
     mechanism = promise_table(search, environment, claims, "optimum of revenue for ever, table of promises")
     value = mechanism.revenue
