@@ -10,9 +10,9 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.solve.infinite.chain import Start
 from mechopt.solve.infinite.search import Search
 from mechopt.solve.infinite.shape import Step
+from mechopt.solve.infinite.starts import Start
 
 Place = tuple[int, int]
 """State of the chain, and point of its pool."""
@@ -59,7 +59,7 @@ def _started(search: Search, j: int, p: int) -> _State:
     start: Start = chain.starts[p]
     profiles, actions = len(start.action), len(chain.net)
     after = {(m, b): [((int(chain.place[b, m]), p), 1.0)] for m in range(profiles) for b in range(len(chain.parts))}
-    return _State(j, np.eye(actions)[start.action], start.promise, after)
+    return _State(j, np.eye(actions)[start.action], start.promise(chain.distributions[j]), after)
 
 
 def _stepped(search: Search, j: int, p: int) -> _State:

@@ -1,16 +1,15 @@
 r"""Agents' chains of types for ever, in units of the largest value: what the programs of one period are made of.
 
 `Chain` has the distributions that types may have in a period (one for each previous profile of reports and kernel), a
-bound on differences of each agent's utilities, first best, and mechanisms to begin with: one action for ever, and with
-one agent free choice at cost. Promises and their prices are vectors over all agents' types, one agent after another.
+bound on differences of each agent's utilities, first best, and mechanisms to begin with. Promises and their prices are
+vectors over all agents' types, one agent after another.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,30 +17,7 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import ahead, along
 from mechopt.solve.infinite.coupling import coupled
-
-CLOSE = 1e-14
-MAX_SWEEPS = 10**6
-
-
-class Start(NamedTuple):
-    """A stationary mechanism that every type accepts in every period.
-
-    Attributes
-    ----------
-    action : int array ``(profiles,)``
-        By profile of reports.
-    excess : float array ``(width,)``
-        Utility of a period, at least 0, by agent and type.
-    promise : float array ``(width,)``
-        Utility from a period on.
-    worth : float array ``(profiles,)``
-        Welfare from a period on.
-    """
-
-    action: IntArray
-    excess: FloatArray
-    promise: FloatArray
-    worth: FloatArray
+from mechopt.solve.infinite.starts import CLOSE, MAX_SWEEPS, Stage, Start, starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +113,18 @@ def chain_of(environment: MarkovTypes) -> Chain:
     after = np.array([[places[i][part[i], own[i]] for i in agents] for part in parts])  # kernel, agent, profile
     numbers, place = np.unique(after.transpose(0, 2, 1).reshape(-1, len(agents)), axis=0, return_inverse=True)
     states = [tuple(rows[i][number[i]] for i in agents) for number in numbers]
-    net = np.array(sum((v + g)[:, own[i]] for i, (v, g) in enumerate(zip(values, gains, strict=True))))
+    stage = Stage(
+        np.array([v[:, own[i]] for i, v in enumerate(values)]),
+        np.array(sum(g[:, own[i]] for i, g in enumerate(gains))),
+        cost,
+        tuple(kernels[i][own_moves[i]] for i in agents),
+        d,
+    )
     return Chain(
         discount=d,
         unit=unit,
         values=tuple(values),
-        net=net - cost[:, None],
+        net=stage.values.sum(axis=0) + stage.gains - cost[:, None],
         kernels=tuple(kernels),
         parts=parts,
         moves=np.asarray(moves).ravel(),
@@ -150,7 +132,7 @@ def chain_of(environment: MarkovTypes) -> Chain:
         place=np.asarray(place).reshape(len(parts), -1),
         boxes=tuple(difference_box(values[i], kernels[i], own_moves[i], d) for i in agents),
         best=first_best_by_profile(env).ravel() / unit,
-        starts=_starts(values, gains, cost, [kernels[i][own_moves[i]] for i in agents], d),
+        starts=starts(stage),
     )
 
 
@@ -193,38 +175,3 @@ def difference_box(values: FloatArray, kernels: FloatArray, moves: IntArray, d: 
             break
     widened: FloatArray = box + 2 * change * d / (1 - d) * (1 - np.eye(types))
     return widened
-
-
-def _starts(
-    values: list[FloatArray], gains: list[FloatArray], cost: FloatArray, kernels: list[FloatArray], d: float
-) -> tuple[Start, ...]:
-    """Each action for ever at every agent's smallest value of it, and one agent's free choice."""
-    shape = [table.shape[1] for table in values]
-    own, found = np.indices(shape).reshape(len(shape), -1), list[Start]()
-    for a in range(len(cost)):
-        excess, promise, worth = list[FloatArray](), list[FloatArray](), np.full(prod(shape), -cost[a] / (1 - d))
-        for i, table in enumerate(values):
-            solve = np.eye(shape[i]) - d * kernels[i][a]
-            excess.append(table[a] - table[a].min())
-            promise.append(np.linalg.solve(solve, excess[i]))
-            worth += np.linalg.solve(solve, table[a] + gains[i][a])[own[i]]
-        action = np.full(prod(shape), a)
-        found.append(Start(action, np.concatenate(excess), np.concatenate(promise), worth))
-    if len(values) == 1:
-        found.append(_free_choice(values[0] - cost[:, None], gains[0], kernels[0], d))
-    return tuple(found)
-
-
-def _free_choice(worth: FloatArray, gains: FloatArray, kernel: FloatArray, d: float) -> Start:
-    """The agent takes an action at its cost, and pays her smallest worth of a period."""
-    types, best = np.arange(worth.shape[1]), np.zeros(worth.shape[1])
-    for _ in range(MAX_SWEEPS):
-        after = (worth + d * np.einsum("akl,l->ak", kernel, best)).max(axis=0)
-        change, best = float(np.abs(after - best).max()), after
-        if change <= CLOSE * float(np.abs(after).max()):
-            break
-    action = (worth + d * np.einsum("akl,l->ak", kernel, best)).argmax(axis=0)
-    gained, solve = worth[action, types], np.eye(len(types)) - d * kernel[action, types]
-    excess = gained - gained.min()
-    net = gained + gains[action, types]
-    return Start(action, excess, np.linalg.solve(solve, excess), np.linalg.solve(solve, net))

@@ -27,8 +27,8 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
 from mechopt.mechanism.constraint_names import as_constraints
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
-from mechopt.solve.infinite.method import EX_POST, one_agent
 from mechopt.solve.infinite.result import InfiniteOptimum
+from mechopt.solve.infinite.searched import EX_POST, searched
 
 
 def infinite_optimum(
@@ -94,6 +94,6 @@ def infinite_optimum(
     if faults:
         raise InputError(faults)
     claims = (BayesianIC(), asked[0])
-    found, mechanism, search = one_agent(environment, asked[0] in EX_POST, tolerance, time_limit, claims)
+    found, mechanism, search = searched(environment, asked[0] in EX_POST, tolerance, time_limit, claims)
     seconds = found.seconds["solve"]
     return InfiniteOptimum(found.bound, found.status, mechanism, search.visits, search.sweeps, seconds)

@@ -57,7 +57,8 @@ class Search:
         self.given: list[list[Step | None]] = [[None] for _ in range(states)]
         for j in range(states):
             for start in chain.starts:
-                self.lower[j].add(start.promise[None], float(chain.chances[j] @ start.worth))
+                promise = start.promise(chain.distributions[j])
+                self.lower[j].add(promise[None], float(chain.chances[j] @ start.worth))
             self.upper[j].add(np.zeros((1, types)), float(chain.chances[j] @ chain.best))
         self.rays = [self._rays(chain.distributions[j]) for j in range(states)]
         shapes = [shape_of(chain, j, ex_post) for j in range(states + 1)]
@@ -70,6 +71,7 @@ class Search:
         self.top: Step | None = None
         self.high = float(chain.chances[-1] @ chain.best)
         self.visits = self.sweeps = 0
+        self.deadline = np.inf
 
     @property
     def low(self) -> float:
@@ -109,6 +111,7 @@ class Search:
     ) -> Status:
         """Search until the bracket is at most ``tolerance`` times its upper end, or a limit stops it."""
         begun, still, before = time.perf_counter(), 0, (-np.inf, np.inf)
+        self.deadline = np.inf if time_limit is None else begun + time_limit
         try:
             while True:
                 apart(self._look)
@@ -165,7 +168,7 @@ class Search:
 
         open_children(self.chain.root, self.price, 1.0)
         looked = 0
-        while heap and len(way) < MOST_VISITED and looked < MOST_LOOKED:
+        while heap and len(way) < MOST_VISITED and looked < MOST_LOOKED and not self._late():
             weighted, _, key, j, price, chance = heappop(heap)
             if -weighted < LEAST * gap:
                 break
@@ -175,7 +178,11 @@ class Search:
                 if open_children(j, price, chance) * chance > LEAST * gap:
                     way.append((j, price))
         for number, price in reversed(way):
-            self._solve_again(number, price)
+            if not self._late():
+                self._solve_again(number, price)
+
+    def _late(self) -> bool:
+        return time.perf_counter() > self.deadline
 
     def _inside(self, price: FloatArray) -> FloatArray:
         """A price that rounding has not taken out of the domain."""
@@ -205,13 +212,13 @@ class Search:
         """Solve the programs of points that matter again, and evaluate all policies for ever."""
         self.sweeps += 1
         for j, points in enumerate(self._visited(self.best, self.lower, self.kept, len(self.chain.starts))):
-            for p in points:
+            for p in () if self._late() else points:
                 step = self.below[j].at_promise(self.lower[j].points[p])
                 if step is not None and step.value >= self.lower[j].heights[p] - 1e-9:
                     self.kept[j][p] = step
         self._evaluate_below()
         for j, points in enumerate(self._visited(self.top, self.upper, self.given, 1)):
-            for p in points:
+            for p in () if self._late() else points:
                 step = self.above[j].at_price(self.upper[j].points[p])
                 if step is not None and step.value <= self.upper[j].heights[p] + 1e-9:
                     self.given[j][p] = step
