@@ -32,7 +32,7 @@ register(
         "Explanation.to_networkx": "mechopt.show.formats.state_graph",
         "Explanation.to_html": "mechopt.show.explain.page.explanation_page",
         "Fit._repr_html_": "mechopt.show.notebook.fit",
-        "Fit.plot": "mechopt.show.figures.fit.fitted_law",
+        "Fit.plot": "mechopt.show.figures.fit.fitted_distribution",
         "Formula.latex": "mechopt.study.formula.text.latex",
         "Formula.plot": "mechopt.show.figures.formula.formula_curve",
         "Formula.sympy": "mechopt.study.formula.text.sympy_text",

@@ -109,8 +109,10 @@ def _distributions(written: Any) -> tuple[Any, list[Any]]:
     """Distribution of the first profile, and of the next by action and profile."""
     if hasattr(written, "process"):
         return written.process.initial, list(written.process.kernel)
-    laws = [part.ravel() for part in written.tree.distribution]
-    return laws[0], [np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(laws)]
+    distributions = [part.ravel() for part in written.tree.distribution]
+    return distributions[0], [
+        np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(distributions)
+    ]
 
 
 def _summing_to_one(chances: list[float]) -> list[str]:
@@ -129,8 +131,8 @@ def _summing_to_one(chances: list[float]) -> list[str]:
 class _Game:
     """The nodes of the game in depth-first order, as Gambit's format wants them."""
 
-    def __init__(self, play: Play, laws: tuple[Any, list[Any]]) -> None:
-        self.play, (self.initial, self.kernel) = play, laws
+    def __init__(self, play: Play, distributions: tuple[Any, list[Any]]) -> None:
+        self.play, (self.initial, self.kernel) = play, distributions
         self.sets: dict[Any, int] = {}
         self.outcomes = 0
 
@@ -151,10 +153,10 @@ class _Game:
         number = self._set((key, len(self.sets)))  # nature's nodes are sets of their own, so that recall is perfect
         return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
-    def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
-        profiles = np.flatnonzero(law > 0)
+    def _nature(self, t: int, slot: int, distribution: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
+        profiles = np.flatnonzero(distribution > 0)
         names = ["/".join(self._types(t, int(k))) for k in profiles]
-        chances = (law[profiles] / law[profiles].sum()).tolist()
+        chances = (distribution[profiles] / distribution[profiles].sum()).tolist()
         yield self._chance(("nature", truth, public), names, chances)
         for profile in profiles:
             yield from self._report(t, slot, (*truth, int(profile)), (), public, total)
@@ -208,6 +210,6 @@ class _Game:
             return
         branches = play.following[t].shape[1]
         branch = a if branches > 1 else 0
-        law = self.kernel[t][a if len(self.kernel[t]) > 1 else 0][truth[-1]]
+        distribution = self.kernel[t][a if len(self.kernel[t]) > 1 else 0][truth[-1]]
         seen = (*public, a) if branches > 1 else public
-        yield from self._nature(t + 1, int(play.following[t][node, branch]), law, truth, seen, total)
+        yield from self._nature(t + 1, int(play.following[t][node, branch]), distribution, truth, seen, total)

@@ -100,8 +100,10 @@ def _stage(m: BalancedMechanism, i: int, t: int) -> _Stage:
     env, s = m.environment, m.stage(t)
     policy = np.moveaxis(m.policy[s], i, 0).reshape(m.policy[s].shape[i], -1)
     before = prod(m.lump_sums[i][t].shape)
-    laws = [follows(env, m.policy, j, t).reshape(before, -1) for j in range(env.agents) if j != i]
-    beliefs = reduce(lambda one, law: (one[:, :, None] * law[:, None, :]).reshape(before, -1), laws)
+    distributions = [follows(env, m.policy, j, t).reshape(before, -1) for j in range(env.agents) if j != i]
+    beliefs = reduce(
+        lambda one, distribution: (one[:, :, None] * distribution[:, None, :]).reshape(before, -1), distributions
+    )
     paid = np.moveaxis(m.transfers[i][t].reshape(before, *m.policy[s].shape), 1 + i, 1)
     moves = None
     if env.infinite or t + 1 < m.periods:
@@ -322,9 +324,11 @@ def _outcome(
     m: BalancedMechanism, i: int, t: int, before: tuple[int, ...], k: int, r: int, later: dict[Any, float]
 ) -> float:
     env, s, total = m.environment, m.stage(t), 0.0
-    laws = [follows(env, m.policy, j, t)[before] for j in range(env.agents)]
-    for profile in product(*([r] if j == i else range(len(law)) for j, law in enumerate(laws))):
-        chance = prod(float(laws[j][own]) for j, own in enumerate(profile) if j != i)
+    distributions = [follows(env, m.policy, j, t)[before] for j in range(env.agents)]
+    for profile in product(
+        *([r] if j == i else range(len(distribution)) for j, distribution in enumerate(distributions))
+    ):
+        chance = prod(float(distributions[j][own]) for j, own in enumerate(profile) if j != i)
         action = int(m.policy[s][profile])
         worth = float(env.values[i][s][action, k] - m.transfers[i][t][(*before, *profile)])
         if later:

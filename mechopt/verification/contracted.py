@@ -114,15 +114,15 @@ def _expected(constraint: Constraint, mechanism: ContractedMechanism, i: int, va
     """
     env = mechanism.environment
     source: Any = env.exact if exact and env.exact is not None else env
-    laws = [
+    distributions = [
         [
             [
                 Fraction(p) if exact else p
-                for p in (source.signal_initial[j][k] if law.ndim > 1 else source.signal_initial[j])
+                for p in (source.signal_initial[j][k] if distribution.ndim > 1 else source.signal_initial[j])
             ]
             for k in range(env.initial_shape[j])
         ]
-        for j, law in enumerate(env.signal_initial)
+        for j, distribution in enumerate(env.signal_initial)
     ]
     first = [[Fraction(p) if exact else p for p in row] for row in source.initial_probabilities]
     n, others = env.agents, [j for j in range(env.agents) if j != i]
@@ -131,7 +131,7 @@ def _expected(constraint: Constraint, mechanism: ContractedMechanism, i: int, va
     for profile in product(*map(range, env.initial_shape)):
         part = pairs[tuple(index for k in profile for index in (k, slice(None)))]
         for j in reversed(others):
-            weights = laws[j][profile[j]]
+            weights = distributions[j][profile[j]]
             part = sum(p * part.take(z, axis=j) for z, p in enumerate(weights) if p) if n > 1 else part
             part = np.asarray(part)
         kept[profile] = part
@@ -145,12 +145,12 @@ def _expected(constraint: Constraint, mechanism: ContractedMechanism, i: int, va
             if not weight:
                 continue
             row = kept[profile]
-            mean = sum(p * row[z] for z, p in enumerate(laws[i][k]) if p)
+            mean = sum(p * row[z] for z, p in enumerate(distributions[i][k]) if p)
             total = total + weight * mean
             if constraint == PeriodicExPostIR():
                 yield mean, (i, 0, k, rest)
             if constraint == PeriodicIR():
-                for z, p in enumerate(laws[i][k]):
+                for z, p in enumerate(distributions[i][k]):
                     if p:
                         yield row[z], (i, 1, k, rest)
         if constraint != PeriodicExPostIR():

@@ -208,8 +208,8 @@ def _best(flow: FloatArray, kernels: Sequence[FloatArray], d: float, policy: Any
 def _reached(policy: Any, kernels: Sequence[FloatArray], first: Sequence[FloatArray]) -> Any:
     """Whether truth leads to a profile of signals."""
     reached = np.ones((), dtype=bool)
-    for law in first:
-        reached = np.multiply.outer(reached, law > 0)
+    for distribution in first:
+        reached = np.multiply.outer(reached, distribution > 0)
     while True:
         more = reached.copy()
         for a in np.unique(policy[reached]):
@@ -250,9 +250,9 @@ def _check(
     how = "blind" if constraint == BayesianIC() else "direct"
     how = "best" if constraint == PeriodicExPostIC(rereport=True) else how
     for i in range(env.agents):
-        law = [p for j, p in enumerate(env.initial_probabilities) if j != i]
+        distribution = [p for j, p in enumerate(env.initial_probabilities) if j != i]
         others = list(product(*(range(n) for j, n in enumerate(env.initial_shape) if j != i)))
-        weight = [float(np.prod([p[k] for p, k in zip(law, o, strict=True)])) for o in others]
+        weight = [float(np.prod([p[k] for p, k in zip(distribution, o, strict=True)])) for o in others]
         for true in range(env.initial_shape[i]):
             honest = [_utility(pivot, contracts, i, true, true, o, "truth") for o in others]
             if constraint.role == "ir":

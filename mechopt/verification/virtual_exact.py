@@ -89,7 +89,7 @@ class _Exact:
         self.pivot, self.env = pivot, env
         self.source: Any = env.exact if env.exact is not None else env
         self.discount = Fraction(self.source.discount)
-        self.law = [[Fraction(p) for p in row] for row in self.source.initial_probabilities]
+        self.distribution = [[Fraction(p) for p in row] for row in self.source.initial_probabilities]
         self.first = [[Fraction(p) for p in row] for row in self.source.signal_initial]
         self.kernel = [
             [[[Fraction(p) for p in row] for row in matrix] for matrix in kernel]
@@ -189,9 +189,9 @@ class _Exact:
         number = {state: n for n, state in enumerate(states)}
         own = self.kernel[i]
 
-        def told(r: int, z: int, law: Values) -> tuple[Fraction, Values]:
+        def told(r: int, z: int, distribution: Values) -> tuple[Fraction, Values]:
             now, after = ZERO, [ZERO] * len(states)
-            for n, p in enumerate(law):
+            for n, p in enumerate(distribution):
                 if p:
                     a = int(policy[(r, *rest[n])])
                     now += p * (flow[a][z * wide + n] or ZERO)
@@ -235,9 +235,9 @@ class _Exact:
         """Lower and upper end of each gain, and where it is."""
         for i in range(self.env.agents):
             rest = [range(n) for j, n in enumerate(self.env.initial_shape) if j != i]
-            law = [row for j, row in enumerate(self.law) if j != i]
+            distribution = [row for j, row in enumerate(self.distribution) if j != i]
             others = list(product(*rest))
-            weight = [prod((p[k] for p, k in zip(law, o, strict=True)), start=Fraction(1)) for o in others]
+            weight = [prod((p[k] for p, k in zip(distribution, o, strict=True)), start=Fraction(1)) for o in others]
             utility = [self.utilities(i, o) for o in others]
             if constraint.role == "ir":
                 yield from self._participation(constraint, i, others, weight, utility)
@@ -300,8 +300,8 @@ class _Exact:
                     yield loss, loss, (i, 1, true, true, o)
 
 
-def _mean(law: Values, value: Values) -> Fraction:
-    return sum((p * v for p, v in zip(law, value, strict=True) if p), ZERO)
+def _mean(distribution: Values, value: Values) -> Fraction:
+    return sum((p * v for p, v in zip(distribution, value, strict=True) if p), ZERO)
 
 
 def _followed(
@@ -338,11 +338,11 @@ def _reached(first: Values, moves: list[list[Values]], policy: list[int]) -> set
     return reached
 
 
-def _by_own(law: Values, value: Values, states: list[tuple[int, ...]]) -> Values:
+def _by_own(distribution: Values, value: Values, states: list[tuple[int, ...]]) -> Values:
     """Expectation given the first agent's signal, at each that is possible."""
     found = list[Fraction]()
     for own in {s[0] for s in states}:
         inside = [n for n, s in enumerate(states) if s[0] == own]
-        if whole := sum((law[n] for n in inside), ZERO):
-            found.append(sum((law[n] * value[n] for n in inside), ZERO) / whole)
+        if whole := sum((distribution[n] for n in inside), ZERO):
+            found.append(sum((distribution[n] * value[n] for n in inside), ZERO) / whole)
     return found

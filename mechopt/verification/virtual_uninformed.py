@@ -69,6 +69,6 @@ def uninformed(
     depth = 4 * (sum(k.shape[-1] for k in kernels) + 8)
     rounding = depth * UNIT * (float(np.abs(flow).max()) + float(np.abs(value).max()))
     rows = by_report(value)
-    for law in reversed(first):
-        rows = [row @ law for row in rows]
+    for distribution in reversed(first):
+        rows = [row @ distribution for row in rows]
     return np.max(rows, axis=0), (change + rounding) / (1 - d)

@@ -239,16 +239,16 @@ def test_axes_are_agent_first_then_period(env):
     links = 1 if env.horizon == "infinite" else periods - 1
     if env.kind == "interdependent":
         assert env.initial.shape == env.shape[0] and env.initial.sum() == pytest.approx(1)
-        assert [law.shape[1:] for law in env.kernel] == [
+        assert [distribution.shape[1:] for distribution in env.kernel] == [
             env.shape[t] + env.shape[min(t + 1, periods - 1)] for t in range(links)
         ]
         return
     for i in range(env.agents):
         assert env.initial[i].shape == env.shape[0][i : i + 1] and env.initial[i].sum() == pytest.approx(1)
         assert len(env.kernel[i]) == links
-        for t, law in enumerate(env.kernel[i]):
-            assert law.shape[1:] == (env.shape[t][i], env.shape[min(t + 1, periods - 1)][i])
-            np.testing.assert_allclose(law.sum(axis=-1), 1)
+        for t, distribution in enumerate(env.kernel[i]):
+            assert distribution.shape[1:] == (env.shape[t][i], env.shape[min(t + 1, periods - 1)][i])
+            np.testing.assert_allclose(distribution.sum(axis=-1), 1)
 
 
 def test_present_values_are_powers_of_the_discount(env):
@@ -279,10 +279,10 @@ def plain_first_best(env, sweeps=200):
         total = 0
         for t in range(env.horizon):
             rows = zip(env.exact.values, env.exact.probabilities, strict=True)
-            laws = [list(zip(v[t], p[t], strict=True)) for v, p in rows]
+            distributions = [list(zip(v[t], p[t], strict=True)) for v, p in rows]
             surplus = sum(
                 np.prod([p for _, p in profile]) * max(max(v for v, _ in profile) - env.exact.cost[t], 0)
-                for profile in product(*laws)
+                for profile in product(*distributions)
             )
             total += env.exact.discount**t * surplus
         return float(total)

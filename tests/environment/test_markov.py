@@ -192,10 +192,10 @@ def test_copies_and_replacements_keep_exact_numbers():
 
 
 def test_floats_that_sum_to_one_within_rounding_are_taken_without_exact_numbers():
-    law = np.random.default_rng(0).dirichlet(np.ones(3), size=3)
-    env = MarkovTypes([np.ones((1, 3))], [law], [law[0]], horizon=2)
+    distribution = np.random.default_rng(0).dirichlet(np.ones(3), size=3)
+    env = MarkovTypes([np.ones((1, 3))], [distribution], [distribution[0]], horizon=2)
     assert env.exact is None
-    np.testing.assert_array_equal(env.kernel[0][0][0], law)
+    np.testing.assert_array_equal(env.kernel[0][0][0], distribution)
     assert pickle.loads(pickle.dumps(env)) == env
 
 

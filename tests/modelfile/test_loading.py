@@ -39,7 +39,7 @@ def with_values(values):
     return GOOD.replace("[1, 2]", values)
 
 
-def with_laws(probabilities):
+def with_distributions(probabilities):
     return GOOD.replace('["1/2", "1/2"]', probabilities)
 
 
@@ -80,12 +80,28 @@ def mechopt(capsys, monkeypatch):
 
 
 DISTRIBUTIONS = {
-    "too-few-probabilities": (with_laws("[1]"), "probabilities", "has 1 entries for 2 values; give one a value"),
-    "sum-0.97": (with_laws("[0.5, 0.47]"), "probabilities", 'sums to 0.97, not 1; write exact fractions such as "1/3"'),
-    "sum-off-by-rounding": (with_laws("[0.5, 0.50000000000001]"), "probabilities", "not 1; write exact fractions"),
-    "negative-probability": (with_laws("[1.5, -0.5]"), "probabilities[1]", "is -0.5; probabilities must be at least 0"),
-    "nan-probability": (with_laws("[nan, 1]"), "probabilities[0]", "nan is not a finite number"),
-    "text-for-probabilities": (with_laws('"1/2"'), "probabilities", "'1/2' is not a list"),
+    "too-few-probabilities": (
+        with_distributions("[1]"),
+        "probabilities",
+        "has 1 entries for 2 values; give one a value",
+    ),
+    "sum-0.97": (
+        with_distributions("[0.5, 0.47]"),
+        "probabilities",
+        'sums to 0.97, not 1; write exact fractions such as "1/3"',
+    ),
+    "sum-off-by-rounding": (
+        with_distributions("[0.5, 0.50000000000001]"),
+        "probabilities",
+        "not 1; write exact fractions",
+    ),
+    "negative-probability": (
+        with_distributions("[1.5, -0.5]"),
+        "probabilities[1]",
+        "is -0.5; probabilities must be at least 0",
+    ),
+    "nan-probability": (with_distributions("[nan, 1]"), "probabilities[0]", "nan is not a finite number"),
+    "text-for-probabilities": (with_distributions('"1/2"'), "probabilities", "'1/2' is not a list"),
     "no-values": (with_values("[]").replace('["1/2", "1/2"]', "[]"), "values", "is empty; give at least one type"),
     "duplicate-value": (with_values("[2, 2]"), "values[1]", "2 repeats 2 before it; list each value once"),
     "decreasing-values": (with_values("[2, 1]"), "values[1]", "1 is below 2 before it; list each value once"),

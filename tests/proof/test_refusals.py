@@ -22,7 +22,7 @@ from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import unfit
 from mechopt.proof.persistent import rebuild_persistent
-from mechopt.proof.persistent_tree import PersistentLaws
+from mechopt.proof.persistent_tree import PersistentProcess
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs
@@ -195,13 +195,13 @@ def test_a_claim_is_of_a_value_or_of_no_bound(name):
         check_certificate(coin(2), replace(certify(coin(2), ir=ir), **change))
 
 
-def test_laws_are_of_exact_numbers_and_a_last_period():
+def test_distributions_are_of_exact_numbers_and_a_last_period():
     endless = mo.MarkovTypes([[[0], [1]]], [[[1]]], [[1]], horizon="infinite", discount="1/2")
     floats = random_environment(0)
     assert floats.exact is None
     for env in (endless, floats):
         with pytest.raises(CertificateError, match="no exact numbers, or no last period"):
-            PersistentLaws(env)
+            PersistentProcess(env)
 
 
 def test_an_infinite_horizon_is_refused():

@@ -37,8 +37,8 @@ TREES = {
 def equal_revenue(types, scale):
     """Each of the values scale, 2 scale, ... earns the same as a price."""
     tail = [Fraction(1, 2**k) for k in range(types)]
-    law = [a - b for a, b in zip(tail, [*tail[1:], Fraction(0)], strict=True)]
-    return [scale * 2**k for k in range(types)], law
+    distribution = [a - b for a, b in zip(tail, [*tail[1:], Fraction(0)], strict=True)]
+    return [scale * 2**k for k in range(types)], distribution
 
 
 @st.composite
@@ -60,8 +60,8 @@ def costly_distributions(draw, max_types=5):
 
 @st.composite
 def scenario_trees(draw, drawn=None, trees=tuple(TREES)):
-    laws = draw(st.one_of(any_distributions(), costly_distributions()) if drawn is None else drawn)
-    given = [{"name": n, "values": v, "probabilities": p} for n, (v, p) in zip("abc", laws, strict=True)]
+    distributions = draw(st.one_of(any_distributions(), costly_distributions()) if drawn is None else drawn)
+    given = [{"name": n, "values": v, "probabilities": p} for n, (v, p) in zip("abc", distributions, strict=True)]
     return Scenarios(given, TREES[draw(st.sampled_from(trees))], draw(st.sampled_from(["1", "9/10"])))
 
 
@@ -93,11 +93,11 @@ class Reference:
     def periods(self, s):
         return len(self.scenarios.sequences[s])
 
-    def law(self, s, t):
+    def distribution(self, s, t):
         return self.scenarios.distributions[self.scenarios.sequences[s][t]]
 
     def types(self, s, t):
-        return range(len(self.law(s, t).values))
+        return range(len(self.distribution(s, t).values))
 
     def histories(self, s, length, start=0):
         return product(*(self.types(s, t) for t in range(start, length)))
@@ -109,7 +109,7 @@ class Reference:
         """Present value of the utility at the last report of ``node`` if the true type is ``true``."""
         t = len(node) - 1
         weight = self.scenarios.discount**t
-        value = self.law(s, t).values[true]
+        value = self.distribution(s, t).values[true]
         return {self.column("x", s, node): weight * value, self.column("p", s, node): -weight}
 
     def utility(self, s, path, start=0):
@@ -120,7 +120,7 @@ class Reference:
         node, last = (*history, report), self.periods(s)
         terms = [(1, self.now(s, node, true))]
         for future in self.histories(s, last, len(node)):
-            chance = prod(self.law(s, t).probabilities[k] for t, k in enumerate(future, start=len(node)))
+            chance = prod(self.distribution(s, t).probabilities[k] for t, k in enumerate(future, start=len(node)))
             terms.append((chance, self.utility(s, (*node, *future), len(node))))
         return combine(terms)
 
@@ -128,7 +128,7 @@ class Reference:
         terms = []
         for t in range(self.periods(s)):
             for node in self.histories(s, t + 1):
-                chance = prod(self.law(s, u).probabilities[k] for u, k in enumerate(node))
+                chance = prod(self.distribution(s, u).probabilities[k] for u, k in enumerate(node))
                 terms.append((chance * self.scenarios.discount**t, {self.column("p", s, node): 1.0}))
         return combine(terms)
 

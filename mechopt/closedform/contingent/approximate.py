@@ -176,9 +176,9 @@ def approximate_transfers(
     Examples
     --------
     >>> initial = [["3/8", "1/8"], ["1/8", "3/8"]]
-    >>> law = [[initial, [["1/4", "1/4"], ["1/4", "1/4"]]], [[["1/4", "1/4"], ["1/4", "1/4"]], initial]]
+    >>> distribution = [[initial, [["1/4", "1/4"], ["1/4", "1/4"]]], [[["1/4", "1/4"], ["1/4", "1/4"]], initial]]
     >>> worth, none = [[0, 1], [1, 2]], [[0, 0], [0, 0]]
-    >>> env = InterdependentTypes([[worth, none], [none, worth]], law, initial, discount="9/10")
+    >>> env = InterdependentTypes([[worth, none], [none, worth]], distribution, initial, discount="9/10")
     >>> approximate_transfers(env, bound=1)
     ApproximateTransfers(epsilon ..., a misreport gains at most ..., largest payment 1)
     """

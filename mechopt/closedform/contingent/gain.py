@@ -56,8 +56,8 @@ def expected_payment(transfers: FloatArray, columns: FloatArray, actions: IntArr
     if transfers.ndim == 3:
         found: FloatArray = (transfers[..., np.newaxis, :] @ columns)[actions, others, 0]
         return found
-    laws = columns[0][:, np.newaxis] if columns.strides[0] == 0 else columns[actions, others]
-    by_row: FloatArray = (transfers[actions, others, reports][..., np.newaxis, :] @ laws)[..., 0, :]
+    distributions = columns[0][:, np.newaxis] if columns.strides[0] == 0 else columns[actions, others]
+    by_row: FloatArray = (transfers[actions, others, reports][..., np.newaxis, :] @ distributions)[..., 0, :]
     return by_row
 
 

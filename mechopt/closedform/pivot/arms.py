@@ -138,7 +138,9 @@ class Arms:
         return np.array([table[s] for s, table in zip(state, self._tables, strict=True)])
 
     def _mean_rows(self, initial: Sequence[Any]) -> FloatArray:
-        return np.array([np.asarray(law, float) @ table for law, table in zip(initial, self._tables, strict=True)])
+        return np.array(
+            [np.asarray(distribution, float) @ table for distribution, table in zip(initial, self._tables, strict=True)]
+        )
 
     def _welfare(self, rows: FloatArray) -> float:
         left, length = self._grid

@@ -103,6 +103,6 @@ def virtual_bound_of_arms(
     ends = np.unique(np.append(levels[levels > 0], [0.0, top]))
     left, length = ends[:-1], np.diff(ends)
     product = np.ones(len(left))
-    for agent, law in zip(parts, first, strict=True):
-        product *= sum(f * (law @ step.at(left)) for f, step in agent)
+    for agent, distribution in zip(parts, first, strict=True):
+        product *= sum(f * (distribution @ step.at(left)) for f, step in agent)
     return discount * (top - float(length @ product))

@@ -148,15 +148,15 @@ def _terms(mechanism: SequenceMechanism, t: int, value: FloatArray) -> tuple[Flo
     """What the reports of period t change, by agent and node, and the expectations before them, by agent and slot."""
     tree, process = mechanism.tree, mechanism.process
     n, shape = process.agents, process.shape[t]
-    laws = [_own_distribution(mechanism, t, i) for i in range(n)]
+    distributions = [_own_distribution(mechanism, t, i) for i in range(n)]
     terms, means = np.empty_like(value), np.empty((n, tree.slots[t]))
     for i in range(n):
         grid = np.zeros((tree.slots[t], process.profiles[t]))
         grid[tree.slot[t], tree.profile[t]] = value[i]
         grid = np.moveaxis(grid.reshape(-1, *shape), 1 + i, 1)
-        others = [laws[j] for j in range(n) if j != i]
-        by_own = reduce(lambda part, law: np.einsum("hkl...,hl->hk...", part, law), others, grid)
-        means[i] = (by_own * laws[i]).sum(axis=1)
+        others = [distributions[j] for j in range(n) if j != i]
+        by_own = reduce(lambda part, distribution: np.einsum("hkl...,hl->hk...", part, distribution), others, grid)
+        means[i] = (by_own * distributions[i]).sum(axis=1)
         terms[i] = (by_own - means[i][:, np.newaxis])[tree.slot[t], tree.own(t, i)]
     return terms, means
 

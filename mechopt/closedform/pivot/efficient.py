@@ -183,8 +183,8 @@ def staged(environment: MarkovTypes, shown: Any) -> Stages:
 def expected(environment: MarkovTypes, values: Any) -> float:
     """Expectation under the distribution of the first types; kernels of the agents' axes, never their product."""
     array = np.asarray(staged(environment, values)[0], dtype=np.float64)
-    for law in environment.initial:
-        array = np.tensordot(law, array, axes=(0, 0))
+    for distribution in environment.initial:
+        array = np.tensordot(distribution, array, axes=(0, 0))
     return float(array)
 
 

@@ -114,12 +114,12 @@ def from_arrays(
     order = []
     for t in range(periods):
         own = _rows(values, "values", t, by_period, agents)
-        law = _at(kernel, "kernel", t, kernel_by_period)
+        distribution = _at(kernel, "kernel", t, kernel_by_period)
         named = _rows(types, "types", t, named_by_period, agents)
         gains = _at(seller_values, "seller_values", t, gains_by_period)
-        key = tuple(id(part[0]) for part in (*own, law, *named, gains))
+        key = tuple(id(part[0]) for part in (*own, distribution, *named, gains))
         if key not in stages:
-            stages[key] = StageGiven(own, law, named, gains)
+            stages[key] = StageGiven(own, distribution, named, gains)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     terms = [parts_of(part, name, agents, faults) for name, part in (("outside", outside), ("discounts", discounts))]

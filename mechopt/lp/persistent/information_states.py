@@ -160,10 +160,10 @@ def others_weight(tree: Tree, t: int, i: int, known: States, state: IntArray, no
     return process.kernel[t - 1][branch, true_past, process.with_own(t, i, profile, known.own[state])]
 
 
-def _summed_own(law: Array, t: int, i: int, shape: tuple[tuple[int, ...], ...]) -> Array:
+def _summed_own(distribution: Array, t: int, i: int, shape: tuple[tuple[int, ...], ...]) -> Array:
     """Distribution of the others' types on whole profiles: summed over agent i's type, and repeated
     for each of them.
     """
-    axis = law.ndim - len(shape[t]) + i
-    summed: Array = np.broadcast_to(law.sum(axis=axis, keepdims=True), law.shape)
-    return summed.reshape(*law.shape[: law.ndim - len(shape[t])], prod(shape[t]))
+    axis = distribution.ndim - len(shape[t]) + i
+    summed: Array = np.broadcast_to(distribution.sum(axis=axis, keepdims=True), distribution.shape)
+    return summed.reshape(*distribution.shape[: distribution.ndim - len(shape[t])], prod(shape[t]))

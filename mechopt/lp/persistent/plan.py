@@ -102,7 +102,7 @@ class PersistentPlan:
 
     @property
     def process(self) -> JointProcess:
-        """The environment's laws."""
+        """The environment's distributions."""
         return self.tree.process
 
     @cached_property

@@ -84,10 +84,10 @@ class Checker:
         """Next profiles and their probabilities, zeros left out."""
         if t == self.final:
             return
-        law = self.exact.kernel[t][(action, *profile)]
+        distribution = self.exact.kernel[t][(action, *profile)]
         for then in self.profiles[self.following(t)]:
-            if law[then]:
-                yield then, law[then]
+            if distribution[then]:
+                yield then, distribution[then]
 
     def _flow(self, t: int, action: int, profile: Profile) -> Fraction:
         return (

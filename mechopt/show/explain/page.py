@@ -165,8 +165,11 @@ def _chances(found: Explanation) -> dict[str, Any]:
     """Distribution of the first profile, and of the next one by action and profile; none where they are large."""
     mechanism = found.mechanism
     if isinstance(mechanism, Mechanism):
-        laws = [part.ravel() for part in mechanism.tree.distribution]
-        initial, kernels = laws[0], [np.broadcast_to(after, (1, now.size, after.size)) for now, after in pairwise(laws)]
+        distributions = [part.ravel() for part in mechanism.tree.distribution]
+        initial, kernels = (
+            distributions[0],
+            [np.broadcast_to(after, (1, now.size, after.size)) for now, after in pairwise(distributions)],
+        )
     else:
         initial, kernels = mechanism.process.initial, list(mechanism.process.kernel)
     if sum(kernel.size for kernel in kernels) > MOST_CHANCES:

@@ -171,14 +171,14 @@ def _distribution(environment: AnyTypes, most: int = 16) -> Facts:
     """Values with their probabilities where all buyers and periods have one short distribution, else nothing."""
     if not isinstance(environment, IndependentTypes) or environment.exact is None:
         return []
-    laws = {
+    distributions = {
         pair
         for values, probabilities in zip(environment.exact.values, environment.exact.probabilities, strict=True)
         for pair in zip(values, probabilities, strict=True)
     }
-    if len(laws) != 1:
+    if len(distributions) != 1:
         return []
-    values, probabilities = laws.pop()
+    values, probabilities = distributions.pop()
     if len(values) > most:
         return []
     return [(str(v), str(p)) for v, p in zip(values, probabilities, strict=True)]

@@ -93,9 +93,9 @@ def _stepped(search: Search, j: int, p: int) -> _State:
 def _nearest(search: Search, j: int) -> IntArray:
     """The possible profile in which each agent's type is the possible one nearest to that of each profile."""
     chain, found = search.chain, list[IntArray]()
-    for i, law in enumerate(chain.distributions[j]):
-        possible = np.flatnonzero(law)
-        nearest = possible[np.abs(np.arange(len(law))[:, None] - possible).argmin(axis=1)]
+    for i, distribution in enumerate(chain.distributions[j]):
+        possible = np.flatnonzero(distribution)
+        nearest = possible[np.abs(np.arange(len(distribution))[:, None] - possible).argmin(axis=1)]
         found.append(nearest[chain.own[i]])
     return np.ravel_multi_index(tuple(found), chain.shape)
 
@@ -141,20 +141,20 @@ def _written(
         else:
             payment[:, s] = worth + later - promises[s][told][:, :, None]
     after = csr_array((weights, (entries, columns)), shape=(size * profiles * actions, size))
-    laws = tuple(np.array([chain.distributions[row.number][i] for row in rows]) for i in range(agents))
-    return StateMechanism(environment, laws, allocation, payment * chain.unit, after, None, claims, source)
+    distributions = tuple(np.array([chain.distributions[row.number][i] for row in rows]) for i in range(agents))
+    return StateMechanism(environment, distributions, allocation, payment * chain.unit, after, None, claims, source)
 
 
 def _at_once(search: Search, row: _State, later: FloatArray) -> FloatArray:
     """Utility of the period by agent and report: the promise less what is expected later, over the others' types."""
     chain, found = search.chain, row.promise.copy()
     expected = np.einsum("ma,ima->im", row.allocation, later)
-    for i, law in enumerate(chain.distributions[row.number]):
+    for i, distribution in enumerate(chain.distributions[row.number]):
         others = np.ones(len(chain.own[i]))
         for j, other in enumerate(chain.distributions[row.number]):
             if j != i:
                 others *= other[chain.own[j]]
         at = found[chain.offset[i] : chain.offset[i + 1]]
-        at -= np.bincount(chain.own[i], others * expected[i], len(law))
-        np.maximum(at, 0.0, out=at, where=law > 0)
+        at -= np.bincount(chain.own[i], others * expected[i], len(distribution))
+        np.maximum(at, 0.0, out=at, where=distribution > 0)
     return found

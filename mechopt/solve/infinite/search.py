@@ -86,14 +86,14 @@ class Search:
     def _rays(self, distributions: tuple[FloatArray, ...]) -> tuple[FloatArray, FloatArray]:
         """Directions, and what the value may rise by in each."""
         eye, rays, cost = np.eye(int(self.chain.offset[-1])), list[FloatArray](), list[float]()
-        for i, (law, box) in enumerate(zip(distributions, self.chain.boxes, strict=True)):
+        for i, (distribution, box) in enumerate(zip(distributions, self.chain.boxes, strict=True)):
             own = eye[self.chain.offset[i] :]
-            pairs = [(a, b) for a in range(len(law)) for b in range(len(law)) if a != b]
+            pairs = [(a, b) for a in range(len(distribution)) for b in range(len(distribution)) if a != b]
             rays += [own[a] - own[b] for a, b in pairs]
             cost += [box[b, a] for a, b in pairs]
             if self.ex_post:
-                rays += [own[a] for a in np.flatnonzero(law)]
-                cost += [0.0] * int(np.count_nonzero(law))
+                rays += [own[a] for a in np.flatnonzero(distribution)]
+                cost += [0.0] * int(np.count_nonzero(distribution))
         return np.array(rays).reshape(-1, len(eye)), np.array(cost)
 
     def _hulls(self) -> None:
@@ -321,10 +321,10 @@ class Search:
                 groups.append((where, first, np.array([gains[at] for at in mine]), shape.chance))
         for _ in range(100_000):
             ahead, after = matrix @ value + extra, value.copy()
-            for where, first, gain, law in groups:
-                child = first[:, None] + np.arange(len(law) * kernels)
-                later = ahead[child].reshape(len(where), len(law), kernels)[:, :, chain.moves]
-                after[where] = (gain + chain.discount * later).max(axis=2) @ law
+            for where, first, gain, chance in groups:
+                child = first[:, None] + np.arange(len(chance) * kernels)
+                later = ahead[child].reshape(len(where), len(chance), kernels)[:, :, chain.moves]
+                after[where] = (gain + chain.discount * later).max(axis=2) @ chance
             after = np.minimum(after, value)
             change = float((value - after).max(initial=0.0))
             value = after

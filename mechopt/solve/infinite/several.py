@@ -70,7 +70,7 @@ def small_chain(environment: MarkovTypes | IndependentForever) -> Chain | None:
 
 def has_impossible(environment: IndependentForever) -> bool:
     """Whether some type has probability 0, which is nevertheless asked to be truthful and to take part."""
-    return any(bool((law == 0).any()) for law in environment.initial)
+    return any(bool((distribution == 0).any()) for distribution in environment.initial)
 
 
 def _other(

@@ -43,11 +43,11 @@ class Start(NamedTuple):
 
     def promise(self, distributions: tuple[FloatArray, ...]) -> FloatArray:
         """Utility by agent and type, the others' types expected: one agent after another."""
-        shape, found = tuple(len(law) for law in distributions), list[FloatArray]()
+        shape, found = tuple(len(distribution) for distribution in distributions), list[FloatArray]()
         for i in range(len(shape)):
             left = np.moveaxis(self.utility[i].reshape(shape), i, 0)
-            for law in reversed([law for j, law in enumerate(distributions) if j != i]):
-                left = left @ law
+            for distribution in reversed([distribution for j, distribution in enumerate(distributions) if j != i]):
+                left = left @ distribution
             found.append(left)
         return np.concatenate(found)
 
@@ -95,8 +95,7 @@ class Stage(NamedTuple):
         """Discounted sums of flows ``(m, profiles)`` under a stationary policy."""
         every = np.arange(len(action))
         matrix = np.array([self.ahead(row)[action, every] for row in np.eye(len(action))]).T
-        found: FloatArray = np.linalg.solve(np.eye(len(action)) - self.discount * matrix, flow.T).T
-        return found
+        return np.asarray(np.linalg.solve(np.eye(len(action)) - self.discount * matrix, flow.T).T, dtype=np.float64)
 
 
 def starts(stage: Stage) -> tuple[Start, ...]:

@@ -61,7 +61,7 @@ def check_options(level: float, resamples: int, seed: int) -> list[Fault]:
 
 def bootstrap(
     weight: FloatArray,
-    law: Callable[[FloatArray], FloatArray],
+    distribution: Callable[[FloatArray], FloatArray],
     values: FloatArray,
     level: float = 0.95,
     resamples: int = 500,
@@ -73,7 +73,7 @@ def bootstrap(
     ----------
     weight : float array
         How many rows each group stands for.
-    law : callable
+    distribution : callable
         From other such weights to the estimated P(value <= cut) of each cell, the last being 1.
     values : float array
         Of the types.
@@ -90,12 +90,12 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     rows = round(float(weight.sum()))
     shares = weight / weight.sum()
-    laws = np.array([law(rng.multinomial(rows, shares).astype(np.float64)) for _ in range(resamples)])
-    probabilities = np.diff(laws, axis=1, prepend=0.0)
+    distributions = np.array([distribution(rng.multinomial(rows, shares).astype(np.float64)) for _ in range(resamples)])
+    probabilities = np.diff(distributions, axis=1, prepend=0.0)
     return Interval(
         level,
         percentiles(probabilities, level),
-        percentiles(laws, level),
+        percentiles(distributions, level),
         percentiles(probabilities @ values, level),
         resamples,
         seed,

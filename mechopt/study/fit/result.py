@@ -46,7 +46,7 @@ class Fit(Shown):
     cuts : float array ``(types,)``
         Largest value of each type's cell.
     distance : Distance
-        Of the types to that law: ``kolmogorov``, ``wasserstein``.
+        Of the types to that distribution: ``kolmogorov``, ``wasserstein``.
     interval : Interval
         Bootstrap intervals.
     dropped : tuple of Dropped
@@ -97,7 +97,7 @@ class Fit(Shown):
             return self.environment.initial[0]
         return self.environment.probabilities[0][0]
 
-    def law(self, value: Any) -> FloatArray:
+    def distribution(self, value: Any) -> FloatArray:
         """Estimated P(value of a bidder <= value), before the cut into types.
 
         Parameters
@@ -149,7 +149,7 @@ class Fit(Shown):
         return rows
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the estimated law, the types and their intervals; see `figures_fit.fitted_law`.
+        """Draw the estimated distribution, the types and their intervals; see `figures_fit.fitted_distribution`.
 
         Parameters
         ----------

@@ -57,9 +57,9 @@ def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatAr
     """Value of the action less all that it promises, by signals and report."""
     env, here, value = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis], stage.value
     for k, promise in enumerate(_promises(transfers, i, t)):
-        law = _law(transfers, i, t, k)[stage.action, here]
+        distribution = _distribution(transfers, i, t, k)[stage.action, here]
         due = by_reports(env, transfers.policy[t], promise, i, t)[stage.reported]
-        value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", law, due, optimize=True)
+        value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", distribution, due, optimize=True)
     return value
 
 
@@ -111,7 +111,7 @@ def _promises(transfers: Transfers, i: int, t: int) -> list[FloatArray]:
     return [transfers.payments[t][i], *(transfers.later[t][i] if transfers.later else ())]
 
 
-def _law(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
+def _distribution(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
     """Distribution of the others' profile k + 1 periods later, the truth told from the next one on;
     (action, now, then).
     """
@@ -153,7 +153,7 @@ def _saved(transfers: Transfers, i: int, t: int, stage: Stage, made: int, ago: i
         if k < ago:
             continue
         due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
-        worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
+        worth = _distribution(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
         lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
         worse = (
             less(transfers, -honest[:, np.newaxis], -lied)

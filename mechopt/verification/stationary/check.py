@@ -190,10 +190,10 @@ def _with_rounding(m: MarkovMechanism, v: Values, t: int) -> tuple[FloatArray, F
     return v.value[at], v.error[at] * (1 + _share(m)) + _share(m) * np.abs(v.value[at])
 
 
-def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArray:
-    for j, law in reversed(list(enumerate(laws))):
+def _averaged(value: FloatArray, i: int, distributions: Iterable[FloatArray]) -> FloatArray:
+    for j, distribution in reversed(list(enumerate(distributions))):
         if j != i:
-            value = np.tensordot(value, law, axes=(j, 0))
+            value = np.tensordot(value, distribution, axes=(j, 0))
     return value
 
 

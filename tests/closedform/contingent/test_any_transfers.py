@@ -301,13 +301,15 @@ def test_the_cycle_of_the_last_period_is_the_proof():
 CROSSED = {"spread": [[0.7, 0.2, 0.1], [0.4, 0.2, 0.4], [0.1, 0.2, 0.7]], "nothing": [[1 / 3] * 3] * 3}
 
 
-@pytest.mark.parametrize("law", CROSSED.values(), ids=CROSSED)
-def test_signals_of_notebook_six_that_convex_independence_refuses(law):
-    law, own = np.array(law), np.arange(3.0)
+@pytest.mark.parametrize("distribution", CROSSED.values(), ids=CROSSED)
+def test_signals_of_notebook_six_that_convex_independence_refuses(distribution):
+    distribution, own = np.array(distribution), np.arange(3.0)
     worth = np.zeros((2, 2, 3, 3))
     worth[0, 0] = own[:, None] + (own + 0.5) / 2
     worth[1, 1] = own + 0.5 + own[:, None] / 2
-    env = InterdependentTypes(worth, np.einsum("xb,ya->xyab", law, law), np.full((3, 3), 1 / 9), discount=0.9)
+    env = InterdependentTypes(
+        worth, np.einsum("xb,ya->xyab", distribution, distribution), np.full((3, 3), 1 / 9), discount=0.9
+    )
     found = contingent_transfers(env, "any")
     assert found.max_abs == pytest.approx(25 / 18, rel=1e-9)
     assert check_contingent(found).holds
@@ -330,14 +332,16 @@ def exactly_right(env, found):
         reported = (*true[:i], r, *true[i + 1 :])
         a, others = policy[reported], tuple(s for j, s in enumerate(true) if j != i)
         due = np.expand_dims(found.exact.payments[0][i][(a, *others, r)], i)
-        law = numbers.kernel[0][(a, *true)]
-        return numbers.values[i][0][(a, *true)] - numbers.discount * (law * due).sum(), law.ravel()
+        distribution = numbers.kernel[0][(a, *true)]
+        return numbers.values[i][0][(a, *true)] - numbers.discount * (distribution * due).sum(), distribution.ravel()
 
     for i in range(env.agents):
         system = []
         for n, s in enumerate(states):
-            reward, law = flow(i, s, s[i])
-            system.append([Fraction(n == m) - numbers.discount * law[m] for m in range(len(states))] + [reward])
+            reward, distribution = flow(i, s, s[i])
+            system.append(
+                [Fraction(n == m) - numbers.discount * distribution[m] for m in range(len(states))] + [reward]
+            )
         for n in range(len(states)):
             pivot = system[n][n]
             system[n] = [entry / pivot for entry in system[n]]
@@ -347,8 +351,8 @@ def exactly_right(env, found):
         value = [line[-1] for line in system]
         for n, s in enumerate(states):
             for r in range(env.shape[0][i]):
-                reward, law = flow(i, s, r)
-                if reward + numbers.discount * sum(p * v for p, v in zip(law, value, strict=True)) > value[n]:
+                reward, distribution = flow(i, s, r)
+                if reward + numbers.discount * sum(p * v for p, v in zip(distribution, value, strict=True)) > value[n]:
                     return False
     return True
 
@@ -372,13 +376,13 @@ def budget(found):
         following = np.zeros_like(reach)
         for s in np.ndindex(env.shape[0]):
             a = found.policy[0][s]
-            law = reach[s] * env.kernel[0][(a, *s)]
+            distribution = reach[s] * env.kernel[0][(a, *s)]
             total -= env.discount**t * reach[s] * env.costs[0][a]
             for i in range(env.agents):
                 others = tuple(k for j, k in enumerate(s) if j != i)
                 due = found.payments[0][i][(a, *others, s[i])]
-                total += env.discount ** (t + 1) * (law.sum(axis=i) * due).sum()
-            following += law
+                total += env.discount ** (t + 1) * (distribution.sum(axis=i) * due).sum()
+            following += distribution
         reach = following
     return total
 

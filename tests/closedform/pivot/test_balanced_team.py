@@ -93,12 +93,14 @@ def raw_term(env, policy, i, t, last, report):
     stage = 0 if env.infinite else t
     x = others_values(env, policy, i)[stage]
     s = 0 if env.infinite else t - 1
-    laws = env.initial if t == 0 else [env.kernel[j][s][policy[s][last], k] for j, k in enumerate(last)]
+    distributions = env.initial if t == 0 else [env.kernel[j][s][policy[s][last], k] for j, k in enumerate(last)]
     given = centre = 0.0
     for p in profiles(env, stage):
-        chance = np.prod([law[k] for j, (law, k) in enumerate(zip(laws, p, strict=True)) if j != i])
+        chance = np.prod(
+            [distribution[k] for j, (distribution, k) in enumerate(zip(distributions, p, strict=True)) if j != i]
+        )
         given += chance * x[p] if p[i] == report else 0
-        centre += chance * laws[i][p[i]] * x[p]
+        centre += chance * distributions[i][p[i]] * x[p]
     return given - centre
 
 

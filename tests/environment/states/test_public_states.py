@@ -16,7 +16,7 @@ from tests.persistent_instances import battaglini
 Status = mo.results.Status
 
 
-def law(rng, *shape):
+def distribution(rng, *shape):
     weights = rng.integers(1, 4, shape)
     totals = np.broadcast_to(weights.sum(axis=-1, keepdims=True), weights.shape)
     return np.vectorize(lambda w, total: f"{w}/{total}")(weights, totals).tolist()
@@ -27,8 +27,8 @@ def random_base(seed, agents, horizon, actions=2, steered=False):
     sizes = [2] * agents
     return mo.MarkovTypes(
         [np.sort(rng.integers(-1, 6, (actions, k)), axis=1) for k in sizes],
-        [law(rng, actions, k, k) if steered else law(rng, k, k) for k in sizes],
-        [law(rng, k) for k in sizes],
+        [distribution(rng, actions, k, k) if steered else distribution(rng, k, k) for k in sizes],
+        [distribution(rng, k) for k in sizes],
         actions=[f"a{a}" for a in range(actions)],
         cost=rng.integers(0, 2, actions).tolist(),
         horizon=horizon,
@@ -39,12 +39,12 @@ def random_base(seed, agents, horizon, actions=2, steered=False):
 def random_state(seed, actions=2):
     """Zeros among its chances, moved by the action or not; one value may rule an action out."""
     rng = np.random.default_rng(100 + seed)
-    kernel = law(rng, actions, 2, 2) if seed % 2 else law(rng, 2, 2)
+    kernel = distribution(rng, actions, 2, 2) if seed % 2 else distribution(rng, 2, 2)
     if seed % 3 == 0:
         (kernel[0] if seed % 2 else kernel)[0] = ["1", "0"]
     forbidden = {"1": ["a1"]} if seed % 4 < 2 else None
     gains = rng.integers(-2, 3, (actions, 2)).tolist() if seed % 3 == 1 else None
-    initial = ["0", "1"] if seed % 5 == 0 else law(rng, 2)
+    initial = ["0", "1"] if seed % 5 == 0 else distribution(rng, 2)
     return PublicState(["0", "1"], initial, kernel, "sign", forbidden, gains)
 
 
@@ -190,10 +190,10 @@ def test_a_misreport_that_gains_replays_in_the_words_of_the_model():
         assert mo.verify(best, ic, exact=True)[ic].gain == pytest.approx(check.gain)
 
 
-def ironed_stopping(laws, discount):
+def ironed_stopping(distributions, discount):
     """V_t = E max(ironed virtual value of the period, discount V_t+1)."""
     value = Fraction(0)
-    for values, chances in reversed(laws):
+    for values, chances in reversed(distributions):
         virtual = mo.virtual_values(values, chances)
         value = sum(
             Fraction(p) * max(Fraction(float(v)).limit_denominator(10**9), discount * value)
@@ -205,9 +205,9 @@ def ironed_stopping(laws, discount):
 @pytest.mark.parametrize("seed", range(4))
 def test_one_unit_and_buyers_of_one_period_is_optimal_stopping(seed):
     rng = np.random.default_rng(seed)
-    laws = [(sorted(rng.choice(8, 3, replace=False).tolist()), law(rng, 3)) for _ in range(2)]
+    distributions = [(sorted(rng.choice(8, 3, replace=False).tolist()), distribution(rng, 3)) for _ in range(2)]
     actions = ["keep", "sell to 0", "sell to 1"]
-    (v, p), (w, q) = laws
+    (v, p), (w, q) = distributions
     values = [
         [[[0] * 3, v, [0] * 3], [[0], [0], [0]]],
         [[[0], [0], [0]], [[0] * 3, [0] * 3, w]],
@@ -216,7 +216,7 @@ def test_one_unit_and_buyers_of_one_period_is_optimal_stopping(seed):
     sold = [[1, 0], [1, 0]]
     stock = PublicState(["0", "1"], [0, 1], [[[1, 0], [0, 1]], sold, sold], "stock", {"0": actions[1:]})
     best = mo.optimum(PublicStates(base, stock), "bayesian", "per-period")
-    assert best.value == pytest.approx(ironed_stopping(laws, Fraction(9, 10)), abs=1e-8)
+    assert best.value == pytest.approx(ironed_stopping(distributions, Fraction(9, 10)), abs=1e-8)
 
 
 def test_deterministic_optima_obey_the_states():

@@ -33,7 +33,7 @@ def test_six_values_by_hand():
     assert fit.environment == mo.IndependentTypes.iid([2, 3, 4], ["1/2", "1/6", "1/3"], horizon=1)
     assert fit.distance.kolmogorov == pytest.approx(1 / 6)
     assert fit.distance.wasserstein == pytest.approx(1 / 3)
-    assert fit.law([0, 1, 2.5, 9]) == pytest.approx([0, 1 / 6, 1 / 2, 1])
+    assert fit.distribution([0, 1, 2.5, 9]) == pytest.approx([0, 1 / 6, 1 / 2, 1])
     assert (fit.rows, fit.dropped) == (6, ())
     with pytest.raises(FrozenInstanceError):
         fit.rows = 5
@@ -76,7 +76,7 @@ def test_clusters_have_the_smallest_squared_error_of_all_cuts():
     assert types.probabilities == tuple(Fraction(part.size, 11) for part in found)
 
 
-def test_clusters_of_a_law_with_fractional_masses():
+def test_clusters_of_a_distribution_with_fractional_masses():
     points, mass = np.array([1.0, 1.1, 5.0, 5.3, 9.0]), np.array([0.2, 0.3, 0.1, 0.15, 0.25])
     types = cut_into_types(points, mass, 3, "clusters")
     assert types.cuts.tolist() == [1.1, 5.3, 9.0]

@@ -122,8 +122,10 @@ def _independent_revenue(guess: Mechanism) -> Fraction:
     assert exact is not None
     reach, total = [Fraction(1)], Fraction(0)
     for t in range(env.horizon):
-        law = [prod(row, start=Fraction(1)) for row in product(*(exact.probabilities[i][t] for i in range(env.agents)))]
-        reach = [chance * p for chance in reach for p in law]
+        distribution = [
+            prod(row, start=Fraction(1)) for row in product(*(exact.probabilities[i][t] for i in range(env.agents)))
+        ]
+        reach = [chance * p for chance in reach for p in distribution]
         paid = guess.payment[t].reshape(env.agents, -1).sum(axis=0)
         sold = guess.allocation[t].reshape(env.agents, -1).sum(axis=0)
         weight, cost = exact.discount**t, Fraction(exact.cost[t])
