@@ -14,6 +14,7 @@ mechanism for ever satisfy, and the action of another profile earns no more than
 the program's optimum is no smaller. It holds for participation constraints that sums of later utilities inherit.
 
 The gap falls by d times the share of a type that is forgotten in a period, or under ex post participation by d alone.
+It is what there is where the search (`mechopt.solve.infinite.search`) is too large, and helps where it is left open.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def agrees(seed, ir):
     other = truncated(env, claims, Effort(time_limit=0.6)).bound
     assert other.lower <= best.bound.upper + 1e-8
     assert best.bound.lower <= other.upper + 1e-8
-    assert best.bound.lower <= best.bound.upper <= env.first_best + 1e-8
+    assert best.bound.lower <= best.bound.upper <= env.first_best * (1 + 1e-7)  # which has an allowance for rounding
     source = [part[0] for part in env.values], [part[0] for part in env.kernel], env.initial
     finite = mo.MarkovTypes(*source, cost=env.cost, horizon=2, discount=env.discount)
     assert mo.optimum(finite, ir=ir).value <= best.bound.upper + 1e-9  # no action, which all accept, after two periods
