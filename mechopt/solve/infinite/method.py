@@ -20,8 +20,8 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.objective import Revenue
 from mechopt.solve.infinite.fresh import by_blocks, in_advance
 from mechopt.solve.infinite.myopic import by_myopic_states
-from mechopt.solve.infinite.search import Progress
-from mechopt.solve.infinite.searched import EX_POST, EX_POST_TOLERANCE, TOLERANCE, searched
+from mechopt.solve.infinite.promises.search import Progress
+from mechopt.solve.infinite.promises.searched import EX_POST, EX_POST_TOLERANCE, TOLERANCE, searched
 from mechopt.solve.infinite.several import has_impossible, several, why_not_several
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum

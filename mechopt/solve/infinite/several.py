@@ -12,10 +12,10 @@ from math import prod
 from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import Constraint
-from mechopt.solve.infinite.chain import Chain, chain_of
 from mechopt.solve.infinite.fresh import by_blocks
-from mechopt.solve.infinite.search import Progress
-from mechopt.solve.infinite.searched import EX_POST, EX_POST_TOLERANCE, TOLERANCE, searched
+from mechopt.solve.infinite.promises.chain import Chain, chain_of
+from mechopt.solve.infinite.promises.search import Progress
+from mechopt.solve.infinite.promises.searched import EX_POST, EX_POST_TOLERANCE, TOLERANCE, searched
 from mechopt.solve.infinite.truncated import has_level_action, truncated
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum

@@ -10,9 +10,9 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.solve.infinite.search import Search
-from mechopt.solve.infinite.shape import Step
-from mechopt.solve.infinite.starts import Start
+from mechopt.solve.infinite.promises.search import Search
+from mechopt.solve.infinite.promises.shape import Step
+from mechopt.solve.infinite.promises.starts import Start
 
 Place = tuple[int, int]
 """State of the chain, and point of its pool."""

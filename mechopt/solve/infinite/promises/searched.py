@@ -8,9 +8,9 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Constraint
 from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.solve.infinite.automaton import promise_table
-from mechopt.solve.infinite.chain import Chain, chain_of
-from mechopt.solve.infinite.search import Progress, Search
+from mechopt.solve.infinite.promises.automaton import promise_table
+from mechopt.solve.infinite.promises.chain import Chain, chain_of
+from mechopt.solve.infinite.promises.search import Progress, Search
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
 
@@ -33,7 +33,7 @@ def searched(
     told: Progress | None = None,
     chain: Chain | None = None,
 ) -> tuple[Optimum, StateMechanism, Search]:
-    """Search promises; see `mechopt.solve.infinite.search`. The chain is the environment's, if it is known."""
+    """Search promises; see `mechopt.solve.infinite.promises.search`. The chain is the environment's, if it is known."""
     begun = time.perf_counter()
     search = Search(chain_of(environment) if chain is None else chain, ex_post)
     status = search.run(tolerance, time_limit, told)

@@ -27,8 +27,8 @@ import numpy as np
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.points import Pool
 from mechopt.solve.dual.warm_program import Answer, SmallProgram, WarmProgram
-from mechopt.solve.infinite.chain import Chain
-from mechopt.solve.infinite.shape import Shape, Step
+from mechopt.solve.infinite.promises.chain import Chain
+from mechopt.solve.infinite.promises.shape import Shape, Step
 
 MOST = 60
 """Points inside a program, a child, above which those that are not used leave."""

@@ -22,9 +22,9 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.points import Hull, Pool
-from mechopt.solve.infinite.chain import Chain
-from mechopt.solve.infinite.programs import Above, Below
-from mechopt.solve.infinite.shape import Step, shape_of
+from mechopt.solve.infinite.promises.chain import Chain
+from mechopt.solve.infinite.promises.programs import Above, Below
+from mechopt.solve.infinite.promises.shape import Step, shape_of
 from mechopt.solve.runtime import apart
 from mechopt.solve.solution import Status
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
-from mechopt.solve.infinite.chain import Chain
+from mechopt.solve.infinite.promises.chain import Chain
 
 
 class Shape(NamedTuple):
