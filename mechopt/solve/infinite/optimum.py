@@ -11,9 +11,10 @@ period, for one agent
 with flows of multipliers and prices g of the next period as with a finite horizon (`mechopt.solve.dual.markov`), where
 the discount stands before the next value. With several agents r is a profile, q_r its probability, and the multipliers
 of an agent's own report stand at every profile that has it, over that report's probability. Nothing depends on the
-period, so one pool of points for each q serves at every depth; see `mechopt.solve.infinite.promises.search` for how both ends
-close, and `mechopt.solve.infinite.promises.programs` for the programs of a period. Rays from above: V(mu + e_a - e_b) <= V(mu) +
-B(b, a), with B the largest difference of two types' utilities that incentives leave, a fixed point.
+period, so one pool of points for each q serves at every depth; see `mechopt.solve.infinite.promises.search` for how
+both ends close, and `mechopt.solve.infinite.promises.programs` for the programs of a period. Rays from above: V(mu +
+e_a - e_b) <= V(mu) + B(b, a), with B the largest difference of two types' utilities that incentives leave, a fixed
+point.
 
 **Truncation does not do.** With types independent across periods the optimum is at most that of the first T periods
 plus first best from then on. With persistent types this is false: later incentives pay for the first ones. Types 1 and
