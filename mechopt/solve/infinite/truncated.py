@@ -9,9 +9,10 @@ are taken, since utility in expectation is none on paths.
 
 **From above**, one action for each profile b of types, worth the first best W(b) to the seller and -B_i(b_i, k) to
 agent i of type k, where B is the bound of `difference_box` (in `mechopt.solve.infinite.promises.chain`) on how much
-more b_i can get than k. Reports of types then leave utilities :math:`U_i(b_i) - U_i(k) \le B_i(b_i, k)` free, which those of every
-mechanism for ever satisfy, and the action of another profile earns no more than W, since W is as steep as B at most. So
-the program's optimum is no smaller. It holds for participation constraints that sums of later utilities inherit.
+more b_i can get than k. Reports of types then leave utilities :math:`U_i(b_i) - U_i(k) \le B_i(b_i, k)` free, which
+those of every mechanism for ever satisfy, and the action of another profile earns no more than W, since W is as steep
+as B at most. So the program's optimum is no smaller. It holds for participation constraints that sums of later
+utilities inherit.
 
 The gap falls by d times the share of a type that is forgotten in a period, or under ex post participation by d alone.
 It is what there is where the search (`mechopt.solve.infinite.promises.search`) is too large, and helps where that is
