@@ -20,6 +20,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
@@ -380,8 +381,9 @@ def persistent_plan(
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
     require_slack(ic, limits, process.horizon)
-    if relaxed and isinstance(environment, SeparableTypes):
-        signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
+    pairs = _of_pairs(environment) if relaxed else None
+    if pairs is not None:
+        signals = tuple((count,) * (process.horizon - 1) for count in pairs.signal_shape)
     asked = set(unimplied(ic))
     if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
         raise InputError(
@@ -391,9 +393,16 @@ def persistent_plan(
     own = BayesianIC("own") in asked and any(process.controlled)
     rereport = PeriodicExPostIC(rereport=True) in asked
     record = "all" if BayesianIC("actions") in asked else "relevant"
-    seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
+    seen = relaxed and (pairs is None or pairs.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
     payments.require_one_division(tree, ir, on_money(limits))
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)
+
+
+def _of_pairs(environment: PersistentEnvironment) -> SeparableTypes | None:
+    """The separable environment whose pairs of initial type and signal are types here, with public states or not."""
+    source = environment.given[0] if isinstance(environment, PublicStates) else environment
+    source = source[0][0] if isinstance(source, tuple) else source
+    return source if isinstance(source, SeparableTypes) else None
