@@ -23,9 +23,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mechopt.closedform.public.mechanism import After, PublicPivot
+from mechopt.closedform.public.mechanism import PublicPivot
 from mechopt.closedform.public.pivot import public_virtual_pivot, setting_of
-from mechopt.closedform.public.process import Program, Setting, Tables
+from mechopt.closedform.public.process import Program, Setting
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, readonly
 from mechopt.environment.process import joint_process
@@ -35,8 +35,8 @@ from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
 
-FAVOUR = 1e-8
-"""Weight of the seller's profit in the buyer's choices: it breaks ties."""
+TIE = 1e-9
+"""What counts as equally good to the buyer, relative to the largest amounts: such ties go the seller's way."""
 MAX_ROWS = 500_000
 """Largest number of inequalities of one report's program."""
 
@@ -52,7 +52,8 @@ class PublicOffer(NamedTuple):
     upfront : float
         At contracting.
     excess : float
-        What some type gains at least by taking this contract at any prices: 0 where these implement the policy.
+        What some type gains by taking this contract, of prices from a program at least at any prices: 0 where these
+        implement the policy.
     """
 
     state: int
@@ -160,7 +161,7 @@ class PublicContract(MechanismMethods):
             paid = np.zeros((1, tree.count[t]))
             for c, offer in enumerate(self.menu):
                 own = roots == c
-                chosen[own] = buys[c].best[1][t - 1][state[own], pair[own]]
+                chosen[own] = buys[c].policy[t - 1][state[own], pair[own]]
                 paid[0, own] = offer.price[t - 1, state[own], chosen[own]]
             policy.append(chosen)
             payment.append(paid)
@@ -184,7 +185,7 @@ def public_contract(environment: SeparableStates, ironed: bool = False) -> Publi
         raise InputError(f"a menu of contracts is for one agent, not {environment.agents}; use virtual_pivot")
     pivot = public_virtual_pivot(environment, ironed)
     included = {key: found for key, found in pivot.after.items() if found.members}
-    published = tuple(_published(environment, found, s, k) for (s, (k,)), found in included.items())
+    published = tuple(_published(pivot, s, k) for s, (k,) in included)
     offered = _offered(pivot, published)
     if offered.attains:
         return offered
@@ -210,20 +211,33 @@ def _flat(table: FloatArray) -> FloatArray:
     return table.reshape(len(table), -1)
 
 
-def _buys(env: SeparableStates, price: FloatArray) -> Program:
-    """What the buyer does with a contract, by pair of initial type and signal; ties go the seller's way."""
+class _Use(NamedTuple):
+    """What the buyer does with prices: by period, arrays ``(state, pair of initial type and signal)``."""
+
+    policy: list[Any]
+    own: list[FloatArray]
+    seller: list[FloatArray]
+
+
+def _buys(env: SeparableStates, price: FloatArray) -> _Use:
+    """Best responses to prices; of actions that are as good for the buyer the best one for the seller."""
     setting = setting_of(env, pairs=True)
-    free = Setting(
-        setting.moves, [np.zeros_like(c) for c in setting.costs], setting.forbidden, setting.kernels, setting.discount
-    )
-    tables: Tables = [
-        [
-            _flat(cell.value_tables[0]) + ((FAVOUR - 1) * price[t, s] - FAVOUR * env.state_costs[t][s])[:, None]
-            for s, cell in enumerate(row)
-        ]
-        for t, row in enumerate(env.cells)
-    ]
-    return Program(free, (0,), {0: tables})
+    ruled = setting.forbidden.T[:, :, None]
+    found = _Use([], [], [])
+    size = max(float(np.abs(price).max()), *(float(np.abs(c.value_tables[0]).max()) for row in env.cells for c in row))
+    for t in reversed(range(len(env.cells))):
+        own = np.stack([_flat(c.value_tables[0]) - price[t, s][:, None] for s, c in enumerate(env.cells[t])])
+        seller = np.broadcast_to((price[t] - env.state_costs[t])[:, :, None], own.shape)
+        if found.own:
+            own = own + setting.discount * setting.ahead(found.own[-1], (0,), t)
+            seller = seller + setting.discount * setting.ahead(found.seller[-1], (0,), t)
+        own = np.where(ruled, -np.inf, own)
+        best = own.max(axis=1, keepdims=True)
+        chosen = np.where(own >= best - TIE * size, seller, -np.inf).argmax(axis=1)[:, None]
+        found.policy.append(chosen[:, 0])
+        found.own.append(np.take_along_axis(own, chosen, axis=1)[:, 0])
+        found.seller.append(np.take_along_axis(seller, chosen, axis=1)[:, 0])
+    return _Use(*(part[::-1] for part in found))
 
 
 def _offered(pivot: PublicPivot, menu: tuple[PublicOffer, ...]) -> PublicContract:
@@ -233,36 +247,30 @@ def _offered(pivot: PublicPivot, menu: tuple[PublicOffer, ...]) -> PublicContrac
     mu, d = env.cells[0][0].signal_initial[0], env.discount
     idle = _idle(setting_of(env))
     utility = np.full((states, len(menu) + 1, types), -np.inf)
-    profit = np.full((states, len(menu) + 1, types), -np.inf)
+    profit = np.zeros((states, len(menu) + 1, types))
     utility[:, -1] = 0.0
     profit[:, -1] = d * np.asarray(idle.best[0][0]).reshape(states, 1)
     for c, offer in enumerate(menu):
-        buys = _buys(env, offer.price)
-        worth: Tables = [
-            [_flat(cell.value_tables[0]) - offer.price[t, s][:, None] for s, cell in enumerate(row)]
-            for t, row in enumerate(env.cells)
-        ]
-        gained = buys.total([buys.at_policy(t, row, 0) for t, row in enumerate(worth)])
-        net = [[offer.price[t, s] - cost for s, cost in enumerate(costs)] for t, costs in enumerate(env.state_costs)]
-        earned = buys.total([buys.at_policy(t, row) for t, row in enumerate(net)])
-        at = offer.state
-        utility[at, c] = d * gained[at].reshape(types, signals) @ mu - offer.upfront
-        profit[at, c] = d * earned[at].reshape(types, signals) @ mu + offer.upfront
-    score = np.where(np.isfinite(utility), utility, 0.0) + FAVOUR * np.where(np.isfinite(profit), profit, 0.0)
-    best = np.where(np.isfinite(utility), score, -np.inf).argmax(axis=1)
+        use, at = _buys(env, offer.price), offer.state
+        utility[at, c] = d * use.own[0][at].reshape(types, signals) @ mu - offer.upfront
+        profit[at, c] = d * use.seller[0][at].reshape(types, signals) @ mu + offer.upfront
+    size = float(np.abs(utility[np.isfinite(utility)]).max()) + float(np.abs(profit).max())
+    as_good = utility >= utility.max(axis=1, keepdims=True) - TIE * size
+    best = np.where(as_good, profit, -np.inf).argmax(axis=1)
     rows, columns = np.indices(best.shape)
     return PublicContract(
         env,
         menu,
         readonly(np.where(best == len(menu), -1, best), np.int64),
         readonly(utility[rows, best, columns]),
-        readonly(np.where(np.isfinite(profit[rows, best, columns]), profit[rows, best, columns], 0.0)),
+        readonly(profit[rows, best, columns]),
         pivot.bound,
     )
 
 
-def _published(env: SeparableStates, found: After, s: int, k: int) -> PublicOffer:
+def _published(pivot: PublicPivot, s: int, k: int) -> PublicOffer:
     """The payments (22) of the virtual pivot as prices of all actions."""
+    env, found = pivot.environment, pivot.after[s, (k,)]
     setting = setting_of(env)
     idle, own = _idle(setting), found.weights[0]
     assert own is not None
@@ -274,7 +282,9 @@ def _published(env: SeparableStates, found: After, s: int, k: int) -> PublicOffe
         if t + 1 < len(env.cells):
             price = price - env.discount * setting.ahead(idle.best[0][t + 1], (), t)
         rows.append(price / alpha)
-    return PublicOffer(s, k, readonly(np.stack(rows)), found.upfront[0], 0.0)
+    gain = float(pivot.gains[s, 0, (k,)].max())
+    gain = 0.0 if gain <= VERIFY_TOLERANCE * max(abs(found.bound), abs(found.values), 1e-300) else gain
+    return PublicOffer(s, k, readonly(np.stack(rows)), found.upfront[0], gain)
 
 
 def _report_prices(pivot: PublicPivot, s0: int, report: int) -> PublicOffer:

@@ -32,7 +32,7 @@ def earned(env, offer, s0, k):
                 if chance:
                     after = value(t + 1, to, y)
                     own, seller = own + d * chance * after[0], seller + d * chance * after[1]
-            if best is None or own + 1e-8 * seller > best[0] + 1e-8 * best[1]:
+            if best is None or own > best[0] + 1e-8 or (own > best[0] - 1e-8 and seller > best[1]):
                 best = own, seller
         return best
 
