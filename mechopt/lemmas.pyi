@@ -7,6 +7,7 @@ from .study.lemmas.diverse import diverse_preferences as diverse_preferences
 from .study.lemmas.dominance import dominance_gains as dominance_gains
 from .study.lemmas.histories import incentives_by_history as incentives_by_history
 from .study.lemmas.increments import constant_increments as constant_increments
+from .study.lemmas.relaxation import relaxation as relaxation
 from .study.lemmas.static import rational_every_period as rational_every_period
 from .study.lemmas.static import super_incentives as super_incentives
 from .study.lemmas.symmetric import symmetrised as symmetrised
