@@ -1,6 +1,7 @@
 from .study.lemmas.account import one_bank_account as one_bank_account
 from .study.lemmas.ascending import ascending_auction as ascending_auction
 from .study.lemmas.charging import charging as charging
+from .study.lemmas.collective import collective_pivot as collective_pivot
 from .study.lemmas.constant import constant_continuation as constant_continuation
 from .study.lemmas.contracting import initial_reports as initial_reports
 from .study.lemmas.diverse import diverse_preferences as diverse_preferences

@@ -64,6 +64,7 @@ from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount
 from .study.lemmas.ascending import AscendingRound as AscendingRound
 from .study.lemmas.charging import Charging as Charging
+from .study.lemmas.collective import CollectivePivot as CollectivePivot
 from .study.lemmas.constant import ConstantContinuation as ConstantContinuation
 from .study.lemmas.contracting import InitialReports as InitialReports
 from .study.lemmas.diverse import DiversePreferences as DiversePreferences
