@@ -104,7 +104,7 @@ def state_rows(found: Explanation) -> list[dict[str, Any]]:
 
 
 def share_rows(found: Explanation) -> list[dict[str, Any]]:
-    """What memory is worth, for ``memory_shares`` of the templates."""
+    """Rows on the worth of memory, for ``memory_shares`` of the templates."""
     return [
         {"memory": s.memory, "text": percent(s.share), "width": round(BAR * min(max(s.share, 0.0), 1.0), 2)}
         for s in found.shares
@@ -113,7 +113,7 @@ def share_rows(found: Explanation) -> list[dict[str, Any]]:
 
 
 def _data(found: Explanation) -> dict[str, Any]:
-    """What the page's script follows: rules by mode and profile, names, and the distribution of types."""
+    """Data of the page's script: rules by mode and profile, names, and the distribution of types."""
     play, names = found.automaton.play, [state.name for state in found.states]
     rules: list[dict[int, Any]] = []
     for mode, state in enumerate(found.states):

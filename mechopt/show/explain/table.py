@@ -89,7 +89,7 @@ def few_states(best: Optimum) -> list[str]:
 def quickly_explained(
     best: Optimum | None, histories: int = FEW_HISTORIES, states: int = FEW_STATES
 ) -> Explanation | PolicyExplanation | None:
-    """What an optimum does, where there is one with so few histories and states; None otherwise.
+    """Explanation of an optimum, where there is one with so few histories and states; None otherwise.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def likelihood(probability: float) -> str:
 
 
 def action(play: Play, t: int, chances: FloatArray) -> str:
-    """What is done, with its probability where it is drawn."""
+    """Action in words, with its probability where it is drawn."""
     named = [(play.actions[t][a], float(p)) for a, p in enumerate(chances) if p > 1e-6]
     if len(named) == 1:
         return named[0][0]

@@ -21,7 +21,7 @@ MOST_ROWS = 20_000
 
 
 def said(found: PolicyExplanation) -> list[str]:
-    """What stands above the rules."""
+    """Text above the rules."""
     told = list(found.structures)
     if not found.exactly:
         told.append("States hold table entries of one kind, so amounts are ranges; to_frame() has every entry.")
