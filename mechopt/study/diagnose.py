@@ -137,7 +137,7 @@ def _published(pivot: PublicPivot) -> tuple[str, str]:
 
 
 def _for_ever(pivot: VirtualPivot) -> Regime:
-    """What the closed form and the prices of a menu say; mechanisms that attain the bound are compared with it."""
+    """Closed form and prices of a menu; mechanisms that attain the bound are compared with it."""
     known = pivot.diagnosis
     if known.regime in ("a", "b"):
         found = optimal_contract(pivot.environment) if known.regime == "b" and known.menu else pivot

@@ -37,7 +37,7 @@ def ahead(value: FloatArray, kernels: Sequence[FloatArray]) -> FloatArray:
 def uninformed(
     flow: FloatArray, kernels: Sequence[FloatArray], policy: Any, first: Sequence[FloatArray], d: float
 ) -> tuple[FloatArray, float]:
-    """What the best strategy is worth at her first signal, and what that may be off by.
+    """Value of the best strategy at her first signal, and a bound of its error.
 
     Parameters
     ----------
