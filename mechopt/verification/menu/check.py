@@ -17,11 +17,13 @@ Gains are present values as of contracting.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
 from mechopt.verification.dispatch import constraint_checks
@@ -44,14 +46,25 @@ def verify_menu(
     ----------
     mechanism : OptimalContract
     constraints : Constraint or several, optional
-        Default: its claims. Others than Bayesian IC, interim and periodic IR go over histories, with a finite horizon.
+        Default: its claims. With a finite horizon and few enough histories the menu is written out and checked there;
+        else Bayesian IC, interim and periodic IR are.
     exact : bool
         Decide in fractions: prices and fees are the floats that they are, the rest the environment's numbers.
     """
     chosen = constraints or mechanism.claims
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
-    if any(constraint not in CHECKED for constraint in asked):
-        return constraint_checks(mechanism.to_mechanism(), asked, exact)
+    if not mechanism.environment.infinite:
+        with suppress(LimitError):
+            return constraint_checks(mechanism.to_mechanism(), asked, exact)
+    wrong = [constraint.name for constraint in asked if constraint not in CHECKED]
+    if wrong:
+        known = ", ".join(constraint.name for constraint in CHECKED)
+        raise InputError(f"constraint {wrong[0]!r} goes over histories, of which there are too many; not so: {known}")
+    return menu_checks(mechanism, asked, exact)
+
+
+def menu_checks(mechanism: Any, asked: Iterable[Constraint], exact: bool) -> Report:
+    """Check Bayesian IC, interim and periodic IR by the buyer's dynamic programs."""
     env = mechanism.environment
     d, periods = env.discount, 1 if env.infinite else env.horizon
     worth = float(np.abs(env.value_tables[0]).max())
