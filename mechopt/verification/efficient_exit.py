@@ -150,7 +150,6 @@ def _largest_payment(mechanism: MarkovMechanism, sets: Sets) -> tuple[float, tup
     worst, found = 0.0, None
     for i, inside in enumerate(sets):
         for t, paid in enumerate(mechanism.transfer[i]):
-            paid = np.where(np.isfinite(paid), paid, np.inf)  # what is not a number is not 0
             out = np.where(inside[mechanism.stage(t)], paid, 0.0)
             place = int(np.abs(out).argmax())
             if abs(payment := float(out.ravel()[place])) > abs(worst):

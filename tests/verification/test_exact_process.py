@@ -1,0 +1,110 @@
+"""What checks in fractions share, by hand and by loops."""
+
+from fractions import Fraction as F
+from itertools import product
+
+import numpy as np
+import pytest
+
+import mechopt as mo
+from mechopt.core.errors import LimitError
+from mechopt.verification import exact
+from tests.closedform.markov_instances import random_environment
+
+HALF = ["1/2", "1/2"]
+
+
+def test_the_limit_itself_is_allowed():
+    exact.require_few(exact.MAX_TERMS, "a check")
+    with pytest.raises(LimitError, match=r"a check in fractions takes 5,000,001 products, above 5,000,000"):
+        exact.require_few(exact.MAX_TERMS + 1, "a check")
+
+
+def test_numbers_are_what_they_are():
+    assert exact.fractions(np.array([[0.1, -2.0], [1e300, 3.0]])) == [F(0.1), F(-2), F(1e300), F(3)]
+    assert exact.fractions(np.array([[1, 2**53 + 1]])) == [1, 2**53 + 1]
+    thirds = np.array([[F(1, 3), 0.5], [2, F(-1, 7)]], dtype=object)
+    found = exact.fractions(thirds)
+    assert found == [F(1, 3), F(1, 2), F(2), F(-1, 7)] and all(type(entry) is F for entry in found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_fixed_points(seed):
+    rng = np.random.default_rng(seed)
+    chances = [[F(int(n), 12) for n in rng.multinomial(12, [0.5, 0.25, 0.25, 0])] for _ in range(4)]
+    flow, d = [F(int(n), 7) for n in rng.integers(-9, 9, 4)], F(3, 4)
+    value = exact.fixed_point(chances, flow, d)
+    assert value == [
+        now + d * sum(p * v for p, v in zip(row, value, strict=True)) for now, row in zip(flow, chances, strict=True)
+    ]
+
+
+def thirds(horizon, **options):
+    """Two agents, types and chances that floats round."""
+    values = [[["1/3", 0], ["2/3", "-1/7"]], [["1/9", "1/3", 1], [0, "5/3", "1/3"]]]
+    kernel = [
+        [[["1/3", "2/3"], ["1/7", "6/7"]], [["2/3", "1/3"], [0, 1]]],
+        [[["1/3"] * 3, [0, "1/3", "2/3"], [0, 0, 1]], [[1, 0, 0], ["1/2", "1/2", 0], ["1/7", "2/7", "4/7"]]],
+    ]
+    initial = [["1/3", "2/3"], ["1/7", "2/7", "4/7"]]
+    return mo.MarkovTypes(values, kernel, initial, horizon=horizon, discount="2/3", **options)
+
+
+def in_floats(horizon):
+    counts = (2, 3) if horizon == "infinite" else ((2, 3), (3, 1), (1, 2))
+    return random_environment(counts, 2, horizon, 0.7, 3)
+
+
+ENVIRONMENTS = {
+    "thirds": lambda: thirds(3),
+    "thirds-for-ever": lambda: thirds("infinite"),
+    "floats": lambda: in_floats(3),
+    "floats-for-ever": lambda: in_floats("infinite"),
+}
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_values_and_chances_by_profile(name, together):
+    env = ENVIRONMENTS[name]()
+    given = env.exact or env
+    assert (env.exact is None) == name.startswith("floats")
+    process = exact.ExactProcess(mo.InterdependentTypes.from_markov(env) if together else env)
+    tight = {"rel": 1e-12, "abs": 0} if together and env.exact is None else {"rel": 0, "abs": 0}
+
+    def same(found, wanted):
+        assert all(type(entry) is F for entry in found)
+        assert [float(x) for x in found] == pytest.approx([float(x) for x in wanted], **tight)
+        assert env.exact is None or found == wanted
+
+    assert process.discount == F(given.discount)
+    assert process.discounts == [F(given.discount)] * 2 and not process.outside
+    periods = 6 if env.infinite else env.stages
+    for t in range(periods):
+        s = min(t, env.stages - 1)
+        profiles = list(product(*map(range, env.shape[s])))
+        assert process.numbers(t) == profiles
+        assert [process.number(t, profile) for profile in profiles] == list(range(len(profiles)))
+        for a in range(env.action_counts[s]):
+            for i in range(env.agents):
+                same(process.worth(t, i, a), [F(given.values[i][s][a][profile[i]]) for profile in profiles])
+            if t + 1 < periods:
+                following = list(product(*map(range, env.shape[min(t + 1, env.stages - 1)])))
+                for m, profile in enumerate(profiles):
+                    rows = [[F(p) for p in given.kernel[i][s][a][k]] for i, k in enumerate(profile)]
+                    wanted = [rows[0][after[0]] * rows[1][after[1]] for after in following]
+                    same(process.moves(t, a, m), wanted)
+                    likely = list(process.likely(t, a, m))
+                    assert likely == [(n, p) for n, p in enumerate(process.moves(t, a, m)) if p > 0]
+    same(process.initial, [F(given.initial[0][k]) * F(given.initial[1][n]) for k, n in process.numbers(0)])
+
+
+def test_discounts_and_outside_options_of_their_own():
+    outside = [[["1/3", "1/7"]] * 2, [["1/9", 0, 1]] * 2]
+    for env in (thirds(2, discounts=["1/3", "2/3"], outside=outside), thirds(2)):
+        process = exact.ExactProcess(env)
+        own = env.exact.discounts
+        assert process.discounts == (list(own) if own else [F(2, 3)] * 2)
+        assert (not process.outside) == (not env.exact.outside)
+        if process.outside:
+            assert [list(row[0]) for row in process.outside] == [[F(1, 3), F(1, 7)], [F(1, 9), 0, 1]]
