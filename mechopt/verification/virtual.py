@@ -96,16 +96,14 @@ class _Contract(NamedTuple):
     error: float
 
 
-def verify_virtual(
-    mechanism: Any, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
-) -> Report:
+def verify_virtual(mechanism: Any, constraints: Constraint | Iterable[Constraint] | None, exact: bool) -> Report:
     """Check a virtual pivot: over histories with a finite horizon, contract by contract with an infinite one.
 
     Parameters
     ----------
     mechanism : VirtualPivot
-    constraints : Constraint or several, optional
-        Default: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
+    constraints : Constraint or several, or None
+        None: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
     exact : bool
         Decide in fractions: of the mechanism that the formulas give with the environment's exact numbers, at the policy
         and with the agents included that were found in floats.

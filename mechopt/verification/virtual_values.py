@@ -102,7 +102,7 @@ def uninformed(
     d : float
     """
     own, others = kernels[0], kernels[1:]
-    still = np.broadcast_to(np.eye(own.shape[1]), own.shape)
+    still = np.broadcast_to(np.eye(len(policy)), own.shape)
 
     def by_report(value: FloatArray) -> list[FloatArray]:
         last = np.moveaxis(value, 1, -1)

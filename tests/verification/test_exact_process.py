@@ -99,6 +99,19 @@ def test_values_and_chances_by_profile(name, together):
     same(process.initial, [F(given.initial[0][k]) * F(given.initial[1][n]) for k, n in process.numbers(0)])
 
 
+def test_periods_of_their_own_before_one_that_is_for_ever():
+    """An agent with 1, 2 and then 3 signals for ever, that move at random, beside one who has a single signal."""
+    own = [[[[1]]], [[[1], [2]]], [[[1], [2], [3]]]]
+    third = [[["1/3"]] * 3]
+    kernel = [[[[[["1/2"]] * 2]]], [[third] * 2], [[third] * 3]]
+    env = mo.InterdependentTypes([own, own], kernel, [[1]], horizon="infinite", discount="1/2")
+    process = exact.ExactProcess(env)
+    assert [process.at(t) for t in range(5)] == [0, 1, 2, 2, 2]
+    assert [len(process.numbers(t)) for t in range(5)] == [1, 2, 3, 3, 3]
+    assert [process.worth(t, 0, 0) for t in range(4)] == [[1], [1, 2], [1, 2, 3], [1, 2, 3]]
+    assert [process.moves(t, 0, 0) for t in range(4)] == [[F(1, 2)] * 2] + [[F(1, 3)] * 3] * 3
+
+
 def test_discounts_and_outside_options_of_their_own():
     outside = [[["1/3", "1/7"]] * 2, [["1/9", 0, 1]] * 2]
     for env in (thirds(2, discounts=["1/3", "2/3"], outside=outside), thirds(2)):

@@ -83,6 +83,16 @@ def test_where_it_is_undecided_who_pays_within_the_tolerance_pays_nothing():
         assert where(found) == (NOWHERE if wanted is Status.SATISFIED else (0, 0, (1, 1)))
 
 
+def test_what_is_sure_and_within_the_tolerance_leaves_what_is_undecided():
+    """Agent 1 matters no more, and pays what just counts as nothing; agent 0 may matter no more, and pays 1."""
+    policy = [np.ones((2, 2), dtype=int)]
+    bound = module.tolerance_of(module.largest_value(tied()))
+    found = efficient_exit(charged(tied(), {(1, 0, (0, 1)): bound, (0, 0, (1, 0)): 1}, policy))
+    assert (found.status, where(found)) == (Status.UNDECIDED, (0, 0, (1, 0)))
+    found = efficient_exit(charged(tied(), {(1, 0, (0, 1)): np.nextafter(bound, 1), (0, 0, (1, 0)): 1}, policy))
+    assert (found.status, where(found)) == (Status.VIOLATED, (1, 0, (0, 1)))
+
+
 @pytest.mark.parametrize("horizon", [3, "infinite"])
 @pytest.mark.parametrize("seed", range(6))
 def test_sets_that_are_not_left(seed, horizon):

@@ -1,5 +1,6 @@
 """Values for ever of virtual pivots in floats, and what they may be off by: against numbers by hand and by loops."""
 
+from fractions import Fraction
 from itertools import product
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import pytest
 
 from mechopt.core.errors import InputError
 from mechopt.verification import rounding, virtual, virtual_exact, virtual_values
-from tests.verification.test_virtual_places import PIVOTS
+from tests.verification.test_virtual_places import PIVOTS, in_fractions
 
 U, TINY, LOOSE = 2.0**-53, 2.0**-1022, 1 + 2.0**-20
 ONE = np.ones((1, 1, 1))
@@ -131,6 +132,19 @@ def test_what_truth_leads_to_and_what_it_is_worth_there(seed):
     values = virtual._least_expected(truth, policy, kernels, found, first)
     assert sorted(values.tolist()) == pytest.approx(sorted(wanted), abs=1e-14)
 
+    # the same in fractions
+    states, flat = list(np.ndindex(sizes)), [Fraction(value) for value in truth.ravel()]
+    moves = [[[Fraction(0)] * len(states) for _ in states] for _ in range(3)]
+    for n, z in enumerate(states):
+        for after, p in follows(policy, kernels, z):
+            moves[policy[z]][n][states.index(after)] = Fraction(p)
+    start, chosen = [Fraction(chance[z]) for z in states], policy.ravel().tolist()
+    places = virtual_exact._reached(start, moves, chosen)
+    assert {states[n] for n in places} == reached
+    rows = [start, *(moves[chosen[n]][n] for n in places)]
+    exact = [float(value) for row in rows for value in virtual_exact._by_own(row, flat, states)]
+    assert sorted(exact) == pytest.approx(sorted(wanted), abs=1e-14)
+
 
 def test_not_every_profile_is_reached():
     """So that the test above says something: of two signals that stay, the one that starts."""
@@ -232,3 +246,36 @@ def test_of_who_does_not_know_the_others_signals(seed):
     found, error = virtual_values.uninformed(flow, 9.0, kernels, policy, first[1:], d)
     assert found.tolist() == pytest.approx([best(z, start) for z in range(sizes[0])], abs=1e-13)
     assert 0 < error < 1e-12
+
+
+@pytest.mark.parametrize(("name", "profile"), [("additive", (1, 0)), ("three-agents", (1, 0, 1))])
+def test_how_far_payments_may_be_from_the_formula(name, profile, monkeypatch):
+    """The tolerance of checks times the largest number that prices are made of: the same in fractions and, but for a
+    factor of 4, in floats."""
+    pivot, asked = PIVOTS[name], []
+    env = pivot.environment
+    exact = object.__new__(virtual_exact._Exact)
+    exact.__dict__.update(in_fractions(name).__dict__)
+    for module in (virtual, virtual_exact):
+        monkeypatch.setattr(module, "require_same", lambda *given: asked.append(given))
+    for i in pivot.phase(profile).members:
+        others = [j for j in pivot.phase(profile).members if j != i]
+        alpha, beta = pivot.virtual[i].alpha[profile[i]], pivot.virtual[i].beta[profile[i]]
+        sums = []
+        for a, z in product(range(len(env.cost)), product(*(range(env.signal_shape[j]) for j in others))):
+            now = -env.cost[a]
+            for j, k in zip(others, z, strict=True):
+                weights = pivot.virtual[j]
+                now += weights.alpha[profile[j]] * env.value_tables[j][a, profile[j], k] + weights.beta[profile[j]][a]
+            sums.append(now)
+        without = pivot.phase(profile).without[i][0].ravel()
+        wanted = 1e-8 * max(map(abs, [*without, *beta, *sums])) / alpha
+        exact._contract(i, profile)
+        virtual._contract(pivot, profile, i, False)
+        for what, paid, formula, within in asked:
+            assert what == f"payments of agent {i} after reports {list(profile)}"
+            assert paid.shape == formula.shape
+            np.testing.assert_allclose(paid, formula, rtol=0, atol=1e-12)
+            assert wanted * (1 - 1e-9) <= within <= 4 * wanted
+        assert len(asked) == 2 and asked[0][-1] == pytest.approx(wanted, rel=1e-9)
+        asked.clear()
