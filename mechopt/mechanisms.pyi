@@ -7,6 +7,7 @@ from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
 from .closedform.pivot.arms_of import arms as arms
+from .closedform.pivot.arms_of import arms_pivot as arms_pivot
 from .closedform.pivot.balance import balance as balance
 from .closedform.pivot.efficient_joint import efficient_joint as efficient_joint
 from .closedform.pivot.intervals import payment_intervals as payment_intervals

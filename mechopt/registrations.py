@@ -7,6 +7,7 @@ from mechopt.core.provided import register
 
 register(
     {
+        "ArmsMechanism.verify": "mechopt.verification.arms.check.verify_arms",
         "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "BalancedMechanism.verify": "mechopt.verification.balanced.verify_balanced",

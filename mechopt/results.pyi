@@ -28,6 +28,7 @@ from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import Constraint as Constraint
+from .mechanism.endless.arms import ArmsMechanism as ArmsMechanism
 from .mechanism.endless.contracted import ContractedMechanism as ContractedMechanism
 from .mechanism.endless.states import StateMechanism as StateMechanism
 from .mechanism.methods import MechanismMethods as MechanismMethods

@@ -163,7 +163,7 @@ def _distributions(environment: MarkovTypes | InterdependentTypes, t: int) -> li
 
 
 def _supports(environment: MarkovTypes | InterdependentTypes, t: int) -> list[Array]:
-    """By agent, which types may follow which own report, for some types of the others: ``(actions or 1, K, K')``."""
+    """By agent, which types may follow which own report, for some types of the others: ``(action, K, K')``."""
     if isinstance(environment, MarkovTypes):
         return [distribution > 0 for distribution in _distributions(environment, t)]
     joint, agents = environment.kernel[t] > 0, environment.agents
@@ -180,7 +180,7 @@ def _grown(nodes: Array, supports: list[Array], branches: range, every: bool) ->
     for branch in branches:
         after = nodes
         for support in supports:  # takes the first axis away and puts the next type last
-            allowed = np.ones_like(support[0]) if every else support[min(branch, len(support) - 1)]
+            allowed = np.ones_like(support[0]) if every else support[branch]
             after = np.tensordot(after, allowed.astype(np.float64), (0, 0))
         total = total + after
     return total

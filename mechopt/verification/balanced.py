@@ -150,17 +150,21 @@ def _agent(m: BalancedMechanism, i: int) -> _Agent:
     for t in reversed(range(m.periods)):
         outcomes = _outcomes(m, i, t, stages[t], following)
         value = _truth(stages[t], outcomes)
-        size = float(np.abs(outcomes).max() + np.abs(stages[t].paid).max())
-        step = rounded.share * size + rounded.least
+        size = np.abs(outcomes).max() + np.abs(stages[t].paid).max()
+        step = float(rounded.bound(size))
         if env.infinite and t == m.periods - 1:
             assert following is not None
-            off = (float(np.abs(value - following).max()) + step) / (1 - env.discount * (1 + 4 * UNIT))
-            errors.append(off + step)
+            errors.append(_for_ever(float(np.abs(value - following).max()) + step, env.discount) + step)
         else:
             errors.append(step + (env.discount * errors[-1] if errors else 0.0))
         values.append(value)
         following = value
     return _Agent(stages, tuple(reversed(values)), tuple(reversed(errors)))
+
+
+def _for_ever(off: float, discount: float) -> float:
+    """What is off by as much in every period, rounding of the discount included."""
+    return off / (1 - discount * (1 + 4 * UNIT))
 
 
 def _lasting(m: BalancedMechanism, i: int, stage: _Stage) -> FloatArray:
@@ -190,8 +194,8 @@ def _best(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatArray, floa
         following, off = _best_for_ever(m, i, agent)
     for t in reversed(range(m.periods)):
         outcomes = _outcomes(m, i, t, agent.stages[t], following)
-        size = float(np.abs(outcomes).max() + np.abs(agent.stages[t].paid).max())
-        off = rounded.share * size + rounded.least + env.discount * off
+        size = np.abs(outcomes).max() + np.abs(agent.stages[t].paid).max()
+        off = float(rounded.bound(size)) + env.discount * off
         reports = _reports(agent.stages[t], outcomes) + _allowed(m, i, t)
         following = reports.max(axis=2)
     return reports, off
@@ -207,9 +211,9 @@ def _best_for_ever(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatAr
         swept = (_reports(stage, outcomes) + allowed).max(axis=2)
         off, scale = float(np.abs(swept - value).max()), float(np.abs(swept).max())
         if off <= CLOSE * scale or (off <= STALLED * scale and off >= last):
-            size = float(np.abs(outcomes).max() + np.abs(stage.paid).max())
-            step = rounded.share * size + rounded.least
-            return swept, (off + step) / (1 - env.discount * (1 + 4 * UNIT)) + step
+            size = np.abs(outcomes).max() + np.abs(stage.paid).max()
+            step = float(rounded.bound(size))
+            return swept, _for_ever(off + step, env.discount) + step
         value, last = swept, off
     raise LimitError("the values of the best strategy are not found to a useful precision; use a smaller discount")
 
@@ -266,10 +270,9 @@ def verify_balanced(
         )
     written = verify_sequence(mechanism.to_mechanism(), elsewhere, exact) if elsewhere else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    checks = dict[Constraint, ConstraintCheck]()
-    if len(elsewhere) < len(asked):
-        agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
-        checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
+    local = [constraint for constraint in asked if constraint not in elsewhere]
+    agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
+    checks = {constraint: _check(constraint, mechanism, agents, tolerance) for constraint in local}
     found = {**written, **checks}
     return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 

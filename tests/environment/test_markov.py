@@ -403,3 +403,18 @@ def test_faults_of_families(build, where, words):
         build()
     found = {fault.where: str(fault) for fault in error.value.faults}
     assert words in found[where]
+
+
+def test_large_arrays_of_few_numbers_are_read_like_lists():
+    size = 40
+    kernel = np.array([np.eye(size), np.full((size, size), 1 / size)])
+    values = np.array([np.zeros(size), np.arange(size) / 10])
+    first = [1] + [0] * (size - 1)
+    one = MarkovTypes([values], [kernel], [first], discount="1/2")
+    other = MarkovTypes([values.tolist()], [kernel.tolist()], [first], discount="1/2")
+    assert one.exact.kernel[0][0] == other.exact.kernel[0][0]
+    assert one.fingerprint == other.fingerprint
+    wrong = kernel.copy()
+    wrong[1, 3, 4] = np.nan
+    with pytest.raises(InputError, match=r"kernel\[0\]\[1\]\[3\]\[4\]: nan is not a finite number"):
+        MarkovTypes([values], [wrong], [first], discount="1/2")

@@ -249,6 +249,14 @@ def test_what_goes_over_histories_is_asked_with_a_finite_horizon_alone():
     assert list(module.verify_balanced(m)) == list(m.claims)
 
 
+def test_an_allowance_is_asked_over_histories():
+    m = mechanism("moves-that-end")
+    gain = module.verify_balanced(m, IC)[IC].gain
+    for epsilon, status in ((gain + 1, "satisfied"), (gain / 2, "violated")):
+        found = module.verify_balanced(m, [IC, mo.EpsilonIC(epsilon)])
+        assert list(found) == [IC] and (found[IC].status, found[IC].allowance) == (status, epsilon)
+
+
 def test_words():
     here = module.BalancedCounterexample(IC, 1, 2, (), 0, 1, 0.5, before=(1, 2))
     assert str(here) == "agent 1, period 2, after reports [1, 2]: type 0 gains 0.5 by a strategy that reports 1 first"

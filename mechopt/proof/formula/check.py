@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
@@ -123,10 +123,18 @@ def _check_points(model: ParametricModel, proof: FormulaProof) -> dict[Fraction,
 def check_ends(
     proof: FormulaProof | GuaranteeProof, closed: Sequence[tuple[bool, bool]], apart: Sequence[AlgebraicNumber]
 ) -> None:
-    """Check that each end inside is included by a basis beside it or stands apart, and what pieces say of theirs."""
-    for (basis, holds), (after, holds_after) in pairwise(zip(proof.bases, closed, strict=True)):
-        if basis.stop == after.start and not (holds[1] or holds_after[0] or after.start in apart):
-            raise CertificateError(f"ends: nothing is proved at {after.start!r}, where there is a pole")
+    """Check that ends where bases meet are included by one of them or stand apart, and what pieces say of theirs."""
+    held = {
+        end
+        for basis, holds in zip(proof.bases, closed, strict=True)
+        for end, holding in zip((basis.start, basis.stop), holds, strict=True)
+        if holding
+    }
+    for end in {basis.start for basis in proof.bases} & {basis.stop for basis in proof.bases} - held:
+        if end not in apart:
+            raise CertificateError(f"ends: nothing is proved at {end!r}, where there is a pole")
+        if any(piece.start < end < piece.stop for piece in proof.pieces):
+            raise CertificateError(f"pieces: one goes over {end!r}, about which that is not proved")
     for piece in proof.pieces:
         for side, end, outer in ((0, piece.start, proof.start), (1, piece.stop, proof.stop)):
             known = any(

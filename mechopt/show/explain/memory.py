@@ -12,7 +12,7 @@ history is, and the ladder is left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +26,9 @@ from mechopt.lp.substitution import substituted, tied
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import Deterministic
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.show.explain.cells import payment_program
-from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
+from mechopt.show.explain.programs.cells import payment_program
+from mechopt.show.explain.programs.optimal_face import Point, best_point, determined, optimal_face
 from mechopt.show.explain.wording import percent
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort
@@ -310,13 +310,14 @@ def _remembering(
 
 def _canonical(program: LinearProgram, point: Point, costs: list[FloatArray]) -> FloatArray:
     """Largest welfare on the optimal face, then other weights in turn, then fixed generic ones."""
-    from dataclasses import replace
-
     costs = [np.concatenate([cost, np.zeros(len(program.cost) - len(cost))]) for cost in costs]
     generic = 0.5 + np.random.default_rng(0).random(len(program.cost))
     largest = np.abs(costs[0]).max(initial=0.0) or 1.0
+    chosen = np.any([cost != 0 for cost in costs], axis=0)
     for cost in (*costs, generic * np.abs(costs[0])):
         face = replace(optimal_face(program, point), cost=cost / largest, offset=0.0)
+        if determined(face)[chosen].all():
+            break
         found = best_point(face)
         if found is None:
             break

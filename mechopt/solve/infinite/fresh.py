@@ -5,7 +5,7 @@ r"""Types that are independent across periods, for ever: optima from finite hori
 - EPIR, PFIR, PPIR: any block of T periods may begin again, since types say nothing of later ones:
   V >= V_T / (1 - d^T); and what follows T periods is worth first best at most, its expected utility paid as a lump
   sum: V <= V_T + d^T E[max welfare] / (1 - d). The second is false where types persist, see
-  `mechopt.solve.infinite.optimum`.
+  `mechopt.solve.infinite.optimum`. For several buyers the search is tried first, `mechopt.solve.infinite.several`.
 """
 
 from __future__ import annotations

@@ -62,6 +62,8 @@ def fit_second_price(
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
     currency: str = "",
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Fit:
     """Estimate the distribution of values from sale prices of second-price or English auctions.
 
@@ -84,7 +86,7 @@ def fit_second_price(
         Start price, at most the price. Auctions that ended without a sale are not in the data, and this is accounted
         for; an auction sold at its start price had one bidder above it.
     types, method, periods, buyers, cost, discount, drop_missing, drop_below, drop_above, level, resamples, seed, \
-encoding, delimiter, currency
+encoding, delimiter, currency, workers, scheduler
         As for `fit_values`. ``buyers`` are those of the environment: not the bidders of the data.
 
     Raises
@@ -148,6 +150,8 @@ encoding, delimiter, currency
             level,
             resamples,
             seed,
+            workers,
+            scheduler,
         ),
         table.dropped,
         (

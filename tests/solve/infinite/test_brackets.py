@@ -168,5 +168,7 @@ def test_one_type_and_money_that_scales():
 def test_what_it_is_not_for():
     with pytest.raises(mo.InputError, match="horizon: is 2"):
         mo.mechanisms.infinite_optimum(item([1, 2], ["1/2", "1/2"], "3/4", 0.5, horizon=2))
-    with pytest.raises(mo.InputError, match="agents: are 2"):
-        mo.mechanisms.infinite_optimum(mo.families.scheduling([5, 3], "1/2"))
+    many = [[[0.0] * 11, list(range(11))]] * 2
+    even = [[[1 / 11] * 11] * 11] * 2
+    with pytest.raises(mo.InputError, match="agents: are too many"):
+        mo.mechanisms.infinite_optimum(mo.MarkovTypes(many, even, [[1 / 11] * 11] * 2, discount=0.5))

@@ -4,6 +4,7 @@ import itertools
 import pickle
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -116,6 +117,21 @@ def test_refits_to_samples_drawn_anew():
     assert np.std(means) == pytest.approx(np.std(sale_prices()[sale_prices() < 100]) / np.sqrt(141), rel=0.5)
     with pytest.raises(InputError, match="count is 0"):
         fit.resampled(0)
+
+
+@pytest.mark.parametrize(
+    "fitted",
+    [
+        pytest.param(partial(fit_second_price, bidders=5), id="second-price"),
+        pytest.param(fit_values, id="values", marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_estimate_what_one_estimates(fitted):
+    one, two = (fitted(sale_prices(), types=4, resamples=60, workers=count) for count in (1, 2))
+    for name in ("probabilities", "cumulative", "mean"):
+        assert np.array_equal(getattr(one.interval, name), getattr(two.interval, name))
+    assert one.call == two.call
+    assert one.resampled(30, seed=5, workers=2) == one.resampled(30, seed=5)
 
 
 @pytest.mark.parametrize("bidders", [None, 5], ids=["values", "second-price"])

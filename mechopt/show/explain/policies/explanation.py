@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SAME = 1e-4
 """Relative difference up to which payments of one rule are shown as one number."""
+MOST_DENSE = 2_000_000
+"""Chances of a period up to which they are kept in a dense array."""
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,8 @@ def explain_policy(
     tables = tables_of(mechanism)
     groups, exactly = merged(tables)
     count = int(max(part.max() for part in groups)) + 1
-    states = tuple(_state(tables, groups, g, count) for g in range(count))
+    ahead = _ahead(tables, groups, count)
+    states = tuple(_state(tables, groups, g, ahead) for g in range(count))
     return PolicyExplanation(
         mechanism, states, exactly, _structures(tables), report, mechanism.revenue, exact, goal, note, tables
     )
@@ -262,13 +265,27 @@ def _structures(tables: Tables) -> tuple[str, ...]:
     return ()
 
 
-def _state(tables: Tables, groups: list[IntArray], g: int, count: int) -> PolicyState:
+def _ahead(tables: Tables, groups: list[IntArray], count: int) -> list[Any]:
+    """Chance of each state after each entry and profile, by period: dense where small, else sparse; 0 at the end."""
+    from scipy.sparse import csr_array
+
+    found: list[Any] = []
+    for t, block in enumerate(tables.blocks):
+        following = groups[min(t + 1, len(groups) - 1)]
+        rows, chances = np.arange(len(following)), csr_array((block.possible.size, count))
+        if block.after is not None:
+            chances = block.after @ csr_array((np.ones(len(rows)), (rows, following)), shape=(len(rows), count))
+        found.append(chances.toarray() if block.possible.size * count <= MOST_DENSE else csr_array(chances))
+    return found
+
+
+def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> PolicyState:
     members = [(t, np.flatnonzero(part == g)) for t, part in enumerate(groups) if (part == g).any()]
     stage = tables.stages[members[0][0]]
     cells: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, FloatArray, FloatArray]]] = {}
     possible = np.any([tables.blocks[t].possible[rows].any(axis=0) for t, rows in members], axis=0)
     for profile in np.flatnonzero(possible).tolist():
-        then, low, high, after = _cell(tables, groups, members, profile, count)
+        then, low, high, after = _cell(tables, members, profile, ahead)
         key = then, _range(low, high, _scale(tables)), tuple(letter(s) for s in after)
         cells.setdefault(key, []).append((profile, low, high))
     rules, everything = list[tuple[int, PolicyRule]](), set(np.flatnonzero(possible).tolist())
@@ -288,19 +305,16 @@ def _scale(tables: Tables) -> float:
 
 
 def _cell(
-    tables: Tables, groups: list[IntArray], members: list[tuple[int, IntArray]], profile: int, count: int
+    tables: Tables, members: list[tuple[int, IntArray]], profile: int, ahead: list[Any]
 ) -> tuple[str, FloatArray, FloatArray, list[int]]:
     """What is done after one profile in a state: action in words, ends of the payments, next states."""
-    chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(count)
+    chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(ahead[0].shape[1])
     for t, rows in members:
         block = tables.blocks[t]
         rows = rows[block.possible[rows, profile]]
         chances.append(block.allocation[rows, profile])
         paid.append(block.payment[:, rows, profile])
-        if block.after is not None and len(rows):
-            ends = block.after[rows * block.possible.shape[1] + profile].tocoo()
-            following = groups[min(t + 1, len(groups) - 1)]
-            np.add.at(after, following[ends.coords[1]], ends.data)
+        after += ahead[t][rows * block.possible.shape[1] + profile].sum(axis=0)
     chance, payment = np.concatenate(chances), np.concatenate(paid, axis=1)
     stage = tables.stages[members[0][0]]
     then = _action(stage.actions, chance.min(axis=0), chance.max(axis=0))

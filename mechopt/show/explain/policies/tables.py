@@ -150,7 +150,7 @@ def _finite(
         )
         reached.append(mass * present[t])
         if after is not None:
-            mass = np.asarray(truthful(kept[-1]).T @ mass)
+            mass = np.asarray(after.T @ (kept[-1].belief * mass[:, None]).ravel())
         live = following
     total = float(present.sum())
     return Tables(agents, tuple(stages), tuple(kept), tuple(part / total for part in reached), word)
