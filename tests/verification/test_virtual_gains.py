@@ -129,10 +129,10 @@ def changed(pivot, agent, profile, by):
 
 
 @pytest.mark.parametrize("name", ["additive", "three-agents"])
-def test_a_fee_at_contracting_is_found_in_floats_and_refused_in_fractions(name):
-    pivot, exact = PIVOTS[name], copy(in_fractions(name))
-    env, expost = pivot.environment, mo.PeriodicExPostIR()
-    exact.require_upfront(1e-9)
+def test_a_fee_at_contracting_is_found(name):
+    """Of those who are left out too."""
+    pivot, expost = PIVOTS[name], mo.PeriodicExPostIR()
+    env = pivot.environment
     for i, profile in product(range(env.agents), np.ndindex(env.initial_shape)):
         others = tuple(k for j, k in enumerate(profile) if j != i)
         rent = pivot.utility[i][profile]
@@ -146,6 +146,13 @@ def test_a_fee_at_contracting_is_found_in_floats_and_refused_in_fractions(name):
         assert (place.agent, place.period, place.others) == (i, 0, others)
         assert place.true_type == place.report == profile[i]
         assert check(rent).holds and not check(np.nan).holds
+
+
+@pytest.mark.parametrize("name", ["additive", "three-agents"])
+def test_a_fee_at_contracting_is_refused_in_fractions(name):
+    pivot, exact = PIVOTS[name], copy(in_fractions(name))
+    exact.require_upfront(1e-9)
+    for i, profile in product(range(pivot.environment.agents), np.ndindex(pivot.environment.initial_shape)):
         for by in (1e-6, -1e-6, np.nan):
             exact.pivot = changed(pivot, i, profile, by)
             with pytest.raises(InputError, match=rf"upfront payments of agent {i} at types \{list(profile)}"):
