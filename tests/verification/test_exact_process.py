@@ -9,6 +9,7 @@ import pytest
 import mechopt as mo
 from mechopt.core.errors import LimitError
 from mechopt.verification import exact
+from mechopt.verification.rounding import largest_value
 from tests.closedform.markov_instances import random_environment
 
 HALF = ["1/2", "1/2"]
@@ -121,3 +122,35 @@ def test_discounts_and_outside_options_of_their_own():
         assert (not process.outside) == (not env.exact.outside)
         if process.outside:
             assert [list(row[0]) for row in process.outside] == [[F(1, 3), F(1, 7)], [F(1, 9), 0, 1]]
+
+
+def largest(env):
+    """Largest present value of an agent, in fractions: her largest values period by period, the last one for ever."""
+    found = []
+    for i, row in enumerate(env.values):
+        own = F(env.discounts[i] if env.discounts else env.discount)
+        best = [max(abs(F(x)) for x in part.ravel()) for part in row]
+        if env.horizon == "infinite":
+            best[-1] /= 1 - own
+        found.append(sum(own**t * x for t, x in enumerate(best)))
+    return max(found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_present_value(seed):
+    rng = np.random.default_rng(seed)
+    for horizon in (1, 3, "infinite"):
+        env = thirds(horizon)
+        assert largest_value(env) == pytest.approx(float(largest(env)), rel=1e-12)
+        assert largest_value(mo.InterdependentTypes.from_markov(env)) == largest_value(env)
+        if horizon != "infinite":
+            for discounts in (["1/3", "1/2"], ["1/2", "1/3"]):
+                apart = thirds(horizon, discounts=discounts)
+                assert largest_value(apart) == pytest.approx(float(largest(apart)), rel=1e-12)
+    own = [[rng.normal(size=(1, n, 1)) for n in (1, 2, 3)] for _ in range(2)]
+    kernel = [np.full((1, n, 1, m, 1), 1 / m) for n, m in ((1, 2), (2, 3), (3, 3))]
+    env = mo.InterdependentTypes(own, kernel, [[1]], horizon="infinite", discount=0.75)
+    assert largest_value(env) == pytest.approx(float(largest(env)), rel=1e-12)
+    for horizon in (1, 4, 20):
+        env = mo.IndependentTypes.iid([1, 5, 7], ["1/3"] * 3, horizon=horizon, discount="1/2")
+        assert largest_value(env) == pytest.approx(7 * (2 - 0.5 ** (horizon - 1)), rel=1e-12)
