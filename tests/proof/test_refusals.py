@@ -106,6 +106,15 @@ def test_what_a_form_says_nothing_of_is_refused(form, terms):
         check_certificate(other, made_for(env, other, form))
 
 
+@pytest.mark.parametrize("terms", ["outside", "discounts"])
+@pytest.mark.parametrize("form", ["promise", "utility"])
+def test_forms_without_payments_have_no_outside_options_and_one_discount(form, terms):
+    env = coin(2)
+    other = replace(env, **TERMS[terms])
+    with pytest.raises(CertificateError, match=f"form: '{form}' has no outside options and one discount for all"):
+        check_certificate(other, made_for(env, other, form))
+
+
 def test_half_an_item_is_not_promised():
     env = coin(2)
     other = replace(env, slots=["1/2"])

@@ -138,16 +138,16 @@ def test_persistent_types(name):
 def counted(env, ic, ir, payments):
     """The same with histories counted one by one."""
     model = rebuild_persistent(env, "sequence", ic, ir, REVENUE)
-    tree, distributions, agents = model.tree, model.distributions, env.agents
+    tree, process, agents = model.tree, model.process, env.agents
     asked = model.bases
     total = 0
     for t, row in enumerate(env.shape):
         nodes, slots, actions = len(tree.slot[t]), len(tree.parent[t]), env.action_counts[t]
         total += nodes * (actions + 1 + 3 * agents) + slots * agents * (1 + actions)
         total += (payments + 2) * nodes * agents * (1 + actions) if payments else 0
-        profiles = len(distributions.profiles[t])
+        profiles = len(process.profiles[t])
         for i, count in enumerate(row):
-            before = env.shape[t - 1][i] if t and not distributions.independent else 1
+            before = env.shape[t - 1][i] if t and not process.independent else 1
             total += slots * count * (count + 1) * before if "interim" in asked else 0
             total += slots * profiles * (count + 1) if "ex post" in asked else 0
             if model.sees:
@@ -155,7 +155,7 @@ def counted(env, ic, ir, payments):
                 pasts = [env.shape[s][i] for s in range(t)]
                 total += prod(cells) * prod(pasts) * count * (count + 1)
         if t + 1 < len(env.shape):
-            total += actions * profiles * len(distributions.profiles[t + 1])
+            total += actions * profiles * len(process.profiles[t + 1])
     return total
 
 

@@ -24,7 +24,7 @@ from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction, exact_quotient
 from mechopt.core.polynomials import ONE, Polynomial, minus, negative, plus, times, trimmed
 from mechopt.environment.parametric import ParametricModel
-from mechopt.mechanism.payments import payments_at
+from mechopt.mechanism.payments import EpsilonIC, payments_at
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.check import check_certificate
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis, Sparse
@@ -88,6 +88,8 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof, most: int =
         )
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the model's")
+    if any(isinstance(constraint, EpsilonIC) for constraint in proof.subject_to):
+        raise CertificateError("subject_to: formulas keep incentive constraints as they are, without epsilon")
     check_cover(proof)
     require_proof_size(model, proof, most)
     rows = rebuilt_rows(model, proof)

@@ -177,7 +177,14 @@ def test_no_piece_goes_over_a_point_that_stands_apart() -> None:
     proof = found.proof()
     assert [piece.value for piece in proof.pieces] == [3 + P, 3 + P] and proof.points[0][1].value == Fraction(205, 64)
     whole = replace(proof, pieces=(replace(proof.pieces[0], stop=proof.pieces[1].stop),))
-    for forged in (whole, replace(whole, points=(), unproved=(rational("1/4"),))):
+    first, second = proof.bases
+    (piece,), at = whole.pieces, rational("1/8")  # a further piece that does not go over it
+    parted = replace(
+        whole,
+        bases=(replace(first, stop=at), replace(first, start=at), second),
+        pieces=(replace(piece, stop=at, closed=(False, True)), replace(piece, start=at, closed=(True, False))),
+    )
+    for forged in (whole, replace(whole, points=(), unproved=(rational("1/4"),)), parted):
         with pytest.raises(CertificateError, match="pieces: one goes over 1/4, about which that is not proved"):
             mo.check_formula(found.model, forged)
 
