@@ -80,7 +80,7 @@ E = TypeVar("E", bound="AnyEnvironment")
 
 
 class ModelFile(NamedTuple):
-    """What a model file holds.
+    """Contents of a model file.
 
     Attributes
     ----------

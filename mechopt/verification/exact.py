@@ -1,4 +1,4 @@
-"""What checks in fractions share: the exact numbers of environments and arrays, and the limit of their size.
+"""Common parts of checks in fractions: the exact numbers of environments and arrays, and the limit of their size.
 
 A float is the dyadic number that it is. Where an environment keeps its exact rationals these are used, else its floats.
 """

@@ -74,7 +74,7 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
 
 
 def lasting_error(missed: float, discount: float) -> float:
-    """What values for ever are off by at most, where their equation is missed by so much.
+    """Bound of the error of values for ever whose equation is missed by so much.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-r"""What strategies for ever are worth after a report at contracting, and what these values may be off by.
+r"""Values of strategies for ever after a report at contracting, and bounds of their errors.
 
 Of an agent who knows the others' current signals it is the program of `mechopt.verification.virtual`. One who does not
 knows in a period the action and the others' signals of the one before, as these were reported; they move independently
@@ -59,7 +59,7 @@ def require_same(what: str, found: FloatArray, formula: FloatArray, within: floa
 def informed(
     flow: FloatArray, size: float, kernels: Sequence[FloatArray], d: float, policy: Any = None
 ) -> tuple[FloatArray, float]:
-    """What the best actions are worth, or those of a policy, by signals; and what it may be off by.
+    """Value of the best actions, or of those of a policy, by signals, and a bound of its error.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def informed(
 def uninformed(
     flow: FloatArray, size: float, kernels: Sequence[FloatArray], policy: Any, first: Sequence[FloatArray], d: float
 ) -> tuple[FloatArray, float]:
-    """What the best strategy is worth at her first signal, and what that may be off by.
+    """Value of the best strategy at her first signal, and a bound of its error.
 
     Parameters
     ----------
