@@ -13,7 +13,7 @@ import numpy as np
 
 from mechopt.mechanism.direct import Mechanism
 from mechopt.show.explain.explanation import Explanation, Rule
-from mechopt.show.explain.wording import likelihood, percent, profile_words
+from mechopt.show.explain.wording import likelihood, percent, profile_words, verdicts
 from mechopt.show.page.page import render, write_report
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def explanation_page(
     if found.note:
         said.append(f"Note: {found.note}.")
     if found.report is not None:
-        said.append("Verified: " + ", ".join(f"{n.name} {c.status}" for n, c in found.report.items()) + ".")
+        said.append(f"Verified: {verdicts(found.report)}.")
     if len(found.states) <= 4:
         said.append(found.words)
     page = render(

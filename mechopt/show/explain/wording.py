@@ -10,6 +10,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, recognise
 from mechopt.show.explain.play import Play
+from mechopt.verification.report import Report
 
 LARGEST_DENOMINATOR = 64
 ALMOST = 1e-9
@@ -206,3 +207,12 @@ def periods(members: Sequence[int]) -> str:
 def fraction_or(value: float, exact: Fraction | None) -> str:
     """A proved fraction where there is one and it is short, else a number."""
     return str(exact) if exact is not None and len(str(exact)) <= 20 else amount(value)
+
+
+def verdicts(report: Report) -> str:
+    """Which constraints were found satisfied; with what misreports may gain, where that is more than nothing."""
+    parts = []
+    for constraint, check in report.items():
+        allowed = "" if check.allowance is None else f" up to a gain of {amount(check.allowance)}"
+        parts.append(f"{constraint.name} {check.status}{allowed}")
+    return ", ".join(parts)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from mechopt.core.printable import printable
 from mechopt.show.explain.page import COLOURS
 from mechopt.show.explain.policies.explanation import PolicyExplanation
+from mechopt.show.explain.wording import verdicts
 from mechopt.show.notebook import table
 from mechopt.show.page.page import render, write_report
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
@@ -27,7 +28,7 @@ def said(found: PolicyExplanation) -> list[str]:
     if found.note:
         told.append(f"Note: {found.note}.")
     if found.report is not None:
-        told.append("Verified: " + ", ".join(f"{n.name} {c.status}" for n, c in found.report.items()) + ".")
+        told.append(f"Verified: {verdicts(found.report)}.")
     return told
 
 
