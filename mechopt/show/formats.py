@@ -11,7 +11,7 @@ import numpy as np
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, LimitError
-from mechopt.show.explain.explanation import Explanation
+from mechopt.show.explain.explanation import Explanation, Rule
 from mechopt.show.explain.picture import flows
 from mechopt.show.explain.play import Play, play_of
 from mechopt.show.explain.search import require_payments, written_out
@@ -19,18 +19,21 @@ from mechopt.show.explain.search import require_payments, written_out
 if TYPE_CHECKING:
     import networkx
 
+    from mechopt.show.explain.policies.explanation import PolicyExplanation, PolicyRule
+
 MOST_NODES = 10_000
 """Nodes of an extensive game that are written: they grow as (types x reports) to the power of the periods."""
 ESCAPED = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 
 
-def rules_latex(found: Explanation) -> str:
+def rules_latex(found: Explanation | PolicyExplanation) -> str:
     """Rules by state as a LaTeX table, for the ``booktabs`` package; see `Explanation.to_latex`."""
     lines = [r"\begin{tabular}{llllrl}", r"\toprule", r"state & when & report & then & pays & next \\"]
     for state in found.states:
         lines.append(r"\midrule")
-        for number, rule in enumerate(state.rules):
+        rules: tuple[Rule | PolicyRule, ...] = state.rules
+        for number, rule in enumerate(rules):
             first = [f"{state.name}: {state.words}", state.when] if number == 0 else ["", ""]
             cells = [*first, rule.reports, rule.then, rule.pays, ", ".join(rule.next) or "end"]
             lines.append(" & ".join("".join(ESCAPED.get(c, c) for c in cell) for cell in cells) + r" \\")

@@ -19,7 +19,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.alternatives import bond, team, team_upfront
-from mechopt.closedform.pivot.balanced_team import balanced_team
+from mechopt.closedform.pivot.balance.team import balanced_team
 from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
 from mechopt.closedform.pivot.efficient import efficient
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -37,11 +37,9 @@ from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import PeriodicExPostIC
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.study.compare.row import Row, Setting
 
-PersistentMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"

@@ -172,3 +172,13 @@ def test_what_it_is_not_for():
     even = [[[1 / 11] * 11] * 11] * 2
     with pytest.raises(mo.InputError, match="agents: are too many"):
         mo.mechanisms.infinite_optimum(mo.MarkovTypes(many, even, [[1 / 11] * 11] * 2, discount=0.5))
+
+
+def test_infinite_separable_models_are_told_of_compare():
+    half = ["1/2", "1/2"]
+    sold = [[[0, 0], [1, 2]]]
+    env = mo.SeparableTypes([[1, 2]], [half], sold, [half], [[half] * 2], horizon="infinite", discount="1/2")
+    for asked in (mo.optimum, mo.relaxed_optimum, mo.Problem, mo.formats.certify):
+        with pytest.raises(mo.InputError, match=r"mechopt compare \(mo.compare\)"):
+            asked(env)
+    assert {entry.name for entry in mo.compare(env).entries} >= {"virtual-pivot", "dynamic-pivot"}

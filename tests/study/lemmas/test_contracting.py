@@ -141,6 +141,26 @@ def test_lemmas_hold_in_bulk():
     assert sum([lemmas_hold(seed) for seed in range(100, 220)]) > 20
 
 
+def optimal_where_the_relaxed_optimum_is_earned(seed):
+    """Lemma 3.1, second half: what earns R* is optimal; what earns less leaves at most the gap."""
+    env, mechanism = random_contract(seed)
+    found, best = mo.lemmas.relaxation(mechanism, env), mo.optimum(env)
+    slack = 1e-6 * max(1, best.value)
+    assert found.relaxed.upper == pytest.approx(mo.relaxed_optimum(env).value, abs=slack)
+    assert best.value <= found.revenue + found.gap + slack
+    assert found.revenue == pytest.approx(mechanism.revenue)
+    report = mo.verify(mechanism, [mo.BayesianIC(), mo.Interim()])
+    assert found.holds == report.holds
+    if found.optimal:
+        assert report.holds
+        assert mechanism.revenue == pytest.approx(best.value, abs=slack)
+    return found.optimal
+
+
+def test_what_earns_the_relaxed_optimum_is_optimal():
+    assert {optimal_where_the_relaxed_optimum_is_earned(seed) for seed in range(1, 13)} == {False, True}
+
+
 def test_another_environment_is_refused():
     _, mechanism = random_contract(1)
     with pytest.raises(mo.InputError, match="mechanism: is not one over histories"):

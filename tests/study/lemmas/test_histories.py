@@ -138,4 +138,15 @@ def test_diverse_types_pin_payments_down_to_a_step(seed):
     assert not found.holds  # nobody wants what agent 1 is served by
     assert found.inside
     assert 0 < found.diverse_width <= step + 1e-7
+    # Lemma 2: x less what she pays once, and her marginal contribution is x less the rival's value where that is less
+    worth = found.values.lower.ravel(), found.values.upper.ravel()
+    served = np.array([x for x, _ in found.diverse[1]])
+    kinds = [k for _, k in found.diverse[1]]
+    low, high = found.payments.lower.ravel()[kinds], found.payments.upper.ravel()[kinds]
+    accepts = served > rival
+    np.testing.assert_allclose(worth[0][kinds][accepts], (served - high)[accepts], atol=1e-7)
+    np.testing.assert_allclose(worth[1][kinds][accepts], (served - low)[accepts], atol=1e-7)
+    np.testing.assert_allclose(worth[1][kinds][~accepts], 0, atol=1e-7)
+    np.testing.assert_allclose(found.marginal.ravel()[kinds], np.maximum(served - rival, 0), atol=1e-9)
+    assert found.value_width == pytest.approx(found.diverse_width, abs=1e-7)
     assert mo.lemmas.diverse_preferences(env, 1).null is None
