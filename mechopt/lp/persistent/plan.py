@@ -19,8 +19,6 @@ from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
-from mechopt.environment.separable import SeparableTypes
-from mechopt.environment.states.environment import PublicStates
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
@@ -29,7 +27,7 @@ from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, myopic_rows, value_rows
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
-from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.lp.persistent.relaxed import pairs_of, relaxed_rows
 from mechopt.lp.persistent.strategies import STRATEGY, compared, strategy_rows
 from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
@@ -381,7 +379,7 @@ def persistent_plan(
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
     require_slack(ic, limits, process.horizon)
-    pairs = _of_pairs(environment) if relaxed else None
+    pairs = pairs_of(environment) if relaxed else None
     if pairs is not None:
         signals = tuple((count,) * (process.horizon - 1) for count in pairs.signal_shape)
     asked = set(unimplied(ic))
@@ -399,10 +397,3 @@ def persistent_plan(
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)
-
-
-def _of_pairs(environment: PersistentEnvironment) -> SeparableTypes | None:
-    """The separable environment whose pairs of initial type and signal are types here, with public states or not."""
-    source = environment.given[0] if isinstance(environment, PublicStates) else environment
-    source = source[0][0] if isinstance(source, tuple) else source
-    return source if isinstance(source, SeparableTypes) else None

@@ -20,6 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from mechopt.core.numbers import IntArray
+from mechopt.environment.process import PersistentEnvironment
+from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 from mechopt.lp.persistent.information_states import States, others_weight
@@ -98,3 +101,10 @@ def _true_profile(tree: PublicTree, t: int, i: int, true: int, signals: tuple[in
     pair = true % types * count + private % count
     excluded = private == types * count  # the last type, where the seller may exclude agents
     return process.with_own(t, i, profile, state * size + np.where(excluded, private, pair))
+
+
+def pairs_of(environment: PersistentEnvironment) -> SeparableTypes | None:
+    """The separable environment whose pairs of initial type and signal are types here, with public states or not."""
+    source = environment.given[0] if isinstance(environment, PublicStates) else environment
+    source = source[0][0] if isinstance(source, tuple) else source
+    return source if isinstance(source, SeparableTypes) else None
