@@ -115,7 +115,7 @@ ASKED = {
     "welfare": (lambda: sale(cost="3/2"), {"objective": "welfare"}),
     "revenue and some welfare": (lambda: subscription(cost=[0, "1/3"]), {"objective": "revenue+1/2*welfare"}),
     "two units for three buyers": (lambda: sale(2, agents=3, supply=2), {}),
-    "two slots": (lambda: sale(2, agents=2, slots=[1, "1/2"]), {}),
+    "two slots": (lambda: sale(2, agents=2, slots=[1, "1/3"]), {}),
     "utility as well": (lambda: sale(), {"objective": "revenue+1/4*utility"}),
 }
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray, IntArray, to_exact
+from mechopt.environment.supply import Slots
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import EpsilonIC, slack_of
@@ -86,8 +87,9 @@ def _supplied(allocation: Array, weights: tuple[Fraction, ...]) -> bool:
 
 def _feasible(guess: Mechanism | SequenceMechanism) -> bool:
     if isinstance(guess, Mechanism):
-        env = guess.environment
-        slots = [(Fraction(1),)] * env.horizon if env.slots is None else env.slots
+        exact = guess.environment.exact
+        assert exact is not None
+        slots: Slots = ((Fraction(1),),) * len(guess.allocation) if exact.slots is None else exact.slots
         return all(
             min(part.ravel()) >= 0 and _supplied(part, weights)
             for part, weights in zip(guess.allocation, slots, strict=True)
