@@ -39,7 +39,6 @@ Horizon = Annotated[
     Any, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": "infinite"}]})
 ]
 Number = Annotated[Any, WithJsonSchema({**NUMBER, "description": 'an exact number: 3, 0.25 or "1/3"'})]
-FlatCost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], LIST]})]
 Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], listed(*NUMBER["anyOf"], LIST)]})]
 Distribution = Annotated[Any, WithJsonSchema(LIST)]
 Values = Annotated[Any, WithJsonSchema(TABLE)]
