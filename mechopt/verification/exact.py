@@ -40,9 +40,7 @@ def require_few(terms: int, about: str) -> None:
 
 def fractions(array: Array) -> list[Fraction]:
     """Entries in C order."""
-    if array.dtype == object:
-        return [Fraction(entry) for entry in array.ravel()]
-    return [Fraction(float(entry)) for entry in np.asarray(array).ravel()]
+    return [Fraction(entry) for entry in array.ravel().tolist()]
 
 
 def fixed_point(chances: list[list[Fraction]], flow: list[Fraction], discount: Fraction) -> list[Fraction]:
