@@ -1,4 +1,4 @@
-"""What is said of a mechanism that has states of its own: its tables as rules, with nothing written out."""
+"""Explanation of a mechanism that has states of its own: its tables as rules, with nothing written out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_DENSE = 2_000_000
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """What is done after some reports in a state.
+    """Action and payment after some reports in a state.
 
     Attributes
     ----------
@@ -305,7 +305,7 @@ def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> 
     possible = np.any([tables.blocks[t].possible[rows].any(axis=0) for t, rows in members], axis=0)
     for profile in np.flatnonzero(possible).tolist():
         then, low, high, after = _cell(tables, members, profile, ahead)
-        key = then, range_words(low, high, _scale(tables)), tuple(letter(s) for s in after)
+        key = then, range_words(low, high, _scales(tables)), tuple(letter(s) for s in after)
         cells.setdefault(key, []).append((profile, low, high))
     rules, everything = list[tuple[int, PolicyRule]](), set(np.flatnonzero(possible).tolist())
     for (then, pays, following), rows in cells.items():
@@ -319,14 +319,16 @@ def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> 
     return PolicyState(letter(g), _words(tables, members), _when(tables, members), entries, share, ordered)
 
 
-def _scale(tables: Tables) -> float:
-    return max((float(np.abs(stage.values).max(initial=0.0)) for stage in tables.stages), default=0.0) or 1.0
+def _scales(tables: Tables) -> tuple[float, ...]:
+    """Largest value of each agent, in any period."""
+    largest = [np.abs(stage.values).max(axis=(1, 2), initial=0.0) for stage in tables.stages]
+    return tuple(float(value) or 1.0 for value in np.max(largest, axis=0))
 
 
 def _cell(
     tables: Tables, members: list[tuple[int, IntArray]], profile: int, ahead: list[Any]
 ) -> tuple[str, FloatArray, FloatArray, list[int]]:
-    """What is done after one profile in a state: action in words, ends of the payments, next states."""
+    """Cell of one profile in a state: action in words, ends of the payments, next states."""
     chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(ahead[0].shape[1])
     for t, rows in members:
         block = tables.blocks[t]
@@ -341,7 +343,7 @@ def _cell(
 
 
 def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
-    """What the entries stand for."""
+    """Meaning of the entries."""
     begins = members[0][0] == 0 and members[0][1][0] == 0
     if begins and sum(len(rows) for _, rows in members) == tables.entries:
         return "always"
@@ -350,8 +352,7 @@ def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
     promise = np.concatenate([tables.blocks[t].promise[:, rows] for t, rows in members], axis=1)
     if not len(promise):
         return "later"
-    scale = _scale(tables)
-    return f"{tables.word} {range_words(promise.min(axis=1), promise.max(axis=1), scale)}"
+    return f"{tables.word} {range_words(promise.min(axis=1), promise.max(axis=1), _scales(tables))}"
 
 
 def _when(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
