@@ -20,7 +20,7 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.proof.promised.certificate import Line, Point, PromisedCertificate
-from mechopt.solve.exact_promised.lines import Known, Multipliers, exact_lines, settled
+from mechopt.solve.exact_promised.lines import Known, exact_lines
 from mechopt.solve.exact_promised.points import Choice, ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage
 from mechopt.solve.exact_promised.stage_program import exact_response
@@ -137,7 +137,7 @@ def exact_bracket(
             if found.lower == found.upper:
                 break
             doubts = sum(len(part.doubted) for part in known)
-            lacking = _loose(stages, rows, lines, known, steepest)
+            lacking = _loose(stages, rows, lines, known)
         except (StoppedError, KeyboardInterrupt):
             if best is None:
                 raise
@@ -185,7 +185,6 @@ def _loose(
     tables: Sequence[ExactTable],
     lines: Sequence[Sequence[Line]],
     known: Sequence[Known],
-    tops: Sequence[Fraction],
 ) -> list[list[Choice]]:
     """By period the choices that beat all points at the slopes of lines which are above all points.
 
