@@ -16,7 +16,13 @@ import mechopt as mo
 from mechopt.core.numbers import to_exact
 from mechopt.lp.independent.plan import plan
 from mechopt.lp.persistent.plan import persistent_plan
-from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS, PERSISTENT_CONSTRAINTS, closure
+from mechopt.mechanism.constraints import (
+    ALL_CONSTRAINTS,
+    INDEPENDENT_CONSTRAINTS,
+    PERSISTENT_CONSTRAINTS,
+    UNMOVED_CONSTRAINTS,
+    closure,
+)
 from mechopt.proof.check import check_certificate, check_guarantee
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
