@@ -92,13 +92,13 @@ class DominanceRows:
                         yield [pair, *rest]
 
     def _entries(self, t: int, i: int, path: list[Pair]) -> Entries:
-        process, tree, found = self.process, self.tree, dict[int, Fraction]()
+        process, tree, found = self.process, self.tree, Entries()
         for s, pair in enumerate(path, t):
             truth = tree.profile[s][pair[0]]
             for node, sign in zip(pair, (1, -1), strict=True):
                 first = self.allocation[s] + node * process.actions[s]
                 fee = self.slack[i] if sign < 0 and s == t else 0
-                for a in range(process.actions[s]):
-                    found[first + a] = Fraction(sign * (process.net[s][i][a][truth] - fee))
-                found[self.payment[s, i] + node] = Fraction(-sign)
-        return [(column, whole(entry)) for column, entry in found.items() if entry]
+                worth = [(first + a, sign * (row[truth] - fee)) for a, row in enumerate(process.net[s][i])]
+                found += [(column, whole(number)) for column, number in worth if number]
+                found.append((self.payment[s, i] + node, -sign))
+        return found

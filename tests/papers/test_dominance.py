@@ -240,3 +240,24 @@ def test_names_files_and_refusals():
         mo.optimum(correlated, "dominant")
     with pytest.raises(mo.InputError, match="goes over all histories"):
         mo.verify(mo.dynamic_pivot(mo.families.scheduling([5, 3], "1/2")), "dominant")
+
+
+def test_formulas_have_the_same_rows():
+    text = """
+kind = "markov"
+horizon = 2
+discount = "d"
+actions = ["keep", "sell", "sell much"]
+
+[[agents]]
+initial = ["2/5", "3/5"]
+values = [[0, 0], [1, 2], [1, 4]]
+kernel = [["3/4", "1/4"], ["1/4", "3/4"]]
+
+[parameters]
+d = ["1/4", "1"]
+"""
+    found = mo.formula(text, DOMINANT)
+    for d in (Fraction(1, 3), Fraction(4, 5)):
+        env = mo.loads(text.split("[parameters]")[0].replace('"d"', f'"{d}"'))
+        assert float(found.value(d)) == pytest.approx(raw_optimum(env, 0), abs=1e-9)
