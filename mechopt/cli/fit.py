@@ -164,7 +164,7 @@ def _number(text: str | None) -> Any:
 
 
 def _document(fit: Fit, text: str) -> dict[str, Any]:
-    """What was found, as one JSON document."""
+    """Document of an estimate, as printed with ``--json``."""
     interval = fit.interval
     return {
         "kind": fit.environment.kind,

@@ -110,7 +110,7 @@ def problem_of(
     subject_to: str | None = None,
     epsilon: str | None = None,
 ) -> Problem:
-    """What a model file asks for; what is not given is the file's."""
+    """The problem of a model file and the options; what is not given is the file's."""
     from mechopt.mechanism.payments import require_agents
     from mechopt.solve.problem import Problem
 

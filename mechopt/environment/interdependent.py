@@ -277,7 +277,7 @@ def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
 
 
 def summed_gains(environment: MarkovTypes) -> tuple[Array, ...] | None:
-    """What the seller gains by type profile, ``(action, *types)`` by period, from tables by agent; None without them.
+    """The seller's gains by type profile, ``(action, *types)`` by period, from tables by agent; None without them.
 
     Parameters
     ----------

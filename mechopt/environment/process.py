@@ -167,7 +167,7 @@ class JointProcess:
         return tuple(found)
 
     def net_costs(self, t: int) -> FloatArray:
-        """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
+        """Cost of an action to the seller less its worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
         cost: FloatArray = self.costs[t][:, None]
         return cost if self.gains is None else cost - self.gains[t]
 

@@ -240,7 +240,7 @@ class SeparableTypes(PersistentBase):
 
     @cached_property
     def value_tables(self) -> tuple[FloatArray, ...]:
-        """What an action is worth to each agent, whatever her form; axes: action, initial type, signal."""
+        """Values of actions to each agent, whatever her form; axes: action, initial type, signal."""
         return tuple(map(floats, self.exact_value_tables))
 
     @property

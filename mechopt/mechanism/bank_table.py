@@ -179,7 +179,7 @@ class BankTable(MechanismMethods):
 
 
 def _faults(where: str, period: BankPeriod, shape: tuple[int, int], rows_after: int) -> list[Fault]:
-    """What is wrong with one period of S balances and K types, before one with so many balances."""
+    """Faults of one period of S balances and K types, before one with so many balances."""
     wanted: dict[str, tuple[Array, tuple[int, ...]]] = {"balances": (period.balances, shape[:1])}
     wanted |= {name: (getattr(period, name), shape) for name in ("allocation", "payment", "after", "share")}
     faults = [

@@ -85,7 +85,7 @@ class Model(Columns):
         return any(slack(self.subject_to, i) for i in range(self.buyers))
 
     def _gain(self, i: int) -> tuple[Fraction, int]:
-        """What incentive rows are divided by (0: each by its difference of values), and minus their lower side."""
+        """Divisor of incentive rows (0: each by its difference of values), and minus their lower side."""
         allowed = slack(self.subject_to, i)
         return allowed, int(allowed > 0)
 
@@ -125,7 +125,7 @@ class Model(Columns):
             yield Row("highest slope", (t, 0, h), [(last, over[-1]), (last - 1, -over[-1])], 0, 1)
 
     def _supply(self, t: int) -> Iterator[Row]:
-        """What some buyers get, over what there is for so many: the first slots' weights; of one item a 1."""
+        """Supply of some buyers, over what there is for so many: the first slots' weights; of one item a 1."""
         weights = [Fraction(1)] if self.exact.slots is None else list(self.exact.slots[t])
         weights += [Fraction(0)] * self.buyers
         for size in range(1, self.buyers + 1):

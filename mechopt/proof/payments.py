@@ -51,7 +51,7 @@ KNOWN = (
 
 
 def slack(subject_to: tuple[PaymentConstraint, ...], i: int) -> Fraction:
-    """What a misreport of agent i may gain."""
+    """Gain that a misreport of agent i may have."""
     given = [c.amount(i) for c in subject_to if isinstance(c, EpsilonIC)]
     return min(given) if given else Fraction(0)
 
@@ -106,7 +106,7 @@ def require_payments(
 
 
 class PaymentForm(Protocol):
-    """What the rows need of the model of independent types."""
+    """Parts of the model of independent types that the rows need."""
 
     buyers: int
     periods: int

@@ -206,7 +206,7 @@ class SequenceModel:
         yield from self.payments.rows()
 
     def _within(self, i: int) -> Iterator[Row]:
-        """What truth is worth to a first type, and what strategies may gain, is at least what the best one is worth."""
+        """Rows: truth is worth to a first type, with what strategies may gain, at least as much as the best one."""
         tree, process = self.tree, self.process
         chances = [Fraction(0)] * process.types[0][i]
         for m, chance in enumerate(process.initial):

@@ -111,7 +111,7 @@ class PersistentProcess:
         return found
 
     def _gain(self, gains: Any, t: int, a: int, profile: Profile) -> Fraction:
-        """What an action is worth to the seller at a profile, money of the period."""
+        """Worth of an action to the seller at a profile, money of the period."""
         if gains is None:
             return Fraction(0)
         if self.independent:
@@ -272,7 +272,7 @@ class Histories:
         return self.profile[t - 1][self.parent[t][s]] if t else -1
 
     def reports(self, t: int, s: int, i: int) -> list[int]:
-        """What agent i may report at a slot, rising."""
+        """Reports open to agent i at a slot, rising."""
         return sorted({self.process.profiles[t][m][i] for m in self.nodes[t][s]})
 
     def after(self, t: int, node: int) -> range:

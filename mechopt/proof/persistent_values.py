@@ -23,7 +23,7 @@ from mechopt.proof.rows import Entries, Number, Row, whole
 
 
 class State(NamedTuple):
-    """What agent i knows at a slot: her types before and now (0 where it does not matter), ex post the profile."""
+    """Knowledge of agent i at a slot: her types before and now (0 where it does not matter), ex post the profile."""
 
     slot: int
     earlier: int

@@ -1,4 +1,4 @@
-"""What the checker's rows are made of; the columns of independent types, and what they are worth."""
+"""Material of the checker's rows: the columns of independent types, and what they are worth."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def whole(number: Number) -> Number:
 
 
 class Terms:
-    """What the rows of independent types need of outside options, the seller's payoff and discounts."""
+    """Outside options, seller's payoff and discounts as the rows of independent types need them."""
 
     exact: ExactIndependent
     types: list[list[int]]

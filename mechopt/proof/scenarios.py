@@ -36,7 +36,7 @@ from mechopt.proof.rows import Entries, Number, Row, Side
 
 @dataclass(frozen=True)
 class GuaranteeTerms:
-    """What a guarantee is of, as its certificate says.
+    """Terms of a guarantee, as its certificate says.
 
     Attributes
     ----------

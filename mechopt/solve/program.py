@@ -225,7 +225,7 @@ def check_range(chosen: AnyPlan, accepted: bool) -> None:
 
 
 def _range(chosen: AnyPlan) -> tuple[str, float]:
-    """What the factor is of, in words, and the factor."""
+    """Meaning of the factor, in words, and the factor."""
     if isinstance(chosen, Plan):
         environment = chosen.environment
         steps = [np.diff(values) for row in environment.values for values in row]

@@ -1,4 +1,4 @@
-"""What a solver answered, and what we find out about it ourselves.
+"""Answer of a solver, and our own judgement of it.
 
 A solver's word is not proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
 
@@ -48,7 +48,7 @@ class Status(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What to try."""
+        """Advice on what to try."""
         return {
             Status.OPTIMAL: "",
             Status.TIME_LIMIT: "raise the time limit, or use fewer types or periods",
@@ -261,7 +261,7 @@ def _repair_price(program: LinearProgram, reduced: FloatArray) -> FloatArray:
 
 
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
-    """What one unit costs for which all columns without two bounds move, in every period."""
+    """Cost of one unit for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
     periods = _periods(program)
     return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))

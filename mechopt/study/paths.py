@@ -35,7 +35,7 @@ SIMULATED = 2000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SamplePath:
-    """What happens in each period of one run, everybody truthful; money of the period.
+    """One run period by period, everybody truthful; money of the period.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class BalancedCounterexample(Counterexample):
 
 
 class _Stage(NamedTuple):
-    """What a period is made of for one agent; flat axes: last profile f, others' reports o, own types k, r."""
+    """Arrays of a period for one agent; flat axes: last profile f, others' reports o, own types k, r."""
 
     beliefs: FloatArray
     """``[f, o]``: distribution of the others' types."""
@@ -163,7 +163,7 @@ def _agent(m: BalancedMechanism, i: int) -> _Agent:
 
 
 def _for_ever(off: float, discount: float) -> float:
-    """What is off by as much in every period, rounding of the discount included."""
+    """Value of an error that is the same in every period, rounding of the discount included."""
     return off / (1 - discount * (1 + 4 * UNIT))
 
 

@@ -181,7 +181,7 @@ def _answers(table: BankTable, tolerance: float) -> dict[str, tuple[Answer, Plac
 
 
 def _continued(after: FloatArray, period: BankPeriod) -> FloatArray:
-    """What is expected later by row and report, given that by row of the next period."""
+    """Expectation of later periods by row and report, given that by row of the next period."""
     above = after[np.minimum(period.after + 1, len(after) - 1)]
     continued: FloatArray = after[period.after] * (1 - period.share) + above * period.share
     return continued

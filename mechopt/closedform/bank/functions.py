@@ -54,7 +54,7 @@ def two_period_revenue(exact: ExactIndependent) -> Number:
 
 
 class Outcome(NamedTuple):
-    """What a second-price auction without reserve does at one profile, money of the period.
+    """Outcome of a second-price auction without reserve at one profile, money of the period.
 
     Attributes
     ----------

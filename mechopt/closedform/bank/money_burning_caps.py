@@ -1,4 +1,4 @@
-r"""What a spend gives back: money-burning auctions at many vectors of caps at once.
+r"""Money-burning auctions at many vectors of caps at once: the utility that a spend buys.
 
 Each maximises :math:`\sum_i \min(c_i, \mathbb{E} u_i)` with payments at least 0.
 

@@ -26,7 +26,7 @@ NEAR = 1e-9
 
 
 class Bidders(NamedTuple):
-    """What an auction is about.
+    """Bidders of an auction.
 
     Attributes
     ----------

@@ -66,7 +66,7 @@ def require_transferable(environment: object, name: str) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the transfers are to implement.
+    """Policy and demands that the transfers are to implement.
 
     Attributes
     ----------

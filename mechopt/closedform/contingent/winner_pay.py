@@ -68,7 +68,7 @@ class BidDeviation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WinnerPayAuction:
-    """What an auction does at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
+    """An auction at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
 
     Attributes
     ----------

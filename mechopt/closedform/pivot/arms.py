@@ -118,7 +118,7 @@ class Arms:
 
     @cached_property
     def starts(self) -> FloatArray:
-        """What serving an arm for ever without its agent, or idling where one may, is worth."""
+        """Value of serving an arm for ever without its agent, or of idling where one may."""
         without = -np.asarray(self.costs) / (1 - self.discount)
         return np.maximum(without, 0.0) if self.idle else without
 
@@ -235,7 +235,7 @@ class Arms:
         return tuple(gittins_indices(kernel, value - cost, self.discount) for kernel, value, cost in rows)
 
     def payment(self, state: Sequence[int]) -> FloatArray:
-        """What the pivot charges each arm in a joint state: the served pays her cost and (1 - d) W_-i, others nothing.
+        """Payment of each arm in a joint state: the served pays her cost and (1 - d) W_-i, others nothing.
 
         Parameters
         ----------

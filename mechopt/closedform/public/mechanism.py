@@ -23,7 +23,7 @@ Profile = tuple[int, ...]
 
 @dataclass(frozen=True)
 class After:
-    """What follows one public state and profile of initial types.
+    """Continuation after one public state and profile of initial types.
 
     Attributes
     ----------

@@ -235,7 +235,7 @@ def _best_set(
 def _included(
     environment: SeparableStates, weights: Weights, program: Program, bound: float, s: int, profile: Profile
 ) -> tuple[After, list[float]]:
-    """What follows, contracting left out (upfront holds worth less later payments), and Xbar by agent."""
+    """Continuation, contracting left out (upfront holds worth less later payments), and Xbar by agent."""
     cost = _cost(environment, program, s)
     values, net, slopes, fees = 0.0, list[float](), list[float](), list[Any]()
     for i in range(environment.agents):

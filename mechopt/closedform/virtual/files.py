@@ -84,7 +84,7 @@ def read_pivot(archive: Archive, header: files.Header, environment: Any) -> Virt
 
 
 def after_contracting(pivot: VirtualPivot, profile: tuple[int, ...]) -> MarkovMechanism:
-    """What is done and paid after truthful reports, as a mechanism of current signals; the first period is t = 1.
+    """The allocation phase after truthful reports, as a mechanism of current signals; the first period is t = 1.
 
     Parameters
     ----------

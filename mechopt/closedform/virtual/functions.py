@@ -181,7 +181,7 @@ class Separable:
 
 @dataclass(frozen=True, eq=False)
 class Pivot:
-    """What the virtual pivot does after each profile of reports.
+    """The virtual pivot after each profile of reports.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ def virtual_bound(model: Separable) -> Number:
 
 
 def contracting_gains(pivot: Pivot) -> list[Number]:
-    """What each type of each agent gains by each other report, at every profile of the others' initial types."""
+    """Gains of each type of each agent by each other report, at every profile of the others' initial types."""
     return [
         _gain(pivot, i, report, true)
         for i, level in enumerate(pivot.model.levels)

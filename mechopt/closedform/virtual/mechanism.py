@@ -158,7 +158,7 @@ class VirtualPivot(MechanismMethods):
 
     @cached_property
     def gains(self) -> tuple[FloatArray, ...]:
-        """What misreporting at contracting brings each agent, being truthful afterwards; (16) says: at most 0.
+        """Gains of misreporting at contracting for each agent, truthful afterwards; (16) says: at most 0.
 
         Axes: the profile with her report in the place of her type, her type.
         """

@@ -37,7 +37,7 @@ Exact = Sequence[Fraction]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VirtualWeights:
-    """What the virtual flow of one agent is made of; arrays are read-only.
+    """Terms of the virtual flow of one agent; arrays are read-only.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def virtual_weights(environment: SeparableTypes, ironed: bool = False) -> tuple[
 
 
 def theorem_faults(environment: SeparableTypes) -> list[Fault]:
-    """What keeps the theorem on the virtual pivot from applying.
+    """Reasons why the theorem on the virtual pivot does not apply.
 
     Parameters
     ----------

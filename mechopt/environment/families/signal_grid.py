@@ -191,7 +191,7 @@ def _open(grids: Sequence[FloatArray]) -> Signals:
 
 
 def _spread(given: Any, shape: tuple[int, ...], where: str) -> Array:
-    """What a user's function gave, on the whole grid."""
+    """Values of a user's function on the whole grid."""
     try:
         return np.broadcast_to(np.asarray(given, dtype=np.float64), shape)
     except (ValueError, TypeError):

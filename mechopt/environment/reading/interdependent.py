@@ -1,4 +1,4 @@
-"""What is given for an interdependent environment, from Python or a model file, to joint arrays; every fault."""
+"""Reader of interdependent environments, from Python or a model file, to joint arrays; every fault."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class _Reader(Reader):
         return np.stack(alike(arrays)) if len(arrays) == self.agents else None
 
     def gains(self, stage: StageGiven, values: Array | None) -> Array | None:
-        """What the seller gains, ``(action, *signals)``; zeros where nothing is given."""
+        """The seller's gains, ``(action, *signals)``; zeros where nothing is given."""
         key, part = ("gains", id(stage)), stage.seller_values
         if values is None:
             return None

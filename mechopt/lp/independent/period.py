@@ -90,12 +90,12 @@ class Stage:
 
     @property
     def slack(self) -> Any:
-        """What a misreport may gain, in the program's unit."""
+        """Gain that a misreport may have, in the program's unit."""
         return float(self.epsilon) / self.unit
 
     @property
     def to_seller(self) -> Any:
-        """What the seller's present value of a payment in the period is of the buyer's."""
+        """Seller's present value of a payment in the period, as a share of the buyer's."""
         env = self.tree.environment
         return 1 if env.discounts is None else env.present_value[self.period] / self.weight
 

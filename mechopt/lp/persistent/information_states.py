@@ -1,4 +1,4 @@
-"""What an agent may know of herself at a public history, true or not, where types persist: the states of her values.
+"""An agent's information at a public history, true or not, where types persist: the states of her values.
 
 Her expected utility from a slot on depends on what she knows there. Three bases:
 
@@ -53,7 +53,7 @@ class States:
     index: IntArray
 
     def labels(self, basis: str) -> tuple[tuple[str, IntArray], ...]:
-        """What each state is about."""
+        """Label of each state."""
         if basis == "ex post":
             return (("true profile", self.profile),)
         own = ("true type", self.own)

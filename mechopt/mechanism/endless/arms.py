@@ -135,7 +135,7 @@ class ArmsMechanism(MechanismMethods):
         return table
 
     def value(self, i: int) -> FloatArray:
-        """What being served is worth to agent i, by state."""
+        """Value of being served to agent i, by state."""
         table: FloatArray = self.environment.values[i][0][self.serving[i]]
         return table
 
@@ -181,7 +181,7 @@ class ArmsMechanism(MechanismMethods):
         return best if self.idling is None or indices[best] > 0 else None
 
     def price(self, i: int, others: Sequence[int]) -> float:
-        """What agent i pays in a period in which she is served.
+        """Price of agent i in a period in which she is served.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class ArmsMechanism(MechanismMethods):
         return float(self.base[i]) + (1 - self.environment.discount) * without
 
     def payment(self, state: Sequence[int]) -> FloatArray:
-        """What each agent pays in a joint state, money of the period.
+        """Payment of each agent in a joint state, money of the period.
 
         Parameters
         ----------

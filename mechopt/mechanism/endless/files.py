@@ -27,7 +27,7 @@ MAX_STATES, MAX_ENTRIES = 10**7, 10**9
 
 
 def contents(mechanism: StateMechanism) -> Contents:
-    """What the file holds."""
+    """Contents of the file."""
     after = mechanism.after
     columns = {
         "laws": np.concatenate([distribution.ravel() for distribution in mechanism.distributions]),

@@ -40,7 +40,7 @@ LAW_SLACK = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateMechanism(MechanismMethods):
-    """What is done and paid in each of finitely many public states, for ever.
+    """Actions and payments in each of finitely many public states, for ever.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ class StateMechanism(MechanismMethods):
 
     @cached_property
     def gains(self) -> FloatArray:
-        """What actions are worth to the seller besides payments and costs, ``(M, A)``."""
+        """Worth of actions to the seller besides payments and costs, ``(M, A)``."""
         tables = summed_gains(self.environment)
         if tables is None:
             return np.zeros(self.allocation.shape[1:])

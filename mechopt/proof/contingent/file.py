@@ -39,7 +39,7 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class TransferProof:
-    """What a file claims.
+    """Claim of a file.
 
     Attributes
     ----------

@@ -147,7 +147,7 @@ class RobustChecker(Checker):
         return unknown, sign * self.exact.values[i][t][(self.policy[t][s], *s)]
 
     def _expected(self, i: int, t: int, *parts: tuple[Any, int]) -> Callable[[Profile], Linear]:
-        """What is inside an expectation: the next bounds by name, payments by reported profile, with signs."""
+        """Terms inside an expectation: the next bounds by name, payments by reported profile, with signs."""
         following = self.following(t)
 
         def inside(then: Profile) -> Linear:
@@ -165,7 +165,7 @@ class RobustChecker(Checker):
         return inside
 
     def bound_row(self, which: str, i: int, t: int, s: Profile) -> Robust:
-        """What the truth is worth, from below or above."""
+        """Row that bounds the value of the truth, from below or above."""
         flow = self.exact.values[i][t][(self.policy[t][s], *s)]
         sign = 1 if which == "U" else -1
         inside = self._expected(i, t, (which, -sign), (s, sign))

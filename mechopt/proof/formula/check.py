@@ -34,7 +34,7 @@ from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 
 @dataclass(frozen=True)
 class Theorem:
-    """What was proved.
+    """Theorem that was proved.
 
     Attributes
     ----------
@@ -245,7 +245,7 @@ class BasisCheck:
                 raise CertificateError(f"primal: {name} is violated")
 
     def _bound(self) -> Polynomial:
-        """What the multipliers prove, times the common denominators of rows and multipliers."""
+        """Bound by the multipliers, times the common denominators of rows and multipliers."""
         rows = self.rows
         bound = times(rows.offset, self.price)
         reduced = [times(cost, self.price) for cost in rows.cost]

@@ -118,7 +118,7 @@ def classes(play: Play, outputs: tuple[Array, ...], start: tuple[IntArray, ...] 
 
 
 def rounded(play: Play, payments: bool) -> tuple[Array, ...]:
-    """What is done at each node as whole numbers: allocation, and payment relative to the largest value."""
+    """Actions and payments at each node as whole numbers: allocation, and payment relative to the largest value."""
     scale = max((float(np.abs(part).max(initial=0.0)) for part in play.values), default=0.0) or 1.0
     found = []
     for t in range(play.horizon):
@@ -229,7 +229,7 @@ def _root(group: list[int], joined: dict[int, int], state: int) -> int:
 def _merged(
     group: list[int], rows: list[dict[int, Cell]], head: int, state: int, kind: list[int], period: list[int]
 ) -> tuple[dict[int, int], dict[int, dict[int, Cell]]] | None:
-    """What changes in groups and rows with two states in one, and all that follows; None where something contradicts.
+    """Groups and rows with two states in one, and all that follows; None where something contradicts.
 
     What only one of them knows, since only there it can be reported, is kept.
     """

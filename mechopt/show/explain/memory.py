@@ -56,7 +56,7 @@ MOST_ROWS = 40_000
 
 @dataclass(frozen=True)
 class MemoryShare:
-    """What a mechanism earns that remembers only one thing.
+    """Revenue of a mechanism that remembers only one thing.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class MemoryShare:
 
 @dataclass(frozen=True)
 class LotteryShare:
-    """What mechanisms earn that draw nothing, as shares of the optimum.
+    """Revenue of mechanisms that draw nothing, as shares of the optimum.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class LotteryShare:
 
 
 def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -> LotteryShare | None:
-    """What drawing nothing earns; None where it is not looked for, as in large programs.
+    """Revenue without drawing; None where it is not looked for, as in large programs.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def allocation_columns(layout: AnyLayout) -> list[IntArray]:
 
 
 def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> FloatArray:
-    """What each column of the allocation adds to welfare, in present value; 0 for other columns."""
+    """Weight of each column of the allocation in welfare, in present value; 0 for other columns."""
     weights = np.zeros(layout.columns.count)
     fresh = isinstance(layout, Layout)
     for t, columns in enumerate(allocation_columns(layout)):

@@ -37,7 +37,7 @@ def column_simplex(
     others: tuple[int, ...] | None = None,
     period: int = 0,
 ) -> Axes:
-    """What the others see next, by an agent's own signal: points in a triangle, their hull, how far each sticks out.
+    """Draw the others' next signals by an agent's own: points in a triangle, their hull, how far each sticks out.
 
     Parameters
     ----------

@@ -180,7 +180,7 @@ def _shade(share: float) -> str:
 
 
 class Drawable(NamedTuple):
-    """What a tree is drawn from.
+    """Material of the drawing of a tree.
 
     Attributes
     ----------

@@ -140,7 +140,7 @@ def _heading(environment: AnyTypes) -> str:
 
 
 def instance_facts(environment: AnyTypes, source: str) -> Facts:
-    """What the environment is, as (label, text)."""
+    """Facts about the environment, as (label, text)."""
     facts: Facts = [("kind", f"{environment.kind} types")]
     if source:
         facts.append(("source", source))
@@ -198,7 +198,7 @@ def _value(best: Optimum | None, certificate: Certificate | None) -> tuple[str, 
 
 
 def optimum_facts(best: Optimum | None, certificate: Certificate | None) -> Facts:
-    """What is known of the optimum, as (label, text)."""
+    """Facts about the optimum, as (label, text)."""
     if best is None:
         return []
     facts = [

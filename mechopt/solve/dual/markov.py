@@ -44,7 +44,7 @@ from mechopt.solve.dual.stage import Problem, Start, State
 
 
 class _Known(NamedTuple):
-    """What is known of the next period: first best by type, B, and what the first mechanisms promise each type."""
+    """Facts about the next period: first best by type, B, and what the first mechanisms promise each type."""
 
     welfare: FloatArray
     box: FloatArray

@@ -106,7 +106,7 @@ def _columns(period: PersistentPeriod, q: FloatArray, extra: int) -> _Columns:
 
 
 def _flow_rows(at: _Columns, q: FloatArray, ex_post: bool, free: bool) -> FloatArray:
-    """What the multipliers of each true type add up to, less those of reports of it; the price is on the right."""
+    """Rows of multipliers of each true type, less those of reports of it; the price is on the right."""
     rows = np.zeros((len(q), at.count))
     true, report = at.pairs.T
     rows[true, np.arange(len(at.pairs))] = 1.0

@@ -50,7 +50,7 @@ class PersistentPolicy(MechanismMethods):
 
     @property
     def environment(self) -> PersistentEnvironment:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.process.environment
 
     @property

@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class _Program(ABC):
-    """What the two programs share: which points of the children are inside, and which were used when."""
+    """Common part of the two programs: which points of the children are inside, and which were used when."""
 
     def __init__(self, state: State, children: list[Models]) -> None:
         self.state, self.children = state, children

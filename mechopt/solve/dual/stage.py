@@ -1,4 +1,4 @@
-r"""What dual dynamic programming needs to know of a problem: one small program a period and state, and first points.
+r"""Interface of a problem to dual dynamic programming: one small program a period and state, and first points.
 
 The price function of a state is
 

@@ -61,12 +61,12 @@ class ExactStage(Stage):
 
     @property
     def slack(self) -> Fraction:
-        """What a misreport may gain."""
+        """Gain that a misreport may have."""
         return self.epsilon / Fraction(self.unit)
 
     @property
     def to_seller(self) -> Fraction:
-        """What the seller's present value of a payment in the period is of the buyer's."""
+        """Seller's present value of a payment in the period, as a share of the buyer's."""
         return numbers(self.tree).discount ** self.period / self.weight
 
     @property

@@ -39,7 +39,7 @@ class MyopicPolicy(MechanismMethods):
 
     @property
     def environment(self) -> PersistentEnvironment:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.process.environment
 
     @cached_property

@@ -31,7 +31,7 @@ from mechopt.solve.solution import Status
 
 @dataclass(frozen=True, eq=False)
 class StageTable:
-    """What is done in one period by state and reported profile.
+    """Actions and payments of one period by state and reported profile.
 
     Attributes
     ----------

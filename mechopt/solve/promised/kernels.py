@@ -40,7 +40,7 @@ def compiled() -> bool:
 def climb(
     rates: Rates, slopes: FloatArray, limits: FloatArray, whole: Basis, pivots: int, chained: bool = False
 ) -> Array:
-    """What `mechopt.solve.promised.simplex.climb` does.
+    """Compiled `mechopt.solve.promised.simplex.climb`.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def evaluate(
     slopes: FloatArray,
     responses: tuple[FloatArray, FloatArray, FloatArray],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What `mechopt.solve.promised.lottery.attained` and `certified` say of responses at falling slopes.
+    """Compiled `mechopt.solve.promised.lottery.attained` and `certified` of responses at falling slopes.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _compile(made: Any, arguments: tuple[Any, ...]) -> None:
 
 @cache
 def kernel(function: Callable[..., None]) -> Any:
-    """What numba compiles a function with; what it makes is kept on disk where there is a folder to write to."""
+    """Compiler of a function; what it makes is kept on disk where there is a folder to write to."""
     from numba import njit
 
     try:

@@ -191,7 +191,7 @@ def promised_optimum(
 
 
 def _sizes(values: FloatArray, cost: float) -> FloatArray:
-    """What is subtracted for each type; 0 where her value lies below the cost by more than rounding."""
+    """Amount subtracted for each type; 0 where her value lies below the cost by more than rounding."""
     sizes: FloatArray = values + abs(cost)
     return np.where(values - cost > -4 * EPSILON * sizes, sizes, 0.0)
 

@@ -64,7 +64,7 @@ OPTIMUM = "clairvoyant-optimum"
 
 
 def proved_revenue(environment: IndependentTypes) -> float | None:
-    """What the proof of Theorem F.1 says that the asymptotic mechanism earns here; None where it is not about it."""
+    """Revenue of the asymptotic mechanism by the proof of Theorem F.1; None where it is not about the environment."""
     try:
         loss = asymptotic_loss(environment, max_states=MAX_BALANCES)
     except (InputError, LimitError):

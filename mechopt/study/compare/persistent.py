@@ -37,11 +37,9 @@ from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
 from mechopt.mechanism.constraints import PeriodicExPostIC
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
 from mechopt.study.compare.row import Row, Setting
 
-PersistentMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"

@@ -1,4 +1,4 @@
-"""What a row of a comparison is made from, for any kind of environment."""
+"""Rows of a comparison, for any kind of environment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mechopt.solve.result import Optimum
 
 @dataclass(frozen=True)
 class Setting:
-    """What rows are made in: the environment, its optimum where there is one, and what that is optimal under."""
+    """Setting of the rows: the environment, its optimum where there is one, and what that is optimal under."""
 
     environment: Any
     best: Optimum | None

@@ -243,7 +243,7 @@ def _too_few(n: float, where: str) -> Fault:
 
 
 def _left_open(sales: Sales, points: FloatArray, distribution: FloatArray) -> list[str]:
-    """What the lowest prices and the start prices leave open."""
+    """Notes on what the lowest prices and the start prices leave open."""
     notes, lowest = [], float(points[0])
     if sales.with_reserves:
         at_start = int((sales.price == sales.reserve).sum())

@@ -1,4 +1,4 @@
-"""What an estimate from data gives: an environment, and all that is to be known about how good it is."""
+"""An estimate from data: an environment, and all that is to be known about how good it is."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ Chord = tuple[float, int, Found, Found]
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What is known of a frontier.
+    """Points and gaps of a frontier so far.
 
     Attributes
     ----------

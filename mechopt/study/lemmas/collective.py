@@ -40,7 +40,7 @@ Profile = tuple[int, ...]
 
 
 class CollectivePivot(NamedTuple):
-    r"""What is left for participation in an efficient mechanism that is balanced; expected present values.
+    r"""Surplus left for participation in an efficient mechanism that is balanced; expected present values.
 
     Attributes
     ----------

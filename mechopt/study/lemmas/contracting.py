@@ -1,4 +1,4 @@
-r"""What reports at contracting bring, of any mechanism for a separable environment: Lemmas 3.1 to 3.6 with numbers.
+r"""Gains of reports at contracting, of any mechanism for a separable environment: Lemmas 3.1 to 3.6 with numbers.
 
 Agent i reports k' at contracting and the truth afterwards, her initial type included where it can be reported again;
 everybody else is truthful. With :math:`V(k', k)` what that is worth to type k, :math:`U_k = V(k, k)`, and
@@ -41,7 +41,7 @@ Arrays = tuple[FloatArray, ...]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InitialReports:
-    """What reports at contracting bring; money as of contracting, arrays read-only, one an agent.
+    """Gains of reports at contracting; money as of contracting, arrays read-only, one an agent.
 
     Attributes
     ----------

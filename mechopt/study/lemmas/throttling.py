@@ -50,7 +50,7 @@ LARGEST_EXPONENT = 700.0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ThrottlingLoss:
-    """What the asymptotic mechanism loses of first best, by buyer and period.
+    """Loss of the asymptotic mechanism against first best, by buyer and period.
 
     Attributes
     ----------

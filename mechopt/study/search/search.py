@@ -29,7 +29,7 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class StudySearch:
-    """What a search over a study found.
+    """Result of a search over a study.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def _searched(
 
 
 def _required_tree(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
-    """What to search for and where, of a study of trees."""
+    """Target and place of the search, of a study of trees."""
     tree = study.tree
     assert tree is not None
     if study.search is None:
@@ -160,7 +160,7 @@ def _required_tree(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]
 
 
 def _required(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
-    """What to search for and where."""
+    """Target and place of the search."""
     family, plan, faults = study.family, study.search, list[Fault]()
     if family is None:
         faults.append(Fault("family", "is missing", "a search moves through a family: buyers, horizon and types"))

@@ -61,14 +61,14 @@ class AnyFamily(Protocol):
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What it is, for a JSON file."""
+        """Plain form for a JSON file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Axes of a point."""
 
     def instance(self, point: FloatArray) -> Any:
-        """What stands at a point."""
+        """Instance at a point."""
 
 
 @dataclass(frozen=True)
@@ -304,7 +304,7 @@ def worst_of(
 
 @dataclass(frozen=True)
 class _Trial:
-    """What is tried next, whether it begins anew, and the generator after it was drawn."""
+    """The next trial, whether it begins anew, and the generator after it was drawn."""
 
     point: FloatArray
     begins: bool

@@ -53,7 +53,7 @@ class TreeFamily:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What it is, for a JSON file."""
+        """Plain form for a JSON file."""
         scenarios = [list(sequence) for sequence in self.scenarios]
         parts: dict[str, Any] = {"scenarios": scenarios, "types": self.types, "absorbing": list(self.absorbing)}
         return parts | {"discount": str(to_exact(self.discount))}

@@ -41,7 +41,7 @@ class Call(Generic[Answer]):
             self._future = _guarded(workers, lambda: workers.executor.submit(_called, __version__, function, arguments))
 
     def answer(self) -> Answer:
-        """What the function returns.
+        """Value of the function.
 
         Raises
         ------

@@ -78,7 +78,7 @@ def verify_arms(
 
 
 class _Checker:
-    """What both ways of counting share: which bounds, and where to look."""
+    """Common part of both ways of counting: which bounds, and where to look."""
 
     exact = False
 

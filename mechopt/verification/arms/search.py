@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
 
 def error_of(m: ArmsMechanism) -> float:
-    """What a gain, or a value of truth, may be off by: residuals of each arm's equations, carried through products."""
+    """Error bound of a gain, or of a value of truth: residuals of each arm's equations, carried through products."""
     d, n = m.environment.discount, m.agents
     size = max(len(row) for row in m.index)
     step = max(stop.residual for stop in m.stops) + 4 * (size + 4) * UNIT / (1 - d)

@@ -64,7 +64,7 @@ def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatAr
 
 
 def lasting(transfers: Transfers, i: int, before: Callable[[Transfers, Stage, int, int], FloatArray]) -> FloatArray:
-    """What truth is worth for ever; of `Sizes` at least as much as makes its share bound what it is off by.
+    """Value of truth for ever; of `Sizes` at least as much as makes its share bound its error.
 
     With R the residual of the V that was found, no entry is further off than max |R| / (1 - d).
 
@@ -132,7 +132,7 @@ def _next(env: InterdependentTypes, t: int) -> int:
 
 
 def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
-    """What a report saves of earlier promises that are still due, at their worst history; by signals and report."""
+    """Saving by a report on earlier promises that are still due, at their worst history; by signals and report."""
     env = transfers.environment
     saved = np.zeros(stage.action.shape)
     if not transfers.later:
@@ -146,7 +146,7 @@ def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
 
 
 def _saved(transfers: Transfers, i: int, t: int, stage: Stage, made: int, ago: int) -> FloatArray:
-    """What a report saves of the promises of one earlier period, each at its worst history; by signals and report."""
+    """Saving by a report on the promises of one earlier period, each at its worst history; by signals and report."""
     env, here = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis]
     saved = np.zeros(stage.action.shape)
     for k, promise in enumerate(_promises(transfers, i, made)):

@@ -14,7 +14,7 @@ from mechopt.verification.rounding import Answer, Status
 
 
 class Transfers(Protocol):
-    """What is checked; axes as in `ContingentTransfers`."""
+    """Transfers under check; axes as in `ContingentTransfers`."""
 
     @property
     def environment(self) -> InterdependentTypes: ...  # noqa: D102
@@ -102,7 +102,7 @@ class OneMisreport(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a check says of an agent in a period.
+    """Finding about an agent in a period.
 
     Attributes
     ----------

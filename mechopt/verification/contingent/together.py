@@ -93,7 +93,7 @@ def _size(env: InterdependentTypes, t: int) -> int:
 
 
 def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
-    """What a report saves of earlier promises that are still due, at their worst history; by signals and report."""
+    """Saving by a report on earlier promises that are still due, at their worst history; by signals and report."""
     env = transfers.environment
     saved = np.zeros(stage.action.shape)
     if t >= len(env.kernel) or not env.controlled(t):

@@ -1,4 +1,4 @@
-"""What an agent can get from a mechanism: truthful continuation values and best reporting strategies.
+"""An agent's best response to a mechanism: truthful continuation values and best reporting strategies.
 
 Everything is in present value. For buyer i after the history h of length t, with everybody truthful from then on,
 

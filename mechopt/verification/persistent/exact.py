@@ -113,7 +113,7 @@ class _Agent:
         return [weight * (g - p) for g, p in zip(got, self.paid[t][node], strict=True)]
 
     def _given_up(self, t: int, action: int, m: int) -> Fraction:
-        """What she gives up of her outside option in a period: it, less what is left of it later."""
+        """Part of her outside option given up in a period: it, less what is left of it later."""
         options = self.exact.outside
         if options is None:
             return Fraction(0)
@@ -153,7 +153,7 @@ class _Agent:
         return values
 
     def by_type(self, t: int, slot: int, before: int, honest: bool, informed: bool) -> dict[int, Fraction]:
-        """What each true type makes of a slot, times her probability."""
+        """Utility of a slot to each true type, times her probability."""
         key = (t, slot, before, honest, informed)
         if key not in self._slots:
             distribution, made = self.distribution(t, slot, before), dict[int, Fraction]()

@@ -77,7 +77,7 @@ class HiddenBest:
 
     @property
     def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
-        """What it and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        """Values of it and of truth to each first type, ``(K_0,)``; 0 for types of probability 0."""
         level = self.levels[0]
         best = np.zeros(len(self.payoffs.first))
         best[level.own] = _largest(level, self.values[0])

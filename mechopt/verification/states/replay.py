@@ -52,7 +52,7 @@ def replayed(constraint: Constraint, agent: int, state: int, true: int | None, r
 
 
 def _outcome(m: Any, i: int, s: int, k: int, r: int, later: dict[tuple[int, int], float]) -> float:
-    """What type k gets by reporting r, with ``later`` from the next period on."""
+    """Utility of type k who reports r, with ``later`` from the next period on."""
     env, total = m.environment, 0.0
     for p, profile in enumerate(product(*map(range, m.shape))):
         if profile[i] != r:

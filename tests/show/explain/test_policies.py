@@ -16,6 +16,7 @@ from mechopt.show.explain.policies.tables import tables_of
 from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.promised.optimum import promised_optimum
 from mechopt.solve.solution import Bound, Status
+from tests.browser import WITHOUT, accessibility_faults, browser, chromium, visit
 from tests.pages import Page
 
 STAY = [["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"], ["0", "1/4", "3/4"]]
@@ -222,3 +223,23 @@ def test_flow_between_states_by_loops(name):
     latex = found.to_latex()
     assert latex.count(r"\\") == 1 + sum(len(state.rules) for state in found.states)
     assert latex.startswith(r"\begin{tabular}") and found.states[0].words in latex
+
+
+@pytest.mark.skipif(chromium() is None, reason=WITHOUT)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 375)])
+def test_page_in_a_browser(tmp_path, scheme, width):
+    """Headers above their columns with room between them, nothing wider than a phone, nothing that axe minds."""
+    explain_policy(CASES["states for ever"]()).to_html(tmp_path / "page.html", title="For ever")
+    with browser() as started, visit(started, tmp_path / "page.html", scheme, width) as found:
+        page = found.page
+        for table in page.locator("table").all():
+            heads = [head.bounding_box() for head in table.locator("thead th").all()]
+            cells = [cell.bounding_box() for cell in table.locator("tbody tr").last.locator("td").all()]
+            texts = [
+                head.evaluate("e => parseFloat(getComputedStyle(e).paddingLeft)") for head in table.locator("th").all()
+            ]
+            assert min(texts) >= 4
+            for head, cell in zip(heads, cells, strict=True):
+                assert head["x"] == pytest.approx(cell["x"], abs=1)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert accessibility_faults(page) == [] and found.complaints == []

@@ -86,7 +86,7 @@ def efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[Ar
 def truthful_exactly(
     numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any
 ) -> list[Array]:
-    """What the truth is worth to an agent, by period."""
+    """Value of the truth to an agent, by period."""
     flow = [numbers.values[t][i][policy[t], np.arange(len(policy[t]))] for t in range(numbers.stages)]
     flow[-1] = flow[-1] if end is None else flow[-1] - end
     if surplus is None:

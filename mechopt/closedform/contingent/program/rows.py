@@ -24,7 +24,7 @@ MAX_ENTRIES = 40_000_000
 
 
 class Kind(IntEnum):
-    """What a row says."""
+    """Kind of a row."""
 
     TRUTH = 0
     MISREPORT = 1

@@ -49,7 +49,7 @@ class Family(NamedTuple):
     label: IntArray
 
     def worth(self, x: Array) -> Array:
-        """What is inside the expectation; axes: line, next profile."""
+        """Terms inside the expectation; axes: line, next profile."""
         padded: Array = np.concatenate([x, np.array([Fraction(0) if x.dtype == object else 0.0], dtype=x.dtype)])
         return np.asarray(sum((sign * padded[columns] for columns, sign in self.later), self.constant))
 
@@ -123,7 +123,7 @@ class Contradiction(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What robust transfers are for.
+    """Setting of robust transfers.
 
     Attributes
     ----------

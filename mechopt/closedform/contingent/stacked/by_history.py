@@ -36,7 +36,7 @@ FIX = "try method='any', or stack more periods"
 
 
 class _Made(NamedTuple):
-    """What was solved about one period."""
+    """Solution about one period."""
 
     promises: FloatArray  # history, reported profile, row
     gains: FloatArray
@@ -120,7 +120,7 @@ class ByHistory:
         return found
 
     def _promises(self, t: int, histories: int) -> Array:
-        """What is promised about a period; axes: history, reported profile, row."""
+        """Promises about a period; axes: history, reported profile, row."""
         self.made.append(self._solve(t, histories))
         return self.made[-1].promises
 

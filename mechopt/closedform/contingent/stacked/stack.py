@@ -1,4 +1,4 @@
-"""What several future periods tell of an own signal, one below the other."""
+"""Stacked matrices: evidence of several future periods on an own signal, one below the other."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def _over_histories(mechanism: SequenceMechanism) -> SequenceMechanism:
 
 
 def _terms(mechanism: SequenceMechanism, t: int, value: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """What the reports of period t change, by agent and node, and the expectations before them, by agent and slot."""
+    """Changes by the reports of period t, by agent and node, and the expectations before them, by agent and slot."""
     tree, process = mechanism.tree, mechanism.process
     n, shape = process.agents, process.shape[t]
     distributions = [_own_distribution(mechanism, t, i) for i in range(n)]

@@ -1,4 +1,4 @@
-"""What is said of a mechanism that has states of its own: its tables as rules, with nothing written out."""
+"""Explanation of a mechanism that has states of its own: its tables as rules, with nothing written out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_DENSE = 2_000_000
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """What is done after some reports in a state.
+    """Action and payment after some reports in a state.
 
     Attributes
     ----------
@@ -326,7 +326,7 @@ def _scale(tables: Tables) -> float:
 def _cell(
     tables: Tables, members: list[tuple[int, IntArray]], profile: int, ahead: list[Any]
 ) -> tuple[str, FloatArray, FloatArray, list[int]]:
-    """What is done after one profile in a state: action in words, ends of the payments, next states."""
+    """Cell of one profile in a state: action in words, ends of the payments, next states."""
     chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(ahead[0].shape[1])
     for t, rows in members:
         block = tables.blocks[t]
@@ -341,7 +341,7 @@ def _cell(
 
 
 def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
-    """What the entries stand for."""
+    """Meaning of the entries."""
     begins = members[0][0] == 0 and members[0][1][0] == 0
     if begins and sum(len(rows) for _, rows in members) == tables.entries:
         return "always"

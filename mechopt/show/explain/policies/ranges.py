@@ -16,7 +16,7 @@ SAME = 1e-4
 
 
 def action_words(actions: tuple[str, ...], low: FloatArray, high: FloatArray) -> str:
-    """What is surely done, or each action that may be drawn with the range of its probability."""
+    """Sure action, or each action that may be drawn with the range of its probability."""
     sure = np.flatnonzero(low >= 1 - MIXED)
     if len(sure):
         return actions[int(sure[0])]

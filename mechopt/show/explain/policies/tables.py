@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """What periods of one kind have in common.
+    """Common parts of periods of one kind.
 
     Attributes
     ----------

@@ -153,7 +153,7 @@ def payment_program(
 
 @dataclass(frozen=True, eq=False)
 class _Worth:
-    """What each cell is worth to its agent: a number where the allocation is fixed, else a value times a variable.
+    """Worth of each cell to its agent: a number where the allocation is fixed, else a value times a variable.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the two programs of a period share, and what either answers."""
+"""Common part of the two programs of a period, and their answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mechopt.solve.infinite.promises.chain import Chain
 
 
 class Shape(NamedTuple):
-    """What both programs of a state are about.
+    """Data that both programs of a state share.
 
     Rows are those of incentives, one for each of ``pairs``, and under ex post participation one for each of
     ``tellers``. A child is a profile of reports and a kernel. Promises and prices have the axis ``width``: all agents'
@@ -65,7 +65,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(chain: Chain, number: int, ex_post: bool) -> Shape:
-    """What the programs of one of the chain's states are about."""
+    """Data of the programs of one of the chain's states."""
     distributions, chance, kernels = chain.distributions[number], chain.chances[number], len(chain.parts)
     support = np.flatnonzero(chance)
     told = [(i, r) for i, q in enumerate(distributions) for r in np.flatnonzero(q).tolist()]

@@ -53,7 +53,7 @@ class Start(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """What a period is worth, and how types move, by action and profile.
+    """Worth of a period, and how types move, by action and profile.
 
     Attributes
     ----------
