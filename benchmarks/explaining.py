@@ -10,7 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -38,8 +38,9 @@ def subscription(periods: int, discount: object = 1) -> Any:
 
 
 def battaglini(periods: int) -> Any:
-    """The bundled model of two types, over other horizons."""
-    return replace(mo.load("battaglini-2005/two-types"), horizon=periods)
+    """Two types that stay with probability 3/4, the high one first with 3/5."""
+    stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    return mo.MarkovTypes([[[0, 0], [1, 2]]], [stay], [["2/5", "3/5"]], horizon=periods)
 
 
 def two_buyers() -> Any:
