@@ -61,7 +61,7 @@ register(
         "MechanismMethods.save": "mechopt.mechanism.archive.save",
         "MechanismMethods.simulate": "mechopt.mechanism.simulation.simulate",
         "MechanismMethods.to_frame": "mechopt.mechanism.frame.to_frame",
-        "Problem.read_solution": "mechopt.solve.read_solution.read_solution",
+        "Problem.read_solution": "mechopt.solve.elsewhere.read_solution.read_solution",
         "MechanismMethods._repr_html_": "mechopt.show.notebook.mechanism",
         "MechanismMethods.explain": "mechopt.show.explain.explain.explain",
         "Optimum._repr_html_": "mechopt.show.notebook.optimum",

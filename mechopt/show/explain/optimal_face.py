@@ -13,7 +13,7 @@ import numpy as np
 
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray, readonly
 from mechopt.lp.program import LinearProgram
-from mechopt.solve import highs, runtime
+from mechopt.solve import highs_program, runtime
 
 PRESSED = 10 * SOLVER_TOLERANCE
 """Reduced costs and multipliers above this, in the solver's scale of the objective, are not 0."""
@@ -48,9 +48,9 @@ def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: boo
         ``"simplex"`` or ``"ipx"``.
     presolve : bool
     """
-    scale = highs.objective_scale(program.cost)
+    scale = highs_program.objective_scale(program.cost)
     for reduced_first in (True, False) if presolve else (False,):
-        solver = highs.to_highs(program, scale, reduced_first)
+        solver = highs_program.to_highs(program, scale, reduced_first)
         runtime.set_options(solver, {"threads": 1, "solver": algorithm})
         runtime.run(solver)
         if solver.getModelStatus().name in ("kOptimal", "kModelEmpty"):
