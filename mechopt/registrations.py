@@ -90,6 +90,7 @@ register(
         "VirtualPivot.to_mechanism": "mechopt.closedform.virtual.histories.sequence_mechanism",
         "VirtualPivot.verify": "mechopt.verification.virtual.verify_virtual",
         "VirtualPivot.with_ironing": "mechopt.closedform.virtual.pivot.virtual_pivot",
+        "WinnerPayAuction.verify": "mechopt.verification.contingent.winner_pay.verify_winner_pay",
         "archive.mechopt states 1": "mechopt.mechanism.endless.files.read_states",
         "archive.mechopt scenarios mechanism 1": "mechopt.mechanism.scenarios.archive.read_rule",
         "archive.mechopt contingent transfers 1": "mechopt.study.saved.read_transfers",

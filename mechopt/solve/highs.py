@@ -19,7 +19,7 @@ from mechopt.core.numbers import Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
 from mechopt.solve.highs_program import objective_scale, ours
-from mechopt.solve.polish import polished, refined
+from mechopt.solve.polish import Places, polished, refined
 from mechopt.solve.solution import Bound, Solution, Status, contradicts, improves, judged, violations
 
 ALGORITHMS = ("simplex", "ipx", "primal")
@@ -174,13 +174,11 @@ def _attempt(
     primal = _finite(point.col_value, columns)
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
     found = highs.getBasis()
-    if not found.valid:
-        return answer
-    if status is Status.OPTIMAL:
-        answer = refined(program, answer, found, partial(_again, scale=scale, time_limit=time_limit))
-    if not (keep_basis or answer.status is Status.INACCURATE):
+    if not found.valid or not (keep_basis or answer.loose or answer.status is Status.INACCURATE):
         return answer
     places = _places(found)
+    if status is Status.OPTIMAL:
+        answer, places = refined(program, answer, places, partial(_again, time_limit=time_limit))
     if answer.status is Status.INACCURATE and (again := polished(program, places)) is not None:
         closer = judged(program, *again, status, algorithm, iterations)
         answer = closer if closer.status is Status.OPTIMAL else answer
@@ -193,9 +191,10 @@ def _places(basis: Any) -> tuple[Array, Array]:
     return columns, rows
 
 
-def _again(program: LinearProgram, basis: Any, scale: float, time_limit: float | None) -> Any:
+def _again(program: LinearProgram, places: Places, time_limit: float | None) -> Any:
     """Point, multipliers and basis of a program that is solved from a basis, or None where that fails."""
-    highs = ours(program, scale)
+    scale = objective_scale(program.cost)
+    highs, basis = ours(program, scale), runtime.basis_of(places)
     runtime.set_options(highs, {} if time_limit is None else {"time_limit": max(time_limit, 0.0)})
     try:
         runtime.require(highs.setBasis(basis), "takes no such basis")
@@ -205,7 +204,7 @@ def _again(program: LinearProgram, basis: Any, scale: float, time_limit: float |
     if NAMED.get(highs.getModelStatus().name) is not Status.OPTIMAL:
         return None
     point, (rows, columns, _) = highs.getSolution(), program.size
-    return _finite(point.col_value, columns), _finite(point.row_dual, rows) / scale, highs.getBasis()
+    return _finite(point.col_value, columns), _finite(point.row_dual, rows) / scale, _places(highs.getBasis())
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:

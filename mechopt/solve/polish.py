@@ -5,9 +5,10 @@ system of the rest is solved again, equilibrated by powers of two and with resid
 multipliers. Near ties and rare types, whose coefficients differ by many orders, then lose no digits to a tolerance.
 
 A basis itself may be one that only a tolerance allows: a row with coefficients of 1e10 and 1e-9 may be missed by all
-that the small one asks for. The program is then solved again around the point, in units that are finer by 2^30
-(`magnified`): what was within the tolerance is large there, and the small one counts (iterative refinement; Gleixner,
-Steffy and Wolter 2016, INFORMS Journal on Computing 28).
+that the small one asks for, and a multiplier of 1e-17 of the wrong sign matters where a payment that is seldom made is
+1e11. The program is then solved again around the point and its multipliers, in units that are finer by 2^30
+(`magnified`): what was within the tolerance is large there (iterative refinement; Gleixner, Steffy and Wolter 2016,
+INFORMS Journal on Computing 28).
 """
 
 from __future__ import annotations
@@ -20,60 +21,87 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.lp.program import LinearProgram
-from mechopt.solve.solution import Solution, Status, judged
+from mechopt.solve.solution import Solution, Status, judged, reduced_costs
 
 BASIC, UPPER, FREE = 1, 2, 3
 ROUNDS = 3
 """Residuals that are fed back."""
 FINER = 2.0**30
 """Units in which a program is solved around a point."""
-LOOSE = 1e-12
-"""Share of the value that a point may cost by what it misses beyond rounding."""
-Again = Callable[[LinearProgram, Any], tuple[FloatArray, FloatArray, Any] | None]
-"""Solves a program from a basis of the solver: point, multipliers and basis, or None where it finds none."""
+LOOSE = 1e-10
+"""Share of the value that a point or multipliers may cost by what they miss beyond rounding."""
+Places = tuple[Array, Array]
+Again = Callable[[LinearProgram, Places], tuple[FloatArray, FloatArray, Places] | None]
+"""Solves a program from a basis: point, multipliers and basis, or None where it finds none."""
 
 
-def refined(program: LinearProgram, answer: Solution, basis: Any, again: Again) -> Solution:
-    """The answer once more, where rows that its point misses by more than rounding widen the bracket.
+def refined(program: LinearProgram, answer: Solution, places: Places, again: Again) -> tuple[Solution, Places]:
+    """The answer and its basis once more, where what it misses by more than rounding widens the bracket.
 
     Parameters
     ----------
     program : LinearProgram
     answer : Solution
-    basis : Any
-        Of the solver, where it left the answer.
+    places : pair of int arrays
+        Its basis, as in `Solution`.
     again : callable
-        Solves a program of the same matrix from a basis.
+        Solves a program from a basis.
     """
     for _ in range(ROUNDS):
         if answer.loose <= LOOSE * abs(answer.value):
             break
-        found = again(magnified(program, answer.primal), basis)
-        if found is None:
+        closer = _closer(program, answer, places, again, answer.dual) or _closer(program, answer, places, again, None)
+        if closer is None:
             break
-        step, dual, basis = found
-        x = np.clip(answer.primal + step / FINER, program.lower, program.upper)
-        closer = judged(program, x, dual, Status.OPTIMAL, answer.algorithm, answer.iterations)
-        if not closer.bound.upper - closer.bound.lower < answer.bound.upper - answer.bound.lower:
-            break
-        answer = closer
-    return answer
+        answer, places = closer
+    return answer, places
 
 
-def magnified(program: LinearProgram, x: FloatArray) -> LinearProgram:
-    """The program of z, where the point is ``x + z / FINER``: same matrix and costs, sides and bounds from ``x`` on."""
-    activity = program.matrix @ x
+def _closer(
+    program: LinearProgram, answer: Solution, places: Places, again: Again, dual: FloatArray | None
+) -> tuple[Solution, Places] | None:
+    """An answer with a narrower bracket from the magnified program, or None."""
+    columns, start = len(program.cost), (np.concatenate(places), np.zeros(len(answer.dual), np.int8))
+    found = again(magnified(program, answer.primal, dual), start)
+    if found is None:
+        return None
+    step, price, (at, _) = found
+    x = np.clip(answer.primal + step[:columns] / FINER, program.lower, program.upper)
+    y = price if dual is None else dual + price / FINER
+    closer = judged(program, x, y, Status.OPTIMAL, answer.algorithm, answer.iterations)
+    if not closer.bound.upper - closer.bound.lower < answer.bound.upper - answer.bound.lower:
+        return None
+    return closer, (at[:columns], at[columns:])
+
+
+def magnified(program: LinearProgram, x: FloatArray, dual: FloatArray | None) -> LinearProgram:
+    """The program of (z, s), where the point is ``x + z / FINER`` and its rows' activities move by ``s / FINER``.
+
+    Its rows say ``A z = s``, and its costs are the reduced ones of the columns (0 within their rounding, which would
+    make directions without end) and the multipliers of the rows, finer too; without multipliers, the costs as they are.
+    """
+    rows, columns, _ = program.size
+    activity, ends = program.matrix @ x, program.start[1:]
+    if dual is None:
+        cost = np.concatenate([program.cost, np.zeros(rows)])
+    else:
+        reduced, unsure = reduced_costs(program, dual)
+        cost = FINER * np.concatenate([np.where(np.abs(reduced) > unsure, reduced, 0.0), dual])
     return replace(
         program,
-        lower=FINER * (program.lower - x),
-        upper=FINER * (program.upper - x),
-        row_lower=FINER * (program.row_lower - activity),
-        row_upper=FINER * (program.row_upper - activity),
+        cost=cost,
         offset=0.0,
+        lower=FINER * np.concatenate([program.lower - x, program.row_lower - activity]),
+        upper=FINER * np.concatenate([program.upper - x, program.row_upper - activity]),
+        start=program.start + np.arange(rows + 1),
+        index=np.insert(program.index, ends, columns + np.arange(rows)),
+        value=np.insert(program.value, ends, -1.0),
+        row_lower=np.zeros(rows),
+        row_upper=np.zeros(rows),
     )
 
 
-def polished(program: LinearProgram, basis: tuple[Array, Array]) -> tuple[FloatArray, FloatArray] | None:
+def polished(program: LinearProgram, basis: Places) -> tuple[FloatArray, FloatArray] | None:
     """Point and multipliers of a basis, or None where its matrix is singular or not square.
 
     Parameters

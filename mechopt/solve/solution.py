@@ -109,7 +109,7 @@ class Solution:
     basis : pair of int arrays, or None
         Where the solver left each column and row: 0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero.
     loose : float
-        What the lower bound pays for rows and bounds that the point misses by more than rounding.
+        How much wider the bracket is for what the point and its multipliers miss by more than rounding.
     """
 
     status: Status
@@ -180,26 +180,32 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
     return _upper(program, dual, x)[0]
 
 
-def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float]:
-    """The upper bound, and by how much it is raised for rounding."""
+def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float, float]:
+    """The upper bound, and by how much it is raised for rounding, and for reduced costs that no bound takes up."""
     with np.errstate(invalid="ignore", over="ignore"):
         y = np.where((dual > 0) & np.isinf(program.row_upper) | (dual < 0) & np.isinf(program.row_lower), 0.0, dual)
         rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
-        sizes = _sizes(program)
-        reduced = program.cost - y @ program.matrix
-        terms = 1 + np.bincount(program.index, minlength=len(x))
-        unsure = EPSILON * (np.abs(y) @ _errors(program) + terms * (np.abs(program.cost) + np.abs(y) @ sizes))
-        unsure += _roundings(program, 0) * np.abs(program.cost)
+        reduced, unsure = reduced_costs(program, y)
         sure = np.abs(reduced) > unsure
         pressed = np.where(reduced > 0, program.upper, program.lower)
-        least = np.where(sure, np.maximum(np.abs(x), 1.0), np.abs(x))
+        least = np.where(sure, np.maximum(np.abs(x), 1.0) * _stretch(program), np.abs(x))
         size = np.where(np.isinf(pressed), np.sign(reduced) * least, pressed)
         columns = np.where(reduced != 0, reduced * size, 0.0)
+        loose = float(columns[sure & np.isinf(pressed)].sum())
         either = np.maximum(_reach(program.lower, least), _reach(program.upper, least))
         lost = _total(unsure, np.where(sure, np.abs(size), either))
         lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
         found = float(rows.sum() + columns.sum() + program.offset + lost)
-    return (found, float(lost)) if np.isfinite(found) else (np.inf, 0.0)
+    return (found, float(lost), loose) if np.isfinite(found) else (np.inf, 0.0, np.inf)
+
+
+def reduced_costs(program: LinearProgram, dual: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """By column its cost less its rows at their multipliers, and a bound of the rounding of that."""
+    terms = 1 + np.bincount(program.index, minlength=len(program.cost))
+    size = np.abs(dual)
+    unsure = EPSILON * (size @ _errors(program) + terms * (np.abs(program.cost) + size @ _sizes(program)))
+    unsure += _roundings(program, 0) * np.abs(program.cost)
+    return program.cost - dual @ program.matrix, unsure
 
 
 def raised(value: float, scale: float, terms: int) -> float:
@@ -280,6 +286,26 @@ def _dearest_price(program: LinearProgram, back: FloatArray) -> FloatArray:
     return price
 
 
+def _stretch(program: LinearProgram) -> FloatArray:
+    """By column without two bounds, how much larger than another one it may be, by the coefficients of its rows.
+
+    Of a column with a small coefficient a lot makes up for a little of the others; and that takes a lot of those that
+    stand beside it in other rows.
+    """
+    start, index, size = program.start, program.index, np.abs(program.value)
+    widths = np.diff(start)
+    filled = np.flatnonzero(widths)
+    most = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 1.0, np.inf)
+    stretch: FloatArray = np.ones(len(program.cost))
+    for _ in range(2):
+        if len(filled):
+            largest = np.maximum.reduceat(size * stretch[index], start[filled])
+            stretch = stretch.copy()
+            np.maximum.at(stretch, index, np.repeat(largest, widths[filled]) / size)
+            stretch = np.minimum(stretch, most)
+    return stretch
+
+
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
     """What one unit costs for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
@@ -301,7 +327,7 @@ def judged(
     The null mechanism (nothing sold, nothing paid; the zero vector) is feasible unless a user's own row forbids it, and
     gives a lower bound where the point is none.
     """
-    (lower, below, loose), (upper, above) = _lower(program, x, dual), _upper(program, dual, x)
+    (lower, below, missed), (upper, above, loose) = _lower(program, x, dual), _upper(program, dual, x)
     rows, columns = violations(program, x)
     worst = float(max(rows.max(initial=0.0), columns.max(initial=0.0)))
     null = np.zeros_like(x)
@@ -310,7 +336,7 @@ def judged(
         wrong = _unsupported(program, dual)
         upper = np.inf if wrong > 1e3 * SOLVER_TOLERANCE else upper
     if lower < nothing - below:
-        x, worst, loose = null, 0.0, 0.0
+        x, worst, missed = null, 0.0, 0.0
     lower = max(lower, nothing)
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
@@ -319,7 +345,7 @@ def judged(
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
     value = float((program.cost * x).sum() + program.offset)
-    return Solution(status, value, bound, x, dual, worst, algorithm, iterations, loose=loose)
+    return Solution(status, value, bound, x, dual, worst, algorithm, iterations, loose=missed + loose)
 
 
 def improves(program: LinearProgram, direction: FloatArray) -> bool:

@@ -161,7 +161,7 @@ def test_violations_that_add_up_over_periods_are_paid_for_in_each():
 
 @pytest.mark.filterwarnings("ignore:values or probabilities differ")
 def test_a_small_coefficient_that_the_tolerance_lets_go_is_paid_for():
-    """A row with coefficients of 3e10 and 6e-10, missed by 6e-10 and without a multiplier: worth 1.6e-11 of the value."""
+    """A row with coefficients of 3e10 and 6e-10, missed by 6e-10 without a multiplier: 1.6e-11 of the value."""
     env = mo.IndependentTypes(
         [
             [["300000000007/100000", "15000000001/5000", "4000000"]],
@@ -195,3 +195,23 @@ def test_a_solver_that_takes_a_program_for_infeasible_is_not_believed(attempts, 
     best = mo.optimum(env, mo.PeriodicExPostIC(), mo.PeriodicExPostIR(), method="ipx", accept_range=True)
     assert best.status in ("optimal", "inaccurate")
     assert best.bound.lower <= exact <= best.bound.upper
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+def test_a_payment_that_is_hardly_ever_made_may_be_large():
+    """7e10 after a type of probability 7e-12: a multiplier of 3e-17 of the wrong sign took 2e-6 off the upper end."""
+    kernel = [
+        ["10000000000/20000000003", "3/20000000003", "10000000000/20000000003"],
+        ["6000/1000000006007", "1000000000000/1000000006007", "7/1000000006007"],
+        ["1/2", "1/2", 0],
+    ]
+    env = mo.MarkovTypes(
+        [[[0, 0, 0], [5, "9.00000000005", "9.0000000004"]]],
+        [kernel],
+        [["5000000000/5000040003", "1/1666680001", "40000/5000040003"]],
+        horizon=2,
+    )
+    exact = certify(env, mo.DownwardIC(), mo.PFIR()).value
+    for method in ("simplex", "ipx"):
+        best = mo.optimum(env, mo.DownwardIC(), mo.PFIR(), method=method, accept_range=True)
+        assert Fraction(best.bound.lower) <= exact <= Fraction(best.bound.upper)

@@ -39,8 +39,8 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray, readonly
 from mechopt.core.rounding import Precision, Status, Verdict
-from mechopt.environment.reading.nested import depth
 from mechopt.environment.reading.check import exact_list, exact_scalar
+from mechopt.environment.reading.nested import depth
 from mechopt.environment.reading.tables import increasing, number_table, require_law
 
 OTHER_ROUNDINGS = 24
