@@ -19,7 +19,7 @@ from mechopt.core.numbers import Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
 from mechopt.solve.highs_program import objective_scale, ours
-from mechopt.solve.polish import Places, polished, refined
+from mechopt.solve.polish import Places, needs_refining, polished, refined
 from mechopt.solve.solution import Bound, Solution, Status, contradicts, improves, judged, violations
 
 ALGORITHMS = ("simplex", "ipx", "primal")
@@ -174,14 +174,14 @@ def _attempt(
     primal = _finite(point.col_value, columns)
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
     found = highs.getBasis()
-    if not found.valid or not (keep_basis or answer.loose or answer.status is Status.INACCURATE):
+    if not found.valid or not (keep_basis or needs_refining(answer) or answer.status is Status.INACCURATE):
         return answer
     places = _places(found)
-    if status is Status.OPTIMAL:
-        answer, places = refined(program, answer, places, partial(_again, time_limit=time_limit))
     if answer.status is Status.INACCURATE and (again := polished(program, places)) is not None:
         closer = judged(program, *again, status, algorithm, iterations)
         answer = closer if closer.status is Status.OPTIMAL else answer
+    if status is Status.OPTIMAL:
+        answer, places = refined(program, answer, places, partial(_again, time_limit=time_limit))
     return replace(answer, basis=places)
 
 

@@ -16,7 +16,7 @@ The status follows from the width of the bracket relative to the value, not from
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -108,8 +108,10 @@ class Solution:
         Where there is no solution or no bound: the rows or columns responsible, in words.
     basis : pair of int arrays, or None
         Where the solver left each column and row: 0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero.
+    missed : float
+        By how much the point misses a row by more than rounding, or a bound, at most.
     loose : float
-        How much wider the bracket is for what the point and its multipliers miss by more than rounding.
+        How much higher the upper bound is for reduced costs beyond rounding that no bound of a column takes up.
     """
 
     status: Status
@@ -122,6 +124,7 @@ class Solution:
     iterations: int
     conflict: tuple[str, ...] = ()
     basis: tuple[Array, Array] | None = None
+    missed: float = 0.0
     loose: float = 0.0
 
 
@@ -138,7 +141,7 @@ def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> floa
 
 
 def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[float, float, float]:
-    """The lower bound, and how much of its price is for rounding, and for what is missed by more.
+    """The lower bound, how much of its price is for rounding, and by how much a row or bound is missed beyond it.
 
     A violation is priced by the row's multiplier. Multipliers of degenerate rows are only one choice among several, so
     two ways of putting a row right are priced as well: by one of its large columns alone, and by moving all utilities
@@ -158,13 +161,15 @@ def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[flo
         missed = np.maximum(unsure - slack, 0.0)
         back = np.abs(program.cost) + np.abs(dual) @ sizes
         worth, shift = program.cost * x, _shift_price(program, dual)
-        loose = _total(_dearest_price(program, back), np.maximum(rows - unsure, 0.0)) + _total(back, columns)
-        lost = _total(price, missed) + shift * max(_largest(program, missed), columns.max(initial=0.0)) + loose
+        beyond = np.maximum(rows - unsure, 0.0)
+        lost = _total(price, missed) + shift * max(_largest(program, missed), columns.max(initial=0.0))
+        lost += _total(_dearest_price(program, back), beyond) + _total(back, columns)
+        loose = max(beyond.max(initial=0.0), columns.max(initial=0.0))
         rounded = _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
         unseen = np.minimum(missed, unsure)
         found = float(worth.sum() + program.offset - lost - rounded)
         small = float(_total(price, unseen) + shift * _largest(program, unseen) + rounded)
-    return (found, small, loose) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0, np.inf)
+    return (found, small, float(loose)) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0, np.inf)
 
 
 def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> float:
@@ -345,7 +350,15 @@ def judged(
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
     value = float((program.cost * x).sum() + program.offset)
-    return Solution(status, value, bound, x, dual, worst, algorithm, iterations, loose=missed + loose)
+    return Solution(status, value, bound, x, dual, worst, algorithm, iterations, missed=missed, loose=loose)
+
+
+def without_point(program: LinearProgram, answer: Solution) -> Solution:
+    """The answer where its point misses rows that nobody can price: what is known below is the null mechanism."""
+    null = np.zeros_like(answer.primal)
+    nothing = lower_bound(program, null, np.zeros_like(answer.dual))
+    bound = Bound(min(nothing, answer.bound.upper), answer.bound.upper, answer.bound.method)
+    return replace(answer, status=Status.INACCURATE, bound=bound, missed=0.0)
 
 
 def improves(program: LinearProgram, direction: FloatArray) -> bool:

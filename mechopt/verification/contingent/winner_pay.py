@@ -192,7 +192,7 @@ class _Auction:
             if chance:
                 elsewhere = tuple(k for j, k in enumerate(after) if j != i)
                 expected += chance * self.eta[i][int(np.ravel_multi_index(elsewhere, self.shapes[i]))]
-        value = true[i] + self.gamma * sum(others, Fraction(0))
+        value: Fraction = true[i] + self.gamma * sum(others, Fraction(0))
         return value - self.beta * to_beat - len(true) * self.gamma * (expected - to_beat)
 
 
