@@ -45,6 +45,13 @@ class BidCounterexample(Counterexample):
 
     bid: float = 0.0
 
+    @property
+    def signals(self) -> Signals:
+        """Everybody's, by index."""
+        signals = list(self.others or ())
+        signals.insert(self.agent, self.true_type or 0)
+        return tuple(signals)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return super().to_dict() | {"bid": self.bid}
@@ -62,12 +69,10 @@ class BidCounterexample(Counterexample):
         ----------
         mechanism : WinnerPayAuction
         """
-        signals = list(self.others or ())
-        signals.insert(self.agent, self.true_type or 0)
         auction = _Auction(mechanism)
-        true = auction.bids(tuple(signals))
+        true = auction.bids(self.signals)
         other = [Fraction(self.bid) if i == self.agent else bid for i, bid in enumerate(true)]
-        worth = auction.worth(self.agent, tuple(signals))
+        worth = auction.worth(self.agent, self.signals)
         gain = worth * ((auction.winner(other) == self.agent) - (auction.winner(true) == self.agent))
         return float(gain)
 
@@ -164,7 +169,8 @@ class _Auction:
 
     def __init__(self, auction: Any) -> None:
         given, self.mirror = auction.exact, bool(auction.mirror)
-        self.gamma, self.signals = given.gamma, given.signals
+        self.gamma: Fraction = given.gamma
+        self.signals: tuple[tuple[Fraction, ...], ...] = given.signals
         count = len(self.signals)
         self.beta = 1 + self.gamma * (count - 1)
         rows = given.kernel.reshape(*given.kernel.shape[:count], -1)
@@ -192,8 +198,9 @@ class _Auction:
             if chance:
                 elsewhere = tuple(k for j, k in enumerate(after) if j != i)
                 expected += chance * self.eta[i][int(np.ravel_multi_index(elsewhere, self.shapes[i]))]
-        value: Fraction = true[i] + self.gamma * sum(others, Fraction(0))
-        return value - self.beta * to_beat - len(true) * self.gamma * (expected - to_beat)
+        value = true[i] + self.gamma * sum(others, Fraction(0))
+        worth: Fraction = value - self.beta * to_beat - len(true) * self.gamma * (expected - to_beat)
+        return worth
 
 
 def _plain(number: Any) -> Fraction:
