@@ -26,9 +26,11 @@ def sticky(values: list[int], stay: str, periods: int) -> mo.MarkovTypes:
     return mo.MarkovTypes([[[0] * count, values]], [kernel], [first], horizon=periods)
 
 
-def buyers(law: tuple[list[int], list[str]], count: int, periods: int, target: float) -> Callable[[], DualOptimum]:
+def buyers(
+    distribution: tuple[list[int], list[str]], count: int, periods: int, target: float
+) -> Callable[[], DualOptimum]:
     """Buyers with one distribution of types in every period."""
-    return lambda: dual_optimum(mo.IndependentTypes.iid(*law, periods, agents=count), target=target)
+    return lambda: dual_optimum(mo.IndependentTypes.iid(*distribution, periods, agents=count), target=target)
 
 
 def agent(ir: mo.results.Constraint, types: int, periods: int, target: float) -> Callable[[], DualOptimum]:
@@ -63,13 +65,16 @@ def main() -> None:
         if width > 1.001 * target:
             print(f"{'':36}the bracket is wider than {target:g}")
     print(f"\n{'against the history program':36}{'program s':>10}{'here s':>10}{'ratio':>8}")
-    for law, count, periods in ((TWO, 2, 4), (TWO, 2, 5), (THREE, 2, 3), (TWO, 3, 3)):
-        env = mo.IndependentTypes.iid(*law, periods, agents=count)
+    for distribution, count, periods in ((TWO, 2, 4), (TWO, 2, 5), (THREE, 2, 3), (TWO, 3, 3)):
+        env = mo.IndependentTypes.iid(*distribution, periods, agents=count)
         begun = time.perf_counter()
         program = mo.optimum(env, method="simplex")
         middle = time.perf_counter()
         found = dual_optimum(env, target=1e-6)
-        seconds, name = time.perf_counter() - middle, f"{count} buyers, {len(law[0])} types, T={periods}, to 1e-6"
+        seconds, name = (
+            time.perf_counter() - middle,
+            f"{count} buyers, {len(distribution[0])} types, T={periods}, to 1e-6",
+        )
         print(f"{name:36}{middle - begun:10.3f}{seconds:10.3f}{(middle - begun) / seconds:8.2f}")
         if not found.bound.lower - 1e-9 <= program.value <= found.bound.upper + 1e-9:
             print(f"{'':36}the bracket does not hold the program's value {program.value:.9g}")

@@ -23,7 +23,9 @@ Run = dict[str, Any]
 KERNELS = {"numba": "1", "numpy": "0"}
 CROSSING = tuple(f"three-{periods}" for periods in range(4, 10))
 HORIZONS = {10: "1e-6", 30: "1e-6", 100: "1e-6", 300: "1e-5", 1000: "1e-5"}
-ALONE = {f"{law}-{periods}": goal for law in ("two", "three", "five") for periods, goal in HORIZONS.items()}
+ALONE = {
+    f"{distribution}-{periods}": goal for distribution in ("two", "three", "five") for periods, goal in HORIZONS.items()
+}
 ALONE |= {"irregular-100": "1e-6"}
 CERTIFICATES = ("three-4", "three-5", "three-6", "three-7", "three-8", "generic-4", "generic-5", "generic-6")
 DENSE_LIMIT = 2000

@@ -31,8 +31,8 @@ LAWS: dict[str, tuple[list[Any], list[Any]]] = {
 
 def environment(name: str) -> mo.IndependentTypes:
     """Instance from its name: a law and a number of periods, such as ``three-100``."""
-    law, periods = name.split("-")
-    return mo.IndependentTypes.iid(*LAWS[law], int(periods))
+    distribution, periods = name.split("-")
+    return mo.IndependentTypes.iid(*LAWS[distribution], int(periods))
 
 
 def program(name: str, tolerance: float) -> dict[str, object]:

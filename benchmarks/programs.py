@@ -24,7 +24,7 @@ ONE = ((5, 5, "epir"), (4, 6, "epir"), (7, 4, "epir"), (5, 5, "interim"))
 LONG = ((10, 4, "epir"),)
 
 
-def law(rng: np.random.Generator, *shape: int) -> np.ndarray:
+def distribution(rng: np.random.Generator, *shape: int) -> np.ndarray:
     """Distributions over the last axis."""
     weights = rng.integers(1, 9, size=shape).astype(float)
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
@@ -38,8 +38,8 @@ def several(agents: int, types: int, horizon: int, seed: int = 1) -> mo.Interdep
         worth = np.zeros((agents + 1, *shape))
         worth[i + 1] = rng.integers(0, 9, size=shape)
         values.append(worth)
-    kernel = law(rng, profiles, profiles).reshape(1, *shape, *shape)
-    initial = law(rng, profiles).reshape(shape)
+    kernel = distribution(rng, profiles, profiles).reshape(1, *shape, *shape)
+    initial = distribution(rng, profiles).reshape(shape)
     return mo.InterdependentTypes(values, np.repeat(kernel, agents + 1, axis=0), initial, horizon=horizon)
 
 
@@ -47,7 +47,7 @@ def one(types: int, horizon: int, seed: int = 1) -> mo.MarkovTypes:
     """One item a period, values 1 to K, a kernel drawn at random."""
     rng = np.random.default_rng(seed)
     values = [[0] * types, list(range(1, types + 1))]
-    return mo.MarkovTypes([values], [law(rng, types, types)], [law(rng, types)], horizon=horizon)
+    return mo.MarkovTypes([values], [distribution(rng, types, types)], [distribution(rng, types)], horizon=horizon)
 
 
 def row(name: str, problem: mo.Problem, ir: str) -> list[str]:

@@ -24,8 +24,8 @@ LAWS = {2: ([1, 3], ["6/10", "4/10"]), 3: ([1, 2, 4], ["3/10", "4/10", "3/10"])}
 
 def iid(types: int, periods: int, buyers: int = 1) -> mo.IndependentTypes:
     """Two or three types as named; else 1, ..., K equally likely."""
-    values, law = LAWS.get(types, (list(range(1, types + 1)), [Fraction(1, types)] * types))
-    return mo.IndependentTypes.iid(values, law, periods, agents=buyers)
+    values, distribution = LAWS.get(types, (list(range(1, types + 1)), [Fraction(1, types)] * types))
+    return mo.IndependentTypes.iid(values, distribution, periods, agents=buyers)
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -30,7 +30,7 @@ def environment(seed: int, sizes: tuple[int, ...], horizon: int | str) -> Interd
             shape = [size if j == i else 1 for j, size in enumerate(sizes)]
             values[-1][i] = np.broadcast_to(rng.uniform(-1, 1, size=(3, *shape)), (3, *sizes))
     drawn = [rng.dirichlet(np.ones(count), size=(3, count)) for _ in range(max(stages - 1, 1))]
-    kernel = tuple(law.reshape(3, *sizes, *sizes) for law in drawn)
+    kernel = tuple(distribution.reshape(3, *sizes, *sizes) for distribution in drawn)
     initial = rng.dirichlet(np.ones(count)).reshape(sizes)
     return InterdependentTypes(tuple(values), kernel, initial, horizon=horizon, discount=0.9)
 

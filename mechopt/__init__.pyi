@@ -20,7 +20,7 @@ from .closedform.contingent.conditions.spanning import spanning as spanning
 from .closedform.contingent.last_period import last_period as last_period
 from .closedform.contingent.transfers import contingent_transfers as contingent_transfers
 from .closedform.contingent.winner_pay import winner_pay_auction as winner_pay_auction
-from .closedform.pivot.balanced_team import balanced_team as balanced_team
+from .closedform.pivot.balance.team import balanced_team as balanced_team
 from .closedform.pivot.dynamic_pivot import dynamic_pivot as dynamic_pivot
 from .closedform.pivot.efficient import efficient as efficient
 from .closedform.pivot.gittins import gittins_indices as gittins_indices

@@ -1,12 +1,14 @@
 from .study.lemmas.account import one_bank_account as one_bank_account
 from .study.lemmas.ascending import ascending_auction as ascending_auction
 from .study.lemmas.charging import charging as charging
+from .study.lemmas.collective import collective_pivot as collective_pivot
 from .study.lemmas.constant import constant_continuation as constant_continuation
 from .study.lemmas.contracting import initial_reports as initial_reports
-from .study.lemmas.diverse import diverse_preferences as diverse_preferences
-from .study.lemmas.dominance import dominance_gains as dominance_gains
 from .study.lemmas.histories import incentives_by_history as incentives_by_history
 from .study.lemmas.increments import constant_increments as constant_increments
+from .study.lemmas.persistent.diverse import diverse_preferences as diverse_preferences
+from .study.lemmas.persistent.dominance import dominance_gains as dominance_gains
+from .study.lemmas.persistent.relaxation import relaxation as relaxation
 from .study.lemmas.static import rational_every_period as rational_every_period
 from .study.lemmas.static import super_incentives as super_incentives
 from .study.lemmas.symmetric import symmetrised as symmetrised

@@ -7,9 +7,11 @@ from .closedform.pivot.alternatives import bond as bond
 from .closedform.pivot.alternatives import team as team
 from .closedform.pivot.alternatives import team_upfront as team_upfront
 from .closedform.pivot.arms_of import arms as arms
-from .closedform.pivot.balance import balance as balance
+from .closedform.pivot.arms_of import arms_pivot as arms_pivot
+from .closedform.pivot.balance.balance import balance as balance
 from .closedform.pivot.efficient_joint import efficient_joint as efficient_joint
 from .closedform.pivot.intervals import payment_intervals as payment_intervals
+from .closedform.pivot.intervals import value_intervals as value_intervals
 from .closedform.pivot.outside_option import outside_options as outside_options
 from .closedform.pivot.scheduling_prices import scheduling_prices as scheduling_prices
 from .closedform.pivot.scheduling_prices import second_price_form as second_price_form

@@ -7,6 +7,7 @@ from mechopt.core.provided import register
 
 register(
     {
+        "ArmsMechanism.verify": "mechopt.verification.arms.check.verify_arms",
         "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
         "BalancedMechanism.verify": "mechopt.verification.balanced.verify_balanced",
@@ -32,7 +33,7 @@ register(
         "Explanation.to_networkx": "mechopt.show.formats.state_graph",
         "Explanation.to_html": "mechopt.show.explain.page.explanation_page",
         "Fit._repr_html_": "mechopt.show.notebook.fit",
-        "Fit.plot": "mechopt.show.figures.fit.fitted_law",
+        "Fit.plot": "mechopt.show.figures.fit.fitted_distribution",
         "Formula.latex": "mechopt.study.formula.text.latex",
         "Formula.plot": "mechopt.show.figures.formula.formula_curve",
         "Formula.sympy": "mechopt.study.formula.text.sympy_text",
@@ -69,6 +70,9 @@ register(
         "Optimum.explain": "mechopt.show.explain.explain.explain",
         "PolicyExplanation.__str__": "mechopt.show.explain.policies.page.text",
         "PolicyExplanation._repr_html_": "mechopt.show.explain.policies.page.table_html",
+        "PolicyExplanation.plot": "mechopt.show.explain.policies.flow.policy_picture",
+        "PolicyExplanation.to_latex": "mechopt.show.formats.rules_latex",
+        "PolicyExplanation.to_networkx": "mechopt.show.explain.policies.flow.policy_graph",
         "PolicyExplanation.to_html": "mechopt.show.explain.policies.page.policy_page",
         "Problem.solve": "mechopt.solve.methods.solve",
         "Report._repr_html_": "mechopt.show.notebook.report",

@@ -28,6 +28,7 @@ from .mechanism.balanced import BalancedMechanism as BalancedMechanism
 from .mechanism.bank_table import BankPeriod as BankPeriod
 from .mechanism.bank_table import BankTable as BankTable
 from .mechanism.constraints import Constraint as Constraint
+from .mechanism.endless.arms import ArmsMechanism as ArmsMechanism
 from .mechanism.endless.contracted import ContractedMechanism as ContractedMechanism
 from .mechanism.endless.states import StateMechanism as StateMechanism
 from .mechanism.methods import MechanismMethods as MechanismMethods
@@ -63,10 +64,12 @@ from .study.lemmas.account import AccountPeriod as AccountPeriod
 from .study.lemmas.account import OneBankAccount as OneBankAccount
 from .study.lemmas.ascending import AscendingRound as AscendingRound
 from .study.lemmas.charging import Charging as Charging
+from .study.lemmas.collective import CollectivePivot as CollectivePivot
 from .study.lemmas.constant import ConstantContinuation as ConstantContinuation
 from .study.lemmas.contracting import InitialReports as InitialReports
-from .study.lemmas.diverse import DiversePreferences as DiversePreferences
 from .study.lemmas.histories import HistoryIncentives as HistoryIncentives
+from .study.lemmas.persistent.diverse import DiversePreferences as DiversePreferences
+from .study.lemmas.persistent.relaxation import Relaxation as Relaxation
 from .study.lemmas.static import RationalEveryPeriod as RationalEveryPeriod
 from .study.lemmas.static import SuperIncentives as SuperIncentives
 from .study.lemmas.symmetric import Symmetrised as Symmetrised

@@ -45,7 +45,7 @@ class ConformanceError(AssertionError):
 
 @dataclass(frozen=True)
 class Conformance:
-    """What was checked of a mechanism that passed.
+    """Checks of a mechanism that passed.
 
     Attributes
     ----------

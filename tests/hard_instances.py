@@ -71,7 +71,7 @@ def hard_instance(seed):
     cost = chance.choice([0, 0, number(chance, kind if kind != "ties" else "small")])
     env = mo.IndependentTypes(
         [[support for support, _ in row] for row in rows],
-        [[law for _, law in row] for row in rows],
+        [[distribution for _, distribution in row] for row in rows],
         cost,
         chance.choice(["1", "9/10", "1/3"]),
     )

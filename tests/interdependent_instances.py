@@ -20,13 +20,13 @@ def random_environment(
         values = (*values[:-1], private(rng, by_period[-1], actions))
     following = by_period if horizon == "infinite" else by_period[1:]
     kernels = tuple(
-        law(rng, (*((actions,) if controlled else ()), *size), after)
+        distribution(rng, (*((actions,) if controlled else ()), *size), after)
         for size, after in zip(by_period, following, strict=False)
     )
     return InterdependentTypes(
         tuple(zip(*values, strict=True)),
         kernels,
-        law(rng, (), by_period[0]),
+        distribution(rng, (), by_period[0]),
         cost=rng.uniform(0, 0.5, size=actions) if cost else 0,
         horizon=horizon,
         discount=discount,
@@ -42,7 +42,7 @@ def private(rng, sizes, actions):
     return np.stack(rows)
 
 
-def law(rng, leading, following):
+def distribution(rng, leading, following):
     """Random joint distributions ``(*leading, *following)``."""
     drawn = rng.dirichlet(np.ones(int(np.prod(following))), size=leading or 1)
     return drawn.reshape(*leading, *following)

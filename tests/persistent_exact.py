@@ -25,7 +25,7 @@ COMBINATIONS = [*product(INCENTIVES, PARTICIPATIONS), *MIXED]
 GOALS = [mo.Revenue(), mo.Revenue() + 0.5 * mo.Welfare(), mo.Welfare() + 0.25 * mo.Utility()]
 
 
-def _laws(rng, shape, width, zeros):
+def _distributions(rng, shape, width, zeros):
     """Random laws over `width` outcomes as nested fractions, in rows of small integers over their sum."""
     weights = rng.integers(0 if zeros else 1, 4, (*shape, width))
     weights[..., 0] += weights.sum(axis=-1) == 0
@@ -43,8 +43,8 @@ def random_interdependent(seed, sizes=(2, 2), periods=2, actions=2, zeros=True, 
     leading = (actions,) if steered else ()
     return mo.InterdependentTypes(
         rng.integers(-2, 7, (len(sizes), actions, *sizes)).tolist(),
-        _laws(rng, (*leading, profiles), profiles, zeros).reshape(*leading, *sizes, *sizes).tolist(),
-        _laws(rng, (), profiles, zeros).reshape(sizes).tolist(),
+        _distributions(rng, (*leading, profiles), profiles, zeros).reshape(*leading, *sizes, *sizes).tolist(),
+        _distributions(rng, (), profiles, zeros).reshape(sizes).tolist(),
         cost=rng.integers(0, 2, actions).tolist(),
         horizon=periods,
         discount=discount,
@@ -57,10 +57,10 @@ def random_separable(seed, agents=1, periods=2):
     by_type = bool(rng.integers(2))
     return mo.SeparableTypes(
         initial_values=[[1, 3]] * agents,
-        initial_probabilities=[_laws(rng, (), 2, False).tolist() for _ in range(agents)],
+        initial_probabilities=[_distributions(rng, (), 2, False).tolist() for _ in range(agents)],
         base=[np.sort(rng.integers(0, 5, (2, 2)), axis=1).tolist() for _ in range(agents)],
-        signal_initial=[_laws(rng, (2,) if by_type else (), 2, True).tolist() for _ in range(agents)],
-        signal_kernel=[_laws(rng, (2,) if by_type else (2, 2), 2, True).tolist() for _ in range(agents)],
+        signal_initial=[_distributions(rng, (2,) if by_type else (), 2, True).tolist() for _ in range(agents)],
+        signal_kernel=[_distributions(rng, (2,) if by_type else (2, 2), 2, True).tolist() for _ in range(agents)],
         cost=rng.integers(0, 2, 2).tolist(),
         horizon=periods,
         discount="3/4",

@@ -15,18 +15,18 @@ def random_markov(seed, agents=None, periods=None, actions=None, most=3, sparse=
     count = actions or int(rng.integers(2, 4))
     steered = bool(rng.integers(2)) if controlled is None else controlled
 
-    def law(*shape):
+    def distribution(*shape):
         weights = rng.integers(0 if sparse else 1, 5, shape).astype(float)
         weights[..., 0] += weights.sum(axis=-1) == 0
         return weights / weights.sum(axis=-1, keepdims=True)
 
     sizes = [int(rng.integers(1, most + 1)) for _ in range(n)]
     values = [np.sort(rng.integers(0, 9, (count, k)), axis=1) for k in sizes]
-    kernel = [law(count, k, k) if steered else law(k, k) for k in sizes]
+    kernel = [distribution(count, k, k) if steered else distribution(k, k) for k in sizes]
     return mo.MarkovTypes(
         values=values,
         kernel=kernel,
-        initial=[law(k) for k in sizes],
+        initial=[distribution(k) for k in sizes],
         cost=rng.integers(0, 2, count),
         horizon=horizon,
         discount=discount or rng.choice([1, 0.9]),
@@ -63,11 +63,11 @@ def random_correlated(seed, sizes=(2, 2), actions=2, periods=2, sparse=True):
     rng = np.random.default_rng(seed)
     profiles = int(np.prod(sizes))
 
-    def law(*shape):
+    def distribution(*shape):
         weights = rng.integers(0 if sparse else 1, 4, shape).astype(float)
         weights[..., 0] += weights.sum(axis=-1) == 0
         return weights / weights.sum(axis=-1, keepdims=True)
 
     values = [rng.integers(0, 6, (actions, *sizes)).tolist() for _ in sizes]
-    kernel = law(actions, profiles, profiles).reshape(actions, *sizes, *sizes)
-    return mo.InterdependentTypes(values, kernel, law(profiles).reshape(sizes), horizon=periods)
+    kernel = distribution(actions, profiles, profiles).reshape(actions, *sizes, *sizes)
+    return mo.InterdependentTypes(values, kernel, distribution(profiles).reshape(sizes), horizon=periods)

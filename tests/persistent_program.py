@@ -25,11 +25,11 @@ def optimal_revenue(env, ex_post):
     def stage(t):
         return env.values[0][t], env.discount**t, len(env.costs[t])
 
-    def visit(t, slot, law, reach, mass):
+    def visit(t, slot, distribution, reach, mass):
         """Rows of a slot; ``reach`` is its probability given its actions, ``mass`` the column of its weight."""
         values, weight, actions = stage(t)
         types = range(values.shape[1])
-        support = [k for k in types if law[k] > 0]
+        support = [k for k in types if distribution[k] > 0]
         for r in support:
             row = {column("y", slot, r, a): 1.0 for a in range(actions)}
             if mass is not None:
@@ -51,13 +51,13 @@ def optimal_revenue(env, ex_post):
             above.extend(({column("U", slot, k): 1.0}, 0.0) for k in types)
         for r, a in product(support, range(actions)):
             pay, take = column("p", slot, r, a), column("y", slot, r, a)
-            objective[pay] = reach * law[r]
-            objective[take] = -reach * law[r] * weight * env.costs[t][a]
+            objective[pay] = reach * distribution[r]
+            objective[take] = -reach * distribution[r] * weight * env.costs[t][a]
             if ex_post:
                 rows = above if t + 1 == horizon else equal
                 rows.append(({take: weight * values[a, r], pay: -1.0}, 0.0))
             if t + 1 < horizon:
-                visit(t + 1, (*slot, r, a), env.kernel[0][t][a, r], reach * law[r], take)
+                visit(t + 1, (*slot, r, a), env.kernel[0][t][a, r], reach * distribution[r], take)
 
     visit(0, (), env.initial[0], 1.0, None)
     cost = np.zeros(len(index))

@@ -28,9 +28,9 @@ def moves_that_end(seed):
 
 def correlated(seed):
     rng = np.random.default_rng(seed)
-    law = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
+    distribution = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
     initial = rng.dirichlet(np.ones(4)).reshape(2, 2)
-    return InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), law, initial, horizon=2, discount=0.8)
+    return InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), distribution, initial, horizon=2, discount=0.8)
 
 
 def one_agent(seed):
@@ -93,7 +93,7 @@ class Game:
         found = np.flatnonzero((self.tree.slot[t] == slot) & (self.tree.profile[t] == self.profile(t, told)))
         return int(found[0]) if len(found) else None
 
-    def law(self, t, types, action):
+    def distribution(self, t, types, action):
         """Types of period t and their probabilities, after types and an action of the period before."""
         profiles = list(product(*map(range, self.process.shape[t])))
         row = self.process.initial if t == 0 else self.process.kernel[t - 1][action, self.profile(t - 1, types)]
@@ -120,7 +120,7 @@ class Game:
             utility += self.flow(t, node, branch, types)
             if t + 1 < self.tree.horizon:
                 into = int(self.tree.following(t)[node, branch])
-                for moved, chance in self.law(t + 1, types, branch):
+                for moved, chance in self.distribution(t + 1, types, branch):
                     mine = (*own, moved[self.agent])
                     after.append(((into, (*told, report), (*actions, branch), mine, moved), chance))
         return after, utility
@@ -161,7 +161,7 @@ class Game:
         """Largest gain of all strategies of a first type over the truth."""
         start = [
             ((0, (), (), (first,), types), chance)
-            for types, chance in self.law(0, None, None)
+            for types, chance in self.distribution(0, None, None)
             if types[self.agent] == first
         ]
         truth = sum(chance * self.value(0, point, None) for point, chance in start)

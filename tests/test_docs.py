@@ -148,11 +148,19 @@ def test_notebooks_are_all_listed_and_import_nothing_private():
                 assert not private or line.strip().startswith("from mechopt import"), f"{path.name}: {line}"
 
 
+@pytest.mark.parametrize("path", sorted((DOCS.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem[:2])
+def test_notebooks_are_stored_with_what_they_show(path):
+    """The pages do not run them: without stored outputs a reader sees code alone."""
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert sum(bool(cell["outputs"]) for cell in cells) >= len(cells) / 3
+
+
 def test_every_bundled_model_has_a_topic_and_a_title(monkeypatch):
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
-    from bundled_models import by_topic
+    from bundled_models import by_topic, linked
 
     listed = [entry for models in by_topic().values() for entry in models]
+    assert linked("courty-li-2000/tickets") == "[`courty-li-2000/tickets`](catalogue/courty-li-2000.md)"
     assert sorted(name for name, _ in listed) == sorted(mo.formats.bundled()) and all(title for _, title in listed)
 
 

@@ -186,17 +186,19 @@ REGIMES = {
 
 def published_menu(levels: tuple[Fraction, ...], signals: tuple[Fraction, ...]) -> tuple[RationalFunction, list[Any]]:
     """The bound, and what each type gains by each other contract: price 3/5 / alpha, each signal with chance 1/2."""
-    law = ((1 - P) / 2, (1 - P) / 2, P)
-    tails = (1 - law[0], P, P * 0)
+    distribution = ((1 - P) / 2, (1 - P) / 2, P)
+    tails = (1 - distribution[0], P, P * 0)
     rise = (levels[1] - levels[0], levels[2] - levels[1], 0)
-    virtual = [a - tail / f * gap for a, tail, f, gap in zip(levels, tails, law, rise, strict=True)]
+    virtual = [a - tail / f * gap for a, tail, f, gap in zip(levels, tails, distribution, rise, strict=True)]
     cost, half = Fraction(3, 5), Fraction(1, 2)
     sold = [[low * z > cost for z in signals] for low in virtual]
     slope = [sum((half * z for z, yes in zip(signals, row, strict=True) if yes), P * 0) for row in sold]
     rent = [P * 0, rise[0] * slope[0], rise[0] * slope[0] + rise[1] * slope[1]]
     bound, gains = P * 0, []
     for k, low in enumerate(virtual):
-        bound += law[k] * sum((half * (low * z - cost) for z, yes in zip(signals, sold[k], strict=True) if yes), P * 0)
+        bound += distribution[k] * sum(
+            (half * (low * z - cost) for z, yes in zip(signals, sold[k], strict=True) if yes), P * 0
+        )
         for j in range(3):
             gain = rent[k] - rent[j]
             if low > 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json, require_targets
+from mechopt.cli.options import Json, LocalWorkers, Scheduler, require_targets
 from mechopt.core.errors import Fault, InputError, shortened
 from mechopt.show.terminal.console import say, show_rows, tell
 
@@ -67,6 +67,8 @@ def fit(
     save: Annotated[
         str | None, typer.Option(metavar="FILE.toml", help="write the model file; default: to standard output")
     ] = None,
+    workers: LocalWorkers = 1,
+    scheduler: Scheduler = None,
     plot: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="draw the fit to a .png, .svg or .pdf file"),
@@ -101,6 +103,7 @@ def fit(
     given |= {"method": method, "buyers": buyers, "cost": cost, "level": level, "resamples": resamples, "seed": seed}
     given |= {"drop_missing": drop_missing, "drop_below": drop_below, "drop_above": drop_above}
     given |= {"encoding": encoding, "delimiter": delimiter, "currency": currency}
+    given |= {"workers": workers, "scheduler": scheduler}
     if kind == "price":
         from mechopt.study.fit.prices import fit_second_price
 
@@ -161,7 +164,7 @@ def _number(text: str | None) -> Any:
 
 
 def _document(fit: Fit, text: str) -> dict[str, Any]:
-    """What was found, as one JSON document."""
+    """Document of an estimate, as printed with ``--json``."""
     interval = fit.interval
     return {
         "kind": fit.environment.kind,

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import At, Ic, Ir, Json, Model, SubjectTo, problem_of, require_targets, written
+from mechopt.cli.options import (
+    At,
+    Ic,
+    Ir,
+    Json,
+    LocalWorkers,
+    Model,
+    Scheduler,
+    SubjectTo,
+    problem_of,
+    require_targets,
+    written,
+)
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import progress_shown, say, show_rows, show_table, tell
 
@@ -40,6 +52,8 @@ def frontier(
         str | None, typer.Option(metavar="FILE", help="draw the curve to a .png, .svg or .pdf file")
     ] = None,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="write the corners as CSV")] = None,
+    workers: LocalWorkers = 1,
+    scheduler: Scheduler = None,
     at: At = None,
     as_json: Json = False,
 ) -> None:
@@ -56,15 +70,17 @@ def frontier(
     file = read(model, at)
     problem = problem_of(file, ic, ir, subject_to=subject_to)
     if between == "epsilon":
-        if csv or plot or exact or time_limit is not None:
-            raise InputError("--between epsilon: leave out --csv, --plot, --exact and --time-limit")
+        if csv or plot or exact or time_limit is not None or workers != 1 or scheduler is not None:
+            left_out = "--csv, --plot, --exact, --time-limit, --workers and --scheduler"
+            raise InputError(f"--between epsilon: leave out {left_out}")
         _epsilon(problem, file.title, value, 9 if points is None else points, as_json)
         return
     if value is not None:
         raise InputError("--value goes with --between epsilon")
     with progress_shown("solving") as progress:
         asked = problem.environment, problem.ic, problem.ir
-        found = find(*asked, between, points, exact, time_limit, progress, problem.subject_to)
+        limits = problem.subject_to
+        found = find(*asked, between, points, exact, time_limit, progress, limits, workers, scheduler)
     reports = [checked_on_tree(point.mechanism, point.mechanism.claims) for point in found.points]
     writes: list[Callable[[], object]] = []
     if csv is not None:
@@ -82,6 +98,9 @@ def frontier(
     if failed := [k for k, report in enumerate(reports) if report is not None and not report.holds]:
         tell(f"the mechanisms of points {', '.join(map(str, failed))} fail their own verification")
         raise typer.Exit(1)
+    if found.complete and found.stopped:
+        tell(f"stopped ({found.stopped}): the corners are all there are, and not proved")
+        raise typer.Exit(STOPPED)
     if found.stopped and found.stopped != "limit on points":
         tell(f"stopped ({found.stopped}) before all corners were known; the curve is within {found.gap:.3g}")
         raise typer.Exit(STOPPED)

@@ -56,6 +56,11 @@ Check = Annotated[bool, typer.Option("--check", help="compare with the file's [e
 AcceptRange = Annotated[
     bool, typer.Option("--accept-range", help="solve even if values or probabilities differ by a factor above 1e9")
 ]
+LocalWorkers = Annotated[int, typer.Option("--workers", min=1, help="local processes")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, whose workers are used instead"),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -105,7 +110,7 @@ def problem_of(
     subject_to: str | None = None,
     epsilon: str | None = None,
 ) -> Problem:
-    """What a model file asks for; what is not given is the file's."""
+    """The problem of a model file and the options; what is not given is the file's."""
     from mechopt.mechanism.payments import require_agents
     from mechopt.solve.problem import Problem
 

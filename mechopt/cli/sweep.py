@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mechopt.cli.options import Json, command_line, require_targets
+from mechopt.cli.options import Json, LocalWorkers, Scheduler, command_line, require_targets
 from mechopt.core.errors import InputError
 from mechopt.show.terminal.console import say, show_rows, tell
 
@@ -29,10 +29,8 @@ STOPPED = 3
 def sweep(
     study: StudyName,
     out: Out = None,
-    workers: Annotated[int, typer.Option(min=1, help="local processes")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, whose workers are used instead")
-    ] = None,
+    workers: LocalWorkers = 1,
+    scheduler: Scheduler = None,
     retry: Annotated[bool, typer.Option("--retry", help="compute again what failed or ran out of time")] = False,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="every N-th point alone, from the I-th on, for job arrays")
@@ -103,6 +101,8 @@ def search(
     study: StudyName,
     out: Out = None,
     budget: Annotated[int | None, typer.Option(min=1, help="instances for each shape; default: the study's")] = None,
+    workers: LocalWorkers = 1,
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
     """Search a study's family for the instance on which a mechanism earns the smallest share of the optimum."""
@@ -116,7 +116,7 @@ def search(
     if read.search is not None:
         require_targets(folder / f"worst-{read.search.mechanism}.toml", folder / f"worst-{read.search.mechanism}.json")
     with tries_shown() as progress:
-        found = find(read, folder, budget, progress)
+        found = find(read, folder, budget, progress, workers, scheduler)
     document = _searched(found, folder, study, "" if budget is None else f" --budget {budget}")
     if as_json:
         say(output.to_json(document))
@@ -124,6 +124,8 @@ def search(
         keys = ("mechanism", "ratio", "exact", "evaluations", "file", "proof", "confirm")
         rows = [(key, _words(document[key])) for key in keys if key in document]
         show_rows([*([("study", read.title)] if read.title else []), *rows])
+    if found.lost:
+        tell(found.lost)
     _require_whole(found.interrupted, f"{found.evaluations:,} instances")
 
 

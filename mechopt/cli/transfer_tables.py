@@ -1,4 +1,4 @@
-"""What `mechopt transfers` shows and writes of systems and payments."""
+"""Tables of systems and payments for `mechopt transfers`."""
 
 from __future__ import annotations
 

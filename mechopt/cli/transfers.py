@@ -205,7 +205,7 @@ def _of_method(method: str, last_period: str, asked: dict[str, Any]) -> dict[str
 
 
 def _estimated(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """What estimates from draws give."""
+    """Rows of estimates from draws."""
     rows = []
     if (gained := document.get("estimated")) is not None:
         words = f"gains: median {gained['median_gain']:.4g}, 95% {gained['gain_95']:.4g}"
@@ -241,7 +241,7 @@ def joint_environment(file: ModelFile) -> InterdependentTypes:
 
 
 def _rows(study: TransferStudy) -> list[tuple[str, str]]:
-    """What is printed for people."""
+    """Rows printed for people."""
     from mechopt.core.numbers import without_noise
 
     rows = [
@@ -266,5 +266,5 @@ def _rows(study: TransferStudy) -> list[tuple[str, str]]:
 
 
 def _after(text: str) -> str:
-    """What stands between the brackets of a representation."""
+    """Text between the brackets of a representation."""
     return text[text.index("(") + 1 : -1]

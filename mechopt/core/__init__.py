@@ -1,1 +1,1 @@
-"""What every room stands on: errors and exact numbers."""
+"""Errors and exact numbers, the ground under every room."""

@@ -30,7 +30,7 @@ _begun: set[str] = set()
 
 
 def kind_of_file(mode: int) -> str:
-    """What a file is that is not a regular one, in words; empty for a regular one.
+    """Kind of a file that is not a regular one, in words; empty for a regular one.
 
     Examples
     --------

@@ -28,7 +28,7 @@ class Status(StrEnum):
 
 
 class Precision(NamedTuple):
-    """What magnitudes are multiplied with, and what is added.
+    """Factor of magnitudes, and the amount added.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What environments of all kinds have in common, and what those with persistent types do."""
+"""Common parts of environments of all kinds, and of those with persistent types."""
 
 from __future__ import annotations
 

@@ -197,8 +197,8 @@ class InterdependentTypes(ActionsByPeriod):
         for t in range(len(environment.kernel[0])):
             kernels.append(_product([np.array(source.kernel[i][t], dtype=values[0][0].dtype) for i in range(agents)]))
         initial = np.array(source.initial[0], dtype=values[0][0].dtype)
-        for law in source.initial[1:]:
-            initial = np.multiply.outer(initial, np.array(law, dtype=initial.dtype))
+        for distribution in source.initial[1:]:
+            initial = np.multiply.outer(initial, np.array(distribution, dtype=initial.dtype))
         given = (
             environment.actions,
             environment.types,
@@ -277,7 +277,7 @@ def by_agent(stacked: Sequence[Array]) -> tuple[tuple[Any, ...], ...]:
 
 
 def summed_gains(environment: MarkovTypes) -> tuple[Array, ...] | None:
-    """What the seller gains by type profile, ``(action, *types)`` by period, from tables by agent; None without them.
+    """The seller's gains by type profile, ``(action, *types)`` by period, from tables by agent; None without them.
 
     Parameters
     ----------
@@ -337,11 +337,11 @@ def _exact_distributions(array: Array, leading: int) -> Array | None:
     if leading and array.strides[0] == 0:
         one = _exact_distributions(array[0], leading - 1)
         return one if one is None else np.broadcast_to(one, array.shape)
-    laws = array.reshape(prod(array.shape[:leading]), -1)
-    if array.dtype != object and sum(map(to_exact, laws[0].tolist())) != 1:
+    distributions = array.reshape(prod(array.shape[:leading]), -1)
+    if array.dtype != object and sum(map(to_exact, distributions[0].tolist())) != 1:
         return None
     exact = array if array.dtype == object else fractions(array)
-    return _frozen(exact) if (exact.reshape(laws.shape).sum(axis=1) == 1).all() else None
+    return _frozen(exact) if (exact.reshape(distributions.shape).sum(axis=1) == 1).all() else None
 
 
 def _frozen(array: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What every environment of one problem says of itself, in one language; closed forms ask for a kind by name.
+"""The interface of all environments, in one language; closed forms ask for a kind by name.
 
 Axes are agent first, then period: ``values[i][t]``. Arrays by period have one entry a period where the horizon is
 finite, and one entry in all where it is infinite and nothing depends on the period.

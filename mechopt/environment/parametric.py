@@ -228,8 +228,8 @@ def _signed(model: ParametricModel) -> Iterator[tuple[str, Any]]:
                     pair = " and ".join(number.text(model.parameter) for number in values[k : k + 2])
                     yield f"{at}: {pair} cross", values[k + 1] - values[k]
         for i, row in enumerate(exact.probabilities):
-            for t, law in enumerate(row):
-                for k, number in enumerate(law):
+            for t, distribution in enumerate(row):
+                for k, number in enumerate(distribution):
                     yield f"probability of type {k} of buyer {i} in period {t}", number
         for t, weights in enumerate(exact.slots or ()):
             for k, number in enumerate(weights):

@@ -167,7 +167,7 @@ class JointProcess:
         return tuple(found)
 
     def net_costs(self, t: int) -> FloatArray:
-        """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
+        """Cost of an action to the seller less its worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
         cost: FloatArray = self.costs[t][:, None]
         return cost if self.gains is None else cost - self.gains[t]
 
@@ -225,8 +225,8 @@ def joint_process(environment: PersistentEnvironment) -> JointProcess:
     """
     if environment.horizon == "infinite":
         raise InputError(
-            'horizon "infinite": a program over histories needs a finite one; give a number of periods, or use the '
-            "closed forms (mo.dynamic_pivot, mo.contingent_transfers), which need none"
+            'horizon "infinite": a program over histories needs a finite one; mechopt compare (mo.compare) puts closed '
+            "forms that need none side by side, and checks them; or give a number of periods"
         )
     if isinstance(environment, SeparableTypes):
         environment = environment.to_markov()

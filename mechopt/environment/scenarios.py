@@ -1,4 +1,4 @@
-"""What a seller may face who does not know the future: several sequences of distributions.
+"""Scenarios of a seller who does not know the future: several sequences of distributions.
 
 In period t the seller learns the distribution of each buyer's type of that period, and no more: a non-clairvoyant
 mechanism allocates and charges by the distributions and reports so far. Scenarios whose first distributions agree are

@@ -223,12 +223,12 @@ class SeparableTypes(PersistentBase):
     @cached_property
     def initial_shape(self) -> tuple[int, ...]:
         """Number of initial types of each agent."""
-        return tuple(len(law) for law in self.initial_probabilities)
+        return tuple(len(distribution) for distribution in self.initial_probabilities)
 
     @cached_property
     def signal_shape(self) -> tuple[int, ...]:
         """Number of signals of each agent."""
-        return tuple(law.shape[-1] for law in self.signal_initial)
+        return tuple(distribution.shape[-1] for distribution in self.signal_initial)
 
     @cached_property
     def initial_distribution(self) -> FloatArray:
@@ -240,7 +240,7 @@ class SeparableTypes(PersistentBase):
 
     @cached_property
     def value_tables(self) -> tuple[FloatArray, ...]:
-        """What an action is worth to each agent, whatever her form; axes: action, initial type, signal."""
+        """Values of actions to each agent, whatever her form; axes: action, initial type, signal."""
         return tuple(map(floats, self.exact_value_tables))
 
     @property
@@ -252,7 +252,7 @@ class SeparableTypes(PersistentBase):
     @property
     def correlated(self) -> bool:
         """Whether some agent's first signal depends on her initial type."""
-        return any(law.ndim > 1 for law in self.signal_initial)
+        return any(distribution.ndim > 1 for distribution in self.signal_initial)
 
     @property
     def separable(self) -> bool:
@@ -389,7 +389,7 @@ def _exact(model: Model) -> ExactSeparable:
 
 def _sums_to_one(exact: ExactSeparable) -> bool:
     rows: list[Vector] = list(exact.initial_probabilities)
-    for law in exact.signal_initial:
-        rows += [row for row in law if isinstance(row, tuple)] or [law]  # type: ignore[list-item]
+    for distribution in exact.signal_initial:
+        rows += [row for row in distribution if isinstance(row, tuple)] or [distribution]  # type: ignore[list-item]
     rows += [row for kernel in exact.signal_kernel for matrix in kernel for row in matrix]
     return all(sum(row) == 1 for row in rows)

@@ -108,7 +108,7 @@ def weights_faults(weights: Sequence[Fraction], at: str) -> list[Fault]:
 
 
 def limits(weights: Sequence[Fraction], buyers: int) -> dict[int, Fraction]:
-    """What buyers together may get at most, by their number, where that is not said by fewer or by more of them.
+    """Most that buyers together may get, by their number, where that is not said by fewer or by more of them.
 
     Of units these are one buyer, who gets at most 1, and all, who get at most k.
 

@@ -97,7 +97,7 @@ def allocation_phase(environment: SeparableTypes) -> MarkovTypes:
     """
     source: Any = environment.exact if environment.exact is not None else environment
     values, kernel, initial, gains = [], [], [], []
-    for i, law in enumerate(source.initial_probabilities):
+    for i, distribution in enumerate(source.initial_probabilities):
         count, signals = environment.initial_shape[i], environment.signal_shape[i]
         values.append([[v for row in matrix for v in row] for matrix in environment.exact_value_tables[i]])
         if source.seller_values is not None:
@@ -105,7 +105,7 @@ def allocation_phase(environment: SeparableTypes) -> MarkovTypes:
         kernel.append([_blocks(matrix, count, False) for matrix in source.signal_kernel[i]])
         first = source.signal_initial[i]
         rows = first if environment.signal_initial[i].ndim > 1 else [first] * count
-        initial.append([f * rows[k][z] for k, f in enumerate(law) for z in range(signals)])
+        initial.append([f * rows[k][z] for k, f in enumerate(distribution) for z in range(signals)])
     return MarkovTypes(
         values,
         kernel,
@@ -124,9 +124,9 @@ def _set_name(names: tuple[str, ...], included: list[bool]) -> str:
     return f"include {'+'.join(chosen)}" if chosen else "include nobody"
 
 
-def _entered(law: Any, count: int, exclusion: bool) -> Any:
+def _entered(distribution: Any, count: int, exclusion: bool) -> Any:
     """Distribution of the first pair (type, signal) by initial type."""
-    rows = law if len(np.shape(law)) > 1 else [law] * count
+    rows = distribution if len(np.shape(distribution)) > 1 else [distribution] * count
     signals = len(rows[0])
     return tuple(
         tuple(rows[k][z] if k == to else 0 for to in range(count) for z in range(signals)) + (0,) * exclusion

@@ -55,7 +55,7 @@ class ModelWords:
         return f"action {name}" if name.isdigit() else name
 
     def after(self, history: Sequence[Sequence[int]], actions: Sequence[int | None] = ()) -> str:
-        """What was reported, and done where that is recorded, in each period before."""
+        """Reports, and actions where they are recorded, of each period before."""
         past = []
         for s, types in enumerate(history):
             action = actions[s] if s < len(actions) else None

@@ -102,9 +102,9 @@ class OrbitTree:
         """``weights[t]``: probability of each multiset of length t + 1, given the one that it continues."""
         weights = []
         for t, parent in enumerate(self.parents):
-            after, law = self.multisets[t + 1], self.environment.probabilities[0][t]
+            after, distribution = self.multisets[t + 1], self.environment.probabilities[0][t]
             ways = _arrangements(self.multisets[t])[parent] / _arrangements(after)
-            weights.append(ways * law[after % len(law)].prod(axis=1))
+            weights.append(ways * distribution[after % len(distribution)].prod(axis=1))
         return tuple(weights)
 
     @cached_property

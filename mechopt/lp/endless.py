@@ -1,4 +1,4 @@
-"""What is asked of an infinite horizon: constraints and objective, where there is no program over histories."""
+"""Constraints and objective of an infinite horizon, where there is no program over histories."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Figures:
 
     Attributes
     ----------
-    law, values : arrays ``(K,)``
+    distribution, values : arrays ``(K,)``
         Probabilities, and the present value of the item in the program's unit of money.
     margins : arrays ``(K,)``
         What a sale adds to the objective, in that unit.
@@ -172,7 +172,7 @@ class Figures:
         What a buyer's expected utility adds to the objective.
     """
 
-    law: tuple[Array, ...]
+    distribution: tuple[Array, ...]
     values: tuple[Array, ...]
     margins: tuple[Array, ...]
     shares: tuple[Array, ...]
@@ -273,34 +273,34 @@ def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
 def orbit_rows(layout: OrbitLayout, figures: Figures) -> tuple[OrbitMatrix, Array]:
     """All rows, and the costs of the columns, in the kind of numbers that the figures are."""
     matrix, tree, plan = OrbitMatrix(), layout.tree, layout.plan
-    n, kind = plan.environment.agents, figures.law[0].dtype
+    n, kind = plan.environment.agents, figures.distribution[0].dtype
     cost = np.zeros(layout.columns, dtype=kind)
     cost[0] = n * figures.utility
-    for t, law in enumerate(figures.law):
+    for t, distribution in enumerate(figures.distribution):
         own = np.arange(tree.sequences[t])
-        after = np.arange(tree.sequences[t + 1]).reshape(len(own), len(law))
+        after = np.arange(tree.sequences[t + 1]).reshape(len(own), len(distribution))
         parent, share = tree.parents[t][:, None], figures.shares[t][:, None]
         place = parent * len(own) + own  # (o', s): the place that the others' o' and the own s k continue
         later = (np.arange(len(parent)) * tree.sequences[t + 1])[:, None, None] + after  # (o', s, k)
         utility, sold = layout.lifetime[t + 1] + later, layout.allocation[t] + later
         places = len(tree.multisets[t]) * len(own)
         here = np.arange(places)
-        triples = [(here, layout.lifetime[t] + here, 1), (place[..., None], utility, -share[..., None] * law)]
+        triples = [(here, layout.lifetime[t] + here, 1), (place[..., None], utility, -share[..., None] * distribution)]
         matrix.add(OrbitRows("promise", t, tree), places, triples, (0.0, 0.0))
-        pairs = tuple((k, j) for a in range(len(law) - 1) for k, j in ((a, a + 1), (a + 1, a)))
+        pairs = tuple((k, j) for a in range(len(distribution) - 1) for k, j in ((a, a + 1), (a + 1, a)))
         if pairs:
             triples = _dic(figures.values[t], pairs, place, share, utility, sold)
             matrix.add(OrbitRows("dic", t, tree, pairs), places * len(pairs), triples, (0.0, np.inf))
         number, same = tree.all_buyers(t + 1)
         allocation = layout.allocation[t] + np.arange(number.size).reshape(number.shape)
         matrix.add(OrbitRows("supply", t, tree), tree.count(t + 1, n), [(number, allocation, same)], (-np.inf, 1.0))
-        own_types = np.arange(tree.sequences[t + 1]) % len(law)
+        own_types = np.arange(tree.sequences[t + 1]) % len(distribution)
         cost[allocation] = n * figures.reach[t] * figures.margins[t][own_types]
         if t == 0 and _interim_asked(plan):
             matrix.add(
                 OrbitRows("interim", 0, tree),
-                len(law),
-                [(np.arange(len(law)), utility[:, 0], share)],
+                len(distribution),
+                [(np.arange(len(distribution)), utility[:, 0], share)],
                 (0.0, np.inf),
             )
     return matrix, cost

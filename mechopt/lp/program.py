@@ -78,7 +78,7 @@ class NamedColumns(Protocol):
 
 @dataclass(frozen=True)
 class RowFamily:
-    """What a family of rows is about and how large it is, known before it is built.
+    """Meaning and size of a family of rows, known before it is built.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ Ties between variables, columns that are fixed, and payments that depend on a st
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -104,29 +104,43 @@ def substituted(program: LinearProgram, matrix: csr_array, offset: FloatArray) -
 
 def _distinct(body: csr_array, lower: FloatArray, upper: FloatArray) -> tuple[csr_array, FloatArray, FloatArray]:
     """Rows divided by their largest coefficient, without those that say nothing or the same as another."""
-    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse import csr_array
 
-    size: FloatArray = np.asarray(abs(body).max(axis=1).toarray()).ravel()
+    row = np.repeat(np.arange(body.shape[0]), np.diff(body.indptr))
+    size = np.zeros(body.shape[0])
+    np.maximum.at(size, row, np.abs(body.data))
     scale = np.where(size > NEGLIGIBLE, size, 1.0)
-    body = csr_array(diags_array(1 / scale) @ body)
-    body.data[np.abs(body.data) < NEGLIGIBLE] = 0.0
-    body.eliminate_zeros()
-    body.sort_indices()
+    data = body.data / scale[row]
+    left = np.abs(data) >= NEGLIGIBLE
+    row, column, data = row[left], body.indices[left], data[left]
     lower, upper = lower / scale, upper / scale
-    empty = np.diff(body.indptr) == 0
+    empty = np.bincount(row, minlength=len(lower)) == 0
     idle = (empty & (lower <= SAME) & (upper >= -SAME)) | (np.isinf(lower) & np.isinf(upper))
     generic = np.random.default_rng(0).random((body.shape[1], 2))
-    keys = np.column_stack([body @ generic, lower, upper, empty])
-    keys = np.where(np.isfinite(keys), np.round(keys / SAME), keys)
-    _, first = np.unique(keys, axis=0, return_index=True)
+    sums = [np.bincount(row, data * part[column], minlength=len(lower)) for part in generic.T]
+    keys = np.column_stack([*sums, lower, upper, empty])
+    keys = np.where(np.isfinite(keys), np.round(keys / SAME), keys) + 0.0
+    _, first = np.unique(keys.view(f"V{keys.itemsize * keys.shape[1]}").ravel(), return_index=True)
     kept = np.sort(first[~idle[first]])
-    return csr_array(body[kept]), lower[kept], upper[kept]
+    place = np.full(len(lower), -1)
+    place[kept] = np.arange(len(kept))
+    here = place[row] >= 0
+    parts = data[here], (place[row[here]], column[here])
+    return csr_array(parts, shape=(len(kept), body.shape[1])), lower[kept], upper[kept]
+
+
+class Rows(NamedTuple):
+    """Rows of a matrix, as a sparse array by rows has them."""
+
+    data: FloatArray
+    indices: IntArray
+    indptr: IntArray
 
 
 def extended(
     program: LinearProgram,
     columns: tuple[FloatArray, FloatArray],
-    rows: Any,
+    rows: Rows | csr_array,
     row_lower: FloatArray,
     row_upper: FloatArray,
 ) -> LinearProgram:
@@ -137,20 +151,17 @@ def extended(
     program : LinearProgram
     columns : pair of float arrays
         Lower and upper bounds of the new columns.
-    rows : sparse array ``(new rows, columns and new columns)``
+    rows : sparse array by rows, or `Rows`, ``(new rows, columns and new columns)``
     row_lower, row_upper : float arrays
     """
-    from scipy.sparse import csr_array
-
-    added = csr_array(rows)
     return replace(
         program,
         cost=readonly(np.concatenate([program.cost, np.zeros(len(columns[0]))])),
         lower=readonly(np.concatenate([program.lower, columns[0]])),
         upper=readonly(np.concatenate([program.upper, columns[1]])),
-        start=readonly(np.concatenate([program.start, program.start[-1] + added.indptr[1:]]), np.int64),
-        index=readonly(np.concatenate([program.index, added.indices]), np.int64),
-        value=readonly(np.concatenate([program.value, added.data])),
+        start=readonly(np.concatenate([program.start, program.start[-1] + rows.indptr[1:]]), np.int64),
+        index=readonly(np.concatenate([program.index, rows.indices]), np.int64),
+        value=readonly(np.concatenate([program.value, rows.data])),
         row_lower=readonly(np.concatenate([program.row_lower, row_lower])),
         row_upper=readonly(np.concatenate([program.row_upper, row_upper])),
     )

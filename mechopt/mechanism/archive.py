@@ -64,7 +64,7 @@ Arrays = tuple[FloatArray, ...]
 
 @singledispatch
 def contents(mechanism: Any) -> Contents:
-    """What the file of a mechanism holds: the header but for the fingerprint, and the columns.
+    """Contents of a mechanism's file: the header but for the fingerprint, and the columns.
 
     The forms of this room are registered here, those of others in `mechopt.registrations`; every other mechanism is
     written out as its ``to_mechanism`` does.

@@ -151,7 +151,8 @@ class BalancedMechanism(MechanismMethods):
     def utilities(self) -> tuple[float, ...]:
         """Expected present value of each agent's utility when all are truthful."""
         return tuple(
-            float(law @ row[0]) for law, row in zip(self.environment.initial, self.interim_utilities, strict=True)
+            float(distribution @ row[0])
+            for distribution, row in zip(self.environment.initial, self.interim_utilities, strict=True)
         )
 
     @property

@@ -150,9 +150,9 @@ class BankTable(MechanismMethods):
         """Expected revenue and welfare."""
         env, revenue, welfare = self.environment, 0.0, 0.0
         for t, (period, mass) in enumerate(zip(self.periods, self.distribution, strict=True)):
-            law, cost = env.probabilities[0][t], env.present_value[t] * env.net_cost[0][t]
-            revenue += float(mass @ (period.payment - cost * period.allocation) @ law)
-            welfare += float(mass @ period.allocation @ (law * (self.values(t) - cost)))
+            distribution, cost = env.probabilities[0][t], env.present_value[t] * env.net_cost[0][t]
+            revenue += float(mass @ (period.payment - cost * period.allocation) @ distribution)
+            welfare += float(mass @ period.allocation @ (distribution * (self.values(t) - cost)))
         return revenue, welfare
 
     @property
@@ -179,7 +179,7 @@ class BankTable(MechanismMethods):
 
 
 def _faults(where: str, period: BankPeriod, shape: tuple[int, int], rows_after: int) -> list[Fault]:
-    """What is wrong with one period of S balances and K types, before one with so many balances."""
+    """Faults of one period of S balances and K types, before one with so many balances."""
     wanted: dict[str, tuple[Array, tuple[int, ...]]] = {"balances": (period.balances, shape[:1])}
     wanted |= {name: (getattr(period, name), shape) for name in ("allocation", "payment", "after", "share")}
     faults = [

@@ -95,7 +95,7 @@ class MechanismMethods(Shown):
         return provided(cls, "from_frame")(table, environment, claims)
 
     def to_frame(self) -> pd.DataFrame:
-        """What is done and paid, one row a history or state, report and agent.
+        """Table of actions and payments, one row a history or state, report and agent.
 
         Returns
         -------

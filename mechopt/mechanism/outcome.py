@@ -1,4 +1,4 @@
-"""What a mechanism yields when everybody is truthful: one forward pass over the histories."""
+"""Revenue, welfare and utilities when everybody is truthful: one forward pass over the histories."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ def on_money(constraints: Iterable[PaymentConstraint]) -> tuple[PaymentConstrain
 
 
 def slack_of(constraints: Iterable[PaymentConstraint], i: int) -> Fraction:
-    """What a misreport of agent i may gain: the least of the amounts that are asked for, 0 where there is none."""
+    """Gain that a misreport of agent i may have: the least of the amounts that are asked for, 0 where there is none."""
     given = [constraint.amount(i) for constraint in constraints if isinstance(constraint, EpsilonIC)]
     return min(given, default=Fraction(0))
 
@@ -297,7 +297,7 @@ def slack_of(constraints: Iterable[PaymentConstraint], i: int) -> Fraction:
 def claims_of(
     ic: Iterable[Constraint], ir: Iterable[Constraint], subject_to: Iterable[PaymentConstraint]
 ) -> tuple[Constraint, ...]:
-    """What a mechanism says it satisfies, `EpsilonIC` included: incentive constraints then up to what it allows."""
+    """Claims of a mechanism, `EpsilonIC` included: incentive constraints then up to what it allows."""
     return (*ic, *ir, *subject_to)
 
 

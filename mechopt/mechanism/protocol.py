@@ -1,4 +1,4 @@
-"""What every mechanism says of itself and can do, whatever its form.
+"""The protocol of mechanisms, whatever their form.
 
 `mechopt.testing.check_mechanism` puts a mechanism of one's own through it.
 """
@@ -29,7 +29,7 @@ class MechanismProtocol(Protocol):
 
     @property
     def environment(self) -> Any:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         ...
 
     @property
@@ -66,7 +66,7 @@ class MechanismProtocol(Protocol):
         ...
 
     def to_frame(self) -> pd.DataFrame:
-        """What is done and paid at every state or history, one row each."""
+        """Table of actions and payments at every state or history, one row each."""
         ...
 
 

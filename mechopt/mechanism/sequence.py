@@ -31,7 +31,7 @@ from mechopt.mechanism.methods import MechanismMethods
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SequenceMechanism(MechanismMethods):
-    """What is done and paid at every public history of an environment whose types persist.
+    """Actions and payments at every public history of an environment whose types persist.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class SequenceMechanism(MechanismMethods):
 
     @property
     def environment(self) -> MarkovTypes | InterdependentTypes:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.tree.process.environment
 
     @property

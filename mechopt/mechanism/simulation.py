@@ -132,7 +132,7 @@ def _(mechanism: SequenceMechanism, rng: np.random.Generator, runs: int) -> Runs
 def _(mechanism: MarkovMechanism, rng: np.random.Generator, runs: int) -> Runs:
     env, everybody = mechanism.environment, range(mechanism.environment.agents)
     periods = mechanism.periods if not env.infinite else max(mechanism.periods, _followed(env.discount))
-    types = [rng.choice(len(law), size=runs, p=law) for law in env.initial]
+    types = [rng.choice(len(distribution), size=runs, p=distribution) for distribution in env.initial]
     utility, welfare = np.zeros((env.agents, runs)), np.zeros(runs)
     for t in range(periods):
         s, weight, profile = mechanism.stage(t), env.discount**t, tuple(types)

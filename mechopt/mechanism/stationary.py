@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -209,8 +208,3 @@ class MarkovMechanism(MechanismMethods):
             f"MarkovMechanism({env.agents} agent{'s' * (env.agents > 1)}, {length}; revenue {self.revenue:.6g}, "
             f"welfare {self.welfare:.6g}, utilities ({utilities}))"
         )
-
-
-def by_stage(environment: MarkovTypes, shown: Any) -> tuple[Any, ...]:
-    """Arrays as closed forms show them (one, or with a finite horizon a list over periods) as a tuple over periods."""
-    return (shown,) if environment.infinite else tuple(shown)

@@ -92,17 +92,21 @@ def expanded(tables: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
     cells, profiles = [_cells(own) for own in points], list(product(*points))
     sizes = [prod(part, start=Fraction(1)) for part in product(*cells)]
     kernels = [
-        [_law(text, before, profiles, sizes, f"densities.density[{a}]", limit, faults) for before in profiles]
+        [_distribution(text, before, profiles, sizes, f"densities.density[{a}]", limit, faults) for before in profiles]
         for a, text in enumerate(density)
     ]
-    initial = _law(given.get("initial", 1), None, profiles, sizes, "densities.initial", limit, faults)
+    initial = _distribution(given.get("initial", 1), None, profiles, sizes, "densities.initial", limit, faults)
     read = [_agent(agent, i, points, profiles, faults) for i, agent in enumerate(agents)]
     if faults:
         return tables
     shape = list(map(len, points))
-    laws = [_nested([_nested(law, shape) for law in kernel], shape) for kernel in kernels]
+    distributions = [_nested([_nested(distribution, shape) for distribution in kernel], shape) for kernel in kernels]
     kept = {key: value for key, value in tables.items() if key != "densities"}
-    return kept | {"kernel": laws if len(laws) > 1 else laws[0], "initial": _nested(initial, shape), "agents": read}
+    return kept | {
+        "kernel": distributions if len(distributions) > 1 else distributions[0],
+        "initial": _nested(initial, shape),
+        "agents": read,
+    }
 
 
 def _points(given: Any, agents: int, faults: list[Fault]) -> list[list[Fraction]] | None:
@@ -142,7 +146,7 @@ def _cells(points: list[Fraction]) -> list[Fraction]:
     return [b - a for a, b in pairwise(ends)]
 
 
-def _law(
+def _distribution(
     text: Any,
     before: tuple[Fraction, ...] | None,
     profiles: list[tuple[Fraction, ...]],

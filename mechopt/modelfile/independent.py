@@ -152,7 +152,7 @@ class IndependentFile(Table):
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
-        """What does not fit together; from the raw tables, so that it comes with the faults of single keys."""
+        """Faults between keys; from the raw tables, so that they come with the faults of single keys."""
         faults: list[Fault] = []
         horizon, cost, buyers = whole(tables.get("horizon")), tables.get("cost"), tables.get("buyers")
         if horizon == "infinite":
@@ -175,7 +175,7 @@ class IndependentFile(Table):
 
 
 def _endless_faults(tables: dict[str, Any]) -> list[Fault]:
-    """What may not stand in a file without a last period."""
+    """Faults of a file without a last period."""
     faults, buyers = list[Fault](), tables.get("buyers")
     discount = tables.get("discount", 1)
     if isinstance(discount, (int, Fraction)) and discount >= 1:
@@ -194,7 +194,7 @@ def _endless_faults(tables: dict[str, Any]) -> list[Fault]:
 
 
 def _terms_faults(tables: dict[str, Any], buyers: Any, periods: int | None) -> list[Fault]:
-    """What is wrong with discounts and outside options."""
+    """Faults of discounts and outside options."""
     faults = list[Fault]()
     rows = [buyer if isinstance(buyer, dict) else {} for buyer in (buyers if isinstance(buyers, list) else [])]
     parts = own_discounts(tables, rows, "buyers", faults, exact_number)[1]
@@ -250,7 +250,7 @@ def _gains_faults(table: dict[str, Any], values: Any) -> list[Fault]:
 
 
 def _distribution_faults(buyer: dict[str, Any], given: list[str]) -> list[Fault]:
-    """What keeps a buyer's distribution from becoming types."""
+    """Faults that keep a buyer's distribution from becoming types."""
     if given:
         return [Fault("distribution", f"stands beside {', '.join(given)}", "give one or the other")]
     types = whole(buyer.get("types"))

@@ -80,7 +80,7 @@ E = TypeVar("E", bound="AnyEnvironment")
 
 
 class ModelFile(NamedTuple):
-    """What a model file holds.
+    """Contents of a model file.
 
     Attributes
     ----------
@@ -109,19 +109,6 @@ class ModelFile(NamedTuple):
     name: str = ""
     subject_to: tuple[PaymentConstraint, ...] = ()
     guarantee: tuple[str, str] = ("ratio", "same")
-
-    def require_free_payments(self, command: str) -> None:
-        """Refuse a file that constrains payments, for commands that would pass over it.
-
-        Raises
-        ------
-        InputError
-            With the commands that do not.
-        """
-        if self.subject_to:
-            names = "+".join(constraint.name for constraint in self.subject_to)
-            fix = "use mechopt solve, or a file without it"
-            raise InputError([Fault("subject_to", f"{names}: {command} does not constrain payments", fix)], self.name)
 
     def of_kind(self, *kinds: type[E]) -> E:
         """The environment, which is to be of one of some kinds.

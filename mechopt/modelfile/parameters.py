@@ -139,6 +139,9 @@ def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faul
         return [_replaced(entry, key, f"{where}[{k}]", names, faults) for k, entry in enumerate(value)]
     if isinstance(value, Mapping):
         return {k: _replaced(entry, k, f"{where}.{k}", names, faults) for k, entry in value.items()}
+    if isinstance(value, str) and names and (signed := _with_signs(value, names)) != value:
+        faults.append(Fault(where, f"{value!r} leaves out a sign", f"write {signed!r}"))
+        return value
     if isinstance(value, str) and names_in(value) & set(names):
         if any(SIGNAL.fullmatch(name) for name in names_in(value)):
             return _inserted(value, names)
@@ -147,6 +150,11 @@ def _replaced(value: Any, key: str, where: str, names: Mapping[str, Value], faul
         except (ValueError, ZeroDivisionError) as error:
             faults.append(Fault(where, str(error)))
     return value
+
+
+def _with_signs(text: str, names: Mapping[str, Value]) -> str:
+    """The text with the sign of multiplication between a number and a parameter, where it is left out."""
+    return re.sub(rf"(?<![\w.])(\d+(?:\.\d*)?)(?![eE]\d)(?=(?:{'|'.join(map(re.escape, names))})\b)", r"\1*", text)
 
 
 def _payments(given: Any, where: str, names: Mapping[str, Value], faults: list[Fault]) -> Any:

@@ -30,7 +30,7 @@ from mechopt.modelfile.text import text_of
 
 
 class ParametricFile(NamedTuple):
-    """What a model file with a parameter holds.
+    """Contents of a model file with a parameter.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def payment_faults(model: ParametricModel, payments: Sequence[PaymentConstraint]
 
 
 class ScenariosFile(NamedTuple):
-    """What a file of scenarios with a parameter holds.
+    """Contents of a file of scenarios with a parameter.
 
     Attributes
     ----------

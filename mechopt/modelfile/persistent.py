@@ -1,4 +1,4 @@
-"""What model files of environments with persistent types share: keys, and faults that the environment finds."""
+"""Common parts of model files with persistent types: keys, and faults that the environment finds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,6 @@ Horizon = Annotated[
     Any, WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": "infinite"}]})
 ]
 Number = Annotated[Any, WithJsonSchema({**NUMBER, "description": 'an exact number: 3, 0.25 or "1/3"'})]
-FlatCost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], LIST]})]
 Cost = Annotated[Any, WithJsonSchema({"anyOf": [*NUMBER["anyOf"], listed(*NUMBER["anyOf"], LIST)]})]
 Distribution = Annotated[Any, WithJsonSchema(LIST)]
 Values = Annotated[Any, WithJsonSchema(TABLE)]
@@ -114,7 +113,7 @@ class PersistentFile(Table):
     @classmethod
     @abstractmethod
     def given(cls, tables: Tables) -> Any:
-        """What the file gives, with key paths."""
+        """Data of the file, with key paths."""
 
     @classmethod
     def faults_between_keys(cls, tables: Tables) -> list[Fault]:
@@ -135,7 +134,7 @@ class PersistentFile(Table):
 
 
 def common(tables: Tables, faults: list[Fault]) -> Tables:
-    """What is given for all agents, as the reader takes it; faults of the file's own keys are appended."""
+    """Keys of all agents, as the reader takes them; faults of the file's own keys are appended."""
     agents = list_of_tables(tables["agents"])
     discount, own = own_discounts(tables, agents, "agents", faults, _number)
     return {
@@ -151,7 +150,7 @@ def common(tables: Tables, faults: list[Fault]) -> Tables:
 
 
 def of_the_one_agent(tables: Tables, faults: list[Fault]) -> Part | None:
-    """What the file, and not an agent's table, gives as ``seller_values``; it may where there is one agent."""
+    """Keys ``seller_values`` of the file, and not of an agent's table; it may have them where there is one agent."""
     given, agents = tables.get("seller_values"), tables["agents"]
     if given is None:
         return None

@@ -115,7 +115,7 @@ class ScenariosFile(Table):
 
     @staticmethod
     def faults_between_keys(tables: dict[str, Any]) -> list[Fault]:
-        """What does not fit together; from the raw tables, so that it comes with the faults of single keys."""
+        """Faults between keys; from the raw tables, so that they come with the faults of single keys."""
         scenarios, buyers = (_tables(tables.get(key)) for key in ("scenarios", "buyers"))
         faults: list[Fault] = []
         places = [("", tables)] if "distributions" in tables or "buyers" not in tables else []

@@ -58,7 +58,7 @@ class InitialTable(Table):
 
 
 class SeparablePeriodTable(Table):
-    """What an agent's tables are in one allocation period, where they change."""
+    """An agent's tables in one allocation period, where they change."""
 
     base: Values = Field(None, description="B[action][signal] of the period")
     rate: Distribution = Field(None, description="C[action] of the period, additive form only")

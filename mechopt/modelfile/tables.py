@@ -1,4 +1,4 @@
-"""What the tables of every kind of model file are made of: exact numbers, strict keys, faults of the library."""
+"""Parts of the tables of every kind of model file: exact numbers, strict keys, faults of the library."""
 
 from __future__ import annotations
 

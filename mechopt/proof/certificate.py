@@ -193,7 +193,7 @@ def _plain(vector: SparseVector) -> dict[str, Any]:
 
 
 def as_content(certificate: Certificate | GuaranteeCertificate) -> dict[str, Any]:
-    """What a file holds, without the digest."""
+    """Contents of a file, without the digest."""
     vectors = {"primal": _plain(certificate.primal), "dual": _plain(certificate.dual)}
     if isinstance(certificate, GuaranteeCertificate):
         return {
@@ -267,7 +267,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate | P
 
 
 def file_bytes(path: str | Path) -> bytes:
-    """What a regular file of at most `MAX_BYTES` holds."""
+    """Bytes of a regular file of at most `MAX_BYTES`."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # before it is opened: a pipe would wait for ever
             raise CertificateError(f"{path}: not a regular file; write the proof to one")

@@ -276,7 +276,7 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
 
 
 def terms_of(certificate: GuaranteeCertificate) -> GuaranteeTerms:
-    """What the guarantee of a certificate is of."""
+    """Terms of a certificate's guarantee."""
     return GuaranteeTerms(certificate.ic, certificate.ir, certificate.subject_to, certificate.objective)
 
 

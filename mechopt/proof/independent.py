@@ -85,7 +85,7 @@ class Model(Columns):
         return any(slack(self.subject_to, i) for i in range(self.buyers))
 
     def _gain(self, i: int) -> tuple[Fraction, int]:
-        """What incentive rows are divided by (0: each by its difference of values), and minus their lower side."""
+        """Divisor of incentive rows (0: each by its difference of values), and minus their lower side."""
         allowed = slack(self.subject_to, i)
         return allowed, int(allowed > 0)
 
@@ -98,9 +98,9 @@ class Model(Columns):
 
     def _drift(self, name: str, kind: str, t: int, i: int, upper: Side, least: Fraction = Fraction(0)) -> Iterator[Row]:
         """0, or a least amount, <= E U(h,.) - U(h) <= upper."""
-        width, before, after = len(self.law[t]), self.utility(kind, t, i), self.utility(kind, t + 1, i)
+        width, before, after = len(self.distribution[t]), self.utility(kind, t, i), self.utility(kind, t + 1, i)
         for h in range(self.count[t]):
-            entries: Entries = [(after + h * width + m, p) for m, p in enumerate(self.law[t]) if p]
+            entries: Entries = [(after + h * width + m, p) for m, p in enumerate(self.distribution[t]) if p]
             divided, side = at_least([*entries, (before + h, -1)], least)
             yield Row(name, (t, i, h), divided, side, upper)
 
@@ -125,7 +125,7 @@ class Model(Columns):
             yield Row("highest slope", (t, 0, h), [(last, over[-1]), (last - 1, -over[-1])], 0, 1)
 
     def _supply(self, t: int) -> Iterator[Row]:
-        """What some buyers get, over what there is for so many: the first slots' weights; of one item a 1."""
+        """Supply of some buyers, over what there is for so many: the first slots' weights; of one item a 1."""
         weights = [Fraction(1)] if self.exact.slots is None else list(self.exact.slots[t])
         weights += [Fraction(0)] * self.buyers
         for size in range(1, self.buyers + 1):
@@ -137,7 +137,7 @@ class Model(Columns):
             for node in range(self.count[t + 1]):
                 for some in combinations(range(self.buyers), size):
                     entries: Entries = [(self.allocation(t, i) + node, whole(1 / most)) for i in some]
-                    yield Row("supply", (t, None, node // len(self.law[t]), node), entries, None, 1)
+                    yield Row("supply", (t, None, node // len(self.distribution[t]), node), entries, None, 1)
 
     def _interim(self, i: int) -> Iterator[Row]:
         table, weights = self._others(0, i)
@@ -155,7 +155,7 @@ class Model(Columns):
             for node in range(self.count[t + 1]):
                 yield self.least(
                     constraint.name,
-                    (t, i, *divmod(node, len(self.law[t]))),
+                    (t, i, *divmod(node, len(self.distribution[t]))),
                     [(after + node, 1)],
                     self.first_option(0, i),
                 )
@@ -171,7 +171,7 @@ class Model(Columns):
                 )
         elif constraint == PPIR():
             before, after = self.utility("realised utility", t, i), self.utility("realised utility", t + 1, i)
-            width = len(self.law[t])
+            width = len(self.distribution[t])
             for h in range(self.count[t]):
                 for m in range(width):
                     entries: Entries = [(after + h * width + m, 1), (before + h, -1)]
@@ -180,7 +180,7 @@ class Model(Columns):
             table, weights = self._others(t, i)
             before, after = self.utility("realised utility", t, i), self.utility("lifetime utility", t + 1, i)
             for h in range(self.count[t]):
-                first = after + h * len(self.law[t])
+                first = after + h * len(self.distribution[t])
                 for k, own in enumerate(table):
                     entries = [(first + m, w) for m, w in zip(own, weights, strict=True) if w]
                     yield self.least(constraint.name, (t, i, h, k), [*entries, (before + h, -1)], self.options(t, i)[k])
@@ -198,7 +198,7 @@ class Model(Columns):
         allowed, least = self._gain(i)
         pairs = self._pairs(t, i) if allowed else [(k + 1, k) for k in range(len(table) - 1)]
         for h in range(self.count[t]):
-            node = h * len(self.law[t])
+            node = h * len(self.distribution[t])
             for k, j in pairs:
                 entries: Entries = []
                 for o, chance in enumerate(weights):
@@ -220,7 +220,7 @@ class Model(Columns):
             lot = [(table[k][o], table[j][o], whole(w * over), -gain * w) for o, w in enumerate(weights) if w]
             terms.append((k, j, lot))
         for h in range(self.count[t]):
-            node = h * len(self.law[t])
+            node = h * len(self.distribution[t])
             for k, j, lot in terms:
                 entries: Entries = []
                 for true, report, w, chance in lot:
@@ -237,7 +237,7 @@ class Model(Columns):
         allowed, least = self._gain(i)
         over = [whole(1 / (allowed or abs(values[k] - values[j]))) for k, j in pairs]
         for h in range(self.count[t]):
-            node = h * len(self.law[t])
+            node = h * len(self.distribution[t])
             for (k, j), scale in zip(pairs, over, strict=True):
                 for o in range(len(weights)):
                     true, report = node + table[k][o], node + table[j][o]

@@ -88,16 +88,16 @@ class OrbitModel:
         exact = self.environment.exact
         assert exact is not None
         self.buyers, self.periods = len(exact.values), len(exact.values[0])
-        self.law = exact.probabilities[0]
+        self.distribution = exact.probabilities[0]
         self.values = [[exact.discount**t * v for v in exact.values[0][t]] for t in range(self.periods)]
         self.sequences = [1]
-        for row in self.law:
+        for row in self.distribution:
             self.sequences.append(self.sequences[-1] * len(row))
         sizes = [comb(self.buyers - 2 + count, self.buyers - 1) * count for count in self.sequences]
         self.lifetime = [sum(sizes[:t]) for t in range(len(sizes))]
         self.sold = [sum(sizes) + sum(sizes[1:t]) for t in range(len(sizes))]
         self.columns = sum(sizes) + sum(sizes[1:])
-        types = [len(row) for row in self.law]
+        types = [len(row) for row in self.distribution]
         self.row_count = sum(size * (1 + 2 * (k - 1)) for size, k in zip(sizes, types, strict=False))
         self.row_count += sum(comb(self.buyers - 1 + count, self.buyers) for count in self.sequences[1:])
         rest = [constraint for constraint in self.ir if constraint != Interim()]
@@ -124,8 +124,8 @@ class OrbitModel:
         self.cost[0] = self.buyers * (utility - revenue)
         others: dict[Multiset, Fraction] = {(0,) * (self.buyers - 1): Fraction(1)}
         own = [Fraction(1)]
-        for t, law in enumerate(self.law):
-            own = [before * p for before in own for p in law]
+        for t, distribution in enumerate(self.distribution):
+            own = [before * p for before in own for p in distribution]
             later = dict[Multiset, Fraction]()
             for parent, children in self._children(t).items():
                 for child, weight in children:
@@ -133,16 +133,16 @@ class OrbitModel:
             others = later
             for child, reach in others.items():
                 for s, p in enumerate(own):
-                    gain = (revenue + welfare) * (self.values[t][s % len(law)] - costs[t])
+                    gain = (revenue + welfare) * (self.values[t][s % len(distribution)] - costs[t])
                     self.cost[self.sold[t + 1] + self._place(t + 1, child, s)] = self.buyers * reach * p * gain
 
     def _children(self, t: int) -> Children:
         """Multisets of the others of length t + 1 and their probability, by the one of length t that they continue."""
-        law, children = self.law[t], Children()
+        distribution, children = self.distribution[t], Children()
         for multiset in combinations_with_replacement(range(self.sequences[t + 1]), self.buyers - 1):
-            parent = tuple(s // len(law) for s in multiset)
+            parent = tuple(s // len(distribution) for s in multiset)
             ways = Fraction(_orders(parent), _orders(multiset))
-            weight = ways * prod((law[s % len(law)] for s in multiset), start=Fraction(1))
+            weight = ways * prod((distribution[s % len(distribution)] for s in multiset), start=Fraction(1))
             children.setdefault(parent, []).append((multiset, weight))
         return children
 
@@ -160,7 +160,7 @@ class OrbitModel:
             places = [(o, s) for o in sorted(children, key=_rank) for s in range(self.sequences[t])]
             for number, (o, s) in enumerate(places):
                 yield self._promise(t, number, children[o], s)
-            types = range(len(self.law[t]) - 1)
+            types = range(len(self.distribution[t]) - 1)
             pairs = [pair for a in types for pair in ((a, a + 1), (a + 1, a))]
             for number, (o, s) in enumerate(places):
                 for offset, pair in enumerate(pairs):
@@ -170,17 +170,19 @@ class OrbitModel:
                 yield from self._interim_rows(children)
 
     def _promise(self, t: int, number: int, children: list[tuple[Multiset, Fraction]], s: int) -> OrbitRow:
-        size, at = len(self.law[t]), self.lifetime[t + 1]
+        size, at = len(self.distribution[t]), self.lifetime[t + 1]
         entries: list[tuple[int, Number]] = [(self.lifetime[t] + number, 1)]
         for o, weight in children:
-            entries += [(at + self._place(t + 1, o, s * size + k), -weight * p) for k, p in enumerate(self.law[t]) if p]
+            entries += [
+                (at + self._place(t + 1, o, s * size + k), -weight * p) for k, p in enumerate(self.distribution[t]) if p
+            ]
         return OrbitRow("promise", t, number, entries, 0, 0)
 
     def _dic(
         self, t: int, number: int, children: list[tuple[Multiset, Fraction]], s: int, true: int, report: int
     ) -> OrbitRow:
         """Divided by the difference of the values."""
-        gain, size = self.values[t][true] - self.values[t][report], len(self.law[t])
+        gain, size = self.values[t][true] - self.values[t][report], len(self.distribution[t])
         entries = list[tuple[int, Number]]()
         for o, weight in children:
             told, claimed = (self._place(t + 1, o, s * size + k) for k in (true, report))
@@ -201,7 +203,7 @@ class OrbitModel:
 
     def _interim_rows(self, children: Children) -> Iterator[OrbitRow]:
         (row,) = children.values()
-        for k in range(len(self.law[0])):
+        for k in range(len(self.distribution[0])):
             entries: list[tuple[int, Number]] = [(self.lifetime[1] + self._place(1, o, k), w) for o, w in row]
             yield OrbitRow("interim", 0, k, entries, 0, None)
 

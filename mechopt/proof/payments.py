@@ -33,7 +33,7 @@ from mechopt.mechanism.payments import (
     payment_constraints,
 )
 from mechopt.proof.constraints import CertificateError
-from mechopt.proof.persistent_tree import Histories, PersistentLaws
+from mechopt.proof.persistent_tree import Histories, PersistentProcess
 from mechopt.proof.rows import Entries, Number, Row, whole
 
 ONE = Fraction(1)
@@ -51,7 +51,7 @@ KNOWN = (
 
 
 def slack(subject_to: tuple[PaymentConstraint, ...], i: int) -> Fraction:
-    """What a misreport of agent i may gain."""
+    """Gain that a misreport of agent i may have."""
     given = [c.amount(i) for c in subject_to if isinstance(c, EpsilonIC)]
     return min(given) if given else Fraction(0)
 
@@ -106,13 +106,13 @@ def require_payments(
 
 
 class PaymentForm(Protocol):
-    """What the rows need of the model of independent types."""
+    """Parts of the model of independent types that the rows need."""
 
     buyers: int
     periods: int
     types: list[list[int]]
     count: list[int]
-    law: list[list[Number]]
+    distribution: list[list[Number]]
     present: list[list[list[Fraction]]]
     fees: list[Fraction]
     own_discount: tuple[Fraction, ...]
@@ -214,7 +214,7 @@ def _ex_ante(model: PaymentForm) -> Row:
     entries: Entries = [(model.utility("lifetime utility", 0, i), -1) for i in range(model.buyers) if alike[i]]
     reach: list[Number] = [1]
     for t in range(model.periods):
-        reach = [chance * p for chance in reach for p in model.law[t]]
+        reach = [chance * p for chance in reach for p in model.distribution[t]]
         for i in (i for i in range(model.buyers) if not alike[i]):
             received, after = model.receipts(t + 1, last, i), model.utility("realised utility", t + 1, i)
             entries += [(after + node, whole(received * p)) for node, p in enumerate(reach)]
@@ -232,26 +232,26 @@ class PersistentPayments:
 
     Parameters
     ----------
-    laws : PersistentLaws
+    process : PersistentLaws
     tree : Histories
     subject_to : tuple of PaymentConstraint
     """
 
-    def __init__(self, laws: PersistentLaws, tree: Histories, subject_to: tuple[PaymentConstraint, ...]) -> None:
-        self.laws, self.tree, self.subject_to = laws, tree, subject_to
+    def __init__(self, process: PersistentProcess, tree: Histories, subject_to: tuple[PaymentConstraint, ...]) -> None:
+        self.process, self.tree, self.subject_to = process, tree, subject_to
         self.sums = any(isinstance(c, (Budget, PrefixBudget)) for c in subject_to)
         self.allocation: list[int] = []
         self.payment: dict[tuple[int, int], int] = {}
         self.paid: dict[tuple[int, int], int] = {}
-        self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
+        self.stages = [(t, i) for t in range(process.periods) for i in range(process.agents)]
 
     def sizes(self) -> list[tuple[int, int]]:
         """Periods that have sums of payments, and how many slots."""
-        return [(t, len(self.tree.parent[t])) for t in range(1, self.laws.periods)] if self.sums else []
+        return [(t, len(self.tree.parent[t])) for t in range(1, self.process.periods)] if self.sums else []
 
     def rows(self) -> Iterator[Row]:
         """All rows in order."""
-        last = self.laws.periods - 1
+        last = self.process.periods - 1
         for t, i in self.stages if self.sums else ():
             if t < last:
                 yield from self._sums(t, i)
@@ -277,7 +277,7 @@ class PersistentPayments:
 
     def _weights(self, t: int, node: int, factor: Fraction) -> Entries:
         """Factor times the weight of a node."""
-        count = self.laws.actions[t]
+        count = self.process.actions[t]
         first = self.allocation[t] + node * count
         return [(first + a, whole(factor)) for a in range(count)] if factor else []
 
@@ -286,7 +286,7 @@ class PersistentPayments:
             entries: Entries = [(self.payment[t, i] + node, 1)]
             lower, upper = 0, 0 if isinstance(c, NoMoney) else None
             if isinstance(c, PaymentCap):
-                entries += self._weights(t, node, -self.laws.own_scale[i][t] * c.amount(i))
+                entries += self._weights(t, node, -self.process.own_scale[i][t] * c.amount(i))
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, None, 0)
             else:
                 yield Row(c.name, (t, i, slot, f"node {node}"), entries, lower, upper)
@@ -294,15 +294,15 @@ class PersistentPayments:
     def _sums(self, t: int, i: int) -> Iterator[Row]:
         for node, slot in enumerate(self.tree.slot[t]):
             entries: Entries = [(self.paid[t + 1, i] + later, 1) for later in self.tree.after(t, node)]
-            entries.append((self.payment[t, i] + node, whole(-self.laws.share(t, i))))
+            entries.append((self.payment[t, i] + node, whole(-self.process.share(t, i))))
             if t:
                 entries.append((self.paid[t, i] + slot, -1))
             yield Row("paid", (t, i, slot, f"node {node}"), entries, 0, 0)
 
     def _full(self, c: Budget | PrefixBudget, i: int) -> Iterator[Row]:
-        t = self.laws.periods - 1
+        t = self.process.periods - 1
         for node, slot in enumerate(self.tree.slot[t]):
-            first = self.payment[t, i] + node, whole(self.laws.share(t, i))
+            first = self.payment[t, i] + node, whole(self.process.share(t, i))
             entries: Entries = [first, *self._weights(t, node, -c.amount(i))]
             if t:
                 entries.append((self.paid[t, i] + slot, 1))
@@ -321,7 +321,7 @@ class PersistentPayments:
         if not factor:
             return []
         entries: Entries = [
-            (self.payment[t, i] + node, whole(factor * self.laws.share(t, i))) for i in range(self.laws.agents)
+            (self.payment[t, i] + node, whole(factor * self.process.share(t, i))) for i in range(self.process.agents)
         ]
-        first = self.allocation[t] + node * self.laws.actions[t]
-        return [*entries, *((first + a, whole(-factor * fee)) for a, fee in enumerate(self.laws.cost[t]) if fee)]
+        first = self.allocation[t] + node * self.process.actions[t]
+        return [*entries, *((first + a, whole(-factor * fee)) for a, fee in enumerate(self.process.cost[t]) if fee)]

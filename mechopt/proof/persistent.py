@@ -41,7 +41,7 @@ from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import PERSISTENT, compared, require_outside, require_persistent
 from mechopt.proof.payments import PersistentPayments, require_payments, require_slack, slack
 from mechopt.proof.persistent_hidden import HiddenRows
-from mechopt.proof.persistent_tree import Histories, PersistentLaws
+from mechopt.proof.persistent_tree import Histories, PersistentProcess
 from mechopt.proof.persistent_values import State, ValueRows, likely, list_states, state_chance
 from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
@@ -65,22 +65,22 @@ class SequenceModel:
         weights: Weights,
         subject_to: tuple[PaymentConstraint, ...] = (),
     ) -> None:
-        self.laws = laws = PersistentLaws(environment)
+        self.process = process = PersistentProcess(environment)
         asked, self.participation = PERSISTENT.unimplied(ic), set(PERSISTENT.unimplied(ir))
         self.implied = PERSISTENT.closure(ir)
-        own = BayesianIC("own") in asked and any(laws.controlled)
-        self.tree = Histories(laws, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
-        self.slack = [slack(subject_to, i) for i in range(laws.agents)]
-        several = laws.periods > 1 or BayesianIC() not in asked
+        own = BayesianIC("own") in asked and any(process.controlled)
+        self.tree = Histories(process, own or PeriodicExPostIC(rereport=True) in asked, BayesianIC("actions") in asked)
+        self.slack = [slack(subject_to, i) for i in range(process.agents)]
+        several = process.periods > 1 or BayesianIC() not in asked
         self.within = any(isinstance(n, BayesianIC) for n in asked) and several and any(self.slack)
         self.bases = compared(asked, self.participation, self.within)
         self.myopic = MyopicIC() in asked
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
-        self.stages = [(t, i) for t in range(laws.periods) for i in range(laws.agents)]
-        require_payments(subject_to, laws.agents, "sequence", ir, draws=any(n > 1 for n in self.tree.branches))
-        self.payments = PersistentPayments(laws, self.tree, subject_to)
-        require_slack(ic, subject_to, laws.periods)
+        self.stages = [(t, i) for t in range(process.periods) for i in range(process.agents)]
+        require_payments(subject_to, process.agents, "sequence", ir, draws=any(n > 1 for n in self.tree.branches))
+        self.payments = PersistentPayments(process, self.tree, subject_to)
+        require_slack(ic, subject_to, process.periods)
         self.blocks: list[tuple[int, str]] = []
         self.columns = 0
         self._number()
@@ -99,14 +99,14 @@ class SequenceModel:
 
     def _number(self) -> None:
         """Hand out column numbers."""
-        tree, laws, periods = self.tree, self.laws, range(self.laws.periods)
+        tree, process, periods = self.tree, self.process, range(self.process.periods)
         nodes = [len(level) for level in tree.slot]
-        self.allocation = [self._block(f"allocation {t}", nodes[t] * laws.actions[t]) for t in periods]
-        first = [self._block(f"payment {t}", laws.agents * nodes[t]) for t in periods]
+        self.allocation = [self._block(f"allocation {t}", nodes[t] * process.actions[t]) for t in periods]
+        first = [self._block(f"payment {t}", process.agents * nodes[t]) for t in periods]
         self.payment = {(t, i): first[t] + i * nodes[t] for t, i in self.stages}
         self.values: dict[str, ValueRows] = {}
         for basis, misreports in self.bases.items():
-            columns: list[list[dict[State, int]]] = [[{} for _ in range(laws.agents)] for _ in periods]
+            columns: list[list[dict[State, int]]] = [[{} for _ in range(process.agents)] for _ in periods]
             for t, i in self.stages:
                 listed = list_states(tree, t, i, basis).items()
                 kept = [state for state, truthful in listed if truthful or misreports != "none"]
@@ -116,45 +116,47 @@ class SequenceModel:
         self.realised: dict[tuple[int, int], int] = {}
         for t in periods[1:] if self.paths else ():
             slots = len(tree.parent[t])
-            start = self._block(f"realised utility {t}", laws.agents * slots)
-            self.realised |= {(t, i): start + i * slots for i in range(laws.agents)}
-        self.hidden = [HiddenRows(tree, i, self.sees) for i in range(laws.agents)] if self.sees else []
+            start = self._block(f"realised utility {t}", process.agents * slots)
+            self.realised |= {(t, i): start + i * slots for i in range(process.agents)}
+        self.hidden = [HiddenRows(tree, i, self.sees) for i in range(process.agents)] if self.sees else []
         self.unseen = {
             (t, i): self._block(f"hidden value {t} of agent {i}", self.hidden[i].size(t))
             for t, i in (self.stages if self.hidden else ())
         }
 
         for t, slots in self.payments.sizes():
-            start = self._block(f"realised payment {t}", laws.agents * slots)
-            self.payments.paid |= {(t, i): start + i * slots for i in range(laws.agents)}
+            start = self._block(f"realised payment {t}", process.agents * slots)
+            self.payments.paid |= {(t, i): start + i * slots for i in range(process.agents)}
         self.payments.allocation, self.payments.payment = self.allocation, self.payment
 
     def _fill_cost(self, weights: Weights) -> None:
         """Expected payments, values and costs, each history with the probability of its types."""
         revenue, welfare, utility = weights
-        for t in range(self.laws.periods):
-            worth, count = self.laws.worth[t], self.laws.actions[t]
+        for t in range(self.process.periods):
+            worth, count = self.process.worth[t], self.process.actions[t]
             for node, chance in enumerate(self.tree.reach[t]):
                 m = self.tree.profile[t][node]
-                for a, fee in enumerate(self.laws.cost[t]):
+                for a, fee in enumerate(self.process.cost[t]):
                     gain = (welfare + utility) * sum(table[a][m] for table in worth) - (revenue + welfare) * (
-                        fee - self.laws.gains[t][a][m]
+                        fee - self.process.gains[t][a][m]
                     )
                     self.cost[self.allocation[t] + node * count + a] = whole(chance * gain)
-                for i in range(self.laws.agents):
-                    self.cost[self.payment[t, i] + node] = whole((revenue * self.laws.share(t, i) - utility) * chance)
+                for i in range(self.process.agents):
+                    self.cost[self.payment[t, i] + node] = whole(
+                        (revenue * self.process.share(t, i) - utility) * chance
+                    )
 
     def _fill_bounds(self) -> None:
         """Weights are at least 0; some participation constraints are bounds of truthful
         continuation values and of R.
         """
-        tree, laws = self.tree, self.laws
+        tree, process = self.tree, self.process
         for t, first in enumerate(self.allocation):
-            for column in range(first, first + len(tree.slot[t]) * laws.actions[t]):
+            for column in range(first, first + len(tree.slot[t]) * process.actions[t]):
                 self.lower[column] = 0
             for node, m in enumerate(tree.profile[t]):
-                for a in laws.ruled_out(t, m):
-                    self.upper[first + node * laws.actions[t] + a] = 0
+                for a in process.ruled_out(t, m):
+                    self.upper[first + node * process.actions[t] + a] = 0
         always = {"interim": PeriodicIR() in self.implied, "ex post": PeriodicExPostIR() in self.implied}
         for basis, part in self.values.items():
             for t, i in self.stages:
@@ -176,7 +178,7 @@ class SequenceModel:
 
     def rows(self) -> Iterator[Row]:
         """All rows in order."""
-        for t in range(self.laws.periods):
+        for t in range(self.process.periods):
             yield from self._flow(t)
         for basis, part in self.values.items():
             name = "periodic-ex-post" if basis == "ex post" and part.misreports == "all" else part.misreports
@@ -186,7 +188,7 @@ class SequenceModel:
             later = self.unseen.get((t + 1, i), 0)
             used = self.unseen[t, i], later, self.allocation[t], self.payment[t, i]
             yield from self.hidden[i].rows(f"bayesian-{self.sees}", t, *used, self.within)
-        for i in range(self.laws.agents) if self.within else ():
+        for i in range(self.process.agents) if self.within else ():
             yield from self._within(i)
         for t, i in self.stages if self.myopic else ():
             yield from self._alone(t, i)
@@ -194,55 +196,57 @@ class SequenceModel:
         yield from self.payments.rows()
 
     def _within(self, i: int) -> Iterator[Row]:
-        """What truth is worth to a first type, and what strategies may gain, is at least what the best one is worth."""
-        tree, laws = self.tree, self.laws
-        chances = [Fraction(0)] * laws.types[0][i]
-        for m, chance in enumerate(laws.initial):
-            chances[laws.profiles[0][m][i]] += chance
-        first = [[laws.profiles[0][m][i] for m in tree.profile[0]]]  # of each node, by period
-        for t in range(1, laws.periods):
+        """Rows: truth is worth to a first type, with what strategies may gain, at least as much as the best one."""
+        tree, process = self.tree, self.process
+        chances = [Fraction(0)] * process.types[0][i]
+        for m, chance in enumerate(process.initial):
+            chances[process.profiles[0][m][i]] += chance
+        first = [[process.profiles[0][m][i] for m in tree.profile[0]]]  # of each node, by period
+        for t in range(1, process.periods):
             first.append([first[t - 1][tree.parent[t][slot]] for slot in tree.slot[t]])
         for k, chance in enumerate(chances):
             if not chance:
                 continue
             entries: Entries = []
-            for t in range(laws.periods):
+            for t in range(process.periods):
                 for node, reach in enumerate(tree.reach[t]):
                     if not reach or first[t][node] != k:
                         continue
                     share, m = Fraction(reach) / chance, tree.profile[t][node]
-                    for a in range(laws.actions[t]):
-                        worth = laws.net[t][i][a][m] + (0 if t else self.slack[i])
+                    for a in range(process.actions[t]):
+                        worth = process.net[t][i][a][m] + (0 if t else self.slack[i])
                         if worth:
-                            column = self.allocation[t] + node * laws.actions[t] + a
+                            column = self.allocation[t] + node * process.actions[t] + a
                             entries.append((column, whole(share * worth)))
                     entries.append((self.payment[t, i] + node, -whole(share)))
             if self.hidden:
                 entries.append((self.unseen[0, i] + k, whole(-1 / chance)))
             else:
                 column = self.values["strategy"].columns[0][i][State(0, 0, k, 0)]
-                entries.append((column, -1 if laws.independent else whole(-1 / chance)))
+                entries.append((column, -1 if process.independent else whole(-1 / chance)))
             yield Row("epsilon", (0, i, 0, f"true type {k}"), entries, 0, None)
 
     def _alone(self, t: int, i: int) -> Iterator[Row]:
         """Value less payment of the period alone: from the truth, less that from another report."""
-        tree, laws = self.tree, self.laws
+        tree, process = self.tree, self.process
         for state, truthful in list_states(tree, t, i, "interim").items():
             if not truthful or not likely(tree, t, i, state, "interim"):
                 continue
             for report in tree.reports(t, state.slot, i):
-                if not laws.may_report(t, i, state.own, report):
+                if not process.may_report(t, i, state.own, report):
                     continue
                 entries: Entries = []
                 for m, node in tree.nodes[t][state.slot].items() if report != state.own else ():
-                    told = laws.profiles[t][m][i]
+                    told = process.profiles[t][m][i]
                     chance = state_chance(tree, t, i, state, m)
                     if told not in (report, state.own) or not chance:
                         continue
-                    sign, truth = (1 if told == state.own else -1), laws.with_own(t, i, m, state.own)
-                    first = self.allocation[t] + node * laws.actions[t]
+                    sign, truth = (1 if told == state.own else -1), process.with_own(t, i, m, state.own)
+                    first = self.allocation[t] + node * process.actions[t]
                     fee = 0 if told == state.own else self.slack[i]
-                    worth = [(first + a, sign * chance * (row[truth] - fee)) for a, row in enumerate(laws.worth[t][i])]
+                    worth = [
+                        (first + a, sign * chance * (row[truth] - fee)) for a, row in enumerate(process.worth[t][i])
+                    ]
                     entries += [
                         *((c, whole(w)) for c, w in worth if w),
                         (self.payment[t, i] + node, -sign * chance),
@@ -251,7 +255,7 @@ class SequenceModel:
                     yield Row("myopic", (t, i, state.slot, f"true type {state.own}, report {report}"), entries, 0, None)
 
     def _participation(self) -> Iterator[Row]:
-        last = self.laws.periods - 1
+        last = self.process.periods - 1
         for t, i in self.stages if self.paths else ():
             if t < last:
                 yield from self._realised(t, i)
@@ -260,9 +264,9 @@ class SequenceModel:
                 yield from self._surplus_rows("epir", t, i, True)
         for t, i in self.stages if PPIR() in self.participation else ():
             yield from self._surplus_rows("per-period", t, i, False)
-        for i in range(self.laws.agents) if ExAnteIR() in self.participation else ():
+        for i in range(self.process.agents) if ExAnteIR() in self.participation else ():
             entries: Entries = []
-            for t in range(self.laws.periods):
+            for t in range(self.process.periods):
                 for node, chance in enumerate(self.tree.reach[t]):
                     if chance:
                         entries += [(c, whole(chance * number)) for c, number in self._surplus(t, i, node, 1)]
@@ -275,24 +279,26 @@ class SequenceModel:
                     yield from self.values["ex post"].expected("interim", t, i)
 
     def _flow(self, t: int) -> Iterator[Row]:
-        tree, laws = self.tree, self.laws
+        tree, process = self.tree, self.process
         for node, slot in enumerate(tree.slot[t]):
-            entries: Entries = [(self.allocation[t] + node * laws.actions[t] + a, 1) for a in range(laws.actions[t])]
+            entries: Entries = [
+                (self.allocation[t] + node * process.actions[t] + a, 1) for a in range(process.actions[t])
+            ]
             period, at = t, slot
             while period and tree.branches[period - 1] == 1:  # the last recorded action
                 period, at = period - 1, tree.slot[period - 1][tree.parent[period][at]]
             if period:
-                before = tree.parent[period][at] * laws.actions[period - 1] + tree.branch[period][at]
+                before = tree.parent[period][at] * process.actions[period - 1] + tree.branch[period][at]
                 entries.append((self.allocation[period - 1] + before, -1))
             side = 0 if period else 1
             yield Row(
-                "flow", (t, None, slot, f"reports {laws.profiles[t][tree.profile[t][node]]}"), entries, side, side
+                "flow", (t, None, slot, f"reports {process.profiles[t][tree.profile[t][node]]}"), entries, side, side
             )
 
     def _surplus(self, t: int, i: int, node: int, sign: int) -> Entries:
         """Entries of sign * (sum_a x(n, a) v_i(a) - y_i(n))."""
-        m, first = self.tree.profile[t][node], self.allocation[t] + node * self.laws.actions[t]
-        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.laws.net[t][i]) if v[m]]
+        m, first = self.tree.profile[t][node], self.allocation[t] + node * self.process.actions[t]
+        entries: Entries = [(first + a, sign * v[m]) for a, v in enumerate(self.process.net[t][i]) if v[m]]
         return [*entries, (self.payment[t, i] + node, -sign)]
 
     def _realised(self, t: int, i: int) -> Iterator[Row]:

@@ -26,22 +26,22 @@ class HiddenRows:
     """Rows of agent i; ``sees`` is ``"actions"`` or ``"own"``."""
 
     def __init__(self, tree: Histories, i: int, sees: str) -> None:
-        self.tree, self.i, self.laws = tree, i, tree.laws
+        self.tree, self.i, self.process = tree, i, tree.process
         self.cell: list[list[Cell]] = [[()]]  # by slot
-        for t in range(1, self.laws.periods):
+        for t in range(1, self.process.periods):
             self.cell.append([])
             for n, b in zip(tree.parent[t], tree.branch[t], strict=True):
                 seen = self._report(t - 1, n), b if sees == "actions" else 0
                 self.cell[t].append((*self.cell[t - 1][tree.slot[t - 1][n]], seen))
         self.number = [{cell: k for k, cell in enumerate(sorted(set(level)))} for level in self.cell]
-        types = [row[i] for row in self.laws.types]
+        types = [row[i] for row in self.process.types]
         self.pasts = [list(product(*(range(count) for count in types[:t]))) for t in range(len(types))]
         self.types = types
         self.place = [{past: h for h, past in enumerate(level)} for level in self.pasts]
         self.weights: dict[tuple[int, int, tuple[int, ...]], Number] = {}
 
     def _report(self, t: int, node: int) -> int:
-        return self.laws.profiles[t][self.tree.profile[t][node]][self.i]
+        return self.process.profiles[t][self.tree.profile[t][node]][self.i]
 
     def size(self, t: int) -> int:
         """Number of columns of a period."""
@@ -60,15 +60,15 @@ class HiddenRows:
 
     def _chance(self, t: int, node: int, past: tuple[int, ...], k: int) -> Number:
         """q: the same with the others' reports at a node and her true type."""
-        laws, slot, m = self.laws, self.tree.slot[t][node], self.tree.profile[t][node]
-        truth = laws.with_own(t, self.i, m, k)
+        process, slot, m = self.process, self.tree.slot[t][node], self.tree.profile[t][node]
+        truth = process.with_own(t, self.i, m, k)
         if t == 0:
-            return laws.initial[truth]
+            return process.initial[truth]
         weight = self._weight(t, slot, past)
         if not weight:
             return 0
-        before = laws.with_own(t - 1, self.i, self.tree.past(t, slot), past[-1])
-        return whole(weight * laws.law[t - 1][self.tree.branch[t][slot]][before][truth])
+        before = process.with_own(t - 1, self.i, self.tree.past(t, slot), past[-1])
+        return whole(weight * process.distribution[t - 1][self.tree.branch[t][slot]][before][truth])
 
     def rows(
         self, name: str, t: int, value: int, later: int, allocation: int, payment: int, best: bool
@@ -81,16 +81,16 @@ class HiddenRows:
         for node, slot in enumerate(self.tree.slot[t]):
             groups.setdefault((self.cell[t][slot], self._report(t, node)), []).append(node)
         likely: set[tuple[Cell, tuple[int, ...], int]] = set()
-        for node, slot in enumerate(self.tree.slot[t + 1] if t + 1 < self.laws.periods else ()):
+        for node, slot in enumerate(self.tree.slot[t + 1] if t + 1 < self.process.periods else ()):
             for past, k in product(self.pasts[t + 1], range(self.types[t + 1])):
                 if self._chance(t + 1, node, past, k):
                     likely.add((self.cell[t + 1][slot], past, k))
         following: dict[tuple[Cell, int], list[Cell]] = {}
-        for cell in self.number[t + 1] if t + 1 < self.laws.periods else ():
+        for cell in self.number[t + 1] if t + 1 < self.process.periods else ():
             following.setdefault((cell[:-1], cell[-1][0]), []).append(cell)
         for cell, report in sorted(groups):
             for past, k in product(self.pasts[t], range(self.types[t])):
-                if not self.laws.may_report(t, self.i, k, report):
+                if not self.process.may_report(t, self.i, k, report):
                     continue
                 entries: Entries = [(value + self._column(t, cell, past, k), 1)]
                 for node in groups[cell, report]:
@@ -108,9 +108,9 @@ class HiddenRows:
         chance = self._chance(t, node, past, k)
         if not chance:
             return []
-        truth = self.laws.with_own(t, self.i, self.tree.profile[t][node], k)
+        truth = self.process.with_own(t, self.i, self.tree.profile[t][node], k)
         entries: Entries = [(payment + node, chance)]
-        for a, worth in enumerate(self.laws.net[t][self.i]):
+        for a, worth in enumerate(self.process.net[t][self.i]):
             if worth[truth]:
-                entries.append((allocation + node * self.laws.actions[t] + a, -chance * worth[truth]))
+                entries.append((allocation + node * self.process.actions[t] + a, -chance * worth[truth]))
         return entries

@@ -22,15 +22,15 @@ from mechopt.proof.rows import Number, whole
 Profile = tuple[int, ...]
 
 
-class PersistentLaws:
+class PersistentProcess:
     """Exact numbers by period: ``worth[t][i][a][m]``, ``cost[t][a]`` and ``gains[t][a][m]``, the seller's besides, are
     present values, ``scale[t]`` that of money to the seller and ``own_scale[i][t]`` to an agent.
 
     ``net[t][i][a][m]`` is worth less what an agent gives up of her outside option in the period: the option, less what
     is expected of it in the next. Sums of it over the rest of the horizon are those of worth less the option.
 
-    ``law[t][a][m][m']`` is the probability of the next profile. Where ``independent``, ``own_law[i][t][a][k][k']`` and
-    ``own_first[i][k]`` are those of one agent's types.
+    ``distribution[t][a][m][m']`` is the probability of the next profile. Where ``independent``,
+    ``own_distribution[i][t][a][k][k']`` and ``own_first[i][k]`` are those of one agent's types.
     """
 
     def __init__(self, environment: MarkovTypes | InterdependentTypes) -> None:
@@ -54,13 +54,15 @@ class PersistentLaws:
             for t in range(self.periods)
         ]
         self.own_first: list[list[Number]] = []
-        self.own_law: list[list[list[list[list[Number]]]]] = []
+        self.own_distribution: list[list[list[list[list[Number]]]]] = []
         if isinstance(environment, MarkovTypes):
             self._independent(environment.exact)
         else:
             self._joint(exact)
         self.net = self.worth if exact.outside is None else self._net(exact.outside)
-        self.controlled = [any(matrix != law[0] for matrix in law) for law in self.law]
+        self.controlled = [
+            any(matrix != distribution[0] for matrix in distribution) for distribution in self.distribution
+        ]
         self.public: list[list[list[int]]] | None = None
         self.forbidden: list[list[list[bool]]] | None = None
         if isinstance(environment, PublicStates):
@@ -102,14 +104,14 @@ class PersistentLaws:
                     for m, worth in enumerate(row):
                         given_up = self.own_scale[i][t] * options[i][t][self.profiles[t][m][i]]
                         if t + 1 < self.periods:
-                            for n, p in zip(self.profiles[t + 1], self.law[t][a][m], strict=True):
+                            for n, p in zip(self.profiles[t + 1], self.distribution[t][a][m], strict=True):
                                 given_up -= self.own_scale[i][t + 1] * p * options[i][t + 1][n[i]]
                         net.append(whole(worth - given_up))
                     found[t][i].append(net)
         return found
 
     def _gain(self, gains: Any, t: int, a: int, profile: Profile) -> Fraction:
-        """What an action is worth to the seller at a profile, money of the period."""
+        """Worth of an action to the seller at a profile, money of the period."""
         if gains is None:
             return Fraction(0)
         if self.independent:
@@ -119,7 +121,7 @@ class PersistentLaws:
 
     def _independent(self, exact: Any) -> None:
         self.own_first = [[whole(p) for p in row] for row in exact.initial]
-        self.own_law = [
+        self.own_distribution = [
             [[[[whole(p) for p in row] for row in matrix] for matrix in kernel] for kernel in chain]
             for chain in exact.kernel
         ]
@@ -131,10 +133,13 @@ class PersistentLaws:
             for t in range(self.periods)
         ]
         self.initial = [whole(prod(self.own_first[i][k] for i, k in enumerate(m))) for m in self.profiles[0]]
-        self.law = [
+        self.distribution = [
             [
                 [
-                    [whole(prod(self.own_law[i][t][a][m[i]][k] for i, k in enumerate(n))) for n in self.profiles[t + 1]]
+                    [
+                        whole(prod(self.own_distribution[i][t][a][m[i]][k] for i, k in enumerate(n)))
+                        for n in self.profiles[t + 1]
+                    ]
                     for m in self.profiles[t]
                 ]
                 for a in range(self.actions[t])
@@ -154,7 +159,7 @@ class PersistentLaws:
             for t, count in enumerate(self.actions)
         ]
         self.initial = [whole(exact.initial[m]) for m in self.profiles[0]]
-        self.law = [
+        self.distribution = [
             [
                 [[whole(exact.kernel[t][(a, *m, *n)]) for n in self.profiles[t + 1]] for m in self.profiles[t]]
                 for a in range(self.actions[t])
@@ -173,7 +178,7 @@ class PersistentLaws:
         if t == 0:
             return whole(prod(self.own_first[j][k] for j, k in rest))
         before = self.profiles[t - 1][past]
-        return whole(prod(self.own_law[j][t - 1][branch][before[j]][k] for j, k in rest))
+        return whole(prod(self.own_distribution[j][t - 1][branch][before[j]][k] for j, k in rest))
 
 
 class Histories:
@@ -181,24 +186,26 @@ class Histories:
 
     Parameters
     ----------
-    laws : PersistentLaws
+    process : PersistentLaws
     every_report : bool
         Whether any type may be reported at any history; else those only that an agent's reports so far allow.
     every_action : bool
         Whether all actions are recorded; else those only that move types.
     """
 
-    def __init__(self, laws: PersistentLaws, every_report: bool, every_action: bool) -> None:
-        self.laws = laws
-        kept = [every_action or moved for moved in laws.controlled]
-        self.branches = [count if keep else 1 for count, keep in zip(laws.actions, kept, strict=False)]  # but the last
+    def __init__(self, process: PersistentProcess, every_report: bool, every_action: bool) -> None:
+        self.process = process
+        kept = [every_action or moved for moved in process.controlled]
+        self.branches = [
+            count if keep else 1 for count, keep in zip(process.actions, kept, strict=False)
+        ]  # but the last
         self.parent: list[list[int]] = [[-1]]  # by slot: the node that it follows
         self.branch: list[list[int]] = [[0]]
         self.slot: list[list[int]] = []  # by node
         self.profile: list[list[int]] = []
         self.reach: list[list[Number]] = []  # probability of the reported types of a node, given its actions
         self.nodes: list[list[dict[int, int]]] = []  # by slot: profile to node, in order
-        for t in range(laws.periods):
+        for t in range(process.periods):
             if t:
                 count, nodes = self.branches[t - 1], len(self.slot[t - 1])
                 self.parent.append([n for n in range(nodes) for _ in range(count)])
@@ -214,11 +221,11 @@ class Histories:
             if key not in allowed:
                 allowed[key] = self._reportable(t, *key, every_report)
             nodes.append({m: len(slots) + k for k, m in enumerate(allowed[key])})
-            law = self.laws.initial if t == 0 else self.laws.law[t - 1][key[1]][key[0]]
+            distribution = self.process.initial if t == 0 else self.process.distribution[t - 1][key[1]][key[0]]
             mass = self.reach[t - 1][self.parent[t][s]] if t else 1
             slots += [s] * len(allowed[key])
             profiles += allowed[key]
-            reach += [whole(mass * law[m]) for m in allowed[key]]
+            reach += [whole(mass * distribution[m]) for m in allowed[key]]
         self.slot.append(slots)
         self.profile.append(profiles)
         self.reach.append(reach)
@@ -226,39 +233,47 @@ class Histories:
 
     def _reportable(self, t: int, past: int, branch: int, every_report: bool) -> list[int]:
         """Profiles whose every type is possible after that agent's last report, for some types of the others."""
-        laws = self.laws
-        agreed = [m for m in range(len(laws.profiles[t])) if laws.agrees(t, m)]
+        process = self.process
+        agreed = [m for m in range(len(process.profiles[t])) if process.agrees(t, m)]
         if every_report:
-            return agreed if laws.public is None else self._possible(t, past, branch, agreed)
+            return agreed if process.public is None else self._possible(t, past, branch, agreed)
         likely = list[set[int]]()
-        for i in range(laws.agents):
+        for i in range(process.agents):
             if t == 0:
-                rows = [laws.initial]
+                rows = [process.initial]
             else:
-                own = laws.profiles[t - 1][past][i]
+                own = process.profiles[t - 1][past][i]
                 rows = [
-                    law for m, law in zip(laws.profiles[t - 1], laws.law[t - 1][branch], strict=True) if m[i] == own
+                    distribution
+                    for m, distribution in zip(
+                        process.profiles[t - 1], process.distribution[t - 1][branch], strict=True
+                    )
+                    if m[i] == own
                 ]
-            likely.append({laws.profiles[t][m][i] for row in rows for m, p in enumerate(row) if p})
-        return [m for m in agreed if all(k in likely[i] for i, k in enumerate(laws.profiles[t][m]))]
+            likely.append({process.profiles[t][m][i] for row in rows for m, p in enumerate(row) if p})
+        return [m for m in agreed if all(k in likely[i] for i, k in enumerate(process.profiles[t][m]))]
 
     def _possible(self, t: int, past: int, branch: int, agreed: list[int]) -> list[int]:
         """Profiles whose public state can follow the one before."""
-        laws = self.laws
-        rows = [laws.initial]
+        process = self.process
+        rows = [process.initial]
         if t:
-            now = laws.state(t - 1, past)
-            rows = [law for m, law in enumerate(laws.law[t - 1][branch]) if laws.state(t - 1, m) == now]
-        states = {laws.state(t, m) for row in rows for m, p in enumerate(row) if p}
-        return [m for m in agreed if laws.state(t, m) in states]
+            now = process.state(t - 1, past)
+            rows = [
+                distribution
+                for m, distribution in enumerate(process.distribution[t - 1][branch])
+                if process.state(t - 1, m) == now
+            ]
+        states = {process.state(t, m) for row in rows for m, p in enumerate(row) if p}
+        return [m for m in agreed if process.state(t, m) in states]
 
     def past(self, t: int, s: int) -> int:
         """Profile reported just before a slot; -1 at the start."""
         return self.profile[t - 1][self.parent[t][s]] if t else -1
 
     def reports(self, t: int, s: int, i: int) -> list[int]:
-        """What agent i may report at a slot, rising."""
-        return sorted({self.laws.profiles[t][m][i] for m in self.nodes[t][s]})
+        """Reports open to agent i at a slot, rising."""
+        return sorted({self.process.profiles[t][m][i] for m in self.nodes[t][s]})
 
     def after(self, t: int, node: int) -> range:
         """Slots of period t + 1 that follow a node, by branch."""

@@ -23,7 +23,7 @@ from mechopt.proof.rows import Entries, Number, Row, whole
 
 
 class State(NamedTuple):
-    """What agent i knows at a slot: her types before and now (0 where it does not matter), ex post the profile."""
+    """Knowledge of agent i at a slot: her types before and now (0 where it does not matter), ex post the profile."""
 
     slot: int
     earlier: int
@@ -33,24 +33,24 @@ class State(NamedTuple):
 
 def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool]:
     """List all states of a period in order, and whether each is truthful."""
-    laws, found = tree.laws, dict[State, bool]()
-    correlated = t > 0 and not laws.independent
+    process, found = tree.process, dict[State, bool]()
+    correlated = t > 0 and not process.independent
     for s in range(len(tree.parent[t])):
         reports = tree.reports(t, s, i)
-        states = {laws.state(t, m) for m in tree.nodes[t][s]}
+        states = {process.state(t, m) for m in tree.nodes[t][s]}
         if basis == "ex post":
-            for m, types in enumerate(laws.profiles[t]):
-                if laws.public and not (laws.agrees(t, m) and laws.state(t, m) in states):
+            for m, types in enumerate(process.profiles[t]):
+                if process.public and not (process.agrees(t, m) and process.state(t, m) in states):
                     continue
-                if any(laws.with_own(t, i, m, r) in tree.nodes[t][s] for r in reports):
+                if any(process.with_own(t, i, m, r) in tree.nodes[t][s] for r in reports):
                     found[State(s, 0, types[i], m)] = types[i] in reports
             continue
-        told = laws.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
-        for before in range(laws.types[t - 1][i] if correlated else 1):
-            for k in range(laws.types[t][i]):
-                if laws.public and laws.public[t][i][k] not in states:
+        told = process.profiles[t - 1][tree.past(t, s)][i] if correlated else 0
+        for before in range(process.types[t - 1][i] if correlated else 1):
+            for k in range(process.types[t][i]):
+                if process.public and process.public[t][i][k] not in states:
                     continue
-                if correlated and not laws.may_report(t - 1, i, before, told):
+                if correlated and not process.may_report(t - 1, i, before, told):
                     continue
                 found[State(s, before, k, 0)] = k in reports and before == told
     return found
@@ -58,7 +58,7 @@ def list_states(tree: Histories, t: int, i: int, basis: str) -> dict[State, bool
 
 def likely(tree: Histories, t: int, i: int, state: State, basis: str) -> bool:
     """Whether truth leads to a truthful state with positive probability, given the actions."""
-    own, nodes = tree.laws.profiles[t], tree.nodes[t][state.slot]
+    own, nodes = tree.process.profiles[t], tree.nodes[t][state.slot]
     if basis == "ex post":
         return tree.reach[t][nodes[state.profile]] > 0
     return any(own[m][i] == state.own and tree.reach[t][node] for m, node in nodes.items())
@@ -77,14 +77,14 @@ def _compared(misreports: str, true: int, reports: list[int], truthful: bool) ->
 
 def state_chance(tree: Histories, t: int, i: int, state: State, m: int) -> Number:
     """Weight that an interim state gives to the others' types in m."""
-    laws, s = tree.laws, state.slot
+    process, s = tree.process, state.slot
     branch, past = tree.branch[t][s], tree.past(t, s)
-    if laws.independent:
-        return laws.others(t, i, branch, past, m)
-    truth = laws.with_own(t, i, m, state.own)
+    if process.independent:
+        return process.others(t, i, branch, past, m)
+    truth = process.with_own(t, i, m, state.own)
     if t == 0:
-        return laws.initial[truth]
-    return laws.law[t - 1][branch][laws.with_own(t - 1, i, past, state.earlier)][truth]
+        return process.initial[truth]
+    return process.distribution[t - 1][branch][process.with_own(t - 1, i, past, state.earlier)][truth]
 
 
 class ValueRows:
@@ -106,14 +106,14 @@ class ValueRows:
 
     def rows(self, name: str, t: int, i: int, allocation: int, payment: int) -> Iterator[Row]:
         """Rows of one agent and period; first columns of the period's allocation, and of her payments."""
-        tree, laws = self.tree, self.tree.laws
+        tree, process = self.tree, self.tree.process
         truthful, best = list_states(tree, t, i, self.basis), self.basis == "strategy"
         for state, column in self.columns[t][i].items():
-            reports = [r for r in tree.reports(t, state.slot, i) if laws.may_report(t, i, state.own, r)]
+            reports = [r for r in tree.reports(t, state.slot, i) if process.may_report(t, i, state.own, r)]
             for report in _compared(self.misreports, state.own, reports, truthful[state]):
                 entries: Entries = [(column, 1)]
                 for m, node in tree.nodes[t][state.slot].items():
-                    if laws.profiles[t][m][i] == report:
+                    if process.profiles[t][m][i] == report:
                         fee = self.slack[i] if truthful[state] and report != state.own and not best else 0
                         entries += self._node(t, i, state, m, node, allocation, payment, fee)
                 equal = truthful[state] and report == state.own and not best
@@ -123,19 +123,19 @@ class ValueRows:
     def _node(
         self, t: int, i: int, state: State, m: int, node: int, allocation: int, payment: int, fee: Number
     ) -> Entries:
-        tree, laws = self.tree, self.tree.laws
+        tree, process = self.tree, self.tree.process
         ex_post = self.basis == "ex post"
-        truth = state.profile if ex_post else laws.with_own(t, i, m, state.own)
-        if ex_post and laws.with_own(t, i, m, state.own) != truth:
+        truth = state.profile if ex_post else process.with_own(t, i, m, state.own)
+        if ex_post and process.with_own(t, i, m, state.own) != truth:
             return []  # the others' types are known, and not these
         chance = 1 if ex_post else state_chance(tree, t, i, state, m)
         if not chance:
             return []
         entries: Entries = [(payment + node, chance)]
-        for a, worth in enumerate(laws.net[t][i]):
+        for a, worth in enumerate(process.net[t][i]):
             if worth[truth] != fee:
-                entries.append((allocation + node * laws.actions[t] + a, -chance * whole(worth[truth] - fee)))
-        if t + 1 < laws.periods:
+                entries.append((allocation + node * process.actions[t] + a, -chance * whole(worth[truth] - fee)))
+        if t + 1 < process.periods:
             for branch, slot in enumerate(tree.after(t, node)):
                 for later, likely in self._later(t, i, state.own, truth, branch, slot):
                     column = self.columns[t + 1][i].get(later)
@@ -145,27 +145,27 @@ class ValueRows:
 
     def _later(self, t: int, i: int, own: int, truth: int, branch: int, slot: int) -> Iterator[tuple[State, Number]]:
         """Her states at a later slot, with their chances; those of correlated types, if above 0, are in the values."""
-        laws = self.tree.laws
+        process = self.tree.process
         if self.basis == "ex post":
-            for m, chance in enumerate(laws.law[t][branch][truth]):
-                yield State(slot, 0, laws.profiles[t + 1][m][i], m), chance
+            for m, chance in enumerate(process.distribution[t][branch][truth]):
+                yield State(slot, 0, process.profiles[t + 1][m][i], m), chance
             return
-        for k in range(laws.types[t + 1][i]):
-            if laws.independent:
-                yield State(slot, 0, k, 0), laws.own_law[i][t][branch][own][k]
+        for k in range(process.types[t + 1][i]):
+            if process.independent:
+                yield State(slot, 0, k, 0), process.own_distribution[i][t][branch][own][k]
             else:
-                law = laws.law[t][branch][truth]
-                possible = any(p and m[i] == k for m, p in zip(laws.profiles[t + 1], law, strict=True))
+                distribution = process.distribution[t][branch][truth]
+                possible = any(p and m[i] == k for m, p in zip(process.profiles[t + 1], distribution, strict=True))
                 yield State(slot, own, k, 0), int(possible)
 
     def expected(self, name: str, t: int, i: int) -> Iterator[Row]:
         """From ex post values: the expected value of truth over the others' types is at least 0 in truthful states."""
-        tree, laws = self.tree, self.tree.laws
+        tree, process = self.tree, self.tree.process
         for state, truthful in list_states(tree, t, i, "interim").items():
             if truthful and likely(tree, t, i, state, "interim"):
                 entries: Entries = []
                 for m in tree.nodes[t][state.slot]:
                     chance = state_chance(tree, t, i, state, m)
-                    if laws.profiles[t][m][i] == state.own and chance:
+                    if process.profiles[t][m][i] == state.own and chance:
                         entries.append((self.columns[t][i][State(state.slot, 0, state.own, m)], chance))
                 yield Row(name, (t, i, state.slot, f"true type {state.own}"), entries, Fraction(0), None)

@@ -1,4 +1,4 @@
-"""What the checker's rows are made of; the columns of independent types, and what they are worth."""
+"""Material of the checker's rows: the columns of independent types, and what they are worth."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def whole(number: Number) -> Number:
 
 
 class Terms:
-    """What the rows of independent types need of outside options, the seller's payoff and discounts."""
+    """Outside options, seller's payoff and discounts as the rows of independent types need them."""
 
     exact: ExactIndependent
     types: list[list[int]]
@@ -111,7 +111,7 @@ class Columns(Terms):
         self.buyers, self.periods = len(values), len(values[0])
         self.types = [[len(values[i][t]) for i in range(self.buyers)] for t in range(self.periods)]
         self.profiles = [list(product(*(range(count) for count in row))) for row in self.types]
-        self.law = [
+        self.distribution = [
             [whole(prod(probabilities[i][t][k] for i, k in enumerate(profile))) for profile in self.profiles[t]]
             for t in range(self.periods)
         ]
@@ -168,7 +168,7 @@ def fill_cost(model: Columns, weights: Weights) -> None:
         model.cost[model.utility("lifetime utility", 0, i)] += utility
         chances: list[Number] = [1]
         for length in range(1, model.periods + 1):
-            chances = [chance * p for chance in chances for p in model.law[length - 1]]
+            chances = [chance * p for chance in chances for p in model.distribution[length - 1]]
             share = revenue * model.receipts(length, model.periods - 1, i)
             for node, chance in enumerate(chances):
                 model.cost[model.utility("realised utility", length, i) + node] += share * chance
@@ -185,17 +185,19 @@ def fill_cost(model: Columns, weights: Weights) -> None:
             _promise_cost(model, t, gain[0], reach)
         for i in range(model.buyers if model.form != "promise" else 0):
             first = model.allocation(t, i)
-            worth = [p * gain[i][profile[i]] for p, profile in zip(model.law[t], model.profiles[t], strict=True)]
+            worth = [
+                p * gain[i][profile[i]] for p, profile in zip(model.distribution[t], model.profiles[t], strict=True)
+            ]
             for h, chance in enumerate(reach):
                 for m, number in enumerate(worth):
                     model.cost[first + h * len(worth) + m] = chance * number
-        reach = [chance * p for chance in reach for p in model.law[t]]
+        reach = [chance * p for chance in reach for p in model.distribution[t]]
 
 
 def _promise_cost(model: Columns, t: int, gain: list[Fraction], reach: list[Number]) -> None:
     """A sale that adds goes up to the slope above its type (1 at the top), another down to that below."""
     values, first = model.present[0][t], model.utility("lifetime utility", t + 1, 0)
-    for k, (p, extra) in enumerate(zip(model.law[t], gain, strict=True)):
+    for k, (p, extra) in enumerate(zip(model.distribution[t], gain, strict=True)):
         below = k if extra >= 0 else k - 1
         if below == len(values) - 1:
             model.offset += p * extra

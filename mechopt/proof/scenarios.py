@@ -36,7 +36,7 @@ from mechopt.proof.rows import Entries, Number, Row, Side
 
 @dataclass(frozen=True)
 class GuaranteeTerms:
-    """What a guarantee is of, as its certificate says.
+    """Terms of a guarantee, as its certificate says.
 
     Attributes
     ----------
@@ -203,15 +203,15 @@ class GuaranteeModel:
         return any(
             any(p * (part.present[i][t][k] - part.fees[t]) > 0 for i, k in enumerate(profile))
             for t in range(part.periods)
-            for p, profile in zip(part.law[t], part.profiles[t], strict=True)
+            for p, profile in zip(part.distribution[t], part.profiles[t], strict=True)
         )
 
     def _worth(self, s: int, t: int) -> Iterator[Row]:
         part, place = self.parts[s], self.places[s]
-        width = len(part.law[t])
+        width = len(part.distribution[t])
         for h in range(part.count[t]):
             entries: Entries = [(self.worth[s][t] + h, -1)]
-            for m, (p, profile) in enumerate(zip(part.law[t], part.profiles[t], strict=True)):
+            for m, (p, profile) in enumerate(zip(part.distribution[t], part.profiles[t], strict=True)):
                 for i, k in enumerate(profile):
                     sold = place[part.allocation(t, i) + h * width + m]
                     entries.append((sold, p * (part.present[i][t][k] - part.fees[t])))
@@ -222,7 +222,7 @@ class GuaranteeModel:
     def _increments(self, s: int) -> Iterator[Row]:
         part = self.parts[s]
         for t in range(part.periods):
-            node, types = self.paths[s][t + 1], len(part.law[t])
+            node, types = self.paths[s][t + 1], len(part.distribution[t])
             through = [r for r, path in enumerate(self.paths) if node in path]
             ending = [r for r in through if self.paths[r][-1] == node]
             speaks = (ending or through)[0]
@@ -274,7 +274,7 @@ def _first_best(part: Model) -> Fraction:
     """Expected surplus of the efficient rule."""
     total = Fraction(0)
     for t in range(part.periods):
-        for p, profile in zip(part.law[t], part.profiles[t], strict=True):
+        for p, profile in zip(part.distribution[t], part.profiles[t], strict=True):
             gains = [Fraction(part.present[i][t][k] - part.fees[t]) for i, k in enumerate(profile)]
             total += Fraction(p) * max(Fraction(0), *gains)
     return total

@@ -110,11 +110,13 @@ def persistent_entries(
     hidden = any(isinstance(constraint, BayesianIC) and constraint.sees != "all" for constraint in asked)
     shape, actions = environment.shape, environment.action_counts
     supports = [_supports(environment, t) for t in range(len(shape) - 1)]
-    moved = [any(bool((part != part[:1]).any()) for part in _laws(environment, t)) for t in range(len(shape) - 1)]
+    moved = [
+        any(bool((part != part[:1]).any()) for part in _distributions(environment, t)) for t in range(len(shape) - 1)
+    ]
     every = PeriodicExPostIC(rereport=True) in asked or (BayesianIC("own") in asked and any(moved))
-    law = environment.initial if isinstance(environment, InterdependentTypes) else None
+    distribution = environment.initial if isinstance(environment, InterdependentTypes) else None
     first = [
-        (environment.initial[i] if law is None else law.sum(axis=_others(law.ndim, i))) > 0
+        (environment.initial[i] if distribution is None else distribution.sum(axis=_others(distribution.ndim, i))) > 0
         for i in range(environment.agents)
     ]
     nodes = _outer([np.ones(len(part)) if every else part for part in first])
@@ -153,7 +155,7 @@ def _outer(parts: list[Array]) -> Array:
     return nodes
 
 
-def _laws(environment: MarkovTypes | InterdependentTypes, t: int) -> list[Array]:
+def _distributions(environment: MarkovTypes | InterdependentTypes, t: int) -> list[Array]:
     """Transition probabilities of a period, action first: of each agent, or of all together."""
     if isinstance(environment, MarkovTypes):
         return [environment.kernel[i][t] for i in range(environment.agents)]
@@ -161,9 +163,9 @@ def _laws(environment: MarkovTypes | InterdependentTypes, t: int) -> list[Array]
 
 
 def _supports(environment: MarkovTypes | InterdependentTypes, t: int) -> list[Array]:
-    """By agent, which types may follow which own report, for some types of the others: ``(actions or 1, K, K')``."""
+    """By agent, which types may follow which own report, for some types of the others: ``(action, K, K')``."""
     if isinstance(environment, MarkovTypes):
-        return [law > 0 for law in _laws(environment, t)]
+        return [distribution > 0 for distribution in _distributions(environment, t)]
     joint, agents = environment.kernel[t] > 0, environment.agents
     found = list[Array]()
     for i in range(agents):
@@ -178,7 +180,7 @@ def _grown(nodes: Array, supports: list[Array], branches: range, every: bool) ->
     for branch in branches:
         after = nodes
         for support in supports:  # takes the first axis away and puts the next type last
-            allowed = np.ones_like(support[0]) if every else support[min(branch, len(support) - 1)]
+            allowed = np.ones_like(support[0]) if every else support[branch]
             after = np.tensordot(after, allowed.astype(np.float64), (0, 0))
         total = total + after
     return total

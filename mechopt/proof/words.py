@@ -1,4 +1,4 @@
-"""What a certificate claims, in words: nobody shall take a proof for one of more than it says."""
+"""Claims of a certificate in words: nobody shall take a proof for one of more than it says."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def statement(certificate: Certificate | GuaranteeCertificate | PromisedCertific
 
 
 def _guarantee(certificate: GuaranteeCertificate) -> str:
-    """What a guarantee is a share of, and under what."""
+    """Benchmark of a guarantee, and its constraints."""
     asked = ", ".join(constraint.name for constraint in certificate.ic)
     under = "both under incentive constraints dic and participation constraints epir"
     plain = certificate.ir == (EPIR(),) and not certificate.subject_to
@@ -77,7 +77,7 @@ def _guarantee(certificate: GuaranteeCertificate) -> str:
 
 
 def goal(certificate: Certificate | GuaranteeCertificate | PromisedCertificate) -> str:
-    """What is the largest possible, with exact weights.
+    """Objective, with exact weights.
 
     Examples
     --------

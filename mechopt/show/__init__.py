@@ -1,1 +1,1 @@
-"""What people read: terminal, figures, pages."""
+"""Output that people read: terminal, figures, pages."""

@@ -23,7 +23,7 @@ MOST_MISREPORTS = 20
 
 
 def sentence(found: Counterexample, environment: Any) -> str:
-    """What happens where a constraint is violated.
+    """Sentence on a violated constraint.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _misreport(step: Any, found: Counterexample, words: ModelWords) -> tuple[str
 
 
 def _seen(step: Any, found: Counterexample, words: ModelWords) -> str:
-    """What the agent has seen before a misreport: all reports, or her own alone."""
+    """History that the agent has seen before a misreport: all reports, or her own alone."""
     told = []
     for s, (reports, action) in enumerate(step.seen):
         alone = len(reports) == 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, LimitError
-from mechopt.show.explain.explanation import Explanation
+from mechopt.show.explain.explanation import Explanation, Rule
 from mechopt.show.explain.picture import flows
 from mechopt.show.explain.play import Play, play_of
 from mechopt.show.explain.search import require_payments, written_out
@@ -19,18 +19,21 @@ from mechopt.show.explain.search import require_payments, written_out
 if TYPE_CHECKING:
     import networkx
 
+    from mechopt.show.explain.policies.explanation import PolicyExplanation, PolicyRule
+
 MOST_NODES = 10_000
 """Nodes of an extensive game that are written: they grow as (types x reports) to the power of the periods."""
 ESCAPED = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 ESCAPED |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"}
 
 
-def rules_latex(found: Explanation) -> str:
+def rules_latex(found: Explanation | PolicyExplanation) -> str:
     """Rules by state as a LaTeX table, for the ``booktabs`` package; see `Explanation.to_latex`."""
     lines = [r"\begin{tabular}{llllrl}", r"\toprule", r"state & when & report & then & pays & next \\"]
     for state in found.states:
         lines.append(r"\midrule")
-        for number, rule in enumerate(state.rules):
+        rules: tuple[Rule | PolicyRule, ...] = state.rules
+        for number, rule in enumerate(rules):
             first = [f"{state.name}: {state.words}", state.when] if number == 0 else ["", ""]
             cells = [*first, rule.reports, rule.then, rule.pays, ", ".join(rule.next) or "end"]
             lines.append(" & ".join("".join(ESCAPED.get(c, c) for c in cell) for cell in cells) + r" \\")
@@ -109,8 +112,10 @@ def _distributions(written: Any) -> tuple[Any, list[Any]]:
     """Distribution of the first profile, and of the next by action and profile."""
     if hasattr(written, "process"):
         return written.process.initial, list(written.process.kernel)
-    laws = [part.ravel() for part in written.tree.distribution]
-    return laws[0], [np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(laws)]
+    distributions = [part.ravel() for part in written.tree.distribution]
+    return distributions[0], [
+        np.broadcast_to(after, (1, len(now), len(after))) for now, after in pairwise(distributions)
+    ]
 
 
 def _summing_to_one(chances: list[float]) -> list[str]:
@@ -129,8 +134,8 @@ def _summing_to_one(chances: list[float]) -> list[str]:
 class _Game:
     """The nodes of the game in depth-first order, as Gambit's format wants them."""
 
-    def __init__(self, play: Play, laws: tuple[Any, list[Any]]) -> None:
-        self.play, (self.initial, self.kernel) = play, laws
+    def __init__(self, play: Play, distributions: tuple[Any, list[Any]]) -> None:
+        self.play, (self.initial, self.kernel) = play, distributions
         self.sets: dict[Any, int] = {}
         self.outcomes = 0
 
@@ -151,10 +156,10 @@ class _Game:
         number = self._set((key, len(self.sets)))  # nature's nodes are sets of their own, so that recall is perfect
         return f'c "" {number} {self._label(number, str(key[0]))} {{ {listed} }} 0'
 
-    def _nature(self, t: int, slot: int, law: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
-        profiles = np.flatnonzero(law > 0)
+    def _nature(self, t: int, slot: int, distribution: Any, truth: Any, public: Any, total: Any) -> Iterator[str]:
+        profiles = np.flatnonzero(distribution > 0)
         names = ["/".join(self._types(t, int(k))) for k in profiles]
-        chances = (law[profiles] / law[profiles].sum()).tolist()
+        chances = (distribution[profiles] / distribution[profiles].sum()).tolist()
         yield self._chance(("nature", truth, public), names, chances)
         for profile in profiles:
             yield from self._report(t, slot, (*truth, int(profile)), (), public, total)
@@ -208,6 +213,6 @@ class _Game:
             return
         branches = play.following[t].shape[1]
         branch = a if branches > 1 else 0
-        law = self.kernel[t][a if len(self.kernel[t]) > 1 else 0][truth[-1]]
+        distribution = self.kernel[t][a if len(self.kernel[t]) > 1 else 0][truth[-1]]
         seen = (*public, a) if branches > 1 else public
-        yield from self._nature(t + 1, int(play.following[t][node, branch]), law, truth, seen, total)
+        yield from self._nature(t + 1, int(play.following[t][node, branch]), distribution, truth, seen, total)

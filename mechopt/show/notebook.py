@@ -1,4 +1,4 @@
-"""What notebooks show: small HTML tables without scripts and colours of their own, readable on light and dark."""
+"""Small HTML tables for notebooks, without scripts and colours of their own, readable on light and dark."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def report(found: Report) -> str:
 
 
 def frame(found: Any) -> str:
-    """What has a data frame: its first rows."""
+    """Table of the first rows of a data frame."""
     data = found.to_frame()
     rows = [[_cell(value) for value in row] for row in data.head(MOST_ROWS + 1).itertuples(index=False)]
     shown = table([str(name) for name in data.columns], rows, type(found).__name__)
@@ -132,7 +132,7 @@ def _cell(value: Any) -> str:
 
 
 def fit(found: Any) -> str:
-    """What data say."""
+    """Table of an estimate from data."""
     return table([], [list(row) for row in found.summary()], "Fit")
 
 

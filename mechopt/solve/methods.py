@@ -37,7 +37,7 @@ MOMENT, CLOSED = 1.0, 1e-8
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method would take and bring, known before anything is built.
+    """Predicted cost and accuracy of a method, known before anything is built.
 
     Attributes
     ----------
@@ -376,6 +376,6 @@ def _named(name: str, problem: Problem, exact: bool) -> Method:
 
 
 def predicted(problem: Problem) -> dict[str, Cost | str]:
-    """What every method would take, or why it does not apply, by name."""
+    """Predicted cost of every method, or why it does not apply, by name."""
     reasons: dict[str, Any] = {method.name: why_not(method, problem) for method in METHODS}
     return {m.name: m.cost(problem) if reasons[m.name] is None else reasons[m.name] for m in METHODS}

@@ -21,7 +21,7 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.lp.program import LinearProgram
-from mechopt.solve.solution import Solution, Status, judged, reduced_costs, without_point
+from mechopt.solve.solution import Bound, Solution, Status, judged, lower_bound, reduced_costs
 
 BASIC, UPPER, FREE = 1, 2, 3
 ROUNDS = 3
@@ -59,6 +59,14 @@ def refined(program: LinearProgram, answer: Solution, places: Places, again: Aga
                 answer, places = closer
                 break
     return (answer if answer.missed <= TIGHT else without_point(program, answer)), places
+
+
+def without_point(program: LinearProgram, answer: Solution) -> Solution:
+    """The answer where its point misses rows that nobody can price: what is known below is the null mechanism."""
+    null = np.zeros_like(answer.primal)
+    nothing = lower_bound(program, null, np.zeros_like(answer.dual))
+    bound = Bound(min(nothing, answer.bound.upper), answer.bound.upper, answer.bound.method)
+    return replace(answer, status=Status.INACCURATE, bound=bound, missed=0.0)
 
 
 def needs_refining(answer: Solution) -> bool:

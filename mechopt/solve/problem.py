@@ -1,4 +1,4 @@
-"""What is asked for, as one value: an environment, the constraints of a mechanism, and what to maximise."""
+"""A problem as one value: an environment, the constraints of a mechanism, and what to maximise."""
 
 from __future__ import annotations
 

@@ -172,7 +172,7 @@ def _first_best(chosen: AnyPlan) -> float:
         float(np.abs(values).max(axis=(1, 2)).sum() + np.abs(costs).max() + np.abs(process.net_costs(t)).max())
         for t, (values, costs) in enumerate(zip(process.values, process.costs, strict=True))
     ]
-    terms = 2 * process.horizon + sum(law.shape[-1] for law in process.kernel) + len(process.initial)
+    terms = 2 * process.horizon + sum(distribution.shape[-1] for distribution in process.kernel) + len(process.initial)
     return raised(process.first_best, float(process.present_value @ np.array(sizes)), terms)
 
 
@@ -225,13 +225,15 @@ def check_range(chosen: AnyPlan, accepted: bool) -> None:
 
 
 def _range(chosen: AnyPlan) -> tuple[str, float]:
-    """What the factor is of, in words, and the factor."""
+    """Meaning of the factor, in words, and the factor."""
     if isinstance(chosen, Plan):
         environment = chosen.environment
         steps = [np.diff(values) for row in environment.values for values in row]
         largest = max(float(values[-1]) for row in environment.values for values in row)
         smallest = min((float(step.min()) for step in steps if step.size), default=largest)
-        rarest = min(float(law[law > 0].min()) for row in environment.probabilities for law in row)
+        rarest = min(
+            float(distribution[distribution > 0].min()) for row in environment.probabilities for distribution in row
+        )
         return "values or probabilities", max(largest / smallest if largest else 1.0, 1.0 / rarest)
     process = chosen.process
     sizes = np.abs(np.concatenate([part.ravel() for part in process.values]))

@@ -1,4 +1,4 @@
-"""What `optimum` finds: the best mechanism and what is known about it."""
+"""The answer of `optimum`: the best mechanism and what is known about it."""
 
 from __future__ import annotations
 

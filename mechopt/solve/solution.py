@@ -1,4 +1,4 @@
-"""What a solver answered, and what we find out about it ourselves.
+"""Answer of a solver, and our own judgement of it.
 
 A solver's word is not proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
 
@@ -16,7 +16,7 @@ The status follows from the width of the bracket relative to the value, not from
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ class Status(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What to try."""
+        """Advice on what to try."""
         return {
             Status.OPTIMAL: "",
             Status.TIME_LIMIT: "raise the time limit, or use fewer types or periods",
@@ -312,7 +312,7 @@ def _stretch(program: LinearProgram) -> FloatArray:
 
 
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
-    """What one unit costs for which all columns without two bounds move, in every period."""
+    """Cost of one unit for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
     periods = _periods(program)
     return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))
@@ -351,14 +351,6 @@ def judged(
         status = Status.INACCURATE
     value = float((program.cost * x).sum() + program.offset)
     return Solution(status, value, bound, x, dual, worst, algorithm, iterations, missed=missed, loose=loose)
-
-
-def without_point(program: LinearProgram, answer: Solution) -> Solution:
-    """The answer where its point misses rows that nobody can price: what is known below is the null mechanism."""
-    null = np.zeros_like(answer.primal)
-    nothing = lower_bound(program, null, np.zeros_like(answer.dual))
-    bound = Bound(min(nothing, answer.bound.upper), answer.bound.upper, answer.bound.method)
-    return replace(answer, status=Status.INACCURATE, bound=bound, missed=0.0)
 
 
 def improves(program: LinearProgram, direction: FloatArray) -> bool:

@@ -1,1 +1,1 @@
-"""What a user does with the numbers: compare mechanisms, search for worst cases."""
+"""Studies with the numbers: compare mechanisms, search for worst cases."""

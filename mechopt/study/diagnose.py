@@ -122,7 +122,7 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
 
 
 def _for_ever(pivot: VirtualPivot) -> Regime:
-    """What the closed form and the prices of a menu say; mechanisms that attain the bound are compared with it."""
+    """Closed form and prices of a menu; mechanisms that attain the bound are compared with it."""
     known = pivot.diagnosis
     if known.regime in ("a", "b"):
         found = optimal_contract(pivot.environment) if known.regime == "b" and known.menu else pivot

@@ -35,7 +35,7 @@ SIMULATED = 2000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SamplePath:
-    """What happens in each period of one run, everybody truthful; money of the period.
+    """One run period by period, everybody truthful; money of the period.
 
     Attributes
     ----------
@@ -108,9 +108,9 @@ def sample_path(
     action = np.zeros(count, dtype=np.int64)
     value, transfer = np.zeros((count, env.agents)), np.zeros((count, env.agents))
     for t in range(count):
-        laws = env.initial if t == 0 else [env.kernel[i][followed.stage(t - 1)] for i in range(env.agents)]
-        for i, law in enumerate(laws):
-            row = law if t == 0 else law[action[t - 1], types[t - 1, i]]
+        distributions = env.initial if t == 0 else [env.kernel[i][followed.stage(t - 1)] for i in range(env.agents)]
+        for i, distribution in enumerate(distributions):
+            row = distribution if t == 0 else distribution[action[t - 1], types[t - 1, i]]
             types[t, i] = rng.choice(len(row), p=row)
         stage, profile = followed.stage(t), tuple(types[t])
         action[t] = followed.policy[stage][profile]
@@ -121,7 +121,7 @@ def sample_path(
 
 
 @singledispatch
-def balance_laws(mechanism: Any, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
+def balance_distributions(mechanism: Any, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
     """Balances of a buyer that can be met before each period, and how probable each is; present value.
 
     Parameters
@@ -141,17 +141,23 @@ def balance_laws(mechanism: Any, buyer: int = 0) -> list[tuple[FloatArray, Float
     )
 
 
-@balance_laws.register(PromisePolicy)
+@balance_distributions.register(PromisePolicy)
 def _(mechanism: PromisePolicy, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
-    return [(table.promises, law) for table, law in zip(mechanism.tables, mechanism.distribution, strict=True)]
+    return [
+        (table.promises, distribution)
+        for table, distribution in zip(mechanism.tables, mechanism.distribution, strict=True)
+    ]
 
 
-@balance_laws.register(BankTable)
+@balance_distributions.register(BankTable)
 def _(mechanism: BankTable, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
-    return [(part.balances, law) for part, law in zip(mechanism.periods, mechanism.distribution, strict=True)]
+    return [
+        (part.balances, distribution)
+        for part, distribution in zip(mechanism.periods, mechanism.distribution, strict=True)
+    ]
 
 
-@balance_laws.register(BankAccountMechanism)
+@balance_distributions.register(BankAccountMechanism)
 def _(mechanism: BankAccountMechanism, buyer: int = 0) -> list[tuple[FloatArray, FloatArray]]:
     met = reachable(mechanism, possible_only=True, max_states=EXACT_STATES, max_work=EXACT_WORK)
     return [(stage.balance[buyer], probability[buyer]) for _, stage, probability in met]
@@ -204,7 +210,9 @@ def _(mechanism: BankAccountMechanism, rng: np.random.Generator, runs: int) -> I
 
 def _drawn(environment: IndependentTypes, rng: np.random.Generator, runs: int, t: int) -> list[IntArray]:
     """Types of each buyer in a period."""
-    return [rng.choice(law[t].size, size=runs, p=law[t]) for law in environment.probabilities]
+    return [
+        rng.choice(distribution[t].size, size=runs, p=distribution[t]) for distribution in environment.probabilities
+    ]
 
 
 def balance_quantiles(
@@ -212,14 +220,14 @@ def balance_quantiles(
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Quantiles ``(period, share)`` and means ``(period,)`` of a buyer's balance, and whether they are exact."""
     try:
-        laws, exact = balance_laws(mechanism, buyer), True
+        distributions, exact = balance_distributions(mechanism, buyer), True
     except LimitError:
         runs = simulated_balances(mechanism, rng, SIMULATED, buyer)
-        laws, exact = [(balance, np.full(SIMULATED, 1 / SIMULATED)) for balance in runs], False
-    quantiles, means = np.zeros((len(laws), len(shares))), np.zeros(len(laws))
-    for t, (balance, law) in enumerate(laws):
+        distributions, exact = [(balance, np.full(SIMULATED, 1 / SIMULATED)) for balance in runs], False
+    quantiles, means = np.zeros((len(distributions), len(shares))), np.zeros(len(distributions))
+    for t, (balance, distribution) in enumerate(distributions):
         order = np.argsort(balance, kind="stable")
-        reached = law[order].cumsum()
+        reached = distribution[order].cumsum()
         place = np.searchsorted(reached, shares * reached[-1] - 1e-12)
-        quantiles[t], means[t] = balance[order][np.minimum(place, len(balance) - 1)], balance @ law
+        quantiles[t], means[t] = balance[order][np.minimum(place, len(balance) - 1)], balance @ distribution
     return quantiles, means, exact

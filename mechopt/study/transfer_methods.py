@@ -60,7 +60,7 @@ class MethodRow:
     failure: str | None = None
 
     def document(self) -> dict[str, Any]:
-        """What ``--json`` prints."""
+        """Document of ``--json``."""
         return asdict(self)
 
     def __str__(self) -> str:

@@ -111,7 +111,9 @@ def _plain_set(env: InterdependentTypes, kernels: KernelSet) -> dict[str, Any]:
     def plain(tables: tuple[Array, ...], name: str) -> Any:
         by_period = like_kernels(env, tables, name)
         flat = [table.reshape(len(table), prod(env.shape[t]), -1) for t, table in enumerate(by_period)]
-        return [[[[str(entry) for entry in law] for law in action] for action in table] for table in flat]
+        return [
+            [[[str(entry) for entry in distribution] for distribution in action] for action in table] for table in flat
+        ]
 
     if isinstance(kernels, KernelBall):
         return {"kind": "ball", "radius": str(kernels.radius)}
@@ -130,7 +132,7 @@ def _robust_refusal(found: NoRobustTransfersError) -> TransferProof:
         **_common(env, found.policy, None, found.constant),
         shares=_shares(env, found.farkas),
         kernels=_plain_set(env, found.robustness.kernels),
-        laws=[[] if law is None else list(law) for law in found.laws],
+        distributions=[[] if distribution is None else list(distribution) for distribution in found.distributions],
     )
 
 

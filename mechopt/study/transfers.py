@@ -65,7 +65,7 @@ class TransferStudy:
         return self.check is not None and self.check.holds
 
     def document(self) -> Plain:
-        """What ``mechopt transfers --json`` prints."""
+        """Document of ``mechopt transfers --json``."""
         hull, span, last, env = self.convex_independence, self.spanning, self.last_period, self.environment
         document: Plain = {
             "convex_independence": {

@@ -52,15 +52,11 @@ def within(
         return check([], tolerance)
     found = [check([i], tolerance + float(amount)) for i, amount in enumerate(allowed)]
     worst = max(range(len(found)), key=lambda i: (WORST.index(found[i].status), found[i].gain))
-    largest = max(found, key=lambda one: one.gain)
     strategies = [one.strategy_gain for one in found if one.strategy_gain is not None]
-    exact = [one.exact for one in found if one.exact is not None]
     return replace(
         found[worst],
-        gain=largest.gain if found[worst].holds else found[worst].gain,
         rounding=max(one.rounding for one in found),
         tolerance=tolerance,
         strategy_gain=max(strategies, default=None),
-        exact=max(exact) if exact and found[worst].holds else found[worst].exact,
         allowance=float(allowed[worst]) if not found[worst].holds else float(max(allowed)),
     )

@@ -76,7 +76,7 @@ class BalancedCounterexample(Counterexample):
 
 
 class _Stage(NamedTuple):
-    """What a period is made of for one agent; flat axes: last profile f, others' reports o, own types k, r."""
+    """Arrays of a period for one agent; flat axes: last profile f, others' reports o, own types k, r."""
 
     beliefs: FloatArray
     """``[f, o]``: distribution of the others' types."""
@@ -100,8 +100,10 @@ def _stage(m: BalancedMechanism, i: int, t: int) -> _Stage:
     env, s = m.environment, m.stage(t)
     policy = np.moveaxis(m.policy[s], i, 0).reshape(m.policy[s].shape[i], -1)
     before = prod(m.lump_sums[i][t].shape)
-    laws = [follows(env, m.policy, j, t).reshape(before, -1) for j in range(env.agents) if j != i]
-    beliefs = reduce(lambda one, law: (one[:, :, None] * law[:, None, :]).reshape(before, -1), laws)
+    distributions = [follows(env, m.policy, j, t).reshape(before, -1) for j in range(env.agents) if j != i]
+    beliefs = reduce(
+        lambda one, distribution: (one[:, :, None] * distribution[:, None, :]).reshape(before, -1), distributions
+    )
     paid = np.moveaxis(m.transfers[i][t].reshape(before, *m.policy[s].shape), 1 + i, 1)
     moves = None
     if env.infinite or t + 1 < m.periods:
@@ -148,17 +150,21 @@ def _agent(m: BalancedMechanism, i: int) -> _Agent:
     for t in reversed(range(m.periods)):
         outcomes = _outcomes(m, i, t, stages[t], following)
         value = _truth(stages[t], outcomes)
-        size = float(np.abs(outcomes).max() + np.abs(stages[t].paid).max())
-        step = rounded.share * size + rounded.least
+        size = np.abs(outcomes).max() + np.abs(stages[t].paid).max()
+        step = float(rounded.bound(size))
         if env.infinite and t == m.periods - 1:
             assert following is not None
-            off = (float(np.abs(value - following).max()) + step) / (1 - env.discount * (1 + 4 * UNIT))
-            errors.append(off + step)
+            errors.append(_for_ever(float(np.abs(value - following).max()) + step, env.discount) + step)
         else:
             errors.append(step + (env.discount * errors[-1] if errors else 0.0))
         values.append(value)
         following = value
     return _Agent(stages, tuple(reversed(values)), tuple(reversed(errors)))
+
+
+def _for_ever(off: float, discount: float) -> float:
+    """Value of an error that is the same in every period, rounding of the discount included."""
+    return off / (1 - discount * (1 + 4 * UNIT))
 
 
 def _lasting(m: BalancedMechanism, i: int, stage: _Stage) -> FloatArray:
@@ -188,8 +194,8 @@ def _best(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatArray, floa
         following, off = _best_for_ever(m, i, agent)
     for t in reversed(range(m.periods)):
         outcomes = _outcomes(m, i, t, agent.stages[t], following)
-        size = float(np.abs(outcomes).max() + np.abs(agent.stages[t].paid).max())
-        off = rounded.share * size + rounded.least + env.discount * off
+        size = np.abs(outcomes).max() + np.abs(agent.stages[t].paid).max()
+        off = float(rounded.bound(size)) + env.discount * off
         reports = _reports(agent.stages[t], outcomes) + _allowed(m, i, t)
         following = reports.max(axis=2)
     return reports, off
@@ -205,9 +211,9 @@ def _best_for_ever(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatAr
         swept = (_reports(stage, outcomes) + allowed).max(axis=2)
         off, scale = float(np.abs(swept - value).max()), float(np.abs(swept).max())
         if off <= CLOSE * scale or (off <= STALLED * scale and off >= last):
-            size = float(np.abs(outcomes).max() + np.abs(stage.paid).max())
-            step = rounded.share * size + rounded.least
-            return swept, (off + step) / (1 - env.discount * (1 + 4 * UNIT)) + step
+            size = np.abs(outcomes).max() + np.abs(stage.paid).max()
+            step = float(rounded.bound(size))
+            return swept, _for_ever(off + step, env.discount) + step
         value, last = swept, off
     raise LimitError("the values of the best strategy are not found to a useful precision; use a smaller discount")
 
@@ -266,10 +272,9 @@ def verify_balanced(
         )
     written = verify_sequence(mechanism.to_mechanism(), elsewhere, exact) if elsewhere else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))
-    checks = dict[Constraint, ConstraintCheck]()
-    if len(elsewhere) < len(asked):
-        agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)]
-        checks = {n: _check(n, mechanism, agents, tolerance) for n in asked if n not in elsewhere}
+    local = [constraint for constraint in asked if constraint not in elsewhere]
+    agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
+    checks = {constraint: _check(constraint, mechanism, agents, tolerance) for constraint in local}
     found = {**written, **checks}
     return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
@@ -324,9 +329,11 @@ def _outcome(
     m: BalancedMechanism, i: int, t: int, before: tuple[int, ...], k: int, r: int, later: dict[Any, float]
 ) -> float:
     env, s, total = m.environment, m.stage(t), 0.0
-    laws = [follows(env, m.policy, j, t)[before] for j in range(env.agents)]
-    for profile in product(*([r] if j == i else range(len(law)) for j, law in enumerate(laws))):
-        chance = prod(float(laws[j][own]) for j, own in enumerate(profile) if j != i)
+    distributions = [follows(env, m.policy, j, t)[before] for j in range(env.agents)]
+    for profile in product(
+        *([r] if j == i else range(len(distribution)) for j, distribution in enumerate(distributions))
+    ):
+        chance = prod(float(distributions[j][own]) for j, own in enumerate(profile) if j != i)
         action = int(m.policy[s][profile])
         worth = float(env.values[i][s][action, k] - m.transfers[i][t][(*before, *profile)])
         if later:

@@ -141,10 +141,10 @@ def _earned(table: BankTable) -> tuple[float, float]:
     """Expected revenue and welfare, backward."""
     env, revenue, welfare = table.environment, np.zeros(1), np.zeros(1)
     for t in reversed(range(env.horizon)):
-        period, law, weight = table.periods[t], env.probabilities[0][t], float(env.present_value[t])
+        period, distribution, weight = table.periods[t], env.probabilities[0][t], float(env.present_value[t])
         value, cost = weight * env.values[0][t], weight * env.net_cost[0][t]
-        revenue = (period.payment - cost * period.allocation + _continued(revenue, period)) @ law
-        welfare = ((value - cost) * period.allocation + _continued(welfare, period)) @ law
+        revenue = (period.payment - cost * period.allocation + _continued(revenue, period)) @ distribution
+        welfare = ((value - cost) * period.allocation + _continued(welfare, period)) @ distribution
     return float(revenue[0]), float(welfare[0])
 
 
@@ -181,14 +181,14 @@ def _answers(table: BankTable, tolerance: float) -> dict[str, tuple[Answer, Plac
 
 
 def _continued(after: FloatArray, period: BankPeriod) -> FloatArray:
-    """What is expected later by row and report, given that by row of the next period."""
+    """Expectation of later periods by row and report, given that by row of the next period."""
     above = after[np.minimum(period.after + 1, len(after) - 1)]
     continued: FloatArray = after[period.after] * (1 - period.share) + above * period.share
     return continued
 
 
 def _gains(
-    period: BankPeriod, value: FloatArray, law: FloatArray, after: FloatArray, plus: int
+    period: BankPeriod, value: FloatArray, distribution: FloatArray, after: FloatArray, plus: int
 ) -> dict[str, FloatArray]:
     """Gains of the conditions, axes (row, true type, report); with ``plus`` = -1 sums of absolute values for rounding.
 
@@ -201,7 +201,7 @@ def _gains(
         payment = -payment
     payoff = value[:, None] * allocation[:, None, :] - payment[:, None, :]
     utility = np.diagonal(payoff, axis1=1, axis2=2)
-    average = utility @ law
+    average = utility @ distribution
     dependence = np.maximum(average - plus * (average.min() if plus == 1 else average.max()), -plus * average)
     low, high = after[period.after], after[np.minimum(period.after + 1, len(after) - 1)]
     mean = low * (1 - period.share) + high * period.share

@@ -14,10 +14,10 @@ t = 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,18 @@ from mechopt.mechanism.constraints import (
     PeriodicIR,
 )
 from mechopt.mechanism.endless.contracted import ContractedMechanism
+from mechopt.verification.allowance import WORST
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, ExactVerdict, Verdict, largest_value, tolerance_of
+from mechopt.verification.rounding import (
+    ExactVerdict,
+    Precision,
+    Status,
+    Verdict,
+    as_float,
+    largest_value,
+    tolerance_of,
+)
 from mechopt.verification.stationary.check import truthful_values, verify_markov
 from mechopt.verification.stationary.exact import exact_values
 
@@ -81,59 +90,62 @@ def verify_contracted(
         raise InputError(
             f"constraint {wrong[0]!r} goes over all histories, and the horizon is infinite; those that do not: {known}"
         )
-    check = _exact_participation if exact else _participation
-    checks = dict[Constraint, ConstraintCheck]()
-    for constraint in asked:
-        if constraint in PERIODIC:
-            checks[constraint] = verify_markov(mechanism.allocation, constraint, exact)[constraint]
-        elif constraint == BayesianIC():
-            checks[constraint] = _bayesian(mechanism, exact)
-        else:
-            checks[constraint] = check(
-                constraint, mechanism, tolerance_of(largest_value(mechanism.allocation.environment))
-            )
-    return Report(checks, mechanism.environment)
+    with np.errstate(all="ignore"):
+        return Report({constraint: _check(constraint, mechanism, exact) for constraint in asked}, mechanism.environment)
+
+
+def _check(constraint: Constraint, mechanism: ContractedMechanism, exact: bool) -> ConstraintCheck:
+    if constraint == BayesianIC():
+        return _bayesian(mechanism, exact)
+    later = verify_markov(mechanism.allocation, constraint, exact)[constraint]
+    if constraint in PERIODIC:
+        return later
+    at_contracting = _exact_participation if exact else _participation
+    first = at_contracting(constraint, mechanism, tolerance_of(largest_value(mechanism.allocation.environment)))
+    return first if constraint == Interim() else _worse(first, later)
 
 
 def _bayesian(mechanism: ContractedMechanism, exact: bool) -> ConstraintCheck:
-    """Satisfied where one misreport after another brings nothing."""
+    """Between nothing and what one misreport after another brings: satisfied where that is nothing."""
     found = verify_markov(mechanism.allocation, PERIODIC[0], exact)[PERIODIC[0]]
-    most = (found.gain + found.rounding) / (1 - mechanism.environment.discount)
-    verdict = Verdict(found.tolerance)
-    verdict.add(np.array([most / 2]), np.array([most / 2 * (1 + 8 * UNIT)]))
-    return ConstraintCheck.of(verdict.answer, found.tolerance, found.counterexample)
+    if not isfinite(found.gain):
+        return found
+    env = mechanism.environment
+    discount = Fraction(env.discount) if env.exact is None else env.exact.discount
+    gain = Fraction(found.gain) if found.exact is None else found.exact
+    most = (gain + Fraction(found.rounding)) / (1 - discount)
+    status = Status.SATISFIED if most <= found.tolerance else Status.UNDECIDED
+    half = as_float(most / 2)
+    example = None if status is Status.SATISFIED else found.counterexample
+    return ConstraintCheck(status, half, half, found.tolerance, example)
 
 
-Places = Iterator[tuple[Any, tuple[int, int, int, tuple[int, ...] | None]]]
+Place = tuple[int, int, int, tuple[int, ...] | None]
+"""Agent, period, initial type, and the others' initial types where they are known."""
 
 
-def _expected(constraint: Constraint, mechanism: ContractedMechanism, i: int, value: Any, exact: bool) -> Places:
+def _expected(
+    constraint: Constraint, mechanism: ContractedMechanism, i: int, value: Any, exact: bool
+) -> Iterator[tuple[Any, Place]]:
     """Values of truth at contracting and at the first signal, and agent, period, type and others' of each.
 
     ``value`` is by profile of pairs (initial type, signal); floats, or fractions in an object array.
     """
-    env = mechanism.environment
+    env, number = mechanism.environment, Fraction if exact else float
     source: Any = env.exact if exact and env.exact is not None else env
-    laws = [
-        [
-            [
-                Fraction(p) if exact else p
-                for p in (source.signal_initial[j][k] if law.ndim > 1 else source.signal_initial[j])
-            ]
-            for k in range(env.initial_shape[j])
-        ]
-        for j, law in enumerate(env.signal_initial)
+    first = [[number(p) for p in row] for row in source.initial_probabilities]
+    signals = [
+        [[number(p) for p in row] for row in (part if known.ndim > 1 else [part] * len(first[j]))]
+        for j, (part, known) in enumerate(zip(source.signal_initial, env.signal_initial, strict=True))
     ]
-    first = [[Fraction(p) if exact else p for p in row] for row in source.initial_probabilities]
     n, others = env.agents, [j for j in range(env.agents) if j != i]
     pairs = value.reshape([size for j in range(n) for size in (env.initial_shape[j], env.signal_shape[j])])
     kept = dict[tuple[int, ...], Any]()  # own signal left: by initial types
     for profile in product(*map(range, env.initial_shape)):
         part = pairs[tuple(index for k in profile for index in (k, slice(None)))]
         for j in reversed(others):
-            weights = laws[j][profile[j]]
-            part = sum(p * part.take(z, axis=j) for z, p in enumerate(weights) if p) if n > 1 else part
-            part = np.asarray(part)
+            row = signals[j][profile[j]]
+            part = sum(p * part.take(z, axis=j) for z, p in enumerate(row) if p)
         kept[profile] = part
     for k in range(env.initial_shape[i]):
         if not first[i][k]:
@@ -145,63 +157,62 @@ def _expected(constraint: Constraint, mechanism: ContractedMechanism, i: int, va
             if not weight:
                 continue
             row = kept[profile]
-            mean = sum(p * row[z] for z, p in enumerate(laws[i][k]) if p)
+            mean = sum(p * row[z] for z, p in enumerate(signals[i][k]) if p)
             total = total + weight * mean
             if constraint == PeriodicExPostIR():
                 yield mean, (i, 0, k, rest)
             if constraint == PeriodicIR():
-                for z, p in enumerate(laws[i][k]):
+                for z, p in enumerate(signals[i][k]):
                     if p:
                         yield row[z], (i, 1, k, rest)
         if constraint != PeriodicExPostIR():
             yield total, (i, 0, k, None)
 
 
-def _participation(constraint: Constraint, mechanism: ContractedMechanism, tolerance: float) -> ConstraintCheck:
-    verdict, places = Verdict(tolerance), list[tuple[int, int, int, tuple[int, ...] | None]]()
+def _precision(mechanism: ContractedMechanism, largest: float) -> Precision:
+    """Rounding of an expectation at contracting of values that are at most so large.
+
+    Each agent's signals: a probability, a product and the sum; the others' initial types: a probability and a product
+    each, and the sum over their profiles.
+    """
     env = mechanism.environment
-    roundings = 4 * (sum(env.initial_shape) + sum(env.signal_shape) + 4 * env.agents)
-    for i in range(env.agents):
+    return Precision.of(sum(env.signal_shape) + prod(env.initial_shape) + 4 * env.agents, largest)
+
+
+def _participation(constraint: Constraint, mechanism: ContractedMechanism, tolerance: float) -> ConstraintCheck:
+    verdict, places = Verdict(tolerance), list[Place]()
+    for i in range(mechanism.environment.agents):
         values = truthful_values(mechanism.allocation, i)
         value: FloatArray = values.value[0]
-        error = float(values.error[0].max()) + roundings * UNIT * float(np.abs(value).max())
+        largest = np.abs(value).max()
+        precision = _precision(mechanism, float(largest))
+        error = (1 + precision.share) * values.error[0].max() + precision.bound(largest)
         for utility, place in _expected(constraint, mechanism, i, value, exact=False):
-            verdict.add(np.array([-float(utility)]), np.array([error * (1 + roundings * UNIT)]))
+            verdict.add(np.array([-utility]), error)
             places.append(place)
     own = verdict.answer
     example = None if own.place is None else _example(constraint, own.gain, places[own.place[0]])
-    found = ConstraintCheck.of(own, tolerance, example)
-    return _worse(found, mechanism, constraint, exact=False)
+    return ConstraintCheck.of(own, tolerance, example)
 
 
 def _exact_participation(constraint: Constraint, mechanism: ContractedMechanism, tolerance: float) -> ConstraintCheck:
-    verdict, at = ExactVerdict(tolerance), None
+    verdict, places = ExactVerdict(tolerance), list[Place]()
     for i in range(mechanism.environment.agents):
         value = object_array(exact_values(mechanism.allocation, i)).reshape(mechanism.allocation.policy[0].shape)
         for utility, place in _expected(constraint, mechanism, i, value, exact=True):
-            at = place if -utility > verdict.gain else at
-            verdict.add(-utility, ())
+            verdict.add(-utility, (len(places),))
+            places.append(place)
     own = verdict.answer
-    found = ConstraintCheck.of(own, tolerance, None if at is None else _example(constraint, own.gain, at))
-    return _worse(found, mechanism, constraint, exact=True)
+    example = None if verdict.place is None else _example(constraint, own.gain, places[verdict.place[0]])
+    return ConstraintCheck.of(own, tolerance, example)
 
 
-def _example(
-    constraint: Constraint, gain: float, place: tuple[int, int, int, tuple[int, ...] | None]
-) -> Counterexample:
+def _example(constraint: Constraint, gain: float, place: Place) -> Counterexample:
     agent, period, true, others = place
     return ContractingCounterexample(constraint, agent, period, (), true, true, gain, others)
 
 
-def _worse(
-    found: ConstraintCheck, mechanism: ContractedMechanism, constraint: Constraint, exact: bool
-) -> ConstraintCheck:
-    """The worse of contracting and the allocation periods, where the constraint speaks of these."""
-    if constraint == Interim():
-        return found
-    later = verify_markov(mechanism.allocation, constraint, exact)[constraint]
-    if found.holds and later.holds:
-        return later if later.gain > found.gain else found
-    if found.holds != later.holds:
-        return later if found.holds else found
-    return later if later.gain - later.rounding > found.gain - found.rounding else found
+def _worse(first: ConstraintCheck, later: ConstraintCheck) -> ConstraintCheck:
+    """Of the checks of contracting and of the allocation periods."""
+    worst = max((first, later), key=lambda one: (WORST.index(one.status), one.gain))
+    return replace(worst, rounding=max(first.rounding, later.rounding))

@@ -35,7 +35,7 @@ from mechopt.environment.require_kind import require_seller_values, with_gains_a
 from mechopt.histories.chain import ahead, along, lasting, members_of, taken
 from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.verification.rounding import SMALLEST, UNIT, Precision, Status, largest_value, tolerance_of
+from mechopt.verification.rounding import Precision, Status, largest_value, lasting_error, tolerance_of
 
 BoolArray = npt.NDArray[np.bool_]
 Sets = tuple[tuple[BoolArray, ...], ...]
@@ -72,7 +72,7 @@ class EfficientExit:
     period: int | None
     types: tuple[int, ...] | None
     sets: Sets
-    exact: bool = False
+    exact: bool
 
     @property
     def holds(self) -> bool:
@@ -137,10 +137,10 @@ def efficient_exit(mechanism: MarkovMechanism | Unrollable, exact: bool = False)
     bound = tolerance_of(largest_value(env))
     worst, where = _largest_payment(mechanism, least)
     status = Status.VIOLATED
-    if where is None or abs(worst) <= bound:
+    if abs(worst) <= bound:
         worst, where = _largest_payment(mechanism, most)
-        status = Status.SATISFIED if where is None or abs(worst) <= bound else Status.UNDECIDED
-    if status is Status.SATISFIED or where is None:
+        status = Status.UNDECIDED
+    if where is None or abs(worst) <= bound:
         return EfficientExit(Status.SATISFIED, worst, None, None, None, most, exact)
     return EfficientExit(status, worst, *where, most, exact)
 
@@ -150,7 +150,6 @@ def _largest_payment(mechanism: MarkovMechanism, sets: Sets) -> tuple[float, tup
     worst, found = 0.0, None
     for i, inside in enumerate(sets):
         for t, paid in enumerate(mechanism.transfer[i]):
-            paid = np.where(np.isfinite(paid), paid, np.inf)  # what is not a number is not 0
             out = np.where(inside[mechanism.stage(t)], paid, 0.0)
             place = int(np.abs(out).argmax())
             if abs(payment := float(out.ravel()[place])) > abs(worst):
@@ -282,9 +281,8 @@ def _stationary(env: MarkovTypes, members: list[int], precision: Precision) -> _
         )
     # one step from any value is off by d max|value - optimal|, and that by what the equation is missed by, over 1 - d
     rounded = precision.bound(size + env.discount * ahead(env, np.abs(value), 0, members)).max(axis=0)
-    missed = np.abs(table.max(axis=0) - value) + rounded + UNIT * np.abs(value)
-    apart = float(missed.max()) / max(1.0 - env.discount - 2 * UNIT, SMALLEST)
-    rounding = 2 * (rounded + env.discount * apart * (1 + 4 * UNIT))
+    apart = lasting_error(float((np.abs(table.max(axis=0) - value) + rounded).max()), env.discount)
+    rounding = 2 * (rounded + env.discount * apart)
     nothing, kept = np.zeros(value.shape, dtype=np.bool_), size.max(axis=0) == 0
     while not np.array_equal(nothing, kept):
         nothing = kept

@@ -1,4 +1,4 @@
-"""What checks in fractions share: the exact numbers of environments and arrays, and the limit of their size.
+"""Common parts of checks in fractions: the exact numbers of environments and arrays, and the limit of their size.
 
 A float is the dyadic number that it is. Where an environment keeps its exact rationals these are used, else its floats.
 """
@@ -40,9 +40,7 @@ def require_few(terms: int, about: str) -> None:
 
 def fractions(array: Array) -> list[Fraction]:
     """Entries in C order."""
-    if array.dtype == object:
-        return [Fraction(entry) for entry in array.ravel()]
-    return [Fraction(float(entry)) for entry in np.asarray(array).ravel()]
+    return [Fraction(entry) for entry in array.ravel().tolist()]
 
 
 def fixed_point(chances: list[list[Fraction]], flow: list[Fraction], discount: Fraction) -> list[Fraction]:

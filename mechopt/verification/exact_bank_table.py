@@ -27,7 +27,7 @@ def exact_conditions(table: BankTable, tolerance: float) -> dict[str, tuple[Answ
     verdicts = {name: ExactVerdict(tolerance) for name in ("IC", "BI", "BU")}
     for t, period in enumerate(table.periods):
         values = fractions(env.values[0][t]) if exact is None else list(exact.values[0][t])
-        law = fractions(env.probabilities[0][t]) if exact is None else list(exact.probabilities[0][t])
+        distribution = fractions(env.probabilities[0][t]) if exact is None else list(exact.probabilities[0][t])
         worth = [discount**t * value for value in values]
         balances = fractions(period.balances)
         after = fractions(table.periods[t + 1].balances) if t + 1 < len(table.periods) else [Fraction(0)]
@@ -37,7 +37,7 @@ def exact_conditions(table: BankTable, tolerance: float) -> dict[str, tuple[Answ
         average = list[Fraction]()
         for row, balance in enumerate(balances):
             utility = [worth[k] * sold[row][k] - paid[row][k] for k in range(len(worth))]
-            average.append(sum((p * u for p, u in zip(law, utility, strict=True)), Fraction(0)))
+            average.append(sum((p * u for p, u in zip(distribution, utility, strict=True)), Fraction(0)))
             for k, value in enumerate(worth):
                 for j in range(len(worth)):
                     verdicts["IC"].add(value * sold[row][j] - paid[row][j] - utility[k], (t, row, k, j))

@@ -1,4 +1,4 @@
-"""What a check says of each constraint."""
+"""The report of a check, constraint by constraint."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ConstraintCheck:
 
     @property
     def within(self) -> str:
-        """What the gain is compared with, in words; empty where that is nothing."""
+        """Tolerance in words; empty where there is none."""
         if self.allowance is None:
             return ""
         return (

@@ -51,6 +51,9 @@ from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 
+LOOSE = 1 + 2.0**-20
+"""By more than what a bound that is computed in floats may itself be off by."""
+
 
 def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTypes) -> float:
     """Largest present value in absolute value that an agent can get from all periods: her best types and actions.
@@ -68,6 +71,17 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     if not isinstance(environment, IndependentTypes) and environment.infinite:
         by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
+
+
+def lasting_error(missed: float, discount: float) -> float:
+    """Bound of the error of values for ever whose equation is missed by so much.
+
+    Examples
+    --------
+    >>> lasting_error(1.0, 0.75) == 4 * LOOSE
+    True
+    """
+    return missed * LOOSE / max(1.0 - discount - 2 * UNIT, SMALLEST)
 
 
 def tolerance_of(largest: float) -> float:

@@ -12,13 +12,17 @@ So whatever she reports again, she picks actions at these prices, and her best s
 
 over all actions where she may report her initial type again, since what she picks is then what her true type is given;
 and else over those that some report of her signal brings with the type that she reported at contracting. Truth is its
-own policy at these prices. All are computed here from the prices, W_-i anew from the weighted values; residuals over
-1 - d bound what they are off by. Contracting adds upfront payments. In fractions: `mechopt.verification.virtual_exact`.
+own policy at these prices. All are computed here from the prices, W_-i anew from the weighted values
+(`mechopt.verification.virtual_values`). Contracting adds upfront payments. In fractions:
+`mechopt.verification.virtual_exact`. A pivot that charges other prices than these is refused.
+
+What W_-i is off by, e(z_{-i}), moves prices by (e - d E e') / alpha, of which the sum over all periods is e / alpha at
+the first: so values are off by that, and by what their own program is.
 
 - Periodic ex post IC, with re-reports or without: at contracting for all reports, types and others' types, with the
   best strategy afterwards, and at every profile of signals after truthful contracting.
 - Bayesian IC, without re-reports: at contracting, expected over the others' initial types, with the best strategy of
-  who does not know the others' current signals (`mechopt.verification.virtual_uninformed`). Where her signals cannot
+  who does not know the others' current signals (`mechopt.verification.virtual_values`). Where her signals cannot
   move everywhere, reports may be ruled out: this constraint and periodic ex post IC are then undecided between what all
   reports and what true signals bring.
 - Participation at contracting (others' types known, or expected), and at profiles of signals that truth leads to.
@@ -28,7 +32,7 @@ Gains are present values as of contracting. Source: Kakade, Lobel and Nazerzadeh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
@@ -48,11 +52,10 @@ from mechopt.mechanism.constraints import (
 from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Answer, Verdict
-from mechopt.verification.virtual_exact import Place, exact_gains
-from mechopt.verification.virtual_uninformed import ahead, uninformed
+from mechopt.verification.rounding import LOOSE, Answer, Precision, Verdict
+from mechopt.verification.virtual_exact import Place, everywhere, exact_gains
+from mechopt.verification.virtual_values import ahead, informed, require_same, size_of, uninformed
 
-CLOSE, MAX_SWEEPS = 1e-15, 200_000
 CHECKED: tuple[Constraint, ...] = (
     PeriodicExPostIC(),
     PeriodicExPostIC(rereport=True),
@@ -93,16 +96,14 @@ class _Contract(NamedTuple):
     error: float
 
 
-def verify_virtual(
-    mechanism: Any, constraints: Constraint | Iterable[Constraint] | None = None, exact: bool = False
-) -> Report:
+def verify_virtual(mechanism: Any, constraints: Constraint | Iterable[Constraint] | None, exact: bool) -> Report:
     """Check a virtual pivot: over histories with a finite horizon, contract by contract with an infinite one.
 
     Parameters
     ----------
     mechanism : VirtualPivot
-    constraints : Constraint or several, optional
-        Default: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
+    constraints : Constraint or several, or None
+        None: periodic ex post IC, Bayesian IC, and interim, periodic and periodic ex post IR.
     exact : bool
         Decide in fractions: of the mechanism that the formulas give with the environment's exact numbers, at the policy
         and with the agents included that were found in floats.
@@ -110,7 +111,8 @@ def verify_virtual(
     Raises
     ------
     InputError
-        If a constraint asks for a finite horizon.
+        If a constraint asks for a finite horizon, or the pivot charges after contracting (in fractions: anywhere) what
+        the formulas do not say.
     LimitError
         In fractions, if there are too many contracts or profiles of signals.
     """
@@ -127,7 +129,7 @@ def verify_virtual(
     largest = max(float(np.abs(table).max()) for table in env.value_tables) / (1 - env.discount)
     if exact:
         found = exact_gains(mechanism, asked, VERIFY_TOLERANCE * largest)
-        return Report({name: _exact_check(name, *found[name], VERIFY_TOLERANCE * largest) for name in asked})
+        return Report({name: _stated(name, *found[name], VERIFY_TOLERANCE * largest) for name in asked})
     contracts = {
         (i, profile): _contract(mechanism, profile, i, BayesianIC() in asked)
         for i in range(env.agents)
@@ -136,7 +138,7 @@ def verify_virtual(
     return Report({name: _check(name, mechanism, contracts, VERIFY_TOLERANCE * largest) for name in asked})
 
 
-def _exact_check(constraint: Constraint, answer: Answer, place: Place | None, tolerance: float) -> ConstraintCheck:
+def _stated(constraint: Constraint, answer: Answer, place: Place | None, tolerance: float) -> ConstraintCheck:
     example = None
     if place is not None:
         i, period, true, report, at = place
@@ -150,35 +152,37 @@ def _contract(pivot: Any, profile: tuple[int, ...], i: int, blindly: bool) -> _C
     if i not in here.members:
         return None
     d, members = env.discount, [i, *(j for j in here.members if j != i)]
-    kernels = [env.signal_kernel[j] for j in members]
-    weighted = [pivot.virtual[j].flow(profile[j], env.value_tables[j][:, profile[j]]) for j in members]
-    cost = env.cost
-    others = _spread(weighted[1:], cost)
-    without, off = _best(others, kernels[1:], d)
+    kernels, first = [env.signal_kernel[j] for j in members], [env.signal_initial[j] for j in members]
+    weighted = [pivot.virtual[j].flow(profile[j], env.value_tables[j][:, profile[j]]) for j in members[1:]]
+    others, size = _spread(weighted, env.cost), sum(map(size_of, weighted), size_of(env.cost))
+    without, off = informed(others, size, kernels[1:], d)
     alpha, beta = float(pivot.virtual[i].alpha[profile[i]]), pivot.virtual[i].beta[profile[i]]
     later = d * ahead(without, kernels[1:])
     price = (without - others - beta.reshape(-1, *(1,) * without.ndim) - later) / alpha
+    size = (2 * size_of(without) + size + size_of(beta)) / alpha
+    place = here.members.index(i)
+    policy, paid = (np.moveaxis(part, place, 0) for part in (here.policy[0], pivot.payment(i, profile)[0]))
+    formula = np.take_along_axis(np.expand_dims(price, 1), policy[None], axis=0)[0]
+    require_same(f"payments of agent {i} after reports {list(profile)}", paid, formula, VERIFY_TOLERANCE * size)
     best, direct, plain, blind = (dict[int, FloatArray]() for _ in range(4))
-    error = 4 * off / alpha
-    policy = np.moveaxis(here.policy[0], here.members.index(i), 0)
-    brought = np.array([(policy == a).any(axis=0) for a in range(len(cost))])  # action, others' signals
+    errors = list[float]()
+    brought = np.array([(policy == a).any(axis=0) for a in range(len(env.cost))])  # action, others' signals
     for k in range(env.initial_shape[i]):
         own = env.value_tables[i][:, k]
         flow = own.reshape(*own.shape, *(1,) * without.ndim) - np.expand_dims(price, 1)
-        best[k], wrong = _best(flow, kernels, d)
-        error = max(error, wrong + 4 * off / alpha)
-        direct[k], wrong = _best(np.where(np.expand_dims(brought, 1), flow, -np.inf), kernels, d)
-        error = max(error, wrong + 4 * off / alpha)
-        plain[k], wrong = _best(flow, kernels, d, policy)
-        error = max(error, wrong + 4 * off / alpha)
+        kept = np.where(np.expand_dims(brought, 1), flow, -np.inf)
+        most = size + size_of(own)
+        best[k], wrong = informed(flow, most, kernels, d)
+        direct[k], wrong_direct = informed(kept, most, kernels, d)
+        plain[k], wrong_plain = informed(flow, most, kernels, d, policy)
+        errors += wrong, wrong_direct, wrong_plain
         if blindly:
-            first = [env.signal_initial[j] for j in members[1:]]
-            blind[k], wrong = uninformed(flow, kernels, policy, first, d)
-            error = max(error, wrong + 4 * off / alpha)
-    reached = _reached(policy, kernels, [env.signal_initial[j] for j in members])
+            blind[k], wrong = uninformed(flow, most, kernels, policy, first[1:], d)
+            errors.append(wrong)
+    reached = _reached(policy, kernels, first)
     truth = plain[profile[i]]
-    expected = _least_expected(truth, policy, kernels, reached, env, members)
-    return _Contract(truth, best, direct, plain, blind, reached, expected, error)
+    expected = _least_expected(truth, policy, kernels, reached, first)
+    return _Contract(truth, best, direct, plain, blind, reached, expected, max(errors) + LOOSE * off / alpha)
 
 
 def _spread(tables: Sequence[FloatArray], cost: FloatArray) -> FloatArray:
@@ -189,27 +193,11 @@ def _spread(tables: Sequence[FloatArray], cost: FloatArray) -> FloatArray:
     return total
 
 
-def _best(flow: FloatArray, kernels: Sequence[FloatArray], d: float, policy: Any = None) -> tuple[FloatArray, float]:
-    """Value of the best actions, or of a policy, for ever; and what it may be off by."""
-    value, change = np.zeros(flow.shape[1:]), np.inf
-    for _ in range(MAX_SWEEPS):
-        total = np.broadcast_to(flow + d * ahead(value, kernels), (len(flow), *value.shape))
-        after = total.max(axis=0) if policy is None else np.take_along_axis(total, policy[None], axis=0)[0]
-        last, change = change, float(np.abs(after - value).max())
-        value = after
-        if change <= CLOSE * max(float(np.abs(value).max()), 1e-300) or (change >= last and change < 1e-11):
-            break
-    depth = 4 * (sum(k.shape[-1] for k in kernels) + 8)
-    size = float(np.abs(flow[np.isfinite(flow)]).max(initial=0.0))
-    rounding = depth * UNIT * (size + float(np.abs(value).max()))
-    return value, (change + rounding) / (1 - d)
-
-
 def _reached(policy: Any, kernels: Sequence[FloatArray], first: Sequence[FloatArray]) -> Any:
     """Whether truth leads to a profile of signals."""
     reached = np.ones((), dtype=bool)
-    for law in first:
-        reached = np.multiply.outer(reached, law > 0)
+    for distribution in first:
+        reached = np.multiply.outer(reached, distribution > 0)
     while True:
         more = reached.copy()
         for a in np.unique(policy[reached]):
@@ -224,13 +212,13 @@ def _reached(policy: Any, kernels: Sequence[FloatArray], first: Sequence[FloatAr
 
 
 def _least_expected(
-    truth: FloatArray, policy: Any, kernels: Sequence[FloatArray], reached: Any, env: Any, members: Sequence[int]
+    truth: FloatArray, policy: Any, kernels: Sequence[FloatArray], reached: Any, distributions: Sequence[FloatArray]
 ) -> FloatArray:
     """Values of truth by own signal, expected over the others' signals, at first and after each profile reached."""
     rows, first = list[float](), truth
-    for j in members[1:]:
-        first = np.tensordot(first, env.signal_initial[j], axes=(1, 0))
-    rows += first[env.signal_initial[members[0]] > 0].tolist()
+    for distribution in distributions[1:]:
+        first = np.tensordot(first, distribution, axes=(1, 0))
+    rows += first[distributions[0] > 0].tolist()
     later = np.broadcast_to(truth, (len(kernels[0]), *truth.shape))
     for place, kernel in enumerate(kernels[1:], 1):
         last = np.moveaxis(later, place + 1, -1)
@@ -245,96 +233,92 @@ def _least_expected(
 def _check(
     constraint: Constraint, pivot: Any, contracts: dict[tuple[int, tuple[int, ...]], _Contract | None], tolerance: float
 ) -> ConstraintCheck:
-    verdict, places = Verdict(tolerance), list[tuple[int, int, int, int, tuple[int, ...] | None]]()
+    verdict, places = Verdict(tolerance), list[Place]()
+    for gain, rounding, place in _gains(constraint, pivot, contracts):
+        verdict.add(np.array([gain]), np.array([rounding]))
+        places.append(place)
+    answer = verdict.answer
+    return _stated(constraint, answer, places[answer.place[0]] if answer.place is not None else None, tolerance)
+
+
+def _gains(
+    constraint: Constraint, pivot: Any, contracts: dict[tuple[int, tuple[int, ...]], _Contract | None]
+) -> Iterator[tuple[float, float, Place]]:
+    """Each gain, what it may be off by, and where it is."""
     env = pivot.environment
-    how = "blind" if constraint == BayesianIC() else "direct"
-    how = "best" if constraint == PeriodicExPostIC(rereport=True) else how
     for i in range(env.agents):
-        law = [p for j, p in enumerate(env.initial_probabilities) if j != i]
+        distributions = [p for j, p in enumerate(env.initial_probabilities) if j != i]
         others = list(product(*(range(n) for j, n in enumerate(env.initial_shape) if j != i)))
-        weight = [float(np.prod([p[k] for p, k in zip(law, o, strict=True)])) for o in others]
-        for true in range(env.initial_shape[i]):
-            honest = [_utility(pivot, contracts, i, true, true, o, "truth") for o in others]
-            if constraint.role == "ir":
-                _add_participation(
-                    verdict, places, constraint, contracts, i, true, others, weight, honest, env.discount
-                )
+        weights = [float(np.prod([p[k] for p, k in zip(distributions, o, strict=True)])) for o in others]
+        depth = 8 + 2 * env.agents + len(others)
+        agent = _Agent(pivot, contracts, i, others, np.array(weights), Precision.of(depth, size_of(pivot.upfront[i])))
+        yield from agent.losses(constraint) if constraint.role == "ir" else agent.misreports(constraint)
+
+
+@dataclass(frozen=True)
+class _Agent:
+    """An agent at contracting, the others' types and how likely they are; roundings of what is added to values."""
+
+    pivot: Any
+    contracts: dict[tuple[int, tuple[int, ...]], _Contract | None]
+    i: int
+    others: list[tuple[int, ...]]
+    weights: FloatArray
+    precision: Precision
+
+    def misreports(self, constraint: Constraint) -> Iterator[tuple[float, float, Place]]:
+        i, env, again = self.i, self.pivot.environment, constraint == PeriodicExPostIC(rereport=True)
+        bayesian = constraint == BayesianIC()
+        how = "blind" if bayesian else "best" if again else "direct"
+        decided, types = again or everywhere(env, i), range(env.initial_shape[i])
+        for true, report in product(types, types):
+            honest, off = self.utilities(true, true, "truth")
+            told, wrong = self.utilities(true, report, how)
+            least = told if decided else self.utilities(true, report, "plain")[0]
+            gain, error = (told + least) / 2 - honest, wrong + off + (told - least) / 2
+            if bayesian:
+                yield float(self.weights @ gain), float(self.weights @ error), (i, 0, true, report, None)
                 continue
-            for report in range(env.initial_shape[i]):
-                told = [_utility(pivot, contracts, i, true, report, o, how) for o in others]
-                gains = [(t[0] - h[0], t[1] + h[1]) for t, h in zip(told, honest, strict=True)]
-                if how != "best" and not _everywhere(env, i):
-                    least = [_utility(pivot, contracts, i, true, report, o, "plain")[0] for o in others]
-                    spread = [(t[0] - low) / 2 for t, low in zip(told, least, strict=True)]
-                    gains = [(g - half, e + half) for (g, e), half in zip(gains, spread, strict=True)]
-                if constraint == BayesianIC():
-                    gains = [
-                        (float(np.dot(weight, [g for g, _ in gains])), float(np.dot(weight, [e for _, e in gains])))
-                    ]
-                for place, (gain, error) in enumerate(gains):
-                    verdict.add(np.array([gain]), np.array([error]))
-                    places.append((i, 0, true, report, None if constraint == BayesianIC() else others[place]))
-            if constraint != BayesianIC():
-                for o in others:
-                    found = contracts[i, _profile(i, true, o)]
-                    if found is not None:
-                        gain = env.discount * float((getattr(found, how)[true] - found.truth).max())
-                        verdict.add(np.array([gain]), np.array([2 * found.error]))
-                        places.append((i, 1, true, true, o))
-    answer, example = verdict.answer, None
-    if answer.place is not None:
-        i, period, true, report, at = places[answer.place[0]]
-        example = VirtualCounterexample(constraint, i, period, (), true, report, answer.gain, at)
-    return ConstraintCheck.of(answer, tolerance, example)
+            yield from zip(gain.tolist(), error.tolist(), ((i, 0, true, report, o) for o in self.others), strict=True)
+        for true, o in product(types, () if bayesian else self.others):
+            found = self.contracts[i, _profile(i, true, o)]
+            if found is not None:
+                later = getattr(found, how)[true] - found.truth
+                yield env.discount * float(later.max()), 2 * found.error, (i, 1, true, true, o)
 
+    def losses(self, constraint: Constraint) -> Iterator[tuple[float, float, Place]]:
+        i, env = self.i, self.pivot.environment
+        for true in range(env.initial_shape[i]):
+            honest, off = self.utilities(true, true, "truth")
+            if constraint == PeriodicExPostIR():
+                yield from zip(
+                    (-honest).tolist(), off.tolist(), ((i, 0, true, true, o) for o in self.others), strict=True
+                )
+            else:
+                yield -float(self.weights @ honest), float(self.weights @ off), (i, 0, true, true, None)
+            for o in self.others if constraint != Interim() else ():
+                found = self.contracts[i, _profile(i, true, o)]
+                if found is not None:
+                    values = found.expected if constraint == PeriodicIR() else found.truth[found.reached]
+                    yield -env.discount * float(values.min()), found.error, (i, 1, true, true, o)
 
-def _everywhere(env: Any, i: int) -> bool:
-    """Whether no report of a signal is ever ruled out by those before."""
-    return bool((env.signal_initial[i] > 0).all() and (env.signal_kernel[i] > 0).all())
+    def utilities(self, true: int, report: int, how: str) -> tuple[FloatArray, FloatArray]:
+        """Utility as of contracting by others' types, of truth or a best strategy, and what it may be off by."""
+        found = [self.utility(true, _profile(self.i, report, o), how) for o in self.others]
+        utilities, errors = (np.array(part) for part in zip(*found, strict=True))
+        return utilities, errors
+
+    def utility(self, true: int, profile: tuple[int, ...], how: str) -> tuple[float, float]:
+        env, i = self.pivot.environment, self.i
+        found, upfront = self.contracts[i, profile], float(self.pivot.upfront[i][profile])
+        total, error = -upfront, 0.0
+        if found is not None:
+            value = found.truth if how == "truth" else getattr(found, how)[true]
+            for j in [i, *(j for j in self.pivot.phase(profile).members if j != i and how != "blind")]:
+                value = np.tensordot(env.signal_initial[j], value, axes=(0, 0))
+            total, error = env.discount * float(value) - upfront, found.error
+        return total, error + float(self.precision.bound(np.asarray(abs(upfront) + abs(total))))
 
 
 def _profile(i: int, own: int, others: Sequence[int]) -> tuple[int, ...]:
     return (*others[:i], own, *others[i:])
-
-
-def _utility(
-    pivot: Any, contracts: Any, i: int, true: int, report: int, others: Sequence[int], how: str
-) -> tuple[float, float]:
-    """Utility as of contracting, of truth or a best strategy after a report, and what it may be off by."""
-    env, profile = pivot.environment, _profile(i, report, others)
-    found, upfront = contracts[i, profile], float(pivot.upfront[i][profile])
-    if found is None:
-        return -upfront, UNIT * abs(upfront)
-    value = found.truth if how == "truth" else getattr(found, how)[true]
-    for j in [i, *(j for j in pivot.phase(profile).members if j != i and how != "blind")]:
-        value = np.tensordot(env.signal_initial[j], value, axes=(0, 0))
-    total = env.discount * float(value) - upfront
-    return total, found.error + 8 * UNIT * (abs(upfront) + abs(total))
-
-
-def _add_participation(
-    verdict: Verdict,
-    places: list[tuple[int, int, int, int, tuple[int, ...] | None]],
-    constraint: Constraint,
-    contracts: Any,
-    i: int,
-    true: int,
-    others: Sequence[tuple[int, ...]],
-    weight: Sequence[float],
-    honest: Sequence[tuple[float, float]],
-    d: float,
-) -> None:
-    if constraint == PeriodicExPostIR():
-        for o, (utility, error) in zip(others, honest, strict=True):
-            verdict.add(np.array([-utility]), np.array([error]))
-            places.append((i, 0, true, true, o))
-    else:
-        mean = float(np.dot(weight, [utility for utility, _ in honest]))
-        verdict.add(np.array([-mean]), np.array([max(error for _, error in honest)]))
-        places.append((i, 0, true, true, None))
-    for o in others if constraint != Interim() else ():
-        found = contracts[i, _profile(i, true, o)]
-        if found is not None:
-            values = found.expected if constraint == PeriodicIR() else found.truth[found.reached]
-            verdict.add(np.array([-d * float(values.min())]), np.array([found.error]))
-            places.append((i, 1, true, true, o))

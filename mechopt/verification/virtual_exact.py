@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import product
+from itertools import chain, product
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mechopt.core.numbers import VERIFY_TOLERANCE
 from mechopt.mechanism.constraints import (
     BayesianIC,
     Constraint,
@@ -26,6 +27,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.verification.exact import fixed_point, require_few
 from mechopt.verification.rounding import Answer, Status, as_float
+from mechopt.verification.virtual_values import require_same
 
 ZERO = Fraction(0)
 Values = list[Fraction]
@@ -65,6 +67,7 @@ def exact_gains(
     systems = prod(env.initial_shape) * env.agents * max(env.initial_shape)
     require_few(systems * (len(env.cost) * prod(env.signal_shape)) ** 3, "the check of a virtual pivot")
     exact = _Exact(pivot)
+    exact.require_upfront(tolerance)
     return {constraint: _answer(exact, constraint, Fraction(tolerance)) for constraint in asked}
 
 
@@ -81,6 +84,11 @@ def _answer(exact: _Exact, constraint: Constraint, tolerance: Fraction) -> tuple
     return Answer(Status.UNDECIDED, as_float((low + high) / 2), as_float((high - low) / 2), None), at_high
 
 
+def everywhere(env: Any, i: int) -> bool:
+    """Whether no report of a signal is ever ruled out by those before."""
+    return bool((env.signal_initial[i] > 0).all() and (env.signal_kernel[i] > 0).all())
+
+
 class _Exact:
     """Contracts of a virtual pivot in fractions, each solved once."""
 
@@ -89,7 +97,7 @@ class _Exact:
         self.pivot, self.env = pivot, env
         self.source: Any = env.exact if env.exact is not None else env
         self.discount = Fraction(self.source.discount)
-        self.law = [[Fraction(p) for p in row] for row in self.source.initial_probabilities]
+        self.distribution = [[Fraction(p) for p in row] for row in self.source.initial_probabilities]
         self.first = [[Fraction(p) for p in row] for row in self.source.signal_initial]
         self.kernel = [
             [[[Fraction(p) for p in row] for row in matrix] for matrix in kernel]
@@ -101,7 +109,7 @@ class _Exact:
             (i, profile): self._contract(i, profile)
             for i in range(env.agents)
             for profile in product(*map(range, env.initial_shape))
-            if pivot.included[profile][i]
+            if i in pivot.phase(profile).members
         }
 
     def worth(self, i: int, k: int, a: int, z: int) -> Fraction:
@@ -121,6 +129,17 @@ class _Exact:
     def _weighted(self, i: int, k: int, a: int, z: int) -> Fraction:
         alpha: Fraction = self.pivot.virtual[i].exact[k][0]
         return alpha * self.worth(i, k, a, z) + self._shift(i, k, a)
+
+    def require_upfront(self, tolerance: float) -> None:
+        """Refuse a pivot whose upfront payments are not those of (25)."""
+        for i in range(self.env.agents):
+            for others in product(*(range(n) for j, n in enumerate(self.env.initial_shape) if j != i)):
+                for k, utility in enumerate(self.utilities(i, others)):
+                    profile = (*others[:i], k, *others[i:])
+                    found = self.contracts.get((i, profile))
+                    worth = ZERO if found is None else self.discount * _mean(found.first, found.truth)
+                    formula, paid = np.asarray(float(worth - utility)), np.asarray(self.pivot.upfront[i][profile])
+                    require_same(f"upfront payments of agent {i} at types {list(profile)}", paid, formula, tolerance)
 
     def _moves(self, members: Sequence[int], states: Sequence[tuple[int, ...]]) -> list[list[Values]]:
         """Probability of each next profile, by action and profile."""
@@ -149,7 +168,7 @@ class _Exact:
             for a in actions
         ]
         calm = self._moves(others, rest)
-        without = _optimal(brought, calm, d)
+        without = _optimal(brought, calm, d, [0] * len(rest))
         alpha = self.pivot.virtual[i].exact[profile[i]][0]
         price = [
             [
@@ -161,6 +180,12 @@ class _Exact:
         moves = self._moves(members, states)
         policy = np.moveaxis(here.policy[0], here.members.index(i), 0)
         chosen = [int(policy[s]) for s in states]
+        paid = np.moveaxis(self.pivot.payment(i, profile)[0], here.members.index(i), 0)
+        formula = np.array([float(price[a][n % len(rest)]) for n, a in enumerate(chosen)]).reshape(paid.shape)
+        shifts = (self._shift(i, profile[i], a) for a in actions)
+        size = max(map(abs, chain(without, shifts, *brought))) / alpha
+        about = f"payments of agent {i} after reports {list(profile)}"
+        require_same(about, paid, formula, VERIFY_TOLERANCE * float(size))
         asked = [[bool((policy[(slice(None), *s)] == a).any()) for s in rest] for a in actions]
         best, direct, plain, blind = list[Values](), list[Values](), list[Values](), list[Fraction]()
         for k in range(self.env.initial_shape[i]):
@@ -168,7 +193,7 @@ class _Exact:
                 [self.worth(i, k, a, s[0]) - price[a][n % len(rest)] for n, s in enumerate(states)] for a in actions
             ]
             kept = [[v if asked[a][n % len(rest)] else None for n, v in enumerate(flow[a])] for a in actions]
-            best.append(_optimal(flow, moves, d))
+            best.append(_optimal(flow, moves, d, chosen))
             direct.append(_optimal(kept, moves, d, chosen))
             plain.append(_followed(flow, moves, d, chosen))
             blind.append(self._blind(i, others, flow, policy, calm))
@@ -189,9 +214,9 @@ class _Exact:
         number = {state: n for n, state in enumerate(states)}
         own = self.kernel[i]
 
-        def told(r: int, z: int, law: Values) -> tuple[Fraction, Values]:
+        def told(r: int, z: int, distribution: Values) -> tuple[Fraction, Values]:
             now, after = ZERO, [ZERO] * len(states)
-            for n, p in enumerate(law):
+            for n, p in enumerate(distribution):
                 if p:
                     a = int(policy[(r, *rest[n])])
                     now += p * (flow[a][z * wide + n] or ZERO)
@@ -201,7 +226,7 @@ class _Exact:
 
         options = [[told(r, z, calm[a][n]) for a, z, n in states] for r in signals]
         flows = [[now for now, _ in row] for row in options]
-        value = _optimal(flows, [[after for _, after in row] for row in options], self.discount)
+        value = _optimal(flows, [[after for _, after in row] for row in options], self.discount, [0] * len(states))
         start = [prod((self.first[j][z] for j, z in zip(others, s, strict=True)), start=Fraction(1)) for s in rest]
         total = ZERO
         for z in signals:
@@ -235,9 +260,9 @@ class _Exact:
         """Lower and upper end of each gain, and where it is."""
         for i in range(self.env.agents):
             rest = [range(n) for j, n in enumerate(self.env.initial_shape) if j != i]
-            law = [row for j, row in enumerate(self.law) if j != i]
+            distribution = [row for j, row in enumerate(self.distribution) if j != i]
             others = list(product(*rest))
-            weight = [prod((p[k] for p, k in zip(law, o, strict=True)), start=Fraction(1)) for o in others]
+            weight = [prod((p[k] for p, k in zip(distribution, o, strict=True)), start=Fraction(1)) for o in others]
             utility = [self.utilities(i, o) for o in others]
             if constraint.role == "ir":
                 yield from self._participation(constraint, i, others, weight, utility)
@@ -249,8 +274,7 @@ class _Exact:
     ) -> Iterator[tuple[Fraction, Fraction, Place]]:
         again = constraint == PeriodicExPostIC(rereport=True)
         bayesian = constraint == BayesianIC()
-        kernel = self.env.signal_kernel[i]
-        everywhere = bool((self.env.signal_initial[i] > 0).all() and (kernel > 0).all())
+        decided = again or everywhere(self.env, i)
         types = range(self.env.initial_shape[i])
         for true, report in product(types, types):
             ends = list[tuple[Fraction, Fraction]]()
@@ -265,7 +289,7 @@ class _Exact:
                 upper = found.blind[true] if bayesian else upper
                 told = [
                     base + self.discount * (value - _mean(found.first, found.truth))
-                    for value in (upper if again or everywhere else true_signals, upper)
+                    for value in (upper if decided else true_signals, upper)
                 ]
                 ends.append((told[0], told[1]))
             if bayesian:
@@ -300,8 +324,8 @@ class _Exact:
                     yield loss, loss, (i, 1, true, true, o)
 
 
-def _mean(law: Values, value: Values) -> Fraction:
-    return sum((p * v for p, v in zip(law, value, strict=True) if p), ZERO)
+def _mean(distribution: Values, value: Values) -> Fraction:
+    return sum((p * v for p, v in zip(distribution, value, strict=True) if p), ZERO)
 
 
 def _followed(
@@ -313,10 +337,10 @@ def _followed(
 
 
 def _optimal(
-    flow: Sequence[Sequence[Fraction | None]], moves: list[list[Values]], d: Fraction, start: list[int] | None = None
+    flow: Sequence[Sequence[Fraction | None]], moves: list[list[Values]], d: Fraction, start: list[int]
 ) -> Values:
     """Largest values for ever, by policy iteration; actions without a flow cannot be taken."""
-    policy = list(start) if start is not None else [0] * len(flow[0])
+    policy = list(start)
     while True:
         value, better = _followed(flow, moves, d, policy), False
         for n, now in enumerate(value):
@@ -338,11 +362,11 @@ def _reached(first: Values, moves: list[list[Values]], policy: list[int]) -> set
     return reached
 
 
-def _by_own(law: Values, value: Values, states: list[tuple[int, ...]]) -> Values:
+def _by_own(distribution: Values, value: Values, states: list[tuple[int, ...]]) -> Values:
     """Expectation given the first agent's signal, at each that is possible."""
     found = list[Fraction]()
     for own in {s[0] for s in states}:
         inside = [n for n, s in enumerate(states) if s[0] == own]
-        if whole := sum((law[n] for n in inside), ZERO):
-            found.append(sum((law[n] * value[n] for n in inside), ZERO) / whole)
+        if whole := sum((distribution[n] for n in inside), ZERO):
+            found.append(sum((distribution[n] * value[n] for n in inside), ZERO) / whole)
     return found

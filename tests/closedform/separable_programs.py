@@ -13,7 +13,7 @@ def random_separable(forms, types, signals, actions, horizon, discount, seed=0, 
     """Levels at random, or even ones on [0.2, 1] with ``grid``; with ``null`` action 0 is worth and costs nothing."""
     rng = np.random.default_rng([seed, actions, sum(types)])
     levels = [np.linspace(0.2, 1, k) if grid else np.sort(rng.uniform(0.1, 2, size=k)) for k in types]
-    laws = [np.ones(k) if grid == "uniform" else rng.dirichlet(3 * np.ones(k)) for k in types]
+    distributions = [np.ones(k) if grid == "uniform" else rng.dirichlet(3 * np.ones(k)) for k in types]
     bases = []
     for form, z in zip(forms, signals, strict=True):
         base = rng.uniform(0, 1, size=(actions, z)) if form == "multiplicative" else rng.normal(size=(actions, z)) / 2
@@ -22,7 +22,7 @@ def random_separable(forms, types, signals, actions, horizon, discount, seed=0, 
     rates = [None if r is None else np.where((np.arange(actions) == 0) & null, 0, r) for r in rates]
     return SeparableTypes(
         initial_values=[np.arange(k) for k in types],
-        initial_probabilities=[law / law.sum() for law in laws],
+        initial_probabilities=[distribution / distribution.sum() for distribution in distributions],
         base=bases,
         signal_initial=[rng.dirichlet(np.ones(z)) for z in signals],
         signal_kernel=[rng.dirichlet(np.ones(z), size=(actions, z) if controlled else z) for z in signals],
@@ -77,9 +77,9 @@ def add(*terms):
     return total
 
 
-def first_law(env, k):
-    law = env.signal_initial[0]
-    return law[k] if law.ndim > 1 else law
+def first_distribution(env, k):
+    distribution = env.signal_initial[0]
+    return distribution[k] if distribution.ndim > 1 else distribution
 
 
 def optimum(env, signals_private=True):
@@ -104,14 +104,14 @@ def optimum(env, signals_private=True):
             objective.append((-env.initial_probabilities[0][report] * env.discount**t * env.cost.min(), column))
         node = grow(env, program, inside, 1)
         objective.append((env.initial_probabilities[0][report], upfront))
-        objective.append((env.initial_probabilities[0][report], earned(env, node, first_law(env, report), 1)))
+        objective.append((env.initial_probabilities[0][report], earned(env, node, first_distribution(env, report), 1)))
         for k in range(types):
-            honest = add((-1, upfront), (1, utility(env, node, first_law(env, k), values[:, k], 1)))
+            honest = add((-1, upfront), (1, utility(env, node, first_distribution(env, k), values[:, k], 1)))
             if k == report:
                 truth.append(honest)
             if signals_private:
                 best = strategy(env, program, node, values[:, k], 1)
-                honest = add((-1, upfront), *zip(first_law(env, k), best, strict=True))
+                honest = add((-1, upfront), *zip(first_distribution(env, k), best, strict=True))
             lies.append((k, honest))
     assert actions and size
     for k, lie in lies:
@@ -132,10 +132,10 @@ def grow(env, program, mass, t):
     return node
 
 
-def earned(env, node, law, t):
+def earned(env, node, distribution, t):
     """Expected payments less costs when reports are true."""
     parts = []
-    for z, chance in enumerate(law):
+    for z, chance in enumerate(distribution):
         weights, payment, after = node[z]
         parts.append((chance, payment))
         parts += [(-chance * env.discount**t * env.cost[a], w) for a, w in enumerate(weights)]
@@ -144,10 +144,10 @@ def earned(env, node, law, t):
     return add(*parts)
 
 
-def utility(env, node, law, values, t):
+def utility(env, node, distribution, values, t):
     """Expected values less payments when reports of signals are true."""
     parts = []
-    for z, chance in enumerate(law):
+    for z, chance in enumerate(distribution):
         weights, payment, after = node[z]
         parts.append((-chance, payment))
         parts += [(chance * env.discount**t * values[a, z], w) for a, w in enumerate(weights)]

@@ -36,7 +36,7 @@ class Program:
     def scaled(row, by):
         return {name: by * coefficient for name, coefficient in row.items()}
 
-    def law(self, profile, without=None):
+    def distribution(self, profile, without=None):
         return prod(float(p[k]) for i, ((_, p), k) in enumerate(zip(self.buyers, profile, strict=True)) if i != without)
 
     def settings(self, i):
@@ -44,7 +44,7 @@ class Program:
         rivals = [a for a in self.profiles if a[i] == 0]
         if self.dominant:
             return [[(a, 1.0)] for a in rivals]
-        return [[(a, self.law(a, without=i)) for a in rivals]]
+        return [[(a, self.distribution(a, without=i)) for a in rivals]]
 
     def utility(self, i, true_type, report, others):
         row = {}
@@ -76,7 +76,7 @@ def largest_revenue(buyers, cost, dominant):
     program = Program(buyers, dominant, free_payments=True)
     objective = {}
     for i, a in product(range(len(buyers)), program.profiles):
-        objective["p", i, a], objective["x", i, a] = program.law(a), -program.law(a) * cost
+        objective["p", i, a], objective["x", i, a] = program.distribution(a), -program.distribution(a) * cost
     return program.maximum(objective)
 
 
@@ -84,7 +84,7 @@ def largest_welfare(buyers, cost, dominant):
     program = Program(buyers, dominant, free_payments=True)
     return program.maximum(
         {
-            ("x", i, a): program.law(a) * (buyers[i][0][a[i]] - cost)
+            ("x", i, a): program.distribution(a) * (buyers[i][0][a[i]] - cost)
             for i, a in product(range(len(buyers)), program.profiles)
         }
     )
@@ -96,8 +96,8 @@ def largest_capped_utility(buyers, caps, dominant):
     for i in range(len(buyers)):
         expected = {}
         for a in program.profiles:
-            expected["x", i, a] = -program.law(a) * float(buyers[i][0][a[i]])
-            expected["p", i, a] = program.law(a)
+            expected["x", i, a] = -program.distribution(a) * float(buyers[i][0][a[i]])
+            expected["p", i, a] = program.distribution(a)
         program.rows.append((expected | {f"u{i}": 1}, 0))
     extra = [(f"u{i}", None if cap == np.inf else float(cap)) for i, cap in enumerate(caps)]
     return program.maximum({name: 1 for name, _ in extra}, extra)

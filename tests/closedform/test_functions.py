@@ -57,16 +57,16 @@ def test_the_asymptotic_mechanism_charges_the_fee_where_balances_cover_it() -> N
 
 def test_money_burnt_for_two_buyers_stays_within_the_caps() -> None:
     half = Fraction(1, 2)
-    law = [(Fraction(1), half), (Fraction(2), half)]
+    distribution = [(Fraction(1), half), (Fraction(2), half)]
     for caps in ((Fraction(0), Fraction(3, 2)), (Fraction(1, 4), Fraction(1)), (Fraction(3, 2), Fraction(3, 2))):
-        auction = burnt([law, law], caps)
+        auction = burnt([distribution, distribution], caps)
         assert all(u <= cap for u, cap in zip(auction.utility, caps, strict=True))
         assert sum(auction.utility) + auction.revenue <= Fraction(7, 4)  # expected surplus of the efficient rule
 
 
 def test_ironing_and_posted_prices_at_their_ends() -> None:
     half = Fraction(1, 2)
-    law = [(Fraction(1), half), (Fraction(2), half)]
-    assert ironed(law) == [0, 2]
-    assert [posted_revenue(law, cap) for cap in (0, half, Fraction(3, 2))] == [1, 1, 0]
-    assert posted_revenue(law, Fraction(1)) == Fraction(1, 2)  # the price 1/2, at which both buy
+    distribution = [(Fraction(1), half), (Fraction(2), half)]
+    assert ironed(distribution) == [0, 2]
+    assert [posted_revenue(distribution, cap) for cap in (0, half, Fraction(3, 2))] == [1, 1, 0]
+    assert posted_revenue(distribution, Fraction(1)) == Fraction(1, 2)  # the price 1/2, at which both buy

@@ -279,9 +279,9 @@ def test_first_best_is_the_expected_best_sale_over_profiles(instance):
     expected = Fraction(0)
     for t, c in enumerate(cost):
         for profile in product(*(range(len(row[t])) for row in values)):
-            law = prod(probabilities[i][t][k] for i, k in enumerate(profile))
+            distribution = prod(probabilities[i][t][k] for i, k in enumerate(profile))
             best = max(values[i][t][k] for i, k in enumerate(profile))
-            expected += discount**t * law * max(best - c, 0)
+            expected += discount**t * distribution * max(best - c, 0)
     assert env.first_best == pytest.approx(float(expected), rel=1e-12, abs=1e-14)
     assert env.exact == (
         tuple(tuple(map(tuple, row)) for row in values),

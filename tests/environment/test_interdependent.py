@@ -155,8 +155,8 @@ def test_private_types_that_move_alone_as_a_joint_chain():
     )
     env = InterdependentTypes.from_markov(markov)
     for a, k, m, n, o in product(range(2), range(2), range(3), range(2), range(3)):
-        law = markov.exact.kernel[0][0][a][k][n] * markov.exact.kernel[1][0][a][m][o]
-        assert env.exact.kernel[0][a, k, m, n, o] == law
+        distribution = markov.exact.kernel[0][0][a][k][n] * markov.exact.kernel[1][0][a][m][o]
+        assert env.exact.kernel[0][a, k, m, n, o] == distribution
     np.testing.assert_array_equal(env.values[0][1][1], [[1, 1, 1], [2, 2, 2]])
     np.testing.assert_array_equal(env.values[1][1][1], [[3, 4, 5], [3, 4, 5]])
     np.testing.assert_allclose(env.initial, markov.initial_distribution, rtol=1e-15)
@@ -165,9 +165,14 @@ def test_private_types_that_move_alone_as_a_joint_chain():
 
 def test_actions_by_period_as_a_joint_chain():
     values = [[[[0, 0]], [[1, 2], [0, 0]]], [[[0, 0]], [[0, 0], [1, 2]]]]
-    law = [[[0.5, 0.5], [0.5, 0.5]]]
+    distribution = [[[0.5, 0.5], [0.5, 0.5]]]
     markov = MarkovTypes(
-        values, [law, law], [[0.5, 0.5]] * 2, actions=[["look"], ["A", "B"]], cost=[[0], [0, "1/2"]], horizon=2
+        values,
+        [distribution, distribution],
+        [[0.5, 0.5]] * 2,
+        actions=[["look"], ["A", "B"]],
+        cost=[[0], [0, "1/2"]],
+        horizon=2,
     )
     env = InterdependentTypes.from_markov(markov)
     assert (env.action_counts, env.action_names(1)) == ((1, 2), ("A", "B"))

@@ -239,16 +239,16 @@ def test_axes_are_agent_first_then_period(env):
     links = 1 if env.horizon == "infinite" else periods - 1
     if env.kind == "interdependent":
         assert env.initial.shape == env.shape[0] and env.initial.sum() == pytest.approx(1)
-        assert [law.shape[1:] for law in env.kernel] == [
+        assert [distribution.shape[1:] for distribution in env.kernel] == [
             env.shape[t] + env.shape[min(t + 1, periods - 1)] for t in range(links)
         ]
         return
     for i in range(env.agents):
         assert env.initial[i].shape == env.shape[0][i : i + 1] and env.initial[i].sum() == pytest.approx(1)
         assert len(env.kernel[i]) == links
-        for t, law in enumerate(env.kernel[i]):
-            assert law.shape[1:] == (env.shape[t][i], env.shape[min(t + 1, periods - 1)][i])
-            np.testing.assert_allclose(law.sum(axis=-1), 1)
+        for t, distribution in enumerate(env.kernel[i]):
+            assert distribution.shape[1:] == (env.shape[t][i], env.shape[min(t + 1, periods - 1)][i])
+            np.testing.assert_allclose(distribution.sum(axis=-1), 1)
 
 
 def test_present_values_are_powers_of_the_discount(env):
@@ -279,10 +279,10 @@ def plain_first_best(env, sweeps=200):
         total = 0
         for t in range(env.horizon):
             rows = zip(env.exact.values, env.exact.probabilities, strict=True)
-            laws = [list(zip(v[t], p[t], strict=True)) for v, p in rows]
+            distributions = [list(zip(v[t], p[t], strict=True)) for v, p in rows]
             surplus = sum(
                 np.prod([p for _, p in profile]) * max(max(v for v, _ in profile) - env.exact.cost[t], 0)
-                for profile in product(*laws)
+                for profile in product(*distributions)
             )
             total += env.exact.discount**t * surplus
         return float(total)
@@ -351,82 +351,6 @@ def test_first_best_of_an_infinite_horizon_by_hand():
 def test_an_environment_equals_only_its_own_kind(env):
     assert env == env and env != "x" and env != mo.IndependentTypes([[[17]]], [[[1]]])
     assert len(env.fingerprint) == len(hashlib.sha256().hexdigest())
-
-
-def errors(build):
-    with pytest.raises(mo.InputError) as error:
-        build()
-    return {fault.where: str(fault) for fault in error.value.faults}
-
-
-def by_period_first(nested):
-    return list(zip(*nested, strict=True))
-
-
-THREE = {
-    "independent": lambda turn: mo.IndependentTypes(
-        turn([[[1, 2]] * 3] * 2), turn([[["1/2", "1/2"]] * 3] * 2), [0, 1, 2]
-    ),
-    "markov": lambda turn: mo.MarkovTypes(
-        turn([[[[0, 0], [1, 2]]] * 3] * 2),
-        turn([[[[1, 0], [0, 1]]] * 3] * 2),
-        [["1/2", "1/2"]] * 2,
-        types=turn([[["low", "high"]] * 3] * 2),
-        horizon=3,
-    ),
-    "interdependent": lambda turn: mo.InterdependentTypes(
-        turn([[[[[0, 1], [1, 2]]] * 2] * 3] * 2),
-        [[[["1/2", 0], [0, "1/2"]]] * 2] * 2,
-        [["1/2", 0], [0, "1/2"]],
-        types=turn([[["low", "high"]] * 3] * 2),
-        horizon=3,
-    ),
-}
-
-
-@pytest.mark.parametrize("build", THREE.values(), ids=THREE)
-def test_lists_by_period_first_are_refused_with_the_right_order(build):
-    assert build(list).agents == 2
-    found = errors(lambda: build(by_period_first))
-    for name in found.keys() - {"cost"}:
-        assert f"give {name}[i][t], the agent first" in found[name]
-    assert "values" in found
-
-
-def test_one_argument_in_the_wrong_order_is_named_alone():
-    found = errors(
-        lambda: mo.MarkovTypes(
-            [[[[0, 0], [1, 2]]] * 3] * 2,
-            by_period_first([[[[1, 0], [0, 1]]] * 3] * 2),
-            [["1/2", "1/2"]] * 2,
-            horizon=3,
-        )
-    )
-    assert found == {
-        "kernel": "kernel: fits the rest with its first two axes exchanged; give kernel[i][t], the agent first"
-    }
-
-
-def test_as_many_agents_as_periods_are_told_apart_by_their_types():
-    values = [[[[0], [1]]] * 2, [[[0, 0], [1, 2]]] * 2]  # agent 0 has one type, agent 1 two
-    kernel, initial = [[[[1]]] * 2, [[[1, 0], [0, 1]]] * 2], [[1], ["1/2", "1/2"]]
-    assert mo.MarkovTypes(values, kernel, initial, horizon=2).shape == ((1, 2),) * 2
-    found = errors(lambda: mo.MarkovTypes(by_period_first(values), kernel, initial, horizon=2))
-    assert "give values[i][t], the agent first" in found["values"]
-    assert len(found) > 1  # with what lengths say by themselves
-
-
-def test_separable_parts_by_action_first():
-    base = [[[0, 0], [0, 1], [0, 2]]] * 2
-    common = {"signal_initial": [["1/4", "3/4"]] * 2, "horizon": 1}
-    build = lambda base: mo.SeparableTypes([[1, 2]] * 2, [["1/2", "1/2"]] * 2, base, **common)  # noqa: E731
-    assert build(base).agents == 2
-    assert "give base[i][action][signal], the agent first" in errors(lambda: build(by_period_first(base)))["base"]
-
-
-def test_where_shapes_cannot_tell_the_lengths_themselves_are_named():
-    found = errors(lambda: mo.IndependentTypes([[[1, 2]] * 3] * 2, [[["1/2", "1/2"]] * 2] * 3))
-    assert "is for 3 buyers, values for 2" in found["probabilities"]
 
 
 def test_an_array_in_place_of_exact_lists_of_other_lengths_is_read_as_it_is():

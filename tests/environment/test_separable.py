@@ -117,15 +117,17 @@ def test_copies_and_replacements_keep_exact_numbers(env):
 
 
 def test_floats_that_sum_to_one_within_rounding_are_taken_without_exact_numbers():
-    law = np.random.default_rng(0).dirichlet(np.ones(3), size=3)
-    env = SeparableTypes([[1, 2, 3]], [law[0]], [np.ones((2, 3))], [law[1]], [law], horizon=2)
+    distribution = np.random.default_rng(0).dirichlet(np.ones(3), size=3)
+    env = SeparableTypes(
+        [[1, 2, 3]], [distribution[0]], [np.ones((2, 3))], [distribution[1]], [distribution], horizon=2
+    )
     assert env.exact is None
     assert pickle.loads(pickle.dumps(env)) == env
     unfolded = env.to_markov(exclusion=False)
-    np.testing.assert_array_equal(unfolded.kernel[0][0][0, 1], [0, 0, 0, *law[1], 0, 0, 0])
+    np.testing.assert_array_equal(unfolded.kernel[0][0][0, 1], [0, 0, 0, *distribution[1], 0, 0, 0])
 
 
-def test_unfolding_keeps_laws_values_and_present_values():
+def test_unfolding_keeps_distributions_values_and_present_values():
     env = SeparableTypes(**arguments())
     unfolded = env.to_markov(exclusion=False)
     assert (unfolded.horizon, unfolded.discount, unfolded.action_counts) == (3, 0.9, (1, 2, 2))

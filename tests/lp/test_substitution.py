@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 import mechopt as mo
 from mechopt.lp.build import compile_program, plan
 from mechopt.lp.substitution import extended, substituted, tied
-from mechopt.show.explain.optimal_face import best_point, optimal_face
+from mechopt.show.explain.programs.optimal_face import best_point, optimal_face
 from tests.persistent_instances import random_markov, three_types
 
 

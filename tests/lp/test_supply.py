@@ -24,12 +24,12 @@ def random_market(seed, slots, horizon=1, buyers=None):
     n = buyers or 1 + seed % 3
     sizes = rng.integers(1, 3 if horizon > 1 or n == 3 else 4, (n, horizon))
     values = [[sorted(rng.choice(6, k, replace=False).tolist()) for k in row] for row in sizes]
-    laws = []
+    distributions = []
     for row in sizes:
         weights = [rng.integers(0, 4, k) + (np.arange(k) == 0) for k in row]
-        laws.append([[f"{w}/{part.sum()}" for w in part] for part in weights])
+        distributions.append([[f"{w}/{part.sum()}" for w in part] for part in weights])
     cost = [f"{c}/2" for c in rng.integers(0, 3, horizon)]
-    return mo.IndependentTypes(values, laws, cost=cost, discount=["1", "4/5"][seed % 2], slots=slots)
+    return mo.IndependentTypes(values, distributions, cost=cost, discount=["1", "4/5"][seed % 2], slots=slots)
 
 
 def raw_value(env, ic, ir, weights, names=(), deterministic=False):
@@ -170,8 +170,8 @@ SPARE = {"two": ["3/4", "1/4"], "three": [1, "1/2", "1/4"], "double": [1, 1, "1/
 @pytest.mark.parametrize("kind", SPARE)
 @pytest.mark.parametrize("seed", range(3))
 def test_more_slots_than_buyers_without_lotteries_against_every_assignment(seed, kind):
-    buyers, laws = 1 + seed % 2, [[["1/3", "2/3"]], [[1]]]
-    env = mo.IndependentTypes([[[1, 3 + seed]], [[2]]][:buyers], laws[:buyers], slots=SPARE[kind], cost="1/2")
+    buyers, distributions = 1 + seed % 2, [[["1/3", "2/3"]], [[1]]]
+    env = mo.IndependentTypes([[[1, 3 + seed]], [[2]]][:buyers], distributions[:buyers], slots=SPARE[kind], cost="1/2")
     for ir, names in ("epir", ()), ("interim", ("payment-cap:3/4",)), ("epir", ("no-money",)):
         expected = raw_value(env, ["dic"], [ir], SPARE[kind], names, deterministic=True)
         best = mo.optimum(env, ir=ir, subject_to="+".join(names) or None, deterministic=True)
@@ -204,7 +204,9 @@ def test_what_is_no_assignment_is_found():
 def test_myerson_is_the_static_optimum(seed, kind):
     """The largest slots to the highest ironed virtual values that are at least the cost."""
     env = random_market(seed, SLOTS[kind])
-    buyers = [(row[0], law[0]) for row, law in zip(env.exact.values, env.exact.probabilities, strict=True)]
+    buyers = [
+        (row[0], distribution[0]) for row, distribution in zip(env.exact.values, env.exact.probabilities, strict=True)
+    ]
     auction = myerson(buyers, env.exact.cost[0], SLOTS[kind])
     best = mo.optimum(env, "dic", "interim")
     assert auction.revenue == pytest.approx(best.value, abs=1e-9)

@@ -86,10 +86,10 @@ def test_broken_conditions(changes, condition, gain):
 
 
 @pytest.mark.parametrize("periods", [1, 2, 7, 30])
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_the_policy_as_a_table(law, periods):
+@pytest.mark.parametrize("distribution", LAWS.values(), ids=LAWS)
+def test_the_policy_as_a_table(distribution, periods):
     """It keeps the conditions, and earns what the lower bound says; nothing of the policy enters the check."""
-    env = mo.IndependentTypes.iid(*law, periods)
+    env = mo.IndependentTypes.iid(*distribution, periods)
     found = promised_optimum(env, tolerance=1e-5)
     table = found.mechanism.to_bank_table()
     report = verify_bank_table(table)

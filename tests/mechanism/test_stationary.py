@@ -41,19 +41,19 @@ def random_mechanism(env, seed=0, early=2):
 
 def simulated(mechanism, i, types, periods=2000):
     """Discounted utility of agent i from a profile on, by moving the distribution of whole profiles forward."""
-    env, law = mechanism.environment, np.zeros(mechanism.policy[0].shape)
-    law[types], total = 1.0, 0.0
+    env, distribution = mechanism.environment, np.zeros(mechanism.policy[0].shape)
+    distribution[types], total = 1.0, 0.0
     for t in range(periods if env.infinite else env.stages):
         s = mechanism.stage(t)
         following = np.zeros(env.shape[0 if env.infinite else min(t + 1, env.stages - 1)])
         for th in profiles(env, s):
             action = mechanism.policy[s][th]
             paid = mechanism.transfer[i][min(t, mechanism.periods - 1)][th]
-            total += env.discount**t * law[th] * (env.values[i][s][action, th[i]] - paid)
+            total += env.discount**t * distribution[th] * (env.values[i][s][action, th[i]] - paid)
             if env.infinite or t + 1 < env.stages:
                 rows = [env.kernel[j][s][action, k] for j, k in enumerate(th)]
-                following = following + law[th] * reduce(np.multiply.outer, rows)
-        law = following
+                following = following + distribution[th] * reduce(np.multiply.outer, rows)
+        distribution = following
     return total
 
 
@@ -106,7 +106,7 @@ def test_histories_and_current_reports_agree(env):
 
 @environments
 @pytest.mark.parametrize("early", [0, 2])
-def test_counterexamples_replay_with_dense_laws(env, early):
+def test_counterexamples_replay_with_dense_distributions(env, early):
     mechanism = random_mechanism(env, 1, early)
     report = verify(mechanism, CONSTRAINTS)
     for constraint, check in report.items():
@@ -156,15 +156,15 @@ def test_an_early_fee_is_found():
 
 
 @pytest.mark.parametrize(
-    ("law", "fee", "worst"), [([1, 0], 3, 4), ([0, 1], 1, 2)], ids=["both-types-come", "one-type-comes"]
+    ("distribution", "fee", "worst"), [([1, 0], 3, 4), ([0, 1], 1, 2)], ids=["both-types-come", "one-type-comes"]
 )
-def test_participation_counts_types_that_come(law, fee, worst):
+def test_participation_counts_types_that_come(distribution, fee, worst):
     """Type 0 moves to type 1 for ever; type 0 is charged 3, type 1 is charged 1 every period, discount 1/2.
 
     From type 0 on the worst period costs 3; from type 1 on it costs 1, and type 0 never comes. Seen from a period,
     type 1 has -1/(1 - 1/2) = -2 and type 0 -3 - 2/2 = -4.
     """
-    env = MarkovTypes([[[0, 0]]], [[[0, 1], [0, 1]]], [law], discount="1/2")
+    env = MarkovTypes([[[0, 0]]], [[[0, 1], [0, 1]]], [distribution], discount="1/2")
     mechanism = MarkovMechanism(env, [np.zeros(2, dtype=int)], [[np.array([3.0, 1.0])]])
     report = verify(mechanism, [PPIR(), PeriodicIR(), Interim(), PeriodicExPostIR()])
     assert report[PPIR()].gain == pytest.approx(fee)

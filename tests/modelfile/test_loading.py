@@ -1,66 +1,23 @@
 """Model files: what they mean, and every fault with file, key path, value and fix, and exit status 2."""
 
-import os
-import threading
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
 import mechopt as mo
 from mechopt import cli, modelfile
-from mechopt.modelfile import text
-
-GOOD = """
-kind = "independent"
-horizon = 2
-
-[[buyers]]
-values = [1, 2]
-probabilities = ["1/2", "1/2"]
-"""
-BY_PERIOD = """
-kind = "independent"
-horizon = 2
-
-[[buyers]]
-[[buyers.periods]]
-values = [1, 2]
-probabilities = ["1/2", "1/2"]
-[[buyers.periods]]
-values = [3]
-probabilities = [1]
-"""
-BUYER = GOOD[GOOD.index("[[buyers]]") :]
-ONE_PERIOD = "[[buyers.periods]]\nvalues = [1]\nprobabilities = [1]\n"
-
-
-def with_values(values):
-    return GOOD.replace("[1, 2]", values)
-
-
-def with_laws(probabilities):
-    return GOOD.replace('["1/2", "1/2"]', probabilities)
-
-
-def with_key(line):
-    return GOOD.replace("horizon = 2", f"horizon = 2\n{line}")
-
-
-def with_horizon(horizon):
-    return GOOD.replace("horizon = 2", f"horizon = {horizon}")
-
-
-def table(cases):
-    return [pytest.param(*case, id=name) for name, case in cases.items()]
-
-
-def fault(text):
-    """The only fault of a file."""
-    with pytest.raises(mo.InputError) as error:
-        mo.loads(text)
-    assert len(error.value.faults) == 1, str(error.value)
-    return error.value.faults[0]
+from tests.modelfile.independent_files import (
+    BUYER,
+    BY_PERIOD,
+    GOOD,
+    ONE_PERIOD,
+    fault,
+    table,
+    with_distributions,
+    with_horizon,
+    with_key,
+    with_values,
+)
 
 
 @pytest.fixture
@@ -80,12 +37,28 @@ def mechopt(capsys, monkeypatch):
 
 
 DISTRIBUTIONS = {
-    "too-few-probabilities": (with_laws("[1]"), "probabilities", "has 1 entries for 2 values; give one a value"),
-    "sum-0.97": (with_laws("[0.5, 0.47]"), "probabilities", 'sums to 0.97, not 1; write exact fractions such as "1/3"'),
-    "sum-off-by-rounding": (with_laws("[0.5, 0.50000000000001]"), "probabilities", "not 1; write exact fractions"),
-    "negative-probability": (with_laws("[1.5, -0.5]"), "probabilities[1]", "is -0.5; probabilities must be at least 0"),
-    "nan-probability": (with_laws("[nan, 1]"), "probabilities[0]", "nan is not a finite number"),
-    "text-for-probabilities": (with_laws('"1/2"'), "probabilities", "'1/2' is not a list"),
+    "too-few-probabilities": (
+        with_distributions("[1]"),
+        "probabilities",
+        "has 1 entries for 2 values; give one a value",
+    ),
+    "sum-0.97": (
+        with_distributions("[0.5, 0.47]"),
+        "probabilities",
+        'sums to 0.97, not 1; write exact fractions such as "1/3"',
+    ),
+    "sum-off-by-rounding": (
+        with_distributions("[0.5, 0.50000000000001]"),
+        "probabilities",
+        "not 1; write exact fractions",
+    ),
+    "negative-probability": (
+        with_distributions("[1.5, -0.5]"),
+        "probabilities[1]",
+        "is -0.5; probabilities must be at least 0",
+    ),
+    "nan-probability": (with_distributions("[nan, 1]"), "probabilities[0]", "nan is not a finite number"),
+    "text-for-probabilities": (with_distributions('"1/2"'), "probabilities", "'1/2' is not a list"),
     "no-values": (with_values("[]").replace('["1/2", "1/2"]', "[]"), "values", "is empty; give at least one type"),
     "duplicate-value": (with_values("[2, 2]"), "values[1]", "2 repeats 2 before it; list each value once"),
     "decreasing-values": (with_values("[2, 1]"), "values[1]", "1 is below 2 before it; list each value once"),
@@ -327,77 +300,6 @@ def test_expected_takes_nested_tables_and_dotted_keys(tmp_path):
 @pytest.mark.parametrize("value", ["nan", "2020-01-01", "[1, 2]"], ids=["nan", "date", "list"])
 def test_expected_result_that_nothing_can_equal(value):
     assert fault(GOOD + f"[expected.bound]\nlower = {value}\n").where == "expected.bound.lower"
-
-
-@pytest.mark.parametrize("written", ["\ufeff" + GOOD, GOOD.replace("\n", "\r\n")], ids=["byte-order-mark", "crlf"])
-def test_texts_of_other_editors_are_read(written, tmp_path):
-    path = tmp_path / "model.toml"
-    path.write_bytes(written.encode())
-    assert mo.load(path) == mo.loads(GOOD)
-
-
-def sparse(path):
-    with path.open("wb") as file:
-        file.truncate(50 * 2**20)
-
-
-UNREADABLE = {
-    "empty": (lambda path: path.write_text(""), "is empty; see mechopt schema"),
-    "binary": (lambda path: path.write_bytes(bytes(range(256)) * 9), "is not a UTF-8 text; model files are TOML"),
-    "50-megabytes": (sparse, "52,428,800 bytes; model files have at most 10,000,000"),
-    "folder": (lambda path: path.mkdir(), "is a folder; give one of the .toml files in it"),
-    "absent": (lambda path: None, "no such file; mechopt models lists the bundled ones"),
-    "broken-line": (lambda path: path.write_text(GOOD + "x = = 1"), "not valid TOML: Invalid value (at line"),
-    "5000-digits": (lambda path: path.write_text(with_values(f"[{'9' * 5000}]")), "5000 digits"),
-    "deep": (lambda path: path.write_text(with_values("[" * 5000)), "not valid TOML"),
-}
-
-
-@pytest.mark.parametrize(("make", "words"), table(UNREADABLE))
-def test_unreadable_file(make, words, mechopt, tmp_path):
-    path = tmp_path / "model.toml"
-    make(path)
-    status, out, err = mechopt("solve", path)
-    assert (status, out) == (2, "")
-    assert err.startswith(f"mechopt: {path}: ")
-    assert words in err
-
-
-def test_name_near_a_bundled_one():
-    with pytest.raises(mo.InputError, match="no such file; did you mean the bundled mirrokni-2020/two-values-three-pe"):
-        mo.load("two-values-three-periods")
-
-
-@pytest.mark.parametrize("name", ["x" * 5000, "a\0b"], ids=["name-too-long", "name-with-nul"])
-def test_impossible_name(name):
-    with pytest.raises(mo.InputError, match="cannot read"):
-        mo.load(name)
-
-
-@pytest.mark.parametrize("operation", ["stat", "open"], ids=["folder-not-searchable", "file-not-readable"])
-def test_missing_permission(operation, tmp_path, monkeypatch):
-    path, original = tmp_path / "model.toml", getattr(Path, operation)
-    path.write_text(GOOD)
-
-    def refuse(self, *args, **options):
-        if self == path:
-            raise PermissionError(13, "Permission denied", str(path))
-        return original(self, *args, **options)
-
-    monkeypatch.setattr(Path, operation, refuse)
-    with pytest.raises(mo.InputError, match=r"model\.toml: cannot read \(Permission denied\)"):
-        mo.load(path)
-
-
-def test_what_grows_while_it_is_read_stops_at_the_limit(tmp_path, monkeypatch):
-    pipe = tmp_path / "pipe.toml"  # has size 0 until it is read
-    os.mkfifo(pipe)
-    monkeypatch.setattr(text, "MAX_FILE_BYTES", 100)
-    writer = threading.Thread(target=pipe.write_text, args=(GOOD + "#" * 1000,))
-    writer.start()
-    with pytest.raises(mo.InputError, match="at most 100"):
-        mo.load(pipe)
-    writer.join()
 
 
 def test_an_empty_list_constrains_no_payments():

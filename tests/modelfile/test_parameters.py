@@ -104,6 +104,11 @@ def test_fingerprints_tell_parametric_models_apart() -> None:
     assert mo.loads(TWO, "p=1/3").fingerprint not in prints
 
 
+def test_a_number_with_an_exponent_is_no_product() -> None:
+    text = TWO.replace("[1, 2]", '["1e0", "2"]').replace('p = ["0", "1"]', 'e0 = ["0", "1"]')
+    assert loads_parametric(text.replace('"1 - p", "p"', '"1 - e0", "e0"')).at(Fraction(1, 3)) == mo.loads(TWO, "p=1/3")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
@@ -113,6 +118,7 @@ def test_fingerprints_tell_parametric_models_apart() -> None:
         ('"1 - p", "p"', '"p", "p"', "sums to"),
         ('"1 - p", "p"', '"1 - (p - 1/2)**2", "(p - 1/2)**2"', "becomes 0 at p = 1/2"),
         ("horizon = 2", 'horizon = 2\ndiscount = "2*p"', "discount"),
+        ('"1 - p", "p"', '"1 - 2p", "2p"', r"probabilities\[0\]: '1 - 2p' leaves out a sign; write '1 - 2\*p'"),
         ('p = ["0", "1"]', 'p = ["1", "0"]', "write the lower end first"),
         ('p = ["0", "1"]', 'p = ["0", "1/2", "1"]', "is not an interval"),
         ('p = ["0", "1"]', "p = true", "parameters.p: .* is not a number"),

@@ -3,7 +3,11 @@
 A comparison becomes its neighbour (``<`` to ``<=`` and to ``>=``), a sign or an operation its opposite, a constant is
 moved by one (a tolerance: times a million), ``and`` becomes ``or``, ``min`` becomes ``max``, ``any`` becomes ``all``, a
 condition its negation, a default its other truth value. Text, annotations and what only raises or words an error are
-left alone.
+left alone, and so are two kinds of numbers that no verdict depends on:
+
+- the 1 of ``reshape(..., -1)``: numpy takes any negative length as the one that is left (the sign is changed);
+- whole numbers of a limit of effort, ``MAX_... = ...`` at module level: one more or less moves where we stop, not what
+  is found before (the comparison with the limit is changed, and so are shares like 0.1).
 """
 
 from __future__ import annotations
@@ -168,7 +172,8 @@ def _places(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, str, int | N
                 continue
             there = replace(inside, first=child.lineno, last=_last(child)) if isinstance(child, ast.stmt) else inside
             yield node, field, k, child, there
-            yield from _places(child, there)
+            if not _length_that_is_left(node, child):
+                yield from _places(child, there)
 
 
 def _inside(node: ast.AST, field: str, place: Place) -> Place:
@@ -183,14 +188,29 @@ def _inside(node: ast.AST, field: str, place: Place) -> Place:
 
 
 def _says_nothing(node: ast.AST, place: Place) -> bool:
-    """Docstrings, what only a type checker reads, and ``strict=True``, which asserts."""
+    """Docstrings, what only a type checker reads, ``strict=True``, which asserts, and limits of effort."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
     if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and place.function is None:
         return True  # the name of a union of types
+    if isinstance(node, ast.Assign) and place == Place():
+        return _limit_of_effort(node)
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _limit_of_effort(node: ast.Assign) -> bool:
+    """``MAX_... =`` whole numbers."""
+    name, numbers = node.targets[0], [part for part in ast.walk(node.value) if isinstance(part, ast.Constant)]
+    limit = isinstance(name, ast.Name) and name.id.startswith("MAX_")
+    return limit and all(isinstance(number.value, int) for number in numbers)
+
+
+def _length_that_is_left(parent: ast.AST, node: ast.AST) -> bool:
+    """The ``-1`` of a reshape."""
+    reshaped = isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute) and parent.func.attr == "reshape"
+    return reshaped and isinstance(node, ast.UnaryOp) and ast.unparse(node) == "-1"
 
 
 def _last(node: ast.stmt) -> int:

@@ -133,6 +133,22 @@ def test_text_types_and_assertions_are_left_alone():
     assert found == ["Is to IsNot", "Mult to Add"]
 
 
+def test_lengths_that_are_left_and_limits_of_effort_are_left_alone():
+    text = """
+    MAX_TERMS = 5 * 10**6
+    MAX_SHARE = 0.1
+    LIMIT, MAX_ROUNDS = 1, 3
+
+    def f(x):
+        MAX_HERE = 7
+        return x.reshape(-1, 2).sum(-1) if len(x) > MAX_TERMS else MAX_HERE
+    """
+    found = [mutant.key.change for mutant in mutants_of("a.py", textwrap.dedent(text))]
+    shares = ["0.1 times a million", "1 to 2", "1 to 0", "3 to 4", "3 to 2"]
+    lengths = ["sign or negation dropped", "2 to 3", "2 to 1", "sign or negation dropped", "1 to 2", "1 to 0"]
+    assert found == [*shares, "7 to 8", "7 to 6", "Gt to GtE", "Gt to LtE", *lengths]
+
+
 def test_every_reason_is_about_a_mutant_that_there_is():
     keys = {mutant.key for module in modules_of(ROOT, CHECKERS) for mutant in read(ROOT, module)}
     assert not [key for key in reasons(ROOT) if key not in keys]

@@ -35,8 +35,8 @@ def random_scenarios(rng, shape, agents=1, most=3, costly=False, discount=1):
         types = int(rng.integers(1, most + 1))
         values = sorted(int(v) for v in rng.choice(10, types, replace=False))
         cuts = np.sort(rng.integers(0, 9, types - 1))
-        law = np.diff([0, *cuts, 8])
-        return {"name": name, "values": values, "probabilities": [Fraction(int(p), 8) for p in law]}
+        distribution = np.diff([0, *cuts, 8])
+        return {"name": name, "values": values, "probabilities": [Fraction(int(p), 8) for p in distribution]}
 
     buyers = [[one(name) for name in "abc"] for _ in range(agents)]
     cost = {name: int(rng.integers(0, 4)) for name in "abc"} if costly else 0

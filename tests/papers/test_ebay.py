@@ -46,8 +46,8 @@ def test_types_are_the_medians_and_shares_of_six_quantile_cells():
 
 def test_header_gives_the_gain_over_the_best_price_of_each_period():
     env = read(MODEL).environment
-    law = list(zip(env.exact.values[0][0], env.exact.probabilities[0][0], strict=True))
-    assert max(price * sum(f for value, f in law if value >= price) for price, _ in law) == 32
+    distribution = list(zip(env.exact.values[0][0], env.exact.probabilities[0][0], strict=True))
+    assert max(price * sum(f for value, f in distribution if value >= price) for price, _ in distribution) == 32
 
 
 def test_value_agrees_with_the_program_of_the_definitions():

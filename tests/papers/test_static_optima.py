@@ -22,19 +22,19 @@ def support(values, probabilities):
     return [(v, f) for v, f in zip(values, probabilities, strict=True) if f]
 
 
-def posted_price(law, cost):
+def posted_price(distribution, cost):
     """max over prices r in the support of (r - cost) P(value >= r), or 0 where no price pays."""
-    return max(0, *((r - cost) * sum(f for v, f in law if v >= r) for r, _ in law))
+    return max(0, *((r - cost) * sum(f for v, f in distribution if v >= r) for r, _ in distribution))
 
 
-def ironed_virtual_values(law):
+def ironed_virtual_values(distribution):
     """(ironed virtual value, probability) of each type; see Myerson (1981), section 6, with sums for integrals.
 
     phi_k = v_k - (v_(k+1) - v_k) P(value > v_k) / f_k; neighbours in the wrong order are pooled at their mean.
     """
     blocks = []  # (mean, probability, probabilities of the types)
-    for k, (v, f) in enumerate(law):
-        above = law[k + 1 :]
+    for k, (v, f) in enumerate(distribution):
+        above = distribution[k + 1 :]
         phi = v - (above[0][0] - v) * sum(g for _, g in above) / f if above else v
         blocks.append((phi, f, [f]))
         while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
@@ -45,22 +45,22 @@ def ironed_virtual_values(law):
     return [(phi, f) for phi, _, members in blocks for f in members]
 
 
-def myerson(laws, cost):
+def myerson(distributions, cost):
     """E max(largest ironed virtual value - cost, 0)."""
-    virtual = [ironed_virtual_values(law) for law in laws]
+    virtual = [ironed_virtual_values(distribution) for distribution in distributions]
     return sum(
         prod((f for _, f in profile), start=Fraction(1)) * max(0, max(phi for phi, _ in profile) - cost)
         for profile in product(*virtual)
     )
 
 
-def laws(env, t):
+def distributions(env, t):
     return [support(v[t], f[t]) for v, f in zip(env.exact.values, env.exact.probabilities, strict=True)]
 
 
 def static_optima(env):
     """Present value of Myerson's auction, by period."""
-    return [env.exact.discount**t * myerson(laws(env, t), env.exact.cost[t]) for t in range(env.horizon)]
+    return [env.exact.discount**t * myerson(distributions(env, t), env.exact.cost[t]) for t in range(env.horizon)]
 
 
 def full_surpluses(env):
@@ -69,7 +69,7 @@ def full_surpluses(env):
         env.exact.discount**t
         * sum(
             prod((f for _, f in profile), start=Fraction(1)) * max(0, max(v for v, _ in profile) - env.exact.cost[t])
-            for profile in product(*laws(env, t))
+            for profile in product(*distributions(env, t))
         )
         for t in range(env.horizon)
     ]
@@ -86,8 +86,8 @@ def value(env, ic, ir):
 @example(EQUAL_REVENUE)
 @example(ABOVE_ALL_VALUES)
 def test_one_buyer_and_period_earn_the_best_posted_price(env):
-    best = posted_price(laws(env, 0)[0], env.exact.cost[0])
-    assert myerson(laws(env, 0), env.exact.cost[0]) == best
+    best = posted_price(distributions(env, 0)[0], env.exact.cost[0])
+    assert myerson(distributions(env, 0), env.exact.cost[0]) == best
     assert float(best) == value(env, mo.DIC(), mo.EPIR())
 
 
@@ -95,7 +95,7 @@ def test_one_buyer_and_period_earn_the_best_posted_price(env):
 @given(environments(max_buyers=3, max_periods=1, max_types=4))
 @example(ZERO_PROBABILITIES)
 def test_several_buyers_earn_the_auction_by_ironed_virtual_values(env):
-    auction = float(myerson(laws(env, 0), env.exact.cost[0]))
+    auction = float(myerson(distributions(env, 0), env.exact.cost[0]))
     assert auction == value(env, mo.DIC(), mo.EPIR())
     assert auction == value(env, mo.ExPostIC(), mo.EPIR())
     assert auction == value(env, mo.DIC(), mo.Interim())

@@ -9,6 +9,7 @@ from mechopt.proof.constraints import CertificateError
 from mechopt.proof.payments import require_payments, require_slack
 from mechopt.proof.persistent import rebuild_persistent
 from tests.persistent_instances import battaglini
+from tests.proof.test_rows import correlated_by_period
 from tests.reporting_strategies import moves_that_end
 
 SINGLE, SUM, TOGETHER = mo.NoSubsidy(), mo.Budget("7/3"), mo.WeakBudgetBalance()
@@ -54,8 +55,9 @@ def test_draws_matter_where_actions_are_recorded():
     """Types that move alike whatever is done leave nothing to remember."""
     asked = "sequence", (mo.BayesianIC(),), (mo.Interim(),), REVENUE, (SINGLE, SUM)
     assert rebuild_persistent(battaglini(2), *asked).row_count > 0
-    with pytest.raises(CertificateError, match="draws of earlier actions"):
-        rebuild_persistent(moves_that_end(0), *asked)
+    for env in (moves_that_end(0), correlated_by_period(True)):  # of the second, in one of two periods
+        with pytest.raises(CertificateError, match="draws of earlier actions"):
+            rebuild_persistent(env, *asked)
 
 
 @pytest.mark.parametrize("form", ["utility", "promise", "orbits"])

@@ -22,7 +22,7 @@ from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import unfit
 from mechopt.proof.persistent import rebuild_persistent
-from mechopt.proof.persistent_tree import PersistentLaws
+from mechopt.proof.persistent_tree import PersistentProcess
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs
@@ -103,6 +103,15 @@ def test_what_a_form_says_nothing_of_is_refused(form, terms):
     assert mo.optimum(other, exact=True).exact != Fraction(9, 4)
     check_certificate(env, made_for(env, env, form))
     with pytest.raises(CertificateError):
+        check_certificate(other, made_for(env, other, form))
+
+
+@pytest.mark.parametrize("terms", ["outside", "discounts"])
+@pytest.mark.parametrize("form", ["promise", "utility"])
+def test_forms_without_payments_have_no_outside_options_and_one_discount(form, terms):
+    env = coin(2)
+    other = replace(env, **TERMS[terms])
+    with pytest.raises(CertificateError, match=f"form: '{form}' has no outside options and one discount for all"):
         check_certificate(other, made_for(env, other, form))
 
 
@@ -195,13 +204,13 @@ def test_a_claim_is_of_a_value_or_of_no_bound(name):
         check_certificate(coin(2), replace(certify(coin(2), ir=ir), **change))
 
 
-def test_laws_are_of_exact_numbers_and_a_last_period():
+def test_distributions_are_of_exact_numbers_and_a_last_period():
     endless = mo.MarkovTypes([[[0], [1]]], [[[1]]], [[1]], horizon="infinite", discount="1/2")
     floats = random_environment(0)
     assert floats.exact is None
     for env in (endless, floats):
         with pytest.raises(CertificateError, match="no exact numbers, or no last period"):
-            PersistentLaws(env)
+            PersistentProcess(env)
 
 
 def test_an_infinite_horizon_is_refused():

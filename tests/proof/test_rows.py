@@ -24,7 +24,7 @@ from mechopt.solve.exact.guarantee import exact_guarantee_program
 from mechopt.solve.exact.independent import exact_program
 from mechopt.solve.exact.orbits import exact_orbit_program
 from mechopt.solve.exact.persistent import exact_persistent_program
-from tests.persistent_exact import COMBINATIONS, _laws, random_interdependent, tiny
+from tests.persistent_exact import COMBINATIONS, _distributions, random_interdependent, tiny
 from tests.persistent_instances import battaglini, three_types
 from tests.proofs import FORMS
 from tests.solve.exact.test_guarantee import scenarios
@@ -169,10 +169,10 @@ def correlated_by_period(controlled):
     values = [[rng.integers(-2, 7, (2, *shape)).tolist() for shape in shapes] for _ in range(2)]
     leading = [(2,), ()] if controlled else [(), ()]
     kernel = [
-        _laws(rng, (*first, *before), int(np.prod(after)), True).reshape(*first, *before, *after).tolist()
+        _distributions(rng, (*first, *before), int(np.prod(after)), True).reshape(*first, *before, *after).tolist()
         for first, before, after in zip(leading, shapes, shapes[1:], strict=False)
     ]
-    initial = _laws(rng, (), 2, False).reshape(2, 1).tolist()
+    initial = _distributions(rng, (), 2, False).reshape(2, 1).tolist()
     return mo.InterdependentTypes(values, kernel, initial, cost=[0, 1], horizon=3, discount="9/10")
 
 

@@ -204,6 +204,28 @@ def test_public_states(seed):
     assert compared == 28
 
 
+def test_public_states_where_periods_differ():
+    """Two, three and two types, and a state that does not come back at once: what may follow is of its own period."""
+    moves = ["1/3", "1/3", "1/3"], ["1/2", "1/4", "1/4"]
+    back = ["1/4", "3/4"], ["1/2", "1/2"], ["1/5", "4/5"]
+    values = [[[0, 1], [2, 0]], [[1, 0, 2], [3, 1, 0]], [[0, 2], [5, 1]]]
+    base = mo.MarkovTypes([values], [[moves, back]], [["1/5", "4/5"]], cost=[0, "1/2"], horizon=3, discount="2/3")
+    kernel = [[0, 1, 0], [0, "1/3", "2/3"], ["1/2", 0, "1/2"]]
+    env = PublicStates(base, PublicState(["a", "b", "c"], ["1/3", "2/3", 0], kernel, "sign"))
+    for ic in (mo.PeriodicExPostIC(rereport=True), mo.BayesianIC("own"), mo.BayesianIC()):
+        assert compare(env, ic, mo.PeriodicIR(), "auto")
+
+
+def test_types_that_do_not_occur_need_not_take_part():
+    """One that is never first, and one that never comes after another: at their histories there is no participation."""
+    kernel = [["1/2", "1/2", 0], [0, "1/3", "2/3"], ["1/4", "1/4", "1/2"]]
+    env = mo.MarkovTypes([[[0, 0, 0], [1, 2, 5]]], [kernel], [["1/4", "3/4", 0]], horizon=2)
+    every = mo.PeriodicExPostIC(rereport=True)
+    for ic in (mo.BayesianIC(), mo.MyopicIC(), every, (mo.BayesianIC(), every), None):
+        for ir in (mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR()):
+            assert compare(env, ic, ir, "auto")
+
+
 TRADE = mo.MarkovTypes(
     [[[0, 0], [1, 2]], [[0, 0], [0, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]] * 2, [["1/3", "2/3"]] * 2, horizon=2
 )

@@ -138,16 +138,16 @@ def test_persistent_types(name):
 def counted(env, ic, ir, payments):
     """The same with histories counted one by one."""
     model = rebuild_persistent(env, "sequence", ic, ir, REVENUE)
-    tree, laws, agents = model.tree, model.laws, env.agents
+    tree, process, agents = model.tree, model.process, env.agents
     asked = model.bases
     total = 0
     for t, row in enumerate(env.shape):
         nodes, slots, actions = len(tree.slot[t]), len(tree.parent[t]), env.action_counts[t]
         total += nodes * (actions + 1 + 3 * agents) + slots * agents * (1 + actions)
         total += (payments + 2) * nodes * agents * (1 + actions) if payments else 0
-        profiles = len(laws.profiles[t])
+        profiles = len(process.profiles[t])
         for i, count in enumerate(row):
-            before = env.shape[t - 1][i] if t and not laws.independent else 1
+            before = env.shape[t - 1][i] if t and not process.independent else 1
             total += slots * count * (count + 1) * before if "interim" in asked else 0
             total += slots * profiles * (count + 1) if "ex post" in asked else 0
             if model.sees:
@@ -155,7 +155,7 @@ def counted(env, ic, ir, payments):
                 pasts = [env.shape[s][i] for s in range(t)]
                 total += prod(cells) * prod(pasts) * count * (count + 1)
         if t + 1 < len(env.shape):
-            total += actions * profiles * len(laws.profiles[t + 1])
+            total += actions * profiles * len(process.profiles[t + 1])
     return total
 
 
@@ -212,8 +212,8 @@ def test_sizes_beyond_floats_are_refused_like_others(kernel):
 
 def test_every_report_where_there_is_one_action():
     """3 and then 9 nodes, or 2 and 4 of those that can be: whatever was reported, all may be next."""
-    law = [[[1, 0, 0], [0, 1, 0], ["1/2", "1/2", 0]]]
-    env = mo.MarkovTypes([[[1, 2, 3]]], [law], [["1/2", "1/2", 0]], horizon=2)
+    distribution = [[[1, 0, 0], [0, 1, 0], ["1/2", "1/2", 0]]]
+    env = mo.MarkovTypes([[[1, 2, 3]]], [distribution], [["1/2", "1/2", 0]], horizon=2)
     entries = {}
     for ic in (mo.PeriodicExPostIC(), mo.PeriodicExPostIC(rereport=True)):
         model = rebuild_persistent(env, "sequence", (ic,), (mo.Interim(),), REVENUE)
@@ -226,8 +226,8 @@ def test_every_report_where_there_is_one_action():
 
 def test_one_agent_is_moved_by_actions_and_another_is_not():
     """4 profiles; after the first action 2 pairs of types of one by 4 of the other, after the second 4 by 4."""
-    laws = [[[[1, 0], [0, 1]], [["1/2", "1/2"], ["1/4", "3/4"]]], [["1/2", "1/2"], ["1/4", "3/4"]]]
-    env = mo.MarkovTypes([[[0, 0], [1, 2]], [[0, 0], [0, 3]]], laws, [["1/2", "1/2"]] * 2, horizon=2)
+    distributions = [[[[1, 0], [0, 1]], [["1/2", "1/2"], ["1/4", "3/4"]]], [["1/2", "1/2"], ["1/4", "3/4"]]]
+    env = mo.MarkovTypes([[[0, 0], [1, 2]], [[0, 0], [0, 3]]], distributions, [["1/2", "1/2"]] * 2, horizon=2)
     predicted = (4 + 24) * (2 + 1 + 3 * 2) + (1 + 4 * 2) * 2 * (1 + 2) + 2 * 4 * 4
     assert persistent_entries(env, (), (mo.EPIR(),)) == predicted
     assert len(rebuild_persistent(env, "sequence", (), (mo.EPIR(),), REVENUE).tree.slot[1]) == 24

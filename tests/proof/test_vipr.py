@@ -6,6 +6,7 @@ from fractions import Fraction
 import pytest
 
 import mechopt as mo
+from mechopt.proof.check import rebuilt
 from mechopt.proof.vipr import write_vipr
 from mechopt.solve.exact.certify import certify
 from mechopt.solve.exact.guarantee import certify_guarantee
@@ -130,6 +131,19 @@ def test_changed_numbers_prove_nothing_false_to_the_reader(name, tmp_path):
             assert lower <= value <= upper
     assert noticed > 0.8 * len(places)
     assert len(places) > 10
+
+
+def test_a_row_with_one_side_is_one_constraint_and_one_with_two_is_two(tmp_path):
+    certificate = certify(coin(2), form="payment", subject_to="no-money")
+    lines = dict(re.findall(r"^(row\w+) ([EGL]) ", exported(coin(2), certificate, tmp_path), re.MULTILINE))
+    expected = {}
+    for number, row in enumerate(rebuilt(coin(2), certificate).rows()):
+        if row.lower == row.upper:
+            expected[f"row{number}"] = "E"
+            continue
+        expected |= {f"row{number}lower": "G"} if row.lower is not None else {}
+        expected |= {f"row{number}upper": "L"} if row.upper is not None else {}
+    assert lines == expected and set(lines.values()) >= {"E", "G"}
 
 
 def test_a_title_cannot_write_into_the_file(tmp_path):

@@ -156,8 +156,8 @@ def test_the_method_for_several_buyers_is_picked_by_predicted_seconds(periods, l
 
     The buyers differ, else the program on orbits of histories would be picked at seven periods.
     """
-    laws = [[["3/5", "2/5"]] * periods, [["1/2", "1/2"]] * periods]
-    env = mo.IndependentTypes([[[1, 3]] * periods] * 2, laws)
+    distributions = [[["3/5", "2/5"]] * periods, [["1/2", "1/2"]] * periods]
+    env = mo.IndependentTypes([[[1, 3]] * periods] * 2, distributions)
     picked = []
     monkeypatch.setattr("mechopt.solve.dual.method.by_dual", lambda *_, **__: picked.append("dual") or 1 / 0)
     monkeypatch.setattr("mechopt.solve.program.compile_program", lambda *_: picked.append("simplex") or 1 / 0)

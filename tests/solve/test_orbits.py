@@ -32,14 +32,14 @@ def instance(number):
     """Identical buyers; costs, discounts, types of probability zero, all kinds of participation."""
     rng = np.random.default_rng([19, number])
     buyers, types = SIZES[number % len(SIZES)]
-    values, law = [], []
+    values, distribution = [], []
     for count in types:
         values.append(sorted(Fraction(int(v), 10) for v in rng.choice(100, count, replace=False)))
         weights = rng.integers(0 if count > 1 and rng.random() < 0.3 else 1, 10, count)
         weights[rng.integers(count)] += 1
-        law.append([Fraction(int(w), int(weights.sum())) for w in weights])
+        distribution.append([Fraction(int(w), int(weights.sum())) for w in weights])
     cost = [Fraction(int(c), 10) for c in rng.integers(0, 40, len(types))]
-    env = mo.IndependentTypes([values] * buyers, [law] * buyers, cost, ["1", "9/10"][number % 2])
+    env = mo.IndependentTypes([values] * buyers, [distribution] * buyers, cost, ["1", "9/10"][number % 2])
     return env, IRS[number // 2 % len(IRS)], [mo.Revenue(), mo.Revenue() + 0.5 * mo.Welfare()][number // 3 % 2]
 
 
@@ -84,7 +84,7 @@ def test_the_size_is_known_before():
             chosen = mo.formats.plan(env, mo.DIC(), ir, objective)
             program, _ = compile_orbits(chosen)
             size = orbit_size(chosen)
-            likely = all((law > 0).all() for law in env.probabilities[0])
+            likely = all((distribution > 0).all() for distribution in env.probabilities[0])
             assert program.size[:2] == (size.rows, size.columns)
             assert program.size[2] == size.nonzeros if likely else program.size[2] <= size.nonzeros
 
@@ -103,14 +103,14 @@ def test_reach_sums_to_one_and_ranks_are_places():
 @pytest.mark.parametrize("change", ["value", "probability"])
 def test_buyers_that_differ_by_a_billionth_are_not_identical(change):
     little = Fraction(1, 10**9)
-    values, law = [[1, 2]] * 2, [["1/2", "1/2"]] * 2
+    values, distribution = [[1, 2]] * 2, [["1/2", "1/2"]] * 2
     if change == "value":
-        other = mo.IndependentTypes([values, [[1, 2], [1, 2 + little]]], [law, law])
+        other = mo.IndependentTypes([values, [[1, 2], [1, 2 + little]]], [distribution, distribution])
     else:
         other = mo.IndependentTypes(
-            [values, values], [law, [["1/2", "1/2"], [Fraction(1, 2) - little, Fraction(1, 2) + little]]]
+            [values, values], [distribution, [["1/2", "1/2"], [Fraction(1, 2) - little, Fraction(1, 2) + little]]]
         )
-    assert identical_buyers(mo.IndependentTypes([values] * 2, [law] * 2))
+    assert identical_buyers(mo.IndependentTypes([values] * 2, [distribution] * 2))
     assert not identical_buyers(other)
     assert "not identical" in why_not_orbits(mo.formats.plan(other))
 
@@ -195,8 +195,8 @@ def test_forged_certificates_of_orbits_are_found():
             mo.formats.check_certificate(env, wrong)
     with pytest.raises(mo.errors.CertificateError, match="subject_to"):
         mo.formats.check_certificate(env, replace(proof, subject_to=(mo.NoSubsidy(),)))
-    law = [[["0.6", "0.4"]] * 2] * 2 + [[["0.6", "0.4"], ["0.5", "0.5"]]]
-    other = mo.IndependentTypes([[[1, 3]] * 2] * 3, law)
+    distribution = [[["0.6", "0.4"]] * 2] * 2 + [[["0.6", "0.4"], ["0.5", "0.5"]]]
+    other = mo.IndependentTypes([[[1, 3]] * 2] * 3, distribution)
     with pytest.raises(mo.errors.CertificateError, match="not identical"):
         mo.formats.check_certificate(other, replace(proof, fingerprint=other.fingerprint))
 

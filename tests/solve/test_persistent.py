@@ -126,11 +126,11 @@ def test_full_surplus_extraction_where_types_are_redrawn():
 @pytest.mark.parametrize("seed", range(5))
 def test_types_drawn_afresh_agree_with_their_own_program(seed):
     rng = np.random.default_rng(seed)
-    law = [["1/4", "3/4"], ["1/2", "1/2"]]
+    distribution = [["1/4", "3/4"], ["1/2", "1/2"]]
     worth = [np.sort(rng.choice(np.arange(1, 10), 2, replace=False)) for _ in range(2)]
     values = [[[0, 0]] * (i + 1) + [list(w)] + [[0, 0]] * (1 - i) for i, w in enumerate(worth)]
-    moving = mo.MarkovTypes(values, [[law[i]] * 2 for i in range(2)], law, horizon=2)
-    fresh = mo.IndependentTypes([[list(w)] * 2 for w in worth], [[law[i]] * 2 for i in range(2)])
+    moving = mo.MarkovTypes(values, [[distribution[i]] * 2 for i in range(2)], distribution, horizon=2)
+    fresh = mo.IndependentTypes([[list(w)] * 2 for w in worth], [[distribution[i]] * 2 for i in range(2)])
     for ours, theirs in ((mo.BayesianIC(), mo.DIC()), (mo.PeriodicExPostIC(), mo.ExPostIC())):
         assert mo.optimum(moving, ours, mo.EPIR()).value == pytest.approx(mo.optimum(fresh, theirs).value, abs=1e-7)
 

@@ -36,3 +36,9 @@ def write_study(folder, text, base=BASE):
 def comparable(sweep):
     """Rows without what differs from run to run."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in sweep.rows]
+
+
+def file_of(folder):
+    """The one file of rows of a sweep."""
+    (path,) = (folder / "points").glob("*.sqlite")
+    return path

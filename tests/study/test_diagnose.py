@@ -19,7 +19,7 @@ def random_separable(seed, agents=1, periods=1):
     count = int(rng.integers(2, 4))
     signals = int(rng.integers(1, 3))
 
-    def law(k):
+    def distribution(k):
         weights = rng.integers(1, 6, k)
         return [f"{w}/{weights.sum()}" for w in weights]
 
@@ -30,10 +30,10 @@ def random_separable(seed, agents=1, periods=1):
     levels = [np.sort(rng.choice(np.arange(1, 9), count, replace=False)) for _ in range(agents)]
     return mo.SeparableTypes(
         [[int(v) for v in level] for level in levels],
-        [law(count) for _ in range(agents)],
+        [distribution(count) for _ in range(agents)],
         base,
-        [law(signals) for _ in range(agents)],
-        [[law(signals) for _ in range(signals)] for _ in range(agents)],
+        [distribution(signals) for _ in range(agents)],
+        [[distribution(signals) for _ in range(signals)] for _ in range(agents)],
         cost=[0] + [int(rng.integers(0, 9))] * agents,
         horizon=periods,
     )

@@ -6,7 +6,7 @@ import pytest
 import mechopt as mo
 from mechopt.closedform.pivot.alternatives import bond
 from mechopt.study import paths
-from mechopt.study.paths import balance_laws, balance_quantiles, sample_path, simulated_balances
+from mechopt.study.paths import balance_distributions, balance_quantiles, sample_path, simulated_balances
 
 QUARTERS = np.array([0.25, 0.5, 0.75])
 
@@ -50,7 +50,7 @@ def test_transfers_of_the_first_periods_are_their_own():
     assert path.transfer[:, 0] == pytest.approx([3.5, -2.5, 1.5, 1.5])
 
 
-def test_paths_have_the_law_of_the_mechanism():
+def test_paths_have_the_distribution_of_the_mechanism():
     pivot = mo.dynamic_pivot(mo.families.licensing([(1, 1), (1, 2)], 3, "1/2"))
     rng, total = np.random.default_rng(0), 0.0
     weights = 0.5 ** np.arange(12)
@@ -59,8 +59,11 @@ def test_paths_have_the_law_of_the_mechanism():
     assert total == pytest.approx(pivot.revenue, abs=0.03)  # standard error about 0.008
 
 
-def test_balances_that_only_grow_have_the_binomial_law(doubling):
-    before = [dict(zip(balance.tolist(), law.tolist(), strict=True)) for balance, law in balance_laws(doubling)]
+def test_balances_that_only_grow_have_the_binomial_distribution(doubling):
+    before = [
+        dict(zip(balance.tolist(), distribution.tolist(), strict=True))
+        for balance, distribution in balance_distributions(doubling)
+    ]
     assert before[0] == {0: 1} and before[1] == {2: 1 / 4, 4: 3 / 4}
     assert before[2] == pytest.approx({4: 1 / 16, 6: 6 / 16, 8: 9 / 16})
     quantiles, means, exact = balance_quantiles(doubling, QUARTERS, np.random.default_rng(0))
@@ -79,10 +82,10 @@ def test_accounts_of_two_buyers_are_told_apart():
     bank = mo.non_clairvoyant_balance(env)
     rng = np.random.default_rng(1)
     for buyer in range(2):
-        expected = [balance @ law for balance, law in balance_laws(bank, buyer)]
+        expected = [balance @ distribution for balance, distribution in balance_distributions(bank, buyer)]
         drawn = simulated_balances(bank, rng, 20_000, buyer).mean(axis=1)
         assert drawn == pytest.approx(expected, rel=0.05)
-    assert balance_laws(bank, 1)[1][0].max() > 4 * balance_laws(bank, 0)[1][0].max()
+    assert balance_distributions(bank, 1)[1][0].max() > 4 * balance_distributions(bank, 0)[1][0].max()
 
 
 @pytest.mark.parametrize("form", ["policy", "table"])
@@ -90,6 +93,6 @@ def test_promises_have_the_means_of_their_distribution(form):
     policy = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=8)).mechanism
     account = policy if form == "policy" else policy.to_bank_table()
     drawn = simulated_balances(account, np.random.default_rng(3), 40_000)
-    expected = [balance @ law for balance, law in balance_laws(account)]
+    expected = [balance @ distribution for balance, distribution in balance_distributions(account)]
     assert drawn.mean(axis=1) == pytest.approx(expected, abs=0.03)
     assert expected[0] == pytest.approx(policy.promise if form == "policy" else 0)

@@ -62,7 +62,7 @@ class Raw:
         self.types = [range(m.policy[m.stage(t)].shape[i]) for t in range(m.periods)]
         self.truth, self.best = self.table(False), self.table(True)
 
-    def law(self, j, t, f):
+    def distribution(self, j, t, f):
         if t == 0:
             return self.env.initial[j]
         s = 0 if self.env.infinite else t - 1
@@ -73,7 +73,7 @@ class Raw:
         for p in self.profiles[t]:
             if p[self.i] != r:
                 continue
-            chance = np.prod([self.law(j, t, f)[own] for j, own in enumerate(p) if j != self.i])
+            chance = np.prod([self.distribution(j, t, f)[own] for j, own in enumerate(p) if j != self.i])
             a = m.policy[s][p]
             now = self.env.values[self.i][s][a, k] - m.transfers[self.i][t][(*f, *p)]
             if later:
@@ -84,7 +84,7 @@ class Raw:
         return total
 
     def allowed(self, t, f):
-        return [r for r in self.types[t] if self.law(self.i, t, f)[r] > 0]
+        return [r for r in self.types[t] if self.distribution(self.i, t, f)[r] > 0]
 
     def table(self, strategic):
         values = {}
@@ -116,20 +116,20 @@ class Raw:
             previous = reached[-1]
             reached.append(set())
             for f, p in product(previous, self.profiles[t - 1]):
-                if all(self.law(j, t - 1, f)[own] > 0 for j, own in enumerate(p)):
+                if all(self.distribution(j, t - 1, f)[own] > 0 for j, own in enumerate(p)):
                     reached[-1].add(p)
         while self.env.infinite:
             more = {
                 p
                 for f, p in product(reached[-1], self.profiles[self.last])
-                if all(self.law(j, self.last, f)[own] > 0 for j, own in enumerate(p))
+                if all(self.distribution(j, self.last, f)[own] > 0 for j, own in enumerate(p))
             }
             if more <= reached[-1]:
                 break
             reached[-1] |= more
         for t in range(self.m.periods):
             for f, k in product(reached[t], self.types[t]):
-                if self.law(self.i, t, f)[k] > 0:
+                if self.distribution(self.i, t, f)[k] > 0:
                     found[t, f, k, 0] = -(self.env.discount**t) * self.truth[t, f, k]
         return found
 
@@ -247,6 +247,14 @@ def test_what_goes_over_histories_is_asked_with_a_finite_horizon_alone():
     exact = module.verify_balanced(m, [mo.EPIR(), IC], exact=True)
     assert exact[IC].rounding == 0 and exact[IC].gain == pytest.approx(both[IC].gain, abs=1e-10)
     assert list(module.verify_balanced(m)) == list(m.claims)
+
+
+def test_an_allowance_is_asked_over_histories():
+    m = mechanism("moves-that-end")
+    gain = module.verify_balanced(m, IC)[IC].gain
+    for epsilon, status in ((gain + 1, "satisfied"), (gain / 2, "violated")):
+        found = module.verify_balanced(m, [IC, mo.EpsilonIC(epsilon)])
+        assert list(found) == [IC] and (found[IC].status, found[IC].allowance) == (status, epsilon)
 
 
 def test_words():

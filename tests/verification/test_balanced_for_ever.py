@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mechopt.verification import balanced as module
+from mechopt.verification.rounding import Precision
 from tests.verification.test_balanced import Raw, mechanism, sizes
 
 D = 0.25
@@ -56,6 +57,25 @@ def test_when_sweeps_end(name, monkeypatch):
     assert found[0, 0] == given[-1] == last
 
 
+def test_sweeps_that_fall_no_more_end_at_a_ten_billionth(monkeypatch):
+    """Residuals of 1, then twice 2^-20, and nothing: not yet the third time."""
+    m = mechanism("for-ever")
+    agent, little = module._agent(m, 0), 2.0**-20
+    values = [1.0, 1.0 + little, 1.0 + 2 * little, 1.0 + 2 * little]
+    started = agent._replace(values=tuple(np.zeros_like(part) for part in agent.values))
+    given = scripted(monkeypatch, "_reports", values)
+    monkeypatch.setattr(module, "_allowed", lambda *of: np.zeros(1))
+    module._best_for_ever(m, 0, started)
+    assert given == values
+
+
+def test_what_is_off_in_every_period():
+    """A discount of 1 - 8 units, which may be 4 units too small."""
+    unit = 2.0**-53
+    assert module._for_ever(3.0, 0.5) == pytest.approx(6, rel=1e-15, abs=0)
+    assert module._for_ever(1.0, 1 - 8 * unit) == 1 / (4 * unit)
+
+
 @pytest.mark.parametrize("i", [0, 1])
 def test_what_one_sweep_leaves(i, monkeypatch):
     """The best strategy's value after a first sweep from values that are 1 too large."""
@@ -63,6 +83,7 @@ def test_what_one_sweep_leaves(i, monkeypatch):
     agent, raw = module._agent(m, i), Raw(m, i)
     started = agent._replace(values=tuple(part + 1.0 for part in agent.values))
     monkeypatch.setattr(module, "CLOSE", 1e9)
+    monkeypatch.setattr(module, "_share", lambda _: Precision(0.125, 0.25))
     found, off = module._best_for_ever(m, i, started)
     t = raw.last
     later = {(t, f, k): raw.truth[t, f, k] + 1.0 for f in raw.before[t] for k in raw.types[t]}
@@ -70,8 +91,7 @@ def test_what_one_sweep_leaves(i, monkeypatch):
     assert found.ravel() == pytest.approx([swept[place] for place in later], abs=1e-12)
     residual = max(abs(swept[place] - later[place]) for place in later)
     assert residual > 0.1
-    share, least = module._share(m)
-    step = share * sizes(raw, t, raw.truth, 1.0) + least
+    step = 0.125 * sizes(raw, t, raw.truth, 1.0) + 0.25
     assert off == pytest.approx((residual + step) / (1 - D * (1 + 2.0**-51)) + step, rel=1e-13, abs=0)
 
 

@@ -69,10 +69,10 @@ def test_every_gain_and_every_size_by_loops(seed):
     one = table(seed)
     env = one.environment
     for t, period in enumerate(one.periods):
-        law, after = env.probabilities[0][t], one.periods[t + 1].balances if t < 2 else np.zeros(1)
+        distribution, after = env.probabilities[0][t], one.periods[t + 1].balances if t < 2 else np.zeros(1)
         value = env.present_value[t] * env.values[0][t]
         for plus, absolute in ((1, False), (-1, True)):
-            found, wanted = checked._gains(period, value, law, after, plus), by_loops(one, t, absolute)
+            found, wanted = checked._gains(period, value, distribution, after, plus), by_loops(one, t, absolute)
             for name in ("IC", "BI", "BU"):
                 assert {place: found[name][place] for place in np.ndindex(found[name].shape)} == pytest.approx(
                     wanted[name], abs=1e-13
@@ -186,10 +186,10 @@ def test_in_fractions_numbers_are_those_of_the_environment(exactly):
     assert (env.exact is not None) == exactly
     one = BankTable(env, [BankPeriod([0], [[1, 0, 0]], [[0.25, 0, 0]], [[0] * 3], [[0] * 3])])
     report = verify_bank_table(one, exact=True)
-    third, law = env.exact.values[0][0][0] if exactly else Fraction(1 / 3), Fraction(1, 3)
-    law = law if exactly else Fraction(float(env.probabilities[0][0][0]))
+    third, distribution = env.exact.values[0][0][0] if exactly else Fraction(1 / 3), Fraction(1, 3)
+    distribution = distribution if exactly else Fraction(float(env.probabilities[0][0][0]))
     assert third == Fraction(1, 3) or not exactly
     assert exact_conditions(one, 1e-8)["IC"][0].exact == Fraction(3, 4)  # the highest type reports the lowest
     assert report.gains["IC"] == 0.75
     lost = BankTable(env, [BankPeriod([0], [[1, 0, 0]], [[0.5, 0, 0]], [[0] * 3], [[0] * 3])])
-    assert exact_conditions(lost, 1e-8)["BI"][0].exact == law * (Fraction(1, 2) - third)
+    assert exact_conditions(lost, 1e-8)["BI"][0].exact == distribution * (Fraction(1, 2) - third)

@@ -69,13 +69,13 @@ def raw_losses(mechanism, name):
                 if name == "periodic-ex-post-ir":
                     worst = max(worst, *(-found[i, kind, z][0] for z in signals))
                     continue
-                laws = [first] + [found[i, kind, z][1] for z in signals]
-                for law in laws:
+                distributions = [first] + [found[i, kind, z][1] for z in signals]
+                for distribution in distributions:
                     for own in range(env.signal_shape[i]):
-                        some = [z for z in signals if z[i] == own and law[z] > 0]
-                        total = sum(law[z] for z in some)
+                        some = [z for z in signals if z[i] == own and distribution[z] > 0]
+                        total = sum(distribution[z] for z in some)
                         if total:
-                            worst = max(worst, -sum(law[z] * found[i, kind, z][0] for z in some) / total)
+                            worst = max(worst, -sum(distribution[z] * found[i, kind, z][0] for z in some) / total)
     return worst
 
 

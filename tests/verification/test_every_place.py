@@ -79,9 +79,9 @@ def one_agent_public_state(seed):
 def correlated_never(seed):
     """Types are correlated, and the second one of agent 0 never comes first."""
     rng = np.random.default_rng(seed)
-    law = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
+    distribution = rng.dirichlet(np.ones(4), size=(2, 2, 2)).reshape(2, 2, 2, 2, 2)
     initial = [[0.25, 0.75], [0, 0]]
-    return mo.InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), law, initial, horizon=2, discount=0.8)
+    return mo.InterdependentTypes(rng.normal(size=(2, 2, 2, 2)), distribution, initial, horizon=2, discount=0.8)
 
 
 MORE = {

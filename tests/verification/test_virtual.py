@@ -58,11 +58,12 @@ def random_pivot(seed, agents=2):
         base.append(table)
         kernels.append(rng.dirichlet(np.ones(2) * 2, size=(actions, 2)) * 0.98 + 0.01)
     levels = [np.sort(rng.uniform(1, 3, 2)) for _ in range(agents)]
-    laws = [rng.dirichlet(np.ones(2) * 4) for _ in range(agents)]
+    distributions = [rng.dirichlet(np.ones(2) * 4) for _ in range(agents)]
     first = [rng.dirichlet(np.ones(2) * 2) * 0.98 + 0.01 for _ in range(agents)]
     cost = [0, *rng.uniform(0, 0.5, agents)]
     return mo.virtual_pivot(
-        mo.SeparableTypes(levels, laws, base, first, kernels, cost=cost, discount=rng.uniform(0.3, 0.9)), ironed=True
+        mo.SeparableTypes(levels, distributions, base, first, kernels, cost=cost, discount=rng.uniform(0.3, 0.9)),
+        ironed=True,
     )
 
 
@@ -151,11 +152,11 @@ def blind_gain(pivot):
 
             value = {state: 0.0 for state in product(range(3), range(2), range(2))}
 
-            def best(law, own, value, outcome=outcome, i=i, true=true):
+            def best(distribution, own, value, outcome=outcome, i=i, true=true):
                 found = []
                 for r in range(2):
                     total = 0.0
-                    for z, p in enumerate(law):
+                    for z, p in enumerate(distribution):
                         a, paid = outcome(r, z)
                         later = sum(q * value[a, y, z] for y, q in enumerate(env.signal_kernel[i][a, own]))
                         total += p * (env.value_tables[i][a, true, own] - paid + d * later)

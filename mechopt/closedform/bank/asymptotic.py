@@ -114,10 +114,10 @@ def schedule(
     shape = (environment.agents, environment.horizon)
     plain, fee, given = np.zeros(shape, dtype=bool), np.zeros(shape), np.zeros(environment.agents)
     for t in range(environment.horizon):
-        sale, law = sales[t], environment.distribution(t).ravel()
-        fee[:, t] = sale.utility.reshape(environment.agents, -1) @ law
+        sale, distribution = sales[t], environment.distribution(t).ravel()
+        fee[:, t] = sale.utility.reshape(environment.agents, -1) @ distribution
         net = sale.payment - environment.present_value[t] * environment.cost[t] * sale.allocation
-        welfare = float(net.reshape(environment.agents, -1).sum(axis=0) @ law + fee[:, t].sum())
+        welfare = float(net.reshape(environment.agents, -1).sum(axis=0) @ distribution + fee[:, t].sum())
         plain[:, t] = given <= welfare * threshold(t + 1)
         given += plain[:, t] * fee[:, t]
     return plain, fee

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
 
-from mechopt.closedform.static.functions import Law, Number, ironed_for_utility
+from mechopt.closedform.static.functions import Distribution, Number, ironed_for_utility
 
 
 class Burnt(NamedTuple):
@@ -33,7 +33,7 @@ class Burnt(NamedTuple):
     revenue: Number
 
 
-def burnt(buyers: Sequence[Law], caps: Sequence[Number]) -> Burnt:
+def burnt(buyers: Sequence[Distribution], caps: Sequence[Number]) -> Burnt:
     """The auction for one buyer or two; caps at most what the item is worth to the buyer on average.
 
     Examples
@@ -50,7 +50,7 @@ def burnt(buyers: Sequence[Law], caps: Sequence[Number]) -> Burnt:
     return _on_the_frontier(buyers, caps)
 
 
-def posted_revenue(law: Law, cap: Number) -> Number:
+def posted_revenue(distribution: Distribution, cap: Number) -> Number:
     """Revenue of the lowest posted price that leaves the buyer a utility of ``cap``, at most what the item is worth.
 
     Examples
@@ -61,10 +61,10 @@ def posted_revenue(law: Law, cap: Number) -> Number:
     """
     above: Number = Fraction(0)  # utility that the next higher price leaves, and its chance of a sale
     chance: Number = Fraction(0)
-    for k in range(len(law) - 1, -1, -1):
-        value, probability = law[k]
+    for k in range(len(distribution) - 1, -1, -1):
+        value, probability = distribution[k]
         chance = chance + probability
-        below = law[k - 1][0] if k else Fraction(0)
+        below = distribution[k - 1][0] if k else Fraction(0)
         at_below = above + (value - below) * chance
         if cap <= above:  # at the value itself the type buys
             return value * chance
@@ -74,7 +74,7 @@ def posted_revenue(law: Law, cap: Number) -> Number:
     return Fraction(0)
 
 
-def _on_the_frontier(buyers: Sequence[Law], caps: Sequence[Number]) -> Burnt:
+def _on_the_frontier(buyers: Sequence[Distribution], caps: Sequence[Number]) -> Burnt:
     ratios, event = _events(buyers)
     first, second = _frontier(buyers, event, len(ratios))
     start = sum(1 for ratio in ratios if ratio < 1)
@@ -91,9 +91,9 @@ def _on_the_frontier(buyers: Sequence[Law], caps: Sequence[Number]) -> Burnt:
     return Burnt(utility, _payments(buyers, share, kept))
 
 
-def _events(buyers: Sequence[Law]) -> tuple[list[Number], dict[tuple[int, int], int]]:
+def _events(buyers: Sequence[Distribution]) -> tuple[list[Number], dict[tuple[int, int], int]]:
     """Distinct ratios in rising order, and each profile's place among them; 0: buyer 0 has it from the start."""
-    own, other = (ironed_for_utility(law) for law in buyers)
+    own, other = (ironed_for_utility(distribution) for distribution in buyers)
     ratio = {(a, b): other[b] / own[a] for a in range(len(own)) for b in range(len(other)) if own[a] > 0}
     ratios: list[Number] = []
     for number in ratio.values():
@@ -111,10 +111,10 @@ def _events(buyers: Sequence[Law]) -> tuple[list[Number], dict[tuple[int, int], 
 
 
 def _frontier(
-    buyers: Sequence[Law], event: dict[tuple[int, int], int], places: int
+    buyers: Sequence[Distribution], event: dict[tuple[int, int], int], places: int
 ) -> tuple[list[Number], list[Number]]:
     """Expected utilities of the two buyers after each number of places."""
-    own, other = (ironed_for_utility(law) for law in buyers)
+    own, other = (ironed_for_utility(distribution) for distribution in buyers)
     zero: Number = Fraction(0)
     gains = [[zero] * (places + 2) for _ in range(2)]
     for (a, b), number in event.items():
@@ -152,7 +152,7 @@ def _clipped(number: Number) -> Number:
     return Fraction(1) if number >= 1 else number
 
 
-def _payments(buyers: Sequence[Law], share: dict[tuple[int, int], Number], kept: Sequence[Number]) -> Number:
+def _payments(buyers: Sequence[Distribution], share: dict[tuple[int, int], Number], kept: Sequence[Number]) -> Number:
     """Expected payments: each rise of the own allocation is sold at the next lower value, 0 below the lowest."""
     total: Number = Fraction(0)
     for i in range(2):

@@ -174,7 +174,7 @@ class _Gains(NamedTuple):
 
 @dataclass
 class _Verdict:
-    """What is known of one condition so far: the places the most above what is tolerated, surely and possibly."""
+    """State of one condition so far: the places the most above what is tolerated, surely and possibly."""
 
     gain: float = 0.0
     rounding: float = 0.0
@@ -246,7 +246,7 @@ def _require_few(mechanism: BankAccounts, max_states: int) -> None:
 
 
 def _limits(environment: IndependentTypes) -> dict[str, FloatArray]:
-    """What is tolerated of each condition by period; ``(T,)``."""
+    """Tolerances of each condition by period; ``(T,)``."""
     largest, periods = largest_values(environment), range(environment.horizon)
     before = np.append(0.0, largest[:-1])
     average = np.array([environment.present_value[t] * _expected_largest(environment, t) for t in periods])

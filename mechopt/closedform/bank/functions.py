@@ -21,7 +21,7 @@ from typing import NamedTuple
 from mechopt.closedform.bank.asymptotic import THRESHOLDS
 from mechopt.closedform.bank.burning_functions import burnt
 from mechopt.closedform.bank.non_clairvoyant import ONE_BUYER, SEVERAL_BUYERS, TWO_PERIODS, Mix
-from mechopt.closedform.static.functions import Law, Number, laws, periods, static_revenue, weight
+from mechopt.closedform.static.functions import Distribution, Number, distributions, periods, static_revenue, weight
 from mechopt.core.errors import InputError
 from mechopt.environment.reading.independent import ExactIndependent
 
@@ -54,7 +54,7 @@ def two_period_revenue(exact: ExactIndependent) -> Number:
 
 
 class Outcome(NamedTuple):
-    """What a second-price auction without reserve does at one profile, money of the period.
+    """Outcome of a second-price auction without reserve at one profile, money of the period.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
     paid: tuple[Number, ...]
 
 
-def second_price_outcomes(buyers: Sequence[Law]) -> list[Outcome]:
+def second_price_outcomes(buyers: Sequence[Distribution]) -> list[Outcome]:
     """The second-price auction, profile by profile."""
     outcomes = []
     for profile in product(*buyers):
@@ -105,11 +105,11 @@ def _mixed_revenue(exact: ExactIndependent, mixes: Sequence[Mix], name: str) -> 
     total: Number = Fraction(0)
     states: dict[tuple[Number, ...], Number] = {(Fraction(0),) * count: Fraction(1)}
     for t in periods(exact):
-        buyers, scale, (fixed, filled, burned) = laws(exact, t), weight(exact, t), mixes[t]
+        buyers, scale, (fixed, filled, burned) = distributions(exact, t), weight(exact, t), mixes[t]
         outcomes = second_price_outcomes(buyers)
         earned = _mean((o.chance, sum(o.paid, start=Fraction(0))) for o in outcomes)
         total = total + scale * (fixed * static_revenue(buyers) + filled * earned)
-        full = [burned * scale * _mean((p, value) for value, p in law) for law in buyers]
+        full = [burned * scale * _mean((p, value) for value, p in distribution) for distribution in buyers]
         after: dict[tuple[Number, ...], Number] = {}
         for balance, reached in states.items():
             left = balance
@@ -142,7 +142,7 @@ def asymptotic_revenue(exact: ExactIndependent) -> Number:
     """
     threshold = THRESHOLDS["sqrt(t) log t"]
     total: Number = Fraction(0)
-    auctions = [second_price_outcomes(laws(exact, t)) for t in periods(exact)]
+    auctions = [second_price_outcomes(distributions(exact, t)) for t in periods(exact)]
     for i in range(len(exact.values)):
         given: Number = Fraction(0)
         states: dict[Number, Number] = {Fraction(0): Fraction(1)}

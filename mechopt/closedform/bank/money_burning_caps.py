@@ -1,4 +1,4 @@
-r"""What a spend gives back: money-burning auctions at many vectors of caps at once.
+r"""Money-burning auctions at many vectors of caps at once: the utility that a spend buys.
 
 Each maximises :math:`\sum_i \min(c_i, \mathbb{E} u_i)` with payments at least 0.
 
@@ -132,14 +132,14 @@ class _Frontier:
     """
 
     def __init__(self, buyers: Distributions) -> None:
-        (values_0, law_0), (values_1, law_1) = buyers
-        virtual = [utility_virtual_values(values, law) for values, law in buyers]
+        (values_0, distribution_0), (values_1, distribution_1) = buyers
+        virtual = [utility_virtual_values(values, distribution) for values, distribution in buyers]
         own, other = virtual[0][:, None], virtual[1][None, :]
         ratio = np.divide(other, own, out=np.full((own.size, other.size), np.inf), where=own > 0)
         finite = np.unique(ratio[np.isfinite(ratio) & (ratio > 0)])
         self.event = np.where(ratio > 0, 1 + np.searchsorted(finite, ratio), 0)
         self.start = int(np.searchsorted(finite, 1.0))
-        likely = np.multiply.outer(law_0, law_1)
+        likely = np.multiply.outer(distribution_0, distribution_1)
         gains = [np.bincount(self.event.ravel(), (likely * v).ravel(), finite.size + 2) for v in (own, other)]
         first = np.cumsum(gains[0][:-1])
         self.utility = np.stack([first, gains[1].sum() - np.cumsum(gains[1][:-1])])

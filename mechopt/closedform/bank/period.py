@@ -17,7 +17,7 @@ from mechopt.environment.independent import IndependentTypes
 
 
 class Numbers(NamedTuple):
-    """What an environment says, as floats or as arrays of fractions.
+    """Numbers of an environment, as floats or as arrays of fractions.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Numbers(NamedTuple):
 
 
 def in_floats(env: IndependentTypes) -> Numbers:
-    """What the environment's floats say."""
+    """Numbers of an environment as floats."""
     values = [[env.present_value[t] * part for t, part in enumerate(row)] for row in env.values]
     return Numbers(values, env.probabilities)
 

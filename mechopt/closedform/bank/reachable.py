@@ -132,13 +132,13 @@ def reachable(
         yield t, stage, probability
         if t + 1 == env.horizon:
             return
-        after, law = stage.next_balance.reshape(buyers, -1), env.distribution(t).ravel()
+        after, distribution = stage.next_balance.reshape(buyers, -1), env.distribution(t).ravel()
         largest = max(largest, float(values[t]), float(np.abs(after).max()))
         tolerance = ROUNDING * (t + 1) * largest
         groups = [[i] for i in range(buyers)] if mechanism.separable else [list(range(buyers))]
         merged = []
         for group in groups:
-            likely = np.multiply.outer(probability[group[0]], law).ravel()
+            likely = np.multiply.outer(probability[group[0]], distribution).ravel()
             kept = likely > 0 if possible_only else slice(None)
             points, index = merge(after[group][:, kept], tolerance)
             merged.append((group, points, np.bincount(index, likely[kept])))

@@ -48,7 +48,7 @@ class RevenueTies:
 
     def __init__(self, buyers: Distributions) -> None:
         self._values = [np.asarray(values, dtype=np.float64) for values, _ in buyers]
-        self._laws = [np.asarray(law, dtype=np.float64) for _, law in buyers]
+        self._distributions = [np.asarray(distribution, dtype=np.float64) for _, distribution in buyers]
         self._shape = tuple(values.size for values in self._values)
         self._solve = lru_cache(REMEMBERED)(self._solved)
         self._build()
@@ -58,22 +58,22 @@ class RevenueTies:
         from scipy.sparse import csr_array
 
         n, profiles = len(self._shape), int(np.prod(self._shape))
-        law = np.ones(())
-        for one in self._laws:
-            law = np.multiply.outer(law, one)
+        distribution = np.ones(())
+        for one in self._distributions:
+            distribution = np.multiply.outer(distribution, one)
         number = np.arange(n * profiles).reshape(n, *self._shape)
         self._worth = np.stack(np.broadcast_arrays(*np.ix_(*self._values)))
-        self._cost = -(law * self._worth).ravel()
+        self._cost = -(distribution * self._worth).ravel()
         self._lowest = np.zeros((n, n * profiles))  # E sum of D_l x(l, m) over l below the own type
         rows = [number.reshape(n, -1).T]  # supply: n entries a row
         falls = []
         for i, values in enumerate(self._values):
-            above = np.append(np.cumsum(self._laws[i][::-1])[::-1][1:], 0.0)
+            above = np.append(np.cumsum(self._distributions[i][::-1])[::-1][1:], 0.0)
             step = np.append(np.diff(values), 0.0)
             axes = [1] * n
             axes[i] = -1
             others = np.ones(())
-            for j, one in enumerate(self._laws):
+            for j, one in enumerate(self._distributions):
                 others = np.multiply.outer(others, np.ones(one.size) if j == i else one)
             self._lowest[i, number[i].ravel()] = (others * (above * step).reshape(axes)).ravel()
             lower, upper = (

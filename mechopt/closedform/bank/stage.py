@@ -73,7 +73,7 @@ class BankAccounts(Protocol):
         """The histories, of which nothing is computed before it is asked for."""
 
     def stage(self, t: int, balance: FloatArray, /) -> Stage:
-        """What happens in period t at each column of balances ``(n, S)``."""
+        """Allocation, payments and next balances of period t at each column of balances ``(n, S)``."""
 
     def values(self, t: int) -> FloatArray:
         """Present value of the item of period t to each buyer, broadcastable to ``(n, S, *types)``."""

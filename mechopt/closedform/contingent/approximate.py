@@ -95,7 +95,7 @@ class ApproximateTransfers:
 
     @property
     def scale(self) -> float:
-        """What rounding is relative to: the largest transfer or value."""
+        """Size that rounding is relative to: the largest transfer or value."""
         return max(1.0, self.max_abs, *(float(np.abs(array).max()) for array in self.environment.profile_values))
 
     @property
@@ -111,7 +111,7 @@ class ApproximateTransfers:
 
     @property
     def lemma_bound(self) -> float:
-        """What epsilon alone bounds the gain of one misreport by."""
+        """Bound by epsilon alone on the gain of one misreport."""
         env, left = self.environment, range(max(self.environment.stages - 1, 1))
         periods = 1 / (1 - env.discount) if env.infinite else sum(env.discount**t for t in left)
         return 2 * self.epsilon * periods + env.discount * self.violation
@@ -123,7 +123,7 @@ class ApproximateTransfers:
 
     @property
     def source(self) -> str:
-        """What they are."""
+        """Name of the theorem and its bound."""
         return f"Lemma 5.1, epsilon {self.epsilon:.6g}; largest transfer {self.max_abs:.6g}"
 
     def to_mechanism(self) -> SequenceMechanism:
@@ -176,9 +176,9 @@ def approximate_transfers(
     Examples
     --------
     >>> initial = [["3/8", "1/8"], ["1/8", "3/8"]]
-    >>> law = [[initial, [["1/4", "1/4"], ["1/4", "1/4"]]], [[["1/4", "1/4"], ["1/4", "1/4"]], initial]]
+    >>> distribution = [[initial, [["1/4", "1/4"], ["1/4", "1/4"]]], [[["1/4", "1/4"], ["1/4", "1/4"]], initial]]
     >>> worth, none = [[0, 1], [1, 2]], [[0, 0], [0, 0]]
-    >>> env = InterdependentTypes([[worth, none], [none, worth]], law, initial, discount="9/10")
+    >>> env = InterdependentTypes([[worth, none], [none, worth]], distribution, initial, discount="9/10")
     >>> approximate_transfers(env, bound=1)
     ApproximateTransfers(epsilon ..., a misreport gains at most ..., largest payment 1)
     """

@@ -27,7 +27,7 @@ NEAR = 1e-9
 
 
 class Bidders(NamedTuple):
-    """What an auction is about.
+    """Bidders of an auction.
 
     Attributes
     ----------

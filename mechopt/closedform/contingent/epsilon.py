@@ -30,7 +30,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError, MechoptError
 from mechopt.core.numbers import FloatArray, readonly
-from mechopt.environment.reading.tables import number, number_table, require_law
+from mechopt.environment.reading.tables import number, number_table, require_distribution
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -125,10 +125,10 @@ def smallest_epsilon(
     from scipy.optimize import linprog
     from scipy.sparse import csr_array, vstack
 
-    law, aim, delta, limit, functions, powers = _read(kernel, target, discount, bound, basis, degree, signals)
+    distribution, aim, delta, limit, functions, powers = _read(kernel, target, discount, bound, basis, degree, signals)
     reports, span = len(aim), functions.shape[1]
     # expected[k, r, :]: m_k . p_r as a row over the coefficients (power, function)
-    expected = np.einsum("kf,rd->krdf", law.T @ functions, powers).reshape(reports, reports, -1)
+    expected = np.einsum("kf,rd->krdf", distribution.T @ functions, powers).reshape(reports, reports, -1)
     own = csr_array(delta * expected[np.arange(reports), np.arange(reports)])
     truthful = expected[np.arange(reports), np.arange(reports)][:, None]
     others = csr_array((truthful - expected)[~np.eye(reports, dtype=bool)])
@@ -140,7 +140,7 @@ def smallest_epsilon(
     if limit is not None and degree is None and basis is None:  # the coefficients are the transfers
         box = (-limit, limit)
     elif limit is not None:
-        table = csr_array(np.einsum("rd,of->rodf", powers, functions).reshape(reports * len(law), free))
+        table = csr_array(np.einsum("rd,of->rodf", powers, functions).reshape(reports * len(distribution), free))
         rows, sides = [*rows, _joined(table, 0), _joined(-table, 0)], [*sides, np.full(2 * table.shape[0], limit)]
     cost = np.append(np.zeros(free), 1.0)
     matrix: Any = vstack(rows)  # linprog takes sparse matrices, its annotation does not
@@ -148,7 +148,7 @@ def smallest_epsilon(
     if best.x is None:
         raise MechoptError(f"no transfers were found ({best.message}); use a bound, or a smaller basis")
     transfers = np.einsum("rd,df,of->ro", powers, best.x[:-1].reshape(-1, span), functions)
-    met = law.T @ transfers.T
+    met = distribution.T @ transfers.T
     errors, gains = np.abs(aim - delta * np.diag(met)), np.diag(met)[:, None] - met
     return EpsilonTransfers(float(errors.max()), readonly(transfers), max(0.0, float(gains.max())), delta)
 
@@ -166,7 +166,7 @@ def _read(
 ) -> tuple[FloatArray, FloatArray, float, float | None, FloatArray, FloatArray]:
     """The arrays of the program, with powers ``(report, power)``; raises with every fault."""
     faults: list[Fault] = []
-    law, aim = number_table(kernel, 2, "kernel", faults), number_table(target, 1, "target", faults)
+    distribution, aim = number_table(kernel, 2, "kernel", faults), number_table(target, 1, "target", faults)
     delta = number(discount, "discount", faults)
     limit = None if bound is None else number(bound, "bound", faults)
     if delta is not None and not 0 < delta <= 1:
@@ -175,22 +175,26 @@ def _read(
         faults.append(Fault("bound", f"is {limit:g}", "it must be at least 0"))
     if degree is not None and (not isinstance(degree, int) or degree < 0):
         faults.append(Fault("degree", f"is {degree!r}", "write a whole number, at least 0"))
-    if law is not None:
-        require_law(np.ascontiguousarray(law.T), 1, "kernel.T", faults)
-    if law is not None and aim is not None and len(aim) != law.shape[1]:
+    if distribution is not None:
+        require_distribution(np.ascontiguousarray(distribution.T), 1, "kernel.T", faults)
+    if distribution is not None and aim is not None and len(aim) != distribution.shape[1]:
         faults.append(
-            Fault("target", f"has {len(aim)} entries for {law.shape[1]} signals", "give one a column of kernel")
+            Fault(
+                "target", f"has {len(aim)} entries for {distribution.shape[1]} signals", "give one a column of kernel"
+            )
         )
     functions = None if basis is None else number_table(basis, 2, "basis", faults)
-    if law is not None and functions is not None and len(functions) != len(law):
-        faults.append(Fault("basis", f"has {len(functions)} rows for {len(law)} outcomes", "give one a row of kernel"))
+    if distribution is not None and functions is not None and len(functions) != len(distribution):
+        faults.append(
+            Fault("basis", f"has {len(functions)} rows for {len(distribution)} outcomes", "give one a row of kernel")
+        )
     points = None if signals is None else number_table(signals, 1, "signals", faults)
     if aim is not None and points is not None and len(points) != len(aim):
         faults.append(Fault("signals", f"has {len(points)} entries for {len(aim)} targets", "give one each"))
-    if faults or law is None or aim is None or delta is None:
+    if faults or distribution is None or aim is None or delta is None:
         raise InputError(faults)
     points = np.linspace(0, 1, len(aim)) if points is None else points
     low, high = points.min(), points.max()
     centred = (2 * points - low - high) / (high - low or 1.0)  # in [-1, 1], where Chebyshev polynomials are well scaled
     powers = np.eye(len(aim)) if degree is None else np.polynomial.chebyshev.chebvander(centred, degree)
-    return law, aim, delta, limit, np.eye(len(law)) if functions is None else functions, powers
+    return distribution, aim, delta, limit, np.eye(len(distribution)) if functions is None else functions, powers

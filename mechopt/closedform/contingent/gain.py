@@ -1,6 +1,4 @@
-"""What an agent gains from one misreport, given what the truth is worth later; closed form's own
-account of its transfers.
-"""
+"""Gain from one misreport, given the value of the truth later; the closed form's own account of its transfers."""
 
 from __future__ import annotations
 
@@ -42,7 +40,7 @@ def gains(
 
 
 def expected_payment(transfers: FloatArray, columns: FloatArray, actions: IntArray) -> FloatArray:
-    """What is paid in expectation; axes: others' profile, report, own signal.
+    """Expected payment; axes: others' profile, report, own signal.
 
     Parameters
     ----------
@@ -56,8 +54,8 @@ def expected_payment(transfers: FloatArray, columns: FloatArray, actions: IntArr
     if transfers.ndim == 3:
         found: FloatArray = (transfers[..., np.newaxis, :] @ columns)[actions, others, 0]
         return found
-    laws = columns[0][:, np.newaxis] if columns.strides[0] == 0 else columns[actions, others]
-    by_row: FloatArray = (transfers[actions, others, reports][..., np.newaxis, :] @ laws)[..., 0, :]
+    distributions = columns[0][:, np.newaxis] if columns.strides[0] == 0 else columns[actions, others]
+    by_row: FloatArray = (transfers[actions, others, reports][..., np.newaxis, :] @ distributions)[..., 0, :]
     return by_row
 
 

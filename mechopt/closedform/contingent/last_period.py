@@ -204,7 +204,7 @@ def checked_policy(environment: InterdependentTypes, t: int, given: Sequence[obj
 
 
 def arcs(environment: InterdependentTypes, t: int, agent: int, policy: IntArray) -> FloatArray:
-    """What the truth is worth to each signal more than a report's allocation; axes: others' profile, report, signal.
+    """Value of the truth to each signal above a report's allocation; axes: others' profile, report, signal.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ class ContingentTransfers(MechanismMethods):
 
     @property
     def source(self) -> str:
-        """What they rest on, and their largest transfer."""
+        """Condition that they rest on, and their largest transfer."""
         return f"{self.theorem}; largest transfer {self.max_abs:.6g}"
 
     def with_exact(self, exact: ExactTransfers) -> ContingentTransfers:
@@ -164,7 +164,7 @@ class ContingentTransfers(MechanismMethods):
 
     @property
     def scale(self) -> float:
-        """What rounding is relative to: the largest transfer or value."""
+        """Size that rounding is relative to: the largest transfer or value."""
         values = max(float(np.abs(array).max()) for array in self.environment.profile_values)
         return max(1.0, self.max_abs, values)
 

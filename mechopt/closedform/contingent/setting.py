@@ -66,7 +66,7 @@ def require_transferable(environment: object, name: str) -> None:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the transfers are to implement.
+    """Policy and demands that the transfers are to implement.
 
     Attributes
     ----------
@@ -165,10 +165,10 @@ def _rule(environment: InterdependentTypes, rule: Any) -> tuple[IntArray, ...]:
 
 def _best_constant(environment: InterdependentTypes, policy: tuple[IntArray, ...]) -> int:
     """Action with the largest expected surplus in the last period; of tied ones the lowest."""
-    law = environment.initial.ravel()
+    distribution = environment.initial.ravel()
     for t in range(environment.stages - 1):
-        law = law @ chain(environment, policy, t)
-    return int((surplus(environment, environment.stages - 1).reshape(-1, law.size) @ law).argmax())
+        distribution = distribution @ chain(environment, policy, t)
+    return int((surplus(environment, environment.stages - 1).reshape(-1, distribution.size) @ distribution).argmax())
 
 
 def chain(environment: InterdependentTypes, policy: tuple[IntArray, ...], t: int) -> FloatArray:

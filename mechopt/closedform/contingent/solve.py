@@ -63,7 +63,7 @@ class Solved(NamedTuple):
 
 
 class System(NamedTuple):
-    """What transfers of one agent about one period are to solve.
+    """Systems that an agent's transfers about one period are to solve.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-r"""What contingent transfers are to be worth, and what agents then get from the truth.
+r"""Targets of contingent transfers, and utilities under the truth.
 
 With others' surplus S_{-i} = sum_{j != i} u_j - cost, discount d, and p_{t+1} the transfer that agent i pays in period
 t + 1, the target is c(a, th) = E[p_{t+1} | a, th] (periods counted from 1)::
@@ -43,7 +43,7 @@ def truthful_values(
     welfare: Stages | None,
     last: FloatArray | None,
 ) -> Stages:
-    """What the truth is worth to an agent from each period on, sunk transfers apart: arrays ``(*signals,)`` by period.
+    """Values of the truth to an agent from each period on, sunk transfers apart: arrays ``(*signals,)`` by period.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def values_under(
     paid: Sequence[FloatArray],
     last: FloatArray | None,
 ) -> Stages:
-    """What the truth is worth to an agent under given payments, sunk ones apart; arrays ``(*signals,)`` by period.
+    """Values of the truth to an agent under given payments, sunk ones apart; arrays ``(*signals,)`` by period.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray, 
 from mechopt.core.rounding import Precision, Status, Verdict
 from mechopt.environment.reading.check import exact_list, exact_scalar
 from mechopt.environment.reading.nested import depth
-from mechopt.environment.reading.tables import increasing, number_table, require_law
+from mechopt.environment.reading.tables import increasing, number_table, require_distribution
 
 OTHER_ROUNDINGS = 24
 """In a gain, beside those of the expected index: of values, prices, products and inputs."""
@@ -87,7 +87,7 @@ class BidDeviation:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WinnerPayAuction:
-    """What an auction does at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
+    """An auction at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
 
     Attributes
     ----------
@@ -241,13 +241,13 @@ def winner_pay_auction(
     >>> round(float(auction.payoffs[0, 0, 1]), 9)
     1.0
     """
-    given, grids, law = _read(gamma, signals, kernel, discount, bidders)
+    given, grids, distribution = _read(gamma, signals, kernel, discount, bidders)
     weight, delta = float(given.gamma), float(given.discount)
     count, mirror = len(grids), weight < 1 if mirror is None else mirror
     profile = np.stack(np.meshgrid(*grids, indexing="ij"))
     total = profile.sum(axis=0)
     values = (1 - weight) * profile + weight * total
-    solved = [_index(law, i, total / count) for i in range(count)]
+    solved = [_index(distribution, i, total / count) for i in range(count)]
     expected = np.stack([mean for _, mean, _ in solved])
     other = np.stack([_to_beat(np.delete(profile, i, axis=0), mirror) for i in range(count)])
     price, transfer = (1 + weight * (count - 1)) * other, count * weight / delta * (expected - other)
@@ -321,10 +321,10 @@ def _to_beat(bids: FloatArray, mirror: bool) -> FloatArray:
     return ends
 
 
-def _index(law: FloatArray, i: int, average: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _index(distribution: FloatArray, i: int, average: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Index eta of bidder i, its expectation by profile, and its largest value of positive probability by profile."""
     count = average.ndim
-    others = law.sum(axis=count + i)
+    others = distribution.sum(axis=count + i)
     matrix = others.reshape(average.size, -1)
     eta = np.linalg.lstsq(matrix, average.ravel(), rcond=None)[0]
     highest = np.where(matrix > 0, eta, -np.inf).max(axis=1)
@@ -353,15 +353,15 @@ def _read(
         )
     places = [f"signals[{i}]" for i in range(len(each))] if each is signals else ["signals"] * count
     read = {where: increasing(list_, where, faults) for where, list_ in zip(places, each, strict=True)}
-    law = number_table(kernel, 2 * count, "kernel", faults)
+    distribution = number_table(kernel, 2 * count, "kernel", faults)
     grids = [grid for where in places if (grid := read[where]) is not None]
-    if law is not None and len(grids) == count:
+    if distribution is not None and len(grids) == count:
         shape = tuple(len(grid) for grid in grids)
-        if law.shape[:count] != shape:
-            what = f"is for {law.shape[:count]} signals, there are {shape}"
+        if distribution.shape[:count] != shape:
+            what = f"is for {distribution.shape[:count]} signals, there are {shape}"
             faults.append(Fault("kernel", what, "axes: the signals of each bidder, then the next signals of each"))
-        require_law(law, count, "kernel", faults)
-    if faults or weight is None or delta is None or law is None:
+        require_distribution(distribution, count, "kernel", faults)
+    if faults or weight is None or delta is None or distribution is None:
         raise InputError(faults)
     exact = tuple(tuple(exact_list(own, "signals", faults) or ()) for own in each)
-    return AuctionNumbers(weight, delta, exact, np.asarray(kernel)), grids, law
+    return AuctionNumbers(weight, delta, exact, np.asarray(kernel)), grids, distribution

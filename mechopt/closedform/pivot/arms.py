@@ -107,25 +107,25 @@ class Arms:
         return tuple(steps_of(kernel, value - cost, self.discount) for kernel, value, cost in rows)
 
     @cached_property
-    def _grid(self) -> tuple[FloatArray, FloatArray]:
+    def grid(self) -> tuple[FloatArray, FloatArray]:
         """Left ends and lengths of the intervals on which all D are constant."""
         levels = np.unique(np.concatenate([part.levels for part in self.steps]))
-        starts = self._starts
+        starts = self.starts
         least = 0.0 if self.idle else min(float(levels.min()), float(starts.min())) - 1.0
         inside = np.concatenate([levels[levels > least], starts])
         ends = np.unique(np.append(inside, [least, max(float(inside.max()), least) + 1.0]))
         return ends[:-1], np.diff(ends)
 
     @cached_property
-    def _starts(self) -> FloatArray:
-        """What serving an arm for ever without its agent, or idling where one may, is worth."""
+    def starts(self) -> FloatArray:
+        """Value of serving an arm for ever without its agent, or of idling where one may."""
         without = -np.asarray(self.costs) / (1 - self.discount)
         return np.maximum(without, 0.0) if self.idle else without
 
     @cached_property
     def _tables(self) -> tuple[FloatArray, ...]:
         """``[i][s, interval]``: D."""
-        return tuple(part.at(self._grid[0]) for part in self.steps)
+        return tuple(part.at(self.grid[0]) for part in self.steps)
 
     def _rows(self, state: Sequence[int]) -> FloatArray:
         faults = [
@@ -138,19 +138,21 @@ class Arms:
         return np.array([table[s] for s, table in zip(state, self._tables, strict=True)])
 
     def _mean_rows(self, initial: Sequence[Any]) -> FloatArray:
-        return np.array([np.asarray(law, float) @ table for law, table in zip(initial, self._tables, strict=True)])
+        return np.array(
+            [np.asarray(distribution, float) @ table for distribution, table in zip(initial, self._tables, strict=True)]
+        )
 
     def _welfare(self, rows: FloatArray) -> float:
-        left, length = self._grid
+        left, length = self.grid
         return float(left[-1] + length[-1] - length @ np.prod(rows, axis=0))
 
     def _without(self, rows: FloatArray) -> FloatArray:
         """W_-i of all arms, from products of the rows before and after each."""
-        left, length = self._grid
+        left, length = self.grid
         ones = np.ones((1, rows.shape[1]))
         before = np.concatenate([ones, np.cumprod(rows, axis=0)[:-1]])
         after = np.concatenate([np.cumprod(rows[::-1], axis=0)[-2::-1], ones])
-        counted = length * (left >= self._starts[:, None])
+        counted = length * (left >= self.starts[:, None])
         found: FloatArray = left[-1] + length[-1] - (before * after * counted).sum(axis=1)
         return found
 
@@ -173,7 +175,7 @@ class Arms:
         """
         return self._without(self._rows(state))
 
-    def _require_payments(self) -> None:
+    def require_payments(self) -> None:
         """Refuse what may cost others something while they are not served."""
         bad = [i for i, v in enumerate(self.values) if v.min() < 0 and (not self.idle or self.costs[i] < 0)]
         if bad:
@@ -212,7 +214,7 @@ class Arms:
         after, before = rows[:, 1:], rows[:, :-1]
         done = np.concatenate([np.ones((1, after.shape[1])), np.cumprod(before, axis=0)[:-1]])
         waiting = np.concatenate([np.cumprod(after[::-1], axis=0)[-2::-1], np.ones((1, after.shape[1]))])
-        return self._grid[0], (after - before) * done * waiting
+        return self.grid[0], (after - before) * done * waiting
 
     def served(self, state: Sequence[int]) -> int | None:
         """The arm of highest index (the first one of several), None where idling is better.
@@ -233,13 +235,13 @@ class Arms:
         return tuple(gittins_indices(kernel, value - cost, self.discount) for kernel, value, cost in rows)
 
     def payment(self, state: Sequence[int]) -> FloatArray:
-        """What the pivot charges each arm in a joint state: the served pays her cost and (1 - d) W_-i, others nothing.
+        """Payment of each arm in a joint state: the served pays her cost and (1 - d) W_-i, others nothing.
 
         Parameters
         ----------
         state : sequence of int
         """
-        self._require_payments()
+        self.require_payments()
         paid, served = np.zeros(len(self.values)), self.served(state)
         if served is not None:
             paid[served] = self.costs[served] + (1 - self.discount) * self.welfare_without(state)[served]

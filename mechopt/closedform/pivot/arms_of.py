@@ -9,6 +9,8 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind, with_gains_as_cost
+from mechopt.mechanism.constraints import PeriodicExPostIC, PeriodicExPostIR
+from mechopt.mechanism.endless.arms import ArmsMechanism
 
 
 def arms(environment: MarkovTypes) -> Arms:
@@ -43,7 +45,75 @@ def arms(environment: MarkovTypes) -> Arms:
     >>> round(found.welfare((0, 0)), 9), found.payment((0, 0)).round(9).tolist()
     (30.0, [2.0, 0.0])
     """
-    require_kind(environment, "markov", "arms", seller_values="by action")
+    return _arms(*_actions_of(environment, "arms"))
+
+
+def _arms(environment: MarkovTypes, served: list[int], idling: int | None) -> Arms:
+    return Arms(
+        tuple(environment.kernel[i][0][a] for i, a in enumerate(served)),
+        tuple(environment.values[i][0][a] for i, a in enumerate(served)),
+        tuple(float(environment.costs[0][a]) for a in served),
+        environment.discount,
+        idling is not None,
+    )
+
+
+def arms_pivot(environment: MarkovTypes) -> ArmsMechanism:
+    """Build the dynamic pivot mechanism of arms, which `mechopt.verify` checks without the joint chain.
+
+    Parameters
+    ----------
+    environment : MarkovTypes
+        As for `arms`.
+
+    Returns
+    -------
+    ArmsMechanism
+        Indices and payments as step functions of each arm; `revenue`, `welfare` and `utilities` from these alone.
+
+    Raises
+    ------
+    InputError
+        With every action that serves several, or moves somebody else; where somebody is served at a loss to herself
+        and her action without her may be better.
+
+    References
+    ----------
+    Bergemann and Valimaki (2010), section 3 and Theorem 1; Whittle (1980).
+
+    Examples
+    --------
+    >>> from mechopt.environment.families.projects import bandits
+    >>> stay = [["3/4", "1/4"], ["1/4", "3/4"]]
+    >>> pivot = arms_pivot(bandits([[1, 3], [1, 2]], [stay, stay], [[1, 0], [0, 1]], "9/10", idle=True))
+    >>> pivot
+    ArmsMechanism(2 arms; revenue 15.3497, welfare 18.7413)
+    >>> from mechopt.verification.verify import verify
+    >>> verify(pivot).holds
+    True
+    """
+    env, served, idling = _actions_of(environment, "arms_pivot")
+    found = _arms(env, served, idling)
+    found.require_payments()
+    steps, (left, _) = found.steps, found.grid
+    return ArmsMechanism(
+        env,
+        tuple(served),
+        idling,
+        tuple(found.indices),
+        tuple(step.levels for step in steps),
+        tuple(np.clip(np.maximum.accumulate(step.table, axis=1), 0.0, 1.0) for step in steps),
+        np.array(found.costs),
+        found.starts,
+        float(left[0]),
+        (PeriodicExPostIC(), PeriodicExPostIR()),
+        "dynamic pivot of arms",
+    )
+
+
+def _actions_of(environment: MarkovTypes, about: str) -> tuple[MarkovTypes, list[int], int | None]:
+    """The environment with costs for what the seller gains, the action that serves each agent, and nobody's."""
+    require_kind(environment, "markov", about, seller_values="by action")
     environment = with_gains_as_cost(environment)
     faults = list[Fault]()
     if not environment.infinite:
@@ -65,14 +135,7 @@ def arms(environment: MarkovTypes) -> Arms:
         faults.append(Fault("actions", "has several that serve nobody, or one at a cost", "give one, at no cost"))
     if faults:
         raise InputError(faults)
-    served = [own[0] for own in by_agent]
-    return Arms(
-        tuple(environment.kernel[i][0][a] for i, a in enumerate(served)),
-        tuple(environment.values[i][0][a] for i, a in enumerate(served)),
-        tuple(float(environment.costs[0][a]) for a in served),
-        environment.discount,
-        bool(nobody),
-    )
+    return environment, [own[0] for own in by_agent], nobody[0] if nobody else None
 
 
 def virtual_bound_of_arms(
@@ -103,6 +166,6 @@ def virtual_bound_of_arms(
     ends = np.unique(np.append(levels[levels > 0], [0.0, top]))
     left, length = ends[:-1], np.diff(ends)
     product = np.ones(len(left))
-    for agent, law in zip(parts, first, strict=True):
-        product *= sum(f * (law @ step.at(left)) for f, step in agent)
+    for agent, distribution in zip(parts, first, strict=True):
+        product *= sum(f * (distribution @ step.at(left)) for f, step in agent)
     return discount * (top - float(length @ product))

@@ -84,12 +84,12 @@ class DynamicPivot(MechanismMethods):
 
     @property
     def environment(self) -> MarkovTypes | SeparableTypes:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.contracted or self.efficient.environment
 
     @property
     def _start(self) -> float:
-        """What money of the first period counts."""
+        """Weight of money of the first period."""
         return 1.0 if self.contracted is None else self.contracted.discount
 
     @property

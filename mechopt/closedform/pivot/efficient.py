@@ -53,7 +53,7 @@ MAX_ENTRIES = 10**8
 
 
 class Chains(Protocol):
-    """What a policy is optimised over: the arrays of `MarkovTypes`, by agent and stage."""
+    """Chains that a policy is optimised over: the arrays of `MarkovTypes`, by agent and stage."""
 
     @property
     def values(self) -> tuple[tuple[FloatArray, ...], ...]:
@@ -171,7 +171,7 @@ def efficient(environment: MarkovTypes) -> Efficient:
 
 
 def unstaged(environment: MarkovTypes) -> Callable[[Stages], Any]:
-    """What to show of one array a period: the list, or with an infinite horizon the only one."""
+    """Function from an array a period to its display: the list, or with an infinite horizon the only one."""
     return (lambda stages: stages[0]) if environment.infinite else list
 
 
@@ -183,8 +183,8 @@ def staged(environment: MarkovTypes, shown: Any) -> Stages:
 def expected(environment: MarkovTypes, values: Any) -> float:
     """Expectation under the distribution of the first types; kernels of the agents' axes, never their product."""
     array = np.asarray(staged(environment, values)[0], dtype=np.float64)
-    for law in environment.initial:
-        array = np.tensordot(law, array, axes=(0, 0))
+    for distribution in environment.initial:
+        array = np.tensordot(distribution, array, axes=(0, 0))
     return float(array)
 
 

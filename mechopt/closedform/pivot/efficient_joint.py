@@ -85,9 +85,9 @@ def efficient_joint(environment: InterdependentTypes) -> EfficientJoint:
     the average welfare is 1/4 a period, 1/2 from now on, of which 1/4 after today.
 
     >>> worth, none = [[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]]
-    >>> law = [["1/4", "1/4"], ["1/4", "1/4"]]
+    >>> even = [["1/4", "1/4"], ["1/4", "1/4"]]
     >>> env = InterdependentTypes(
-    ...     [[none, worth]] * 2, [[law, law], [law, law]], law, cost=[0, 1], discount="1/2"
+    ...     [[none, worth]] * 2, [[even, even], [even, even]], even, cost=[0, 1], discount="1/2"
     ... )
     >>> best = efficient_joint(env)
     >>> best.welfare[0].round(12)
@@ -147,10 +147,10 @@ def expected_next(environment: InterdependentTypes, following: FloatArray, t: in
         Period that the kernel leads from.
     """
     kernel = environment.kernel[t]
-    law = kernel[:1] if kernel.strides[0] == 0 else kernel
+    distribution = kernel[:1] if kernel.strides[0] == 0 else kernel
     shape = kernel.shape[: 1 + environment.agents]
-    moved = law.reshape(len(law), -1, following.size) @ following.ravel()
-    return np.broadcast_to(moved.reshape(len(law), *shape[1:]), shape)
+    moved = distribution.reshape(len(distribution), -1, following.size) @ following.ravel()
+    return np.broadcast_to(moved.reshape(len(distribution), *shape[1:]), shape)
 
 
 def best_actions(table: FloatArray, slack: FloatArray | float) -> tuple[IntArray, BoolArray]:

@@ -61,6 +61,32 @@ class PaymentIntervals:
         return f"PaymentIntervals(agent {self.agent}, {int(bounded.sum())} bounded, widest {widest})"
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class ValueIntervals:
+    """Smallest and largest value of truth of one agent, over all payments that implement a policy.
+
+    Attributes
+    ----------
+    agent : int
+    lower, upper : read-only float arrays, axes: type profile
+        Present value as of the profile's period; minus and plus infinity where unbounded.
+    """
+
+    agent: int
+    lower: FloatArray
+    upper: FloatArray
+
+    @property
+    def width(self) -> FloatArray:
+        """Upper less lower ends."""
+        return np.asarray(self.upper - self.lower)
+
+    def __repr__(self) -> str:
+        bounded = np.isfinite(self.width)
+        widest = f"{self.width[bounded].max():.6g}" if bounded.any() else "none"
+        return f"ValueIntervals(agent {self.agent}, {int(bounded.sum())} bounded, widest {widest})"
+
+
 def payment_intervals(
     environment: MarkovTypes,
     agent: int,
@@ -107,9 +133,65 @@ def payment_intervals(
     >>> found.lower.ravel().round(6).tolist(), found.upper.ravel().round(6).tolist()
     ([0.0, 0.0, 1.0], [0.0, 0.0, 2.0])
     """
+    chosen, exits, ends = _intervals(environment, agent, policy, participation, exit, "payment_intervals")
+    return PaymentIntervals(agent, readonly(chosen, np.int64), readonly(exits, bool), *ends)
+
+
+def value_intervals(
+    environment: MarkovTypes,
+    agent: int,
+    policy: Any = None,
+    participation: bool = True,
+    exit: bool = True,
+) -> ValueIntervals:
+    """Find the interval of an agent's value of truth at each profile, over stationary payments that implement a policy.
+
+    Parameters
+    ----------
+    environment, agent, policy, participation, exit
+        As for `payment_intervals`.
+
+    Returns
+    -------
+    ValueIntervals
+
+    Raises
+    ------
+    InputError
+        As `payment_intervals`.
+
+    References
+    ----------
+    Bergemann and Valimaki (2010), Lemma 2: with a continuum of diverse types the value is the marginal contribution.
+
+    Examples
+    --------
+    Agent 0 wants the good once, at 1 or at 2, which displaces 3/2: at 2 she gets between 0 and 1; the pivot gives 1/2.
+
+    >>> values = [[[0, 0, 0], [0, 1, 2], [0, 0, 0]], [[0], [0], ["3/2"]]]
+    >>> gone = [[[1, 0, 0]] * 3, [[1]]]
+    >>> env = MarkovTypes(values, gone, [["1/3"] * 3, [1]], discount="1/2")
+    >>> found = value_intervals(env, 0)
+    >>> found.lower.ravel().round(6).tolist(), found.upper.ravel().round(6).tolist()
+    ([0.0, 0.0, 0.0], [0.0, 0.0, 1.0])
+    """
+    *_, ends = _intervals(environment, agent, policy, participation, exit, "value_intervals", values=True)
+    return ValueIntervals(agent, *ends)
+
+
+def _intervals(
+    environment: MarkovTypes,
+    agent: int,
+    policy: Any,
+    participation: bool,
+    exit: bool,
+    name: str,
+    values: bool = False,
+) -> tuple[IntArray, npt.NDArray[np.bool_], tuple[FloatArray, FloatArray]]:
+    """Policy, exits, and both ends of payments, or of values of truth, by profile."""
     from scipy.optimize import linprog
 
-    require_kind(environment, "markov", "payment_intervals")
+    require_kind(environment, "markov", name)
     faults = list[Fault]()
     if not environment.infinite:
         faults.append(Fault("horizon", f"is {environment.horizon}", 'it must be "infinite"'))
@@ -122,21 +204,19 @@ def payment_intervals(
     if chosen.shape != shape or chosen.min() < 0 or chosen.max() >= environment.action_counts[0]:
         raise InputError([Fault("policy", "is not an action by type profile", f"give an int array {shape}")])
     exits = exit_states(environment, agent, chosen) if exit else np.zeros(shape, dtype=bool)
-    rows, sides, value = _rows(environment, agent, chosen)
+    rows, sides, (inverse, base) = _rows(environment, agent, chosen)
     bounds = [(0.0, 0.0) if out else (None, None) for out in exits.ravel()]
     if participation:  # V = (I - d P)^-1 (v - p), in rows of p
-        rows, sides = np.concatenate([rows, value[0]]), np.concatenate([sides, value[1]])
+        rows, sides = np.concatenate([rows, inverse]), np.concatenate([sides, base])
+    goals, start = (-inverse, base) if values else (np.eye(chosen.size), np.zeros(chosen.size))
     lower, upper = np.empty(chosen.size), np.empty(chosen.size)
     for place in range(chosen.size):
         for sign, end in ((1.0, lower), (-1.0, upper)):
-            goal = np.zeros(chosen.size)
-            goal[place] = sign
-            found = linprog(goal, rows, sides, bounds=bounds, method="highs")
+            found = linprog(sign * goals[place], rows, sides, bounds=bounds, method="highs")
             if found.status == 2:
-                raise InputError("payment_intervals: no payments implement the policy under these conditions")
-            end[place] = sign * float(found.fun or 0.0) + 0.0 if found.status == 0 else -sign * np.inf
-    ends = readonly(lower.reshape(shape)), readonly(upper.reshape(shape))
-    return PaymentIntervals(agent, readonly(chosen, np.int64), readonly(exits, bool), *ends)
+                raise InputError(f"{name}: no payments implement the policy under these conditions")
+            end[place] = start[place] + sign * float(found.fun or 0.0) if found.status == 0 else -sign * np.inf
+    return chosen, exits, (readonly(lower.reshape(shape) + 0.0), readonly(upper.reshape(shape) + 0.0))
 
 
 def _rows(

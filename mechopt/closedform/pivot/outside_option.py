@@ -1,4 +1,4 @@
-r"""What is left to an agent who opts out for good, where the others go on efficiently without her.
+r"""Value left to an agent who opts out for good, where the others go on efficiently without her.
 
 With a*_{-i} the efficient policy of the others and discount d (an action may be worth something to i even then),
 

@@ -23,7 +23,7 @@ Profile = tuple[int, ...]
 
 @dataclass(frozen=True)
 class After:
-    """What follows one public state and profile of initial types.
+    """Continuation after one public state and profile of initial types.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ class PublicPivot(MechanismMethods):
     _pairs: Callable[[After], Program] = field(repr=False)
 
     def _mean(self, part: Callable[[After], float]) -> float:
-        laws = self.environment.cells[0][0].initial_distribution
+        distributions = self.environment.cells[0][0].initial_distribution
         first = self.environment.state_initial
-        return sum(float(first[s] * laws[profile]) * part(found) for (s, profile), found in self.after.items())
+        return sum(float(first[s] * distributions[profile]) * part(found) for (s, profile), found in self.after.items())
 
     @property
     def bound(self) -> float:

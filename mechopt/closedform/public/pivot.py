@@ -89,7 +89,7 @@ def public_bound(environment: SeparableStates) -> float:
     if not any(theorem_faults(cell) for row in environment.cells for cell in row):
         return public_virtual_pivot(environment).bound
     agents, setting, bound = range(environment.agents), setting_of(environment, pairs=False), 0.0
-    law = environment.cells[0][0].initial_distribution
+    distribution = environment.cells[0][0].initial_distribution
     whole = [
         [
             [cell.value_tables[i] if cell.signal_initial[i].ndim > 1 else virtual_values_of(cell, i) for cell in row]
@@ -100,7 +100,7 @@ def public_bound(environment: SeparableStates) -> float:
     for s, profile in every(environment):
         tables: dict[int, Tables] = {i: [[table[:, profile[i]] for table in row] for row in whole[i]] for i in agents}
         value = _best_set(environment, setting, tables, [], list(agents), s, profile)[1]
-        bound += float(environment.state_initial[s] * law[profile]) * value
+        bound += float(environment.state_initial[s] * distribution[profile]) * value
     return bound
 
 
@@ -202,11 +202,11 @@ def expected_at(
     """Expectation over first signals at a state, of ``(state, *signals)``, present value as of contracting."""
     found, first = values[s], environment.cells[0][0].signal_initial
     for i in members:
-        law = first[i]
-        if law.ndim > 1:
+        distribution = first[i]
+        if distribution.ndim > 1:
             assert profile is not None
-            law = law[profile[i]]
-        found = np.tensordot(law, found, axes=(0, 0))
+            distribution = distribution[profile[i]]
+        found = np.tensordot(distribution, found, axes=(0, 0))
     return environment.discount * float(found)
 
 
@@ -235,7 +235,7 @@ def _best_set(
 def _included(
     environment: SeparableStates, weights: Weights, program: Program, bound: float, s: int, profile: Profile
 ) -> tuple[After, list[float]]:
-    """What follows, contracting left out (upfront holds worth less later payments), and Xbar by agent."""
+    """Continuation, contracting left out (upfront holds worth less later payments), and Xbar by agent."""
     cost = _cost(environment, program, s)
     values, net, slopes, fees = 0.0, list[float](), list[float](), list[Any]()
     for i in range(environment.agents):

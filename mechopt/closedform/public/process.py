@@ -31,7 +31,7 @@ Kernels = Sequence[Sequence[FloatArray]]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a program is over, besides weighted values.
+    """Setting of a program, besides weighted values.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Program:
         return {i: self.solve([j for j in self.members if j != i])[0] for i in self.members}
 
     def at_policy(self, t: int, tables: Sequence[FloatArray], i: int | None = None) -> FloatArray:
-        """What the policy picks from tables over states, ``(action, type of i)`` or ``(action,)``."""
+        """Entries at the policy's actions from tables over states, ``(action, type of i)`` or ``(action,)``."""
         count = len(self.members)
         rows = []
         for s, table in enumerate(tables):

@@ -94,9 +94,9 @@ class StaticMechanism:
         return tuple(values.size for values, _ in self.buyers)
 
     @cached_property
-    def law(self) -> FloatArray:
+    def distribution(self) -> FloatArray:
         """Probability of each type profile; one axis a buyer."""
-        return readonly(product_law([probabilities for _, probabilities in self.buyers]))
+        return readonly(product_distribution([probabilities for _, probabilities in self.buyers]))
 
     @cached_property
     def ex_post_utility(self) -> FloatArray:
@@ -122,7 +122,7 @@ class StaticMechanism:
     @cached_property
     def revenue(self) -> float:
         """Expected payments net of the cost of what is sold."""
-        return float(np.sum(self.law * (self.payment - self.cost * self.allocation)))
+        return float(np.sum(self.distribution * (self.payment - self.cost * self.allocation)))
 
     @property
     def welfare(self) -> float:
@@ -174,7 +174,7 @@ def by_own_type(numbers: Sequence[FloatArray]) -> FloatArray:
     return np.stack(np.broadcast_arrays(*np.ix_(*numbers)))
 
 
-def product_law(probabilities: Sequence[FloatArray]) -> FloatArray:
+def product_distribution(probabilities: Sequence[FloatArray]) -> FloatArray:
     """Probability of each profile of independent types; one axis a buyer."""
     return reduce(np.multiply.outer, probabilities)
 

@@ -20,24 +20,24 @@ from mechopt.environment.reading.independent import ExactIndependent
 
 Number = Any
 """A fraction or a function of the parameter."""
-Law = list[tuple[Number, Number]]
+Distribution = list[tuple[Number, Number]]
 """Worth and probability, the worth rising, probabilities above 0."""
 
 
-def laws(exact: ExactIndependent, t: int) -> list[Law]:
+def distributions(exact: ExactIndependent, t: int) -> list[Distribution]:
     """Worth above the cost, and its distribution, by buyer, in one period; equal worths as one."""
     cost, found = exact.cost[t], []
     for values, probabilities in zip(exact.values, exact.probabilities, strict=True):
-        law: Law = []
+        distribution: Distribution = []
         for value, probability in zip(values[t], probabilities[t], strict=True):
             worth = value - cost if value > cost else Fraction(0)
             if not probability:
                 continue
-            if law and law[-1][0] == worth:
-                law[-1] = worth, law[-1][1] + probability
+            if distribution and distribution[-1][0] == worth:
+                distribution[-1] = worth, distribution[-1][1] + probability
             else:
-                law.append((worth, probability))
-        found.append(law)
+                distribution.append((worth, probability))
+        found.append(distribution)
     return found
 
 
@@ -46,7 +46,7 @@ def weight(exact: ExactIndependent, t: int) -> Number:
     return exact.discount**t
 
 
-def ironed(law: Law) -> list[Number]:
+def ironed(distribution: Distribution) -> list[Number]:
     """Ironed virtual values for revenue, by type; see `mechopt.closedform.static.virtual_values`.
 
     Examples
@@ -56,15 +56,15 @@ def ironed(law: Law) -> list[Number]:
     """
     tail: Number = Fraction(0)
     virtual: list[Number] = []
-    for k in range(len(law) - 1, -1, -1):
-        value, probability = law[k]
-        gap = law[k + 1][0] - value if k + 1 < len(law) else Fraction(0)
+    for k in range(len(distribution) - 1, -1, -1):
+        value, probability = distribution[k]
+        gap = distribution[k + 1][0] - value if k + 1 < len(distribution) else Fraction(0)
         virtual.insert(0, value - gap * tail / probability)
         tail = tail + probability
-    return pooled(virtual, law)
+    return pooled(virtual, distribution)
 
 
-def ironed_for_utility(law: Law) -> list[Number]:
+def ironed_for_utility(distribution: Distribution) -> list[Number]:
     """Ironed virtual values for utility, by type, payments being at least 0.
 
     Examples
@@ -73,18 +73,18 @@ def ironed_for_utility(law: Law) -> list[Number]:
     >>> [str(number) for number in ironed_for_utility([(Fraction(v), third) for v in (1, 2, 3)])]
     ['2', '2', '2']
     """
-    tail: Number = sum((probability for _, probability in law), start=Fraction(0))
+    tail: Number = sum((probability for _, probability in distribution), start=Fraction(0))
     virtual: list[Number] = []
-    for k, (value, probability) in enumerate(law):
-        virtual.append((value - (law[k - 1][0] if k else 0)) * tail / probability)
+    for k, (value, probability) in enumerate(distribution):
+        virtual.append((value - (distribution[k - 1][0] if k else 0)) * tail / probability)
         tail = tail - probability
-    return pooled(virtual, law)
+    return pooled(virtual, distribution)
 
 
-def pooled(virtual: Sequence[Number], law: Law) -> list[Number]:
+def pooled(virtual: Sequence[Number], distribution: Distribution) -> list[Number]:
     """Average over neighbours that fall until what is left rises."""
     blocks: list[tuple[Number, Number, int]] = []  # mean, mass, types
-    for mean, (_, mass) in zip(virtual, law, strict=True):
+    for mean, (_, mass) in zip(virtual, distribution, strict=True):
         block = mean, mass, 1
         while blocks and blocks[-1][0] >= block[0]:
             before = blocks.pop()
@@ -105,27 +105,27 @@ def _expected_best(found: Sequence[Sequence[Number]], chances: Sequence[Sequence
     return total
 
 
-def chances(buyers: Sequence[Law]) -> list[list[Number]]:
+def chances(buyers: Sequence[Distribution]) -> list[list[Number]]:
     """Probabilities by buyer and type."""
-    return [[probability for _, probability in law] for law in buyers]
+    return [[probability for _, probability in distribution] for distribution in buyers]
 
 
-def static_revenue(buyers: Sequence[Law]) -> Number:
+def static_revenue(buyers: Sequence[Distribution]) -> Number:
     """Revenue of Myerson's auction of one item."""
-    return _expected_best([ironed(law) for law in buyers], chances(buyers))
+    return _expected_best([ironed(distribution) for distribution in buyers], chances(buyers))
 
 
 def myerson_revenue(exact: ExactIndependent) -> Number:
     """Revenue of `repeated_myerson`, present value."""
-    return sum((weight(exact, t) * static_revenue(laws(exact, t)) for t in periods(exact)), start=Fraction(0))
+    return sum((weight(exact, t) * static_revenue(distributions(exact, t)) for t in periods(exact)), start=Fraction(0))
 
 
 def first_best(exact: ExactIndependent) -> Number:
     """Expected surplus of selling to whom the item is worth most, where it is worth its cost."""
     total: Number = Fraction(0)
     for t in periods(exact):
-        buyers = laws(exact, t)
-        worth = [[value for value, _ in law] for law in buyers]
+        buyers = distributions(exact, t)
+        worth = [[value for value, _ in distribution] for distribution in buyers]
         total = total + weight(exact, t) * _expected_best(worth, chances(buyers))
     return total
 
@@ -134,7 +134,7 @@ def second_price_revenue(exact: ExactIndependent) -> Number:
     """Revenue of `repeated_second_price`."""
     total: Number = Fraction(0)
     for t in periods(exact):
-        buyers = laws(exact, t)
+        buyers = distributions(exact, t)
         for profile in product(*buyers):
             highest: Number = Fraction(0)
             second: Number = Fraction(0)

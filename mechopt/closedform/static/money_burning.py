@@ -35,7 +35,7 @@ from mechopt.closedform.static.auction import (
     by_own_type,
     exact_buyers,
     float_buyers,
-    product_law,
+    product_distribution,
     summed_prices,
 )
 from mechopt.closedform.static.virtual_values import utility_virtual
@@ -126,7 +126,7 @@ def capped_money_burning(buyers: Buyers, caps: Any) -> MoneyBurning:
     pairs = float_buyers(exact)
     blocks = [np.unique(utility_virtual(buyer), return_inverse=True) for buyer in exact]
     weights = [np.bincount(block, p).astype(np.float64) for (_, block), (_, p) in zip(blocks, pairs, strict=True)]
-    lottery = best_lottery(by_own_type([scores for scores, _ in blocks]), product_law(weights), limits)
+    lottery = best_lottery(by_own_type([scores for scores, _ in blocks]), product_distribution(weights), limits)
     allocation = lottery.allocation[np.ix_(np.arange(len(exact)), *(block for _, block in blocks))]
     below = [np.append(0.0, values[:-1]) for values, _ in pairs]
     return MoneyBurning(
@@ -162,7 +162,7 @@ class Rules:
     ----------
     scores : array ``(n, *blocks)``
         Ironed virtual values for utility at each profile.
-    law : array ``blocks``
+    distribution : array ``blocks``
         Probability of each profile.
 
     Attributes
@@ -174,12 +174,12 @@ class Rules:
     utilities : list over rules of arrays ``(n,)``
     """
 
-    def __init__(self, scores: FloatArray, law: FloatArray) -> None:
+    def __init__(self, scores: FloatArray, distribution: FloatArray) -> None:
         self.buyers = len(scores)
         self.scores = scores.reshape(self.buyers, -1)
         self.winners: list[npt.NDArray[np.intp]] = []
         self.utilities: list[FloatArray] = []
-        self._likely, self._known = self.scores * law.ravel(), set[bytes]()
+        self._likely, self._known = self.scores * distribution.ravel(), set[bytes]()
         self.alone = self._likely.sum(axis=1)
 
     def add(self, weights: FloatArray) -> bool:
@@ -214,20 +214,20 @@ class Rules:
         return allocation
 
 
-def best_lottery(scores: FloatArray, law: FloatArray, caps: FloatArray) -> Lottery:
+def best_lottery(scores: FloatArray, distribution: FloatArray, caps: FloatArray) -> Lottery:
     """Maximise sum_i min(caps[i], E[scores[i] x_i]) over lotteries of rules.
 
     Parameters
     ----------
     scores : array ``(n, *blocks)``
         At least 0, rising along each buyer's own axis.
-    law : array ``blocks``
+    distribution : array ``blocks``
         Probability of each profile; sums to 1.
     caps : array ``(n,)``
         At least 0, may be infinite.
     """
     unit, buyers = float(scores.max()) or 1.0, len(caps)
-    rules, limits = Rules(scores / unit, law), caps / unit
+    rules, limits = Rules(scores / unit, distribution), caps / unit
     reachable = np.minimum(limits, rules.alone)
     shares = np.divide(reachable, rules.alone, out=np.zeros(buyers), where=reachable > 0)
     if shares.sum() <= 1:  # a fixed share for each buyer leaves her all that she could get alone

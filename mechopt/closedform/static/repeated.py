@@ -34,7 +34,7 @@ Auction = Callable[..., StaticMechanism]
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """What the item of one period is worth above its cost, types of equal worth as one; money of the period.
+    """Value above cost of one period's item, types of equal worth as one; money of the period.
 
     Attributes
     ----------

@@ -150,7 +150,7 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0, slots: An
 
 
 def _positions(bids: FloatArray, reserves: FloatArray, weights: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
-    """What each buyer gets, and her utility: the integral of what she would get, from her reserve up to her bid.
+    """Each buyer's allocation and utility: the integral of the allocation from her reserve up to her bid.
 
     With m - 1 of the others above u she gets weight m. Equal bids share the slots of their ranks equally.
 

@@ -202,7 +202,7 @@ def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> Optima
 
 
 def _offered(pivot: VirtualPivot, menu: tuple[Contract, ...]) -> OptimalContract:
-    """What a menu earns."""
+    """Revenue of a menu."""
     environment, prices = pivot.environment, tuple(_prices(pivot, offer) for offer in menu)
     types = range(environment.initial_shape[0])
     utility, profit = np.zeros((len(menu) + 1, len(types))), np.zeros((len(menu) + 1, len(types)))
@@ -234,7 +234,7 @@ def _offered(pivot: VirtualPivot, menu: tuple[Contract, ...]) -> OptimalContract
 
 
 def _idle_profit(pivot: VirtualPivot) -> float:
-    """What the cheapest action brings the seller where there is no buyer: minus its cost in all periods."""
+    """Profit of the cheapest action where there is no buyer: minus its cost in all periods."""
     env = pivot.environment
     zero = signal_chains(env, [np.zeros_like(env.value_tables[0][:, 0])])
     here = phase(zero, [])
@@ -259,7 +259,7 @@ def _by_period(environment: SeparableTypes, price: FloatArray) -> tuple[FloatArr
 
 
 def _use(environment: SeparableTypes, chains: WeightedChains, prices: tuple[FloatArray, ...]) -> Phase:
-    """What the buyer does with a contract: flows carry prices, and the share of the seller's that breaks ties."""
+    """Use that the buyer makes of a contract: flows carry prices, and the share of the seller's that breaks ties."""
     values = tuple(
         table - price[:, None] + FAVOUR * (price - environment.cost)[:, None]
         for table, price in zip(chains.values[0], prices, strict=True)

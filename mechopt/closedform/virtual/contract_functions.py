@@ -1,4 +1,4 @@
-r"""What a menu of contracts earns from one buyer, in exact numbers of any ordered field, for finite horizons.
+r"""Revenue of a menu of contracts from one buyer, in exact numbers of any ordered field, for finite horizons.
 
 The menus are the published one of the virtual pivot and, of one item whose sale moves no signals, that of the highest
 prices that stay the same and keep every other type away (`mechopt.closedform.virtual.menu`). The buyer takes what is
@@ -28,7 +28,7 @@ class Offer(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a contract is worth to a type and to the seller, present values; the second breaks ties of the first."""
+    """Worth of a contract to a type and to the seller, present values; the second breaks ties of the first."""
 
     utility: Number
     profit: Number
@@ -111,7 +111,7 @@ def _periods(model: Separable) -> Number:
 
 
 def _used(model: Separable, k: int, offer: Offer) -> Taken:
-    """What a type makes of a contract."""
+    """Use that a type makes of a contract."""
     values, states = model.values(0, model.levels[0][k]), model.states((0,))
     later: dict[tuple[int, ...], Taken] = {}
     for _ in range(model.horizon):

@@ -84,7 +84,7 @@ def read_pivot(archive: Archive, header: files.Header, environment: Any) -> Virt
 
 
 def after_contracting(pivot: VirtualPivot, profile: tuple[int, ...]) -> MarkovMechanism:
-    """What is done and paid after truthful reports, as a mechanism of current signals; the first period is t = 1.
+    """The allocation phase after truthful reports, as a mechanism of current signals; the first period is t = 1.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def _(pivot: VirtualPivot, rng: np.random.Generator, runs: int) -> Runs:
     env = pivot.environment
     if not env.infinite:
         return played(pivot.to_mechanism(), rng, runs)
-    drawn = [rng.choice(len(law), size=runs, p=law) for law in env.initial_probabilities]
+    drawn = [rng.choice(len(distribution), size=runs, p=distribution) for distribution in env.initial_probabilities]
     numbers = np.ravel_multi_index(drawn, env.initial_shape)
     revenue, utility, welfare = np.zeros(runs), np.zeros((env.agents, runs)), np.zeros(runs)
     for number in np.unique(numbers):

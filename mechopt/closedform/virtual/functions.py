@@ -82,13 +82,13 @@ class Separable:
         """L, by agent and type."""
         found = []
         for i, level in enumerate(self.levels):
-            law: Any = self.exact.initial_probabilities[i]
+            distribution: Any = self.exact.initial_probabilities[i]
             tail: Number = Fraction(1)
             raw = list[Number]()
-            for k, (a, f) in enumerate(zip(level, law, strict=True)):
+            for k, (a, f) in enumerate(zip(level, distribution, strict=True)):
                 tail = tail - f
                 raw.append(a - tail / f * (level[k + 1] - a) if k + 1 < len(level) else a)
-            found.append(pooled(raw, list(zip(level, law, strict=True))) if self.ironed else raw)
+            found.append(pooled(raw, list(zip(level, distribution, strict=True))) if self.ironed else raw)
         return found
 
     def values(self, i: int, level: Number) -> Table:
@@ -121,15 +121,17 @@ class Separable:
 
     def chance(self, profile: Joint) -> Number:
         """Probability of a profile of initial types."""
-        laws: Any = self.exact.initial_probabilities
-        return prod((laws[i][k] for i, k in enumerate(profile)), start=Fraction(1))
+        distributions: Any = self.exact.initial_probabilities
+        return prod((distributions[i][k] for i, k in enumerate(profile)), start=Fraction(1))
 
     def first(self, members: Sequence[int], worth: dict[Joint, Number]) -> Number:
         """Mean over first signals, discounted to contracting."""
-        laws: Any = self.exact.signal_initial
+        distributions: Any = self.exact.signal_initial
         total: Number = Fraction(0)
         for z, number in worth.items():
-            total = total + prod((laws[i][s] for i, s in zip(members, z, strict=True)), start=Fraction(1)) * number
+            total = (
+                total + prod((distributions[i][s] for i, s in zip(members, z, strict=True)), start=Fraction(1)) * number
+            )
         return self.exact.discount * total
 
     @cached_property
@@ -179,7 +181,7 @@ class Separable:
 
 @dataclass(frozen=True, eq=False)
 class Pivot:
-    """What the virtual pivot does after each profile of reports.
+    """The virtual pivot after each profile of reports.
 
     Attributes
     ----------
@@ -240,7 +242,7 @@ def virtual_bound(model: Separable) -> Number:
 
 
 def contracting_gains(pivot: Pivot) -> list[Number]:
-    """What each type of each agent gains by each other report, at every profile of the others' initial types."""
+    """Gains of each type of each agent by each other report, at every profile of the others' initial types."""
     return [
         _gain(pivot, i, report, true)
         for i, level in enumerate(pivot.model.levels)

@@ -96,7 +96,7 @@ class VirtualIndex:
         return action
 
     def price(self, agent: int, profile: Profile) -> FloatArray:
-        """What an included agent pays in a period in which she is served.
+        """Price of an included agent in a period in which she is served.
 
         Parameters
         ----------

@@ -158,7 +158,7 @@ class VirtualPivot(MechanismMethods):
 
     @cached_property
     def gains(self) -> tuple[FloatArray, ...]:
-        """What misreporting at contracting brings each agent, being truthful afterwards; (16) says: at most 0.
+        """Gains of misreporting at contracting for each agent, truthful afterwards; (16) says: at most 0.
 
         Axes: the profile with her report in the place of her type, her type.
         """
@@ -175,8 +175,8 @@ class VirtualPivot(MechanismMethods):
         worst, env = 0.0, self.environment
         for i, part in enumerate(self.gains):
             gain = np.moveaxis(part, i, -1)
-            for law in [law for j, law in enumerate(env.initial_probabilities) if j != i]:
-                gain = np.tensordot(law, gain, axes=(0, 0))
+            for distribution in [distribution for j, distribution in enumerate(env.initial_probabilities) if j != i]:
+                gain = np.tensordot(distribution, gain, axes=(0, 0))
             worst = max(worst, float(gain.max()))
         return worst
 

@@ -171,7 +171,7 @@ class Phase:
         return value
 
     def at_policy(self, table: FloatArray, i: int | None = None) -> Stages:
-        """What the policy picks from a table ``(action, type of i)``, or ``(action,)``; axes: types of the members."""
+        """Entries of ``(action, type of i)``, or ``(action,)``, at the policy's actions; axes: types of members."""
         stages = []
         for policy in self.policy:
             axes = [1] * policy.ndim

@@ -186,10 +186,14 @@ def virtual_bound(environment: SeparableTypes | SeparableStates) -> float:
     ]
     bound = 0.0
     for profile in product(*map(range, shape)):
-        laws = [law[profile[i]] if law.ndim > 1 else law for i, law in enumerate(environment.signal_initial)]
+        distributions = [
+            distribution[profile[i]] if distribution.ndim > 1 else distribution
+            for i, distribution in enumerate(environment.signal_initial)
+        ]
         chosen = [table[:, profile[i]] for i, table in enumerate(tables)]
         bound += (
-            float(environment.initial_distribution[profile]) * _best_set(environment, chosen, [], list(agents), laws)[1]
+            float(environment.initial_distribution[profile])
+            * _best_set(environment, chosen, [], list(agents), distributions)[1]
         )
     return bound
 
@@ -208,10 +212,13 @@ def _best_set(
     tables: Sequence[FloatArray],
     certain: Sequence[int],
     free: Sequence[int],
-    laws: Sequence[FloatArray] | None = None,
+    distributions: Sequence[FloatArray] | None = None,
 ) -> tuple[list[int], float]:
     """Included agents and what they bring: all certain ones, and the smallest best set of the free ones."""
-    chains, first = signal_chains(environment, tables), environment.signal_initial if laws is None else laws
+    chains, first = (
+        signal_chains(environment, tables),
+        environment.signal_initial if distributions is None else distributions,
+    )
     best: tuple[list[int], float] | None = None
     for size in range(len(free) + 1):
         for chosen in combinations(free, size):

@@ -37,7 +37,7 @@ Exact = Sequence[Fraction]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VirtualWeights:
-    """What the virtual flow of one agent is made of; arrays are read-only.
+    """Terms of the virtual flow of one agent; arrays are read-only.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ def virtual_weights(environment: SeparableTypes, ironed: bool = False) -> tuple[
 
 
 def theorem_faults(environment: SeparableTypes) -> list[Fault]:
-    """What keeps the theorem on the virtual pivot from applying.
+    """Reasons why the theorem on the virtual pivot does not apply.
 
     Parameters
     ----------
@@ -170,10 +170,10 @@ def hazards(probabilities: Exact) -> list[Fraction]:
 
 
 def _weights(environment: SeparableTypes, i: int, ironed: bool) -> VirtualWeights:
-    law, level = _exact_part(environment, "initial_probabilities", i), _exact_part(environment, "level", i)
+    distribution, level = _exact_part(environment, "initial_probabilities", i), _exact_part(environment, "level", i)
     gaps = [above - below for below, above in pairwise(level)] + [Fraction(0)]
-    raw = [a - h * gap for a, h, gap in zip(level, hazards(law), gaps, strict=True)]
-    used = iron(raw, law) if ironed else raw
+    raw = [a - h * gap for a, h, gap in zip(level, hazards(distribution), gaps, strict=True)]
+    used = iron(raw, distribution) if ironed else raw
     multiplicative, base, rate = environment.form[i] == "multiplicative", environment.base[i], environment.rate[i]
     assert base is not None
     if multiplicative:
@@ -216,10 +216,10 @@ def virtual_values_of(environment: SeparableTypes, i: int) -> FloatArray:
     i : int
         Agent whose signals do not depend on her initial type.
     """
-    law = _exact_part(environment, "initial_probabilities", i)
-    if not all(law):
-        where = f"agents[{i}].initial.probabilities[{law.index(Fraction(0))}]"
+    distribution = _exact_part(environment, "initial_probabilities", i)
+    if not all(distribution):
+        where = f"agents[{i}].initial.probabilities[{distribution.index(Fraction(0))}]"
         raise InputError([Fault(where, f"is {check.shown(Fraction(0))}", "leave the type out")])
     values = environment.value_tables[i]
     rise = np.diff(values, axis=1, append=values[:, -1:])
-    return readonly(values - np.array([float(h) for h in hazards(law)])[:, None] * rise)
+    return readonly(values - np.array([float(h) for h in hazards(distribution)])[:, None] * rise)

@@ -116,7 +116,10 @@ class IndependentForever(EnvironmentBase):
     @cached_property
     def kernel(self) -> tuple[tuple[FloatArray, ...], ...]:
         """``kernel[i][0][k, l]``: probability of the next type, whatever the last one."""
-        return tuple((readonly(np.broadcast_to(law, (len(law), len(law)))),) for law in self.initial)
+        return tuple(
+            (readonly(np.broadcast_to(distribution, (len(distribution), len(distribution)))),)
+            for distribution in self.initial
+        )
 
     @property
     def cost(self) -> FloatArray:
@@ -175,11 +178,11 @@ class IndependentForever(EnvironmentBase):
         source: Any = self.period.exact or self.period
         actions = range(self.agents + 1)
         values = [[[v if a == i + 1 else 0 for v in row[0]] for a in actions] for i, row in enumerate(source.values)]
-        laws = [list(row[0]) for row in source.probabilities]
+        distributions = [list(row[0]) for row in source.probabilities]
         return MarkovTypes(
             values,
-            [[law] * len(law) for law in laws],
-            laws,
+            [[distribution] * len(distribution) for distribution in distributions],
+            distributions,
             actions=["keep", *(f"sell to {i}" if self.agents > 1 else "sell" for i in range(self.agents))],
             cost=[0, *[source.cost[0]] * self.agents],
             discount=source.discount,

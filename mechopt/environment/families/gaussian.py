@@ -1,4 +1,4 @@
-r"""What users are worth, learned from Gaussian observations: additive in innovations, with the error of the grid.
+r"""Users' values learned from Gaussian observations: additive in innovations, with the error of the grid.
 
 A user of advertiser i is worth theta + noise, theta normal with mean mu and standard deviation tau, the noise of
 standard deviation sigma. Before contracting N users came, whose worths add up to s_0: her initial type. The expected

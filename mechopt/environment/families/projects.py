@@ -139,16 +139,16 @@ def with_arrivals(environment: MarkovTypes, arrival: Any, departure: Any = 0, pr
     values, kernel, initial, types = [], [], [], []
     for i in agents:
         come, go, there = (chances[name][i] for name in ("arrival", "departure", "present"))
-        law = [number if exact else Fraction(float(number)) for number in source.initial[i]]
+        distribution = [number if exact else Fraction(float(number)) for number in source.initial[i]]
         values.append([[[*row, 0] for row in table] for table in source.values[i]])
-        entering = [come * number for number in law] + [1 - come]
+        entering = [come * number for number in distribution] + [1 - come]
         kernel.append(
             [
                 [[*[[(1 - go) * _fraction(p) for p in row] + [go] for row in matrix], entering] for matrix in by_action]
                 for by_action in source.kernel[i]
             ]
         )
-        initial.append([there * number for number in law] + [1 - there])
+        initial.append([there * number for number in distribution] + [1 - there])
         types.append([[*names, ABSENT] for names in environment.types[i]])
     if not exact:
         kernel, initial = _rounded(kernel), _rounded(initial)

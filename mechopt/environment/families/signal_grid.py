@@ -172,14 +172,14 @@ def signal_grid(
         mass = _checked(_spread(density(a, now, following), shape * 2, f"density({a})"), f"density({a})") * size
         kernel[a], defect[a] = _normalised(mass, agents, f"density({a})", limit, faults)
     first = np.ones(shape) if initial is None else _spread(initial(_open(grids)), shape, "initial")
-    law, missed = _normalised(_checked(first, "initial") * size, 0, "initial", limit, faults)
+    distribution, missed = _normalised(_checked(first, "initial") * size, 0, "initial", limit, faults)
     if faults:
         raise InputError(faults)
     return SignalGrid(
         tuple(map(readonly, grids)),
         tuple(map(readonly, cells)),
         readonly(kernel),
-        readonly(law),
+        readonly(distribution),
         readonly(defect),
         float(missed),
     )
@@ -191,7 +191,7 @@ def _open(grids: Sequence[FloatArray]) -> Signals:
 
 
 def _spread(given: Any, shape: tuple[int, ...], where: str) -> Array:
-    """What a user's function gave, on the whole grid."""
+    """Values of a user's function on the whole grid."""
     try:
         return np.broadcast_to(np.asarray(given, dtype=np.float64), shape)
     except (ValueError, TypeError):

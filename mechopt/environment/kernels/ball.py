@@ -52,13 +52,15 @@ class KernelBall:
 
     def points(self, lines: Lines, names: IntArray) -> FloatArray:
         """The distributions by their names."""
-        law = np.take_along_axis(lines.given, names, axis=1)
-        moved = np.minimum(float(self.radius) / 2, 1 - law[:, :1])
-        backwards = law[:, ::-1]
+        distribution = np.take_along_axis(lines.given, names, axis=1)
+        moved = np.minimum(float(self.radius) / 2, 1 - distribution[:, :1])
+        backwards = distribution[:, ::-1]
         before = np.cumsum(backwards, axis=1) - backwards
-        law = law - np.clip(moved - before, 0, backwards)[:, ::-1] * (np.arange(law.shape[1]) > 0)
-        law[:, :1] = 1 - law[:, 1:].sum(axis=1, keepdims=True)
-        return unsorted(law, names)
+        distribution = distribution - np.clip(moved - before, 0, backwards)[:, ::-1] * (
+            np.arange(distribution.shape[1]) > 0
+        )
+        distribution[:, :1] = 1 - distribution[:, 1:].sum(axis=1, keepdims=True)
+        return unsorted(distribution, names)
 
     def exact_points(self, lines: Lines, names: IntArray) -> Array:
         """The same as fractions."""

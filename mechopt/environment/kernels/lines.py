@@ -35,10 +35,10 @@ class Lines:
         return self.of(self.environment.exact.kernel[self.period])
 
 
-def unsorted(law: FloatArray, names: IntArray) -> FloatArray:
+def unsorted(distribution: FloatArray, names: IntArray) -> FloatArray:
     """Undo a sorting of every line by ``take_along_axis``."""
-    found = np.empty_like(law)
-    np.put_along_axis(found, names, law, axis=1)
+    found = np.empty_like(distribution)
+    np.put_along_axis(found, names, distribution, axis=1)
     return found
 
 

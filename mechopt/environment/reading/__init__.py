@@ -1,1 +1,1 @@
-"""What users give, from Python or files, to exact numbers and arrays, with every fault at once."""
+"""Readers of users' data, from Python or files, to exact numbers and arrays, with every fault at once."""

@@ -1,4 +1,4 @@
-"""What is given for an interdependent environment, from Python or a model file, to joint arrays; every fault."""
+"""Reader of interdependent environments, from Python or a model file, to joint arrays; every fault."""
 
 from __future__ import annotations
 
@@ -114,12 +114,12 @@ def from_arrays(
     order = []
     for t in range(periods):
         own = _rows(values, "values", t, by_period, agents)
-        law = _at(kernel, "kernel", t, kernel_by_period)
+        distribution = _at(kernel, "kernel", t, kernel_by_period)
         named = _rows(types, "types", t, named_by_period, agents)
         gains = _at(seller_values, "seller_values", t, gains_by_period)
-        key = tuple(id(part[0]) for part in (*own, law, *named, gains))
+        key = tuple(id(part[0]) for part in (*own, distribution, *named, gains))
         if key not in stages:
-            stages[key] = StageGiven(own, law, named, gains)
+            stages[key] = StageGiven(own, distribution, named, gains)
         order.append(stages[key])
     listed = _by_agent((names, "names"), agents)
     terms = [parts_of(part, name, agents, faults) for name, part in (("outside", outside), ("discounts", discounts))]
@@ -265,7 +265,7 @@ class _Reader(Reader):
         return np.stack(alike(arrays)) if len(arrays) == self.agents else None
 
     def gains(self, stage: StageGiven, values: Array | None) -> Array | None:
-        """What the seller gains, ``(action, *signals)``; zeros where nothing is given."""
+        """The seller's gains, ``(action, *signals)``; zeros where nothing is given."""
         key, part = ("gains", id(stage)), stage.seller_values
         if values is None:
             return None

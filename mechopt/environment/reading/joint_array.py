@@ -123,8 +123,8 @@ def joint_distribution_faults(
         Fault(f"{where}{_index(place)}", f"is {_shown(array[tuple(place)])}", "probabilities must be at least 0")
         for place in np.argwhere(array < 0)[:SHOWN]
     ]
-    laws = array.reshape(*array.shape[:leading], prod(array.shape[leading:]))
-    totals = np.asarray(laws.sum(axis=-1))
+    distributions = array.reshape(*array.shape[:leading], prod(array.shape[leading:]))
+    totals = np.asarray(distributions.sum(axis=-1))
     slack = PROBABILITY_TOLERANCE if floats else 0
     wrong = np.argwhere(np.abs(totals - 1) > slack)
     for place in wrong[:SHOWN]:

@@ -1,4 +1,4 @@
-"""What is given for a Markov environment, from Python or from a model file, to exact numbers; every fault at once."""
+"""Reader of Markov environments, from Python or from a model file, to exact numbers; every fault at once."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mechopt.core.errors import Fault, shortened
-from mechopt.core.numbers import FloatArray, readonly, to_exact
+from mechopt.core.numbers import Array, FloatArray, readonly, to_exact
 
 Number = Callable[[Any], Fraction]
 Vector = tuple[Fraction, ...]
@@ -18,6 +18,8 @@ Matrix = tuple[Vector, ...]
 A = TypeVar("A")
 B = TypeVar("B")
 
+LARGE = 1_000
+"""Entries from which an array is looked through for numbers that repeat."""
 TEXTS = {1: "numbers", 2: "lists of numbers", 3: "lists of lists of numbers"}
 
 
@@ -64,6 +66,8 @@ def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Numb
     before = len(faults)
     if levels and is_list(given):
         if isinstance(given, np.ndarray):
+            if (table := _of_few_numbers(given, levels, read)) is not None:
+                return table
             given = given.tolist()
         if levels == 1 and len(given):
             try:
@@ -87,6 +91,27 @@ def numbers(given: Any, levels: int, where: str, faults: list[Fault], read: Numb
         faults.append(Fault(where, f"{shortened(str(given))} is not a list", fix))
         return None
     return number
+
+
+def _of_few_numbers(given: Array, levels: int, read: Number) -> Any:
+    """Entries of a large array in which most repeat others, each number read once; None where it is not such an array.
+
+    Kernels of agents who stand still most of the time are such arrays.
+    """
+    if given.size < LARGE or given.ndim != levels or given.dtype.kind != "f":
+        return None
+    different, places = np.unique(given, return_inverse=True)
+    if 2 * len(different) > given.size:
+        return None
+    try:
+        exact = [read(number) for number in different.tolist()]
+    except ValueError:
+        return None
+    return _tuples(np.array(exact, dtype=object)[places].reshape(given.shape).tolist())
+
+
+def _tuples(nested: Any) -> Any:
+    return tuple(map(_tuples, nested)) if isinstance(nested, list) else nested
 
 
 def floats(exact: Any) -> FloatArray:

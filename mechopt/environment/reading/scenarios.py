@@ -167,7 +167,7 @@ def weights_faults(weights: Sequence[Fraction], at: str = "") -> list[Fault]:
 
 
 def other_names(wrong: Sequence[str]) -> tuple[str, str]:
-    """What is wrong, and the fix, where a buyer has not the names of the first one."""
+    """Fault and fix where a buyer has not the names of the first one."""
     what = f"names differ from the first buyer's: {', '.join(map(repr, wrong))}"
     return what, "give every buyer distributions of the same names"
 

@@ -1,4 +1,4 @@
-"""What the seller gains besides payments, as given for each kind of environment, to exact numbers or None."""
+"""The seller's gains besides payments, as given for each kind of environment, to exact numbers or None."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_PART: Part = (None, "seller_values")
 
 
 def gains_by_buyer(given: Any, values: ExactNested, faults: list[Fault]) -> ExactNested | None:
-    """What sales are worth to the seller, by buyer, period and type; None where that is 0 everywhere.
+    """Worth of sales to the seller, by buyer, period and type; None where that is 0 everywhere.
 
     Parameters
     ----------

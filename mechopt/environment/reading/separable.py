@@ -1,4 +1,4 @@
-"""What is given for a separable environment, from Python or a model file, to exact numbers; every fault at once."""
+"""Reader of separable environments, from Python or a model file, to exact numbers; every fault at once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Agent(NamedTuple):
     seller_values: tuple[Matrix, ...]
 
     def value_table(self) -> tuple[Matrix, ...]:
-        """What an action is worth: ``[action][initial][signal]``."""
+        """Value of an action: ``[action][initial][signal]``."""
         if self.general is not None or self.base is None or self.level is None:
             return self.general or ()
         rates = self.rate if self.rate is not None else (None,) * len(self.base)
@@ -218,7 +218,7 @@ def _agent(
 
 
 def _gains(reader: Reader, part: Part, actions: int, types: int, signals: int) -> tuple[Matrix, ...]:
-    """What the seller gains, ``[action][initial][signal]``; zeros where nothing is given."""
+    """The seller's gains, ``[action][initial][signal]``; zeros where nothing is given."""
     found: tuple[Matrix, ...] | None = None if part[0] is None else reader.numbers(part, 3)
     if found is None:
         return (((Fraction(0),) * signals,) * types,) * actions

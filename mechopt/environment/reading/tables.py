@@ -69,7 +69,7 @@ def increasing(given: Any, where: str, faults: list[Fault]) -> FloatArray | None
     return None
 
 
-def require_law(table: FloatArray, first: int, where: str, faults: list[Fault]) -> None:
+def require_distribution(table: FloatArray, first: int, where: str, faults: list[Fault]) -> None:
     """Check that a table holds probabilities, at least 0, that sum to 1 over its axes from ``first`` on."""
     rows = table.reshape(*table.shape[:first], -1)
     negative, sums = np.argwhere(rows.min(axis=-1) < 0), rows.sum(axis=-1)

@@ -1,4 +1,4 @@
-"""What agents have outside, and discounts of their own, as given for each kind of environment, to exact numbers.
+"""Outside options, and discounts of agents' own, as given for each kind of environment, to exact numbers.
 
 An *outside option* is the present value, as of its period, of what an agent has who does not take part from then on.
 One number, or one by initial type, is for contracting alone: later there is none. By period it is one number or one by

@@ -149,7 +149,7 @@ def readonly_flags(flags: Array) -> Array:
 def state_faults(
     environment: Any, states: Sequence[PublicState], values: Any = None, at: str = "states"
 ) -> list[Fault]:
-    """What of an environment and its states does not fit together."""
+    """Faults of an environment and its states that do not fit together."""
     if not isinstance(environment, (MarkovTypes, InterdependentTypes, SeparableTypes)):
         return [Fault("environment", f"is {type(environment).__name__}", "public states are for persistent types")]
     if isinstance(environment, PublicStates):

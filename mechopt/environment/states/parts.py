@@ -1,4 +1,4 @@
-"""What an environment is made of at a public state and period, and the arrays of the joint process from it."""
+"""Parts of an environment at a public state and period, and the arrays of the joint process from it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Parts:
     """By allocation period and state, what there is then, as its own second period; the first one is contracting."""
 
     def at(self, t: int, s: int) -> tuple[Parts, int]:
-        """What there is in a period at a state, and its place in the arrays over periods."""
+        """Parts of a period at a state, and its place in the arrays over periods."""
         return (self, t) if self.cells is None or t == 0 else (self.cells[t - 1][s], 1)
 
     def cost(self, t: int, s: int) -> Array:
@@ -52,7 +52,7 @@ class Parts:
 
 
 def parts_of(base: MarkovTypes | InterdependentTypes) -> Parts:
-    """What an environment without public states is made of."""
+    """Parts of an environment without public states."""
     if isinstance(base, MarkovTypes) and base.agents > 1:
         base = InterdependentTypes.from_markov(base)
     source: Any = base.exact if base.exact is not None else base
@@ -120,7 +120,7 @@ def spread_values(parts: Parts, t: int, count: int, n: int) -> Array:
 def spread_gains(
     parts: Parts, worth: Any, t: int, count: int, sizes: Sequence[int], actions: int, kind: Any
 ) -> Array | None:
-    """What actions are worth to the seller, ``(A, *SK)``, costs beyond those of the first state taken off; or None."""
+    """Worth of actions to the seller, ``(A, *SK)``, costs beyond those of the first state taken off; or None."""
 
     def gains_at(s: int) -> Any:
         found, place = parts.at(t, s)

@@ -155,7 +155,7 @@ def separable_by_period(cells: Sequence[SeparableTypes]) -> SeparableTypes | Sep
 
 
 def grid_faults(grid: Any, states: Sequence[PublicState]) -> list[Fault]:
-    """What of cells and states, each without faults of its own, does not fit together."""
+    """Faults of cells and states, each without faults of its own, that do not fit together."""
     first = grid[0][0]
     faults = [
         fault

@@ -189,7 +189,7 @@ def near(name: str, known: Sequence[str]) -> str:
 
 
 def action_faults(state: PublicState, actions: Sequence[tuple[str, ...]], at: str) -> list[Fault]:
-    """What does not fit the actions of the periods: how many there are, and names that none has.
+    """Faults of states against the actions of the periods: how many there are, and names that none has.
 
     Parameters
     ----------

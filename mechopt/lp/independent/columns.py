@@ -76,7 +76,7 @@ class Columns:
 
     @property
     def drawn(self) -> tuple[IntArray, ...]:
-        """What is 0 or 1 where nothing may be drawn."""
+        """Columns that are 0 or 1 where nothing may be drawn."""
         return self.slots or self.allocation
 
 

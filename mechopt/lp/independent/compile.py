@@ -92,7 +92,7 @@ class Layout:
 
 
 def _sale_gains(plan: Plan, t: int) -> FloatArray:
-    """What a sale of period t adds to the objective, in units; shape ``(n, 1, *types[t])``."""
+    """Coefficients of sales of period t in the objective, in units; shape ``(n, 1, *types[t])``."""
     env, weight = plan.tree.environment, plan.objective.revenue + plan.objective.welfare
     gains: FloatArray = weight * env.present_value[t] * own_surplus(plan.tree, t) / plan.unit
     if env.discounts is not None:

@@ -194,8 +194,8 @@ def _ex_ante(stages: Sequence[Sequence[Stage]]) -> RowFamily:
     for length, row in enumerate(stages, 1):
         shape = row[0].types
         chances = np.ones(shape, dtype=bool)
-        for stage, law in zip(row, row[0].laws, strict=True):
-            chances &= np.asarray(law > 0).reshape([-1 if j == stage.buyer else 1 for j in range(len(shape))])
+        for stage, distribution in zip(row, row[0].distributions, strict=True):
+            chances &= np.asarray(distribution > 0).reshape([-1 if j == stage.buyer else 1 for j in range(len(shape))])
         entries += sum(likely * int(np.count_nonzero(chances.ravel() & (s.margins[_own(s)] != 0))) for s in row)
         likely *= int(np.count_nonzero(chances))
         entries += likely * sum(any(own[:-1]) and own[length] != 0 for own in shares)

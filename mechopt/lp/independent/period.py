@@ -90,12 +90,12 @@ class Stage:
 
     @property
     def slack(self) -> Any:
-        """What a misreport may gain, in the program's unit."""
+        """Gain that a misreport may have, in the program's unit."""
         return float(self.epsilon) / self.unit
 
     @property
     def to_seller(self) -> Any:
-        """What the seller's present value of a payment in the period is of the buyer's."""
+        """Seller's present value of a payment in the period, as a share of the buyer's."""
         env = self.tree.environment
         return 1 if env.discounts is None else env.present_value[self.period] / self.weight
 
@@ -116,7 +116,7 @@ class Stage:
         return np.asarray(env.present_value[t] * own / self.unit)
 
     @property
-    def laws(self) -> list[Array]:
+    def distributions(self) -> list[Array]:
         """Probabilities of the types of the period, by buyer."""
         return [row[self.period] for row in self.tree.environment.probabilities]
 
@@ -129,7 +129,7 @@ class Stage:
     @property
     def expected_option(self) -> Array | None:
         """Expected present value of the outside option before the type is known, in the program's unit, ``(1,)``."""
-        return None if self.options is None else np.asarray([self.laws[self.buyer] @ self.options])
+        return None if self.options is None else np.asarray([self.distributions[self.buyer] @ self.options])
 
     def money(self, amount: Fraction) -> float | Fraction:
         """Present value to the buyer of an amount of the period's money, in the program's unit."""
@@ -188,11 +188,11 @@ class Stage:
     @cached_property
     def others(self) -> FloatArray:
         """Probability of each profile of the others' types, as flattened by `apart`; shape ``(M,)``."""
-        law = np.ones(())
+        distribution = np.ones(())
         for j, row in enumerate(self.tree.environment.probabilities):
             if j != self.buyer:
-                law = np.multiply.outer(law, row[self.period])
-        return law.ravel()
+                distribution = np.multiply.outer(distribution, row[self.period])
+        return distribution.ravel()
 
     def apart(self, array: Array) -> Array:
         """Axes (history, own type, others' profile) of an array over the histories at the end of the period."""

@@ -77,7 +77,7 @@ PROMISE_TYPES = 8
 
 @dataclass(frozen=True)
 class Size:
-    """What a program will be, known before it is built; exact at any size.
+    """Size of a program, known before it is built; exact at any size.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Plan:
 
     @property
     def environment(self) -> IndependentTypes:
-        """What it is a program for."""
+        """Environment of the program."""
         return self.tree.environment
 
     @property

@@ -27,7 +27,7 @@ from mechopt.lp.persistent.merged_tree import PatternTree
 
 
 def labelled(tree: PublicTree, t: int, agent: int | None, name: str, number: int) -> str:
-    """What a row or column is about, by the model's names.
+    """Labels of a row or column, by the model's names.
 
     Parameters
     ----------

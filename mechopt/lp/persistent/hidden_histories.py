@@ -29,7 +29,7 @@ from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 
 
 class Hidden:
-    """What agent i can tell apart on a public tree.
+    """Histories that agent i can tell apart on a public tree.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an agent may know of herself at a public history, true or not, where types persist: the states of her values.
+"""An agent's information at a public history, true or not, where types persist: the states of her values.
 
 Her expected utility from a slot on depends on what she knows there. Three bases:
 
@@ -53,7 +53,7 @@ class States:
     index: IntArray
 
     def labels(self, basis: str) -> tuple[tuple[str, IntArray], ...]:
-        """What each state is about."""
+        """Label of each state."""
         if basis == "ex post":
             return (("true profile", self.profile),)
         own = ("true type", self.own)
@@ -160,10 +160,10 @@ def others_weight(tree: Tree, t: int, i: int, known: States, state: IntArray, no
     return process.kernel[t - 1][branch, true_past, process.with_own(t, i, profile, known.own[state])]
 
 
-def _summed_own(law: Array, t: int, i: int, shape: tuple[tuple[int, ...], ...]) -> Array:
+def _summed_own(distribution: Array, t: int, i: int, shape: tuple[tuple[int, ...], ...]) -> Array:
     """Distribution of the others' types on whole profiles: summed over agent i's type, and repeated
     for each of them.
     """
-    axis = law.ndim - len(shape[t]) + i
-    summed: Array = np.broadcast_to(law.sum(axis=axis, keepdims=True), law.shape)
-    return summed.reshape(*law.shape[: law.ndim - len(shape[t])], prod(shape[t]))
+    axis = distribution.ndim - len(shape[t]) + i
+    summed: Array = np.broadcast_to(distribution.sum(axis=axis, keepdims=True), distribution.shape)
+    return summed.reshape(*distribution.shape[: distribution.ndim - len(shape[t])], prod(shape[t]))

@@ -101,7 +101,7 @@ def paid_rows(
 
 
 def prefix_rows(tree: Tree, t: int, allocation: IntArray, later: IntArray, budget: Scalar) -> SparseRows:
-    """What was paid up to a period before the last is at most the budget, by node and recorded action."""
+    """Rows of prefix budgets: payments up to a period before the last, by node and recorded action."""
     branches = tree.branches[t]
     rows = np.arange(tree.count[t] * branches).reshape(-1, branches)
     parts = [(rows, later[tree.following(t)], np.ones(1, dtype=np.int64))]
@@ -117,7 +117,7 @@ def prefix_rows(tree: Tree, t: int, allocation: IntArray, later: IntArray, budge
 def budget_rows(
     tree: Tree, allocation: IntArray, payment: IntArray, here: IntArray | None, budget: Scalar, share: Scalar
 ) -> SparseRows:
-    """What is paid on a full path is at most the budget."""
+    """Rows of budgets: payments on a full path."""
     t, one = tree.horizon - 1, np.ones(1, dtype=np.int64)
     nodes = np.arange(tree.count[t])
     parts: list[tuple[IntArray, IntArray, Any]] = [(nodes, payment, np.array([share]))]

@@ -97,12 +97,12 @@ class PersistentPlan:
 
     @property
     def environment(self) -> MarkovTypes | InterdependentTypes:
-        """What it is a program for; a separable environment is unfolded."""
+        """Environment of the program; a separable environment is unfolded."""
         return self.process.environment
 
     @property
     def process(self) -> JointProcess:
-        """The environment's laws."""
+        """The environment's distributions."""
         return self.tree.process
 
     @cached_property
@@ -121,7 +121,7 @@ class PersistentPlan:
 
     @cached_property
     def hidden(self) -> str | None:
-        """What agents see of the past, where this is not all."""
+        """Agents' view of the past, where this is not all."""
         return next((n.sees for n in unimplied(self.ic) if isinstance(n, BayesianIC) and n.sees != "all"), None)
 
     @property
@@ -152,12 +152,12 @@ class PersistentPlan:
         return (self.process.present_value if i is None else self.process.own_present_value[i])[t] / self.unit
 
     def slack(self, i: int) -> Scalar:
-        """What a misreport of agent i may gain, in the program's unit."""
+        """Gain that a misreport of agent i may have, in the program's unit."""
         epsilon = slack_of(self.subject_to, i)
         return (epsilon if isinstance(self.unit, Fraction) else float(epsilon)) / self.unit if epsilon else 0
 
     def to_seller(self, t: int, i: int) -> Scalar:
-        """What the seller's present value of a payment of agent i in period t is of the agent's."""
+        """Seller's present value of a payment of agent i in period t, as a share of the agent's."""
         return 1 if (own := self.process.own_weights) is None else self.process.present_value[t] / own[i][t]
 
     @cached_property

@@ -157,7 +157,7 @@ class ScenarioPlan:
 
     @property
     def goal(self) -> str:
-        """What the objective's column is called."""
+        """Name of the objective's column."""
         return "regret" if self.terms.objective == "regret" else "guarantee"
 
     @cached_property

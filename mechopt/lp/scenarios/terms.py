@@ -1,4 +1,4 @@
-"""What is asked of a mechanism that does not know the future: constraints in every scenario, and what is made largest.
+"""Terms of a mechanism that does not know the future: constraints in every scenario, and the objective.
 
 Three objectives, each measured by what a clairvoyant seller earns in the scenario (its benchmark):
 

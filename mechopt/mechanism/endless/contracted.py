@@ -19,7 +19,7 @@ from mechopt.mechanism.stationary import MarkovMechanism
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ContractedMechanism(MechanismMethods):
-    """What is done and paid in the allocation periods of a separable environment, for ever.
+    """Actions and payments in the allocation periods of a separable environment, for ever.
 
     Parameters
     ----------

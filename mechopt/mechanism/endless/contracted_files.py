@@ -23,7 +23,7 @@ __all__ = ["contents", "read_contracted", "simulate", "to_frame"]
 
 
 def contents(mechanism: ContractedMechanism) -> files.Contents:
-    """What the file holds: the allocation periods, bound to the separable environment."""
+    """Contents of the file: the allocation periods, bound to the separable environment."""
     header, columns = files.contents(mechanism.allocation)
     return header | {"format": FORMAT, "fingerprint": mechanism.environment.fingerprint}, columns
 

@@ -1,7 +1,7 @@
 """A mechanism with finitely many states in a file, its simulation and its table.
 
-The columns of the file: ``laws`` (of all agents one after another), ``allocation``, ``payment``, and the sparse table
-of next states as ``after`` (weights), ``next`` (states), ``ends`` (where rows end) and ``coin``.
+The columns of the file: ``laws`` (distributions of all agents one after another), ``allocation``, ``payment``, and the
+sparse table of next states as ``after`` (weights), ``next`` (states), ``ends`` (where rows end) and ``coin``.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MAX_STATES, MAX_ENTRIES = 10**7, 10**9
 
 
 def contents(mechanism: StateMechanism) -> Contents:
-    """What the file holds."""
+    """Contents of the file."""
     after = mechanism.after
     columns = {
-        "laws": np.concatenate([law.ravel() for law in mechanism.laws]),
+        "laws": np.concatenate([distribution.ravel() for distribution in mechanism.distributions]),
         "allocation": mechanism.allocation.ravel(),
         "payment": mechanism.payment.ravel(),
         "after": after.data,
@@ -54,7 +54,7 @@ def read_states(archive: Archive, header: Header, environment: Any) -> StateMech
         raise InputError(f"{path}: has {states} states and {entries} entries; the file is damaged")
     types, actions, n = environment.shape[0], environment.action_counts[0], environment.agents
     cells = states * prod(types) * actions
-    laws = archive.column("laws", (states * sum(types),))
+    distributions = archive.column("laws", (states * sum(types),))
     allocation, payment = archive.column("allocation", (cells,)), archive.column("payment", (n * cells,))
     weight, coin = archive.column("after", (entries,)), archive.column("coin", (n * entries,))
     following = archive.column("next", (entries,), kinds="i").astype(np.int64)
@@ -70,7 +70,7 @@ def read_states(archive: Archive, header: Header, environment: Any) -> StateMech
     shape = (states, prod(types), actions)
     return StateMechanism(
         environment,
-        tuple(part.reshape(states, -1) for part in np.split(laws.astype(np.float64), cuts)),
+        tuple(part.reshape(states, -1) for part in np.split(distributions.astype(np.float64), cuts)),
         allocation.reshape(shape),
         payment.reshape(n, *shape),
         csr_array((weight.astype(np.float64), following, ends), shape=(cells, states)),
@@ -83,7 +83,10 @@ def read_states(archive: Archive, header: Header, environment: Any) -> StateMech
 @played.register(StateMechanism)
 def _(mechanism: StateMechanism, rng: np.random.Generator, runs: int) -> Runs:
     env, n = mechanism.environment, mechanism.environment.agents
-    state, types = np.zeros(runs, dtype=np.int64), [rng.choice(len(law), size=runs, p=law) for law in env.initial]
+    state, types = (
+        np.zeros(runs, dtype=np.int64),
+        [rng.choice(len(distribution), size=runs, p=distribution) for distribution in env.initial],
+    )
     utility, welfare = np.zeros((n, runs)), np.zeros(runs)
     _, profiles, actions = mechanism.allocation.shape
     total = np.cumsum(mechanism.after.data)

@@ -40,13 +40,13 @@ LAW_SLACK = 1e-9
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StateMechanism(MechanismMethods):
-    """What is done and paid in each of finitely many public states, for ever.
+    """Actions and payments in each of finitely many public states, for ever.
 
     Parameters
     ----------
     environment : MarkovTypes
         With an infinite horizon.
-    laws : sequence over agents of float arrays ``(S, K_i)``
+    distributions : sequence over agents of float arrays ``(S, K_i)``
         Distribution of her type in each state, given what is public. State 0 is the first, with the first types.
     allocation : float array ``(S, P, A)``
         Probability of each action, by state and profile of reports (numbered with the last agent's type fastest).
@@ -79,7 +79,7 @@ class StateMechanism(MechanismMethods):
     """
 
     environment: MarkovTypes
-    laws: tuple[FloatArray, ...]
+    distributions: tuple[FloatArray, ...]
     allocation: FloatArray
     payment: FloatArray
     after: csr_array
@@ -97,7 +97,7 @@ class StateMechanism(MechanismMethods):
             what = "has outside options or discounts of agents' own"
             raise InputError([Fault("environment", what, "a StateMechanism is for one discount, and options worth 0")])
         set_field(self, "claims", tuple(self.claims))
-        set_field(self, "laws", tuple(readonly(law) for law in self.laws))
+        set_field(self, "distributions", tuple(readonly(distribution) for distribution in self.distributions))
         set_field(self, "allocation", readonly(self.allocation))
         set_field(self, "payment", readonly(self.payment))
         after = csr_array(self.after).astype(np.float64)
@@ -129,7 +129,10 @@ class StateMechanism(MechanismMethods):
         env, s = self.environment, len(self.allocation)
         profiles, actions = prod(self.shape), env.action_counts[0]
         wanted = {
-            "laws": ([law.shape for law in self.laws], [(s, types) for types in self.shape]),
+            "distributions": (
+                [distribution.shape for distribution in self.distributions],
+                [(s, types) for types in self.shape],
+            ),
             "allocation": (self.allocation.shape, (s, profiles, actions)),
             "payment": (self.payment.shape, (env.agents, s, profiles, actions)),
             "after": (self.after.shape, (s * profiles * actions, s)),
@@ -143,7 +146,7 @@ class StateMechanism(MechanismMethods):
 
     def _number_faults(self) -> list[Fault]:
         parts = {"allocation": self.allocation, "payment": self.payment, "coin": self.extra, "after": self.after.data}
-        parts |= {f"laws[{i}]": law for i, law in enumerate(self.laws)}
+        parts |= {f"distributions[{i}]": distribution for i, distribution in enumerate(self.distributions)}
         faults = [
             Fault(name, "has an entry that is not finite", "give finite numbers")
             for name, part in parts.items()
@@ -155,7 +158,7 @@ class StateMechanism(MechanismMethods):
         sums = {
             "allocation": self.allocation.sum(axis=2).ravel(),
             "after": np.asarray(self.after.sum(axis=1)).ravel()[taken],
-        } | {f"laws[{i}]": law.sum(axis=1) for i, law in enumerate(self.laws)}
+        } | {f"distributions[{i}]": distribution.sum(axis=1) for i, distribution in enumerate(self.distributions)}
         for name, total in sums.items():
             low = float(parts[name].min(initial=0.0))
             off = float(np.abs(total - 1).max(initial=0.0))
@@ -172,15 +175,21 @@ class StateMechanism(MechanismMethods):
         used = (after.data > 0) & (self.allocation[s, profile, action] > 0) & (self.likely[s, profile])
         own = np.unravel_index(profile, self.shape)
         faults = []
-        for i, law in enumerate(self.laws):
-            if (off := float(np.abs(law[0] - env.initial[i]).max())) > LAW_SLACK:
-                faults.append(Fault(f"laws[{i}][0]", f"is {off:.3g} off", "it is the distribution of first types"))
-            wrong = np.abs(law[after.col] - env.kernel[i][0][action, own[i]]).max(axis=1) > LAW_SLACK
+        for i, distribution in enumerate(self.distributions):
+            if (off := float(np.abs(distribution[0] - env.initial[i]).max())) > LAW_SLACK:
+                faults.append(
+                    Fault(f"distributions[{i}][0]", f"is {off:.3g} off", "it is the distribution of first types")
+                )
+            wrong = np.abs(distribution[after.col] - env.kernel[i][0][action, own[i]]).max(axis=1) > LAW_SLACK
             if (wrong & used).any():
                 entry = int((wrong & used).argmax())
                 where = f"state {int(s[entry])} at reports {int(profile[entry])} and action {int(action[entry])}"
                 faults.append(
-                    Fault(f"laws[{i}][{int(after.col[entry])}]", f"is not what {where} leads to", "use another state")
+                    Fault(
+                        f"distributions[{i}][{int(after.col[entry])}]",
+                        f"is not what {where} leads to",
+                        "use another state",
+                    )
                 )
         return faults
 
@@ -192,7 +201,10 @@ class StateMechanism(MechanismMethods):
     @cached_property
     def beliefs(self) -> FloatArray:
         """Probability of each profile in each state, ``(S, P)``."""
-        joined = reduce(lambda one, law: (one[:, :, None] * law[:, None, :]).reshape(len(one), -1), self.laws)
+        joined = reduce(
+            lambda one, distribution: (one[:, :, None] * distribution[:, None, :]).reshape(len(one), -1),
+            self.distributions,
+        )
         return readonly(joined)
 
     @cached_property
@@ -222,7 +234,7 @@ class StateMechanism(MechanismMethods):
 
     @cached_property
     def gains(self) -> FloatArray:
-        """What actions are worth to the seller besides payments and costs, ``(M, A)``."""
+        """Worth of actions to the seller besides payments and costs, ``(M, A)``."""
         tables = summed_gains(self.environment)
         if tables is None:
             return np.zeros(self.allocation.shape[1:])

@@ -24,7 +24,7 @@ FORMAT = "mechopt scenarios mechanism 1"
 
 
 def contents(rule: ScenariosMechanism) -> tuple[dict[str, Any], Mapping[str, Array]]:
-    """What the file holds: the header, and ``allocation`` and ``payment``, scenario by scenario."""
+    """Contents of the file: the header, and ``allocation`` and ``payment``, scenario by scenario."""
     columns = {
         name: np.concatenate([part.ravel() for one in rule.mechanisms for part in getattr(one, name)])
         for name in ("allocation", "payment")

@@ -1,4 +1,4 @@
-"""What a seller does in every scenario."""
+"""Mechanisms over scenarios: allocation and payment in every scenario."""
 
 from __future__ import annotations
 

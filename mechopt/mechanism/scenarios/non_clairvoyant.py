@@ -15,7 +15,7 @@ from mechopt.mechanism.constraints import Constraint
 
 @dataclass(frozen=True)
 class NonClairvoyant(Constraint):
-    """What happens in a period depends on the distributions and reports up to it, and on nothing else.
+    """Demand that a period depends on the distributions and reports up to it, and on nothing else.
 
     It is a constraint on the mechanisms of several scenarios together: `mechopt.verify` checks it of a
     `ScenariosMechanism`. The ``gain`` of its check is the largest difference between two scenarios: of a probability of

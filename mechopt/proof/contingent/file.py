@@ -39,7 +39,7 @@ class Weighted(NamedTuple):
 
 @dataclass(frozen=True)
 class TransferProof:
-    """What a file claims.
+    """Claim of a file.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class TransferProof:
         ``"hull"`` (`kernels`, a list of such tables; the model's kernel is one more).
     lower, upper : lists over agents of lists over periods of lists over profiles
         Bounds on what the truth is worth for these kernels; empty where transitions do not depend on actions.
-    laws : list over shares of lists over next profiles
+    distributions : list over shares of lists over next profiles
         Of a refusal for a set of kernels: the distribution that each inequality is for; empty for the last period's.
     stack : dict
         Of stacked transfers; else empty. `how` is ``"apart"`` (payments about a period are due in each of the next
@@ -92,7 +92,7 @@ class TransferProof:
     kernels: dict[str, Any] = field(default_factory=dict)
     lower: list[list[list[Fraction]]] = field(default_factory=list)
     upper: list[list[list[Fraction]]] = field(default_factory=list)
-    laws: list[list[Fraction]] = field(default_factory=list)
+    distributions: list[list[Fraction]] = field(default_factory=list)
     stack: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,7 +150,8 @@ def load_transfer_proof(path: str | Path) -> TransferProof:
         shares = [Weighted(Fraction(share[0]), *share[1:]) for share in content.pop("shares")]
         exact = {name: _fractions(content.pop(name)) for name in ("surplus", "welfare", "values", "payments")}
         exact |= {name: _fractions(content.pop(name)) for name in ("last_payments", "fees")}
-        exact |= {name: _fractions(content.pop(name, [])) for name in ("lower", "upper", "laws")}
+        content["distributions"] = content.pop("laws", content.get("distributions", []))  # their name in older files
+        exact |= {name: _fractions(content.pop(name, [])) for name in ("lower", "upper", "distributions")}
         return TransferProof(**content, **exact, shares=shares)
     except InputError as error:
         raise TransferProofError(str(error)) from None

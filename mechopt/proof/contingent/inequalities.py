@@ -75,7 +75,7 @@ class Checker:
         return self._check_refusal() if self.proof.refusal else self._check_transfers()
 
     def check_rule(self) -> None:
-        """What is claimed of the rule itself."""
+        """Check the claims about the rule itself."""
         self._check_surplus()
         if self.proof.efficient:
             self._check_efficient()
@@ -84,10 +84,10 @@ class Checker:
         """Next profiles and their probabilities, zeros left out."""
         if t == self.final:
             return
-        law = self.exact.kernel[t][(action, *profile)]
+        distribution = self.exact.kernel[t][(action, *profile)]
         for then in self.profiles[self.following(t)]:
-            if law[then]:
-                yield then, law[then]
+            if distribution[then]:
+                yield then, distribution[then]
 
     def _flow(self, t: int, action: int, profile: Profile) -> Fraction:
         return (
@@ -121,7 +121,7 @@ class Checker:
     # the inequalities
 
     def _value(self, i: int, t: int, s: Profile) -> tuple[dict[Key, Fraction], Fraction]:
-        """What the truth is worth, as unknowns and a constant."""
+        """Value of the truth, as unknowns and a constant."""
         if t == self.final:
             flow = self.exact.values[i][t][(self.policy[t][s], *s)]
             return ({} if self.constant else {("q", i, s): Fraction(-1)}), flow

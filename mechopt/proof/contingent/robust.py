@@ -22,7 +22,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.proof.contingent.file import TransferProof, TransferProofError, Weighted
 from mechopt.proof.contingent.inequalities import Checker, Key, Profile, reporting, without
 
-Law = list[Fraction]
+Distribution = list[Fraction]
 Linear = tuple[dict[Key, Fraction], Fraction]
 """Coefficients of unknowns, and a constant."""
 
@@ -66,15 +66,15 @@ class RobustChecker(Checker):
 
     # the set
 
-    def _given(self, t: int, action: int, s: Profile) -> Law:
-        law = self.exact.kernel[t][(action, *s)]
-        return [law[n] for n in self.profiles[self.following(t)]]
+    def _given(self, t: int, action: int, s: Profile) -> Distribution:
+        distribution = self.exact.kernel[t][(action, *s)]
+        return [distribution[n] for n in self.profiles[self.following(t)]]
 
-    def _at(self, table: Any, t: int, action: int, s: Profile) -> Law:
-        law = list(table[t][action][self.profiles[t].index(s)])
-        if len(law) != len(self.profiles[self.following(t)]):
+    def _at(self, table: Any, t: int, action: int, s: Profile) -> Distribution:
+        distribution = list(table[t][action][self.profiles[t].index(s)])
+        if len(distribution) != len(self.profiles[self.following(t)]):
             raise TransferProofError(f"kernels, period {t}: not a probability for every next profile")
-        return law
+        return distribution
 
     def _differs(self, t: int) -> bool:
         tables = [*self.sides, *self.vertices]
@@ -96,42 +96,46 @@ class RobustChecker(Checker):
         """The model's kernel belongs to it, and it is one of distributions."""
         for t, action, s in self._places():
             for table in self.vertices:
-                law = self._at(table, t, action, s)
-                if min(law) < 0 or sum(law) != 1:
+                distribution = self._at(table, t, action, s)
+                if min(distribution) < 0 or sum(distribution) != 1:
                     raise TransferProofError(f"kernels, period {t}: a vertex is not a distribution")
             if not self._inside(t, action, s, self._given(t, action, s)):
                 raise TransferProofError(f"kernels, period {t}, {list(s)}: the model's kernel is not in the set")
 
-    def _inside(self, t: int, action: int, s: Profile, law: Law) -> bool:
-        if len(law) != len(self.profiles[self.following(t)]) or min(law) < 0 or sum(law) != 1:
+    def _inside(self, t: int, action: int, s: Profile, distribution: Distribution) -> bool:
+        if (
+            len(distribution) != len(self.profiles[self.following(t)])
+            or min(distribution) < 0
+            or sum(distribution) != 1
+        ):
             return False
         own = self._given(t, action, s)
         if self.kind == "ball":
-            return sum((abs(x - y) for x, y in zip(law, own, strict=True)), Fraction(0)) <= self.radius
+            return sum((abs(x - y) for x, y in zip(distribution, own, strict=True)), Fraction(0)) <= self.radius
         if self.kind == "box":
             low, high = (self._at(table, t, action, s) for table in self.sides)
-            return all(a <= x <= b for a, x, b in zip(low, law, high, strict=True))
-        return law == own or any(law == self._at(table, t, action, s) for table in self.vertices)
+            return all(a <= x <= b for a, x, b in zip(low, distribution, high, strict=True))
+        return distribution == own or any(distribution == self._at(table, t, action, s) for table in self.vertices)
 
-    def _smallest(self, t: int, action: int, s: Profile, worth: Law) -> Fraction:
+    def _smallest(self, t: int, action: int, s: Profile, worth: Distribution) -> Fraction:
         """Smallest expectation over the set."""
         own, order = self._given(t, action, s), sorted(range(len(worth)), key=lambda n: worth[n])
         if self.kind == "hull":
             every = [own, *(self._at(table, t, action, s) for table in self.vertices)]
-            return min(_mean(law, worth) for law in every)
+            return min(_mean(distribution, worth) for distribution in every)
         if self.kind == "ball":
-            law, left = list(own), min(self.radius / 2, 1 - own[order[0]])
-            law[order[0]] += left
+            distribution, left = list(own), min(self.radius / 2, 1 - own[order[0]])
+            distribution[order[0]] += left
             for n in reversed(order):  # the worst one last, when nothing is left to take
-                taken = min(left, law[n])
-                law[n], left = law[n] - taken, left - taken
-            return _mean(law, worth)
+                taken = min(left, distribution[n])
+                distribution[n], left = distribution[n] - taken, left - taken
+            return _mean(distribution, worth)
         low, high = (self._at(table, t, action, s) for table in self.sides)
-        law, left = list(low), 1 - sum(low, Fraction(0))
+        distribution, left = list(low), 1 - sum(low, Fraction(0))
         for n in order:
             added = min(left, high[n] - low[n])
-            law[n], left = law[n] + added, left - added
-        return _mean(law, worth)
+            distribution[n], left = distribution[n] + added, left - added
+        return _mean(distribution, worth)
 
     # the inequalities
 
@@ -143,7 +147,7 @@ class RobustChecker(Checker):
         return unknown, sign * self.exact.values[i][t][(self.policy[t][s], *s)]
 
     def _expected(self, i: int, t: int, *parts: tuple[Any, int]) -> Callable[[Profile], Linear]:
-        """What is inside an expectation: the next bounds by name, payments by reported profile, with signs."""
+        """Terms inside an expectation: the next bounds by name, payments by reported profile, with signs."""
         following = self.following(t)
 
         def inside(then: Profile) -> Linear:
@@ -161,7 +165,7 @@ class RobustChecker(Checker):
         return inside
 
     def bound_row(self, which: str, i: int, t: int, s: Profile) -> Robust:
-        """What the truth is worth, from below or above."""
+        """Row that bounds the value of the truth, from below or above."""
         flow = self.exact.values[i][t][(self.policy[t][s], *s)]
         sign = 1 if which == "U" else -1
         inside = self._expected(i, t, (which, -sign), (s, sign))
@@ -212,12 +216,12 @@ class RobustChecker(Checker):
 
     def _check_contradiction(self) -> Fraction:
         total, left = Fraction(0), dict[Key, Fraction]()
-        if len(self.proof.laws) != len(self.proof.shares):
-            raise TransferProofError("laws: not one for every share")
-        for share, law in zip(self.proof.shares, self.proof.laws, strict=True):
+        if len(self.proof.distributions) != len(self.proof.shares):
+            raise TransferProofError("distributions: not one for every share")
+        for share, distribution in zip(self.proof.shares, self.proof.distributions, strict=True):
             if share.multiplier < 0:
                 raise TransferProofError("shares: a multiplier is negative")
-            coefficients, side = self._combined(share, law)
+            coefficients, side = self._combined(share, distribution)
             total += share.multiplier * side
             for key, x in coefficients.items():
                 left[key] = left.get(key, Fraction(0)) + share.multiplier * x
@@ -228,7 +232,7 @@ class RobustChecker(Checker):
             raise TransferProofError(f"shares: they say 0 >= {total}, which is not a contradiction")
         return total
 
-    def _combined(self, share: Weighted, law: Law) -> Linear:
+    def _combined(self, share: Weighted, distribution: Distribution) -> Linear:
         """Coefficients and side of an inequality at its distribution."""
         i, t = share.agent, share.period
         if not 0 <= i < len(self.agents) or not 0 <= t < self.env.stages or share.profile < 0 or share.report < 0:
@@ -244,10 +248,10 @@ class RobustChecker(Checker):
             row = self.bound_row("LU"[share.report], i, t, s)
         else:
             raise TransferProofError(f"shares: {share.kind!r}, report {share.report}, is not an inequality")
-        if not self._inside(t, row.action, s, law):
-            raise TransferProofError("laws: a distribution is not in the set")
+        if not self._inside(t, row.action, s, distribution):
+            raise TransferProofError("distributions: a distribution is not in the set")
         total, side = dict(row.outside), row.side
-        for then, probability in zip(self.profiles[self.following(t)], law, strict=True):
+        for then, probability in zip(self.profiles[self.following(t)], distribution, strict=True):
             coefficients, constant = row.inside(then)
             side -= self.discount * probability * constant
             for key, x in coefficients.items():
@@ -255,8 +259,8 @@ class RobustChecker(Checker):
         return total, side
 
 
-def _mean(law: Law, worth: Law) -> Fraction:
-    return sum((p * x for p, x in zip(law, worth, strict=True)), Fraction(0))
+def _mean(distribution: Distribution, worth: Distribution) -> Fraction:
+    return sum((p * x for p, x in zip(distribution, worth, strict=True)), Fraction(0))
 
 
 def _fractions(given: Any) -> Any:

@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.functions import RationalFunction, exact_quotient
 from mechopt.core.polynomials import ONE, Polynomial, minus, negative, plus, times, trimmed
 from mechopt.environment.parametric import ParametricModel
-from mechopt.mechanism.payments import payments_at
+from mechopt.mechanism.payments import EpsilonIC, payments_at
 from mechopt.proof.certificate import CertificateError
 from mechopt.proof.check import check_certificate
 from mechopt.proof.formula.file import ClaimedPiece, FormulaProof, GuaranteeProof, ProvedBasis, Sparse
@@ -34,7 +34,7 @@ from mechopt.proof.formula.signs import OpenInterval, SignError, check_end
 
 @dataclass(frozen=True)
 class Theorem:
-    """What was proved.
+    """Theorem that was proved.
 
     Attributes
     ----------
@@ -88,6 +88,8 @@ def check_formula_proof(model: ParametricModel, proof: FormulaProof, most: int =
         )
     if (proof.parameter, proof.start, proof.stop) != (model.parameter, model.start, model.stop):
         raise CertificateError("interval: it is another one than the model's")
+    if any(isinstance(constraint, EpsilonIC) for constraint in proof.subject_to):
+        raise CertificateError("subject_to: formulas keep incentive constraints as they are, without epsilon")
     check_cover(proof)
     require_proof_size(model, proof, most)
     rows = rebuilt_rows(model, proof)
@@ -123,10 +125,18 @@ def _check_points(model: ParametricModel, proof: FormulaProof) -> dict[Fraction,
 def check_ends(
     proof: FormulaProof | GuaranteeProof, closed: Sequence[tuple[bool, bool]], apart: Sequence[AlgebraicNumber]
 ) -> None:
-    """Check that each end inside is included by a basis beside it or stands apart, and what pieces say of theirs."""
-    for (basis, holds), (after, holds_after) in pairwise(zip(proof.bases, closed, strict=True)):
-        if basis.stop == after.start and not (holds[1] or holds_after[0] or after.start in apart):
-            raise CertificateError(f"ends: nothing is proved at {after.start!r}, where there is a pole")
+    """Check that ends where bases meet are included by one of them or stand apart, and what pieces say of theirs."""
+    held = {
+        end
+        for basis, holds in zip(proof.bases, closed, strict=True)
+        for end, holding in zip((basis.start, basis.stop), holds, strict=True)
+        if holding
+    }
+    for end in {basis.start for basis in proof.bases} & {basis.stop for basis in proof.bases} - held:
+        if end not in apart:
+            raise CertificateError(f"ends: nothing is proved at {end!r}, where there is a pole")
+        if any(piece.start < end < piece.stop for piece in proof.pieces):
+            raise CertificateError(f"pieces: one goes over {end!r}, about which that is not proved")
     for piece in proof.pieces:
         for side, end, outer in ((0, piece.start, proof.start), (1, piece.stop, proof.stop)):
             known = any(
@@ -235,7 +245,7 @@ class BasisCheck:
                 raise CertificateError(f"primal: {name} is violated")
 
     def _bound(self) -> Polynomial:
-        """What the multipliers prove, times the common denominators of rows and multipliers."""
+        """Bound by the multipliers, times the common denominators of rows and multipliers."""
         rows = self.rows
         bound = times(rows.offset, self.price)
         reduced = [times(cost, self.price) for cost in rows.cost]

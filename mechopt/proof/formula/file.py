@@ -181,7 +181,7 @@ class GuaranteeProof:
 
     @property
     def asked(self) -> tuple[Any, ...]:
-        """What it is the guarantee of."""
+        """Constraints, objective and benchmark of the guarantee."""
         return self.ic, self.ir, self.subject_to, self.objective, self.benchmark
 
     def save(self, path: str | Path) -> None:
@@ -208,7 +208,7 @@ def _write(content: dict[str, Any], path: str | Path) -> None:
 
 
 def formula_content(proof: AnyProof) -> dict[str, Any]:
-    """What a file holds, without the digest."""
+    """Contents of a file, without the digest."""
     number: dict[RationalFunction, int] = {}
 
     def place(function: RationalFunction) -> int:
@@ -238,7 +238,7 @@ def formula_content(proof: AnyProof) -> dict[str, Any]:
 
 
 def _head(proof: AnyProof) -> dict[str, Any]:
-    """What the two kinds of files say apart."""
+    """Keys by which the two kinds of files are told apart."""
     known = {
         "fingerprint": proof.fingerprint,
         "parameter": proof.parameter,
@@ -265,7 +265,7 @@ STANDARD_ASKED = (DIC(),), (EPIR(),), (), "ratio", "same"
 
 
 def _asked_content(proof: GuaranteeProof) -> dict[str, Any]:
-    """What is asked of a guarantee, where it is not the standard one."""
+    """Terms of a guarantee, where it is not the standard one."""
     if proof.asked == STANDARD_ASKED:
         return {}
     names = {"ic": [c.name for c in proof.ic], "ir": [c.name for c in proof.ir]}

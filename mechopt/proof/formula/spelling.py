@@ -42,17 +42,20 @@ def ends_content(start: AlgebraicNumber, stop: AlgebraicNumber) -> dict[str, Any
     return {"from": end_content(start), "to": end_content(stop)}
 
 
+WIDTH = Fraction(1, 1 << 40)
+"""Of the brackets of numbers that are not rational."""
+
+
 def end_content(end: AlgebraicNumber) -> dict[str, Any]:
     """An end as files have it: a bracket that depends on the number alone."""
     exact = end.exact
     if exact is not None:
         return {"polynomial": texts(end.polynomial), "root": end.index, "bracket": [str(exact), str(exact)]}
-    bits = 40
-    while True:  # the shortest binary bracket, whatever the number was narrowed to before
-        floor = Fraction((end.lower.numerator << bits) // end.lower.denominator, 1 << bits)
-        above = floor + Fraction(1, 1 << bits)
-        if end.upper <= above:
-            return {"polynomial": texts(end.polynomial), "root": end.index, "bracket": [str(floor), str(above)]}
+    while True:  # whatever the number was narrowed to before
+        floor = end.lower // WIDTH * WIDTH
+        if end.upper <= floor + WIDTH:
+            bracket = [str(floor), str(floor + WIDTH)]
+            return {"polynomial": texts(end.polynomial), "root": end.index, "bracket": bracket}
         end.narrow()
 
 
@@ -85,4 +88,6 @@ def read_end(given: Mapping[str, Any]) -> AlgebraicNumber:
     polynomial = read_polynomial(given["polynomial"])
     if len(polynomial) < 2 or type(given["root"]) is not int:
         raise ValueError("an end is not a root of a polynomial")
+    if lower != upper and (upper - lower != WIDTH or lower % WIDTH):
+        raise ValueError("a bracket is neither a number nor one step of 2^-40")
     return AlgebraicNumber(polynomial, given["root"], lower, upper)

@@ -98,7 +98,7 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
 def _check_point(
     at: str,
     values: Sequence[Fraction],
-    law: Sequence[Fraction],
+    distribution: Sequence[Fraction],
     cost: Fraction,
     point: Point,
     after: Sequence[Point],
@@ -108,7 +108,7 @@ def _check_point(
     if point.lowest < 0 or len(point.places) != len(values):
         raise PromisedCertificateError(f"{at}: the lowest promise is below 0, or there is not one place a type")
     promise = height = ZERO
-    for k, (value, p) in enumerate(zip(values, law, strict=True)):
+    for k, (value, p) in enumerate(zip(values, distribution, strict=True)):
         if not p:
             continue
         sold = sum((z for j, z in point.lottery if j <= k), ZERO)
@@ -130,7 +130,7 @@ def _check_point(
 def _check_line(
     at: str,
     values: Sequence[Fraction],
-    law: Sequence[Fraction],
+    distribution: Sequence[Fraction],
     cost: Fraction,
     line: Line,
     after: Sequence[Line],
@@ -138,18 +138,18 @@ def _check_line(
     if line.slope < 0 or len(line.after) != len(values) or any(not 0 <= j < len(after) for j in line.after):
         raise PromisedCertificateError(f"{at}: the slope is below 0, or a line of the next period is not there")
     below = [after[j] for j in line.after]
-    mean = sum((p * later.slope for p, later in zip(law, below, strict=True) if p), ZERO)
+    mean = sum((p * later.slope for p, later in zip(distribution, below, strict=True) if p), ZERO)
     if mean > line.slope:
         raise PromisedCertificateError(f"{at}: the slopes that follow have the mean {mean}, above its own")
-    coefficients = [p * (value - cost) for value, p in zip(values, law, strict=True)]
+    coefficients = [p * (value - cost) for value, p in zip(values, distribution, strict=True)]
     tail = ZERO
     for k in range(len(values) - 1, 0, -1):
-        tail += law[k] * (below[k].slope - line.slope)
+        tail += distribution[k] * (below[k].slope - line.slope)
         coefficients[k if tail > 0 else k - 1] += (values[k] - values[k - 1]) * tail
     best = total = ZERO
     for number in reversed(coefficients):
         total += number
         best = max(best, total)
-    height = best + sum((p * later.height for p, later in zip(law, below, strict=True) if p), ZERO)
+    height = best + sum((p * later.height for p, later in zip(distribution, below, strict=True) if p), ZERO)
     if height > line.height:
         raise PromisedCertificateError(f"{at}: welfare is only proved to be at most {height} at 0, not {line.height}")

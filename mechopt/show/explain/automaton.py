@@ -118,7 +118,7 @@ def classes(play: Play, outputs: tuple[Array, ...], start: tuple[IntArray, ...] 
 
 
 def rounded(play: Play, payments: bool) -> tuple[Array, ...]:
-    """What is done at each node as whole numbers: allocation, and payment relative to the largest value."""
+    """Actions and payments at each node as whole numbers: allocation, and payment relative to the largest value."""
     scale = max((float(np.abs(part).max(initial=0.0)) for part in play.values), default=0.0) or 1.0
     found = []
     for t in range(play.horizon):
@@ -169,77 +169,91 @@ def automaton(play: Play, fold: bool = True) -> Automaton:
     return Automaton(play, state, example, _folded(plain, fold and plain.states <= MOST_FOLDED))
 
 
-Cell = tuple[tuple[int, ...], tuple[int, ...]]
-"""What is done, as whole numbers, and the next state (numbered over all periods) by recorded action."""
+Cell = tuple[int, tuple[int, ...]]
+"""What is done, by number, and the next state (numbered over all periods) by recorded action."""
 
 
 def _folded(plain: Automaton, fold: bool) -> tuple[IntArray, ...]:
     """Mode of each state."""
     play, first = plain.play, np.cumsum([0, *(len(part) for part in plain.example)])
-    outputs = rounded(play, payments=True)
     period = [t for t, part in enumerate(plain.example) for _ in part]
-    cells: list[dict[int, Cell]] = []
-    for t, slots in enumerate(plain.example):
-        for slot in slots:
-            row: dict[int, Cell] = {}
-            for node in plain.nodes(t, int(slot)):
-                after = tuple(int(first[t + 1] + s) if s >= 0 else -1 for s in plain.after(t, int(node)))
-                row[int(play.profile[t][node])] = (tuple(outputs[t][node].tolist()), after)
-            cells.append(row)
+    rows = _rows(plain, first)
     kind = [next(s for s in range(t + 1) if play.alike(t, s)) for t in range(play.horizon)]
-    group = list(range(len(cells)))
-    rows = [dict(row) for row in cells]
-    heads: list[int] = []
-    for state in range(len(cells)):
+    group, heads = list(range(len(rows))), list[int]()
+    for state in range(len(rows)):
         if group[state] != state:
             continue
         for head in heads if fold else ():
             attempt = _merged(group, rows, head, state, kind, period)
             if attempt is not None:
-                group, rows = attempt
+                for s, root in attempt[0].items():
+                    group[s] = root
+                for s, row in attempt[1].items():
+                    rows[s] = row
                 break
         else:
             heads.append(state)
-    roots = [_root(group, state) for state in range(len(cells))]
+    roots = [_root(group, {}, state) for state in range(len(rows))]
     number = {root: mode for mode, root in enumerate(dict.fromkeys(roots))}
     flat = np.array([number[root] for root in roots], dtype=np.int64)
     return tuple(flat[a:b] for a, b in pairwise(first))
 
 
-def _root(group: list[int], state: int) -> int:
-    while group[state] != state:
-        state = group[state]
+def _rows(plain: Automaton, first: IntArray) -> list[dict[int, Cell]]:
+    """Cells of each state by profile."""
+    play, numbers, found = plain.play, dict[tuple[int, ...], int](), list[dict[int, Cell]]()
+    outputs = rounded(play, payments=True)
+    for t, slots in enumerate(plain.example):
+        start = int(first[t + 1])
+        for slot in slots.tolist():
+            nodes = plain.nodes(t, slot)
+            profiles, did = play.profile[t][nodes].tolist(), outputs[t][nodes].tolist()
+            after = [[-1]] * len(nodes)
+            if t + 1 < play.horizon:
+                after = plain.state[t + 1][play.following[t][nodes]].tolist()
+            row = dict[int, Cell]()
+            for profile, what, states in zip(profiles, did, after, strict=True):
+                number = numbers.setdefault(tuple(what), len(numbers))
+                row[profile] = number, tuple(start + s if s >= 0 else -1 for s in states)
+            found.append(row)
+    return found
+
+
+def _root(group: list[int], joined: dict[int, int], state: int) -> int:
+    """The state that stands for a group, with what has been joined besides."""
+    while (above := joined.get(state, group[state])) != state:
+        state = above
     return state
 
 
 def _merged(
     group: list[int], rows: list[dict[int, Cell]], head: int, state: int, kind: list[int], period: list[int]
-) -> tuple[list[int], list[dict[int, Cell]]] | None:
-    """Groups and rows with two states in one, and all that follows from it; None where something contradicts.
+) -> tuple[dict[int, int], dict[int, dict[int, Cell]]] | None:
+    """Groups and rows with two states in one, and all that follows; None where something contradicts.
 
     What only one of them knows, since only there it can be reported, is kept.
     """
-    group, changed = list(group), dict[int, dict[int, Cell]]()
-    todo = [(head, state)]
+    groups, changed, todo = dict[int, int](), dict[int, dict[int, Cell]](), [(head, state)]
     while todo:
-        a, b = (_root(group, s) for s in todo.pop())
+        one, other = todo.pop()
+        a, b = _root(group, groups, one), _root(group, groups, other)
         if a == b:
             continue
         a, b = min(a, b), max(a, b)
-        left, right = changed.get(a, rows[a]), changed.get(b, rows[b])
+        left, right = changed.get(a) or rows[a], changed.get(b) or rows[b]
         if kind[period[a]] != kind[period[b]]:
             return None
+        for profile, (output, _) in right.items():
+            if profile in left and left[profile][0] != output:
+                return None
         joined = dict(left)
         for profile, (output, after) in right.items():
-            known, earlier = left.get(profile, (output, after))
-            if known != output:
-                return None
-            one, other = _padded(earlier, after)
-            todo += [(s, r) for s, r in zip(one, other, strict=True) if s >= 0 and r >= 0]
-            joined[profile] = (output, tuple(s if s >= 0 else r for s, r in zip(one, other, strict=True)))
-        group[b] = a
+            earlier, after = _padded(left[profile][1] if profile in left else after, after)
+            todo += [(s, r) for s, r in zip(earlier, after, strict=True) if s >= 0 and r >= 0]
+            joined[profile] = output, tuple(s if s >= 0 else r for s, r in zip(earlier, after, strict=True))
+        groups[b] = a
         changed[a] = joined
-    return group, [changed.get(s, row) for s, row in enumerate(rows)]
+    return groups, changed
 
 
 def _padded(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

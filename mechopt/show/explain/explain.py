@@ -34,8 +34,8 @@ def explain(answer: Any, lotteries: bool = True) -> Explanation | PolicyExplanat
     Returns
     -------
     Explanation or PolicyExplanation
-        ``print`` it; ``.states``, ``.mechanism``, ``.to_frame()``, ``.to_html()``; an Explanation has ``.shares``
-        and ``.plot()`` as well.
+        ``print`` it; ``.states``, ``.mechanism``, ``.to_frame()``, ``.to_html()``, ``.to_latex()``,
+        ``.to_networkx()``, ``.plot()``; an Explanation has ``.shares`` as well.
 
     Raises
     ------

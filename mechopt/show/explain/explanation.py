@@ -1,4 +1,4 @@
-"""What is said of a mechanism: its states and rules, what memory is worth, and the likeliest histories."""
+"""Explanation of a mechanism: its states and rules, the worth of memory, and the likeliest histories."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FEW_WORDS = 6
 
 @dataclass(frozen=True)
 class Rule:
-    """What is done after some reports in a state.
+    """Action and payment after some reports in a state.
 
     Attributes
     ----------
@@ -207,7 +207,7 @@ class Explanation:
         return found
 
     def less_memory(self) -> str:
-        """What is lost by remembering less, in one sentence; empty where nothing is known."""
+        """Loss by remembering less, in one sentence; empty where nothing is known."""
         known = [share for share in self.shares if not share.enough and not np.isnan(share.share)]
         words = "; ".join(f"{share.memory} {percent(share.share)}" for share in known)
         parts = [f"remembering less earns: {words}"] if words else []

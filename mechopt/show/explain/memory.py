@@ -12,7 +12,7 @@ history is, and the ladder is left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,9 +26,9 @@ from mechopt.lp.substitution import substituted, tied
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.payments import Deterministic
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.show.explain.cells import payment_program
-from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play
+from mechopt.show.explain.programs.cells import payment_program
+from mechopt.show.explain.programs.optimal_face import Point, best_point, determined, optimal_face
 from mechopt.show.explain.wording import percent
 from mechopt.solve.problem import Problem
 from mechopt.solve.program import Effort
@@ -56,7 +56,7 @@ MOST_ROWS = 40_000
 
 @dataclass(frozen=True)
 class MemoryShare:
-    """What a mechanism earns that remembers only one thing.
+    """Revenue of a mechanism that remembers only one thing.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class MemoryShare:
 
 @dataclass(frozen=True)
 class LotteryShare:
-    """What mechanisms earn that draw nothing, as shares of the optimum.
+    """Revenue of mechanisms that draw nothing, as shares of the optimum.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class LotteryShare:
 
 
 def without_lotteries(best: Optimum, mechanism: Mechanism | SequenceMechanism) -> LotteryShare | None:
-    """What drawing nothing earns; None where it is not looked for, as in large programs.
+    """Revenue without drawing; None where it is not looked for, as in large programs.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def allocation_columns(layout: AnyLayout) -> list[IntArray]:
 
 
 def welfare_weights(layout: AnyLayout, play: Play, reach: list[FloatArray]) -> FloatArray:
-    """What each column of the allocation adds to welfare, in present value; 0 for other columns."""
+    """Weight of each column of the allocation in welfare, in present value; 0 for other columns."""
     weights = np.zeros(layout.columns.count)
     fresh = isinstance(layout, Layout)
     for t, columns in enumerate(allocation_columns(layout)):
@@ -310,13 +310,14 @@ def _remembering(
 
 def _canonical(program: LinearProgram, point: Point, costs: list[FloatArray]) -> FloatArray:
     """Largest welfare on the optimal face, then other weights in turn, then fixed generic ones."""
-    from dataclasses import replace
-
     costs = [np.concatenate([cost, np.zeros(len(program.cost) - len(cost))]) for cost in costs]
     generic = 0.5 + np.random.default_rng(0).random(len(program.cost))
     largest = np.abs(costs[0]).max(initial=0.0) or 1.0
+    chosen = np.any([cost != 0 for cost in costs], axis=0)
     for cost in (*costs, generic * np.abs(costs[0])):
         face = replace(optimal_face(program, point), cost=cost / largest, offset=0.0)
+        if determined(face)[chosen].all():
+            break
         found = best_point(face)
         if found is None:
             break

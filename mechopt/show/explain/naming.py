@@ -47,7 +47,7 @@ def mode_names(found: Automaton, balance: tuple[FloatArray, ...] | None = None) 
 
 
 def properties(play: Play, t: int) -> Properties:
-    """What can be said of the slots of a period, simplest first."""
+    """Properties of the slots of a period, simplest first."""
     found: Properties = {}
     for name, taken in _actions_taken(play, t).items():
         before, never = done(name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mechopt.mechanism.direct import Mechanism
 from mechopt.show.explain.explanation import Explanation, Rule
-from mechopt.show.explain.wording import likelihood, percent, profile_words
+from mechopt.show.explain.wording import likelihood, percent, profile_words, verdicts
 from mechopt.show.page.page import render, write_report
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def explanation_page(
     if found.note:
         said.append(f"Note: {found.note}.")
     if found.report is not None:
-        said.append("Verified: " + ", ".join(f"{n.name} {c.status}" for n, c in found.report.items()) + ".")
+        said.append(f"Verified: {verdicts(found.report)}.")
     if len(found.states) <= 4:
         said.append(found.words)
     page = render(
@@ -104,7 +104,7 @@ def state_rows(found: Explanation) -> list[dict[str, Any]]:
 
 
 def share_rows(found: Explanation) -> list[dict[str, Any]]:
-    """What memory is worth, for ``memory_shares`` of the templates."""
+    """Rows on the worth of memory, for ``memory_shares`` of the templates."""
     return [
         {"memory": s.memory, "text": percent(s.share), "width": round(BAR * min(max(s.share, 0.0), 1.0), 2)}
         for s in found.shares
@@ -113,7 +113,7 @@ def share_rows(found: Explanation) -> list[dict[str, Any]]:
 
 
 def _data(found: Explanation) -> dict[str, Any]:
-    """What the page's script follows: rules by mode and profile, names, and the distribution of types."""
+    """Data of the page's script: rules by mode and profile, names, and the distribution of types."""
     play, names = found.automaton.play, [state.name for state in found.states]
     rules: list[dict[int, Any]] = []
     for mode, state in enumerate(found.states):
@@ -165,8 +165,11 @@ def _chances(found: Explanation) -> dict[str, Any]:
     """Distribution of the first profile, and of the next one by action and profile; none where they are large."""
     mechanism = found.mechanism
     if isinstance(mechanism, Mechanism):
-        laws = [part.ravel() for part in mechanism.tree.distribution]
-        initial, kernels = laws[0], [np.broadcast_to(after, (1, now.size, after.size)) for now, after in pairwise(laws)]
+        distributions = [part.ravel() for part in mechanism.tree.distribution]
+        initial, kernels = (
+            distributions[0],
+            [np.broadcast_to(after, (1, now.size, after.size)) for now, after in pairwise(distributions)],
+        )
     else:
         initial, kernels = mechanism.process.initial, list(mechanism.process.kernel)
     if sum(kernel.size for kernel in kernels) > MOST_CHANCES:

@@ -18,7 +18,6 @@ by the whole history.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,13 @@ import numpy as np
 from mechopt.core.numbers import FloatArray, IntArray, readonly, recognise
 from mechopt.lp.build import compile_program
 from mechopt.lp.independent.compile import Layout
-from mechopt.lp.program import LinearProgram
-from mechopt.lp.substitution import extended
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton, automaton, classes, rounded
-from mechopt.show.explain.cells import Cells, payment_program
-from mechopt.show.explain.optimal_face import Point, best_point, optimal_face
 from mechopt.show.explain.play import Play, play_of
+from mechopt.show.explain.programs.cells import Cells, payment_program
+from mechopt.show.explain.programs.criteria import Face, best_of, first_face
+from mechopt.show.explain.programs.optimal_face import best_point
 from mechopt.solve.result import Optimum
 
 if TYPE_CHECKING:
@@ -105,10 +103,7 @@ def readable(best: Optimum, allocation: Mechanism | SequenceMechanism, layout: A
         point = best_point(small)
         if point is None or point.value * layout.unit < best.value - LOST * max(abs(best.value), layout.unit):
             continue
-        found = _best_order(small, point, cells, play)
-        if found is None:
-            continue
-        order, u = found
+        order, u = _best_order(first_face(small, point, cells), cells, play)
         return _built(layout, u, cells, matrix, offset, play, allocation, order, depends)
     return None
 
@@ -133,133 +128,31 @@ def _columns(layout: AnyLayout, mechanism: Mechanism | SequenceMechanism) -> Flo
     return x
 
 
-def _best_order(
-    program: LinearProgram, point: Point, cells: Cells, play: Play
-) -> tuple[tuple[str, ...], FloatArray] | None:
+def _best_order(first: Face, cells: Cells, play: Play) -> tuple[tuple[str, ...], FloatArray]:
     """The order of criteria that gives the simplest table, and its solution."""
-    known: dict[tuple[str, ...], tuple[LinearProgram, Point] | None] = {(): (program, point)}
+    known: dict[tuple[str, ...], Face] = {(): first}
+    sizes: dict[bytes, tuple[int, int]] = {}
     best: tuple[tuple[int, int], tuple[str, ...], FloatArray] | None = None
     for order in ORDERS:
         for length in range(1, len(order) + 1):
             prefix = order[:length]
             if prefix not in known:
-                before = known[prefix[:-1]]
-                known[prefix] = None if before is None else _criterion(prefix[-1], *before, cells)
-            if known[prefix] is None:  # without bound: money can be lent freely; go on without this criterion
-                known[prefix] = known[prefix[:-1]]
-        reached = known[order]
-        if reached is None:
-            continue
-        u = reached[1].x
-        found = automaton(play.with_payment(_by_node(u, cells)))
-        size = found.modes, different_payments(found)
+                before = known[prefix[:-1]]  # kept where a criterion has no bound
+                known[prefix] = best_of(prefix[-1], before, cells) or before
+        u = known[order].x
+        key = np.round(u[: cells.count], 9).tobytes()
+        if key not in sizes:
+            found = automaton(play.with_payment(_by_node(u, cells)))
+            sizes[key] = found.modes, different_payments(found)
+        size = sizes[key]
         if best is None or size < best[0]:
             best = size, order, u
-    return None if best is None else best[1:]
+    assert best is not None
+    return best[1:]
 
 
 def _by_node(payments: FloatArray, cells: Cells) -> tuple[FloatArray, ...]:
     return tuple(np.where(place >= 0, payments[place], 0.0) for place in cells.place)
-
-
-def _criterion(name: str, program: LinearProgram, point: Point, cells: Cells) -> tuple[LinearProgram, Point] | None:
-    """The program of one criterion over the optimal face of the one before, and its solution."""
-    chosen = CRITERIA[name](optimal_face(program, point), cells)
-    found = best_point(chosen)
-    return None if found is None else (chosen, found)
-
-
-def _minimised(
-    program: LinearProgram,
-    weight: FloatArray,
-    cells: IntArray,
-    side: FloatArray,
-    both: bool,
-    price: IntArray | None = None,
-    units: FloatArray | None = None,
-    sign: float = 1.0,
-) -> LinearProgram:
-    """Minimise the weighted sum of max(0, sign p - side - P q), with ``both`` of its absolute value."""
-    from scipy.sparse import csr_array, vstack
-
-    old, k = len(program.cost), len(cells)
-    prices = 0 if price is None else int(price.max(initial=-1)) + 1
-    rows = np.arange(k)
-    entries = [(rows, cells, np.full(k, -sign)), (rows, old + prices + rows, np.ones(k))]
-    if price is not None and units is not None:
-        entries.append((rows, old + price, units))
-    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
-    matrix, lower = csr_array((value, (row, column)), shape=(k, old + prices + k)), -side
-    if both:
-        flipped = np.where(column >= old + prices, value, -value)
-        matrix = vstack([matrix, csr_array((flipped, (row, column)), shape=matrix.shape)], format="csr")
-        lower = np.concatenate([lower, side])
-    columns = np.concatenate([np.full(prices, -np.inf), np.zeros(k)]), np.full(prices + k, np.inf)
-    larger = extended(program, columns, matrix, lower, np.full(len(lower), np.inf))
-    cost = np.zeros(old + prices + k)
-    cost[old + prices :] = -weight
-    return replace(larger, cost=readonly(cost), offset=0.0)
-
-
-def _likely(cells: Cells) -> IntArray:
-    return np.flatnonzero(cells.weight > 0)
-
-
-def _subsidies(program: LinearProgram, cells: Cells) -> LinearProgram:
-    at = _likely(cells)
-    return _minimised(program, cells.weight[at], at, np.zeros(len(at)), False, sign=-1.0)
-
-
-def _losses(program: LinearProgram, cells: Cells) -> LinearProgram:
-    at = _likely(cells)
-    return _minimised(program, cells.weight[at], at, cells.worth[at], False)
-
-
-def _one_price(program: LinearProgram, cells: Cells) -> LinearProgram:
-    at = np.flatnonzero((cells.weight > 0) & (cells.period > 0))
-    return _minimised(program, cells.weight[at], at, np.zeros(len(at)), True, cells.agent[at], cells.units[at])
-
-
-def _prices(program: LinearProgram, cells: Cells) -> LinearProgram:
-    at = _likely(cells)
-    price = cells.agent[at] * (int(cells.period.max()) + 1) + cells.period[at]
-    return _minimised(program, cells.weight[at], at, np.zeros(len(at)), True, price, cells.units[at])
-
-
-def _late(program: LinearProgram, cells: Cells) -> LinearProgram:
-    cost = np.zeros(len(program.cost))
-    cost[: cells.count] = -cells.weight * (int(cells.period.max()) + 1 - cells.period)
-    return replace(program, cost=readonly(cost), offset=0.0)
-
-
-def _largest(program: LinearProgram, cells: Cells) -> LinearProgram:
-    from scipy.sparse import csr_array
-
-    old, k = len(program.cost), cells.count
-    row = np.concatenate([np.arange(2 * k), np.arange(2 * k)])
-    column = np.concatenate([np.arange(k), np.arange(k), np.full(2 * k, old)])
-    value = np.concatenate([np.full(k, -1.0), np.full(k, 1.0), np.ones(2 * k)])
-    matrix = csr_array((value, (row, column)), shape=(2 * k, old + 1))
-    larger = extended(program, (np.zeros(1), np.full(1, np.inf)), matrix, np.zeros(2 * k), np.full(2 * k, np.inf))
-    cost = np.zeros(old + 1)
-    cost[old] = -1.0
-    return replace(larger, cost=readonly(cost), offset=0.0)
-
-
-def _generic(program: LinearProgram, cells: Cells) -> LinearProgram:
-    weight = 0.5 + np.random.default_rng(1).random(cells.count)
-    return _minimised(program, weight, np.arange(cells.count), np.zeros(cells.count), True)
-
-
-CRITERIA: dict[str, Callable[[LinearProgram, Cells], LinearProgram]] = {
-    "subsidies": _subsidies,
-    "one price": _one_price,
-    "losses": _losses,
-    "late": _late,
-    "prices": _prices,
-    "largest": _largest,
-    "generic": _generic,
-}
 
 
 def snapped(numbers: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ MOST_DRAWN = 400
 """States of all periods together up to which a picture is drawn."""
 WIDEST = 14.0
 """Width, in points, of an arrow of probability 1."""
+WIDEST_PICTURE = 18.0
+"""Inches."""
 
 
 def flow_picture(found: Explanation, axes: Axes | None = None) -> Axes:
@@ -37,23 +39,48 @@ def flow_picture(found: Explanation, axes: Axes | None = None) -> Axes:
     automaton = found.automaton
     if automaton.states > MOST_DRAWN:
         raise LimitError(f"{automaton.states} states are above {MOST_DRAWN}, too many for a picture; use to_frame()")
-    horizon, met = automaton.play.horizon, [np.unique(part) for part in automaton.mode]
-    tallest = max(map(len, met))
-    axes = own_axes(axes, max(5.0, 1.5 * horizon), max(2.2, 0.75 * tallest))
+    met = [np.unique(part).tolist() for part in automaton.mode]
+    return drawn([state.name for state in found.states], met, flows(found), found.summary, axes)
+
+
+def drawn(
+    names: list[str],
+    met: list[list[int]],
+    chances: dict[tuple[int, int, int], float],
+    title: str,
+    axes: Axes | None = None,
+) -> Axes:
+    """Draw the states met in each period, and the flow of probability between them.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the states.
+    met : list over t of lists of int
+        Numbers of the states of each period.
+    chances : dict
+        Probability by (period, state, next state).
+    title : str
+    axes : matplotlib Axes, optional
+    """
+    horizon, tallest = len(met), max(map(len, met))
+    axes = own_axes(axes, min(max(5.0, 1.5 * horizon), WIDEST_PICTURE), max(2.2, 0.75 * tallest))
     height = {(t, mode): -(k - (len(modes) - 1) / 2) for t, modes in enumerate(met) for k, mode in enumerate(modes)}
-    for (t, start, end), chance in flows(found).items():
+    for (t, start, end), chance in chances.items():
         ends = [t, t + 1], [height[t, start], height[t + 1, end]]
         axes.plot(*ends, color=COLOURS[start % len(COLOURS)], alpha=0.5, linewidth=max(0.8, WIDEST * chance), zorder=1)
+    size = min(1.0, 1.0 / max(horizon / 12, tallest / 16))
     for (t, mode), y in height.items():
-        axes.scatter([t], [y], s=420, color=COLOURS[mode % len(COLOURS)], zorder=2)
-        axes.text(t, y, found.states[mode].name, color="white", ha="center", va="center", weight="bold", zorder=3)
-    axes.set_xticks(range(horizon))
+        axes.scatter([t], [y], s=420 * size, color=COLOURS[mode % len(COLOURS)], zorder=2)
+        style: dict[str, Any] = {"ha": "center", "va": "center", "weight": "bold", "fontsize": 10 * max(size, 0.55)}
+        axes.text(t, y, names[mode], color="white", zorder=3, **style)
+    axes.set_xticks(range(0, horizon, -(-horizon // 12)))
     axes.set_xlabel("period")
     axes.set_yticks([])
     axes.set_xlim(-0.5, horizon - 0.5)
     axes.set_ylim(-(tallest - 1) / 2 - 0.7, (tallest - 1) / 2 + 0.7)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title(found.summary, fontsize=10, loc="left")
+    axes.set_title(title, fontsize=10, loc="left")
     return axes
 
 

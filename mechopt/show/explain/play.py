@@ -27,7 +27,7 @@ WEIGHTLESS = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Play:
-    """What a mechanism does, by period and node.
+    """A mechanism in play, by period and node.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Play:
     private: tuple[tuple[tuple[str, ...], ...], ...] = ()
 
     def net_costs(self, t: int) -> FloatArray:
-        """What an action costs the seller less what it is worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
+        """Cost of an action to the seller less its worth to her, ``(A_t, M_t)`` or ``(A_t, 1)``."""
         cost: FloatArray = self.costs[t][:, None]
         return cost if self.gains is None else cost - self.gains[t]
 
@@ -218,7 +218,7 @@ def _independent(mechanism: Mechanism) -> Play:
 
 
 def _sale_gains(tree: HistoryTree, t: int) -> FloatArray:
-    """What sales are worth to the seller by action and profile; nothing where the item is kept."""
+    """Worth of sales to the seller by action and profile; nothing where the item is kept."""
     gains = at_profiles(tree, t, [row[t] for row in tree.environment.seller_values or ()])[:, 0]
     own = np.broadcast_to(gains, (len(gains), *tree.shape[t])).reshape(len(gains), -1)
     return np.concatenate([np.zeros((1, own.shape[1])), own])

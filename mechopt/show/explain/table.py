@@ -8,7 +8,7 @@ from mechopt.core.errors import InputError, LimitError
 from mechopt.core.printable import printable
 from mechopt.show.explain.explain import explain
 from mechopt.show.explain.explanation import Explanation
-from mechopt.show.explain.wording import likelihood
+from mechopt.show.explain.wording import likelihood, verdicts
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Status
@@ -43,7 +43,7 @@ def lines(found: Explanation | PolicyExplanation, width: int = WIDTH, most: int 
     if found.note:
         told += paragraph(f"note: {found.note}", width)
     if found.report is not None:
-        told += paragraph(f"verified: {', '.join(f'{n.name} {c.status}' for n, c in found.report.items())}", width)
+        told += paragraph(f"verified: {verdicts(found.report)}", width)
     if len(found.agents) > 1:
         told += paragraph(f"reports and payments in the order of agents: {printable(' / '.join(found.agents))}", width)
     told.append("")
@@ -89,7 +89,7 @@ def few_states(best: Optimum) -> list[str]:
 def quickly_explained(
     best: Optimum | None, histories: int = FEW_HISTORIES, states: int = FEW_STATES
 ) -> Explanation | PolicyExplanation | None:
-    """What an optimum does, where there is one with so few histories and states; None otherwise.
+    """Explanation of an optimum, where there is one with so few histories and states; None otherwise.
 
     Parameters
     ----------

@@ -10,6 +10,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, recognise
 from mechopt.show.explain.play import Play
+from mechopt.verification.report import Report
 
 LARGEST_DENOMINATOR = 64
 ALMOST = 1e-9
@@ -55,7 +56,7 @@ def likelihood(probability: float) -> str:
 
 
 def action(play: Play, t: int, chances: FloatArray) -> str:
-    """What is done, with its probability where it is drawn."""
+    """Action in words, with its probability where it is drawn."""
     named = [(play.actions[t][a], float(p)) for a, p in enumerate(chances) if p > 1e-6]
     if len(named) == 1:
         return named[0][0]
@@ -206,3 +207,12 @@ def periods(members: Sequence[int]) -> str:
 def fraction_or(value: float, exact: Fraction | None) -> str:
     """A proved fraction where there is one and it is short, else a number."""
     return str(exact) if exact is not None and len(str(exact)) <= 20 else amount(value)
+
+
+def verdicts(report: Report) -> str:
+    """Which constraints were found satisfied; with what misreports may gain, where that is more than nothing."""
+    parts = []
+    for constraint, check in report.items():
+        allowed = "" if check.allowance is None else f" up to a gain of {amount(check.allowance)}"
+        parts.append(f"{constraint.name} {check.status}{allowed}")
+    return ", ".join(parts)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechopt.study.fit.result import Fit
 
 
-def fitted_law(fit: Fit, axes: Axes | None = None) -> Axes:
+def fitted_distribution(fit: Fit, axes: Axes | None = None) -> Axes:
     """P(value <= v) as estimated, and of the types; bars are the bootstrap intervals at the ends of the cells.
 
     Of a panel: all its values together, without intervals (which are about first types and transitions).
@@ -34,7 +34,7 @@ def fitted_law(fit: Fit, axes: Axes | None = None) -> Axes:
     margin = 0.04 * float(np.ptp(fit.points)) or 1.0
     ends = fit.points[0] - margin, fit.points[-1] + margin
     estimated = np.concatenate([[ends[0]], fit.points, [ends[1]]]), np.concatenate([[0.0], fit.cumulative, [1.0]])
-    sums = fit.law(fit.cuts)
+    sums = fit.distribution(fit.cuts)
     types = np.concatenate([[ends[0]], fit.values, [ends[1]]]), np.concatenate([[0.0], sums, [1.0]])
     axes.step(*estimated, where="post", color="0.55", linewidth=1.4, label="estimated from the data")
     axes.step(*types, where="post", color=BAR, linewidth=2.0, label=f"{fit.values.size} types")

@@ -42,7 +42,7 @@ def frontier_curve(frontier: Frontier, axes: Axes | None = None) -> Axes:
         axes.plot(x[k], y[k], "D", color=MARK, markersize=8, zorder=4)
         text += f"\n({x[k]:.4g}, {y[k]:.4g})"
         axes.annotate(text, (x[k], y[k]), xytext=offset, textcoords="offset points", fontsize=9)
-    notes = [f"incomplete ({frontier.stopped})"] if frontier.stopped else []
+    notes = [] if frontier.complete else [f"incomplete ({frontier.stopped})"]
     if 0 < len(x) - 1 <= LABELLED_SEGMENTS:
         for k, weight in enumerate(frontier.weights):
             label, middle = f"w = {weight:.3g}", ((x[k] + x[k + 1]) / 2, (y[k] + y[k + 1]) / 2)

@@ -23,7 +23,7 @@ def shrinking_intervals(
     price: float | None = None,
     axes: Axes | None = None,
 ) -> Axes:
-    """What one payment may be, a bar a grid, against the step of the grid: Theorem 2 in the limit.
+    """Draw the interval of one payment, a bar a grid, against the step of the grid: Theorem 2 in the limit.
 
     Parameters
     ----------

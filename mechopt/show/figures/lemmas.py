@@ -21,7 +21,7 @@ TRADE_OFF_POINTS = 400
 
 
 def charging_paths(charging: Charging, axes: Axes | None = None) -> Axes:
-    """What covers the optimum's spends on every path of reports: a step a path, as wide as the path is likely.
+    """Draw how the optimum's spends are covered on every path of reports: a step a path, as wide as the path is likely.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def price_path(
     seed: int = 0,
     values: bool = True,
 ) -> Axes:
-    """What each agent pays along one path of truthful reports, and what the action is worth to her.
+    """Draw each agent's payments along one path of truthful reports, and what the action is worth to her.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ def column_simplex(
     others: tuple[int, ...] | None = None,
     period: int = 0,
 ) -> Axes:
-    """What the others see next, by an agent's own signal: points in a triangle, their hull, how far each sticks out.
+    """Draw the others' next signals by an agent's own: points in a triangle, their hull, how far each sticks out.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def column_simplex(
     env = independence.environment
     faults = []
     if not 0 <= period < len(env.kernel):
-        raise InputError([Fault("period", f"is {period}", f"laws lead from the periods 0 to {len(env.kernel) - 1}")])
+        raise InputError([Fault("period", f"is {period}", f"kernels lead from the periods 0 to {len(env.kernel) - 1}")])
     if not 0 <= agent < env.agents:
         raise InputError([Fault("agent", f"is {agent}", f"write 0 to {env.agents - 1}")])
     every = matrices(env, period, agent)

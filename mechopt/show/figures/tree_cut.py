@@ -1,4 +1,4 @@
-"""What is drawn of a tree that is too large to be read: its likeliest histories, and the rest as numbers."""
+"""Cut of a tree that is too large to be read: its likeliest histories, and the rest as numbers."""
 
 from __future__ import annotations
 

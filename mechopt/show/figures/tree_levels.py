@@ -52,7 +52,7 @@ def independent_counts(mechanism: Mechanism) -> list[int]:
     """Number of histories of positive probability at the end of each period."""
     counts = [1]
     for row in zip(*mechanism.environment.probabilities, strict=True):
-        counts.append(counts[-1] * prod(int((law > 0).sum()) for law in row))
+        counts.append(counts[-1] * prod(int((distribution > 0).sum()) for distribution in row))
     return counts[1:]
 
 
@@ -141,7 +141,10 @@ def persistent_levels(mechanism: SequenceMechanism, agent: int, periods: int) ->
                 parent,
                 likely[kept],
                 reports,
-                [f"{_mixed(law, names)}, pays {_short(p)}" for law, p in zip(chance, paid, strict=True)],
+                [
+                    f"{_mixed(distribution, names)}, pays {_short(p)}"
+                    for distribution, p in zip(chance, paid, strict=True)
+                ],
                 [FILLS[a % len(FILLS)] for a in most],
                 [MARKS[a % len(MARKS)] for a in most],
             )
@@ -155,12 +158,12 @@ def _type_names(mechanism: SequenceMechanism, t: int, i: int) -> tuple[str, ...]
     return mechanism.environment.types[i][t]
 
 
-def _mixed(law: FloatArray, names: tuple[str, ...]) -> str:
+def _mixed(distribution: FloatArray, names: tuple[str, ...]) -> str:
     """Actions that are taken, with their probabilities where there is not just one."""
-    used = np.flatnonzero(law > 1e-6)
+    used = np.flatnonzero(distribution > 1e-6)
     if len(used) == 1:
         return names[int(used[0])]
-    return " / ".join(f"{_short(law[a])} {names[a]}" for a in used.tolist())
+    return " / ".join(f"{_short(distribution[a])} {names[a]}" for a in used.tolist())
 
 
 def _short(number: float) -> str:
@@ -177,7 +180,7 @@ def _shade(share: float) -> str:
 
 
 class Drawable(NamedTuple):
-    """What a tree is drawn from.
+    """Material of the drawing of a tree.
 
     Attributes
     ----------

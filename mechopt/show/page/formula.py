@@ -80,7 +80,7 @@ def formula_report(found: Formula, title: str = "", command: str = "", model: st
 
 
 def live_part(found: Formula, point: Fraction | None = None) -> dict[str, Any]:
-    """What ``formula_live`` of the templates wants: the slider with value and mechanism at its point.
+    """Slider with value and mechanism at its point, for ``formula_live`` of the templates.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def _pictures(found: Formula) -> list[Picture]:
 
 
 def _data(found: Formula) -> tuple[dict[str, Any], bool]:
-    """What the page's script reads, and whether the mechanism is in it."""
+    """Data of the page's script, and whether the mechanism is in it."""
     name, functions = found.parameter, dict[RationalFunction, int]()
     bases, lines = [], 0
     for basis in found.walk.bases:

@@ -1,6 +1,4 @@
-"""What a report says of mechanisms: the table of numbers and constraints, and below it each with
-its counterexamples.
-"""
+"""Mechanisms in a report: the table of numbers and constraints, and below it each with its counterexamples."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class Broken:
 
 @dataclass(frozen=True)
 class Detail:
-    """What a page says of a mechanism below the table."""
+    """Details of a mechanism below the table."""
 
     id: str
     name: str
@@ -130,7 +128,7 @@ def _broken_id(k: int, constraint: Constraint) -> str:
 
 
 def detail(entry: Entry, k: int, words: ModelWords) -> Detail:
-    """What stands below the table of one mechanism, with its counterexamples in full."""
+    """Text below the table of one mechanism, with its counterexamples in full."""
     facts: Facts = [("source", entry.source)] if entry.source else []
     if entry.rests_on:
         facts.append(("rests on", entry.rests_on))

@@ -140,7 +140,7 @@ def _heading(environment: AnyTypes) -> str:
 
 
 def instance_facts(environment: AnyTypes, source: str) -> Facts:
-    """What the environment is, as (label, text)."""
+    """Facts about the environment, as (label, text)."""
     facts: Facts = [("kind", f"{environment.kind} types")]
     if source:
         facts.append(("source", source))
@@ -171,14 +171,14 @@ def _distribution(environment: AnyTypes, most: int = 16) -> Facts:
     """Values with their probabilities where all buyers and periods have one short distribution, else nothing."""
     if not isinstance(environment, IndependentTypes) or environment.exact is None:
         return []
-    laws = {
+    distributions = {
         pair
         for values, probabilities in zip(environment.exact.values, environment.exact.probabilities, strict=True)
         for pair in zip(values, probabilities, strict=True)
     }
-    if len(laws) != 1:
+    if len(distributions) != 1:
         return []
-    values, probabilities = laws.pop()
+    values, probabilities = distributions.pop()
     if len(values) > most:
         return []
     return [(str(v), str(p)) for v, p in zip(values, probabilities, strict=True)]
@@ -198,7 +198,7 @@ def _value(best: Optimum | None, certificate: Certificate | None) -> tuple[str, 
 
 
 def optimum_facts(best: Optimum | None, certificate: Certificate | None) -> Facts:
-    """What is known of the optimum, as (label, text)."""
+    """Facts about the optimum, as (label, text)."""
     if best is None:
         return []
     facts = [

@@ -99,7 +99,7 @@ def _for_page(document: str, label: str, prefix: str) -> str:
 
 
 def _mixed(colour: str) -> str:
-    """What lies between paper and the bars' colour, as the page's own mixture of them; else the colour itself."""
+    """Colour between paper and the bars', as the page's own mixture of them; else the colour itself."""
     given, bar = (np.array([int(text[k : k + 2], 16) for k in (1, 3, 5)]) for text in (colour, BAR))
     share = float(np.mean((WHITE - given) / (WHITE - bar)))
     near = np.abs(WHITE - share * (WHITE - bar) - given).max() <= NEAR

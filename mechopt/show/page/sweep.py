@@ -97,7 +97,7 @@ def _fingerprint(sweep: Sweep) -> str:
 
 
 def study_facts(sweep: Sweep) -> Facts:
-    """What varies and what is recorded, as (label, text)."""
+    """Varied keys and recorded quantities, as (label, text)."""
     study, recording = sweep.study, sweep.study.recording
     facts: Facts = [("source", study.source)] if study.source else []
     facts.append(("study", study.name))
@@ -264,7 +264,7 @@ def _drawn(
 
 
 def _axes(sweep: Sweep, frame: pd.DataFrame, column: str) -> tuple[str, str]:
-    """What dots are drawn against, and what sets their colour.
+    """Quantity that dots are drawn against, and the one that sets their colour.
 
     Random instances are drawn against the optimum, by the first key that has a few values; a grid against its first key
     that has several numbers.

@@ -1,4 +1,4 @@
-"""What a report says of constraints and numbers, in words."""
+"""Constraints and numbers of a report, in words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ LIMITS = {
 
 
 def meaning(constraint: Constraint) -> str:
-    """What a constraint says, in a sentence."""
+    """Meaning of a constraint, in a sentence."""
     return MEANINGS.get(constraint.name) or LIMITS[constraint.name.partition(":")[0]]
 
 

@@ -1,4 +1,4 @@
-"""What goes to standard output and standard error, on a terminal and elsewhere."""
+"""Standard output and standard error, on a terminal and elsewhere."""
 
 from __future__ import annotations
 

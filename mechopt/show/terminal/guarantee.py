@@ -1,4 +1,4 @@
-"""What ``mechopt maximin`` prints: for scripts and for people."""
+"""Output of ``mechopt maximin``: for scripts and for people."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def guaranteed(
 
 
 def guaranteed_rows(title: str, document: Plain) -> list[tuple[str, str]]:
-    """What ``mechopt maximin`` tells people: (label, text)."""
+    """Rows of ``mechopt maximin`` for people: (label, text)."""
     bound = document["bound"]
     noun = {"ratio": "guarantee", "weighted": "weighted ratio", "regret": "regret"}[document["objective"]]
     rows = title_rows(title)

@@ -178,7 +178,7 @@ def proved(title: str, proof: Certificate | GuaranteeCertificate | PromisedCerti
 
 
 def proved_rows(document: Plain) -> list[tuple[str, str]]:
-    """What ``mechopt certificate check`` tells people behind its sentence: (label, text)."""
+    """Rows of ``mechopt certificate check`` for people, behind its sentence: (label, text)."""
     kept = document["constraints"]
     without = "none: no mechanism satisfies all of this" if document["status"] == "infeasible" else "no bound"
     return [
@@ -229,7 +229,7 @@ def sizes(size: Size, form: str) -> Plain:
 
 
 def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], list[tuple[str, str]]]:
-    """What ``mechopt compare`` tells people: header and rows of mechanisms, and bounds on all of them.
+    """Table of ``mechopt compare`` for people: header and rows of mechanisms, and bounds on all of them.
 
     Columns in which nothing is known of any mechanism are left out.
     """
@@ -259,7 +259,7 @@ def with_fraction(value: float) -> str:
 
 
 def solved_rows(title: str, document: Plain) -> list[tuple[str, str]]:
-    """What ``mechopt solve`` tells people: (label, text)."""
+    """Rows of ``mechopt solve`` for people: (label, text)."""
     bound = document["bound"]
     kept, rows = document["constraints"], title_rows(title)
     paid = f", payments {kept['subject_to']}" if "subject_to" in kept else ""
@@ -305,7 +305,7 @@ def verdict(check: Plain) -> str:
 
 
 def unsatisfied(report: Report, exact: bool) -> str:
-    """What is violated and what is undecided, in words, and what to try; exact checks leave nothing open."""
+    """Sentence on violated and undecided constraints, with what to try; exact checks leave nothing open."""
     words = [f"violated: {', '.join(report.violated)}"] if report.violated else []
     if report.undecided:
         words.append(
@@ -317,7 +317,7 @@ def unsatisfied(report: Report, exact: bool) -> str:
 
 
 def size_rows(size: Size, form: str) -> list[tuple[str, str]]:
-    """What ``mechopt size`` tells people."""
+    """Rows of ``mechopt size`` for people."""
     from mechopt.solve.limits import approximately
 
     return [(key, approximately(value)) for key, value in asdict(size).items()] + [("form", form)]

@@ -71,10 +71,12 @@ def buyers_problem(environment: IndependentTypes) -> Problem:
     states: list[tuple[State, ...]] = []
     for t in reversed(range(environment.horizon)):
         scale = float(weights[t]) / unit
-        laws = [law for _, _, law in kept[t]]
+        distributions = [distribution for _, _, distribution in kept[t]]
         values = [scale * v for _, v, _ in kept[t]]
         cost = scale * float(environment.cost[t])
-        state, (welfare, cap, start) = _state(values, laws, cost, t == environment.horizon - 1, welfare, cap, start)
+        state, (welfare, cap, start) = _state(
+            values, distributions, cost, t == environment.horizon - 1, welfare, cap, start
+        )
         states.insert(0, (state,))
     shape = tuple(tuple(len(v) for _, v, _ in row) for row in kept)
     profiles = tuple(map(prod, shape))
@@ -92,7 +94,7 @@ def buyers_problem(environment: IndependentTypes) -> Problem:
 
 def _state(
     values: list[FloatArray],
-    laws: list[FloatArray],
+    distributions: list[FloatArray],
     cost: float,
     last: bool,
     after: float,
@@ -101,15 +103,15 @@ def _state(
 ) -> tuple[State, tuple[float, FloatArray, tuple[float, FloatArray, float]]]:
     n = len(values)
     profiles = np.array(list(product(*(range(len(v)) for v in values))), dtype=np.int64)
-    q = np.prod([law[profiles[:, i]] for i, law in enumerate(laws)], axis=0)
+    q = np.prod([distribution[profiles[:, i]] for i, distribution in enumerate(distributions)], axis=0)
     margin = np.stack([v[profiles[:, i]] - cost for i, v in enumerate(values)], axis=1)  # (m, n)
-    stage = _stage(values, laws, profiles, q, margin, last)
+    stage = _stage(values, distributions, profiles, q, margin, last)
     served = float(q @ np.maximum(margin.max(axis=1), 0.0))
-    rent = np.array([law @ (v - v[0]) for v, law in zip(values, laws, strict=True)])
+    rent = np.array([distribution @ (v - v[0]) for v, distribution in zip(values, distributions, strict=True)])
     top = profiles == np.array([len(v) - 1 for v in values])
     state = State(
         stage=stage,
-        law=q,
+        distribution=q,
         floor=np.zeros(n),
         rays=np.concatenate([np.eye(n), -np.eye(n)]),
         ray_cost=np.concatenate([np.zeros(n), cap + rent]),
@@ -167,7 +169,7 @@ def _free(
 
 def _stage(
     values: list[FloatArray],
-    laws: list[FloatArray],
+    distributions: list[FloatArray],
     profiles: IntArray,
     q: FloatArray,
     margin: FloatArray,
@@ -186,17 +188,17 @@ def _stage(
     cost[after:] = q[: columns - after]
     martingale = np.zeros((prices[-1] - prices[0], columns))
     virtual = []
-    for i, (v, law, size) in enumerate(zip(values, laws, sizes, strict=True)):
+    for i, (v, distribution, size) in enumerate(zip(values, distributions, sizes, strict=True)):
         steps, block = np.diff(v), np.zeros((size, columns))
         for k in range(size):
             row = martingale[prices[i] - prices[0] + k]
             row[prices[i] + k] = 1.0
             if k + 1 < size:
-                row[downs[i] + k], row[downs[i] + size - 1 + k] = -1 / law[k], 1 / law[k]
-                block[k, downs[i] + k] = steps[k] / law[k]
+                row[downs[i] + k], row[downs[i] + size - 1 + k] = -1 / distribution[k], 1 / distribution[k]
+                block[k, downs[i] + k] = steps[k] / distribution[k]
             if k:
-                row[downs[i] + k - 1], row[downs[i] + size - 2 + k] = 1 / law[k], -1 / law[k]
-                block[k, downs[i] + size - 2 + k] = -steps[k - 1] / law[k]
+                row[downs[i] + k - 1], row[downs[i] + size - 2 + k] = 1 / distribution[k], -1 / distribution[k]
+                block[k, downs[i] + size - 2 + k] = -steps[k - 1] / distribution[k]
         virtual.append(block)
     taken = np.zeros((count, n, columns))
     for i in range(n):
@@ -220,7 +222,7 @@ def _stage(
         allocation_rows=state_rows + np.arange(count * n).reshape(count, n),
         report=np.arange(children),
         excess_columns=prices[:-1] + profiles,
-        excess_scale=np.stack([law[profiles[:, i]] for i, law in enumerate(laws)], axis=1),
+        excess_scale=np.stack([distribution[profiles[:, i]] for i, distribution in enumerate(distributions)], axis=1),
         column_report=np.zeros(0, dtype=np.int64),
     )
 
@@ -229,8 +231,8 @@ def _copies(environment: IndependentTypes) -> IntArray:
     """Permutations of identical buyers; as many as are allowed."""
     n = environment.agents
     kinds = [
-        tuple((v.tobytes(), p.tobytes()) for v, p in zip(values, laws, strict=True))
-        for values, laws in zip(environment.values, environment.probabilities, strict=True)
+        tuple((v.tobytes(), p.tobytes()) for v, p in zip(values, distributions, strict=True))
+        for values, distributions in zip(environment.values, environment.probabilities, strict=True)
     ]
     groups = [[i for i in range(n) if kinds[i] == kind] for kind in dict.fromkeys(kinds)]
     if prod(factorial(len(group)) for group in groups) > MOST_COPIES:

@@ -57,9 +57,9 @@ class BuyersPolicy(MechanismMethods):
         """Probability and margins of sale, present value, of the profiles of a period; ``(m,)``, ``(m, n)``."""
         row, env = self.kept[t], self.environment
         grid = np.indices([len(v) for _, v, _ in row]).reshape(len(row), -1)
-        law = np.prod([p[k] for (_, _, p), k in zip(row, grid, strict=True)], axis=0)
+        distribution = np.prod([p[k] for (_, _, p), k in zip(row, grid, strict=True)], axis=0)
         values = np.stack([v[k] for (_, v, _), k in zip(row, grid, strict=True)], axis=1)
-        return law, env.present_value[t] * (values - env.cost[t])
+        return distribution, env.present_value[t] * (values - env.cost[t])
 
     @cached_property
     def _totals(self) -> tuple[float, tuple[float, ...]]:
@@ -67,11 +67,11 @@ class BuyersPolicy(MechanismMethods):
         mass: FloatArray = np.ones(1)
         welfare, utility = 0.0, np.zeros(self.environment.agents)
         for t, table in enumerate(self.tables):
-            law, margin = self.profiles(t)
-            welfare += float(mass @ np.einsum("pmi,m,mi->p", table.allocation, law, margin))
-            utility += self.unit * np.einsum("p,pmi,m->i", mass, table.excess, law)
+            distribution, margin = self.profiles(t)
+            welfare += float(mass @ np.einsum("pmi,m,mi->p", table.allocation, distribution, margin))
+            utility += self.unit * np.einsum("p,pmi,m->i", mass, table.excess, distribution)
             if table.after is not None:
-                mass = table.after.T @ np.multiply.outer(mass, law).ravel()
+                mass = table.after.T @ np.multiply.outer(mass, distribution).ravel()
         return welfare, tuple(utility.tolist())
 
     @property
@@ -112,10 +112,10 @@ def _(policy: BuyersPolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types and public lotteries."""
     point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros((policy.environment.agents, runs))
     for t, table in enumerate(policy.tables):
-        law, margin = policy.profiles(t)
-        drawn = rng.choice(len(law), size=runs, p=law / law.sum())
+        distribution, margin = policy.profiles(t)
+        drawn = rng.choice(len(distribution), size=runs, p=distribution / distribution.sum())
         welfare += (table.allocation[point, drawn] * margin[drawn]).sum(axis=1)
         utility += policy.unit * table.excess[point, drawn].T
         if table.after is not None:
-            point = table.draw(point * len(law) + drawn, rng)
+            point = table.draw(point * len(distribution) + drawn, rng)
     return Runs(welfare - utility.sum(axis=0), utility, welfare)

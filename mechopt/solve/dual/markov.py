@@ -44,7 +44,7 @@ from mechopt.solve.dual.stage import Problem, Start, State
 
 
 class _Known(NamedTuple):
-    """What is known of the next period: first best by type, B, and what the first mechanisms promise each type."""
+    """Facts about the next period: first best by type, B, and what the first mechanisms promise each type."""
 
     welfare: FloatArray
     box: FloatArray
@@ -61,11 +61,11 @@ def markov_problem(process: JointProcess, ex_post: bool) -> Problem:
     for t in reversed(range(len(periods))):
         period = periods[t]
         known, starts = _first_mechanisms(period, known, after)
-        row = [_state(period, q, after, known, starts, ex_post, t == 0) for q in period.laws]
-        rows.insert(0, _with_siblings(row, period.laws))
+        row = [_state(period, q, after, known, starts, ex_post, t == 0) for q in period.distributions]
+        rows.insert(0, _with_siblings(row, period.distributions))
         after = period
-    law = process.initial
-    price = np.append(law.sum(), law[:-1]) if ex_post else np.zeros(0)
+    distribution = process.initial
+    price = np.append(distribution.sum(), distribution[:-1]) if ex_post else np.zeros(0)
     reports = tuple(period.values.shape[1] for period in periods)
     children = tuple(count * len(period.kernels) for count, period in zip(reports, periods, strict=True))
     copies = np.arange(len(price))[None]
@@ -88,7 +88,7 @@ def _nothing(options: int) -> _Known:
 
 
 def _coupled(first: FloatArray, second: FloatArray, box: FloatArray) -> FloatArray:
-    """Mean of ``box`` under a coupling of two laws: common mass stays, the rest is matched in the order of types."""
+    """Mean of ``box`` under a coupling of two distributions: common mass stays, the rest is matched in order."""
     common = np.minimum(first, second)
     upper, lower = np.cumsum(first - common), np.cumsum(second - common)
     cuts = np.sort(np.concatenate([[0.0], upper, lower]))
@@ -175,7 +175,7 @@ def _state(
     welfare = float(q @ known.welfare)
     return State(
         stage=stage,
-        law=q[support],
+        distribution=q[support],
         floor=floor,
         rays=rays,
         ray_cost=ray_cost,
@@ -202,11 +202,11 @@ def _promise_of(promise: FloatArray, ex_post: bool) -> FloatArray:
     return np.append(promise[-1], differences) if ex_post else differences
 
 
-def _with_siblings(row: list[State], laws: FloatArray) -> tuple[State, ...]:
+def _with_siblings(row: list[State], distributions: FloatArray) -> tuple[State, ...]:
     """Add to each state those whose possible types are among its own."""
     joined = []
     for j, state in enumerate(row):
-        support = laws[j] > 0
-        others = [i for i in range(len(row)) if i != j and not (laws[i] > 0)[~support].any()]
-        joined.append(replace(state, siblings=tuple((i, laws[i][support]) for i in others)))
+        support = distributions[j] > 0
+        others = [i for i in range(len(row)) if i != j and not (distributions[i] > 0)[~support].any()]
+        joined.append(replace(state, siblings=tuple((i, distributions[i][support]) for i in others)))
     return tuple(joined)

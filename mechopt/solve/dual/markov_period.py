@@ -20,11 +20,11 @@ class PersistentPeriod:
     ----------
     values : float array ``(actions, types)``
     cost : float array ``(actions,)``
-    kernels : float array ``(laws, types, next types)``
+    kernels : float array ``(distributions, types, next types)``
         Different distributions of motion; empty in the last period.
     moves : int array ``(actions,)``
         Which of them an action brings.
-    laws : float array ``(states, types)``
+    distributions : float array ``(states, types)``
         Distribution of the type by public state.
     """
 
@@ -32,23 +32,23 @@ class PersistentPeriod:
     cost: FloatArray
     kernels: FloatArray
     moves: IntArray
-    laws: FloatArray
+    distributions: FloatArray
 
 
 def persistent_periods(process: JointProcess) -> tuple[list[PersistentPeriod], float]:
     """The periods of one agent's process, and the unit of their money."""
     horizon, weights = process.horizon, process.present_value
     unit = max(float(w * np.abs(v).max()) for w, v in zip(weights, process.values, strict=True)) or 1.0
-    periods, laws = [], process.initial[None]
+    periods, distributions = [], process.initial[None]
     for t in range(horizon):
         values = process.values[t][0] * (weights[t] / unit)
         cost = process.costs[t] * (weights[t] / unit)
         kernels, moves = np.zeros((0, values.shape[1], 0)), np.zeros(len(values), dtype=np.int64)
         if t + 1 < horizon:
             kernels, moves = np.unique(process.kernel[t], axis=0, return_inverse=True)
-        periods.append(PersistentPeriod(values, cost, kernels, moves.ravel(), laws))
+        periods.append(PersistentPeriod(values, cost, kernels, moves.ravel(), distributions))
         if t + 1 < horizon:
-            laws = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0)
+            distributions = np.unique(kernels.reshape(-1, kernels.shape[2]), axis=0)
     return periods, unit
 
 
@@ -89,8 +89,8 @@ class _Columns:
 
 def _columns(period: PersistentPeriod, q: FloatArray, extra: int) -> _Columns:
     """Number the columns; ``extra`` of them are m or nu."""
-    support, (laws, types, ahead) = np.flatnonzero(q), period.kernels.shape
-    reports, children = len(support), len(support) * laws
+    support, (distributions, types, ahead) = np.flatnonzero(q), period.kernels.shape
+    reports, children = len(support), len(support) * distributions
     pairs = [(k, r) for r, own in enumerate(support.tolist()) for k in range(types) if k != own]
     ends = np.cumsum([len(pairs), extra, reports, children]).tolist()
     coordinates = max(ahead - 1, 0)
@@ -99,14 +99,14 @@ def _columns(period: PersistentPeriod, q: FloatArray, extra: int) -> _Columns:
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
         ends[0] + np.arange(extra),
         ends[1] + np.arange(reports),
-        np.stack([np.repeat(np.arange(reports), laws), np.tile(np.arange(laws), reports)], axis=1),
+        np.stack([np.repeat(np.arange(reports), distributions), np.tile(np.arange(distributions), reports)], axis=1),
         ends[2] + np.arange(children),
         ends[3] + np.arange(children * coordinates).reshape(children, coordinates),
     )
 
 
 def _flow_rows(at: _Columns, q: FloatArray, ex_post: bool, free: bool) -> FloatArray:
-    """What the multipliers of each true type add up to, less those of reports of it; the price is on the right."""
+    """Rows of multipliers of each true type, less those of reports of it; the price is on the right."""
     rows = np.zeros((len(q), at.count))
     true, report = at.pairs.T
     rows[true, np.arange(len(at.pairs))] = 1.0
@@ -176,7 +176,7 @@ def persistent_stage(
     child = np.zeros(len(at.children), dtype=np.int64)
     if after is not None:
         for m, (r, b) in enumerate(at.children.tolist()):
-            child[m] = int((after.laws == period.kernels[b, at.support[r]]).all(axis=1).argmax())
+            child[m] = int((after.distributions == period.kernels[b, at.support[r]]).all(axis=1).argmax())
     owner = np.zeros(at.count, dtype=np.int64)
     owner[: len(at.pairs)], owner[at.welfare] = at.pairs[:, 1], np.arange(reports)
     owner[at.value], owner[at.price] = at.children[:, 0], at.children[:, :1]

@@ -50,7 +50,7 @@ class PersistentPolicy(MechanismMethods):
 
     @property
     def environment(self) -> PersistentEnvironment:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.process.environment
 
     @property
@@ -73,7 +73,7 @@ class PersistentPolicy(MechanismMethods):
         """Expected welfare and utility, from the distribution of points."""
         mass, welfare, utility = np.ones(1), 0.0, 0.0
         for t, (table, period) in enumerate(zip(self.tables, self.periods, strict=True)):
-            flow = mass[:, None] * period.laws[table.state]
+            flow = mass[:, None] * period.distributions[table.state]
             welfare += float(np.einsum("pk,pka,ak->", flow, table.allocation, period.values - period.cost[:, None]))
             utility += float(flow.ravel() @ table.excess.sum(axis=2).ravel())
             if t == 0 and not self.ex_post:
@@ -129,9 +129,9 @@ class PersistentPolicy(MechanismMethods):
                 mixture = self._next(table, period, chosen, report, tree.branches[t] > 1)
                 if not self.ex_post:
                     action = np.arange(fee.shape[1])
-                    law = period.kernels[period.moves[action]][:, report].swapaxes(0, 1)
-                    law = law.reshape(-1, law.shape[2])
-                    fee = fee + ((mixture @ self.tables[t + 1].promise) * law).sum(axis=1).reshape(fee.shape)
+                    distribution = period.kernels[period.moves[action]][:, report].swapaxes(0, 1)
+                    distribution = distribution.reshape(-1, distribution.shape[2])
+                    fee = fee + ((mixture @ self.tables[t + 1].promise) * distribution).sum(axis=1).reshape(fee.shape)
             allocation.append(chosen.sum(axis=1))
             payment.append(fee[None] * (self.unit / self.process.present_value[t]))
         return SequenceMechanism(tree, tuple(allocation), tuple(payment), self.claims, self.source)
@@ -142,12 +142,12 @@ class PersistentPolicy(MechanismMethods):
         """Weights of the next points at each slot, ``(nodes * branches, points)``."""
         assert table.after is not None
         weights = chosen if recorded else chosen.sum(axis=2, keepdims=True)
-        laws, children = len(period.kernels), _children(period)
+        distributions, children = len(period.kernels), _children(period)
         after = np.zeros((*weights.shape[::2], table.after.shape[1]))
-        for k in range(children // laws):
+        for k in range(children // distributions):
             nodes = np.flatnonzero(report == k)
             for branch in range(weights.shape[2]):
-                row = k * laws + (int(period.moves[branch]) if recorded else 0)
+                row = k * distributions + (int(period.moves[branch]) if recorded else 0)
                 after[nodes, branch] = (table.after[row::children].T @ weights[nodes, :, branch].T).T
         return after.reshape(-1, after.shape[2])
 
@@ -161,7 +161,7 @@ def _children(period: PersistentPeriod) -> int:
 
 
 def _indicator(period: PersistentPeriod) -> FloatArray:
-    """Which distribution of motion each action brings, ``(actions, laws)``."""
+    """Which distribution of motion each action brings, ``(actions, distributions)``."""
     return np.eye(max(len(period.kernels), 1))[period.moves]
 
 
@@ -169,9 +169,9 @@ def _indicator(period: PersistentPeriod) -> FloatArray:
 def _(policy: PersistentPolicy, rng: np.random.Generator, runs: int) -> Runs:
     """Types, actions and public lotteries."""
     point, welfare, utility = np.zeros(runs, np.int64), np.zeros(runs), np.zeros(runs)
-    law = np.broadcast_to(policy.process.initial, (runs, len(policy.process.initial)))
+    distribution = np.broadcast_to(policy.process.initial, (runs, len(policy.process.initial)))
     for t, (table, period) in enumerate(zip(policy.tables, policy.periods, strict=True)):
-        drawn = drawn_rows(rng, law)
+        drawn = drawn_rows(rng, distribution)
         action = drawn_rows(rng, table.allocation[point, drawn])
         welfare += period.values[action, drawn] - period.cost[action]
         utility += table.excess[point, drawn].sum(axis=1)
@@ -179,8 +179,8 @@ def _(policy: PersistentPolicy, rng: np.random.Generator, runs: int) -> Runs:
             utility += table.promise[point, drawn]
         if table.after is not None:
             move = period.moves[action]
-            law = period.kernels[move, drawn]
+            distribution = period.kernels[move, drawn]
             point = table.draw(point * _children(period) + drawn * len(period.kernels) + move, rng)
             if not policy.ex_post:
-                utility -= (law * policy.tables[t + 1].promise[point]).sum(axis=1)
+                utility -= (distribution * policy.tables[t + 1].promise[point]).sum(axis=1)
     return Runs(policy.unit * (welfare - utility), policy.unit * utility[None], policy.unit * welfare)

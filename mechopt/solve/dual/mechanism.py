@@ -96,8 +96,8 @@ def _every_type(
         own = np.broadcast_to(lower, (histories, full[i])).copy()
         gift = np.zeros((histories, full[i]))
         weight = np.ones(1)
-        for j, (_, _, law) in enumerate(kept):
-            weight = np.multiply.outer(weight, np.ones(len(law)) if j == i else law)
+        for j, (_, _, distribution) in enumerate(kept):
+            weight = np.multiply.outer(weight, np.ones(len(distribution)) if j == i else distribution)
         axes = tuple(1 + j for j in range(n) if j != i)
         mean_x, mean_u = (
             (part[:, :, i].reshape(histories, *possible) * weight[0]).sum(axis=axes) for part in (x, lifetime)

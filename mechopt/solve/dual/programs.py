@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 class _Program(ABC):
-    """What the two programs share: which points of the children are inside, and which were used when."""
+    """Common part of the two programs: which points of the children are inside, and which were used when."""
 
     def __init__(self, state: State, children: list[Models]) -> None:
         self.state, self.children = state, children
@@ -172,7 +172,7 @@ class LowerProgram(_Program):
         return Record(number, promise, welfare, kept, points[:, 0], points[:, 1], multipliers[used])
 
     def elsewhere(self, record: Record, siblings: tuple[tuple[int, FloatArray], ...]) -> Iterator[tuple[int, float]]:
-        """Siblings and the welfare of the same mechanism there: reports are worth the same and have another law."""
+        """Siblings and the same mechanism's welfare there: reports are worth the same and have another distribution."""
         if not siblings:
             return
         stage = self.state.stage
@@ -180,8 +180,8 @@ class LowerProgram(_Program):
         worth = (record.answer.rows[stage.allocation_rows] * gains).sum(axis=1)
         for m, point, weight in zip(record.child.tolist(), record.point.tolist(), record.weight.tolist(), strict=True):
             worth[stage.report[m]] += weight * self.children[m].lower.heights[point]
-        for other, law in siblings:
-            yield other, float(worth @ (law / self.state.law))
+        for other, distribution in siblings:
+            yield other, float(worth @ (distribution / self.state.distribution))
 
 
 class UpperProgram(_Program):
@@ -273,13 +273,13 @@ class UpperProgram(_Program):
         self._mark(found.columns[len(stage.program.cost) :])
         return found
 
-    def elsewhere(self, found: Answer, law: FloatArray) -> tuple[FloatArray, float]:
+    def elsewhere(self, found: Answer, distribution: FloatArray) -> tuple[FloatArray, float]:
         """Price and upper bound of a sibling: multipliers scale with the probability of the report they belong to.
 
         Each report's value and its child's price stay as they are, since multipliers enter both over that probability.
         """
         stage, own = self.state.stage, len(self.state.stage.program.cost)
-        ratio = law / self.state.law
+        ratio = distribution / self.state.distribution
         fixed = ratio[stage.column_report] * found.columns[:own]
         cost = stage.program.cost.copy()
         value = 0.0

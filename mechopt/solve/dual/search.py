@@ -121,12 +121,12 @@ class Search:
 
     def _worst(self, t: int, j: int, step: Step, tolerance: float) -> tuple[int | None, IntArray]:
         """Child whose bracket is too wide by most, if any is, and the points that give each its upper bound."""
-        stage, law = self.problem.states[t][j].stage, self.problem.states[t][j].law
+        stage, distribution = self.problem.states[t][j].stage, self.problem.states[t][j].distribution
         upper, near = np.empty(len(step.prices)), np.empty((len(step.prices), step.prices.shape[1] + 1), np.int64)
         for state in np.unique(stage.child):
             here = np.flatnonzero(stage.child == state)
             upper[here], near[here] = self.models[t + 1][state].hull.values(step.prices[here])
-        excess = law[stage.report] * np.maximum(upper - step.values - tolerance, 0.0)
+        excess = distribution[stage.report] * np.maximum(upper - step.values - tolerance, 0.0)
         worst = int(excess.argmax())
         return worst if excess[worst] > 0 else None, near
 
@@ -150,5 +150,5 @@ class Search:
         found = upper.solve(price, short)
         if found is not None:
             models[j].add_upper(price, found.value)
-            for other, law in siblings:
-                models[other].add_upper(*upper.elsewhere(found, law))
+            for other, distribution in siblings:
+                models[other].add_upper(*upper.elsewhere(found, distribution))

@@ -1,4 +1,4 @@
-r"""What dual dynamic programming needs to know of a problem: one small program a period and state, and first points.
+r"""Interface of a problem to dual dynamic programming: one small program a period and state, and first points.
 
 The price function of a state is
 
@@ -69,7 +69,7 @@ class State:
     Attributes
     ----------
     stage : Stage
-    law : float array ``(reports,)``
+    distribution : float array ``(reports,)``
         Probability of each report (profile) that the stage has; positive.
     floor : float array ``(d,)``
         Smallest price of each coordinate; 0 or -inf.
@@ -88,7 +88,7 @@ class State:
     """
 
     stage: Stage
-    law: FloatArray
+    distribution: FloatArray
     floor: FloatArray
     rays: FloatArray
     ray_cost: FloatArray

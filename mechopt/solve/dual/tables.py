@@ -122,7 +122,7 @@ def _point(search: Search, t: int, state: State, record: int) -> tuple[FloatArra
         children: Mixtures = [(m, [(-1 - record, 1.0)]) for m in range(len(state.stage.child))]
         return start.allocation, start.excess, start.types, children
     found, stage = search.records[record], state.stage
-    x = np.clip(found.answer.rows[stage.allocation_rows] / state.law[:, None], 0.0, 1.0)
+    x = np.clip(found.answer.rows[stage.allocation_rows] / state.distribution[:, None], 0.0, 1.0)
     x /= np.maximum(x.sum(axis=1, keepdims=True), 1.0)
     more = np.maximum(found.answer.reduced[stage.excess_columns] / stage.excess_scale, 0.0)
     mixtures: dict[int, list[tuple[int, float]]] = {}  # for children that are never reached, none

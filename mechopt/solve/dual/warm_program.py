@@ -33,7 +33,7 @@ class SmallProgram:
 
 
 class Answer(NamedTuple):
-    """What the solver found: ``value``, ``columns``, multipliers of ``rows`` and ``reduced`` costs of columns."""
+    """Answer of the solver: ``value``, ``columns``, multipliers of ``rows`` and ``reduced`` costs of columns."""
 
     value: float
     columns: FloatArray

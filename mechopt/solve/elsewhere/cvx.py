@@ -144,7 +144,7 @@ def _named(constraint: Any) -> str:
 
 
 def _hint(options: Mapping[str, Any]) -> str:
-    """What to install where HiPO was asked for."""
+    """Advice to install a package where HiPO was asked for."""
     asked = [*options.values(), *dict(options.get("highs_options") or {}).values()]
     return f"; {runtime.HIPO}" if "hipo" in asked else "; try another solver, or without that option"
 

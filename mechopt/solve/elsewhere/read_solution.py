@@ -41,7 +41,7 @@ NO_MULTIPLIERS = "the file has no multipliers of rows: nothing but the first bes
 
 @dataclass(frozen=True)
 class Given:
-    """What a file says: values by column, and multipliers by row (None where it has none)."""
+    """Contents of a solution file: values by column, and multipliers by row (None where it has none)."""
 
     columns: dict[int, float]
     rows: dict[int, float] | None

@@ -61,12 +61,12 @@ class ExactStage(Stage):
 
     @property
     def slack(self) -> Fraction:
-        """What a misreport may gain."""
+        """Gain that a misreport may have."""
         return self.epsilon / Fraction(self.unit)
 
     @property
     def to_seller(self) -> Fraction:
-        """What the seller's present value of a payment in the period is of the buyer's."""
+        """Seller's present value of a payment in the period, as a share of the buyer's."""
         return numbers(self.tree).discount ** self.period / self.weight
 
     @property
@@ -78,7 +78,7 @@ class ExactStage(Stage):
         return object_array([weight * number for number in outside[self.buyer][self.period]])
 
     @property
-    def laws(self) -> list[Array]:
+    def distributions(self) -> list[Array]:
         """Probabilities of the types of the period, by buyer."""
         return [object_array(row[self.period]) for row in numbers(self.tree).probabilities]
 
@@ -289,9 +289,9 @@ def _objective(
         reaches.append((reach, below))
         scales.append(lcm(*(number.denominator for number in pattern.ravel())))
         denominator = lcm(denominator, below * scales[t])
-        law: Array = tree.distribution[t].ravel()
-        common = lcm(*(number.denominator for number in law))
-        reach = _times(reach[:, None], whole([int(number * common) for number in law])).ravel()
+        distribution: Array = tree.distribution[t].ravel()
+        common = lcm(*(number.denominator for number in distribution))
+        reach = _times(reach[:, None], whole([int(number * common) for number in distribution])).ravel()
         below *= common
     cost: Array = np.zeros(count, dtype=object)
     for t, (pattern, (reach, below)) in enumerate(zip(patterns, reaches, strict=True)):

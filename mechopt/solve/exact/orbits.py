@@ -26,27 +26,27 @@ def exact_figures(layout: OrbitLayout) -> Figures:
     plan, tree = layout.plan, layout.tree
     exact, weights = numbers(plan.tree), plan.objective
     periods = range(plan.environment.horizon)
-    law = tuple(object_array(exact.probabilities[0][t]) for t in periods)
+    distribution = tuple(object_array(exact.probabilities[0][t]) for t in periods)
     discounts = [exact.discount**t for t in periods]
     values = tuple(discounts[t] * object_array(exact.values[0][t]) for t in periods)
     sale = to_exact(weights.revenue) + to_exact(weights.welfare)
     margins = tuple(sale * (values[t] - discounts[t] * exact.cost[t]) for t in periods)
-    shares = tuple(_shares(tree, t, law[t]) for t in periods)
+    shares = tuple(_shares(tree, t, distribution[t]) for t in periods)
     others, own, reach = object_array([Fraction(1)]), object_array([Fraction(1)]), list[Array]()
     for t in periods:
         others = others[tree.parents[t]] * shares[t]
-        own = np.multiply.outer(own, law[t]).ravel()
+        own = np.multiply.outer(own, distribution[t]).ravel()
         reach.append(np.multiply.outer(others, own))
     utility = to_exact(weights.utility) - to_exact(weights.revenue)
-    return Figures(law, values, margins, shares, tuple(reach), utility)
+    return Figures(distribution, values, margins, shares, tuple(reach), utility)
 
 
-def _shares(tree: OrbitTree, t: int, law: Array) -> Array:
+def _shares(tree: OrbitTree, t: int, distribution: Array) -> Array:
     """Probability of each multiset of length t + 1, given the one that it continues."""
     before, after = (list(map(_arrangements, tree.multisets[u])) for u in (t, t + 1))
     return object_array(
         [
-            Fraction(before[parent], ways) * _product(law, sequences % len(law))
+            Fraction(before[parent], ways) * _product(distribution, sequences % len(distribution))
             for parent, ways, sequences in zip(tree.parents[t], after, tree.multisets[t + 1], strict=True)
         ]
     )
@@ -60,10 +60,10 @@ def _arrangements(multiset: IntArray) -> int:
     return product
 
 
-def _product(law: Array, types: IntArray) -> Fraction:
+def _product(distribution: Array, types: IntArray) -> Fraction:
     product = Fraction(1)
     for k in types:
-        product *= law[k]
+        product *= distribution[k]
     return product
 
 

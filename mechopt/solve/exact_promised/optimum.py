@@ -143,7 +143,7 @@ def exact_bracket(
 
 
 def _complete(periods: Sequence[Period], tables: Sequence[Solved], tick: Callable[[], None]) -> list[Visit]:
-    """What is needed of tables that lack nothing of it, as far as floats can tell."""
+    """Tables with all that they need, as far as floats can tell."""
     visits = visited(periods, tables, tick)
     for _ in range(MAX_ROUNDS):
         missing = [visit.missing for visit in visits]

@@ -103,17 +103,17 @@ def exact_stage(environment: IndependentTypes, t: int, weight: Fraction) -> Exac
     if exact is None:
         raise MechoptError("the environment has no exact numbers")
     margin = [value - exact.cost[t] for value in exact.values[0][t]]
-    law = exact.probabilities[0][t]
-    priced = [k for k, (m, p) in enumerate(zip(margin, law, strict=True)) if m > 0 and p > 0]
+    distribution = exact.probabilities[0][t]
+    priced = [k for k, (m, p) in enumerate(zip(margin, distribution, strict=True)) if m > 0 and p > 0]
     if not priced:
-        return ExactStage(tuple(-1 if p == 0 else 0 for p in law), (-1,), (ONE,), (ZERO,), ((ZERO,),), ZERO)
-    below = sum((p for m, p in zip(margin, law, strict=True) if m <= 0), ZERO)
+        return ExactStage(tuple(-1 if p == 0 else 0 for p in distribution), (-1,), (ONE,), (ZERO,), ((ZERO,),), ZERO)
+    below = sum((p for m, p in zip(margin, distribution, strict=True) if m <= 0), ZERO)
     first = 1 if below > 0 else 0
     place = {k: first + number for number, k in enumerate(priced)}
     lowest = 0 if below > 0 else -1
     classes = tuple(place.get(k, lowest if m <= 0 else -1) for k, m in enumerate(margin))
     y = [ZERO] * first + [margin[k] for k in priced]
-    f = [below] * first + [law[k] for k in priced]
+    f = [below] * first + [distribution[k] for k in priced]
     surplus = tuple(tuple(weight * max(value - margin[j], ZERO) for j in priced) for value in y)
     welfare = tuple(weight * sum((p * v for p, v in zip(f, y, strict=True) if v >= margin[j]), ZERO) for j in priced)
     given = [sum((p * row[j] for p, row in zip(f, surplus, strict=True)), ZERO) for j in range(len(priced))]

@@ -1,4 +1,4 @@
-"""What the optimum needs of each period's table: prices of promises, and corners, found in floats from the root.
+"""Entries of a period's table that the optimum needs: prices of promises, and corners, found in floats from the root.
 
 A pair is a period and a slope. Its stage program has a basis, whose multipliers are the slopes of pairs one period
 later, and whose vertex lies on corners of the next table, or between two of them. A corner's own vertex is that of a
@@ -28,7 +28,7 @@ MISSING = 1e-13
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """What is needed of one period; n pairs and m corners.
+    """Entries needed of one period; n pairs and m corners.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@ r"""Types that are independent across periods, for ever: optima from finite hori
 - EPIR, PFIR, PPIR: any block of T periods may begin again, since types say nothing of later ones:
   V >= V_T / (1 - d^T); and what follows T periods is worth first best at most, its expected utility paid as a lump
   sum: V <= V_T + d^T E[max welfare] / (1 - d). The second is false where types persist, see
-  `mechopt.solve.infinite.optimum`.
+  `mechopt.solve.infinite.optimum`. For several buyers the search is tried first, `mechopt.solve.infinite.several`.
 """
 
 from __future__ import annotations
@@ -100,17 +100,24 @@ def in_advance(environment: IndependentForever, claims: tuple[Constraint, ...]) 
     once = restarted_tree(environment, first.mechanism, claims, "")
     chosen, fee = _efficient(environment)
     profiles, actions = once.allocation.shape[1:]
-    worth, law = once.worth, once.beliefs[0]
+    worth, distribution = once.worth, once.beliefs[0]
     value = np.take_along_axis(worth, chosen[None, :, None], axis=2)[:, :, 0]
-    expected = (value - fee) @ law
+    expected = (value - fee) @ distribution
     allocation = np.concatenate([once.allocation, np.eye(actions)[chosen][None]])
     later = np.broadcast_to((fee + d * expected[:, None])[:, None, :, None], (n, 1, profiles, actions))
     payment = np.concatenate([once.payment + d * expected[:, None, None, None], later], axis=1)
     rows = np.arange(2 * profiles * actions)
     after = csr_array((np.ones(len(rows)), (rows, np.ones(len(rows), dtype=np.int64))), shape=(len(rows), 2))
-    laws = tuple(np.broadcast_to(row, (2, len(row))) for row in environment.initial)
+    distributions = tuple(np.broadcast_to(row, (2, len(row))) for row in environment.initial)
     mechanism = StateMechanism(
-        once.environment, laws, allocation, payment, after, None, claims, f"{SOURCE}: Myerson first, then efficient"
+        once.environment,
+        distributions,
+        allocation,
+        payment,
+        after,
+        None,
+        claims,
+        f"{SOURCE}: Myerson first, then efficient",
     )
     tail = d * environment.first_best
     slack = ROUNDING * environment.first_best

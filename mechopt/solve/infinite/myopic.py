@@ -24,7 +24,7 @@ from mechopt.lp.independent.plan import Size
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.objective import Revenue
-from mechopt.solve.myopic.stages import StageTable, branches, laws, solve_state
+from mechopt.solve.myopic.stages import StageTable, branches, distributions, solve_state
 from mechopt.solve.program import Effort
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Bound, Status
@@ -49,16 +49,18 @@ def by_myopic_states(environment: MarkovTypes, claims: tuple[Constraint, ...], e
     begun = time.perf_counter()
     deadline = None if effort.time_limit is None else begun + effort.time_limit
     process, d = joint_process(_two_periods(environment)), environment.discount
-    law = np.concatenate([laws(process, 0), laws(process, 1)])  # the first state is that of the first period
+    distribution = np.concatenate(
+        [distributions(process, 0), distributions(process, 1)]
+    )  # the first state is that of the first period
     size = max(float(np.abs(part[0]).max()) for part in process.values)
-    worth, high, status, conflict = np.zeros(len(law)), np.inf, Status.TIME_LIMIT, tuple[str, ...]()
+    worth, high, status, conflict = np.zeros(len(distribution)), np.inf, Status.TIME_LIMIT, tuple[str, ...]()
     table = None
     for step in range(MOST_ROUNDS):
-        made, conflict = _improved(process, law, d * worth, size or 1.0, deadline)
+        made, conflict = _improved(process, distribution, d * worth, size or 1.0, deadline)
         if made is None:
             status = Status.INACCURATE if conflict else Status.TIME_LIMIT
             break
-        valued = _worth(process, law, made, d)
+        valued = _worth(process, distribution, made, d)
         if table is not None:
             gap = max(float((made.upper - worth).max()), 0.0)
             high = min(high, float(made.upper[0]) + d / (1 - d) * gap)
@@ -68,7 +70,7 @@ def by_myopic_states(environment: MarkovTypes, claims: tuple[Constraint, ...], e
         if np.isfinite(high) and high - worth[0] <= TOLERANCE * max(abs(high), size):
             status = Status.OPTIMAL
             break
-    mechanism = None if table is None else _mechanism(environment, process, law, table, claims)
+    mechanism = None if table is None else _mechanism(environment, process, distribution, table, claims)
     slack = ROUNDING * (size + abs(worth).max()) / (1 - d)
     lower = -np.inf if mechanism is None else mechanism.revenue - slack
     upper = max(high + slack, lower)
@@ -77,7 +79,7 @@ def by_myopic_states(environment: MarkovTypes, claims: tuple[Constraint, ...], e
         Bound(lower, upper, "policies improved, dual multipliers by state"),
         status,
         mechanism,
-        Size(0, 0, 0, len(law), 0),
+        Size(0, 0, 0, len(distribution), 0),
         {"build": 0.0, "solve": time.perf_counter() - begun},
         "infinite",
         "states",
@@ -101,40 +103,46 @@ def _two_periods(environment: MarkovTypes) -> MarkovTypes:
 
 
 def _improved(
-    process: JointProcess, law: FloatArray, after: FloatArray, unit: float, deadline: float | None
+    process: JointProcess, distribution: FloatArray, after: FloatArray, unit: float, deadline: float | None
 ) -> tuple[StageTable | None, tuple[str, ...]]:
     """Best static mechanism of every state, given what is worth what afterwards; None where it was not found."""
     profiles, actions, count = process.profiles[0], process.actions[0], branches(process, 0)
     table = StageTable(
-        np.full((len(law), profiles, actions), 1 / actions),
-        np.zeros((process.agents, len(law), profiles)),
-        np.zeros(len(law)),
-        np.zeros(len(law)),
+        np.full((len(distribution), profiles, actions), 1 / actions),
+        np.zeros((process.agents, len(distribution), profiles)),
+        np.zeros(len(distribution)),
+        np.zeros(len(distribution)),
     )
     gains = np.zeros((actions, profiles)) if process.gains is None else process.gains[0]
     later = np.broadcast_to(after[1:].reshape(count, profiles), (actions, profiles))
-    for state in range(len(law)):
+    for state in range(len(distribution)):
         if deadline is not None and time.perf_counter() > deadline:
             return None, ()
-        status, conflict = solve_state(process, 0, state, law, gains, [later, later], Revenue(), 1.0, unit, table)
+        status, conflict = solve_state(
+            process, 0, state, distribution, gains, [later, later], Revenue(), 1.0, unit, table
+        )
         if status is not Status.OPTIMAL:
             return None, conflict or (f"the program of a state is {status}",)
     return table, ()
 
 
-def _worth(process: JointProcess, law: FloatArray, table: StageTable, d: float) -> FloatArray:
+def _worth(process: JointProcess, distribution: FloatArray, table: StageTable, d: float) -> FloatArray:
     """Revenue from each state on, of the stationary mechanism of a table."""
-    done = law[:, :, None] * table.allocation  # (S, M, A)
-    flow = np.einsum("sm,ism->s", law, table.payment)
+    done = distribution[:, :, None] * table.allocation  # (S, M, A)
+    flow = np.einsum("sm,ism->s", distribution, table.payment)
     flow -= np.einsum("sma,am->s", done, np.broadcast_to(process.net_costs(0), done.shape[:0:-1]))
     moved = np.moveaxis(done, 2, 1) if branches(process, 0) > 1 else done.sum(axis=2)
-    matrix = np.concatenate([np.zeros((len(law), 1)), moved.reshape(len(law), -1)], axis=1)
-    found: FloatArray = np.linalg.solve(np.eye(len(law)) - d * matrix, flow)
+    matrix = np.concatenate([np.zeros((len(distribution), 1)), moved.reshape(len(distribution), -1)], axis=1)
+    found: FloatArray = np.linalg.solve(np.eye(len(distribution)) - d * matrix, flow)
     return found
 
 
 def _mechanism(
-    environment: MarkovTypes, process: JointProcess, law: FloatArray, table: StageTable, claims: tuple[Constraint, ...]
+    environment: MarkovTypes,
+    process: JointProcess,
+    distribution: FloatArray,
+    table: StageTable,
+    claims: tuple[Constraint, ...],
 ) -> StateMechanism:
     """The stationary mechanism; all actions that may be taken at a profile leave an agent the same."""
     from scipy.sparse import csr_array
@@ -149,9 +157,9 @@ def _mechanism(
         )
         for i in range(process.agents)
     ]
-    _, profile, action = np.indices((len(law), profiles, actions)).reshape(3, -1)
+    _, profile, action = np.indices((len(distribution), profiles, actions)).reshape(3, -1)
     target = 1 + (action if count > 1 else 0) * profiles + profile
-    after = csr_array((np.ones(len(target)), (np.arange(len(target)), target)), shape=(len(target), len(law)))
+    after = csr_array((np.ones(len(target)), (np.arange(len(target)), target)), shape=(len(target), len(distribution)))
     source = "optimum for myopic agents, for ever"
     return StateMechanism(
         environment,

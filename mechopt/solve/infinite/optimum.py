@@ -1,17 +1,20 @@
-r"""One agent whose type persists for ever: a bracket of the optimum to any width asked for.
+r"""Agents whose types persist for ever: a bracket of the optimum to any width asked for.
 
-The state is the distribution q of the type given the previous report (and action), the promise a vector: what each type
-is to get. With V_q(mu) the largest welfare less the price mu of all promises, in money of the period,
+The state is the distribution q of the types given the previous reports (and action), the promise a vector: what each
+type of each agent is to get. With V_q(mu) the largest welfare less the price mu of all promises, in money of the
+period, for one agent
 
 .. math::
     V_q(\mu) = \min_{\lambda \ge 0} \sum_r q_r \max_a \Bigl[ v_a(r) - c_a
         - \sum_k \lambda_{kr} \frac{v_a(k) - v_a(r)}{q_r} + d V_{P_a(r,\cdot)}(g_{ra}) \Bigr],
 
 with flows of multipliers and prices g of the next period as with a finite horizon (`mechopt.solve.dual.markov`), where
-the discount stands before the next value. Nothing depends on the period, so one pool of points for each q serves at
-every depth; see `mechopt.solve.infinite.search` for how both ends close, and `mechopt.solve.infinite.programs` for the
-programs of a period. Rays from above: V(mu + e_a - e_b) <= V(mu) + B(b, a), with B the largest difference of two types'
-utilities that incentives leave, a fixed point.
+the discount stands before the next value. With several agents r is a profile, q_r its probability, and the multipliers
+of an agent's own report stand at every profile that has it, over that report's probability. Nothing depends on the
+period, so one pool of points for each q serves at every depth; see `mechopt.solve.infinite.promises.search` for how
+both ends close, and `mechopt.solve.infinite.promises.programs` for the programs of a period. Rays from above: V(mu +
+e_a - e_b) <= V(mu) + B(b, a), with B the largest difference of two types' utilities that incentives leave, a fixed
+point.
 
 **Truncation does not do.** With types independent across periods the optimum is at most that of the first T periods
 plus first best from then on. With persistent types this is false: later incentives pay for the first ones. Types 1 and
@@ -27,8 +30,9 @@ from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.require_kind import require_kind
 from mechopt.mechanism.constraint_names import as_constraints
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
-from mechopt.solve.infinite.method import EX_POST, one_agent
+from mechopt.solve.infinite.promises.searched import EX_POST, searched
 from mechopt.solve.infinite.result import InfiniteOptimum
+from mechopt.solve.infinite.several import small_chain
 
 
 def infinite_optimum(
@@ -37,14 +41,14 @@ def infinite_optimum(
     time_limit: float | None = None,
     ir: Constraint | str = Interim(),  # noqa: B008 - a frozen value
 ) -> InfiniteOptimum:
-    """Bracket the largest revenue from one agent for ever, under Bayesian IC.
+    """Bracket the largest revenue from agents for ever, under Bayesian IC.
 
-    `mechopt.optimum` does the same at a fixed tolerance.
+    `mechopt.optimum` does the same at a fixed tolerance; with several agents programs of some periods stand by.
 
     Parameters
     ----------
     environment : MarkovTypes
-        Of one agent and an infinite horizon.
+        With an infinite horizon.
     tolerance : float
         Width of the bracket that is aimed at, a share of its upper end.
     time_limit : float, optional
@@ -81,8 +85,9 @@ def infinite_optimum(
     """
     require_kind(environment, "markov", "infinite_optimum")
     faults = list[Fault]()
-    if environment.agents > 1:
-        faults.append(Fault("agents", f"are {environment.agents}", "it is for one; mo.optimum brackets several"))
+    if environment.infinite and environment.agents > 1 and small_chain(environment) is None:
+        what = "are too many, with their types and actions, for one pool of points for each of the last reports"
+        faults.append(Fault("agents", what, "take mo.optimum, or fewer types"))
     if not environment.infinite:
         faults.append(Fault("horizon", f"is {environment.horizon}", 'it must be "infinite"; mo.optimum is for others'))
     if not tolerance > 0:
@@ -94,6 +99,6 @@ def infinite_optimum(
     if faults:
         raise InputError(faults)
     claims = (BayesianIC(), asked[0])
-    found, mechanism, search = one_agent(environment, asked[0] in EX_POST, tolerance, time_limit, claims)
+    found, mechanism, search = searched(environment, asked[0] in EX_POST, tolerance, time_limit, claims)
     seconds = found.seconds["solve"]
     return InfiniteOptimum(found.bound, found.status, mechanism, search.visits, search.sweeps, seconds)

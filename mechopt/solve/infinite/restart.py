@@ -19,8 +19,8 @@ from mechopt.mechanism.outcome import own_values
 from mechopt.solve.promised.policy import PromisePolicy
 
 
-def _laws(environment: IndependentForever, states: int) -> tuple[FloatArray, ...]:
-    return tuple(np.broadcast_to(law, (states, len(law))) for law in environment.initial)
+def _distributions(environment: IndependentForever, states: int) -> tuple[FloatArray, ...]:
+    return tuple(np.broadcast_to(distribution, (states, len(distribution))) for distribution in environment.initial)
 
 
 def restarted_policy(
@@ -59,8 +59,8 @@ def restarted_policy(
     matrix.sum_duplicates()
     priced.sum_duplicates()
     coins = (priced.data / matrix.data)[None]
-    laws, chain = _laws(environment, size), environment.to_markov()
-    return StateMechanism(chain, laws, allocation, payment[None], matrix, coins, claims, source)
+    distributions, chain = _distributions(environment, size), environment.to_markov()
+    return StateMechanism(chain, distributions, allocation, payment[None], matrix, coins, claims, source)
 
 
 def restarted_tree(
@@ -91,5 +91,5 @@ def restarted_tree(
             after[here] = offset[t + 1] + np.arange(counts[t + 1]).reshape(counts[t], profiles)
     entries = (np.arange(size * profiles * actions), np.repeat(after.ravel(), actions))
     matrix = csr_array((np.ones(len(entries[0])), entries), shape=(size * profiles * actions, size))
-    laws, chain = _laws(environment, size), environment.to_markov()
-    return StateMechanism(chain, laws, allocation, payment, matrix, None, claims, source)
+    distributions, chain = _distributions(environment, size), environment.to_markov()
+    return StateMechanism(chain, distributions, allocation, payment, matrix, None, claims, source)

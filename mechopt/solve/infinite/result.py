@@ -1,4 +1,4 @@
-"""What is proved about the optimum of an infinite horizon."""
+"""Proved facts about the optimum of an infinite horizon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mechopt.solve.solution import Bound, Status
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InfiniteOptimum:
-    """What is proved about the largest revenue of an infinite horizon.
+    """Proved bracket of the largest revenue of an infinite horizon.
 
     Attributes
     ----------

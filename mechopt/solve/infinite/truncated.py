@@ -8,12 +8,15 @@ before are those of the whole mechanism. Under ex post participation only action
 are taken, since utility in expectation is none on paths.
 
 **From above**, one action for each profile b of types, worth the first best W(b) to the seller and -B_i(b_i, k) to
-agent i of type k, where B is the bound of `mechopt.solve.infinite.chain.difference_box` on how much more b_i can get
-than k. Reports of types then leave utilities :math:`U_i(b_i) - U_i(k) \le B_i(b_i, k)` free, which those of every
-mechanism for ever satisfy, and the action of another profile earns no more than W, since W is as steep as B at most. So
-the program's optimum is no smaller. It holds for participation constraints that sums of later utilities inherit.
+agent i of type k, where B is the bound of `difference_box` (in `mechopt.solve.infinite.promises.chain`) on how much
+more b_i can get than k. Reports of types then leave utilities :math:`U_i(b_i) - U_i(k) \le B_i(b_i, k)` free, which
+those of every mechanism for ever satisfy, and the action of another profile earns no more than W, since W is as steep
+as B at most. So the program's optimum is no smaller. It holds for participation constraints that sums of later
+utilities inherit.
 
 The gap falls by d times the share of a type that is forgotten in a period, or under ex post participation by d alone.
+It is what there is where the search (`mechopt.solve.infinite.promises.search`) is too large, and helps where that is
+left open.
 """
 
 from __future__ import annotations
@@ -28,12 +31,11 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.markov import MarkovTypes
-from mechopt.histories.chain import ahead, along
 from mechopt.lp.independent.plan import Size
 from mechopt.lp.persistent.plan import PersistentPlan, persistent_plan
 from mechopt.mechanism.constraints import Constraint, Interim, PeriodicIR
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.solve.infinite.chain import CLOSE, MAX_SWEEPS, difference_box
+from mechopt.solve.infinite.promises.chain import difference_box, first_best_by_profile
 from mechopt.solve.infinite.unfolded import Tail, unfolded
 from mechopt.solve.predicted_seconds import program_seconds
 from mechopt.solve.program import Effort, solve_plan
@@ -157,20 +159,3 @@ def _boxes(environment: MarkovTypes) -> list[FloatArray]:
         kernels, moves = np.unique(kernel[0], axis=0, return_inverse=True)
         found.append(difference_box(row[0], kernels, np.asarray(moves).ravel(), environment.discount))
     return found
-
-
-def first_best_by_profile(environment: MarkovTypes) -> FloatArray:
-    """Largest welfare from a profile of types on, from above by value iteration."""
-    everybody, d = range(environment.agents), environment.discount
-    net: Any = sum(along(environment, i, 0, everybody) for i in everybody)
-    net = net - environment.costs[0].reshape(-1, *(1,) * environment.agents)
-    for i, row in enumerate(environment.seller_values or ()):
-        net = net + row[0].reshape(len(row[0]), *(row[0].shape[1] if j == i else 1 for j in everybody))
-    net = np.broadcast_to(net, (len(net), *environment.shape[0]))
-    value, change = np.full(environment.shape[0], net.max() / (1 - d)), 0.0
-    for _ in range(MAX_SWEEPS):
-        after = (net + d * ahead(environment, value, 0, everybody)).max(axis=0)
-        change, value = float(np.abs(after - value).max()), after
-        if change <= CLOSE * float(np.abs(after).max()):
-            break
-    return np.asarray(value + change * d / (1 - d))

@@ -49,14 +49,16 @@ def unfolded(
     own = np.array(np.unravel_index(np.arange(profiles), shape))
     offset = np.cumsum([0, *tree.slots])
     first_tail, size = int(offset[-1]), int(offset[-1]) + len(tails) * profiles
-    laws = [np.zeros((size, types)) for types in shape]
-    for i, law in enumerate(laws):
-        law[0] = env.initial[i]
+    distributions = [np.zeros((size, types)) for types in shape]
+    for i, distribution in enumerate(distributions):
+        distribution[0] = env.initial[i]
         for t in range(1, tree.horizon):
             profile, branch = tree.before(t)
-            law[offset[t] : offset[t + 1]] = env.kernel[i][0][branch, own[i, profile]]
+            distribution[offset[t] : offset[t + 1]] = env.kernel[i][0][branch, own[i, profile]]
         for x, tail in enumerate(tails):
-            law[first_tail + x * profiles : first_tail + (x + 1) * profiles] = env.kernel[i][0][tail.action, own[i]]
+            distribution[first_tail + x * profiles : first_tail + (x + 1) * profiles] = env.kernel[i][0][
+                tail.action, own[i]
+            ]
     allocation = np.zeros((size, profiles, actions))
     allocation[:, :, 0] = 1.0  # at reports that are not possible, which nothing is said of
     payment = np.zeros((n, size, profiles, actions))
@@ -107,4 +109,4 @@ def unfolded(
     weight = np.concatenate([np.ones(len(rows_kept)), shares, np.ones(len(idle))])
     matrix = csr_array((weight, (row, column)), shape=(after.size, size))
     source = f"optimum of revenue for ever: {tree.horizon - 1} periods, and one action for ever after them"
-    return StateMechanism(environment, tuple(laws), allocation, payment, matrix, None, claims, source)
+    return StateMechanism(environment, tuple(distributions), allocation, payment, matrix, None, claims, source)

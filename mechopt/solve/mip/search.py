@@ -26,7 +26,7 @@ Bracket = Callable[[float, float, float], None]
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """What branch and bound says of a program with whole numbers, in the program's units.
+    """Result of branch and bound for a program with whole numbers, in the program's units.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.methods import MechanismMethods
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.solve.myopic.stages import StageTable, branches, laws
+from mechopt.solve.myopic.stages import StageTable, branches, distributions
 
 MAX_WRITTEN = 100_000
 """Largest number of public histories over which a policy is written out."""
@@ -39,7 +39,7 @@ class MyopicPolicy(MechanismMethods):
 
     @property
     def environment(self) -> PersistentEnvironment:
-        """What it is a mechanism for."""
+        """Environment of the mechanism."""
         return self.process.environment
 
     @cached_property
@@ -48,7 +48,7 @@ class MyopicPolicy(MechanismMethods):
         process, mass = self.process, np.ones(1)
         welfare, utility, paid = 0.0, np.zeros(process.agents), np.zeros(process.agents)
         for t, (table, weight) in enumerate(zip(self.tables, process.present_value, strict=True)):
-            likely = mass[:, None] * laws(process, t)  # (S, M)
+            likely = mass[:, None] * distributions(process, t)  # (S, M)
             done = likely[:, :, None] * table.allocation  # (S, M, A)
             values = np.einsum("sma,iam->i", done, process.values[t])
             payments = np.einsum("sm,ism->i", likely, table.payment)

@@ -31,7 +31,7 @@ from mechopt.solve.solution import Status
 
 @dataclass(frozen=True, eq=False)
 class StageTable:
-    """What is done in one period by state and reported profile.
+    """Actions and payments of one period by state and reported profile.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def branches(process: JointProcess, t: int) -> int:
     return process.actions[t] if process.controlled[t] else 1
 
 
-def laws(process: JointProcess, t: int) -> FloatArray:
+def distributions(process: JointProcess, t: int) -> FloatArray:
     """Distribution of the profile of period t by state, ``(S, M)``."""
     if t == 0:
         return process.initial[None]
@@ -77,7 +77,7 @@ def reached(process: JointProcess) -> list[IntArray]:
     for t in range(1, process.horizon):
         states = np.tile(alive, branches(process, t - 1))
         found.append(np.flatnonzero(states))
-        alive = np.asarray((laws(process, t)[states] > 0).any(axis=0))
+        alive = np.asarray((distributions(process, t)[states] > 0).any(axis=0))
     return found
 
 
@@ -98,7 +98,10 @@ def solve_stages(process: JointProcess, objective: Objective, unit: float, deadl
     tables: list[StageTable] = []
     for t, states in reversed(list(enumerate(reached(process)))):
         profiles, actions = process.profiles[t], process.actions[t]
-        law, gains = laws(process, t), np.zeros((actions, profiles)) if process.gains is None else process.gains[t]
+        distribution, gains = (
+            distributions(process, t),
+            np.zeros((actions, profiles)) if process.gains is None else process.gains[t],
+        )
         later = [np.zeros((actions, profiles))] * 2
         if tables:
             step = process.present_value[t + 1] / process.present_value[t]
@@ -106,15 +109,17 @@ def solve_stages(process: JointProcess, objective: Objective, unit: float, deadl
             ends = (step * tables[0].lower.reshape(shape), step * tables[0].upper.reshape(shape))
             later = [np.broadcast_to(end, (actions, profiles)) for end in ends]
         table = StageTable(
-            np.full((len(law), profiles, actions), 1 / actions),
-            np.zeros((process.agents, len(law), profiles)),
-            np.zeros(len(law)),
-            np.zeros(len(law)),
+            np.full((len(distribution), profiles, actions), 1 / actions),
+            np.zeros((process.agents, len(distribution), profiles)),
+            np.zeros(len(distribution)),
+            np.zeros(len(distribution)),
         )
         for state in states:
             if deadline is not None and time.perf_counter() > deadline:
                 return Solved((), Status.TIME_LIMIT)
-            status, conflict = solve_state(process, t, int(state), law, gains, later, objective, weight, unit, table)
+            status, conflict = solve_state(
+                process, t, int(state), distribution, gains, later, objective, weight, unit, table
+            )
             if status is not Status.OPTIMAL:
                 return Solved((), status, conflict)
         tables.insert(0, table)
@@ -125,7 +130,7 @@ def solve_state(
     process: JointProcess,
     t: int,
     state: int,
-    law: FloatArray,
+    distribution: FloatArray,
     gains: FloatArray,
     later: list[FloatArray],
     objective: Objective,
@@ -140,7 +145,7 @@ def solve_state(
         shape=process.shape[t : t + 1],
         values=process.values[t : t + 1],
         kernel=(),
-        initial=law[state],
+        initial=distribution[state],
         costs=process.costs[t : t + 1],
         present_value=np.ones(1),
         gains=(gains + upper / weight,),
@@ -155,6 +160,6 @@ def solve_state(
     table.allocation[state, profile] = made.allocation[0]
     table.payment[:, state, profile] = made.payment[0][:, :, 0]
     table.upper[state] = solution.bound.upper * layout.unit
-    slack = (made.allocation[0] * (upper - lower).T[profile]).sum(axis=1) @ law[state][profile]
+    slack = (made.allocation[0] * (upper - lower).T[profile]).sum(axis=1) @ distribution[state][profile]
     table.lower[state] = solution.bound.lower * layout.unit - max(float(slack), 0.0)
     return Status.OPTIMAL, ()

@@ -159,9 +159,9 @@ def _(mechanism: OrbitMechanism, rng: np.random.Generator, runs: int) -> Runs:
     sequences: IntArray = np.zeros((env.agents, runs), np.int64)
     welfare, utility = np.zeros(runs), np.zeros((env.agents, runs))
     for t, x in enumerate(mechanism.allocation):
-        law = env.probabilities[0][t]
-        types = rng.choice(len(law), size=sequences.shape, p=law / law.sum())
-        sequences = sequences * len(law) + types
+        distribution = env.probabilities[0][t]
+        types = rng.choice(len(distribution), size=sequences.shape, p=distribution / distribution.sum())
+        sequences = sequences * len(distribution) + types
         margin = env.present_value[t] * (env.values[0][t] - env.cost[t])
         for i in range(env.agents):
             place = tree.place(t + 1, sequences, i)

@@ -139,7 +139,7 @@ class ParametricBasis:
         return total
 
     def conditions(self) -> Iterator[tuple[Ratio, int]]:
-        """What must hold: an entry and the sign that it may not have the opposite of (0: it is zero)."""
+        """Conditions: an entry and the sign that it may not have the opposite of (0: it is zero)."""
         yield from self._primal_conditions()
         yield from self._dual_conditions()
 

@@ -31,7 +31,7 @@ NARROW = Fraction(1, 1000)
 
 @dataclass(frozen=True, eq=False)
 class GuaranteeWalk:
-    """What was found.
+    """Result of a walk over guarantees.
 
     Attributes
     ----------

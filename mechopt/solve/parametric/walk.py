@@ -63,7 +63,7 @@ class BasisPiece:
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """What a walk found.
+    """Result of a walk.
 
     Attributes
     ----------

@@ -17,6 +17,7 @@ import numpy as np
 
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.solve.promised.simplex import STILL, Basis, Rates
+from mechopt.solve.runtime import apart_once
 
 
 def wanted() -> bool:
@@ -39,7 +40,7 @@ def compiled() -> bool:
 def climb(
     rates: Rates, slopes: FloatArray, limits: FloatArray, whole: Basis, pivots: int, chained: bool = False
 ) -> Array:
-    """What `mechopt.solve.promised.simplex.climb` does.
+    """Compiled `mechopt.solve.promised.simplex.climb`.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def climb(
     """
     settled = np.zeros(len(slopes), dtype=np.bool_)
     data = rates.knots, rates.rises, rates.chance, rates.fixed, rates.prices
-    kernel(climb_one_by_one)(*data, slopes, limits, *whole.arrays(), pivots, chained, settled)
+    run(climb_one_by_one, *data, slopes, limits, *whole.arrays(), pivots, chained, settled)
     return settled
 
 
@@ -64,7 +65,7 @@ def read(rates: Rates, slopes: FloatArray, basis: Basis) -> tuple[FloatArray, Fl
     lowest, lottery, multipliers = np.empty(count), np.zeros((count, rates.prices)), np.zeros((count, types))
     data = rates.knots, rates.rises, rates.chance, rates.fixed, rates.prices, slopes
     parts = basis.basic, basis.value, basis.piece, basis.noise, basis.outside, basis.at, basis.table
-    kernel(read_one_by_one)(*data, *parts, lowest, lottery, multipliers)
+    run(read_one_by_one, *data, *parts, lowest, lottery, multipliers)
     return lowest, lottery, multipliers
 
 
@@ -75,7 +76,7 @@ def evaluate(
     slopes: FloatArray,
     responses: tuple[FloatArray, FloatArray, FloatArray],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What `mechopt.solve.promised.lottery.attained` and `certified` say of responses at falling slopes.
+    """Compiled `mechopt.solve.promised.lottery.attained` and `certified` of responses at falling slopes.
 
     Parameters
     ----------
@@ -94,21 +95,43 @@ def evaluate(
     promises, heights, bounds : arrays ``(s,)``
     """
     promises, heights, bounds = np.empty((3, len(slopes)))
-    kernel(evaluate_one_by_one)(*points, *tangents, *stage, slopes, *responses, promises, heights, bounds)
+    run(evaluate_one_by_one, *points, *tangents, *stage, slopes, *responses, promises, heights, bounds)
     return promises, heights, bounds
 
 
+def run(function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function compiled.
+
+    A Ctrl-C that falls into the compiler waits for its end: objects of LLVM that are freed twice end the process.
+    """
+    made = kernel(function)
+    try:
+        if made.overloads:
+            made(*arguments)
+            return
+    except TypeError:  # other kinds of arrays: calls do not compile, see below
+        pass
+    apart_once(lambda: _compile(made, arguments), silent=False)
+    made(*arguments)
+
+
+def _compile(made: Any, arguments: tuple[Any, ...]) -> None:
+    from numba import typeof
+
+    made.disable_compile(False)
+    made.compile(tuple(map(typeof, arguments)))
+    made.disable_compile()
+
+
 @cache
-def kernel(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile a function, and keep what was made on disk where there is a folder that can be written to."""
+def kernel(function: Callable[..., None]) -> Any:
+    """Compiler of a function; what it makes is kept on disk where there is a folder to write to."""
     from numba import njit
 
     try:
-        made: Any = njit(cache=True, error_model="numpy")(function)
+        return njit(cache=True, error_model="numpy")(function)
     except RuntimeError:  # no such folder
-        made = njit(error_model="numpy")(function)
-    compiled: Callable[..., None] = made
-    return compiled
+        return njit(error_model="numpy")(function)
 
 
 def climb_one_by_one(

@@ -69,7 +69,7 @@ class PriceStage:
 
 @dataclass(frozen=True, eq=False)
 class Responses:
-    """What the simplex method found for each of n slopes.
+    """Answers of the simplex method for each of n slopes.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ def _refine(basis: Basis, coarse: IntArray, fine: IntArray, knots: FloatArray, p
 
 
 def stage_rates(stage: PriceStage, knots: FloatArray, rises: FloatArray) -> Rates:
-    """What the variables of a stage add to its objective, given the breakpoints of G and its slopes to their right."""
+    """Rates of the variables of a stage in its objective, given the breakpoints of G and its slopes to their right."""
     types, prices = stage.surplus.shape
     chance = np.concatenate([np.zeros(prices), stage.probabilities])
     return Rates(knots, rises, chance, np.concatenate([stage.welfare, np.zeros(types)]), prices)

@@ -191,7 +191,7 @@ def promised_optimum(
 
 
 def _sizes(values: FloatArray, cost: float) -> FloatArray:
-    """What is subtracted for each type; 0 where her value lies below the cost by more than rounding."""
+    """Amount subtracted for each type; 0 where her value lies below the cost by more than rounding."""
     sizes: FloatArray = values + abs(cost)
     return np.where(values - cost > -4 * EPSILON * sizes, sizes, 0.0)
 
@@ -200,7 +200,9 @@ def _roundings(env: IndependentTypes) -> tuple[float, float]:
     """First best, raised by what rounding may have taken from it; and what rounding may do to either bound."""
     prices = [_sizes(env.values[0][t], env.cost[t]) for t in range(env.horizon)]
     largest = np.array([float(price.max()) for price in prices])
-    mean = np.array([float(price @ law) for price, law in zip(prices, env.probabilities[0], strict=True)])
+    mean = np.array(
+        [float(price @ distribution) for price, distribution in zip(prices, env.probabilities[0], strict=True)]
+    )
     terms = 2 * env.horizon + max(row[0] for row in env.shape)
     cap = raised(env.first_best, float(env.present_value @ largest), terms)
     return cap, raised(ROUNDING * env.horizon * env.first_best, float(env.present_value @ mean), terms)

@@ -69,15 +69,18 @@ class Period:
 def period(environment: IndependentTypes, t: int, unit: float, compiled: bool | None = None) -> Period:
     """Reduce a period to the values above cost that have probability; see `mechopt.solve.promised.optimum`."""
     compiled = promise_kernels.compiled() if compiled is None else compiled
-    values, law = environment.values[0][t], environment.probabilities[0][t] / environment.probabilities[0][t].sum()
+    values, distribution = (
+        environment.values[0][t],
+        environment.probabilities[0][t] / environment.probabilities[0][t].sum(),
+    )
     scale, margin = environment.present_value[t] / unit, values - environment.cost[t]
-    priced = np.flatnonzero((margin > 0) & (law > 0))
+    priced = np.flatnonzero((margin > 0) & (distribution > 0))
     if not priced.size:
         nothing = np.zeros((1, len(values)))
         return Period(PriceStage(np.ones(1), np.zeros(1), np.zeros((1, 1))), 0.0, nothing, nothing, compiled)
-    below = max(float(law[margin <= 0].sum()), 0.0)
+    below = max(float(distribution[margin <= 0].sum()), 0.0)
     worthless = [0.0] if below > 0 else []
-    y, f = np.append(worthless, margin[priced]), np.append([below] if below > 0 else [], law[priced])
+    y, f = np.append(worthless, margin[priced]), np.append([below] if below > 0 else [], distribution[priced])
     f = f / f.sum()
     surplus = np.maximum(y[:, None] - margin[priced], 0.0)
     welfare = np.cumsum((f * y)[::-1])[::-1][len(worthless) :]

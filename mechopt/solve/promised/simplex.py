@@ -54,7 +54,7 @@ class Basis:
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """What all variables add to the objective, with G on one level of breakpoints.
+    """Rates of all variables in the objective, with G on one level of breakpoints.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class Rates:
         return np.append(np.diff(self.knots), np.inf)
 
     def pressure(self, basis: Basis, slope: FloatArray) -> FloatArray:
-        """What the basic variables add to the rate of each of the others; ``(J, n)``."""
+        """Rate that the basic variables add to each of the others; ``(J, n)``."""
         cost = self.fixed[basis.basic] + self.chance[basis.basic] * (self.rises[basis.piece] - slope)
         pressure: FloatArray = np.einsum("kn,kjn->jn", cost, basis.table)
         return pressure

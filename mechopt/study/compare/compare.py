@@ -8,8 +8,7 @@ literature guarantees.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.static.repeated import repeated_myerson
@@ -35,14 +34,15 @@ from mechopt.solve.solution import Status
 from mechopt.study.compare import independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
-from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, entry, limited
+from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, described, limited
+from mechopt.study.compare.row import Row, Setting
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
 PATIENCE = 20.0
 """Seconds after which the optimum with an infinite horizon is left out, where no time limit is given."""
-NAMES = tuple(dict.fromkeys((*independent.INDEPENDENT_NAMES, *persistent.NAMES)))
+NAMES = tuple({row.name: row for kind in (independent.ROWS, *persistent.ROWS.values()) for row in kind})
 
 
 def compare(
@@ -126,44 +126,41 @@ def _compared(
     kept = tuple(limit for limit in limits if not isinstance(limit, EpsilonIC))
     best = _optimum(environment, ic, ir, limits, time_limit)
     static = _static(environment)
+    setting = Setting(environment, best, ir, time_limit, kept)
+    rows = _rows(environment) | {name: _given(name, mechanism) for name, mechanism in own.items()}
     entries, made, skipped = list[Entry](), list[Any](), dict[str, str]()
-    if mechanisms is None:
-        names: Iterable[str] = _applicable(environment)
-        if best is not None and environment.horizon == "infinite":
-            names = (*names, persistent.OPTIMUM)  # last: scripts know the others by their places
-    else:
-        names = mechanisms
-    for name in names:
+    for name in _listed(setting, rows) if mechanisms is None else mechanisms:
+        row = rows.get(name)
         try:
-            if isinstance(environment, IndependentTypes):
-                built: Any = own[name] if name in own else independent.build(name, environment, best)
-                told = "" if name in own or not checks else independent.knows(name, environment)
-                entries.append(entry(name, built, best, static, told, checks))
-                made.append(built)
-                if name == "asymptotic" and name not in own and checks:
-                    entries[-1] = replace(entries[-1], proved_revenue=independent.proved_revenue(environment))
-            elif name in persistent.BOUNDS and name not in own:
-                if len(kept) < len(limits) and name != "efficient-welfare":
-                    raise InputError(f"{name} bounds what truth can earn, not where misreports may gain epsilon")
-                entries.append(persistent.bound(name, environment, best))
-                made.append(None)
-            else:
-                built = own[name] if name in own else persistent.build(name, environment, ir, best, time_limit, kept)
-                entries.append(entry(name, built, best, checks=checks))
-                made.append(built)
+            if row is None:
+                raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
+            if row.bound and row.name != persistent.WELFARE.name and len(kept) < len(limits):
+                raise InputError(f"{name} bounds what truth can earn, not where misreports may gain epsilon")
+            built = row.build(setting)
+            entries.append(described(row, built, setting, static, checks))
+            made.append(built)
         except (InputError, LimitError, NoOptimumError) as error:
             if mechanisms is not None or (fresh and not isinstance(error, InputError)):
                 raise
             skipped[name] = str(error)
-    rows = tuple(limited(row, mechanism, kept) for row, mechanism in zip(entries, made, strict=True))
-    return Comparison(environment, rows, best, static, skipped, (*_checked(environment, rows), *kept))
+    found = tuple(limited(row, mechanism, kept) for row, mechanism in zip(entries, made, strict=True))
+    return Comparison(environment, found, best, static, skipped, (*_checked(environment, found), *kept))
 
 
-def _applicable(environment: AnyTypes) -> tuple[str, ...]:
-    """Names that an environment's kind and horizon have."""
-    if isinstance(environment, IndependentTypes):
-        return independent.INDEPENDENT_NAMES
-    return persistent.applicable(environment)
+def _rows(environment: AnyTypes) -> dict[str, Row]:
+    kind = independent.ROWS if isinstance(environment, IndependentTypes) else persistent.ROWS[type(environment)]
+    return {row.name: row for row in kind}
+
+
+def _given(name: str, mechanism: Any) -> Row:
+    return Row(name, lambda setting: mechanism)
+
+
+def _listed(setting: Setting, rows: dict[str, Row]) -> Iterator[str]:
+    """Names that an environment's kind and horizon have, and where an optimum was found for ever, last that."""
+    yield from (name for name, row in rows.items() if row.listed(setting.environment))
+    if setting.best is not None and setting.environment.horizon == "infinite":
+        yield persistent.OPTIMUM
 
 
 def _static(environment: AnyTypes) -> float:

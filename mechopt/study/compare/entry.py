@@ -33,8 +33,8 @@ from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
-from mechopt.solve.result import Optimum
 from mechopt.study.compare.comparison import Entry
+from mechopt.study.compare.row import Row, Setting
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
 from mechopt.verification.contracted import CHECKED as CONTRACTED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
@@ -53,50 +53,46 @@ CHECKED = tuple(constraint for constraint in PERSISTENT_CONSTRAINTS if constrain
 """What is checked with a finite horizon, on the tree of consistent reports."""
 
 
-def entry(
-    name: str,
-    mechanism: Any,
-    best: Optimum | None,
-    static: float = math.nan,
-    non_clairvoyant: str = "",
-    checks: bool = True,
-) -> Entry:
-    """Describe a mechanism.
+def described(row: Row, built: Any, setting: Setting, static: float = math.nan, checks: bool = True) -> Entry:
+    """Describe a mechanism, or a bound on all of them.
 
     Parameters
     ----------
-    name : str
-    mechanism : a mechanism of any form
-    best : Optimum or None
-        What revenue is divided by.
+    row : Row
+    built : a mechanism of any form, or a number
+        What the row has built.
+    setting : Setting
+        With the optimum, which revenue is divided by.
     static : float
         Sum of static optima; NaN for persistent types.
-    non_clairvoyant : str
-        See `Entry`.
     checks : bool
         Whether constraints are checked.
     """
-    revenue = float(mechanism.revenue)
-    how, error = computed(mechanism)
-    report = checked(mechanism) if checks else None
-    unchecked_bank = checks and report is None and isinstance(mechanism, BankAccountMechanism)
-    return Entry(
-        name,
+    best = setting.best.value if setting.best is not None and setting.best.value > 0 else math.nan
+    if row.bound:
+        return Entry(row.name, built, math.nan, (), built / best, math.nan, "bound", None, None, (), None, row.bound)
+    revenue = float(built.revenue)
+    how, error = computed(built)
+    report = checked(built) if checks else None
+    unchecked_bank = checks and report is None and isinstance(built, BankAccountMechanism)
+    found = Entry(
+        row.name,
         revenue,
-        float(mechanism.welfare),
-        tuple(mechanism.utilities),
-        revenue / best.value if best is not None and best.value > 0 else math.nan,
+        float(built.welfare),
+        tuple(built.utilities),
+        revenue / best,
         revenue / static if static > 0 else math.nan,
         how,
         error,
         report,
-        tuple(mechanism.claims),
-        mechanism.guarantee,
-        getattr(mechanism, "source", ""),
-        non_clairvoyant,
-        conditions(mechanism) if unchecked_bank else None,
-        *((mechanism.max_abs, mechanism.theorem) if isinstance(mechanism, ContingentTransfers) else ()),
+        tuple(built.claims),
+        built.guarantee,
+        getattr(built, "source", ""),
+        row.knows(setting.environment) if checks else "",
+        conditions(built) if unchecked_bank else None,
+        *((built.max_abs, built.theorem) if isinstance(built, ContingentTransfers) else ()),
     )
+    return replace(found, proved_revenue=row.proved(setting.environment)) if checks else found
 
 
 def limited(row: Entry, mechanism: Any, limits: tuple[PaymentConstraint, ...]) -> Entry:

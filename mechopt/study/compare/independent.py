@@ -7,6 +7,7 @@ whole, knows the future, and so does what is made of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from mechopt.closedform.bank.asymptotic import asymptotic
 from mechopt.closedform.bank.conversions import bank_account, quasi_non_clairvoyant
@@ -16,15 +17,11 @@ from mechopt.closedform.static.repeated import give_for_free, repeated_myerson, 
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.dual.buyers_policy import BuyersPolicy
-from mechopt.solve.dual.markov_policy import PersistentPolicy
-from mechopt.solve.myopic.policy import MyopicPolicy
 from mechopt.solve.orbits.mechanism import OrbitMechanism
 from mechopt.solve.promised.policy import PromisePolicy
-from mechopt.solve.result import Optimum
 from mechopt.study.compare.foresight import NO, foresight
+from mechopt.study.compare.row import Row, Setting
 from mechopt.study.lemmas.throttling import asymptotic_loss
 
 IndependentMechanism = Mechanism | BankAccountMechanism | PromisePolicy | BuyersPolicy
@@ -64,20 +61,10 @@ CONVERSIONS: dict[str, Callable[[Mechanism], IndependentMechanism]] = {
 """What is made of the optimal mechanism."""
 
 OPTIMUM = "clairvoyant-optimum"
-INDEPENDENT_NAMES = (OPTIMUM, *BUILDERS, *CONVERSIONS)
-
-
-def _rule(name: str, environment: IndependentTypes) -> Callable[[IndependentTypes], IndependentMechanism]:
-    return quasi_two_period if name == QUASI and environment.horizon == 2 else BUILDERS[name]
-
-
-def knows(name: str, environment: IndependentTypes) -> str:
-    """Whether the mechanism of this name is non-clairvoyant; see `foresight`."""
-    return foresight(_rule(name, environment), environment) if name in BUILDERS else NO
 
 
 def proved_revenue(environment: IndependentTypes) -> float | None:
-    """What the proof of Theorem F.1 says that the asymptotic mechanism earns here; None where it is not about it."""
+    """Revenue of the asymptotic mechanism by the proof of Theorem F.1; None where it is not about the environment."""
     try:
         loss = asymptotic_loss(environment, max_states=MAX_BALANCES)
     except (InputError, LimitError):
@@ -85,22 +72,40 @@ def proved_revenue(environment: IndependentTypes) -> float | None:
     return environment.first_best - float(loss.azuma_bound[-1])
 
 
-def build(name: str, environment: IndependentTypes, best: Optimum | None) -> IndependentMechanism:
-    """Make a mechanism by name; raises `InputError` where it does not apply."""
-    if name in BUILDERS:
+def _closed_form(name: str) -> Row:
+    def rule(environment: IndependentTypes) -> Callable[[IndependentTypes], IndependentMechanism]:
+        return quasi_two_period if name == QUASI and environment.horizon == 2 else BUILDERS[name]
+
+    def build(setting: Setting) -> IndependentMechanism:
         try:
-            return _rule(name, environment)(environment)
+            return rule(setting.environment)(setting.environment)
         except LimitError as error:
             raise InputError(f"{name}: {error}") from None
-    if best is None or best.mechanism is None:
-        raise InputError(f"{name}: the optimum is out of reach here; use fewer periods or types, or give a time limit")
-    assert not isinstance(best.mechanism, (SequenceMechanism, StateMechanism, PersistentPolicy, MyopicPolicy))
-    if isinstance(best.mechanism, OrbitMechanism):
-        raise InputError(f"{name}: there are too many histories to write the optimum out; use fewer periods or buyers")
-    if name == OPTIMUM:
-        return best.mechanism
-    if name not in CONVERSIONS:
-        raise InputError(f"{name}: is for persistent types")
-    if not isinstance(best.mechanism, Mechanism):
-        raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
-    return CONVERSIONS[name](best.mechanism)
+
+    def knows(environment: IndependentTypes) -> str:
+        return foresight(rule(environment), environment)
+
+    if name == "asymptotic":
+        return Row(name, build, knows=knows, proved=proved_revenue)
+    return Row(name, build, knows=knows)
+
+
+def _of_optimum(name: str) -> Row:
+    def build(setting: Setting) -> Any:
+        if setting.best is None or setting.best.mechanism is None:
+            what = "the optimum is out of reach here; use fewer periods or types, or give a time limit"
+            raise InputError(f"{name}: {what}")
+        mechanism = setting.best.mechanism
+        if isinstance(mechanism, OrbitMechanism):
+            what = "there are too many histories to write the optimum out; use fewer periods or buyers"
+            raise InputError(f"{name}: {what}")
+        if name == OPTIMUM:
+            return mechanism
+        if not isinstance(mechanism, Mechanism):
+            raise InputError(f"{name}: there are too many histories to convert the optimum; use fewer periods")
+        return CONVERSIONS[name](mechanism)
+
+    return Row(name, build, knows=lambda environment: NO)
+
+
+ROWS = (_of_optimum(OPTIMUM), *map(_closed_form, BUILDERS), *map(_of_optimum, CONVERSIONS))

@@ -9,9 +9,9 @@ the first types, and the constraints that can be checked state by state.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import starmap
 from typing import Any
 
 from mechopt.closedform.contingent.last_period import last_period
@@ -19,7 +19,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.setting import ConditionError, LastRule
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.closedform.pivot.alternatives import bond, team, team_upfront
-from mechopt.closedform.pivot.balanced_team import balanced_team
+from mechopt.closedform.pivot.balance.team import balanced_team
 from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
 from mechopt.closedform.pivot.efficient import efficient
 from mechopt.closedform.pivot.efficient_joint import efficient_joint
@@ -35,18 +35,11 @@ from mechopt.environment.states.environment import PublicStates
 from mechopt.environment.states.separable import SeparableStates
 from mechopt.environment.to_markov import allocation_phase
 from mechopt.mechanism.balanced import BalancedMechanism
-from mechopt.mechanism.constraints import (
-    Asked,
-    PeriodicExPostIC,
-)
-from mechopt.mechanism.payments import Payments
+from mechopt.mechanism.constraints import PeriodicExPostIC
 from mechopt.mechanism.sequence import SequenceMechanism
-from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.solve.optimum import optimum, relaxed_optimum
-from mechopt.solve.result import Optimum
-from mechopt.study.compare.comparison import Entry
+from mechopt.study.compare.row import Row, Setting
 
-PersistentMechanism = SequenceMechanism | MarkovMechanism
 Builder = Callable[[Any], Any]
 
 OPTIMUM = "clairvoyant-optimum"
@@ -117,12 +110,6 @@ PUBLIC: dict[str, Builder] = {
     "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
     "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
 }
-BOUNDS: dict[str, Callable[[Any], tuple[float, str]]] = {
-    "relaxed-bound": lambda env: (relaxed_optimum(env).require_optimal().bound.upper, "first types alone are private"),
-    "virtual-bound": lambda env: (virtual_bound(env), "Kakade, Lobel and Nazerzadeh (2013), (8)"),
-    "efficient-welfare": lambda env: (_welfare(env), "no mechanism earns more where utilities are at least 0"),
-}
-NAMES = (OPTIMUM, EX_POST_OPTIMUM, *MARKOV, *SEPARABLE, *INTERDEPENDENT, *BOUNDS)
 
 
 def _welfare(environment: PersistentEnvironment) -> float:
@@ -139,58 +126,82 @@ def _welfare(environment: PersistentEnvironment) -> float:
     return efficient(environment).expected_welfare
 
 
-def applicable(environment: PersistentEnvironment) -> tuple[str, ...]:
-    """Names that an environment's kind and horizon have."""
-    finite = environment.horizon != "infinite"
-    optima = (OPTIMUM, EX_POST_OPTIMUM) if finite else ()
-    relaxed = ("relaxed-bound",) if finite else ()
-    if isinstance(environment, SeparableStates):
-        return (*optima, "virtual-pivot", "virtual-bound", "dynamic-pivot", "efficient-welfare")
-    if isinstance(environment, PublicStates):
-        return (*optima, "efficient-welfare")
-    if isinstance(environment, SeparableTypes):
-        forms = ("virtual-pivot", "optimal-contract", *(() if finite else ("virtual-index",)))
-        return (*optima, *forms, *relaxed, "virtual-bound", "dynamic-pivot", "efficient-welfare")
-    if isinstance(environment, InterdependentTypes):
-        return (*optima, *INTERDEPENDENT, *relaxed, "efficient-welfare")
-    return (*optima, *MARKOV, *relaxed, "efficient-welfare")
+def _optimal(setting: Setting) -> Any:
+    if setting.best is None or setting.best.mechanism is None:
+        what = "there is none, or it is out of reach here; use a finite horizon, fewer periods or types"
+        raise InputError(f"{OPTIMUM}: {what}")
+    return setting.best.mechanism
 
 
-def build(
-    name: str,
-    environment: PersistentEnvironment,
-    ir: Asked,
-    best: Optimum | None,
-    limit: float | None,
-    subject_to: Payments = (),
-) -> Any:
-    """Make a mechanism by name; raises `InputError` where it does not apply."""
-    if name == OPTIMUM:
-        if best is None or best.mechanism is None:
-            raise InputError(
-                f"{name}: there is none, or it is out of reach here; use a finite horizon, fewer periods or types"
-            )
-        return best.mechanism
-    if name == EX_POST_OPTIMUM:
-        found = optimum(environment, PeriodicExPostIC(), ir, time_limit=limit, subject_to=subject_to).require_optimal()
-        return found.mechanism
-    builders = {
-        MarkovTypes: MARKOV,
-        SeparableTypes: MARKOV | SEPARABLE,
-        InterdependentTypes: INTERDEPENDENT,
-        PublicStates: {},
-        SeparableStates: PUBLIC,
-    }[type(environment)]
-    if name not in builders:
-        raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
-    endless_pivot = name == "dynamic-pivot" and environment.horizon == "infinite"
-    if isinstance(environment, SeparableTypes) and name in MARKOV and not endless_pivot:
-        return builders[name](environment.to_markov())
-    return builders[name](environment)
+def _ex_post_optimal(setting: Setting) -> Any:
+    limit, subject_to = setting.time_limit, setting.subject_to
+    found = optimum(setting.environment, PeriodicExPostIC(), setting.ir, time_limit=limit, subject_to=subject_to)
+    return found.require_optimal().mechanism
 
 
-def bound(name: str, environment: PersistentEnvironment, best: Optimum | None) -> Entry:
-    """Row of a bound on every mechanism."""
-    value, source = BOUNDS[name](environment)
-    ratio = value / best.value if best is not None and best.value > 0 else math.nan
-    return Entry(name, value, math.nan, (), ratio, math.nan, "bound", None, None, (), None, source)
+def _finite(environment: PersistentEnvironment) -> bool:
+    return environment.horizon != "infinite"
+
+
+def _endless(environment: PersistentEnvironment) -> bool:
+    return environment.horizon == "infinite"
+
+
+def _never(environment: PersistentEnvironment) -> bool:
+    return False
+
+
+def _pivot(environment: SeparableTypes) -> Any:
+    return dynamic_pivot(environment if _endless(environment) else environment.to_markov()).to_mechanism()
+
+
+def _row(name: str, builder: Builder, listed: Callable[[Any], bool] = lambda environment: True) -> Row:
+    return Row(name, lambda setting: builder(setting.environment), listed)
+
+
+def _as_markov(name: str) -> Row:
+    """A row of Markov types that separable ones have where they are asked for it."""
+    return _row(name, lambda environment: MARKOV[name](environment.to_markov()), _never)
+
+
+OPTIMA = (Row(OPTIMUM, _optimal, _finite), Row(EX_POST_OPTIMUM, _ex_post_optimal, _finite))
+RELAXED = Row(
+    "relaxed-bound",
+    lambda setting: relaxed_optimum(setting.environment).require_optimal().bound.upper,
+    _finite,
+    "first types alone are private",
+)
+VIRTUAL = Row(
+    "virtual-bound",
+    lambda setting: virtual_bound(setting.environment),
+    bound="Kakade, Lobel and Nazerzadeh (2013), (8)",
+)
+WELFARE = Row(
+    "efficient-welfare",
+    lambda setting: _welfare(setting.environment),
+    bound="no mechanism earns more where utilities are at least 0",
+)
+ROWS: dict[type, tuple[Row, ...]] = {
+    MarkovTypes: (*OPTIMA, *starmap(_row, MARKOV.items()), RELAXED, WELFARE),
+    SeparableTypes: (
+        *OPTIMA,
+        _row("virtual-pivot", SEPARABLE["virtual-pivot"]),
+        _row("optimal-contract", SEPARABLE["optimal-contract"]),
+        _row("virtual-index", SEPARABLE["virtual-index"], _endless),
+        RELAXED,
+        VIRTUAL,
+        _row("dynamic-pivot", _pivot),
+        WELFARE,
+        *(_as_markov(name) for name in MARKOV if name != "dynamic-pivot"),
+    ),
+    InterdependentTypes: (*OPTIMA, *starmap(_row, INTERDEPENDENT.items()), RELAXED, WELFARE),
+    PublicStates: (*OPTIMA, WELFARE),
+    SeparableStates: (
+        *OPTIMA,
+        _row("virtual-pivot", PUBLIC["virtual-pivot"]),
+        VIRTUAL,
+        _row("dynamic-pivot", PUBLIC["dynamic-pivot"]),
+        WELFARE,
+    ),
+}
+"""What is compared by kind of environment, in the order of the table."""

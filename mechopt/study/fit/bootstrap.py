@@ -8,15 +8,22 @@ own values would have been elsewhere, `Fit.resampled` tells, which cuts the cell
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
+from mechopt.study.workers.calls import calls
 
 MOST_RESAMPLES = 100_000
+AT_ONCE = 25
+"""Samples that are sent to a worker at a time."""
+Estimate = TypeVar("Estimate")
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,13 @@ def check_options(level: float, resamples: int, seed: int) -> list[Fault]:
 
 def bootstrap(
     weight: FloatArray,
-    law: Callable[[FloatArray], FloatArray],
+    distribution: Callable[[FloatArray], FloatArray],
     values: FloatArray,
     level: float = 0.95,
     resamples: int = 500,
     seed: int = 0,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Interval:
     """Draw anew and estimate again.
 
@@ -73,12 +82,14 @@ def bootstrap(
     ----------
     weight : float array
         How many rows each group stands for.
-    law : callable
+    distribution : callable
         From other such weights to the estimated P(value <= cut) of each cell, the last being 1.
     values : float array
         Of the types.
     level : float
     resamples, seed : int
+    workers, scheduler : int, and str or None
+        Who estimates; see `calls`. The result is the same for all.
 
     Raises
     ------
@@ -90,16 +101,40 @@ def bootstrap(
     rng = np.random.default_rng(seed)
     rows = round(float(weight.sum()))
     shares = weight / weight.sum()
-    laws = np.array([law(rng.multinomial(rows, shares).astype(np.float64)) for _ in range(resamples)])
-    probabilities = np.diff(laws, axis=1, prepend=0.0)
+    draws = (rng.multinomial(rows, shares).astype(np.float64) for _ in range(resamples))
+    distributions = np.array(estimates(distribution, draws, workers, scheduler))
+    probabilities = np.diff(distributions, axis=1, prepend=0.0)
     return Interval(
         level,
         percentiles(probabilities, level),
-        percentiles(laws, level),
+        percentiles(distributions, level),
         percentiles(probabilities @ values, level),
         resamples,
         seed,
     )
+
+
+def estimates(
+    estimate: Callable[[FloatArray], Estimate],
+    draws: Iterable[FloatArray],
+    workers: int = 1,
+    scheduler: str | None = None,
+) -> list[Estimate]:
+    """Estimates from samples, in their order; samples are drawn here, so that they do not depend on who estimates."""
+    with calls(workers, scheduler) as pool:
+        if pool.alone:
+            return list(map(estimate, draws))
+        return list(chain.from_iterable(pool.in_order(partial(_estimated, estimate), _batched(draws, AT_ONCE))))
+
+
+def _estimated(estimate: Callable[[FloatArray], Estimate], draws: tuple[FloatArray, ...]) -> list[Estimate]:
+    return [estimate(draw) for draw in draws]
+
+
+def _batched(draws: Iterable[FloatArray], count: int) -> Iterator[tuple[FloatArray, ...]]:
+    remaining = iter(draws)
+    while batch := tuple(islice(remaining, count)):
+        yield batch
 
 
 def percentiles(draws: FloatArray, level: float) -> FloatArray:

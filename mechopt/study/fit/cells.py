@@ -75,7 +75,7 @@ def _without(cell: str, currency: str) -> str:
 
 
 def _worded(cell: str) -> tuple[str, str]:
-    """What is wrong with a cell that is no number, and what to write instead."""
+    """Fault of a cell that is no number, and what to write instead."""
     shown, cell = shortened(repr(cell)), cell.strip()
     if NUMBER.fullmatch(cell):
         return f"{shown} is out of range", f"numbers go up to 1e{MAX_EXPONENT}"
@@ -90,7 +90,7 @@ def _worded(cell: str) -> tuple[str, str]:
 
 
 def stated(array: FloatArray, row: int) -> str:
-    """What an entry is."""
+    """Entry in words."""
     return f"is {array[row]}"
 
 

@@ -66,26 +66,26 @@ class Sales:
         return bool(np.isfinite(self.reserve).any())
 
 
-def order_law(law: FloatArray, bidders: int) -> FloatArray:
+def order_distribution(distribution: FloatArray, bidders: int) -> FloatArray:
     """Distribution of the second-highest of n independent draws, by the distribution of one.
 
     Parameters
     ----------
-    law : float array
+    distribution : float array
         F at some points.
     bidders : int
         n, at least 2.
 
     Examples
     --------
-    >>> order_law(np.array([0.0, 0.5, 1.0]), 2)
+    >>> order_distribution(np.array([0.0, 0.5, 1.0]), 2)
     array([0.  , 0.75, 1.  ])
     """
-    below: FloatArray = law ** (bidders - 1) * (bidders - (bidders - 1) * law)
+    below: FloatArray = distribution ** (bidders - 1) * (bidders - (bidders - 1) * distribution)
     return below
 
 
-def value_law(sales: Sales, points: FloatArray, start: FloatArray | None = None) -> FloatArray:
+def value_distribution(sales: Sales, points: FloatArray, start: FloatArray | None = None) -> FloatArray:
     """Estimate F, the distribution of one bidder's value, at increasing points.
 
     Parameters
@@ -101,14 +101,14 @@ def value_law(sales: Sales, points: FloatArray, start: FloatArray | None = None)
     Two bidders, prices 1 and 2: half the prices are at most 1, and psi_2(F) = 1/2 at F = 1 - sqrt(1/2).
 
     >>> sales = Sales(np.array([1.0, 2.0]), np.array([2, 2]), np.full(2, -np.inf), np.ones(2))
-    >>> value_law(sales, np.array([0.0, 1.0, 2.0])).round(4)
+    >>> value_distribution(sales, np.array([0.0, 1.0, 2.0])).round(4)
     array([0.    , 0.2929, 1.    ])
     """
     lost = np.zeros(sales.price.size)  # F(r)**n: probability that an auction like this one ends without a sale
     if sales.with_reserves:
         at = reserve_points(sales)
-        law = law_at_reserves(sales, at, start)
-        lost = _lost(sales, at, law)
+        distribution = distribution_at_reserves(sales, at, start)
+        lost = _lost(sales, at, distribution)
     return _solved(sales, lost, points)
 
 
@@ -118,7 +118,7 @@ def reserve_points(sales: Sales) -> FloatArray:
     return at if at.size <= MOST_RESERVES else np.unique(np.quantile(at, np.linspace(0, 1, MOST_RESERVES)))
 
 
-def law_at_reserves(sales: Sales, at: FloatArray, start: FloatArray | None = None) -> FloatArray:
+def distribution_at_reserves(sales: Sales, at: FloatArray, start: FloatArray | None = None) -> FloatArray:
     """The fixed point: F at the start prices.
 
     Parameters
@@ -134,11 +134,11 @@ def law_at_reserves(sales: Sales, at: FloatArray, start: FloatArray | None = Non
     LimitError
         If the iteration does not settle.
     """
-    law = np.zeros(at.size) if start is None else start
+    distribution = np.zeros(at.size) if start is None else start
     for _ in range(ITERATIONS):
-        before, law = law, _solved(sales, _lost(sales, at, law), at)
-        if np.abs(law - before).max() <= SETTLED:
-            return law
+        before, distribution = distribution, _solved(sales, _lost(sales, at, distribution), at)
+        if np.abs(distribution - before).max() <= SETTLED:
+            return distribution
     raise LimitError(
         f"the distribution at the start prices did not settle in {ITERATIONS} rounds; leave out auctions with start "
         "prices near the highest sale price"
@@ -161,10 +161,10 @@ def grouped(sales: Sales, points: FloatArray) -> Sales:
     return replace(sales, price=keys[:, 0], bidders=keys[:, 1].astype(np.int64), reserve=keys[:, 2], weight=weight)
 
 
-def _lost(sales: Sales, at: FloatArray, law: FloatArray) -> FloatArray:
+def _lost(sales: Sales, at: FloatArray, distribution: FloatArray) -> FloatArray:
     """F(r)**n by row; somebody bought, so F(r) stays below 1 by what one auction more would tell."""
     total = sales.weight.sum()
-    base = np.interp(sales.reserve, at, np.minimum(law, total / (total + 1)), left=0.0)
+    base = np.interp(sales.reserve, at, np.minimum(distribution, total / (total + 1)), left=0.0)
     lost: FloatArray = base**sales.bidders
     return lost
 
@@ -187,18 +187,20 @@ def _solved(sales: Sales, lost: FloatArray, points: FloatArray) -> FloatArray:
     if counts.size == 1:
         share = np.divide(seen, total, out=np.zeros(points.size), where=total > 0)
         share = np.where(share < ROUNDING, 0.0, np.where(share > 1 - ROUNDING, 1.0, share))
-        law = betaincinv(counts[0] - 1, 2, share)
+        distribution = betaincinv(counts[0] - 1, 2, share)
     else:
-        law = find_root(
-            lambda law, seen, *parts: sum(map(np.multiply, parts, (order_law(law, n) for n in counts.tolist()))) - seen,
+        distribution = find_root(
+            lambda distribution, seen, *parts: (
+                sum(map(np.multiply, parts, (order_distribution(distribution, n) for n in counts.tolist()))) - seen
+            ),
             (np.zeros(points.size), np.ones(points.size)),
             args=(np.clip(seen, 0, total), *entered),
         ).x
-        law = np.where(seen >= total * (1 - ROUNDING), 1.0, law)
-        law = np.where(seen <= total * ROUNDING, 0.0, law)
+        distribution = np.where(seen >= total * (1 - ROUNDING), 1.0, distribution)
+        distribution = np.where(seen <= total * ROUNDING, 0.0, distribution)
     if sales.with_reserves:
-        law = isotonic_regression(law, weights=np.maximum(total, 1e-12)).x
-    clipped: FloatArray = np.clip(law, 0.0, 1.0)
+        distribution = isotonic_regression(distribution, weights=np.maximum(total, 1e-12)).x
+    clipped: FloatArray = np.clip(distribution, 0.0, 1.0)
     return clipped
 
 

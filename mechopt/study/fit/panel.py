@@ -16,6 +16,7 @@ types. Bootstrap samples are drawn from the *bidders*, since the observations of
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,7 +30,7 @@ from scipy.sparse import csr_array
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, IntArray, to_exact
 from mechopt.environment.markov import MarkovTypes
-from mechopt.study.fit.bootstrap import Interval, check_options, percentiles
+from mechopt.study.fit.bootstrap import Interval, check_options, estimates, percentiles
 from mechopt.study.fit.read import Table, from_arrays, has_columns, read_csv
 from mechopt.study.fit.result import Fit, recorded
 from mechopt.study.fit.types import Types, cut_into_types, distance
@@ -88,6 +89,8 @@ def fit_panel(
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
     currency: str = "",
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Fit:
     """Estimate a Markov chain of types from the values of bidders who are seen again and again.
 
@@ -111,7 +114,8 @@ def fit_panel(
         The seller's cost of a sale.
     discount : number
         Below 1 with an infinite horizon.
-    drop_missing, drop_below, drop_above, level, resamples, seed, encoding, delimiter, currency
+    drop_missing, drop_below, drop_above, level, resamples, seed, encoding, delimiter, currency, workers, \
+scheduler
         As for `fit_values`. A row that is left out leaves a gap.
 
     Raises
@@ -168,7 +172,7 @@ def fit_panel(
         np.cumsum(mass) / mass.sum(),
         found.cuts,
         distance(found, points, mass),
-        _interval(pairs, label, found, added, level, resamples, seed),
+        _interval(pairs, label, found, added, level, resamples, seed, workers, scheduler),
         table.dropped,
         (*far_above(table, value), *gaps),
         table.name,
@@ -261,7 +265,15 @@ def _counts(pairs: Pairs, label: IntArray, size: int, draws: FloatArray) -> tupl
 
 
 def _interval(
-    pairs: Pairs, label: IntArray, found: Types, added: Fraction, level: float, resamples: int, seed: int
+    pairs: Pairs,
+    label: IntArray,
+    found: Types,
+    added: Fraction,
+    level: float,
+    resamples: int,
+    seed: int,
+    workers: int,
+    scheduler: str | None,
 ) -> Interval:
     """Percentiles over samples of bidders, the types being kept."""
     size, bidders = len(found.values), pairs.first.size
@@ -269,7 +281,8 @@ def _interval(
     who = np.concatenate([pairs.bidder[pairs.first], pairs.bidder[pairs.now]])
     by_cell = csr_array((np.ones(cells.size), (cells, who)), shape=(size + size * size, bidders))
     rng = np.random.default_rng(seed)
-    drawn = np.array([by_cell @ rng.multinomial(bidders, np.full(bidders, 1 / bidders)) for _ in range(resamples)])
+    draws = (rng.multinomial(bidders, np.full(bidders, 1 / bidders)).astype(np.float64) for _ in range(resamples))
+    drawn = np.array(estimates(partial(operator.matmul, by_cell), draws, workers, scheduler))
     initial = _shares(drawn[:, :size], float(added))
     kernel = _shares(drawn[:, size:].reshape(resamples, size, size), float(added))
     values = np.array([float(v) for v in found.values])

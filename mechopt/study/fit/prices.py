@@ -19,7 +19,7 @@ from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.study.fit.bootstrap import bootstrap
-from mechopt.study.fit.order import Sales, grouped, law_at_reserves, reserve_points, value_law
+from mechopt.study.fit.order import Sales, distribution_at_reserves, grouped, reserve_points, value_distribution
 from mechopt.study.fit.read import Table, from_arrays, has_columns, read_csv
 from mechopt.study.fit.result import Fit, recorded
 from mechopt.study.fit.types import Types, cut_into_types, distance
@@ -62,12 +62,14 @@ def fit_second_price(
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
     currency: str = "",
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Fit:
     """Estimate the distribution of values from sale prices of second-price or English auctions.
 
-    Bidders' values are taken to be independent draws from one continuous law, and each bids her value: the price is the
-    second-highest value. Bid increments are not corrected for, nor are differences between the goods. Of values below
-    the lowest price only the share is identified; they are put at that price.
+    Bidders' values are taken to be independent draws from one continuous distribution, and each bids her value: the
+    price is the second-highest value. Bid increments are not corrected for, nor are differences between the goods. Of
+    values below the lowest price only the share is identified; they are put at that price.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def fit_second_price(
         Start price, at most the price. Auctions that ended without a sale are not in the data, and this is accounted
         for; an auction sold at its start price had one bidder above it.
     types, method, periods, buyers, cost, discount, drop_missing, drop_below, drop_above, level, resamples, seed, \
-encoding, delimiter, currency
+encoding, delimiter, currency, workers, scheduler
         As for `fit_values`. ``buyers`` are those of the environment: not the bidders of the data.
 
     Raises
@@ -124,13 +126,13 @@ encoding, delimiter, currency
     points = np.unique(sales.price)
     environment = partial(environment_of, periods=periods, buyers=buyers, cost=cost, discount=discount)
 
-    law = value_law(sales, points)
-    found = _cut(points, law, types, method)
+    distribution = value_distribution(sales, points)
+    found = _cut(points, distribution, types, method)
     groups = grouped(sales, found.cuts)
-    start = law_at_reserves(groups, reserve_points(groups)) if sales.with_reserves else None
-    at_cuts = law[np.searchsorted(points, found.cuts)]
-    shift = at_cuts - value_law(groups, found.cuts, start)  # of start prices put together; else 0
-    mass = np.diff(law, prepend=0.0)
+    start = distribution_at_reserves(groups, reserve_points(groups)) if sales.with_reserves else None
+    at_cuts = distribution[np.searchsorted(points, found.cuts)]
+    shift = at_cuts - value_distribution(groups, found.cuts, start)  # of start prices put together; else 0
+    mass = np.diff(distribution, prepend=0.0)
     return Fit(
         environment(found),
         f"values of {_bidders_in_words(sales)} bidders from second-highest bids, by the inverse of I_F(n-1, 2) "
@@ -138,22 +140,24 @@ encoding, delimiter, currency
         f"{cut_in_words(method)}",
         sales.price.size,
         points,
-        law,
+        distribution,
         found.cuts,
         distance(found, points, mass),
         bootstrap(
             groups.weight,
-            lambda weight: _shifted(value_law(replace(groups, weight=weight), found.cuts, start), shift),
+            lambda weight: _shifted(value_distribution(replace(groups, weight=weight), found.cuts, start), shift),
             np.array([float(v) for v in found.values]),
             level,
             resamples,
             seed,
+            workers,
+            scheduler,
         ),
         table.dropped,
         (
             *far_above(table, price),
             *fewer(found, types),
-            *_left_open(sales, points, law),
+            *_left_open(sales, points, distribution),
             *_other_buyers(sales, buyers),
         ),
         table.name,
@@ -170,11 +174,11 @@ def _refit(
     drawn = draws > 0
     again = Sales(sales.price[drawn], sales.bidders[drawn], sales.reserve[drawn], draws[drawn])
     points = np.unique(again.price)
-    return environment(_cut(points, value_law(again, points), types, method))
+    return environment(_cut(points, value_distribution(again, points), types, method))
 
 
-def _shifted(law: FloatArray, shift: FloatArray) -> FloatArray:
-    moved: FloatArray = np.maximum.accumulate(np.clip(law + shift, 0.0, 1.0))
+def _shifted(distribution: FloatArray, shift: FloatArray) -> FloatArray:
+    moved: FloatArray = np.maximum.accumulate(np.clip(distribution + shift, 0.0, 1.0))
     return moved
 
 
@@ -238,16 +242,16 @@ def _too_few(n: float, where: str) -> Fault:
     return Fault(where, f"is {n:.12g}{one}", fix)
 
 
-def _left_open(sales: Sales, points: FloatArray, law: FloatArray) -> list[str]:
-    """What the lowest prices and the start prices leave open."""
+def _left_open(sales: Sales, points: FloatArray, distribution: FloatArray) -> list[str]:
+    """Notes on what the lowest prices and the start prices leave open."""
     notes, lowest = [], float(points[0])
     if sales.with_reserves:
         at_start = int((sales.price == sales.reserve).sum())
         notes.append(f"{at_start} of {sales.price.size} auctions were sold at their start price")
-    if law[0] >= NOTED and lowest > 0:
+    if distribution[0] >= NOTED and lowest > 0:
         notes.append(
-            f"of the values up to the lowest price {lowest:g} only their share {law[0]:.3g} is estimated, not where "
-            f"they lie; they are put at {lowest:g}, which is an upper bound"
+            f"of the values up to the lowest price {lowest:g} only their share {distribution[0]:.3g} is estimated, not "
+            f"where they lie; they are put at {lowest:g}, which is an upper bound"
         )
     return notes
 
@@ -257,5 +261,5 @@ def _bidders_in_words(sales: Sales) -> str:
     return str(few) if few == many else f"{few} to {many}"
 
 
-def _cut(points: FloatArray, law: FloatArray, types: int, method: str) -> Types:
-    return cut_into_types(points, np.diff(law, prepend=0.0), types, method)
+def _cut(points: FloatArray, distribution: FloatArray, types: int, method: str) -> Types:
+    return cut_into_types(points, np.diff(distribution, prepend=0.0), types, method)

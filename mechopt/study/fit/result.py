@@ -1,4 +1,4 @@
-"""What an estimate from data gives: an environment, and all that is to be known about how good it is."""
+"""An estimate from data: an environment, and all that is to be known about how good it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.study.fit.bootstrap import Interval, draw_rows
+from mechopt.study.fit.bootstrap import Interval, draw_rows, estimates
 from mechopt.study.fit.model_text import model_text
 from mechopt.study.fit.read import Dropped
 from mechopt.study.fit.types import Distance
@@ -46,7 +46,7 @@ class Fit(Shown):
     cuts : float array ``(types,)``
         Largest value of each type's cell.
     distance : Distance
-        Of the types to that law: ``kolmogorov``, ``wasserstein``.
+        Of the types to that distribution: ``kolmogorov``, ``wasserstein``.
     interval : Interval
         Bootstrap intervals.
     dropped : tuple of Dropped
@@ -97,7 +97,7 @@ class Fit(Shown):
             return self.environment.initial[0]
         return self.environment.probabilities[0][0]
 
-    def law(self, value: Any) -> FloatArray:
+    def distribution(self, value: Any) -> FloatArray:
         """Estimated P(value of a bidder <= value), before the cut into types.
 
         Parameters
@@ -108,7 +108,9 @@ class Fit(Shown):
         found: FloatArray = steps[np.searchsorted(self.points, value, side="right")]
         return found
 
-    def resampled(self, count: int, seed: int = 0) -> list[IndependentTypes | MarkovTypes]:
+    def resampled(
+        self, count: int, seed: int = 0, workers: int = 1, scheduler: str | None = None
+    ) -> list[IndependentTypes | MarkovTypes]:
         """Environments estimated from samples that are drawn anew from the rows (of a panel: from its bidders).
 
         Each is cut into types of its own, so that whatever is computed from them shows what the sample size allows.
@@ -117,13 +119,17 @@ class Fit(Shown):
         ----------
         count : int
         seed : int
+        workers : int
+            Local processes; 1 computes in this one. The result is the same for every number.
+        scheduler : str, optional
+            Address of a Dask scheduler, whose workers take the place of local processes.
         """
         if self.refit is None:
             raise InputError("this fit does not hold the data that it was made of")
         if count < 1:
             raise InputError(f"count is {count}; it must be at least 1")
         rng = np.random.default_rng(seed)
-        return [self.refit(draw_rows(self.units, rng)) for _ in range(count)]
+        return estimates(self.refit, (draw_rows(self.units, rng) for _ in range(count)), workers, scheduler)
 
     def summary(self) -> list[tuple[str, str]]:
         """Label and text by line: what was estimated, how, and how well."""
@@ -149,7 +155,7 @@ class Fit(Shown):
         return rows
 
     def plot(self, axes: Axes | None = None) -> Axes:
-        """Draw the estimated law, the types and their intervals; see `figures_fit.fitted_law`.
+        """Draw the estimated distribution, the types and their intervals; see `figures_fit.fitted_distribution`.
 
         Parameters
         ----------
@@ -197,6 +203,10 @@ class Fit(Shown):
         return f"Fit({self.environment!r}, {self.rows} rows, {left} dropped, {near})"
 
 
+NO_MATTER = ("workers", "scheduler")
+"""Arguments that change nothing in a fit."""
+
+
 def recorded(function: Callable[P, Fit]) -> Callable[P, Fit]:
     """Let a fit say which call made it: the arguments that differ from their defaults."""
     known = inspect.signature(function)
@@ -208,7 +218,8 @@ def recorded(function: Callable[P, Fit]) -> Callable[P, Fit]:
         changed = {
             name: value
             for name, value in given.items()
-            if not _plain(value) or value != known.parameters[name].default or name == "data"
+            if name not in NO_MATTER
+            and (not _plain(value) or value != known.parameters[name].default or name == "data")
         }
         words = ", ".join(f"{name}={_shown(value)}" for name, value in changed.items())
         return replace(fit, call=f"mo.{function.__name__}({words})")

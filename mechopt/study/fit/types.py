@@ -5,8 +5,8 @@ above c_(j-1) and up to c_j, so that equal values share a cell; its type is the 
 observed. Cells without points vanish: there may be fewer than K types. At most K different points are a type each.
 
 *Clusters.* The K cells with the smallest sum of squared distances to their means, by an exact dynamic program (Wu
-1991, package ``kmeans1d``); the type is the cell's mean, to six significant digits. A law with fractional masses is
-first put on 10,000 equally likely points.
+1991, package ``kmeans1d``); the type is the cell's mean, to six significant digits. A distribution with fractional
+masses is first put on 10,000 equally likely points.
 
 Probabilities are counts over their total where the masses are counts, else millionths that sum to 1; no type has less
 than one millionth.
@@ -39,7 +39,7 @@ class Distance(NamedTuple):
     Attributes
     ----------
     kolmogorov : float
-        Largest difference of the two laws P(value <= v).
+        Largest difference of the two distribution functions P(value <= v).
     wasserstein : float
         Area between them: how far money must move on average.
     """
@@ -115,12 +115,12 @@ def distance(types: Types, points: FloatArray, mass: FloatArray | IntArray) -> D
     probabilities = np.array([float(p) for p in types.probabilities])
     every = np.union1d(values, points)
 
-    def law(at: FloatArray, weights: FloatArray) -> FloatArray:
+    def distribution(at: FloatArray, weights: FloatArray) -> FloatArray:
         sums = np.concatenate([[0.0], np.cumsum(weights) / np.sum(weights)])
         found: FloatArray = sums[np.searchsorted(at, every, side="right")]
         return found
 
-    apart = np.abs(law(values, probabilities) - law(points, mass.astype(np.float64)))
+    apart = np.abs(distribution(values, probabilities) - distribution(points, mass.astype(np.float64)))
     return Distance(float(apart.max()), float(wasserstein_distance(values, points, probabilities, mass)))
 
 

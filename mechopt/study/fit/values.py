@@ -53,6 +53,8 @@ def fit_values(
     encoding: str = "utf-8-sig",
     delimiter: str = ",",
     currency: str = "",
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Fit:
     """Estimate the distribution of values from observed values, or from truthful bids.
 
@@ -81,6 +83,10 @@ def fit_values(
         Of the file.
     currency : str
         A sign that may stand at numbers, such as ``"$"``; with one, commas may part thousands.
+    workers : int
+        Local processes for the bootstrap; 1 computes in this one. The result is the same for every number.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of local processes.
 
     Raises
     ------
@@ -124,6 +130,8 @@ def fit_values(
             level,
             resamples,
             seed,
+            workers,
+            scheduler,
         ),
         table.dropped,
         (*far_above(table, value), *fewer(found, types)),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mechopt.core.algebraic import AlgebraicNumber, real_roots
-from mechopt.core.polynomials import Polynomial, common_divisor, derivative, minus, primitive, quotient, times
+from mechopt.core.polynomials import Polynomial, derivative, minus, times
 from mechopt.proof.formula.signs import OpenInterval, SignError
 from mechopt.solve.parametric.pieces import Piece
 
@@ -35,13 +34,3 @@ def direction_of(pieces: tuple[Piece, ...]) -> str:
         return "neither rising nor falling"
     word = moving.pop()
     return word if "constant" not in found else {"rising": "nondecreasing", "falling": "nonincreasing"}[word]
-
-
-def turning_points(piece: Piece) -> list[AlgebraicNumber]:
-    """Where the derivative vanishes strictly inside a piece."""
-    slope = slope_polynomial(piece)
-    if len(slope) < 2:
-        return []
-    common = common_divisor(slope, derivative(slope))
-    free = quotient(slope, common) if len(common) > 1 else primitive(slope)
-    return [root for root in real_roots(free) if piece.start < root < piece.stop]

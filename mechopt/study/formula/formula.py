@@ -141,7 +141,7 @@ class Formula:
 
     @property
     def objective(self) -> Objective:
-        """What is maximised."""
+        """Objective in words."""
         return self.program.require_plan.objective
 
     def _inside(self, p: Any) -> Fraction:
@@ -231,7 +231,7 @@ class Formula:
         )
 
     def proof(self) -> FormulaProof:
-        """What the checker reads."""
+        """Proof for the checker."""
         chosen = self.program.require_plan
         return FormulaProof(
             self.model.fingerprint,
@@ -259,7 +259,7 @@ class Formula:
         )
 
     def _claimed(self, piece: Piece) -> ClaimedPiece:
-        """What is claimed of a piece: its ends where they lie inside the interval and it has no pole there."""
+        """Claims about a piece: its ends where they lie inside the interval and it has no pole there."""
         start = piece.closed[0] and piece.start != self.model.start
         stop = piece.closed[1] and piece.stop != self.model.stop
         return ClaimedPiece(piece.start, piece.stop, (start, stop), piece.function)

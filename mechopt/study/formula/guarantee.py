@@ -67,7 +67,7 @@ class GuaranteeFormula:
 
     @property
     def objective(self) -> str:
-        """What is as large as possible, or the regret, which is as small as possible."""
+        """Objective in words: the guarantee, or the regret, which is as small as possible."""
         return {"ratio": "guarantee", "weighted": "weighted guarantee", "regret": "regret"}[self.terms.objective]
 
     @property
@@ -82,7 +82,7 @@ class GuaranteeFormula:
 
     @cached_property
     def optima(self) -> tuple[tuple[Piece, ...], ...]:
-        """What a clairvoyant seller earns, by scenario."""
+        """Revenue of a clairvoyant seller, by scenario."""
         return tuple(merged(walk.bases, self.parameter) for walk in self.walk.walks)
 
     @property
@@ -131,7 +131,7 @@ class GuaranteeFormula:
         return drawn
 
     def proof(self) -> GuaranteeProof:
-        """What the checker reads."""
+        """Proof for the checker."""
         model = self.model
         optima = []
         for one, program, walk in zip(model.models, self.walk.programs, self.walk.walks, strict=True):

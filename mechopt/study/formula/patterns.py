@@ -54,7 +54,7 @@ class Pattern:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """What two patterns have in common that differ in numbers only."""
+        """Common form of two patterns that differ in numbers only."""
         return self.sequences, tuple((len(n), len(d)) for n, d in self.parts)
 
     def at(self, horizon: int) -> RationalFunction:
@@ -180,7 +180,7 @@ def fit_numbers(numbers: Mapping[int, Fraction]) -> Pattern | None:
 
 
 def difference(first: Pattern, second: Pattern) -> Pattern | None:
-    """What vanishes where two patterns are equal, without common factors; None where they are one pattern."""
+    """Polynomial, 0 where two patterns are equal, no common factors; None where they are one pattern."""
     coefficients: dict[str, RationalFunction] = {}
     for pattern, sign in ((first, 1), (second, -1)):
         for sequence, part in zip(pattern.sequences, pattern.parts, strict=True):

@@ -100,7 +100,7 @@ def closed_form(model: ParametricModel, name: str) -> tuple[Piece, ...]:
 
 
 def revenue_function(model: ParametricModel, name: str) -> Callable[[], Any]:
-    """What computes a closed form's revenue with functions for numbers.
+    """A closed form's revenue as a function for numbers of any kind.
 
     Raises
     ------

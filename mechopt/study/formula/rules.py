@@ -23,7 +23,7 @@ END = 0
 
 @dataclass(frozen=True)
 class Entry:
-    """What happens in a state upon reports.
+    """Action, payment and next state upon reports in a state.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.solve.optimum import optimum
+from mechopt.study.workers.calls import Calls
 
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
@@ -47,22 +49,18 @@ class ExactFrontier:
     weights: tuple[Fraction, ...]
 
 
-def proved(
-    environment: AnyTypes,
-    ic: tuple[Constraint, ...],
-    ir: tuple[Constraint, ...],
-    between: str,
-    breaks: FloatArray,
-    subject_to: tuple[PaymentConstraint, ...] = (),
-) -> ExactFrontier:
+def proved(ask: Ask, between: str, breaks: FloatArray, pool: Calls) -> ExactFrontier:
     """Prove a frontier whose corners are all known.
 
     Parameters
     ----------
-    environment, ic, ir, between, subject_to
+    ask : Ask
+    between : str
         As of the frontier.
     breaks : float array
         Its breakpoints as weights of welfare.
+    pool : Calls
+        Who solves the programs.
 
     Raises
     ------
@@ -71,14 +69,16 @@ def proved(
     MechoptError
         If the corners turn out not to be all; that happens where one sticks out by less than floats can tell.
     """
-    ask = (environment, ic, ir, subject_to)
-    ends = [0.0, *breaks.tolist(), 1.0]
+    ends, best = [0.0, *breaks.tolist(), 1.0], partial(_best, ask)
     samples = [_inside(ends, k) for k in range(len(ends) - 1)]
-    lines = [_line(ask, *weights) for weights in samples]
+    values = pool.in_order(best, [weight for pair in samples for weight in pair])
+    lines = [_line(pair, (next(values), next(values))) for pair in samples]
     crossings = [(r - s) / (v - u) for (r, u), (s, v) in pairwise(lines)]
     checks = list(zip(crossings, lines[:-1], strict=True)) if crossings else [(Fraction(1, 2), lines[0])]
-    for weight, (revenue, utility) in checks:
-        if _best(ask, weight) != revenue + weight * utility:
+    for (weight, (revenue, utility)), found in zip(
+        checks, pool.in_order(best, [weight for weight, _ in checks]), strict=True
+    ):
+        if found != revenue + weight * utility:
             raise MechoptError(f"the exact optimum at weight {weight} is not on the frontier; corners lie too close")
     shown = [w / (1 + w) for w in crossings] if between == "utility" else crossings
     return ExactFrontier(tuple(r for r, _ in lines), tuple(r + u for r, u in lines), tuple(shown))
@@ -100,11 +100,10 @@ def _simple(weight: float, tolerance: float) -> Fraction:
     return found
 
 
-def _line(ask: Ask, first: Fraction, last: Fraction) -> tuple[Fraction, Fraction]:
+def _line(weights: tuple[Fraction, Fraction], values: tuple[Fraction, Fraction]) -> tuple[Fraction, Fraction]:
     """Revenue and the agents' utility of the corner that is optimal at two weights."""
-    low, high = _best(ask, first), _best(ask, last)
-    utility = (high - low) / (last - first)
-    return low - first * utility, utility
+    utility = (values[1] - values[0]) / (weights[1] - weights[0])
+    return values[0] - weights[0] * utility, utility
 
 
 def _best(ask: Ask, weight: Fraction) -> Fraction:

@@ -34,6 +34,8 @@ from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments, payment_constraints
 from mechopt.study.frontier.exact import ExactFrontier, proved
 from mechopt.study.frontier.search import SLACK, Progress, Search, corners, slope
+from mechopt.study.workers.calls import Calls, calls
+from mechopt.study.workers.pool import WorkersLost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
 AGAINST = ("welfare", "utility")
+UNPROVED = "interrupted during the proof"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,8 @@ class Frontier(Shown):
         Breakpoints, where one corner takes over from the one before; increasing, one less than points.
     stopped : str
         What ended the search before all corners were known: ``"limit on points"``, ``"time limit"``,
-        ``"interrupted"`` or ``"inaccurate"``; empty where nothing did.
+        ``"interrupted"``, ``"inaccurate"`` or ``"workers lost"``; empty where nothing did. ``"interrupted during the
+        proof"`` where all are known, and the proof that was asked for was not finished.
     gap : float
         How much more of (1 - w) revenue + w welfare a mechanism may have than the curve, at worst; a bound that is
         recomputed from the programs' multipliers where the search is complete.
@@ -115,7 +119,7 @@ class Frontier(Shown):
     @property
     def complete(self) -> bool:
         """Whether these are all corners."""
-        return not self.stopped
+        return self.stopped in ("", UNPROVED)
 
     @cached_property
     def amounts(self) -> FloatArray:
@@ -199,6 +203,8 @@ def frontier(
     time_limit: float | None = None,
     progress: Progress | None = None,
     subject_to: Payments = (),
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Frontier:
     """Find the corners of revenue against welfare, or against the agents' utility.
 
@@ -221,6 +227,10 @@ def frontier(
         Called with programs solved and seconds.
     subject_to : PaymentConstraint, str or several
         What payments must keep as well; not `Deterministic`, for points between corners are had by drawing.
+    workers : int
+        Local processes; 1 computes in this one. The result is the same for every number.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of local processes.
 
     Returns
     -------
@@ -234,6 +244,8 @@ def frontier(
         If an end of the frontier is infeasible or without bound.
     LimitError
         If an end would be too large a program, or takes longer than the limit.
+    WorkersLost
+        If workers are lost before both ends are known.
 
     Examples
     --------
@@ -252,7 +264,14 @@ def frontier(
     if Deterministic() in limits:
         fix = "leave it out: points between corners are had by drawing one"
         raise InputError([Fault("subject_to", "deterministic: a frontier is of mechanisms that draw", fix)])
-    search = Search(environment, ic, ir, exact, time_limit, progress, limits)
+    with calls(workers, scheduler) as pool:
+        search = Search(environment, ic, ir, exact, time_limit, progress, limits, pool)
+        return _found(search, between, points, pool)
+
+
+def _found(search: Search, between: str, points: int | None, pool: Calls) -> Frontier:
+    """Search, and put together what was found."""
+    asked = search.programs
     found, gap, stopped = search.run(points)
     kept = corners(found, search.scale)
     breaks = np.array([slope(p, q) for p, q in pairwise(kept)])
@@ -264,8 +283,9 @@ def frontier(
     ]
     seconds = time.perf_counter() - search.begun
     result = Frontier(
-        environment,
-        *search.constraints,
+        asked.environment,
+        asked.ic,
+        asked.ir,
         between,
         points=tuple(rows),
         weights=readonly(shown),
@@ -273,8 +293,12 @@ def frontier(
         gap=gap,
         solves=search.solves,
         seconds=seconds,
-        subject_to=limits,
+        subject_to=asked.limits,
     )
-    if exact and not stopped:
-        return replace(result, exact=proved(environment, *search.constraints, between, breaks, limits))
-    return result
+    if not asked.exact or stopped:
+        return result
+    try:
+        ask = asked.environment, asked.ic, asked.ir, asked.limits
+        return replace(result, exact=proved(ask, between, breaks, pool))
+    except (KeyboardInterrupt, WorkersLost):
+        return replace(result, stopped=UNPROVED)

@@ -37,7 +37,7 @@ from mechopt.verification.scenarios.check import verify_scenarios
 
 @dataclass(frozen=True, eq=False)
 class AccountPeriod:
-    """What the account does at one node of the tree, the last distribution known.
+    """The account at one node of the tree, the last distribution known.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ def _period(mechanism: Mechanism, t: int, balances: FloatArray, first: IntArray)
 
 
 def _expected(mechanism: Mechanism, t: int) -> FloatArray:
-    """What each buyer expects from a period after each history of its past, present value; ``(n, histories)``."""
+    """Expectation of each buyer of a period after each history of its past, present value; ``(n, histories)``."""
     env, tree = mechanism.environment, mechanism.tree
     before, after = mechanism.realised[t], mechanism.realised[t + 1]
     table = after.reshape(env.agents, tree.count[t], -1) - before[..., None]

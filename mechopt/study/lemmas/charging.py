@@ -55,7 +55,7 @@ INEQUALITIES = ("D.1", "charges", "D.2-D.3", "sum")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Charging:
-    """What covers what, on every path of reports and in expectation.
+    """Cover of the optimum's spends, on every path of reports and in expectation.
 
     Attributes
     ----------

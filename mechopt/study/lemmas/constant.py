@@ -43,7 +43,7 @@ class ConstantContinuation:
 
     @property
     def loss(self) -> float:
-        """What INDU costs of the guarantee; negative by rounding alone."""
+        """Cost of INDU for the guarantee; negative by rounding alone."""
         return self.every.value - self.constant.value
 
     @property

@@ -1,4 +1,4 @@
-r"""What reports at contracting bring, of any mechanism for a separable environment: Lemmas 3.1 to 3.6 with numbers.
+r"""Gains of reports at contracting, of any mechanism for a separable environment: Lemmas 3.1 to 3.6 with numbers.
 
 Agent i reports k' at contracting and the truth afterwards, her initial type included where it can be reported again;
 everybody else is truthful. With :math:`V(k', k)` what that is worth to type k, :math:`U_k = V(k, k)`, and
@@ -41,7 +41,7 @@ Arrays = tuple[FloatArray, ...]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class InitialReports:
-    """What reports at contracting bring; money as of contracting, arrays read-only, one an agent.
+    """Gains of reports at contracting; money as of contracting, arrays read-only, one an agent.
 
     Attributes
     ----------
@@ -181,7 +181,7 @@ def initial_reports(mechanism: Any, environment: SeparableTypes) -> InitialRepor
     (True, 0.15, True)
     """
     require_kind(environment, "separable", "initial_reports")
-    if environment.correlated or any((law == 0).any() for law in environment.initial_probabilities):
+    if environment.correlated or any((distribution == 0).any() for distribution in environment.initial_probabilities):
         what = "has signals that depend on initial types, or types of probability 0"
         raise InputError([Fault("environment", what, "the lemmas are not about these")])
     written: Any = mechanism.to_mechanism() if isinstance(mechanism, Unrollable) else mechanism
@@ -233,25 +233,25 @@ def _by_report(payoffs: PersistentPayoffs) -> FloatArray:
 
 def _agent(mechanism: SequenceMechanism, environment: SeparableTypes, i: int) -> tuple[Any, ...]:
     payoffs, values = PersistentPayoffs(mechanism, i), environment.value_tables[i]
-    law, count = environment.initial_probabilities[i], environment.initial_shape[i]
+    distribution, count = environment.initial_probabilities[i], environment.initial_shape[i]
     value = _by_report(payoffs)
     utility = np.diagonal(value).copy()
     up = np.diff(values, axis=1, append=values[:, -1:])
     down = np.diff(values, axis=1, prepend=values[:, :1])
     again = mechanism.tree.reports == "any"
     slopes = [_along(mechanism, i, table, again) for table in (up, down)]
-    tails = 1 - law.cumsum()
+    tails = 1 - distribution.cumsum()
     tails[-1] = 0.0
     worth = np.diagonal(_along(mechanism, i, values, False))
     relaxed = np.empty((count, count))
     for k in range(count):
         other = values[:, [k]] - values  # what type k has more than the type that counts
         relaxed[:, k] = utility + np.diagonal(_along(mechanism, i, other, False))
-    virtual = worth - tails / law * np.diagonal(slopes[0])
+    virtual = worth - tails / distribution * np.diagonal(slopes[0])
     informed = payoffs.informed
     gains = [_gain(payoffs, t) for t in range(len(informed))]
     strategy = payoffs.strategy_gains.max()
-    found = (utility, value, *slopes, relaxed, virtual, worth - utility, tails, law)
+    found = (utility, value, *slopes, relaxed, virtual, worth - utility, tails, distribution)
     return (*found, gains[0], max([0.0, *gains[1:]]), strategy)
 
 

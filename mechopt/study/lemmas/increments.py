@@ -67,12 +67,12 @@ def constant_increments(rule: ScenariosMechanism) -> ScenariosMechanism:
         members = [s for s, sequence in enumerate(scenarios.sequences) if sequence[0] == first]
         promised = [partially_realised(rule.mechanisms[s])[1][0] for s in members]  # of a single period: u itself
         steps = np.min([np.diff(one) for one in promised], axis=0)
-        law = scenarios.environments[members[0]].probabilities[0][0]
+        distribution = scenarios.environments[members[0]].probabilities[0][0]
         shape = np.concatenate([[0.0], np.cumsum(steps)])
         stops = [one for s, one in zip(members, promised, strict=True) if len(scenarios.sequences[s]) == 1]
-        realised = shape + (float((stops[0] - shape) @ law) if stops else 0.0)
+        realised = shape + (float((stops[0] - shape) @ distribution) if stops else 0.0)
         for s, one in zip(members, promised, strict=True):
-            made[s] = _made(rule.mechanisms[s], realised, shape + float((one - shape) @ law))
+            made[s] = _made(rule.mechanisms[s], realised, shape + float((one - shape) @ distribution))
     kept = (NonClairvoyant(), DIC(), PPIC(), INDU(), EPIR())
     return ScenariosMechanism(scenarios, tuple(one for one in made if one is not None), kept)
 
@@ -94,12 +94,12 @@ def _made(given: Mechanism, realised: FloatArray, promised: FloatArray) -> Mecha
 
 def _last_period(env: IndependentTypes, promise: float) -> tuple[FloatArray, FloatArray]:
     """Allocation and utility by type, present value, that are worth most among those with an expected utility."""
-    values, law = env.present_value[1] * env.values[0][1], env.probabilities[0][1]
+    values, distribution = env.present_value[1] * env.values[0][1], env.probabilities[0][1]
     surplus = env.present_value[1] * env.surplus[0][1]
     prices = [*range(values.size), values.size]  # the last one sells nothing
     rules = np.array([(np.arange(values.size) >= j).astype(np.float64) for j in prices])
     utilities = np.array([np.maximum(values - values[min(j, values.size - 1)], 0.0) * rules[j] for j in prices])
-    means, worths = utilities @ law, rules @ (law * surplus)
+    means, worths = utilities @ distribution, rules @ (distribution * surplus)
     corners = _frontier(means, worths)
     ends = means[corners]
     right = min(int(np.searchsorted(ends, promise)), len(corners) - 1)
@@ -109,7 +109,7 @@ def _last_period(env: IndependentTypes, promise: float) -> tuple[FloatArray, Flo
     here, there = corners[left], corners[right]
     sold = (1 - share) * rules[here] + share * rules[there]
     utility = (1 - share) * utilities[here] + share * utilities[there]
-    return sold, utility + (promise - float(utility @ law))
+    return sold, utility + (promise - float(utility @ distribution))
 
 
 def _frontier(means: FloatArray, worths: FloatArray) -> Sequence[int]:

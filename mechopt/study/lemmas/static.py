@@ -55,7 +55,7 @@ class RationalEveryPeriod:
 
     @property
     def deviation(self) -> float:
-        """What the best mechanism guarantees above static auctions; 0 by the lemma where it is about the instance."""
+        """Guarantee of the best mechanism above static auctions; 0 by the lemma where it is about the instance."""
         return self.best.value - self.static_guarantee
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class SuperIncentives:
 
     @property
     def deviation(self) -> float:
-        """What super-DIC allows above static auctions; 0 by the lemma."""
+        """Revenue under super-DIC above static auctions; 0 by the lemma."""
         return self.best.value - self.static
 
     def __repr__(self) -> str:

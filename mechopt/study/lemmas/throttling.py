@@ -50,7 +50,7 @@ LARGEST_EXPONENT = 700.0
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ThrottlingLoss:
-    """What the asymptotic mechanism loses of first best, by buyer and period.
+    """Loss of the asymptotic mechanism against first best, by buyer and period.
 
     Attributes
     ----------
@@ -201,9 +201,9 @@ def asymptotic_loss(
     own = np.zeros(plain.shape)
     short = np.zeros(plain.shape)
     for t, stage, probability in reachable(mechanism, True, max_states):
-        law = environment.distribution(t)
+        distribution = environment.distribution(t)
         worth = own_values(mechanism.tree, t)[:, 0] * sales[t].allocation
-        own[:, t] = (worth * law).reshape(environment.agents, -1).sum(axis=1)
+        own[:, t] = (worth * distribution).reshape(environment.agents, -1).sum(axis=1)
         missed = ~plain[:, t, None] & (fee[:, t, None] > 0) & (stage.spend == 0)
         short[:, t] = (probability * missed).sum(axis=1)
     welfare = own.sum(axis=0)

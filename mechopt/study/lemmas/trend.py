@@ -94,10 +94,10 @@ def constant_prices(environment: SeparableTypes | SeparableStates) -> ConstantPr
         fix = "the claim is about an item whose cost is the same in all periods and public states"
         raise InputError(f"constant_prices: action 0 must be worth and cost nothing, and costs be constant; {fix}")
     menu = public_menu(env, float(first.cost[1]))
-    law, start = first.initial_probabilities[0], env.state_initial
+    distribution, start = first.initial_probabilities[0], env.state_initial
     profit, chosen = 0.0, True
     for s in np.flatnonzero(start > 0):
-        for k, share in enumerate(law):
+        for k, share in enumerate(distribution):
             worth = np.append(menu.utility[s, :, k], 0.0)
             earned = np.append(menu.earned[s, :, k], 0.0)
             size = CLOSE * max(1.0, float(np.abs(worth[np.isfinite(worth)]).max()))

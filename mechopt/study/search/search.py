@@ -15,10 +15,13 @@ from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.modelfile.tables import parse_ic, parse_ir
 from mechopt.solve.optimum import optimum
 from mechopt.study.compare.independent import BUILDERS
-from mechopt.study.search.worst_case import Family, SearchResult, worst_case
-from mechopt.study.search.worst_tree import TreeFamily, worst_tree
+from mechopt.study.search.worst_case import Family, SearchResult, Share, worst_of
+from mechopt.study.search.worst_tree import TreeFamily, guarantee_of
+from mechopt.study.sweep.point import Recording
 from mechopt.study.sweep.store import make_folder
 from mechopt.study.sweep.study_file import MAXIMIN, SearchTable, Study, read_study
+from mechopt.study.workers.calls import Calls, calls
+from mechopt.study.workers.pool import WorkersLost
 
 Progress = Callable[[int, int, float], None]
 """Called with instances tried, instances to try, and the smallest share so far."""
@@ -26,7 +29,7 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class StudySearch:
-    """What a search over a study found.
+    """Result of a search over a study.
 
     Attributes
     ----------
@@ -34,12 +37,15 @@ class StudySearch:
     found : tuple of (Family or TreeFamily, SearchResult)
         By shape; those that were not begun are missing.
     interrupted : bool
-        Whether Ctrl-C stopped it.
+        Whether Ctrl-C, or the loss of workers, stopped it.
+    lost : str
+        What was lost, where that stopped it.
     """
 
     study: Study
     found: tuple[tuple[Family | TreeFamily, SearchResult], ...]
     interrupted: bool
+    lost: str = ""
 
     @property
     def worst(self) -> SearchResult:
@@ -57,6 +63,8 @@ def search(
     folder: str | Path | None = None,
     budget: int | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> StudySearch:
     """Search for the instance of a study's family on which a mechanism earns the smallest share of the optimum.
 
@@ -73,6 +81,10 @@ def search(
         Instances to try for each shape, instead of the study's; a resumed search counts those of the earlier runs.
     progress : callable, optional
         See `Progress`.
+    workers : int
+        Local processes; 1 computes in this one. The result is the same for every number.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of local processes.
 
     Returns
     -------
@@ -81,9 +93,11 @@ def search(
     Raises
     ------
     InputError
-        If the study is wrong or no search, or no instance with a positive optimum was found.
+        If the study is wrong or no search, no instance with a positive optimum was found, or no scheduler answers.
     KeyboardInterrupt
         On Ctrl-C before anything was found.
+    WorkersLost
+        If workers are lost before anything was found.
 
     Examples
     --------
@@ -93,8 +107,23 @@ def search(
     """
     study = study if isinstance(study, Study) else read_study(study)
     plan, shapes = _required(study) if study.tree is None else _required_tree(study)
-    budget, benchmark = plan.budget if budget is None else budget, _benchmark(study)
+    budget = plan.budget if budget is None else budget
     home = None if folder is None else make_folder(Path(folder) / "searches")
+    with calls(workers, scheduler) as pool:
+        return _searched(study, plan, shapes, home, budget, progress, pool)
+
+
+def _searched(
+    study: Study,
+    plan: SearchTable,
+    shapes: list[Family | TreeFamily],
+    home: Path | None,
+    budget: int,
+    progress: Progress | None,
+    pool: Calls,
+) -> StudySearch:
+    """Search every shape."""
+    benchmark = _Benchmark(study.recording)
     found: list[tuple[Family | TreeFamily, SearchResult]] = []
     for number, shape in enumerate(shapes):
         tried, least = budget * number, min((result.ratio for _, result in found), default=float("inf"))
@@ -104,23 +133,24 @@ def search(
                 progress(tried + evaluations, budget * len(shapes), min(ratio, least))
 
         state = None if home is None else home / f"{_key(study, shape)}.json"
+        if isinstance(shape, TreeFamily):
+            share = guarantee_of(shape)
+        else:
+            share = Share(shape, BUILDERS[plan.mechanism], benchmark)
         try:
-            if isinstance(shape, TreeFamily):
-                result = worst_tree(shape, budget, study.seed, state, show)
-            else:
-                result = worst_case(BUILDERS[plan.mechanism], shape, budget, study.seed, state, benchmark, show)
-        except KeyboardInterrupt:
+            result = worst_of(share, budget, study.seed, state, show, pool)
+        except (KeyboardInterrupt, WorkersLost) as stop:
             if not found:
                 raise
-            return StudySearch(study, tuple(found), True)
+            return StudySearch(study, tuple(found), True, str(stop) if isinstance(stop, WorkersLost) else "")
         found.append((shape, result))
         if result.interrupted:
-            return StudySearch(study, tuple(found), True)
+            return StudySearch(study, tuple(found), True, result.lost)
     return StudySearch(study, tuple(found), False)
 
 
 def _required_tree(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
-    """What to search for and where, of a study of trees."""
+    """Target and place of the search, of a study of trees."""
     tree = study.tree
     assert tree is not None
     if study.search is None:
@@ -130,7 +160,7 @@ def _required_tree(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]
 
 
 def _required(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
-    """What to search for and where."""
+    """Target and place of the search."""
     family, plan, faults = study.family, study.search, list[Fault]()
     if family is None:
         faults.append(Fault("family", "is missing", "a search moves through a family: buyers, horizon and types"))
@@ -149,12 +179,16 @@ def _required(study: Study) -> tuple[SearchTable, list[Family | TreeFamily]]:
 LAWS = {"values", "probabilities", "same_periods", "same_buyers"}
 
 
-def _benchmark(study: Study) -> Callable[[IndependentTypes], float]:
-    """The optimum under the study's constraints and within its limit."""
-    recording = study.recording
-    ic: Iterable[Constraint] = (DIC(),) if recording.ic is None else parse_ic(recording.ic)
-    ir: Iterable[Constraint] = (EPIR(),) if recording.ir is None else parse_ir(recording.ir)
-    return lambda environment: optimum(environment, ic, ir, time_limit=recording.seconds).require_optimal().value
+@dataclass(frozen=True)
+class _Benchmark:
+    """The optimum under a study's constraints and within its limit."""
+
+    recording: Recording
+
+    def __call__(self, environment: IndependentTypes) -> float:
+        ic: Iterable[Constraint] = (DIC(),) if self.recording.ic is None else parse_ic(self.recording.ic)
+        ir: Iterable[Constraint] = (EPIR(),) if self.recording.ir is None else parse_ir(self.recording.ir)
+        return optimum(environment, ic, ir, time_limit=self.recording.seconds).require_optimal().value
 
 
 def _key(study: Study, shape: Family | TreeFamily) -> str:

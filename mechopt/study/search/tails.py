@@ -38,9 +38,9 @@ def with_finite_tails(scenarios: Scenarios, types: int, epsilon: Any = "1/10", r
     if types < 1 or least <= 0 or step <= 1:
         raise InputError([Fault("types", f"is {types}", "give at least 1, epsilon above 0 and ratio above 1")])
     tails = [Fraction(1) / step**k for k in range(types)]
-    law = [here - after for here, after in zip(tails, [*tails[1:], Fraction(0)], strict=True)]
+    distribution = [here - after for here, after in zip(tails, [*tails[1:], Fraction(0)], strict=True)]
     changed: Any = {
-        name: ([least * step**k for k in range(types)], law) if name in scenarios.absorbing else one.given
+        name: ([least * step**k for k in range(types)], distribution) if name in scenarios.absorbing else one.given
         for name, one in scenarios.distributions.items()
     }
     return replace(scenarios, distributions=changed, absorbing=())

@@ -7,7 +7,9 @@ new start begins when the step is small. Values and probabilities are rounded to
 computed, so that the worst instance is exact and can be written to a model file; steps between values stay within
 exp(-6) and exp(6), where programs can be trusted.
 
-A search is a function of its seed and budget: stopped and resumed, it gives the same result as in one piece.
+A search is a function of its seed and budget: stopped and resumed, it gives the same result as in one piece. So it does
+with several workers: most moves fail, and what is tried after a failure is known beforehand, so that the next few
+instances are computed at the same time; where one succeeds, those after it are forgotten.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,7 +34,9 @@ from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.reading import read_regular
 from mechopt.environment.independent import IndependentTypes
 from mechopt.solve.optimum import optimum
-from mechopt.study.sweep.interrupts import interrupts_seen
+from mechopt.study.workers.calls import Call, Calls, calls
+from mechopt.study.workers.interrupts import interrupts_seen
+from mechopt.study.workers.pool import WorkersLost
 
 PROBABILITY_UNITS = 10**6
 START_STEP, SMALLEST_STEP = 1.0, 1e-3
@@ -55,14 +61,14 @@ class AnyFamily(Protocol):
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What it is, for a JSON file."""
+        """Plain form for a JSON file."""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Axes of a point."""
 
     def instance(self, point: FloatArray) -> Any:
-        """What stands at a point."""
+        """Instance at a point."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,9 @@ class SearchResult:
     starts : int
         Random starts begun.
     interrupted : bool
-        Whether Ctrl-C stopped it before its budget was used up.
+        Whether Ctrl-C, or the loss of workers, stopped it before its budget was used up.
+    lost : str
+        What was lost, where that stopped it.
     """
 
     ratio: float
@@ -146,6 +154,7 @@ class SearchResult:
     evaluations: int
     starts: int
     interrupted: bool = False
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +181,8 @@ def worst_case(
     state: str | Path | None = None,
     benchmark: Callable[[Any], float] | None = None,
     progress: Callable[[int, float], None] | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> SearchResult:
     """Search for the instance on which a mechanism's share of the optimal revenue is smallest.
 
@@ -190,16 +201,22 @@ def worst_case(
         What to compare with; default the optimum under DIC and EPIR.
     progress : callable, optional
         Called with the instances tried so far and the smallest share.
+    workers : int
+        Local processes; 1 computes in this one. The result is the same for every number.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers take the place of local processes.
 
     Returns
     -------
     SearchResult
-        With the worst so far after Ctrl-C, too; the state file then is where it stopped.
+        With the worst so far after Ctrl-C, or where workers are lost, too; the state file then is where it stopped.
 
     Raises
     ------
     InputError
-        If the state file belongs to another search or is damaged.
+        If the state file belongs to another search or is damaged, or no scheduler answers.
+    WorkersLost
+        If workers are lost before anything was found.
 
     Examples
     --------
@@ -210,30 +227,62 @@ def worst_case(
     >>> worst_case(lambda environment: Nothing(), Family(periods=1), budget=3).ratio
     0.0
     """
-    benchmark = benchmark or (lambda environment: optimum(environment).require_optimal().value)
+    benchmark = _optimal_revenue if benchmark is None else benchmark
+    with calls(workers, scheduler) as pool:
+        return worst_of(Share(family, mechanism, benchmark), budget, seed, state, progress, pool)
 
-    def ratio(point: FloatArray) -> float:
-        """Share of the optimum; infinite where the optimum cannot be had, so that such instances are passed over."""
-        environment = family.instance(point)
+
+def _optimal_revenue(environment: Any) -> float:
+    return optimum(environment).require_optimal().value
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of the optimum at a point.
+
+    Attributes
+    ----------
+    family : Family
+    mechanism, benchmark : callables
+        As of `worst_case`.
+    """
+
+    family: AnyFamily
+    mechanism: Callable[[Any], HasRevenue]
+    benchmark: Callable[[Any], float]
+
+    def __call__(self, point: FloatArray) -> float:
+        """Infinite where the optimum cannot be had, so that such instances are passed over."""
+        environment = self.family.instance(point)
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="values or probabilities differ")
-                best = benchmark(environment)
+                best = self.benchmark(environment)
         except (InputError, LimitError, NoOptimumError):
             return np.inf
-        return mechanism(environment).revenue / best if best > 0 else np.inf
+        return self.mechanism(environment).revenue / best if best > 0 else np.inf
 
+
+def worst_of(
+    share: Share,
+    budget: int,
+    seed: int,
+    state: str | Path | None,
+    progress: Callable[[int, float], None] | None,
+    pool: Calls,
+) -> SearchResult:
+    """Search with workers that are there; see `worst_case`."""
+    family = share.family
     if state is not None:
         require_target(state)
     now = _read_state(state, family, seed) if state is not None and os.path.exists(state) else None
     if now is None:
         rng = np.random.default_rng(seed)
         now = _State(family.plain, seed, 0, 0, 0.0, [], np.inf, [], np.inf, dict(rng.bit_generator.state))
-    interrupted = False
+    interrupted, lost = False, ""
     try:
-        with interrupts_seen() as seen:
-            while now.evaluations < budget:
-                after = _step(now, family.shape, ratio)
+        with interrupts_seen() as seen, closing(_states(now, share, budget, pool)) as states:
+            for after in states:
                 if seen:
                     raise KeyboardInterrupt
                 now = after
@@ -241,8 +290,8 @@ def worst_case(
                     progress(now.evaluations, now.best_ratio)
                 if state is not None and (now.evaluations % SAVE_EVERY == 0 or now.evaluations == budget):
                     _write_state(state, now)
-    except KeyboardInterrupt:
-        interrupted = True
+    except (KeyboardInterrupt, WorkersLost) as stop:
+        interrupted, lost = True, str(stop) if isinstance(stop, WorkersLost) else ""
         if state is not None:
             _write_state(state, now)
         if not now.best_point:
@@ -250,25 +299,56 @@ def worst_case(
     if not now.best_point:
         raise InputError(f"budget is {budget}: no instance with a known, positive optimum was found; raise it")
     worst = family.instance(np.array(now.best_point))
-    return SearchResult(now.best_ratio, worst, now.evaluations, now.starts, interrupted)
+    return SearchResult(now.best_ratio, worst, now.evaluations, now.starts, interrupted, lost)
 
 
-def _step(now: _State, shape: tuple[int, ...], ratio: Callable[[FloatArray], float]) -> _State:
-    """Try one more instance."""
+@dataclass(frozen=True)
+class _Trial:
+    """The next trial, whether it begins anew, and the generator after it was drawn."""
+
+    point: FloatArray
+    begins: bool
+    rng: dict[str, Any]
+
+
+def _states(now: _State, share: Share, budget: int, pool: Calls) -> Generator[_State]:
+    """The search after each instance; the next ones are guessed to fail, and computed ahead."""
+    ahead = deque[tuple[_Trial, Call[float]]]()
+    guessed = now
+    while now.evaluations < budget:
+        while guessed.evaluations < budget and len(ahead) < pool.width:
+            trial = _trial(guessed, share.family.shape)
+            ahead.append((trial, pool.start(share, trial.point)))
+            guessed = _after(guessed, trial, np.inf)
+        trial, call = ahead.popleft()
+        now, before = _after(now, trial, call.answer()), now
+        yield now
+        if not trial.begins and now.ratio < before.ratio:  # it succeeded, and what was guessed is wrong
+            while ahead:
+                ahead.popleft()[1].forget()
+            guessed = now
+
+
+def _trial(now: _State, shape: tuple[int, ...]) -> _Trial:
+    """Draw the next instance."""
     rng = np.random.default_rng()
     rng.bit_generator.state = now.rng
-    if now.step < SMALLEST_STEP:
+    begins = now.step < SMALLEST_STEP
+    if begins:
         candidate = rng.normal(size=shape) * rng.choice([0.5, 2.0, 5.0])
-        starts, step, accepted, found = now.starts + 1, START_STEP, True, ratio(candidate)
     else:
         moved = rng.random(shape) < rng.choice([0.2, 0.5, 1.0])
         candidate = np.reshape(now.point, shape) + now.step * moved * rng.normal(size=shape)
-        found = ratio(candidate)
-        accepted = found < now.ratio
-        starts, step = now.starts, now.step * (GROW if accepted else SHRINK)
-    after = replace(now, evaluations=now.evaluations + 1, starts=starts, step=step, rng=dict(rng.bit_generator.state))
+    return _Trial(candidate, begins, dict(rng.bit_generator.state))
+
+
+def _after(now: _State, trial: _Trial, found: float) -> _State:
+    """The state once the share at the instance is known."""
+    accepted = trial.begins or found < now.ratio
+    step = START_STEP if trial.begins else now.step * (GROW if accepted else SHRINK)
+    after = replace(now, evaluations=now.evaluations + 1, starts=now.starts + trial.begins, step=step, rng=trial.rng)
     if accepted:
-        after = replace(after, point=candidate.ravel().tolist(), ratio=found)
+        after = replace(after, point=trial.point.ravel().tolist(), ratio=found)
     if after.ratio < now.best_ratio:
         after = replace(after, best_point=after.point, best_ratio=after.ratio)
     return after

@@ -30,8 +30,8 @@ def independent_tables(environment: IndependentTypes) -> Tables:
     if exact is None:
         raise InputError("the instance is known in floats only; give its numbers as fractions")
     buyers = [
-        {"periods": [{"values": list(v), "probabilities": list(p)} for v, p in zip(values, laws, strict=True)]}
-        for values, laws in zip(exact.values, exact.probabilities, strict=True)
+        {"periods": [{"values": list(v), "probabilities": list(p)} for v, p in zip(values, distributions, strict=True)]}
+        for values, distributions in zip(exact.values, exact.probabilities, strict=True)
     ]
     common = {"horizon": environment.horizon, "discount": exact.discount, "cost": list(exact.cost)}
     return {"kind": environment.kind, **common, "buyers": buyers}

@@ -16,7 +16,8 @@ from mechopt.core.errors import NoOptimumError
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.scenarios import Scenarios
 from mechopt.solve.maximin import maximin
-from mechopt.study.search.worst_case import SearchResult, exact_probabilities, exact_values, worst_case
+from mechopt.study.search.worst_case import SearchResult, Share, exact_probabilities, exact_values, worst_of
+from mechopt.study.workers.calls import calls
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class TreeFamily:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What it is, for a JSON file."""
+        """Plain form for a JSON file."""
         scenarios = [list(sequence) for sequence in self.scenarios]
         parts: dict[str, Any] = {"scenarios": scenarios, "types": self.types, "absorbing": list(self.absorbing)}
         return parts | {"discount": str(to_exact(self.discount))}
@@ -88,13 +89,15 @@ def worst_tree(
     seed: int = 0,
     state: str | Path | None = None,
     progress: Callable[[int, float], None] | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> SearchResult:
     """Search for the distributions on a tree of scenarios for which the best guarantee is least.
 
     Parameters
     ----------
     family : TreeFamily
-    budget, seed, state, progress
+    budget, seed, state, progress, workers, scheduler
         As for `worst_case`.
 
     Returns
@@ -110,11 +113,21 @@ def worst_tree(
     >>> 0.5 < found.ratio < 0.95, found.environment.sequences
     (True, (('a',), ('a', 'rest')))
     """
+    with calls(workers, scheduler) as pool:
+        return worst_of(guarantee_of(family), budget, seed, state, progress, pool)
 
-    def inverse(scenarios: Scenarios) -> float:
-        guarantee = maximin(scenarios).require_optimal().value
-        if not guarantee > 0:
-            raise NoOptimumError("the solver found no guarantee above 0")
-        return 1 / guarantee
 
-    return worst_case(lambda _: _One(), family, budget, seed, state, inverse, progress)
+def guarantee_of(family: TreeFamily) -> Share:
+    """The best guarantee as a share: that of 1 to its inverse."""
+    return Share(family, _one, _inverse)
+
+
+def _one(scenarios: Scenarios) -> _One:
+    return _One()
+
+
+def _inverse(scenarios: Scenarios) -> float:
+    guarantee = maximin(scenarios).require_optimal().value
+    if not guarantee > 0:
+        raise NoOptimumError("the solver found no guarantee above 0")
+    return 1 / guarantee

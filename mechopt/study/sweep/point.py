@@ -56,7 +56,7 @@ GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Recording:
-    """What is recorded of every point.
+    """Quantities recorded of every point.
 
     Attributes
     ----------
@@ -261,7 +261,7 @@ def _bracket(recording: Recording, lower: float, upper: float) -> Row:
 
 
 def _quantities(best: Optimum, recording: Recording) -> Row:
-    """What is asked for and known of the optimum."""
+    """Quantities asked for and known of the optimum."""
     row: Row = {}
     if "value" in recording.quantities:
         row["value"] = best.value

@@ -90,7 +90,7 @@ class StudyFile(Table):
 
 @dataclass(frozen=True)
 class Study:
-    """What a study file holds.
+    """Contents of a study file.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class Study:
 
 
 def _shape(tables: Tables) -> Row:
-    """What tells random instances apart in a table."""
+    """Quantities that tell random instances apart in a table."""
     buyers, first = tables["buyers"], tables["buyers"][0]
     values = first["values"] if "values" in first else first["periods"][0]["values"]
     count = sum(buyer.get("count", 1) for buyer in buyers)

@@ -20,7 +20,8 @@ from mechopt.study.sweep.point import DONE, Point, Row
 from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
 from mechopt.study.sweep.table import Finished, Lazy, Rows
-from mechopt.study.sweep.workers import SchedulerLost, computed
+from mechopt.study.sweep.workers import computed
+from mechopt.study.workers.pool import WorkersLost, require_workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, float], None]
 """Called with the number of points that are there, of all points, and seconds."""
 
-MAX_WORKERS = 1000
 READ_AT_ONCE = 500
 
 
@@ -249,8 +249,7 @@ def sweep(
     >>> found.to_frame()[["horizon", "value"]].round(4).values.tolist()
     [[1.0, 1.0], [2.0, 2.25], [3.0, 3.5], [4.0, 4.7812]]
     """
-    if isinstance(workers, bool) or not 1 <= workers <= MAX_WORKERS:
-        raise InputError(f"workers is {workers}; it must be from 1 to {MAX_WORKERS}")
+    require_workers(workers)
     study = study if isinstance(study, Study) else read_study(study)
     study.require_points()
     part, parts = (1, 1) if shard is None else read_shard(shard)
@@ -260,7 +259,7 @@ def sweep(
         run.compute(workers, scheduler)
     except KeyboardInterrupt:
         run.interrupted = True
-    except SchedulerLost as error:
+    except WorkersLost as error:
         run.interrupted, run.lost = True, str(error)
     finally:
         if store is not None:

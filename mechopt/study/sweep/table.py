@@ -65,7 +65,7 @@ class Column:
 
 
 class Rows:
-    """What is known of the points of a sweep: what varied, and the row; by number of the point."""
+    """Points of a sweep: what varied, and the row; by number of the point."""
 
     def __init__(self) -> None:
         self.numbers, self.varied, self.columns = array("q"), dict[str, Column](), dict[str, Column]()

@@ -1,60 +1,28 @@
-"""Who computes the points of a sweep: this process, local processes (joblib's loky), or a Dask cluster.
+"""Who computes the points of a sweep: this process, local processes, or a Dask cluster.
 
-All three are asked in the same way, through an executor of `concurrent.futures`. A worker that dies loses nothing: Dask
-gives its points to another; of local processes, the points that were under way are tried again one by one, and the one
-that kills its process once more becomes a row that says so.
+A worker that dies loses nothing: Dask gives its points to another; of local processes, the points that were under way
+are tried again one by one, and the one that kills its process once more becomes a row that says so.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from itertools import islice
 
-from mechopt.core.errors import InputError, MechoptError
-from mechopt.study.sweep.interrupts import interrupts_seen
 from mechopt.study.sweep.point import FAILED, Point, Recording, Row, record_batch, record_point
-from mechopt.study.sweep.worker_process import begin
+from mechopt.study.workers.interrupts import interrupts_seen
+from mechopt.study.workers.pool import SCHEDULER_LOST, Workers, WorkersLost, dask_workers, local_workers
 
 AHEAD = 2
 """Batches at each worker, the one under way included, so that none is idle."""
 BATCH_SECONDS = 0.25
 """What a batch is to take: long beside what sending and keeping it takes, short beside what is lost with a process."""
 MAX_BATCH = 500
-CONNECT_SECONDS = 10
 DIED = "the worker process died at this point, for want of memory perhaps; use fewer workers"
-
-
-@dataclass(frozen=True)
-class Workers:
-    """An executor and what is known of it.
-
-    Attributes
-    ----------
-    executor : Executor
-    width : callable
-        How many points it computes at the same time, now.
-    fatal : tuple of exception classes
-        What a batch raises that killed its workers; others are tried again by the executor itself.
-    gone : tuple of exception classes
-        What is raised where whoever gives the work out is gone.
-    """
-
-    executor: Executor
-    width: Callable[[], int]
-    fatal: tuple[type[BaseException], ...] = ()
-    gone: tuple[type[BaseException], ...] = ()
-
-
-class SchedulerLost(MechoptError):
-    """The scheduler of a cluster is gone; rows that were computed are kept."""
-
 
 Batch = list[tuple[Point, Row]]
 
@@ -108,7 +76,7 @@ def computed(points: Iterable[Point], recording: Recording, workers: int, schedu
     ------
     InputError
         If there is no scheduler at the address, or a worker has another version of the library.
-    SchedulerLost
+    WorkersLost
         If the scheduler is gone.
     """
     if scheduler is not None:
@@ -190,61 +158,4 @@ def _in_flight(
             raise
         lost += [point for batch in flying.values() for point in batch]
     except workers.gone as error:
-        raise SchedulerLost(
-            "the scheduler is lost; points so far are kept: start it, and run the same again"
-        ) from error
-
-
-@contextmanager
-def local_workers(count: int) -> Iterator[Workers]:
-    """Processes of this machine with one thread each for linear algebra; Ctrl-C is left to this process."""
-    from joblib.externals.loky import ProcessPoolExecutor
-
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    executor = ProcessPoolExecutor(count, initializer=begin, initargs=(os.getpid(),), env=single)
-    finished = False
-    try:
-        yield Workers(executor, lambda: count)
-        finished = True
-    finally:
-        executor.shutdown(wait=True, kill_workers=not finished)
-
-
-@contextmanager
-def dask_workers(address: str) -> Iterator[Workers]:
-    """The workers of a Dask cluster.
-
-    Raises
-    ------
-    InputError
-        If Dask is not installed, or no scheduler answers.
-    """
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError:
-        raise InputError('a Dask cluster needs Dask; pip install "mechopt[dask]"') from None
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
-    except (OSError, ValueError) as error:
-        what = f"{address}: no Dask scheduler with workers answers there ({error})"
-        raise InputError(f"{what}; start one with `dask scheduler`, workers with `dask worker ADDRESS`") from None
-    with client:
-        executor = client.get_executor(pure=False)
-        try:
-            width = _refreshed(lambda: sum(client.nthreads().values()))
-            yield Workers(executor, width, (KilledWorker,), (CancelledError, OSError))
-        finally:
-            executor.shutdown(wait=False)
-
-
-def _refreshed(count: Callable[[], int]) -> Callable[[], int]:
-    """Ask at most once a second."""
-    known = [0, float("-inf")]
-
-    def refreshed() -> int:
-        if time.monotonic() - known[1] > 1.0:
-            known[:] = [count(), time.monotonic()]
-        return int(known[0])
-
-    return refreshed
+        raise WorkersLost(SCHEDULER_LOST) from error

@@ -243,8 +243,8 @@ def _expected_payment(transfers: Transfers, stage: Stage, i: int, t: int) -> Flo
     """Expectation of what is due in the next period, by signals and report."""
     env = transfers.environment
     due = by_reports(env, transfers.policy[t], transfers.payments[t][i], i, t)
-    law = stage.others_next[stage.action, np.arange(len(stage.truth))[:, np.newaxis]]
-    return np.asarray(np.einsum("srn,srn->sr", law, due[stage.reported], optimize=True))
+    distribution = stage.others_next[stage.action, np.arange(len(stage.truth))[:, np.newaxis]]
+    return np.asarray(np.einsum("srn,srn->sr", distribution, due[stage.reported], optimize=True))
 
 
 def _over_histories(transfers: Transfers, i: int) -> Found:
@@ -264,11 +264,11 @@ def _over_histories(transfers: Transfers, i: int) -> Found:
             joint = env.kernel[t].reshape(-1, count, prod(env.shape[t + 1]))
             here = np.arange(count)[:, np.newaxis]
             paid = np.einsum("srn,hsrn->hsr", stage.others_next[stage.action, here], due[:, stage.reported])
-            law = joint[stage.action, here]
+            distribution = joint[stage.action, here]
             honest, misreporting = (
                 stage.value
                 + env.discount
-                * (np.einsum("srn,hsrn->hsr", law, later.reshape(past, count, -1)[:, stage.reported]) - paid)
+                * (np.einsum("srn,hsrn->hsr", distribution, later.reshape(past, count, -1)[:, stage.reported]) - paid)
                 for later in (truth, best)
             )
         truth, best = told(honest, stage), misreporting.max(axis=-1)

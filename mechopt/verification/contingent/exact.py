@@ -92,7 +92,7 @@ class _Agent:
         return [self.given.payments[t][self.i], *(self.given.later[t][self.i] if self.given.later else ())]
 
     def promised(self, t: int, k: int, reports: Profile, then: Profile) -> Fraction:
-        """What the reports of period t make due k + 1 periods later at the others' signals ``then``."""
+        """Amount due k + 1 periods after the reports of period t, at the others' signals ``then``."""
         table, others = self.promises(t)[k], self.others(reports)
         own = (reports[self.i],) if table.ndim == 2 + len(others) + len(then) else ()
         return Fraction(float(table[(self.action(t, reports), *others, *own, *then)]))
@@ -125,7 +125,7 @@ class _Agent:
         return total
 
     def promised_path(self, t: int, reports: Profile, path: list[Profile]) -> Fraction:
-        """What the reports of period t make due after this path of the others' signals."""
+        """Amount due after this path of the others' signals by the reports of period t."""
         table, others = self.given.payments[self.process.at(t)][self.i], self.others(reports)
         after = tuple(signal for profile in path for signal in profile)
         own = (reports[self.i],) if table.ndim == 2 + len(others) + len(after) else ()
@@ -229,7 +229,7 @@ class _Agent:
                         yield weight * (self.report(t, past, m, told) - honest + saved), t, past, profile, r
 
     def saved(self, t: int, true: int, profile: Profile, told: Profile) -> Fraction:
-        """What a report saves of earlier promises that are still due, each at its worst history."""
+        """Saving by a report on earlier promises that are still due, each at its worst history."""
         total = Fraction(0)
         if not self.given.later:
             return total
@@ -242,7 +242,7 @@ class _Agent:
         return total
 
     def kept(self, t: int, made: int, ago: int, true: int, profile: Profile, told: Profile) -> Fraction:
-        """What a report saves of the promises of one earlier period, each at its worst history."""
+        """Saving by a report on the promises of one earlier period, each at its worst history."""
         total = Fraction(0)
         for k in range(ago, len(self.promises(made))):
             savings = []

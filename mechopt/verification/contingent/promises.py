@@ -57,14 +57,14 @@ def _before_truth(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatAr
     """Value of the action less all that it promises, by signals and report."""
     env, here, value = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis], stage.value
     for k, promise in enumerate(_promises(transfers, i, t)):
-        law = _law(transfers, i, t, k)[stage.action, here]
+        distribution = _distribution(transfers, i, t, k)[stage.action, here]
         due = by_reports(env, transfers.policy[t], promise, i, t)[stage.reported]
-        value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", law, due, optimize=True)
+        value = value - env.discount ** (k + 1) * np.einsum("srn,srn->sr", distribution, due, optimize=True)
     return value
 
 
 def lasting(transfers: Transfers, i: int, before: Callable[[Transfers, Stage, int, int], FloatArray]) -> FloatArray:
-    """What truth is worth for ever; of `Sizes` at least as much as makes its share bound what it is off by.
+    """Value of truth for ever; of `Sizes` at least as much as makes its share bound its error.
 
     With R the residual of the V that was found, no entry is further off than max |R| / (1 - d).
 
@@ -111,7 +111,7 @@ def _promises(transfers: Transfers, i: int, t: int) -> list[FloatArray]:
     return [transfers.payments[t][i], *(transfers.later[t][i] if transfers.later else ())]
 
 
-def _law(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
+def _distribution(transfers: Transfers, i: int, t: int, k: int) -> FloatArray:
     """Distribution of the others' profile k + 1 periods later, the truth told from the next one on;
     (action, now, then).
     """
@@ -132,7 +132,7 @@ def _next(env: InterdependentTypes, t: int) -> int:
 
 
 def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
-    """What a report saves of earlier promises that are still due, at their worst history; by signals and report."""
+    """Saving by a report on earlier promises that are still due, at their worst history; by signals and report."""
     env = transfers.environment
     saved = np.zeros(stage.action.shape)
     if not transfers.later:
@@ -146,14 +146,14 @@ def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
 
 
 def _saved(transfers: Transfers, i: int, t: int, stage: Stage, made: int, ago: int) -> FloatArray:
-    """What a report saves of the promises of one earlier period, each at its worst history; by signals and report."""
+    """Saving by a report on the promises of one earlier period, each at its worst history; by signals and report."""
     env, here = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis]
     saved = np.zeros(stage.action.shape)
     for k, promise in enumerate(_promises(transfers, i, made)):
         if k < ago:
             continue
         due = by_reports(env, transfers.policy[made], promise, i, made)  # profile then, others when due
-        worth = _law(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
+        worth = _distribution(transfers, i, t, k - ago) @ due.T  # action, signals now, profile then
         lied, honest = worth[stage.action, here], worth[told(stage.action, stage), here[:, 0]]
         worse = (
             less(transfers, -honest[:, np.newaxis], -lied)

@@ -14,7 +14,7 @@ from mechopt.verification.rounding import Answer, Status
 
 
 class Transfers(Protocol):
-    """What is checked; axes as in `ContingentTransfers`."""
+    """Transfers under check; axes as in `ContingentTransfers`."""
 
     @property
     def environment(self) -> InterdependentTypes: ...  # noqa: D102
@@ -102,7 +102,7 @@ class OneMisreport(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a check says of an agent in a period.
+    """Finding about an agent in a period.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Stage(NamedTuple):
     truth : int array ``(profile,)``
         Her own signal.
     others_next : float array ``(action, profile, others' next profile)``
-        Law; empty in the last period.
+        Distribution; empty in the last period.
     """
 
     reported: IntArray
@@ -169,12 +169,12 @@ def stage_of(transfers: Transfers, i: int, t: int) -> Stage:
     table = env.values[i][t].reshape(-1, count)
     table = np.abs(table) if isinstance(transfers, Sizes) else table
     here = np.arange(count)[:, np.newaxis]
-    law = np.zeros((0, count, 0))
+    distribution = np.zeros((0, count, 0))
     if t < len(env.kernel):
         following = env.shape[env.following(t)]
         joint = env.kernel[t].reshape(-1, count, *following)
-        law = joint.sum(axis=2 + i).reshape(len(joint), count, -1)
-    return Stage(reported, action, table[action, here], signals[i], law)
+        distribution = joint.sum(axis=2 + i).reshape(len(joint), count, -1)
+    return Stage(reported, action, table[action, here], signals[i], distribution)
 
 
 def makers(env: InterdependentTypes, t: int, ago: int) -> range:

@@ -62,8 +62,8 @@ def promised(transfers: Transfers, stage: Stage, i: int, t: int) -> FloatArray:
     """Value of the action less what it promises, by signals and report."""
     env, here, length = transfers.environment, np.arange(len(stage.truth))[:, np.newaxis], length_of(transfers, t)
     due = by_paths(transfers, i, t)
-    law = _paths(transfers, i, t, length)[stage.action, here]
-    worth = np.einsum("srn,srn->sr", law, due.reshape(len(due), -1)[stage.reported], optimize=True)
+    distribution = _paths(transfers, i, t, length)[stage.action, here]
+    worth = np.einsum("srn,srn->sr", distribution, due.reshape(len(due), -1)[stage.reported], optimize=True)
     return np.asarray(stage.value - env.discount**length * worth)
 
 
@@ -73,17 +73,19 @@ def _paths(transfers: Transfers, i: int, t: int, length: int) -> FloatArray:
     """
     env = transfers.environment
     count = prod(env.shape[t])
-    law, at = env.kernel[t].reshape(-1, count, 1, prod(env.shape[env.following(t)])), t
+    distribution, at = env.kernel[t].reshape(-1, count, 1, prod(env.shape[env.following(t)])), t
     for ahead in range(length):
         if ahead:
             action = transfers.policy[at].ravel()
-            law = law @ env.kernel[at].reshape(-1, action.size, _size(env, at))[action, np.arange(action.size)]
+            distribution = (
+                distribution @ env.kernel[at].reshape(-1, action.size, _size(env, at))[action, np.arange(action.size)]
+            )
         at = env.following(at)
         seen = others_at(env, i, at)
-        apart = np.zeros((*law.shape[:-1], int(seen.max()) + 1, law.shape[-1]))
-        apart[..., seen, np.arange(len(seen))] = law
-        law = apart.reshape(len(law), count, -1, law.shape[-1])
-    return np.asarray(law.sum(axis=-1))
+        apart = np.zeros((*distribution.shape[:-1], int(seen.max()) + 1, distribution.shape[-1]))
+        apart[..., seen, np.arange(len(seen))] = distribution
+        distribution = apart.reshape(len(distribution), count, -1, distribution.shape[-1])
+    return np.asarray(distribution.sum(axis=-1))
 
 
 def _size(env: InterdependentTypes, t: int) -> int:
@@ -91,7 +93,7 @@ def _size(env: InterdependentTypes, t: int) -> int:
 
 
 def _bent(transfers: Transfers, i: int, t: int, stage: Stage) -> FloatArray:
-    """What a report saves of earlier promises that are still due, at their worst history; by signals and report."""
+    """Saving by a report on earlier promises that are still due, at their worst history; by signals and report."""
     env = transfers.environment
     saved = np.zeros(stage.action.shape)
     if t >= len(env.kernel) or not env.controlled(t):

@@ -112,7 +112,7 @@ def verify_winner_pay(
 
 def _in_floats(auction: Any) -> ConstraintCheck:
     grids, gamma, count = auction.signals, auction.gamma, len(auction.signals)
-    law = np.vectorize(lambda p: float(_plain(p)), otypes=[np.float64])(auction.exact.kernel)
+    chances = np.vectorize(lambda p: float(_plain(p)), otypes=[np.float64])(auction.exact.kernel)
     signals = np.stack(np.meshgrid(*grids, indexing="ij"))
     sizes = np.abs(signals)
     best, beta = np.max if auction.mirror else np.min, 1 + gamma * (count - 1)
@@ -123,7 +123,7 @@ def _in_floats(auction: Any) -> ConstraintCheck:
         for i in range(count):
             others = np.delete(signals, i, axis=0)
             to_beat, most = best(others, axis=0), np.delete(sizes, i, axis=0).max(axis=0)
-            table = law.sum(axis=count + i).reshape(*law.shape[:count], -1)
+            table = chances.sum(axis=count + i).reshape(*chances.shape[:count], -1)
             index, reach = table @ auction.eta[i].ravel(), table @ np.abs(auction.eta[i]).ravel()
             worth = signals[i] + gamma * others.sum(axis=0) - beta * to_beat - count * gamma * (index - to_beat)
             size = sizes[i] + gamma * np.abs(others).sum(axis=0) + beta * most + count * gamma * (reach + most)

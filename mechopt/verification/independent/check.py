@@ -84,7 +84,7 @@ def _over_truth(payoffs: FloatArray, *axes: int) -> Difference:
 
 
 def _lost(utility: FloatArray, option: FloatArray | float) -> Difference:
-    """What a utility is below the outside option; five axes."""
+    """Shortfall of a utility below the outside option; five axes."""
     return Difference(np.zeros_like(utility) + option, utility)
 
 

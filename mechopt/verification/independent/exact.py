@@ -68,26 +68,26 @@ class _Buyer:
         env, self.tree, self.i = mechanism.environment, mechanism.tree, i
         outside: Any
         if env.exact is not None:
-            values, law, discount = env.exact.values[i], env.exact.probabilities, env.exact.discount
+            values, distribution, discount = env.exact.values[i], env.exact.probabilities, env.exact.discount
             discount = env.exact.discounts[i] if env.exact.discounts else discount
             outside = env.exact.outside and env.exact.outside[i]
         else:
             values = tuple(tuple(fractions(row)) for row in env.values[i])
-            law = tuple(tuple(tuple(fractions(row)) for row in rows) for rows in env.probabilities)
+            distribution = tuple(tuple(tuple(fractions(row)) for row in rows) for rows in env.probabilities)
             discount = Fraction(env.discounts[i] if env.discounts else env.discount)
             outside = env.outside and tuple(tuple(fractions(row)) for row in env.outside[i])
         self.periods = range(env.horizon)
         self.weight = [discount**t for t in self.periods]
-        self.value, self.own_law = values, law[i]
+        self.value, self.own_distribution = values, distribution[i]
         nothing = tuple((Fraction(0),) * len(row) for row in values)
         self.option = [[w * o for o in row] for w, row in zip(self.weight, outside or nothing, strict=True)]
         self.sold = [fractions(part[i]) for part in mechanism.allocation]
         self.paid = [fractions(part[i]) for part in mechanism.payment]
         sizes = [[k for j, k in enumerate(types) if j != i] for types in self.tree.shape]
         self.others = [list(product(*map(range, row))) for row in sizes]
-        self.other_law = [
+        self.other_distribution = [
             [
-                prod((law[j][t][k] for j, k in zip(self._rest, o, strict=True)), start=Fraction(1))
+                prod((distribution[j][t][k] for j, k in zip(self._rest, o, strict=True)), start=Fraction(1))
                 for o in self.others[t]
             ]
             for t in self.periods
@@ -112,8 +112,8 @@ class _Buyer:
         return sum(
             (
                 p * q * (self._now(t, n, k) + after[n])
-                for k, p in enumerate(self.own_law[t])
-                for q, n in zip(self.other_law[t], self.nodes(t, h, k), strict=True)
+                for k, p in enumerate(self.own_distribution[t])
+                for q, n in zip(self.other_distribution[t], self.nodes(t, h, k), strict=True)
                 if p and q
             ),
             Fraction(0),
@@ -148,7 +148,7 @@ class _Buyer:
                     yield gain, (t, h, *place)
 
     def _at(self, constraint: Constraint, t: int, h: int) -> Iterator[tuple[Fraction, Place]]:
-        types, law, truth = range(self.tree.shape[t][self.i]), self.other_law[t], self.truth[t + 1]
+        types, distribution, truth = range(self.tree.shape[t][self.i]), self.other_distribution[t], self.truth[t + 1]
         nodes = [self.nodes(t, h, k) for k in types]
         if constraint.role == "ir":
             yield from self._participation(constraint, t, h, nodes)
@@ -170,7 +170,7 @@ class _Buyer:
                     yield gain, (k, j, o, 0)
             else:
                 assert constraint in (DIC(), PPIC(), INDU())
-                yield sum((q * gain for q, gain in zip(law, gains, strict=True)), Fraction(0)), (k, j, 0, 0)
+                yield sum((q * gain for q, gain in zip(distribution, gains, strict=True)), Fraction(0)), (k, j, 0, 0)
 
     def _futures(self, t: int, node: int) -> Iterator[Fraction]:
         """Utility after a node on each path."""
@@ -181,16 +181,16 @@ class _Buyer:
     def _participation(
         self, constraint: Constraint, t: int, h: int, nodes: list[list[int]]
     ) -> Iterator[tuple[Fraction, Place]]:
-        law, truth = self.other_law[t], self.truth[t + 1]
+        distribution, truth = self.other_distribution[t], self.truth[t + 1]
         first = Fraction(0) if t and constraint in (PEIR(), PPIR()) else self.option[0][0]
         if constraint in (ExpectedContinuationIR(), ExAnteIR()):
-            option = sum((p * o for p, o in zip(self.own_law[t], self.option[t], strict=True)), Fraction(0))
+            option = sum((p * o for p, o in zip(self.own_distribution[t], self.option[t], strict=True)), Fraction(0))
             yield option - self.truth[t][h], (0, 0, 0, 0)
         elif constraint == PEIR():
             each = (
                 p * q * self._now(t, n, k)
-                for k, p in enumerate(self.own_law[t])
-                for q, n in zip(law, nodes[k], strict=True)
+                for k, p in enumerate(self.own_distribution[t])
+                for q, n in zip(distribution, nodes[k], strict=True)
             )
             yield first - sum(each, Fraction(0)), (0, 0, 0, 0)
         elif constraint in (EPIR(), PFIR(), PPIR()):
@@ -201,5 +201,5 @@ class _Buyer:
         else:
             assert constraint in (Interim(), PeriodicIR())
             for k, row in enumerate(nodes):
-                value = (q * (self._now(t, n, k) + truth[n]) for q, n in zip(law, row, strict=True))
+                value = (q * (self._now(t, n, k) + truth[n]) for q, n in zip(distribution, row, strict=True))
                 yield self.option[t][k] - sum(value, Fraction(0)), (k, k, 0, 0)

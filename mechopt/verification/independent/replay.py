@@ -191,8 +191,8 @@ class _Replay:
         """Average of ``term(others)`` over the others' types of period t."""
         total = 0.0
         for others in product(*(range(k) for j, k in enumerate(self.tree.shape[t]) if j != self.agent)):
-            laws = (p[t] for j, p in enumerate(self.env.probabilities) if j != self.agent)
-            weight = prod(float(law[k]) for law, k in zip(laws, others, strict=True))
+            distributions = (p[t] for j, p in enumerate(self.env.probabilities) if j != self.agent)
+            weight = prod(float(distribution[k]) for distribution, k in zip(distributions, others, strict=True))
             total += weight * term(others) if weight else 0.0
         return total
 

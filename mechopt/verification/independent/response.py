@@ -1,4 +1,4 @@
-"""What an agent can get from a mechanism: truthful continuation values and best reporting strategies.
+"""An agent's best response to a mechanism: truthful continuation values and best reporting strategies.
 
 Everything is in present value. For buyer i after the history h of length t, with everybody truthful from then on,
 
@@ -75,8 +75,8 @@ class Payoffs:
         """Average over the others' current types: ``(histories, *types[t])`` to ``(histories, own types)``."""
         for j in reversed(range(self.mechanism.environment.agents)):
             if j != self.buyer:
-                law = self.mechanism.environment.probabilities[j][t]
-                array = np.asarray(np.tensordot(array, law, axes=(1 + j, 0)), dtype=np.float64)
+                distribution = self.mechanism.environment.probabilities[j][t]
+                array = np.asarray(np.tensordot(array, distribution, axes=(1 + j, 0)), dtype=np.float64)
         return array
 
     def expected(self, array: FloatArray, t: int) -> FloatArray:

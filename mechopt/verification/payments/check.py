@@ -71,7 +71,7 @@ class Money:
         return range(len(self.paid))
 
     def sums(self, i: int, absolute: bool = False) -> Iterator[FloatArray]:
-        """What agent i has paid up to each period, ``(nodes, branches)``; or the sums of absolute values."""
+        """Payments of agent i up to each period, ``(nodes, branches)``; or the sums of absolute values."""
         before = np.zeros(1)
         for t in self.periods:
             now = np.abs(self.paid[t][i]) if absolute else self.paid[t][i]

@@ -46,7 +46,7 @@ class PaymentCounterexample(Counterexample):
 
     @property
     def unit(self) -> str:
-        """What its amounts are times, in words: empty where no draw is on record."""
+        """Unit of its amounts, in words: empty where no draw is on record."""
         drawn = self.action is not None or any(action is not None for action in self.actions)
         return " (times the weight of what was drawn)" if drawn else ""
 

@@ -73,7 +73,7 @@ class _Node:
 
     @property
     def short(self) -> Fraction:
-        """What payments are below the cost."""
+        """Shortfall of payments below the cost."""
         return self.fee - sum((sum(row, ZERO) for row in self.paid), ZERO)
 
 

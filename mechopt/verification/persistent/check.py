@@ -126,7 +126,7 @@ def _downward(a: PersistentPayoffs, t: int) -> Candidates:
 
 
 def _at_nodes(a: PersistentPayoffs, t: int, utility: FloatArray) -> Candidates:
-    """What utilities are below 0, by node, or by node and recorded action; at types that truth leads to."""
+    """Shortfall of utilities below 0, by node, or by node and recorded action; at types that truth leads to."""
     tree = a.mechanism.tree
     own, slot, profile, likely = tree.own(t, a.agent), tree.slot[t], tree.profile[t], tree.alive(t)
     nothing = np.zeros_like(utility)

@@ -111,14 +111,14 @@ class _Agent:
         return [weight * (g - p) for g, p in zip(got, self.paid[t][node], strict=True)]
 
     def _given_up(self, t: int, action: int, m: int) -> Fraction:
-        """What she gives up of her outside option in a period: it, less what is left of it later."""
+        """Part of her outside option given up in a period: it, less what is left of it later."""
         options = self.exact.outside
         if options is None:
             return Fraction(0)
         later = Fraction(0)
         if t + 1 < self.periods:
-            law = zip(self.types[t + 1], self.exact.moves(t, action, m), strict=True)
-            later = sum((p * options[self.i][t + 1][types[self.i]] for types, p in law if p), Fraction(0))
+            distribution = zip(self.types[t + 1], self.exact.moves(t, action, m), strict=True)
+            later = sum((p * options[self.i][t + 1][types[self.i]] for types, p in distribution if p), Fraction(0))
         return options[self.i][t][self.types[t][m][self.i]] - self.exact.discounts[self.i] * later
 
     def q(self, t: int, node: int, true: int, honest: bool, informed: bool) -> Fraction:
@@ -133,36 +133,39 @@ class _Agent:
             self._q[key] = total
         return self._q[key]
 
-    def law(self, t: int, slot: int, before: int) -> list[Fraction]:
+    def distribution(self, t: int, slot: int, before: int) -> list[Fraction]:
         """Probability of each profile at a slot, her previous true type being ``before``."""
         if t == 0:
             return self.exact.initial
         node, branch = divmod(slot, self.tree.branches[t - 1])
         return self.exact.moves(t - 1, branch, self.with_own(t - 1, self.profile[t - 1][node], before))
 
-    def by_report(self, t: int, slot: int, law: list[Fraction], k: int, honest: bool) -> dict[int, Fraction]:
+    def by_report(self, t: int, slot: int, distribution: list[Fraction], k: int, honest: bool) -> dict[int, Fraction]:
         """Value of each report of a type, times her probability, the others' types being unknown."""
         values = defaultdict[int, Fraction](Fraction)
         for node in self.nodes[t][slot]:
             if not self.may(t, k, self.own(t, node)):
                 continue
-            chance = law[self.with_own(t, self.profile[t][node], k)]
+            chance = distribution[self.with_own(t, self.profile[t][node], k)]
             values[self.own(t, node)] += chance * self.q(t, node, k, honest, False) if chance else 0
         return values
 
     def by_type(self, t: int, slot: int, before: int, honest: bool, informed: bool) -> dict[int, Fraction]:
-        """What each true type makes of a slot, times her probability."""
+        """Utility of a slot to each true type, times her probability."""
         key = (t, slot, before, honest, informed)
         if key not in self._slots:
-            law, made = self.law(t, slot, before), dict[int, Fraction]()
+            distribution, made = self.distribution(t, slot, before), dict[int, Fraction]()
             for k in range(self.process.shape[t][self.i]):
                 if informed:
                     made[k] = sum(
-                        (law[number] * self.informed(t, nodes, k, honest) for number, nodes in self.groups(t, slot, k)),
+                        (
+                            distribution[number] * self.informed(t, nodes, k, honest)
+                            for number, nodes in self.groups(t, slot, k)
+                        ),
                         Fraction(0),
                     )
                 else:
-                    values = self.by_report(t, slot, law, k, honest)
+                    values = self.by_report(t, slot, distribution, k, honest)
                     made[k] = values[k] if honest and k in values else max(values.values(), default=Fraction(0))
             self._slots[key] = made
         return self._slots[key]
@@ -241,13 +244,16 @@ class _Agent:
                 came = divmod(slot, self.tree.branches[t - 1])[0] if t else 0
                 if t and not alive[t - 1][came]:
                     continue
-                law = self.law(t, slot, self.own(t - 1, came) if t else 0)
+                distribution = self.distribution(t, slot, self.own(t - 1, came) if t else 0)
                 own = [types[self.i] for types in self.types[t]]
-                chance = {k: sum((p for p, k_ in zip(law, own, strict=True) if k_ == k), Fraction(0)) for k in set(own)}
+                chance = {
+                    k: sum((p for p, k_ in zip(distribution, own, strict=True) if k_ == k), Fraction(0))
+                    for k in set(own)
+                }
                 for k in (k for k in chance if chance[k]):
                     values = defaultdict[int, Fraction](Fraction)
                     for node in self.nodes[t][slot]:
-                        p = law[self.with_own(t, self.profile[t][node], k)]
+                        p = distribution[self.with_own(t, self.profile[t][node], k)]
                         values[self.own(t, node)] += p * self._alone(t, node, k)
                     for r in values:
                         if r != k and chance[r] and self.may(t, k, r):
@@ -267,12 +273,13 @@ class _Agent:
                 came = divmod(slot, self.tree.branches[t - 1])[0] if t else 0
                 if t and not alive[t - 1][came]:
                     continue
-                law = self.law(t, slot, self.own(t - 1, came) if t else 0)
+                distribution = self.distribution(t, slot, self.own(t - 1, came) if t else 0)
                 for k in range(self.process.shape[t][self.i]):
                     if whole := sum(
-                        (p for p, types in zip(law, self.types[t], strict=True) if types[self.i] == k), Fraction(0)
+                        (p for p, types in zip(distribution, self.types[t], strict=True) if types[self.i] == k),
+                        Fraction(0),
                     ):
-                        values = {r: v / whole for r, v in self.by_report(t, slot, law, k, True).items()}
+                        values = {r: v / whole for r, v in self.by_report(t, slot, distribution, k, True).items()}
                         yield from ((gain, (t, slot, k, r, -1, -1)) for r, gain in _local(constraint, k, values))
 
     def _bayesian(self, constraint: BayesianIC) -> Iterator[tuple[Fraction, Place]]:

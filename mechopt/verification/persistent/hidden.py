@@ -77,7 +77,7 @@ class HiddenBest:
 
     @property
     def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
-        """What it and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        """Values of it and of truth to each first type, ``(K_0,)``; 0 for types of probability 0."""
         level = self.levels[0]
         best = np.zeros(len(self.payoffs.first))
         best[level.own] = _largest(level, self.values[0])
@@ -182,9 +182,9 @@ def _levels(payoffs: PersistentPayoffs, sees: str) -> Iterator[_Level]:
                     f"a best strategy with sees={sees!r} goes through {count:,} histories of types and reports, above "
                     f'{MAX_ENTRIES:,}; check mo.BayesianIC("all"), which implies it and needs no such list'
                 )
-            law = process.kernel[t][: tree.branches[t], profile[entry]]
-            action, at, following = np.nonzero(law > 0)
-            weight = weight[entry[at]] * law[action, at, following]
+            distribution = process.kernel[t][: tree.branches[t], profile[entry]]
+            action, at, following = np.nonzero(distribution > 0)
+            weight = weight[entry[at]] * distribution[action, at, following]
             slot, profile = tree.following(t)[node[at], action], following
             seen = action if sees == "actions" else np.zeros_like(action)
             mine = process.types(t + 1)[i][profile]

@@ -222,17 +222,22 @@ class _Walk:
     def beliefs(self, t: int, slot: int, k: int) -> list[tuple[Profile, float]]:
         sizes = [size for j, size in enumerate(self.process.shape[t]) if j != self.agent]
         if t == 0:
-            law = self.process.initial
+            distribution = self.process.initial
         else:
             node, branch = divmod(slot, self.tree.branches[t - 1])
-            law = self.process.kernel[t - 1][branch, self.tree.profile[t - 1][node]]
+            distribution = self.process.kernel[t - 1][branch, self.tree.profile[t - 1][node]]
         everyone = [
-            (others, sum(float(law[self.number(t, own, others)]) for own in range(self.process.shape[t][self.agent])))
+            (
+                others,
+                sum(
+                    float(distribution[self.number(t, own, others)]) for own in range(self.process.shape[t][self.agent])
+                ),
+            )
             for others in product(*map(range, sizes))
         ]
         if self.process.independent:
             return everyone
-        mine = [(others, float(law[self.number(t, k, others)])) for others, _ in everyone]
+        mine = [(others, float(distribution[self.number(t, k, others)])) for others, _ in everyone]
         whole = sum(chance for _, chance in mine)
         return [(others, chance / whole) for others, chance in mine]
 

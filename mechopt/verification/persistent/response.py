@@ -1,4 +1,4 @@
-r"""What an agent whose types persist can get by any reports, the others truthful, from a mechanism in sequence form.
+r"""Best response of an agent whose types persist, the others truthful, to a mechanism in sequence form.
 
 Agent i's true type moves by the true distribution under the actions that are taken, whatever she reported. After the
 slot s, with previous true type j, her true type k and report r are worth, weighted by the mass of s and by the
@@ -264,17 +264,17 @@ class PersistentPayoffs:
 
     @cached_property
     def best_and_truth(self) -> tuple[FloatArray, FloatArray]:
-        """What the best strategy and truth are worth to each first type, ``(K_0,)``; 0 for types of probability 0."""
+        """Values of the best strategy and of truth to each first type, ``(K_0,)``; 0 for types of probability 0."""
         return self.given_first(self.best[0].best[0, 0]), self.given_first(self.truthful[0].truth[0, 0])
 
     @property
     def strategy_gains(self) -> FloatArray:
-        """What the best strategy brings each first type over truth, ``(K_0,)``."""
+        """Gain of the best strategy over truth by first type, ``(K_0,)``."""
         best, truth = self.best_and_truth
         return best - truth
 
     def beliefs(self, t: int) -> FloatArray:
-        """What she believes of the others' types after a truthful past, ``(nodes, K)``.
+        """Her beliefs about the others' types after a truthful past, ``(nodes, K)``.
 
         Probability of the others' types at the node given her current type and the slot's reports and actions; 0 where
         it is not defined, as her type has probability 0 there and types are not independent.

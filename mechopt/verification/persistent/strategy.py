@@ -49,12 +49,12 @@ def _reached(
     """Slots and types of the next period that have positive probability."""
     tree, process, i = payoffs.mechanism.tree, payoffs.mechanism.process, payoffs.agent
     if t == 0:
-        law = process.initial
+        distribution = process.initial
     else:
         came, branch = divmod(slot, tree.branches[t - 1])
         start = process.with_own(t - 1, i, tree.profile[t - 1][came], np.array(before))
-        law = process.kernel[t - 1][branch, start]
-    profiles = np.flatnonzero((law > 0) & (process.types(t)[i] == true))
+        distribution = process.kernel[t - 1][branch, start]
+    profiles = np.flatnonzero((distribution > 0) & (process.types(t)[i] == true))
     nodes = tree.find(t, np.full(len(profiles), slot), process.with_own(t, i, profiles, np.array(report)))
     reached = set[tuple[int, int, int]]()
     for profile, node in zip(profiles, nodes, strict=True):

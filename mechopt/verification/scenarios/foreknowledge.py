@@ -66,7 +66,7 @@ class Foreknowledge(Counterexample):
         )
 
     def replay(self, mechanism: Replayable) -> float:
-        """What one of the two mechanisms does there; ``amounts`` has it."""
+        """Amount of one of the two mechanisms there; ``amounts`` has it."""
         assert isinstance(mechanism, Mechanism)
         at = (self.agent, mechanism.tree.node(self.history), *self.reports)
         return float(getattr(mechanism, self.what)[self.period][at])

@@ -224,8 +224,8 @@ def require_checked(mechanism: StateMechanism, constraints: Iterable[Constraint]
 def fresh(environment: MarkovTypes) -> bool:
     """Whether types are independent across periods, with the first period's distribution."""
     return all(
-        bool((np.abs(kernel[0] - law) <= 1e-15).all())
-        for kernel, law in zip(environment.kernel, environment.initial, strict=True)
+        bool((np.abs(kernel[0] - distribution) <= 1e-15).all())
+        for kernel, distribution in zip(environment.kernel, environment.initial, strict=True)
     )
 
 

@@ -57,7 +57,7 @@ class InFractions(Response):
         kernel = [[tuple(map(Fraction, row)) for row in part] for part in env.kernel[self.agent][0].tolist()]
         return values, kernel, Fraction(env.discount)
 
-    def _laws(self, j: int) -> list[Row]:
+    def _distributions(self, j: int) -> list[Row]:
         """Distribution of agent j's type by state, exact where the environment is."""
         m, env = self.mechanism, self.mechanism.environment
         known = dict[bytes, Row]()
@@ -66,20 +66,23 @@ class InFractions(Response):
             for a, matrix in enumerate(env.exact.kernel[j][0]):
                 rows += list(zip(env.kernel[j][0][a], matrix, strict=True))
             known = {np.asarray(row).tobytes(): tuple(exact) for row, exact in rows}
-        return [known.get(law.tobytes(), tuple(map(Fraction, law.tolist()))) for law in m.laws[j]]
+        return [
+            known.get(distribution.tobytes(), tuple(map(Fraction, distribution.tolist())))
+            for distribution in m.distributions[j]
+        ]
 
     @cached_property
     def _entries(self) -> list[list[list[tuple[int, Fraction, Fraction, list[tuple[int, Fraction]]]]]]:
         """By state and own report: (action, probability, payment, next states), over the others' types."""
         m, n = self.mechanism, self.mechanism.environment.agents
-        laws = {j: self._laws(j) for j in range(n) if j != self.agent}
+        distributions = {j: self._distributions(j) for j in range(n) if j != self.agent}
         profiles = list(product(*map(range, m.shape)))
         found: list[list[list[tuple[int, Fraction, Fraction, list[tuple[int, Fraction]]]]]] = []
         for s in range(m.states):
             by_report: list[list[tuple[int, Fraction, Fraction, list[tuple[int, Fraction]]]]]
             by_report = [[] for _ in range(self.types)]
             for p, profile in enumerate(profiles):
-                chance = prod((laws[j][s][profile[j]] for j in laws), start=Fraction(1))
+                chance = prod((distributions[j][s][profile[j]] for j in distributions), start=Fraction(1))
                 for a in np.flatnonzero(m.allocation[s, p]).tolist() if chance else ():
                     row = (s * len(profiles) + p) * m.allocation.shape[2] + a
                     span = range(int(m.after.indptr[row]), int(m.after.indptr[row + 1]))

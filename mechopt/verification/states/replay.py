@@ -40,7 +40,7 @@ def replayed(constraint: Constraint, agent: int, state: int, true: int | None, r
         truth = {(s, k): _outcome(m, agent, s, k, k, truth) for s, k in truth}
         if constraint.role == "ic" and constraint != DIC():
             best = {
-                (s, k): max(_outcome(m, agent, s, k, r, best) for r in range(types) if m.laws[agent][s, r] > 0)
+                (s, k): max(_outcome(m, agent, s, k, r, best) for r in range(types) if m.distributions[agent][s, r] > 0)
                 for s, k in best
             }
     if constraint.role == "ir":
@@ -52,12 +52,12 @@ def replayed(constraint: Constraint, agent: int, state: int, true: int | None, r
 
 
 def _outcome(m: Any, i: int, s: int, k: int, r: int, later: dict[tuple[int, int], float]) -> float:
-    """What type k gets by reporting r, with ``later`` from the next period on."""
+    """Utility of type k who reports r, with ``later`` from the next period on."""
     env, total = m.environment, 0.0
     for p, profile in enumerate(product(*map(range, m.shape))):
         if profile[i] != r:
             continue
-        chance = float(np.prod([m.laws[j][s, own] for j, own in enumerate(profile) if j != i]))
+        chance = float(np.prod([m.distributions[j][s, own] for j, own in enumerate(profile) if j != i]))
         for a in range(m.allocation.shape[2]):
             if not chance * m.allocation[s, p, a]:
                 continue
@@ -74,7 +74,7 @@ def _least(m: Any, i: int, s: int, later: dict[int, float]) -> float:
     """Least sum from a state on, over possible types, actions that are taken and coins."""
     env, found = m.environment, list[float]()
     for p, profile in enumerate(product(*map(range, m.shape))):
-        if any(m.laws[j][s, own] <= 0 for j, own in enumerate(profile)):
+        if any(m.distributions[j][s, own] <= 0 for j, own in enumerate(profile)):
             continue
         for a in np.flatnonzero(m.allocation[s, p]).tolist():
             row = (s * m.allocation.shape[1] + p) * m.allocation.shape[2] + a

@@ -55,7 +55,7 @@ class Response:
     @cached_property
     def allowed(self) -> npt.NDArray[np.bool_]:
         """Whether a state allows a report: types that are possible given what is public, ``(S, K)``."""
-        return np.asarray(self.mechanism.laws[self.agent] > 0)
+        return np.asarray(self.mechanism.distributions[self.agent] > 0)
 
     @cached_property
     def _weights(self) -> FloatArray:
@@ -63,8 +63,8 @@ class Response:
         m, n = self.mechanism, self.mechanism.environment.agents
         total = np.ones((m.states, 1))
         for j in range(n):
-            law = np.ones((m.states, self.types)) if j == self.agent else m.laws[j]
-            total = (total[:, :, None] * law[:, None, :]).reshape(m.states, -1)
+            distribution = np.ones((m.states, self.types)) if j == self.agent else m.distributions[j]
+            total = (total[:, :, None] * distribution[:, None, :]).reshape(m.states, -1)
         return total
 
     def _own(self, by_profile: FloatArray) -> FloatArray:

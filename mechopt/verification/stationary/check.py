@@ -44,7 +44,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 class Values(NamedTuple):
-    """What truth is worth to an agent from each listed period on, as of that period, and bounds of its rounding."""
+    """Values of truth to an agent from each listed period on, as of that period, and bounds of its rounding."""
 
     value: tuple[FloatArray, ...]
     error: tuple[FloatArray, ...]
@@ -104,7 +104,7 @@ def _size(m: MarkovMechanism, i: int, t: int) -> FloatArray:
 
 
 def _next(m: MarkovMechanism, by_period: tuple[FloatArray, ...], t: int) -> FloatArray | None:
-    """What there is of the period after t, or None after the last."""
+    """The table after period t, or None after the last."""
     if m.environment.infinite:
         return by_period[min(t + 1, m.periods - 1)]
     return by_period[t + 1] if t + 1 < m.periods else None
@@ -121,7 +121,7 @@ class _Found(NamedTuple):
 def _asked(
     m: MarkovMechanism, t: int, where: BoolArray, utility: FloatArray, error: FloatArray, leading: str
 ) -> _Found:
-    """What utilities are below 0 where that is asked for; as of period t, to present value."""
+    """Shortfall of utilities below 0 where that is asked for; as of period t, to present value."""
     weight = m.environment.discount**t
     error = error + _share(m) * np.abs(utility)
     return _Found(np.where(where, -weight * utility, -np.inf), np.where(where, weight * error, 0.0), leading)
@@ -190,10 +190,10 @@ def _with_rounding(m: MarkovMechanism, v: Values, t: int) -> tuple[FloatArray, F
     return v.value[at], v.error[at] * (1 + _share(m)) + _share(m) * np.abs(v.value[at])
 
 
-def _averaged(value: FloatArray, i: int, laws: Iterable[FloatArray]) -> FloatArray:
-    for j, law in reversed(list(enumerate(laws))):
+def _averaged(value: FloatArray, i: int, distributions: Iterable[FloatArray]) -> FloatArray:
+    for j, distribution in reversed(list(enumerate(distributions))):
         if j != i:
-            value = np.tensordot(value, law, axes=(j, 0))
+            value = np.tensordot(value, distribution, axes=(j, 0))
     return value
 
 

@@ -65,11 +65,11 @@ class _Dense:
     def __init__(self, mechanism: MarkovMechanism, agent: int) -> None:
         self.mechanism, self.agent, self.env = mechanism, agent, mechanism.environment
 
-    def law(self, t: int, action: int, types: Profile) -> FloatArray:
+    def distribution(self, t: int, action: int, types: Profile) -> FloatArray:
         """Distribution of the next profile, flat."""
         rows = [self.env.kernel[j][self.mechanism.stage(t)][action, k] for j, k in enumerate(types)]
-        law: FloatArray = reduce(lambda one, other: np.multiply.outer(one, other).ravel(), rows)
-        return law
+        distribution: FloatArray = reduce(lambda one, other: np.multiply.outer(one, other).ravel(), rows)
+        return distribution
 
     def utility(self, t: int, true: Profile, told: Profile) -> float:
         action = int(self.mechanism.policy[self.mechanism.stage(t)][told])
@@ -84,7 +84,7 @@ class _Dense:
         last = t >= self.mechanism.periods - 1
         if last and not self.env.infinite:
             return flow
-        moves = np.array([self.law(t, int(self.mechanism.policy[stage][p]), p) for p in profiles])
+        moves = np.array([self.distribution(t, int(self.mechanism.policy[stage][p]), p) for p in profiles])
         if last:
             value: FloatArray = np.linalg.solve(np.eye(len(flow)) - self.env.discount * moves, flow)
             return value
@@ -97,7 +97,7 @@ class _Dense:
         if not self.env.infinite and t + 1 == self.env.stages:
             return now
         action = int(self.mechanism.policy[self.mechanism.stage(t)][told])
-        return now + self.env.discount * float(self.law(t, action, true) @ self.value(t + 1))
+        return now + self.env.discount * float(self.distribution(t, action, true) @ self.value(t + 1))
 
 
 def replay(found: MarkovCounterexample, mechanism: MarkovMechanism) -> float:
@@ -110,15 +110,17 @@ def _as_of_period(found: MarkovCounterexample, mechanism: MarkovMechanism) -> fl
     assert k is not None and r is not None
     if found.constraint in (PeriodicIR(), Interim()):
         env, stage = mechanism.environment, mechanism.stage(t)
-        laws: list[FloatArray] = list(env.initial)
+        distributions: list[FloatArray] = list(env.initial)
         if found.before is not None:
             before = mechanism.stage(t - 1)
             action = int(mechanism.policy[before][found.before])
-            laws = [env.kernel[j][before][action, own] for j, own in enumerate(found.before)]
+            distributions = [env.kernel[j][before][action, own] for j, own in enumerate(found.before)]
         total, value = 0.0, dense.value(t).reshape(env.shape[stage])
         for types in product(*map(range, env.shape[stage])):
             if types[i] == k:
-                total += prod(float(laws[j][own]) for j, own in enumerate(types) if j != i) * float(value[types])
+                total += prod(float(distributions[j][own]) for j, own in enumerate(types) if j != i) * float(
+                    value[types]
+                )
         return -total
     assert found.others is not None
     true, told = ((*found.others[:i], own, *found.others[i:]) for own in (k, r))

@@ -55,18 +55,18 @@ def exact_revenue(values, buyers, periods, threshold):
     fee = sum(utility.values()) / len(profiles)
     welfare = Fraction(sum(max(profile) for profile in profiles), len(profiles))
     price = (welfare - buyers * fee) / buyers  # expected payment of a buyer in the second-price auction
-    law, given, revenue = {Fraction(0): Fraction(1)}, Fraction(0), Fraction(0)
+    distribution, given, revenue = {Fraction(0): Fraction(1)}, Fraction(0), Fraction(0)
     for t in range(1, periods + 1):
         plain = float(given) <= float(welfare) * THRESHOLDS[threshold](t)
         given += plain * fee
         after = {}
-        for balance, chance in law.items():
+        for balance, chance in distribution.items():
             served = plain or balance >= fee
             revenue += chance * served * (price + (0 if plain else fee))
             for profile in profiles:
                 arrived = balance + served * (utility[profile] - (0 if plain else fee))
                 after[arrived] = after.get(arrived, 0) + chance / len(profiles)
-        law = after
+        distribution = after
     return buyers * revenue
 
 

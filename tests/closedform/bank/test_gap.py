@@ -50,8 +50,8 @@ def test_reduced_gap_is_the_two_row_program(mu):
     values = np.expm1(np.linspace(0, np.log1p(mu * top), 60)) / mu
     tail = (1 + z * mu * values) / (1 + mu * values)
     first = values * tail / (values * tail).max()
-    law = np.append(-np.diff(tail), tail[-1])
-    second = np.array([(values * law)[k:].sum() for k in range(60)]) / (values @ law)
+    distribution = np.append(-np.diff(tail), tail[-1])
+    second = np.array([(values * distribution)[k:].sum() for k in range(60)]) / (values @ distribution)
     rows = np.array([[*-first, 1.0], [*-second, 1.0]])
     result = linprog([*np.zeros(60), -1.0], rows, [0, 0], [[*np.ones(60), 0.0]], [1], method="highs")
     assert reduced_gap(mu, 60) == pytest.approx(-result.fun, abs=1e-9)

@@ -166,7 +166,7 @@ def test_money_burning_for_two_buyers_agrees_with_the_linear_programme(seeds):
     for seed in seeds:
         rng = np.random.default_rng([77, seed])
         env = environment(seed, 2)
-        buyers = [(row[0], law[0]) for row, law in zip(env.values, env.probabilities, strict=True)]
+        buyers = [(row[0], distribution[0]) for row, distribution in zip(env.values, env.probabilities, strict=True)]
         caps = rng.choice([0, 0.3, 1, 2.5, 20], size=(2, 5)) * rng.choice([1.0, rng.random()], size=(2, 5))
         burned = MoneyBurningAuctions(buyers)(caps)
         best = [capped_money_burning(buyers, column).utility for column in caps.T.tolist()]

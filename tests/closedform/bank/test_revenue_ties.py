@@ -17,10 +17,10 @@ def random_buyers(rng, agents):
     for _ in range(agents):
         types = int(rng.integers(1, 4))
         values = np.sort(rng.choice(10, types, replace=False)).astype(float)
-        law = rng.dirichlet(np.ones(types))
+        distribution = rng.dirichlet(np.ones(types))
         if rng.random() < 0.2 and types > 1:
-            law[0], law[-1] = law[0] + law[-1], 0.0
-        made.append((values, law))
+            distribution[0], distribution[-1] = distribution[0] + distribution[-1], 0.0
+        made.append((values, distribution))
     return made
 
 
@@ -29,12 +29,12 @@ def largest_revenue(buyers, utilities):
     profiles = list(product(*(range(len(values)) for values, _ in buyers)))
     n, count = len(buyers), len(profiles)
     place = {profile: k for k, profile in enumerate(profiles)}
-    law = [np.prod([buyers[i][1][k] for i, k in enumerate(profile)]) for profile in profiles]
+    distribution = [np.prod([buyers[i][1][k] for i, k in enumerate(profile)]) for profile in profiles]
     cost, rows, sides = np.zeros(2 * n * count), [], []
     means = np.zeros((n, 2 * n * count))
     for i, (k, profile) in product(range(n), enumerate(profiles)):
-        cost[i * count + k] = -law[k] * buyers[i][0][profile[i]]
-        cost[(n + i) * count + k] = means[i, (n + i) * count + k] = law[k]
+        cost[i * count + k] = -distribution[k] * buyers[i][0][profile[i]]
+        cost[(n + i) * count + k] = means[i, (n + i) * count + k] = distribution[k]
         for report in range(len(buyers[i][0])):
             if report != profile[i]:  # u(report) + (v - v') x(report) <= u
                 other = place[(*profile[:i], report, *profile[i + 1 :])]
@@ -63,17 +63,19 @@ def test_no_auction_with_these_utilities_earns_more():
         caps = np.stack([np.zeros(len(buyers)), auctions.most[:, 0] * rng.random(len(buyers)), auctions.most[:, 0]], 1)
         back = auctions(caps)
         found = ties(back.utility)
-        law = np.ones(())
+        distribution = np.ones(())
         for _, one in buyers:
-            law = np.multiply.outer(law, one)
+            distribution = np.multiply.outer(distribution, one)
         for s in range(3):
-            revenue = float((found.payment[:, s] * law).sum())
+            revenue = float((found.payment[:, s] * distribution).sum())
             assert revenue == pytest.approx(largest_revenue(buyers, back.utility[:, s]), abs=1e-7)
-            assert revenue >= float((back.payment[:, s] * law).sum()) - 1e-7
+            assert revenue >= float((back.payment[:, s] * distribution).sum()) - 1e-7
             worth = np.stack(np.broadcast_arrays(*np.ix_(*(values for values, _ in buyers))))
             utility = worth * found.allocation[:, s] - found.payment[:, s]
             assert utility.min() > -1e-9
-            assert (utility * law).reshape(len(buyers), -1).sum(axis=1) == pytest.approx(back.utility[:, s], abs=1e-8)
+            assert (utility * distribution).reshape(len(buyers), -1).sum(axis=1) == pytest.approx(
+                back.utility[:, s], abs=1e-8
+            )
 
 
 def test_at_balance_nothing_something_is_sold():
@@ -92,8 +94,8 @@ def test_spends_and_balances_stay():
     for trial in range(8):
         agents = 1 + trial % 2
         values = [[sorted(rng.choice(9, 2, replace=False).tolist()) for _ in range(3)] for _ in range(agents)]
-        law = [[["1/4", "3/4"]] * 3] * agents
-        env = mo.IndependentTypes(values, law, cost=trial % 3, discount=["1", "9/10"][trial % 2])
+        distribution = [[["1/4", "3/4"]] * 3] * agents
+        env = mo.IndependentTypes(values, distribution, cost=trial % 3, discount=["1", "9/10"][trial % 2])
         plain, earning = mo.non_clairvoyant_balance(env), mo.non_clairvoyant_balance(env, ties="revenue")
         assert earning.conditions().holds, earning.conditions()
         assert earning.revenue >= plain.revenue - 1e-8

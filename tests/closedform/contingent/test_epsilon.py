@@ -22,14 +22,14 @@ POSITIVE = np.exp(2 * np.multiply.outer(X, X)) / np.exp(2 * np.multiply.outer(X,
 
 
 @pytest.mark.parametrize("points", [pytest.param(k, id=f"{k}-points") for k in (3, 5, 21)])
-def test_an_affine_law_misses_the_square_by_an_eighth(points):
+def test_an_affine_distribution_misses_the_square_by_an_eighth(points):
     # expected transfers are concave in x; nearest to x^2 is x - 1/8, off by 1/8 at 0, 1/2 and 1
     x = np.linspace(0, 1, points)
     for degree in (None, 0, 1, 2):
         assert smallest_epsilon([1 - x, x], x**2, degree=degree).epsilon == pytest.approx(1 / 8, abs=1e-9)
 
 
-def test_an_affine_law_reaches_minus_the_square_though_its_columns_are_mixtures():
+def test_an_affine_distribution_reaches_minus_the_square_though_its_columns_are_mixtures():
     # p_r = tangent at r: -x^2 <= r^2 - 2 r x, that is r^2 at outcome 0 and r^2 - 2 r at 1: quadratic in the report
     for degree in (None, 2):
         best = smallest_epsilon(COIN, -(X**2), degree=degree)

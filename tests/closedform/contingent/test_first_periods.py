@@ -17,7 +17,7 @@ from mechopt.proof.contingent.check import check_transfer_proof
 from mechopt.study.transfer_proof import transfer_proof
 from mechopt.verification.contingent.check import check_contingent, truthful_outcome
 from tests.closedform.contingent.test_any_transfers import compared, rational
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 SIZES = (((2, 2), (3, 2)), ((3, 3), (2, 2), (2, 3)), ((2, 1), (2, 2)), ((2, 2, 2), (2, 1, 2)))
 
@@ -27,9 +27,9 @@ def later_for_ever(seed, actions=2, controlled=True, discount=0.9):
     rng, sizes = np.random.default_rng(seed), SIZES[seed % len(SIZES)]
     values = [rng.uniform(-1, 1, size=(len(size), actions, *size)) for size in sizes]
     lead = (actions,) if controlled else ()
-    kernels = [law(rng, (*lead, *s), n) for s, n in zip(sizes, (*sizes[1:], sizes[-1]), strict=True)]
+    kernels = [distribution(rng, (*lead, *s), n) for s, n in zip(sizes, (*sizes[1:], sizes[-1]), strict=True)]
     cost = [rng.uniform(0, 0.3, size=actions) for _ in sizes]
-    given = tuple(zip(*values, strict=True)), tuple(kernels), law(rng, (), sizes[0])
+    given = tuple(zip(*values, strict=True)), tuple(kernels), distribution(rng, (), sizes[0])
     return InterdependentTypes(*given, cost=cost, horizon="infinite", discount=discount)
 
 
@@ -124,7 +124,9 @@ def test_stacked_transfers_of_the_first_periods():
     stay = random_environment(5, sizes=(3, 3), horizon="infinite", controlled=False)
     rng = np.random.default_rng(5)
     values = [(rng.uniform(-1, 1, size=own[0].shape), own[0]) for own in stay.values]
-    env = InterdependentTypes(values, (law(rng, (3, 3), (3, 3)), stay.kernel[0]), stay.initial, discount="9/10")
+    env = InterdependentTypes(
+        values, (distribution(rng, (3, 3), (3, 3)), stay.kernel[0]), stay.initial, discount="9/10"
+    )
     found = contingent_transfers(env, "stacked", steps=2)
     assert len(found.later) == 2 and check_contingent(found).holds and check_contingent(found, exact=True).holds
 

@@ -16,7 +16,7 @@ from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.rounding import Status
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 UNFLAGGED = 1e-8
 """Largest violation of a target, relative to the largest target, that comes without a flag."""
@@ -35,7 +35,7 @@ def nearly_dependent(rng, signals, outcomes, apart):
 def with_columns(rng, columns):
     """Two agents; the second one's next signal has the column of the first one's signal; values in [-1, 1]."""
     outcomes, signals = columns.shape
-    back = law(rng, (outcomes,), (signals,))
+    back = distribution(rng, (outcomes,), (signals,))
     kernel = np.einsum("xb,ya->xyab", columns.T, back)
     first = np.full((signals, outcomes), 1 / (signals * outcomes))
     values = rng.uniform(-1, 1, size=(2, 2, signals, outcomes))
@@ -241,7 +241,7 @@ def test_the_flag_is_saved(tmp_path):
 
 def test_an_exact_copy_of_a_signal_is_solved():
     rng = np.random.default_rng(1)
-    columns = law(rng, (3,), (3,)).T
+    columns = distribution(rng, (3,), (3,)).T
     env = with_columns(rng, columns[:, [0, 1, 2, 2]])
     env = replace(env, values=env.profile_values[0][:, :, [0, 1, 2, 2]])
     assert convex_independence(env).distance == 0 and spanning(env).rank == 3

@@ -17,11 +17,11 @@ from mechopt.verification.contingent.check import check_contingent
 from tests.interdependent_instances import random_environment
 
 
-def nearby(rng, law, radius):
+def nearby(rng, distribution, radius):
     """A distribution within that total size of another one, along a segment to a random one."""
-    towards = rng.dirichlet(np.full(len(law), 0.3))
-    size = np.abs(towards - law).sum()
-    return law + min(1.0, radius / max(size, 1e-12)) * (towards - law)
+    towards = rng.dirichlet(np.full(len(distribution), 0.3))
+    size = np.abs(towards - distribution).sum()
+    return distribution + min(1.0, radius / max(size, 1e-12)) * (towards - distribution)
 
 
 def perturbed(env, rng, radius):
@@ -64,8 +64,8 @@ def least_by_vertices(env, i, radius):
             names[s, n] = len(names)
     width, above, limit = len(names) + 1, [], []
     for s in np.ndindex(shape):
-        law = env.kernel[0][(0, *s)].sum(axis=i)
-        for end in (max(law[0] - radius / 2, 0), min(law[0] + radius / 2, 1)):
+        distribution = env.kernel[0][(0, *s)].sum(axis=i)
+        for end in (max(distribution[0] - radius / 2, 0), min(distribution[0] + radius / 2, 1)):
             for r in range(shape[i]):
                 told = (*s[:i], r, *s[i + 1 :])
                 row = np.zeros(width)

@@ -21,14 +21,14 @@ from mechopt.study.estimated_transfers import gain_under
 from mechopt.study.transfer_proof import transfer_proof
 from mechopt.verification.contingent.check import check_contingent
 from tests.closedform.contingent.test_any_transfers import rational
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 
-def of_ball(law, radius):
+def of_ball(distribution, radius):
     """Extreme points of the ball: mass moves to one outcome from the others in any order."""
     found = set()
-    for order in permutations(range(len(law))):
-        q, left = list(law), min(radius / 2, 1 - law[order[0]])
+    for order in permutations(range(len(distribution))):
+        q, left = list(distribution), min(radius / 2, 1 - distribution[order[0]])
         q[order[0]] += left
         for n in order[1:]:
             taken = min(left, q[n])
@@ -38,11 +38,11 @@ def of_ball(law, radius):
     return [np.array(q) for q in found]
 
 
-def of_box(law, size):
+def of_box(distribution, size):
     """Extreme points of a box: outcomes are filled in any order."""
-    low, high = np.maximum(law - size, 0), np.minimum(law + size, 1)
+    low, high = np.maximum(distribution - size, 0), np.minimum(distribution + size, 1)
     found = set()
-    for order in permutations(range(len(law))):
+    for order in permutations(range(len(distribution))):
         q, left = low.copy(), 1 - low.sum()
         for n in order:
             added = min(left, high[n] - low[n])
@@ -149,7 +149,7 @@ def described(env, form, size, rng):
         return size, lambda t, a, s: of_ball(line(env, t, a, s), size)
     if form == "box":
         return KernelBox.around(env, size), lambda t, a, s: of_box(line(env, t, a, s), size)
-    other = [(1 - size) * k + size * law(rng, k.shape[:3], k.shape[3:]) for k in env.kernel]
+    other = [(1 - size) * k + size * distribution(rng, k.shape[:3], k.shape[3:]) for k in env.kernel]
     return KernelHull([other]), lambda t, a, s: [line(env, t, a, s), other[t][(a, *s)].ravel()]
 
 
@@ -186,7 +186,7 @@ def test_no_kernel_of_the_set_leaves_a_gain():
     )
     assert found.max_abs > plain.max_abs
     for _ in range(40):
-        far = law(rng, env.kernel[0].shape[:3], env.kernel[0].shape[3:])
+        far = distribution(rng, env.kernel[0].shape[:3], env.kernel[0].shape[3:])
         gap = np.abs(far - env.kernel[0]).sum(axis=(3, 4), keepdims=True)
         near = replace(env, kernel=env.kernel[0] + np.minimum(1, 0.01 / gap) * (far - env.kernel[0]), exact=None)
         assert gain_under(found, near) <= 1e-9

@@ -26,10 +26,10 @@ def drawn(rng, rows, count):
 
 def by_solver(columns, target, own):
     """Least largest entry in floats, None where the solver finds nothing."""
-    law, wanted = np.array(columns, dtype=float), np.array(target, dtype=float)
-    count, rows = law.shape
+    distribution, wanted = np.array(columns, dtype=float), np.array(target, dtype=float)
+    count, rows = distribution.shape
     equal = np.ones(count, bool) if own is None else np.arange(count) == own
-    beside = np.hstack([law, np.zeros((count, 1))])
+    beside = np.hstack([distribution, np.zeros((count, 1))])
     band = np.vstack([np.hstack([sign * np.eye(rows), -np.ones((rows, 1))]) for sign in (1, -1)])
     found = linprog(
         [0] * rows + [1],

@@ -11,7 +11,7 @@ from mechopt.closedform.contingent.conditions import hull
 from mechopt.closedform.contingent.conditions.hull import hull_distances
 from mechopt.closedform.contingent.conditions.spanning import convex_independence, matrices, spanning
 from mechopt.environment.interdependent import InterdependentTypes
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 STAY = np.array([[0.75, 0.25], [0.25, 0.75]])
 WORTH = [[[0, 1], [1, 2]]]
@@ -50,7 +50,7 @@ def in_hull(matrix, k):
     return linprog(np.zeros(others.shape[1]), A_eq=equal, b_eq=np.append(matrix[:, k], 1.0)).status == 0
 
 
-def test_matrices_are_marginals_of_the_joint_law_by_own_signal():
+def test_matrices_are_marginals_of_the_joint_distribution_by_own_signal():
     env = random_environment(0, sizes=[(2, 3, 2), (3, 2, 2)], horizon=2)
     for i, (others, rows) in enumerate((((3, 2), 4), ((2, 2), 6), ((2, 3), 6))):
         assert matrices(env, 0, i).shape == (3, *others, rows, env.shape[0][i])
@@ -180,7 +180,7 @@ def test_later_periods_count():
 
 def test_many_columns_together_equal_one_at_a_time():
     rng = np.random.default_rng(2)
-    columns = law(rng, (12, 6), (7,)).swapaxes(1, 2)
+    columns = distribution(rng, (12, 6), (7,)).swapaxes(1, 2)
     together = hull_distances(columns)
     for b in range(12):
         alone = hull_distances(columns[b : b + 1])
@@ -197,7 +197,7 @@ def test_generic_columns_need_no_loop(monkeypatch):
         raise AssertionError("one column at a time")
 
     monkeypatch.setattr(hull, "_one", refused)
-    columns = law(np.random.default_rng(3), (40, 8), (20,)).swapaxes(1, 2)
+    columns = distribution(np.random.default_rng(3), (40, 8), (20,)).swapaxes(1, 2)
     inside = hull_distances(columns).distance
     assert (inside > 0).all()
 

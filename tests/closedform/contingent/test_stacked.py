@@ -20,7 +20,7 @@ from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.mechanism.archive import load_mechanism
 from mechopt.verification.contingent.check import check_contingent
 from mechopt.verification.contingent.promises import promise_by_promise
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 
 def relayed(own, other, share=0.5):
@@ -45,7 +45,7 @@ def late(actions=2, seed=0):
     """Three periods: the first tells too little one period ahead, the second enough."""
     rng = np.random.default_rng(seed)
     values = rng.uniform(-1, 1, size=(3, 2, actions, 3, 3)).swapaxes(0, 1)
-    second = np.einsum("xb,ya->xyab", law(rng, (3,), (3,)), law(rng, (3,), (3,)))
+    second = np.einsum("xb,ya->xyab", distribution(rng, (3,), (3,)), distribution(rng, (3,), (3,)))
     return InterdependentTypes(
         values, (relayed(BENT, HALFWAY), second), np.full((3, 3), 1 / 9), horizon=3, discount=0.9
     )
@@ -56,7 +56,9 @@ def steered(seed=0):
     env = late(seed=seed)
     rng = np.random.default_rng(seed + 100)
     first = np.stack([relayed(BENT, HALFWAY, share) for share in (0.2, 0.6)])
-    second = np.stack([np.einsum("xb,ya->xyab", law(rng, (3,), (3,)), law(rng, (3,), (3,))) for _ in range(2)])
+    second = np.stack(
+        [np.einsum("xb,ya->xyab", distribution(rng, (3,), (3,)), distribution(rng, (3,), (3,))) for _ in range(2)]
+    )
     return replace(env, kernel=(first, second))
 
 
@@ -224,8 +226,8 @@ def uncorrected(env):
     for t in range(2):
         row, row_later = [], []
         for i in range(2):
-            laws = future_columns(env, found.policy, t, i, 2 - t)
-            weighted = np.concatenate([env.discount ** (k + 1) * m for k, m in enumerate(laws)], axis=2)
+            distributions = future_columns(env, found.policy, t, i, 2 - t)
+            weighted = np.concatenate([env.discount ** (k + 1) * m for k, m in enumerate(distributions)], axis=2)
             wanted = by_own_signal(env.discount * target(env, i, t, setting.values[i], setting.targeted), i)
             solved = least_norm(weighted, wanted)
             np.testing.assert_allclose(np.einsum("abn,abnk->abk", solved, weighted), wanted, atol=1e-9)

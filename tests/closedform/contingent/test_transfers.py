@@ -16,7 +16,7 @@ from mechopt.closedform.pivot.efficient_joint import efficient_joint
 from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.verification.contingent.check import check_contingent
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 
 SWAPPED = [(2, 3), (3, 2), (2, 3)]  # everybody's next signals are as many as the other's today
 CASES = {
@@ -181,7 +181,7 @@ def test_the_pseudo_inverse_as_printed_fails():
 def test_the_smallest_transfers_attain_the_dual_bound():
     # min |p| s.t. p.m_r = c_r, p.m_k >= c_k has the dual max c.y s.t. |M y|_1 <= 1, y_k >= 0 for k != r
     rng = np.random.default_rng(6)
-    columns, target = law(rng, (3,), (5,)).T, rng.uniform(-1, 1, size=3)
+    columns, target = distribution(rng, (3,), (5,)).T, rng.uniform(-1, 1, size=3)
     for r in range(3):
         transfer = smallest_by_report(columns, target, r)
         bounds = [(None, None) if k == r else (0, None) for k in range(3)] + [(0, None)] * 5

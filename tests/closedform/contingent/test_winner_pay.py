@@ -27,10 +27,10 @@ def indexed_kernel(grid, bidders, seed=0):
     average = sum(np.ix_(*[grid] * bidders)) / bidders
     w = (average - grid[0]) / (grid[-1] - grid[0])
     own = w[..., None] * high + (1 - w[..., None]) * low
-    law = own
+    distribution = own
     for _ in range(bidders - 1):
-        law = law[..., None] * own.reshape(*average.shape, *[1] * (law.ndim - bidders), -1)
-    return law
+        distribution = distribution[..., None] * own.reshape(*average.shape, *[1] * (distribution.ndim - bidders), -1)
+    return distribution
 
 
 def numeric(grid):
@@ -161,8 +161,8 @@ def test_the_index_is_one_function_for_all_profiles():
     # with two profiles of the rival the index would exist for each alone: E eta = x + c(theta^-i); it must for both
     auction = winner_pay_auction(2, [0, 1], indexed_kernel([0, 1], 2))
     for i, eta in enumerate(auction.eta):
-        law = indexed_kernel([0, 1], 2).sum(axis=2 + i)
-        assert law @ eta == pytest.approx(np.array([[0, 0.5], [0.5, 1]]), abs=1e-12)
+        distribution = indexed_kernel([0, 1], 2).sum(axis=2 + i)
+        assert distribution @ eta == pytest.approx(np.array([[0, 0.5], [0.5, 1]]), abs=1e-12)
 
 
 def test_a_winner_may_lose_by_the_transfer_that_comes_out():

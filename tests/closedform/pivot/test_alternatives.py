@@ -78,9 +78,9 @@ def with_absorbing_types(horizon, seed=0):
     rng = np.random.default_rng(seed)
     values, kernel, initial = [], [], []
     for count in (2, 3):
-        table, law = rng.uniform(size=(3, count)), rng.dirichlet(np.ones(count), size=(3, count))
-        table[:, -1], law[:, -1] = 0, np.eye(count)[-1]
-        values.append(table), kernel.append(law), initial.append(rng.dirichlet(np.ones(count)))
+        table, distribution = rng.uniform(size=(3, count)), rng.dirichlet(np.ones(count), size=(3, count))
+        table[:, -1], distribution[:, -1] = 0, np.eye(count)[-1]
+        values.append(table), kernel.append(distribution), initial.append(rng.dirichlet(np.ones(count)))
     return MarkovTypes(values, kernel, initial, horizon=horizon, discount=0.8)
 
 
@@ -110,9 +110,12 @@ def test_exit_sets_by_loops(env):
         inside = [{th for th in profiles(env, t)} for t in range(horizon)]
 
         def following(t, th, action):
-            laws = [env.kernel[j][t][action, k] for j, k in enumerate(th)]
+            distributions = [env.kernel[j][t][action, k] for j, k in enumerate(th)]
             moved = profiles(env, 0 if env.infinite else t + 1)
-            return [(to, np.prod([law[k] for law, k in zip(laws, to, strict=True)])) for to in moved]
+            return [
+                (to, np.prod([distribution[k] for distribution, k in zip(distributions, to, strict=True)]))
+                for to in moved
+            ]
 
         def suits(t, th, i=i, others=others, following=following):
             action, rest = stage(env, best.policy, t)[th], tuple(k for j, k in enumerate(th) if j != i)

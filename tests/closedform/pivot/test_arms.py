@@ -30,8 +30,8 @@ def environment_of(kernels, values, costs, discount, idle):
         rows[first + i], moves[first + i] = values[i], kernels[i]
         table.append(rows)
         chain.append(moves)
-    laws = [np.full(len(v), 1 / len(v)) for v in values]
-    return mo.MarkovTypes(table, chain, laws, cost=[0] * first + list(costs), discount=discount)
+    distributions = [np.full(len(v), 1 / len(v)) for v in values]
+    return mo.MarkovTypes(table, chain, distributions, cost=[0] * first + list(costs), discount=discount)
 
 
 def joint_rewards(parts, found):
@@ -77,9 +77,9 @@ def agrees(seed):
         paid = [joint.transfer[i][state] for i in range(agents)]
         assert found.payment(state) == pytest.approx(paid, abs=1e-8)
     joint_rewards(parts, found)
-    laws = env.initial
-    assert found.expected_welfare(laws) == pytest.approx(env.first_best, abs=1e-8)
-    assert found.revenue(laws) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
+    distributions = env.initial
+    assert found.expected_welfare(distributions) == pytest.approx(env.first_best, abs=1e-8)
+    assert found.revenue(distributions) == pytest.approx(joint.to_mechanism().revenue, abs=1e-7)
 
 
 def test_arms_are_the_joint_chain():

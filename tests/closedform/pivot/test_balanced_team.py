@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 import mechopt as mo
 from mechopt.mechanism.constraints import BayesianIC, Interim, PeriodicExPostIC, PeriodicIR
@@ -93,12 +94,14 @@ def raw_term(env, policy, i, t, last, report):
     stage = 0 if env.infinite else t
     x = others_values(env, policy, i)[stage]
     s = 0 if env.infinite else t - 1
-    laws = env.initial if t == 0 else [env.kernel[j][s][policy[s][last], k] for j, k in enumerate(last)]
+    distributions = env.initial if t == 0 else [env.kernel[j][s][policy[s][last], k] for j, k in enumerate(last)]
     given = centre = 0.0
     for p in profiles(env, stage):
-        chance = np.prod([law[k] for j, (law, k) in enumerate(zip(laws, p, strict=True)) if j != i])
+        chance = np.prod(
+            [distribution[k] for j, (distribution, k) in enumerate(zip(distributions, p, strict=True)) if j != i]
+        )
         given += chance * x[p] if p[i] == report else 0
-        centre += chance * laws[i][p[i]] * x[p]
+        centre += chance * distributions[i][p[i]] * x[p]
     return given - centre
 
 
@@ -269,3 +272,77 @@ def test_balance_is_free_at_first_and_costs_where_all_take_part_in_every_period(
     exactly = mo.optimum(env, mo.BayesianIC(), ir, objective=mo.Welfare(), subject_to=mo.StrongBudgetBalance())
     assert plain.value == pytest.approx(2.955555556, abs=1e-7)
     assert exactly.value == pytest.approx(balanced, abs=1e-7)
+
+
+def most_money(env):
+    """Largest expected payments under the efficient rule, Bayesian IC and interim IR: a program over all reports.
+
+    One misreport at every history and type, with the truth after it; types move with positive probability everywhere.
+    """
+    policy, shape = mo.efficient(env).policy, env.shape[0]
+    everybody = list(product(*(range(k) for k in shape)))
+    nodes = [(t, path) for t in range(env.horizon) for path in product(everybody, repeat=t + 1)]
+    column = {(i, node): c for c, (i, node) in enumerate(product(range(env.agents), nodes))}
+
+    def chances(i, t, last, own):
+        """Profiles of period t after the profile ``last`` and the chance of the others' types; her own is fixed."""
+        for profile in everybody:
+            if profile[i] != own:
+                continue
+            chance = 1.0
+            for j in range(env.agents):
+                if j != i:
+                    following = env.initial[j] if last is None else env.kernel[j][t - 1][policy[t - 1][last], last[j]]
+                    chance *= following[profile[j]]
+            yield profile, chance
+
+    def utility(i, path, true, told):
+        """Value, and row of payments, from a history on for her who is ``true``, says ``told``, and then the truth."""
+        t, constant, row = len(path), 0.0, np.zeros(len(column))
+        for profile, chance in chances(i, t, path[-1] if path else None, told):
+            action, here = policy[t][profile], (*path, profile)
+            constant += chance * env.discount**t * env.values[i][t][action, true]
+            row[column[i, (t, here)]] -= chance * env.discount**t
+            if t + 1 < env.horizon:
+                for k in range(shape[i]):
+                    weight = chance * env.kernel[i][t][action, true, k]
+                    more, part = utility(i, here, k, k)
+                    constant, row = constant + weight * more, row + weight * part
+        return constant, row
+
+    rows, sides, goal = [], [], np.zeros(len(column))
+    for i, t in product(range(env.agents), range(env.horizon)):
+        for path in product(everybody, repeat=t):
+            for true in range(shape[i]):
+                value, honest = utility(i, path, true, true)
+                if t == 0:
+                    rows.append(-honest)
+                    sides.append(value)
+                    goal += env.initial[i][true] * honest
+                for told in set(range(shape[i])) - {true}:
+                    other, row = utility(i, path, true, told)
+                    rows.append(row - honest)
+                    sides.append(value - other)
+    found = linprog(goal, np.array(rows), np.array(sides), bounds=(None, None), method="highs")
+    return -found.fun
+
+
+@pytest.mark.parametrize(
+    ("horizon", "discount", "types", "collective", "program"),
+    [
+        (1, "1/2", ((1, 3), (0, 2)), Fraction(-1, 4), Fraction(1, 4)),
+        (1, "1/2", ((1, 3, 5), (0, 2, 4)), Fraction(-8, 9), Fraction(-2, 9)),
+        (2, "3/10", ((1, 3, 5), (0, 2, 4)), -0.715556, 0.031111),
+    ],
+    ids=["two-by-two", "three-by-three", "three-by-three-twice"],
+)
+def test_what_the_collective_condition_misses(horizon, discount, types, collective, program):
+    # the program may have money to share where the pivot's collective condition, sufficient alone, fails
+    buyer, seller = types
+    count, stay = len(buyer), Fraction(3, 5) if len(buyer) == 3 else Fraction(3, 4)
+    kernel = [[stay if k == m else (1 - stay) / (count - 1) for m in range(count)] for k in range(count)]
+    values = [[[0] * count, list(buyer)], [[0] * count, [-c for c in seller]]]
+    even = [[Fraction(1, count)] * count] * 2
+    env = mo.MarkovTypes(values, [kernel] * 2, even, horizon=horizon, discount=discount)
+    assert mo.balanced_team(env).participation_surplus[0] == pytest.approx(float(collective), abs=1e-6)
+    assert most_money(env) == pytest.approx(float(program), abs=1e-6)

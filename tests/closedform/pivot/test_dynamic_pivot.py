@@ -113,8 +113,8 @@ def test_static_second_price_auction():
     # one period, one item: the winner pays the loser's value, a lone bidder nothing
     values = [1, 2, 4]
     tables = [[[0, 0, 0], values, [0, 0, 0]], [[0, 0, 0], [0, 0, 0], values]]
-    law = ["1/3", "1/3", "1/3"]
-    pivot = dynamic_pivot(MarkovTypes(tables, [None, None], [law, law], horizon=1))
+    distribution = ["1/3", "1/3", "1/3"]
+    pivot = dynamic_pivot(MarkovTypes(tables, [None, None], [distribution, distribution], horizon=1))
     for k in range(3):
         for j in range(3):
             winner = pivot.policy[0][k, j] - 1
@@ -213,14 +213,14 @@ def test_utilities_are_those_of_the_flows(env):
     """Discounted sum of flows along the chain of the policy, from the joint distribution of the first types."""
     pivot, everybody = dynamic_pivot(env), range(env.agents)
     periods = 2000 if env.infinite else env.horizon
-    law = {th: np.prod([env.initial[i][k] for i, k in enumerate(th)]) for th in profiles(env, 0)}
+    distribution = {th: np.prod([env.initial[i][k] for i, k in enumerate(th)]) for th in profiles(env, 0)}
     found, revenue = np.zeros(env.agents), 0.0
     for t in range(periods):
         s = 0 if env.infinite else t
         after, weight = {}, env.discount**t
         if weight < 1e-13:
             break
-        for th, chance in law.items():
+        for th, chance in distribution.items():
             a = stage(env, pivot.policy, s)[th]
             found += weight * chance * np.array([stage(env, flow, s)[th] for flow in pivot.flow])
             paid = sum(stage(env, transfer, s)[th] for transfer in pivot.transfer)
@@ -229,6 +229,6 @@ def test_utilities_are_those_of_the_flows(env):
                 for to in profiles(env, 0 if env.infinite else t + 1):
                     move = np.prod([env.kernel[i][s][a, th[i], to[i]] for i in everybody])
                     after[to] = after.get(to, 0.0) + chance * move
-        law = after
+        distribution = after
     assert pivot.utilities == pytest.approx(found, abs=1e-9)
     assert pivot.revenue == pytest.approx(revenue, abs=1e-9)

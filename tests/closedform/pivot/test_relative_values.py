@@ -77,8 +77,8 @@ def test_the_joint_chain_has_the_same_values(discount, dense, monkeypatch):
     monkeypatch.setattr("mechopt.closedform.pivot.efficient_joint.DENSE", dense)
     types = 3
     first, second = drawn(1, discount, types), drawn(2, discount, types)
-    law = [[Fraction(1, types)] * types] * 2
-    env = mo.MarkovTypes([first[0], second[0]], [first[1], second[1]], law, discount=discount)
+    distribution = [[Fraction(1, types)] * types] * 2
+    env = mo.MarkovTypes([first[0], second[0]], [first[1], second[1]], distribution, discount=discount)
     joint = efficient_joint(mo.InterdependentTypes.from_markov(env))
     np.testing.assert_allclose(joint.welfare[0], efficient(env).welfare, rtol=1e-13)
     np.testing.assert_array_equal(joint.policy[0], efficient(env).policy)

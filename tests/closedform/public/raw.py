@@ -13,7 +13,7 @@ from mechopt.families import PublicState, SeparableStates
 from tests.closedform.separable_programs import Program, add
 
 
-def law(rng, *shape):
+def distribution(rng, *shape):
     weights = rng.integers(1, 5, shape)
     totals = np.broadcast_to(weights.sum(axis=-1, keepdims=True), weights.shape)
     return np.vectorize(lambda w, total: f"{w}/{total}")(weights, totals).tolist()
@@ -27,8 +27,8 @@ def random_cells(seed, forms, types, signals, actions, horizon, states, null=Tru
     """Cells by period and state, and a public state that the actions move where ``states`` is above 1."""
     rng = np.random.default_rng([seed, horizon, states, *types])
     levels = [sorted(rng.choice(np.arange(1, 17), size=k, replace=False).tolist()) for k in types]
-    laws = [law(rng, k) for k in types]
-    firsts = [law(rng, z) for z in signals]
+    distributions = [distribution(rng, k) for k in types]
+    firsts = [distribution(rng, z) for z in signals]
     discount = ["1", "4/5"][seed % 2]
 
     def cell():
@@ -45,10 +45,10 @@ def random_cells(seed, forms, types, signals, actions, horizon, states, null=Tru
         cost[0] = 0 if null else cost[0]
         return mo.SeparableTypes(
             initial_values=[list(range(k)) for k in types],
-            initial_probabilities=laws,
+            initial_probabilities=distributions,
             base=base,
             signal_initial=firsts,
-            signal_kernel=[law(rng, actions, z, z) for z in signals],
+            signal_kernel=[distribution(rng, actions, z, z) for z in signals],
             form=forms,
             level=[fractions(row) for row in levels],
             rate=rate,
@@ -58,7 +58,9 @@ def random_cells(seed, forms, types, signals, actions, horizon, states, null=Tru
         )
 
     cells = [[cell() for _ in range(states)] for _ in range(horizon)]
-    moved = PublicState([f"s{s}" for s in range(states)], law(rng, states), law(rng, actions, states, states))
+    moved = PublicState(
+        [f"s{s}" for s in range(states)], distribution(rng, states), distribution(rng, actions, states, states)
+    )
     return cells, moved if states > 1 else ()
 
 

@@ -191,10 +191,10 @@ def test_expectations_of_a_static_mechanism(market, cost):
     for i, (_, chances) in enumerate(market):
         np.testing.assert_allclose(auction.interim_utility[i], interim[i], atol=1e-12)
         assert auction.utilities[i] == pytest.approx(interim[i] @ np.array(chances, float), abs=1e-12)
-        share = np.moveaxis(auction.law * auction.allocation[i], i, 0).reshape(len(chances), -1).sum(axis=1)
+        share = np.moveaxis(auction.distribution * auction.allocation[i], i, 0).reshape(len(chances), -1).sum(axis=1)
         np.testing.assert_allclose(auction.interim_allocation[i] * np.array(chances, float), share, atol=1e-12)
     assert auction.welfare == pytest.approx(auction.revenue + sum(auction.utilities))
-    assert auction.law.sum() == pytest.approx(1)
+    assert auction.distribution.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -235,5 +235,11 @@ def test_too_many_profiles_are_refused_before_they_are_made():
 
 def test_arrays_cannot_be_written_to():
     auction = myerson([TWO, TWO])
-    arrays = [auction.allocation, auction.payment, auction.law, auction.ex_post_utility, *auction.interim_utility]
+    arrays = [
+        auction.allocation,
+        auction.payment,
+        auction.distribution,
+        auction.ex_post_utility,
+        *auction.interim_utility,
+    ]
     assert not any(array.flags.writeable for array in [*arrays, *auction.interim_allocation, *auction.buyers[0]])

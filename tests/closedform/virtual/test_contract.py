@@ -14,9 +14,9 @@ from tests.closedform.separable_programs import optimum, random_separable
 HALF = ["1/2", "1/2"]
 
 
-def item(levels, law, base, cost, **changed):
+def item(levels, distribution, base, cost, **changed):
     given = {"horizon": 1, "signal_initial": [HALF]} | changed
-    return SeparableTypes([levels], [law], [[[0, 0], base]], cost=[0, cost], **given)
+    return SeparableTypes([levels], [distribution], [[[0, 0], base]], cost=[0, cost], **given)
 
 
 def test_a_higher_price_where_the_published_one_does_not_deter():

@@ -18,7 +18,7 @@ from mechopt.closedform.virtual.functions import (
 from mechopt.core.errors import InputError
 
 
-def law(random: Random, count: int) -> list[Fraction]:
+def distribution(random: Random, count: int) -> list[Fraction]:
     masses = [random.randint(1, 5) for _ in range(count)]
     return [Fraction(mass, sum(masses)) for mass in masses]
 
@@ -32,15 +32,17 @@ def environment(seed: str, agents: int) -> mo.SeparableTypes:
         types, signals = (random.choice([2, 3, 4]) if agents == 1 else 2), random.choice([2, 3])
         form.append(random.choice(["multiplicative", "additive"]))
         levels.append(sorted(random.sample([Fraction(x, 2) for x in range(12)], types)))
-        chances.append(law(random, types))
+        chances.append(distribution(random, types))
         rows = [[Fraction(random.randint(0, 8), 2) for _ in range(signals)] for _ in range(actions)]
         base.append([[0] * signals, *rows[1:]] if agents > 1 or random.random() < 0.7 else rows)
         rates = [0, *(Fraction(random.randint(0, 4), 2) for _ in range(actions - 1))]
         rate.append(rates if form[-1] == "additive" else None)
-        first.append(law(random, signals))
-        still = [law(random, signals) for _ in range(signals)]
+        first.append(distribution(random, signals))
+        still = [distribution(random, signals) for _ in range(signals)]
         alike = random.random() < 0.5
-        kernel.append([still if alike else [law(random, signals) for _ in range(signals)] for _ in range(actions)])
+        kernel.append(
+            [still if alike else [distribution(random, signals) for _ in range(signals)] for _ in range(actions)]
+        )
     cost = [0, *(Fraction(random.randint(0, 6), 2) for _ in range(actions - 1))]
     more = {"rate": rate} if any(rate) else {}
     horizon, discount = random.choice([1, 2]), random.choice([1, Fraction(9, 10)])

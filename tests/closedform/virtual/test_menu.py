@@ -16,10 +16,10 @@ from tests.closedform.separable_programs import optimum, random_separable
 HALF = ["1/2", "1/2"]
 
 
-def item(levels, law, base, cost, **changed):
+def item(levels, distribution, base, cost, **changed):
     """One item, worth the level times an even signal."""
     given = {"horizon": 1, "signal_initial": [HALF]} | changed
-    return SeparableTypes([levels], [law], [[[0, 0], base]], cost=[0, cost], **given)
+    return SeparableTypes([levels], [distribution], [[[0, 0], base]], cost=[0, cost], **given)
 
 
 def test_regime_a_where_the_published_prices_deter_everyone():
@@ -72,14 +72,16 @@ def test_regimes_of_one_period_are_those_of_the_program():
 
 def menu_profit(env, menu):
     """Every type takes her best contract, or none, and buys whenever it pays; ties go the seller's way."""
-    values, law = env.value_tables[0][1], env.signal_initial[0]
+    values, distribution = env.value_tables[0][1], env.signal_initial[0]
     profit = 0.0
     for k, chance in enumerate(env.initial_probabilities[0]):
         offers = []
         for price, upfront in [(np.inf, 0.0), *menu]:
             buys = values[k] >= price - 1e-9
-            utility = law @ np.where(buys, values[k] - min(price, 1e9), 0) - upfront
-            offers.append((round(utility, 9), upfront + law @ buys * (price - env.cost[1]) if buys.any() else upfront))
+            utility = distribution @ np.where(buys, values[k] - min(price, 1e9), 0) - upfront
+            offers.append(
+                (round(utility, 9), upfront + distribution @ buys * (price - env.cost[1]) if buys.any() else upfront)
+            )
         profit += chance * max(offers)[1]
     return profit
 

@@ -201,8 +201,8 @@ def test_no_gain_from_any_report_in_the_allocation_phase(form, seed):
                         if t == 1:
                             follow = tree.following(t)[node, action if tree.branches[t] > 1 else 0]
                             later = np.flatnonzero(tree.slot[2] == follow)
-                            law = process.kernel[1][action, true]
-                            after = env.discount * law[tree.profile[2][later]] @ continuation[2][i, later]
+                            distribution = process.kernel[1][action, true]
+                            after = env.discount * distribution[tree.profile[2][later]] @ continuation[2][i, later]
                         worth.append(process.values[t][i, action, true] - fee + after)
                     honest = worth[types[i]]
                     assert honest >= max(worth) - 1e-9
@@ -246,12 +246,14 @@ def test_agents_may_be_named_in_any_order(seed):
 @given(seed=st.integers(0, 10**6), at=st.integers(0, 2))
 def test_splitting_a_type_into_two_equal_ones_changes_no_ironed_bound(seed, at):
     env = random_separable(["multiplicative"], (3,), (2,), 3, 2, discount=0.9, seed=seed)
-    law, level = env.initial_probabilities[0], env.level[0]
+    distribution, level = env.initial_probabilities[0], env.level[0]
     split = dataclasses.replace(
         env,
         exact=None,
         initial_values=[np.arange(4)],
-        initial_probabilities=[np.insert(law, at, law[at] / 3) - np.eye(4)[at + 1] * law[at] / 3],
+        initial_probabilities=[
+            np.insert(distribution, at, distribution[at] / 3) - np.eye(4)[at + 1] * distribution[at] / 3
+        ],
         level=[np.insert(level, at, level[at])],
     )
     assert virtual_pivot(split, ironed=True).bound == pytest.approx(virtual_pivot(env, ironed=True).bound, abs=1e-9)
@@ -259,9 +261,9 @@ def test_splitting_a_type_into_two_equal_ones_changes_no_ironed_bound(seed, at):
 
 def test_correlated_signals_bound_relaxed_and_dynamic():
     # v = s1 in {1, 2}; P(high | s0 high) - P(high | s0 low) = rho = 2/5: relaxed 3/2, dynamic 3/2 - rho/2
-    law = [["7/10", "3/10"], ["3/10", "7/10"]]
+    distribution = [["7/10", "3/10"], ["3/10", "7/10"]]
     values = [[[0, 0]] * 2, [[1, 2]] * 2]
-    env = SeparableTypes([[0, 1]], [HALF], None, [law], form="general", general=[values], horizon=1)
+    env = SeparableTypes([[0, 1]], [HALF], None, [distribution], form="general", general=[values], horizon=1)
     assert virtual_bound(env) == pytest.approx(1.5)
     assert optimum(env, signals_private=False) == pytest.approx(1.5)
     assert optimum(env) == pytest.approx(1.3)

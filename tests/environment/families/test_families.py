@@ -69,9 +69,9 @@ def test_arrivals_with_a_finite_horizon_and_chances_by_agent():
     # A, who never leaves, is worth what she was
     assert efficient(there.without(1)).expected_welfare == pytest.approx(efficient(env.without(1)).expected_welfare)
     # floats that are no exact numbers
-    law = np.random.default_rng(1).dirichlet(np.ones(2), size=2)
-    rounded = with_arrivals(MarkovTypes([[[1, 2]]], [law], [law[0]], discount=0.5), 0.3, 0.1)
-    np.testing.assert_allclose(rounded.kernel[0][0][0][:2, :2], 0.9 * law, rtol=1e-15)
+    distribution = np.random.default_rng(1).dirichlet(np.ones(2), size=2)
+    rounded = with_arrivals(MarkovTypes([[[1, 2]]], [distribution], [distribution[0]], discount=0.5), 0.3, 0.1)
+    np.testing.assert_allclose(rounded.kernel[0][0][0][:2, :2], 0.9 * distribution, rtol=1e-15)
 
 
 def test_posterior_means_are_a_martingale():
@@ -125,8 +125,8 @@ def test_sequential_screening_of_the_airline():
     # 9/4 or 11/4, cost 1, shares 1/3 and 2/3. Leisure pays 3/2 without refund; business 7/4 with a refund of 1, which
     # leisure does not like: E max(v, 1) = 3/2. All surplus is extracted: 1/3 1/2 + 2/3 1/2 3/2.
     values = ["1/4", "3/4", "5/4", "7/4", "9/4", "11/4"]
-    laws = [[0, 0, "1/2", "1/2", 0, 0], ["1/4", "1/4", 0, 0, "1/4", "1/4"]]
-    env = sequential_screening(values, laws, ["1/3", "2/3"], cost=1)
+    distributions = [[0, 0, "1/2", "1/2", 0, 0], ["1/4", "1/4", 0, 0, "1/4", "1/4"]]
+    env = sequential_screening(values, distributions, ["1/3", "2/3"], cost=1)
     assert env.correlated
     assert optimum(env) == pytest.approx(2 / 3)
     assert efficient(env.to_markov()).expected_welfare == pytest.approx(2 / 3)

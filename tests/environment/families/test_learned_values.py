@@ -39,22 +39,28 @@ def positions_of(seed):
     profits = [sorted(rng.choice(np.arange(1, 9), 2, replace=False).tolist()) for _ in range(2)]
     priors = rng.integers(1, 4, (2, 2)).tolist()
     rates = [1, f"{rng.integers(1, 5)}/4"]
-    law = [[f"{w}/5", f"{5 - w}/5"] for w in rng.integers(1, 5, 2).tolist()]
-    return sponsored_search(profits, law, priors, 1, ["1", "4/5"][seed % 2], 1, rates), profits, priors, rates, law
+    distribution = [[f"{w}/5", f"{5 - w}/5"] for w in rng.integers(1, 5, 2).tolist()]
+    return (
+        sponsored_search(profits, distribution, priors, 1, ["1", "4/5"][seed % 2], 1, rates),
+        profits,
+        priors,
+        rates,
+        distribution,
+    )
 
 
-def positions_bound(profits, priors, rates, law):
+def positions_bound(profits, priors, rates, distribution):
     """One period: the higher virtual profit times mean takes the first position, where it is above 0."""
     total = Fraction(0)
     virtual = [
         [p[0] - Fraction(w[1]) / Fraction(w[0]) * (p[1] - p[0]), Fraction(p[1])]
-        for p, w in zip(profits, law, strict=True)
+        for p, w in zip(profits, distribution, strict=True)
     ]
     means = [Fraction(s, s + f) for s, f in priors]
     for k in range(2):
         for j in range(2):
             worth = sorted((max(Fraction(0), virtual[i][own] * means[i]) for i, own in enumerate((k, j))), reverse=True)
-            chance = Fraction(law[0][k]) * Fraction(law[1][j])
+            chance = Fraction(distribution[0][k]) * Fraction(distribution[1][j])
             total += chance * sum(w * Fraction(rate) for w, rate in zip(worth, rates, strict=True))
     return total
 
@@ -187,11 +193,13 @@ def trend_of(seed):
     rng = np.random.default_rng(seed)
     types = sorted(rng.choice(np.arange(2, 12), 3, replace=False).tolist())
     weights = rng.integers(1, 4, 3)
-    law = [f"{w}/{weights.sum()}" for w in weights]
+    distribution = [f"{w}/{weights.sum()}" for w in weights]
     base = rng.integers(0, 5, 2).tolist()
     factors = rng.integers(1, 5, 2).tolist()
     kernel = [["3/4", "1/4"], ["1/3", "2/3"]]
-    return trending_values(types, law, base, HALF, kernel, factors, int(rng.integers(1, 9)), ["1", "4/5"][seed % 2])
+    return trending_values(
+        types, distribution, base, HALF, kernel, factors, int(rng.integers(1, 9)), ["1", "4/5"][seed % 2]
+    )
 
 
 def menu_by_loops(env, prices, fees):
@@ -203,14 +211,14 @@ def menu_by_loops(env, prices, fees):
         for price, fee in zip(prices, fees, strict=True):
             if price is None:
                 continue
-            law, utility, earned = first.signal_initial[0], -fee, fee
+            distribution, utility, earned = first.signal_initial[0], -fee, fee
             for t, cell in enumerate(cells, 1):
-                for z, chance in enumerate(law):
+                for z, chance in enumerate(distribution):
                     worth = cell.value_tables[0][1, k, z]
                     if worth >= price - 1e-9:
                         utility += first.discount**t * chance * (worth - price)
                         earned += first.discount**t * chance * (price - first.cost[1])
-                law = law @ cell.signal_kernel[0][1]
+                distribution = distribution @ cell.signal_kernel[0][1]
             offers.append((utility, earned))
         most = max(u for u, _ in offers)
         total += share * max(e for u, e in offers if u >= most - 1e-9)
@@ -228,11 +236,11 @@ def check_trend(seed):
         if price is None:
             fees.append(None)
             continue
-        worth, law = 0.0, free.cells[0][0].signal_initial[0]
+        worth, distribution = 0.0, free.cells[0][0].signal_initial[0]
         for t, row in enumerate(free.cells, 1):
             surplus = np.maximum(0, row[0].value_tables[0][1, k] - price)
-            worth += row[0].discount ** t * law @ surplus
-            law = law @ row[0].signal_kernel[0][1]
+            worth += row[0].discount ** t * distribution @ surplus
+            distribution = distribution @ row[0].signal_kernel[0][1]
         fees.append(worth - pivot.after[0, (k,)].utility[0])
     assert found.profit == pytest.approx(menu_by_loops(env, found.prices, fees), abs=1e-6)
     levels = pivot.environment.cells[0][0]

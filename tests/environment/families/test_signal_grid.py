@@ -46,14 +46,14 @@ def test_the_defect_tells_rows_apart():
     assert grid.mass_defect[0] == pytest.approx(np.array([[-0.25] * 3, [0] * 3, [0.25] * 3]))
 
 
-def test_agents_may_have_unequal_grids_and_the_law_may_depend_on_the_action():
+def test_agents_may_have_unequal_grids_and_the_distribution_may_depend_on_the_action():
     grid = signal_grid(affine, [4, 3], actions=2)
     assert grid.kernel.shape == (2, 4, 3, 4, 3)
     assert grid.kernel[1] == pytest.approx(np.full((4, 3, 4, 3), 1 / 12))
     assert grid.points[1] == pytest.approx([1 / 6, 1 / 2, 5 / 6])
     # E[y_0 | x] = 1/2 + (x_0 + x_1 - 1) var, var = (1 - 1/K^2) / 12 of K midpoints
-    law, x = grid.kernel[0].sum(axis=3), np.add.outer(grid.points[0], grid.points[1])
-    assert law @ grid.points[0] == pytest.approx(1 / 2 + (x - 1) * (1 - 1 / 16) / 12)
+    distribution, x = grid.kernel[0].sum(axis=3), np.add.outer(grid.points[0], grid.points[1])
+    assert distribution @ grid.points[0] == pytest.approx(1 / 2 + (x - 1) * (1 - 1 / 16) / 12)
 
 
 def test_the_environment_takes_values_on_the_grid():

@@ -54,8 +54,8 @@ class Raw:
         total = 1.0
         for j in range(self.n):
             if j != skip:
-                law = self.env.initial[j] if t == 0 else self.env.kernel[j][t - 1][node[-1], node[-2][1][j]]
-                total *= law[m[j]]
+                distribution = self.env.initial[j] if t == 0 else self.env.kernel[j][t - 1][node[-1], node[-2][1][j]]
+                total *= distribution[m[j]]
         return total
 
     def value(self, t, i, node, k):
@@ -80,8 +80,10 @@ class Raw:
             before = states[t - 1][0] if t else None
             total *= self.first[s] if t == 0 else self.moves[actions[t - 1]][before][s]
             for j in range(self.n):
-                law = self.env.initial[j] if t == 0 else self.env.kernel[j][t - 1][actions[t - 1], reports[-1][j]]
-                total *= law[m[j]]
+                distribution = (
+                    self.env.initial[j] if t == 0 else self.env.kernel[j][t - 1][actions[t - 1], reports[-1][j]]
+                )
+                total *= distribution[m[j]]
             reports.append(m)
         return total
 

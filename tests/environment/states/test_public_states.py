@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import InputError
 from mechopt.families import PublicState, PublicStates, demand_states, inventory, random_arrivals
 from tests.environment.states.raw import Raw, raw_value
 from tests.persistent_instances import battaglini
@@ -16,7 +16,7 @@ from tests.persistent_instances import battaglini
 Status = mo.results.Status
 
 
-def law(rng, *shape):
+def distribution(rng, *shape):
     weights = rng.integers(1, 4, shape)
     totals = np.broadcast_to(weights.sum(axis=-1, keepdims=True), weights.shape)
     return np.vectorize(lambda w, total: f"{w}/{total}")(weights, totals).tolist()
@@ -27,8 +27,8 @@ def random_base(seed, agents, horizon, actions=2, steered=False):
     sizes = [2] * agents
     return mo.MarkovTypes(
         [np.sort(rng.integers(-1, 6, (actions, k)), axis=1) for k in sizes],
-        [law(rng, actions, k, k) if steered else law(rng, k, k) for k in sizes],
-        [law(rng, k) for k in sizes],
+        [distribution(rng, actions, k, k) if steered else distribution(rng, k, k) for k in sizes],
+        [distribution(rng, k) for k in sizes],
         actions=[f"a{a}" for a in range(actions)],
         cost=rng.integers(0, 2, actions).tolist(),
         horizon=horizon,
@@ -39,12 +39,12 @@ def random_base(seed, agents, horizon, actions=2, steered=False):
 def random_state(seed, actions=2):
     """Zeros among its chances, moved by the action or not; one value may rule an action out."""
     rng = np.random.default_rng(100 + seed)
-    kernel = law(rng, actions, 2, 2) if seed % 2 else law(rng, 2, 2)
+    kernel = distribution(rng, actions, 2, 2) if seed % 2 else distribution(rng, 2, 2)
     if seed % 3 == 0:
         (kernel[0] if seed % 2 else kernel)[0] = ["1", "0"]
     forbidden = {"1": ["a1"]} if seed % 4 < 2 else None
     gains = rng.integers(-2, 3, (actions, 2)).tolist() if seed % 3 == 1 else None
-    initial = ["0", "1"] if seed % 5 == 0 else law(rng, 2)
+    initial = ["0", "1"] if seed % 5 == 0 else distribution(rng, 2)
     return PublicState(["0", "1"], initial, kernel, "sign", forbidden, gains)
 
 
@@ -190,10 +190,10 @@ def test_a_misreport_that_gains_replays_in_the_words_of_the_model():
         assert mo.verify(best, ic, exact=True)[ic].gain == pytest.approx(check.gain)
 
 
-def ironed_stopping(laws, discount):
+def ironed_stopping(distributions, discount):
     """V_t = E max(ironed virtual value of the period, discount V_t+1)."""
     value = Fraction(0)
-    for values, chances in reversed(laws):
+    for values, chances in reversed(distributions):
         virtual = mo.virtual_values(values, chances)
         value = sum(
             Fraction(p) * max(Fraction(float(v)).limit_denominator(10**9), discount * value)
@@ -205,9 +205,9 @@ def ironed_stopping(laws, discount):
 @pytest.mark.parametrize("seed", range(4))
 def test_one_unit_and_buyers_of_one_period_is_optimal_stopping(seed):
     rng = np.random.default_rng(seed)
-    laws = [(sorted(rng.choice(8, 3, replace=False).tolist()), law(rng, 3)) for _ in range(2)]
+    distributions = [(sorted(rng.choice(8, 3, replace=False).tolist()), distribution(rng, 3)) for _ in range(2)]
     actions = ["keep", "sell to 0", "sell to 1"]
-    (v, p), (w, q) = laws
+    (v, p), (w, q) = distributions
     values = [
         [[[0] * 3, v, [0] * 3], [[0], [0], [0]]],
         [[[0], [0], [0]], [[0] * 3, [0] * 3, w]],
@@ -216,7 +216,7 @@ def test_one_unit_and_buyers_of_one_period_is_optimal_stopping(seed):
     sold = [[1, 0], [1, 0]]
     stock = PublicState(["0", "1"], [0, 1], [[[1, 0], [0, 1]], sold, sold], "stock", {"0": actions[1:]})
     best = mo.optimum(PublicStates(base, stock), "bayesian", "per-period")
-    assert best.value == pytest.approx(ironed_stopping(laws, Fraction(9, 10)), abs=1e-8)
+    assert best.value == pytest.approx(ironed_stopping(distributions, Fraction(9, 10)), abs=1e-8)
 
 
 def test_deterministic_optima_obey_the_states():
@@ -281,122 +281,3 @@ def test_separable_and_interdependent_types_have_states_too():
     assert mo.optimum(same).value == pytest.approx(mo.optimum(joint).value)
     with pytest.raises(InputError, match="public states"):
         mo.relaxed_optimum(one)
-
-
-FILE = """kind = "markov"
-horizon = 2
-actions = ["keep", "sell"]
-
-[[agents]]
-name = "buyer"
-types = ["low", "high"]
-initial = ["1/2", "1/2"]
-kernel = [["3/4", "1/4"], ["1/4", "3/4"]]
-values = [[0, 0], [1, 3]]
-
-[[states]]
-name = "stock"
-values = ["0", "1"]
-initial = [0, 1]
-kernel = [[[1, 0], [0, 1]], [[1, 0], [1, 0]]]
-forbidden = { "0" = ["sell"] }
-"""
-
-
-def test_files_and_back(tmp_path):
-    env = mo.loads(FILE)
-    assert env.types[0][0] == ("low (stock 0)", "high (stock 0)", "low (stock 1)", "high (stock 1)")
-    assert mo.loads(env.to_toml()) == env and mo.loads(env.to_toml()).fingerprint == env.fingerprint
-    same = inventory(1, [[1, 3]], [["1/2", "1/2"]], [[["3/4", "1/4"], ["1/4", "3/4"]]], horizon=2)
-    assert mo.optimum(env).value == pytest.approx(mo.optimum(same).value)
-    assert mo.loads(same.to_toml()) == same
-    demand = demand_states(
-        {"low": 1, "high": 2}, [1, 0], [["1/2", "1/2"]] * 2, [[1, 3]], [["1/2", "1/2"]], [[[1, 0], [0, 1]]], 2
-    )
-    assert mo.loads(demand.to_toml()) == demand
-    best = mo.optimum(env).mechanism
-    best.save(tmp_path / "best.npz")
-    again = mo.load_mechanism(tmp_path / "best.npz", env)
-    assert again.revenue == best.revenue and mo.verify(again).holds
-    assert mo.Mechanism.from_frame(best.to_frame(), env).revenue == pytest.approx(best.revenue)
-    by_state = FILE.replace("values = [[0, 0], [1, 3]]", "values_by_state = [[[0, 0], [0, 0]], [[0, 0], [1, 3]]]")
-    assert mo.optimum(mo.loads(by_state)).value == pytest.approx(mo.optimum(env).value)
-
-
-WRONG = {
-    "action": ('["sell"]', '["sel"]', "states[0].forbidden.0", "did you mean 'sell'?"),
-    "value": ('{ "0"', '{ "9"', "states[0].forbidden.9", "known: 0, 1"),
-    "sum": ("[[[1, 0], [0, 1]]", '[[["1/2", 0], [0, 1]]', "states[0].kernel[0][0]", "sums to 0.5, not 1"),
-    "rows": ("[[1, 0], [1, 0]]]", "[[1, 0]]]", "states[0].kernel[1]", "has 1 rows for 2 values"),
-    "actions": ("[[[1, 0], [0, 1]], [[1, 0], [1, 0]]]", "[[[1, 0], [0, 1]]] ", None, None),
-    "many": (
-        "[[1, 0], [1, 0]]]",
-        "[[1, 0], [1, 0]], [[1, 0], [1, 0]]]",
-        "states[0].kernel",
-        "is for 3 actions, there are 2",
-    ),
-    "gains": (
-        "forbidden =",
-        "seller_values = [[0, 5]]\nforbidden =",
-        "states[0].seller_values",
-        "is for 1 actions, there are 2",
-    ),
-    "initial": ("initial = [0, 1]", "initial = [1]", "states[0].initial", "has 1 entries for 2 values"),
-    "none": ('["sell"]', '["keep", "sell"]', "states", "leaves no action in period 0 at stock 0"),
-    "key": ("forbidden =", "forbiden =", "states[0].forbiden", "did you mean"),
-    "infinite": (
-        "horizon = 2",
-        'horizon = "infinite"\\ndiscount = 0.9',
-        "horizon",
-        "public states need a number of periods",
-    ),
-    "names": ('values = ["0", "1"]', "values = [0, 1]", "states[0].values", "is not a list of names"),
-    "by-state": (
-        "values = [[0, 0], [1, 3]]",
-        "values_by_state = [[[0, 0], [1, 3]]]",
-        "agents[0].values_by_state",
-        "has shape",
-    ),
-}
-
-
-@pytest.mark.parametrize(("old", "new", "where", "what"), WRONG.values(), ids=WRONG)
-def test_bad_input(old, new, where, what):
-    text = FILE.replace(old, new.replace("\\n", "\n"), 1)
-    assert text != FILE
-    if where is None:
-        mo.loads(text)  # one matrix is for every action
-        return
-    with pytest.raises(InputError) as caught:
-        mo.loads(text)
-    assert where in str(caught.value) and what in str(caught.value)
-
-
-def test_refusals():
-    env = mo.loads(FILE)
-    with pytest.raises(InputError, match="public states are not in its theorem"):
-        mo.dynamic_pivot(env)
-    with pytest.raises(InputError, match="dual"):
-        mo.optimum(env, method="dual")
-    with pytest.raises(InputError, match="public states"):
-        mo.mechanisms.dual_optimum(env)
-    with pytest.raises(InputError, match="rules out"):
-        tree = mo.optimum(env).mechanism.tree
-        sold = [np.tile([0.0, 1.0], (tree.count[0], 1)), np.tile([0.0, 1.0], (tree.count[1], 1))]
-        mo.SequenceMechanism(tree, sold, [np.zeros((1, n, b)) for n, b in zip(tree.count, tree.branches, strict=True)])
-    with pytest.raises(InputError, match="all of them at once"):
-        PublicStates(env, PublicState(["only"], [1]))
-    with pytest.raises(LimitError, match="fewer states"):
-        inventory(40, [[1, 2]] * 2, [["1/2", "1/2"]] * 2, [[[1, 0], [0, 1]]] * 2, horizon=2)
-    with pytest.raises(InputError, match="units: is 0"):
-        inventory(0, [[1]], [[1]], [[[1]]], horizon=1)
-
-
-def test_compare_explain_and_commands():
-    env = mo.loads(FILE)
-    table = mo.compare(env)
-    assert "efficient-welfare" in table.to_frame().index
-    text = str(mo.explain(mo.optimum(env)))
-    assert "stock" in text and "sell" in text
-    runs = mo.optimum(env).mechanism.simulate(0, 4000)
-    assert runs.revenue == pytest.approx(mo.optimum(env).value, abs=5 * runs.revenue_error)

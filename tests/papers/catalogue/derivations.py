@@ -74,7 +74,7 @@ def prices_for_two_goods(types, probabilities):
     return max(sold(prices) for prices in product(goods, goods, bundles))
 
 
-def ex_post_screening(first, laws, values, cost=0):
+def ex_post_screening(first, distributions, values, cost=0):
     """Sequential screening in which nobody may lose once she knows her value: first report, then value; all misreports.
 
     A misreport of the first type is followed by truth, which the second round makes best.
@@ -98,7 +98,11 @@ def ex_post_screening(first, laws, values, cost=0):
         if v != r
     ]
     for s, r in product(range(stages), repeat=2):
-        told = [(key, n * laws[s][v]) for v in range(count) for key, n in utility(r, v, v, 1) + utility(s, v, v, -1)]
+        told = [
+            (key, n * distributions[s][v])
+            for v in range(count)
+            for key, n in utility(r, v, v, 1) + utility(s, v, v, -1)
+        ]
         rows.append(row(told))
     rows += [row(utility(s, v, v, -1)) for s in range(stages) for v in range(count)]
     profit = row(
@@ -106,7 +110,10 @@ def ex_post_screening(first, laws, values, cost=0):
             entry
             for s in range(stages)
             for v in range(count)
-            for entry in (((s, v, 1), first[s] * laws[s][v]), ((s, v, 0), -cost * first[s] * laws[s][v]))
+            for entry in (
+                ((s, v, 1), first[s] * distributions[s][v]),
+                ((s, v, 0), -cost * first[s] * distributions[s][v]),
+            )
         ]
     )
     return -linprog(-profit, np.array(rows), np.zeros(len(rows)), bounds=[(0, 1), (None, None)] * (stages * count)).fun
@@ -292,8 +299,8 @@ VALUES = {
     ),
     "bulow-klemperer-1996/optimal-for-two": lambda: largest(*[([F(v) for v in range(1, 11)], [F(1, 10)] * 10)] * 2),
     "courty-li-2000/tickets": lambda: sum(
-        first * mean([max(v - 1, 0) for v in TRAVEL], law)
-        for first, law in zip((THIRD, 2 * THIRD), TRAVELLERS, strict=True)
+        first * mean([max(v - 1, 0) for v in TRAVEL], distribution)
+        for first, distribution in zip((THIRD, 2 * THIRD), TRAVELLERS, strict=True)
     ),
     "courty-li-2000/tickets-without-advance-payment": lambda: ex_post_screening(
         [THIRD, 2 * THIRD], TRAVELLERS, TRAVEL, 1

@@ -42,8 +42,8 @@ def surplus_of(env, policy):
             cost = env.exact.cost[t][a] if isinstance(env.exact.cost[0], tuple) else env.exact.cost[a]
             flow = sum((env.exact.values[i][t][(a, *s)] for i in range(env.agents)), Fraction(0)) - cost
             if after is not None:
-                law = env.exact.kernel[t][(a, *s)].ravel()
-                flow += env.exact.discount * sum(p * x for p, x in zip(law, after, strict=True))
+                distribution = env.exact.kernel[t][(a, *s)].ravel()
+                flow += env.exact.discount * sum(p * x for p, x in zip(distribution, after, strict=True))
             table.append(flow)
         found.insert(0, table)
         after = table
@@ -195,12 +195,12 @@ def robust_refusal(shape=3):
 
 def test_robust_inequalities_that_are_none():
     env, proof = robust_refusal()
-    total, law = check_transfer_proof(env, proof), proof.laws[0]
+    total, distribution = check_transfer_proof(env, proof), proof.distributions[0]
     assert total > 0
 
-    def with_more(multiplier, kind, agent, period, profile, report, law=law):
+    def with_more(multiplier, kind, agent, period, profile, report, distribution=distribution):
         share = Weighted(Fraction(multiplier), kind, agent, period, profile, report)
-        return replace(proof, shares=[*proof.shares, share], laws=[*proof.laws, law])
+        return replace(proof, shares=[*proof.shares, share], distributions=[*proof.distributions, distribution])
 
     own = env.exact.kernel[0][(proof.policy[0][0], 0, 0)].ravel().tolist()
     assert check_transfer_proof(env, with_more(0, "bound", 0, 0, 0, 0, own)) == total
@@ -217,17 +217,17 @@ def test_robust_inequalities_that_are_none():
         ("bound", 0, 2, 0, 0), ("misreport", 0, 2, 0, 1), ("gift", 0, 0, 0, 0),
     ):  # fmt: skip
         refuses(env, with_more(0, *share, own), "is not an inequality")
-    refuses(env, replace(proof, laws=proof.laws[:-1]), "laws: not one for every share")
+    refuses(env, replace(proof, distributions=proof.distributions[:-1]), "distributions: not one for every share")
     idle = Weighted(Fraction(0), "last", 0, 2, 0, 1)
-    refuses(env, replace(proof, shares=[idle], laws=[[]]), "they say 0 >= 0, which is not a contradiction")
+    refuses(env, replace(proof, shares=[idle], distributions=[[]]), "they say 0 >= 0, which is not a contradiction")
 
 
 def test_bounds_are_rows_where_actions_move_signals_only():
     env = uncontrolled(0, 3)
     found = transfer_proof(contingent_transfers(env, "any", "constant", exact=True))
     share = Weighted(Fraction(1), "bound", 0, 0, 0, 0)
-    law = env.exact.kernel[0][(0, 0, 0)].ravel().tolist()
-    forged = replace(found, shares=[share], laws=[law], kernels={"kind": "ball", "radius": "1"})
+    distribution = env.exact.kernel[0][(0, 0, 0)].ravel().tolist()
+    forged = replace(found, shares=[share], distributions=[distribution], kernels={"kind": "ball", "radius": "1"})
     refuses(env, forged, "'bound', report 0, is not an inequality")
 
 
@@ -282,9 +282,9 @@ def corner(before, after):
 
 def test_a_stack_takes_kernels_that_no_action_moves_at_all():
     """Two of four entries moved at one profile, by the second of two actions."""
-    law = np.full((2, 2, 2, 2, 2), Fraction(1, 4))
-    law[1, 1, 0, 0] = [Fraction(1, 8), Fraction(3, 8)]
-    for kernel, moved in ((np.full((2, 2, 2, 2, 2), Fraction(1, 4)), False), (law, True)):
+    distribution = np.full((2, 2, 2, 2, 2), Fraction(1, 4))
+    distribution[1, 1, 0, 0] = [Fraction(1, 8), Fraction(3, 8)]
+    for kernel, moved in ((np.full((2, 2, 2, 2, 2), Fraction(1, 4)), False), (distribution, True)):
         env = zeros([(2, 2)], "infinite", [kernel.tolist()])
         nothing = [[Fraction(0)] * 4]
         proof = TransferProof(

@@ -40,8 +40,8 @@ def environment(shape, controlled=True, seed=0):
     kernels = []
     for t, (size, after) in enumerate(zip(shapes, following, strict=False)):
         moved = controlled if isinstance(controlled, bool) else controlled[t]
-        law = drawn(rng, (2, *size) if moved else size, after)
-        kernels.append((law if moved else np.stack([law, law])).tolist())
+        distribution = drawn(rng, (2, *size) if moved else size, after)
+        kernels.append((distribution if moved else np.stack([distribution, distribution])).tolist())
     cost = [[f"{t}/3", f"{1 + t}/2"] for t in range(len(shapes))]
     return InterdependentTypes(
         values, kernels, drawn(rng, (), shapes[0]).tolist(), cost=cost, horizon=horizon, discount=DISCOUNT

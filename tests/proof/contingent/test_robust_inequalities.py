@@ -28,11 +28,11 @@ def robust(shape, controlled=True, last="efficient", kernels=BALL):
     return env, checker, Numbers(checker)
 
 
-def expectation(checker, t, law, of):
-    return sum(q * of(n) for q, n in zip(law, checker.profiles[checker.following(t)], strict=True))
+def expectation(checker, t, distribution, of):
+    return sum(q * of(n) for q, n in zip(distribution, checker.profiles[checker.following(t)], strict=True))
 
 
-def at(known, row, law):
+def at(known, row, distribution):
     """Left side less right side at a distribution."""
     left = sum((x * known[key] for key, x in row.outside.items()), Fraction(0)) - row.side
 
@@ -40,7 +40,7 @@ def at(known, row, law):
         coefficients, constant = row.inside(then)
         return sum((x * known[key] for key, x in coefficients.items()), constant)
 
-    return left + DISCOUNT * expectation(known.c, row.period, law, inside)
+    return left + DISCOUNT * expectation(known.c, row.period, distribution, inside)
 
 
 def bound(known, which, i, t, s):
@@ -65,10 +65,10 @@ def test_robust_inequalities(shape, controlled, last):
     for t, i in product(range(len(env.kernel)), range(2)):
         after = known.after(t)
         for s in checker.profiles[t]:
-            law = drawn(rng, (), (len(checker.profiles[after]),)).tolist()
+            distribution = drawn(rng, (), (len(checker.profiles[after]),)).tolist()
 
-            def mean(of, t=t, law=law):
-                return DISCOUNT * expectation(checker, t, law, of)
+            def mean(of, t=t, distribution=distribution):
+                return DISCOUNT * expectation(checker, t, distribution, of)
 
             def due(told, n, i=i, t=t):
                 return known["p", i, t, told, others(n, i)]
@@ -77,20 +77,20 @@ def test_robust_inequalities(shape, controlled, last):
                 worth = mean(lambda n, w=which, i=i, a=after, s=s: bound(known, w, i, a, n) - due(s, n))
                 row = checker.bound_row(which, i, t, s)
                 assert (row.period, row.action, row.profile) == (t, checker.policy[t][s], s)
-                assert at(known, row, law) == sign * (known.got(i, t, s, s) + worth - known[which, i, t, s])
+                assert at(known, row, distribution) == sign * (known.got(i, t, s, s) + worth - known[which, i, t, s])
             for report in range(env.shape[t][i]):
                 told = with_report(s, i, report)
                 row, paid = checker.misreport_row(i, t, s, report), mean(lambda n, m=told, s=s: due(m, n) - due(s, n))
                 gap = known.got(i, t, s, s) - known.got(i, t, told, s)
                 if checker.policy[t][told] == checker.policy[t][s]:
-                    assert at(known, row, law) == paid
+                    assert at(known, row, distribution) == paid
                 elif moved[t]:
                     less = mean(lambda n, m=told, i=i, a=after: bound(known, "U", i, a, n) - due(m, n))
-                    assert at(known, row, law) == known["L", i, t, s] - known.got(i, t, told, s) - less
+                    assert at(known, row, distribution) == known["L", i, t, s] - known.got(i, t, told, s) - less
                     assert row.action == checker.policy[t][told]
                 else:
                     apart = mean(lambda n, i=i, a=after: bound(known, "L", i, a, n) - bound(known, "U", i, a, n))
-                    assert at(known, row, law) == gap + paid + (apart if any(moved[after:]) else 0)
+                    assert at(known, row, distribution) == gap + paid + (apart if any(moved[after:]) else 0)
 
 
 def test_an_inequality_at_a_distribution():

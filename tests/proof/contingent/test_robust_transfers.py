@@ -91,12 +91,12 @@ def test_a_set_that_is_too_large_is_refused_with_a_proof(shape):
     assert "try a smaller one; together" in str(error)
     proof = transfer_proof(error)
     assert check_transfer_proof(env, proof) > 0
-    for k, law in enumerate(proof.laws):
-        if law:
-            wrong = [list(other) for other in proof.laws]
-            wrong[k] = [law[0] + 1, *law[1:]]
+    for k, distribution in enumerate(proof.distributions):
+        if distribution:
+            wrong = [list(other) for other in proof.distributions]
+            wrong[k] = [distribution[0] + 1, *distribution[1:]]
             with pytest.raises(TransferProofError, match="not in the set"):
-                check_transfer_proof(env, replace(proof, laws=wrong))
+                check_transfer_proof(env, replace(proof, distributions=wrong))
     if SHAPES[shape][2]:
         return  # refused at the given kernel already
     small = replace(proof, kernels={"kind": "ball", "radius": "1/1000"})

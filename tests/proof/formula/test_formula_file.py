@@ -83,13 +83,44 @@ CHANGES = {  # of the first basis, a piece or the list of functions; what the re
     "closed-by-a-number": (lambda c: c["pieces"][0].update(closed=[False, 0]), "closed is not a pair"),
     "closed-by-a-number-first": (lambda c: c["pieces"][0].update(closed=[0, False]), "closed is not a pair"),
     "a-coefficient-as-number": (lambda c: c["functions"][0]["denominator"].__setitem__(0, 1), "not a list of texts"),
+    "one-coefficient-of-several-as-number": (
+        lambda c: next(f["numerator"] for f in c["functions"] if len(f["numerator"]) > 1).__setitem__(0, 1),
+        "not a list of texts",
+    ),
     "a-polynomial-of-numbers": (lambda c: c["functions"][0].update(denominator=[1]), "not a list of texts"),
     "a-polynomial-as-text": (lambda c: c["functions"][0].update(numerator="12"), "not a list of texts"),
     "no-polynomial": (lambda c: c["bases"][1]["from"].update(polynomial=["1"]), "not a root of a polynomial"),
     "an-empty-polynomial": (lambda c: c["bases"][1]["from"].update(polynomial=[]), "not a root of a polynomial"),
     "a-root-as-float": (lambda c: c["bases"][1]["from"].update(root=0.0), "not a root of a polynomial"),
     "a-root-as-truth-value": (lambda c: c["bases"][1]["from"].update(root=False), "not a root of a polynomial"),
+    "a-wide-bracket": (lambda c: c["bases"][1]["from"].update(bracket=["0", "1"]), "a bracket is neither"),
+    "a-bracket-between-steps": (
+        lambda c: c["bases"][1]["from"].update(bracket=["1/3", str(Fraction(1, 3) + WIDTH)]),
+        "a bracket is neither",
+    ),
+    "a-bracket-that-would-be-narrowed-for-ever": (
+        lambda c: c["bases"][1]["from"].update(end("1/3", "3/4")),
+        "a bracket is neither",
+    ),
 }
+
+
+WIDTH = Fraction(1, 2**40)
+
+
+def end(lower, upper):
+    """1/2 as a root of a polynomial with others, (2 p - 1)(p^2 - 2)."""
+    return {"polynomial": ["2", "-4", "-1", "2"], "root": 1, "bracket": [str(lower), str(upper)]}
+
+
+@pytest.mark.parametrize("lower", [Fraction(1, 2), Fraction(1, 2) - WIDTH])
+def test_a_rational_end_in_other_words_is_read_and_refused(tmp_path, lower):
+    """A bracket that ends at the root is not narrowed for ever."""
+    content = copy.deepcopy(formula_content(proofs()["plain"]))
+    content["pieces"][0]["to"] = end(lower, lower + WIDTH)
+    proof = load_formula(signed(tmp_path / "formula.json", content))
+    with pytest.raises(CertificateError, match=r"ends: .*the bracket does not hold that root alone"):
+        mo.check_formula(independent(3), proof)
 
 
 def zero(content):

@@ -171,6 +171,33 @@ def test_points_that_stand_apart_need_their_certificates() -> None:
         mo.check_formula(found.model, replace(proof, pieces=(closed, *proof.pieces[1:])))
 
 
+def test_no_piece_goes_over_a_point_that_stands_apart() -> None:
+    """3 + r on both sides of 1/4, where the optimum is 205/64: one piece over both would say 13/4 there."""
+    found = formula("interdependent")
+    proof = found.proof()
+    assert [piece.value for piece in proof.pieces] == [3 + P, 3 + P] and proof.points[0][1].value == Fraction(205, 64)
+    whole = replace(proof, pieces=(replace(proof.pieces[0], stop=proof.pieces[1].stop),))
+    first, second = proof.bases
+    (piece,), at = whole.pieces, rational("1/8")  # a further piece that does not go over it
+    parted = replace(
+        whole,
+        bases=(replace(first, stop=at), replace(first, start=at), second),
+        pieces=(replace(piece, stop=at, closed=(False, True)), replace(piece, start=at, closed=(True, False))),
+    )
+    for forged in (whole, replace(whole, points=(), unproved=(rational("1/4"),)), parted):
+        with pytest.raises(CertificateError, match="pieces: one goes over 1/4, about which that is not proved"):
+            mo.check_formula(found.model, forged)
+
+
+def test_what_is_proved_where_bases_meet_does_not_depend_on_their_order() -> None:
+    found = formula("interdependent")
+    turned = replace(found.proof(), points=(), bases=found.proof().bases[::-1])
+    whole = replace(turned, pieces=(replace(turned.pieces[0], stop=turned.pieces[1].stop),))
+    for forged in (turned, whole):
+        with pytest.raises(CertificateError, match="ends: nothing is proved at 1/4, where there is a pole"):
+            mo.check_formula(found.model, forged)
+
+
 def test_a_file_comes_back_and_every_change_of_it_is_noticed(tmp_path: Path) -> None:
     found, path = formula("independent"), tmp_path / "formula.json"
     found.save(path)

@@ -55,8 +55,8 @@ def point(**changes):
     return Point(promise, height, lowest, lottery, places)
 
 
-def check(given, values=VALUES, law=LAW):
-    _check_point("at", values, law, COST, given, AFTER)
+def check(given, values=VALUES, distribution=LAW):
+    _check_point("at", values, distribution, COST, given, AFTER)
 
 
 def test_points_that_are():
@@ -71,7 +71,7 @@ def test_points_that_are():
 def test_types_that_never_come_need_no_place():
     never = [F(1), F(0), F(0)]
     places = PLACES[0], Place(7, 0, F(0)), Place(0, 7, F(2))
-    check(Point(F(1, 8), F(1, 8) + F(5, 8), F(1, 8), LOTTERY, places), law=never)
+    check(Point(F(1, 8), F(1, 8) + F(5, 8), F(1, 8), LOTTERY, places), distribution=never)
 
 
 LITTLE = F(1, 10**9)
@@ -121,11 +121,11 @@ def test_what_follows_takes_no_more_than_is_promised(k):
 # --- lines ---
 
 
-def best(values, law, cost, slope, below):
+def best(values, distribution, cost, slope, below):
     """Largest welfare less slope times the promise over allocations that rise and promises that fit them."""
     n = len(values)
-    gain = np.array([float(p * (v - cost)) for v, p in zip(values, law, strict=True)])
-    weight = np.array([float(p * (line.slope - slope)) for line, p in zip(below, law, strict=True)])
+    gain = np.array([float(p * (v - cost)) for v, p in zip(values, distribution, strict=True)])
+    weight = np.array([float(p * (line.slope - slope)) for line, p in zip(below, distribution, strict=True)])
     rows = []
     for k in range(n - 1):
         step = float(values[k + 1] - values[k])
@@ -137,7 +137,7 @@ def best(values, law, cost, slope, below):
             rows.append(row)
     found = linprog(-np.concatenate([gain, weight]), np.array(rows or [np.zeros(2 * n)]), np.zeros(max(len(rows), 1)),
                     bounds=[(0, 1)] * n + [(0, None)] * n)  # fmt: skip
-    return -found.fun + sum(float(p * line.height) for line, p in zip(below, law, strict=True))
+    return -found.fun + sum(float(p * line.height) for line, p in zip(below, distribution, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -146,20 +146,20 @@ def test_lines_are_the_linear_programs(seed):
     n = 1 + seed % 4
     values = [F(int(v), 2) for v in np.sort(rng.choice(9, n, replace=False))]
     weights = rng.integers(0, 4, n) + (np.arange(n) == 0)
-    law = [F(int(w), int(weights.sum())) for w in weights]
+    distribution = [F(int(w), int(weights.sum())) for w in weights]
     cost = F(int(rng.integers(0, 4)), 3)
     after = [Line(F(int(s), 4), F(int(h), 3), ()) for s, h in rng.integers(0, 9, (3, 2))]
     chosen = tuple(int(j) for j in rng.integers(0, 3, n))
     below = [after[j] for j in chosen]
-    mean = sum((p * line.slope for p, line in zip(law, below, strict=True)), F(0))
+    mean = sum((p * line.slope for p, line in zip(distribution, below, strict=True)), F(0))
     for slope in (mean, mean + F(1, 3), mean + 2):
-        height = best(values, law, cost, slope, below)
-        _check_line("at", values, law, cost, Line(slope, F(height) + F(1, 10**6), chosen), after)
+        height = best(values, distribution, cost, slope, below)
+        _check_line("at", values, distribution, cost, Line(slope, F(height) + F(1, 10**6), chosen), after)
         with pytest.raises(PromisedCertificateError, match="welfare is only proved to be at most"):
-            _check_line("at", values, law, cost, Line(slope, F(height) - F(1, 10**6), chosen), after)
+            _check_line("at", values, distribution, cost, Line(slope, F(height) - F(1, 10**6), chosen), after)
     if mean:
         with pytest.raises(PromisedCertificateError, match="the slopes that follow have the mean"):
-            _check_line("at", values, law, cost, Line(mean - LITTLE, F(99), chosen), after)
+            _check_line("at", values, distribution, cost, Line(mean - LITTLE, F(99), chosen), after)
 
 
 BAD_LINES = {

@@ -10,8 +10,9 @@ import pytest
 import mechopt as mo
 from mechopt.lp.build import compile_program
 from mechopt.lp.substitution import substituted, tied
-from mechopt.show.explain import memory, optimal_face, payments
+from mechopt.show.explain import memory, payments
 from mechopt.show.explain.play import play_of
+from mechopt.show.explain.programs import criteria, optimal_face
 from tests.instances import INCENTIVES, PARTICIPATION
 from tests.persistent_instances import battaglini, random_markov, three_types
 
@@ -178,7 +179,7 @@ def permuted(program):
 def test_the_table_does_not_depend_on_the_solver(name, monkeypatch):
     best = mo.optimum(TABLE[name][0])
     usual = best.explain()
-    for module in (memory, payments):
+    for module in (memory, payments, criteria):
         monkeypatch.setattr(module, "best_point", permuted)
     other = best.explain()
     assert str(other) == str(usual)

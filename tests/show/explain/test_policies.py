@@ -10,10 +10,13 @@ import pytest
 
 import mechopt as mo
 from mechopt.show.explain.policies.explanation import PolicyExplanation, explain_policy
+from mechopt.show.explain.policies.flow import flows
+from mechopt.show.explain.policies.merging import merged
 from mechopt.show.explain.policies.tables import tables_of
 from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.promised.optimum import promised_optimum
 from mechopt.solve.solution import Bound, Status
+from tests.browser import WITHOUT, accessibility_faults, browser, chromium, visit
 from tests.pages import Page
 
 STAY = [["1/2", "1/4", "1/4"], ["1/4", "1/2", "1/4"], ["0", "1/4", "3/4"]]
@@ -179,3 +182,64 @@ def test_compare_for_ever_has_the_optimum_and_shares_of_it():
     assert others and all(row.ratio <= 1 + 1e-6 for row in others if row.report and row.report["interim"].holds)
     assert next(row for row in table.entries if row.name == "efficient-welfare").ratio >= 1
     assert 'id="rules"' in table.to_html()
+
+
+def stepped(tables, groups, periods):
+    """Probability of (period, state, next state) by plain loops over entries and reports."""
+    mass, found = {0: 1.0}, {}
+    for t in range(periods - 1):
+        block = tables.blocks[min(t, len(tables.blocks) - 1)]
+        here, there = groups[min(t, len(groups) - 1)], groups[min(t + 1, len(groups) - 1)]
+        profiles, following = block.belief.shape[1], {}
+        for entry, reached in mass.items():
+            for k in range(profiles):
+                row = block.after[[entry * profiles + k]].tocoo()
+                for end, chance in zip(row.coords[1].tolist(), row.data.tolist(), strict=True):
+                    moved = reached * block.belief[entry, k] * chance
+                    following[end] = following.get(end, 0.0) + moved
+                    key = t, int(here[entry]), int(there[end])
+                    found[key] = found.get(key, 0.0) + moved
+        mass = following
+    return {key: chance for key, chance in found.items() if chance > 1e-9}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_flow_between_states_by_loops(name):
+    found = explain_policy(CASES[name]())
+    groups, _ = merged(found.tables)
+    periods = 9 if found.tables.endless else len(found.tables.blocks)
+    assert flows(found) == pytest.approx(stepped(found.tables, groups, periods))
+    axes = found.plot()
+    assert axes.get_xlabel() == "period" and axes.get_title(loc="left").startswith(found.summary)
+    assert {text.get_text() for text in axes.texts} <= {state.name for state in found.states}
+    graph = found.to_networkx()
+    if found.tables.endless:
+        assert sum(graph.nodes[node]["share"] for node in graph) == pytest.approx(1)
+        for state in graph:
+            leaving = sum(edge["probability"] for _, _, edge in graph.out_edges(state, data=True))
+            assert leaving == pytest.approx(1)
+    else:
+        assert sum(edge["probability"] for *_, edge in graph.edges(data=True)) == pytest.approx(periods - 1)
+    latex = found.to_latex()
+    assert latex.count(r"\\") == 1 + sum(len(state.rules) for state in found.states)
+    assert latex.startswith(r"\begin{tabular}") and found.states[0].words in latex
+
+
+@pytest.mark.skipif(chromium() is None, reason=WITHOUT)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 375)])
+def test_page_in_a_browser(tmp_path, scheme, width):
+    """Headers above their columns with room between them, nothing wider than a phone, nothing that axe minds."""
+    explain_policy(CASES["states for ever"]()).to_html(tmp_path / "page.html", title="For ever")
+    with browser() as started, visit(started, tmp_path / "page.html", scheme, width) as found:
+        page = found.page
+        for table in page.locator("table").all():
+            heads = [head.bounding_box() for head in table.locator("thead th").all()]
+            cells = [cell.bounding_box() for cell in table.locator("tbody tr").last.locator("td").all()]
+            texts = [
+                head.evaluate("e => parseFloat(getComputedStyle(e).paddingLeft)") for head in table.locator("th").all()
+            ]
+            assert min(texts) >= 4
+            for head, cell in zip(heads, cells, strict=True):
+                assert head["x"] == pytest.approx(cell["x"], abs=1)
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert accessibility_faults(page) == [] and found.complaints == []

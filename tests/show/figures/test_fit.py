@@ -1,10 +1,10 @@
-"""The picture of a fit shows the law, the types and the intervals."""
+"""The picture of a fit shows the distribution, the types and the intervals."""
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mechopt.show.figures.fit import fitted_law
+from mechopt.show.figures.fit import fitted_distribution
 from mechopt.study.fit.panel import fit_panel
 from mechopt.study.fit.values import fit_values
 
@@ -14,9 +14,9 @@ VALUES = [3, 1, 2, 2, 5, 4]
 def test_steps_and_bars_are_those_of_the_fit():
     axes = Figure().subplots()
     fit = fit_values(VALUES, types=3)
-    assert fitted_law(fit, axes) is axes
-    law, types = axes.lines
-    assert law.get_ydata()[1:-1].tolist() == pytest.approx([1 / 6, 1 / 2, 2 / 3, 5 / 6, 1])
+    assert fitted_distribution(fit, axes) is axes
+    distribution, types = axes.lines
+    assert distribution.get_ydata()[1:-1].tolist() == pytest.approx([1 / 6, 1 / 2, 2 / 3, 5 / 6, 1])
     assert types.get_xdata()[1:-1].tolist() == [2, 3, 4]
     assert types.get_ydata()[1:-1].tolist() == pytest.approx([1 / 2, 2 / 3, 1])
     (bars,) = axes.collections

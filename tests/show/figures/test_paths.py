@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 import mechopt as mo
 from mechopt.show.figures.paths import balance_paths, price_path
 from mechopt.study import paths
-from mechopt.study.paths import balance_laws, sample_path
+from mechopt.study.paths import balance_distributions, sample_path
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,23 @@ def test_mean_and_bands_are_those_of_the_distribution(bank):
     axes = Figure().subplots()
     assert balance_paths(bank, axes, paths=0) is axes
     (mean,) = lines(axes).values()
-    assert mean.get_ydata() == pytest.approx([balance @ law for balance, law in balance_laws(bank)])
+    assert mean.get_ydata() == pytest.approx(
+        [balance @ distribution for balance, distribution in balance_distributions(bank)]
+    )
     outer, inner = (band.get_paths()[0].vertices for band in axes.collections)
-    balance, law = balance_laws(bank)[5]
+    balance, distribution = balance_distributions(bank)[5]
     for band, low, high in ((outer, 0.05, 0.95), (inner, 0.25, 0.75)):
         ends = band[band[:, 0] == 5, 1]
-        assert law[balance < ends.min() - 1e-9].sum() < low <= law[balance <= ends.min() + 1e-9].sum() + 1e-9
-        assert law[balance < ends.max() - 1e-9].sum() < high <= law[balance <= ends.max() + 1e-9].sum() + 1e-9
+        assert (
+            distribution[balance < ends.min() - 1e-9].sum()
+            < low
+            <= distribution[balance <= ends.min() + 1e-9].sum() + 1e-9
+        )
+        assert (
+            distribution[balance < ends.max() - 1e-9].sum()
+            < high
+            <= distribution[balance <= ends.max() + 1e-9].sum() + 1e-9
+        )
     assert not axes.texts
 
 

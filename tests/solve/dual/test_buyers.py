@@ -30,9 +30,9 @@ def instance(number):
     rows = [[distribution(rng, most) for _ in range(periods)] for _ in range(buyers)]
     if number % 3 == 0:
         rows = rows[:1] * buyers
-    values, laws = ([[pair[part] for pair in row] for row in rows] for part in (0, 1))
+    values, distributions = ([[pair[part] for pair in row] for row in rows] for part in (0, 1))
     cost = [Fraction(int(c), 4) for c in rng.integers(0, 12, periods)] if number % 2 else 0
-    return mo.IndependentTypes(values, laws, cost, ["1", "9/10", "1/2"][number % 3 if number % 2 else 0])
+    return mo.IndependentTypes(values, distributions, cost, ["1", "9/10", "1/2"][number % 3 if number % 2 else 0])
 
 
 @pytest.mark.parametrize("block", range(4), ids=lambda block: f"instances {25 * block} to {25 * block + 24}")
@@ -52,11 +52,11 @@ def test_equals_the_linear_program_and_its_mechanism_is_verified(block):
         assert mechanism.utilities == pytest.approx(found.mechanism.utilities, abs=slack), number
 
 
-@pytest.mark.parametrize("law", [TWO, THREE], ids=["two-types", "three-types"])
+@pytest.mark.parametrize("distribution", [TWO, THREE], ids=["two-types", "three-types"])
 @pytest.mark.parametrize("buyers", [1, 2, 3])
-def test_one_period_is_myersons_auction(law, buyers):
-    found = dual_optimum(mo.IndependentTypes.iid(*law, horizon=1, agents=buyers), target=1e-10)
-    assert found.value == pytest.approx(mo.mechanisms.myerson([law] * buyers).revenue, rel=1e-10)
+def test_one_period_is_myersons_auction(distribution, buyers):
+    found = dual_optimum(mo.IndependentTypes.iid(*distribution, horizon=1, agents=buyers), target=1e-10)
+    assert found.value == pytest.approx(mo.mechanisms.myerson([distribution] * buyers).revenue, rel=1e-10)
 
 
 # One buyer with values 1, 2 equally likely: by exact certificates, see tests/test_promised.py.
@@ -69,10 +69,10 @@ def test_one_buyer_is_the_promised_utility_program(periods, expected):
 
 @pytest.mark.parametrize("gone", range(4), ids=["lowest", "second", "third", "highest"])
 def test_a_type_of_probability_zero_is_content_with_an_option_of_the_others(gone):
-    law = [Fraction(w, 6) for w in (1, 2, 3)]
-    law.insert(gone, Fraction(0))
+    distribution = [Fraction(w, 6) for w in (1, 2, 3)]
+    distribution.insert(gone, Fraction(0))
     other = [1, 3], ["3/5", "2/5"]
-    env = mo.IndependentTypes([[[1, 2, 5, 6]] * 3, [other[0]] * 3], [[law] * 3, [other[1]] * 3])
+    env = mo.IndependentTypes([[[1, 2, 5, 6]] * 3, [other[0]] * 3], [[distribution] * 3, [other[1]] * 3])
     found = dual_optimum(env, target=1e-10)
     assert found.value == pytest.approx(mo.optimum(env).value, rel=1e-9)
     mechanism = found.mechanism.to_mechanism()
@@ -152,7 +152,7 @@ def test_simulation_of_a_long_horizon_agrees_with_the_exact_revenue():
 
 # Brackets that the search is to reach; benchmarks/cuts.py times them.
 @pytest.mark.parametrize(
-    ("law", "buyers", "periods", "target"),
+    ("distribution", "buyers", "periods", "target"),
     [
         pytest.param(THREE, 2, 5, 1e-3, id="two-buyers-three-types-five-periods"),
         pytest.param(THREE, 2, 5, 1e-4, id="two-buyers-three-types-five-periods-fine", marks=pytest.mark.slow),
@@ -161,8 +161,8 @@ def test_simulation_of_a_long_horizon_agrees_with_the_exact_revenue():
         pytest.param(THREE, 2, 10, 3e-3, id="two-buyers-three-types-ten-periods", marks=pytest.mark.slow),
     ],
 )
-def test_reaches_the_bracket(law, buyers, periods, target):
-    env = mo.IndependentTypes.iid(*law, periods, agents=buyers)
+def test_reaches_the_bracket(distribution, buyers, periods, target):
+    env = mo.IndependentTypes.iid(*distribution, periods, agents=buyers)
     found = dual_optimum(env, target=target)
     assert found.status is Status.OPTIMAL
     assert found.bound.upper - found.bound.lower <= 1.001 * target * found.bound.upper

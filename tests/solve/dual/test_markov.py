@@ -15,7 +15,7 @@ from tests.persistent_program import optimal_revenue
 CONSTRAINTS = {"interim": mo.Interim(), "epir": mo.EPIR()}
 
 
-def law(rng, size, zeros):
+def distribution(rng, size, zeros):
     weights = rng.integers(1, 9, size)
     if zeros:
         weights[rng.random(size) < 0.5] = 0
@@ -45,10 +45,12 @@ def instance(number):
             values.append([[Fraction(int(v), 4) for v in rng.integers(-12, 30, count)] for _ in range(actions)])
     kernel = []
     for before, after in pairwise(counts):
-        matrices = [[law(rng, after, zeros) for _ in range(before)] for _ in range(actions if controlled else 1)]
+        matrices = [
+            [distribution(rng, after, zeros) for _ in range(before)] for _ in range(actions if controlled else 1)
+        ]
         kernel.append(matrices if controlled else matrices[0])
     cost = 0 if item else [Fraction(int(c), 4) for c in rng.integers(0, 8, actions)]
-    initial = law(rng, counts[0], zeros)
+    initial = distribution(rng, counts[0], zeros)
     return mo.MarkovTypes([values], [kernel], [initial], cost=cost, horizon=horizon, discount=["1", "9/10"][number % 2])
 
 
@@ -101,9 +103,9 @@ def test_known_optima(chain, interim, ex_post):
 
 @pytest.mark.parametrize("ir", CONSTRAINTS.values(), ids=CONSTRAINTS)
 def test_a_chain_without_memory_is_one_buyer_with_independent_types(ir):
-    values, law = [1, 2, 4], ["3/10", "2/5", "3/10"]
-    moving = mo.MarkovTypes([[[0, 0, 0], values]], [[law] * 3], [law], horizon=5)
-    fresh = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid(values, law, 5), ir, tolerance=1e-9)
+    values, distribution = [1, 2, 4], ["3/10", "2/5", "3/10"]
+    moving = mo.MarkovTypes([[[0, 0, 0], values]], [[distribution] * 3], [distribution], horizon=5)
+    fresh = mo.mechanisms.promised_optimum(mo.IndependentTypes.iid(values, distribution, 5), ir, tolerance=1e-9)
     assert dual_optimum(moving, ir=ir, target=1e-9).value == pytest.approx(fresh.value, rel=3e-9)
 
 

@@ -9,8 +9,8 @@ from scipy.optimize import linprog
 import mechopt as mo
 
 
-def chain(values, law, kernel, discount, cost=0, horizon="infinite"):
-    return mo.MarkovTypes([values], [kernel], [law], cost=cost, discount=discount, horizon=horizon)
+def chain(values, distribution, kernel, discount, cost=0, horizon="infinite"):
+    return mo.MarkovTypes([values], [kernel], [distribution], cost=cost, discount=discount, horizon=horizon)
 
 
 def staying(count, stay):
@@ -18,8 +18,8 @@ def staying(count, stay):
     return [[Fraction(stay) if k == j else other for j in range(count)] for k in range(count)]
 
 
-def item(values, law, stay, discount, horizon="infinite"):
-    return chain([[0] * len(values), values], law, staying(len(values), stay), discount, horizon=horizon)
+def item(values, distribution, stay, discount, horizon="infinite"):
+    return chain([[0] * len(values), values], distribution, staying(len(values), stay), discount, horizon=horizon)
 
 
 def two_types(low, high, chance, stay, discount):
@@ -60,7 +60,7 @@ def test_two_types_at_random_are_the_closed_form(seed):
 
 
 @pytest.mark.parametrize(
-    ("values", "law", "stay", "discount", "value"),
+    ("values", "distribution", "stay", "discount", "value"),
     [
         ([1, 2, 4], ["1/4", "1/4", "1/2"], "7/10", 0.5, 4.021596656),
         ([1, 2, 4], ["1/4", "1/4", "1/2"], "7/10", 0.9, 22.104212374),
@@ -68,8 +68,8 @@ def test_two_types_at_random_are_the_closed_form(seed):
         ([1, 2], ["1/2", "1/2"], "1/10", 0.9, 14.709302326),
     ],
 )
-def test_values_of_an_independent_program(values, law, stay, discount, value):
-    found = mo.mechanisms.infinite_optimum(item(values, law, stay, discount))
+def test_values_of_an_independent_program(values, distribution, stay, discount, value):
+    found = mo.mechanisms.infinite_optimum(item(values, distribution, stay, discount))
     assert found.bound.lower - 1e-9 * value <= value <= found.bound.upper + 1e-9 * value
     assert found.bound.upper - found.bound.lower <= 2e-7 * value
 
@@ -77,8 +77,8 @@ def test_values_of_an_independent_program(values, law, stay, discount, value):
 @pytest.mark.parametrize("discount", [0.5, 0.9])
 def test_types_drawn_afresh_earn_all_later_welfare(discount):
     # first period Myerson: types 1, 2, 4 at 1/2, 1/4, 1/4 sell at 4 for 1, at 2 for 1, at 1 for 1
-    law = ["1/2", "1/4", "1/4"]
-    env = chain([[0, 0, 0], [1, 2, 4]], law, [law] * 3, discount)
+    distribution = ["1/2", "1/4", "1/4"]
+    env = chain([[0, 0, 0], [1, 2, 4]], distribution, [distribution] * 3, discount)
     found, exact = mo.mechanisms.infinite_optimum(env), 1 + discount * 2 / (1 - discount)
     assert found.bound.lower <= exact <= found.bound.upper
     assert found.bound.upper - found.bound.lower <= 1e-6 * exact
@@ -92,8 +92,8 @@ def random_chain(seed, discount, horizon):
     kernel[rng.uniform(size=kernel.shape) < 0.2] = 0
     kernel[..., 0] += 1e-3
     kernel /= kernel.sum(axis=2, keepdims=True)
-    law = rng.dirichlet(np.ones(3))
-    return chain(values, law, kernel, discount, cost=[0, *rng.uniform(0, 0.5, size=2)], horizon=horizon)
+    distribution = rng.dirichlet(np.ones(3))
+    return chain(values, distribution, kernel, discount, cost=[0, *rng.uniform(0, 0.5, size=2)], horizon=horizon)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -113,10 +113,12 @@ def test_first_periods_and_first_best_after_them_are_no_bound():
     assert (one, two) == pytest.approx((1, 3))
     assert two > one + 1.5
     # EPIR: three types, of which the highest is followed by the lowest and the others by the highest, but for 1% noise
-    values, law = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
+    values, distribution = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
     kernel = 0.99 * np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0]]) + 0.01 / 3
-    one, two = (mo.optimum(chain([[0] * 3, values], law, kernel, 1, horizon=t), ir=mo.EPIR()).value for t in (1, 2))
-    assert one + law @ kernel @ values == pytest.approx(2.331792, abs=1e-6)
+    one, two = (
+        mo.optimum(chain([[0] * 3, values], distribution, kernel, 1, horizon=t), ir=mo.EPIR()).value for t in (1, 2)
+    )
+    assert one + distribution @ kernel @ values == pytest.approx(2.331792, abs=1e-6)
     assert two == pytest.approx(2.362804, abs=1e-6)
 
 
@@ -126,12 +128,12 @@ def test_without_noise_it_matters_which_paths_participation_is_asked_on(everywhe
 
     The definition asks for possible paths, and so does the library: 2.6.
     """
-    worth, law = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
+    worth, distribution = np.array([0.3, 1.3, 2.3]), np.array([0.769, 0.1004, 0.1306])
     kernel = np.array([[0, 0, 1], [0, 0, 1], [1, 0, 0]])
     own = np.arange(12, 21).reshape(3, 3)  # lifetime utility after two reports; columns before: sales at first, later
     cost, rows = np.zeros(21), []
-    cost[:3], cost[3:12] = -law * worth, -(law[:, None] * kernel * worth).ravel()
-    cost[12:] = (law[:, None] * kernel).ravel()
+    cost[:3], cost[3:12] = -distribution * worth, -(distribution[:, None] * kernel * worth).ravel()
+    cost[12:] = (distribution[:, None] * kernel).ravel()
     for r, true, said in np.ndindex(3, 3, 3):
         row = np.zeros(21)
         row[own[r, said]] += 1
@@ -149,7 +151,7 @@ def test_without_noise_it_matters_which_paths_participation_is_asked_on(everywhe
     best = -linprog(cost, np.array(rows), np.zeros(len(rows)), bounds=bounds).fun
     assert best == pytest.approx(value, abs=1e-6)
     if not everywhere:
-        env = chain([[0] * 3, worth], law, kernel, 1, horizon=2)
+        env = chain([[0] * 3, worth], distribution, kernel, 1, horizon=2)
         assert mo.optimum(env, ir="epir").value == pytest.approx(best, abs=1e-6)
 
 
@@ -166,5 +168,17 @@ def test_one_type_and_money_that_scales():
 def test_what_it_is_not_for():
     with pytest.raises(mo.InputError, match="horizon: is 2"):
         mo.mechanisms.infinite_optimum(item([1, 2], ["1/2", "1/2"], "3/4", 0.5, horizon=2))
-    with pytest.raises(mo.InputError, match="agents: are 2"):
-        mo.mechanisms.infinite_optimum(mo.families.scheduling([5, 3], "1/2"))
+    many = [[[0.0] * 11, list(range(11))]] * 2
+    even = [[[1 / 11] * 11] * 11] * 2
+    with pytest.raises(mo.InputError, match="agents: are too many"):
+        mo.mechanisms.infinite_optimum(mo.MarkovTypes(many, even, [[1 / 11] * 11] * 2, discount=0.5))
+
+
+def test_infinite_separable_models_are_told_of_compare():
+    half = ["1/2", "1/2"]
+    sold = [[[0, 0], [1, 2]]]
+    env = mo.SeparableTypes([[1, 2]], [half], sold, [half], [[half] * 2], horizon="infinite", discount="1/2")
+    for asked in (mo.optimum, mo.relaxed_optimum, mo.Problem, mo.formats.certify):
+        with pytest.raises(mo.InputError, match=r"mechopt compare \(mo.compare\)"):
+            asked(env)
+    assert {entry.name for entry in mo.compare(env).entries} >= {"virtual-pivot", "dynamic-pivot"}

@@ -35,9 +35,9 @@ def test_even_types_one_and_two_under_epir(discount, low, high):
     assert [claim.name for claim in best.mechanism.claims] == ["dic", "epir"]
 
 
-def myerson(values, law, cost):
+def myerson(values, distribution, cost):
     """Largest revenue of one posted price."""
-    return max(0.0, *(float(law[values >= p].sum() * (p - cost)) for p in values))
+    return max(0.0, *(float(distribution[values >= p].sum() * (p - cost)) for p in values))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -46,16 +46,18 @@ def test_interim_participation_sells_the_first_item_by_myerson_and_all_later_sur
     rng = np.random.default_rng(seed)
     n, d, cost = 1 + seed % 2, rng.uniform(0.3, 0.95), rng.uniform(0, 0.5)
     values = [np.sort(rng.uniform(0, 2, size=3)) for _ in range(n)]
-    laws = [rng.dirichlet(np.ones(3)) for _ in range(n)]
-    env = IndependentForever(values, laws, d, cost)
+    distributions = [rng.dirichlet(np.ones(3)) for _ in range(n)]
+    env = IndependentForever(values, distributions, d, cost)
     best = mo.optimum(env, ir=ir)
     surplus = 0.0
     for profile in np.ndindex(*(3,) * n):
-        chance = np.prod([laws[i][k] for i, k in enumerate(profile)])
+        chance = np.prod([distributions[i][k] for i, k in enumerate(profile)])
         surplus += chance * max(0.0, max(values[i][k] for i, k in enumerate(profile)) - cost)
-    first = mo.optimum(mo.IndependentTypes([[v] for v in values], [[p] for p in laws], cost), ir="interim").value
+    first = mo.optimum(
+        mo.IndependentTypes([[v] for v in values], [[p] for p in distributions], cost), ir="interim"
+    ).value
     if n == 1:
-        assert first == pytest.approx(myerson(values[0], laws[0], cost), abs=1e-8)
+        assert first == pytest.approx(myerson(values[0], distributions[0], cost), abs=1e-8)
     assert best.value == pytest.approx(first + d * surplus / (1 - d), abs=1e-7)
     assert best.bound.lower <= first + d * surplus / (1 - d) + 1e-9
     assert mo.verify(best.mechanism, ["dic", "periodic"]).holds

@@ -16,18 +16,18 @@ from mechopt.mechanism.endless.states import StateMechanism
 def instance(seed):
     rng = np.random.default_rng(seed)
 
-    def law(count):
+    def distribution(count):
         weights = rng.integers(0, 4, count) + (np.arange(count) == 0)
         return [f"{w}/{weights.sum()}" for w in weights]
 
     agents, actions, steered = 1 + seed % 2, 3 - seed % 2, seed % 4 > 1
     sizes = [2 + (seed % 3 == 0)] * agents
     values = [[[0] * k, *(sorted(rng.integers(-1, 6, k).tolist()) for _ in range(actions - 1))] for k in sizes]
-    kernel = [[[law(k) for _ in range(k)] for _ in range(actions)] for k in sizes]
+    kernel = [[[distribution(k) for _ in range(k)] for _ in range(actions)] for k in sizes]
     return mo.MarkovTypes(
         values,
         kernel if steered else [row[0] for row in kernel],
-        [law(k) for k in sizes],
+        [distribution(k) for k in sizes],
         cost=[0, *rng.integers(0, 3, actions - 1).tolist()],
         horizon="infinite",
         discount=["1/2", "3/5"][seed % 2],
@@ -49,13 +49,13 @@ def plain_value(env, sweeps):
         own = env.seller_values
         return (sum(own[i][0][a, m[i]] for i in range(n)) if own else 0) - env.costs[0][a]
 
-    def static(laws, after):
+    def static(distributions, after):
         """Most that one period and what follows bring; types of agent i are distributed as laws[i]."""
-        possible = [[k for k in range(shape[i]) if laws[i][k] > 0] for i in range(n)]
+        possible = [[k for k in range(shape[i]) if distributions[i][k] > 0] for i in range(n)]
         told = list(product(*possible))
         x = {(m, a): c for c, (m, a) in enumerate(product(told, actions))}
         p = {(m, i): len(x) + c for c, (m, i) in enumerate(product(told, range(n)))}
-        chance = {m: float(np.prod([laws[i][m[i]] for i in range(n)])) for m in told}
+        chance = {m: float(np.prod([distributions[i][m[i]] for i in range(n)])) for m in told}
         cost, rows = np.zeros(len(x) + len(p)), []
         for m in told:
             for a in actions:
@@ -72,7 +72,7 @@ def plain_value(env, sweeps):
             for k, r in product(possible[i], repeat=2):
                 row = np.zeros(len(cost))
                 for m in others:
-                    weight = float(np.prod([laws[j][m[j]] for j in range(n) if j != i]))
+                    weight = float(np.prod([distributions[j][m[j]] for j in range(n) if j != i]))
                     for said, sign in ((r, 1), (k, -1)):
                         there = (*m[:i], said, *m[i + 1 :])
                         row[p[there, i]] -= sign * weight
@@ -133,7 +133,7 @@ def test_a_dearer_payment_is_found_and_replays():
     best = mo.optimum(env, "myopic", "per-period").mechanism
     paid = best.payment.copy()
     paid[0, 0] += np.arange(paid.shape[2])[:, None] * 2.0  # the higher the report, the more is paid
-    broken = StateMechanism(env, best.laws, best.allocation, paid, best.after, claims=best.claims)
+    broken = StateMechanism(env, best.distributions, best.allocation, paid, best.after, claims=best.claims)
     report = mo.verify(broken)["myopic"]
     assert str(report.status) == "violated"
     assert report.counterexample.replay(broken) == pytest.approx(report.gain, abs=1e-9)

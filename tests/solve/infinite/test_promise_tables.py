@@ -30,14 +30,14 @@ kernel = [["3/4", "1/4"], ["1/4", "3/4"]]
 def plain_values(mechanism, strategic, periods):
     """By state and true type, of truth or the best allowed reports over so many periods: loops over everything."""
     env, (s, types, actions) = mechanism.environment, mechanism.allocation.shape
-    after, law = mechanism.after.toarray().reshape(s, types, actions, s), mechanism.laws[0]
+    after, distribution = mechanism.after.toarray().reshape(s, types, actions, s), mechanism.distributions[0]
     values, kernel = env.values[0][0], env.kernel[0][0]
     found = np.zeros((s, types))
     for _ in range(periods):
         now = np.full((s, types), -np.inf)
         for state in range(s):
             for true in range(types):
-                for report in np.flatnonzero(law[state]) if strategic else [true]:
+                for report in np.flatnonzero(distribution[state]) if strategic else [true]:
                     total = 0.0
                     for a in range(actions):
                         ahead = after[state, report, a] @ found @ kernel[a, true]
@@ -75,7 +75,7 @@ def least_sum(mechanism, periods):
                     + env.discount * min(least[n] for n in range(s) if after[state, k, a, n] > 0)
                     for k in range(types)
                     for a in range(actions)
-                    if mechanism.laws[0][state, k] > 0 and mechanism.allocation[state, k, a] > 0
+                    if mechanism.distributions[0][state, k] > 0 and mechanism.allocation[state, k, a] > 0
                 )
                 for state in range(s)
             ]
@@ -114,7 +114,7 @@ def test_ex_post_participation_lies_between_what_it_implies_and_what_is_constant
 
 
 @pytest.mark.parametrize(
-    ("values", "law", "stay", "discount", "low", "high"),
+    ("values", "distribution", "stay", "discount", "low", "high"),
     [
         ([1, 2], ["2/5", "3/5"], "3/4", "1/2", 2.344144, 2.344146),
         ([1, 2, 4], ["1/4", "1/4", "1/2"], "7/10", "1/2", 3.639708, 3.639744),
@@ -122,9 +122,9 @@ def test_ex_post_participation_lies_between_what_it_implies_and_what_is_constant
         ([1, 2], ["1/2", "1/2"], "1/2", "1/2", 4 - 3**0.5, 4 - 3**0.5),
     ],
 )
-def test_ex_post_values_of_independent_programs(values, law, stay, discount, low, high):
+def test_ex_post_values_of_independent_programs(values, distribution, stay, discount, low, high):
     # brackets of a prototype in plain scipy, and 4 - sqrt 3 with types drawn afresh, by hand
-    best = mo.optimum(item(values, law, stay, discount), ir="epir")
+    best = mo.optimum(item(values, distribution, stay, discount), ir="epir")
     assert best.bound.lower <= high
     assert low <= best.bound.upper
     assert best.bound.upper - best.bound.lower <= 1.01e-3 * best.bound.upper
@@ -173,12 +173,12 @@ def test_files_frames_simulation(tmp_path):
 
 def test_states_say_how_types_are_distributed():
     m = mo.optimum(item([1, 2], ["2/5", "3/5"], "3/4", "1/2")).mechanism
-    laws = np.array(m.laws[0])
-    laws[1] = [0.5, 0.5]
+    distributions = np.array(m.distributions[0])
+    distributions[1] = [0.5, 0.5]
     with pytest.raises(mo.InputError, match="is not what state"):
-        replace(m, laws=(laws,))
+        replace(m, distributions=(distributions,))
     with pytest.raises(mo.InputError, match="expected is"):
-        StateMechanism(m.environment, m.laws, m.allocation[:, :1], m.payment, m.after)
+        StateMechanism(m.environment, m.distributions, m.allocation[:, :1], m.payment, m.after)
     allocation = m.allocation.copy()
     allocation[0, 0] = [0.7, 0.7]
     with pytest.raises(mo.InputError, match="off 1"):

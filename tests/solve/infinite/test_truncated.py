@@ -74,11 +74,6 @@ def test_what_is_refused_with_several():
     env = trade(0, 0.3)
     with pytest.raises(mo.InputError, match="for Bayesian IC"):
         mo.optimum(env, ic="periodic-ex-post")
-    values = np.array([[[0, 1], [1, 2]], [[0, 0], [0, 0]]])
-    stay = [[0.5, 0.5]] * 2
-    busy = mo.MarkovTypes(values, [stay, stay], [[0.5, 0.5]] * 2, discount=0.5)
-    with pytest.raises(mo.InputError, match="worth the same to all types"):
-        mo.optimum(busy, ir="epir")
 
 
 def test_what_actions_bring_the_seller_by_type_counts():

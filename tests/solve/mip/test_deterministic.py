@@ -23,11 +23,11 @@ def random_sale(seed):
     rng = np.random.default_rng(seed)
     buyers, sizes = [(1, [2, 2]), (1, [3]), (2, [2]), (1, [1, 3]), (1, [2, 2])][seed % 5]
     values = [[sorted(rng.choice(7, k, replace=False).tolist()) for k in sizes] for _ in range(buyers)]
-    laws = []
+    distributions = []
     for _ in range(buyers):
         weights = [rng.integers(0, 4, k) + (np.arange(k) == 0) for k in sizes]
-        laws.append([[f"{w}/{row.sum()}" for w in row] for row in weights])
-    return mo.IndependentTypes(values, laws, cost=[f"{c}/2" for c in rng.integers(0, 4, len(sizes))])
+        distributions.append([[f"{w}/{row.sum()}" for w in row] for row in weights])
+    return mo.IndependentTypes(values, distributions, cost=[f"{c}/2" for c in rng.integers(0, 4, len(sizes))])
 
 
 ASKED = [("dic", "epir"), ("ex-post", "per-period"), ("ppic+indu", "prefix"), ("dic", "interim"), ("none", "periodic")]
@@ -60,10 +60,10 @@ def test_one_item_a_period_against_every_way_to_sell(seed, name):
 @pytest.mark.parametrize("seed", range(2))
 def test_persistent_types_against_every_policy(seed, steered, name):
     rng = np.random.default_rng(seed)
-    law = [[["1/4", "3/4"], ["2/3", "1/3"]], [["1/2", "1/2"], ["1/5", "4/5"]]]
+    distribution = [[["1/4", "3/4"], ["2/3", "1/3"]], [["1/2", "1/2"], ["1/5", "4/5"]]]
     env = mo.MarkovTypes(
         [np.sort(rng.integers(-1, 6, (2, 2)), axis=1)],
-        [law if steered else law[0]],
+        [distribution if steered else distribution[0]],
         [["1/3", "2/3"]],
         cost=[0, int(rng.integers(0, 3))],
         horizon=2,

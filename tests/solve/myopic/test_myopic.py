@@ -176,14 +176,14 @@ def test_other_constraints_over_many_histories_are_not_taken_by_states(ic):
 
 def test_reference_numbers():
     # types {1, 2, 4}, law (1/4, 1/4, 1/2), stay with probability 7/10 and else are any other
-    law = ["1/4", "1/4", "1/2"]
+    distribution = ["1/4", "1/4", "1/2"]
     stay = [["7/10" if one == other else "3/20" for other in range(3)] for one in range(3)]
-    env = mo.MarkovTypes([[[0] * 3, [1, 2, 4]]], [stay], [law], horizon=2)
+    env = mo.MarkovTypes([[[0] * 3, [1, 2, 4]]], [stay], [distribution], horizon=2)
     values = [mo.optimum(env, mo.MyopicIC(), ir).value for ir in ("per-period", "epir", "interim")]
     assert values == pytest.approx([4.075, 4.825, 5.3125], abs=1e-7)
     # the item costs 1/2, and use moves half of the probability to 4
     used = [["7/20", "3/40", "23/40"], ["3/40", "7/20", "23/40"], ["3/40", "3/40", "17/20"]]
     for periods, value in ((1, 1.75), (2, 3.49375), (3, 5.395295313), (4, 7.129605297)):
         table = [[[0] * 3, [1, 2, 4]]]
-        env = mo.MarkovTypes(table, [[stay, used]], [law], cost=[0, "1/2"], horizon=periods, discount="9/10")
+        env = mo.MarkovTypes(table, [[stay, used]], [distribution], cost=[0, "1/2"], horizon=periods, discount="9/10")
         assert mo.optimum(env, mo.MyopicIC(), mo.PPIR()).value == pytest.approx(value, abs=1e-7)

@@ -34,15 +34,15 @@ def random_types(seed):
     buyers, horizon = [(1, 1), (1, 2), (2, 1), (2, 2)][seed % 4]
     sizes = rng.integers(1, 3 if buyers == 2 and horizon == 2 else 4, (buyers, horizon))
     values = [[sorted(rng.choice(5, k, replace=False).tolist()) for k in row] for row in sizes]
-    laws = []
+    distributions = []
     for row in sizes:
-        laws.append([])
+        distributions.append([])
         for k in row:
             weights = rng.integers(0, 4, k)
             weights[0] += weights.sum() == 0
-            laws[-1].append([f"{w}/{weights.sum()}" for w in weights])
+            distributions[-1].append([f"{w}/{weights.sum()}" for w in weights])
     cost = [f"{c}/2" for c in rng.integers(0, 3, horizon)]
-    return mo.IndependentTypes(values, laws, cost=cost, discount=["1", "4/5"][seed % 2])
+    return mo.IndependentTypes(values, distributions, cost=cost, discount=["1", "4/5"][seed % 2])
 
 
 @pytest.mark.parametrize("name", NAMES)

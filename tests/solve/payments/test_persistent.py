@@ -29,15 +29,15 @@ def random_chain(seed, steered):
     agents, actions = 1 + seed % 2, 2 + seed % 2
     sizes = [2 if agents == 2 else int(rng.integers(1, 4)) for _ in range(agents)]
 
-    def law(*shape):
+    def distribution(*shape):
         weights = rng.integers(1, 4, shape)
         totals = weights.sum(axis=-1, keepdims=True)
         return np.vectorize(lambda w, total: f"{w}/{total}")(weights, np.broadcast_to(totals, shape)).tolist()
 
     return mo.MarkovTypes(
         [np.sort(rng.integers(-1, 6, (actions, k)), axis=1) for k in sizes],
-        [law(actions, k, k) if steered else law(k, k) for k in sizes],
-        [law(k) for k in sizes],
+        [distribution(actions, k, k) if steered else distribution(k, k) for k in sizes],
+        [distribution(k) for k in sizes],
         cost=rng.integers(0, 2, actions).tolist(),
         horizon=2,
         discount=["1", "4/5"][seed // 2 % 2],
@@ -113,9 +113,9 @@ BROKER = {6: (7 / 108, 0.154320987654, 0.138888888889), 10: (0.0550, 0.1512, 0.1
 @pytest.mark.parametrize("size", BROKER)
 def test_bilateral_trade(size):
     grid = [f"{2 * k + 1}/{2 * size}" for k in range(size)]
-    law = [f"1/{size}"] * size
+    distribution = [f"1/{size}"] * size
     values = [[["0"] * size, grid], [["0"] * size, ["-" + v for v in grid]]]
-    env = mo.MarkovTypes(values, [[law] * size] * 2, [law, law], horizon=1)
+    env = mo.MarkovTypes(values, [[distribution] * size] * 2, [distribution, distribution], horizon=1)
     broker, second, strong = BROKER[size]
     assert mo.optimum(env, "bayesian", "interim").value == pytest.approx(broker, abs=6e-5)
     asked = {"ic": "bayesian", "ir": "interim", "objective": "welfare"}
@@ -134,8 +134,8 @@ def test_without_money_there_is_a_budget_of_promised_utility(values, cost, welfa
     # One agent, values drawn anew at 1/2 each, a seller's cost of a sale; the optimum beats every quota from T = 2 on.
     for periods, best in enumerate(welfare, 1):
         fresh = mo.IndependentTypes.iid(values, ["1/2", "1/2"], horizon=periods, cost=cost)
-        law = [["1/2", "1/2"], ["1/2", "1/2"]]
-        chain = mo.MarkovTypes([[[0, 0], values]], [law], [law[0]], cost=[0, cost], horizon=periods)
+        distribution = [["1/2", "1/2"], ["1/2", "1/2"]]
+        chain = mo.MarkovTypes([[[0, 0], values]], [distribution], [distribution[0]], cost=[0, cost], horizon=periods)
         for env, ic in ((fresh, "dic"), (chain, "bayesian"), (chain, "periodic-ex-post")):
             found = mo.optimum(env, ic, None, "welfare", subject_to="no-money")
             assert found.value == pytest.approx(best, abs=1e-8)

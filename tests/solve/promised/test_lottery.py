@@ -73,8 +73,10 @@ def test_an_optimiser_that_stops_early_still_bounds(pivots, kernel):
 def test_compiled_pivots_are_those_in_lockstep():
     """From the same dictionaries, on a stage without ties, both end in the same ones, wherever they are stopped."""
     rng = np.random.default_rng(4)
-    values, law = np.array([1.0, 1.7, 2.9, 5.3, 6.1]), rng.dirichlet(np.ones(5))
-    stage = PriceStage(law, np.cumsum((law * values)[::-1])[::-1], np.maximum(values[:, None] - values, 0.0))
+    values, distribution = np.array([1.0, 1.7, 2.9, 5.3, 6.1]), rng.dirichlet(np.ones(5))
+    stage = PriceStage(
+        distribution, np.cumsum((distribution * values)[::-1])[::-1], np.maximum(values[:, None] - values, 0.0)
+    )
     knots = np.append(0.0, np.cumsum(rng.random(200) / 20))
     rises = np.append(np.sort(rng.random(200) * 3)[::-1], 0.0)
     after = Concave(knots, np.append(0.0, np.cumsum(rises[:-1] * np.diff(knots))), rises)

@@ -18,10 +18,10 @@ def kernel(request, monkeypatch):
     return request.param
 
 
-def regular(values, law):
+def regular(values, distribution):
     """Virtual values v_k - (v_(k+1) - v_k) P(above k) / P(k) do not fall."""
-    above = 1 - np.cumsum(law)
-    virtual = np.append(values[:-1] - np.diff(values) * above[:-1] / law[:-1], values[-1])
+    above = 1 - np.cumsum(distribution)
+    virtual = np.append(values[:-1] - np.diff(values) * above[:-1] / distribution[:-1], values[-1])
     return bool((np.diff(virtual) >= 0).all())
 
 
@@ -31,8 +31,8 @@ def drawn(rng, types, wanted):
         values = np.sort(rng.choice(2000, types, replace=False)) / 100
         weights = rng.integers(1, 100, types) ** rng.integers(1, 3)
         if types < 3 or regular(values, weights / weights.sum()) == wanted:
-            law = [Fraction(int(w), int(weights.sum())) for w in weights]
-            return [Fraction(round(100 * v), 100) for v in values], law
+            distribution = [Fraction(int(w), int(weights.sum())) for w in weights]
+            return [Fraction(round(100 * v), 100) for v in values], distribution
 
 
 def instance(number, most_histories, extras=False):
@@ -43,15 +43,15 @@ def instance(number, most_histories, extras=False):
         if 1 < np.prod(types) <= most_histories and (number % 2 == 0 or types.max() > 2):
             break
     rows = [drawn(rng, k, number % 2 == 0) for k in types]
-    values, law = ([list(pair[part]) for pair in rows] for part in (0, 1))
+    values, distribution = ([list(pair[part]) for pair in rows] for part in (0, 1))
     if not extras:
-        return mo.IndependentTypes([values], [law])
-    for row in law:
+        return mo.IndependentTypes([values], [distribution])
+    for row in distribution:
         if len(row) > 1 and rng.random() < 0.4:
             gone = rng.integers(len(row))
             row[gone - 1], row[gone] = row[gone - 1] + row[gone], Fraction(0)
     cost = [Fraction(int(c), 10) for c in rng.integers(0, 120, len(types))]
-    return mo.IndependentTypes([values], [law], cost, ["1", "9/10", "1/2"][number % 3])
+    return mo.IndependentTypes([values], [distribution], cost, ["1", "9/10", "1/2"][number % 3])
 
 
 def agrees(found, program):
@@ -96,8 +96,8 @@ def test_interim_participation_is_sold_in_advance():
 
 def test_values_above_cost_are_all_that_matters():
     """The reduction of costs, on both sides by the linear program, which knows costs of its own accord."""
-    values, law, cost = ["1", "2", "4", "7"], ["1/10", "2/10", "3/10", "4/10"], 3
-    env = mo.IndependentTypes.iid(values, law, 3, cost=cost)
+    values, distribution, cost = ["1", "2", "4", "7"], ["1/10", "2/10", "3/10", "4/10"], 3
+    env = mo.IndependentTypes.iid(values, distribution, 3, cost=cost)
     net = mo.IndependentTypes.iid([0, 1, 4], ["3/10", "3/10", "4/10"], 3)
     assert mo.optimum(env).value == pytest.approx(mo.optimum(net).value, rel=1e-9)
     agrees(promised_optimum(env, tolerance=1e-9), mo.optimum(env))
@@ -122,9 +122,9 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_ten_periods_within_a_millionth(law):
-    env = mo.IndependentTypes.iid(*law, 10)
+@pytest.mark.parametrize("distribution", LAWS.values(), ids=LAWS)
+def test_ten_periods_within_a_millionth(distribution):
+    env = mo.IndependentTypes.iid(*distribution, 10)
     found = promised_optimum(env)
     assert found.status is Status.OPTIMAL
     assert found.bound.upper - found.bound.lower <= 1e-6 * found.value
@@ -135,21 +135,21 @@ def test_ten_periods_within_a_millionth(law):
 
 
 @pytest.mark.parametrize("periods", [30, pytest.param(100, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_many_periods_within_a_millionth(law, periods):
-    found = promised_optimum(mo.IndependentTypes.iid(*law, periods))
+@pytest.mark.parametrize("distribution", LAWS.values(), ids=LAWS)
+def test_many_periods_within_a_millionth(distribution, periods):
+    found = promised_optimum(mo.IndependentTypes.iid(*distribution, periods))
     assert found.bound.upper - found.bound.lower <= 1e-6 * found.value
     assert found.mechanism.revenue == pytest.approx(found.bound.lower, rel=1e-9)
 
 
-@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
-def test_the_policy_earns_the_lower_bound(law):
-    env = mo.IndependentTypes.iid(*law, 12)
+@pytest.mark.parametrize("distribution", LAWS.values(), ids=LAWS)
+def test_the_policy_earns_the_lower_bound(distribution):
+    env = mo.IndependentTypes.iid(*distribution, 12)
     found = promised_optimum(env, tolerance=1e-4)
     policy = found.mechanism
     assert policy.revenue == pytest.approx(found.bound.lower, rel=1e-9)
     for table, after in zip(policy.tables, [*policy.tables[1:], None], strict=True):
-        kept = table.next_promises @ np.array([float(Fraction(p)) for p in law[1]])
+        kept = table.next_promises @ np.array([float(Fraction(p)) for p in distribution[1]])
         np.testing.assert_allclose(kept, table.promises, atol=1e-9)
         assert table.next_promises.min() >= 0
         assert table.allocation.min() >= 0
@@ -171,10 +171,10 @@ def test_unrolled_mechanism_is_a_bank_account(tolerance):
     mechanism = found.mechanism.to_mechanism()
     assert mo.verify(mechanism, [mo.DIC(), mo.EPIR(), mo.PFIR(), mo.PPIC(), mo.INDU()]).holds
     assert found.bound.lower - 1e-9 <= mechanism.revenue <= found.bound.upper + 1e-9
-    law = env.probabilities[0][0]
+    distribution = env.probabilities[0][0]
     for t in range(1, env.horizon):
         balance, after = mechanism.realised[t][0], mechanism.realised[t + 1][0].reshape(-1, 3)
-        np.testing.assert_allclose(after @ law, balance, atol=1e-9)
+        np.testing.assert_allclose(after @ distribution, balance, atol=1e-9)
 
 
 def test_equal_types_and_money():
@@ -291,8 +291,8 @@ def test_too_many_histories_to_write_out():
 
 def test_numpy_and_numba_give_the_same_brackets(monkeypatch):
     rng = np.random.default_rng(11)
-    for law in (*LAWS.values(), drawn(rng, 5, wanted=False)):
-        env = mo.IndependentTypes.iid(*law, 12)
+    for distribution in (*LAWS.values(), drawn(rng, 5, wanted=False)):
+        env = mo.IndependentTypes.iid(*distribution, 12)
         found = []
         for compiled in (False, True):
             monkeypatch.setattr("mechopt.solve.promised.kernels.compiled", lambda compiled=compiled: compiled)

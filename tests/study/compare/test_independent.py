@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 import mechopt as mo
-from mechopt.study.compare.independent import BUILDERS, INDEPENDENT_NAMES
+from mechopt.study.compare.independent import BUILDERS, ROWS
 from tests.instances import environments
 
 HALF = ["1/2", "1/2"]
@@ -18,7 +18,7 @@ HALF = ["1/2", "1/2"]
 def test_every_mechanism_keeps_its_claims_and_its_guarantee(env):
     """The conformance suite: all mechanisms on all shapes of environments, through the verifier."""
     table = mo.compare(env)
-    assert {entry.name for entry in table.entries} | set(table.skipped) == set(INDEPENDENT_NAMES)
+    assert {entry.name for entry in table.entries} | set(table.skipped) == {row.name for row in ROWS}
     for entry in table.entries:
         for constraint in entry.claims:
             assert entry.report[constraint].holds, (entry.name, constraint, entry.report[constraint])
@@ -40,7 +40,7 @@ def test_static_sum_is_the_super_dic_optimum():
 def test_tables_and_plot(tmp_path):
     table = mo.compare(mo.IndependentTypes.iid([1, 2], HALF, 3))
     frame = table.to_frame()
-    assert frame.index.tolist() == [n for n in INDEPENDENT_NAMES if n != "two-period"]
+    assert frame.index.tolist() == [row.name for row in ROWS if row.name != "two-period"]
     assert {"revenue", "welfare", "ratio", "dic", "epir"} <= set(frame.columns)
     assert frame.loc["clairvoyant-optimum", "revenue"] == pytest.approx(3.5)
     assert bool(frame.loc["clairvoyant-optimum", "super-dic"]) is False

@@ -94,7 +94,7 @@ def test_names_of_other_kinds_are_refused():
         mo.compare(battaglini(2), ["virtual-pivot"])
     with pytest.raises(mo.InputError, match="did you mean 'dynamic-pivot'"):
         mo.compare(battaglini(2), ["dynamic-pivots"])
-    with pytest.raises(mo.InputError, match="for persistent types"):
+    with pytest.raises(mo.InputError, match="team: is not a mechanism for kind 'independent'"):
         mo.compare(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), ["team"])
 
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 import mechopt.study.fit.order as order
 from mechopt.core.errors import LimitError
-from mechopt.study.fit.order import Sales, grouped, order_law, reserve_points, value_law
+from mechopt.study.fit.order import Sales, grouped, order_distribution, reserve_points, value_distribution
 from mechopt.study.fit.prices import fit_second_price
 
 LAWS = {"uniform": stats.uniform(), "lognormal": stats.lognorm(s=0.7)}
@@ -20,10 +20,10 @@ def sales_of(price, bidders, reserve=-np.inf, weight=1.0):
     return Sales(price, full[0].astype(np.int64), full[1].astype(float), full[2].astype(float))
 
 
-def simulated(law, bidders, reserve, rng):
+def simulated(distribution, bidders, reserve, rng):
     """Auctions that end in a sale: price, bidders, start price; by the definition, not by the formula."""
     most = int(bidders.max())
-    values = law.rvs((bidders.size, most), random_state=rng)
+    values = distribution.rvs((bidders.size, most), random_state=rng)
     values[np.arange(most) >= bidders[:, None]] = -np.inf
     highest = np.sort(values, axis=1)[:, ::-1]
     sold = highest[:, 0] > reserve
@@ -32,8 +32,10 @@ def simulated(law, bidders, reserve, rng):
 
 @pytest.mark.parametrize("bidders", [2, 3, 6, 40])
 def test_second_highest_is_up_to_v_where_at_most_one_draw_is_above(bidders):
-    law = np.linspace(0, 1, 101)
-    assert order_law(law, bidders) == pytest.approx(stats.binom.cdf(1, bidders, 1 - law), abs=1e-12)
+    distribution = np.linspace(0, 1, 101)
+    assert order_distribution(distribution, bidders) == pytest.approx(
+        stats.binom.cdf(1, bidders, 1 - distribution), abs=1e-12
+    )
 
 
 def test_several_numbers_of_bidders_are_put_together():
@@ -42,24 +44,24 @@ def test_several_numbers_of_bidders_are_put_together():
     price, weight = np.array([1.0, 2.0, 1.0, 2.0]), np.array([0.75, 0.25, 5 / 16, 11 / 16]) * 100
     sales = sales_of(price, np.array([2, 2, 4, 4]), weight=weight)
     assert weight[[0, 2]].sum() / weight.sum() == pytest.approx(share)
-    assert value_law(sales, np.array([0.5, 1.0, 2.0])) == pytest.approx([0, 0.5, 1], abs=1e-9)
+    assert value_distribution(sales, np.array([0.5, 1.0, 2.0])) == pytest.approx([0, 0.5, 1], abs=1e-9)
 
 
 @pytest.mark.parametrize("bidders", [2, 3, 5])
-def test_exact_laws_of_sales_with_start_prices_give_back_the_law_of_values(bidders):
+def test_exact_distributions_of_sales_with_start_prices_give_back_the_distribution_of_values(bidders):
     # values uniform on [0, 1]; start prices 0, 0.3 and 0.6 in equal numbers, the unsold ones not in the data:
     # P(price <= v and sale) = psi(v) - r**n for v >= r
     grid = np.linspace(0, 1, 41)[1:]
     price, reserve, weight = [], [], []
     for start in (0.0, 0.3, 0.6):
         points = grid[grid >= start - 1e-12]
-        law = stats.binom.cdf(1, bidders, 1 - points) - start**bidders
+        distribution = stats.binom.cdf(1, bidders, 1 - points) - start**bidders
         price.append(points)
-        weight.append(np.diff(law, prepend=0.0))
+        weight.append(np.diff(distribution, prepend=0.0))
         reserve.append(np.full(points.size, points[0] if start else 0.0))
     sales = sales_of(np.concatenate(price), bidders, np.concatenate(reserve), 1000 * np.concatenate(weight))
-    assert value_law(sales, grid) == pytest.approx(grid, abs=1e-5)
-    ignored = value_law(replace(sales, reserve=np.full(sales.price.size, -np.inf)), grid)
+    assert value_distribution(sales, grid) == pytest.approx(grid, abs=1e-5)
+    ignored = value_distribution(replace(sales, reserve=np.full(sales.price.size, -np.inf)), grid)
     assert np.abs(ignored - grid).max() > 0.05  # the correction matters
 
 
@@ -68,16 +70,16 @@ def test_simulated_sales_with_start_prices_and_bidders_that_differ():
     bidders, reserve = rng.integers(2, 6, size=40_000), rng.choice([0.1, 0.5, 0.8], size=40_000)
     sales = sales_of(*simulated(stats.uniform(), bidders, reserve, rng))
     points = np.linspace(0.15, 1, 18)
-    law = value_law(sales, points)
-    assert law == pytest.approx(points, abs=0.02)
-    assert (np.diff(law) >= 0).all()
+    distribution = value_distribution(sales, points)
+    assert distribution == pytest.approx(points, abs=0.02)
+    assert (np.diff(distribution) >= 0).all()
 
 
 def test_below_the_lowest_start_price_only_the_share_is_estimated():
     rng = np.random.default_rng(3)
     price, bidders, reserve = simulated(stats.uniform(), np.full(20_000, 3), np.full(20_000, 0.4), rng)
-    law = value_law(sales_of(price, bidders, reserve), np.array([0.2, 0.4, 0.7]))
-    assert law == pytest.approx([0, 0.4, 0.7], abs=0.02)
+    distribution = value_distribution(sales_of(price, bidders, reserve), np.array([0.2, 0.4, 0.7]))
+    assert distribution == pytest.approx([0, 0.4, 0.7], abs=0.02)
     fit = fit_second_price(price, bidders=3, reserve=0.4, types=4, resamples=20)
     assert fit.values[0] == 0.4
     assert any("of the values up to the lowest price 0.4 only their share 0.4" in note for note in fit.notes)
@@ -87,10 +89,10 @@ def test_many_start_prices_are_interpolated(monkeypatch):
     rng = np.random.default_rng(11)
     sales = sales_of(*simulated(stats.uniform(), np.full(3000, 3), rng.random(3000), rng))
     points = np.linspace(0.3, 0.95, 14)
-    exact = value_law(sales, points)
+    exact = value_distribution(sales, points)
     monkeypatch.setattr(order, "MOST_RESERVES", 200)
     assert reserve_points(sales).size <= 200
-    assert value_law(sales, points) == pytest.approx(exact, abs=3e-3)
+    assert value_distribution(sales, points) == pytest.approx(exact, abs=3e-3)
 
 
 def test_grouping_changes_nothing_at_the_points():
@@ -101,7 +103,7 @@ def test_grouping_changes_nothing_at_the_points():
     groups = grouped(sales, points)
     assert groups.price.size < 30
     assert groups.weight.sum() == sales.price.size
-    assert value_law(groups, points) == pytest.approx(value_law(sales, points), abs=1e-12)
+    assert value_distribution(groups, points) == pytest.approx(value_distribution(sales, points), abs=1e-12)
 
 
 def test_many_start_prices_are_rounded_down_for_the_bootstrap_alone():
@@ -112,7 +114,7 @@ def test_many_start_prices_are_rounded_down_for_the_bootstrap_alone():
     assert (groups.reserve <= groups.price).all()
     fit = fit_second_price(price, bidders=3, reserve=reserve, types=4, resamples=100)
     low, high = fit.interval.cumulative.T
-    estimate = fit.law(fit.cuts)
+    estimate = fit.distribution(fit.cuts)
     assert (low <= estimate).all() and (estimate <= high).all()
     assert ((high - low)[:-1] < 0.06).all()
 
@@ -120,34 +122,34 @@ def test_many_start_prices_are_rounded_down_for_the_bootstrap_alone():
 def test_an_iteration_that_does_not_settle_is_no_result(monkeypatch):
     monkeypatch.setattr(order, "ITERATIONS", 1)
     with pytest.raises(LimitError, match="did not settle in 1 rounds"):
-        value_law(sales_of([1, 2, 3], 2, [1, 0, 0]), np.array([1.0, 3.0]))
+        value_distribution(sales_of([1, 2, 3], 2, [1, 0, 0]), np.array([1.0, 3.0]))
 
 
 @pytest.mark.parametrize("shape", LAWS)
 @pytest.mark.parametrize("bidders", [2, 3, 4, 5, 6])
-def test_law_of_values_is_recovered_within_the_band_of_the_sample_size(shape, bidders):
+def test_distribution_of_values_is_recovered_within_the_band_of_the_sample_size(shape, bidders):
     # Dvoretzky-Kiefer-Wolfowitz: the distribution of prices is missed by more than sqrt(log(2/0.001)/2N) with
     # probability 0.001
-    law, count = LAWS[shape], 20_000
+    distribution, count = LAWS[shape], 20_000
     rng = np.random.default_rng(bidders)
-    price, _, _ = simulated(law, np.full(count, bidders), np.full(count, -np.inf), rng)
+    price, _, _ = simulated(distribution, np.full(count, bidders), np.full(count, -np.inf), rng)
     fit = fit_second_price(price, bidders=bidders, types=5, resamples=20)
-    at = np.linspace(*law.ppf([0.02, 0.98]), 200)
-    missed = stats.binom.cdf(1, bidders, 1 - fit.law(at)) - stats.binom.cdf(1, bidders, law.sf(at))
+    at = np.linspace(*distribution.ppf([0.02, 0.98]), 200)
+    missed = stats.binom.cdf(1, bidders, 1 - fit.distribution(at)) - stats.binom.cdf(1, bidders, distribution.sf(at))
     assert np.abs(missed).max() < np.sqrt(np.log(2 / 0.001) / (2 * count))
-    assert np.median(np.abs(fit.law(at) - law.cdf(at))) < 0.02
+    assert np.median(np.abs(fit.distribution(at) - distribution.cdf(at))) < 0.02
 
 
 @pytest.mark.parametrize("shape", LAWS)
 def test_bootstrap_intervals_hold_about_as_often_as_they_say(shape):
-    law, held = LAWS[shape], []
+    distribution, held = LAWS[shape], []
     for seed in range(12):
         for bidders in range(2, 7):
             rng = np.random.default_rng([seed, bidders])
-            price, _, _ = simulated(law, np.full(400, bidders), np.full(400, -np.inf), rng)
+            price, _, _ = simulated(distribution, np.full(400, bidders), np.full(400, -np.inf), rng)
             fit = fit_second_price(price, bidders=bidders, types=4, resamples=150)
             cuts = np.array([fit.points[fit.cumulative >= part - 1e-12][0] for part in (0.25, 0.5, 0.75)])
             low, high = fit.interval.cumulative[:3].T
-            held += ((low <= law.cdf(cuts)) & (law.cdf(cuts) <= high)).tolist()
+            held += ((low <= distribution.cdf(cuts)) & (distribution.cdf(cuts) <= high)).tolist()
     assert len(held) == 180
     assert 0.88 <= np.mean(held) <= 0.99

@@ -72,6 +72,14 @@ def test_bidders_are_drawn_anew_not_rows():
     assert kinds == {(1.0,), (3.0,), (1.0, 3.0)}
 
 
+@pytest.mark.slow
+def test_two_processes_estimate_what_one_estimates():
+    one, two = (fit_panel(VALUES, bidder=BIDDER, period=PERIOD, types=2, resamples=60, workers=w) for w in (1, 2))
+    for name in ("probabilities", "cumulative", "mean", "kernel"):
+        assert np.array_equal(getattr(one.interval, name), getattr(two.interval, name))
+    assert one.resampled(30, workers=2) == one.resampled(30)
+
+
 def test_model_file_of_two_buyers_is_read_back(tmp_path):
     fit = fit_panel(VALUES, bidder=BIDDER, period=PERIOD, types=2, buyers=2, periods=3, cost="1/3", discount=1)
     fit.save(tmp_path / "chain.toml")

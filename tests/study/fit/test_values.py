@@ -4,6 +4,7 @@ import itertools
 import pickle
 from dataclasses import FrozenInstanceError
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_six_values_by_hand():
     assert fit.environment == mo.IndependentTypes.iid([2, 3, 4], ["1/2", "1/6", "1/3"], horizon=1)
     assert fit.distance.kolmogorov == pytest.approx(1 / 6)
     assert fit.distance.wasserstein == pytest.approx(1 / 3)
-    assert fit.law([0, 1, 2.5, 9]) == pytest.approx([0, 1 / 6, 1 / 2, 1])
+    assert fit.distribution([0, 1, 2.5, 9]) == pytest.approx([0, 1 / 6, 1 / 2, 1])
     assert (fit.rows, fit.dropped) == (6, ())
     with pytest.raises(FrozenInstanceError):
         fit.rows = 5
@@ -76,7 +77,7 @@ def test_clusters_have_the_smallest_squared_error_of_all_cuts():
     assert types.probabilities == tuple(Fraction(part.size, 11) for part in found)
 
 
-def test_clusters_of_a_law_with_fractional_masses():
+def test_clusters_of_a_distribution_with_fractional_masses():
     points, mass = np.array([1.0, 1.1, 5.0, 5.3, 9.0]), np.array([0.2, 0.3, 0.1, 0.15, 0.25])
     types = cut_into_types(points, mass, 3, "clusters")
     assert types.cuts.tolist() == [1.1, 5.3, 9.0]
@@ -116,6 +117,21 @@ def test_refits_to_samples_drawn_anew():
     assert np.std(means) == pytest.approx(np.std(sale_prices()[sale_prices() < 100]) / np.sqrt(141), rel=0.5)
     with pytest.raises(InputError, match="count is 0"):
         fit.resampled(0)
+
+
+@pytest.mark.parametrize(
+    "fitted",
+    [
+        pytest.param(partial(fit_second_price, bidders=5), id="second-price"),
+        pytest.param(fit_values, id="values", marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_estimate_what_one_estimates(fitted):
+    one, two = (fitted(sale_prices(), types=4, resamples=60, workers=count) for count in (1, 2))
+    for name in ("probabilities", "cumulative", "mean"):
+        assert np.array_equal(getattr(one.interval, name), getattr(two.interval, name))
+    assert one.call == two.call
+    assert one.resampled(30, seed=5, workers=2) == one.resampled(30, seed=5)
 
 
 @pytest.mark.parametrize("bidders", [None, 5], ids=["values", "second-price"])

@@ -31,22 +31,22 @@ def played(case: Case, point: Fraction):
         names = [[str(f) for f in formula.model.exact.values[0][t]] for t in range(env.horizon)]
         values, horizon = exact.values[0], env.horizon
 
-        def law(t: int, k: int) -> list[Fraction]:
+        def distribution(t: int, k: int) -> list[Fraction]:
             return list(exact.probabilities[0][t])
     else:
         names = [list(row) for row in env.types[0]]
         values, horizon = [table[1] for table in exact.values[0]], env.horizon
 
-        def law(t: int, k: int) -> list[Fraction]:
+        def distribution(t: int, k: int) -> list[Fraction]:
             return list(exact.initial[0]) if t == 0 else list(exact.kernel[0][t - 1][0][k])
 
-    return formula, states, names, values, law, horizon, exact.discount
+    return formula, states, names, values, distribution, horizon, exact.discount
 
 
 @pytest.mark.parametrize("name", ONE_BUYER)
 def test_rules_earn_the_value_and_no_misreport_gains(name: str) -> None:
     case, point = ONE_BUYER[name]
-    formula, states, names, values, law, horizon, discount = played(case, point)
+    formula, states, names, values, distribution, horizon, discount = played(case, point)
 
     def step(state: int, t: int, report: int) -> tuple[Fraction, Fraction, int]:
         entry = next(e for e in states[state].entries if e.reports == names[t][report])
@@ -59,7 +59,7 @@ def test_rules_earn_the_value_and_no_misreport_gains(name: str) -> None:
         if t == horizon:
             return Fraction(0)
         total = Fraction(0)
-        for j, chance in enumerate(law(t, k)):
+        for j, chance in enumerate(distribution(t, k)):
             if chance:
                 _, pays, after = step(state, t, j)
                 total += chance * (discount**t * pays + revenue(after, t + 1, j))
@@ -73,7 +73,7 @@ def test_rules_earn_the_value_and_no_misreport_gains(name: str) -> None:
         sold, pays, after = step(state, t, report)
         total = discount**t * (values[t][k] * sold - pays)
         if t + 1 < horizon:
-            for j, chance in enumerate(law(t + 1, k)):
+            for j, chance in enumerate(distribution(t + 1, k)):
                 total += chance * truthful(after, t + 1, j) if chance else 0
         return total
 
@@ -92,7 +92,7 @@ def test_rules_earn_the_value_and_no_misreport_gains(name: str) -> None:
         if t == horizon:
             return Fraction(0)
         paths = []
-        for j, chance in enumerate(law(t, k)):
+        for j, chance in enumerate(distribution(t, k)):
             if chance:
                 sold, pays, after = step(state, t, j)
                 paths.append(discount**t * (values[t][j] * sold - pays) + least(after, t + 1, j))
@@ -100,7 +100,7 @@ def test_rules_earn_the_value_and_no_misreport_gains(name: str) -> None:
 
     if name != "persistent interim":
         assert least(1, 0, 0) >= 0
-    for j, chance in enumerate(law(0, 0)):
+    for j, chance in enumerate(distribution(0, 0)):
         assert not chance or truthful(1, 0, j) >= 0
 
 

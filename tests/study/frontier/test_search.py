@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mechopt.study.frontier.search import Found, Search, corners
+from mechopt.study.workers.calls import Calls
 
 
 class Plane(Search):
     """Of the points (welfare, revenue) a best one at each weight: of tied ones that with the least sum."""
 
     def __init__(self, points):
-        self.points, self.solves, self.scale, self.time_limit = points, 0, 1.0, None
+        self.points, self.solves, self.scale, self.time_limit, self.pool = points, 0, 1.0, None, Calls()
 
     def solve(self, weight):
         self.solves += 1

@@ -13,7 +13,7 @@ def random_contract(seed):
     rng = np.random.default_rng(seed)
     agents, periods = (1, int(rng.integers(1, 3))) if seed % 3 else (2, 1)
     types = 2 if agents == 2 else int(rng.integers(2, 4))
-    laws = [rng.integers(1, 6, types) for _ in range(agents)]
+    distributions = [rng.integers(1, 6, types) for _ in range(agents)]
     signals = [rng.integers(1, 6, 2) for _ in range(agents)]
     moves = [rng.integers(1, 6, (2, 2)) for _ in range(agents)]
     base = [np.zeros((agents + 1, 2), dtype=int) for _ in range(agents)]
@@ -21,9 +21,9 @@ def random_contract(seed):
         table[i + 1] = np.sort(rng.integers(0, 7, 2))
     env = mo.SeparableTypes(
         [sorted(map(int, rng.choice(np.arange(1, 8), types, replace=False))) for _ in range(agents)],
-        [[f"{w}/{law.sum()}" for w in law] for law in laws],
+        [[f"{w}/{distribution.sum()}" for w in distribution] for distribution in distributions],
         [table.tolist() for table in base],
-        [[f"{w}/{law.sum()}" for w in law] for law in signals],
+        [[f"{w}/{distribution.sum()}" for w in distribution] for distribution in signals],
         [[[f"{w}/{row.sum()}" for w in row] for row in table] for table in moves],
         cost=[0, *map(int, rng.integers(0, 9, agents))],
         horizon=periods,
@@ -67,9 +67,9 @@ def summed(mechanism, i, report, true, keep, worth):
                 continue
             for branch in range(tree.branches[t]):
                 following = int(tree.following(t)[node, branch])
-                laws = [env.kernel[j][t][branch][k] for j, k in enumerate(types)]
-                for more in product(*(np.flatnonzero(law) for law in laws)):
-                    p = chance * np.prod([law[m] for law, m in zip(laws, more, strict=True)])
+                distributions = [env.kernel[j][t][branch][k] for j, k in enumerate(types)]
+                for more in product(*(np.flatnonzero(distribution) for distribution in distributions)):
+                    p = chance * np.prod([distribution[m] for distribution, m in zip(distributions, more, strict=True)])
                     after.append((following, tuple(map(int, more)), p))
         paths = after
     return total
@@ -139,6 +139,26 @@ def test_lemmas_hold():
 @pytest.mark.slow
 def test_lemmas_hold_in_bulk():
     assert sum([lemmas_hold(seed) for seed in range(100, 220)]) > 20
+
+
+def optimal_where_the_relaxed_optimum_is_earned(seed):
+    """Lemma 3.1, second half: what earns R* is optimal; what earns less leaves at most the gap."""
+    env, mechanism = random_contract(seed)
+    found, best = mo.lemmas.relaxation(mechanism, env), mo.optimum(env)
+    slack = 1e-6 * max(1, best.value)
+    assert found.relaxed.upper == pytest.approx(mo.relaxed_optimum(env).value, abs=slack)
+    assert best.value <= found.revenue + found.gap + slack
+    assert found.revenue == pytest.approx(mechanism.revenue)
+    report = mo.verify(mechanism, [mo.BayesianIC(), mo.Interim()])
+    assert found.holds == report.holds
+    if found.optimal:
+        assert report.holds
+        assert mechanism.revenue == pytest.approx(best.value, abs=slack)
+    return found.optimal
+
+
+def test_what_earns_the_relaxed_optimum_is_optimal():
+    assert {optimal_where_the_relaxed_optimum_is_earned(seed) for seed in range(1, 13)} == {False, True}
 
 
 def test_another_environment_is_refused():

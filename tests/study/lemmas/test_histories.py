@@ -12,11 +12,11 @@ import mechopt as mo
 def random_mechanism(seed):
     """Two agents, two or three periods, efficient policy, payments that are disturbed half of the time."""
     rng = np.random.default_rng(seed)
-    law = lambda n: [f"{w}/{sum(row)}" for row in [rng.integers(1, 6, n).tolist()] for w in row]  # noqa: E731
+    distribution = lambda n: [f"{w}/{sum(row)}" for row in [rng.integers(1, 6, n).tolist()] for w in row]  # noqa: E731
     env = mo.MarkovTypes(
         [[[0, 0], sorted(map(int, rng.integers(0, 6, 2)))] for _ in range(2)],
-        [[law(2) for _ in range(2)] for _ in range(2)],
-        [law(2) for _ in range(2)],
+        [[distribution(2) for _ in range(2)] for _ in range(2)],
+        [distribution(2) for _ in range(2)],
         cost=[0, int(rng.integers(0, 8))],
         horizon=int(rng.integers(2, 4)),
         discount="9/10",
@@ -35,10 +35,10 @@ def gains_agree(seed):
     def after(i, t, slot, others_before, true, truthful):
         """Value from period t on of type ``true``, the others' types of the period before being known (or none)."""
         best, j = None, 1 - i
-        law = env.initial[j] if t == 0 else env.kernel[j][t - 1][0][others_before]
+        distribution = env.initial[j] if t == 0 else env.kernel[j][t - 1][0][others_before]
         for told in [true] if truthful else range(2):
             total = 0.0
-            for other, p in enumerate(law):
+            for other, p in enumerate(distribution):
                 profile = (told, other) if i == 0 else (other, told)
                 node = int(tree.find(t, np.array(slot), np.array(np.ravel_multi_index(profile, (2, 2)))))
                 got = sum(w * env.values[i][t][a, true] for a, w in enumerate(mechanism.allocation[t][node]))
@@ -138,4 +138,15 @@ def test_diverse_types_pin_payments_down_to_a_step(seed):
     assert not found.holds  # nobody wants what agent 1 is served by
     assert found.inside
     assert 0 < found.diverse_width <= step + 1e-7
+    # Lemma 2: x less what she pays once, and her marginal contribution is x less the rival's value where that is less
+    worth = found.values.lower.ravel(), found.values.upper.ravel()
+    served = np.array([x for x, _ in found.diverse[1]])
+    kinds = [k for _, k in found.diverse[1]]
+    low, high = found.payments.lower.ravel()[kinds], found.payments.upper.ravel()[kinds]
+    accepts = served > rival
+    np.testing.assert_allclose(worth[0][kinds][accepts], (served - high)[accepts], atol=1e-7)
+    np.testing.assert_allclose(worth[1][kinds][accepts], (served - low)[accepts], atol=1e-7)
+    np.testing.assert_allclose(worth[1][kinds][~accepts], 0, atol=1e-7)
+    np.testing.assert_allclose(found.marginal.ravel()[kinds], np.maximum(served - rival, 0), atol=1e-9)
+    assert found.value_width == pytest.approx(found.diverse_width, abs=1e-7)
     assert mo.lemmas.diverse_preferences(env, 1).null is None

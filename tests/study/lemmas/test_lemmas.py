@@ -289,8 +289,8 @@ def test_the_loss_of_the_asymptotic_mechanism(instances):
     for k in range(instances):
         agents, types = 1 + k % 2, 2 + k % 2
         values = sorted(int(v) for v in rng.choice(np.arange(1, 9), types, replace=False))
-        law = [Fraction(1, types)] * types
-        env = mo.IndependentTypes.iid(values, law, int(rng.integers(3, 40)), agents)
+        distribution = [Fraction(1, types)] * types
+        env = mo.IndependentTypes.iid(values, distribution, int(rng.integers(3, 40)), agents)
         for threshold in ("sqrt(t) log t", "sqrt(t log t)"):
             found = mo.lemmas.asymptotic_loss(env, threshold)
             bank = mo.asymptotic(env, threshold)

@@ -82,14 +82,70 @@ def test_study_that_is_no_search_is_refused(tmp_path, text, message):
     assert message in str(caught.value)
 
 
+def test_two_processes_find_what_one_finds(tmp_path):
+    study = write_study(tmp_path, STUDY)
+    one, two = [], []
+    alone = search(study, progress=lambda *told: one.append(told))
+    together = search(study, tmp_path / "out", progress=lambda *told: two.append(told), workers=2)
+    assert together.found == alone.found
+    assert two == one  # not only the worst of all: every instance in its turn
+    resumed = search(study, tmp_path / "out", budget=90)  # what two have begun, one goes on with
+    assert resumed.found == search(study, budget=90).found
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_tree_that_one_finds():
+    family = mo.results.TreeFamily([["a"], ["a", "rest"]], types=2, absorbing=["rest"])
+    assert mo.mechanisms.worst_tree(family, 60, workers=2) == mo.mechanisms.worst_tree(family, 60)
+
+
+@pytest.mark.slow
+def test_a_function_of_the_users_own_is_sent_to_workers():
+    family = mo.results.Family(periods=1)
+
+    class Half:
+        def __init__(self, environment):
+            self.revenue = float(environment.values[0][0].min())
+
+    alone, together = (mo.mechanisms.worst_case(Half, family, 40, workers=count) for count in (1, 2))
+    assert (alone.ratio, alone.environment) == (together.ratio, together.environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_worker_that_dies_leaves_the_state_and_the_worst_so_far(tmp_path):
+    def deadly(environment):
+        if (tmp_path / "now").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return mo.repeated_myerson(environment)
+
+    def told(evaluations, ratio):
+        if evaluations == 20:
+            (tmp_path / "now").touch()
+
+    family, state = mo.results.Family(periods=1), tmp_path / "state.json"
+    found = mo.mechanisms.worst_case(deadly, family, 400, state=state, progress=told, workers=2)
+    assert found.interrupted
+    assert found.lost.startswith("a worker process died")
+    assert 20 <= found.evaluations < 400
+    assert json.loads(state.read_text())["evaluations"] == found.evaluations
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "kill"])
-def test_search_that_is_stopped_from_outside_goes_on(tmp_path, sign):
+@pytest.mark.parametrize(
+    "workers",
+    [pytest.param("1", id="in-one-process"), pytest.param("2", id="on-two-processes", marks=pytest.mark.slow)],
+)
+def test_search_that_is_stopped_from_outside_goes_on(tmp_path, sign, workers):
     study = write_study(tmp_path, STUDY.replace("budget = 60", "budget = 400").replace("[1, 2]", "2"))
-    command = [sys.executable, "-m", "mechopt", "search", "study.toml", "--out", "out", "--json"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "mechopt", "search", "study.toml", "--out", "out", "--json", "--workers", workers]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, start_new_session=True, **pipes)
     until(lambda: list((tmp_path / "out" / "searches").glob("*.json")), process)
-    os.kill(process.pid, sign)
+    if sign == signal.SIGINT:
+        os.killpg(process.pid, sign)  # as a terminal does: the whole session
+    else:
+        process.kill()
     output, messages = process.communicate(timeout=HANG_SECONDS)
     (state,) = (tmp_path / "out" / "searches").glob("*.json")
     before = json.loads(state.read_text())["evaluations"]

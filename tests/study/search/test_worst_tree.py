@@ -53,8 +53,8 @@ def test_theorem_5_1_in_its_limit():
     from mechopt.closedform.bank.gap import _first_period
 
     values, tail = _first_period(1.0, 60, 26.0)
-    law = -np.diff(tail, append=0.0)
-    first = {"name": "a", "values": values, "probabilities": law}
+    distribution = -np.diff(tail, append=0.0)
+    first = {"name": "a", "values": values, "probabilities": distribution}
     tree = mo.Scenarios([first, REST], [["a"], ["a", "rest"]], absorbing=["rest"])
     assert mo.maximin(tree).value == pytest.approx(mo.reduced_gap(1.0, 60), abs=1e-7)
 
@@ -115,8 +115,8 @@ def test_the_limit_by_definition(seed):
         sold = {}
         for t in range(len(sequence)):
             for node in reference.histories(s, t + 1):
-                chance = prod(reference.law(s, u).probabilities[k] for u, k in enumerate(node))
-                sold[reference.column("x", s, node)] = chance * reference.law(s, t).values[node[-1]]
+                chance = prod(reference.distribution(s, u).probabilities[k] for u, k in enumerate(node))
+                sold[reference.column("x", s, node)] = chance * reference.distribution(s, t).values[node[-1]]
         rows.append(combine([(1, sold), (-env.first_best, {0: 1.0})]))
         rows.append(combine([(1, reference.revenue(s)), (-mo.optimum(env).value, {0: 1.0})]))
     assert mo.maximin(with_rest(plain)).value == pytest.approx(reference.best({0: 1.0}, rows), abs=1e-8)

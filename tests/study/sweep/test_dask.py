@@ -68,11 +68,11 @@ def test_a_scheduler_that_is_lost_leaves_a_table_and_exit_status_3(tmp_path, clu
     assert 10 < document["rows"] < 4000
     assert len(kept_rows(tmp_path / "out")) == document["rows"]
     assert len((tmp_path / "out" / "sweep.csv").read_text().splitlines()) == document["rows"] + 1
-    assert "the scheduler is lost; points so far are kept" in messages and "Traceback" not in messages
+    assert "the scheduler is lost; what there is so far is kept" in messages and "Traceback" not in messages
 
 
 def test_no_scheduler_at_the_address_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("mechopt.study.sweep.workers.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("mechopt.study.workers.pool.CONNECT_SECONDS", 0.5)
     with pytest.raises(
         mo.InputError, match=r"no Dask scheduler with workers answers there .* start one with `dask scheduler`"
     ):

@@ -14,7 +14,7 @@ from mechopt.verification.contingent.stage import Place, Sizes
 from mechopt.verification.contingent.together import checked_together, promised
 from mechopt.verification.contingent.tolerance import tolerances
 from mechopt.verification.rounding import Answer, Status
-from tests.interdependent_instances import law, random_environment
+from tests.interdependent_instances import distribution, random_environment
 from tests.verification.contingent.raw_gains import SWEEPS, Given, Raw
 
 SIZES = [(2, 3), (3, 2), (1, 2)]
@@ -32,11 +32,13 @@ def late(seed, controlled):
     rng, sizes = np.random.default_rng(seed), [(2, 2), (1, 3), (2, 2)]
     values = tuple(zip(*(rng.uniform(-1, 1, (2, 3, *size)) for size in sizes), strict=True))
     kernels = tuple(
-        law(rng, (*((3,) if controlled else ()), *size), after)
+        distribution(rng, (*((3,) if controlled else ()), *size), after)
         for size, after in zip(sizes, [*sizes[1:], sizes[-1]], strict=True)
     )
     cost = rng.uniform(0, 0.5, 3)
-    return InterdependentTypes(values, kernels, law(rng, (), sizes[0]), cost=cost, horizon="infinite", discount=0.25)
+    return InterdependentTypes(
+        values, kernels, distribution(rng, (), sizes[0]), cost=cost, horizon="infinite", discount=0.25
+    )
 
 
 @cache

@@ -54,7 +54,7 @@ def test_strategies_gain_nothing_where_one_shot_misreports_gain_nothing(env, see
 def test_best_strategy_equals_enumeration(env, seed):
     """All reporting plans of one buyer over two periods, by brute force."""
     mechanism = perturbed(mo.optimum(env).mechanism, seed)
-    weights, values, law = env.present_value, env.values[0], env.probabilities[0]
+    weights, values, distribution = env.present_value, env.values[0], env.probabilities[0]
 
     def stage(t, history, true, report):
         place = (0, history, report)
@@ -64,8 +64,8 @@ def test_best_strategy_equals_enumeration(env, seed):
         if env.horizon == 1:
             return 0.0, 0.0
         types = range(env.shape[1][0])
-        truth = sum(law[1][k] * stage(1, history, k, k) for k in types)
-        return truth, sum(law[1][k] * max(stage(1, history, k, j) for j in types) for k in types)
+        truth = sum(distribution[1][k] * stage(1, history, k, k) for k in types)
+        return truth, sum(distribution[1][k] * max(stage(1, history, k, j) for j in types) for k in types)
 
     first = range(env.shape[0][0])
     gains = [stage(0, 0, k, j) + rest(j)[1] - stage(0, 0, k, k) - rest(k)[0] for k in first for j in first]

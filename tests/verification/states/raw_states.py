@@ -18,11 +18,14 @@ def chain(agents, fresh=False, exactly=True, sizes=(2, 3)):
     """Actions that move types and values; a type that never comes again, and one of probability 0 at first."""
     rng = np.random.default_rng(agents)
     values = [rng.integers(-3, 9, (2, k)).tolist() for k in sizes[:agents]]
-    laws = {2: [HALF, ["0", "1"]], 3: [["1/3", "1/3", "1/3"], ["1/4", "0", "3/4"], ["1/2", "1/2", "0"]]}
-    kernel = [[[laws[k][(a + own) % k % len(laws[k])] for own in range(k)] for a in range(2)] for k in sizes[:agents]]
+    distributions = {2: [HALF, ["0", "1"]], 3: [["1/3", "1/3", "1/3"], ["1/4", "0", "3/4"], ["1/2", "1/2", "0"]]}
+    kernel = [
+        [[distributions[k][(a + own) % k % len(distributions[k])] for own in range(k)] for a in range(2)]
+        for k in sizes[:agents]
+    ]
     initial = [{2: ["1/4", "3/4"], 3: ["2/3", "1/3", "0"]}[k] for k in sizes[:agents]]
     if fresh:
-        kernel = [[law] * k for law, k in zip(initial, sizes, strict=False)]
+        kernel = [[distribution] * k for distribution, k in zip(initial, sizes, strict=False)]
     if not exactly:
         kernel = [np.array(np.vectorize(lambda x: float(Fraction(x)))(part)) for part in kernel]
         kernel[0][0, 0] = np.random.default_rng(1).dirichlet(np.ones(kernel[0].shape[-1]))
@@ -38,11 +41,11 @@ def mechanism(env, seed=0):
     profiles = list(product(*map(range, env.shape[0])))
     places = [(p, a, side) for p in range(len(profiles)) for a in range(2) for side in range(1 + a)]
     states = 2 + len(places)
-    laws = [np.zeros((states, k)) for k in env.shape[0]]
-    for i, law in enumerate(laws):
-        law[[0, -1]] = env.initial[i]
+    distributions = [np.zeros((states, k)) for k in env.shape[0]]
+    for i, distribution in enumerate(distributions):
+        distribution[[0, -1]] = env.initial[i]
         for s, (p, a, _) in enumerate(places, 1):
-            law[s] = env.kernel[i][0][a, profiles[p][i]]
+            distribution[s] = env.kernel[i][0][a, profiles[p][i]]
     first = rng.random((states, len(profiles)))
     first[rng.random(first.shape) < 0.3] = 0.0
     data, columns, starts = [], [], [0]
@@ -55,7 +58,7 @@ def mechanism(env, seed=0):
     rows = csr_array((np.array(data, dtype=float), columns, starts), shape=(len(starts) - 1, states))
     payment = rng.normal(size=(env.agents, states, len(profiles), 2))
     coin = rng.normal(size=(env.agents, rows.nnz)) + 50.0 * (rows.data == 0)  # what nobody pays is much
-    return StateMechanism(env, laws, np.stack([first, 1 - first], axis=2), payment, rows, coin)
+    return StateMechanism(env, distributions, np.stack([first, 1 - first], axis=2), payment, rows, coin)
 
 
 class Raw:
@@ -72,7 +75,13 @@ class Raw:
             self.entries[s, p, a] = [(int(m.after.indices[e]), m.after.data[e], m.extra[i, e]) for e in span]
 
     def others(self, s, profile):
-        return np.prod([law[s, k] for j, (law, k) in enumerate(zip(self.m.laws, profile, strict=True)) if j != self.i])
+        return np.prod(
+            [
+                distribution[s, k]
+                for j, (distribution, k) in enumerate(zip(self.m.distributions, profile, strict=True))
+                if j != self.i
+            ]
+        )
 
     def report(self, s, k, r, later):
         env, m, total = self.m.environment, self.m, 0.0
@@ -101,14 +110,14 @@ class Raw:
 
     def best(self):
         """Of the reports that the state allows."""
-        allowed = [[r for r in self.types if self.m.laws[self.i][s, r] > 0] for s in range(self.m.states)]
+        allowed = [[r for r in self.types if self.m.distributions[self.i][s, r] > 0] for s in range(self.m.states)]
         return self.table(lambda s, k, later: max(self.report(s, k, r, later) for r in allowed[s]))
 
     def period(self, s):
         """Utility of the period and the next state, over what may happen."""
         m = self.m
         for p, profile in enumerate(self.profiles):
-            if all(law[s, k] > 0 for law, k in zip(m.laws, profile, strict=True)):
+            if all(distribution[s, k] > 0 for distribution, k in zip(m.distributions, profile, strict=True)):
                 for a in range(2):
                     if m.allocation[s, p, a] > 0:
                         for to, chance, coin in self.entries[s, p, a]:
@@ -129,7 +138,10 @@ class Raw:
         while front:
             here = front.pop(0)
             for (s, p, a), moves in self.entries.items():
-                possible = all(law[s, k] > 0 for law, k in zip(self.m.laws, self.profiles[p], strict=True))
+                possible = all(
+                    distribution[s, k] > 0
+                    for distribution, k in zip(self.m.distributions, self.profiles[p], strict=True)
+                )
                 if s == here and self.m.allocation[s, p, a] > 0 and (possible or not truthful):
                     for to, chance, _ in moves:
                         if chance > 0 and to not in found:
@@ -144,11 +156,16 @@ class Raw:
             return {(0, 0, 0): -self.least(constraint == mo.PFIR())[0]}
         if constraint == mo.PPIR():
             return {(s, 0, 0): -(d**t) * min(now for now, _ in self.period(s)) for s, t in likely.items()}
-        truth, law = self.truth(), m.laws[self.i]
+        truth, distribution = self.truth(), m.distributions[self.i]
         if constraint == mo.Interim():
-            return {(0, k, 0): -truth[0, k] for k in self.types if law[0, k] > 0}
+            return {(0, k, 0): -truth[0, k] for k in self.types if distribution[0, k] > 0}
         if constraint == mo.PeriodicIR():
-            return {(s, k, 0): -(d**t) * truth[s, k] for s, t in likely.items() for k in self.types if law[s, k] > 0}
+            return {
+                (s, k, 0): -(d**t) * truth[s, k]
+                for s, t in likely.items()
+                for k in self.types
+                if distribution[s, k] > 0
+            }
         if constraint == mo.DIC():
             found = self.first(False)
             every = product(found, self.types, self.types)
@@ -157,5 +174,5 @@ class Raw:
         return {
             (s, k, r): d ** found[s] * (self.report(s, k, r, best) - truth[s, k])
             for s, k, r in product(found, self.types, self.types)
-            if law[s, k] > 0 and law[s, r] > 0
+            if distribution[s, k] > 0 and distribution[s, r] > 0
         }

@@ -107,22 +107,22 @@ def residuals(m, i, response):
     truth, best = response.truth, response.best
     env, raw = m.environment, Raw(m, i)
     numbers = env.exact if env.exact is not None else env
-    law = {}
+    distribution = {}
     for j in range(env.agents):
         for s in range(m.states):
-            law[j, s] = [Fraction(float(x)) for x in m.laws[j][s]]
+            distribution[j, s] = [Fraction(float(x)) for x in m.distributions[j][s]]
             if env.exact is not None:
                 rows = [(env.initial[j], env.exact.initial[j])]
                 for a in range(2):
                     rows += list(zip(env.kernel[j][0][a], env.exact.kernel[j][0][a], strict=True))
-                law[j, s] = next(list(own) for row, own in rows if (row == m.laws[j][s]).all())
+                distribution[j, s] = next(list(own) for row, own in rows if (row == m.distributions[j][s]).all())
 
     def report(s, k, r, later):
         total = Fraction(0)
         for p, profile in enumerate(raw.profiles):
             chance = Fraction(profile[i] == r)
             for j in range(env.agents):
-                chance *= 1 if j == i else law[j, s][profile[j]]
+                chance *= 1 if j == i else distribution[j, s][profile[j]]
             for a in range(2):
                 gain = Fraction(numbers.values[i][0][a][k]) - Fraction(float(m.payment[i, s, p, a]))
                 for to, share, coin in raw.entries[s, p, a]:
@@ -140,7 +140,7 @@ def residuals(m, i, response):
             steps = (abs(report(s, k, r, value) - Fraction(float(floats[n][s, k, r]))) for r in raw.types)
             worst[2 + n] = max(worst[2 + n], *steps)
         worst[0] = max(worst[0], abs(here[k] - Fraction(float(truth[s, k]))))
-        allowed = [r for r in raw.types if m.laws[i][s, r] > 0]
+        allowed = [r for r in raw.types if m.distributions[i][s, r] > 0]
         tried = max(report(s, k, r, best) for r in allowed)
         worst[1] = max(worst[1], abs(tried - Fraction(float(best[s, k]))))
     return worst
@@ -251,10 +251,10 @@ def test_what_is_not_checked_is_refused():
 
 def test_types_are_fresh_where_every_row_is_the_first_distribution():
     assert check.fresh(chain(2, fresh=True)) and not check.fresh(chain(2))
-    law = [0.5, 0.5]
+    distribution = [0.5, 0.5]
     for off, fresh in ((0.0, True), (1e-10, False)):
-        kernel = [[[law, law], [law, [0.5 + off, 0.5 - off]]], [law, law]]
-        env = mo.MarkovTypes([[[0, 1], [1, 0]]] * 2, kernel, [law] * 2, horizon="infinite", discount="1/2")
+        kernel = [[[distribution, distribution], [distribution, [0.5 + off, 0.5 - off]]], [distribution, distribution]]
+        env = mo.MarkovTypes([[[0, 1], [1, 0]]] * 2, kernel, [distribution] * 2, horizon="infinite", discount="1/2")
         assert check.fresh(env) is fresh
 
 
@@ -272,8 +272,8 @@ def test_steps_in_fractions_are_counted_before(monkeypatch):
 
 def lent(first):
     """After the report 1, which never is true, a report of 1 is paid 9; elsewhere nothing is."""
-    law = {"never": ["1", "0"], "always": ["0", "1"]}[first]
-    env = mo.MarkovTypes([[[0, 0]]], [[law] * 2], [law], horizon="infinite", discount="1/4")
+    distribution = {"never": ["1", "0"], "always": ["0", "1"]}[first]
+    env = mo.MarkovTypes([[[0, 0]]], [[distribution] * 2], [distribution], horizon="infinite", discount="1/4")
     paid = np.zeros((1, 2, 2, 1))
     paid[0, 1, 1, 0] = -9.0
     after = csr_array(np.array([[1.0, 0], [0, 1], [1, 0], [0, 1]]))

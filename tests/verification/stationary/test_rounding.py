@@ -79,9 +79,9 @@ class Bounds:
         error = size = 0.0
         for p in self.at(0):
             if p[self.i] == k:
-                laws = (law for j, law in enumerate(self.env.initial) if j != self.i)
+                distributions = (distribution for j, distribution in enumerate(self.env.initial) if j != self.i)
                 others = (own for j, own in enumerate(p) if j != self.i)
-                chance = np.prod([law[own] for law, own in zip(laws, others, strict=True)])
+                chance = np.prod([distribution[own] for distribution, own in zip(distributions, others, strict=True)])
                 error += chance * (self.off[0][p] * (1 + self.share) + self.share * abs(self.value[0][p]))
                 size += chance * self.value[0][p]
         return error + self.share * abs(size)

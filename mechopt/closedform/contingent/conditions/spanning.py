@@ -197,10 +197,10 @@ def matrices(environment: InterdependentTypes, t: int, agent: int) -> FloatArray
            [0.5, 0.5]])
     """
     kernel, agents = environment.kernel[t], environment.agents
-    law = kernel[:1] if kernel.strides[0] == 0 else kernel
-    law = np.moveaxis(law.sum(axis=1 + agents + agent), 1 + agent, -1)
-    *shape, own = *law.shape[:agents], law.shape[-1]
-    found = np.ascontiguousarray(law).reshape(*shape, prod(law.shape[agents:-1]), own)
+    distribution = kernel[:1] if kernel.strides[0] == 0 else kernel
+    distribution = np.moveaxis(distribution.sum(axis=1 + agents + agent), 1 + agent, -1)
+    *shape, own = *distribution.shape[:agents], distribution.shape[-1]
+    found = np.ascontiguousarray(distribution).reshape(*shape, prod(distribution.shape[agents:-1]), own)
     return np.broadcast_to(found, (len(kernel), *found.shape[1:]))
 
 

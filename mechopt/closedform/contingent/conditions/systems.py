@@ -1,7 +1,7 @@
 r"""The transfers of one matrix: what meets a target in expectation under the truth, and no less under a misreport.
 
-M has the laws m_k of the others' next signals by own signal k as columns, c_k is what the transfer is to be worth. All
-matrices of an agent and a period are solved together; leading axes are (action, others' profile).
+M has the distributions m_k of the others' next signals by own signal k as columns, c_k is what the transfer is to be
+worth. All matrices of an agent and a period are solved together; leading axes are (action, others' profile).
 
 Lemma A.3 (convex independence), one transfer p_r a report r, with p_r.m_r = c_r and p_r.m_k >= c_k: with dist_r and z_r
 the distance and the separating vector of column r::

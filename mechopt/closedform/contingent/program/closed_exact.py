@@ -86,7 +86,7 @@ def efficient_surplus(numbers: Numbers, policy: tuple[IntArray, ...]) -> list[Ar
 def truthful_exactly(
     numbers: Numbers, policy: tuple[IntArray, ...], i: int, surplus: list[Array] | None, end: Any
 ) -> list[Array]:
-    """What the truth is worth to an agent, by period."""
+    """Value of the truth to an agent, by period."""
     flow = [numbers.values[t][i][policy[t], np.arange(len(policy[t]))] for t in range(numbers.stages)]
     flow[-1] = flow[-1] if end is None else flow[-1] - end
     if surplus is None:
@@ -216,18 +216,18 @@ def separated_exactly(columns: list[Vector], target: Vector, own: int) -> Vector
 
 def _met_in_the_hull(columns: list[Vector], target: Vector, own: int) -> Vector | None:
     """Transfers of a column in the hull of the others, by the linear program of its own target."""
-    law: Array = np.array(columns, dtype=object).T
-    near = smallest_by_report(law.astype(np.float64), np.array(target, dtype=np.float64), own)
+    distribution: Array = np.array(columns, dtype=object).T
+    near = smallest_by_report(distribution.astype(np.float64), np.array(target, dtype=np.float64), own)
     if near is None:
         return None
-    rows, count = law.shape
+    rows, count = distribution.shape
     column, row = (axis.ravel() for axis in np.indices((rows, count)))
     equal = np.arange(count) == own
     side: Array = np.array(target, dtype=object)
     label = np.zeros((count, 5), dtype=np.int64)
     scale = max(1e-300, float(np.abs(near).max()))
     try:
-        return exactly(Rows(row, column, law.ravel(), side, equal, label), near, np.arange(rows), scale)
+        return exactly(Rows(row, column, distribution.ravel(), side, equal, label), near, np.arange(rows), scale)
     except MechoptError:
         return None
 

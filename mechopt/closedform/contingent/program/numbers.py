@@ -109,10 +109,10 @@ def with_own(shape: tuple[int, ...], agent: int) -> IntArray:
     return np.asarray(here[:, np.newaxis] + step * (np.arange(shape[agent]) - own[:, np.newaxis]), dtype=np.int64)
 
 
-def marginal(law: Array, shape: tuple[int, ...], agent: int) -> Array:
+def marginal(distribution: Array, shape: tuple[int, ...], agent: int) -> Array:
     """Distribution of the others' profile from that of the profile, its last axis."""
-    lead = law.shape[:-1]
-    return np.asarray(law.reshape(*lead, *shape).sum(axis=len(lead) + agent).reshape(*lead, -1))
+    lead = distribution.shape[:-1]
+    return np.asarray(distribution.reshape(*lead, *shape).sum(axis=len(lead) + agent).reshape(*lead, -1))
 
 
 def _of(env: InterdependentTypes, values: Any, kernel: Any, initial: Any, costs: Any, discount: Any = None) -> Numbers:

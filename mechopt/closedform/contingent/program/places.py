@@ -229,7 +229,7 @@ class TransferSystems:
         return latex(self.rows(margin), SYSTEM_COLUMNS)
 
     def document(self, margin: float = MARGIN) -> list[dict[str, Any]]:
-        """What ``mechopt transfers --systems --json`` prints: rows with the matrix, the target and null vectors."""
+        """Document of ``mechopt transfers --systems --json``: rows with the matrix, the target and null vectors."""
         found = []
         for system, row in zip(self.systems, self.rows(margin), strict=True):
             spanning = system.restoring_spanning(margin)

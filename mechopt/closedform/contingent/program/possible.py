@@ -161,8 +161,8 @@ def worth_of_flows(numbers: Numbers, policy: tuple[IntArray, ...], flows: Sequen
     """Present values of flows under a policy, from each period on; axes: profile."""
     values = [worth_for_ever(numbers, policy[-1], flows[-1]) if numbers.infinite else flows[-1]]
     for t in reversed(range(numbers.stages - 1)):
-        law = numbers.kernel[t][policy[t], np.arange(len(policy[t]))]
-        values.insert(0, flows[t] + numbers.discount * (law * values[0]).sum(axis=1))
+        distribution = numbers.kernel[t][policy[t], np.arange(len(policy[t]))]
+        values.insert(0, flows[t] + numbers.discount * (distribution * values[0]).sum(axis=1))
     return values
 
 

@@ -1,4 +1,4 @@
-"""What else may be asked of transfers: that agents want to take part, caps on payments, a balanced budget.
+"""Further demands on transfers: that agents want to take part, caps on payments, a balanced budget.
 
 Participation is decided on before the first transfer: an agent's truthful value less her entry fee is at least what she
 has outside. Budgets count all payments and the seller's costs, each in its own period.
@@ -33,7 +33,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Requirements:
-    """What is asked of transfers besides the truth being best.
+    """Demands on transfers besides the truth being best.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ def requirements(agents: int, outside: Any, cap: Any, fee: bool, **chosen: Any) 
 
 
 def expected_worth(numbers: Numbers, where: Layout) -> tuple[IntArray, Array, Any]:
-    """What the truth is worth to an agent ex ante, less the fee: columns, coefficients, constant."""
+    """Value of the truth to an agent ex ante, less the fee: columns, coefficients, constant."""
     now = where.worth[0]
     columns, values = now.column, now.sign * numbers.initial
     kept = columns >= 0

@@ -24,7 +24,7 @@ MAX_ENTRIES = 40_000_000
 
 
 class Kind(IntEnum):
-    """What a row says."""
+    """Kind of a row."""
 
     TRUTH = 0
     MISREPORT = 1
@@ -171,15 +171,15 @@ def _stage(numbers: Numbers, where: Layout, policy: Any, t: int) -> Rows:
     truth = with_own(shape, agent)  # reported profile, true signal: true profile
     count, own = truth.shape
     action = np.broadcast_to(policy[t][:, np.newaxis], truth.shape)
-    law = discount * numbers.kernel[t][action, truth]
-    due = marginal(law, numbers.shape[following], agent)
+    distribution = discount * numbers.kernel[t][action, truth]
+    due = marginal(distribution, numbers.shape[following], agent)
     now, then = where.worth[t], where.worth[following]
     side = numbers.values[t][agent][action, truth] - now.constant[truth]
-    side = side + (law * then.constant).sum(axis=-1)
+    side = side + (distribution * then.constant).sum(axis=-1)
     rows = np.arange(count * own).reshape(count, own)
     parts = [
         _entries(rows, now.column[truth], np.full(truth.shape, now.sign, dtype=numbers.dtype)),
-        _entries(rows[..., np.newaxis], np.broadcast_to(then.column, law.shape), -then.sign * law),
+        _entries(rows[..., np.newaxis], np.broadcast_to(then.column, distribution.shape), -then.sign * distribution),
         _entries(rows[..., np.newaxis], np.broadcast_to(where.transfers[t][:, np.newaxis], due.shape), due),
     ]
     reported = np.broadcast_to(own_of(shape, agent)[:, np.newaxis], truth.shape)

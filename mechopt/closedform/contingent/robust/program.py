@@ -49,26 +49,26 @@ class Family(NamedTuple):
     label: IntArray
 
     def worth(self, x: Array) -> Array:
-        """What is inside the expectation; axes: line, next profile."""
+        """Terms inside the expectation; axes: line, next profile."""
         padded: Array = np.concatenate([x, np.array([Fraction(0) if x.dtype == object else 0.0], dtype=x.dtype)])
         return np.asarray(sum((sign * padded[columns] for columns, sign in self.later), self.constant))
 
-    def slack(self, x: Array, law: Array, discount: Any) -> Array:
+    def slack(self, x: Array, distribution: Array, discount: Any) -> Array:
         """How much each row has left under its distribution."""
         outside = sum((sign * x[column] for column, sign in self.now), -self.side)
-        return np.asarray(outside + discount * (law * self.worth(x)).sum(axis=1))
+        return np.asarray(outside + discount * (distribution * self.worth(x)).sum(axis=1))
 
-    def rows(self, which: IntArray, law: Array, discount: Any) -> Rows:
+    def rows(self, which: IntArray, distribution: Array, discount: Any) -> Rows:
         """Rows of some lines under distributions."""
-        count, outcomes = law.shape
+        count, outcomes = distribution.shape
         at = np.arange(count)
-        entries = [(at, column[which], np.full(count, sign, dtype=law.dtype)) for column, sign in self.now]
+        entries = [(at, column[which], np.full(count, sign, dtype=distribution.dtype)) for column, sign in self.now]
         for columns, sign in self.later:
             row = np.broadcast_to(at[:, np.newaxis], (count, outcomes))
-            entries.append((row.ravel(), columns[which].ravel(), (sign * discount * law).ravel()))
+            entries.append((row.ravel(), columns[which].ravel(), (sign * discount * distribution).ravel()))
         row, column, value = (np.concatenate([entry[k] for entry in entries]) for k in range(3))
         kept = (column >= 0) & (value != 0).astype(bool)
-        side = self.side[which] - discount * (law * self.constant[which]).sum(axis=1)
+        side = self.side[which] - discount * (distribution * self.constant[which]).sum(axis=1)
         equal = np.zeros(count, dtype=bool)
         return Rows(row[kept], column[kept], value[kept], side, equal, self.label[which])
 
@@ -123,7 +123,7 @@ class Contradiction(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What robust transfers are for.
+    """Setting of robust transfers.
 
     Attributes
     ----------
@@ -240,12 +240,12 @@ def cut_rows(block: Block, cuts: list[Cuts], kernels: KernelSet, discount: Any, 
     """The rows of the cuts, the plain ones first."""
     parts = list(block.plain)
     for family, which, names in cuts:
-        law = _laws(block.families[family], which, names, kernels, exact)
-        parts.append(block.families[family].rows(which, law, discount))
+        distribution = _distributions(block.families[family], which, names, kernels, exact)
+        parts.append(block.families[family].rows(which, distribution, discount))
     return stacked_rows([(rows, 0) for rows in parts])
 
 
-def _laws(family: Family, which: IntArray, names: IntArray | None, kernels: KernelSet, exact: bool) -> Array:
+def _distributions(family: Family, which: IntArray, names: IntArray | None, kernels: KernelSet, exact: bool) -> Array:
     lines = family.lines
     some = Lines(lines.environment, lines.period, lines.action[which], lines.profile[which])
     if names is None:
@@ -257,7 +257,10 @@ def distributions(block: Block, cuts: list[Cuts], kernels: KernelSet) -> list[tu
     """Those of the rows of the cuts, as fractions; None for the plain ones."""
     found: list[tuple[Fraction, ...] | None] = [None] * sum(len(rows.side) for rows in block.plain)
     for family, which, names in cuts:
-        found += [tuple(law) for law in _laws(block.families[family], which, names, kernels, exact=True)]
+        found += [
+            tuple(distribution)
+            for distribution in _distributions(block.families[family], which, names, kernels, exact=True)
+        ]
     return found
 
 

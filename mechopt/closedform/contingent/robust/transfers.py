@@ -68,7 +68,7 @@ class NoRobustTransfersError(ConditionError):
     ----------
     farkas : Farkas or None
         Inequalities whose combination is a contradiction; None where distributions are those of a solver.
-    laws : tuple of tuples of Fraction, or of None
+    distributions : tuple of tuples of Fraction, or of None
         The distribution of the next profile of each of its inequalities; None for the last period's.
     robustness : Robustness
     policy : tuple over periods of int arrays ``(*signals,)``
@@ -81,11 +81,11 @@ class NoRobustTransfersError(ConditionError):
         message: str,
         place: Place | None,
         proof: Farkas | None,
-        laws: tuple[Any, ...],
+        distributions: tuple[Any, ...],
         asked: tuple[Robustness, Any, bool],
     ) -> None:
         super().__init__("robustness", message, place)
-        self.farkas, self.laws = proof, laws
+        self.farkas, self.distributions = proof, distributions
         self.robustness, self.policy, self.constant = asked
 
 
@@ -190,11 +190,11 @@ def _refused(asked: Asked, setting: Setting, block: Block, found: Contradiction)
     own = next(other for other in blocks(asked, twin, block.agent) if other.periods == block.periods)
     rows = cut_rows(own, found.cuts, asked.kernels, twin.discount, exact=True)
     proof = farkas(env, setting.policy, rows, own.count, found.multipliers)
-    laws = distributions(own, found.cuts, asked.kernels)
+    used = distributions(own, found.cuts, asked.kernels)
     worst = proof.misreports[0] if proof.misreports else None
     place = worst and Place(worst.agent, worst.period, worst.action, worst.others, worst.signal)
     message += f"; together these inequalities say 0 >= {float(proof.contradiction):.4g}: {proof}"
-    return NoRobustTransfersError(message, place, proof, tuple(laws[k] for k in proof.rows.tolist()), claim)
+    return NoRobustTransfersError(message, place, proof, tuple(used[k] for k in proof.rows.tolist()), claim)
 
 
 def _exactly(asked: Asked, numbers: Numbers, block: Block, near: Solved, scale: float) -> list[Fraction]:
@@ -268,8 +268,8 @@ def _fractions(asked: Asked, numbers: Numbers, solutions: list[list[list[Fractio
             here = np.arange(len(policy))
             flow = numbers.values[t][i][policy, here]
             if t < len(numbers.kernel):
-                law = marginal(numbers.kernel[t][policy, here], numbers.shape[numbers.following(t)], i)
-                flow = flow - numbers.discount * (law * own[t]).sum(axis=1)
+                distribution = marginal(numbers.kernel[t][policy, here], numbers.shape[numbers.following(t)], i)
+                flow = flow - numbers.discount * (distribution * own[t]).sum(axis=1)
             elif last is not None:
                 flow = flow - last
             flows.append(flow)

@@ -36,7 +36,7 @@ FIX = "try method='any', or stack more periods"
 
 
 class _Made(NamedTuple):
-    """What was solved about one period."""
+    """Solution about one period."""
 
     promises: FloatArray  # history, reported profile, row
     gains: FloatArray
@@ -120,42 +120,45 @@ class ByHistory:
         return found
 
     def _promises(self, t: int, histories: int) -> Array:
-        """What is promised about a period; axes: history, reported profile, row."""
+        """Promises about a period; axes: history, reported profile, row."""
         self.made.append(self._solve(t, histories))
         return self.made[-1].promises
 
     def _others(self, t: int) -> int:
         return prod(self.env.shape[t]) // self.env.shape[t][self.i]
 
-    def _laws(self, t: int) -> list[Array]:
+    def _distributions(self, t: int) -> list[Array]:
         """Distributions ``(action, others, row, own)`` of the next 1, 2, ... periods to the end, or of their paths."""
         if not self.joint:
-            laws = marginal_columns(self.numbers, self.policy, t, self.i, self.env.stages - 1 - t)
+            distributions = marginal_columns(self.numbers, self.policy, t, self.i, self.env.stages - 1 - t)
         else:
             lengths = range(1, self.env.stages - t)
-            laws = [path_columns(self.numbers, self.policy, t, self.i, length) for length in lengths]
-        return [np.broadcast_to(law, (self.env.action_counts[t], *law.shape[1:])) for law in laws]
+            distributions = [path_columns(self.numbers, self.policy, t, self.i, length) for length in lengths]
+        return [
+            np.broadcast_to(distribution, (self.env.action_counts[t], *distribution.shape[1:]))
+            for distribution in distributions
+        ]
 
-    def _liability(self, t: int, histories: int, laws: list[Array]) -> Array:
+    def _liability(self, t: int, histories: int, distributions: list[Array]) -> Array:
         """Expected present value of what is still due; axes: history, action, others, own signal."""
         shape = self.env.action_counts[t], self._others(t), self.env.shape[t][self.i]
         total = self.numbers.zeros(histories, *shape)
         for at, table in self.due.items():
-            law = laws[at - t - 1]
+            distribution = distributions[at - t - 1]
             if self.joint:
                 table = table.reshape(len(table), shape[1], -1)
-                parts = [np.tensordot(table[:, b], law[:, b], axes=([1], [1])) for b in range(shape[1])]
+                parts = [np.tensordot(table[:, b], distribution[:, b], axes=([1], [1])) for b in range(shape[1])]
                 worth = np.stack(parts, axis=2)
             else:
-                worth = np.tensordot(table, law, axes=([1], [2]))
+                worth = np.tensordot(table, distribution, axes=([1], [2]))
             total = total + self.numbers.discount ** (at - t) * worth
         return total
 
     def _system(self, t: int, histories: int) -> tuple[Array, Any, Array, Array]:
         """Columns, what they are divided by, and targets and liabilities by history, action, others and own signal."""
-        env, d, laws = self.env, self.numbers.discount, self._laws(t)
+        env, d, distributions = self.env, self.numbers.discount, self._distributions(t)
         length = ahead(env, t, self.steps)
-        columns, total = (laws[length - 1], d**length) if self.joint else stack_of(laws[:length], d)
+        columns, total = (distributions[length - 1], d**length) if self.joint else stack_of(distributions[:length], d)
         profiles, rows = prod(env.shape[t]), columns.shape[2]
         if histories * profiles * rows * self._others(t) > MAX_ENTRIES or histories > MAX_SYSTEMS:
             raise LimitError(
@@ -164,7 +167,7 @@ class ByHistory:
             )
         actions: IntArray = by_report(self.setting.policy[t], self.i)
         others, reports = np.arange(len(actions))[:, np.newaxis], np.arange(actions.shape[1])
-        liability = self._liability(t, histories, laws)
+        liability = self._liability(t, histories, distributions)
         told = liability[:, actions, others, reports][:, np.newaxis]
         wanted = (by_own_signal(self._target(t), self.i) + told - liability) / total
         return columns, total, wanted, liability

@@ -117,9 +117,9 @@ def _period(
         columns, total = path_columns(numbers, policy, t, i, length, one=True), d**length
         sizes = [columns.shape[2]]
     else:
-        laws = marginal_columns(numbers, policy, t, i, length, one=True)
-        columns, total = stack_of(laws, d)
-        sizes = [law.shape[2] for law in laws]
+        distributions = marginal_columns(numbers, policy, t, i, length, one=True)
+        columns, total = stack_of(distributions, d)
+        sizes = [distribution.shape[2] for distribution in distributions]
     wanted = by_own_signal(aim.reshape(len(aim), *environment.shape[t]), i) / total
     solved = _solved(environment, setting, i, t, columns, wanted, own, smallest)
     return np.split(solved, np.cumsum(sizes)[:-1], axis=-1)
@@ -143,8 +143,8 @@ def _solved(
     found = np.full(shape, Fraction(0), dtype=object)
     for b in range(count):
         for a in sorted(set(actions[b].tolist())):
-            law = columns[a % len(columns), b]
-            vectors, aim = [list(law[:, k]) for k in range(reports)], list(wanted[a, b])
+            distribution = columns[a % len(columns), b]
+            vectors, aim = [list(distribution[:, k]) for k in range(reports)], list(wanted[a, b])
             if not own:
                 found[a, b] = _required(environment, i, t, a, b, None, all_met(vectors, aim))
                 continue

@@ -108,36 +108,38 @@ def path_columns(numbers: Numbers, policy: Any, t: int, agent: int, length: int,
         Rows are the others' profiles of these periods, the first period's first, in C order.
     """
     now, kernel, at = numbers.shape[t], numbers.kernel[t], t
-    law: Array = (kernel[:1] if one else kernel)[:, :, np.newaxis]  # action, profile now, path so far, profile then
+    distribution: Array = (kernel[:1] if one else kernel)[
+        :, :, np.newaxis
+    ]  # action, profile now, path so far, profile then
     for ahead in range(length):
         if ahead:
             moved = numbers.kernel[at][policy[at], np.arange(len(policy[at]))]
-            _require_few(law.size // law.shape[-1] * moved.shape[1])
-            law = law @ moved
+            _require_few(distribution.size // distribution.shape[-1] * moved.shape[1])
+            distribution = distribution @ moved
         at = numbers.following(at)
         others = others_of(numbers.shape[at], agent)
-        seen, end = int(others.max()) + 1, law.shape[-1]
-        _require_few(law.size * seen)
-        split = numbers.zeros(*law.shape[:-1], seen, end)
-        split[..., others, np.arange(end)] = law
-        law = split.reshape(*law.shape[:2], -1, end)
-    summed = law.sum(axis=-1)  # action, profile now, path
-    rows = np.moveaxis(summed.reshape(len(law), *now, -1), 1 + agent, -1)  # action, others, path, own
-    found: Array = np.ascontiguousarray(rows.reshape(len(law), prod(now) // now[agent], -1, now[agent]))
+        seen, end = int(others.max()) + 1, distribution.shape[-1]
+        _require_few(distribution.size * seen)
+        split = numbers.zeros(*distribution.shape[:-1], seen, end)
+        split[..., others, np.arange(end)] = distribution
+        distribution = split.reshape(*distribution.shape[:2], -1, end)
+    summed = distribution.sum(axis=-1)  # action, profile now, path
+    rows = np.moveaxis(summed.reshape(len(distribution), *now, -1), 1 + agent, -1)  # action, others, path, own
+    found: Array = np.ascontiguousarray(rows.reshape(len(distribution), prod(now) // now[agent], -1, now[agent]))
     return found
 
 
 def marginal_columns(numbers: Numbers, policy: Any, t: int, agent: int, length: int, one: bool = False) -> list[Array]:
     """Distributions of the others' signals 1, ..., `length` periods after t; each as `path_columns` gives it."""
     now, kernel, at, found = numbers.shape[t], numbers.kernel[t], t, list[Array]()
-    law: Array = kernel[:1] if one else kernel
+    distribution: Array = kernel[:1] if one else kernel
     for ahead in range(length):
         if ahead:
-            law = law @ numbers.kernel[at][policy[at], np.arange(len(policy[at]))]
+            distribution = distribution @ numbers.kernel[at][policy[at], np.arange(len(policy[at]))]
         at = numbers.following(at)
-        rows = marginal(law, numbers.shape[at], agent)
-        moved = np.moveaxis(rows.reshape(len(law), *now, -1), 1 + agent, -1)
-        found.append(moved.reshape(len(law), prod(now) // now[agent], -1, now[agent]))
+        rows = marginal(distribution, numbers.shape[at], agent)
+        moved = np.moveaxis(rows.reshape(len(distribution), *now, -1), 1 + agent, -1)
+        found.append(moved.reshape(len(distribution), prod(now) // now[agent], -1, now[agent]))
     return found
 
 

@@ -32,11 +32,11 @@ def uncontrolled(environment: InterdependentTypes, setting: Setting, steps: int,
     systems: dict[tuple[int, int], tuple[System, float, list[int]]] = {}
     for t in range(len(environment.kernel)):
         for i in range(environment.agents):
-            laws = future_columns(environment, setting.policy, t, i, ahead(environment, t, steps))
-            columns, total = stack_of(laws, environment.discount)
+            distributions = future_columns(environment, setting.policy, t, i, ahead(environment, t, steps))
+            columns, total = stack_of(distributions, environment.discount)
             worth = environment.discount * target(environment, i, t, setting.values[i], setting.targeted)
             system = _system(environment, setting, t, i, columns, by_own_signal(worth, i) / total)
-            systems[t, i] = system, total, [law.shape[2] for law in laws]
+            systems[t, i] = system, total, [distribution.shape[2] for distribution in distributions]
     try:
         solved = {key: span(system, smallest) for key, (system, _, _) in systems.items()}
         theorem = "Proposition 5.4"
@@ -88,20 +88,27 @@ def _with_liabilities(
     payments, tables, bounds, histories = [], [], [], 1
     sizes: list[int] = []
     for t in range(final):
-        laws = future_columns(environment, setting.policy, t, agent, final - t)
-        laws = [np.broadcast_to(law, (environment.action_counts[t], *law.shape[1:])) for law in laws]
-        columns, total = stack_of(laws[: ahead(environment, t, steps)], discount)
+        distributions = future_columns(environment, setting.policy, t, agent, final - t)
+        distributions = [
+            np.broadcast_to(distribution, (environment.action_counts[t], *distribution.shape[1:]))
+            for distribution in distributions
+        ]
+        columns, total = stack_of(distributions[: ahead(environment, t, steps)], discount)
         actions = by_report(setting.policy[t], agent)
         others, reports = np.arange(len(actions))[:, np.newaxis], np.arange(actions.shape[1])
-        count = len(laws[0]) * len(actions)
+        count = len(distributions[0]) * len(actions)
         if histories * count * columns.shape[2] > MAX_ENTRIES:
             raise LimitError(
                 f"transfers depend on {histories * count:,} histories by period {t}, with {columns.shape[2]} entries "
                 f"each; at most {MAX_ENTRIES:,} together: use fewer periods, actions or signals"
             )
-        liability = np.zeros((1, *laws[0].shape[:2], laws[0].shape[3]))  # history, action, others, own signal
+        liability = np.zeros(
+            (1, *distributions[0].shape[:2], distributions[0].shape[3])
+        )  # history, action, others, own signal
         for due, promised in outstanding.items():
-            liability = liability + discount ** (due - t) * np.einsum("hn,abnk->habk", promised, laws[due - t - 1])
+            liability = liability + discount ** (due - t) * np.einsum(
+                "hn,abnk->habk", promised, distributions[due - t - 1]
+            )
         told = liability[:, actions, others, reports][:, np.newaxis]
         worth = by_own_signal(discount * target(environment, agent, t, setting.values[agent], setting.targeted), agent)
         wanted = (worth + told - liability) / total
@@ -112,7 +119,7 @@ def _with_liabilities(
         paid = total * (transfers[..., np.newaxis, :] @ columns)[..., 0, :] + liability
         expected = setting.expected_value(environment, agent, t)
         tables.append(gains(environment, agent, t, setting.policy[t], expected, paid[:, actions, others]))
-        rows = [law.shape[2] for law in laws[: ahead(environment, t, steps)]]
+        rows = [distribution.shape[2] for distribution in distributions[: ahead(environment, t, steps)]]
         made = np.split(transfers, np.cumsum(rows)[:-1], axis=-1)
         outstanding = _added(outstanding, {t + 1 + k: part for k, part in enumerate(made)}, histories)
         sizes += [environment.action_counts[t], *(n for j, n in enumerate(environment.shape[t]) if j != agent)]

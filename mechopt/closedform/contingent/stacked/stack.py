@@ -1,4 +1,4 @@
-"""What several future periods tell of an own signal, one below the other."""
+"""Stacked matrices: evidence of several future periods on an own signal, one below the other."""
 
 from __future__ import annotations
 
@@ -39,18 +39,20 @@ def future_columns(
     found, at = [], t
     for _ in range(length):
         following = environment.following(at)
-        law = joint.reshape(len(joint), *now, *environment.shape[following])
-        law = np.moveaxis(law.sum(axis=1 + environment.agents + agent), 1 + agent, -1)
+        distribution = joint.reshape(len(joint), *now, *environment.shape[following])
+        distribution = np.moveaxis(distribution.sum(axis=1 + environment.agents + agent), 1 + agent, -1)
         others = prod(now) // now[agent]
-        found.append(np.ascontiguousarray(law).reshape(len(joint), others, -1, now[agent]))
+        found.append(np.ascontiguousarray(distribution).reshape(len(joint), others, -1, now[agent]))
         at = following
         if len(found) < length:
             joint = joint @ chain(environment, policy, at)
     return found
 
 
-def stack_of(laws: list[Array], discount: Any) -> tuple[Array, Any]:
+def stack_of(distributions: list[Array], discount: Any) -> tuple[Array, Any]:
     """One matrix above the other, weighted by discounts that sum to 1; and what they summed to."""
-    weights = [discount**k for k in range(1, len(laws) + 1)]
+    weights = [discount**k for k in range(1, len(distributions) + 1)]
     total = sum(weights)
-    return np.concatenate([w / total * law for w, law in zip(weights, laws, strict=True)], axis=2), total
+    return np.concatenate(
+        [w / total * distribution for w, distribution in zip(weights, distributions, strict=True)], axis=2
+    ), total

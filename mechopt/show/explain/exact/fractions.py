@@ -1,13 +1,14 @@
 """Allocation and payments of a readable mechanism as fractions, verified without rounding.
 
-The simple fractions beside the numbers of a mechanism are a guess. They are kept only if, in fractions throughout, the
-allocation is feasible, every constraint of the optimum has no gain above 0, and the revenue is the proved optimum.
+Fractions beside the numbers of a mechanism are a guess (`mechopt.show.explain.exact.guesses`). They are kept only if,
+in fractions throughout, the allocation is feasible, every constraint of the optimum has no gain above 0 (or above what
+misreports may gain), and the objective is the proved optimum.
 """
 
 from __future__ import annotations
 
-from copy import copy
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -15,19 +16,20 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import LimitError
-from mechopt.core.numbers import Array, FloatArray, IntArray
+from mechopt.core.numbers import Array, FloatArray, IntArray, to_exact
 from mechopt.mechanism.direct import Mechanism
-from mechopt.mechanism.objective import Revenue
+from mechopt.mechanism.objective import Objective
+from mechopt.mechanism.payments import EpsilonIC, slack_of
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.automaton import Automaton
+from mechopt.show.explain.exact.guesses import guesses
 from mechopt.solve.result import Optimum
 from mechopt.verification.exact import ExactProcess, fractions
+from mechopt.verification.independent.exact import exact_gain as independent_gain
+from mechopt.verification.payments.exact import exact_gain as payment_gain
+from mechopt.verification.persistent.exact import exact_gain as persistent_gain
 from mechopt.verification.rounding import Status
 
-DENOMINATORS = 64, 3_000, 10**5, 10**6, 10**7
-"""Largest denominators that are tried in turn."""
-NEAR = 1e-9
-"""Distance within which a fraction stands for a number, relative to the largest."""
 MOST_NODES = 3_000
 """Nodes of a mechanism up to which it is verified in fractions."""
 
@@ -46,53 +48,35 @@ def paid_in_fractions(best: Optimum, mechanism: Mechanism | SequenceMechanism) -
         A readable one, in floats.
     """
     environment = mechanism.environment
-    gains = getattr(environment, "seller_values", None)
-    if best.exact is None or best.subject_to or best.objective != Revenue() or gains is not None:
+    if best.exact is None or getattr(environment, "seller_values", None) is not None:
         return None
     exact = environment.exact
     if exact is None or exact.discounts or sum(part.size for part in mechanism.allocation) > MOST_NODES:
         return None
     if isinstance(mechanism, Mechanism) and mechanism.environment.slots is not None:
         return None
-    for denominator in DENOMINATORS:
-        guess = copy(mechanism)
-        for name in ("allocation", "payment"):
-            object.__setattr__(guess, name, tuple(_guessed(part, denominator) for part in getattr(mechanism, name)))
-        if any(part is None for part in (*guess.allocation, *guess.payment)):
-            continue
-        try:
+    try:
+        for guess in guesses(mechanism, best.exact, partial(_value, best.objective)):
             if _proved(best, guess):
                 return _independent_paid(guess) if isinstance(guess, Mechanism) else _persistent_paid(guess)
-        except LimitError:
-            return None
-    return None
-
-
-def _guessed(part: Array, denominator: int) -> Array | None:
-    """The simplest fractions beside numbers; None where some number has none."""
-    near = NEAR * max(1.0, float(np.abs(part).max(initial=0.0)))
-    values, place = np.unique(part, return_inverse=True)
-    found = [Fraction(value).limit_denominator(denominator) for value in values.tolist()]
-    if any(abs(float(f) - value) > near for f, value in zip(found, values.tolist(), strict=True)):
+    except LimitError:
         return None
-    return np.array([*found, None], dtype=object)[:-1][place].reshape(part.shape)
+    return None
 
 
 def _proved(best: Optimum, guess: Any) -> bool:
     """Whether the fractions are feasible, satisfy all constraints and earn the optimum."""
-    if not (_feasible(guess) and _revenue(guess) == best.exact):
+    if not (_feasible(guess) and _value(best.objective, guess) == best.exact):
         return False
-    agents = list(range(guess.environment.agents))
-    gain: Any
-    if isinstance(guess, Mechanism):
-        from mechopt.verification.independent.exact import exact_gain as independent_gain
-
-        gain = independent_gain
-    else:
-        from mechopt.verification.persistent.exact import exact_gain as persistent_gain
-
-        gain = persistent_gain
-    return all(gain(asked, guess, 0.0, agents)[0].status is Status.SATISFIED for asked in (*best.ic, *best.ir))
+    agents = range(guess.environment.agents)
+    gain: Any = persistent_gain if isinstance(guess, SequenceMechanism) else independent_gain
+    for asked in (*best.ic, *best.ir):
+        for i in agents:
+            most = slack_of(best.subject_to, i) if asked.role == "ic" else Fraction(0)
+            if gain(asked, guess, 0.0, [i])[0].exact > most:
+                return False
+    others = [asked for asked in best.subject_to if not isinstance(asked, EpsilonIC)]
+    return all(payment_gain(asked, guess, 0.0)[0].status is Status.SATISFIED for asked in others)
 
 
 def _feasible(guess: Mechanism | SequenceMechanism) -> bool:
@@ -112,29 +96,41 @@ def _feasible(guess: Mechanism | SequenceMechanism) -> bool:
     return True
 
 
-def _revenue(guess: Mechanism | SequenceMechanism) -> Fraction:
-    """Expected payments net of costs, by plain loops from the definitions."""
-    return _independent_revenue(guess) if isinstance(guess, Mechanism) else _persistent_revenue(guess)
+def _value(objective: Objective, guess: Mechanism | SequenceMechanism) -> Fraction:
+    """The objective, by plain loops from the definitions; agents' utilities are welfare less revenue."""
+    revenue, welfare = _independent_money(guess) if isinstance(guess, Mechanism) else _persistent_money(guess)
+    weights = [to_exact(weight) for weight in (objective.revenue, objective.welfare, objective.utility)]
+    return sum((w * part for w, part in zip(weights, (revenue, welfare, welfare - revenue), strict=True)), Fraction(0))
 
 
-def _independent_revenue(guess: Mechanism) -> Fraction:
+def _independent_money(guess: Mechanism) -> tuple[Fraction, Fraction]:
+    """Revenue and welfare."""
     env, exact = guess.environment, guess.environment.exact
     assert exact is not None
-    reach, total = [Fraction(1)], Fraction(0)
+    reach, revenue, welfare = [Fraction(1)], Fraction(0), Fraction(0)
     for t in range(env.horizon):
-        law = [prod(row, start=Fraction(1)) for row in product(*(exact.probabilities[i][t] for i in range(env.agents)))]
-        reach = [chance * p for chance in reach for p in law]
+        rows = [exact.probabilities[i][t] for i in range(env.agents)]
+        chances = [prod(row, start=Fraction(1)) for row in product(*rows)]
+        profiles = list(product(*(exact.values[i][t] for i in range(env.agents))))
+        reach = [chance * p for chance in reach for p in chances]
         paid = guess.payment[t].reshape(env.agents, -1).sum(axis=0)
-        sold = guess.allocation[t].reshape(env.agents, -1).sum(axis=0)
+        sold = guess.allocation[t].reshape(env.agents, -1)
         weight, cost = exact.discount**t, Fraction(exact.cost[t])
-        total += weight * sum((c * (p - cost * x) for c, p, x in zip(reach, paid, sold, strict=True)), Fraction(0))
-    return total
+        for node, chance in enumerate(reach):
+            spent = cost * sum(sold[:, node], Fraction(0))
+            worth = sum(
+                (x * v for x, v in zip(sold[:, node], profiles[node % len(profiles)], strict=True)), Fraction(0)
+            )
+            revenue += weight * chance * (paid[node] - spent)
+            welfare += weight * chance * (worth - spent)
+    return revenue, welfare
 
 
-def _persistent_revenue(guess: SequenceMechanism) -> Fraction:
+def _persistent_money(guess: SequenceMechanism) -> tuple[Fraction, Fraction]:
+    """Revenue and welfare."""
     tree, process = guess.tree, ExactProcess(guess.environment)
     exact: Any = guess.environment.exact
-    total, reach = Fraction(0), list[Fraction]()
+    revenue, welfare, reach, agents = Fraction(0), Fraction(0), list[Fraction](), range(guess.environment.agents)
     for t in range(tree.horizon):
         row = exact.cost[t] if isinstance(exact.cost[0], tuple) else exact.cost
         costs = fractions(np.array(row, dtype=object))
@@ -147,10 +143,14 @@ def _persistent_revenue(guess: SequenceMechanism) -> Fraction:
                 action = branch if tree.branches[t - 1] > 1 else 0
                 chance = reach[before] * process.moves(t - 1, action, int(tree.profile[t - 1][before]))[number]
             here.append(chance)
-            spent = sum((c * x for c, x in zip(costs, guess.allocation[t][node], strict=True)), Fraction(0))
-            total += process.discount**t * chance * (guess.payment[t][:, node].sum() - spent)
+            for action, x in enumerate(guess.allocation[t][node]):
+                if x and chance:
+                    worth = sum((process.worth(t, i, action)[number] for i in agents), Fraction(0))
+                    revenue -= process.discount**t * chance * x * costs[action]
+                    welfare += process.discount**t * chance * x * (worth - costs[action])
+            revenue += process.discount**t * chance * guess.payment[t][:, node].sum()
         reach = here
-    return total
+    return revenue, welfare
 
 
 def _independent_paid(guess: Mechanism) -> Paid:

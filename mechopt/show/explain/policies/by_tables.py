@@ -48,7 +48,7 @@ def histories(mechanism: Any) -> float:
 
 
 def from_tables(answer: Any, mechanism: Any) -> PolicyExplanation:
-    """What the tables hold, with what is proved of them."""
+    """Explanation by the tables, with what is proved of them."""
     if not isinstance(answer, Optimum):
         later = "periods count from the one after contracting, at which nothing is done"
         return explain_policy(mechanism, note=later if isinstance(mechanism, ContractedMechanism) else "")

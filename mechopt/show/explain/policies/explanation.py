@@ -1,10 +1,9 @@
-"""What is said of a mechanism that has states of its own: its tables as rules, with nothing written out."""
+"""Explanation of a mechanism that has states of its own: its tables as rules, with nothing written out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +13,23 @@ from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.core.provided import provided
 from mechopt.show.explain.explanation import FEW_WORDS
 from mechopt.show.explain.policies.merging import MIXED, merged
+from mechopt.show.explain.policies.ranges import action_words, range_words, report_words
 from mechopt.show.explain.policies.tables import Stage, Tables, tables_of, truthful
-from mechopt.show.explain.wording import amount, boxes, letter, likelihood, names, periods
+from mechopt.show.explain.wording import amount, letter, likelihood, periods
 from mechopt.verification.report import Report
 
 if TYPE_CHECKING:
+    import networkx
     import pandas as pd
+    from matplotlib.axes import Axes
 
-SAME = 1e-4
-"""Relative difference up to which payments of one rule are shown as one number."""
+MOST_DENSE = 2_000_000
+"""Chances of a period up to which they are kept in a dense array."""
 
 
 @dataclass(frozen=True)
 class PolicyRule:
-    """What is done after some reports in a state.
+    """Action and payment after some reports in a state.
 
     Attributes
     ----------
@@ -192,6 +194,25 @@ class PolicyExplanation:
         page: str = provided(self, "to_html")(self, path, title)
         return page
 
+    def to_latex(self) -> str:
+        """Rules by state as a LaTeX table, for the ``booktabs`` package."""
+        latex: str = provided(self, "to_latex")(self)
+        return latex
+
+    def to_networkx(self) -> networkx.DiGraph[Any]:
+        """States as a graph: where truth leads, with its ``probability``, and the ``share`` of time spent in a state.
+
+        Nodes are ``(period, state)``. For ever they are states, and a probability is that of the next state in a state,
+        its entries weighted by the present value of the time spent in them.
+        """
+        graph: networkx.DiGraph[Any] = provided(self, "to_networkx")(self)
+        return graph
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """States by period and where truth leads, as wide as probable; of a mechanism for ever the first periods."""
+        drawn: Axes = provided(self, "plot")(self, axes)
+        return drawn
+
     def _repr_html_(self) -> str:
         table: str = provided(self, "_repr_html_")(self)
         return table
@@ -247,7 +268,8 @@ def explain_policy(
     tables = tables_of(mechanism)
     groups, exactly = merged(tables)
     count = int(max(part.max() for part in groups)) + 1
-    states = tuple(_state(tables, groups, g, count) for g in range(count))
+    ahead = _ahead(tables, groups, count)
+    states = tuple(_state(tables, groups, g, ahead) for g in range(count))
     return PolicyExplanation(
         mechanism, states, exactly, _structures(tables), report, mechanism.revenue, exact, goal, note, tables
     )
@@ -262,20 +284,34 @@ def _structures(tables: Tables) -> tuple[str, ...]:
     return ()
 
 
-def _state(tables: Tables, groups: list[IntArray], g: int, count: int) -> PolicyState:
+def _ahead(tables: Tables, groups: list[IntArray], count: int) -> list[Any]:
+    """Chance of each state after each entry and profile, by period: dense where small, else sparse; 0 at the end."""
+    from scipy.sparse import csr_array
+
+    found: list[Any] = []
+    for t, block in enumerate(tables.blocks):
+        following = groups[min(t + 1, len(groups) - 1)]
+        rows, chances = np.arange(len(following)), csr_array((block.possible.size, count))
+        if block.after is not None:
+            chances = block.after @ csr_array((np.ones(len(rows)), (rows, following)), shape=(len(rows), count))
+        found.append(chances.toarray() if block.possible.size * count <= MOST_DENSE else csr_array(chances))
+    return found
+
+
+def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> PolicyState:
     members = [(t, np.flatnonzero(part == g)) for t, part in enumerate(groups) if (part == g).any()]
     stage = tables.stages[members[0][0]]
     cells: dict[tuple[str, str, tuple[str, ...]], list[tuple[int, FloatArray, FloatArray]]] = {}
     possible = np.any([tables.blocks[t].possible[rows].any(axis=0) for t, rows in members], axis=0)
     for profile in np.flatnonzero(possible).tolist():
-        then, low, high, after = _cell(tables, groups, members, profile, count)
-        key = then, _range(low, high, _scale(tables)), tuple(letter(s) for s in after)
+        then, low, high, after = _cell(tables, members, profile, ahead)
+        key = then, range_words(low, high, _scale(tables)), tuple(letter(s) for s in after)
         cells.setdefault(key, []).append((profile, low, high))
     rules, everything = list[tuple[int, PolicyRule]](), set(np.flatnonzero(possible).tolist())
     for (then, pays, following), rows in cells.items():
         low, high = (np.array([row[k] for row in rows]) for k in (1, 2))
         ends = tuple(low.min(axis=0).tolist()), tuple(high.max(axis=0).tolist())
-        for first, label in _labels(stage, [row[0] for row in rows], everything):
+        for first, label in report_words(stage, [row[0] for row in rows], everything):
             rules.append((first, PolicyRule(label, then, pays, following, *ends)))
     share = sum(float(tables.weight[t][rows].sum()) for t, rows in members)
     entries = sum(len(rows) for _, rows in members)
@@ -288,64 +324,24 @@ def _scale(tables: Tables) -> float:
 
 
 def _cell(
-    tables: Tables, groups: list[IntArray], members: list[tuple[int, IntArray]], profile: int, count: int
+    tables: Tables, members: list[tuple[int, IntArray]], profile: int, ahead: list[Any]
 ) -> tuple[str, FloatArray, FloatArray, list[int]]:
-    """What is done after one profile in a state: action in words, ends of the payments, next states."""
-    chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(count)
+    """Cell of one profile in a state: action in words, ends of the payments, next states."""
+    chances, paid, after = list[FloatArray](), list[FloatArray](), np.zeros(ahead[0].shape[1])
     for t, rows in members:
         block = tables.blocks[t]
         rows = rows[block.possible[rows, profile]]
         chances.append(block.allocation[rows, profile])
         paid.append(block.payment[:, rows, profile])
-        if block.after is not None and len(rows):
-            ends = block.after[rows * block.possible.shape[1] + profile].tocoo()
-            following = groups[min(t + 1, len(groups) - 1)]
-            np.add.at(after, following[ends.coords[1]], ends.data)
+        after += ahead[t][rows * block.possible.shape[1] + profile].sum(axis=0)
     chance, payment = np.concatenate(chances), np.concatenate(paid, axis=1)
     stage = tables.stages[members[0][0]]
-    then = _action(stage.actions, chance.min(axis=0), chance.max(axis=0))
+    then = action_words(stage.actions, chance.min(axis=0), chance.max(axis=0))
     return then, payment.min(axis=1), payment.max(axis=1), np.flatnonzero(after > MIXED / 10).tolist()
 
 
-def _action(actions: tuple[str, ...], low: FloatArray, high: FloatArray) -> str:
-    sure = np.flatnonzero(low >= 1 - MIXED)
-    if len(sure):
-        return actions[int(sure[0])]
-    drawn = [a for a in np.flatnonzero(high > MIXED).tolist() if a != 0] or [0]
-    return ", ".join(f"{actions[a]} with {_between(low[a], high[a], 1.0)}" for a in drawn)
-
-
-def _range(low: FloatArray, high: FloatArray, scale: float) -> str:
-    return " / ".join(_between(float(a), float(b), scale) for a, b in zip(low, high, strict=True))
-
-
-def _between(low: float, high: float, scale: float) -> str:
-    """One number, or two."""
-    if high - low <= 1e-9 * scale:
-        return amount(low)
-    if high - low <= SAME * scale:
-        return amount(float(f"{(low + high) / 2:.4g}"))
-    return f"{_shortened(low)} to {_shortened(high)}"
-
-
-def _shortened(value: float) -> str:
-    """Three digits, as decimals."""
-    return "0" if abs(value) < 1e-6 else f"{value:.3g}"
-
-
-def _labels(stage: Stage, profiles: list[int], possible: set[int]) -> list[tuple[int, str]]:
-    """Reports in words, one line a product of sets, with the first profile of each."""
-    if set(profiles) == possible and len(possible) > 1:
-        return [(min(profiles), "any")]
-    found = []
-    for box in boxes(tuple(int(k) for k in np.unravel_index(m, stage.shape)) for m in profiles):
-        label = " / ".join(names(part, row) for part, row in zip(box, stage.types, strict=True))
-        found.append((min(int(np.ravel_multi_index(k, stage.shape)) for k in product(*box)), label))
-    return found
-
-
 def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
-    """What the entries stand for."""
+    """Meaning of the entries."""
     begins = members[0][0] == 0 and members[0][1][0] == 0
     if begins and sum(len(rows) for _, rows in members) == tables.entries:
         return "always"
@@ -355,7 +351,7 @@ def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
     if not len(promise):
         return "later"
     scale = _scale(tables)
-    return f"{tables.word} {_range(promise.min(axis=1), promise.max(axis=1), scale)}"
+    return f"{tables.word} {range_words(promise.min(axis=1), promise.max(axis=1), scale)}"
 
 
 def _when(tables: Tables, members: list[tuple[int, IntArray]]) -> str:

@@ -49,7 +49,7 @@ def _shape(block: Block) -> Array:
 
 
 def _outputs(tables: Tables, block: Block) -> Array:
-    """What is done and paid, as whole numbers; ``(N, width)``."""
+    """Actions and payments as whole numbers; ``(N, width)``."""
     scale = max((float(np.abs(stage.values).max(initial=0.0)) for stage in tables.stages), default=0.0) or 1.0
     paid = np.moveaxis(block.payment, 0, 2)
     done = np.concatenate([_whole(block.allocation), _whole(paid / scale)], axis=2)

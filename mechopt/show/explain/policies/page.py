@@ -9,6 +9,7 @@ from urllib.parse import quote
 from mechopt.core.printable import printable
 from mechopt.show.explain.page import COLOURS
 from mechopt.show.explain.policies.explanation import PolicyExplanation
+from mechopt.show.explain.wording import verdicts
 from mechopt.show.notebook import table
 from mechopt.show.page.page import render, write_report
 from mechopt.show.terminal.fitted import WIDTH, fitted, paragraph
@@ -20,14 +21,14 @@ MOST_ROWS = 20_000
 
 
 def said(found: PolicyExplanation) -> list[str]:
-    """What stands above the rules."""
+    """Text above the rules."""
     told = list(found.structures)
     if not found.exactly:
         told.append("States hold table entries of one kind, so amounts are ranges; to_frame() has every entry.")
     if found.note:
         told.append(f"Note: {found.note}.")
     if found.report is not None:
-        told.append("Verified: " + ", ".join(f"{n.name} {c.status}" for n, c in found.report.items()) + ".")
+        told.append(f"Verified: {verdicts(found.report)}.")
     return told
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """What periods of one kind have in common.
+    """Common parts of periods of one kind.
 
     Attributes
     ----------
@@ -150,7 +150,7 @@ def _finite(
         )
         reached.append(mass * present[t])
         if after is not None:
-            mass = np.asarray(truthful(kept[-1]).T @ mass)
+            mass = np.asarray(after.T @ (kept[-1].belief * mass[:, None]).ravel())
         live = following
     total = float(present.sum())
     return Tables(agents, tuple(stages), tuple(kept), tuple(part / total for part in reached), word)
@@ -215,11 +215,11 @@ def _bank(env: IndependentTypes, rows: list[_Bank]) -> Tables:
     """One buyer's account, period by period."""
     stages, blocks = [], []
     for t, (balances, allocation, payment, after) in enumerate(rows):
-        law = np.broadcast_to(env.probabilities[0][t], allocation.shape)
+        distribution = np.broadcast_to(env.probabilities[0][t], allocation.shape)
         sold = np.clip(np.stack([1 - allocation, allocation], axis=2), 0.0, 1.0)
         paid = (payment / env.present_value[t])[None]
-        blocks.append(Block(law > 0, law, sold, paid, balances[None], after))
-        values = np.zeros((1, law.shape[1], 2))
+        blocks.append(Block(distribution > 0, distribution, sold, paid, balances[None], after))
+        values = np.zeros((1, distribution.shape[1], 2))
         values[0, :, 1] = env.values[0][t]
         stages.append(Stage((tuple(map(str, env.types[0][t])),), _sales(env), values))
     return _finite(_names(env), stages, blocks, env.present_value, "balance")
@@ -243,17 +243,17 @@ def _(policy: BuyersPolicy) -> Tables:
     env, n = policy.environment, policy.environment.agents
     stages, blocks = [], []
     for t, table in enumerate(policy.tables):
-        law, _ = policy.profiles(t)
+        distribution, _ = policy.profiles(t)
         row = policy.kept[t]
         grid = np.indices([len(types) for types, _, _ in row]).reshape(n, -1)
-        values = np.zeros((n, len(law), n + 1))
+        values = np.zeros((n, len(distribution), n + 1))
         for i, (_, worth, _) in enumerate(row):
             values[i, :, i + 1] = worth[grid[i]]
         sold = table.allocation
         chosen = np.concatenate([1 - sold.sum(axis=2, keepdims=True), sold], axis=2)
         given = table.excess * (policy.unit / float(env.present_value[t]))
         paid = np.moveaxis(sold * np.diagonal(values[:, :, 1:], axis1=0, axis2=2)[None] - given, 2, 0)
-        belief = np.broadcast_to(law, chosen.shape[:2])
+        belief = np.broadcast_to(distribution, chosen.shape[:2])
         promise = (table.promise * policy.unit).T
         blocks.append(Block(belief > 0, belief, np.clip(chosen, 0.0, 1.0), paid, promise, table.after))
         named = tuple(tuple(str(env.types[i][t][k]) for k in types) for i, (types, _, _) in enumerate(row))
@@ -272,7 +272,7 @@ def _(policy: PersistentPolicy) -> Tables:
     env = policy.environment.to_markov() if isinstance(policy.environment, SeparableTypes) else policy.environment
     stages, blocks = [], []
     for t, (table, period) in enumerate(zip(policy.tables, periods, strict=True)):
-        law, chosen = period.laws[table.state], table.allocation
+        distribution, chosen = period.distributions[table.state], table.allocation
         gain = period.values.T[None] - table.excess.sum(axis=2)[:, :, None]
         if not policy.ex_post:
             gain = gain - table.promise[:, :, None]
@@ -280,11 +280,11 @@ def _(policy: PersistentPolicy) -> Tables:
         if table.after is not None:
             after = _moved(chosen, period, table.after)
             if not policy.ex_post:
-                later = periods[t + 1].laws[policy.tables[t + 1].state] * policy.tables[t + 1].promise
+                later = periods[t + 1].distributions[policy.tables[t + 1].state] * policy.tables[t + 1].promise
                 paid = paid + (after @ later.sum(axis=1)).reshape(paid.shape)
         scale = policy.unit / float(process.present_value[t])
-        promise = (law * table.promise).sum(axis=1)[None] * policy.unit
-        blocks.append(Block(law > 0, law, chosen, paid[None] * scale, promise, after))
+        promise = (distribution * table.promise).sum(axis=1)[None] * policy.unit
+        blocks.append(Block(distribution > 0, distribution, chosen, paid[None] * scale, promise, after))
         named = (tuple(map(str, env.types[0][t])),)
         values = np.moveaxis(process.values[t], 1, 2)
         stages.append(Stage(named, _titled("action", tuple(env.action_names(t))), values))
@@ -351,8 +351,8 @@ def _(mechanism: MarkovMechanism) -> Tables:
     grid = np.indices(shape).reshape(env.agents, -1)
     moves = np.ones((profiles, 1))
     for i in range(env.agents):
-        law = env.kernel[i][0][policy, grid[i]]
-        moves = (moves[:, :, None] * law[:, None]).reshape(profiles, -1)
+        distribution = env.kernel[i][0][policy, grid[i]]
+        moves = (moves[:, :, None] * distribution[:, None]).reshape(profiles, -1)
     beliefs = [belief[0]]
     for _ in range(size - 1):
         beliefs.append(beliefs[-1] @ moves)

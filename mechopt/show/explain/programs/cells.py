@@ -153,90 +153,79 @@ def payment_program(
 
 @dataclass(frozen=True, eq=False)
 class _Worth:
-    """What each cell is worth to its agent: ``matrix @ u + constant``.
+    """Worth of each cell to its agent: a number where the allocation is fixed, else a value times a variable.
 
     Attributes
     ----------
-    matrix : sparse array ``(cells, width)``
     constant : float array ``(cells,)``
-    width : int
-        Number of variables u.
+    value : float array ``(cells,)`` or None
+        Of the variable of the cell, from column ``first`` on.
+    first, width : int
+        Number of variables before these, and in all.
     """
 
-    matrix: csr_array
     constant: FloatArray
+    value: FloatArray | None
+    first: int
     width: int
 
 
 def _worth(layout: Layout, play: Play, state: tuple[IntArray, ...], cells: Cells, free: bool) -> _Worth:
-    """A number where the allocation is fixed, else a value times the variable of the cell."""
-    from scipy.sparse import csr_array
-
     first = cells.count + len(play.agents) * sum(len(part) for part in examples(state))
     if not free:
-        return _Worth(csr_array((cells.count, first)), cells.worth, first)
+        return _Worth(cells.worth, None, first, first)
     value = np.zeros(cells.count)
     for t, places in enumerate(cells.place):
         for i, place in enumerate(places):
             value[place] = play.values[t][i, i + 1, play.profile[t]] / layout.unit
-    rows, width = np.arange(cells.count), first + cells.count
-    return _Worth(csr_array((value, (rows, first + rows)), shape=(cells.count, width)), np.zeros(cells.count), width)
+    return _Worth(np.zeros(cells.count), value, first, first + cells.count)
 
 
 def _independent(
     layout: Layout, x: FloatArray | None, play: Play, state: tuple[IntArray, ...], cells: Cells, worth: _Worth
 ) -> tuple[csr_array, FloatArray]:
     """S and R in payments and expected utilities U, whose columns follow the cells'; then the allocation if free."""
-    from scipy.sparse import csr_array, vstack
+    from scipy.sparse import csr_array
 
     n, horizon, columns, width = len(play.agents), play.horizon, layout.columns, worth.width
     sizes = [len(part) for part in examples(state)]
     first = cells.count + n * np.cumsum([0, *sizes])
-    where, blocks, offsets = [], [], []
+    offset, known = np.zeros(columns.count), np.zeros(columns.count, dtype=bool)
+    rows, places, data = list[IntArray](), list[IntArray](), list[FloatArray]()
+
+    def entries(block: IntArray, column: IntArray, value: Array | float) -> None:
+        rows.append(block)
+        places.append(column)
+        data.append(np.broadcast_to(np.asarray(value, dtype=np.float64), block.shape))
+
     for i in range(n):
-        path, gone = csr_array((1, width)), np.zeros(1)
+        path, gone = np.zeros((1, 0), dtype=np.int64), np.zeros(1)  # cells on the way to each slot, and their worth
         for t in range(horizon + 1):
+            blocks = [columns.lifetime[t][i]]
             if t < horizon:
-                if columns.realised:
-                    where.append(columns.realised[t][i])
-                    blocks.append(path)
-                    offsets.append(gone)
-                here = state[t]
-                one = np.ones(len(here))
-                column = first[t] + i * sizes[t] + here
-                where.append(columns.lifetime[t][i])
-                blocks.append(path + csr_array((one, (np.arange(len(here)), column)), shape=path.shape))
-                offsets.append(gone)
-                place, weight = cells.place[t][i], play.present_value[t]
-                nodes = np.arange(len(place))
-                paid = csr_array((np.full(len(place), -weight), (nodes, place)), shape=(len(place), width))
-                path = csr_array(path[play.slot[t]]) + paid + weight * csr_array(worth.matrix[place])
-                gone = gone[play.slot[t]] + weight * worth.constant[place]
-            else:
-                where.append(columns.lifetime[t][i])
-                blocks.append(path)
-                offsets.append(gone)
-    allocation = np.concatenate([block.ravel() for block in columns.allocation])
-    where.append(allocation)
-    if x is None:
-        column = int(first[-1]) + np.concatenate([place.ravel() for place in cells.place])
-        rows = np.arange(len(allocation))
-        blocks.append(csr_array((np.ones(len(rows)), (rows, column)), shape=(len(rows), width)))
-        offsets.append(np.zeros(len(rows)))
-    else:
-        blocks.append(csr_array((len(allocation), width)))
-        offsets.append(x[allocation])
-    others = np.setdiff1d(np.arange(columns.count), np.concatenate(where))
-    if len(others):  # of constraints on payments, say: they stay as they are
-        blocks = [
-            csr_array((part.data, part.indices, part.indptr), (part.shape[0], width + len(others))) for part in blocks
-        ]
-        rows = np.arange(len(others))
-        where.append(others)
-        blocks.append(csr_array((np.ones(len(others)), (rows, width + rows)), shape=(len(others), width + len(others))))
-        offsets.append(np.zeros(len(others)))
-    order = np.argsort(np.concatenate(where))
-    return csr_array(vstack(blocks, format="csr")[order]), np.concatenate(offsets)[order]
+                blocks += [columns.realised[t][i]] if columns.realised else []
+                entries(blocks[0], first[t] + i * sizes[t] + state[t], 1.0)
+            weight = play.present_value[cells.period[path]]
+            for block in blocks:
+                known[block], offset[block] = True, gone
+                every = np.broadcast_to(block[:, None], path.shape)
+                entries(every.ravel(), path.ravel(), -weight.ravel())
+                if worth.value is not None:
+                    entries(every.ravel(), worth.first + path.ravel(), (weight * worth.value[path]).ravel())
+            if t < horizon:
+                place = cells.place[t][i]
+                path = np.concatenate([path[play.slot[t]], place[:, None]], axis=1)
+                gone = gone[play.slot[t]] + play.present_value[t] * worth.constant[place]
+    for block, place in zip(columns.allocation, cells.place, strict=True):
+        known[block] = True
+        if x is None:
+            entries(block.ravel(), worth.first + place.ravel(), 1.0)
+        else:
+            offset[block] = x[block]
+    others = np.flatnonzero(~known)  # of constraints on payments, say: they stay as they are
+    entries(others, width + np.arange(len(others)), 1.0)
+    row, column, value = (np.concatenate(part) for part in (rows, places, data))
+    return csr_array((value, (row, column)), shape=(columns.count, width + len(others))), offset
 
 
 def _with_least_utility(
@@ -254,12 +243,15 @@ def _with_least_utility(
     after = np.where(cells.following >= 0, old + first[later] + cells.agent * sizes[later] + cells.following, -1)
     rows, weight = np.arange(cells.count), play.present_value[cells.period]
     followed = np.flatnonzero(after >= 0)
-    row = np.concatenate([rows, rows, followed])
-    column = np.concatenate([own, rows, after[followed]])
-    value = np.concatenate([np.ones(len(rows)), weight, -np.ones(len(followed))])
+    entries = [
+        (rows, own, np.ones(len(rows))),
+        (rows, rows, weight),
+        (followed, after[followed], -np.ones(len(followed))),
+    ]
+    if worth.value is not None:
+        entries.append((rows, worth.first + rows, -weight * worth.value))
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
     matrix = csr_array((value, (row, column)), shape=(len(rows), old + new))
-    got = csr_array(worth.matrix.multiply(weight[:, None]))
-    matrix = matrix - csr_array((got.data, got.indices, got.indptr), shape=matrix.shape)
     lower, upper = np.full(new, -np.inf), np.full(new, np.inf)
     lower[: first[1]] = 0.0
     if prefixes:

@@ -18,37 +18,46 @@ Source: Athey and Segal (2013), section 4.
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
+from mechopt.closedform.pivot.balance.reports import balanced_reports, given_back
+from mechopt.core.errors import InputError
+from mechopt.core.numbers import FloatArray
 from mechopt.environment.require_kind import require_plain_terms
+from mechopt.environment.separable import SeparableTypes
 from mechopt.mechanism.balanced import BalancedMechanism, balanced, shared_cost
 from mechopt.mechanism.constraints import BayesianIC
+from mechopt.mechanism.direct import Mechanism
+from mechopt.mechanism.endless.contracted import ContractedMechanism
+from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 
 
-def balance(mechanism: SequenceMechanism | MarkovMechanism) -> SequenceMechanism | BalancedMechanism:
+def balance(mechanism: Any) -> SequenceMechanism | BalancedMechanism | Mechanism:
     """Build the mechanism with the same policy and incentives whose payments sum to the cost at every history.
 
     Parameters
     ----------
-    mechanism : SequenceMechanism or MarkovMechanism
-        Bayesian incentive compatible (with what agents see being all reports and actions), of at least two agents whose
-        types are private and move independently given the action, and with expected revenue of at least 0.
+    mechanism : a mechanism of any form
+        Bayesian incentive compatible (with what agents see being all reports and actions; with types that are
+        independent across periods, DIC), of at least two agents whose types are private and move independently given
+        the action, and with expected revenue of at least 0.
 
     Returns
     -------
-    SequenceMechanism or BalancedMechanism
-        Of the kind that was given: over public histories, or with the last reports as memory.
+    SequenceMechanism, BalancedMechanism or Mechanism
+        Over public histories; with the last reports as memory where the mechanism depends on current reports alone, of
+        a `ContractedMechanism` one for its allocation periods; with types that are independent across periods, over
+        histories of reports.
 
     Raises
     ------
     InputError
         If there is one agent, types are correlated or values interdependent, revenue is negative, or the mechanism is
-        only a limit of mechanisms.
+        only a limit of mechanisms, or has for ever another policy after each contract.
 
     References
     ----------
@@ -66,31 +75,29 @@ def balance(mechanism: SequenceMechanism | MarkovMechanism) -> SequenceMechanism
     >>> auction, balance(auction).utilities
     (MarkovMechanism(2 agents, 1 period; revenue 1.25, welfare 1.75, utilities (0.25, 0.25)), (0.875, 0.875))
     """
-    if not isinstance(mechanism, (SequenceMechanism, MarkovMechanism)):
-        raise InputError(
-            f"balance: a {type(mechanism).__name__} is not a mechanism for persistent types; give what to_mechanism() "
-            "returns, or the mechanism of an optimum"
-        )
+    if isinstance(mechanism, ContractedMechanism):
+        return balance(mechanism.allocation)
+    if isinstance(mechanism, BalancedMechanism):
+        return mechanism
     if mechanism.environment.agents < 2:
         raise InputError("balance: has 1 agent; balance needs at least 2 to pay each other")
     if isinstance(mechanism, MarkovMechanism):
         return _of_current_reports(mechanism)
-    return _over_histories(mechanism)
-
-
-def _given_back(collected: FloatArray, scale: float) -> FloatArray:
-    """Fees of period 0: what each agent pays in expectation, less an equal share of it all.
-
-    Raises
-    ------
-    InputError
-        If all together pay less than nothing.
-    """
-    total = float(collected.sum())
-    if total < -VERIFY_TOLERANCE * max(scale, 1e-300):
-        what = f"is {total:.6g}: agents receive more than they pay, and nobody else is there to give"
-        raise InputError([Fault("revenue", what, "charge more at first, or take mo.balanced_team")])
-    return collected - total / len(collected)
+    if isinstance(mechanism, Mechanism):
+        return balanced_reports(mechanism)
+    if isinstance(mechanism, SequenceMechanism):
+        return _over_histories(mechanism)
+    if getattr(mechanism.environment, "infinite", False) and isinstance(mechanism.environment, SeparableTypes):
+        raise InputError(
+            "balance: its policy for ever depends on the reports at contracting, and is not one of the last reports; "
+            "balance it with a finite horizon, or the mechanism of mo.dynamic_pivot(environment)"
+        )
+    if not isinstance(mechanism, Unrollable):
+        raise InputError(f"balance: a {type(mechanism).__name__} is in no form that has payments by history")
+    found = mechanism.to_mechanism()
+    if type(found) is type(mechanism):
+        raise InputError(f"balance: a {type(mechanism).__name__} is in no form that has payments by history")
+    return balance(found)
 
 
 def _of_current_reports(mechanism: MarkovMechanism) -> BalancedMechanism:
@@ -105,7 +112,7 @@ def _of_current_reports(mechanism: MarkovMechanism) -> BalancedMechanism:
         targets.append(target)
         collected[i] = -mechanism.expected(target[0])
     scale = max(float(np.abs(part).max()) for row in own.continuation for part in row)
-    fees = _given_back(collected, scale)
+    fees = given_back(collected, scale)
     source = f"{mechanism.source or 'mechanism'}, balanced"
     return balanced(env, mechanism.policy, tuple(targets), fees, source)
 
@@ -137,7 +144,7 @@ def _over_histories(mechanism: SequenceMechanism) -> SequenceMechanism:
         share = terms - (terms.sum(axis=0) - terms) / (n - 1)
         if t == 0:
             collected = mean[:, 0]
-            share = share + _given_back(collected, _scale(mechanism))[:, np.newaxis]
+            share = share + given_back(collected, _scale(mechanism))[:, np.newaxis]
         payment[t] = share[:, :, np.newaxis] * recorded + cost / n
         following = mean
     source = f"{mechanism.source or 'mechanism'}, balanced"
@@ -145,18 +152,18 @@ def _over_histories(mechanism: SequenceMechanism) -> SequenceMechanism:
 
 
 def _terms(mechanism: SequenceMechanism, t: int, value: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """What the reports of period t change, by agent and node, and the expectations before them, by agent and slot."""
+    """Changes by the reports of period t, by agent and node, and the expectations before them, by agent and slot."""
     tree, process = mechanism.tree, mechanism.process
     n, shape = process.agents, process.shape[t]
-    laws = [_own_distribution(mechanism, t, i) for i in range(n)]
+    distributions = [_own_distribution(mechanism, t, i) for i in range(n)]
     terms, means = np.empty_like(value), np.empty((n, tree.slots[t]))
     for i in range(n):
         grid = np.zeros((tree.slots[t], process.profiles[t]))
         grid[tree.slot[t], tree.profile[t]] = value[i]
         grid = np.moveaxis(grid.reshape(-1, *shape), 1 + i, 1)
-        others = [laws[j] for j in range(n) if j != i]
-        by_own = reduce(lambda part, law: np.einsum("hkl...,hl->hk...", part, law), others, grid)
-        means[i] = (by_own * laws[i]).sum(axis=1)
+        others = [distributions[j] for j in range(n) if j != i]
+        by_own = reduce(lambda part, distribution: np.einsum("hkl...,hl->hk...", part, distribution), others, grid)
+        means[i] = (by_own * distributions[i]).sum(axis=1)
         terms[i] = (by_own - means[i][:, np.newaxis])[tree.slot[t], tree.own(t, i)]
     return terms, means
 

@@ -1,16 +1,18 @@
 r"""The two programs of a period over points of the next one: mechanisms from below, prices from above.
 
 From below, at a price mu of promises (or at a promise w that is given), with X the allocation times the probability q
-of the report, and weights eta of the points (w_p, l_p) of the next period's pool after report r and kernel b,
+of a profile m of reports, and weights eta of the points (w_p, l_p) of the next period's pool after m and kernel b,
 
 .. math::
-    \max \sum_{r,a} X_{ra} (v_a(r) - c_a) + \sum \eta_{rbp} l_p - \mu w, \qquad
-    \sum_a X_{ra} = q_r, \quad \sum_p \eta_{rbp} = d \sum_{a: b} X_{ra},
+    \max \sum_{m,a} X_{ma} (v_a(m) - c_a) + \sum \eta_{mbp} l_p - \mu w, \qquad
+    \sum_a X_{ma} = q_m, \quad \sum_p \eta_{mbp} = d \sum_{a: b} X_{ma},
+
+and for each agent, true type k and report r, with sums over the profiles in which she reports r,
 
 .. math::
-    q_r (w_k - w_r) \ge \sum_a X_{ra} (v_a(k) - v_a(r)) + \sum \eta_{rbp} (P_b(k) - P_b(r)) w_p,
+    q_r (w_k - w_r) \ge \sum_{m, a} X_{ma} (v_a(k) - v_a(r)) + \sum \eta_{mbp} (P_b(k) - P_b(r)) w_p,
 
-and under EPIR, where utility given at once is not negative, :math:`q_r w_r \ge \sum \eta_{rbp} P_b(r) w_p`. From above
+and under EPIR, where utility given at once is not negative, :math:`q_r w_r \ge \sum \eta_{mbp} P_b(r) w_p`. From above
 its dual, with the next period's value at a price replaced by a mixture of points (price, height) and of rays.
 
 Points enter as they are needed, which costs no validity.
@@ -19,91 +21,18 @@ Points enter as they are needed, which costs no validity.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
 
 import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.points import Pool
 from mechopt.solve.dual.warm_program import Answer, SmallProgram, WarmProgram
-from mechopt.solve.infinite.chain import Chain
+from mechopt.solve.infinite.promises.chain import Chain
+from mechopt.solve.infinite.promises.shape import Shape, Step
 
 MOST = 60
 """Points inside a program, a child, above which those that are not used leave."""
 ROUNDS = 100
-
-
-class Shape(NamedTuple):
-    """What both programs of a distribution share.
-
-    Attributes
-    ----------
-    law : float array ``(types,)``
-    support : int array ``(reports,)``
-    pairs : int array ``(p, 2)``
-        True type and report (its number in the support).
-    report, kernel, pool : int arrays ``(children,)``
-    turn : float array ``(children, p + reports or p, types)``
-        From multipliers of a report's rows to the child's price.
-    ex_post, root : bool
-    """
-
-    law: FloatArray
-    support: IntArray
-    pairs: IntArray
-    report: IntArray
-    kernel: IntArray
-    pool: IntArray
-    turn: FloatArray
-    ex_post: bool
-    root: bool
-
-    @property
-    def own(self) -> FloatArray:
-        """Probabilities of the reports."""
-        return self.law[self.support]
-
-
-def shape_of(chain: Chain, number: int, ex_post: bool) -> Shape:
-    """What the programs of one of the chain's distributions are about."""
-    law, types, kernels = chain.laws[number], chain.values.shape[1], len(chain.kernels)
-    support = np.flatnonzero(law)
-    mixed = [(k, r) for r, own in enumerate(support.tolist()) for k in range(types) if k != own]
-    pairs = np.array(mixed, dtype=np.int64).reshape(-1, 2)
-    report, kernel = np.repeat(np.arange(len(support)), kernels), np.tile(np.arange(kernels), len(support))
-    turn = np.zeros((len(report), len(pairs) + (len(support) if ex_post else 0), types))
-    for m, (r, b) in enumerate(zip(report.tolist(), kernel.tolist(), strict=True)):
-        mine = np.flatnonzero(pairs[:, 1] == r)
-        turn[m, mine] = chain.kernels[b, pairs[mine, 0]] - chain.kernels[b, support[r]]
-        if ex_post:
-            turn[m, len(pairs) + r] = chain.kernels[b, support[r]]
-    return Shape(
-        law, support, pairs, report, kernel, chain.place[kernel, support[report]], turn, ex_post, number == chain.root
-    )
-
-
-class Step(NamedTuple):
-    """One period: value of the program, prices of the children, and the rest of the solution.
-
-    Attributes
-    ----------
-    value : float
-    prices : float array ``(children, types)``
-    promise : float array ``(types,)``
-        From below; the price from above.
-    allocation : float array ``(reports, actions)``
-        Times the probability of the report, from below; from above the gain of an action in this period.
-    child, point, weight : arrays
-        Mixture of points of the children; negative points are rays.
-    """
-
-    value: float
-    prices: FloatArray
-    promise: FloatArray
-    allocation: FloatArray
-    child: IntArray
-    point: IntArray
-    weight: FloatArray
 
 
 class _Program(ABC):
@@ -152,29 +81,29 @@ class Below(_Program):
     """A period's program over mechanisms."""
 
     def __init__(self, chain: Chain, shape: Shape, pools: list[Pool]) -> None:
-        self.actions = len(chain.values)
-        self.starts = len(chain.starts)
-        support, pairs, types = shape.support, shape.pairs, len(shape.law)
-        reports, children, a = len(support), len(shape.report), self.actions
-        width = reports * a + types
+        self.actions, self.starts = len(chain.net), len(chain.starts)
+        self.last = chain.offset[1:] - 1
+        reports, children, a = len(shape.support), len(shape.report), self.actions
+        kernels, promised = len(chain.parts), reports * a
         at = reports + children
-        rows = np.zeros((at + shape.turn.shape[1], width))
-        for r, own in enumerate(support.tolist()):
-            rows[r, r * a : (r + 1) * a] = 1.0
-            for b in range(len(chain.kernels)):
-                rows[reports + r * len(chain.kernels) + b, r * a + np.flatnonzero(chain.moves == b)] = -chain.discount
-            mine = at + np.flatnonzero(pairs[:, 1] == r)
-            rows[mine, r * a : (r + 1) * a] = -(chain.values[:, pairs[mine - at, 0]] - chain.values[:, [own]]).T
-            rows[mine, reports * a + pairs[mine - at, 0]] += shape.law[own]
-            rows[mine, reports * a + own] -= shape.law[own]
-            if shape.ex_post:
-                rows[at + len(pairs) + r, reports * a + own] = shape.law[own]
-        self.promise = reports * a + np.arange(types)
-        cost, lower = np.zeros(width), np.zeros(width)
-        cost[: reports * a] = -chain.net[:, support].T.ravel()
-        upper = np.full(len(rows), np.inf)
-        level = np.zeros(len(rows))
-        level[:reports] = upper[:reports] = shape.law[support]
+        rows = np.zeros((at + shape.turn.shape[1], promised + int(chain.offset[-1])))
+        for m in range(reports):
+            rows[m, m * a : (m + 1) * a] = 1.0
+            for b in range(kernels):
+                rows[reports + m * kernels + b, m * a + np.flatnonzero(chain.moves == b)] = -chain.discount
+        for p in range(len(shape.pairs)):
+            true, told, i, said, chance = shape.of_pair(chain, p)
+            more = chain.values[i][:, shape.pairs[p, 1]] - chain.values[i][:, shape.pairs[p, 2]]
+            rows[at + p, (said[:, None] * a + np.arange(a)).ravel()] = -np.tile(more, len(said))
+            rows[at + p, promised + true], rows[at + p, promised + told] = chance, -chance
+        for m in range(len(shape.tellers)):
+            told, _, chance = shape.of_teller(chain, m)
+            rows[at + len(shape.pairs) + m, promised + told] = chance
+        self.promise = np.arange(promised, rows.shape[1])
+        cost, lower = np.zeros(rows.shape[1]), np.zeros(rows.shape[1])
+        cost[:promised] = -chain.net[:, shape.support].T.ravel()
+        upper, level = np.full(len(rows), np.inf), np.zeros(len(rows))
+        level[:reports] = upper[:reports] = shape.chance
         upper[reports:at] = 0.0
         if not (shape.root and not shape.ex_post):
             lower[self.promise] = -np.inf
@@ -195,11 +124,10 @@ class Below(_Program):
 
     def at_price(self, price: FloatArray) -> Step | None:
         """The best mechanism at a price of promises."""
-        types = len(price)
-        lower = np.full(types, 0.0 if self.shape.root and not self.shape.ex_post else -np.inf)
-        upper = np.full(types, np.inf)
+        lower = np.full(len(price), 0.0 if self.shape.root and not self.shape.ex_post else -np.inf)
+        upper = np.full(len(price), np.inf)
         if not self.shape.ex_post and not self.shape.root:
-            lower[-1] = upper[-1] = 0.0
+            lower[self.last] = upper[self.last] = 0.0
         self.lp.set_columns(self.promise, price, lower, upper)
         return self._solve()
 
@@ -249,35 +177,33 @@ class Above(_Program):
     ) -> None:
         self.rays = [rays[j] for j in shape.pool]
         self.discount = chain.discount
-        support, pairs, types = shape.support, shape.pairs, len(shape.law)
-        reports, children, actions = len(support), len(shape.report), len(chain.values)
-        count = shape.turn.shape[1]
+        reports, children, actions = len(shape.support), len(shape.report), len(chain.net)
+        count, types = shape.turn.shape[1], int(chain.offset[-1])
         free = shape.root and not shape.ex_post
         extra = types if free else 0
-        self.coordinates = types if shape.ex_post else types - 1
-        ahead = count + extra + reports
+        self.kept = np.arange(types) if shape.ex_post else chain.all_but_last
+        size, ahead = len(self.kept), count + extra + reports
         width = ahead + children
-        flow = np.zeros((types, width))
-        for p, (k, r) in enumerate(pairs.tolist()):
-            flow[k, p] += shape.law[support[r]]
-            flow[support[r], p] -= shape.law[support[r]]
-        if shape.ex_post:
-            flow[support, len(pairs) + np.arange(reports)] = shape.law[support]
-        elif free:
+        flow, act, net = np.zeros((types, width)), np.zeros((reports, actions, width)), chain.net[:, shape.support].T
+        for p in range(len(shape.pairs)):
+            true, told, i, said, chance = shape.of_pair(chain, p)
+            flow[true, p] += chance
+            flow[told, p] -= chance
+            act[said, :, p] = chain.values[i][:, shape.pairs[p, 1]] - chain.values[i][:, shape.pairs[p, 2]]
+        for m in range(len(shape.tellers)):
+            told, _, chance = shape.of_teller(chain, m)
+            flow[told, len(shape.pairs) + m] = chance
+        if free:
             flow[:, count : count + types] = np.eye(types)
-        else:
-            flow = flow[:-1]
-        act = np.zeros((reports, actions, width))
-        net = chain.net[:, support].T
-        for r, own in enumerate(support.tolist()):
-            mine = np.flatnonzero(pairs[:, 1] == r)
-            act[r][:, mine] = chain.values[:, pairs[mine, 0]] - chain.values[:, [own]]
-            act[r, :, count + extra + r] = 1.0
-            act[r, np.arange(actions), ahead + r * len(chain.kernels) + chain.moves] = -chain.discount
-        blocks = np.zeros((children, self.coordinates + 2, width))
-        blocks[:, : self.coordinates, :count] = -shape.turn.transpose(0, 2, 1)[:, : self.coordinates]
+        elif not shape.ex_post:
+            flow = flow[self.kept]
+        for m in range(reports):
+            act[m, :, count + extra + m] = 1.0
+            act[m, np.arange(actions), ahead + m * len(chain.parts) + chain.moves] = -chain.discount
+        blocks = np.zeros((children, size + 2, width))
+        blocks[:, :size, :count] = -shape.turn.transpose(0, 2, 1)[:, self.kept]
         blocks[np.arange(children), -1, ahead + np.arange(children)] = 1.0
-        sides = np.zeros((children, self.coordinates + 2))
+        sides = np.zeros((children, size + 2))
         sides[:, -2] = 1.0
         ends = sides.copy()
         ends[:, -1] = np.inf
@@ -286,9 +212,9 @@ class Above(_Program):
         self.count = count
         at = len(flow) + reports * actions
         self.rows = at + np.arange(sides.size).reshape(sides.shape)
-        self.flow = np.arange(len(flow), dtype=np.int32)
+        self.flow, self.priced = np.arange(len(flow), dtype=np.int32), np.arange(types) if free else self.kept
         cost, lower = np.zeros(width), np.zeros(width)
-        cost[count + extra : ahead] = shape.law[support]
+        cost[count + extra : ahead] = shape.chance
         lower[count + extra :] = -np.inf
         program = SmallProgram(
             cost,
@@ -310,13 +236,13 @@ class Above(_Program):
             place, share, height = self.rays[m][0][-1 - point], 0.0, float(self.rays[m][1][-1 - point])
         else:
             place, share, height = self.pools[m].points[point], 1.0, float(self.pools[m].heights[point])
-        entries = np.append(place[: self.coordinates], [share, -height])
+        entries = np.append(place[self.kept], [share, -height])
         kept = np.flatnonzero(entries)
         return 0.0, self.rows[m][kept].astype(np.int32), entries[kept]
 
     def at_price(self, price: FloatArray) -> Step | None:
         """An upper bound at a price of promises."""
-        self.lp.set_rows(self.flow, price[: len(self.flow)])
+        self.lp.set_rows(self.flow, price[self.priced])
         answer = None
         for _ in range(ROUNDS):
             answer = self.lp.solve(primal=True)
@@ -324,7 +250,7 @@ class Above(_Program):
                 return None
             duals, added = answer.rows[self.rows], False
             for m, pool in enumerate(self.pools):
-                slack = duals[m, -1] * pool.heights - pool.points[:, : self.coordinates] @ duals[m, :-2] - duals[m, -2]
+                slack = duals[m, -1] * pool.heights - pool.points[:, self.kept] @ duals[m, :-2] - duals[m, -2]
                 best = int(slack.argmin())
                 if slack[best] < -1e-10 and (m, best) not in self.inside:
                     self.add(m, best)

@@ -22,8 +22,9 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.solve.dual.points import Hull, Pool
-from mechopt.solve.infinite.chain import Chain
-from mechopt.solve.infinite.programs import Above, Below, Step, shape_of
+from mechopt.solve.infinite.promises.chain import Chain
+from mechopt.solve.infinite.promises.programs import Above, Below
+from mechopt.solve.infinite.promises.shape import Step, shape_of
 from mechopt.solve.runtime import apart
 from mechopt.solve.solution import Status
 
@@ -48,27 +49,29 @@ class Search:
 
     def __init__(self, chain: Chain, ex_post: bool) -> None:
         self.chain, self.ex_post = chain, ex_post
-        states, types = chain.root, chain.values.shape[1]
+        states, types = chain.root, int(chain.offset[-1])
+        self.kept_places = np.arange(types) if ex_post else chain.all_but_last
         self.lower = [Pool(types) for _ in range(states)]
         self.upper = [Pool(types) for _ in range(states)]
         self.kept: list[list[Step | None]] = [[None] * len(chain.starts) for _ in range(states)]
         self.given: list[list[Step | None]] = [[None] for _ in range(states)]
         for j in range(states):
-            law = chain.laws[j]
             for start in chain.starts:
-                self.lower[j].add(start.promise[None], float(law @ start.worth))
-            self.upper[j].add(np.zeros((1, types)), float(law @ chain.best))
-        self.rays = [self._rays(chain.laws[j]) for j in range(states)]
+                promise = start.promise(chain.distributions[j])
+                self.lower[j].add(promise[None], float(chain.chances[j] @ start.worth))
+            self.upper[j].add(np.zeros((1, types)), float(chain.chances[j] @ chain.best))
+        self.rays = [self._rays(chain.distributions[j]) for j in range(states)]
         shapes = [shape_of(chain, j, ex_post) for j in range(states + 1)]
         self.shapes = shapes
         self.below = [Below(chain, shape, self.lower) for shape in shapes]
         self.above = [Above(chain, shape, self.upper, self.rays) for shape in shapes]
         self._hulls()
-        self.price = chain.laws[-1]
+        self.price = np.concatenate(chain.distributions[-1])
         self.best: Step | None = None
         self.top: Step | None = None
-        self.high = float(chain.laws[-1] @ chain.best)
+        self.high = float(chain.chances[-1] @ chain.best)
         self.visits = self.sweeps = 0
+        self.deadline = np.inf
 
     @property
     def low(self) -> float:
@@ -80,23 +83,25 @@ class Search:
         """Points of all pools."""
         return sum(pool.count for pool in (*self.lower, *self.upper))
 
-    def _rays(self, law: FloatArray) -> tuple[FloatArray, FloatArray]:
-        types, eye = len(law), np.eye(len(law))
-        pairs = [(a, b) for a in range(types) for b in range(types) if a != b]
-        rays = [eye[a] - eye[b] for a, b in pairs]
-        cost = [self.chain.box[b, a] for a, b in pairs]
-        if self.ex_post:
-            rays += [eye[a] for a in np.flatnonzero(law)]
-            cost += [0.0] * int(np.count_nonzero(law))
-        return np.array(rays).reshape(-1, types), np.array(cost)
+    def _rays(self, distributions: tuple[FloatArray, ...]) -> tuple[FloatArray, FloatArray]:
+        """Directions, and what the value may rise by in each."""
+        eye, rays, cost = np.eye(int(self.chain.offset[-1])), list[FloatArray](), list[float]()
+        for i, (distribution, box) in enumerate(zip(distributions, self.chain.boxes, strict=True)):
+            own = eye[self.chain.offset[i] :]
+            pairs = [(a, b) for a in range(len(distribution)) for b in range(len(distribution)) if a != b]
+            rays += [own[a] - own[b] for a, b in pairs]
+            cost += [box[b, a] for a, b in pairs]
+            if self.ex_post:
+                rays += [own[a] for a in np.flatnonzero(distribution)]
+                cost += [0.0] * int(np.count_nonzero(distribution))
+        return np.array(rays).reshape(-1, len(eye)), np.array(cost)
 
     def _hulls(self) -> None:
         self.hulls = []
         for pool, (rays, cost) in zip(self.upper, self.rays, strict=True):
-            d = pool.points.shape[1] if self.ex_post else pool.points.shape[1] - 1
-            seen = Pool(d)
-            seen.add(pool.points[:, :d], pool.heights)
-            self.hulls.append(Hull(seen, rays[:, :d], cost))
+            seen = Pool(len(self.kept_places))
+            seen.add(pool.points[:, self.kept_places], pool.heights)
+            self.hulls.append(Hull(seen, rays[:, self.kept_places], cost))
 
     def run(
         self,
@@ -106,6 +111,7 @@ class Search:
     ) -> Status:
         """Search until the bracket is at most ``tolerance`` times its upper end, or a limit stops it."""
         begun, still, before = time.perf_counter(), 0, (-np.inf, np.inf)
+        self.deadline = np.inf if time_limit is None else begun + time_limit
         try:
             while True:
                 apart(self._look)
@@ -153,7 +159,7 @@ class Search:
                 g = self._inside(g)
                 key = (j, *np.round(g, 9).tolist())
                 if key not in seen:
-                    chance = weight * self.chain.discount * float(shape.own[shape.report[m]])
+                    chance = weight * self.chain.discount * float(shape.chance[shape.report[m]])
                     heappush(heap, (-chance * self._gap(j, g), next(ticket), key, j, g, chance))
             if number == self.chain.root:
                 return 0.0
@@ -162,7 +168,7 @@ class Search:
 
         open_children(self.chain.root, self.price, 1.0)
         looked = 0
-        while heap and len(way) < MOST_VISITED and looked < MOST_LOOKED:
+        while heap and len(way) < MOST_VISITED and looked < MOST_LOOKED and not self._late():
             weighted, _, key, j, price, chance = heappop(heap)
             if -weighted < LEAST * gap:
                 break
@@ -172,13 +178,17 @@ class Search:
                 if open_children(j, price, chance) * chance > LEAST * gap:
                     way.append((j, price))
         for number, price in reversed(way):
-            self._solve_again(number, price)
+            if not self._late():
+                self._solve_again(number, price)
+
+    def _late(self) -> bool:
+        return time.perf_counter() > self.deadline
 
     def _inside(self, price: FloatArray) -> FloatArray:
         """A price that rounding has not taken out of the domain."""
-        if not self.ex_post:
-            return price - price.mean() if len(price) else price
-        return price + max(-float(price.sum()), 0.0) / len(price)
+        total = np.add.reduceat(price, self.chain.offset[:-1])
+        off = np.minimum(total, 0.0) if self.ex_post else total
+        return np.asarray(price - np.repeat(off / self.chain.shape, self.chain.shape))
 
     def _solve_again(self, number: int, price: FloatArray) -> None:
         low, high = self.below[number].at_price(price), self.above[number].at_price(price)
@@ -191,24 +201,24 @@ class Search:
             self.upper[number].add(price[None], high.value)
             self.given[number].append(high)
             hull = self.hulls[number]
-            hull.pool.add(price[None, : hull.pool.points.shape[1]], high.value)
+            hull.pool.add(price[None, self.kept_places], high.value)
 
     def _gap(self, number: int, price: FloatArray) -> float:
         pool, hull = self.lower[number], self.hulls[number]
         low = float((pool.heights - pool.points @ price).max())
-        return float(hull.values(price[None, : hull.pool.points.shape[1]])[0][0]) - low
+        return float(hull.values(price[None, self.kept_places])[0][0]) - low
 
     def _sweep(self) -> None:
         """Solve the programs of points that matter again, and evaluate all policies for ever."""
         self.sweeps += 1
         for j, points in enumerate(self._visited(self.best, self.lower, self.kept, len(self.chain.starts))):
-            for p in points:
+            for p in () if self._late() else points:
                 step = self.below[j].at_promise(self.lower[j].points[p])
                 if step is not None and step.value >= self.lower[j].heights[p] - 1e-9:
                     self.kept[j][p] = step
         self._evaluate_below()
         for j, points in enumerate(self._visited(self.top, self.upper, self.given, 1)):
-            for p in points:
+            for p in () if self._late() else points:
                 step = self.above[j].at_price(self.upper[j].points[p])
                 if step is not None and step.value <= self.upper[j].heights[p] + 1e-9:
                     self.given[j][p] = step
@@ -230,7 +240,7 @@ class Search:
 
         def followed(step: Step, number: int) -> tuple[IntArray, FloatArray]:
             shape, real = self.shapes[number], step.point >= 0
-            share = self.chain.discount * shape.own[shape.report[step.child]] if pools is self.upper else 1.0
+            share = self.chain.discount * shape.chance[shape.report[step.child]] if pools is self.upper else 1.0
             return (offset[shape.pool[step.child]] + step.point)[real], (step.weight * share)[real]
 
         if first is not None:
@@ -300,7 +310,7 @@ class Search:
                 gains.append(step.allocation)
         matrix = csr_array((weights, (rows, columns)), shape=(count, size))
         value = np.concatenate([pool.heights for pool in self.upper])
-        extra, kernels = np.array(fixed), len(chain.kernels)
+        extra, kernels = np.array(fixed), len(chain.parts)
         groups = []
         for j in range(len(self.upper)):
             mine = [at for at, head in enumerate(heads) if head[2] == j]
@@ -308,13 +318,13 @@ class Search:
                 shape = self.shapes[j]
                 where = np.array([heads[at][0] for at in mine])
                 first = np.array([heads[at][1] for at in mine])
-                groups.append((where, first, np.array([gains[at] for at in mine]), shape.own))
+                groups.append((where, first, np.array([gains[at] for at in mine]), shape.chance))
         for _ in range(100_000):
             ahead, after = matrix @ value + extra, value.copy()
-            for where, first, gain, law in groups:
-                child = first[:, None] + np.arange(len(law) * kernels)
-                later = ahead[child].reshape(len(where), len(law), kernels)[:, :, chain.moves]
-                after[where] = (gain + chain.discount * later).max(axis=2) @ law
+            for where, first, gain, chance in groups:
+                child = first[:, None] + np.arange(len(chance) * kernels)
+                later = ahead[child].reshape(len(where), len(chance), kernels)[:, :, chain.moves]
+                after[where] = (gain + chain.discount * later).max(axis=2) @ chance
             after = np.minimum(after, value)
             change = float((value - after).max(initial=0.0))
             value = after

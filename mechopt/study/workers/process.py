@@ -1,4 +1,4 @@
-"""What a worker process does before its first point: it leaves Ctrl-C to its parent, and ends when that is gone."""
+"""Start of a worker process: it leaves Ctrl-C to its parent, and ends when that is gone."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ Assumption 1 asks every agent for a type :math:`\theta^0` who never gets anythin
 every action a and every x at least 0 for a type :math:`\theta^{a,x}` who gets x from a now, nothing from any other
 action, and becomes :math:`\theta^0` for certain. With finitely many types there are finitely many x. Lemma 1 then says
 only that what :math:`\theta^{a,x}` pays lies in an interval (`mechopt.mechanisms.payment_intervals`) that contains the
-dynamic pivot's payment, and that is no wider than the step of the grid around it; Lemma 2 that her value of truth is
-that of payments in these intervals, and not one number.
+dynamic pivot's payment, and that is no wider than the step of the grid around it; Lemma 2 that her value of truth lies
+in one that contains the marginal contribution.
 
 Source: Bergemann and Valimaki (2010), Assumption 1, Lemmas 1 and 2.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mechopt.closedform.pivot.dynamic_pivot import dynamic_pivot
-from mechopt.closedform.pivot.intervals import PaymentIntervals, payment_intervals
+from mechopt.closedform.pivot.intervals import PaymentIntervals, ValueIntervals, payment_intervals, value_intervals
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.markov import MarkovTypes
@@ -40,6 +40,10 @@ class DiversePreferences:
         What each profile's payment may be.
     pivot : read-only float array, axes: type profile
         The dynamic pivot's payment.
+    values : ValueIntervals
+        What the value of truth may be at each profile.
+    marginal : read-only float array, axes: type profile
+        Marginal contribution, which is the dynamic pivot's value of truth.
     """
 
     agent: int
@@ -47,6 +51,8 @@ class DiversePreferences:
     diverse: tuple[tuple[tuple[float, int], ...], ...]
     payments: PaymentIntervals
     pivot: FloatArray
+    values: ValueIntervals
+    marginal: FloatArray
 
     @property
     def holds(self) -> bool:
@@ -55,15 +61,25 @@ class DiversePreferences:
 
     @property
     def inside(self) -> bool:
-        """Lemmas 1 and 2: whether the dynamic pivot's payments lie in the intervals, at every profile."""
-        slack = 1e-7 * max(1.0, float(np.abs(self.pivot).max()))
-        low, high = self.payments.lower - slack, self.payments.upper + slack
-        return bool(((low <= self.pivot) & (self.pivot <= high)).all())
+        """Lemmas 1 and 2: whether the pivot's payments, and marginal contributions, lie in the intervals everywhere."""
+        pairs = ((self.payments, self.pivot), (self.values, self.marginal))
+        for interval, number in pairs:
+            slack = 1e-7 * max(1.0, float(np.abs(number).max()))
+            if not ((interval.lower - slack <= number) & (number <= interval.upper + slack)).all():
+                return False
+        return True
 
     @property
     def diverse_width(self) -> float:
         """Lemma 1: widest interval of a diverse type's payment; 0 with a continuum, here at most a step of the grid."""
         widths = np.moveaxis(self.payments.width, self.agent, 0)
+        types = [k for row in self.diverse for _, k in row]
+        return float(widths[types].max()) if types else float("inf")
+
+    @property
+    def value_width(self) -> float:
+        """Lemma 2: widest interval of a diverse type's value of truth; as wide as that of her payment, made once."""
+        widths = np.moveaxis(self.values.width, self.agent, 0)
         types = [k for row in self.diverse for _, k in row]
         return float(widths[types].max()) if types else float("inf")
 
@@ -118,7 +134,13 @@ def diverse_preferences(environment: MarkovTypes, agent: int) -> DiversePreferen
     diverse = tuple(_of_action(values, kernel, a, first) for a in range(len(values)))
     pivot = dynamic_pivot(environment)
     return DiversePreferences(
-        agent, first, diverse, payment_intervals(environment, agent, pivot.policy), readonly(pivot.transfer[agent])
+        agent,
+        first,
+        diverse,
+        payment_intervals(environment, agent, pivot.policy),
+        readonly(pivot.transfer[agent]),
+        value_intervals(environment, agent, pivot.policy),
+        readonly(pivot.marginal_contribution[agent]),
     )
 
 

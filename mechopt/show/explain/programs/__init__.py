@@ -1,0 +1,1 @@
+"""Programs whose variables are payments by state: cells, optimal faces, and criteria in turn."""

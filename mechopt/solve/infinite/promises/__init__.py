@@ -1,0 +1,1 @@
+"""The search over promises of infinite horizons, from both sides."""

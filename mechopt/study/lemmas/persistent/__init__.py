@@ -1,0 +1,1 @@
+"""Lemmas of persistent types: dominance, the relaxed environment, diverse preferences."""
