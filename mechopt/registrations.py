@@ -65,6 +65,7 @@ register(
         "Problem.read_solution": "mechopt.solve.elsewhere.read_solution.read_solution",
         "MechanismMethods._repr_html_": "mechopt.show.notebook.mechanism",
         "MechanismMethods.explain": "mechopt.show.explain.explain.explain",
+        "OptimalContract.verify": "mechopt.verification.menu.check.verify_menu",
         "Optimum._repr_html_": "mechopt.show.notebook.optimum",
         "Optimum.show": "mechopt.show.explain.table.show_optimum",
         "Optimum.explain": "mechopt.show.explain.explain.explain",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -169,31 +169,17 @@ def _check_transfers(model: str, file: str, most: int | None, as_json: bool, at:
     from mechopt.modelfile import read
     from mechopt.proof.contingent.check import MOST, check_transfer_proof
     from mechopt.proof.contingent.file import load_transfer_proof
+    from mechopt.proof.contingent.words import statement
     from mechopt.show.terminal import output
 
     proof = load_transfer_proof(file)
     value = check_transfer_proof(joint_environment(read(model, at)), proof, MOST if most is None else most)
-    every = _for_which(proof.kernels)
-    if proof.refusal:
-        statement = f"there are no such transfers{every}; together the inequalities say 0 >= {value}"
-    else:
-        rule = "the efficient rule" if proof.efficient else "the rule"
-        statement = f"transfers of at most {value} = {float(value):.12g} make the truth best under {rule}{every}"
+    claim = statement(proof, value)
     document = {
         "proved": True,
-        "statement": statement,
+        "statement": claim,
         "transfers": not proof.refusal,
         "value": float(value),
         "exact": str(value),
     }
-    say(output.to_json(document) if as_json else f"proved: {statement}")
-
-
-def _for_which(kernels: dict[str, Any]) -> str:
-    """For which kernels a claim about transfers is made, besides that of the model."""
-    words = {
-        "ball": f", for every kernel within {kernels.get('radius')} of the model's, row by row",
-        "box": ", for every kernel between the bounds that the proof states",
-        "hull": ", for every mixture, row by row, of the model's kernel and those that the proof states",
-    }
-    return words[kernels["kind"]] if kernels else ""
+    say(output.to_json(document) if as_json else f"proved: {claim}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,7 +21,10 @@ def show(
     model: Model,
     mechanism: Annotated[
         str | None,
-        typer.Argument(metavar="[MECHANISM]", help="a mechanism file written with --save; default: the optimum"),
+        typer.Argument(
+            metavar="[MECHANISM]",
+            help="a mechanism file written with --save, or a name of mechopt compare; default: the optimum",
+        ),
     ] = None,
     ic: Ic = None,
     ir: Ir = None,
@@ -38,7 +42,6 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what a mechanism does: its states and rules, and what memory is worth."""
-    from mechopt.mechanism.archive import load_mechanism
     from mechopt.modelfile import read
     from mechopt.show.explain.explain import explain
     from mechopt.show.explain.explanation import Explanation
@@ -60,7 +63,7 @@ def show(
             raise InputError(
                 "--ic, --ir, --subject-to, --objective and --exact are about the optimum; leave them out, or MECHANISM"
             )
-        found = explain(load_mechanism(mechanism, environment_of(file)))
+        found = explain(_given(mechanism, environment_of(file)))
     else:
         problem = problem_of(file, ic, ir, objective, subject_to=subject_to)
         with progress_shown("solving") as progress:
@@ -87,6 +90,17 @@ def show(
         say(printable(file.title))
     for line in lines(found, most=most):
         say(line)
+
+
+def _given(mechanism: str, environment: Any) -> Any:
+    """A mechanism from its file, or by its name in comparisons where there is no file of that name."""
+    from mechopt.mechanism.archive import load_mechanism
+
+    if not Path(mechanism).exists() and not mechanism.endswith(".npz") and Path(mechanism).name == mechanism:
+        from mechopt.study.compare.compare import mechanism_named
+
+        return mechanism_named(environment, mechanism)
+    return load_mechanism(mechanism, environment)
 
 
 def _as_function(

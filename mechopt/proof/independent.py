@@ -53,7 +53,7 @@ class Model(Columns):
             yield from self._supply(t)
         outside = self.exact.outside is not None
         last = self.periods - 1
-        when = {INDU(): range(last), EPIR(): range(last, last + 1), ExAnteIR(): range(1)}
+        when = {INDU(): range(last), EPIR(): range(last, self.periods), ExAnteIR(): range(1)}
         kept = demanded(self.form, self.ic, self.ir, outside)
         if self.loose:  # misreports that may gain imply no others that may gain the same
             kept = [*self.ic, *demanded(self.form, (), self.ir, outside)]

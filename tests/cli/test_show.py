@@ -121,3 +121,21 @@ def test_a_slider_of_the_parameter_is_in_the_page(mechopt, tmp_path):
     for wrong in (("--slider", "q"), ("--slider", "p", "--at", "h=2")):
         assert mechopt(*asked, *wrong)[0] == 2
     assert mechopt("show", LOCAL, "--slider", "p")[0] == 2
+
+
+def test_show_takes_the_names_of_compare(mechopt):
+    status, out, err = mechopt("show", "mirrokni-2020/two-values-three-periods", "repeated-myerson")
+    assert (status, err) == (0, "") and "revenue 3; 7 histories in 1 state" in out and "constant price: 1" in out
+    _, out, _ = mechopt("show", "mirrokni-2020/two-values-three-periods", "bank-account")  # made of the optimum
+    assert "revenue 7/2;" in out
+    _, out, _ = mechopt("show", "bergemann-valimaki-2010/scheduling", "dynamic-pivot")
+    assert "1 entry of its tables in 1 state" in out
+    for name, words in (
+        ("two-perod", "did you mean 'two-period'?"),
+        ("dynamic-pivot", "not a mechanism for kind 'independent'"),
+        ("nowhere.npz", "cannot read"),
+    ):
+        status, out, err = mechopt("show", "mirrokni-2020/two-values-three-periods", name)
+        assert (status, out) == (2, "") and words in err
+    status, _, err = mechopt("show", LOCAL, "relaxed-bound")
+    assert status == 2 and "is a bound" in err

@@ -19,7 +19,6 @@ from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
-from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
@@ -28,7 +27,7 @@ from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, myopic_rows, value_rows
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
-from mechopt.lp.persistent.relaxed import relaxed_rows
+from mechopt.lp.persistent.relaxed import pairs_of, relaxed_rows
 from mechopt.lp.persistent.strategies import STRATEGY, compared, strategy_rows
 from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
@@ -380,8 +379,9 @@ def persistent_plan(
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
     require_slack(ic, limits, process.horizon)
-    if relaxed and isinstance(environment, SeparableTypes):
-        signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
+    pairs = pairs_of(environment) if relaxed else None
+    if pairs is not None:
+        signals = tuple((count,) * (process.horizon - 1) for count in pairs.signal_shape)
     asked = set(unimplied(ic))
     if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
         raise InputError(
@@ -391,7 +391,7 @@ def persistent_plan(
     own = BayesianIC("own") in asked and any(process.controlled)
     rereport = PeriodicExPostIC(rereport=True) in asked
     record = "all" if BayesianIC("actions") in asked else "relevant"
-    seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
+    seen = relaxed and (pairs is None or pairs.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
     payments.require_one_division(tree, ir, on_money(limits))
     top = max(float(np.abs(part).max()) for part in process.values)

@@ -7,10 +7,16 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
+from mechopt.core.errors import shortened
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.proof.contingent.file import TransferProof, TransferProofError, Weighted
 
 KINDS = ("truth", "misreport", "last", "participation", "cap", "balance")
+CHOICES = {
+    "participation": (None, "ex-ante", "interim", "ex-post"),
+    "balance": (None, "ex-ante", "weak", "strong"),
+    "form": ("free", "vcg", "surplus"),
+}
 ASKED = ("participation", "outside", "fee", "cap", "balance", "form")
 
 Profile = tuple[int, ...]
@@ -50,13 +56,25 @@ class Checker:
         if len(self.policy) != environment.stages:
             raise TransferProofError("policy: not of every period")
         self.surplus = self._tables(proof.surplus, "surplus")
-        if set(proof.asked) != set(ASKED):
-            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
+        self._require_known(proof.asked)
         if proof.last not in (("none",) if environment.infinite else ("efficient", "constant")):
             raise TransferProofError(f"last: {proof.last!r} does not fit the horizon")
         self.constant = proof.last == "constant"
         if self.constant and len(set(self.policy[self.final].values())) > 1:
             raise TransferProofError("last: the last action is not one whatever the reports")
+
+    def _require_known(self, asked: dict[str, Any]) -> None:
+        """Refuse demands that do not exist: what was asked is said of what is proved."""
+        if set(asked) != set(ASKED):
+            raise TransferProofError(f"asked: not {', '.join(ASKED)}")
+        for key, known in CHOICES.items():
+            if asked[key] not in known:
+                raise TransferProofError(f"{key}: {shortened(repr(asked[key]))} is not known")
+        if type(asked["fee"]) is not bool or len(asked["outside"]) != self.env.agents:
+            raise TransferProofError("asked: fee is no truth value, or outside is not a number for each agent")
+        numbers = [*asked["outside"], "0" if asked["cap"] is None else asked["cap"]]
+        if any(type(number) is not str for number in numbers) or [Fraction(number) for number in numbers][-1] < 0:
+            raise TransferProofError("asked: outside and cap are not fractions as texts, or the cap is below 0")
 
     def refuse_demands(self) -> None:
         """Refuse what is asked of transfers where nothing but the truth is proved."""
@@ -130,9 +148,7 @@ class Checker:
             return {("V", i, t, s): Fraction(1)}, Fraction(0)
         if form == "vcg":
             return {("h", i, t, without(s, i)): Fraction(-1)}, self.surplus[t][s]
-        if form == "surplus":
-            return {}, self.surplus[t][s]
-        raise TransferProofError(f"form: {form!r} is not known")
+        return {}, self.surplus[t][s]
 
     def incentive(self, i: int, t: int, s: Profile, report: int) -> Row:
         """Row of a true profile and a report; the truth is an equation."""

@@ -30,7 +30,7 @@ def structures(found: Automaton, balance: Sequence[FloatArray] | None = None) ->
         known += _prices(found, alone)
     if alone and play.horizon > 1:
         known.append("history-independent: what is done and paid depends on the current report alone")
-    elif balance is not None and _intervals(found, balance):
+    elif not alone and balance is not None and _intervals(found, balance):
         known.append("balance: in every period the states are intervals of the buyer's account")
     return tuple(known)
 

@@ -147,6 +147,27 @@ def _compared(
     return Comparison(environment, found, best, static, skipped, (*_checked(environment, found), *kept))
 
 
+def mechanism_named(environment: AnyTypes, name: str) -> Any:
+    """One mechanism of a comparison by its name; where it is made of the optimum, of that under the usual constraints.
+
+    Raises
+    ------
+    InputError
+        If there is no such mechanism, it does not fit the environment, or the name is that of a bound.
+    """
+    _require_known([name])
+    row = _rows(environment).get(name)
+    if row is None:
+        raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
+    if row.bound:
+        raise InputError(f"{name} is a bound on what mechanisms earn, and none itself; mechopt compare shows it")
+    fresh = isinstance(environment, IndependentTypes)
+    ic, ir = asked_constraints(STANDARD, STANDARD, "independent" if fresh else "persistent")
+    optimal = (independent.OPTIMUM, persistent.OPTIMUM, *independent.CONVERSIONS)
+    best = _optimum(environment, ic, ir, (), None) if name in optimal else None
+    return row.build(Setting(environment, best, ir, None, ()))
+
+
 def _rows(environment: AnyTypes) -> dict[str, Row]:
     kind = independent.ROWS if isinstance(environment, IndependentTypes) else persistent.ROWS[type(environment)]
     return {row.name: row for row in kind}

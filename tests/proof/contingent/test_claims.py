@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import pytest
 
@@ -11,6 +12,7 @@ from mechopt.closedform.contingent.robust.transfers import robust_transfers
 from mechopt.closedform.contingent.transfers import contingent_transfers
 from mechopt.proof.contingent.check import check_transfer_proof
 from mechopt.proof.contingent.file import TransferProofError, Weighted
+from mechopt.proof.contingent.words import statement
 from mechopt.study.transfer_proof import transfer_proof
 from tests.closedform.contingent.test_any_transfers import rational
 from tests.proof.contingent.test_inequalities import claim, environment
@@ -25,18 +27,84 @@ def stacked(horizon, **arguments):
     return env, transfer_proof(contingent_transfers(env, "stacked", last, exact=True, **arguments))
 
 
-@pytest.mark.parametrize("key", ["participation", "cap", "balance"])
-@pytest.mark.parametrize("value", [0, "", "0", "ex-ante"])
-def test_stacked_and_robust_transfers_take_no_demands(key, value):
+DEMANDS = {"participation": "ex-ante", "cap": "0", "balance": "ex-ante", "fee": True}
+
+
+@pytest.mark.parametrize("key", DEMANDS)
+def test_stacked_and_robust_transfers_take_no_demands(key):
     """A cap of 0 in a file was taken for none, and proved."""
     for env, proof in (stacked("infinite", steps=2), robust()):
         check_transfer_proof(env, proof)
         with pytest.raises(TransferProofError, match="asked: nothing is proved of participation"):
+            check_transfer_proof(env, replace(proof, asked=proof.asked | {key: DEMANDS[key]}, fees=[0, 0]))
+
+
+UNKNOWN = [
+    *(
+        (key, value, f"{key}: .*is not known")
+        for key in ("participation", "balance", "form")
+        for value in (0, "", "no")
+    ),
+    ("form", None, "form: None is not known"),
+    ("balance", "interim", "balance: 'interim' is not known"),
+    ("participation", "weak", "participation: 'weak' is not known"),
+    *(("fee", value, "fee is no truth value") for value in (0, 1, None, "yes")),
+    *(("outside", value, "outside is not a number for each agent") for value in ([], ["0"], ["0", "0", "0"])),
+    *(("outside", value, "are not fractions as texts") for value in (["0", 0], [0, "0"], ["0", None])),
+    *(("cap", value, "are not fractions as texts, or the cap is below 0") for value in (0, 1.5, "-1/9", True)),
+    *((key, value, "does not have the layout") for key, value in (("cap", ""), ("cap", "x"), ("outside", ["0", "x"]))),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), UNKNOWN)
+def test_demands_that_do_not_exist(key, value, words):
+    for env, proof in (robust(), refused()):
+        with pytest.raises(TransferProofError, match=words):
             check_transfer_proof(env, replace(proof, asked=proof.asked | {key: value}))
-        with pytest.raises(TransferProofError, match="asked: nothing is proved of participation"):
-            check_transfer_proof(env, replace(proof, asked=proof.asked | {"fee": True}, fees=[0, 0]))
 
 
+@cache
+def refused():
+    env = modelfile.load("liu-2025/independent-chains")
+    with pytest.raises(NoTransfersError) as found:
+        contingent_transfers(env, "any", cap="1/10", exact=True)
+    return env, transfer_proof(found.value)
+
+
+def test_a_claim_says_all_that_is_asked():
+    """That there are no transfers under a cap read as if there were none at all."""
+    env, proof = refused()
+    said = statement(proof, check_transfer_proof(env, proof))
+    best = "there are no transfers that make the truth best under the efficient rule"
+    assert said == f"{best}, with no payment above 1/10; together the inequalities say 0 >= 4/35"
+    more = {
+        "participation": ("interim", "interim participation (1/2, 0 outside)"),
+        "balance": ("weak", "weak budget balance"),
+        "form": ("vcg", "values of the form vcg"),
+        "fee": (True, "entry fees"),
+        "cap": ("0", "no payment above 0"),
+    }
+    bare = proof.asked | {"cap": None, "outside": ["1/2", "0"]}
+    assert statement(replace(proof, asked=bare), Fraction(1)) == f"{best}; together the inequalities say 0 >= 1"
+    for key, (value, words) in more.items():
+        said = statement(replace(proof, asked=bare | {key: value}), Fraction(1))
+        assert said == f"{best}, with {words}; together the inequalities say 0 >= 1"
+    every = statement(replace(proof, asked=bare | {key: value for key, (value, _) in more.items()}), Fraction(1))
+    assert every.startswith(
+        f"{best}, with interim participation (1/2, 0 outside) and entry fees and no payment above 0"
+    )
+    other = replace(proof, efficient=False, last="constant", kernels={"kind": "box"}, asked=bare, shares=[])
+    assert statement(other, Fraction(1, 3)) == (
+        "transfers of at most 1/3 = 0.333333333333 make the truth best under the rule that the proof states, whose "
+        "last action is one whatever the reports, for every kernel between the bounds that the proof states"
+    )
+    ball = statement(replace(other, kernels={"kind": "ball", "radius": "1/9"}), Fraction(1))
+    assert ball.endswith(", for every kernel within 1/9 of the model's, row by row")
+    hull = statement(replace(other, kernels={"kind": "hull"}), Fraction(1))
+    assert hull.endswith(", for every mixture, row by row, of the model's kernel and those that the proof states")
+
+
+@cache
 def robust():
     env = rational(2, 3, (2, 2), 1, alike=False)
     return env, transfer_proof(robust_transfers(env, "1/100", "constant", exact=True))

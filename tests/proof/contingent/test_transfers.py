@@ -187,7 +187,8 @@ def test_the_command_line(mechopt, tmp_path):
     status, out, _ = mechopt("certificate", "check", ALONE, file, "--json")
     assert status == 0 and json.loads(out) == {
         "proved": True,
-        "statement": "there are no such transfers; together the inequalities say 0 >= 4/35",
+        "statement": "there are no transfers that make the truth best under the efficient rule, with no payment above "
+        "1/10; together the inequalities say 0 >= 4/35",
         "transfers": False,
         "value": 4 / 35,
         "exact": "4/35",

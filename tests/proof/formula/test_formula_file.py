@@ -24,6 +24,7 @@ def proofs():
         "amounts": amounts.proof(),
         "named": named.proof(),
         "guarantee": mo.mechanisms.guarantee_formula(EQUAL_REVENUE).proof(),
+        "regret": mo.mechanisms.guarantee_formula(EQUAL_REVENUE, objective="regret", prove=False).proof(),
     }
 
 
@@ -32,12 +33,13 @@ def signed(path, content):
     return path
 
 
-@pytest.mark.parametrize("name", ["plain", "amounts", "named", "guarantee"])
+@pytest.mark.parametrize("name", ["plain", "amounts", "named", "guarantee", "regret"])
 def test_files_come_back(tmp_path, name):
     proof = proofs()[name]
     proof.save(tmp_path / "formula.json")
     assert load_formula(tmp_path / "formula.json") == proof
     assert ("subject_to" in formula_content(proof)) is (name in ("amounts", "named"))
+    assert ("asked" in formula_content(proof)) is (name == "regret")
     assert holds_formula(tmp_path / "formula.json")
 
 

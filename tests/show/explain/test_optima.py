@@ -260,3 +260,8 @@ def test_constraints_on_payments_are_satisfied_by_what_is_shown(env, limit):
     found = best.explain()
     assert mo.verify(found.mechanism, (*best.ic, *best.ir, limit)).holds
     assert found.mechanism.revenue == pytest.approx(best.value, rel=1e-8)
+
+
+def test_one_state_is_not_called_a_balance():
+    best = mo.optimum(mo.IndependentTypes.iid([3], [1], horizon=1))
+    assert best.explain().structures == ("constant price: 3 for each item",)

@@ -12,6 +12,7 @@ import mechopt as mo
 from mechopt.show.explain.policies.explanation import PolicyExplanation, explain_policy
 from mechopt.show.explain.policies.flow import flows
 from mechopt.show.explain.policies.merging import merged
+from mechopt.show.explain.policies.ranges import action_words, range_words
 from mechopt.show.explain.policies.tables import tables_of
 from mechopt.solve.dual.optimum import dual_optimum
 from mechopt.solve.promised.optimum import promised_optimum
@@ -243,3 +244,14 @@ def test_page_in_a_browser(tmp_path, scheme, width):
                 assert head["x"] == pytest.approx(cell["x"], abs=1)
         assert page.evaluate("document.documentElement.scrollWidth") == width
         assert accessibility_faults(page) == [] and found.complaints == []
+
+
+def test_what_is_rounding_is_not_shown():
+    """Amounts by each agent's own largest value, chances by 1."""
+    scales, tiny = (3.0, 1e-3), np.array([1e-8, 2e-4])
+    assert range_words(tiny, tiny, scales) == "0 / 0.0002"
+    assert range_words(np.array([-1e-7]), np.array([2.0]), (3.0,)) == "0 to 2"
+    chances = np.array([0.0, 1 - 3e-5, 3e-5])
+    assert action_words(("keep", "to Ann", "to Bob"), chances, chances) == "to Ann"
+    half = np.array([0.5, 0.5 - 1e-6, 1e-6])
+    assert action_words(("keep", "to Ann", "to Bob"), half, half) == "to Ann with 0.5"

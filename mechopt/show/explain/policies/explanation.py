@@ -305,7 +305,7 @@ def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> 
     possible = np.any([tables.blocks[t].possible[rows].any(axis=0) for t, rows in members], axis=0)
     for profile in np.flatnonzero(possible).tolist():
         then, low, high, after = _cell(tables, members, profile, ahead)
-        key = then, range_words(low, high, _scale(tables)), tuple(letter(s) for s in after)
+        key = then, range_words(low, high, _scales(tables)), tuple(letter(s) for s in after)
         cells.setdefault(key, []).append((profile, low, high))
     rules, everything = list[tuple[int, PolicyRule]](), set(np.flatnonzero(possible).tolist())
     for (then, pays, following), rows in cells.items():
@@ -319,8 +319,10 @@ def _state(tables: Tables, groups: list[IntArray], g: int, ahead: list[Any]) -> 
     return PolicyState(letter(g), _words(tables, members), _when(tables, members), entries, share, ordered)
 
 
-def _scale(tables: Tables) -> float:
-    return max((float(np.abs(stage.values).max(initial=0.0)) for stage in tables.stages), default=0.0) or 1.0
+def _scales(tables: Tables) -> tuple[float, ...]:
+    """Largest value of each agent, in any period."""
+    largest = [np.abs(stage.values).max(axis=(1, 2), initial=0.0) for stage in tables.stages]
+    return tuple(float(value) or 1.0 for value in np.max(largest, axis=0))
 
 
 def _cell(
@@ -350,8 +352,7 @@ def _words(tables: Tables, members: list[tuple[int, IntArray]]) -> str:
     promise = np.concatenate([tables.blocks[t].promise[:, rows] for t, rows in members], axis=1)
     if not len(promise):
         return "later"
-    scale = _scale(tables)
-    return f"{tables.word} {range_words(promise.min(axis=1), promise.max(axis=1), scale)}"
+    return f"{tables.word} {range_words(promise.min(axis=1), promise.max(axis=1), _scales(tables))}"
 
 
 def _when(tables: Tables, members: list[tuple[int, IntArray]]) -> str:

@@ -7,30 +7,30 @@ from itertools import product
 import numpy as np
 
 from mechopt.core.numbers import FloatArray
-from mechopt.show.explain.policies.merging import MIXED
 from mechopt.show.explain.policies.tables import Stage
 from mechopt.show.explain.wording import amount, boxes, names
 
 SAME = 1e-4
-"""Relative difference up to which payments of one rule are shown as one number."""
+"""Relative difference up to which payments of one rule are shown as one number; a chance below it is not shown."""
 
 
 def action_words(actions: tuple[str, ...], low: FloatArray, high: FloatArray) -> str:
     """Sure action, or each action that may be drawn with the range of its probability."""
-    sure = np.flatnonzero(low >= 1 - MIXED)
+    sure = np.flatnonzero(low >= 1 - SAME)
     if len(sure):
         return actions[int(sure[0])]
-    drawn = [a for a in np.flatnonzero(high > MIXED).tolist() if a != 0] or [0]
-    return ", ".join(f"{actions[a]} with {_between(low[a], high[a], 1.0)}" for a in drawn)
+    drawn = [a for a in np.flatnonzero(high >= SAME).tolist() if a != 0] or [0]
+    return ", ".join(f"{actions[a]} with {_between(float(low[a]), float(high[a]), 1.0)}" for a in drawn)
 
 
-def range_words(low: FloatArray, high: FloatArray, scale: float) -> str:
-    """Amounts by agent."""
-    return " / ".join(_between(float(a), float(b), scale) for a, b in zip(low, high, strict=True))
+def range_words(low: FloatArray, high: FloatArray, scales: tuple[float, ...]) -> str:
+    """Amounts by agent; what is less than `SAME` of the agent's largest value is 0."""
+    return " / ".join(_between(*ends) for ends in zip(low.tolist(), high.tolist(), scales, strict=True))
 
 
 def _between(low: float, high: float, scale: float) -> str:
     """One number, or two."""
+    low, high = (0.0 if abs(end) < SAME * scale else end for end in (low, high))
     if high - low <= 1e-9 * scale:
         return amount(low)
     if high - low <= SAME * scale:
