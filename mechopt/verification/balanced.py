@@ -264,9 +264,11 @@ def verify_balanced(
     every = exact or any(isinstance(constraint, EpsilonIC) for constraint in asked)
     elsewhere = asked if every else [constraint for constraint in asked if constraint not in GAINS]
     if elsewhere and mechanism.environment.infinite:
+        if exact:
+            raise InputError("a balanced mechanism for ever is not checked in fractions; leave out exact")
         raise InputError(
-            f"constraint {elsewhere[0].name!r}{' in fractions' if exact else ''} goes over all histories, and the "
-            "horizon is infinite; those that do not: " + ", ".join(constraint.name for constraint in GAINS)
+            f"constraint {elsewhere[0].name!r} goes over all histories, and the horizon is infinite; those that do "
+            "not: " + ", ".join(constraint.name for constraint in GAINS)
         )
     written = verify_sequence(mechanism.to_mechanism(), elsewhere, exact) if elsewhere else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))
