@@ -70,6 +70,17 @@ def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTy
     return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
 
 
+def left(discount: float) -> float:
+    """Lower bound of 1 - d, where the float may be a rounded d: what is off by r in every period is off by r / left.
+
+    Examples
+    --------
+    >>> left(1 - 2.0**-50) * 2**50
+    0.5
+    """
+    return 1 - discount * (1 + 4 * UNIT)
+
+
 def tolerance_of(largest: float) -> float:
     """Largest gain that counts as none, for the largest present value of an agent."""
     return VERIFY_TOLERANCE * largest
