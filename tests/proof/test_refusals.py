@@ -27,8 +27,8 @@ from mechopt.proof.check import check_certificate, check_guarantee
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import unfit
-from mechopt.proof.persistent import rebuild_persistent
-from mechopt.proof.persistent_tree import PersistentProcess
+from mechopt.proof.persistent.model import rebuild_persistent
+from mechopt.proof.persistent.tree import PersistentProcess
 from mechopt.proof.size import independent_entries, persistent_entries
 from mechopt.proof.words import statement
 from mechopt.solve import highs

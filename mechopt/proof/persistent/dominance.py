@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from mechopt.proof.certificate import CertificateError
-from mechopt.proof.persistent_tree import Histories, PersistentProcess
+from mechopt.proof.persistent.tree import Histories, PersistentProcess
 from mechopt.proof.rows import Entries, Row, whole
 
 Pair = tuple[int, int]
