@@ -28,7 +28,6 @@ from mechopt.solve.result import Optimum
 from mechopt.verification.exact import ExactProcess, fractions
 from mechopt.verification.independent.exact import exact_gain as independent_gain
 from mechopt.verification.payments.exact import exact_gain as payment_gain
-from mechopt.verification.persistent.exact import exact_gain as persistent_gain
 from mechopt.verification.rounding import Status
 
 MOST_NODES = 3_000
@@ -68,7 +67,9 @@ def _proved(best: Optimum, guess: Any) -> bool:
     if not (_feasible(guess) and _value(best.objective, guess) == best.exact):
         return False
     agents = range(guess.environment.agents)
-    gain: Any = persistent_gain if isinstance(guess, SequenceMechanism) else independent_gain
+    gain: Any = independent_gain
+    if isinstance(guess, SequenceMechanism):
+        from mechopt.verification.persistent.exact import exact_gain as gain
     for asked in (*best.ic, *best.ir):
         for i in agents:
             most = slack_of(best.subject_to, i) if asked.role == "ic" else Fraction(0)
