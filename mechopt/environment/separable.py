@@ -390,6 +390,7 @@ def _exact(model: Model) -> ExactSeparable:
 def _sums_to_one(exact: ExactSeparable) -> bool:
     rows: list[Vector] = list(exact.initial_probabilities)
     for distribution in exact.signal_initial:
-        rows += [row for row in distribution if isinstance(row, tuple)] or [distribution]  # type: ignore[list-item]
+        joint = [row for row in distribution if isinstance(row, tuple)]
+        rows += joint or [tuple(number for number in distribution if not isinstance(number, tuple))]
     rows += [row for kernel in exact.signal_kernel for matrix in kernel for row in matrix]
     return all(sum(row) == 1 for row in rows)

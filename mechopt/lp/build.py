@@ -30,7 +30,7 @@ def plan(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+    objective: Objective | str = Revenue(),
     form: str = "auto",
     misreports: str = "adjacent",
     subject_to: Payments = (),

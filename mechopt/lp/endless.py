@@ -35,7 +35,7 @@ def endless_plan(
     environment: MarkovTypes | IndependentForever,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008 - a frozen value
+    objective: Objective = Revenue(),
     subject_to: Payments = (),
 ) -> EndlessPlan:
     """Put together what is asked.

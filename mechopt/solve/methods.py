@@ -322,7 +322,7 @@ def _wide(bound: Bound) -> bool:
     return bound.upper - bound.lower > CLOSED * abs(bound.upper)
 
 
-def choose(problem: Problem, effort: Effort = Effort()) -> Method:  # noqa: B008 - a frozen value
+def choose(problem: Problem, effort: Effort = Effort()) -> Method:
     """The first method that applies and is to be taken; the program where there is none.
 
     One buyer goes by promises wherever they apply, exactly as well under DIC and EPIR; identical buyers by orbits,

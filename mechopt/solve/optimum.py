@@ -23,7 +23,7 @@ def optimum(
     environment: AnyTypes | IndependentForever,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+    objective: Objective | str = Revenue(),
     method: str = "auto",
     exact: bool = False,
     time_limit: float | None = None,
@@ -113,7 +113,7 @@ def optimum(
 def relaxed_optimum(
     environment: PersistentEnvironment,
     ir: Asked = STANDARD,
-    objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+    objective: Objective | str = Revenue(),
     method: str = "auto",
     time_limit: float | None = None,
     progress: Progress | None = None,

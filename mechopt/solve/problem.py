@@ -89,7 +89,7 @@ class Problem:
         ic: Asked = STANDARD,
         ir: Asked = STANDARD,
         subject_to: Payments = (),
-        objective: Objective | str = Revenue(),  # noqa: B008 - a frozen value
+        objective: Objective | str = Revenue(),
         *,
         form: str = "auto",
         relaxed: bool = False,

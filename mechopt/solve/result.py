@@ -93,7 +93,7 @@ class Optimum(Shown):
     certificate: Certificate | PromisedCertificate | None = None
     ic: tuple[Constraint, ...] = ()
     ir: tuple[Constraint, ...] = ()
-    objective: Objective = Revenue()  # noqa: RUF009 - a frozen value
+    objective: Objective = Revenue()
     subject_to: tuple[PaymentConstraint, ...] = ()
     duals: Duals | None = field(default=None, compare=False)
 

@@ -8,8 +8,6 @@ theorem, the gain and the bound. What is read says of itself what it said when i
 
 from __future__ import annotations
 
-from itertools import count, takewhile
-
 import numpy as np
 
 from mechopt.closedform.contingent.result import ContingentTransfers
@@ -149,14 +147,11 @@ def _arrays(archive: Archive, header: Header, env: InterdependentTypes) -> Read:
                 past = tuple(size for s in range(t) for size in (env.action_counts[s], *_others(env, s, i)))
                 stacked = [(*past, *shape) for shape in stacked]
             row.append(readonly(read(f"payment_{t}_{i}", *stacked)))
-            due = takewhile(lambda k, t=t, i=i: k < MAX_STEPS and there(f"later_{t}_{i}_{k}"), count())  # type: ignore[misc]
-            shapes = ((k, _others(env, t + 2 + k, i)) for k in due)
-            rows_later.append(
-                tuple(
-                    readonly(read(f"later_{t}_{i}_{k}", (*now, *then), (*now, env.shape[t][i], *then)))
-                    for k, then in shapes
-                )
-            )
+            due = list[FloatArray]()
+            while len(due) < MAX_STEPS and there(name := f"later_{t}_{i}_{len(due)}"):
+                then = _others(env, t + 2 + len(due), i)
+                due.append(readonly(read(name, (*now, *then), (*now, env.shape[t][i], *then))))
+            rows_later.append(tuple(due))
         payments.append(tuple(row))
         later.append(tuple(rows_later))
     last = None if env.infinite else tuple(readonly(read(f"last_{i}", env.shape[-1])) for i in agents)

@@ -31,7 +31,38 @@ from mechopt.environment.require_kind import require_kind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PaymentIntervals:
+class _Intervals:
+    """Smallest and largest amount of one agent by type profile."""
+
+    agent: int
+    lower: FloatArray
+    upper: FloatArray
+
+    @property
+    def width(self) -> FloatArray:
+        """Upper less lower ends."""
+        return np.asarray(self.upper - self.lower)
+
+    def __repr__(self) -> str:
+        bounded = np.isfinite(self.width)
+        widest = f"{self.width[bounded].max():.6g}" if bounded.any() else "none"
+        return f"{type(self).__name__}(agent {self.agent}, {int(bounded.sum())} bounded, widest {widest})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ValueIntervals(_Intervals):
+    """Smallest and largest value of truth of one agent, over all payments that implement a policy.
+
+    Attributes
+    ----------
+    agent : int
+    lower, upper : read-only float arrays, axes: type profile
+        Present value as of the profile's period; minus and plus infinity where unbounded.
+    """
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PaymentIntervals(_Intervals):
     """Smallest and largest payments of one agent that implement a policy.
 
     Attributes
@@ -44,47 +75,8 @@ class PaymentIntervals:
         Agent to seller, money of the period; minus and plus infinity where unbounded.
     """
 
-    agent: int
     policy: IntArray
     exits: npt.NDArray[np.bool_]
-    lower: FloatArray
-    upper: FloatArray
-
-    @property
-    def width(self) -> FloatArray:
-        """Upper less lower ends."""
-        return np.asarray(self.upper - self.lower)
-
-    def __repr__(self) -> str:
-        bounded = np.isfinite(self.width)
-        widest = f"{self.width[bounded].max():.6g}" if bounded.any() else "none"
-        return f"PaymentIntervals(agent {self.agent}, {int(bounded.sum())} bounded, widest {widest})"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ValueIntervals:
-    """Smallest and largest value of truth of one agent, over all payments that implement a policy.
-
-    Attributes
-    ----------
-    agent : int
-    lower, upper : read-only float arrays, axes: type profile
-        Present value as of the profile's period; minus and plus infinity where unbounded.
-    """
-
-    agent: int
-    lower: FloatArray
-    upper: FloatArray
-
-    @property
-    def width(self) -> FloatArray:
-        """Upper less lower ends."""
-        return np.asarray(self.upper - self.lower)
-
-    def __repr__(self) -> str:
-        bounded = np.isfinite(self.width)
-        widest = f"{self.width[bounded].max():.6g}" if bounded.any() else "none"
-        return f"ValueIntervals(agent {self.agent}, {int(bounded.sum())} bounded, widest {widest})"
 
 
 def payment_intervals(
@@ -134,7 +126,7 @@ def payment_intervals(
     ([0.0, 0.0, 1.0], [0.0, 0.0, 2.0])
     """
     chosen, exits, ends = _intervals(environment, agent, policy, participation, exit, "payment_intervals")
-    return PaymentIntervals(agent, readonly(chosen, np.int64), readonly(exits, bool), *ends)
+    return PaymentIntervals(agent, *ends, readonly(chosen, np.int64), readonly(exits, bool))
 
 
 def value_intervals(

@@ -61,10 +61,10 @@ class Relative:
         return value
 
 
-def left_over(environment: object) -> float:
+def left_over(environment: Any) -> float:
     """1 - d, from the exact discount where there is one."""
     exact = getattr(environment, "exact", None)
-    return float(1 - exact.discount) if exact is not None else 1.0 - float(getattr(environment, "discount"))  # noqa: B009
+    return float(1 - exact.discount) if exact is not None else 1.0 - float(environment.discount)
 
 
 def split(value: FloatArray, left: float) -> Relative:

@@ -26,6 +26,7 @@ import numpy as np
 from mechopt.closedform.public.mechanism import PublicPivot
 from mechopt.closedform.public.pivot import public_virtual_pivot, setting_of
 from mechopt.closedform.public.process import Program, Setting
+from mechopt.closedform.virtual.diagnosis import attains_bound
 from mechopt.core.errors import InputError, LimitError
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, readonly
 from mechopt.environment.process import joint_process
@@ -121,8 +122,7 @@ class PublicContract(MechanismMethods):
     @property
     def attains(self) -> bool:
         """Whether the profit is the bound, so that no mechanism earns more."""
-        scale = max(1e-300, abs(self.bound), self.welfare)
-        return self.bound - self.profit <= 100 * VERIFY_TOLERANCE * scale
+        return attains_bound(self.bound, self.profit, self.welfare)
 
     @cached_property
     def implements(self) -> bool:

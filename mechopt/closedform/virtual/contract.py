@@ -22,14 +22,14 @@ from typing import overload
 import numpy as np
 
 from mechopt.closedform.public.contract import PublicContract, public_contract
-from mechopt.closedform.virtual.diagnosis import Contract
+from mechopt.closedform.virtual.diagnosis import Contract, attains_bound
 from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.menu import constant_prices, item_action, priced_contract
 from mechopt.closedform.virtual.phase import Phase, WeightedChains, expected_first, later_chains, phase, signal_chains
 from mechopt.closedform.virtual.pivot import virtual_pivot
 from mechopt.closedform.virtual.prices import ReportPrices, closest_prices
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.process import joint_process
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
@@ -123,8 +123,7 @@ class OptimalContract(MechanismMethods):
     @property
     def attains(self) -> bool:
         """Whether the profit is the bound, so that no mechanism earns more."""
-        scale = max(1e-300, abs(self.bound), self.welfare)
-        return self.bound - self.profit <= 100 * VERIFY_TOLERANCE * scale
+        return attains_bound(self.bound, self.profit, self.welfare)
 
     def to_mechanism(self) -> SequenceMechanism:
         """Write the menu as a direct mechanism at every public history of the unfolded environment.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mechopt.core.numbers import VERIFY_TOLERANCE
+
 
 class Contract(NamedTuple):
     """An offer at contracting.
@@ -20,6 +22,11 @@ class Contract(NamedTuple):
 
     price: float | tuple[float, ...] | tuple[tuple[float, ...], ...]
     upfront: float
+
+
+def attains_bound(bound: float, profit: float, welfare: float) -> bool:
+    """Whether a menu's profit is the bound, up to rounding of the size of either."""
+    return bound - profit <= 100 * VERIFY_TOLERANCE * max(1e-300, abs(bound), welfare)
 
 
 @dataclass(frozen=True)

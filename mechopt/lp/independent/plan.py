@@ -243,7 +243,7 @@ def plan(
     environment: IndependentTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008
+    objective: Objective = Revenue(),
     form: str = "auto",
     misreports: str = "adjacent",
     subject_to: Payments = (),

@@ -353,7 +353,7 @@ def persistent_plan(
     environment: PersistentEnvironment,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective = Revenue(),  # noqa: B008
+    objective: Objective = Revenue(),
     relaxed: bool = False,
     subject_to: Payments = (),
 ) -> PersistentPlan:

@@ -39,6 +39,7 @@ import numpy as np
 
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.process import JointProcess
+from mechopt.solve.coupling import coupled
 from mechopt.solve.dual.markov_period import PersistentPeriod, persistent_periods, persistent_stage
 from mechopt.solve.dual.stage import Problem, Start, State
 
@@ -87,18 +88,6 @@ def _nothing(options: int) -> _Known:
     return _Known(np.zeros(0), np.zeros((0, 0)), np.zeros((starts, 0)), np.zeros((starts, 0)))
 
 
-def _coupled(first: FloatArray, second: FloatArray, box: FloatArray) -> FloatArray:
-    """Mean of ``box`` under a coupling of two distributions: common mass stays, the rest is matched in order."""
-    common = np.minimum(first, second)
-    upper, lower = np.cumsum(first - common), np.cumsum(second - common)
-    cuts = np.sort(np.concatenate([[0.0], upper, lower]))
-    middles, mass = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
-    x = np.minimum(np.searchsorted(upper, middles), len(first) - 1)
-    y = np.minimum(np.searchsorted(lower, middles), len(first) - 1)
-    total: FloatArray = mass @ box[x, y]
-    return total
-
-
 def _first_mechanisms(
     period: PersistentPeriod, known: _Known, after: PersistentPeriod | None
 ) -> tuple[_Known, list[Start]]:
@@ -115,7 +104,7 @@ def _first_mechanisms(
     box = np.zeros((types, types))
     for a in range(types):
         for b in range(types):
-            rest = [_coupled(k[a], k[b], known.box) for k in period.kernels]
+            rest = [coupled(k[a], k[b], known.box) for k in period.kernels]
             ahead = np.array(rest)[period.moves] if after is not None else np.zeros(actions)
             box[a, b] = 0.0 if a == b else float((period.values[:, a] - period.values[:, b] + ahead).max())
     promises, worth, starts = [], [], []

@@ -74,7 +74,7 @@ class DualOptimum:
 def dual_optimum(
     environment: IndependentTypes | PersistentEnvironment,
     ic: Constraint | None = None,
-    ir: Constraint = EPIR(),  # noqa: B008 - frozen values
+    ir: Constraint = EPIR(),
     target: float = 1e-4,
     time_limit: float | None = None,
     progress: Progress | None = None,

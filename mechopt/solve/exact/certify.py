@@ -41,7 +41,7 @@ def certify(
     environment: AnyTypes,
     ic: Asked = STANDARD,
     ir: Asked = STANDARD,
-    objective: Objective | str = Revenue(),  # noqa: B008
+    objective: Objective | str = Revenue(),
     form: str = "auto",
     subject_to: Payments = (),
 ) -> Certificate:

@@ -39,7 +39,7 @@ def infinite_optimum(
     environment: MarkovTypes,
     tolerance: float = 1e-7,
     time_limit: float | None = None,
-    ir: Constraint | str = Interim(),  # noqa: B008 - a frozen value
+    ir: Constraint | str = Interim(),
 ) -> InfiniteOptimum:
     """Bracket the largest revenue from agents for ever, under Bayesian IC.
 

@@ -134,7 +134,7 @@ class StoppedError(Exception):
 
 def promised_optimum(
     environment: IndependentTypes,
-    ir: Constraint = EPIR(),  # noqa: B008 - frozen values
+    ir: Constraint = EPIR(),
     tolerance: float = 1e-6,
     time_limit: float | None = None,
     progress: Progress | None = None,

@@ -85,7 +85,7 @@ def changed_futures(
 def check_rule(
     rule: Callable[[IndependentTypes], Any],
     environments: Sequence[IndependentTypes],
-    constraint: Constraint = NonClairvoyant(),  # noqa: B008 - a frozen value
+    constraint: Constraint = NonClairvoyant(),
     exact: bool = False,
 ) -> ConstraintCheck:
     """Check whether a rule treats environments alike as long as their periods are the same.

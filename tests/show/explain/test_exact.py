@@ -45,31 +45,56 @@ def test_every_payment_is_a_fraction_beside_its_number(found):
             assert list(map(float, rule.exact)) == pytest.approx(list(rule.payments), abs=1e-12)
 
 
-def walked(found):
-    """Revenue by walking the states of the table with the exact probabilities of the model."""
+def expected(found, amount):
+    """Present value of ``amount(rule, t, types)`` by walking the states with the exact probabilities of the model."""
     env = found.mechanism.environment
     exact, total = env.exact, Fraction(0)
     states = {state.name: state for state in found.states}
     for path in product(*[range(int(np.prod(row))) for row in env.shape]):
-        chance, paid, state, before = Fraction(1), Fraction(0), found.states[0], ()
+        chance, earned, state, before = Fraction(1), Fraction(0), found.states[0], ()
         for t, profile in enumerate(path):
             types = np.unravel_index(profile, env.shape[t])
             for i, k in enumerate(types):
                 if env.kind == "independent":
                     chance *= exact.probabilities[i][t][k]
-                elif t == 0:
-                    chance *= exact.initial[i][k]
                 else:
-                    chance *= exact.kernel[i][t - 1][0][before[i]][k]
+                    chance *= exact.initial[i][k] if t == 0 else exact.kernel[i][t - 1][0][before[i]][k]
             before = types
             (rule,) = (rule for rule in state.rules if profile in rule.profiles)
-            drawn = [Fraction(chance_).limit_denominator(10**6) for chance_ in rule.chances]
-            costs = exact.cost if env.kind == "markov" else [Fraction(0), *[exact.cost[t]] * env.agents]
-            cost = sum((x * c for x, c in zip(drawn, costs, strict=True)), Fraction(0))
-            paid += exact.discount**t * (sum(rule.exact) - cost)
+            earned += exact.discount**t * amount(rule, t, types)
             state = states[rule.next[0]] if rule.next else None
-        total += chance * paid
+        total += chance * earned
     return total
+
+
+def drawn(rule):
+    return [Fraction(chance).limit_denominator(10**6) for chance in rule.chances]
+
+
+def walked(found):
+    """Revenue."""
+    env = found.mechanism.environment
+
+    def net(rule, t, types):
+        costs = env.exact.cost if env.kind == "markov" else [Fraction(0), *[env.exact.cost[t]] * env.agents]
+        return sum(rule.exact) - sum((x * c for x, c in zip(drawn(rule), costs, strict=True)), Fraction(0))
+
+    return expected(found, net)
+
+
+def welfare_walked(found):
+    """Values less costs of what is done."""
+    env, exact = found.mechanism.environment, found.mechanism.environment.exact
+
+    def worth(rule, t, types):
+        if env.kind == "independent":
+            gains = [0, *(exact.values[i][t][k] - exact.cost[t] for i, k in enumerate(types))]
+        else:
+            actions = range(len(rule.chances))
+            gains = [sum(exact.values[i][t][a][k] for i, k in enumerate(types)) - exact.cost[a] for a in actions]
+        return sum(x * gain for x, gain in zip(drawn(rule), gains, strict=True))
+
+    return expected(found, worth)
 
 
 def test_walking_the_table_in_fractions_earns_the_proved_optimum(found):
@@ -130,33 +155,6 @@ def test_fractions_of_other_problems_earn_their_optimum(name):
     weights = [Fraction(str(w)) for w in (best.objective.revenue, best.objective.welfare, best.objective.utility)]
     revenue, welfare = walked(found), welfare_walked(found)
     assert weights[0] * revenue + weights[1] * welfare + weights[2] * (welfare - revenue) == best.exact
-
-
-def welfare_walked(found):
-    """Expected values less costs of what is done, by walking the states."""
-    env = found.mechanism.environment
-    exact, total = env.exact, Fraction(0)
-    states = {state.name: state for state in found.states}
-    for path in product(*[range(int(np.prod(row))) for row in env.shape]):
-        chance, worth, state, before = Fraction(1), Fraction(0), found.states[0], ()
-        for t, profile in enumerate(path):
-            types = np.unravel_index(profile, env.shape[t])
-            for i, k in enumerate(types):
-                if env.kind == "independent":
-                    chance *= exact.probabilities[i][t][k]
-                else:
-                    chance *= exact.initial[i][k] if t == 0 else exact.kernel[i][t - 1][0][before[i]][k]
-            before = types
-            (rule,) = (rule for rule in state.rules if profile in rule.profiles)
-            for action, x in enumerate(Fraction(x).limit_denominator(10**6) for x in rule.chances):
-                if env.kind == "independent":
-                    value = exact.values[action - 1][t][types[action - 1]] - exact.cost[t] if action else 0
-                else:
-                    value = sum(exact.values[i][t][action][k] for i, k in enumerate(types)) - exact.cost[action]
-                worth += exact.discount**t * x * value
-            state = states[rule.next[0]] if rule.next else None
-        total += chance * worth
-    return total
 
 
 def test_what_misreports_may_gain_is_said_with_the_verdict():

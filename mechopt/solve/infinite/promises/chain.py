@@ -16,7 +16,7 @@ import numpy as np
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.histories.chain import ahead, along
-from mechopt.solve.infinite.promises.coupling import coupled
+from mechopt.solve.coupling import coupled
 from mechopt.solve.infinite.promises.starts import CLOSE, MAX_SWEEPS, Stage, Start, starts
 
 

@@ -68,13 +68,41 @@ class _Program(ABC):
             self.inside.add((m, point))
             self.order.append((m, point))
 
-    def used(self, answer: Answer) -> list[tuple[int, int, float]]:
+    @abstractmethod
+    def slack(self, answer: Answer, m: int) -> FloatArray:
+        """Reduced cost of each point of child m; below 0 where it belongs inside."""
+
+    def settled(self) -> Answer | None:
+        """The answer when no point outside would change it, or after so many rounds; None without an optimum.
+
+        Every answer bounds from its side: with fewer points the lower program is lower and the upper one higher.
+        """
+        answer = self.lp.solve(primal=True)
+        for _ in range(ROUNDS - 1):
+            if answer is None:
+                return None
+            before = len(self.order)
+            for m in range(len(self.pools)):
+                slack = self.slack(answer, m)
+                best = int(slack.argmin())
+                if slack[best] < -1e-10:
+                    self.add(m, best)
+            if len(self.order) == before:
+                break
+            answer = self.lp.solve(primal=True)
+        return answer
+
+    def used(self, answer: Answer) -> tuple[IntArray, IntArray, FloatArray]:
+        """Child, point and weight of each point in use."""
         weights = answer.columns[self.first :]
-        return [(*self.order[at], float(weights[at])) for at in np.flatnonzero(weights > 1e-12).tolist()]
+        at = np.flatnonzero(weights > 1e-12)
+        child, point = np.array([self.order[k] for k in at.tolist()], dtype=np.int64).reshape(-1, 2).T
+        return child, point, weights[at]
 
     def slim(self, answer: Answer) -> None:
         if len(self.order) > MOST * len(self.shape.report):
-            self.build([(m, point) for m, point, _ in self.used(answer)])
+            child, point, _ = self.used(answer)
+            self.build(list(zip(child.tolist(), point.tolist(), strict=True)))
 
 
 class Below(_Program):
@@ -122,6 +150,11 @@ class Below(_Program):
         index: IntArray = np.append(self.rows[0][m], self.rows[1][kept]).astype(np.int32)
         return -float(pool.heights[point]), index, np.append(1.0, entries[kept])
 
+    def slack(self, answer: Answer, m: int) -> FloatArray:
+        """Price of each mechanism of child m less its height, and less the level that is paid already."""
+        pool, price = self.pools[m], answer.rows[self.rows[1]] @ self.shape.turn[m]
+        return np.asarray(pool.points @ price - pool.heights - answer.rows[self.rows[0][m]])
+
     def at_price(self, price: FloatArray) -> Step | None:
         """The best mechanism at a price of promises."""
         lower = np.full(len(price), 0.0 if self.shape.root and not self.shape.ex_post else -np.inf)
@@ -137,34 +170,12 @@ class Below(_Program):
         return self._solve()
 
     def _solve(self) -> Step | None:
-        shape, answer, prices = self.shape, None, np.zeros(0)
-        for _ in range(ROUNDS):
-            answer = self.lp.solve(primal=True)
-            if answer is None:
-                return None
-            level, duals = answer.rows[self.rows[0]], answer.rows[self.rows[1]]
-            prices, added = np.einsum("p,mpk->mk", duals, shape.turn), False
-            for m, pool in enumerate(self.pools):
-                slack = prices[m] @ pool.points.T - pool.heights - level[m]
-                best = int(slack.argmin())
-                if slack[best] < -1e-10 and (m, best) not in self.inside:
-                    self.add(m, best)
-                    added = True
-            if not added:
-                break
-        assert answer is not None
-        used = self.used(answer)
-        child, point, weight = (np.array([entry[i] for entry in used]) for i in range(3))
+        shape, answer = self.shape, self.settled()
+        if answer is None:
+            return None
+        prices = np.einsum("p,mpk->mk", answer.rows[self.rows[1]], shape.turn)
         allocation = answer.columns[: len(shape.support) * self.actions].reshape(-1, self.actions)
-        step = Step(
-            -answer.value,
-            prices,
-            answer.columns[self.promise],
-            allocation,
-            child.astype(int),
-            point.astype(int),
-            weight,
-        )
+        step = Step(-answer.value, prices, answer.columns[self.promise], allocation, *self.used(answer))
         self.slim(answer)
         return step
 
@@ -240,29 +251,20 @@ class Above(_Program):
         kept = np.flatnonzero(entries)
         return 0.0, self.rows[m][kept].astype(np.int32), entries[kept]
 
+    def slack(self, answer: Answer, m: int) -> FloatArray:
+        """What each cut of child m asks, at its height, above its place and the level."""
+        pool, duals = self.pools[m], answer.rows[self.rows[m]]
+        return np.asarray(duals[-1] * pool.heights - pool.points[:, self.kept] @ duals[:-2] - duals[-2])
+
     def at_price(self, price: FloatArray) -> Step | None:
         """An upper bound at a price of promises."""
         self.lp.set_rows(self.flow, price[self.priced])
-        answer = None
-        for _ in range(ROUNDS):
-            answer = self.lp.solve(primal=True)
-            if answer is None:
-                return None
-            duals, added = answer.rows[self.rows], False
-            for m, pool in enumerate(self.pools):
-                slack = duals[m, -1] * pool.heights - pool.points[:, self.kept] @ duals[m, :-2] - duals[m, -2]
-                best = int(slack.argmin())
-                if slack[best] < -1e-10 and (m, best) not in self.inside:
-                    self.add(m, best)
-                    added = True
-            if not added:
-                break
-        assert answer is not None
-        used = self.used(answer)
-        child, point, weight = (np.array([entry[i] for entry in used]) for i in range(3))
+        answer = self.settled()
+        if answer is None:
+            return None
         multipliers = answer.columns[: self.count]
         gain = self.net - self.act @ multipliers
         prices = np.einsum("p,mpk->mk", multipliers, self.shape.turn)
-        step = Step(answer.value, prices, price, gain, child.astype(int), point.astype(int), weight)
+        step = Step(answer.value, prices, price, gain, *self.used(answer))
         self.slim(answer)
         return step
