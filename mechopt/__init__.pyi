@@ -49,6 +49,7 @@ from .mechanism.constraints import PPIC as PPIC
 from .mechanism.constraints import PPIR as PPIR
 from .mechanism.constraints import AdjacentIC as AdjacentIC
 from .mechanism.constraints import BayesianIC as BayesianIC
+from .mechanism.constraints import DominantIC as DominantIC
 from .mechanism.constraints import DownwardIC as DownwardIC
 from .mechanism.constraints import ExAnteIR as ExAnteIR
 from .mechanism.constraints import ExpectedContinuationIR as ExpectedContinuationIR

@@ -14,6 +14,7 @@ from .environment.families.public_states import inventory as inventory
 from .environment.families.public_states import random_arrivals as random_arrivals
 from .environment.families.signal_grid import SignalGrid as SignalGrid
 from .environment.families.signal_grid import signal_grid as signal_grid
+from .environment.families.state_signal import state_as_signal as state_as_signal
 from .environment.families.tasks import many_tasks_against_one as many_tasks_against_one
 from .environment.families.tasks import scheduling as scheduling
 from .environment.families.trending import trending_values as trending_values

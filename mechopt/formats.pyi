@@ -28,12 +28,12 @@ from .proof.promised.check import check_promised as check_promised
 from .proof.vipr import write_vipr as write_vipr
 from .show.arrays import to_xarray as to_xarray
 from .show.formats import to_efg as to_efg
-from .solve.cvx import to_cvxpy as to_cvxpy
+from .solve.elsewhere.cvx import to_cvxpy as to_cvxpy
 from .solve.exact.certify import certify as certify
 from .solve.exact.guarantee import certify_guarantee as certify_guarantee
 from .solve.highs import solve_program as solve_program
-from .solve.highs import to_highs as to_highs
-from .solve.highs import to_mps as to_mps
+from .solve.highs_program import to_highs as to_highs
+from .solve.highs_program import to_mps as to_mps
 from .solve.predicted_seconds import program_seconds as program_seconds
 from .solve.predicted_seconds import promised_seconds as promised_seconds
 from .study.formula.horizons import horizons as horizons

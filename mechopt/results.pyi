@@ -15,6 +15,8 @@ from .closedform.pivot.dynamic_pivot import DynamicPivot as DynamicPivot
 from .closedform.pivot.efficient import Efficient as Efficient
 from .closedform.pivot.efficient_joint import EfficientJoint as EfficientJoint
 from .closedform.pivot.scheduling_prices import SchedulingPrices as SchedulingPrices
+from .closedform.public.contract import PublicContract as PublicContract
+from .closedform.public.contract import PublicOffer as PublicOffer
 from .closedform.public.mechanism import PublicPivot as PublicPivot
 from .closedform.static.auction import StaticMechanism as StaticMechanism
 from .closedform.static.money_burning import MoneyBurning as MoneyBurning

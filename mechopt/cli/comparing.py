@@ -197,12 +197,14 @@ def diagnose(
     from math import isnan
 
     from mechopt.environment.separable import SeparableTypes
+    from mechopt.environment.states.separable import SeparableStates
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
     from mechopt.study.diagnose import diagnose as regime_of
 
     file = read(model, at)
-    found = regime_of(file.of_kind(SeparableTypes), time_limit)
+    given = file.environment
+    found = regime_of(given if isinstance(given, SeparableStates) else file.of_kind(SeparableTypes), time_limit)
     document = {
         "regime": found.regime,
         "reason": found.reason,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mechopt.closedform.contingent.approximate import ApproximateTransfers
     from mechopt.closedform.contingent.setting import LastRule
     from mechopt.closedform.contingent.winner_pay import WinnerPayAuction
+    from mechopt.verification.report import ConstraintCheck
 
 
 def epsilon(
@@ -79,26 +80,33 @@ def winner_pay(
         bool | None,
         typer.Option("--mirror/--lowest", help="the highest or the lowest bid wins; default: the efficient"),
     ] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="decide in fractions whether truthful bids are an equilibrium")
+    ] = False,
     at: At = None,
     as_json: Json = False,
 ) -> None:
     """Run the winner-pay auction of a model whose types are numbers, and search for a bid that gains."""
     from mechopt.closedform.contingent.bidders import auction_of
     from mechopt.environment.interdependent import InterdependentTypes
+    from mechopt.mechanism.constraints import PeriodicExPostIC
     from mechopt.modelfile import read
     from mechopt.show.terminal import output
+    from mechopt.verification.verify import verify
 
     file = read(model, at)
     environment = file.of_kind(InterdependentTypes)
     found = auction_of(environment, mirror)
-    document = _auction(found, environment.names)
+    check = verify(found, PeriodicExPostIC(), exact)["periodic-ex-post"]
+    document = _auction(found, check, environment.names)
     document["revenue"] = float((environment.initial * found.revenue).sum())
     if as_json:
         say(output.to_json(document))
         return
     kind = "highest bid wins (mirror)" if found.mirror else "lowest bid wins"
-    told = {"satisfied": "an equilibrium", "violated": f"no equilibrium: a bid gains {found.gain:.6g}"}
-    verdict = told.get(found.status, f"undecided: a bid gains {found.gain:.6g} within {found.rounding:.3g}")
+    told = {"satisfied": "an equilibrium", "violated": f"no equilibrium: a bid gains {check.gain:.6g}"}
+    open_ = f"undecided: a bid gains {check.gain:.6g} within {check.rounding:.3g}; --exact decides"
+    verdict = told.get(check.status, open_)
     show_rows(
         [
             *output.title_rows(file.title),
@@ -125,19 +133,19 @@ def _epsilon(found: ApproximateTransfers) -> dict[str, Any]:
     }
 
 
-def _auction(found: WinnerPayAuction, names: tuple[str, ...]) -> dict[str, Any]:
-    deviation = found.deviation
+def _auction(found: WinnerPayAuction, check: ConstraintCheck, names: tuple[str, ...]) -> dict[str, Any]:
+    worst: Any = check.counterexample
     return {
         "gamma": found.gamma,
         "mirror": found.mirror,
-        "gain": found.gain,
-        "equilibrium": found.equilibrium,
-        "status": str(found.status),
-        "rounding": found.rounding,
+        "gain": check.gain,
+        "equilibrium": check.holds,
+        "status": str(check.status),
+        "rounding": check.rounding,
         "efficient": found.efficient,
         "residual": found.residual,
         "worst_payoff": found.worst_payoff,
         "deviation": None
-        if found.equilibrium
-        else {"bidder": names[deviation.bidder], "signals": list(deviation.signals), "bid": deviation.bid},
+        if worst is None
+        else {"bidder": names[worst.agent], "signals": list(worst.signals), "bid": worst.bid},
     }

@@ -16,6 +16,7 @@ from mechopt.mechanism.constraints import (
     PERSISTENT_CONSTRAINTS,
     PFIR,
     PPIR,
+    UNMOVED_CONSTRAINTS,
     Asked,
     BayesianIC,
     Constraint,
@@ -180,7 +181,8 @@ def require_types(constraints: Iterable[Constraint], types: str) -> None:
     InputError
         With the constraints that are.
     """
-    known = INDEPENDENT_CONSTRAINTS if types == "independent" else PERSISTENT_CONSTRAINTS
+    persistent = sorted((*PERSISTENT_CONSTRAINTS, *UNMOVED_CONSTRAINTS), key=ALL_CONSTRAINTS.index)
+    known = INDEPENDENT_CONSTRAINTS if types == "independent" else tuple(persistent)
     for constraint in constraints:
         if constraint.role not in ("payment", "allocation", "slack") and constraint not in known:
             words = "types independent across periods" if types == "independent" else "persistent types"

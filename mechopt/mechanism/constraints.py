@@ -35,7 +35,7 @@ class Constraint:
         ``"ic"`` for incentive constraints, ``"ir"`` for participation constraints.
     types : str
         ``"independent"`` for constraints of types independent across periods, ``"persistent"`` for those of persistent
-        types, ``"all"`` for both.
+        types, ``"unmoved"`` for those of persistent types that no action moves, ``"all"`` for both kinds.
     """
 
     name: ClassVar[str]
@@ -186,6 +186,29 @@ class MyopicIC(_Persistent):
 
 
 @dataclass(frozen=True)
+class DominantIC(_Incentive):
+    r"""Truth is dominant for agents who know all types, also those to come, whatever the others report.
+
+    For every agent, public history, path of her types that is possible and path of the others' reports: no sequence of
+    her reports has a larger :math:`\sum_{s \ge t} u_s` than the truth. Where types persist that no action moves;
+    `SuperDIC` is the same where they are independent across periods. Kakade et al. (2013), Corollary 5.2.
+
+    Parameters
+    ----------
+    later : bool
+        From the second period on alone, after contracting.
+    """
+
+    later: bool = False
+    types = "unmoved"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """``"dominant"``, or ``"dominant-later"``."""
+        return "dominant-later" if self.later else "dominant"
+
+
+@dataclass(frozen=True)
 class EPIR(_Participation):
     r"""Ex post individual rationality: :math:`\sum_{t \le T} u_t \ge 0` on every full path of reports.
 
@@ -285,6 +308,8 @@ ALL_CONSTRAINTS: tuple[Constraint, ...] = (
     AdjacentIC(),
     DownwardIC(),
     MyopicIC(),
+    DominantIC(),
+    DominantIC(later=True),
     EPIR(),
     PFIR(),
     PPIR(),
@@ -296,10 +321,12 @@ ALL_CONSTRAINTS: tuple[Constraint, ...] = (
     ExAnteIR(),
 )
 
-INDEPENDENT_CONSTRAINTS = tuple(constraint for constraint in ALL_CONSTRAINTS if constraint.types != "persistent")
+INDEPENDENT_CONSTRAINTS = tuple(c for c in ALL_CONSTRAINTS if c.types in ("independent", "all"))
 """Those that are defined where types are independent across periods."""
-PERSISTENT_CONSTRAINTS = tuple(constraint for constraint in ALL_CONSTRAINTS if constraint.types != "independent")
-"""Those that are defined where types persist."""
+PERSISTENT_CONSTRAINTS = tuple(c for c in ALL_CONSTRAINTS if c.types in ("persistent", "all"))
+"""Those that are defined wherever types persist."""
+UNMOVED_CONSTRAINTS = tuple(c for c in ALL_CONSTRAINTS if c.types == "unmoved")
+"""Those that are defined where types persist and no action moves them."""
 
 
 class Standard(Enum):
@@ -321,6 +348,8 @@ IMPLIES: tuple[tuple[frozenset[Constraint], Constraint], ...] = (
     (frozenset({SuperDIC()}), ExPostIC()),
     (frozenset({ExPostIC()}), DIC()),
     (frozenset({PPIC(), INDU()}), DIC()),
+    (frozenset({DominantIC()}), DominantIC(later=True)),
+    (frozenset({DominantIC()}), PeriodicExPostIC()),
     (frozenset({PeriodicExPostIC(rereport=True)}), PeriodicExPostIC()),
     (frozenset({PeriodicExPostIC()}), BayesianIC()),
     (frozenset({BayesianIC()}), BayesianIC("actions")),

@@ -144,7 +144,7 @@ def _separable(environment: SeparableTypes) -> Tables:
     for i in range(environment.agents):
         table: Tables = {}
         for part, key in KEYS.items():
-            by_agent = getattr(exact if hasattr(exact, part) else environment, part)
+            by_agent = getattr(environment if part in ("form", "signals", "names") else exact, part)
             given = None if by_agent is None else by_agent[i]
             if part == "seller_values" and given is not None:
                 given = unless_zero(given)

@@ -32,7 +32,7 @@ from mechopt.proof.certificate import Certificate, CertificateError, GuaranteeCe
 from mechopt.proof.constraints import require_independent, require_persistent
 from mechopt.proof.independent import Model, rebuild
 from mechopt.proof.orbits import OrbitModel, OrbitRow, orbit_entries, unfit
-from mechopt.proof.persistent import SequenceModel, rebuild_persistent
+from mechopt.proof.persistent.model import SequenceModel, rebuild_persistent
 from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.proof.promised.check import check_promised
 from mechopt.proof.rows import Row, Side

@@ -24,6 +24,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     Constraint,
+    DominantIC,
     DownwardIC,
     ExAnteIR,
     ExpectedContinuationIR,
@@ -135,9 +136,13 @@ PERSISTENT = Defined(
         AdjacentIC(),
         DownwardIC(),
         MyopicIC(),
+        DominantIC(),
+        DominantIC(later=True),
     ),
     (EPIR(), PFIR(), PPIR(), Interim(), PeriodicIR(), PeriodicExPostIR(), ExAnteIR()),
     (
+        ((DominantIC(),), DominantIC(later=True)),  # fewer periods
+        ((DominantIC(),), PeriodicExPostIC()),  # the mean over paths
         ((PeriodicExPostIC(rereport=True),), PeriodicExPostIC()),  # fewer reports
         ((PeriodicExPostIC(),), BayesianIC()),  # the mean over the others' types
         ((BayesianIC(),), BayesianIC("actions")),  # a strategy may ignore what it sees

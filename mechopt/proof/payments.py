@@ -33,7 +33,7 @@ from mechopt.mechanism.payments import (
     payment_constraints,
 )
 from mechopt.proof.constraints import CertificateError
-from mechopt.proof.persistent_tree import Histories, PersistentProcess
+from mechopt.proof.persistent.tree import Histories, PersistentProcess
 from mechopt.proof.rows import Entries, Number, Row, whole
 
 ONE = Fraction(1)

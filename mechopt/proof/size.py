@@ -14,7 +14,7 @@ from mechopt.core.numbers import Array
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
-from mechopt.mechanism.constraints import BayesianIC, Constraint, PeriodicExPostIC, SuperDIC
+from mechopt.mechanism.constraints import BayesianIC, Constraint, DominantIC, PeriodicExPostIC, SuperDIC
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint
 from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError, compared
 
@@ -122,6 +122,8 @@ def persistent_entries(
     nodes = _outer([np.ones(len(part)) if every else part for part in first])
     total: float = 0
     slots, cells, pasts = 1.0, [1.0] * environment.agents, [1.0] * environment.agents
+    first_dominant = min((int(c.later) for c in asked if isinstance(c, DominantIC)), default=len(shape))
+    ways = [prod(map(prod, shape[t + 1 :])) * 2 * (len(shape) - t) * (max(actions) + 1) for t in range(len(shape))]
     for t, row in enumerate(shape):
         found = float(nodes.sum())
         if found > UNCOUNTED:
@@ -135,6 +137,7 @@ def persistent_entries(
             total += slots * count * (count + 1) * before[i] if {"interim", "strategy"} & set(bases) else 0
             total += slots * prod(row) * (count + 1) if "ex post" in bases else 0
             total += cells[i] * pasts[i] * count * (count + 1) if hidden else 0
+            total += found * (count - 1) * ways[t] if t >= first_dominant else 0
             cells[i], pasts[i] = cells[i] * count * actions[t], pasts[i] * count
         if t + 1 < len(shape):
             total += actions[t] * float(prod(row)) * prod(shape[t + 1])

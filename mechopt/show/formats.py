@@ -11,6 +11,7 @@ import numpy as np
 
 from mechopt.core.atomic import write_atomically
 from mechopt.core.errors import InputError, LimitError
+from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.explanation import Explanation, Rule
 from mechopt.show.explain.picture import flows
 from mechopt.show.explain.play import Play, play_of
@@ -110,7 +111,7 @@ def _name(text: str) -> str:
 
 def _distributions(written: Any) -> tuple[Any, list[Any]]:
     """Distribution of the first profile, and of the next by action and profile."""
-    if hasattr(written, "process"):
+    if isinstance(written, SequenceMechanism):
         return written.process.initial, list(written.process.kernel)
     distributions = [part.ravel() for part in written.tree.distribution]
     return distributions[0], [

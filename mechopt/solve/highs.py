@@ -1,9 +1,7 @@
-"""Programs for HiGHS, and its answers.
+"""Programs solved by HiGHS, and its answers.
 
-Rows go in as arrays, the objective scaled by a power of two so that its smallest coefficient is at least 1 (products of
-probabilities would otherwise drop under the dual tolerance) but its largest at most 2^20 (the simplex fails above). One
-thread, cold start, fixed seed: runs repeat. The code that runs is named, since a plain "ipm" means another one where an
-extra wheel is installed. What comes back is judged by `solution.judged`.
+The code that runs is named, since a plain "ipm" means another one where an extra wheel is installed. What comes back is
+judged by `solution.judged`; that there is no solution, or no bound, is believed where a ray says so in our own matrix.
 """
 
 from __future__ import annotations
@@ -11,18 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import ceil, log2
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mechopt.core.errors import InputError, SolverError
-from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray
+from mechopt.core.numbers import Array, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
-from mechopt.solve.polish import polished
-from mechopt.solve.solution import Bound, Solution, Status, improves, judged, violations
+from mechopt.solve.highs_program import objective_scale, ours
+from mechopt.solve.polish import Places, needs_refining, polished, refined
+from mechopt.solve.solution import Bound, Solution, Status, contradicts, improves, judged, violations
 
 ALGORITHMS = ("simplex", "ipx", "primal")
 PRIMAL_SIMPLEX = 4
@@ -32,10 +30,7 @@ SOLVERS: dict[str, dict[str, Any]] = {
     "ipx": {"solver": "ipx"},
 }
 """HiGHS's options."""
-LARGEST_COST_EXPONENT = 20
 IIS_SECONDS = 60.0
-SMALLEST_COEFFICIENT = 1e-12
-"""HiGHS takes smaller coefficients for 0; its default, 1e-9, drops products of probabilities that are met."""
 
 Progress = Callable[[int, float], None]
 """Called with the iterations so far and the seconds since the start."""
@@ -49,58 +44,6 @@ def choose_algorithm(program: LinearProgram) -> str:
     """
     rows, _, nonzeros = program.size
     return "ipx" if rows > 20_000 and nonzeros > 30 * rows else "simplex"
-
-
-def objective_scale(cost: FloatArray) -> float:
-    """Power of two that makes the smallest coefficient at least 1, and keeps the largest below 2^20."""
-    sizes = np.abs(cost[cost != 0])
-    if not sizes.size:
-        return 1.0
-    return float(2.0 ** min(ceil(-log2(sizes.min())), LARGEST_COST_EXPONENT - ceil(log2(sizes.max()))))
-
-
-def to_highs(program: LinearProgram, scale: float = 1.0, presolve: bool = True, whole: bool = True) -> Any:
-    """A ``highspy.Highs`` that holds the program, silent and not parallel, for a user's own work with it.
-
-    Its option ``threads`` is left alone, so that it runs whatever ran before in the calling thread.
-
-    Parameters
-    ----------
-    program : LinearProgram
-        Columns and objective are in its units; ``program.scaled(layout.unit)`` puts the objective into money.
-    scale : float
-        Multiplies the objective.
-    presolve : bool
-    whole : bool
-        Whether columns that are to be whole numbers are; else it is the linear relaxation.
-    """
-    if not isinstance(program, LinearProgram):
-        raise InputError(
-            f"this takes a LinearProgram and not {type(program).__name__}; write problem.to_highs(), or "
-            "program, layout = mo.formats.compile_program(plan) and mo.formats.to_highs(program.scaled(layout.unit))"
-        )
-    highs = runtime.new_highs(
-        {
-            "parallel": "off",
-            "random_seed": 0,
-            "presolve": "on" if presolve else "off",
-            "primal_feasibility_tolerance": SOLVER_TOLERANCE,
-            "dual_feasibility_tolerance": SOLVER_TOLERANCE,
-            "small_matrix_value": SMALLEST_COEFFICIENT,  # before the program goes in: smaller ones are dropped then
-        }
-    )
-    runtime.load(
-        highs,
-        True,
-        program.offset * scale,
-        program.cost * scale,
-        (program.lower, program.upper),
-        (program.row_lower, program.row_upper),
-        (program.start, program.index, program.value),
-    )
-    if whole and len(program.integer):
-        runtime.require_whole(highs, program.integer)
-    return highs
 
 
 def solve_program(
@@ -155,7 +98,7 @@ def solve_program(
         except SolverError as error:
             failure = error
             continue
-        answer = found if answer is None or found.status in CLEAR else answer
+        answer = found if answer is None or _says_more(found, answer) else answer
         if found.status in CLEAR:
             break
     if answer is None:
@@ -168,6 +111,14 @@ def _attempts(program: LinearProgram, algorithm: str) -> list[tuple[float, bool]
     scaled = objective_scale(program.cost)
     first = [1.0, scaled] if algorithm == "primal" else [scaled, 1.0]
     return list(dict.fromkeys([*((scale, True) for scale in first), (1.0, False)]))
+
+
+def _says_more(found: Solution, before: Solution) -> bool:
+    """Whether an answer is clear, or the one before is an open bracket that it closes further or settles otherwise."""
+    if found.status in CLEAR or before.status is not Status.INACCURATE:
+        return found.status in CLEAR
+    width, old = (answer.bound.upper - answer.bound.lower for answer in (found, before))
+    return found.status is not Status.INACCURATE or width < old
 
 
 CLEAR = (Status.OPTIMAL, Status.TIME_LIMIT, Status.INTERRUPTED)
@@ -185,13 +136,6 @@ NAMED = {
 """What HiGHS's statuses say; every other leaves an answer that we judge inaccurate unless our own bounds close."""
 
 
-def _ours(program: LinearProgram, scale: float = 1.0, presolve: bool = True) -> Any:
-    """A solver for the threads of `runtime`, whose schedulers have one thread."""
-    highs = to_highs(program, scale, presolve, whole=False)
-    runtime.set_options(highs, {"threads": 1})
-    return highs
-
-
 def _ran(info: Any, asked: str) -> str:
     """The algorithm that ran: HiGHS falls back on the simplex without a word."""
     return "simplex" if info.simplex_iteration_count > 0 and info.ipm_iteration_count <= 0 else asked
@@ -207,7 +151,7 @@ def _attempt(
     keep_basis: bool,
 ) -> Solution:
     """Solve once and judge the answer."""
-    highs = _ours(program, scale, presolve)
+    highs = ours(program, scale, presolve)
     runtime.set_options(highs, SOLVERS[algorithm])
     if time_limit is not None:
         runtime.set_options(highs, {"time_limit": max(time_limit, 0.0)})
@@ -218,25 +162,49 @@ def _attempt(
     algorithm = _ran(info, "simplex" if algorithm == "primal" else algorithm)
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     status = NAMED.get(raw, Status.INACCURATE)
-    if status is Status.INFEASIBLE and (_nothing_is_feasible(program) or _something_is_feasible(program)):
+    if status is Status.INFEASIBLE and _refuted(program) is False:
         status = Status.UNBOUNDED  # older versions sometimes take the one for the other
     if raw == "kUnboundedOrInfeasible" or status is Status.UNBOUNDED:
         status, conflict = _unbounded_or_infeasible(program)
         return _failed(program, status, conflict, algorithm, iterations)
     if status is Status.INFEASIBLE:
-        return _failed(program, status, _conflict(program), algorithm, iterations)
+        return _failed(program, *_infeasible(program), algorithm, iterations)
     point = highs.getSolution()
     rows, columns, _ = program.size
     primal = _finite(point.col_value, columns)
     answer = judged(program, primal, _finite(point.row_dual, rows) / scale, status, algorithm, iterations)
     found = highs.getBasis()
-    if not found.valid or not (keep_basis or answer.status is Status.INACCURATE):
+    if not found.valid or not (keep_basis or needs_refining(answer) or answer.status is Status.INACCURATE):
         return answer
-    columns_at, rows_at = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
-    if answer.status is Status.INACCURATE and (again := polished(program, (columns_at, rows_at))) is not None:
+    places = _places(found)
+    if answer.status is Status.INACCURATE and (again := polished(program, places)) is not None:
         closer = judged(program, *again, status, algorithm, iterations)
         answer = closer if closer.status is Status.OPTIMAL else answer
-    return replace(answer, basis=(columns_at, rows_at))
+    if status is Status.OPTIMAL:
+        answer, places = refined(program, answer, places, partial(_again, time_limit=time_limit))
+    return replace(answer, basis=places)
+
+
+def _places(basis: Any) -> tuple[Array, Array]:
+    """Where HiGHS leaves columns and rows; see `Solution`."""
+    columns, rows = (np.array([int(s) for s in part], np.int8) for part in (basis.col_status, basis.row_status))
+    return columns, rows
+
+
+def _again(program: LinearProgram, places: Places, time_limit: float | None) -> Any:
+    """Point, multipliers and basis of a program that is solved from a basis, or None where that fails."""
+    scale = objective_scale(program.cost)
+    highs, basis = ours(program, scale), runtime.basis_of(places)
+    runtime.set_options(highs, {} if time_limit is None else {"time_limit": max(time_limit, 0.0)})
+    try:
+        runtime.require(highs.setBasis(basis), "takes no such basis")
+        runtime.run(highs)
+    except SolverError:  # the answer stands, with its wider bracket
+        return None
+    if NAMED.get(highs.getModelStatus().name) is not Status.OPTIMAL:
+        return None
+    point, (rows, columns, _) = highs.getSolution(), program.size
+    return _finite(point.col_value, columns), _finite(point.row_dual, rows) / scale, _places(highs.getBasis())
 
 
 def _nothing_is_feasible(program: LinearProgram) -> bool:
@@ -245,12 +213,23 @@ def _nothing_is_feasible(program: LinearProgram) -> bool:
     return not rows.any() and not columns.any()
 
 
-def _something_is_feasible(program: LinearProgram) -> bool:
-    """Whether the solver finds a point that keeps every row and bound, when there is nothing to maximise."""
-    highs = _ours(replace(program, cost=np.zeros(len(program.cost))), presolve=False)
+def _refuted(program: LinearProgram) -> bool | None:
+    """Whether a ray of the solver shows in our matrix that no point keeps every row; None where nothing shows it."""
+    if _nothing_is_feasible(program):
+        return False
+    blank = replace(program, cost=np.zeros(len(program.cost)), offset=0.0)
+    highs = ours(blank, presolve=False)
     runtime.set_options(highs, SOLVERS["simplex"])
     runtime.run(highs)
-    return NAMED.get(highs.getModelStatus().name) is Status.OPTIMAL
+    if NAMED.get(highs.getModelStatus().name) is Status.OPTIMAL:
+        return False
+    _, has_ray, ray = runtime.apart(highs.getDualRay)
+    return True if has_ray and contradicts(blank, np.array(ray, dtype=np.float64)) else None
+
+
+def _infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
+    """That there is no solution, with the rows in conflict, where a ray shows it; else that the solver is not sure."""
+    return (Status.INFEASIBLE, _conflict(program)) if _refuted(program) else (Status.INACCURATE, ())
 
 
 def _finite(values: Any, size: int) -> FloatArray:
@@ -289,12 +268,12 @@ def _report_progress(highs: Any, progress: Progress) -> None:
 
 def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str, ...]]:
     """Solve once more without presolve, which may leave it open which of the two it is; name what grows."""
-    highs = _ours(program, objective_scale(program.cost), presolve=False)
+    highs = ours(program, objective_scale(program.cost), presolve=False)
     runtime.set_options(highs, SOLVERS["primal"])
     runtime.run(highs)
     status = NAMED.get(highs.getModelStatus().name)
     if status is Status.INFEASIBLE and not _nothing_is_feasible(program):
-        return Status.INFEASIBLE, _conflict(program)
+        return _infeasible(program)
     if status not in (Status.UNBOUNDED, Status.INFEASIBLE):
         return Status.INACCURATE, ()
     _, has_ray, ray = runtime.apart(highs.getPrimalRay)
@@ -312,7 +291,7 @@ def _unbounded_or_infeasible(program: LinearProgram) -> tuple[Status, tuple[str,
 
 def _conflict(program: LinearProgram) -> tuple[str, ...]:
     """Rows and bounds of an irreducible infeasible set, in words."""
-    highs = _ours(program)
+    highs = ours(program)
     strategy = 6  # from the rays of the LP, then reduced; the default finds none here
     runtime.set_options(highs, {"iis_strategy": strategy, "time_limit": IIS_SECONDS})
     answer, iis = runtime.apart(highs.getIis)
@@ -327,32 +306,6 @@ def _bounds_in_words(program: LinearProgram, column: int) -> str:
     lower, upper = program.lower[column], program.upper[column]
     above = f"{lower:g} <= " if np.isfinite(lower) else ""
     return f"{above}{program.describe_column(column)}{f' <= {upper:g}' if np.isfinite(upper) else ''}"
-
-
-def to_mps(program: LinearProgram, path: str | Path) -> None:
-    """Write a program as a free-format MPS file, whole or not at all; units as for `to_highs`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    write_program(program, path, ".mps")
-
-
-def write_program(program: LinearProgram, path: str | Path, ending: str = "") -> None:
-    """Write a program as an MPS or LP file, by the ending of its name unless that is given; see `to_mps`."""
-    from mechopt.core.atomic import write_atomically
-
-    def write(file: Any) -> None:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            name = str(Path(folder) / f"model{ending or Path(path).suffix.lower() or '.mps'}")
-            runtime.require(to_highs(program).writeModel(name), "writes no such program")
-            file.write(Path(name).read_bytes())
-
-    write_atomically(path, write)
 
 
 def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
@@ -381,11 +334,8 @@ def basis(program: LinearProgram) -> tuple[Status, Array, Array]:
 
 def basis_without_solution(program: LinearProgram) -> tuple[Array, Array]:
     """Where the solver leaves columns and rows as it gives up looking for a feasible point; empty where nowhere."""
-    highs = _ours(replace(program, cost=np.zeros(len(program.cost))), presolve=False)
+    highs = ours(replace(program, cost=np.zeros(len(program.cost))), presolve=False)
     runtime.set_options(highs, SOLVERS["simplex"])
     runtime.run(highs)
     found = highs.getBasis()
-    if not found.valid:
-        return np.zeros(0, np.int8), np.zeros(0, np.int8)
-    columns, rows = (np.array([int(s) for s in part], np.int8) for part in (found.col_status, found.row_status))
-    return columns, rows
+    return _places(found) if found.valid else (np.zeros(0, np.int8), np.zeros(0, np.int8))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mechopt.lp.build import AnyLayout, AnyPlan, AnyTypes
     from mechopt.lp.endless import EndlessPlan
     from mechopt.proof.certificate import Certificate
-    from mechopt.solve.cvx import CvxModel
+    from mechopt.solve.elsewhere.cvx import CvxModel
     from mechopt.solve.result import Optimum
 
 ENDINGS = (".mps", ".lp", "")
@@ -218,7 +218,7 @@ class Problem:
 
         It has the payment form, in which payments of every period are variables, unless the problem names another.
         """
-        from mechopt.solve.cvx import to_cvxpy
+        from mechopt.solve.elsewhere.cvx import to_cvxpy
 
         own = self.form == "auto" and not self.relaxed and self.plan.form in ("promise", "utility")
         chosen = plan(self.environment, self.ic, self.ir, self.objective, "payment") if own else self.plan
@@ -226,7 +226,7 @@ class Problem:
 
     def to_highs(self) -> Any:
         """The program, its objective in money, in a ``highspy.Highs``; see `mechopt.formats.to_highs`."""
-        from mechopt.solve.highs import to_highs
+        from mechopt.solve.highs_program import to_highs
 
         program, layout = self.program()
         return to_highs(program.scaled(layout.unit))
@@ -241,7 +241,7 @@ class Problem:
         InputError
             If the ending is another, or the file cannot be written.
         """
-        from mechopt.solve.highs import write_program
+        from mechopt.solve.highs_program import write_program
         from mechopt.solve.program import require_memory
 
         if Path(path).suffix.lower() not in ENDINGS:

@@ -85,7 +85,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
     solution = highs.solve_program(program, algorithm, effort.time_limit, effort.progress, keep_basis=effort.exact)
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
     unit, failed = layout.unit, solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
-    least = solution.bound.lower * unit
+    least = solution.bound.lower * unit if failed else max(solution.bound.lower * unit, lower)
     found = Optimum(
         solution.value * unit,
         Bound(least, max(least, min(solution.bound.upper * unit, cap)), solution.bound.method),

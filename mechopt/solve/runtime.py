@@ -141,6 +141,16 @@ def require_whole(highs: Any, columns: IntArray) -> None:
     require(highs.changeColsIntegrality(len(columns), columns.astype(np.int32), kinds), "takes no whole numbers")
 
 
+def basis_of(places: tuple[Array, Array]) -> Any:
+    """HiGHS's basis from where columns and rows are to lie; see `mechopt.solve.solution.Solution`."""
+    import highspy
+
+    basis = highspy.HighsBasis()
+    basis.col_status, basis.row_status = ([highspy.HighsBasisStatus(int(at)) for at in part] for part in places)
+    basis.valid = True
+    return basis
+
+
 def require(answer: Any, failed: str) -> None:
     """Turn HiGHS's error into ours.
 

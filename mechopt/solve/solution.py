@@ -108,6 +108,10 @@ class Solution:
         Where there is no solution or no bound: the rows or columns responsible, in words.
     basis : pair of int arrays, or None
         Where the solver left each column and row: 0 at the lower bound, 1 basic, 2 at the upper bound, 3 free at zero.
+    missed : float
+        By how much the point misses a row by more than rounding, or a bound, at most.
+    loose : float
+        How much higher the upper bound is for reduced costs beyond rounding that no bound of a column takes up.
     """
 
     status: Status
@@ -120,6 +124,8 @@ class Solution:
     iterations: int
     conflict: tuple[str, ...] = ()
     basis: tuple[Array, Array] | None = None
+    missed: float = 0.0
+    loose: float = 0.0
 
 
 def violations(program: LinearProgram, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -134,16 +140,17 @@ def lower_bound(program: LinearProgram, x: FloatArray, dual: FloatArray) -> floa
     return _lower(program, x, dual)[0]
 
 
-def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[float, float]:
-    """The lower bound, and how much of its price is for rounding.
+def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[float, float, float]:
+    """The lower bound, how much of its price is for rounding, and by how much a row or bound is missed beyond it.
 
     A violation is priced by the row's multiplier. Multipliers of degenerate rows are only one choice among several, so
     two ways of putting a row right are priced as well: by one of its large columns alone, and by moving all utilities
-    and payments by as much as the largest violation asks for, once a period.
+    and payments by as much as the largest violation asks for, once a period. What a row is missed by beyond rounding
+    is priced at the dearest of its columns besides: it may be all that a small coefficient asks for.
     """
     rows, columns = violations(program, x)
     if not max(rows.max(initial=0.0), columns.max(initial=0.0)) <= 1e3 * SOLVER_TOLERANCE:
-        return -np.inf, 0.0
+        return -np.inf, 0.0, np.inf
     matrix, sizes = program.matrix, _sizes(program)
     with np.errstate(invalid="ignore", over="ignore"):
         reduced = np.abs(program.cost - dual @ matrix)
@@ -154,13 +161,15 @@ def _lower(program: LinearProgram, x: FloatArray, dual: FloatArray) -> tuple[flo
         missed = np.maximum(unsure - slack, 0.0)
         back = np.abs(program.cost) + np.abs(dual) @ sizes
         worth, shift = program.cost * x, _shift_price(program, dual)
-        lost = _total(price, missed) + _total(np.where(columns > 0, back, 0.0), columns)
-        lost += shift * max(_largest(program, missed), columns.max(initial=0.0))
+        beyond = np.maximum(rows - unsure, 0.0)
+        lost = _total(price, missed) + shift * max(_largest(program, missed), columns.max(initial=0.0))
+        lost += _total(_dearest_price(program, back), beyond) + _total(back, columns)
+        loose = max(beyond.max(initial=0.0), columns.max(initial=0.0))
         rounded = _roundings(program, 1) * (np.abs(worth).sum() + abs(program.offset) + lost)
         unseen = np.minimum(missed, unsure)
         found = float(worth.sum() + program.offset - lost - rounded)
         small = float(_total(price, unseen) + shift * _largest(program, unseen) + rounded)
-    return (found, small) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0)
+    return (found, small, float(loose)) if np.isfinite(found) and np.isfinite(small) else (-np.inf, 0.0, np.inf)
 
 
 def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> float:
@@ -176,26 +185,32 @@ def upper_bound(program: LinearProgram, dual: FloatArray, x: FloatArray) -> floa
     return _upper(program, dual, x)[0]
 
 
-def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float]:
-    """The upper bound, and by how much it is raised for rounding."""
+def _upper(program: LinearProgram, dual: FloatArray, x: FloatArray) -> tuple[float, float, float]:
+    """The upper bound, and by how much it is raised for rounding, and for reduced costs that no bound takes up."""
     with np.errstate(invalid="ignore", over="ignore"):
         y = np.where((dual > 0) & np.isinf(program.row_upper) | (dual < 0) & np.isinf(program.row_lower), 0.0, dual)
         rows = np.where(y > 0, y * program.row_upper, np.where(y < 0, y * program.row_lower, 0.0))
-        sizes = _sizes(program)
-        reduced = program.cost - y @ program.matrix
-        terms = 1 + np.bincount(program.index, minlength=len(x))
-        unsure = EPSILON * (np.abs(y) @ _errors(program) + terms * (np.abs(program.cost) + np.abs(y) @ sizes))
-        unsure += _roundings(program, 0) * np.abs(program.cost)
+        reduced, unsure = reduced_costs(program, y)
         sure = np.abs(reduced) > unsure
         pressed = np.where(reduced > 0, program.upper, program.lower)
-        least = np.where(sure, np.maximum(np.abs(x), 1.0), np.abs(x))
+        least = np.where(sure, np.maximum(np.abs(x), 1.0) * _stretch(program), np.abs(x))
         size = np.where(np.isinf(pressed), np.sign(reduced) * least, pressed)
         columns = np.where(reduced != 0, reduced * size, 0.0)
+        loose = float(columns[sure & np.isinf(pressed)].sum())
         either = np.maximum(_reach(program.lower, least), _reach(program.upper, least))
         lost = _total(unsure, np.where(sure, np.abs(size), either))
         lost += _roundings(program, 1) * (np.abs(rows).sum() + np.abs(columns).sum() + abs(program.offset) + lost)
         found = float(rows.sum() + columns.sum() + program.offset + lost)
-    return (found, float(lost)) if np.isfinite(found) else (np.inf, 0.0)
+    return (found, float(lost), loose) if np.isfinite(found) else (np.inf, 0.0, np.inf)
+
+
+def reduced_costs(program: LinearProgram, dual: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """By column its cost less its rows at their multipliers, and a bound of the rounding of that."""
+    terms = 1 + np.bincount(program.index, minlength=len(program.cost))
+    size = np.abs(dual)
+    unsure = EPSILON * (size @ _errors(program) + terms * (np.abs(program.cost) + size @ _sizes(program)))
+    unsure += _roundings(program, 0) * np.abs(program.cost)
+    return program.cost - dual @ program.matrix, unsure
 
 
 def raised(value: float, scale: float, terms: int) -> float:
@@ -260,6 +275,42 @@ def _repair_price(program: LinearProgram, reduced: FloatArray) -> FloatArray:
     return price
 
 
+def _dearest_price(program: LinearProgram, back: FloatArray) -> FloatArray:
+    """By row, what one unit costs by the dearest of its columns, small coefficients included.
+
+    Parameters
+    ----------
+    program : LinearProgram
+    back : float array ``(columns,)``
+        What a unit of a column costs at most: its cost, and its rows at their multipliers.
+    """
+    filled = np.flatnonzero(np.diff(program.start))
+    price: FloatArray = np.zeros(len(program.start) - 1)
+    if len(filled):
+        price[filled] = np.maximum.reduceat(back[program.index] / np.abs(program.value), program.start[filled])
+    return price
+
+
+def _stretch(program: LinearProgram) -> FloatArray:
+    """By column without two bounds, how much larger than another one it may be, by the coefficients of its rows.
+
+    Of a column with a small coefficient a lot makes up for a little of the others; and that takes a lot of those that
+    stand beside it in other rows.
+    """
+    start, index, size = program.start, program.index, np.abs(program.value)
+    widths = np.diff(start)
+    filled = np.flatnonzero(widths)
+    most = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 1.0, np.inf)
+    stretch: FloatArray = np.ones(len(program.cost))
+    for _ in range(2):
+        if len(filled):
+            largest = np.maximum.reduceat(size * stretch[index], start[filled])
+            stretch = stretch.copy()
+            np.maximum.at(stretch, index, np.repeat(largest, widths[filled]) / size)
+            stretch = np.minimum(stretch, most)
+    return stretch
+
+
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
     """Cost of one unit for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
@@ -281,7 +332,7 @@ def judged(
     The null mechanism (nothing sold, nothing paid; the zero vector) is feasible unless a user's own row forbids it, and
     gives a lower bound where the point is none.
     """
-    (lower, below), (upper, above) = _lower(program, x, dual), _upper(program, dual, x)
+    (lower, below, missed), (upper, above, loose) = _lower(program, x, dual), _upper(program, dual, x)
     rows, columns = violations(program, x)
     worst = float(max(rows.max(initial=0.0), columns.max(initial=0.0)))
     null = np.zeros_like(x)
@@ -290,7 +341,7 @@ def judged(
         wrong = _unsupported(program, dual)
         upper = np.inf if wrong > 1e3 * SOLVER_TOLERANCE else upper
     if lower < nothing - below:
-        x, worst = null, 0.0
+        x, worst, missed = null, 0.0, 0.0
     lower = max(lower, nothing)
     bound = Bound(lower, max(lower, upper), "recomputed primal and dual")
     status = reported
@@ -299,7 +350,7 @@ def judged(
     elif reported is Status.OPTIMAL:
         status = Status.INACCURATE
     value = float((program.cost * x).sum() + program.offset)
-    return Solution(status, value, bound, x, dual, worst, algorithm, iterations)
+    return Solution(status, value, bound, x, dual, worst, algorithm, iterations, missed=missed, loose=loose)
 
 
 def improves(program: LinearProgram, direction: FloatArray) -> bool:
@@ -317,6 +368,23 @@ def improves(program: LinearProgram, direction: FloatArray) -> bool:
     within &= np.where(np.isfinite(program.upper), step <= SOLVER_TOLERANCE, True)
     earned = SOLVER_TOLERANCE * float((np.abs(program.cost) * np.abs(step)).sum())
     return bool(kept.all() and within.all() and gain > earned)
+
+
+def contradicts(program: LinearProgram, ray: FloatArray) -> bool:
+    """Whether rows at multipliers ask for less than nothing, by more than rounding: then no point keeps them all.
+
+    Parameters
+    ----------
+    program : LinearProgram
+        Without costs and offset, so that every point is worth 0.
+    ray : float array ``(rows,)``
+        Multipliers, of either sign.
+    """
+    size = float(np.abs(ray).max(initial=0.0))
+    if not 0 < size < np.inf:
+        return False
+    none = np.zeros(len(program.cost))
+    return any(upper_bound(program, sign * ray / size, none) < 0 for sign in (1.0, -1.0))
 
 
 def _unsupported(program: LinearProgram, dual: FloatArray) -> float:

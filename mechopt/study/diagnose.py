@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from mechopt.closedform.public.mechanism import PublicPivot
 from mechopt.closedform.virtual.contract import OptimalContract, optimal_contract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.pivot import virtual_pivot
@@ -24,6 +25,7 @@ from mechopt.core.errors import LimitError
 from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.mechanism.constraints import BayesianIC
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.solve.optimum import optimum
@@ -70,12 +72,12 @@ class Regime:
     by_disclosure: dict[str, float] = field(default_factory=dict)
 
 
-def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Regime:
+def diagnose(environment: SeparableTypes | SeparableStates, time_limit: float | None = None) -> Regime:
     """Say whether the payments of the virtual pivot implement its policy, others do, or none.
 
     Parameters
     ----------
-    environment : SeparableTypes
+    environment : SeparableTypes, or SeparableStates with tables by period and public state
         Multiplicative or additive, signals independent of the initial one.
     time_limit : float, optional
         Seconds for the program; there is none with an infinite horizon.
@@ -100,25 +102,38 @@ def diagnose(environment: SeparableTypes, time_limit: float | None = None) -> Re
     >>> found.regime, round(found.bound, 9), round(found.optimum.value, 9)
     ('a', 1.5, 1.5)
     """
-    require_kind(environment, "separable", "diagnose")
-    pivot = virtual_pivot(environment)
-    known = pivot.diagnosis
-    if environment.infinite:
-        return _for_ever(pivot)
+    pivot: VirtualPivot | PublicPivot
+    if isinstance(environment, SeparableStates):
+        pivot = virtual_pivot(environment)
+        regime, reason = _published(pivot)
+    else:
+        require_kind(environment, "separable", "diagnose")
+        plain = pivot = virtual_pivot(environment)
+        regime, reason = plain.diagnosis.regime, plain.diagnosis.reason
+        if environment.infinite:
+            return _for_ever(plain)
     best = optimum(environment, time_limit=time_limit).require_optimal()
     seen = {"all": best.bound.upper}
     gap = max(0.0, pivot.bound - best.bound.upper)
     attained = gap <= SLACK * max(pivot.welfare, abs(pivot.bound), 1e-300)
-    if known.regime == "a":
-        return Regime("a", known.reason, pivot.bound, best, gap, pivot.to_mechanism(), "all", seen)
+    if regime == "a":
+        return Regime("a", reason, pivot.bound, best, gap, pivot.to_mechanism(), "all", seen)
     if not attained:
         sees = _hidden(environment, pivot, seen, time_limit)
         words = "no mechanism attains the bound where agents see all of the past"
         words += f"; one does where they see {WORDS[sees]}" if sees else ""
-        return Regime("c", f"{known.reason}; {words}", pivot.bound, best, gap, None, sees, seen)
+        return Regime("c", f"{reason}; {words}", pivot.bound, best, gap, None, sees, seen)
     assert isinstance(best.mechanism, SequenceMechanism)
-    reason = f"{known.reason}; those of the optimum attain the bound"
+    reason = f"{reason}; those of the optimum attain the bound"
     return Regime("b", reason, pivot.bound, best, gap, best.mechanism, "all", seen)
+
+
+def _published(pivot: PublicPivot) -> tuple[str, str]:
+    """Regime as far as the published payments of a pivot with public states tell."""
+    if pivot.regime == "a":
+        return "a", "interval dominance (16) holds at every public state"
+    gain = pivot.contracting_gain
+    return "b or c", f"a type gains {gain:.6g} by misreporting at contracting under the published payments"
 
 
 def _for_ever(pivot: VirtualPivot) -> Regime:
@@ -133,7 +148,10 @@ def _for_ever(pivot: VirtualPivot) -> Regime:
 
 
 def _hidden(
-    environment: SeparableTypes, pivot: VirtualPivot, seen: dict[str, float], time_limit: float | None
+    environment: SeparableTypes | SeparableStates,
+    pivot: VirtualPivot | PublicPivot,
+    seen: dict[str, float],
+    time_limit: float | None,
 ) -> str | None:
     """The most that agents may see for the bound to be attained, beyond all; programs' upper ends go into ``seen``."""
     for sees in ("actions", "own") if environment.agents > 1 else ():

@@ -31,7 +31,7 @@ from mechopt.mechanism.payments import EpsilonIC
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
+from mechopt.verification.rounding import Precision, Verdict, largest_value, left, tolerance_of
 
 CLOSE, STALLED, MAX_SWEEPS = 1e-14, 1e-10, 100_000
 """Residual of the truthful continuation values, relative to the largest, at which sweeps end; or
@@ -154,17 +154,12 @@ def _agent(m: BalancedMechanism, i: int) -> _Agent:
         step = float(rounded.bound(size))
         if env.infinite and t == m.periods - 1:
             assert following is not None
-            errors.append(_for_ever(float(np.abs(value - following).max()) + step, env.discount) + step)
+            errors.append((float(np.abs(value - following).max()) + step) / left(env.discount) + step)
         else:
             errors.append(step + (env.discount * errors[-1] if errors else 0.0))
         values.append(value)
         following = value
     return _Agent(stages, tuple(reversed(values)), tuple(reversed(errors)))
-
-
-def _for_ever(off: float, discount: float) -> float:
-    """Value of an error that is the same in every period, rounding of the discount included."""
-    return off / (1 - discount * (1 + 4 * UNIT))
 
 
 def _lasting(m: BalancedMechanism, i: int, stage: _Stage) -> FloatArray:
@@ -213,7 +208,7 @@ def _best_for_ever(m: BalancedMechanism, i: int, agent: _Agent) -> tuple[FloatAr
         if off <= CLOSE * scale or (off <= STALLED * scale and off >= last):
             size = np.abs(outcomes).max() + np.abs(stage.paid).max()
             step = float(rounded.bound(size))
-            return swept, _for_ever(off + step, env.discount) + step
+            return swept, (off + step) / left(env.discount) + step
         value, last = swept, off
     raise LimitError("the values of the best strategy are not found to a useful precision; use a smaller discount")
 
@@ -264,9 +259,11 @@ def verify_balanced(
     every = exact or any(isinstance(constraint, EpsilonIC) for constraint in asked)
     elsewhere = asked if every else [constraint for constraint in asked if constraint not in GAINS]
     if elsewhere and mechanism.environment.infinite:
+        if exact:
+            raise InputError("a balanced mechanism for ever is not checked in fractions; leave out exact")
         raise InputError(
-            f"constraint {elsewhere[0].name!r}{' in fractions' if exact else ''} goes over all histories, and the "
-            "horizon is infinite; those that do not: " + ", ".join(constraint.name for constraint in GAINS)
+            f"constraint {elsewhere[0].name!r} goes over all histories, and the horizon is infinite; those that do "
+            "not: " + ", ".join(constraint.name for constraint in GAINS)
         )
     written = verify_sequence(mechanism.to_mechanism(), elsewhere, exact) if elsewhere else {}
     tolerance = tolerance_of(largest_value(mechanism.environment))

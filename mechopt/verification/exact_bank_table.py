@@ -42,11 +42,8 @@ def exact_conditions(table: BankTable, tolerance: float) -> dict[str, tuple[Answ
                 for j in range(len(worth)):
                     verdicts["IC"].add(value * sold[row][j] - paid[row][j] - utility[k], (t, row, k, j))
                 first, up = int(period.after[row, k]), share[row][k]
-                outcomes = [after[first]] if up < 1 else []
-                outcomes += [after[first + 1]] if up > 0 else []
                 mean = (1 - up) * after[first] + (up * after[first + 1] if up > 0 else 0)
-                for outcome in outcomes:
-                    verdicts["BU"].add(max(-outcome, mean - balance - utility[k]), (t, row, k, -1))
+                verdicts["BU"].add(mean - balance - utility[k], (t, row, k, -1))
         for row, expected in enumerate(average):
             verdicts["BI"].add(max(expected - min(average), -expected), (t, row, -1, -1))
     found = dict[str, tuple[Answer, Place | None]]()

@@ -78,10 +78,21 @@ def lasting_error(missed: float, discount: float) -> float:
 
     Examples
     --------
-    >>> lasting_error(1.0, 0.75) == 4 * LOOSE
-    True
+    >>> round(lasting_error(1.0, 0.75) / LOOSE, 12)
+    4.0
     """
     return missed * LOOSE / max(1.0 - discount - 2 * UNIT, SMALLEST)
+
+
+def left(discount: float) -> float:
+    """Lower bound of 1 - d, where the float may be a rounded d: what is off by r in every period is off by r / left.
+
+    Examples
+    --------
+    >>> left(1 - 2.0**-50) * 2**50
+    0.5
+    """
+    return 1 - discount * (1 + 4 * UNIT)
 
 
 def tolerance_of(largest: float) -> float:

@@ -9,9 +9,9 @@ of hers. So her problem after initial reports is, with F what an action brings h
 
 over reports r of her signal with the type that she reported at contracting.
 
-All are solved by sweeps until these come no closer. A sweep shrinks what is between two values by d at least, so that
-the last one is off by no more than its change and its rounding over 1 - d, however the search ended. The rounding is
-that of `mechopt.verification.rounding`, with magnitudes taken at their largest.
+All are solved by sweeps until these come no closer and are apart by rounding alone. A sweep shrinks what is between two
+values by d at least, so that the last one is off by no more than its change and its rounding over 1 - d, however the
+search ended. The rounding is that of `mechopt.verification.rounding`, with magnitudes taken at their largest.
 """
 
 from __future__ import annotations
@@ -128,16 +128,15 @@ def _settled(
     d: float,
 ) -> tuple[FloatArray, float]:
     """The value that a sweep does not change, and what it may be off by."""
-    value, change = np.zeros(shape), np.inf
+    value, change, rounding = np.zeros(shape), np.inf, np.inf
     for _ in range(MAX_SWEEPS):
         after = sweep(value)
         last, change = change, size_of(after - value)
-        value = after
-        if not change < last:
+        value, largest = after, size + size_of(after)
+        rounding = float(Precision.of(depth_of(kernels), largest).bound(np.asarray(largest)))
+        if not (change < last or change > rounding):
             break
-    largest = size + size_of(value)
-    rounding = Precision.of(depth_of(kernels), largest).bound(np.asarray(largest))
-    return value, lasting_error(change + float(rounding), d)
+    return value, lasting_error(change + rounding, d)
 
 
 def depth_of(kernels: Sequence[FloatArray]) -> int:

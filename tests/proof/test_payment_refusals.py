@@ -7,7 +7,7 @@ import pytest
 import mechopt as mo
 from mechopt.proof.constraints import CertificateError
 from mechopt.proof.payments import require_payments, require_slack
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from tests.persistent_instances import battaglini
 from tests.proof.test_rows import correlated_by_period
 from tests.reporting_strategies import moves_that_end

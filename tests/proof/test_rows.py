@@ -18,7 +18,7 @@ from mechopt.lp.scenarios.terms import scenario_terms
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import OrbitModel
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from mechopt.proof.scenarios import GuaranteeModel, GuaranteeTerms
 from mechopt.solve.exact.guarantee import exact_guarantee_program
 from mechopt.solve.exact.independent import exact_program

@@ -12,7 +12,7 @@ import pytest
 import mechopt as mo
 from mechopt.families import PublicState, PublicStates
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from tests.persistent_instances import battaglini
 from tests.proof.test_rows import ONE, THREE, TWO, compare, correlated_by_period, markov_by_period
 

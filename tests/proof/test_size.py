@@ -13,7 +13,7 @@ from mechopt.proof.check import check_certificate
 from mechopt.proof.constraints import CertificateError
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import OrbitModel, orbit_entries
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from mechopt.proof.size import independent_entries, persistent_entries, require_at_most, require_size
 from mechopt.solve.exact.certify import certify
 from tests.persistent_exact import random_interdependent

@@ -7,7 +7,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.proof.independent import rebuild
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from mechopt.proof.promised.certificate import PromisedCertificate
 from mechopt.proof.rows import Row, whole
 from mechopt.proof.scenarios import GuaranteeModel

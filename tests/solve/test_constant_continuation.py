@@ -13,7 +13,8 @@ from mechopt.proof.certificate import CertificateError, load_certificate
 from mechopt.proof.check import check_guarantee, rebuilt
 from mechopt.proof.words import statement
 from mechopt.solve.exact.guarantee import certify_guarantee
-from tests.solve.test_maximin import Reference, any_distributions, combine, costly_distributions, scenario_trees
+from tests.solve.raw_maximin import Reference, combine
+from tests.solve.test_maximin import any_distributions, costly_distributions, scenario_trees
 
 LOSES = mo.load("mirrokni-2020/constant-continuation-loses")
 ALL = Fraction(2218496934504614019536000, 2368399537192862759852387)

@@ -7,6 +7,7 @@ import pytest
 
 import mechopt as mo
 from mechopt.proof.check import check_certificate
+from mechopt.solve import highs
 from mechopt.solve.exact.certify import certify
 from tests.hard_instances import hard_instance, hard_persistent
 
@@ -156,3 +157,61 @@ def test_violations_that_add_up_over_periods_are_paid_for_in_each():
     found = mo.optimum(env, mo.DIC(), mo.EPIR(), method="simplex", accept_range=True)
     best = mo.optimum(env, mo.DIC(), mo.EPIR(), exact=True, accept_range=True).exact
     assert Fraction(found.bound.lower) <= best <= Fraction(found.bound.upper)
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+def test_a_small_coefficient_that_the_tolerance_lets_go_is_paid_for():
+    """A row with coefficients of 3e10 and 6e-10, missed by 6e-10 without a multiplier: 1.6e-11 of the value."""
+    env = mo.IndependentTypes(
+        [
+            [["300000000007/100000", "15000000001/5000", "4000000"]],
+            [["1000000", "5000000000001/1000000", "5000009"]],
+        ],
+        [
+            [["2000000000000/3000000000007", "7/3000000000007", "1000000000000/3000000000007"]],
+            [["3/5000002003", "5000000000/5000002003", "2000/5000002003"]],
+        ],
+        0,
+        "1/3",
+    )
+    best = require_bracket(env, mo.DIC(), mo.EPIR(), certify(env, mo.DIC(), mo.EPIR()).value)
+    assert best.bound.upper - best.bound.lower < 1e-12 * best.value
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_solver_that_takes_a_program_for_infeasible_is_not_believed(attempts, monkeypatch):
+    """HiGHS's interior point says "infeasible" at types of probability 3e-12; no ray shows it, and it is not so."""
+    values = ["0.000000600000000007", "0.00000060000000006", "0.00000060000002"]
+    kernel = [
+        ["7/10000000007", 0, "10000000000/10000000007"],
+        ["3000000000000/3000000008009", "9/3000000008009", "8000/3000000008009"],
+        ["1000000000000/4000000000001", "3000000000000/4000000000001", "1/4000000000001"],
+    ]
+    initial = ["6000/1000006003", "1000000000/1000006003", "3/1000006003"]
+    env = mo.MarkovTypes([[[0, 0, 0], values]], [kernel], [initial], horizon=3, discount="1/3")
+    exact, asked = certify(env, mo.PeriodicExPostIC(), mo.PeriodicExPostIR()).value, highs._attempts
+    monkeypatch.setattr(highs, "_attempts", lambda *given: asked(*given)[:attempts])
+    best = mo.optimum(env, mo.PeriodicExPostIC(), mo.PeriodicExPostIR(), method="ipx", accept_range=True)
+    assert best.status in ("optimal", "inaccurate")
+    assert best.bound.lower <= exact <= best.bound.upper
+
+
+@pytest.mark.filterwarnings("ignore:values or probabilities differ")
+def test_a_payment_that_is_hardly_ever_made_may_be_large():
+    """7e10 after a type of probability 7e-12: a multiplier of 3e-17 of the wrong sign took 2e-6 off the upper end."""
+    kernel = [
+        ["10000000000/20000000003", "3/20000000003", "10000000000/20000000003"],
+        ["6000/1000000006007", "1000000000000/1000000006007", "7/1000000006007"],
+        ["1/2", "1/2", 0],
+    ]
+    env = mo.MarkovTypes(
+        [[[0, 0, 0], [5, "9.00000000005", "9.0000000004"]]],
+        [kernel],
+        [["5000000000/5000040003", "1/1666680001", "40000/5000040003"]],
+        horizon=2,
+    )
+    exact = certify(env, mo.DownwardIC(), mo.PFIR()).value
+    for method in ("simplex", "ipx"):
+        best = mo.optimum(env, mo.DownwardIC(), mo.PFIR(), method=method, accept_range=True)
+        assert Fraction(best.bound.lower) <= exact <= Fraction(best.bound.upper)

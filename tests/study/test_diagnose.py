@@ -130,3 +130,45 @@ def test_an_infinite_horizon_is_diagnosed():
 def test_an_infinite_horizon_is_diagnosed_in_bulk():
     for seed in range(100, 220):
         diagnosis_for_ever(seed)
+
+
+HIDES_REPORTS = """
+kind = "separable"
+horizon = 2
+cost = [0, 2, 2]
+actions = ["keep", "to 0", "to 1"]
+
+[[agents]]
+form = "additive"
+initial = { values = [0, 5], probabilities = ["4/5", "1/5"] }
+base = [[0, 0], [2, 5], [0, 0]]
+rate = [0, 1, 0]
+signal_initial = ["3/8", "5/8"]
+signal_kernel = [[["1/6", "5/6"], ["2/7", "5/7"]], [["2/7", "5/7"], ["1/2", "1/2"]], [["2/5", "3/5"], ["1/5", "4/5"]]]
+
+[[agents]]
+form = "additive"
+initial = { values = [0, 3], probabilities = ["3/5", "2/5"] }
+base = [[0, 0], [0, 0], [1, 4]]
+rate = [0, 0, 1]
+signal_initial = ["1/2", "1/2"]
+signal_kernel = [[["3/4", "1/4"], ["2/5", "3/5"]], [["5/7", "2/7"], ["1/2", "1/2"]], [["3/7", "4/7"], ["2/5", "3/5"]]]
+"""
+
+
+def test_the_bound_may_be_attained_where_agents_see_only_their_own_reports(tmp_path):
+    """Two buyers whose signals actions move: the bound is earned where nobody sees what others reported and got."""
+    env = mo.loads(HIDES_REPORTS)
+    own, everything = mo.optimum(env, "bayesian-own"), mo.optimum(env)
+    bound = mo.virtual_pivot(env).bound
+    assert bound == pytest.approx(6.0955, abs=1e-9)
+    assert own.mechanism.revenue == pytest.approx(bound, abs=1e-6)
+    assert mo.verify(own.mechanism, ["bayesian-own", "interim"]).holds
+    assert everything.bound.upper == pytest.approx(5.947642857, abs=1e-7)
+    found = mo.mechanisms.diagnose(env)
+    assert (found.regime, found.sees) == ("c", "own")
+    (tmp_path / "d.toml").write_text(HIDES_REPORTS)
+    command = [sys.executable, "-m", "mechopt", "diagnose", "d.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "attained if agents see own" in lines

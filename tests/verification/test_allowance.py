@@ -2,10 +2,13 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 import mechopt as mo
 from mechopt.core.errors import InputError
+from mechopt.environment.process import joint_process
+from mechopt.histories.public import PublicTree
 from mechopt.mechanism.payments import EpsilonIC
 from mechopt.verification.allowance import split, within
 from mechopt.verification.report import ConstraintCheck
@@ -43,6 +46,29 @@ def test_without_an_allowance_all_agents_are_checked_at_once():
     asked = []
     assert within((), 0.5, lambda *given: asked.append(given) or "answer") == "answer"
     assert asked == [([], 0.5)]
+
+
+def charged(form):
+    """An item worth 1 or 2 is given for nothing to who says 1, and for 3 to who says 2; or written for histories."""
+    env = mo.IndependentTypes([[[1, 2]]], [[["1/2", "1/2"]]])
+    direct = mo.Mechanism(env, [np.ones((1, 1, 2))], [np.array([[[0.0, 3.0]]])])
+    if form == "independent":
+        return direct
+    markov = mo.MarkovTypes([[[0, 0], [1, 2]]], [[["1/2", "1/2"]] * 2], [["1/2", "1/2"]], horizon=1)
+    tree = PublicTree(joint_process(markov), "any")
+    return mo.SequenceMechanism.of_policy(tree, [np.ones(2, int)], [np.array([[0.0, 3.0]])])
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("form", ["independent", "persistent"])
+def test_an_allowance_is_for_misreports_alone(form, exact):
+    """Type 2 gains 3 by the report 1, which is allowed, and has -1 by taking part, which is not."""
+    ic = mo.DIC() if form == "independent" else mo.BayesianIC()
+    for epsilon, status in ((4, "satisfied"), (2, "violated")):
+        found = mo.verify(charged(form), [ic, mo.Interim(), EpsilonIC(epsilon)], exact=exact)
+        strategic, loss = found[ic], found["interim"]
+        assert (strategic.status, strategic.gain, strategic.allowance) == (status, 3, epsilon)
+        assert (loss.status, loss.gain, loss.allowance) == ("violated", 1, None)
 
 
 def test_the_worst_agent_counts():

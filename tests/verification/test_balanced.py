@@ -238,7 +238,7 @@ def test_values_for_ever_are_found_from_any_start_or_refused(monkeypatch):
 
 
 def test_what_goes_over_histories_is_asked_with_a_finite_horizon_alone():
-    for exact, words in ((False, "constraint 'epir' goes over"), (True, "constraint 'epir' in fractions goes over")):
+    for exact, words in ((False, "constraint 'epir' goes over"), (True, "is not checked in fractions")):
         with pytest.raises(InputError, match=words):
             module.verify_balanced(mechanism("for-ever"), mo.EPIR(), exact)
     m = mechanism("moves-that-end")

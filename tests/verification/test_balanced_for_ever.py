@@ -69,13 +69,6 @@ def test_sweeps_that_fall_no_more_end_at_a_ten_billionth(monkeypatch):
     assert given == values
 
 
-def test_what_is_off_in_every_period():
-    """A discount of 1 - 8 units, which may be 4 units too small."""
-    unit = 2.0**-53
-    assert module._for_ever(3.0, 0.5) == pytest.approx(6, rel=1e-15, abs=0)
-    assert module._for_ever(1.0, 1 - 8 * unit) == 1 / (4 * unit)
-
-
 @pytest.mark.parametrize("i", [0, 1])
 def test_what_one_sweep_leaves(i, monkeypatch):
     """The best strategy's value after a first sweep from values that are 1 too large."""

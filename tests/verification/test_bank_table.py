@@ -162,6 +162,15 @@ def test_the_largest_number_is_looked_for_everywhere(paid, balance, largest, mon
     assert asked == [(3 + 3 + 16, largest)]
 
 
+def test_the_period_of_most_types_counts():
+    """Two types, then three: 3 + 2 + 16 roundings of nothing, times 1 + 1."""
+    env = mo.IndependentTypes([[[0, 1], [0, 0.5, 1]]], [[["1/2", "1/2"], ["1/3", "1/3", "1/3"]]])
+    periods = [BankPeriod([0], *[[[0] * k]] * 2, *[[[0] * k]] * 2) for k in (2, 3)]
+    smallest = np.finfo(float).tiny
+    for name, rounding in verify_bank_table(BankTable(env, periods)).roundings.items():
+        assert rounding == pytest.approx((3 + 2 + 16) * smallest * 2, rel=1e-12, abs=0), name
+
+
 def test_all_three_conditions_are_asked():
     for name in ("IC", "BI", "BU"):
         statuses = {n: Status.UNDECIDED if n == name else Status.SATISFIED for n in ("IC", "BI", "BU")}

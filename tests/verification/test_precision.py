@@ -40,7 +40,7 @@ def test_types_independent_across_periods():
     first = np.array(mechanism.payment[0])
     first[1, 0, 1, 2] = -9
     assert independent.precision(replace(mechanism, payment=(first, mechanism.payment[1]))) == of(depth, 9)
-    env = replace(mechanism.environment, outside=[[[1, 2], [-8]], [[0, 0, 0], [1, 0]]])
+    env = replace(mechanism.environment, outside=[[[1, -8], [2]], [[0, 0, 0], [1, 0]]])
     assert independent.precision(mo.Mechanism(env, mechanism.allocation, mechanism.payment)) == of(depth, 8)
 
 

@@ -14,6 +14,7 @@ from mechopt.verification.rounding import (
     Verdict,
     as_float,
     largest_value,
+    left,
     tolerance_of,
 )
 
@@ -36,6 +37,11 @@ def test_the_tolerance_is_a_share_of_what_an_agent_can_get_at_most():
     one = mo.InterdependentTypes(grow, [[[[[1]]]]] * 3, [[1]], horizon="infinite", discount="3/4")
     assert (one.stages, largest_value(one)) == (3, 1 + 3 * 0.75 + 2 * 0.75**2 / 0.25)
     assert tolerance_of(9.5) == pytest.approx(9.5e-8, rel=1e-12, abs=0)
+
+
+def test_a_discount_near_one_may_be_a_rounded_one():
+    """Of 8 units that are left, 4 are for certain."""
+    assert left(1 - 8 * U) == 4 * U and left(0.5) == pytest.approx(0.5, rel=1e-15, abs=0) and left(0.5) < 0.5
 
 
 def test_the_bound_is_twice_the_roundings_of_the_magnitude():

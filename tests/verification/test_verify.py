@@ -7,9 +7,16 @@ import pytest
 
 import mechopt as mo
 from mechopt.verification import verify as module
+from mechopt.verification.dispatch import constraint_checks
 from mechopt.verification.report import ConstraintCheck, Report
 from mechopt.verification.rounding import Answer, Status
 from tests.verification.test_limits import direct, pivot
+
+
+def test_checks_are_in_floats_unless_asked():
+    found = constraint_checks(direct(), mo.Interim())["interim"]
+    assert found.exact is None and found.rounding > 0
+    assert constraint_checks(direct(), mo.Interim(), True)["interim"].exact == 0
 
 
 def claimed(mechanism):

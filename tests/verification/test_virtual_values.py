@@ -62,6 +62,16 @@ def test_a_search_that_is_cut_off_says_what_it_may_be_off_by(monkeypatch):
     assert error == pytest.approx(LOOSE * 0.25 / 0.5, rel=1e-12) and error > 2 - 1.75
 
 
+def test_a_search_goes_on_while_sweeps_are_apart_by_more_than_rounding():
+    """Changes of 1, 1, 1/2, 1/2 and 0; of values that are 0 from the first on nothing is left to find."""
+    rows = iter([1.0, 2.0, 2.5, 3.0, 3.0, 3.0])
+    value, error = virtual_values._settled(lambda _: np.array([next(rows)]), (1,), 1.0, [ONE], 0.5)
+    assert value.tolist() == [3.0] and list(rows) == []
+    assert error == pytest.approx(LOOSE * bound(16 + 2 * 3, 4.0) / (0.5 - 2 * U), rel=1e-12, abs=0)
+    value, error = virtual_values.informed(np.zeros((1, 1)), 0.0, [ONE], 0.5)
+    assert (value.tolist(), error) == ([0.0], 0.0)
+
+
 @pytest.mark.parametrize("flow", [np.nan, np.inf, 1e308])
 def test_what_cannot_be_computed_has_no_bound(flow):
     with np.errstate(all="ignore"):

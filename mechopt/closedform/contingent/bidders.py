@@ -9,6 +9,7 @@ Source: Liu (2025), "Indirect implementation with auctions".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from typing import NamedTuple
@@ -30,12 +31,12 @@ class Bidders(NamedTuple):
 
     Attributes
     ----------
-    gamma : float
-        Weight of each of the others' signals.
+    gamma : Fraction
+        Weight of each of the others' signals; of exact values it is exact.
     signals : tuple over bidders of tuples of Fraction
     """
 
-    gamma: float
+    gamma: Fraction
     signals: tuple[tuple[Fraction, ...], ...]
 
 
@@ -74,20 +75,19 @@ def bidders(environment: InterdependentTypes) -> Bidders:
     values = environment.profile_values[0]
     wanted = np.zeros_like(values)
     own, others = profile, profile.sum(axis=0) - profile
-    won = np.stack([values[i, i] for i in range(count)])
-    square = float((others**2).sum())
-    gamma = float(((won - own) * others).sum()) / square if square else 0.0
+    exact = _weight(environment, signals)
+    gamma = float(exact)
     for i in range(count):
         wanted[i, i] = own[i] + gamma * others[i]
     off = np.abs(values - wanted)
-    if off.max() > NEAR * max(1.0, float(np.abs(values).max())):
+    if off.max() > NEAR * float(np.abs(values).max()):
         i, a, *at = (int(k) for k in np.unravel_index(off.argmax(), off.shape))
         where = f"agents[{i}].values[{a}]{''.join(f'[{k}]' for k in at)}"
         what = f"is {values[(i, a, *at)]:g}, not {wanted[(i, a, *at)]:g}"
         raise InputError(
             [Fault(where, what, f"action i is worth own signal + gamma (here {gamma:g}) x others' signals to agent i")]
         )
-    return Bidders(gamma, tuple(signals))
+    return Bidders(exact, tuple(signals))
 
 
 def auction_of(environment: InterdependentTypes, mirror: bool | None = None) -> WinnerPayAuction:
@@ -106,8 +106,22 @@ def auction_of(environment: InterdependentTypes, mirror: bool | None = None) -> 
     WinnerPayAuction(winner-pay auction, 2 bidders, gamma 2; gain ..., efficient, residual ...)
     """
     found = bidders(environment)
-    kernel = environment.kernel[0][0]
-    return winner_pay_auction(found.gamma, found.signals, kernel, environment.discount, environment.agents, mirror)
+    given = environment.exact or environment
+    return winner_pay_auction(
+        found.gamma, found.signals, given.kernel[0][0], given.discount, environment.agents, mirror
+    )
+
+
+def _weight(environment: InterdependentTypes, signals: Sequence[Sequence[Fraction]]) -> Fraction:
+    """The gamma that comes nearest to what winning is worth, by least squares."""
+    values, product_sum, square = (environment.exact or environment).values, Fraction(0), Fraction(0)
+    for at in product(*(range(len(own)) for own in signals)):
+        total = sum((own[k] for own, k in zip(signals, at, strict=True)), Fraction(0))
+        for i, own in enumerate(signals):
+            others = total - own[at[i]]
+            product_sum += (Fraction(values[i][0][(i, *at)]) - own[at[i]]) * others
+            square += others**2
+    return product_sum / square if square else Fraction(0)
 
 
 def signal_numbers(environment: InterdependentTypes) -> list[list[float]] | None:

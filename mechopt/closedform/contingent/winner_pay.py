@@ -30,19 +30,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mechopt.core.errors import Fault, InputError
-from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
+from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray, readonly
 from mechopt.core.rounding import Precision, Status, Verdict
+from mechopt.environment.reading.check import exact_list, exact_scalar
 from mechopt.environment.reading.nested import depth
-from mechopt.environment.reading.tables import increasing, number, number_table, require_distribution
+from mechopt.environment.reading.tables import increasing, number_table, require_distribution
 
 OTHER_ROUNDINGS = 24
 """In a gain, beside those of the expected index: of values, prices, products and inputs."""
+
+
+class AuctionNumbers(NamedTuple):
+    """What an auction was made of, exactly as it was given.
+
+    Attributes
+    ----------
+    gamma, discount : Fraction
+    signals : tuple over bidders of tuples of Fraction
+    kernel : array ``(*signals, *next signals)``
+        As it was given: floats, fractions or text.
+    """
+
+    gamma: Fraction
+    discount: Fraction
+    signals: tuple[tuple[Fraction, ...], ...]
+    kernel: Array
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,8 @@ class WinnerPayAuction:
         The lowest realised payoff of a truthful winner, over profiles and next signals of positive probability.
     deviation : BidDeviation
         The most profitable bid over all profiles, bidders and bids; its gain is 0 where there is none.
+    exact : AuctionNumbers
+        What it was made of; `mechopt.verify` checks it with ``exact=True`` in these numbers.
     """
 
     gamma: float
@@ -110,6 +131,7 @@ class WinnerPayAuction:
     revenue: FloatArray
     worst_payoff: float
     deviation: BidDeviation
+    exact: AuctionNumbers
 
     @property
     def gain(self) -> float:
@@ -219,7 +241,8 @@ def winner_pay_auction(
     >>> round(float(auction.payoffs[0, 0, 1]), 9)
     1.0
     """
-    weight, delta, grids, distribution = _read(gamma, signals, kernel, discount, bidders)
+    given, grids, distribution = _read(gamma, signals, kernel, discount, bidders)
+    weight, delta = float(given.gamma), float(given.discount)
     count, mirror = len(grids), weight < 1 if mirror is None else mirror
     profile = np.stack(np.meshgrid(*grids, indexing="ij"))
     total = profile.sum(axis=0)
@@ -248,6 +271,7 @@ def winner_pay_auction(
         revenue=readonly(np.where(wins, values - worth, 0.0).sum(axis=0)),
         worst_payoff=float(realised[wins].min()),
         deviation=best_deviation(grids, worth, 1 + weight * (count - 1), mirror),
+        exact=given,
     )
 
 
@@ -275,7 +299,8 @@ def best_deviation(grids: Sequence[FloatArray], worth: FloatArray, slope: float,
     """
     profile = np.stack(np.meshgrid(*grids, indexing="ij"))
     points = np.unique(np.concatenate(grids))
-    points = np.unique([points[0] - 1, *points, *(points[1:] + points[:-1]) / 2, points[-1] + 1])
+    beyond = max(1.0, float(np.abs(points).max()))
+    points = np.unique([points[0] - beyond, *points, *(points[1:] + points[:-1]) / 2, points[-1] + beyond])
     best = BidDeviation(0, (0,) * len(grids), float(slope * grids[0][0]), 0.0)
     truthful = allocation(profile, mirror)
     for i in range(len(grids)):
@@ -309,14 +334,14 @@ def _index(distribution: FloatArray, i: int, average: FloatArray) -> tuple[Float
 
 def _read(
     gamma: Any, signals: Any, kernel: Any, discount: Any, bidders: int | None
-) -> tuple[float, float, list[FloatArray], FloatArray]:
-    """Gamma, discount, signals by bidder and the distribution of the next signals; raises with every fault."""
+) -> tuple[AuctionNumbers, list[FloatArray], FloatArray]:
+    """The numbers as given, signals by bidder and the distribution of the next signals; raises with every fault."""
     faults: list[Fault] = []
-    weight, delta = number(gamma, "gamma", faults), number(discount, "discount", faults)
+    weight, delta = exact_scalar(gamma, "gamma", faults), exact_scalar(discount, "discount", faults)
     if weight is not None and weight < 0:
-        faults.append(Fault("gamma", f"is {weight:g}", "it must be at least 0"))
+        faults.append(Fault("gamma", f"is {float(weight):g}", "it must be at least 0"))
     if delta is not None and not 0 < delta <= 1:
-        faults.append(Fault("discount", f"is {delta:g}", "it must be above 0 and at most 1"))
+        faults.append(Fault("discount", f"is {float(delta):g}", "it must be above 0 and at most 1"))
     count = bidders if bidders is not None else depth(kernel) // 2
     if not isinstance(count, int) or count < 2:
         faults.append(Fault("bidders", f"is {count!r}", "write a whole number, at least 2"))
@@ -338,4 +363,5 @@ def _read(
         require_distribution(distribution, count, "kernel", faults)
     if faults or weight is None or delta is None or distribution is None:
         raise InputError(faults)
-    return weight, delta, grids, distribution
+    exact = tuple(tuple(exact_list(own, "signals", faults) or ()) for own in each)
+    return AuctionNumbers(weight, delta, exact, np.asarray(kernel)), grids, distribution

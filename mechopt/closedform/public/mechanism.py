@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from mechopt.closedform.public.process import Program
-from mechopt.core.numbers import FloatArray
+from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.environment.process import joint_process
 from mechopt.environment.states.separable import SeparableStates
 from mechopt.histories.public import PublicTree
@@ -112,6 +112,19 @@ class PublicPivot(MechanismMethods):
     def contracting_gain(self) -> float:
         """Largest gain from misreporting at contracting, whatever the state and the others' types; at least 0."""
         return max(0.0, *(float(part.max()) for part in self.gains.values()), 0.0)
+
+    @property
+    def regime(self) -> str:
+        """``"a"`` where (16) holds, so that the published payments attain the bound; else ``"b or c"``.
+
+        Of the virtual pivot; `mechopt.mechanisms.diagnose` solves programs for the rest.
+        """
+        slack = VERIFY_TOLERANCE * max(1e-300, *(abs(found.bound) for found in self.after.values()))
+        return "a" if self.contracting_gain <= slack else "b or c"
+
+    def program(self, found: After) -> Program:
+        """The dynamic program after one public state and profile of initial types, by pair of these and the signal."""
+        return self._pairs(found)
 
     def to_mechanism(self) -> SequenceMechanism:
         """Write the mechanism at every public history, reports being consistent with those before.

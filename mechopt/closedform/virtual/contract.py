@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 
+from mechopt.closedform.public.contract import PublicContract, public_contract
 from mechopt.closedform.virtual.diagnosis import Contract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.closedform.virtual.menu import constant_prices, item_action, priced_contract
@@ -31,6 +33,7 @@ from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonl
 from mechopt.environment.process import joint_process
 from mechopt.environment.require_kind import require_kind
 from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.separable import SeparableStates
 from mechopt.histories.public import PublicTree
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim
 from mechopt.mechanism.methods import MechanismMethods
@@ -78,6 +81,19 @@ class OptimalContract(MechanismMethods):
         `mechopt.closedform.virtual.prices`.
         """
         return tuple(closest_prices(self.pivot, int(k)) for k in np.flatnonzero(self.pivot.included[:, 0]))
+
+    @cached_property
+    def purchases(self) -> tuple[tuple[tuple[IntArray, ...], ...], ...]:
+        """``purchases[c][k][t]``: what type k buys with contract c, ``(signal,)``; one period for ever."""
+        env = self.environment
+        found = []
+        for price in self.prices:
+            charged, rows = _by_period(env, price), []
+            for k in range(env.initial_shape[0]):
+                here = _use(env, signal_chains(env, [env.value_tables[0][:, k]]), charged)
+                rows.append(tuple(np.broadcast_to(part, env.signal_shape) for part in here.policy))
+            found.append(tuple(rows))
+        return tuple(found)
 
     @property
     def claims(self) -> tuple[Constraint, ...]:
@@ -153,19 +169,26 @@ class OptimalContract(MechanismMethods):
         return f"OptimalContract({count}; profit {self.profit:.6g}, {kept})"
 
 
-def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> OptimalContract:
+@overload
+def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> OptimalContract: ...
+@overload
+def optimal_contract(environment: SeparableStates, ironed: bool = True) -> PublicContract: ...
+def optimal_contract(
+    environment: SeparableTypes | SeparableStates, ironed: bool = True
+) -> OptimalContract | PublicContract:
     """Build the menu of contracts for one buyer.
 
     Parameters
     ----------
-    environment : SeparableTypes
+    environment : SeparableTypes, or SeparableStates with tables by period and public state
         With one agent; separable, as `virtual_pivot` needs it.
     ironed : bool
         Whether virtual levels that fall are ironed.
 
     Returns
     -------
-    OptimalContract
+    OptimalContract, or PublicContract of `SeparableStates`
+        Its prices depend on the period and the public state.
 
     Raises
     ------
@@ -187,6 +210,8 @@ def optimal_contract(environment: SeparableTypes, ironed: bool = True) -> Optima
     >>> best, best.choice
     (OptimalContract(2 contracts; profit 1.28333, the bound), array([0, 0, 1]))
     """
+    if isinstance(environment, SeparableStates):
+        return public_contract(environment, ironed)
     require_kind(environment, "separable", "optimal_contract")
     if environment.agents > 1:
         raise InputError(f"a menu of contracts is for one agent, not {environment.agents}; use virtual_pivot")

@@ -75,7 +75,7 @@ def faults_of_cells(cls: Any, tables: Tables) -> list[Fault]:
     states = _states(tables, faults)
     horizon = tables.get("horizon")
     if horizon == "infinite":
-        fix = "write a number of periods"
+        fix = "write a number of periods; public states of one buyer for ever: mo.families.state_as_signal in Python"
         return [*faults, Fault("horizon", "is infinite, with public states or tables by period", fix)]
     if type(horizon) is not int or horizon < 1:
         return [*faults, *cls.reading.read(cls.given(_cell(tables, 0, 0, [])[0]))[1]]

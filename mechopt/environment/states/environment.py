@@ -81,6 +81,7 @@ class PublicStates(InterdependentTypes):
     states: tuple[PublicState, ...]
     public: tuple[tuple[IntArray, ...], ...]
     forbidden: tuple[Array, ...]
+    given: tuple[Any, ...]
 
     kind = "public-states"
 
@@ -155,7 +156,10 @@ def state_faults(
     if isinstance(environment, PublicStates):
         return [Fault("environment", "has public states", "give all of them at once")]
     if environment.horizon == "infinite":
-        return [Fault("horizon", "is infinite", "public states need a number of periods")]
+        fix = "public states need a number of periods"
+        if isinstance(environment, SeparableTypes):
+            fix += "; for ever one buyer takes mo.families.state_as_signal"
+        return [Fault("horizon", "is infinite", fix)]
     if not states:
         return [Fault(at, "is empty", "give at least one public state")]
     base = environment.to_markov(exclusion=False) if isinstance(environment, SeparableTypes) else environment

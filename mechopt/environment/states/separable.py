@@ -37,6 +37,13 @@ ALIKE = ("form", "actions", "names", "signals", "horizon", "initial_values", "in
 """What cells have in common."""
 
 
+FOR_EVER = (
+    "write a number of periods: tables by period have no end else, and of public states one buyer takes "
+    "mo.families.state_as_signal"
+)
+"""What to do with an infinite horizon."""
+
+
 class SeparableStates(PublicStates):
     """A separable environment with a finite horizon whose tables depend on the period and on public states.
 
@@ -180,7 +187,7 @@ def _grid(cells: Any, count: int) -> tuple[tuple[SeparableTypes, ...], ...]:
     """Cells by period and state, which fit together."""
     if isinstance(cells, SeparableTypes):
         if isinstance(cells.horizon, str):
-            raise InputError([Fault("horizon", "is infinite", "what depends on public states needs a finite one")])
+            raise InputError([Fault("horizon", "is infinite", FOR_EVER)])
         cells = [cells] * cells.horizon
     rows = [[row] * count if isinstance(row, SeparableTypes) else list(row) for row in cells]
     faults = []
@@ -196,7 +203,7 @@ def _grid(cells: Any, count: int) -> tuple[tuple[SeparableTypes, ...], ...]:
         raise InputError(faults)
     first = rows[0][0]
     if first.horizon != len(rows):
-        fix = "give one a period; an infinite horizon has none that differ"
+        fix = FOR_EVER if first.infinite else "give one a period"
         raise InputError([Fault("cells", f"has {len(rows)} periods for a horizon of {first.horizon!r}", fix)])
     return tuple(map(tuple, rows))
 

@@ -15,32 +15,30 @@ from math import frexp
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.environment.process import JointProcess, PersistentEnvironment, joint_process
-from mechopt.environment.separable import SeparableTypes
 from mechopt.histories.public import PublicTree
 from mechopt.lp.independent.plan import BUILD_BYTES_PER_NONZERO, SOLVE_BYTES_PER_NONZERO, Size
 from mechopt.lp.persistent import participation, payments
 from mechopt.lp.persistent.columns import PersistentColumns, PersistentFamily, make_columns
+from mechopt.lp.persistent.dominance import dominance_rows, require_dominant
 from mechopt.lp.persistent.hidden_histories import Hidden, hidden_rows
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, StageColumns, myopic_rows, value_rows
 from mechopt.lp.persistent.information_states import states
 from mechopt.lp.persistent.merged_tree import PatternTree
-from mechopt.lp.persistent.relaxed import relaxed_rows
-from mechopt.lp.persistent.strategies import STRATEGY, compared, strategy_rows
+from mechopt.lp.persistent.relaxed import pairs_of, relaxed_rows
+from mechopt.lp.persistent.strategies import STRATEGY, compared, require_compatible, strategy_rows
 from mechopt.mechanism.constraint_names import asked_constraints, require_outside
 from mechopt.mechanism.constraints import (
     EPIR,
     PFIR,
     PPIR,
     STANDARD,
-    AdjacentIC,
     Asked,
     BayesianIC,
     Constraint,
-    DownwardIC,
+    DominantIC,
     ExAnteIR,
     Interim,
     MyopicIC,
@@ -127,8 +125,7 @@ class PersistentPlan:
     @property
     def paths(self) -> bool:
         """Whether utilities realised on paths are variables."""
-        ir = set(unimplied(self.ir))
-        return bool(ir & {EPIR(), PFIR()})
+        return bool({EPIR(), PFIR()} & set(unimplied(self.ir)))
 
     @property
     def paid_paths(self) -> bool:
@@ -143,9 +140,7 @@ class PersistentPlan:
 
     @cached_property
     def _seen(self) -> tuple[Hidden, ...]:
-        if self.hidden is None:
-            return ()
-        return tuple(Hidden(self.tree, i, self.hidden) for i in range(self.process.agents))
+        return tuple(Hidden(self.tree, i, self.hidden) for i in range(self.process.agents) if self.hidden is not None)
 
     def per_unit(self, t: int, i: int | None = None) -> Scalar:
         """Present value of money of period t to the seller, or to agent i, in the program's unit."""
@@ -182,6 +177,9 @@ class PersistentPlan:
             found += [PersistentFamily("epsilon", i, 0, partial(self._within, i), local=False) for i in agents]
         if MyopicIC() in self.ic:
             found += [PersistentFamily("myopic", i, t, partial(self._myopic, t, i)) for t in periods for i in agents]
+        for c in [c for c in unimplied(self.ic) if isinstance(c, DominantIC)]:
+            stages = [(t, i) for t in periods[int(c.later) :] for i in agents]
+            found += [PersistentFamily(c.name, i, t, partial(self._dominant, t, i), local=False) for t, i in stages]
         if self.relaxed:
             found += [PersistentFamily("initial", i, 0, partial(self._relaxed, i), local=False) for i in agents]
         return (*found, *self._participation(), *self._payments())
@@ -282,6 +280,11 @@ class PersistentPlan:
         used = columns.allocation[t], columns.payment[t][i]
         return myopic_rows(columns.tree, t, i, *used, self.per_unit(t, i), self.slack(i))
 
+    def _dominant(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
+        per_unit = [self.per_unit(s, i) for s in range(self.tree.horizon)]
+        used = columns.allocation, [part[i] for part in columns.payment]
+        return dominance_rows(self.tree, t, i, *used, per_unit, self.slack(i))
+
     def _hidden(self, t: int, i: int, columns: PersistentColumns) -> SparseRows:
         later = columns.hidden[t + 1][i] if t + 1 < self.tree.horizon else None
         used = columns.allocation[t], columns.payment[t][i]
@@ -380,18 +383,16 @@ def persistent_plan(
     process, signals = joint_process(environment), None
     require_agents(limits, process.agents)
     require_slack(ic, limits, process.horizon)
-    if relaxed and isinstance(environment, SeparableTypes):
-        signals = tuple((count,) * (process.horizon - 1) for count in environment.signal_shape)
+    pairs = pairs_of(environment) if relaxed else None
+    if pairs is not None:
+        signals = tuple((count,) * (process.horizon - 1) for count in pairs.signal_shape)
     asked = set(unimplied(ic))
-    if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
-        raise InputError(
-            "bayesian-own with adjacent or downward: these constraints differ in which reports an agent who "
-            "misreports may make"
-        )
+    require_compatible(asked)
+    require_dominant(asked, process)
     own = BayesianIC("own") in asked and any(process.controlled)
     rereport = PeriodicExPostIC(rereport=True) in asked
     record = "all" if BayesianIC("actions") in asked else "relevant"
-    seen = relaxed and not (isinstance(environment, SeparableTypes) and not environment.correlated)
+    seen = relaxed and (pairs is None or pairs.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
     payments.require_one_division(tree, ir, on_money(limits))
     top = max(float(np.abs(part).max()) for part in process.values)

@@ -9,6 +9,8 @@ taken to be r for ever, while her values stay those of k. Truth is at least as g
 q_k the probability of the types of n given her true k and the actions. No mechanism for the environment itself does
 better than the relaxed optimum, since it keeps these rows and more.
 
+A public state is seen by all and misreported by nobody.
+
 Source: Kakade, Lobel and Nazerzadeh (2013), section 3 (there for independent signals: with correlated ones payments
 depend on them here, as they must).
 """
@@ -17,8 +19,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import IntArray
+from mechopt.environment.process import PersistentEnvironment
+from mechopt.environment.separable import SeparableTypes
+from mechopt.environment.states.environment import PublicStates
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 from mechopt.lp.persistent.information_states import States, others_weight
@@ -52,14 +56,12 @@ def relaxed_rows(
         Present value of money of each period, in the program's unit.
     """
     process = tree.process
-    if process.public is not None:
-        raise InputError("relaxed optimum: public states are not in its theorem; take mo.optimum")
     parts, labels, rows = [], list[tuple[int, int]](), 0
     first = tree.own(0, i)
     reports = np.unique(first)
     for state in range(known.count):
         true = int(known.own[state])
-        lies = reports[reports != true]
+        lies = reports[(reports != true) & process.may_report(0, i, np.full(len(reports), true), reports)]
         row_of = np.full(process.shape[0][i], -1)
         row_of[lies] = rows + np.arange(len(lies))
         labels += [(true, int(r)) for r in lies]
@@ -92,7 +94,17 @@ def _true_profile(tree: PublicTree, t: int, i: int, true: int, signals: tuple[in
     profile: IntArray = tree.profile[t]
     if signals is None:
         return profile
-    count, own = signals[t - 1], tree.own(t, i)
-    pair = true * count + own % count
-    excluded = own == tree.process.shape[0][i] * count  # the last type, where the seller may exclude agents
-    return tree.process.with_own(t, i, profile, np.where(excluded, own, pair))
+    process, count, own = tree.process, signals[t - 1], tree.own(t, i)
+    states = 1 if process.public is None else int(process.public[t][i].max()) + 1
+    types, size = process.shape[0][i] // states, process.shape[t][i] // states  # at one public state
+    state, private = own // size, own % size
+    pair = true % types * count + private % count
+    excluded = private == types * count  # the last type, where the seller may exclude agents
+    return process.with_own(t, i, profile, state * size + np.where(excluded, private, pair))
+
+
+def pairs_of(environment: PersistentEnvironment) -> SeparableTypes | None:
+    """The separable environment whose pairs of initial type and signal are types here, with public states or not."""
+    source = environment.given[0] if isinstance(environment, PublicStates) else environment
+    source = source[0][0] if isinstance(source, tuple) else source
+    return source if isinstance(source, SeparableTypes) else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mechopt.core.errors import InputError
 from mechopt.core.numbers import IntArray
 from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
@@ -22,6 +23,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     Constraint,
+    DominantIC,
     DownwardIC,
     Interim,
     PeriodicExPostIC,
@@ -59,6 +61,22 @@ def compared(ic: set[Constraint], ir: set[Constraint], within: bool) -> dict[str
     if within:
         found[STRATEGY] = "all"
     return found
+
+
+def require_compatible(asked: set[Constraint]) -> None:
+    """Refuse constraints that differ in what is reported or seen.
+
+    Raises
+    ------
+    InputError
+    """
+    if BayesianIC("own") in asked and asked & {AdjacentIC(), DownwardIC()}:
+        raise InputError(
+            "bayesian-own with adjacent or downward: these constraints differ in which reports an agent who "
+            "misreports may make"
+        )
+    if BayesianIC("actions") in asked and DominantIC(later=True) in asked:
+        raise InputError("bayesian-actions with dominant-later: histories that record all actions; take bayesian")
 
 
 def strategy_rows(

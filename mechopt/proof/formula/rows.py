@@ -24,7 +24,7 @@ from mechopt.proof.formula.file import FormulaProof
 from mechopt.proof.formula.signs import OpenInterval
 from mechopt.proof.independent import rebuild
 from mechopt.proof.orbits import OrbitModel, orbit_entries, unfit
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from mechopt.proof.size import require_at_most, require_size
 
 

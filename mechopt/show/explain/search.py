@@ -17,7 +17,9 @@ from mechopt.lp.build import compile_program
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import claims_of
+from mechopt.mechanism.protocol import Unrollable
 from mechopt.mechanism.sequence import SequenceMechanism
+from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.show.explain.automaton import Automaton, automaton
 from mechopt.show.explain.memory import MemoryShare, Simplest, plan_of, simplest
 from mechopt.show.explain.payments import readable, snapped
@@ -71,9 +73,10 @@ def written_out(mechanism: Any) -> Mechanism | SequenceMechanism:
     LimitError
         If there are too many.
     """
-    for method in ("to_mechanism", "to_sequence"):
-        if not isinstance(mechanism, (Mechanism, SequenceMechanism)) and hasattr(mechanism, method):
-            mechanism = getattr(mechanism, method)()
+    if isinstance(mechanism, Unrollable):
+        mechanism = mechanism.to_mechanism()
+    if isinstance(mechanism, MarkovMechanism):
+        mechanism = mechanism.to_sequence()
     if not isinstance(mechanism, (Mechanism, SequenceMechanism)):
         raise InputError(
             f"a {type(mechanism).__name__} is not written over histories and cannot be explained; give a mechanism, or "

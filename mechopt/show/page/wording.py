@@ -26,6 +26,8 @@ MEANINGS = {
     "adjacent": "No single misreport to a neighbouring type gains; a diagnosis, not enough where types persist.",
     "downward": "No single misreport to the next lower type gains; a diagnosis, not enough where types persist.",
     "myopic": "Truth is best for the utility of the current period alone, at every history.",
+    "dominant": "Truth is best for agents who know all types, also those to come, whatever the others report.",
+    "dominant-later": "The same from the second period on, after contracting.",
     "epir": "On every full path of types the utility is at least 0.",
     "prefix": "On every path of types the utility up to any period is at least 0.",
     "per-period": "In every period the utility is at least 0, whatever the types.",

@@ -8,7 +8,7 @@ last period.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -22,6 +22,25 @@ from mechopt.solve.exact_promised.visits import Visit
 
 NEAREST = 8
 """Pairs whose bases are tried for a slope."""
+Multipliers = tuple[list[Fraction], Fraction]
+"""Of all classes, and what the best price is worth at them."""
+
+
+@dataclass(eq=False)
+class Known:
+    """What is known of a period's slopes while the points of the period after stay as they are.
+
+    Attributes
+    ----------
+    found : dict
+        Multipliers by slope.
+    doubted : set of Fraction
+        Slopes whose lines were above all points: a basis that is dual feasible there need not be optimal, so that they
+        are found by exact pivots. Stays when points change.
+    """
+
+    found: dict[Fraction, Multipliers] = field(default_factory=dict)
+    doubted: set[Fraction] = field(default_factory=set)
 
 
 @dataclass(eq=False)
@@ -38,6 +57,7 @@ def exact_lines(
     tables: Sequence[ExactTable],
     visits: Sequence[Visit],
     tops: Sequence[Fraction],
+    known: Sequence[Known],
     tick: Callable[[], None],
 ) -> list[list[Line]]:
     """Lines of all periods, the first of them of slope 1.
@@ -49,6 +69,8 @@ def exact_lines(
         Exact points of the period after each.
     tops : by period and one after the last
         The slope at 0, above which nothing is promised.
+    known : by period
+        Added to.
     tick : callable
         Called before each period; may raise to stop.
     """
@@ -59,7 +81,10 @@ def exact_lines(
         later = _Period({}, [], [])
         rising = visits[t].slopes[::-1]
         for slope in forward.numbers:
-            found, worth = _best(stage, tables[t], visits[t], rising, slope, tops[t : t + 2])
+            if slope not in known[t].found:
+                sure = slope not in known[t].doubted
+                known[t].found[slope] = _best(stage, tables[t], visits[t], rising, slope, tops[t : t + 2], sure)
+            found, worth = known[t].found[slope]
             forward.multipliers.append(found)
             forward.worth.append(worth)
             for number in found:
@@ -76,11 +101,13 @@ def _best(
     rising: FloatArray,
     slope: Fraction,
     tops: Sequence[Fraction],
-) -> tuple[list[Fraction], Fraction]:
+    sure: bool,
+) -> Multipliers:
     """Multipliers of all classes, at least 0 and with mean at most the slope, and what the best price is worth.
 
-    They are those of the first of the nearest pairs whose basis is dual feasible at the slope, else found by exact
-    pivots; where these fail too, any that keep the inequalities.
+    They are those of the first of the nearest pairs whose basis is dual feasible at the slope (where that would not be
+    sure: and primal feasible); where there is none, those of exact pivots; where these fail too, any that keep the
+    inequalities.
     """
     if not 0 < slope < tops[0]:
         found = [min(slope, tops[1])] * len(stage.chance)
@@ -102,21 +129,40 @@ def _best(
         worth = stage.tilted(slope, found)
         kinks = zip((found[k] for k in fixed), map(after.kink, corners), strict=True)
         within = all(flat <= number and (steep is None or number <= steep) for number, (steep, flat) in kinks)
-        if within and worth == stage.tilted(slope, found, prices[:1]):
+        within = within and worth == stage.tilted(slope, found, prices[:1])
+        if within and (sure or _attained(stage, after, found, prices, stage.vertex(prices, fixed, corners))):
             return _cut(stage, slope, found, worth, tops[1])
     response = exact_response(stage, after, slope, [max(v, ZERO) for v in guess or [ZERO] * len(stage.chance)])
     if response is not None:
-        found = response[0]
-        return _cut(stage, slope, found, stage.tilted(slope, found), tops[1])
+        return settled(stage, slope, response[0], tops[1])
     found = [min(max(number, ZERO), tops[1]) for number in fallback]
     mean = sum((f * m for f, m in zip(stage.chance, found, strict=True)), ZERO)
     found = found if mean <= slope else [number * slope / mean for number in found]
     return found, stage.tilted(slope, found)
 
 
-def _cut(
-    stage: ExactStage, slope: Fraction, found: list[Fraction], worth: Fraction, top: Fraction
-) -> tuple[list[Fraction], Fraction]:
+def _attained(
+    stage: ExactStage,
+    after: ExactTable,
+    found: Sequence[Fraction],
+    prices: Sequence[int],
+    vertex: tuple[Fraction, Sequence[Fraction]],
+) -> bool:
+    """Whether the vertex of a basis that is dual feasible is one, and lies where the multipliers are slopes."""
+    lowest, shares = vertex
+    if lowest < 0 or min(shares, default=ZERO) < 0:
+        return False
+    kinks = map(after.kink, stage.promises(lowest, dict(zip(prices, shares, strict=True))))
+    pairs = zip(found, kinks, strict=True)
+    return all(flat <= number and (steep is None or number <= steep) for number, (steep, flat) in pairs)
+
+
+def settled(stage: ExactStage, slope: Fraction, found: list[Fraction], top: Fraction) -> Multipliers:
+    """Multipliers with what the best price is worth at them."""
+    return _cut(stage, slope, found, stage.tilted(slope, found), top)
+
+
+def _cut(stage: ExactStage, slope: Fraction, found: list[Fraction], worth: Fraction, top: Fraction) -> Multipliers:
     """The same without what is above the steepest slope, from which on G* is the same."""
     if max(found) <= top:
         return found, worth

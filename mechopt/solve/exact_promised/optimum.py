@@ -20,7 +20,7 @@ from mechopt.core.errors import InputError
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.proof.promised.certificate import Line, Point, PromisedCertificate
-from mechopt.solve.exact_promised.lines import exact_lines
+from mechopt.solve.exact_promised.lines import Known, exact_lines
 from mechopt.solve.exact_promised.points import Choice, ExactTable, exact_table, point_of, read_basis, start_table
 from mechopt.solve.exact_promised.stage import ONE, ZERO, ExactStage, SingularError, exact_stage
 from mechopt.solve.exact_promised.stage_program import exact_response
@@ -31,7 +31,7 @@ from mechopt.solve.solution import Status
 
 TOLERANCE, AIM = 1e-6, 1e-12
 """Relative width of the bracket in floats that is needed, and the one that is aimed at."""
-MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 8
+MAX_ROUNDS, MAX_EXACT_ROUNDS = 40, 40
 """Tables are made anew at most this often with what they lack, in floats; and in fractions."""
 MAX_ADDED = 500
 """Points that are added to a period at once."""
@@ -120,24 +120,31 @@ def exact_bracket(
     for stage in reversed(stages):
         tops.append(tops[-1] + stage.steepest)
     visits = _complete(periods, tables, tick)
-    best, extra = None, [list[Choice]() for _ in stages]
+    best, extra, rows = None, [list[Choice]() for _ in stages], list[ExactTable]()
+    known, steepest = [Known() for _ in stages], tops[::-1]
     for _ in range(MAX_EXACT_ROUNDS):
         try:
-            rows = _tables(stages, visits, extra, tick)
-            lines = tuple(map(tuple, exact_lines(stages, rows, visits, tops[::-1], tick)))
+            before, rows = rows, _tables(stages, visits, extra, rows, tick)
+            for t, part in enumerate(known):
+                if not (before and rows[t] is before[t]):
+                    part.found.clear()
+            lines = tuple(map(tuple, exact_lines(stages, rows, visits, steepest, known, tick)))
             root = _root(stages[0], rows[0], visits[0])
             points = ((root,), *(tuple(row.points) for row in rows[:-1]))
             found = ExactBracket(root.height - root.promise, lines[0][0].height, points, lines)
             if best is None or found.upper - found.lower < best.upper - best.lower:
                 best = found
-            lacking = [] if found.lower == found.upper else _loose(stages, rows, lines)
+            if found.lower == found.upper:
+                break
+            doubts = sum(len(part.doubted) for part in known)
+            lacking = _loose(stages, rows, lines, known)
         except (StoppedError, KeyboardInterrupt):
             if best is None:
                 raise
             return best  # a bracket whose ends do not meet yet
-        if not any(lacking):
+        if not any(lacking) and sum(len(part.doubted) for part in known) == doubts:
             break
-        extra = [[*known, *more] for known, more in zip(extra, lacking, strict=True)]
+        extra = [[*old, *more] for old, more in zip(extra, lacking, strict=True)]
     assert best is not None
     return best
 
@@ -155,37 +162,61 @@ def _complete(periods: Sequence[Period], tables: Sequence[Solved], tick: Callabl
 
 
 def _tables(
-    stages: Sequence[ExactStage], visits: Sequence[Visit], extra: Sequence[Sequence[Choice]], tick: Callable[[], None]
+    stages: Sequence[ExactStage],
+    visits: Sequence[Visit],
+    extra: Sequence[Sequence[Choice]],
+    before: Sequence[ExactTable],
+    tick: Callable[[], None],
 ) -> list[ExactTable]:
-    """Exact points of the period after each."""
-    tables = [start_table()]
+    """Exact points of the period after each; those of before where nothing is added to it nor to a later one."""
+    tables = [before[-1] if before else start_table()]
     for t in range(len(stages) - 1, 0, -1):
         tick()
         visit = visits[t]
-        tables.append(exact_table(stages[t], tables[-1], visit.corners, visit.kinks, visit.ends, extra[t]))
+        if before and tables[-1] is before[t] and before[t - 1].extra == len(extra[t]):
+            tables.append(before[t - 1])
+        else:
+            tables.append(exact_table(stages[t], tables[-1], visit.corners, visit.kinks, visit.ends, extra[t]))
     return tables[::-1]
 
 
 def _loose(
-    stages: Sequence[ExactStage], tables: Sequence[ExactTable], lines: Sequence[Sequence[Line]]
+    stages: Sequence[ExactStage],
+    tables: Sequence[ExactTable],
+    lines: Sequence[Sequence[Line]],
+    known: Sequence[Known],
 ) -> list[list[Choice]]:
-    """By period the choices that beat all points at the slopes of lines which are above all points."""
+    """By period the choices that beat all points at the slopes of lines which are above all points.
+
+    These slopes, and that of the first period, are doubted from now on.
+    """
     lacking = [list[Choice]()]
+    _doubt(known[0], ONE)
     for t in range(1, len(stages)):
-        table, found = tables[t - 1], list[Choice]()
+        table, found, tried = tables[t - 1], list[Choice](), 0
         falling = [-slope for slope in table.slopes]
         for line in lines[t]:
             corner = table.points[bisect_left(falling, -line.slope)]
-            known = corner.height - line.slope * corner.promise
-            if line.height > known and len(found) < MAX_ADDED:
+            height = corner.height - line.slope * corner.promise
+            if line.height > height and tried < MAX_ADDED:
+                tried += 1
                 guess = stages[t].promises(corner.lowest, _lottery(stages[t], corner))
                 response = exact_response(stages[t], tables[t], line.slope, guess)
-                if response is not None:
-                    point = point_of(stages[t], tables[t], *response[1:])
-                    if point.height - line.slope * point.promise > known:
-                        found.append(response[1:])
+                if response is None:
+                    continue
+                _doubt(known[t], line.slope)
+                point = point_of(stages[t], tables[t], *response[1:])
+                if point.height - line.slope * point.promise > height:
+                    found.append(response[1:])
         lacking.append(found)
     return lacking
+
+
+def _doubt(known: Known, slope: Fraction) -> None:
+    """Look for other multipliers of a slope from now on."""
+    if slope not in known.doubted:
+        known.doubted.add(slope)
+        known.found.pop(slope, None)
 
 
 def _lottery(stage: ExactStage, point: Point) -> dict[int, Fraction]:

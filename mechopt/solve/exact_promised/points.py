@@ -27,12 +27,15 @@ class ExactTable:
         Their concave hull's corners alone; promises rise.
     of_corner : dict
         The promise of a corner, by its number.
+    extra : int
+        How many choices beside the corners' were given.
     between : dict
         The slope of a piece of the hull, by the number of the corner to its left.
     """
 
     points: list[Point]
     of_corner: dict[int, Fraction]
+    extra: int = 0
     promises: list[Fraction] = field(init=False)
     slopes: list[Fraction] = field(init=False)
     _pieces: dict[int, int] = field(default_factory=dict)
@@ -91,6 +94,7 @@ def exact_table(
     return ExactTable(
         _hull(sorted(points, key=lambda point: (point.promise, point.height))),
         {corner: point.promise for corner, point in found.items()},
+        len(extra),
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from mechopt.core.numbers import SOLVER_TOLERANCE, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
-from mechopt.solve.highs import NAMED, Progress, objective_scale, to_highs
+from mechopt.solve.highs import NAMED, Progress
+from mechopt.solve.highs_program import objective_scale, to_highs
 from mechopt.solve.solution import Status
 
 MIP_TOLERANCE = 1e-7

@@ -14,6 +14,7 @@ from mechopt.closedform.bank.conditions import Conditions
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.contingent.mechanism import contingent_mechanism
 from mechopt.closedform.contingent.result import ContingentTransfers
+from mechopt.closedform.virtual.contract import OptimalContract
 from mechopt.closedform.virtual.mechanism import VirtualPivot
 from mechopt.core.errors import InputError, LimitError
 from mechopt.environment.independent import IndependentTypes
@@ -37,6 +38,7 @@ from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.row import Row, Setting
 from mechopt.verification.balanced import GAINS as BALANCED_GAINS
 from mechopt.verification.contracted import CHECKED as CONTRACTED
+from mechopt.verification.menu.check import CHECKED as MENU_CHECKED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify
 
 MAX_CHECKED_BALANCES = 20_000
@@ -189,6 +191,12 @@ def _(mechanism: ContractedMechanism) -> Report | None:
 def _(mechanism: VirtualPivot) -> Report | None:
     """Contract by contract, with an infinite horizon."""
     return verify(mechanism) if mechanism.environment.infinite else None
+
+
+@checked.register(OptimalContract)
+def _(mechanism: OptimalContract) -> Report | None:
+    """By the buyer's own programs, where there is an infinite horizon or too many histories."""
+    return verify(mechanism, MENU_CHECKED)
 
 
 @checked.register(BalancedMechanism)

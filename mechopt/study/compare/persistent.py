@@ -62,7 +62,7 @@ def _contingent(method: Any, smallest: bool = False) -> Builder:
     return build
 
 
-def _single(environment: SeparableTypes) -> SequenceMechanism | OptimalContract:
+def _single(environment: Any) -> SequenceMechanism | OptimalContract:
     if environment.agents > 1:
         raise InputError("optimal-contract: the menu of contracts is for one agent")
     written: SequenceMechanism | OptimalContract = _written(optimal_contract(environment))
@@ -108,6 +108,7 @@ INTERDEPENDENT: dict[str, Builder] = {
 }
 PUBLIC: dict[str, Builder] = {
     "virtual-pivot": lambda env: virtual_pivot(env, ironed=True).to_mechanism(),
+    "optimal-contract": _single,
     "dynamic-pivot": lambda env: dynamic_pivot(env).to_mechanism(),
 }
 
@@ -195,10 +196,12 @@ ROWS: dict[type, tuple[Row, ...]] = {
         *(_as_markov(name) for name in MARKOV if name != "dynamic-pivot"),
     ),
     InterdependentTypes: (*OPTIMA, *starmap(_row, INTERDEPENDENT.items()), RELAXED, WELFARE),
-    PublicStates: (*OPTIMA, WELFARE),
+    PublicStates: (*OPTIMA, RELAXED, WELFARE),
     SeparableStates: (
         *OPTIMA,
         _row("virtual-pivot", PUBLIC["virtual-pivot"]),
+        _row("optimal-contract", PUBLIC["optimal-contract"]),
+        RELAXED,
         VIRTUAL,
         _row("dynamic-pivot", PUBLIC["dynamic-pivot"]),
         WELFARE,

@@ -130,7 +130,7 @@ def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentChe
     ----------
     transfers : ContingentTransfers, or anything with its arrays
     exact : bool
-        Decide in fractions.
+        Decide in fractions. Payments that are not finite are none: those are violations as in floats.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentChe
         If payments depend on more histories than can be enumerated.
     """
     env, allowed = transfers.environment, tolerances(transfers.environment)
-    if exact:
+    if exact and _finite(transfers):
         return ContingentCheck.of(exact_places(transfers, allowed), None)
     with np.errstate(all="ignore"):
         rounded, sizes = precision(transfers), Sizes.of(transfers)
@@ -154,6 +154,12 @@ def check_contingent(transfers: Transfers, exact: bool = False) -> ContingentChe
             strategies.append(None if found.strategy is None else max(float(gain.max()) for gain in found.strategy))
         known = [gain for gain in strategies if gain is not None]
         return ContingentCheck.of(places, max(known) if len(known) == len(strategies) else None)
+
+
+def _finite(transfers: Transfers) -> bool:
+    later = (part for row in transfers.later or () for parts in row for part in parts)
+    last = transfers.last_payments or ()
+    return all(np.isfinite(part).all() for row in (*transfers.payments, later, last) for part in row)
 
 
 def _place(env: InterdependentTypes, gains: Gains, rounding: FloatArray, tolerance: float) -> Place:

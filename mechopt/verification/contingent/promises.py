@@ -27,7 +27,7 @@ from mechopt.verification.contingent.stage import (
     stage_of,
     told,
 )
-from mechopt.verification.rounding import UNIT, Precision
+from mechopt.verification.rounding import Precision, left
 
 
 def promise_by_promise(transfers: Transfers, i: int) -> Found:
@@ -88,7 +88,7 @@ def lasting(transfers: Transfers, i: int, before: Callable[[Transfers, Stage, in
     value = lasting(plain, i, before)
     residual = np.abs(told_now + env.discount * chain @ value - value) / precise.share
     size = residual + now + env.discount * chain @ np.abs(value) + np.abs(value)
-    return np.full(len(honest), 2 * size.max() / (1 - env.discount * (1 + 4 * UNIT)))
+    return np.full(len(honest), 2 * size.max() / left(env.discount))
 
 
 def precision(transfers: Transfers) -> Precision:

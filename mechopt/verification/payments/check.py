@@ -207,7 +207,7 @@ def check_payments(
         rounded = _precision(c, money, amounts)
         for i, t, gain, size in _gains(c, money, agents):
             verdict.add(gain, rounded.bound(size))
-            places.append((i, t, gain.shape[-1] if gain.ndim == 2 else 1))
+            places.append((i, t, gain.shape[1] if gain.ndim == 2 else 1))
     answer, counterexample = verdict.answer, None
     if answer.place is not None:
         i, t, branches = places[answer.place[0]]

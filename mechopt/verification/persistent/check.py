@@ -27,6 +27,7 @@ from mechopt.mechanism.constraints import (
     AdjacentIC,
     BayesianIC,
     Constraint,
+    DominantIC,
     DownwardIC,
     ExAnteIR,
     Interim,
@@ -39,6 +40,7 @@ from mechopt.mechanism.payments import PaymentConstraint, require_agents
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.allowance import split, within
 from mechopt.verification.payments.check import check_payments
+from mechopt.verification.persistent.dominance import informed_of_all, require_told
 from mechopt.verification.persistent.exact import exact_gain
 from mechopt.verification.persistent.hidden import HiddenBest, hidden_best
 from mechopt.verification.persistent.replay import Misreport, PersistentCounterexample
@@ -117,6 +119,15 @@ def _myopic(a: PersistentPayoffs, t: int) -> Candidates:
     return _local(a, t, None, a.stage_flow(t))
 
 
+def _dominant(a: PersistentPayoffs, t: int) -> Candidates:
+    """The best reports after one, on each path, where the truth can be told at the slot."""
+    tree, found = a.mechanism.tree, informed_of_all(a, t)[0]
+    asked = found.possible[None, :, :, None] & (found.truth > -np.inf)
+    true = np.arange(a.types(t))[:, None, None]
+    slot, own, profile = (part[:, None, None, None] for part in (tree.slot[t], tree.own(t, a.agent), tree.profile[t]))
+    return Candidates(found.told, found.truth, slot, true, own, profile, asked=asked)
+
+
 def _adjacent(a: PersistentPayoffs, t: int) -> Candidates:
     return _local(a, t, (-1, 1))
 
@@ -172,6 +183,8 @@ GAINS: dict[Constraint, Gains] = {
     AdjacentIC(): _adjacent,
     DownwardIC(): _downward,
     MyopicIC(): _myopic,
+    DominantIC(): _dominant,
+    DominantIC(later=True): _dominant,
     EPIR(): _realised,
     PFIR(): _realised,
     PPIR(): _per_period,
@@ -188,7 +201,8 @@ by best strategies.
 def _periods(constraint: Constraint, periods: int) -> range:
     if constraint == EPIR():
         return range(periods - 1, periods)
-    return range(1) if constraint in (Interim(), ExAnteIR()) else range(periods)
+    first = int(constraint == DominantIC(later=True))
+    return range(1) if constraint in (Interim(), ExAnteIR()) else range(first, periods)
 
 
 Agents = list[tuple[PersistentPayoffs, PersistentSizes]]
@@ -232,12 +246,10 @@ def _exact_check(
 
 
 def _strategy_gain(constraint: Constraint, agents: list[PersistentPayoffs]) -> float | None:
-    if constraint.role == "ir":
+    if constraint.role == "ir" or isinstance(constraint, (MyopicIC, DominantIC)):
         return None
     if isinstance(constraint, PeriodicExPostIC):
         return max(_informed_strategy_gain(agent) for agent in agents)
-    if constraint == MyopicIC():
-        return None
     return max(float(agent.strategy_gains.max()) for agent in agents)
 
 
@@ -360,6 +372,7 @@ def verify_sequence(
     asked, allowed = split(asked, mechanism.process.agents)
     require_types(asked, "persistent")
     require_outside(asked, mechanism.environment)
+    require_told(asked, mechanism.tree)
     if PeriodicExPostIC(rereport=True) in asked:
         _require_any_report(mechanism.tree)
     tolerance = tolerance_of(largest_value(mechanism.environment))

@@ -18,6 +18,7 @@ from mechopt.mechanism.constraints import (
     PPIR,
     BayesianIC,
     Constraint,
+    DominantIC,
     DownwardIC,
     ExAnteIR,
     Interim,
@@ -28,6 +29,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.exact import ExactProcess, fractions, require_few
+from mechopt.verification.persistent.exact_dominance import dominance_gains
 from mechopt.verification.rounding import Answer, ExactVerdict
 
 Place = tuple[int, ...]
@@ -208,6 +210,8 @@ class _Agent:
                             for node in (n for n in nodes if self.may(t, k, self.own(t, n))):
                                 place = (t, slot, k, self.own(t, node), self.profile[t][node], -1)
                                 yield self.q(t, node, k, True, True) - truth, place
+        elif isinstance(constraint, DominantIC):
+            yield from dominance_gains(self, int(constraint.later))
         elif constraint in (EPIR(), PFIR(), PPIR(), PeriodicExPostIR()):
             yield from self._on_paths(constraint)
         elif constraint == MyopicIC():

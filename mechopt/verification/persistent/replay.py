@@ -18,6 +18,7 @@ from mechopt.mechanism.constraints import (
     PPIR,
     AdjacentIC,
     BayesianIC,
+    DominantIC,
     DownwardIC,
     ExAnteIR,
     Interim,
@@ -27,6 +28,7 @@ from mechopt.mechanism.constraints import (
 )
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.verification.independent.replay import Counterexample, Replayable
+from mechopt.verification.persistent.replay_dominance import dominance_gain
 
 Profile = tuple[int, ...]
 
@@ -129,6 +131,8 @@ class PersistentCounterexample(Counterexample):
             truth = walk.average(self.period, slot, k, k)
             return -truth if self.constraint.role == "ir" else value - truth
         assert self.others is not None
+        if isinstance(self.constraint, DominantIC):
+            return dominance_gain(walk, self.period, slot, k, self.report, self.others)
         value, truth = (walk.report(self.period, slot, k, r, self.others, True) for r in (self.report, k))
         return -truth if self.constraint == PeriodicExPostIR() else value - truth
 

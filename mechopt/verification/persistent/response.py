@@ -346,7 +346,7 @@ def precision(mechanism: SequenceMechanism, more: int = 0) -> Precision:
         depth += 2 * max(process.profiles) + 4 if process.options is not None else 0
     largest = max(
         *(float(sizes.max()) for sizes in process.net_sizes),
-        *(float(np.abs(paid).max(initial=0.0)) for paid in mechanism.payment),
+        *(float(np.abs(paid).max()) for paid in mechanism.payment),
     )
     chances = (process.initial, *process.kernel)
     divisor = min(float(part[part > 0].min()) for part in chances)

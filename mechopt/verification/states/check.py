@@ -40,7 +40,7 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.endless.states import StateMechanism
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Verdict, largest_value, tolerance_of
+from mechopt.verification.rounding import Verdict, largest_value, left, tolerance_of
 from mechopt.verification.states.exact import InFractions, require_few
 from mechopt.verification.states.replay import replayed
 from mechopt.verification.states.response import Response
@@ -182,8 +182,7 @@ def _least(r: Response, may_stop: bool) -> _Found:
         least = after
         if change <= CLOSE * float(np.abs(least).max()):
             break
-    error = (change + 2 * r.step) / (1 - d * (1 + 4 * UNIT))
-    return _Found(np.array([[[-least[0]]]]), error)
+    return _Found(np.array([[[-least[0]]]]), (change + 2 * r.step) / left(d))
 
 
 GAINS: dict[Constraint, Callable[[Response], _Found]] = {

@@ -96,7 +96,12 @@ class InFractions(Response):
         return found
 
     def _off(self, value: FloatArray) -> tuple[float, float, float]:
-        """How far one step in floats is off, and residuals of truth and of the best report, all from above."""
+        """How far one step in floats is off, and residuals of truth and of the best report, all from above.
+
+        Infinite where values are not finite, which is a violation.
+        """
+        if not np.isfinite(value).all():
+            return np.inf, np.inf, np.inf
         values, kernel, d = self._numbers
         exact = [[Fraction(x) for x in row] for row in value.tolist()]
         floats = self.reports(value)
@@ -146,5 +151,6 @@ class InFractions(Response):
 
 
 def _above(number: Fraction) -> float:
-    """A float that is not below."""
-    return float(np.nextafter(float(number), np.inf))
+    """The least float that is not below; 0 stays 0."""
+    nearest = float(number)
+    return nearest if Fraction(nearest) >= number else float(np.nextafter(nearest, np.inf))

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.mechanism.endless.linear import discounted
 from mechopt.mechanism.endless.states import StateMechanism
-from mechopt.verification.rounding import UNIT, Precision
+from mechopt.verification.rounding import Precision, left
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -205,6 +205,6 @@ class Response:
         return float(Precision.of(4 * depth, size).bound(np.array(size)))
 
     def _error(self, residual: FloatArray, value: FloatArray) -> float:
-        step, left = self._step(value), 1 - self.mechanism.environment.discount * (1 + 4 * UNIT)
-        found = (float(np.abs(residual).max(initial=0.0)) + step) / left
+        off = float(np.abs(residual).max(initial=0.0)) + self._step(value)
+        found = off / left(self.mechanism.environment.discount)
         return found if np.isfinite(found) else float("inf")

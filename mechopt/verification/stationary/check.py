@@ -36,7 +36,7 @@ from mechopt.mechanism.payments import EpsilonIC
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
-from mechopt.verification.rounding import UNIT, Precision, Verdict, largest_value, tolerance_of
+from mechopt.verification.rounding import Precision, Verdict, largest_value, left, tolerance_of
 from mechopt.verification.stationary.exact import exact_gains
 from mechopt.verification.stationary.replay import MarkovCounterexample
 
@@ -93,7 +93,7 @@ def _share(m: MarkovMechanism) -> float:
 
 def _left(m: MarkovMechanism) -> float:
     """A lower bound of 1 - d with an infinite horizon; else 1."""
-    return 1 - m.environment.discount * (1 + 4 * UNIT) if m.environment.infinite else 1.0
+    return left(m.environment.discount) if m.environment.infinite else 1.0
 
 
 def _size(m: MarkovMechanism, i: int, t: int) -> FloatArray:

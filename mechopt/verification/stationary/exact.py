@@ -76,10 +76,10 @@ class _Agent:
     def __init__(self, mechanism: MarkovMechanism, i: int) -> None:
         self.m, self.i, self.process = mechanism, i, ExactProcess(mechanism.environment)
         self.paid = [fractions(part) for part in mechanism.transfer[i]]
-        last = mechanism.periods - 1
-        flow = [self._now(last, m, m) for m in range(len(self.paid[last]))]
+        self.last = mechanism.periods - 1
+        flow = [self._now(self.last, m, m) for m in range(len(self.paid[self.last]))]
         self.value = [self._for_ever(flow) if self.process.infinite else flow]
-        for t in reversed(range(last)):
+        for t in reversed(range(self.last)):
             after = self.value[0]
             self.value.insert(0, [self._report(t, m, m, after) for m in range(len(self.paid[t]))])
         self.likely = self._likely_profiles()
@@ -98,16 +98,15 @@ class _Agent:
         return now + self.process.discount * sum((p * after[n] for n, p in moves), Fraction(0))
 
     def _for_ever(self, flow: list[Fraction]) -> list[Fraction]:
-        t = self.m.periods - 1
-        chances = [self.process.moves(t, self.action(t, m), m) for m in range(len(flow))]
+        chances = [self.process.moves(self.last, self.action(self.last, m), m) for m in range(len(flow))]
         return fixed_point(chances, flow, self.process.discount)
 
     def _likely_profiles(self) -> list[set[int]]:
         """Profiles that truth leads to, by listed period; the last is for all later ones where there is no end."""
         likely = [{m for m, p in enumerate(self.process.initial) if p}]
-        for t in range(self.m.periods - 1):
+        for t in range(self.last):
             likely.append(self._reached(t, likely[-1]))
-        while self.process.infinite and (more := self._reached(self.m.periods - 1, likely[-1]) - likely[-1]):
+        while self.process.infinite and (more := self._reached(self.last, likely[-1]) - likely[-1]):
             likely[-1] |= more
         return likely
 
@@ -116,7 +115,7 @@ class _Agent:
 
     def after(self, t: int) -> list[Fraction] | None:
         if self.process.infinite:
-            return self.value[min(t + 1, self.m.periods - 1)]
+            return self.value[min(t + 1, self.last)]
         return self.value[t + 1] if t + 1 < self.m.periods else None
 
     def gains(self, constraint: Constraint) -> Iterator[tuple[Fraction, Place]]:
@@ -130,30 +129,29 @@ class _Agent:
                 yield weight * gain, place
 
     def _in_period(self, constraint: Constraint, t: int) -> Iterator[tuple[Fraction, Place]]:
-        profiles, at = self.process.numbers(t), min(t, self.m.periods - 1)
         if constraint in (Interim(), PeriodicIR()):
             yield from self._expected(t)
             return
-        for m, profile in enumerate(profiles):
+        for m, profile in enumerate(self.process.numbers(t)):
             own, others = profile[self.i], (*profile[: self.i], *profile[self.i + 1 :])
             if constraint.role == "ic":
                 for r in range(self.process.shape[self.process.at(t)][self.i]):
                     told = self.process.number(t, (*profile[: self.i], r, *profile[self.i + 1 :]))
                     yield (
-                        self._report(t, m, told, self.after(t)) - self.value[at][m],
+                        self._report(t, m, told, self.after(t)) - self.value[t][m],
                         Place(self.i, t, own, r, others, None),
                     )
-            elif m in self.likely[at]:
+            elif m in self.likely[t]:
                 assert constraint in (PPIR(), PeriodicExPostIR())
-                value = self._now(t, m, m) if constraint == PPIR() else self.value[at][m]
+                value = self._now(t, m, m) if constraint == PPIR() else self.value[t][m]
                 yield -value, Place(self.i, t, own, own, others, None)
 
     def _expected(self, t: int) -> Iterator[tuple[Fraction, Place]]:
         """Expected over the others' types, given those before; own types of positive probability."""
-        value, profiles = self.value[min(t, self.m.periods - 1)], self.process.numbers(t)
+        value, profiles = self.value[min(t, self.last)], self.process.numbers(t)
         starts: list[tuple[Profile | None, list[Fraction]]] = [(None, self.process.initial)]
         if t:
-            before, names = self.likely[min(t - 1, self.m.periods - 1)], self.process.numbers(t - 1)
+            before, names = self.likely[t - 1], self.process.numbers(t - 1)
             starts = [(names[m], self.process.moves(t - 1, self.action(t - 1, m), m)) for m in sorted(before)]
         for start, chances in starts:
             for k in range(self.process.shape[self.process.at(t)][self.i]):

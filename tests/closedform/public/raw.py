@@ -127,8 +127,11 @@ def bound(cells, state):
     return total
 
 
-def optimum(cells, state):
-    """Largest profit from one agent, with an action that is worth and costs nothing; she sees the state."""
+def optimum(cells, state, relaxed=False):
+    """Largest profit from one agent, with an action that is worth and costs nothing; she sees the state.
+
+    Relaxed: her later signals are seen, so that she misreports her initial type alone.
+    """
     first, moves = moves_of(state)
     one, states, horizon = cells[0][0], len(first), len(cells)
     types, size, d = one.initial_shape[0], one.signal_shape[0], one.discount
@@ -210,7 +213,8 @@ def optimum(cells, state):
             for k in range(types):
                 if k == report:
                     truth.append(add((-1, upfront), (1, utility(k)(node, one.signal_initial[0], 1))))
-                misreports.append((k, add((-1, upfront), (1, strategy(k)(node)))))
+                told = utility(k)(node, one.signal_initial[0], 1) if relaxed else strategy(k)(node)
+                misreports.append((k, add((-1, upfront), (1, told))))
         for k, misreport in misreports:
             program.rows.append(add((1, misreport), (-1, truth[k])))
         program.rows += [add((-1, u)) for u in truth]

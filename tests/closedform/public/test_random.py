@@ -169,4 +169,4 @@ def test_bad_cells():
     with pytest.raises(InputError, match=r"cells\[0\]\[1\]: is int"):
         SeparableStates([[env, 1], [env, env]], PublicState(["a", "b"], [1, 0]))
     with pytest.raises(InputError, match="public states are not in its theorem"):
-        mo.optimal_contract(SeparableStates(env))
+        mo.mechanisms.virtual_index(SeparableStates(env))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.core.errors import InputError
 from mechopt.families import PublicState, PublicStates, demand_states, inventory, random_arrivals
 from tests.environment.states.raw import Raw, raw_value
 from tests.persistent_instances import battaglini
@@ -279,5 +278,5 @@ def test_separable_and_interdependent_types_have_states_too():
     joint = mo.InterdependentTypes([[worth, none], [none, worth]], [[coin, coin]] * 2, coin, horizon=2)
     same = PublicStates(joint, PublicState(["only"], [1]))
     assert mo.optimum(same).value == pytest.approx(mo.optimum(joint).value)
-    with pytest.raises(InputError, match="public states"):
-        mo.relaxed_optimum(one)
+    assert mo.relaxed_optimum(one).value == pytest.approx(mo.relaxed_optimum(separable).value)
+    assert mo.relaxed_optimum(same).value == pytest.approx(mo.relaxed_optimum(joint).value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.show.explain.exact.fractions import paid_in_fractions
+from mechopt.show.explain.exact.fractions import _supplied, paid_in_fractions
 
 
 def sale(horizon=3, **given):
@@ -114,6 +114,8 @@ ASKED = {
     "misreports may gain, persistent": (lambda: subscription(), {"subject_to": "epsilon:1/10"}),
     "welfare": (lambda: sale(cost="3/2"), {"objective": "welfare"}),
     "revenue and some welfare": (lambda: subscription(cost=[0, "1/3"]), {"objective": "revenue+1/2*welfare"}),
+    "two units for three buyers": (lambda: sale(2, agents=3, supply=2), {}),
+    "two slots": (lambda: sale(2, agents=2, slots=[1, "1/3"]), {}),
     "utility as well": (lambda: sale(), {"objective": "revenue+1/4*utility"}),
 }
 
@@ -162,3 +164,14 @@ def test_what_misreports_may_gain_is_said_with_the_verdict():
     assert "dic satisfied up to a gain of 1/10, epir satisfied" in str(found)
     assert "dic satisfied up to a gain of 1/10" in found.to_html()
     assert "up to" not in str(mo.optimum(sale()).explain())
+
+
+@pytest.mark.parametrize(
+    ("shares", "fits"),
+    [([1, "1/2"], True), (["3/4", "3/4"], True), ([1, "2/3"], False), (["5/4", 0], False), (["1/2", 1], True)],
+)
+def test_what_the_slots_can_supply(shares, fits):
+    """One slot of weight 1 and one of 1/2: a buyer has at most 1, both together at most 3/2."""
+    allocation = np.array([[Fraction(share)] for share in shares], dtype=object)
+    assert _supplied(allocation, (Fraction(1), Fraction(1, 2))) is fits
+    assert not _supplied(allocation, (Fraction(1),))

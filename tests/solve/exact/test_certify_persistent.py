@@ -15,7 +15,7 @@ from mechopt.lp.persistent.compile import compile_persistent
 from mechopt.lp.persistent.plan import persistent_plan
 from mechopt.proof.certificate import SparseVector, digest
 from mechopt.proof.check import check_certificate
-from mechopt.proof.persistent import rebuild_persistent
+from mechopt.proof.persistent.model import rebuild_persistent
 from mechopt.solve.exact.certify import CertificateError, certify, load_certificate
 from mechopt.solve.exact.persistent import exact_persistent_program
 from tests.persistent_exact import COMBINATIONS, GOALS, random_interdependent, random_separable, tiny
@@ -218,7 +218,7 @@ def test_the_unfolding_of_a_separable_environment_has_the_same_proofs():
 
 
 def test_the_checker_loads_no_program_tree_or_solver():
-    code = "import sys, mechopt.proof.persistent, mechopt.proof.check; print(sorted(sys.modules))"
+    code = "import sys, mechopt.proof.persistent.model, mechopt.proof.check; print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     shared = ("lp", "public_tree", "tree", "environment.joint'", "solve.highs", "solve.exact", "solve.rational")
     for module in (*(f"mechopt.{name}" for name in shared), "highspy", "scipy"):

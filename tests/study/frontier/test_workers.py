@@ -56,10 +56,13 @@ def test_workers_that_are_lost_leave_the_corners_known(monkeypatch):
 
 
 SCRIPT = """
-import sys, mechopt as mo
+import sys, time, mechopt as mo
 from mechopt.study.frontier.frontier import frontier
 env = mo.IndependentTypes.iid([1, 2, 5, 9], ["1/4"] * 4, 5)
-shown = lambda solves, seconds: print(solves, flush=True)
+def shown(solves, seconds):
+    print(solves, flush=True)
+    if solves == 4:
+        time.sleep(60)  # until Ctrl-C
 curve = frontier(env, progress=shown, workers=int(sys.argv[1]))
 print(curve.stopped, curve.solves, len(curve.points), curve.gap > 0, flush=True)
 """

@@ -16,7 +16,7 @@ from mechopt.proof.words import statement
 from mechopt.results import TreeFamily
 from mechopt.solve.exact.guarantee import certify_guarantee
 from tests.papers.raw_scenarios import random_scenarios
-from tests.solve.test_maximin import Reference, combine
+from tests.solve.raw_maximin import Reference, combine
 
 REST = {"name": "rest", "values": [0], "probabilities": [1]}
 

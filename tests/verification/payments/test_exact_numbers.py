@@ -48,3 +48,19 @@ def test_persistent_types(exactly, by_period):
     cost = Fraction(1, 7 if by_period else 3)
     cost = cost if exactly else Fraction(float(cost))
     assert check_payments(mo.WeakBudgetBalance(), mechanism, True).exact == cost / 2
+
+
+@pytest.mark.parametrize("exactly", [True, False])
+def test_costs_of_a_single_period(exactly):
+    """Action 1 costs 1/3, and nothing is paid: nowhere, so that expected payments are short of the same in period 0."""
+    env = mo.MarkovTypes(
+        [[[[0, 0, 0], [1, 2, 3]]]], [[]], [THIRDS if exactly else FLOATS], cost=[[0, "1/3"]], horizon=1, discount="1/2"
+    )
+    assert (env.exact is not None) == exactly
+    tree = PublicTree(joint_process(env), "any")
+    mechanism = mo.SequenceMechanism.of_policy(tree, [np.ones(3, int)], [np.zeros((1, 3))])
+    third = Fraction(1, 3) if exactly else Fraction(1 / 3)
+    assert check_payments(mo.WeakBudgetBalance(), mechanism, True).exact == third
+    for in_fractions in (True, False):
+        found = check_payments(mo.ExAnteBudgetBalance(), mechanism, in_fractions)
+        assert found.gain == pytest.approx(1 / 3) and found.counterexample.period == 0

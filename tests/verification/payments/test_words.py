@@ -37,3 +37,22 @@ def test_recorded_actions_and_several_agents():
         "0.5 (times the weight of what was drawn) is paid"
     )
     assert found.to_dict()["actions"] == [2, None] and found.to_dict()["action"] == 0
+
+
+@pytest.mark.parametrize(
+    ("actions", "action", "drawn"), [((None, 1), None, True), ((None,), 0, True), ((None,), None, False)]
+)
+def test_amounts_are_times_the_weight_of_any_draw_on_record(actions, action, drawn):
+    found = PaymentCounterexample(
+        mo.NoMoney(),
+        0,
+        len(actions),
+        ((0,),) * len(actions),
+        None,
+        None,
+        0.5,
+        reports=(0,),
+        actions=actions,
+        action=action,
+    )
+    assert bool(found.unit) == drawn

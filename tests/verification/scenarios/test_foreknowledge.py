@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 import mechopt as mo
 from mechopt.closedform.bank.conversions import quasi_non_clairvoyant
 from mechopt.closedform.bank.non_clairvoyant import non_clairvoyant_balance
+from mechopt.verification.rounding import Precision
+from mechopt.verification.scenarios import foreknowledge
+from mechopt.verification.scenarios.check import verify_scenarios
 from mechopt.verification.scenarios.foreknowledge import check_foreknowledge, nodes
 from tests.solve.test_maximin import TREES, any_distributions, scenario_trees
 
@@ -220,11 +223,28 @@ def test_rounding_of_a_difference_is_counted():
     assert check.rounding == pytest.approx(2 * 9 * 2.0**-53 / 3, rel=1e-12, abs=0)
 
 
-def test_rounding_of_what_underflows_is_that_of_the_largest_amount():
+class Recorded:
+    """Bounds of rounding as they are, and what they are asked for."""
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    def of(self, *given):
+        self.asked.append(given)
+        return Precision.of(*given)
+
+
+def test_rounding_of_what_underflows_is_that_of_the_largest_amount(monkeypatch):
     """Both pay 3 at first and 0 later: what may underflow there is nine of the smallest numbers, times 1 + 3."""
     one = paid_once(nothing_worth(), 3.0)
     check = check_foreknowledge(mo.NonClairvoyant(), [one, one], ["a", "b"], ["x", "x"])
     assert check.rounding >= 2 * 8 * 2.0**-53 * 6
+    asked = []
+    monkeypatch.setattr(foreknowledge, "Precision", Recorded(asked))
+    twice = [paid_once(nothing_worth(), amount) for amount in (3.0, -5.0)]
+    check_foreknowledge(mo.NonClairvoyant(), twice, ["a", "b"], ["x", "x"])
+    assert max(asked) == (8, 5.0) and (8, 3.0) not in asked
+    monkeypatch.undo()
     tiny = paid_once(nothing_worth(), 0.0)
     check = check_foreknowledge(mo.NonClairvoyant(), [tiny, tiny], ["a", "b"], ["x", "x"])
     assert check.rounding == 0.0
@@ -246,6 +266,13 @@ def priced(env, more):
     """Everybody gets the item at a price."""
     shapes = [(1, *mo.formats.HistoryTree(env).children(t)) for t in range(env.horizon)]
     return mo.Mechanism(env, [np.ones(shape) for shape in shapes], [np.full(shape, more) for shape in shapes])
+
+
+def test_scenarios_are_checked_in_floats_unless_asked():
+    mechanism = mo.mechanisms.ScenariosMechanism(TWO, [priced(env, 3.0) for env in TWO.environments])
+    for constraint in (mo.NonClairvoyant(), mo.Interim()):
+        assert verify_scenarios(mechanism, constraint)[constraint].exact is None
+        assert verify_scenarios(mechanism, constraint, True)[constraint].exact is not None
 
 
 @pytest.mark.parametrize(("prices", "worst"), [((3.0, 4.5), "F1, F2"), ((4.0, 2.0), "F1"), ((0.0, 0.0), "F1")])

@@ -157,6 +157,13 @@ class Raw:
         if constraint == mo.PPIR():
             return {(s, 0, 0): -(d**t) * min(now for now, _ in self.period(s)) for s, t in likely.items()}
         truth, distribution = self.truth(), m.distributions[self.i]
+        if constraint == mo.MyopicIC():
+            nothing, allowed = np.zeros_like(truth), {s: np.flatnonzero(distribution[s] > 0) for s in likely}
+            return {
+                (s, int(k), int(r)): d**t * (self.report(s, k, r, nothing) - self.report(s, k, k, nothing))
+                for s, t in likely.items()
+                for k, r in product(allowed[s], repeat=2)
+            }
         if constraint == mo.Interim():
             return {(0, k, 0): -truth[0, k] for k in self.types if distribution[0, k] > 0}
         if constraint == mo.PeriodicIR():

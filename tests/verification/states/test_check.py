@@ -18,7 +18,7 @@ from mechopt.verification.states.exact import InFractions
 from mechopt.verification.states.response import Response
 from tests.verification.states.raw_states import HALF, Raw, chain, mechanism
 
-STATES = (mo.BayesianIC(), mo.Interim(), mo.PeriodicIR(), mo.PPIR(), mo.PFIR(), mo.EPIR())
+STATES = (mo.BayesianIC(), mo.MyopicIC(), mo.Interim(), mo.PeriodicIR(), mo.PPIR(), mo.PFIR(), mo.EPIR())
 
 
 @cache
@@ -84,7 +84,10 @@ def test_the_worst_place_is_reported(name, in_fractions):
                 (found.report or 0) if constraint.role == "ic" else 0,
             )
             assert gains[place] == pytest.approx(worst, abs=1e-10)
-            assert found.period == loops(name, found.agent).first(constraint.role != "ic")[found.state]
+            assert (
+                found.period
+                == loops(name, found.agent).first(constraint.role != "ic" or constraint == mo.MyopicIC())[found.state]
+            )
             assert (found.true_type is None) == (constraint in (mo.PPIR(), mo.PFIR(), mo.EPIR()))
         if constraint.role == "ic":
             assert report[constraint].strategy_gain == report[constraint].gain
@@ -146,6 +149,14 @@ def residuals(m, i, response):
     return worst
 
 
+def not_below(number):
+    """The least float that is not below a fraction."""
+    here = float(number)
+    while Fraction(here) < number:
+        here = float(np.nextafter(here, np.inf))
+    return here
+
+
 @pytest.mark.parametrize("name", ["one-agent", "two-agents", "two-agents-in-floats"])
 def test_values_that_are_off_are_bounded_by_what_they_leave(name):
     """The residual over 1 - d; in fractions to the last digit."""
@@ -153,10 +164,10 @@ def test_values_that_are_off_are_bounded_by_what_they_leave(name):
     for i in range(m.environment.agents):
         response = perturbed(InFractions, m, i)
         truth, best, *steps = residuals(m, i, response)
-        assert response.truth_error == float(np.nextafter(float(truth / Fraction(3, 4)), np.inf))
-        assert response.best_error == float(np.nextafter(float(best / Fraction(3, 4)), np.inf))
+        assert response.truth_error == not_below(truth / Fraction(3, 4))
+        assert response.best_error == not_below(best / Fraction(3, 4))
         size = np.abs(response.truth).max() + np.abs(response.best).max() + np.abs(response.flow).max()
-        off = max(float(np.nextafter(float(step), np.inf)) for step in steps)
+        off = max(not_below(step) for step in steps)
         assert response.step == off + 4 * 2.0**-53 * float(size)
         quick = perturbed(Response, m, i)
         assert quick.truth_error == pytest.approx(float(truth) / 0.75, rel=1e-9)
@@ -204,6 +215,7 @@ def test_rounding_in_each_gain():
         mo.Interim(): 1e-3 + 1e-7,
         mo.PeriodicIR(): 1e-3 + 1e-7,
         mo.PPIR(): 2e-7,
+        mo.MyopicIC(): 2e-7,
         mo.EPIR(): 2e-7 / 0.75,
         mo.PFIR(): 2e-7 / 0.75,
     }
@@ -279,6 +291,17 @@ def test_a_state_that_only_misreports_lead_to_has_the_period_in_which_they_do():
     assert mo.verify(lent("never"), mo.PPIR())["per-period"].gain == 0
 
 
+def test_a_state_that_misreports_enter_sooner_is_asked_when_truth_comes_there():
+    """0 leads to 1 and 1 to 2, where 9 are paid; from 0 the report 1, which never is true, leads there at once."""
+    env = mo.MarkovTypes([[[0, 0]]], [[["1", "0"]] * 2], [["1", "0"]], horizon="infinite", discount="1/4")
+    paid = np.zeros((1, 3, 2, 1))
+    paid[0, 2] = 9.0
+    after = csr_array(np.eye(3)[[1, 2, 2, 2, 2, 2]])
+    m = StateMechanism(env, [np.array([env.initial[0]] * 3)], np.ones((3, 2, 1)), paid, after)
+    found = mo.verify(m, mo.PPIR())["per-period"]
+    assert (found.gain, found.counterexample.state, found.counterexample.period) == (9 / 16, 2, 2)
+
+
 def test_what_is_asked_of_nobody_is_nowhere():
     """Type 0 has probability 0: where nothing is known of a value, type 1 is shown."""
 
@@ -299,9 +322,11 @@ def test_a_replay_goes_on_until_what_is_left_is_worth_nothing():
 
 def test_words():
     m = sale(price=3.0)
-    report = mo.verify(m, [mo.Interim(), mo.PPIR(), mo.BayesianIC()])
+    report = mo.verify(m, [mo.Interim(), mo.PPIR(), mo.BayesianIC(), mo.MyopicIC()])
     assert str(report["interim"].counterexample) == "agent 0, state 0: the utility of type 1 is -1.5"
     assert str(report["per-period"].counterexample) == "agent 0, state 0: the utility of some path is -1"
     words = "agent 0, state 0: type 1 gains 1.5 by a strategy that reports 0 first"
     assert str(report["bayesian"].counterexample) == words
+    words = "agent 0, state 0: type 1 reports 0 and gains 1 in the period"
+    assert str(report["myopic"].counterexample) == words
     assert report["interim"].counterexample.to_dict()["state"] == 0

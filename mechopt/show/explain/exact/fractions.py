@@ -17,6 +17,7 @@ import numpy as np
 
 from mechopt.core.errors import LimitError
 from mechopt.core.numbers import Array, FloatArray, IntArray, to_exact
+from mechopt.environment.supply import Slots
 from mechopt.mechanism.direct import Mechanism
 from mechopt.mechanism.objective import Objective
 from mechopt.mechanism.payments import EpsilonIC, slack_of
@@ -27,7 +28,6 @@ from mechopt.solve.result import Optimum
 from mechopt.verification.exact import ExactProcess, fractions
 from mechopt.verification.independent.exact import exact_gain as independent_gain
 from mechopt.verification.payments.exact import exact_gain as payment_gain
-from mechopt.verification.persistent.exact import exact_gain as persistent_gain
 from mechopt.verification.rounding import Status
 
 MOST_NODES = 3_000
@@ -53,8 +53,6 @@ def paid_in_fractions(best: Optimum, mechanism: Mechanism | SequenceMechanism) -
     exact = environment.exact
     if exact is None or exact.discounts or sum(part.size for part in mechanism.allocation) > MOST_NODES:
         return None
-    if isinstance(mechanism, Mechanism) and mechanism.environment.slots is not None:
-        return None
     try:
         for guess in guesses(mechanism, best.exact, partial(_value, best.objective)):
             if _proved(best, guess):
@@ -69,7 +67,9 @@ def _proved(best: Optimum, guess: Any) -> bool:
     if not (_feasible(guess) and _value(best.objective, guess) == best.exact):
         return False
     agents = range(guess.environment.agents)
-    gain: Any = persistent_gain if isinstance(guess, SequenceMechanism) else independent_gain
+    gain: Any = independent_gain
+    if isinstance(guess, SequenceMechanism):
+        from mechopt.verification.persistent.exact import exact_gain as gain
     for asked in (*best.ic, *best.ir):
         for i in agents:
             most = slack_of(best.subject_to, i) if asked.role == "ic" else Fraction(0)
@@ -79,13 +79,21 @@ def _proved(best: Optimum, guess: Any) -> bool:
     return all(payment_gain(asked, guess, 0.0)[0].status is Status.SATISFIED for asked in others)
 
 
+def _supplied(allocation: Array, weights: tuple[Fraction, ...]) -> bool:
+    """Whether every number of buyers gets at most that many of the first slots together."""
+    most = np.cumsum(np.array([*weights, *[Fraction(0)] * len(allocation)][: len(allocation)], dtype=object))
+    largest_first = np.sort(allocation.reshape(len(allocation), -1), axis=0)[::-1]
+    return bool((np.cumsum(largest_first, axis=0) <= most[:, None]).all())
+
+
 def _feasible(guess: Mechanism | SequenceMechanism) -> bool:
     if isinstance(guess, Mechanism):
-        supply: Any = guess.environment.supply if hasattr(guess.environment, "supply") else 1
-        most = [Fraction(s) for s in supply] if np.ndim(supply) else [Fraction(supply)] * guess.environment.horizon
+        exact = guess.environment.exact
+        assert exact is not None
+        slots: Slots = ((Fraction(1),),) * len(guess.allocation) if exact.slots is None else exact.slots
         return all(
-            min(part.ravel()) >= 0 and max(part.ravel()) <= 1 and max(part.sum(axis=0).ravel()) <= units
-            for part, units in zip(guess.allocation, most, strict=True)
+            min(part.ravel()) >= 0 and _supplied(part, weights)
+            for part, weights in zip(guess.allocation, slots, strict=True)
         )
     tree, mass = guess.tree, np.array([Fraction(1)], dtype=object)
     for t, part in enumerate(guess.allocation):

@@ -14,7 +14,7 @@ import numpy as np
 
 from mechopt.core.numbers import SOLVER_TOLERANCE, Array, FloatArray, IntArray, readonly
 from mechopt.lp.program import LinearProgram
-from mechopt.solve import highs, runtime
+from mechopt.solve import highs_program, runtime
 
 PRESSED = 10 * SOLVER_TOLERANCE
 """Reduced costs and multipliers above this, in the solver's scale of the objective, are not 0."""
@@ -53,7 +53,7 @@ def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: boo
         ``"simplex"`` or ``"ipx"``.
     presolve : bool
     """
-    scale, row = highs.objective_scale(program.cost), _rows(program)
+    scale, row = highs_program.objective_scale(program.cost), _rows(program)
     free = program.lower < program.upper
     x, dual = np.where(free, 0.0, program.lower), np.zeros(len(program.row_lower))
     rows = np.unique(row[free[program.index]])
@@ -111,7 +111,7 @@ def _answer(
 
     def solved() -> Any:
         for reduced_first in (True, False) if presolve else (False,):
-            solver = highs.to_highs(program, scale, reduced_first)
+            solver = highs_program.to_highs(program, scale, reduced_first)
             runtime.set_options(solver, {"threads": 1, "solver": algorithm})
             if len(program.row_lower) > SMALL:
                 runtime.run(solver)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from mechopt.proof.persistent_tree import Histories
+from mechopt.proof.persistent.tree import Histories
 from mechopt.proof.rows import Entries, Number, Row, whole
 
 

@@ -1,9 +1,9 @@
 r"""Every program where types persist once more, by loops over histories, for the checker of certificates.
 
 Columns, in order, by period t each: realisation weights x by node and action; payments y by agent and node, present
-values of weighted payments; values V by basis, period, agent and state (`proof_persistent_values`); realised utilities
+values of weighted payments; values V by basis, period, agent and state (`proof.persistent.values`); realised utilities
 R by agent and slot for t >= 1, where participation on paths asks for them (R is 0 at the start); values by cell, true
-history and type of agents who do not see all (`proof_persistent_hidden`); sums of payments (`proof.payments`).
+history and type of agents who do not see all (`proof.persistent.hidden`); sums of payments (`proof.payments`).
 
 Rows, in order: flow by node, sum_a x(n, a) = x of the last recorded action before n (1 where there is none); values by
 basis, period, agent; hidden values by period, agent; then participation by period, agent::
@@ -30,6 +30,7 @@ from mechopt.mechanism.constraints import (
     PPIR,
     BayesianIC,
     Constraint,
+    DominantIC,
     ExAnteIR,
     Interim,
     MyopicIC,
@@ -40,9 +41,10 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.payments import PaymentConstraint
 from mechopt.proof.constraints import PERSISTENT, compared, require_outside, require_persistent
 from mechopt.proof.payments import PersistentPayments, require_payments, require_slack, slack
-from mechopt.proof.persistent_hidden import HiddenRows
-from mechopt.proof.persistent_tree import Histories, PersistentProcess
-from mechopt.proof.persistent_values import State, ValueRows, likely, list_states, state_chance
+from mechopt.proof.persistent.dominance import DominanceRows, require_unmoved
+from mechopt.proof.persistent.hidden import HiddenRows
+from mechopt.proof.persistent.tree import Histories, PersistentProcess
+from mechopt.proof.persistent.values import State, ValueRows, likely, list_states, state_chance
 from mechopt.proof.rows import Entries, Number, Row, Side, Weights, whole
 
 
@@ -75,6 +77,9 @@ class SequenceModel:
         self.within = any(isinstance(n, BayesianIC) for n in asked) and several and any(self.slack)
         self.bases = compared(asked, self.participation, self.within)
         self.myopic = MyopicIC() in asked
+        self.dominant = [constraint for constraint in asked if isinstance(constraint, DominantIC)]
+        for constraint in self.dominant:
+            require_unmoved(process, self.tree, int(constraint.later))
         self.sees = next((n.sees for n in asked if isinstance(n, BayesianIC) and n.sees != "all"), None)
         self.paths = bool(self.participation & {EPIR(), PFIR()})
         self.stages = [(t, i) for t in range(process.periods) for i in range(process.agents)]
@@ -192,6 +197,11 @@ class SequenceModel:
             yield from self._within(i)
         for t, i in self.stages if self.myopic else ():
             yield from self._alone(t, i)
+        for constraint in self.dominant:
+            along = DominanceRows(self.process, self.tree, self.allocation, self.payment, self.slack)
+            for t, i in self.stages:
+                if t >= int(constraint.later):
+                    yield from along.rows(constraint.name, t, i)
         yield from self._participation()
         yield from self.payments.rows()
 

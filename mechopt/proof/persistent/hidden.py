@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from mechopt.proof.persistent_tree import Histories
+from mechopt.proof.persistent.tree import Histories
 from mechopt.proof.rows import Entries, Number, Row, whole
 
 Cell = tuple[tuple[int, int], ...]

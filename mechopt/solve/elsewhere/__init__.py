@@ -1,0 +1,1 @@
+"""Programs that other solvers solve: by cvxpy, or from an exported file and back."""

@@ -1,0 +1,1 @@
+"""Checks of menus of contracts, from which one buyer chooses for herself."""
