@@ -127,3 +127,18 @@ def test_columns_that_are_said_to_be_determined_are():
         cost[column] = 1.0
         ends = [best_point(replace(face, cost=sign * cost)).x[column] for sign in (1, -1)]
         assert ends[0] == pytest.approx(ends[1], abs=1e-9)
+
+
+def test_columns_that_are_fixed_are_left_out_of_the_program_and_come_back():
+    """The same optimum, point and pressed sides whether a column is fixed or held by a row."""
+    program, _ = compile_program(plan(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2)))
+    best = best_point(program)
+    column = int(np.flatnonzero(best.x > 0.5)[0])
+    at = program.lower.copy(), program.upper.copy()
+    at[0][column] = at[1][column] = best.x[column]
+    fixed = best_point(replace(program, lower=at[0], upper=at[1]))
+    assert fixed.value == pytest.approx(best.value) and fixed.x[column] == best.x[column]
+    assert len(fixed.columns) == program.size[1] and len(fixed.rows) == program.size[0]
+    everything = replace(program, lower=best.x, upper=best.x)
+    assert best_point(everything).value == pytest.approx(best.value)
+    assert best_point(replace(everything, row_lower=program.row_lower + 5.0, row_upper=program.row_upper + 6.0)) is None

@@ -18,6 +18,8 @@ from mechopt.solve import highs_program, runtime
 
 PRESSED = 10 * SOLVER_TOLERANCE
 """Reduced costs and multipliers above this, in the solver's scale of the objective, are not 0."""
+FITS = 1e-7
+"""How far rows of fixed columns may be off, a share of what they add up."""
 SMALL = 5_000
 """Rows up to which a program is solved in one piece of work, whose end a Ctrl-C waits for."""
 
@@ -51,7 +53,61 @@ def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: boo
         ``"simplex"`` or ``"ipx"``.
     presolve : bool
     """
-    scale = highs_program.objective_scale(program.cost)
+    scale, row = highs_program.objective_scale(program.cost), _rows(program)
+    free = program.lower < program.upper
+    x, dual = np.where(free, 0.0, program.lower), np.zeros(len(program.row_lower))
+    rows = np.unique(row[free[program.index]])
+    if not _fits(program, x, free, rows):
+        return None
+    small = program if free.all() and len(rows) == len(dual) else _without_fixed(program, free, rows)
+    if len(small.cost):
+        answer = _answer(small, scale, algorithm, presolve)
+        if answer is None:
+            return None
+        x[free], dual[rows] = answer if small is not program else (answer[0][free], answer[1][rows])
+    reduced = program.cost - np.bincount(program.index, program.value * dual[row], minlength=len(x))
+    limit = PRESSED / scale
+    return Point(float(program.cost @ x + program.offset), x, np.abs(reduced) > limit, np.abs(dual) > limit)
+
+
+def _fits(program: LinearProgram, x: FloatArray, free: Array, rows: IntArray) -> bool:
+    """Whether rows without free columns hold, as well as the solver asks."""
+    if len(rows) == len(program.row_lower):
+        return True
+    row, terms = _rows(program), program.value * x[program.index]
+    activity = np.bincount(row, terms, minlength=len(program.row_lower))
+    size = np.bincount(row, np.abs(terms), minlength=len(program.row_lower))
+    allowed = FITS * np.maximum(1.0, size)
+    holds = (activity >= program.row_lower - allowed) & (activity <= program.row_upper + allowed)
+    holds[rows] = True
+    return bool(holds.all())
+
+
+def _without_fixed(program: LinearProgram, free: Array, rows: IntArray) -> LinearProgram:
+    """The program of the free columns, and of the rows that have some."""
+    row, left = _rows(program), free[program.index]
+    fixed = program.value * np.where(free, 0.0, program.lower)[program.index]
+    spent = np.bincount(row, fixed, minlength=len(program.row_lower))[rows]
+    sizes = np.bincount(row[left], minlength=len(program.row_lower))[rows]
+    place = np.cumsum(free) - 1
+    return replace(
+        program,
+        cost=readonly(program.cost[free]),
+        offset=program.offset + float(program.cost[~free] @ program.lower[~free]),
+        lower=readonly(program.lower[free]),
+        upper=readonly(program.upper[free]),
+        start=readonly(np.concatenate([[0], np.cumsum(sizes)]), np.int64),
+        index=readonly(place[program.index[left]], np.int64),
+        value=readonly(program.value[left]),
+        row_lower=readonly(program.row_lower[rows] - spent),
+        row_upper=readonly(program.row_upper[rows] - spent),
+    )
+
+
+def _answer(
+    program: LinearProgram, scale: float, algorithm: str, presolve: bool
+) -> tuple[FloatArray, FloatArray] | None:
+    """The solver's columns and multipliers; None where it has no optimum."""
 
     def solved() -> Any:
         for reduced_first in (True, False) if presolve else (False,):
@@ -71,11 +127,7 @@ def best_point(program: LinearProgram, algorithm: str = "simplex", presolve: boo
     x, dual = np.array(found.col_value, dtype=np.float64), np.array(found.row_dual, dtype=np.float64) / scale
     if len(x) != len(program.cost) or not np.isfinite(x).all():
         return None
-    x = np.clip(x, program.lower, program.upper)
-    row = _rows(program)
-    reduced = program.cost - np.bincount(program.index, program.value * dual[row], minlength=len(x))
-    limit = PRESSED / scale
-    return Point(float(program.cost @ x + program.offset), x, np.abs(reduced) > limit, np.abs(dual) > limit)
+    return np.clip(x, program.lower, program.upper), dual
 
 
 def _rows(program: LinearProgram) -> IntArray:
