@@ -5,7 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 import mechopt as mo
-from mechopt.proof.constraints import PERSISTENT, CertificateError, compared, demanded, require_outside
+from mechopt.mechanism.constraints import (
+    ALL_CONSTRAINTS,
+    INDEPENDENT_CONSTRAINTS,
+    PERSISTENT_CONSTRAINTS,
+    UNMOVED_CONSTRAINTS,
+)
+from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError, compared, demanded, require_outside
 from mechopt.proof.payments import slack
 
 VALUES = {  # incentives, participation, whether strategies may gain something; which values there are
@@ -31,6 +37,18 @@ def test_which_values_there_are(name):
     assert compared(ic, ir, within) == expected
     if not within:
         assert compared(ic, ir) == expected
+
+
+def test_the_tables_list_what_the_library_lists():
+    assert (*INDEPENDENT.ic, *INDEPENDENT.ir) == INDEPENDENT_CONSTRAINTS
+    persistent = (*PERSISTENT_CONSTRAINTS, *UNMOVED_CONSTRAINTS)
+    assert (*PERSISTENT.ic, *PERSISTENT.ir) == tuple(c for c in ALL_CONSTRAINTS if c in persistent)
+
+
+def test_dominance_from_the_start_is_dominance_later():
+    closure = PERSISTENT.closure([mo.DominantIC()])
+    assert closure >= {mo.DominantIC(later=True), mo.PeriodicExPostIC(), mo.BayesianIC()}
+    assert PERSISTENT.closure([mo.DominantIC(later=True)]) == {mo.DominantIC(later=True)}
 
 
 def test_all_reports_are_more_than_once_more_the_same():
