@@ -11,7 +11,15 @@ from mechopt.mechanism.constraints import (
     PERSISTENT_CONSTRAINTS,
     UNMOVED_CONSTRAINTS,
 )
-from mechopt.proof.constraints import INDEPENDENT, PERSISTENT, CertificateError, compared, demanded, require_outside
+from mechopt.proof.constraints import (
+    INDEPENDENT,
+    PERSISTENT,
+    CertificateError,
+    compared,
+    demanded,
+    expressible,
+    require_outside,
+)
 from mechopt.proof.payments import slack
 
 VALUES = {  # incentives, participation, whether strategies may gain something; which values there are
@@ -87,3 +95,19 @@ def test_outside_options_beside_participation_on_paths(name, ir):
 def test_the_smaller_gain_counts():
     limits = mo.NoSubsidy(), mo.EpsilonIC([2, 0]), mo.EpsilonIC(1)
     assert [slack(limits, i) for i in (0, 1)] == [1, 0] and slack(limits[:1], 0) == 0
+
+
+FORMS = {  # incentives, participation, whether realised utility need not be said apart
+    "bank": ((mo.DIC(),), (mo.EPIR(),), True),
+    "constant": ((mo.DIC(), mo.INDU()), (mo.PFIR(),), True),
+    "rebate": ((mo.DIC(),), (mo.PPIR(),), True),
+    "rebate-without-enough": ((mo.DIC(),), (mo.PeriodicIR(),), False),
+    "rebate-that-is-not-constant": ((mo.DIC(), mo.INDU()), (mo.PPIR(),), False),
+    "neither": ((mo.DIC(), mo.PPIC()), (mo.PeriodicIR(),), False),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_which_timing_says_what_is_asked(name):
+    ic, ir, said = FORMS[name]
+    assert expressible("utility", 2, ic, ir) is said and expressible("payment", 2, ic, ir)

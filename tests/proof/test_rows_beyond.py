@@ -228,7 +228,22 @@ def test_types_that_do_not_occur_need_not_take_part():
             assert compare(env, ic, ir, "auto")
 
 
+def unmoved_by_period():
+    """Two agents with 2 and 1, then 3 and 2, then 2 and 2 types; some moves never happen."""
+    values = [
+        [[[0, 1], [2, 0]], [[1, 0, 2], [3, 1, 0]], [[0, 2], [5, 1]]],
+        [[[1], [0]], [[0, 3], [2, 0]], [[1, 4], [0, 0]]],
+    ]
+    kernel = [
+        [[["1/3", "2/3", 0], ["1/2", "1/4", "1/4"]], [["1/4", "3/4"], ["1/2", "1/2"], [0, 1]]],
+        [[["1/4", "3/4"]], [[1, 0], ["1/3", "2/3"]]],
+    ]
+    return mo.MarkovTypes(values, kernel, [["1/5", "4/5"], [1]], cost=[0, "1/2"], horizon=3, discount="2/3")
+
+
 DOMINATED = {
+    "by-period": unmoved_by_period(),
+    "one-action": mo.MarkovTypes([[[1, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]], [["1/3", "2/3"]], horizon=2),
     "one-agent": battaglini(3),
     "two": unmoved(0, 2),
     "zeros": unmoved(1, 2, zeros=True),
