@@ -122,7 +122,7 @@ def persistent_entries(
     nodes = _outer([np.ones(len(part)) if every else part for part in first])
     total: float = 0
     slots, cells, pasts = 1.0, [1.0] * environment.agents, [1.0] * environment.agents
-    first_dominant = min((int(c.later) for c in asked if isinstance(c, DominantIC)), default=len(shape))
+    first_dominant = next((int(c.later) for c in asked if isinstance(c, DominantIC)), len(shape))
     ways = [prod(map(prod, shape[t + 1 :])) * 2 * (len(shape) - t) * (max(actions) + 1) for t in range(len(shape))]
     for t, row in enumerate(shape):
         found = float(nodes.sum())

@@ -5,7 +5,21 @@ from types import SimpleNamespace
 import pytest
 
 import mechopt as mo
-from mechopt.proof.constraints import PERSISTENT, CertificateError, compared, demanded, require_outside
+from mechopt.mechanism.constraints import (
+    ALL_CONSTRAINTS,
+    INDEPENDENT_CONSTRAINTS,
+    PERSISTENT_CONSTRAINTS,
+    UNMOVED_CONSTRAINTS,
+)
+from mechopt.proof.constraints import (
+    INDEPENDENT,
+    PERSISTENT,
+    CertificateError,
+    compared,
+    demanded,
+    expressible,
+    require_outside,
+)
 from mechopt.proof.payments import slack
 
 VALUES = {  # incentives, participation, whether strategies may gain something; which values there are
@@ -31,6 +45,18 @@ def test_which_values_there_are(name):
     assert compared(ic, ir, within) == expected
     if not within:
         assert compared(ic, ir) == expected
+
+
+def test_the_tables_list_what_the_library_lists():
+    assert (*INDEPENDENT.ic, *INDEPENDENT.ir) == INDEPENDENT_CONSTRAINTS
+    persistent = (*PERSISTENT_CONSTRAINTS, *UNMOVED_CONSTRAINTS)
+    assert (*PERSISTENT.ic, *PERSISTENT.ir) == tuple(c for c in ALL_CONSTRAINTS if c in persistent)
+
+
+def test_dominance_from_the_start_is_dominance_later():
+    closure = PERSISTENT.closure([mo.DominantIC()])
+    assert closure >= {mo.DominantIC(later=True), mo.PeriodicExPostIC(), mo.BayesianIC()}
+    assert PERSISTENT.closure([mo.DominantIC(later=True)]) == {mo.DominantIC(later=True)}
 
 
 def test_all_reports_are_more_than_once_more_the_same():
@@ -69,3 +95,19 @@ def test_outside_options_beside_participation_on_paths(name, ir):
 def test_the_smaller_gain_counts():
     limits = mo.NoSubsidy(), mo.EpsilonIC([2, 0]), mo.EpsilonIC(1)
     assert [slack(limits, i) for i in (0, 1)] == [1, 0] and slack(limits[:1], 0) == 0
+
+
+FORMS = {  # incentives, participation, whether realised utility need not be said apart
+    "bank": ((mo.DIC(),), (mo.EPIR(),), True),
+    "constant": ((mo.DIC(), mo.INDU()), (mo.PFIR(),), True),
+    "rebate": ((mo.DIC(),), (mo.PPIR(),), True),
+    "rebate-without-enough": ((mo.DIC(),), (mo.PeriodicIR(),), False),
+    "rebate-that-is-not-constant": ((mo.DIC(), mo.INDU()), (mo.PPIR(),), False),
+    "neither": ((mo.DIC(), mo.PPIC()), (mo.PeriodicIR(),), False),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_which_timing_says_what_is_asked(name):
+    ic, ir, said = FORMS[name]
+    assert expressible("utility", 2, ic, ir) is said and expressible("payment", 2, ic, ir)

@@ -12,7 +12,9 @@ import pytest
 import mechopt as mo
 from mechopt.families import PublicState, PublicStates
 from mechopt.mechanism.constraints import INDEPENDENT_CONSTRAINTS
+from mechopt.proof.constraints import CertificateError
 from mechopt.proof.persistent.model import rebuild_persistent
+from tests.papers.test_dominance import unmoved
 from tests.persistent_instances import battaglini
 from tests.proof.test_rows import ONE, THREE, TWO, compare, correlated_by_period, markov_by_period
 
@@ -224,6 +226,55 @@ def test_types_that_do_not_occur_need_not_take_part():
     for ic in (mo.BayesianIC(), mo.MyopicIC(), every, (mo.BayesianIC(), every), None):
         for ir in (mo.Interim(), mo.PeriodicIR(), mo.PeriodicExPostIR(), mo.EPIR()):
             assert compare(env, ic, ir, "auto")
+
+
+def unmoved_by_period():
+    """Two agents with 2 and 1, then 3 and 2, then 2 and 2 types; some moves never happen."""
+    values = [
+        [[[0, 1], [2, 0]], [[1, 0, 2], [3, 1, 0]], [[0, 2], [5, 1]]],
+        [[[1], [0]], [[0, 3], [2, 0]], [[1, 4], [0, 0]]],
+    ]
+    kernel = [
+        [[["1/3", "2/3", 0], ["1/2", "1/4", "1/4"]], [["1/4", "3/4"], ["1/2", "1/2"], [0, 1]]],
+        [[["1/4", "3/4"]], [[1, 0], ["1/3", "2/3"]]],
+    ]
+    return mo.MarkovTypes(values, kernel, [["1/5", "4/5"], [1]], cost=[0, "1/2"], horizon=3, discount="2/3")
+
+
+DOMINATED = {
+    "by-period": unmoved_by_period(),
+    "one-action": mo.MarkovTypes([[[1, 3]]], [[["1/2", "1/2"], ["1/4", "3/4"]]], [["1/3", "2/3"]], horizon=2),
+    "one-agent": battaglini(3),
+    "two": unmoved(0, 2),
+    "zeros": unmoved(1, 2, zeros=True),
+    "longer": unmoved(3, 1, 3, True),
+}
+
+
+@pytest.mark.parametrize("ic", [mo.DominantIC(), mo.DominantIC(later=True)], ids=lambda ic: ic.name)
+@pytest.mark.parametrize("name", DOMINATED)
+def test_dominance(name, ic):
+    env = DOMINATED[name]
+    for ir in (mo.Interim(), mo.EPIR()):
+        for limits in (None, mo.EpsilonIC("1/3"), mo.EpsilonIC([0, "1/2"][-env.agents :])):
+            assert compare(env, ic, ir, "auto", limits)
+    if ic.later:
+        assert compare(env, (mo.BayesianIC(), ic), mo.Interim(), "auto")
+        assert compare(env, (mo.PeriodicExPostIC(rereport=True), ic), mo.Interim(), "auto")
+
+
+def test_dominance_is_for_types_that_no_action_moves_and_no_other_agent():
+    asked = (mo.Interim(),), (Fraction(1), Fraction(0), Fraction(0))
+    late, correlated = markov_by_period(), correlated_by_period(False)
+    for env, ic, words in (
+        (late, mo.DominantIC(), "that no action moves from period 0 on"),
+        (late, mo.DominantIC(later=True), "that no action moves from period 1 on"),
+        (correlated, mo.DominantIC(), "independent across agents"),
+    ):
+        with pytest.raises(CertificateError, match=words):
+            rebuild_persistent(env, "sequence", (ic,), *asked)
+    with pytest.raises(CertificateError, match="that no action moves from period 1 on"):  # actions are on histories
+        rebuild_persistent(battaglini(3), "sequence", (mo.BayesianIC("actions"), mo.DominantIC(later=True)), *asked)
 
 
 TRADE = mo.MarkovTypes(

@@ -19,6 +19,7 @@ from mechopt.solve.exact.certify import certify
 from tests.persistent_exact import random_interdependent
 from tests.persistent_instances import battaglini, three_types
 from tests.proof.test_rows import ONE, ORBITS, THREE, TWO, correlated_by_period, markov_by_period
+from tests.proof.test_rows_beyond import DOMINATED
 from tests.reporting_strategies import moves_that_end, never_high_first
 
 REVENUE = Fraction(1), Fraction(0), Fraction(0)
@@ -175,6 +176,29 @@ def test_histories_are_counted_as_they_are_where_periods_differ(name):
         pytest.skip("no exact numbers")
     for ic, ir, payments in PERSISTENT:
         assert persistent_entries(env, ic, ir, payments) == counted(env, ic, ir, payments), (ic, ir)
+
+
+@pytest.mark.parametrize("name", BY_PERIOD)
+def test_dominance_has_a_row_for_every_way_on(name):
+    """Each with two paths of weights and payments: by node, other report, and profiles of the periods after."""
+    env, ir = BY_PERIOD[name], (mo.Interim(),)
+    model, last, expected = rebuild_persistent(env, "sequence", (), ir, REVENUE), len(env.shape) - 1, []
+    for t, row in enumerate(env.shape):
+        nodes, ways = len(model.tree.slot[t]), 1
+        for later in env.shape[t + 1 :]:
+            ways *= prod(later)
+        others = sum(count - 1 for count in row)
+        expected.append(nodes * others * ways * 2 * (last - t + 1) * (1 + max(env.action_counts)))
+    base = persistent_entries(env, (), ir)
+    assert persistent_entries(env, (mo.DominantIC(),), ir) - base == sum(expected)
+    assert persistent_entries(env, (mo.DominantIC(later=True),), ir) - base == sum(expected[1:])
+
+
+@pytest.mark.parametrize("name", DOMINATED)
+def test_rows_of_dominance_are_not_more_than_counted(name):
+    for ic in (mo.DominantIC(), mo.DominantIC(later=True)):
+        model = rebuild_persistent(DOMINATED[name], "sequence", (ic,), (mo.EPIR(),), REVENUE)
+        assert persistent_entries(DOMINATED[name], (ic,), (mo.EPIR(),)) >= model.columns + model.row_count
 
 
 def test_what_is_said_of_sizes():

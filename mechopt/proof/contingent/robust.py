@@ -124,9 +124,9 @@ class RobustChecker(Checker):
             every = [own, *(self._at(table, t, action, s) for table in self.vertices)]
             return min(_mean(distribution, worth) for distribution in every)
         if self.kind == "ball":
-            distribution, left = list(own), min(self.radius / 2, 1 - own[order[0]])
+            distribution, left = list(own), self.radius / 2
             distribution[order[0]] += left
-            for n in reversed(order):  # the worst one last, when nothing is left to take
+            for n in reversed(order):  # the worst one last: what no other had to give
                 taken = min(left, distribution[n])
                 distribution[n], left = distribution[n] - taken, left - taken
             return _mean(distribution, worth)

@@ -28,7 +28,7 @@ def require_unmoved(process: PersistentProcess, tree: Histories, start: int) -> 
     """
     if not process.independent:
         raise CertificateError("ic: dominant is for types that are independent across agents")
-    if any(process.controlled[start:]) or any(n > 1 for n in tree.branches[start : process.periods - 1]):
+    if any(process.controlled[start:]) or any(n > 1 for n in tree.branches[start:]):
         raise CertificateError(f"ic: dominant is for types that no action moves from period {start} on")
 
 
@@ -97,7 +97,7 @@ class DominanceRows:
             truth = tree.profile[s][pair[0]]
             for node, sign in zip(pair, (1, -1), strict=True):
                 first = self.allocation[s] + node * process.actions[s]
-                fee = self.slack[i] if sign < 0 and s == t else 0
+                fee = self.slack[i] if (node, s) == (pair[1], t) else 0
                 worth = [(first + a, sign * (row[truth] - fee)) for a, row in enumerate(process.net[s][i])]
                 found += [(column, whole(number)) for column, number in worth if number]
                 found.append((self.payment[s, i] + node, -sign))

@@ -202,8 +202,16 @@ def test_the_command_line(mechopt, tmp_path):
 
 def test_the_size_is_told_first():
     env, proof = solved(CROSSED, method="any")
-    with pytest.raises(TransferProofError, match=r"about 2\d\d products of fractions, at most 10"):
+    with pytest.raises(TransferProofError, match="about 216 products of fractions, at most 10"):
         check_transfer_proof(env, proof, most=10)
+
+
+def test_balance_counts_a_row_an_agent():
+    """4 profiles before 4, 4 and none, each with 4 reports, 2 agents' balance and 2 actions."""
+    env, proof = solved(CROSSED, method="any", balance="weak")
+    assert check_transfer_proof(env, proof, most=(4 * 4 + 4 * 4 + 4) * (4 + 2 + 2)) > 0
+    with pytest.raises(TransferProofError, match="about 288 products of fractions, at most 287"):
+        check_transfer_proof(env, proof, most=287)
 
 
 def test_floats_have_no_proof():
