@@ -56,7 +56,8 @@ def test_workers_that_are_lost_leave_the_corners_known(monkeypatch):
 
 
 SCRIPT = """
-import sys, time, mechopt as mo
+import signal, sys, time, mechopt as mo
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from mechopt.study.frontier.frontier import frontier
 env = mo.IndependentTypes.iid([1, 2, 5, 9], ["1/4"] * 4, 5)
 def shown(solves, seconds):
