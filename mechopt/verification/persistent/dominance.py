@@ -57,6 +57,7 @@ def require_told(constraints: Iterable[Constraint], tree: PublicTree) -> None:
     Raises
     ------
     InputError
+        If types are not independent across agents, or actions move them from the first period that is asked about on.
     """
     listed = list(constraints)
     why = why_not_told(listed, tree)
