@@ -21,6 +21,7 @@ from mechopt.study.sweep.store import Store
 from mechopt.study.sweep.study_file import Study, read_study
 from mechopt.study.sweep.table import Finished, Lazy, Rows
 from mechopt.study.sweep.workers import computed
+from mechopt.study.workers.interrupts import interrupts_held
 from mechopt.study.workers.pool import WorkersLost, require_workers
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Progress = Callable[[int, int, float], None]
-"""Called with the number of points that are there, of all points, and seconds."""
+"""Called as points are kept, with the number of points that are there, of all points, and seconds."""
 
 READ_AT_ONCE = 500
 
@@ -286,12 +287,13 @@ class _Run:
         self.begun = time.perf_counter()
         self.told()
         for batch in computed(missing, self.study.recording, workers, scheduler):
-            if self.store is not None:
-                self.store.write({point.text: row for point, row in batch}, self.study.recording)
-            for point, row in batch:
-                self.rows.add(point.number, point.varied, row)
-                self.fresh += 1
-                self.told()
+            with interrupts_held():  # what is kept is in the table
+                if self.store is not None:
+                    self.store.write({point.text: row for point, row in batch}, self.study.recording)
+                for point, row in batch:
+                    self.rows.add(point.number, point.varied, row)
+                self.fresh += len(batch)
+            self.told()
 
     def read(self) -> Iterator[Point]:
         """Take over rows that are kept; the points that remain."""

@@ -1,4 +1,4 @@
-"""Ctrl-C during long work: noted before it is raised, so that nobody on the way can lose it."""
+"""Ctrl-C during long work: noted before it is raised, so that nobody on the way can lose it, or held for a moment."""
 
 from __future__ import annotations
 
@@ -40,3 +40,24 @@ def interrupts_seen() -> Iterator[list[int]]:
         yield seen
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let a Ctrl-C wait for the end of the block, for short work that is done whole or not at all.
+
+    Signals reach the main thread only: in another one nothing has to wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    before = signal.getsignal(signal.SIGINT)
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held and callable(before):
+            before(*held[-1])

@@ -13,7 +13,7 @@ import pytest
 import mechopt as mo
 from mechopt.study.sweep import workers as sweep_workers
 from mechopt.study.sweep.point import record_point
-from mechopt.study.sweep.store import kept_rows
+from mechopt.study.sweep.store import Store, kept_rows
 from mechopt.study.sweep.sweep import sweep
 from tests.study.sweeps import MANY, comparable, write_study
 from tests.waiting import HANG_SECONDS, until
@@ -133,6 +133,29 @@ def test_ctrl_c_leaves_a_table_of_what_there_is_and_exit_status_3(tmp_path, work
     assert len((tmp_path / "out" / "sweep.csv").read_text().splitlines()) == document["rows"] + 1
     found = sweep(study, tmp_path / "out")
     assert (found.fresh, found.statuses) == (600 - document["rows"], {"done": 600})
+
+
+@POSIX
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_ctrl_c_while_a_batch_is_kept_leaves_it_in_the_table(tmp_path, monkeypatch, workers):
+    study = write_study(tmp_path, MANY.format(count=60))
+    monkeypatch.setattr(sweep_workers, "BATCH_SECONDS", 0.0)
+    write = Store.write
+
+    def pressed(store, rows, recording):
+        write(store, rows, recording)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "write", pressed)
+            found = sweep(study, tmp_path / "out", workers=workers)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert found.interrupted
+    assert 1 <= len(found.rows) == len(kept_rows(tmp_path / "out")) < 60
 
 
 def test_another_version_at_a_worker_stops_the_sweep(tmp_path, monkeypatch):
