@@ -109,9 +109,10 @@ def problem_of(
     form: str = "auto",
     subject_to: str | None = None,
     epsilon: str | None = None,
+    deterministic: bool = False,
 ) -> Problem:
     """The problem of a model file and the options; what is not given is the file's."""
-    from mechopt.mechanism.payments import require_agents
+    from mechopt.mechanism.payments import require_agents, without_draws
     from mechopt.solve.problem import Problem
 
     limits: Payments = model.subject_to if subject_to is None else subject_to
@@ -124,6 +125,7 @@ def problem_of(
             raise InputError([Fault("subject_to", what, fix)], model.name) from None
     if epsilon is not None:
         limits = with_epsilon(limits, epsilon)
+    limits = without_draws(limits) if deterministic else limits
     return Problem(
         environment,
         model.ic if ic is None else ic,

@@ -87,8 +87,7 @@ def solve(
 
     require_targets(export, save, proof, duals)
     file = read(model, at)
-    problem = problem_of(file, ic, ir, objective, form, subject_to, epsilon)
-    problem = problem.without_lotteries() if deterministic else problem
+    problem = problem_of(file, ic, ir, objective, form, subject_to, epsilon, deterministic)
     require_expected(check, model, file)
     exact = exact or proof is not None
     if solution is not None and (exact or method != "auto"):

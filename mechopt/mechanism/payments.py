@@ -264,6 +264,17 @@ def payment_constraints(given: Payments) -> tuple[PaymentConstraint, ...]:
     return tuple(sorted(distinct, key=lambda c: (KINDS.index(type(c)), amounts_of(c))))
 
 
+def without_draws(given: Payments) -> tuple[PaymentConstraint, ...]:
+    """The same constraints, and nothing may be drawn.
+
+    Examples
+    --------
+    >>> without_draws("budget:3")
+    (Budget(3), Deterministic())
+    """
+    return payment_constraints((*payment_constraints(given), Deterministic()))
+
+
 def payments_at(constraints: Iterable[PaymentConstraint], point: Fraction) -> tuple[PaymentConstraint, ...]:
     """Constraints whose amounts are functions of a parameter, at a value of it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mechopt.environment.process import PersistentEnvironment
 from mechopt.mechanism.constraints import STANDARD, Asked
 from mechopt.mechanism.objective import Objective, Revenue
-from mechopt.mechanism.payments import Payments
+from mechopt.mechanism.payments import Payments, without_draws
 from mechopt.solve.highs import Progress
 from mechopt.solve.methods import solve
 from mechopt.solve.problem import Problem
@@ -106,7 +106,8 @@ def optimum(
     >>> round(optimum(env, ic="dic", ir=["epir"], objective="revenue+0.5*welfare").value, 9)
     5.625
     """
-    problem = Problem(environment, ic, ir, subject_to, objective, form=form)
+    limits = without_draws(subject_to) if deterministic else subject_to
+    problem = Problem(environment, ic, ir, limits, objective, form=form)
     return solve(problem, method, exact, deterministic, time_limit, progress, max_bytes, accept_range, bracket, gap)
 
 

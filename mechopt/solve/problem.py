@@ -15,7 +15,7 @@ from mechopt.lp.independent.plan import Size
 from mechopt.lp.program import LinearProgram
 from mechopt.mechanism.constraints import STANDARD, Asked, Constraint
 from mechopt.mechanism.objective import Objective, Revenue, as_objective
-from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments
+from mechopt.mechanism.payments import Deterministic, PaymentConstraint, Payments, without_draws
 
 if TYPE_CHECKING:
     from mechopt.environment.families.forever import IndependentForever
@@ -209,7 +209,7 @@ class Problem:
 
     def without_lotteries(self) -> Problem:
         """The same problem in which nothing may be drawn."""
-        limits = (*self.subject_to, Deterministic())
+        limits = without_draws(self.subject_to)
         return Problem(self.environment, self.ic, self.ir, limits, self.objective, form=self.form, relaxed=self.relaxed)
 
     def to_cvxpy(self) -> CvxModel:

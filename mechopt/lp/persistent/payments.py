@@ -16,10 +16,11 @@ balance in the seller's present value::
 How a payment is divided among the recorded actions that the mechanism may draw is one choice at each node. Constraints
 on single payments take it proportional to the weights, those on sums of payments leave it free, and so does
 participation on paths: where actions are recorded, at most one of these three can be asked for
-(`require_one_division`), for the sums on a path of two of them are not linear in x, y together. No other columns would
-help from three periods on: two mechanisms may keep both no-subsidy and a budget, and their mean in x, y break the
-budget however its payments are divided. One draws an action in period 1 for sure and takes B at the end; the other
-takes B first and never draws it. On their mean's path through that action, of weight 1/2, B/2 and B are paid.
+(`require_one_division`), for the sums on a path of two of them are not linear in x, y together. Where nothing may be
+drawn there is nothing to divide, and they go together. With draws no other columns would help from three periods on:
+two mechanisms may keep both no-subsidy and a budget, and their mean in x, y break the budget however its payments are
+divided. One draws an action in period 1 for sure and takes B at the end; the other takes B first and never draws it. On
+their mean's path through that action, of weight 1/2, B/2 and B are paid.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def require_one_division(tree: PublicTree, ir: Iterable[Constraint], subject_to:
         raise InputError(
             f"{asked[0]} with {asked[1]}: actions move types here, so payments may depend on the mechanism's own draw "
             "of the action, and these two together are not linear in them; leave one out, or ask for participation "
-            "as interim or periodic, or for payments by single payments only (payment-cap instead of budget)"
+            "as interim or periodic, or for payments by single payments only (payment-cap instead of budget), or draw "
+            "nothing (deterministic beside them)"
         )
 
 

@@ -79,6 +79,34 @@ def test_persistent_types_against_every_policy(seed, steered, name):
     assert set(np.unique(np.concatenate([part.ravel() for part in best.mechanism.allocation]))) <= {0.0, 1.0}
 
 
+@pytest.mark.parametrize("names", [("no-subsidy", "budget:1"), ("payment-cap:2", "prefix-budget:1")], ids="+".join)
+@pytest.mark.parametrize("seed", range(4))
+def test_limits_of_single_payments_go_with_budgets_where_nothing_is_drawn(seed, names):
+    rng = np.random.default_rng([7, seed])
+    kernel = [[["1/4", "3/4"], ["2/3", "1/3"]], [["1/2", "1/2"], ["1/5", "4/5"]]]
+    values = [np.sort(rng.integers(-1, 6, (2, 2)), axis=1)]
+    costs = [0, int(rng.integers(0, 3))]
+    env = mo.MarkovTypes(values, [kernel], [["1/3", "2/3"]], cost=costs, horizon=2, discount="4/5")
+    expected = raw_persistent.raw_value(env, "interim", list(names), True, deterministic=True)
+    best = mo.optimum(env, "periodic-ex-post", "interim", subject_to=names, deterministic=True)
+    assert best.status is Status.OPTIMAL
+    assert best.value == pytest.approx(expected, abs=1e-7)
+    report = mo.verify(best.mechanism)
+    assert report.holds and all(report[name].holds for name in names)
+    for name in names:  # neither is idle in all of them
+        assert best.value <= mo.optimum(env, "periodic-ex-post", "interim", subject_to=name).bound.upper + 1e-8
+
+
+def test_limits_of_single_payments_go_with_participation_on_paths_where_nothing_is_drawn():
+    kernel = [[["1/4", "3/4"], ["2/3", "1/3"]], [["1/2", "1/2"], ["1/5", "4/5"]]]
+    env = mo.MarkovTypes([[[0, 0], [1, 3]]], [kernel], [["1/3", "2/3"]], horizon=3)
+    best = mo.optimum(env, "bayesian", "epir", subject_to="no-subsidy", deterministic=True)
+    report = mo.verify(best.mechanism, ["bayesian", "epir", "no-subsidy", "deterministic"])
+    assert best.status is Status.OPTIMAL and report.holds
+    for ir, names in (("epir", ()), ("interim", "no-subsidy")):
+        assert 0 < best.value <= mo.optimum(env, "bayesian", ir, subject_to=names).bound.upper + 1e-9
+
+
 @pytest.mark.parametrize(
     ("horizon", "quota", "lotteries"), [(1, 0, 0), (2, 0.3, 0.35), (3, 0.55, 0.7), (4, 0.85, 1.08125)]
 )
