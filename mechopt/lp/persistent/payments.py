@@ -25,7 +25,7 @@ their mean's path through that action, of weight 1/2, B/2 and B are paid.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,13 +36,22 @@ from mechopt.histories.public import PublicTree
 from mechopt.lp.persistent.incentive import Scalar, SparseRows, gathered
 from mechopt.lp.persistent.information_states import Tree
 from mechopt.mechanism.constraints import EPIR, PFIR, PPIR, Constraint
-from mechopt.mechanism.payments import Budget, NoMoney, NoSubsidy, PaymentCap, PaymentConstraint, PrefixBudget
+from mechopt.mechanism.payments import (
+    Budget,
+    Deterministic,
+    NoMoney,
+    NoSubsidy,
+    PaymentCap,
+    PaymentConstraint,
+    PrefixBudget,
+    on_money,
+)
 
 SINGLE = (NoMoney, NoSubsidy, PaymentCap)
 ON_PATHS = (Budget, PrefixBudget)
 
 
-def require_one_division(tree: PublicTree, ir: Iterable[Constraint], subject_to: Iterable[PaymentConstraint]) -> None:
+def require_one_division(tree: PublicTree, ir: Iterable[Constraint], subject_to: Collection[PaymentConstraint]) -> None:
     """Refuse constraints that each want their own division of payments among the actions that are drawn.
 
     Raises
@@ -50,9 +59,9 @@ def require_one_division(tree: PublicTree, ir: Iterable[Constraint], subject_to:
     InputError
         With the two, and what to do.
     """
-    if max(tree.branches) == 1:
+    if max(tree.branches) == 1 or Deterministic() in subject_to:
         return
-    listed = list(subject_to)
+    listed = on_money(subject_to)
     groups: list[list[Constraint]] = [
         [c for c in listed if isinstance(c, SINGLE)],
         [c for c in listed if isinstance(c, ON_PATHS)],

@@ -49,7 +49,6 @@ from mechopt.mechanism.constraints import (
 from mechopt.mechanism.objective import Objective, Revenue
 from mechopt.mechanism.payments import (
     Budget,
-    Deterministic,
     ExAnteBudgetBalance,
     PaymentConstraint,
     Payments,
@@ -395,8 +394,7 @@ def persistent_plan(
     record = "all" if BayesianIC("actions") in asked else "relevant"
     seen = relaxed and (pairs is None or pairs.correlated)
     tree = PublicTree(process, "any" if own or rereport or seen else "consistent", record)
-    if Deterministic() not in limits:
-        payments.require_one_division(tree, ir, on_money(limits))
+    payments.require_one_division(tree, ir, limits)
     top = max(float(np.abs(part).max()) for part in process.values)
     unit = 2.0 ** (frexp(top)[1] - 1) if top > 0 else 1.0
     return PersistentPlan(tree, () if relaxed else ic, ir, objective, relaxed, signals, unit, limits)
