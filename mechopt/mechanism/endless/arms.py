@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import Fault, InputError, LimitError
 from mechopt.core.numbers import FloatArray, IntArray
 from mechopt.environment.markov import MarkovTypes
 from mechopt.mechanism.constraints import Constraint
@@ -110,6 +110,12 @@ class ArmsMechanism(MechanismMethods):
         Smallest m that counts for anybody.
     claims : tuple of Constraint
     source : str
+
+    Raises
+    ------
+    InputError
+        With every number that is not finite, table of the wrong shape, list of levels that does not ascend, and action
+        that moves, or is worth something to, somebody whom it does not serve.
     """
 
     environment: MarkovTypes
@@ -123,6 +129,46 @@ class ArmsMechanism(MechanismMethods):
     floor: float
     claims: tuple[Constraint, ...] = ()
     source: str = ""
+
+    def __post_init__(self) -> None:
+        env, faults = self.environment, list[Fault]()
+        agents, actions = env.agents, env.action_counts[0]
+        if not env.infinite:
+            faults.append(Fault("environment", f"has {env.horizon} periods", 'its horizon must be "infinite"'))
+        for name in ("serving", "index", "levels", "waiting", "base", "start"):
+            if (count := len(getattr(self, name))) != agents:
+                faults.append(Fault(name, f"has {count} entries", f"give one for each of the {agents} agents"))
+        taken = [*self.serving, *(() if self.idling is None else (self.idling,))]
+        if sorted(set(taken)) != sorted(taken) or not all(0 <= a < actions for a in taken):
+            faults.append(
+                Fault("serving", f"and idling name actions {taken}", f"give different ones, 0 to {actions - 1}")
+            )
+        if faults:
+            raise InputError(faults)
+        faults += [fault for i in range(agents) for fault in self._faults_of(i)]
+        if not np.isfinite(self.floor):
+            faults.append(Fault("floor", f"is {self.floor}", "give a finite number"))
+        if faults:
+            raise InputError(faults)
+
+    def _faults_of(self, i: int) -> list[Fault]:
+        """What is wrong with one arm."""
+        states, faults = self.environment.shape[0][i], list[Fault]()
+        shapes = {"index": (states,), "levels": (len(self.levels[i]),), "waiting": (states, len(self.levels[i]) + 1)}
+        for name in ("index", "levels", "waiting", "base", "start"):
+            found, wanted = np.asarray(getattr(self, name)[i]), shapes.get(name, ())
+            if found.shape != wanted:
+                faults.append(Fault(f"{name}[{i}]", f"has shape {found.shape}", f"it must have {wanted}"))
+            elif not np.isfinite(found).all():
+                faults.append(Fault(f"{name}[{i}]", "has an entry that is not finite", "give finite numbers"))
+        if not faults and (np.diff(self.levels[i]) <= 0).any():
+            faults.append(Fault(f"levels[{i}]", "do not ascend", "list them from the lowest on, each once"))
+        for a in (*self.serving[:i], *self.serving[i + 1 :], *(() if self.idling is None else (self.idling,))):
+            kernel, values = self.environment.kernel[i][0][a], self.environment.values[i][0][a]
+            if values.any() or not np.array_equal(kernel, np.eye(states)):
+                what = f"moves agent {i}, or is worth something to her, without serving her"
+                faults.append(Fault(f"actions[{a}]", what, "serve one, and let the others stand still"))
+        return faults
 
     @property
     def agents(self) -> int:
