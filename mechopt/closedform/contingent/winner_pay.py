@@ -89,49 +89,138 @@ class BidDeviation:
 class WinnerPayAuction:
     """An auction at truthful bids, and what a bidder can gain by another one; money of the period of the bid.
 
+    All its tables follow from what it was made of and from the index, and are those of the formulas by construction.
+
     Attributes
     ----------
-    gamma, discount : float
-    mirror : bool
-        Whether the highest bid wins.
-    signals : tuple over bidders of float arrays ``(signal,)``
-    values : float array ``(bidder, *signals)``
-        What the item is worth to each.
-    winner : int array ``(*signals)``
-    eta : tuple over bidders of float arrays ``(*next signals of the others)``
-    residuals : float array ``(bidder, *signals)``
-        Expectation of eta less the average signal.
-    price : float array ``(bidder, *signals)``
-        What each would pay at once if she won, the others truthful.
-    transfer : float array ``(bidder, *signals)``
-        What each would then pay in the next period, expected; money of the next period.
-    payoffs : float array ``(bidder, *signals)``
-        Expected payoffs at truthful bids, of value less price less the discounted transfer.
-    revenue : float array ``(*signals)``
-        Expected price plus discounted transfer.
-    worst_payoff : float
-        The lowest realised payoff of a truthful winner, over profiles and next signals of positive probability.
-    deviation : BidDeviation
-        The most profitable bid over all profiles, bidders and bids; its gain is 0 where there is none.
     exact : AuctionNumbers
         What it was made of; `mechopt.verify` checks it with ``exact=True`` in these numbers.
+    mirror : bool
+        Whether the highest bid wins.
+    eta : tuple over bidders of float arrays ``(*next signals of the others)``
+
+    Raises
+    ------
+    InputError
+        If an index has another shape, or a number that is not finite.
     """
 
-    gamma: float
-    discount: float
-    mirror: bool
-    signals: tuple[FloatArray, ...]
-    values: FloatArray
-    winner: IntArray
-    eta: tuple[FloatArray, ...]
-    residuals: FloatArray
-    price: FloatArray
-    transfer: FloatArray
-    payoffs: FloatArray
-    revenue: FloatArray
-    worst_payoff: float
-    deviation: BidDeviation
     exact: AuctionNumbers
+    mirror: bool
+    eta: tuple[FloatArray, ...]
+
+    def __post_init__(self) -> None:
+        count, faults = len(self.exact.signals), list[Fault]()
+        object.__setattr__(self, "eta", tuple(map(readonly, self.eta)))
+        following = self.exact.kernel.shape[count:]
+        if len(self.eta) != count:
+            faults.append(Fault("eta", f"has {len(self.eta)} tables", f"give one for each of the {count} bidders"))
+        for i, index in enumerate(self.eta[:count]):
+            shape = (*following[:i], *following[i + 1 :])
+            if index.shape != shape:
+                faults.append(Fault(f"eta[{i}]", f"has shape {index.shape}", f"the others' next signals have {shape}"))
+            elif not np.isfinite(index).all():
+                faults.append(Fault(f"eta[{i}]", "has an entry that is not finite", "give finite numbers"))
+        if faults:
+            raise InputError(faults)
+
+    @property
+    def gamma(self) -> float:
+        """Weight of the others' signals in a value."""
+        return float(self.exact.gamma)
+
+    @property
+    def discount(self) -> float:
+        """Factor of the next period."""
+        return float(self.exact.discount)
+
+    @cached_property
+    def signals(self) -> tuple[FloatArray, ...]:
+        """Signals of each bidder, ascending."""
+        return tuple(readonly([float(x) for x in own]) for own in self.exact.signals)
+
+    @cached_property
+    def _profile(self) -> FloatArray:
+        """Signals, ``(bidder, *signals)``."""
+        return np.stack(np.meshgrid(*self.signals, indexing="ij"))
+
+    @cached_property
+    def _following(self) -> tuple[FloatArray, ...]:
+        """By bidder: distribution of the others' next signals, ``(profile, profile of the others')``."""
+        count = len(self.signals)
+        distribution = _distribution(self.exact.kernel)
+        return tuple(distribution.sum(axis=count + i).reshape(self._profile[0].size, -1) for i in range(count))
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """What the item is worth to each, ``(bidder, *signals)``."""
+        return readonly((1 - self.gamma) * self._profile + self.gamma * self._profile.sum(axis=0))
+
+    @cached_property
+    def winner(self) -> IntArray:
+        """Who wins, ``(*signals)``."""
+        return readonly(allocation(self._profile, self.mirror), np.int64)
+
+    @cached_property
+    def _to_beat(self) -> FloatArray:
+        """The best of the others' signals, ``(bidder, *signals)``."""
+        others = (np.delete(self._profile, i, axis=0) for i in range(len(self.signals)))
+        return np.stack([part.max(axis=0) if self.mirror else part.min(axis=0) for part in others])
+
+    @cached_property
+    def _expected(self) -> FloatArray:
+        """Expectation of eta, ``(bidder, *signals)``."""
+        pairs = zip(self._following, self.eta, strict=True)
+        return np.stack([(chances @ index.ravel()).reshape(self._profile.shape[1:]) for chances, index in pairs])
+
+    @cached_property
+    def residuals(self) -> FloatArray:
+        """Expectation of eta less the average signal, ``(bidder, *signals)``."""
+        return readonly(self._expected - self._profile.sum(axis=0) / len(self.signals))
+
+    @cached_property
+    def price(self) -> FloatArray:
+        """What each would pay at once if she won, the others truthful, ``(bidder, *signals)``."""
+        return readonly((1 + self.gamma * (len(self.signals) - 1)) * self._to_beat)
+
+    @cached_property
+    def transfer(self) -> FloatArray:
+        """What each would then pay in the next period, expected; money of the next period, ``(bidder, *signals)``."""
+        return readonly(len(self.signals) * self.gamma / self.discount * (self._expected - self._to_beat))
+
+    @cached_property
+    def _worth(self) -> FloatArray:
+        return self.values - self.price - self.discount * self.transfer
+
+    @cached_property
+    def _wins(self) -> FloatArray:
+        count = len(self.signals)
+        return np.asarray(np.arange(count).reshape(-1, *[1] * count) == self.winner)
+
+    @cached_property
+    def payoffs(self) -> FloatArray:
+        """Expected payoffs at truthful bids, of value less price less the discounted transfer."""
+        return readonly(np.where(self._wins, self._worth, 0.0))
+
+    @cached_property
+    def revenue(self) -> FloatArray:
+        """Expected price plus discounted transfer, ``(*signals)``."""
+        return readonly(np.where(self._wins, self.values - self._worth, 0.0).sum(axis=0))
+
+    @cached_property
+    def worst_payoff(self) -> float:
+        """The lowest realised payoff of a truthful winner, over profiles and next signals of positive probability."""
+        pairs = zip(self._following, self.eta, strict=True)
+        highest = [np.where(chances > 0, index.ravel(), -np.inf).max(axis=1) for chances, index in pairs]
+        most = np.stack(highest).reshape(self._profile.shape)
+        realised = self.values - self.price - len(self.signals) * self.gamma * (most - self._to_beat)
+        return float(realised[self._wins].min())
+
+    @cached_property
+    def deviation(self) -> BidDeviation:
+        """The most profitable bid over all profiles, bidders and bids; its gain is 0 where there is none."""
+        slope = 1 + self.gamma * (len(self.signals) - 1)
+        return best_deviation(self.signals, self._worth, slope, self.mirror)
 
     @property
     def gain(self) -> float:
@@ -242,37 +331,9 @@ def winner_pay_auction(
     1.0
     """
     given, grids, distribution = _read(gamma, signals, kernel, discount, bidders)
-    weight, delta = float(given.gamma), float(given.discount)
-    count, mirror = len(grids), weight < 1 if mirror is None else mirror
-    profile = np.stack(np.meshgrid(*grids, indexing="ij"))
-    total = profile.sum(axis=0)
-    values = (1 - weight) * profile + weight * total
-    solved = [_index(distribution, i, total / count) for i in range(count)]
-    expected = np.stack([mean for _, mean, _ in solved])
-    other = np.stack([_to_beat(np.delete(profile, i, axis=0), mirror) for i in range(count)])
-    price, transfer = (1 + weight * (count - 1)) * other, count * weight / delta * (expected - other)
-    worth = values - price - delta * transfer
-    winner = allocation(profile, mirror)
-    wins = np.arange(count).reshape(-1, *[1] * count) == winner
-    highest = np.stack([highest for _, _, highest in solved])
-    realised = values - price - count * weight * (highest - other)
-    return WinnerPayAuction(
-        gamma=weight,
-        discount=delta,
-        mirror=mirror,
-        signals=tuple(map(readonly, grids)),
-        values=readonly(values),
-        winner=readonly(winner, np.int64),
-        eta=tuple(readonly(index) for index, _, _ in solved),
-        residuals=readonly(expected - total / count),
-        price=readonly(price),
-        transfer=readonly(transfer),
-        payoffs=readonly(np.where(wins, worth, 0.0)),
-        revenue=readonly(np.where(wins, values - worth, 0.0).sum(axis=0)),
-        worst_payoff=float(realised[wins].min()),
-        deviation=best_deviation(grids, worth, 1 + weight * (count - 1), mirror),
-        exact=given,
-    )
+    average = np.stack(np.meshgrid(*grids, indexing="ij")).mean(axis=0)
+    eta = tuple(_index(distribution.sum(axis=len(grids) + i), average) for i in range(len(grids)))
+    return WinnerPayAuction(given, given.gamma < 1 if mirror is None else mirror, eta)
 
 
 def allocation(bids: FloatArray, mirror: bool) -> IntArray:
@@ -315,21 +376,17 @@ def best_deviation(grids: Sequence[FloatArray], worth: FloatArray, slope: float,
     return best
 
 
-def _to_beat(bids: FloatArray, mirror: bool) -> FloatArray:
-    """The bid to beat among those given."""
-    ends: FloatArray = bids.max(axis=0) if mirror else bids.min(axis=0)
-    return ends
+def _index(others: FloatArray, average: FloatArray) -> FloatArray:
+    """Index eta of a bidder, given the distribution of the others' next signals."""
+    eta = np.linalg.lstsq(others.reshape(average.size, -1), average.ravel(), rcond=None)[0]
+    return np.asarray(eta.reshape(others.shape[average.ndim :]))
 
 
-def _index(distribution: FloatArray, i: int, average: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Index eta of bidder i, its expectation by profile, and its largest value of positive probability by profile."""
-    count = average.ndim
-    others = distribution.sum(axis=count + i)
-    matrix = others.reshape(average.size, -1)
-    eta = np.linalg.lstsq(matrix, average.ravel(), rcond=None)[0]
-    highest = np.where(matrix > 0, eta, -np.inf).max(axis=1)
-    shape = average.shape
-    return eta.reshape(others.shape[count:]), (matrix @ eta).reshape(shape), highest.reshape(shape)
+def _distribution(kernel: Array) -> FloatArray:
+    """A kernel in floats."""
+    found = number_table(kernel, kernel.ndim, "kernel", [])
+    assert found is not None
+    return found
 
 
 def _read(

@@ -12,7 +12,7 @@ Source: Liu (2025), "Indirect implementation with auctions"; see `mechopt.closed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.core.errors import InputError
-from mechopt.core.numbers import to_exact
+from mechopt.core.numbers import FloatArray, IntArray, to_exact
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.verification.exact import require_few
 from mechopt.verification.independent.replay import Counterexample
@@ -43,7 +43,7 @@ class BidCounterexample(Counterexample):
         Below or above all truthful bids.
     """
 
-    bid: float = 0.0
+    bid: float = field(kw_only=True)
 
     @property
     def signals(self) -> Signals:
@@ -111,56 +111,61 @@ def verify_winner_pay(
 
 
 def _in_floats(auction: Any) -> ConstraintCheck:
-    grids, gamma, count = auction.signals, auction.gamma, len(auction.signals)
-    chances = np.vectorize(lambda p: float(_plain(p)), otypes=[np.float64])(auction.exact.kernel)
-    signals = np.stack(np.meshgrid(*grids, indexing="ij"))
-    sizes = np.abs(signals)
-    best, beta = np.max if auction.mirror else np.min, 1 + gamma * (count - 1)
-    verdict, terms = Verdict(tolerance_of(float(np.abs(auction.values).max()))), max(map(np.size, auction.eta))
-    largest = max(float(np.abs(part).max()) for part in (*grids, *auction.eta))
-    precision = Precision.of(terms + 4 * count + OTHER_ROUNDINGS, largest)
-    with np.errstate(invalid="ignore", over="ignore"):
-        for i in range(count):
-            others = np.delete(signals, i, axis=0)
-            to_beat, most = best(others, axis=0), np.delete(sizes, i, axis=0).max(axis=0)
-            table = chances.sum(axis=count + i).reshape(*chances.shape[:count], -1)
-            index, reach = table @ auction.eta[i].ravel(), table @ np.abs(auction.eta[i]).ravel()
-            worth = signals[i] + gamma * others.sum(axis=0) - beta * to_beat - count * gamma * (index - to_beat)
-            size = sizes[i] + gamma * np.abs(others).sum(axis=0) + beta * most + count * gamma * (reach + most)
-            gain = np.where(auction.winner == i, -worth, worth)
-            verdict.add(gain, precision.bound(size))
+    numbers = _Auction(auction)
+    verdict, winner = Verdict(numbers.tolerance), numbers.winners
+    for i in range(len(numbers.signals)):
+        worth, rounding = _worth_in_floats(auction, i)
+        verdict.add(np.where(winner == i, -worth, worth), rounding)
     answer, found = verdict.answer, None
     if answer.place is not None:
         i, at = answer.place
-        signals_at = tuple(int(k) for k in np.unravel_index(at, auction.winner.shape))
-        found = _counterexample(auction, i, signals_at, answer.gain)
+        found = _counterexample(numbers, i, tuple(map(int, np.unravel_index(at, winner.shape))), answer.gain)
     return ConstraintCheck.of(answer, verdict.tolerance, found)
+
+
+def _worth_in_floats(auction: Any, i: int) -> tuple[FloatArray, FloatArray]:
+    """Expected payoff of winning at all profiles, and a bound of its rounding."""
+    given, index = auction.exact, auction.eta[i]
+    grids, gamma, count = [[float(x) for x in own] for own in given.signals], float(given.gamma), len(given.signals)
+    own = np.stack(np.meshgrid(*grids, indexing="ij"))
+    others, beta = np.delete(own, i, axis=0), 1 + gamma * (count - 1)
+    to_beat = others.max(axis=0) if auction.mirror else others.min(axis=0)
+    chances = np.vectorize(lambda p: float(_plain(p)), otypes=[np.float64])(given.kernel).sum(axis=count + i)
+    following = chances.reshape(*chances.shape[:count], -1)
+    most = np.abs(others).max(axis=0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        owed = count * gamma * (following @ index.ravel() - to_beat)
+        worth = own[i] + gamma * others.sum(axis=0) - beta * to_beat - owed
+        owing = count * gamma * (following @ np.abs(index).ravel() + most)
+        size = np.abs(own[i]) + gamma * np.abs(others).sum(axis=0) + beta * most + owing
+        largest = float(max(np.abs(own).max(), np.abs(index).max()))
+        return worth, Precision.of(index.size + 4 * count + OTHER_ROUNDINGS, largest).bound(size)
 
 
 def _in_fractions(auction: Any) -> ConstraintCheck:
     numbers = _Auction(auction)
-    profiles = prod(map(len, numbers.signals))
-    require_few(profiles * len(numbers.signals) * len(numbers.following), "a winner-pay auction")
-    verdict = ExactVerdict(tolerance_of(float(np.abs(auction.values).max())))
+    profiles, bidders = prod(map(len, numbers.signals)), range(len(numbers.signals))
+    require_few(profiles * len(bidders) * len(numbers.following), "a winner-pay auction")
+    verdict = ExactVerdict(numbers.tolerance)
     for signals in product(*(range(len(own)) for own in numbers.signals)):
         winner = numbers.winner(numbers.bids(signals))
-        for i in range(len(signals)):
+        for i in bidders:
             worth = numbers.worth(i, signals)
             verdict.add(-worth if winner == i else worth, (i, *signals))
     answer, found = verdict.answer, None
-    if answer.status is not Status.SATISFIED and verdict.place is not None:
-        found = _counterexample(auction, verdict.place[0], verdict.place[1:], answer.gain)
+    if answer.status is not Status.SATISFIED:
+        i, *at = verdict.place or ()
+        found = _counterexample(numbers, i, tuple(at), answer.gain)
     return ConstraintCheck.of(answer, float(verdict.tolerance), found)
 
 
-def _counterexample(auction: Any, i: int, signals: Signals, gain: float) -> BidCounterexample:
+def _counterexample(numbers: _Auction, i: int, signals: Signals, gain: float) -> BidCounterexample:
     """The bid that wins where she does not, or loses where she wins."""
-    bids = [Fraction(x) for row in auction.exact.signals for x in row]
-    wins = int(auction.winner[signals]) == i
-    low, high = (float(_Auction(auction).beta * bid) for bid in (min(bids), max(bids)))
-    beyond = max(1.0, abs(low), abs(high))
+    wins = numbers.winner(numbers.bids(signals)) == i
+    every = [float(numbers.beta * x) for own in numbers.signals for x in own]
+    beyond = max(map(abs, every)) or 1.0
     others = tuple(k for j, k in enumerate(signals) if j != i)
-    bid = high + beyond if wins != bool(auction.mirror) else low - beyond
+    bid = max(every) + beyond if wins != numbers.mirror else min(every) - beyond
     return BidCounterexample(PeriodicExPostIC(), i, 0, (), signals[i], None, gain, others, bid=bid)
 
 
@@ -178,6 +183,20 @@ class _Auction:
         self.following = list(product(*map(range, given.kernel.shape[count:])))
         self.eta = [[Fraction(float(x)) for x in part.ravel()] for part in auction.eta]
         self.shapes = [part.shape for part in auction.eta]
+
+    @property
+    def tolerance(self) -> float:
+        """Of one period, from the values alone."""
+        lowest, highest = ([own[k] for own in self.signals] for k in (0, -1))
+        values = (abs(x + self.gamma * (sum(ends) - x)) for ends in (lowest, highest) for x in ends)
+        return tolerance_of(float(max(values)))
+
+    @property
+    def winners(self) -> IntArray:
+        """Who wins at truthful bids, at all profiles; bids are compared as they were given, not as floats."""
+        place = {x: rank for rank, x in enumerate(sorted({x for own in self.signals for x in own}))}
+        ranks = np.stack(np.meshgrid(*([place[x] for x in own] for own in self.signals), indexing="ij"))
+        return np.asarray(ranks.argmax(axis=0) if self.mirror else ranks.argmin(axis=0))
 
     def bids(self, signals: Signals) -> list[Fraction]:
         """Truthful ones."""
