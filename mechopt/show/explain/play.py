@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.states.environment import PublicStates, state_names
 from mechopt.histories.reports import HistoryTree
