@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.waiting import HANG_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WITHOUT = "no Chromium here; .ci/browser installs Debian's, the extra dev the rest"
 
@@ -49,6 +51,7 @@ def visit(started, path: Path, scheme: str = "light", width: int = 1200):
     context = started.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
     )
+    context.set_default_timeout(1000 * HANG_SECONDS)
     page = context.new_page()
     found = Visit(page)
     page.on("console", lambda message: found.complaints.append(f"{message.type}: {message.text}"))

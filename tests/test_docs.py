@@ -223,6 +223,12 @@ def test_every_command_has_its_section(monkeypatch):
     assert "| `--json` |" in text and "| `--time-limit NUMBER` | seconds for the solver |" in text
 
 
+def test_every_command_is_in_the_list_of_the_readme():
+    listed = re.findall(r"^mechopt ([a-z|, -]+)", (DOCS.parent / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    names = {name for line in listed for name in re.split(r"[ |,]+", line)}
+    assert set(COMMANDS) - names == set()
+
+
 def run(line, monkeypatch, capsys):
     """Exit status and output of a command line, in this process."""
     monkeypatch.setattr(sys, "argv", shlex.split(line))

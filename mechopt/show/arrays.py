@@ -33,7 +33,8 @@ def to_xarray(mechanism: Any) -> xarray.Dataset:
         money of the period, expected over the mechanism's draw) and ``probability_t`` (of the reports, when all are
         truthful). Dimensions: ``action_t``; ``agent``; ``report_s`` for each period s up to t, with several agents
         ``report_s_NAME``; ``done_s`` for a recorded action. NaN where reports or actions cannot come about, probability
-        0. ``present_value`` is by ``period``.
+        0. ``present_value`` is by ``period``; where discounts differ it is the seller's, and
+        ``own_present_value`` is by ``agent`` and ``period``.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def to_xarray(mechanism: Any) -> xarray.Dataset:
     play, done = play_of(written), [np.zeros((1, 0), dtype=np.int64)]
     agents = [name.replace(" ", "_") for name in play.agents]
     arrays: dict[str, Any] = {"present_value": ("period", play.present_value)}
+    if written.environment.discounts is not None:
+        arrays["own_present_value"] = (("agent", "period"), play.own_present_value)
     coordinates: dict[str, Any] = {"agent": list(play.agents), "period": list(range(play.horizon))}
     names, sizes = list[str](), list[int]()
     for t in range(play.horizon):

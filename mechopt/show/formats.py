@@ -201,7 +201,8 @@ class _Game:
             yield from self._after(t, node, int(a), truth, public, total)
 
     def _after(self, t: int, node: int, a: int, truth: Any, public: Any, total: Any) -> Iterator[str]:
-        play, weight = self.play, self.play.present_value[t]
+        play = self.play
+        weight = np.append(play.own_present_value[:, t], play.present_value[t])
         paid = play.payment[t][:, node]
         gained = play.values[t][:, a, truth[-1]] - paid
         total = total + weight * np.append(

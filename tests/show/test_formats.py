@@ -51,9 +51,15 @@ def cases():
     yield mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=4 - 1)).mechanism
     yield mo.optimum(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2, agents=2)).mechanism
     yield mo.optimum(random_markov(3, agents=1, periods=2, actions=2, controlled=True)).mechanism
+    types = [[[1, 2]] * 3], [[["1/2", "1/2"]] * 3]
+    impatient = mo.IndependentTypes(*types, discount="9/10", discounts=["3/5"])
+    yield mo.optimum(impatient, subject_to="no-subsidy").mechanism
 
 
-@pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
+IDS = ["markov", "independent", "buyers", "controlled", "impatient"]
+
+
+@pytest.mark.parametrize("mechanism", list(cases()), ids=IDS)
 def test_the_truthful_payoffs_of_the_game_are_the_utilities_and_the_revenue(mechanism, tmp_path):
     path = tmp_path / "game.efg"
     count = mo.formats.to_efg(mechanism, path, 'a "title"')
@@ -113,7 +119,7 @@ def test_the_latex_table_escapes_names():
     assert latex.startswith(r"\begin{tabular}{llllrl}") and r"50\%" in latex and "lo_w" not in latex
 
 
-@pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
+@pytest.mark.parametrize("mechanism", list(cases()), ids=IDS)
 def test_labelled_arrays_have_the_numbers_of_the_frame(mechanism):
     """Revenue and probabilities by sums over the labelled arrays; each row of the data frame at its labels."""
     arrays = mo.formats.to_xarray(mechanism)
@@ -161,7 +167,7 @@ def ends(node):
     return [node[4]] if node[0] == "t" else [payoffs for child in node[5] for payoffs in ends(child)]
 
 
-@pytest.mark.parametrize("mechanism", list(cases()), ids=["markov", "independent", "buyers", "controlled"])
+@pytest.mark.parametrize("mechanism", list(cases()), ids=IDS)
 def test_gambit_itself_reads_the_same_game(mechanism, tmp_path):
     """Gambit demands that probabilities sum to exactly one; every player's payoffs have the same range in its game."""
     gambit = pytest.importorskip("pygambit", reason="needs pygambit 17 (a pre-release)")

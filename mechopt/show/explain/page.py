@@ -134,7 +134,7 @@ def _data(found: Explanation) -> dict[str, Any]:
         "modes": names,
         "agents": list(found.agents),
         "horizon": play.horizon,
-        "present": play.present_value.tolist(),
+        "present": play.own_present_value.tolist(),
         "names": [[profile_words(play, t, k) for k in range(int(np.prod(play.shape[t])))] for t in range(play.horizon)],
         "rules": rules,
         **_chances(found),

@@ -13,7 +13,6 @@ from math import prod
 
 import numpy as np
 
-from mechopt.core.errors import InputError
 from mechopt.core.numbers import Array, FloatArray, IntArray
 from mechopt.environment.states.environment import PublicStates, state_names
 from mechopt.histories.reports import HistoryTree
@@ -42,6 +41,9 @@ class Play:
     costs : tuple over t of arrays ``(A_t,)``
         The seller's.
     present_value : array ``(T,)``
+        Of the money of each period to the seller.
+    own_present_value : array ``(n, T)``
+        The same to each agent.
     slot, profile : tuples over t of int arrays ``(nodes,)``
     following : tuple over t of int arrays ``(nodes, branches)``
         Slot of the next period by recorded action; none after the last period.
@@ -70,6 +72,7 @@ class Play:
     values: tuple[FloatArray, ...]
     costs: tuple[FloatArray, ...]
     present_value: FloatArray
+    own_present_value: FloatArray
     slot: tuple[IntArray, ...]
     profile: tuple[IntArray, ...]
     following: tuple[IntArray, ...]
@@ -162,11 +165,6 @@ def play_of(mechanism: Mechanism | SequenceMechanism) -> Play:
     ----------
     mechanism : Mechanism or SequenceMechanism
 
-    Raises
-    ------
-    InputError
-        If discounts differ.
-
     Examples
     --------
     >>> from mechopt.environment.independent import IndependentTypes
@@ -176,8 +174,6 @@ def play_of(mechanism: Mechanism | SequenceMechanism) -> Play:
     >>> play.actions, play.allocation[0].tolist(), play.payment[0].tolist()
     ((('keep', 'sell'),), [[1.0, 0.0], [0.0, 1.0]], [[0.0, 2.0]])
     """
-    if mechanism.environment.discounts is not None:
-        raise InputError("agents discount otherwise than the seller: explanations and game trees have one discount")
     return _independent(mechanism) if isinstance(mechanism, Mechanism) else _persistent(mechanism)
 
 
@@ -205,6 +201,7 @@ def _independent(mechanism: Mechanism) -> Play:
         tuple(values),
         tuple(np.array([0.0, *[float(env.cost[t])] * n]) for t in periods),
         env.present_value,
+        np.array(env.own_present_value),
         tuple(np.arange(tree.count[t]).repeat(counts[t]) for t in periods),
         tuple(np.tile(np.arange(counts[t]), tree.count[t]) for t in periods),
         tuple(np.arange(tree.count[t + 1])[:, None] for t in periods[:-1]),
@@ -250,6 +247,7 @@ def _persistent(mechanism: SequenceMechanism) -> Play:
         process.values,
         process.costs,
         process.present_value,
+        np.array(process.own_present_value),
         tree.slot,
         tree.profile,
         tuple(tree.following(t) for t in periods[:-1]),

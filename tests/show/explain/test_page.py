@@ -53,7 +53,7 @@ def test_following_the_data_of_the_page_is_following_the_mechanism(found):
         for profile, rule in data["rules"][mode].items():
             k = int(profile)
             here = chance * (data["initial"][k] if t == 0 else data["kernel"][t - 1][0][past][k])
-            total += here * data["present"][t] * rule["payments"][0]
+            total += here * data["present"][0][t] * rule["payments"][0]
             if t + 1 < data["horizon"] and here > 0:
                 ((_, after, _),) = rule["next"]
                 total += revenue(t + 1, after, k, here)
@@ -106,7 +106,7 @@ def test_in_a_browser(found, tmp_path, scheme, width):
         page.keyboard.press("ArrowRight")
         assert page.locator("#p0r1").is_checked()
         page.locator("#tree summary").first.click()
-        page.locator("#tree details details").first.wait_for(timeout=20_000)
+        page.locator("#tree details details").first.wait_for()
         report = Axe().run(page)
         assert report.response["violations"] == [], [
             (v["id"], v["nodes"][0]["html"]) for v in report.response["violations"]

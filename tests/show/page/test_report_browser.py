@@ -108,22 +108,22 @@ def test_a_click_shows_the_counterexample(opened):
     assert "buyer 0" in dialog.inner_text()
     assert accessibility_faults(opened) == []
     dialog.get_by_role("button", name="Close").click()
-    assert not dialog.is_visible()
+    dialog.wait_for(state="hidden")
 
 
 def test_the_keyboard_shows_the_counterexample_and_comes_back(opened):
     button = opened.locator("button.broken").first
     button.focus()
     opened.keyboard.press("Enter")
-    assert opened.get_by_role("dialog").is_visible()
+    opened.get_by_role("dialog").wait_for(state="visible")
     opened.keyboard.press("Escape")
-    assert not opened.locator("dialog").is_visible()
-    assert button.evaluate("button => button === document.activeElement")
+    opened.locator("dialog").wait_for(state="hidden")
+    opened.wait_for_function("button => button === document.activeElement", arg=button.element_handle())
 
 
 def test_a_link_opens_the_details_it_leads_to(opened):
     opened.get_by_role("link", name="two-period").click()
-    assert opened.locator("details", has_text="two-period").first.get_attribute("open") is not None
+    opened.locator("details[open]", has_text="two-period").first.wait_for()
 
 
 def test_the_button_turns_light_to_dark(opened):
@@ -156,7 +156,8 @@ def test_the_optimum_by_states_is_seen_and_reached_by_its_link(chrome, pages, sc
         page = found.page
         page.get_by_role("link", name="Optimum by states").click()
         rules = page.locator("#states tbody tr:not(.state)")
-        assert rules.first.is_visible() and rules.count() > 1
+        rules.first.wait_for(state="visible")
+        assert rules.count() > 1
         assert page.evaluate("document.documentElement.scrollWidth") == width
         badge = page.locator("#states .badge").first
         assert badge.evaluate("b => getComputedStyle(b).color") == "rgb(255, 255, 255)"

@@ -45,7 +45,7 @@ class Cells:
     ----------
     agent, period, state : int arrays ``(cells,)``
     weight : array ``(cells,)``
-        Probability of the cell times the present value of money of its period.
+        Probability of the cell times the present value of money of its period to the seller.
     worth : array ``(cells,)``
         Expected value of what the agent gets, in the program's unit.
     units : array ``(cells,)``
@@ -205,7 +205,7 @@ def _independent(
             if t < horizon:
                 blocks += [columns.realised[t][i]] if columns.realised else []
                 entries(blocks[0], first[t] + i * sizes[t] + state[t], 1.0)
-            weight = play.present_value[cells.period[path]]
+            weight = play.own_present_value[i, cells.period[path]]
             for block in blocks:
                 known[block], offset[block] = True, gone
                 every = np.broadcast_to(block[:, None], path.shape)
@@ -215,7 +215,7 @@ def _independent(
             if t < horizon:
                 place = cells.place[t][i]
                 path = np.concatenate([path[play.slot[t]], place[:, None]], axis=1)
-                gone = gone[play.slot[t]] + play.present_value[t] * worth.constant[place]
+                gone = gone[play.slot[t]] + play.own_present_value[i, t] * worth.constant[place]
     for block, place in zip(columns.allocation, cells.place, strict=True):
         known[block] = True
         if x is None:
@@ -241,7 +241,7 @@ def _with_least_utility(
     own = old + first[cells.period] + cells.agent * sizes[cells.period] + cells.state
     later = np.minimum(cells.period + 1, horizon - 1)
     after = np.where(cells.following >= 0, old + first[later] + cells.agent * sizes[later] + cells.following, -1)
-    rows, weight = np.arange(cells.count), play.present_value[cells.period]
+    rows, weight = np.arange(cells.count), play.own_present_value[cells.agent, cells.period]
     followed = np.flatnonzero(after >= 0)
     entries = [
         (rows, own, np.ones(len(rows))),
@@ -282,7 +282,7 @@ def _persistent(
             fixed[columns.allocation[t]] = x[columns.allocation[t]]
         mass = play.mass[t][play.slot[t]]
         group[columns.payment[t]] = np.where(mass > WEIGHTLESS, cells.place[t], -1)
-        scale[columns.payment[t]] = play.present_value[t] * mass
+        scale[columns.payment[t]] = play.own_present_value[:, t, None] * mass
         first = _free(columns.realised[t], play.mass[t] > WEIGHTLESS, group, first)
         for hidden in columns.hidden[t]:
             first = _free(hidden, np.ones(hidden.shape, dtype=bool), group, first)

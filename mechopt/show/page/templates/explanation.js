@@ -107,8 +107,8 @@ function draw(focused) {
   const steps = walk(), sum = data.agents.map(() => 0), paid = data.agents.map(() => 0);
   const totals = steps.map((step) => {
     data.agents.forEach((_, i) => {
-      sum[i] += data.present[step.t] * (step.found.worth[i] - step.found.payments[i]);
-      paid[i] += data.present[step.t] * step.found.payments[i];
+      sum[i] += data.present[i][step.t] * (step.found.worth[i] - step.found.payments[i]);
+      paid[i] += data.present[i][step.t] * step.found.payments[i];
     });
     return [...sum];
   });
