@@ -28,7 +28,6 @@ remark that the equation for eta is stronger than the spanning condition is not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -36,6 +35,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mechopt.closedform.contingent.bids import BidDeviation, allocation, best_deviation
 from mechopt.core.errors import Fault, InputError
 from mechopt.core.numbers import VERIFY_TOLERANCE, Array, FloatArray, IntArray, readonly
 from mechopt.core.rounding import Precision, Status, Verdict
@@ -62,27 +62,6 @@ class AuctionNumbers(NamedTuple):
     discount: Fraction
     signals: tuple[tuple[Fraction, ...], ...]
     kernel: Array
-
-
-@dataclass(frozen=True)
-class BidDeviation:
-    """The most profitable bid.
-
-    Attributes
-    ----------
-    bidder : int
-    signals : tuple of int
-        The profile of signals, by index.
-    bid : float
-        What she bids instead of ``beta`` times her signal.
-    gain : float
-        Expected payoff of that bid less that of the truthful one.
-    """
-
-    bidder: int
-    signals: tuple[int, ...]
-    bid: float
-    gain: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -334,46 +313,6 @@ def winner_pay_auction(
     average = np.stack(np.meshgrid(*grids, indexing="ij")).mean(axis=0)
     eta = tuple(_index(distribution.sum(axis=len(grids) + i), average) for i in range(len(grids)))
     return WinnerPayAuction(given, given.gamma < 1 if mirror is None else mirror, eta)
-
-
-def allocation(bids: FloatArray, mirror: bool) -> IntArray:
-    """Who wins: the lowest bid, the mirror's highest; ties go to the bidder with the lowest number.
-
-    Parameters
-    ----------
-    bids : float array ``(bidder, ...)``
-    mirror : bool
-    """
-    return np.asarray(bids.argmax(axis=0) if mirror else bids.argmin(axis=0), dtype=np.int64)
-
-
-def best_deviation(grids: Sequence[FloatArray], worth: FloatArray, slope: float, mirror: bool) -> BidDeviation:
-    """Try every bid of every bidder at every profile, the others bidding ``slope`` times their signals.
-
-    Parameters
-    ----------
-    grids : sequence over bidders of float arrays ``(signal,)``
-    worth : float array ``(bidder, *signals)``
-        Expected payoff of each if she wins, at each profile; 0 if she does not.
-    slope : float
-    mirror : bool
-    """
-    profile = np.stack(np.meshgrid(*grids, indexing="ij"))
-    points = np.unique(np.concatenate(grids))
-    beyond = max(1.0, float(np.abs(points).max()))
-    points = np.unique([points[0] - beyond, *points, *(points[1:] + points[:-1]) / 2, points[-1] + beyond])
-    best = BidDeviation(0, (0,) * len(grids), float(slope * grids[0][0]), 0.0)
-    truthful = allocation(profile, mirror)
-    for i in range(len(grids)):
-        for point in points:
-            bids = profile.copy()
-            bids[i] = point
-            gains = worth[i] * ((allocation(bids, mirror) == i).astype(float) - (truthful == i))
-            gains = np.where(np.isfinite(gains), gains, np.inf)  # sums beyond floats are no equilibrium
-            if gains.max() > best.gain:
-                where = tuple(int(k) for k in np.unravel_index(gains.argmax(), gains.shape))
-                best = BidDeviation(i, where, float(slope * point), float(gains.max()))
-    return best
 
 
 def _index(others: FloatArray, average: FloatArray) -> FloatArray:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import mechopt as mo
-from mechopt.closedform.contingent.winner_pay import best_deviation, winner_pay_auction
+from mechopt.closedform.contingent.bids import best_deviation
+from mechopt.closedform.contingent.winner_pay import winner_pay_auction
 from mechopt.core.numbers import to_exact
 
 GRIDS = [
