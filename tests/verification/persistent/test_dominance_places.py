@@ -45,6 +45,7 @@ CASES = {
     "types-grow-by-period": ([[1, 2, 3]], 2),
     "two-agents": ([[2, 3], [3, 2]], 2),
     "an-agent-of-one-type": ([[1, 1, 1], [2, 2, 2]], 2),
+    "four-periods": ([[2, 2, 2, 2]], 2),
     "one-period": ([[3], [2]], 2),
 }
 
@@ -95,14 +96,13 @@ def test_axes_are_nodes_types_and_paths():
 
 
 def test_the_limit_counts_both_tables(monkeypatch):
-    """In period 0 of types 2, 3, 2 against 1, 2, 2: at most 2 nodes and 1 slot of 1 profile of the others; 2 types, 6
-    and 4 later paths."""
-    mechanism = changing(5, [[2, 3, 2], [1, 2, 2]], 2, reports="any")
-    assert mechanism.tree.count[0] == 2
+    """Nodes, and slots times reports of the others; times her types, her later paths and the others'."""
+    mechanism = changing(5, [[2, 3, 2], [1, 3, 2]], 2, reports="any")
+    assert (mechanism.tree.count, mechanism.tree.slots) == ((2, 18, 72), (1, 2, 18))
     payoffs = PersistentPayoffs(mechanism, 0)
     sizes = [
         (mechanism.tree.count[t] + mechanism.tree.slots[t] * others) * types * own * theirs
-        for t, (others, types, own, theirs) in enumerate([(1, 2, 6, 4), (2, 3, 2, 2), (2, 2, 1, 1)])
+        for t, (others, types, own, theirs) in enumerate([(1, 2, 6, 6), (3, 3, 2, 2), (2, 2, 1, 1)])
     ]
     most = max(sizes)
     monkeypatch.setattr(dominance, "MAX_ENTRIES", most)
