@@ -44,11 +44,6 @@ class _Exact:
         column = sum(level <= place for level in self.levels[i])
         return [row[column] for row in self.table[i]]
 
-    def first(self, one: Entry, other: Entry) -> bool:
-        """Whether one arm in its state is served before another."""
-        (i, s), (k, t) = one, other
-        return self.index[i][s] > self.index[k][t] or (self.index[i][s] == self.index[k][t] and i < k)
-
     def active(self, entry: Entry) -> bool:
         return not self.idle or self.index[entry[0]][entry[1]] > 0
 
