@@ -174,10 +174,12 @@ class _Fractions(_Checker):
     def interim(self, constraint: Constraint) -> ConstraintCheck:
         verdict, example = ExactVerdict(self.tolerance), None
         for i, s, utility in exact_first(self.m):
-            if -utility > verdict.gain:
-                example = MarkovCounterexample(constraint, i, 0, (), s, s, -as_float(utility))
-            verdict.add(-utility, ())
-        return ConstraintCheck.of(verdict.answer, self.tolerance, example)
+            verdict.add(-utility, (i, s))
+        answer = verdict.answer
+        if verdict.place is not None:
+            i, s = verdict.place
+            example = MarkovCounterexample(constraint, i, 0, (), s, s, answer.gain)
+        return ConstraintCheck.of(answer, self.tolerance, example)
 
 
 def counterexample(constraint: Constraint, found: search.Found) -> MarkovCounterexample:

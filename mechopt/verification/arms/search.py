@@ -16,8 +16,12 @@ from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.endless.arms import ArmsMechanism
 from mechopt.verification.rounding import UNIT
 
-MAX_DRAWN, MAX_PATHS, MAX_LENGTH = 12, 4, 8
-"""States and paths that are drawn, and how long paths are."""
+MAX_DRAWN = 12
+"""States that are drawn."""
+MAX_PATHS = 4
+"""Paths of truth that are drawn."""
+MAX_LENGTH = 8
+"""How long paths are."""
 State = tuple[int, ...]
 
 

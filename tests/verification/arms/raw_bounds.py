@@ -13,7 +13,7 @@ BELOW_ALL = Fraction(-(10**9))
 
 
 def instance(seed):
-    """Arms of unequal sizes that may rest, with ties; of six one as it is, the others changed in one way each."""
+    """Arms of unequal sizes that may rest, with ties; of eight one as it is, the others changed in one way each."""
     rng = np.random.default_rng(seed)
     sizes, idle = [[2, 3], [3], [2, 1, 3], [1, 2]][seed % 4], seed % 3 < 2
     values = [
@@ -44,7 +44,7 @@ def arms_of(rng, sizes, values, costs, discount, idle, first=row):
 
 
 def changed(pivot, seed, rng):
-    size, kind = (0.02, 0.5)[seed // 4 % 2], seed // 8 % 6
+    size, kind = (0.02, 0.5)[seed // 4 % 2], seed // 8 % 8
     if kind == 1:
         return replace(pivot, base=pivot.base + size * rng.uniform(-1, 1, len(pivot.base)))
     if kind == 2:
@@ -57,6 +57,15 @@ def changed(pivot, seed, rng):
         return replace(pivot, waiting=tuple(tables))
     if kind == 5:
         return replace(pivot, floor=pivot.floor - size, index=tuple(row - 3 * size for row in pivot.index))
+    if kind > 5:  # whatever ascends to 1, some from the start on; indices are whole numbers, often 0
+        tables = [np.sort(rng.integers(0, 5, t.shape) / 4, axis=1) for t in pivot.waiting]
+        for table in tables:
+            table[:, -1] = 1
+            table[int(rng.integers(len(table)))] = 1 if kind == 7 else table[0]
+        index = tuple(rng.integers(-1, 3, len(row)).astype(float) for row in pivot.index)
+        levels = tuple(row * (1 if kind == 6 else 4) for row in pivot.levels)
+        base = pivot.base + rng.uniform(-1, 1, len(tables))
+        return replace(pivot, waiting=tuple(tables), levels=levels, index=index, base=base)
     return pivot
 
 

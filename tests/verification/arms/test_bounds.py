@@ -5,22 +5,51 @@ import dataclasses
 import numpy as np
 import pytest
 
+import mechopt as mo
 from mechopt.core.errors import LimitError
+from mechopt.mechanism.endless.arms import ArmsMechanism
 from mechopt.verification import exact as limits
 from mechopt.verification.arms.bounds import bounds, well_formed
 from mechopt.verification.arms.exact import exact_bounds, exact_gain
 from tests.verification.arms.raw_bounds import instance, raw_bounds
 
 
-@pytest.mark.parametrize("kind", range(6))
+@pytest.mark.parametrize("kind", range(8))
 def test_bounds_are_those_of_the_formulas(kind):
-    for seed in (*range(8 * kind, 8 * kind + 8), *range(8 * kind + 48, 8 * kind + 56)):
+    for seed in (*range(8 * kind, 8 * kind + 8), *range(8 * kind + 64, 8 * kind + 72)):
         m = instance(seed)
         wanted, found = raw_bounds(m), bounds(m)
         assert exact_bounds(m) == wanted
         for i, (misreport, shortfall) in enumerate(wanted):
             assert abs(found.misreport[i] - misreport) <= found.rounding[i]
             assert abs(found.shortfall[i] - shortfall) <= found.rounding[i]
+
+
+def two_arms(index, start, base):
+    """The first arm goes from state 0 to 1 and stays, and waits much longer in 0; the second one stays where it is."""
+    values = [[[9, 1], [0, 0]], [[0, 0], [1, 1]]]
+    moves = [[[[0, 1], [0, 1]], np.eye(2).tolist()], [np.eye(2).tolist()] * 2]
+    env = mo.MarkovTypes(values, moves, [["1/2", "1/2"]] * 2, discount="1/2")
+    waiting = (np.array([[0.0, 0, 1], [0, 1, 1]]), np.array([[0.0, 1, 1], [0, 0, 1]]))
+    levels = (np.array([1.0, 6.0]), np.array([1.0, 5.0]))
+    return ArmsMechanism(env, (0, 1), None, index, levels, waiting, np.array(base), np.array(start), 0.0)
+
+
+def test_the_others_may_offer_more_in_some_states_than_in_others():
+    """In state 0 the first one is served although the second one waits up to 5, in state 1 only up to 1; between 1 and
+    5 her flow is negative: the gain is largest at 5."""
+    m = two_arms((np.array([2.0, 1.0]), np.array([0.5, 1.5])), [0.0, 0.0], [0.0, 0.0])
+    wanted, found = raw_bounds(m), bounds(m)
+    assert exact_bounds(m) == wanted
+    assert abs(found.misreport[0] - wanted[0][0]) <= found.rounding[0]
+
+
+def test_who_is_never_served_adds_nothing():
+    """The second arm never is; the first one pays 9 too much, and her integral starts above all levels."""
+    m = two_arms((np.array([2.0, 2.0]), np.array([1.0, 1.0])), [9.0, 0.0], [9.0, 0.0])
+    wanted, found = raw_bounds(m), bounds(m)
+    assert exact_bounds(m) == wanted
+    assert abs(found.misreport[0] - wanted[0][0]) <= found.rounding[0]
 
 
 def test_rounding_is_that_of_the_sums():
