@@ -3,7 +3,7 @@
 From its primal point and its row multipliers alone, with our own matrix, we recompute
 
 - a lower bound: the objective at the point, less the multipliers' price of every violation;
-- an upper bound by weak duality: for multipliers y of the right signs, max cost @ x <= sum over rows of y times the side
+- an upper bound by weak duality: for y of the right signs, max cost @ x <= sum over rows of y times the side
   that it presses on + sum over columns of the reduced cost times the bound that it presses on. Where a reduced cost has
   the wrong sign for a column without that bound, its size times the column's value in the solution (at least 1, unless
   the reduced cost is within its own rounding of 0) is added: exact for columns with bounds, else of first order.
