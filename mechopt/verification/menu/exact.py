@@ -22,14 +22,11 @@ def exact_uses(mechanism: Any) -> list[list[Use]]:
     env = mechanism.environment
     source: Any = env.exact if env.exact is not None else env
     types, signals, actions = env.initial_shape[0], env.signal_shape[0], len(env.actions)
-    rounds = signals if env.infinite else env.horizon
-    require_few(
-        len(mechanism.menu) * types * (types + actions) * rounds * signals**2 * (signals if env.infinite else actions),
-        "the check of a menu",
-    )
+    rounds = signals**2 if env.infinite else env.horizon  # of policies that improve, each an elimination
+    require_few(len(mechanism.menu) * types * (types + actions) * signals**2 * rounds, "the check of a menu")
     d = Fraction(source.discount)
     kernel = [[[Fraction(p) for p in row] for row in matrix] for matrix in source.signal_kernel[0]]
-    kernel = kernel * (actions if len(kernel) == 1 else 1)
+    kernel = (kernel * actions)[:actions]  # one that moves by no action is listed once
     found = list[list[Use]]()
     for c in range(len(mechanism.menu)):
         prices = [[Fraction(p) for p in row] for row in prices_by_period(mechanism, c)]
@@ -59,7 +56,7 @@ def _ahead(row: Values, following: Values) -> Fraction:
 
 def _followed(flows: Any, kernel: Any, d: Fraction, policy: list[list[int]], infinite: bool) -> list[Values]:
     """Value of purchases from each period on."""
-    signals = range(len(flows[0][0]))
+    signals = range(len(kernel[0]))
     if infinite:
         taken = policy[0]
         return [fixed_point([kernel[taken[z]][z] for z in signals], [flows[0][taken[z]][z] for z in signals], d)]
@@ -72,7 +69,7 @@ def _followed(flows: Any, kernel: Any, d: Fraction, policy: list[list[int]], inf
 
 def _best(flows: Any, kernel: Any, d: Fraction, policy: list[list[int]], infinite: bool) -> Values:
     """Largest value as of the first period: backwards, or by policy iteration."""
-    signals, actions = range(len(flows[0][0])), range(len(flows[0]))
+    signals, actions = range(len(kernel[0])), range(len(kernel))
     if not infinite:
         value = [Fraction(0) for _ in signals]
         for flow in reversed(flows):

@@ -33,5 +33,6 @@ class Use(NamedTuple):
 def prices_by_period(mechanism: Any, c: int) -> list[FloatArray]:
     """Prices of a contract, ``(action,)`` by allocation period; one for ever."""
     price = np.asarray(mechanism.prices[c])
-    periods = 1 if mechanism.environment.infinite else mechanism.environment.horizon
-    return list(price) if price.ndim == 2 else [price] * periods
+    if mechanism.environment.infinite:
+        return [price]
+    return list(np.broadcast_to(price, (mechanism.environment.horizon, price.shape[-1])))

@@ -18,7 +18,7 @@ from mechopt.mechanism.constraints import Constraint, DominantIC
 from mechopt.verification.persistent.response import PersistentPayoffs
 
 MAX_ENTRIES = 10**7
-"""Most histories times paths of types and reports."""
+"""Most histories times paths of types and reports, in both tables of a period."""
 
 
 class Informed(NamedTuple):
@@ -45,7 +45,7 @@ def why_not_told(constraints: Iterable[Constraint], tree: PublicTree) -> str | N
     first = min((int(constraint.later) for constraint in asked), default=tree.horizon)
     if asked and not tree.process.independent:
         return "is for types that are independent across agents: an agent's path of types would tell her the others'"
-    moved = [t for t in range(first, tree.horizon - 1) if tree.branches[t] > 1 or tree.process.controlled[t]]
+    moved = [t for t in range(first, tree.horizon) if tree.branches[t] > 1]
     if moved:
         return f"is for types that no action moves; the mechanism's histories record actions in period {moved[0]}"
     return None
@@ -72,38 +72,37 @@ def informed_of_all(payoffs: PersistentPayoffs, start: int) -> list[Informed]:
     Raises
     ------
     LimitError
-        If there are too many paths.
+        If there are too many paths, with their number.
     """
     mechanism, i, found = payoffs.mechanism, payoffs.agent, list[Informed]()
     tree = mechanism.tree
-    best: FloatArray = np.zeros((1, 1, 1, 1, 1))
-    truth: FloatArray = np.zeros((1, 1, 1, 1, 1))
-    possible = np.ones((1, 1), dtype=bool)  # own type, own later types
     for t in reversed(range(start, tree.horizon)):
-        types, later = payoffs.types(t), (best.shape[1] * best.shape[2], best.shape[3] * best.shape[4])
-        others, place = _others(payoffs, t)
-        shape = (tree.slots[t], types, later[0], others, later[1])
-        if np.prod(shape, dtype=object) > MAX_ENTRIES or tree.count[t] * types * later[0] * later[1] > MAX_ENTRIES:
-            raise LimitError(f"dominance: more than {MAX_ENTRIES:,} histories and paths; use fewer periods or types")
-        flow = payoffs.flow(t).sum(axis=2)[:, :, None, None]
-        after = (np.zeros((tree.count[t], 1, *later)),) * 2
-        if t + 1 < tree.horizon:
-            following = tree.following(t)[:, 0]
-            after = (best.reshape(-1, *later)[following][:, None], truth.reshape(-1, *later)[following][:, None])
-            moves = mechanism.environment.kernel[i][t][0] > 0
-            possible = (moves[:, :, None] & possible[None]).reshape(types, -1)
-        else:
+        types, (others, place) = payoffs.types(t), _others(payoffs, t)
+        if t + 1 == tree.horizon:
             possible = np.ones((types, 1), dtype=bool)
-        told = np.broadcast_to(flow + after[0], (tree.count[t], types, *later))
+            best = truth = np.zeros((tree.count[t], 1, 1))
+        else:
+            moves = mechanism.environment.kernel[i][t][0] > 0
+            possible = (moves[:, :, None] & possible).reshape(types, -1)
+            best, truth = (part[tree.following(t)[:, 0]] for part in (best, truth))
+        own_later, later = best.shape[1:]
+        entries = (tree.count[t] + tree.slots[t] * others) * types * own_later * later
+        if entries > MAX_ENTRIES:
+            raise LimitError(
+                f"dominance: {entries:,} histories and paths, above {MAX_ENTRIES:,}; use fewer periods or types"
+            )
+        flow = payoffs.flow(t).sum(axis=2)[:, :, None, None]
+        told, honest = flow + best[:, None], flow + truth[:, None]
+        shape = (tree.slots[t], types, own_later, others, later)
         best, truth = np.full(shape, -np.inf), np.full(shape, -np.inf)
         own = tree.own(t, i)
         for r in range(types):
             nodes = np.flatnonzero(own == r)
             where = (tree.slot[t][nodes], slice(None), slice(None), place[nodes])
             best[where] = np.maximum(best[where], told[nodes])
-            truth[tree.slot[t][nodes], r, :, place[nodes]] = flow[nodes, r] + after[1][nodes, 0]
-        honest = truth[tree.slot[t], :, :, place]
-        found.append(Informed(told, honest, possible))
+            truth[tree.slot[t][nodes], r, :, place[nodes]] = honest[nodes, r]
+        found.append(Informed(told, truth[tree.slot[t], :, :, place], possible))
+        best, truth = (part.reshape(tree.slots[t], types * own_later, -1) for part in (best, truth))
     return found[::-1]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-Path = tuple[tuple[int, ...], tuple[int, ...]]
-"""Her types, and the others' profiles, of the later periods."""
+Path = tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]
+"""Her types, and the others' reports, of the later periods."""
 Place = tuple[int, int, int, int, int, int]
 
 
@@ -25,15 +25,16 @@ class Paths:
         if key in self._known:
             return self._known[key]
         a = self.agent
-        now, found = sum(a.flow(t, node, true), Fraction(0)), dict[Path, tuple[Fraction, Fraction | None]]()
+        now, found = Fraction(sum(a.flow(t, node, true))), dict[Path, tuple[Fraction, Fraction | None]]()
         if t + 1 == a.periods:
             found[(), ()] = now, now
         else:
             moves = a.exact.moves(t, 0, a.with_own(t, a.profile[t][node], true))
             likely = {types[a.i] for types, p in zip(a.types[t + 1], moves, strict=True) if p}
-            told = defaultdict[int, list[int]](list)  # by the others' reports, as a profile with her first type
+            told = defaultdict[tuple[int, ...], list[int]](list)  # by the others' reports
             for after in a.nodes[t + 1][node * a.tree.branches[t]]:
-                told[a.with_own(t + 1, a.profile[t + 1][after], 0)].append(after)
+                reports = a.types[t + 1][a.profile[t + 1][after]]
+                told[tuple(k for j, k in enumerate(reports) if j != a.i)].append(after)
             for k in sorted(likely):
                 for others, nodes in told.items():
                     for (own, rest), pair in self._best(t + 1, nodes, k).items():

@@ -16,14 +16,15 @@ def dominance_gain(walk: Any, t: int, slot: int, k: int, r: int, others: tuple[i
     rest = [list(product(*(range(n) for j, n in enumerate(walk.process.shape[s]) if j != agent))) for s in left]
 
     def played(told: tuple[int, ...], true: tuple[int, ...], said: tuple[Any, ...]) -> float | None:
-        here, total = slot, 0.0
+        gained, nodes = list[float](), list[int]()
         for n, (report, mine, theirs) in enumerate(zip(told, true, (others, *said), strict=True)):
+            here = int(walk.tree.following(t + n - 1)[nodes[-1], 0]) if nodes else slot
             node = walk.node(t + n, here, report, theirs)
             if node < 0:
                 return None
-            total += walk.flow(t + n, node, 0, walk.number(t + n, mine, theirs))
-            here = int(walk.tree.following(t + n)[node, 0]) if t + n + 1 < walk.tree.horizon else -1
-        return total
+            nodes.append(node)
+            gained.append(walk.flow(t + n, node, 0, walk.number(t + n, mine, theirs)))
+        return sum(gained)
 
     for later in product(*own):
         path = (k, *later)
