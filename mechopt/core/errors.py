@@ -106,4 +106,4 @@ class NoOptimumError(MechoptError):
 
 
 class SolverError(MechoptError):
-    """The solver itself failed: it gave no answer at all, right or wrong; the message says what to try."""
+    """The solver itself failed: it gave no answer at all, right or wrong, or one that contradicts what is known."""

@@ -88,7 +88,7 @@ def solve_plan(chosen: AnyPlan, algorithm: str, effort: Effort) -> Optimum:
     least = solution.bound.lower * unit if failed else max(solution.bound.lower * unit, lower)
     found = Optimum(
         solution.value * unit,
-        Bound(least, max(least, min(solution.bound.upper * unit, cap)), solution.bound.method),
+        Bound(least, min(solution.bound.upper * unit, cap), solution.bound.method),
         solution.status,
         None if failed else layout.mechanism(solution.primal),
         chosen.size,
@@ -143,14 +143,35 @@ def _by_shape(chosen: AnyPlan) -> str:
 
 
 def trivial_bounds(chosen: AnyPlan) -> tuple[float, float]:
-    """Bounds without any program: nothing, and first best, where utilities are at least 0 and cost nothing."""
+    """Bounds without any program: what is free, and first best, where utilities are at least 0 and cost nothing."""
     weights = chosen.objective
     if not chosen.ir or chosen.environment.outside is not None or chosen.environment.discounts is not None:
         return -np.inf, np.inf
-    least = -np.inf if chosen.subject_to else 0.0
+    least = -np.inf if chosen.subject_to or not _harmless(chosen) else 0.0
     if weights.utility > weights.revenue or weights.revenue + weights.welfare < 0:
         return least, np.inf
     return least, (weights.revenue + weights.welfare) * _first_best(chosen)
+
+
+def _harmless(chosen: AnyPlan) -> bool:
+    """Whether every period has an action that costs nobody anything, whatever the types, and may always be taken.
+
+    A mechanism that takes it and asks for no money keeps all constraints on incentives and participation.
+    """
+    if isinstance(chosen, Plan):
+        return True  # an item may be kept
+    process, weights = chosen.process, chosen.objective
+    signed = min(weights.revenue, weights.welfare, weights.utility) < 0  # then what is worth something may count less
+    for t, values in enumerate(process.values):
+        costs = process.net_costs(t)
+        free = (values >= 0).all(axis=(0, 2)) & (costs <= 0).all(axis=1)
+        if signed:
+            free = (values == 0).all(axis=(0, 2)) & (costs == 0).all(axis=1)
+        if process.forbidden is not None:
+            free &= ~process.forbidden[t].any(axis=1)
+        if not free.any():
+            return False
+    return True
 
 
 def _first_best(chosen: AnyPlan) -> float:

@@ -1,17 +1,16 @@
 """Answer of a solver, and our own judgement of it.
 
-A solver's word is not proof. From its primal point and its row multipliers alone, with our own matrix, we recompute
+From its primal point and its row multipliers alone, with our own matrix, we recompute
 
 - a lower bound: the objective at the point, less the multipliers' price of every violation;
-- an upper bound by weak duality: for any multipliers y of the right signs, max cost @ x <= sum over rows of y times the
-  side that it presses on + sum over columns of the reduced cost times the bound that it presses on. Where a reduced
-  cost has the wrong sign for a column without that bound, its size times the column's value in the solution (at least
-  1, unless the reduced cost is within its own rounding of 0) is added: exact for columns with bounds, first order in
-  the solver's rounding for the others.
+- an upper bound by weak duality: for y of the right signs, max cost @ x <= sum over rows of y times the side
+  that it presses on + sum over columns of the reduced cost times the bound that it presses on. Where a reduced cost has
+  the wrong sign for a column without that bound, its size times the column's value in the solution (at least 1, unless
+  the reduced cost is within its own rounding of 0) is added: exact for columns with bounds, else of first order.
 
-Both ends are directed outward: they are moved by a bound of the rounding of their own computation, that of the
-program's coefficients included (`_roundings`). What the solver drops as small stays in our matrix, and is a violation.
-The status follows from the width of the bracket relative to the value, not from the solver.
+Both ends are directed outward by a bound of the rounding of their own computation, with that of the program's
+coefficients (`_roundings`). What the solver drops as small stays in our matrix, and is a violation. The status follows
+from the width of the bracket relative to the value.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mechopt.core.errors import SolverError
 from mechopt.core.numbers import BOUND_TOLERANCE, SOLVER_TOLERANCE, Array, FloatArray
 from mechopt.lp.program import LinearProgram
 
@@ -73,6 +73,10 @@ class Bound:
     lower: float
     upper: float
     method: str
+
+    def __post_init__(self) -> None:
+        if self.lower > self.upper:  # so that one of the two is false
+            raise SolverError(f"lower end {self.lower!r} above upper end {self.upper!r}: a fault of ours; report it")
 
     @property
     def gap(self) -> float:

@@ -169,3 +169,11 @@ def test_budget_of_ones_own_through_cvxpy_and_errors():
         model.mechanism()
     with pytest.raises(mo.errors.NoOptimumError, match="infeasible"):
         model.solve([model.allocation[0] >= 2], solver="HIGHS")
+
+
+@pytest.mark.parametrize("limit", ["budget:3", "prefix-budget:3", "ex-ante-budget-balance", "no-subsidy"])
+def test_sizes_are_whole_numbers_of_python_where_discounts_differ(limit):
+    env = mo.IndependentTypes([[[1, 2]] * 2, [[1]] * 2], [[["1/2", "1/2"]] * 2, [[1]] * 2], discounts=["3/5", "1/2"])
+    size = mo.Problem(env, subject_to=limit).size
+    assert {type(part) for part in (size.rows, size.columns, size.nonzeros, size.histories)} == {int}
+    assert (size.rows, size.columns, size.nonzeros) == mo.Problem(env, subject_to=limit).program()[0].size

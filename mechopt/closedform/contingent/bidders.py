@@ -58,7 +58,7 @@ def bidders(environment: InterdependentTypes) -> Bidders:
         faults.append(Fault("horizon", f"is {environment.horizon}", 'the auction is repeated for ever: "infinite"'))
     if environment.infinite and environment.stages > 1:
         faults.append(Fault("periods", f"are {environment.stages} of different data", "give one, for ever"))
-    if environment.controlled(0):
+    if environment.kernel and environment.controlled(0):
         faults.append(Fault("kernel", "depends on the action", "give one for all actions"))
     count = environment.agents
     if environment.action_counts[0] < count:

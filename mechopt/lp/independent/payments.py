@@ -141,7 +141,7 @@ def _path(constraint: Budget | PrefixBudget, stages: Sequence[Stage]) -> RowFami
     axes = (("history", last.histories), ("report profile", profiles))
     zeros = sum(_zeros(stage, stage.values) * (count // prod(stage.types)) for stage in stages)
     build = partial(_path_rows, constraint, stages)
-    width = len(stages) + sum(share != 0 for share in receipts(stages))
+    width = len(stages) + sum(bool(share != 0) for share in receipts(stages))
     return CountedFamily(constraint.name, last.buyer, last.period, axes, width, build, None, count * width - zeros)
 
 
@@ -198,7 +198,7 @@ def _ex_ante(stages: Sequence[Sequence[Stage]]) -> RowFamily:
             chances &= np.asarray(distribution > 0).reshape([-1 if j == stage.buyer else 1 for j in range(len(shape))])
         entries += sum(likely * int(np.count_nonzero(chances.ravel() & (s.margins[_own(s)] != 0))) for s in row)
         likely *= int(np.count_nonzero(chances))
-        entries += likely * sum(any(own[:-1]) and own[length] != 0 for own in shares)
+        entries += likely * sum(bool(any(own[:-1]) and own[length] != 0) for own in shares)
     build = partial(_ex_ante_rows, stages)
     return CountedFamily(ExAnteBudgetBalance.name, None, 0, (), entries, build, None, entries)
 

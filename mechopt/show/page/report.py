@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.words import model_words
 from mechopt.show.explain.page import share_rows, state_rows
@@ -144,7 +145,7 @@ def instance_facts(environment: AnyTypes, source: str) -> Facts:
     facts: Facts = [("kind", f"{environment.kind} types")]
     if source:
         facts.append(("source", source))
-    if isinstance(environment, IndependentTypes):
+    if isinstance(environment, (IndependentTypes, IndependentForever)):
         facts += [("buyers", str(environment.agents)), ("periods", str(environment.horizon))]
         counts = sorted({k for types in environment.shape for k in types})
         facts.append(("types a buyer and period", " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))))

@@ -59,14 +59,13 @@ def read_solution(problem: Problem, path: str | Path) -> Optimum:
     _require_whole(program, primal, path)
     solution = _best(program, primal, dual)
     unit, cap = layout.unit, trivial_bounds(problem.plan)[1]
-    least = solution.bound.lower * unit
     mechanism, conflict = layout.mechanism(solution.primal), () if given.rows is not None else (NO_MULTIPLIERS,)
     optimal = solution.status is Status.OPTIMAL
     if len(program.integer) and getattr(mechanism, "limit", False):
         optimal, conflict = False, (*conflict, NOT_REACHED)
     return Optimum(
         solution.value * unit,
-        Bound(least, max(least, min(solution.bound.upper * unit, cap)), solution.bound.method),
+        Bound(solution.bound.lower * unit, min(solution.bound.upper * unit, cap), solution.bound.method),
         Status.OPTIMAL if optimal else Status.UNPROVED,
         mechanism,
         problem.size,

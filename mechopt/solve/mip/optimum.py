@@ -71,7 +71,7 @@ def deterministic_optimum(chosen: AnyPlan, effort: Effort, most_nodes: int | Non
     built = time.perf_counter()
     found = _Attempt(chosen, program, layout, effort, built, most_nodes).result()
     seconds = {"build": built - begun, "solve": time.perf_counter() - built}
-    bound = replace(found.bound, upper=max(found.bound.lower, min(found.bound.upper, cap)))
+    bound = replace(found.bound, upper=min(found.bound.upper, cap))
     return replace(found, bound=bound, seconds=seconds)
 
 

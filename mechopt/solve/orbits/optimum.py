@@ -68,8 +68,7 @@ def orbit_optimum(plan: Plan, effort: Effort) -> Optimum:
     built = time.perf_counter()
     solution = highs.solve_program(program, "auto", effort.time_limit, effort.progress, keep_basis=effort.exact)
     unit = plan.unit
-    lower = solution.bound.lower * unit
-    bound = Bound(lower, max(lower, min(solution.bound.upper * unit, cap)), solution.bound.method)
+    bound = Bound(solution.bound.lower * unit, min(solution.bound.upper * unit, cap), solution.bound.method)
     failed = solution.status in (Status.INFEASIBLE, Status.UNBOUNDED)
     found = Optimum(
         solution.value * unit,

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mechopt.closedform.static.repeated import repeated_myerson
-from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.errors import Fault, InputError, LimitError, NoOptimumError
+from mechopt.environment.families.forever import IndependentForever
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
 from mechopt.lp.build import require_environment
@@ -31,7 +32,7 @@ from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
 from mechopt.solve.solution import Status
-from mechopt.study.compare import independent, persistent
+from mechopt.study.compare import forever, independent, persistent
 from mechopt.study.compare.comparison import Comparison as Comparison
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.entry import CHECKED, STATE_CONSTRAINTS, described, limited
@@ -40,6 +41,8 @@ from mechopt.study.compare.row import Row, Setting
 if TYPE_CHECKING:
     from mechopt.lp.build import AnyTypes
 
+FRESH = (IndependentTypes, IndependentForever)
+"""Environments whose types are independent across periods."""
 PATIENCE = 20.0
 """Seconds after which the optimum with an infinite horizon is left out, where no time limit is given."""
 NAMES = tuple({row.name: row for kind in (independent.ROWS, *persistent.ROWS.values()) for row in kind})
@@ -120,7 +123,7 @@ def _compared(
     require_environment(environment)
     own = mechanisms if isinstance(mechanisms, Mapping) else {}
     _require_known([name for name in mechanisms or () if name not in own])
-    fresh = isinstance(environment, IndependentTypes)
+    fresh = isinstance(environment, FRESH)
     ic, ir = asked_constraints(ic, ir, "independent" if fresh else "persistent")
     limits = payment_constraints(subject_to)
     kept = tuple(limit for limit in limits if not isinstance(limit, EpsilonIC))
@@ -161,7 +164,7 @@ def mechanism_named(environment: AnyTypes, name: str) -> Any:
         raise InputError(f"{name}: is not a mechanism for kind {environment.kind!r}")
     if row.bound:
         raise InputError(f"{name} is a bound on what mechanisms earn, and none itself; mechopt compare shows it")
-    fresh = isinstance(environment, IndependentTypes)
+    fresh = isinstance(environment, FRESH)
     ic, ir = asked_constraints(STANDARD, STANDARD, "independent" if fresh else "persistent")
     optimal = (independent.OPTIMUM, persistent.OPTIMUM, *independent.CONVERSIONS)
     best = _optimum(environment, ic, ir, (), None) if name in optimal else None
@@ -169,11 +172,17 @@ def mechanism_named(environment: AnyTypes, name: str) -> Any:
 
 
 def _rows(environment: AnyTypes) -> dict[str, Row]:
-    kind = independent.ROWS if isinstance(environment, IndependentTypes) else persistent.ROWS[type(environment)]
+    if isinstance(environment, FRESH):
+        kind = independent.ROWS if isinstance(environment, IndependentTypes) else forever.ROWS
+    else:
+        kind = persistent.ROWS[type(environment)]
     return {row.name: row for row in kind}
 
 
 def _given(name: str, mechanism: Any) -> Row:
+    if not hasattr(mechanism, "revenue"):
+        what = f"is {type(mechanism).__name__}, not a mechanism"
+        raise InputError([Fault(f"mechanisms[{name!r}]", what, "give one with revenue, welfare and utilities")])
     return Row(name, lambda setting: mechanism)
 
 
@@ -186,6 +195,8 @@ def _listed(setting: Setting, rows: dict[str, Row]) -> Iterator[str]:
 
 def _static(environment: AnyTypes) -> float:
     """Revenue of the best static mechanism a period; NaN where the theorem is not about the environment."""
+    if isinstance(environment, IndependentForever):
+        return repeated_myerson(environment.first_periods(1)).revenue / (1 - environment.discount)
     if not isinstance(environment, IndependentTypes) or not environment.plain:
         return math.nan
     return repeated_myerson(environment).revenue
@@ -195,6 +206,8 @@ def _checked(environment: AnyTypes, entries: Iterable[Entry]) -> tuple[Constrain
     """Constraints that mechanisms are checked for."""
     if isinstance(environment, IndependentTypes):
         return INDEPENDENT_CONSTRAINTS
+    if isinstance(environment, IndependentForever):
+        return forever.KEPT
     if environment.horizon != "infinite":
         return CHECKED
     checked = {constraint for row in entries if row.report is not None for constraint in row.report}
@@ -229,7 +242,7 @@ def _endless_optimum(
     time_limit: float | None,
 ) -> Optimum | None:
     """The optimum with an infinite horizon; None where no method is for it, or it is not found within the time."""
-    if not isinstance(environment, MarkovTypes):
+    if not isinstance(environment, (MarkovTypes, IndependentForever)):
         return None
     try:
         found = Problem(environment, ic, ir, limits).solve(time_limit=PATIENCE if time_limit is None else time_limit)

@@ -180,7 +180,7 @@ class Comparison(Shown):
         more = ["largest transfer", "deficit", "rests on"] if self._with_transfers else []
         header, rows = [*header, *more, "satisfies", "violates"], []
         for entry in self.entries:
-            kept, broken = "not checked", ""
+            kept, broken = "a bound, and no mechanism" if entry.computed == "bound" else "not checked", ""
             if entry.conditions is not None:
                 kept = " ".join(["by (IC), (BI), (BU):", *(constraint.name for constraint in entry.implied)])
                 broken = " ".join(f"({name})" for name, check in entry.conditions.items() if not check.holds)
@@ -196,7 +196,8 @@ class Comparison(Shown):
                 guarantee = f"here {max(0.0, entry.proved_revenue) * entry.ratio / entry.revenue:.4f}"
             scale = max(abs(entry.revenue), abs(entry.welfare) if math.isfinite(entry.welfare) else 0.0)
             amounts = (without_noise(amount, scale) for amount in (entry.revenue, entry.welfare))
-            numbers = [*(f"{amount:.6g}" for amount in amounts), share(entry.ratio), guarantee]
+            told = ("" if math.isnan(amount) else f"{amount:.6g}" for amount in amounts)
+            numbers = [*told, share(entry.ratio), guarantee]
             size = "" if entry.largest_transfer is None else f"{entry.largest_transfer:.6g}"
             lacks = f"{without_noise(entry.deficit, scale):.6g}" if size else ""
             beside = [
@@ -219,17 +220,24 @@ class Comparison(Shown):
         """
         provided(self, "save_plot")(self.plot, path)
 
+    def _bounds_last(self, rows: list[list[str]]) -> list[list[str]]:
+        """Rows of `cells`, those of bounds after those of mechanisms."""
+        pairs = zip(self.entries, rows, strict=True)
+        return [row for _, row in sorted(pairs, key=lambda pair: pair[0].computed == "bound")]
+
     def to_markdown(self) -> str:
         """The table in Markdown."""
         header, rows = self.cells()
-        lines = [header, ["---"] * len(header), *rows]
+        lines = [header, ["---"] * len(header), *self._bounds_last(rows)]
         return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
     def to_latex(self) -> str:
         """The table in LaTeX, for the ``booktabs`` package."""
         header, rows = self.cells()
         shown = header.index("satisfies")
-        body = [" & ".join(cells[:shown]) + r" \\" for cells in rows]
+        body = [" & ".join(cells[:shown]) + r" \\" for cells in self._bounds_last(rows)]
+        if count := sum(entry.computed == "bound" for entry in self.entries):
+            body.insert(len(body) - count, r"\midrule")
         words = ("mechanism", "non-clairvoyant", "rests on")
         columns = "".join("l" if name in words else "r" for name in header[:shown])
         top = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(header[:shown]) + r" \\", r"\midrule"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.closedform.contingent import bidders
 from mechopt.closedform.contingent.bids import best_deviation
 from mechopt.closedform.contingent.winner_pay import winner_pay_auction
 from mechopt.core.numbers import to_exact
@@ -214,3 +215,12 @@ def test_an_index_so_large_that_floats_lose_a_gain_is_undecided():
         auction = winner_pay_auction(gamma, [0, 1], plain[:, :, :, None] * plain[:, :, None, :])
         assert (auction.status, auction.equilibrium) == (status, status == "satisfied")
         assert auction.rounding < 1e-11
+
+
+@pytest.mark.parametrize("periods", [1, 2])
+def test_models_that_end_are_no_auctions(periods):
+    env = mo.InterdependentTypes(
+        [np.zeros((2, 2, 2))] * 2, np.full((2, 2, 2, 2), 0.25), np.full((2, 2), 0.25), horizon=periods
+    )
+    with pytest.raises(mo.InputError, match=f"horizon: is {periods}; the auction is repeated for ever"):
+        bidders.bidders(env)

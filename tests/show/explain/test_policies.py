@@ -1,6 +1,7 @@
 """Mechanisms explained from their own tables: what the tables say is what the mechanism earns and does."""
 
 import io
+import json
 from contextlib import redirect_stdout
 from dataclasses import replace
 from fractions import Fraction
@@ -255,3 +256,17 @@ def test_what_is_rounding_is_not_shown():
     assert action_words(("keep", "to Ann", "to Bob"), chances, chances) == "to Ann"
     half = np.array([0.5, 0.5 - 1e-6, 1e-6])
     assert action_words(("keep", "to Ann", "to Bob"), half, half) == "to Ann with 0.5"
+
+
+def test_no_state_is_left_empty_where_only_the_first_entry_acts_as_it_does():
+    """Three buyers for ever: too many states to be told apart exactly, so that they are grouped by what is done."""
+    values, chances = [[2, 3], ["1/3", 2, 5], ["1/2", "5/2"]], [["1/3", "2/3"], ["1/3"] * 3, ["1/2", "1/2"]]
+    buyers = "".join(
+        f"[[buyers]]\nvalues = {json.dumps(v)}\nprobabilities = {json.dumps(p)}\n"
+        for v, p in zip(values, chances, strict=True)
+    )
+    best = mo.optimum(mo.loads('kind = "independent"\nhorizon = "infinite"\ndiscount = "1/2"\n' + buyers))
+    found = best.explain()
+    groups, _ = merged(found.tables)
+    assert sorted(set(np.concatenate(groups).tolist())) == list(range(len(found.states)))
+    assert sum(state.share for state in found.states) == pytest.approx(1)

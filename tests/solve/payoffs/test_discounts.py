@@ -151,13 +151,10 @@ def test_by_hand():
     assert mo.formats.certify(late, ir="per-period").value == 2
 
 
-def test_closed_forms_and_explanations_refuse_by_name():
+def test_closed_forms_refuse_by_name():
     env = replace(mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=2), discounts=["1/2"])
     for build in (mo.repeated_myerson, mo.give_for_free, mo.non_clairvoyant_balance):
         with pytest.raises(mo.InputError, match="discounts: everybody discounts alike"):
             build(env)
     with pytest.raises(mo.InputError, match="discounts: everybody discounts alike"):
         mo.efficient(replace(battaglini(2), discounts=["1/2"]))
-    best = mo.optimum(env, subject_to="no-subsidy")
-    with pytest.raises(mo.InputError, match="discount"):
-        best.explain()

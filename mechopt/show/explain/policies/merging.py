@@ -62,14 +62,12 @@ def _numbered(tables: Tables, keys: list[Array]) -> list[IntArray]:
     known: dict[tuple[int, ...], int] = {(-1,): 0}
     groups = []
     for t, (kind, rows) in enumerate(zip(kinds(tables), keys, strict=True)):
-        unique, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        alone = int(t == 0)
+        unique, first, place = np.unique(rows[alone:], axis=0, return_index=True, return_inverse=True)
         number = np.zeros(len(unique), dtype=np.int64)
         for g in np.argsort(first).tolist():
-            if t or len(rows) > 1:
-                number[g] = known.setdefault((kind, *unique[g].tolist()), len(known))
-        group = number[place.ravel()]
-        group[: int(t == 0)] = 0
-        groups.append(group)
+            number[g] = known.setdefault((kind, *unique[g].tolist()), len(known))
+        groups.append(np.concatenate([np.zeros(alone, dtype=np.int64), number[place.ravel()]]))
     return groups
 
 
