@@ -215,6 +215,15 @@ def test_the_limit_of_fractions_is_that_of_the_products(monkeypatch):
         check.exact_places(m, np.zeros((2, 4)))
 
 
+def test_where_all_is_0_nothing_is_rounded():
+    even = np.full((2, 2, 2, 2), 0.25)
+    env = InterdependentTypes(np.zeros((2, 1, 2, 2)), even, even[0, 0], horizon=2)
+    nothing = (np.zeros((1, 2, 2)),) * 2
+    policy = (np.zeros((2, 2), dtype=int),) * 2
+    found = check_contingent(Given(env, policy, payments=(nothing,), last_payments=(np.zeros((2, 2)),) * 2))
+    assert (found.status, found.gain, found.rounding, found.tolerance) == ("satisfied", 0, 0, 0)
+
+
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_payments_that_are_no_numbers_are_violations(number, exact):
