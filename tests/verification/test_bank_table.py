@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.core.errors import LimitError
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.verification import bank_table as checked
+from mechopt.verification import exact as limits
 from mechopt.verification.bank_table import BankTableReport, RowCounterexample, verify_bank_table
 from mechopt.verification.exact_bank_table import exact_conditions
 from mechopt.verification.rounding import Precision, Status
@@ -202,3 +204,22 @@ def test_in_fractions_numbers_are_those_of_the_environment(exactly):
     assert report.gains["IC"] == 0.75
     lost = BankTable(env, [BankPeriod([0], [[1, 0, 0]], [[0.5, 0, 0]], [[0] * 3], [[0] * 3])])
     assert exact_conditions(lost, 1e-8)["BI"][0].exact == distribution * (Fraction(1, 2) - third)
+
+
+def test_a_gain_within_the_tolerance_is_no_counterexample():
+    """A buyer of value 1 is asked for 2^-40 and gets nothing."""
+    env = mo.IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=1)
+    one = BankTable(env, [BankPeriod([0], [[0, 1]], [[2.0**-40, 2 - 2.0**-40]], [[0, 0]], [[0, 0]])])
+    for exact in (False, True):
+        report = verify_bank_table(one, exact)
+        assert (report.statuses["BU"], report.gains["BU"], report.counterexamples) == ("satisfied", 2.0**-40, ())
+
+
+def test_the_limit_of_fractions_is_that_of_the_products(monkeypatch):
+    """Rows 1, 3 and 2 by period, three types and three reports."""
+    one = table(0)
+    monkeypatch.setattr(limits, "MAX_TERMS", (1 + 3 + 2) * 3 * 3)
+    assert verify_bank_table(one, exact=True).statuses["IC"] == "violated"
+    monkeypatch.setattr(limits, "MAX_TERMS", (1 + 3 + 2) * 3 * 3 - 1)
+    with pytest.raises(LimitError, match="the check of a bank table in fractions takes 54 products"):
+        verify_bank_table(one, exact=True)

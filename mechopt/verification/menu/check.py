@@ -80,9 +80,12 @@ def menu_checks(mechanism: Any, asked: Iterable[Constraint], exact: bool) -> Rep
     Raises
     ------
     InputError
-        If a fee or a price is not finite.
+        If a fee or a price is not finite, or a type chooses what is not in the menu.
     """
     env = mechanism.environment
+    if not set(mechanism.choice.tolist()) <= {NONE, *range(len(mechanism.menu))}:
+        what = f"names contracts {mechanism.choice.tolist()}, there are {len(mechanism.menu)}"
+        raise InputError([Fault("choice", what, f"give their numbers from 0 on, or {NONE} for none")])
     for c, offer in enumerate(mechanism.menu):
         if not all(np.isfinite(part).all() for part in (offer.upfront, *prices_by_period(mechanism, c))):
             raise InputError([Fault(f"menu[{c}]", "has a fee or a price that is not finite", "give finite numbers")])

@@ -280,6 +280,13 @@ def test_fees_and_prices_that_are_none_are_refused(number, horizon):
                 menu_checks(wrong, NAMES, exact)
 
 
+@pytest.mark.parametrize("number", [-2, CONTRACTS])
+def test_contracts_that_there_are_not_are_refused(number):
+    for exact in (False, True):
+        with pytest.raises(mo.InputError, match=rf"choice: names contracts \[0, {number}, 1\], there are 2"):
+            menu_checks(dataclasses.replace(instance(1, 1), choice=np.array([0, number, 1])), NAMES, exact)
+
+
 def test_large_fees_that_prices_give_back_hide_nothing():
     """A fee of 3 times 1e18 that every purchase gives back: what is left is rounding, and is said to be."""
     menu = instance(4, "infinite")
