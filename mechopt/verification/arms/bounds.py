@@ -17,7 +17,8 @@ M, which is never above all levels from which on they wait no longer. So the fir
 .. math:: \Phi_i(s_i, M) = v_i - b_i - (1 - d) \bar m + \int_M^{\bar m} y_i \, dm,
 
 which is linear between own levels: its largest value over the M that may be is found there. The second one is bounded
-by the largest value of one factor and the integral of the other where that is of the wrong sign. Where truth misses U
+by the largest value of one factor and the integral of the other where that is of the wrong sign. The third one is
+largest where all of x_i counts or none of it: x_i is below 0 under m_i alone. Where truth misses U
 by at most :math:`\eta`, truth is worth U up to :math:`\eta / (1 - d)`, and no misreport gains more than what
 it has above U and :math:`(1 + d) \eta / (1 - d)`.
 
@@ -65,10 +66,10 @@ class Part(NamedTuple):
         return np.concatenate([parts, np.zeros((len(table), 1))], axis=1)
 
     def largest(self, ends: FloatArray, table: FloatArray, cap: FloatArray) -> FloatArray:
-        """Largest of a function that is linear between ends, by state, from the floor up to its cap."""
-        cap, rows = np.clip(cap, self.ends[0], self.ends[-1]), np.arange(len(ends))
+        """Largest of a function that is linear between ends, by state, from the floor up to its cap below the top."""
+        cap, rows = np.maximum(cap, self.ends[0]), np.arange(len(ends))
         inside = np.where(self.ends <= cap[:, None], ends, -np.inf).max(axis=1)
-        place = np.clip(np.searchsorted(self.ends, cap, side="right") - 1, 0, table.shape[1] - 1)
+        place = np.searchsorted(self.ends, cap, side="right") - 1
         at_cap = ends[rows, place + 1] + (self.ends[place + 1] - cap) * table[rows, place]
         return np.asarray(np.maximum(inside, at_cap))
 
@@ -95,14 +96,11 @@ def part_of(m: ArmsMechanism, i: int, top: float) -> Part:
     """Put the step functions of an arm together."""
     levels, table, d = m.levels[i], m.waiting[i], m.environment.discount
     points = np.append(levels, m.start[i])
-    ends = np.unique(np.append(points[(points > m.floor) & (points < top)], [m.floor, top]))
+    ends = np.unique(np.append(np.maximum(points, m.floor), [m.floor, top]))
     e = table[:, np.searchsorted(levels, ends[:-1], side="right")]
     x = (ends[:-1] >= m.start[i]).astype(np.float64) - e
     y = e - d * m.kernel(i) @ e
-    below = (table != 1.0)[:, ::-1].argmax(axis=1)  # from the right, the first entry that is not 1
-    last = np.where((table == 1.0).all(axis=1), 0, table.shape[1] - below)
-    tops = np.append(-np.inf, levels)[np.minimum(last, len(levels))]
-    tops = np.where(last > len(levels), np.inf, tops)
+    tops = np.append(-np.inf, levels)[(table < 1).sum(axis=1)]
     return Part(ends, x, y, tops, m.value(i) - m.base[i] - (1 - d) * top)
 
 
@@ -171,8 +169,7 @@ def bounds(m: ArmsMechanism) -> Bounds:
             off = max(off, float(lost[served_before[own].any(axis=1)].max(initial=0.0)))
         resting = [row <= 0 for row in m.index]
         if m.idling is not None and all(row.any() for row in resting):
-            cap = max((float(parts[k].top[resting[k]].max()) for k in others), default=-np.inf)
-            most = max(most, (1 - d) * float(part.largest(-kept, -part.x, np.full(len(kept), cap)).max()))
+            most = max(most, (1 - d) * float((-kept[:, 0]).max()))
             off = max(off, (1 - d) * float(part.after(np.abs(part.x))[resting[i], 0].max()))
         shortfall[i] = float((-kept).max()) + off / (1 - d)
         misreport[i] = max(most, 0.0) + (1 + d) * off / (1 - d)

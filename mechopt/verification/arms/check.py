@@ -97,8 +97,9 @@ class _Checker:
             if first.status is Status.VIOLATED:
                 return first
         upper, rounding = self.upper(constraint)
+        most = as_float(upper + rounding)
         if upper + rounding <= self.tolerance:
-            return ConstraintCheck.of(Answer(Status.SATISFIED, upper, rounding, None), self.tolerance, None)
+            return ConstraintCheck.of(Answer(Status.SATISFIED, as_float(upper), rounding, None), self.tolerance, None)
         if prod(self.m.environment.shape[0]) <= MAX_WRITTEN:
             with suppress(LimitError):
                 return verify_markov(self.m.to_mechanism(), constraint, self.exact)[constraint]
@@ -106,17 +107,15 @@ class _Checker:
         of = search.worst_misreport if constraint in MISREPORTS else search.worst_utility
         found = of(self.m, enough)
         if found is None:
-            return ConstraintCheck.of(Answer(Status.UNDECIDED, 0.0, upper + rounding, None), self.tolerance, None)
+            return ConstraintCheck.of(Answer(Status.UNDECIDED, 0.0, most, None), self.tolerance, None)
         gain, off, in_fractions = self.gain(constraint, found)
         example = counterexample(constraint, found._replace(gain=gain))
         if gain - off > self.tolerance and constraint != PeriodicIR():
             return ConstraintCheck.of(Answer(Status.VIOLATED, gain, off, None, in_fractions), self.tolerance, example)
         least = max(gain, 0.0)
-        return ConstraintCheck.of(
-            Answer(Status.UNDECIDED, least, upper + rounding - least, None), self.tolerance, example
-        )
+        return ConstraintCheck.of(Answer(Status.UNDECIDED, least, most - least, None), self.tolerance, example)
 
-    def upper(self, constraint: Constraint) -> tuple[float, float]:
+    def upper(self, constraint: Constraint) -> tuple[Any, float]:
         raise NotImplementedError
 
     def gain(self, constraint: Constraint, found: search.Found) -> tuple[float, float, Fraction | None]:
@@ -161,12 +160,11 @@ class _Fractions(_Checker):
     def bounded(self) -> Any:
         return exact_bounds(self.m)
 
-    def upper(self, constraint: Constraint) -> tuple[float, float]:
+    def upper(self, constraint: Constraint) -> tuple[Any, float]:
         if self.bounds is None:
-            return np.inf, 0.0
+            return np.inf, 0
         worst = max(misreport if constraint in MISREPORTS else shortfall for misreport, shortfall in self.bounds)
-        found = max(as_float(worst), 0.0)
-        return (found, 0.0) if (found <= self.tolerance) == (worst <= Fraction(self.tolerance)) else (np.inf, 0.0)
+        return max(worst, Fraction(0)), 0
 
     def gain(self, constraint: Constraint, found: search.Found) -> tuple[float, float, Fraction | None]:
         of = exact_gain if constraint in MISREPORTS else exact_utility
@@ -176,10 +174,12 @@ class _Fractions(_Checker):
     def interim(self, constraint: Constraint) -> ConstraintCheck:
         verdict, example = ExactVerdict(self.tolerance), None
         for i, s, utility in exact_first(self.m):
-            if -utility > verdict.gain:
-                example = MarkovCounterexample(constraint, i, 0, (), s, s, -as_float(utility))
-            verdict.add(-utility, ())
-        return ConstraintCheck.of(verdict.answer, self.tolerance, example)
+            verdict.add(-utility, (i, s))
+        answer = verdict.answer
+        if verdict.place is not None:
+            i, s = verdict.place
+            example = MarkovCounterexample(constraint, i, 0, (), s, s, answer.gain)
+        return ConstraintCheck.of(answer, self.tolerance, example)
 
 
 def counterexample(constraint: Constraint, found: search.Found) -> MarkovCounterexample:

@@ -44,11 +44,6 @@ class _Exact:
         column = sum(level <= place for level in self.levels[i])
         return [row[column] for row in self.table[i]]
 
-    def first(self, one: Entry, other: Entry) -> bool:
-        """Whether one arm in its state is served before another."""
-        (i, s), (k, t) = one, other
-        return self.index[i][s] > self.index[k][t] or (self.index[i][s] == self.index[k][t] and i < k)
-
     def active(self, entry: Entry) -> bool:
         return not self.idle or self.index[entry[0]][entry[1]] > 0
 
@@ -58,8 +53,7 @@ class _Exact:
 
     def ends(self, i: int) -> Row:
         """Where x_i and y_i may jump, from the floor to the top."""
-        inside = {v for v in (*self.levels[i], self.start[i]) if self.floor < v < self.top}
-        return [self.floor, *sorted(inside), self.top]
+        return sorted({self.floor, self.top, *(max(v, self.floor) for v in (*self.levels[i], self.start[i]))})
 
     def top_of(self, entry: Entry) -> Fraction | None:
         """From where on e is 1; None where it always is."""
@@ -94,9 +88,7 @@ class _Pieces:
         """Of a function that is constant on the intervals."""
         total = ZERO
         for left, right, value in zip(self.ends, self.ends[1:], row, strict=False):
-            inside = min(right, high) - max(left, low)
-            if inside > 0 and value:
-                total += value * inside
+            total += value * max(min(right, high) - max(left, low), ZERO)
         return total
 
     def largest(self, row: Sequence[Fraction], cap: Fraction | None, add: Fraction, sign: int) -> Fraction:
@@ -156,7 +148,6 @@ def exact_bounds(m: ArmsMechanism) -> list[tuple[Fraction, Fraction]]:
         )
         resting = [[s for s, v in enumerate(row) if v <= 0] for row in exact.index]
         at_rest = exact.idle and all(resting)
-        rest_tops = [tops[k, s] for k, row in enumerate(resting) if k != i for s in row if tops[k, s] is not None]
         for s in states:
             wrong = piece.integral([max(-v, ZERO) for v in piece.x[s]], exact.floor, exact.top)
             if others:
@@ -166,8 +157,7 @@ def exact_bounds(m: ArmsMechanism) -> list[tuple[Fraction, Fraction]]:
                 late = piece.integral([abs(v) for v in piece.x[s]], start, exact.top)  # type: ignore[arg-type]
                 off = max(off, max(map(abs, piece.x[s])) * early + rise * late)
             if at_rest:
-                cap = max(rest_tops) if rest_tops else None  # type: ignore[type-var]
-                most = max(most, (1 - d) * piece.largest(piece.x[s], cap, ZERO, -1))
+                most = max(most, -(1 - d) * piece.integral(piece.x[s], exact.floor, exact.top))
                 if s in resting[i]:
                     off = max(off, (1 - d) * piece.integral([abs(v) for v in piece.x[s]], exact.floor, exact.top))
         short = max(piece.largest(piece.x[s], exact.top, ZERO, -1) for s in states)
@@ -215,7 +205,7 @@ class _Alone:
         sizes = [len(row) for row in e.index]
         require_few(sum(k**4 for k in sizes) + sum(k**2 for k in sizes) * sum(sizes), "the gain at a joint state")
         self.levels = [sorted({v for v in row if not e.idle or v > 0}, reverse=True) for row in e.index]
-        places = {e.floor, *(v for rows in (*e.levels, e.start) for v in rows if v > e.floor)}
+        places = {e.floor, *(max(v, e.floor) for rows in (*e.levels, e.start) for v in rows)}
         self.ends = [*sorted(places), e.top]
 
     def reach(self, j: int, chances: Row) -> list[Row]:

@@ -16,8 +16,12 @@ from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.endless.arms import ArmsMechanism
 from mechopt.verification.rounding import UNIT
 
-DRAWN, PATHS, LENGTH = 12, 4, 8
-"""States and paths that are drawn, and how long paths are."""
+MAX_DRAWN = 12
+"""States that are drawn."""
+MAX_PATHS = 4
+"""Paths of truth that are drawn."""
+MAX_LENGTH = 8
+"""How long paths are."""
 State = tuple[int, ...]
 
 
@@ -31,7 +35,14 @@ class Found(NamedTuple):
 
 
 def error_of(m: ArmsMechanism) -> float:
-    """Error bound of a gain, or of a value of truth: residuals of each arm's equations, carried through products."""
+    """Error bound of a gain, or of a value of truth: residuals of each arm's equations, carried through products.
+
+    A residual is itself off by 4 (S + 4) units, of sums up to 1 / (1 - d). With what it adds over 1 - d, and a rounding
+    for each arm, state and interval of a product, each factor is off by `each`. A value of truth is a sum over levels
+    of products of n factors: its terms add up to at most a worth and a payment for ever, and are off in each of the n
+    factors, and each of two at S levels is off by itself. A gain takes two such values and a mean; the bound is twice
+    that of three.
+    """
     d, n = m.environment.discount, m.agents
     size = max(len(row) for row in m.index)
     step = max(stop.residual for stop in m.stops) + 4 * (size + 4) * UNIT / (1 - d)
@@ -101,19 +112,19 @@ def _drawn(m: ArmsMechanism) -> Iterator[State]:
     best = tuple(int(row.argmax()) for row in m.index)
     worst = tuple(int(row.argmin()) for row in m.index)
     yield from (best, worst)
-    for i in range(min(m.agents, DRAWN)):
+    for i in range(min(m.agents, MAX_DRAWN)):
         yield (*worst[:i], best[i], *worst[i + 1 :])
     rng = np.random.default_rng(0)
-    for _ in range(DRAWN):
+    for _ in range(MAX_DRAWN):
         yield tuple(int(rng.integers(len(row))) for row in m.index)
 
 
 def reached(m: ArmsMechanism) -> Iterator[State]:
     """Joint states on some paths of truth."""
     rng = np.random.default_rng(0)
-    for _ in range(PATHS):
+    for _ in range(MAX_PATHS):
         state = tuple(int(rng.choice(np.flatnonzero(chances > 0))) for chances in m.environment.initial)
-        for _ in range(LENGTH):
+        for _ in range(MAX_LENGTH):
             yield state
             served = m.served(state)
             if served is None:

@@ -91,8 +91,8 @@ class ContingentCheck:
     tolerance: float
     counterexample: OneMisreport | None
     strategy_gain: float | None
-    exact: Fraction | None = None
-    largest: float = 0.0
+    exact: Fraction | None
+    largest: float
 
     @classmethod
     def of(cls, places: list[Place], strategy_gain: float | None) -> ContingentCheck:

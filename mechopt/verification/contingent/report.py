@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mechopt.core.errors import InputError
+import numpy as np
+
+from mechopt.core.errors import Fault, InputError
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import Constraint, PeriodicExPostIC
 from mechopt.verification.contingent.check import check_contingent
@@ -59,12 +61,14 @@ def verify_contingent(
     ------
     InputError
         If a constraint is not defined for persistent types, or goes over public histories and there are none to go
-        over: transfers are stacked, or the horizon is infinite.
+        over: transfers are stacked, or the horizon is infinite. If a fee is not finite.
     LimitError
         If there are too many histories.
     """
     asked = [constraints] if isinstance(constraints, Constraint) else list(constraints or OWN[:1])
     require_types(asked, "persistent")
+    if not np.isfinite(getattr(transfers, "fees", ())).all():
+        raise InputError([Fault("fees", "have an entry that is not finite", "give finite numbers")])
     over_paths = [constraint for constraint in asked if constraint not in OWN]
     if over_paths and (transfers.method == "stacked" or transfers.last_payments is None):
         raise InputError(

@@ -1,5 +1,6 @@
 """Every gain of contingent transfers at every place, of payments drawn at random, against plain loops."""
 
+import dataclasses
 from functools import cache
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from mechopt.core.errors import LimitError
 from mechopt.environment.interdependent import InterdependentTypes
+from mechopt.verification import exact as limits
 from mechopt.verification.contingent import check
 from mechopt.verification.contingent.check import check_contingent, truthful_outcome
 from mechopt.verification.contingent.promises import lasting, promise_by_promise
@@ -27,9 +29,12 @@ def others(env, i, t):
     return tuple(size for j, size in enumerate(shape) if j != i)
 
 
-def late(seed, controlled):
-    """For ever, three periods of data: the last one leads to itself."""
-    rng, sizes = np.random.default_rng(seed), [(2, 2), (1, 3), (2, 2)]
+LATE = {"late": ((2, 2), (1, 3), (2, 2)), "latest": ((2, 2), (1, 3), (2, 2), (2, 3))}
+
+
+def late(seed, controlled, sizes=LATE["late"]):
+    """For ever, several periods of data: the last one leads to itself."""
+    rng = np.random.default_rng(seed)
     values = tuple(zip(*(rng.uniform(-1, 1, (2, 3, *size)) for size in sizes), strict=True))
     kernels = tuple(
         distribution(rng, (*((3,) if controlled else ()), *size), after)
@@ -45,8 +50,8 @@ def late(seed, controlled):
 def given(kind, horizon=3, seed=0, sizes=None, controlled=True):
     """Payments of a kind drawn at random, and a policy; actions 0, 1 and 2."""
     rng = np.random.default_rng(seed)
-    if horizon == "late":
-        env = late(seed, controlled)
+    if horizon in LATE:
+        env = late(seed, controlled, LATE[horizon])
     else:
         sizes = list(sizes or SIZES[:horizon]) if horizon != "infinite" else (2, 3)
         env = random_environment(seed, sizes, horizon=horizon, discount=0.25, cost=True, controlled=controlled)
@@ -86,6 +91,7 @@ def given(kind, horizon=3, seed=0, sizes=None, controlled=True):
         return Given(**parts, payments=payments)
     most = 1 if kind == "short" else 2
     ahead = [most if env.infinite else min(most, ends - 1 - t) for t in range(ends)]
+    ahead = [1 + t % 2 for t in range(ends)] if horizon == "latest" else ahead
     later = tuple(
         tuple(tuple(table(i, t, t + 2 + k, own=i == 0) for k in range(ahead[t])) for i in agents) for t in range(ends)
     )
@@ -163,7 +169,7 @@ def test_sizes_of_one_promise_at_a_time(kind, horizon, i):
     ("kind", "horizon"),
     [
         *((kind, 3) for kind in (*KINDS, "together own")),
-        *((kind, horizon) for kind in ("own", "later") for horizon in ENDLESS),
+        *((kind, horizon) for kind in ("own", "later") for horizon in (*ENDLESS, "latest")),
     ],
 )
 def test_in_fractions(kind, horizon):
@@ -179,6 +185,7 @@ def test_in_fractions(kind, horizon):
             assert gains.max() == 0
             continue
         assert (lie.agent, lie.period) == (i, t)
+        assert lie.gain == pytest.approx(gains.max(), rel=1e-12)
         flat = np.ravel_multi_index(lie.signals, m.environment.shape[t])
         past = 0
         for s, profile in enumerate(lie.past):
@@ -194,6 +201,48 @@ def test_in_fractions_by_paths_for_ever():
         assert float(place.answer.exact) == pytest.approx(Raw(m, i).by_promises(t).max(), rel=1e-12)
     with pytest.raises(LimitError, match="exact: payments by several periods together"):
         check.exact_places(given("together own", "late"), np.zeros((2, 3)))
+
+
+def test_the_limit_of_fractions_is_that_of_the_products(monkeypatch):
+    """By period: profiles, reports and the most next profiles; of each agent, by all pairs of promises and what is due
+    at once; and an elimination in the last one, for ever."""
+    m = given("later", "latest")
+    products = 2 * 3**2 * 6 * (4 * 2 + 3 * 3 + 4 * 2 + 6 * 3) + 2 * 6**3
+    monkeypatch.setattr(limits, "MAX_TERMS", products)
+    check.exact_places(m, np.zeros((2, 4)))
+    monkeypatch.setattr(limits, "MAX_TERMS", products - 1)
+    with pytest.raises(LimitError, match=f"takes {products:,} products"):
+        check.exact_places(m, np.zeros((2, 4)))
+
+
+def test_where_all_is_0_nothing_is_rounded():
+    even = np.full((2, 2, 2, 2), 0.25)
+    env = InterdependentTypes(np.zeros((2, 1, 2, 2)), even, even[0, 0], horizon=2)
+    nothing = (np.zeros((1, 2, 2)),) * 2
+    policy = (np.zeros((2, 2), dtype=int),) * 2
+    found = check_contingent(Given(env, policy, payments=(nothing,), last_payments=(np.zeros((2, 2)),) * 2))
+    assert (found.status, found.gain, found.rounding, found.tolerance) == ("satisfied", 0, 0, 0)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_payments_that_are_no_numbers_are_violations(number, exact):
+    """One entry of one table, of the action that is always taken: of what is due next, later, or in the last period."""
+    m = given("later")
+    m = dataclasses.replace(m, policy=tuple(np.zeros_like(part) for part in m.policy))
+    for change in ("payments", "later", "last"):
+        row = {"payments": m.payments[1], "later": m.later[0][1], "last": m.last_payments}[change]
+        wild = row[-1].copy()
+        wild.flat[0] = number
+        new = (*row[:-1], wild)
+        if change == "payments":
+            other = dataclasses.replace(m, payments=(m.payments[0], new, *m.payments[2:]))
+        elif change == "later":
+            other = dataclasses.replace(m, later=((m.later[0][0], new), *m.later[1:]))
+        else:
+            other = dataclasses.replace(m, last_payments=new)
+        found = check_contingent(other, exact)
+        assert (found.status, found.gain) == ("violated", np.inf)
 
 
 @pytest.mark.parametrize("horizon", [3, "late"])

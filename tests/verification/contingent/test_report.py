@@ -145,3 +145,13 @@ def test_how_much_a_gain_may_round(kind, longest):
     arrays = [part for row in m.payments for part in row] + [part for row in m.later for own in row for part in own]
     largest = max(np.abs(part).max() for part in [*arrays, *m.last_payments, *m.environment.profile_values])
     assert precision(m) == Precision.of(depth, float(largest))
+
+
+@pytest.mark.parametrize("fee", [np.nan, np.inf, -np.inf])
+def test_fees_that_are_no_numbers_are_refused(fee):
+    """They are due whatever is reported: the truth was said to be an equilibrium."""
+    found = contingent_transfers(random_environment(4, sizes=(2, 2), private_last=True), "any")
+    assert verify_contingent(found).holds
+    for fractions in (False, True):
+        with pytest.raises(InputError, match="fees: have an entry that is not finite"):
+            verify_contingent(replace(found, fees=(0.0, fee)), exact=fractions)

@@ -97,12 +97,12 @@ def test_axes_are_nodes_types_and_paths():
 
 def test_the_limit_counts_both_tables(monkeypatch):
     """Nodes, and slots times reports of the others; times her types, her later paths and the others'."""
-    mechanism = changing(5, [[2, 3, 2], [1, 3, 2]], 2, reports="any")
-    assert (mechanism.tree.count, mechanism.tree.slots) == ((2, 18, 72), (1, 2, 18))
+    mechanism = changing(5, [[2, 3, 2], [2, 3, 2]], 2, reports="any")
+    assert (mechanism.tree.count, mechanism.tree.slots) == ((4, 36, 144), (1, 4, 36))
     payoffs = PersistentPayoffs(mechanism, 0)
     sizes = [
         (mechanism.tree.count[t] + mechanism.tree.slots[t] * others) * types * own * theirs
-        for t, (others, types, own, theirs) in enumerate([(1, 2, 6, 6), (3, 3, 2, 2), (2, 2, 1, 1)])
+        for t, (others, types, own, theirs) in enumerate([(2, 2, 6, 6), (3, 3, 2, 2), (2, 2, 1, 1)])
     ]
     most = max(sizes)
     monkeypatch.setattr(dominance, "MAX_ENTRIES", most)
