@@ -35,9 +35,11 @@ Higham (2002), Accuracy and Stability of Numerical Algorithms, 2nd ed., chapter 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from mechopt.core.numbers import VERIFY_TOLERANCE
+from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray
 from mechopt.core.rounding import MAX_RELATIVE as MAX_RELATIVE
 from mechopt.core.rounding import SMALLEST as SMALLEST
 from mechopt.core.rounding import UNIT as UNIT
@@ -56,21 +58,41 @@ LOOSE = 1 + 2.0**-20
 
 
 def largest_value(environment: IndependentTypes | MarkovTypes | InterdependentTypes) -> float:
-    """Largest present value in absolute value that an agent can get from all periods: her best types and actions.
+    """Largest present value in absolute value that an agent can get from all periods, or outside, if that is more.
+
+    Where nothing is worth anything to any agent, the same of the seller's costs and payoffs: then only money matters,
+    and there is no other.
 
     Examples
     --------
     >>> largest_value(IndependentTypes.iid([1, 2], ["1/2", "1/2"], horizon=3, discount="1/2"))
     3.5
     """
-    by_agent = [[np.abs(part).max() for part in row] for row in environment.values]
+    by_agent = [[float(np.abs(part).max()) for part in row] for row in environment.values]
+    own = environment.own_present_value if environment.discounts is not None else None
+    largest = _present(environment, by_agent, own)
+    if environment.outside is not None:
+        options = zip(environment.own_present_value, environment.outside, strict=True)
+        largest = max(largest, *(float((own * [np.abs(part).max() for part in row]).max()) for own, row in options))
+    if largest > 0:
+        return largest
+    costs = environment.cost if isinstance(environment, IndependentTypes) else environment.costs
+    gains = [[float(np.abs(part).max()) for part in row] for row in environment.seller_values or ()]
+    return _present(environment, [[float(np.abs(cost).max()) for cost in costs], *gains])
+
+
+def _present(
+    environment: IndependentTypes | MarkovTypes | InterdependentTypes,
+    rows: Sequence[Sequence[float]],
+    weights: Sequence[FloatArray] | None = None,
+) -> float:
+    """Largest present value of amounts by period; those of the last period for ever where the horizon is infinite."""
+    if weights is not None:
+        return float(max(sum(own * row) for own, row in zip(weights, rows, strict=True)))
     d = environment.discount
-    if environment.discounts is not None:
-        weights = zip(environment.own_present_value, by_agent, strict=True)
-        return float(max(sum(own * row) for own, row in weights))
     if not isinstance(environment, IndependentTypes) and environment.infinite:
-        by_agent = [[*row[:-1], row[-1] / (1 - d)] for row in by_agent]
-    return float(max(sum(d**t * value for t, value in enumerate(row)) for row in by_agent))
+        rows = [[*row[:-1], row[-1] / (1 - d)] for row in rows]
+    return float(max(sum(d**t * value for t, value in enumerate(row)) for row in rows))
 
 
 def lasting_error(missed: float, discount: float) -> float:

@@ -133,3 +133,16 @@ def test_fractions_are_compared_as_they_are():
 def test_fractions_beyond_floats_are_infinite_with_their_sign():
     huge = Fraction(10) ** 400
     assert (as_float(huge), as_float(-huge), as_float(Fraction(1, 4))) == (np.inf, -np.inf, 0.25)
+
+
+@pytest.mark.parametrize("limit", ["no-money", "no-subsidy", "payment-cap:2"])
+def test_where_nothing_is_worth_anything_to_agents_the_seller_sets_the_scale(limit):
+    """Honest optima of worthless items that cost something, or bring the seller something."""
+    fresh = mo.IndependentTypes([[[0], [0]]], [[[1], [1]]], cost=[2, 1], seller_values=[[[-2], [1]]], discount="4/5")
+    moving = mo.MarkovTypes([[[0]]], [[[1]]], [[1]], cost=[1], horizon=3)
+    for env, ic, scale in ((fresh, "super-dic", 2.8), (moving, "periodic-ex-post", 3.0)):
+        best = mo.optimum(env, ic, "epir", subject_to=limit)
+        report = mo.verify(best.mechanism)
+        assert report.holds, report
+        assert report[limit].tolerance == pytest.approx(1e-8 * scale)
+        assert mo.verify(best.mechanism, exact=True).holds

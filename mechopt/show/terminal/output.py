@@ -233,6 +233,8 @@ def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], 
 
     Columns in which nothing is known of any mechanism are left out.
     """
+    from mechopt.study.compare.comparison import UNCHECKED
+
     header, rows = comparison.cells()
     bounds = {entry.name for entry in comparison.entries if entry.computed == "bound"}
     listed = [row for row in rows if row[0] not in bounds]
@@ -241,6 +243,9 @@ def compared_table(comparison: Comparison) -> tuple[list[str], list[list[str]], 
         for k, name in enumerate(header)
         if name != "satisfies" and (name in ("mechanism", "violates") or any(row[k] for row in listed))
     ]
+    kinds, violated = header.index("satisfies"), header.index("violates")
+    for row in listed:
+        row[violated] = row[violated] or (UNCHECKED if row[kinds] == UNCHECKED else "")
     told = [[row[k] for k in kept] for row in listed]
     return [header[k] for k in kept], told, [(row[0], row[1]) for row in rows if row[0] in bounds]
 

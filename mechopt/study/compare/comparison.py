@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from mechopt.lp.build import AnyTypes
 
+UNCHECKED = "not checked"
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -180,7 +182,7 @@ class Comparison(Shown):
         more = ["largest transfer", "deficit", "rests on"] if self._with_transfers else []
         header, rows = [*header, *more, "satisfies", "violates"], []
         for entry in self.entries:
-            kept, broken = "a bound, and no mechanism" if entry.computed == "bound" else "not checked", ""
+            kept, broken = "a bound, and no mechanism" if entry.computed == "bound" else UNCHECKED, ""
             if entry.conditions is not None:
                 kept = " ".join(["by (IC), (BI), (BU):", *(constraint.name for constraint in entry.implied)])
                 broken = " ".join(f"({name})" for name, check in entry.conditions.items() if not check.holds)

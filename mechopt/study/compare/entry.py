@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from functools import singledispatch
 from typing import Any
@@ -168,11 +169,10 @@ def _(mechanism: MarkovMechanism) -> Report | None:
     """By state; over histories where these are finitely many and can be written out."""
     if mechanism.environment.infinite:
         return verify(mechanism, STATE_CONSTRAINTS)
-    try:
-        sequence = mechanism.to_sequence()
-    except LimitError:
-        return verify(mechanism, STATE_CONSTRAINTS)
-    return checked(sequence)
+    written = None
+    with suppress(LimitError):
+        written = checked(mechanism.to_sequence())
+    return written or verify(mechanism, STATE_CONSTRAINTS)
 
 
 @checked.register(StateMechanism)
@@ -202,9 +202,8 @@ def _(mechanism: OptimalContract) -> Report | None:
 @checked.register(BalancedMechanism)
 def _(mechanism: BalancedMechanism) -> Report | None:
     """By last profile of reports; over histories where these are finitely many and can be written out."""
-    if mechanism.environment.infinite:
-        return verify(mechanism, tuple(BALANCED_GAINS))
-    try:
-        return checked(mechanism.to_mechanism())
-    except LimitError:
-        return None
+    written = None
+    if not mechanism.environment.infinite:
+        with suppress(LimitError):
+            written = checked(mechanism.to_mechanism())
+    return written or verify(mechanism, tuple(BALANCED_GAINS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -192,3 +193,13 @@ def test_closed_forms_refuse_by_name():
     for method in ("promised", "dual"):
         with pytest.raises(mo.InputError, match="outside options"):
             mo.optimum(env, method=method)
+
+
+def test_an_option_alone_sets_the_scale_of_what_counts_as_nothing():
+    """A buyer to whom nothing is worth anything: her option outside is the money that there is."""
+    for worth in ("-1/2", -300, "1/1000000000"):
+        env = mo.IndependentTypes([[[0]]], [[[1]]], cost=[2], outside=[worth])
+        best = mo.optimum(env, "ppic+indu", "ex-ante")
+        report = mo.verify(best.mechanism)
+        assert report.holds
+        assert best.value == pytest.approx(-float(Fraction(worth)))

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import mechopt as mo
+from mechopt.show.terminal.output import compared_table
+from mechopt.study.compare import entry
 from mechopt.study.transfer_methods import transfer_methods
 from tests.interdependent_instances import random_environment
 from tests.persistent_instances import battaglini, one_item
@@ -183,3 +185,34 @@ def test_the_optimum_for_ever_is_a_row_where_there_is_a_method():
     assert frame.loc["clairvoyant-optimum", "revenue"] == np.float64(3 / 2 + 3 / 8 * (low + high)).round(9)
     two = mo.MarkovTypes([[[0, 0], [1, 3]]] * 2, [stay] * 2, [["1/2", "1/2"]] * 2, horizon="infinite", discount="1/2")
     assert "clairvoyant-optimum" in mo.compare(two, ic="myopic", ir="per-period").to_frame().index
+
+
+def test_what_has_too_many_histories_is_checked_by_state_or_said_not_to_be(monkeypatch):
+    monkeypatch.setattr(entry, "MAX_CHECKED_NODES", 10)
+    kernel = [["1/3", "2/3"], ["1/2", "1/2"]]
+    values, chances = [[[0, 0], [1, 2]], [[0, 0], [1, 3]]], [["1/2", "1/2"]] * 2
+    env = mo.MarkovTypes(values, [[kernel, kernel[::-1]]] * 2, chances, horizon=2, actions=["a", "b"])
+    table = mo.compare(env, ["dynamic-pivot", "balanced-team"])
+    assert table["dynamic-pivot"].report["periodic-ex-post"].holds
+    assert table["balanced-team"].report["bayesian"].holds
+    text = """
+        kind = "separable"
+        horizon = 2
+        actions = ["none", "sell"]
+        """
+    for name in ("Ann", "Bob"):
+        text += f"""
+            [[agents]]
+            name = "{name}"
+            form = "multiplicative"
+            initial.values = ["1/4", 1]
+            initial.probabilities = ["1/2", "1/2"]
+            signals = ["low", "high"]
+            signal_initial = ["1/2", "1/2"]
+            signal_kernel = [[["1/3", "2/3"], ["1/2", "1/2"]], [["1/2", "1/2"], ["1/3", "2/3"]]]
+            base = [[0, 0], [1, 2]]
+            """
+    table = mo.compare(mo.loads(text), ["virtual-pivot", "dynamic-pivot"])
+    assert table["virtual-pivot"].report is None and table["dynamic-pivot"].report["periodic-ex-post"].holds
+    header, (pivot, other), _ = compared_table(table)
+    assert (pivot[header.index("violates")], other[header.index("violates")]) == ("not checked", "")
