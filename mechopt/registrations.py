@@ -10,7 +10,7 @@ register(
         "ArmsMechanism.verify": "mechopt.verification.arms.check.verify_arms",
         "ApproximateTransfers.verify": "mechopt.verification.contingent.report.verify_contingent",
         "ApproximateTransfers.to_mechanism": "mechopt.closedform.contingent.mechanism.contingent_mechanism",
-        "BalancedMechanism.verify": "mechopt.verification.balanced.verify_balanced",
+        "BalancedMechanism.verify": "mechopt.verification.balanced.check.verify_balanced",
         "BuyersPolicy.to_mechanism": "mechopt.solve.dual.mechanism.buyers_mechanism",
         "Comparison._repr_html_": "mechopt.show.notebook.comparison",
         "Comparison.save_plot": "mechopt.show.figures.axes.save_picture",

@@ -37,7 +37,7 @@ from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.mechanism.stationary import MarkovMechanism
 from mechopt.study.compare.comparison import Entry
 from mechopt.study.compare.row import Row, Setting
-from mechopt.verification.balanced import GAINS as BALANCED_GAINS
+from mechopt.verification.balanced.check import GAINS as BALANCED_GAINS
 from mechopt.verification.contracted import CHECKED as CONTRACTED
 from mechopt.verification.menu.check import CHECKED as MENU_CHECKED
 from mechopt.verification.verify import MAX_CHECKED_HISTORIES, MAX_CHECKED_NODES, Report, verify

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mechopt.verification import balanced as module
+from mechopt.verification.balanced import check as module
 from mechopt.verification.rounding import Precision
-from tests.verification.test_balanced import Raw, mechanism, sizes
+from tests.verification.balanced.test_balanced import Raw, mechanism, sizes
 
 D = 0.25
 

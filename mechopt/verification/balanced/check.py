@@ -28,6 +28,7 @@ from mechopt.mechanism.balanced import BalancedMechanism, follows, likely
 from mechopt.mechanism.constraint_names import require_types
 from mechopt.mechanism.constraints import BayesianIC, Constraint, Interim, PeriodicIR
 from mechopt.mechanism.payments import EpsilonIC
+from mechopt.verification.balanced.exact import InFractions
 from mechopt.verification.independent.replay import Counterexample
 from mechopt.verification.persistent.check import verify_sequence
 from mechopt.verification.report import ConstraintCheck, Report
@@ -246,21 +247,23 @@ def verify_balanced(
         Default: those that it was made for. With an infinite horizon Bayesian IC (all reports and actions being seen),
         interim and periodic IR; with a finite one all, the others over public histories.
     exact : bool
-        Decide in fractions; over public histories, so with a finite horizon.
+        Bound rounding in fractions: over public histories, or with an infinite horizon as
+        `mechopt.verification.balanced.exact` does.
 
     Raises
     ------
     InputError
-        If a constraint, or fractions, ask for a finite horizon.
+        If a constraint asks for a finite horizon.
+    LimitError
+        If there are too many pairs of profiles, or too many for fractions.
     """
     chosen = constraints or mechanism.claims
     asked = [chosen] if isinstance(chosen, Constraint) else list(chosen)
     require_types(asked, "persistent")
-    every = exact or any(isinstance(constraint, EpsilonIC) for constraint in asked)
+    endless = mechanism.environment.infinite
+    every = (exact and not endless) or any(isinstance(constraint, EpsilonIC) for constraint in asked)
     elsewhere = asked if every else [constraint for constraint in asked if constraint not in GAINS]
-    if elsewhere and mechanism.environment.infinite:
-        if exact:
-            raise InputError("a balanced mechanism for ever is not checked in fractions; leave out exact")
+    if elsewhere and endless:
         raise InputError(
             f"constraint {elsewhere[0].name!r} goes over all histories, and the horizon is infinite; those that do "
             "not: " + ", ".join(constraint.name for constraint in GAINS)
@@ -269,17 +272,32 @@ def verify_balanced(
     tolerance = tolerance_of(largest_value(mechanism.environment))
     local = [constraint for constraint in asked if constraint not in elsewhere]
     agents = [_agent(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
-    checks = {constraint: _check(constraint, mechanism, agents, tolerance) for constraint in local}
+    precise = [_in_fractions(mechanism, i, agent) for i, agent in enumerate(agents)] if exact else None
+    checks = {constraint: _check(constraint, mechanism, agents, tolerance, precise) for constraint in local}
     found = {**written, **checks}
     return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
 
-def _check(constraint: Constraint, m: BalancedMechanism, agents: list[_Agent], tolerance: float) -> ConstraintCheck:
+def _in_fractions(m: BalancedMechanism, i: int, agent: _Agent) -> InFractions:
+    return InFractions(m, i, agent.values[-1], _best_for_ever(m, i, agent)[0])
+
+
+def _check(
+    constraint: Constraint,
+    m: BalancedMechanism,
+    agents: list[_Agent],
+    tolerance: float,
+    precise: list[InFractions] | None,
+) -> ConstraintCheck:
     verdict, places = Verdict(tolerance), list[tuple[int, int, tuple[int, ...]]]()
     for i, agent in enumerate(agents):
         for t in range(m.periods if constraint == PeriodicIR() else 1):
             weight = m.environment.discount**t
             gain, rounding = GAINS[constraint](m, i, agent, t)
+            if precise is not None:
+                ic = constraint.role == "ic"
+                found, rounding = precise[i].strategies() if ic else precise[i].losses(t)
+                gain = np.where(np.isfinite(gain), found, -np.inf)
             verdict.add(weight * gain, np.where(np.isfinite(gain), weight * rounding, 0.0))
             places.append((i, t, gain.shape))
     answer, example = verdict.answer, None
