@@ -64,3 +64,17 @@ def test_costs_of_a_single_period(exactly):
     for in_fractions in (True, False):
         found = check_payments(mo.ExAnteBudgetBalance(), mechanism, in_fractions)
         assert found.gain == pytest.approx(1 / 3) and found.counterexample.period == 0
+
+
+@pytest.mark.parametrize("exactly", [True, False])
+def test_the_cost_of_the_only_action(exactly):
+    """It is taken in both periods and costs 1/3, which nobody pays."""
+    chances = THIRDS if exactly else FLOATS
+    env = mo.MarkovTypes([[[1, 2, 3]]], [[chances] * 3], [chances], cost=["1/3"], horizon=2, discount="1/2")
+    tree = PublicTree(joint_process(env), "any")
+    plan, nothing = ([np.zeros((1, n) if paid else n, int) for n in tree.count] for paid in (False, True))
+    mechanism = mo.SequenceMechanism.of_policy(tree, plan, nothing)
+    third = Fraction(1, 3) if exactly else Fraction(1 / 3)
+    assert check_payments(mo.WeakBudgetBalance(), mechanism, True).exact == third
+    floats = check_payments(mo.WeakBudgetBalance(), mechanism)
+    assert (floats.exact, floats.gain) == (None, pytest.approx(1 / 3))
