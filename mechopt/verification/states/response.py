@@ -171,7 +171,7 @@ class Response:
         for _ in range(MAX_ROUNDS):
             reports = self.reports(value) + barred
             now = np.take_along_axis(reports, report[:, :, None], axis=2)[:, :, 0]
-            better = reports.max(axis=2) > now + 1e-13 * (1 + np.abs(now))
+            better = reports.max(axis=2) > now + self._step(value)
             if not better.any():
                 break
             report = np.where(better, reports.argmax(axis=2), report)

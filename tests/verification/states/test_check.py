@@ -330,3 +330,18 @@ def test_words():
     words = "agent 0, state 0: type 1 reports 0 and gains 1 in the period"
     assert str(report["myopic"].counterexample) == words
     assert report["interim"].counterexample.to_dict()["state"] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e12])
+def test_a_misreport_that_gains_little_of_little_money_is_followed(scale):
+    """Type 1, who comes half of the time, buys what is worth 1 to her for 1 + 1/20,000, type 0 nothing. To say 0 for
+    ever gains 1/20,000 now and 1/2 of that, at a discount of 1/2, later. Strategies were improved where that was worth
+    1e-13 of some money at least, and what gains less was undecided."""
+    env = mo.MarkovTypes([[[0, 0], [0, scale]]], [[HALF] * 2], [HALF], horizon="infinite", discount="1/2")
+    price = scale * (1 + 1 / 20_000)
+    sold, paid = np.eye(2)[None], np.array([[[[0, 0], [0, price]]]])
+    m = StateMechanism(env, [np.array([[0.5, 0.5]])], sold, paid, csr_array(np.ones((4, 1))), np.zeros((1, 4)))
+    for fractions in (False, True):
+        found = mo.verify(m, mo.BayesianIC(), exact=fractions)["bayesian"]
+        assert found.status == "violated"
+        assert found.gain == pytest.approx(1.5 * scale / 20_000, rel=1e-6)
