@@ -266,6 +266,7 @@ def compile_orbits(plan: Plan) -> tuple[LinearProgram, OrbitLayout]:
         tuple(matrix.families),
         _blocks(layout),
         plan.tree,
+        plan.tree.horizon,
     )
     return program, layout
 

@@ -167,6 +167,8 @@ class LinearProgram:
         Named variables.
     tree : HistoryTree, or PublicTree where types persist
         For the names of histories.
+    periods : int
+        Of its histories, which say how often its numbers were rounded; 1 for a program that is given in rows.
     integer : int array
         Columns that are to be whole numbers; `mechopt.solve.highs.solve_program` leaves this out of account.
     """
@@ -183,6 +185,7 @@ class LinearProgram:
     families: tuple[tuple[int, Described], ...]
     column_blocks: Sequence[NamedColumns]
     tree: Any
+    periods: int = 1
     integer: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property

@@ -99,6 +99,7 @@ def substituted(program: LinearProgram, matrix: csr_array, offset: FloatArray) -
         ((0, Unnamed("row")),),
         (Unnamed("column"),),
         None,
+        program.periods,
     )
 
 

@@ -27,7 +27,7 @@ PRIMAL_SIMPLEX = 4
 SOLVERS: dict[str, dict[str, Any]] = {
     "simplex": {"solver": "simplex"},
     "primal": {"solver": "simplex", "simplex_strategy": PRIMAL_SIMPLEX},
-    "ipx": {"solver": "ipx"},
+    "ipx": {"solver": "ipx", "ipm_iteration_limit": 500},  # beyond which it may not end: some 100 are many
 }
 """HiGHS's options."""
 IIS_SECONDS = 60.0
@@ -159,6 +159,9 @@ def _attempt(
         _report_progress(highs, progress)
     runtime.run(highs)
     raw, info = highs.getModelStatus().name, highs.getInfo()
+    if raw == "kIterationLimit" and algorithm == "ipx":
+        left = None if time_limit is None else max(time_limit - highs.getRunTime(), 0.0)
+        return _attempt(program, "simplex", scale, presolve, left, progress, keep_basis)
     algorithm = _ran(info, "simplex" if algorithm == "primal" else algorithm)
     iterations = int(info.simplex_iteration_count + info.ipm_iteration_count + info.crossover_iteration_count)
     status = NAMED.get(raw, Status.INACCURATE)

@@ -244,15 +244,7 @@ def _roundings(program: LinearProgram, terms: Any) -> Any:
     They are products of probabilities, powers of the discount and differences, each rounded: at most `FACTORS`
     roundings and two for each period.
     """
-    periods = _periods(program)
-    return (FACTORS + 2 * periods + terms) * EPSILON
-
-
-def _periods(program: LinearProgram) -> int:
-    """Periods of the histories that the program is about; 1 where it has none, as a program that is given in rows."""
-    tree = program.tree
-    owner = tree if hasattr(tree, "horizon") else getattr(tree, "environment", None)
-    return int(getattr(owner, "horizon", 1))
+    return (FACTORS + 2 * program.periods + terms) * EPSILON
 
 
 def _total(prices: FloatArray, amounts: FloatArray) -> float:
@@ -318,8 +310,9 @@ def _stretch(program: LinearProgram) -> FloatArray:
 def _shift_price(program: LinearProgram, dual: FloatArray) -> float:
     """Cost of one unit for which all columns without two bounds move, in every period."""
     moved = np.where(np.isfinite(program.lower) & np.isfinite(program.upper), 0.0, 1.0)
-    periods = _periods(program)
-    return (1 + periods) * (abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved)))
+    return (1 + program.periods) * (
+        abs(float(program.cost @ moved)) + float(np.abs(dual) @ np.abs(program.matrix @ moved))
+    )
 
 
 def _largest(program: LinearProgram, missed: FloatArray) -> float:

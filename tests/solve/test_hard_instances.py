@@ -215,3 +215,22 @@ def test_a_payment_that_is_hardly_ever_made_may_be_large():
     for method in ("simplex", "ipx"):
         best = mo.optimum(env, mo.DownwardIC(), mo.PFIR(), method=method, accept_range=True)
         assert Fraction(best.bound.lower) <= exact <= Fraction(best.bound.upper)
+
+
+def test_an_interior_point_that_does_not_end_is_left_to_the_simplex(monkeypatch):
+    """Found among hard random instances: HiGHS's interior point goes on for ever, where the simplex needs 20 steps."""
+    values = [
+        ["87000000/7"],
+        ["2000000000001/1000000", "25000000001/12500", "71000000/7"],
+        [1000000, 5000000, "65000000/7"],
+    ]
+    chances = [[1], ["2000000/8000001", "1/8000001", "2000000/2666667"], ["1/4", "1/2", "1/4"]]
+    env = mo.IndependentTypes([values], [chances], discount="9/10")
+    found = [mo.optimum(env, ir="periodic", method=method, accept_range=True) for method in ("ipx", "simplex")]
+    assert [best.method for best in found] == ["simplex", "simplex"]
+    assert found[0].bound.lower <= found[1].value <= found[0].bound.upper
+    plain = mo.IndependentTypes.iid([1, 2, 4], ["1/2", "1/4", "1/4"], horizon=2)
+    assert mo.optimum(plain, method="ipx").method == "ipx"
+    monkeypatch.setitem(highs.SOLVERS, "ipx", highs.SOLVERS["ipx"] | {"ipm_iteration_limit": 1})
+    cut = mo.optimum(plain, method="ipx", time_limit=60)
+    assert cut.method == "simplex" and cut.value == pytest.approx(mo.optimum(plain).value)

@@ -194,6 +194,7 @@ def compile_program(plan: Plan) -> tuple[LinearProgram, Layout]:
         tuple((int(first), family) for first, family in zip(firsts, plan.families, strict=True)),
         columns.blocks,
         plan.tree,
+        plan.tree.horizon,
         whole_numbers(Deterministic() in plan.subject_to, columns.drawn),
     )
     return program, Layout(plan, columns)

@@ -212,6 +212,7 @@ def compile_persistent(plan: PersistentPlan) -> tuple[LinearProgram, PersistentL
         tuple((int(first), family) for first, family in zip(firsts, built, strict=False)),
         columns.blocks,
         plan.tree,
+        plan.tree.horizon,
         whole_numbers(Deterministic() in plan.subject_to, columns.allocation),
     )
     return program, PersistentLayout(plan, columns)

@@ -111,5 +111,6 @@ def compile_scenarios(plan: ScenarioPlan, optima: Sequence[float]) -> tuple[Line
         tuple((int(first), family) for first, family in zip(firsts, families, strict=True)),
         blocks,
         plan.trees[0],
+        max(tree.horizon for tree in plan.trees),
     )
     return program, ScenarioLayout(plan)

@@ -28,6 +28,7 @@ from mechopt.mechanism.constraints import (
     MyopicIC,
 )
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
+from mechopt.mechanism.protocol import MechanismProtocol
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
@@ -180,7 +181,7 @@ def _rows(environment: AnyTypes) -> dict[str, Row]:
 
 
 def _given(name: str, mechanism: Any) -> Row:
-    if not hasattr(mechanism, "revenue"):
+    if not isinstance(mechanism, MechanismProtocol):
         what = f"is {type(mechanism).__name__}, not a mechanism"
         raise InputError([Fault(f"mechanisms[{name!r}]", what, "give one with revenue, welfare and utilities")])
     return Row(name, lambda setting: mechanism)
