@@ -171,7 +171,7 @@ class Response:
         for _ in range(MAX_ROUNDS):
             reports = self.reports(value) + barred
             now = np.take_along_axis(reports, report[:, :, None], axis=2)[:, :, 0]
-            better = reports.max(axis=2) > now + 1e-13 * (1 + np.abs(now))
+            better = reports.max(axis=2) > now + self._step(value)
             if not better.any():
                 break
             report = np.where(better, reports.argmax(axis=2), report)
@@ -197,14 +197,14 @@ class Response:
     def _step(self, value: FloatArray) -> float:
         """Bound of the rounding of Q, from magnitudes of its terms."""
         m = self.mechanism
-        size = float(np.abs(m.environment.values[self.agent][0]).max(initial=0.0))
-        size += float(np.abs(m.payment[self.agent][m.allocation > 0]).max(initial=0.0))
-        size += float(np.abs(m.extra[self.agent]).max(initial=0.0)) + 2 * float(np.abs(value).max(initial=0.0))
-        lengths = int(np.diff(m.after.indptr).max(initial=1))
+        paid = m.payment[self.agent][m.allocation > 0]
+        parts = (m.environment.values[self.agent][0], paid, m.extra[self.agent], 2 * value)
+        size = sum(float(np.abs(part).max()) for part in parts)
+        lengths = int(np.diff(m.after.indptr).max())
         depth = m.allocation.shape[1] + m.allocation.shape[2] + lengths + 2 * self.types + len(m.shape) + 12
         return float(Precision.of(4 * depth, size).bound(np.array(size)))
 
     def _error(self, residual: FloatArray, value: FloatArray) -> float:
-        off = float(np.abs(residual).max(initial=0.0)) + self._step(value)
+        off = float(np.abs(residual).max()) + self._step(value)
         found = off / left(self.mechanism.environment.discount)
         return found if np.isfinite(found) else float("inf")

@@ -330,3 +330,43 @@ def test_words():
     words = "agent 0, state 0: type 1 reports 0 and gains 1 in the period"
     assert str(report["myopic"].counterexample) == words
     assert report["interim"].counterexample.to_dict()["state"] == 0
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e12])
+def test_a_misreport_that_gains_little_of_little_money_is_followed(scale):
+    """Type 1, who comes half of the time, buys what is worth 1 to her for 1 + 1/20,000, type 0 nothing. To say 0 for
+    ever gains 1/20,000 now and 1/2 of that, at a discount of 1/2, later. Strategies were improved where that was worth
+    1e-13 of some money at least, and what gains less was undecided."""
+    env = mo.MarkovTypes([[[0, 0], [0, scale]]], [[HALF] * 2], [HALF], horizon="infinite", discount="1/2")
+    price = scale * (1 + 1 / 20_000)
+    sold, paid = np.eye(2)[None], np.array([[[[0, 0], [0, price]]]])
+    m = StateMechanism(env, [np.array([[0.5, 0.5]])], sold, paid, csr_array(np.ones((4, 1))), np.zeros((1, 4)))
+    for fractions in (False, True):
+        found = mo.verify(m, mo.BayesianIC(), exact=fractions)["bayesian"]
+        assert found.status == "violated"
+        assert found.gain == pytest.approx(1.5 * scale / 20_000, rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e12])
+def test_an_honest_sale_of_any_scale_is_satisfied(scale):
+    """At 1/2 of what it is worth to who buys; what nobody pays does not count, however much it is."""
+    env = mo.MarkovTypes([[[0, 0], [0, scale]]], [[HALF] * 2], [HALF], horizon="infinite", discount="1/2")
+    paid = scale * np.array([[[[0, 1e20], [1e20, 0.5]]]])
+    m = StateMechanism(env, [np.array([[0.5, 0.5]])], np.eye(2)[None], paid, csr_array(np.ones((4, 1))))
+    for fractions in (False, True):
+        assert mo.verify(m, [mo.BayesianIC(), mo.Interim(), mo.PeriodicIR()], exact=fractions).holds
+
+
+def test_a_float_that_is_not_below():
+    third = exact._above(Fraction(1, 3))
+    assert third >= Fraction(1, 3) > np.nextafter(third, 0)
+    assert (exact._above(Fraction(0)), exact._above(Fraction(1, 2))) == (0, 0.5)
+
+
+def test_values_some_of_which_are_beyond_floats_are_violations():
+    env = mo.MarkovTypes([[[0, 0], [0, 1]]], [[HALF] * 2], [HALF], horizon="infinite", discount="1/2")
+    m = StateMechanism(
+        env, [np.array([[0.5, 0.5]])], np.eye(2)[None], np.zeros((1, 1, 2, 2)), csr_array(np.ones((4, 1)))
+    )
+    for value in ([[0.0, np.inf]], [[np.nan, 0.0]]):
+        assert InFractions(m, 0)._off(np.array(value)) == (np.inf, np.inf, np.inf)
