@@ -107,3 +107,35 @@ class NoOptimumError(MechoptError):
 
 class SolverError(MechoptError):
     """The solver itself failed: it gave no answer at all, right or wrong, or one that contradicts what is known."""
+
+
+def require_type(value: object, kinds: str | type | tuple[str | type, ...], call: str, fix: str) -> None:
+    """Refuse a value that is of none of some types.
+
+    Parameters
+    ----------
+    value : object
+    kinds : type, name of a type, or several
+        Names stand for types whose modules need not be loaded for this; subclasses count.
+    call : str
+        The function that asks.
+    fix : str
+        The right call.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> require_type(3.0, ("Fraction", float), "halved", "write halved(3)")
+    >>> require_type("3", ("Fraction", float), "halved", "write halved(3)")
+    Traceback (most recent call last):
+    mechopt.core.errors.InputError: halved takes Fraction or float and not str; write halved(3)
+    """
+    known = kinds if isinstance(kinds, tuple) else (kinds,)
+    own = {base.__name__ for base in type(value).__mro__}
+    if any(kind in own if isinstance(kind, str) else isinstance(value, kind) for kind in known):
+        return
+    words = " or ".join(kind if isinstance(kind, str) else kind.__name__ for kind in known)
+    raise InputError(f"{call} takes {words} and not {type(value).__name__}; {fix}")

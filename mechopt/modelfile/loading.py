@@ -13,12 +13,13 @@ from fractions import Fraction
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar, Union
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import to_exact
 from mechopt.mechanism.constraints import STANDARD, Constraint, Standard
 from mechopt.mechanism.objective import Objective, parse_objective
@@ -156,6 +157,7 @@ def load(path: str | Path, at: At = None) -> AnyEnvironment:
     InputError
         With every fault: file, key path, value and fix.
     """
+    require_type(path, (str, PathLike), "load", "give a path, or the name of a bundled model; mo.loads reads a text")
     return read(path, at).environment
 
 
@@ -173,6 +175,7 @@ def loads(text: str, at: At = None) -> AnyEnvironment:
     InputError
         With every fault.
     """
+    require_type(text, str, "loads", "give the text of a model file; mo.load reads a file")
     return parse(text, "text", at).environment
 
 

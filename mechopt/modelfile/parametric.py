@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.functions import RationalFunction
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.parametric import (
@@ -80,6 +80,7 @@ def text_and_name(model: str | Path) -> tuple[str, str]:
 
 def loads_parametric(text: str, parameter: str | None = None, at: At = None) -> ParametricModel:
     """Read the text of a model file with a parameter left open; see `read_parametric`."""
+    require_type(text, str, "loads_parametric", "give the text of a model file")
     return parse_parametric(text, "text", parameter, at).model
 
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-from mechopt.core.errors import shortened
+from mechopt.core.errors import require_type, shortened
 from mechopt.core.numbers import parse_exact, to_exact
 from mechopt.core.reading import distinct_keys
 from mechopt.mechanism.constraint_names import constraint_named
@@ -242,6 +243,7 @@ def load_certificate(path: str | Path) -> Certificate | GuaranteeCertificate | P
     CertificateError
         If the file cannot be read, or is not what `Certificate.save` writes.
     """
+    require_type(path, (str, PathLike), "load_certificate", "give a file")
     if is_promised(path):
         return load_promised(path)
     try:

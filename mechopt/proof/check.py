@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
+from mechopt.core.errors import require_type
 from mechopt.core.numbers import to_exact
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.interdependent import InterdependentTypes
@@ -76,6 +77,12 @@ def check_certificate(
     >>> check_certificate(env, certify(env))
     Fraction(153, 32)
     """
+    require_type(
+        certificate,
+        ("Certificate", "PromisedCertificate"),
+        "check_certificate",
+        "give best.certificate of mo.optimum(env, exact=True)",
+    )
     _require_finite(environment)
     if isinstance(certificate, PromisedCertificate):
         if not isinstance(environment, IndependentTypes):
@@ -246,6 +253,8 @@ def check_guarantee(scenarios: Scenarios, certificate: GuaranteeCertificate, mos
     CertificateError
         If it proves nothing; it says which scenario, row, column or entry fails.
     """
+    require_type(scenarios, "Scenarios", "check_guarantee", "mo.formats.check_certificate is for environments")
+    require_type(certificate, "GuaranteeCertificate", "check_guarantee", "give mo.formats.certify_guarantee(scenarios)")
     if certificate.fingerprint != scenarios.fingerprint or len(certificate.optima) != len(scenarios):
         raise CertificateError("fingerprint: made for other scenarios; give the model file that it was made from")
     terms = terms_of(certificate)

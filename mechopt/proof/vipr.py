@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.proof.certificate import Certificate, GuaranteeCertificate
 from mechopt.proof.check import AnyModel, rebuilt
 from mechopt.proof.rows import Entries, Number
@@ -58,6 +59,13 @@ def write_vipr(
     InputError
         If the certificate is not of an optimum, or the file cannot be written.
     """
+    require_type(
+        certificate,
+        ("Certificate", "GuaranteeCertificate"),
+        "write_vipr",
+        "give best.certificate of mo.optimum(env, exact=True)",
+    )
+    require_type(path, (str, PathLike), "write_vipr", "give a file")
     if certificate.value is None:
         raise InputError(
             "only proofs of optima are written as VIPR, not that there is no bound or no mechanism; check this one "

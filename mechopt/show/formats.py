@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import InputError, LimitError, require_type
 from mechopt.mechanism.sequence import SequenceMechanism
 from mechopt.show.explain.explanation import Explanation, Rule
 from mechopt.show.explain.picture import flows
@@ -80,6 +81,7 @@ def to_efg(mechanism: Any, path: str | Path, title: str = "mechanism") -> int:
     InputError
         If the mechanism has no finite histories, or is only a limit of mechanisms.
     """
+    require_type(path, (str, PathLike), "to_efg", "give mo.formats.to_efg(mechanism, path)")
     written = written_out(mechanism)
     require_payments(written)
     if getattr(written.environment, "slots", None) is not None:

@@ -8,12 +8,13 @@ thread, cold start, fixed seed: runs repeat.
 from __future__ import annotations
 
 from math import ceil, log2
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import SOLVER_TOLERANCE, FloatArray
 from mechopt.lp.program import LinearProgram
 from mechopt.solve import runtime
@@ -90,6 +91,7 @@ def to_mps(program: LinearProgram, path: str | Path) -> None:
     InputError
         If the file cannot be written.
     """
+    require_type(path, (str, PathLike), "to_mps", "give mo.formats.to_mps(program, path)")
     write_program(program, path, ".mps")
 
 

@@ -16,6 +16,7 @@ import sys
 
 import numpy as np
 
+from mechopt.core.errors import require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.lp.independent.plan import Size
 from mechopt.solve.promised import kernels as promise_kernels
@@ -46,6 +47,9 @@ def promised_seconds(environment: IndependentTypes, tolerance: float = 1e-6) -> 
     >>> 10 < promised_seconds(long) / promised_seconds(short) < 100
     True
     """
+    require_type(
+        environment, "IndependentTypes", "promised_seconds", "give one; mo.formats.program_seconds is for programs"
+    )
     compiled = promise_kernels.wanted()
     work = _work(environment, COMPILED if compiled else LOCKSTEP) * float((1e-6 / tolerance) ** 0.5)
     loading = LOADING if compiled and "numba" not in sys.modules else 0.0
@@ -80,6 +84,7 @@ def program_seconds(size: Size) -> float:
     >>> [round(program_seconds(plan(environment).size), 2) for environment in environments]
     [0.01, 213.62]
     """
+    require_type(size, "Size", "program_seconds", "give mo.Problem(env).size")
     if size.nonzeros > 10**100:
         return float("inf")
     return LEAST_PROGRAM + float(PROGRAM * float(size.nonzeros) ** PROGRAM_POWER)

@@ -20,7 +20,7 @@ from mechopt.closedform.contingent.result import ContingentTransfers
 from mechopt.closedform.contingent.robust.transfers import robust_transfers
 from mechopt.closedform.contingent.setting import ConditionError
 from mechopt.closedform.contingent.transfers import contingent_transfers
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import InputError, LimitError, require_type
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.require_kind import require_kind
@@ -80,6 +80,7 @@ def gain_under(transfers: ContingentTransfers, environment: InterdependentTypes)
     environment : InterdependentTypes
         With the same signals, actions and horizon.
     """
+    require_type(transfers, "ContingentTransfers", "gain_under", "give mo.contingent_transfers(env)")
     made_for = transfers.environment
     same = (made_for.shape, made_for.action_counts, made_for.horizon)
     if same != (environment.shape, environment.action_counts, environment.horizon):

@@ -12,7 +12,7 @@ import numpy as np
 from mechopt.closedform.bank.mechanism import BankAccountMechanism
 from mechopt.closedform.bank.reachable import reachable
 from mechopt.closedform.pivot.dynamic_pivot import DynamicPivot
-from mechopt.core.errors import Fault, InputError, LimitError
+from mechopt.core.errors import Fault, InputError, LimitError, require_type
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.markov import MarkovTypes
@@ -97,6 +97,7 @@ def sample_path(
     >>> path, path.transfer.diagonal().round(12) + 0.0
     (SamplePath(3 periods: serve 0, serve 1, serve 2), array([1.75, 0.5 , 0.  ]))
     """
+    require_type(mechanism, ("DynamicPivot", "MarkovMechanism"), "sample_path", "give mo.dynamic_pivot(env)")
     written: Any = mechanism.to_mechanism() if isinstance(mechanism, Unrollable) else mechanism
     followed: MarkovMechanism = written.allocation if isinstance(written, ContractedMechanism) else written
     env, rng = followed.environment, np.random.default_rng(rng)

@@ -14,7 +14,7 @@ from mechopt.closedform.contingent.program.possible import NoTransfersError, rul
 from mechopt.closedform.contingent.program.requirements import Requirements
 from mechopt.closedform.contingent.result import ONE_LAST_ACTION, ContingentTransfers
 from mechopt.closedform.contingent.robust.transfers import NoRobustTransfersError, Robustness
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import Array, IntArray
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.kernels.ball import KernelBall
@@ -48,6 +48,12 @@ def transfer_proof(found: ContingentTransfers | NoTransfersError | NoRobustTrans
     >>> check_transfer_proof(env, proof)
     Fraction(239, 72)
     """
+    require_type(
+        found,
+        ("ContingentTransfers", "NoTransfersError", "NoRobustTransfersError"),
+        "transfer_proof",
+        "give mo.contingent_transfers(env), or its error",
+    )
     if isinstance(found, NoTransfersError):
         return _refusal(found)
     if isinstance(found, NoRobustTransfersError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mechopt.core.errors import require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.mechanism.bank_table import BankPeriod, BankTable
 from mechopt.verification.exact_bank_table import exact_conditions
@@ -116,6 +117,7 @@ def verify_bank_table(table: BankTable, exact: bool = False) -> BankTableReport:
     >>> verify_bank_table(BankTable(env, [BankPeriod([0], [[0, 1]], [[0.1, 1.9]], [[0, 0]], [[0, 0]])]))
     BankTableReport(IC satisfied; BI satisfied; BU violated (period 0, row 0 (balance 0): after ... by 0.1); revenue 1)
     """
+    require_type(table, "BankTable", "verify_bank_table", "give one; mo.verify is for mechanisms")
     env, tolerance = table.environment, tolerance_of(largest_value(table.environment))
     with np.errstate(all="ignore"):
         revenue, welfare = _earned(table)

@@ -43,7 +43,7 @@ from mechopt.closedform.bank.mechanism import BankAccountMechanism, library_orde
 from mechopt.closedform.bank.period import interim
 from mechopt.closedform.bank.reachable import largest_values, merge
 from mechopt.closedform.bank.stage import Stage, over_profiles
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray
 from mechopt.environment.require_kind import require_plain_terms
 from mechopt.mechanism.constraints import DIC, PPIR, ExPostIC, SuperDIC, closure
@@ -206,6 +206,12 @@ def quasi_non_clairvoyant(mechanism: Mechanism | BankAccountMechanism) -> Mechan
     >>> round(made.revenue, 9), mo.verify(made, [mo.DIC(), mo.PPIR()]).holds
     (2.25, True)
     """
+    require_type(
+        mechanism,
+        ("Mechanism", "BankAccountMechanism"),
+        "quasi_non_clairvoyant",
+        "give a mechanism, such as mo.optimum(env).mechanism",
+    )
     env, tree = mechanism.environment, mechanism.tree
     last = env.horizon - 1
     allocation, payment = [], []

@@ -17,9 +17,11 @@ Here both distributions are finite. The first is rounded down to a grid of price
 
 from __future__ import annotations
 
+from numbers import Integral, Real
+
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.scenarios import Scenarios
 
@@ -91,6 +93,8 @@ def gap_family(mu: float, points: int, epsilon: float = 0.4, second_points: int 
     >>> [float(v * probabilities[values >= v].sum()) for v in values[:3]]
     [0.4, 0.4, 0.4]
     """
+    require_type(mu, Real, "gap_family", "give a number")
+    require_type(points, Integral, "gap_family", "give a whole number")
     values, tail = _first_period(mu, points, LARGEST_FAMILY_MU)
     faults = []
     if not epsilon > 0:
@@ -144,6 +148,7 @@ def reduced_gap(mu: float, points: int) -> float:
     >>> [round(reduced_gap(mu, 4000), 4) for mu in (1, 2, 3, 4)]
     [0.8396, 0.6634, 0.6133, 0.5898]
     """
+    require_type(mu, Real, "reduced_gap", "give a number")
     values, tail = _first_period(mu, points, LARGEST_MU)
     revenue = values * tail
     above = np.diff(values, append=values[-1]) * np.append(tail[1:], 0.0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from mechopt.closedform.contingent.result import ContingentTransfers
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.process import joint_process
 from mechopt.histories.public import PublicTree
@@ -31,6 +31,7 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
     InputError
         If they are stacked, or the horizon is infinite.
     """
+    require_type(transfers, "ContingentTransfers", "contingent_mechanism", "give mo.contingent_transfers(env)")
     if transfers.method == "stacked" or transfers.last_payments is None:
         raise InputError(
             "transfers that are stacked, or have no last period, are not written out over histories; "

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mechopt.closedform.virtual.mechanism import VirtualPivot
-from mechopt.core.errors import LimitError
+from mechopt.core.errors import LimitError, require_type
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, readonly
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def report_prices(pivot: VirtualPivot, report: int, by_period: bool = False) -> 
     >>> found.implements, found.upfront
     (True, 0.0)
     """
+    require_type(pivot, "VirtualPivot", "report_prices", "give mo.virtual_pivot(env)")
     from scipy.optimize import linprog
     from scipy.sparse import csr_matrix, vstack
 

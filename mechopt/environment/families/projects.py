@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.environment.families.checks import discount_faults
 from mechopt.environment.families.tasks import STAY
 from mechopt.environment.markov import MarkovTypes
@@ -124,6 +124,7 @@ def with_arrivals(environment: MarkovTypes, arrival: Any, departure: Any = 0, pr
            [0.2 , 0.6 , 0.2 ],
            [0.25, 0.25, 0.5 ]]))
     """
+    require_type(environment, "MarkovTypes", "with_arrivals", "give one, such as mo.families.bandits(...)")
     agents, faults = range(environment.agents), list[Fault]()
     given = {"arrival": arrival, "departure": departure, "present": arrival if present is None else present}
     chances = {name: _chances(part, name, len(agents), faults) for name, part in given.items()}

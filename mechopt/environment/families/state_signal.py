@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import joint_states, state_names
 from mechopt.environment.states.separable import grid_faults
@@ -64,6 +64,7 @@ def state_as_signal(
     >>> env.signals[0]
     ('0 (state bad)', '0 (state good)')
     """
+    require_type(cells, ("SeparableTypes", tuple, list), "state_as_signal", "give an environment, or one by state")
     listed = (states,) if isinstance(states, PublicState) else tuple(states)
     names = state_names(listed)
     given = [cells] * len(names) if isinstance(cells, SeparableTypes) else list(cells)

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError, shortened
+from mechopt.core.errors import Fault, InputError, require_type, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.environment import PublicStates, joint_states, ruled_out, state_faults
@@ -156,6 +156,7 @@ def separable_by_period(cells: Sequence[SeparableTypes]) -> SeparableTypes | Sep
     SeparableTypes or SeparableStates
         The first where all are equal: then nothing depends on the period.
     """
+    require_type(cells, (tuple, list), "separable_by_period", "give a list of SeparableTypes, one a period")
     plain = [cell for cell in cells if isinstance(cell, SeparableTypes)]
     same = len(plain) == len(cells) > 0 and len({cell.fingerprint for cell in plain}) == 1
     return plain[0] if same and len(plain) == plain[0].horizon else SeparableStates(cells)

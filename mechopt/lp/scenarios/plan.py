@@ -48,6 +48,7 @@ from typing import Any
 
 import numpy as np
 
+from mechopt.core.errors import require_type
 from mechopt.core.numbers import IntArray
 from mechopt.environment.scenarios import Scenarios
 from mechopt.histories.reports import HistoryTree
@@ -357,6 +358,9 @@ def guarantee_size(
     >>> guarantee_size(Scenarios([coin], [["F"], ["F", "F"]])).rows
     18
     """
+    require_type(
+        scenarios, "Scenarios", "guarantee_size", "give mo.Scenarios(...); mo.Problem(env).size is for environments"
+    )
     return ScenarioPlan(scenarios, terms=scenario_terms(ic, ir, subject_to, objective, "same", scenarios.agents)).size
 
 

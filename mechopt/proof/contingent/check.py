@@ -22,7 +22,7 @@ from itertools import accumulate
 from math import prod
 from operator import mul
 
-from mechopt.core.errors import shortened
+from mechopt.core.errors import require_type, shortened
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.proof.contingent.file import TransferProof, TransferProofError
 from mechopt.proof.contingent.inequalities import Checker
@@ -56,6 +56,7 @@ def check_transfer_proof(environment: InterdependentTypes, proof: TransferProof,
     TransferProofError
         Naming what fails.
     """
+    require_type(proof, "TransferProof", "check_transfer_proof", "give mo.formats.transfer_proof(found)")
     if environment.exact is None:
         raise TransferProofError(
             'the model has float probabilities that do not sum to 1; write fractions such as "1/3"'

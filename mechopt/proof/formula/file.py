@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
 from mechopt.core.algebraic import AlgebraicNumber
 from mechopt.core.atomic import write_atomically
-from mechopt.core.errors import shortened
+from mechopt.core.errors import require_type, shortened
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.core.reading import distinct_keys
@@ -294,6 +295,7 @@ def load_formula(path: str | Path) -> AnyProof:
     CertificateError
         If the file cannot be read, or is not what `FormulaProof.save` writes.
     """
+    require_type(path, (str, PathLike), "load_formula", "give a file")
     try:
         content = json.loads(file_bytes(path), object_pairs_hook=distinct_keys)
     except (ValueError, RecursionError) as error:

@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from mechopt.core.errors import require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import EPIR
 from mechopt.proof.constraints import INDEPENDENT, expressible
@@ -58,6 +59,7 @@ def check_promised(environment: IndependentTypes, proof: PromisedCertificate) ->
     PromisedCertificateError
         If it proves nothing; it says which period and entry fails.
     """
+    require_type(proof, "PromisedCertificate", "check_promised", "give best.certificate of mo.optimum(env, exact=True)")
     if proof.fingerprint != environment.fingerprint:
         raise PromisedCertificateError(
             f"fingerprint: made for another environment ({proof.fingerprint[:12]}, this one is "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mechopt.core.errors import require_type
 from mechopt.show.figures.axes import own_axes
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.study.lemmas.trade_off import gap_bound, price_trade_off
@@ -37,6 +38,7 @@ def charging_paths(charging: Charging, axes: Axes | None = None) -> Axes:
         the line is the share of the optimum's spends that they are to cover. Paths by slack, least first; the title
         has how much of what is paid beyond spends Myerson's auction covers.
     """
+    require_type(charging, "Charging", "charging_paths", "give what mo.lemmas.charging gives")
     axes = own_axes(axes, 7.0, 4.0)
     order = np.argsort(charging.left, kind="stable")
     edges = np.concatenate([[0.0], np.cumsum(charging.reach[order])])
@@ -77,6 +79,7 @@ def asymptotic_losses(loss: ThrottlingLoss, axes: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The bound of numbers alone is drawn where it is below ten times first best.
     """
+    require_type(loss, "ThrottlingLoss", "asymptotic_losses", "give mo.lemmas.asymptotic_loss(env)")
     axes = own_axes(axes, 7.0, 4.0)
     periods = np.arange(1, loss.environment.horizon + 1)
     axes.plot(periods, loss.loss / periods, color=BAR, linewidth=1.8, label="loss")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 from mechopt.show.figures.sweep import COLOURS, MARKERS
@@ -127,6 +127,9 @@ def price_path(
     InputError
         If there are not so many periods, or more than seven agents.
     """
+    require_type(
+        mechanism, ("DynamicPivot", "MarkovMechanism", "SamplePath"), "price_path", "give mo.dynamic_pivot(env)"
+    )
     path = mechanism if isinstance(mechanism, SamplePath) else sample_path(mechanism, seed, periods)
     agents = path.environment.agents
     if agents > len(MARKERS):

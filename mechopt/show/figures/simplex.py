@@ -10,7 +10,7 @@ from scipy.spatial import ConvexHull, QhullError
 
 from mechopt.closedform.contingent.conditions.hull import TOUCHING
 from mechopt.closedform.contingent.conditions.spanning import matrices
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
@@ -63,6 +63,7 @@ def column_simplex(
     InputError
         If the others have not three profiles of signals next, or an index does not exist.
     """
+    require_type(independence, "ConvexIndependence", "column_simplex", "give mo.convex_independence(env)")
     env = independence.environment
     faults = []
     if not 0 <= period < len(env.kernel):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
 
@@ -75,6 +75,7 @@ def sweep_lines(sweep: Sweep, axes: Axes | None = None, x: str = "", y: str = "r
     InputError
         If the table has no such column.
     """
+    require_type(sweep, "Sweep", "sweep_lines", "give mo.sweep(study)")
     frame = sweep.to_frame()
     varied = list(sweep.rows.varied)
     x = x or (varied[0] if varied else "")
@@ -138,6 +139,7 @@ def sweep_heatmap(
     InputError
         If the table has no such column.
     """
+    require_type(sweep, "Sweep", "sweep_heatmap", "give mo.sweep(study)")
     frame = sweep.to_frame()
     varied = list(sweep.rows.varied)
     if not x or not y:
@@ -207,6 +209,7 @@ def sweep_scatter(
     InputError
         If the table has no such column, or ``by`` has too many values.
     """
+    require_type(sweep, "Sweep", "sweep_scatter", "give mo.sweep(study)")
     from matplotlib.ticker import MaxNLocator
 
     frame = sweep.to_frame()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
 from mechopt.lp.independent.plan import Plan
@@ -78,6 +78,9 @@ def certify_guarantee(
     >>> certify_guarantee(Scenarios([coin], [["F"], ["F", "F"]])).value
     Fraction(1, 1)
     """
+    require_type(
+        scenarios, "Scenarios", "certify_guarantee", "give mo.Scenarios(...); mo.formats.certify is for environments"
+    )
     terms = scenario_terms(ic, ir, subject_to, objective, benchmark, scenarios.agents)
     require_absorbable(scenarios, terms)
     optima = tuple(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from os import PathLike
 from pathlib import Path
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.environment.parametric import ParametricModel
 from mechopt.environment.parametric_scenarios import ParametricScenarios
 from mechopt.mechanism.constraints import Asked
@@ -88,6 +89,9 @@ def formula(
     FormulaInterrupted
         On Ctrl-C; a ``KeyboardInterrupt`` that has the pieces so far.
     """
+    require_type(
+        model, (str, PathLike, "ParametricModel"), "formula", "give a model file with [parameters], or its text"
+    )
     begun = time.perf_counter()
     payments: tuple[PaymentConstraint, ...] = ()
     if isinstance(model, ParametricModel):

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechopt.core.algebraic import AlgebraicNumber
-from mechopt.core.errors import InputError, LimitError
+from mechopt.core.errors import InputError, LimitError, require_type
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import to_exact
 from mechopt.core.provided import provided
@@ -247,6 +248,9 @@ def guarantee_formula(
     >>> found.proved, found.value(Fraction(1, 2))
     (True, Fraction(1, 1))
     """
+    require_type(
+        model, (str, PathLike, "ParametricScenarios"), "guarantee_formula", "give a scenarios file with [parameters]"
+    )
     begun = time.perf_counter()
     payments: tuple[PaymentConstraint, ...] = ()
     if isinstance(model, ParametricScenarios):

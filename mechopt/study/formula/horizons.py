@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from mechopt.core.algebraic import AlgebraicNumber
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.functions import RationalFunction
 from mechopt.core.numbers import parse_exact
 from mechopt.core.polynomials import Polynomial, negative, remainder
@@ -152,6 +153,7 @@ def horizons(
     InputError
         If the model cannot be read at another horizon.
     """
+    require_type(model, (str, PathLike), "horizons", "give a model file")
     text, name = text_and_name(model)
     found: dict[int, Formula] = {}
     for horizon in over:

@@ -24,7 +24,7 @@ import numpy as np
 
 from mechopt.closedform.bank.conversions import bank_account
 from mechopt.closedform.bank.reachable import merge
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import VERIFY_TOLERANCE, FloatArray, IntArray, readonly
 from mechopt.mechanism.constraints import PPIC
 from mechopt.mechanism.direct import Mechanism
@@ -117,6 +117,7 @@ def one_bank_account(rule: ScenariosMechanism) -> OneBankAccount:
     >>> account.holds, account.nodes["F1", "F2"].balances.round(9).tolist()
     (True, [[0.0, 0.545454545]])
     """
+    require_type(rule, "ScenariosMechanism", "one_bank_account", "give mo.mechanisms.ScenariosMechanism(...)")
     knows = verify_scenarios(rule, NonClairvoyant())["non-clairvoyant"]
     if knows.counterexample is not None:
         raise InputError(f"the rule knows the future, so that no one account is its: {knows.counterexample}")

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mechopt.closedform.bank.conversions import partially_realised
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, INDU, PPIC
@@ -56,6 +56,7 @@ def constant_increments(rule: ScenariosMechanism) -> ScenariosMechanism:
     >>> mo.verify(made, mo.INDU()).holds, min(b - a for a, b in zip(best.revenues, made.revenues)) > -1e-9
     (True, True)
     """
+    require_type(rule, "ScenariosMechanism", "constant_increments", "give mo.mechanisms.ScenariosMechanism(...)")
     scenarios = rule.scenarios
     if scenarios.agents > 1 or max(map(len, scenarios.sequences)) > 2 or scenarios.absorbing:
         raise InputError("constant increments are for one buyer and scenarios of at most two periods; see docs/lemmas")

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.closedform.bank.reachable import merge
+from mechopt.core.errors import require_type
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.mechanism.constraints import DIC, EPIR
 from mechopt.mechanism.direct import Mechanism
@@ -84,6 +85,7 @@ def symmetrised(rule: ScenariosMechanism) -> Symmetrised:
     >>> found.report["dic"].gain, found.report["epir"].holds, found.deviation
     (0.25, True, 0.0)
     """
+    require_type(rule, "ScenariosMechanism", "symmetrised", "give mo.mechanisms.ScenariosMechanism(...)")
     made, classes = [], []
     for mechanism in rule.mechanisms:
         after, counts = _merged_futures(mechanism)

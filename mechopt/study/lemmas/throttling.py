@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, log, sqrt
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +36,7 @@ from mechopt.closedform.bank.asymptotic import THRESHOLDS, asymptotic, schedule
 from mechopt.closedform.bank.reachable import MAX_STATES, reachable
 from mechopt.closedform.static.repeated import Sales
 from mechopt.closedform.static.standard import second_price
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.require_kind import require_kind
@@ -151,6 +152,8 @@ def asymptotic_constant(epsilon: float, top: float) -> float:
     >>> round(asymptotic_constant(1, 1), 4)
     60.6033
     """
+    require_type(epsilon, Real, "asymptotic_constant", "give a number")
+    require_type(top, Real, "asymptotic_constant", "give a number")
     if not 0 < epsilon <= top:
         raise InputError([Fault("epsilon", f"is {epsilon}", f"give a number above 0 and at most {top}, the largest")])
     return top * (1 + (1 + _power(top, epsilon)) / (sqrt(2) * log(2)) + 2 / log(2))

@@ -23,11 +23,12 @@ The proof says that the largest :math:`\beta` is :math:`1 + 1/\mu + o(1/\mu)`, a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import FloatArray
 
 LARGEST = 1e4
@@ -92,6 +93,7 @@ def price_trade_off(mu: float, prices: Any, epsilon: float = 0.0) -> FloatArray:
     >>> price_trade_off(4, [0, np.exp(16)]).round(4).tolist()
     [1.0, 1.2338]
     """
+    require_type(mu, Real, "price_trade_off", "give a number")
     rho = np.asarray(prices, dtype=np.float64)
     faults = _faults(mu, epsilon, 26.0)
     if not faults and (np.any(rho < 0) or np.any(rho > np.exp(mu**2) * (1 + 1e-12))):
@@ -123,6 +125,7 @@ def gap_bound(mu: float, epsilon: float = 0.0) -> GapBound:
     >>> [gap_bound(mu).printed_holds for mu in (0.5, 1, 2, 4, 16, 1000)]
     [True, True, True, True, True, True]
     """
+    require_type(mu, Real, "gap_bound", "give a number")
     if faults := _faults(mu, epsilon, LARGEST):
         raise InputError(faults)
     top = _log_top(mu)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechopt.closedform.public.menu import public_menu
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.separable import SeparableTypes
 from mechopt.environment.states.separable import SeparableStates
@@ -83,6 +83,12 @@ def constant_prices(environment: SeparableTypes | SeparableStates) -> ConstantPr
     >>> found.prices, found.implements, found.attains
     ((None, 1.3333333333333333), True, True)
     """
+    require_type(
+        environment,
+        ("SeparableTypes", "SeparableStates"),
+        "constant_prices",
+        "give one, such as mo.load(model) of kind separable",
+    )
     env = SeparableStates(environment) if isinstance(environment, SeparableTypes) else environment
     cells = [cell for row in env.cells for cell in row]
     first = cells[0]

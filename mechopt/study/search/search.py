@@ -7,9 +7,10 @@ import itertools
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import DIC, EPIR, Constraint
 from mechopt.modelfile.tables import parse_ic, parse_ir
@@ -105,6 +106,7 @@ def search(
     >>> 1 / 3 <= found.worst.ratio < 1 / 2
     True
     """
+    require_type(study, (str, PathLike, "Study"), "search", "give a study file or the name of a bundled study")
     study = study if isinstance(study, Study) else read_study(study)
     plan, shapes = _required(study) if study.tree is None else _required_tree(study)
     budget = plan.budget if budget is None else budget

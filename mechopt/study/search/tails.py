@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Integral
 from typing import Any
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import to_exact
 from mechopt.environment.scenarios import Scenarios
 
@@ -34,6 +35,8 @@ def with_finite_tails(scenarios: Scenarios, types: int, epsilon: Any = "1/10", r
     >>> with_finite_tails(pair, 3).distributions["rest"].exact[0]
     (Fraction(1, 10), Fraction(1, 5), Fraction(2, 5))
     """
+    require_type(scenarios, "Scenarios", "with_finite_tails", "give mo.Scenarios(...)")
+    require_type(types, Integral, "with_finite_tails", "give a whole number")
     least, step = to_exact(epsilon), to_exact(ratio)
     if types < 1 or least <= 0 or step <= 1:
         raise InputError([Fault("types", f"is {types}", "give at least 1, epsilon above 0 and ratio above 1")])

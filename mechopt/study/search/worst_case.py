@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mechopt.core.atomic import require_target, write_atomically
-from mechopt.core.errors import InputError, LimitError, NoOptimumError
+from mechopt.core.errors import InputError, LimitError, NoOptimumError, require_type
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.core.reading import read_regular
 from mechopt.environment.independent import IndependentTypes
@@ -227,6 +227,12 @@ def worst_case(
     >>> worst_case(lambda environment: Nothing(), Family(periods=1), budget=3).ratio
     0.0
     """
+    require_type(
+        family,
+        ("Family", "TreeFamily"),
+        "worst_case",
+        "give mo.mechanisms.worst_case(mechanism, mo.results.Family(...))",
+    )
     benchmark = _optimal_revenue if benchmark is None else benchmark
     with calls(workers, scheduler) as pool:
         return worst_of(Share(family, mechanism, benchmark), budget, seed, state, progress, pool)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechopt.core.errors import NoOptimumError
+from mechopt.core.errors import NoOptimumError, require_type
 from mechopt.core.numbers import FloatArray, to_exact
 from mechopt.environment.scenarios import Scenarios
 from mechopt.solve.maximin import maximin
@@ -113,6 +113,7 @@ def worst_tree(
     >>> 0.5 < found.ratio < 0.95, found.environment.sequences
     (True, (('a',), ('a', 'rest')))
     """
+    require_type(family, "TreeFamily", "worst_tree", "give mo.results.TreeFamily(...)")
     with calls(workers, scheduler) as pool:
         return worst_of(guarantee_of(family), budget, seed, state, progress, pool)
 

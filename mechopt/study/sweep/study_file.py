@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from mechopt.core.errors import Fault, InputError, shortened
+from mechopt.core.errors import Fault, InputError, require_type, shortened
 from mechopt.modelfile.faults import schema_faults
 from mechopt.modelfile.loading import bundled, read
 from mechopt.modelfile.tables import Number, Table, Whole, checked, parse_ic, parse_ir, read_float, unreadable
@@ -194,6 +195,7 @@ def read_study(path: str | Path) -> Study:
     InputError
         With every fault: file, key path, value and fix.
     """
+    require_type(path, (str, PathLike), "read_study", "give a study file or the name of a bundled study")
     found = Path(path)
     if not os.path.exists(found) and str(path) in bundled_studies():
         found = bundled_studies()[str(path)]

@@ -7,13 +7,14 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mechopt.core.atomic import require_target, write_atomically
-from mechopt.core.errors import InputError, shortened
+from mechopt.core.errors import InputError, require_type, shortened
 from mechopt.core.provided import provided
 from mechopt.core.shown import Shown
 from mechopt.study.sweep.point import DONE, Point, Row
@@ -250,6 +251,7 @@ def sweep(
     >>> found.to_frame()[["horizon", "value"]].round(4).values.tolist()
     [[1.0, 1.0], [2.0, 2.25], [3.0, 3.5], [4.0, 4.7812]]
     """
+    require_type(study, (str, PathLike, "Study"), "sweep", "give a study file or the name of a bundled study")
     require_workers(workers)
     study = study if isinstance(study, Study) else read_study(study)
     study.require_points()

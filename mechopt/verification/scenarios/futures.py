@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.mechanism.constraints import Constraint
 from mechopt.mechanism.direct import Mechanism
@@ -55,6 +55,7 @@ def changed_futures(
     >>> [other.horizon for other in changed_futures(env)]
     [2, 1, 2, 2, 2, 3, 3, 3]
     """
+    require_type(environment, "IndependentTypes", "changed_futures", "give one with a number of periods")
     generator, agents = np.random.default_rng(rng), environment.agents
     own = [_period(environment, t) for t in range(environment.horizon)]
     discount = environment.exact.discount if environment.exact is not None else environment.discount
@@ -116,6 +117,7 @@ def check_rule(
     >>> check_rule(lambda env: mo.optimum(env).mechanism, changed_futures(env)).status
     <Status.VIOLATED: 'violated'>
     """
+    require_type(environments, (tuple, list), "check_rule", "give a list of IndependentTypes")
     if len({(env.discount, env.agents) for env in environments}) > 1:
         raise InputError("environments differ in discount or number of buyers; give those of one seller")
     made: list[tuple[IndependentTypes, Mechanism]] = []
