@@ -28,7 +28,6 @@ from mechopt.mechanism.constraints import (
     MyopicIC,
 )
 from mechopt.mechanism.payments import EpsilonIC, PaymentConstraint, Payments, payment_constraints
-from mechopt.mechanism.protocol import MechanismProtocol
 from mechopt.solve.methods import choose
 from mechopt.solve.problem import Problem
 from mechopt.solve.result import Optimum
@@ -181,9 +180,9 @@ def _rows(environment: AnyTypes) -> dict[str, Row]:
 
 
 def _given(name: str, mechanism: Any) -> Row:
-    if not isinstance(mechanism, MechanismProtocol):
+    if getattr(mechanism, "claims", None) is None:
         what = f"is {type(mechanism).__name__}, not a mechanism"
-        raise InputError([Fault(f"mechanisms[{name!r}]", what, "give one with revenue, welfare and utilities")])
+        raise InputError([Fault(f"mechanisms[{name!r}]", what, "give one as mechopt.testing wants it, with claims")])
     return Row(name, lambda setting: mechanism)
 
 

@@ -115,6 +115,28 @@ def test_in_a_browser(found, tmp_path, scheme, width):
 
 
 @pytest.mark.skipif(chromium() is None, reason=WITHOUT)
+@pytest.mark.parametrize("width", [1200, 375])
+def test_every_agent_is_drawn_and_the_likeliest_path_is_open(tmp_path, width):
+    env = mo.IndependentTypes([[[1, 2]] * 2, [[1, 3]] * 2], [[["3/4", "1/4"]] * 2, [["1/4", "3/4"]] * 2])
+    found, path = mo.optimum(env).explain(), tmp_path / "page.html"
+    found.to_html(path, "Two buyers")
+    with browser() as started, visit(started, path, "light", width) as seen:
+        page = seen.page
+        told = [picture.get_attribute("aria-label") for picture in page.locator("#chart svg").all()]
+        assert [label.split(" as bars")[0] for label in told] == ["Payments of buyer 0", "Payments of buyer 1"]
+        checked = [
+            box.evaluate("box => box.nextSibling.textContent") for box in page.locator("#picker input:checked").all()
+        ]
+        assert checked == ["1/3", "1/3"]
+        utilities = page.locator("#ledger tbody tr").last.locator("td").last.inner_text().split(" / ")
+        ends = [picture.locator("circle").last.get_attribute("cy") for picture in page.locator("#chart svg").all()]
+        low, high = sorted(zip(map(float, utilities), map(float, ends), strict=True))
+        assert low[0] == high[0] or low[1] > high[1]  # both on one scale, the higher one above
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.complaints == [] and accessibility_faults(page) == []
+
+
+@pytest.mark.skipif(chromium() is None, reason=WITHOUT)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1200), ("dark", 375)])
 def test_the_slider_of_a_parameter_is_exact_in_a_browser(tmp_path, scheme, width):
     """One sale to types 1 and 2 at odds p: revenue is max(1, 2 p), by hand."""

@@ -21,6 +21,8 @@ const following = (found) => {
 const chanceOf = (t, past, branch, profile) =>
   t === 0 ? data.initial[profile] : data.kernel ? data.kernel[t - 1][branch < data.kernel[t - 1].length ? branch : 0][past][profile] : NaN;
 
+const likeliest = (shown, weight) => shown.reduce((best, one) => (weight(one) < weight(best) - 1e-12 ? best : one));
+
 const chosen = [];
 function walk() {
   const steps = [];
@@ -29,7 +31,7 @@ function walk() {
     const options = Object.keys(data.rules[mode]).map(Number);
     const likely = options.filter((profile) => !data.kernel || chanceOf(t, past, branch, profile) > 0);
     const shown = likely.length ? likely : options;
-    const profile = shown.includes(chosen[t]) ? chosen[t] : shown[shown.length - 1];
+    const profile = shown.includes(chosen[t]) ? chosen[t] : likeliest(shown, (one) => chanceOf(t, past, branch, one));
     const found = rule(mode, profile);
     chance *= chanceOf(t, past, branch, profile);
     steps.push({ t, mode, shown, profile, found, chance });
@@ -77,17 +79,20 @@ function ledger(steps, totals) {
   table.replaceChildren(head, body);
 }
 
-function chart(steps, totals) {
-  const place = document.getElementById("chart");
+function charts(steps, totals) {
+  const place = document.getElementById("chart"), all = [...steps.map((step) => step.found.payments), ...totals].flat();
   place.replaceChildren();
-  const paid = steps.map((step) => step.found.payments[0]), gain = totals.map((part) => part[0]);
-  const low = Math.min(0, ...paid, ...gain), high = Math.max(0, ...paid, ...gain), span = high - low || 1;
+  data.agents.forEach((name, i) => chart(place, steps, totals, name, i, Math.min(0, ...all), Math.max(0, ...all)));
+}
+
+function chart(place, steps, totals, name, i, low, high) {
+  const paid = steps.map((step) => step.found.payments[i]), gain = totals.map((part) => part[i]), span = high - low || 1;
   const width = 520, height = 200, x = (t) => 74 + (t + 0.5) * ((width - 94) / steps.length);
   const y = (value) => 20 + (height - 50) * ((high - value) / span);
   const space = "http://www.w3.org/2000/svg", svg = document.createElementNS(space, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Payments as bars and " + data.agents[0] + "'s utility so far as a line; numbers in the table above");
+  svg.setAttribute("aria-label", "Payments of " + name + " as bars and the utility so far as a line; numbers in the table above");
   const add = (name, values, text) => {
     const element = document.createElementNS(space, name);
     for (const key in values) element.setAttribute(key, values[key]);
@@ -100,7 +105,8 @@ function chart(steps, totals) {
   gain.forEach((value, t) => { add("circle", { class: "dot", cx: x(t), cy: y(value), r: 4 }); add("text", { x: x(t), y: height - 6, "text-anchor": "middle" }, String(t)); });
   add("text", { x: 66, y: y(high) + 4, "text-anchor": "end" }, number(high));
   if (low < 0) add("text", { x: 66, y: y(low) + 4, "text-anchor": "end" }, number(low));
-  place.append(svg, made("p", "Bars: payments. Line: " + data.agents[0] + "'s utility so far, present value."));
+  const whose = data.agents.length > 1 ? name + ": bars are payments, the line is" : "Bars: payments. Line:";
+  place.append(svg, made("p", whose + " the utility so far, present value."));
 }
 
 function draw(focused) {
@@ -114,7 +120,7 @@ function draw(focused) {
   });
   picker(steps, focused);
   ledger(steps, totals);
-  chart(steps, totals);
+  charts(steps, totals);
   const chance = steps[steps.length - 1].chance, known = Number.isNaN(chance) ? "" : "probability " + percent(chance) + "; ";
   document.getElementById("told").textContent =
     known + "pays " + paid.map(number).join(" / ") + " in present value, utility " + sum.map(number).join(" / ");
