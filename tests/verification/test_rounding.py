@@ -146,3 +146,19 @@ def test_where_nothing_is_worth_anything_to_agents_the_seller_sets_the_scale(lim
         assert report.holds, report
         assert report[limit].tolerance == pytest.approx(1e-8 * scale)
         assert mo.verify(best.mechanism, exact=True).holds
+
+
+def test_the_largest_value_knows_what_there_is_outside_and_what_the_seller_pays():
+    half, still = ["1/2", "1/2"], [["1/2", "1/2"]] * 2
+
+    def largest(value, **more):
+        return largest_value(mo.MarkovTypes([[[0, 0], [value, 0]]], [still], [half], horizon=2, discount="1/2", **more))
+
+    assert largest(1) == 1.5
+    # outside, present values as of each period: 3 in the first one, and 10 in the second one, which is worth 5
+    assert largest(1, outside=[[[-3, 1], [4, -10]]]) == 5
+    assert largest(8, outside=[[[-3, 1], [4, -10]]]) == 12
+    # where there is anything, however little, costs do not count
+    assert largest("1/2", cost=[0, 7]) == 0.75
+    assert largest(0, cost=[0, -7]) == 10.5
+    assert largest(0, cost=[0, 1], seller_values=[[[0, 0], [2, -9]]]) == 13.5

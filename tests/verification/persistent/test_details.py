@@ -158,3 +158,18 @@ def test_the_first_of_all_is_named_too(profile, others, branch, action):
     tree = random_mechanism(FAMILIES["controlled"], 0).tree
     found = check._counterexample(mo.EPIR(), tree, 0.5, 0, 0, [0, 1, 1, profile, branch])
     assert (found.others, found.action, found.true_type) == (others, action, 1)
+
+
+def test_what_there_is_outside_is_rounded_too():
+    """In each of two periods 2 roundings for each of the most profiles of any, and 4 more."""
+    kernels = [[[["1/3"] * 3] * 2], [[["1"]] * 2]]
+    values = [[[[0, 0], [1, 2]], [[0] * 3, [1, 2, 3]]], [[[0, 0], [1, 1]], [[0], [1]]]]
+    shares = []
+    for outside in (None, [[1, 2], None]):
+        env = mo.MarkovTypes(values, kernels, [HALF, HALF], horizon=2, outside=outside)
+        tree = PublicTree(joint_process(env))
+        m = mo.SequenceMechanism.of_policy(
+            tree, [np.ones(n, int) for n in tree.count], [np.zeros((2, n)) for n in tree.count]
+        )
+        shares.append(precision(m).share * 2.0**52)
+    assert shares[1] - shares[0] == 2 * (2 * max(2 * 2, 3 * 1) + 4)
