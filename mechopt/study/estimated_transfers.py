@@ -80,7 +80,9 @@ def gain_under(transfers: ContingentTransfers, environment: InterdependentTypes)
     environment : InterdependentTypes
         With the same signals, actions and horizon.
     """
-    require_type(transfers, "ContingentTransfers", "gain_under", "give mo.contingent_transfers(env)")
+    require_type(
+        transfers, ("ContingentTransfers", "ApproximateTransfers"), "gain_under", "give mo.contingent_transfers(env)"
+    )
     made_for = transfers.environment
     same = (made_for.shape, made_for.action_counts, made_for.horizon)
     if same != (environment.shape, environment.action_counts, environment.horizon):

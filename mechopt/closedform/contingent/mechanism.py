@@ -31,7 +31,12 @@ def contingent_mechanism(transfers: ContingentTransfers) -> SequenceMechanism:
     InputError
         If they are stacked, or the horizon is infinite.
     """
-    require_type(transfers, "ContingentTransfers", "contingent_mechanism", "give mo.contingent_transfers(env)")
+    require_type(
+        transfers,
+        ("ContingentTransfers", "ApproximateTransfers"),
+        "contingent_mechanism",
+        "give mo.contingent_transfers(env)",
+    )
     if transfers.method == "stacked" or transfers.last_payments is None:
         raise InputError(
             "transfers that are stacked, or have no last period, are not written out over histories; "
