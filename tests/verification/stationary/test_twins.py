@@ -18,8 +18,8 @@ def test_both_constraints_together_say_what_each_says_alone() -> None:
         together = verify_markov(mechanism, [PLAIN, AGAIN])
         assert together.holds is holds
         for constraint in (PLAIN, AGAIN):
-            check = together.checks[constraint]
-            assert check == verify_markov(mechanism, constraint).checks[constraint]
+            check = together[constraint]
+            assert check == verify_markov(mechanism, constraint)[constraint]
             if not holds:
                 assert check.gain == 1.0
                 assert check.counterexample is not None
