@@ -98,7 +98,11 @@ class Mechanism(MechanismMethods):
             return ()
         arrays = []
         for t, entry in enumerate(given):
-            array = readonly(entry) if np.asarray(entry).flags.writeable else np.asarray(entry, dtype=np.float64)
+            try:
+                array = readonly(entry) if np.asarray(entry).flags.writeable else np.asarray(entry, dtype=np.float64)
+            except (TypeError, ValueError):
+                faults.append(Fault(f"{name}[{t}]", "is not an array of numbers", "give one"))
+                continue
             shape = (self.environment.agents, *tree.children(t))
             if array.shape != shape:
                 faults.append(Fault(f"{name}[{t}]", f"has shape {array.shape}", f"it must be {shape}"))

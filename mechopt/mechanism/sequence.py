@@ -83,7 +83,11 @@ class SequenceMechanism(MechanismMethods):
                 what = f"is {type(arrays).__name__}, not a list of {tree.horizon} arrays"
                 faults.append(Fault(name, what, "give an array a period"))
                 continue
-            given = tuple(readonly(part) for part in arrays)
+            try:
+                given = tuple(readonly(part) for part in arrays)
+            except (TypeError, ValueError):
+                faults.append(Fault(name, "holds what is not an array of numbers", "give an array a period"))
+                continue
             object.__setattr__(self, name, given)
             if [part.shape for part in given] != expected:
                 faults.append(Fault(name, f"has shapes {[part.shape for part in given]}", f"expected are {expected}"))

@@ -50,6 +50,8 @@ def shrinking_intervals(
     """
     for given in (steps, intervals, profiles):
         require_type(given, (tuple, list, np.ndarray), "shrinking_intervals", "give lists with an entry for each grid")
+    for found in intervals:
+        require_type(found, "PaymentIntervals", "shrinking_intervals", "give mo.mechanisms.payment_intervals(env)")
     if not len(steps) == len(intervals) == len(profiles):
         what = f"are {len(steps)}, intervals {len(intervals)} and profiles {len(profiles)}"
         raise InputError([Fault("steps", what, "give one of each a grid")])

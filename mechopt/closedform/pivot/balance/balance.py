@@ -79,7 +79,7 @@ def balance(mechanism: Any) -> SequenceMechanism | BalancedMechanism | Mechanism
         return balance(mechanism.allocation)
     if isinstance(mechanism, BalancedMechanism):
         return mechanism
-    environment = getattr(mechanism, "environment", None)
+    environment: Any = getattr(mechanism, "environment", None)
     if environment is None:
         require_type(mechanism, "Mechanism", "balance", "give a mechanism whose transfers are to be balanced")
     if environment.agents < 2:
