@@ -44,16 +44,19 @@ def ahead(environment: MarkovTypes, following: FloatArray, t: int, members: Sequ
     members : sequence of int
     """
     count = environment.action_counts[t]
-    moved: FloatArray = np.broadcast_to(following, (count, *following.shape))
+    moved: FloatArray = following[None]  # one table for all actions until a kernel differs between them
     for axis, i in enumerate(members):
         last, kernel = np.moveaxis(moved, axis + 1, -1), environment.kernel[i][t]
-        product = last.reshape(count, -1, last.shape[-1]) @ kernel.swapaxes(1, 2)
-        moved = np.moveaxis(product.reshape(*last.shape[:-1], kernel.shape[1]), -1, axis + 1)
-    return moved
+        kernel = kernel[:1] if (kernel == kernel[:1]).all() else kernel
+        product = last.reshape(len(last), -1, last.shape[-1]) @ kernel.swapaxes(1, 2)
+        moved = np.moveaxis(product.reshape(len(product), *last.shape[1:-1], kernel.shape[1]), -1, axis + 1)
+    return np.broadcast_to(moved, (count, *moved.shape[1:]))
 
 
 def taken(table: FloatArray, policy: IntArray) -> FloatArray:
     """Entries of an array ``(A, *types)`` at the action of each profile; length-1 axes of types broadcast."""
+    if table.strides[0] == 0:  # the same for every action
+        return np.broadcast_to(table[0], policy.shape)
     full = np.broadcast_to(table, (len(table), *policy.shape)).reshape(len(table), -1)
     picked: FloatArray = full[policy.ravel(), np.arange(policy.size)].reshape(policy.shape)
     return picked

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import FloatArray, readonly
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.supply import excess
@@ -65,6 +65,9 @@ class Mechanism(MechanismMethods):
     guarantee: Fraction | None = None
 
     def __post_init__(self) -> None:
+        require_type(
+            self.environment, "IndependentTypes", "Mechanism", "its tables are by reports of independent types"
+        )
         object.__setattr__(self, "claims", tuple(self.claims))
         faults: list[Fault] = []
         for name in ("allocation", "payment"):
@@ -85,6 +88,9 @@ class Mechanism(MechanismMethods):
 
     def _checked(self, name: str, given: Sequence[FloatArray], faults: list[Fault]) -> tuple[FloatArray, ...]:
         tree = HistoryTree(self.environment)
+        if not isinstance(given, (tuple, list, np.ndarray)):
+            faults.append(Fault(name, f"is {type(given).__name__}", "give a list of arrays, one a period"))
+            return ()
         if len(given) != tree.horizon:
             faults.append(
                 Fault(name, f"has {len(given)} periods, the environment {tree.horizon}", "give one array each")
@@ -92,7 +98,11 @@ class Mechanism(MechanismMethods):
             return ()
         arrays = []
         for t, entry in enumerate(given):
-            array = readonly(entry) if np.asarray(entry).flags.writeable else np.asarray(entry, dtype=np.float64)
+            try:
+                array = readonly(entry) if np.asarray(entry).flags.writeable else np.asarray(entry, dtype=np.float64)
+            except (TypeError, ValueError):
+                faults.append(Fault(f"{name}[{t}]", "is not an array of numbers", "give one"))
+                continue
             shape = (self.environment.agents, *tree.children(t))
             if array.shape != shape:
                 faults.append(Fault(f"{name}[{t}]", f"has shape {array.shape}", f"it must be {shape}"))

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.numbers import FloatArray, IntArray, readonly
 from mechopt.environment.interdependent import InterdependentTypes
 from mechopt.environment.markov import MarkovTypes
@@ -70,6 +70,7 @@ class SequenceMechanism(MechanismMethods):
     source: str = ""
 
     def __post_init__(self) -> None:
+        require_type(self.tree, "PublicTree", "SequenceMechanism", "give the tree of its histories")
         object.__setattr__(self, "claims", tuple(self.claims))
         tree, faults = self.tree, list[Fault]()
         n, periods = tree.process.agents, range(tree.horizon)
@@ -78,7 +79,15 @@ class SequenceMechanism(MechanismMethods):
             "payment": [(n, tree.count[t], tree.branches[t]) for t in periods],
         }
         for name, expected in shapes.items():
-            given = tuple(readonly(part) for part in getattr(self, name))
+            if not isinstance(arrays := getattr(self, name), (tuple, list, np.ndarray)) or len(arrays) != tree.horizon:
+                what = f"is {type(arrays).__name__}, not a list of {tree.horizon} arrays"
+                faults.append(Fault(name, what, "give an array a period"))
+                continue
+            try:
+                given = tuple(readonly(part) for part in arrays)
+            except (TypeError, ValueError):
+                faults.append(Fault(name, "holds what is not an array of numbers", "give an array a period"))
+                continue
             object.__setattr__(self, name, given)
             if [part.shape for part in given] != expected:
                 faults.append(Fault(name, f"has shapes {[part.shape for part in given]}", f"expected are {expected}"))

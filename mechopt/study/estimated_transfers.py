@@ -197,6 +197,7 @@ def draws_needed(
     LimitError
         If `MOST_DRAWS` are not enough.
     """
+    require_type(environment, "InterdependentTypes", "draws_needed", "give the true environment")
     if not bound > 0:
         raise InputError(f"bound: is {bound}; it must be above 0, as no number of draws brings the gain to 0")
     draws = 1

@@ -14,7 +14,7 @@ from mechopt.closedform.bank.non_clairvoyant import (
     mix_guarantee,
     non_clairvoyant_balance,
 )
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.environment.independent import IndependentTypes
 from mechopt.solve.optimum import optimum
 
@@ -83,6 +83,7 @@ def best_weights(environments: IndependentTypes | Iterable[IndependentTypes], ti
     >>> best_weights(env)
     BestWeights(1, 0, 0: ratio 1, standard 0.666667, 0 proved)
     """
+    require_type(environments, (IndependentTypes, tuple, list), "best_weights", "give one environment, or a list")
     given = [environments] if isinstance(environments, IndependentTypes) else list(environments)
     if not given or len({env.agents for env in given}) != 1:
         raise InputError("environments: give at least one, all with the same number of buyers")

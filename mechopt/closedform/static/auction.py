@@ -204,8 +204,7 @@ def exact_buyers(buyers: Any, faults: list[Fault]) -> list[Distribution]:
     """
     if isinstance(buyers, str) or not isinstance(buyers, Sequence) or not buyers:
         fix = 'write one pair a buyer, such as [([1, 2], ["1/2", "1/2"])]'
-        faults.append(Fault("buyers", "is not a list of pairs (values, probabilities)", fix))
-        return []
+        raise InputError([*faults, Fault("buyers", "is not a list of pairs (values, probabilities)", fix)])
     exact = []
     for i, pair in enumerate(buyers):
         if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:

@@ -120,7 +120,7 @@ def capped_money_burning(buyers: Buyers, caps: Any) -> MoneyBurning:
     """
     faults: list[Fault] = []
     exact = exact_buyers(buyers, faults)
-    limits = amounts(caps, "caps", len(buyers) if faults else len(exact), faults, infinite=True)
+    limits = amounts(caps, "caps", len(buyers), faults, infinite=True)
     if faults:
         raise InputError(faults)
     pairs = float_buyers(exact)

@@ -133,7 +133,7 @@ def second_price(buyers: Buyers, reserve: Any = None, cost: Any = 0.0, slots: An
     faults: list[Fault] = []
     exact, expense = exact_buyers(buyers, faults), amount(cost, "cost", faults)
     weights = None if slots is None else slot_weights(slots, faults)
-    given, count = expense if reserve is None else reserve, len(buyers) if faults else len(exact)
+    given, count = expense if reserve is None else reserve, len(buyers)
     reserves = amounts(given, "reserve", count, faults).reshape(-1, *[1] * count)
     if faults:
         raise InputError(faults)

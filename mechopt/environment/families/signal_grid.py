@@ -156,6 +156,10 @@ def signal_grid(
     >>> signal_grid(lambda a, x, y: 3 * y[0] ** 2, points=[0.25, 0.75], max_defect=0.1)
     SignalGrid(2 x 2 signals, 1 actions, mass defect up to 0.0625)
     """
+    if not callable(density):
+        raise InputError(
+            f"signal_grid takes a function and not {type(density).__name__}; give density(action, now, next)"
+        )
     grids, limit = _read(points, agents, actions, max_defect)
     shape = tuple(len(grid) for grid in grids)
     if (entries := actions * prod(shape) ** 2) > MAX_ENTRIES:

@@ -19,7 +19,7 @@ import numpy as np
 
 from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.environment.separable import SeparableTypes
-from mechopt.environment.states.environment import joint_states, state_names
+from mechopt.environment.states.environment import joint_states, listed_states, state_names
 from mechopt.environment.states.separable import grid_faults
 from mechopt.environment.states.state import PublicState
 
@@ -65,7 +65,7 @@ def state_as_signal(
     ('0 (state bad)', '0 (state good)')
     """
     require_type(cells, ("SeparableTypes", tuple, list), "state_as_signal", "give an environment, or one by state")
-    listed = (states,) if isinstance(states, PublicState) else tuple(states)
+    listed = listed_states(states)
     names = state_names(listed)
     given = [cells] * len(names) if isinstance(cells, SeparableTypes) else list(cells)
     faults = _faults(given, listed, len(names))

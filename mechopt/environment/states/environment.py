@@ -91,7 +91,7 @@ class PublicStates(InterdependentTypes):
         states: PublicState | Sequence[PublicState],
         values: Any = None,
     ) -> None:
-        listed = (states,) if isinstance(states, PublicState) else tuple(states)
+        listed = listed_states(states)
         faults = state_faults(environment, listed, values)
         if faults:
             raise InputError(faults)
@@ -174,6 +174,16 @@ def state_faults(
     if values is not None and not faults:
         faults += _value_faults(base, values, prod(len(state.values) for state in states))
     return faults
+
+
+def listed_states(states: PublicState | Sequence[PublicState]) -> tuple[PublicState, ...]:
+    """One state, or several, as a tuple."""
+    listed = (states,) if isinstance(states, PublicState) else states
+    if not isinstance(listed, (tuple, list)) or not all(isinstance(state, PublicState) for state in listed):
+        raise InputError(
+            [Fault("states", "is not a list of PublicState", "give mo.families.PublicState(...), or several")]
+        )
+    return tuple(listed)
 
 
 def state_names(states: Sequence[PublicState]) -> list[str]:

@@ -29,7 +29,7 @@ import numpy as np
 from mechopt.core.errors import Fault, InputError, require_type, shortened
 from mechopt.core.numbers import Array, FloatArray
 from mechopt.environment.separable import SeparableTypes
-from mechopt.environment.states.environment import PublicStates, joint_states, ruled_out, state_faults
+from mechopt.environment.states.environment import PublicStates, joint_states, listed_states, ruled_out, state_faults
 from mechopt.environment.states.parts import parts_of
 from mechopt.environment.states.state import PublicState
 
@@ -86,7 +86,7 @@ class SeparableStates(PublicStates):
         cells: SeparableTypes | Sequence[SeparableTypes] | Sequence[Sequence[SeparableTypes]],
         states: PublicState | Sequence[PublicState] = (),
     ) -> None:
-        listed = (states,) if isinstance(states, PublicState) else tuple(states)
+        listed = listed_states(states)
         grid = _grid(cells, prod(len(state.values) for state in listed))
         first = grid[0][0]
         if faults := grid_faults(grid, listed):
@@ -190,7 +190,8 @@ def _grid(cells: Any, count: int) -> tuple[tuple[SeparableTypes, ...], ...]:
         if isinstance(cells.horizon, str):
             raise InputError([Fault("horizon", "is infinite", FOR_EVER)])
         cells = [cells] * cells.horizon
-    rows = [[row] * count if isinstance(row, SeparableTypes) else list(row) for row in cells]
+    require_type(cells, (tuple, list), "SeparableStates", "give a SeparableTypes, or a list of them by period")
+    rows = [[row] * count if not isinstance(row, (tuple, list)) else list(row) for row in cells]
     faults = []
     for t, row in enumerate(rows):
         if len(row) != count:

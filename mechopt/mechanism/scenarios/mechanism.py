@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.core.provided import provided
 from mechopt.environment.independent import IndependentTypes
 from mechopt.environment.scenarios import Scenarios
@@ -58,6 +58,7 @@ class ScenariosMechanism:
     claims: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
+        require_type(self.scenarios, "Scenarios", "ScenariosMechanism", "give them, and a mechanism of each")
         object.__setattr__(self, "mechanisms", tuple(self.mechanisms))
         object.__setattr__(self, "claims", tuple(self.claims))
         given, wanted = len(self.mechanisms), len(self.scenarios)

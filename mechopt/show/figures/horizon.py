@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import BOUND_TOLERANCE
 from mechopt.show.figures.axes import own_axes, titled
 from mechopt.show.figures.comparison import BAR, MARK
@@ -52,7 +52,13 @@ def bracket_curve(
     InputError
         If there is none, a horizon comes twice, or a bound is not finite.
     """
-    pairs = sorted(brackets, key=lambda pair: pair[0])
+    require_type(brackets, Iterable, "bracket_curve", "give pairs such as (2, mo.optimum(env).bound)")
+    given = list(brackets)
+    for pair in given:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not isinstance(pair[0], int):
+            raise InputError("brackets: an entry is not a pair (horizon, Bound); give (2, mo.optimum(env).bound)")
+        require_type(pair[1], "Bound", "bracket_curve", "give pairs such as (2, mo.optimum(env).bound)")
+    pairs = sorted(given, key=lambda pair: pair[0])
     horizons = np.array([horizon for horizon, _ in pairs])
     bounds = np.array([(bound.lower, bound.upper) for _, bound in pairs])
     if not len(pairs) or (np.diff(horizons) <= 0).any() or horizons[0] < 1 or not np.isfinite(bounds).all():

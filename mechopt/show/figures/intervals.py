@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechopt.closedform.pivot.intervals import PaymentIntervals
-from mechopt.core.errors import Fault, InputError
+from mechopt.core.errors import Fault, InputError, require_type
 from mechopt.show.figures.axes import own_axes
 from mechopt.show.figures.comparison import BAR, MARK
 
@@ -48,6 +48,10 @@ def shrinking_intervals(
     InputError
         If there are not as many steps, intervals and profiles.
     """
+    for given in (steps, intervals, profiles):
+        require_type(given, (tuple, list, np.ndarray), "shrinking_intervals", "give lists with an entry for each grid")
+    for found in intervals:
+        require_type(found, "PaymentIntervals", "shrinking_intervals", "give mo.mechanisms.payment_intervals(env)")
     if not len(steps) == len(intervals) == len(profiles):
         what = f"are {len(steps)}, intervals {len(intervals)} and profiles {len(profiles)}"
         raise InputError([Fault("steps", what, "give one of each a grid")])

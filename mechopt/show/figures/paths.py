@@ -55,6 +55,8 @@ def balance_paths(mechanism: Account, axes: Axes | None = None, paths: int = 3, 
     InputError
         If there is no such buyer, or too many paths are asked for.
     """
+    kinds = ("BankAccountMechanism", "BankTable", "PromisePolicy")
+    require_type(mechanism, kinds, "balance_paths", "give a mechanism that keeps balances")
     faults = []
     if not 0 <= buyer < mechanism.environment.agents:
         faults.append(Fault("buyer", f"is {buyer}", f"write 0 to {mechanism.environment.agents - 1}"))

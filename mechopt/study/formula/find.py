@@ -153,6 +153,9 @@ def check_formula(
     """
     proof = load_formula(found) if isinstance(found, (str, Path)) else found
     proof = proof.proof() if isinstance(proof, (Formula, GuaranteeFormula)) else proof
+    require_type(
+        proof, ("FormulaProof", GuaranteeProof), "check_formula", "give what mo.formula found, or the path of its file"
+    )
     if isinstance(proof, GuaranteeProof):
         if isinstance(model, ParametricModel):
             raise InputError("the proof is of a guarantee over scenarios; the model has none")

@@ -70,7 +70,7 @@ class InFractions:
         self.initial = [[Fraction(p) for p in row] for row in source.initial]
         self.kernel = [[[[Fraction(p) for p in row] for row in part] for part in each[0]] for each in source.kernel]
         self.values = [[Fraction(v) for v in row] for row in source.values[agent][0]]
-        self.types = range(len(self.values[0]))
+        self.types = range(own)
         self.truth, self.truth_error = self._by_period(truth, lambda before, k: [k])
         self.best, self.best_error = self._by_period(best, lambda before, k: self.allowed(before))
 
@@ -124,8 +124,8 @@ class InFractions:
         for turn in range(ROUNDS + 1):
             tried = {(f, k): [r.value(values) for r in options[f][k]] for f, k in number}
             residual = [max(tried[f, k]) - values[f][k] for f, k in number]
-            missed, largest = max(map(abs, residual)), max(abs(max(row)) for row in tried.values())
-            if missed <= ENOUGH * largest or turn == ROUNDS:
+            missed = max(map(abs, residual))
+            if missed <= ENOUGH * max(abs(max(row)) for row in tried.values()) or turn == ROUNDS:
                 break
             matrix = np.eye(len(number))
             for place, n in number.items():

@@ -14,6 +14,7 @@ for at types that truth leads to; see `mechopt.verification.rounding` for this, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
@@ -144,7 +145,10 @@ def _misreports(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
         rounding[r] = taken(error, told) + share * np.abs(paid)
     weight = env.discount**t
     rounding += v.error[t] + share * np.abs(v.value[t])
-    return _Found(weight * (gains - v.value[t]), weight * rounding, "report")
+    gains -= v.value[t]
+    gains *= weight
+    rounding *= weight
+    return _Found(gains, rounding, "report")
 
 
 def _continuation(m: MarkovMechanism, i: int, t: int, v: Values) -> _Found:
@@ -309,7 +313,7 @@ def verify_markov(
             checks = _exact_checks(local, mechanism, tolerance)
         else:
             values = [truthful_values(mechanism, i) for i in range(mechanism.environment.agents)] if local else []
-            checks = {constraint: _check(constraint, mechanism, values, tolerance) for constraint in local}
+            checks = _checks(local, mechanism, values, tolerance)
     found = {**written, **checks}
     return Report({n: found[n] for n in asked if n in found}, mechanism.environment)
 
@@ -325,6 +329,21 @@ def _exact_checks(
             i, t, true, report, others, before = place
             example = MarkovCounterexample(constraint, i, t, (), true, report, answer.gain, others, before=before)
         checks[constraint] = ConstraintCheck.of(answer, tolerance, example)
+    return checks
+
+
+def _checks(
+    constraints: list[Constraint], mechanism: MarkovMechanism, values: list[Values], tolerance: float
+) -> dict[Constraint, ConstraintCheck]:
+    """Verdicts; constraints with the same inequalities (re-reports allowed or not) are gone through once."""
+    checks, gone_through = dict[Constraint, ConstraintCheck](), dict[Gains, ConstraintCheck]()
+    for constraint in constraints:
+        check = gone_through.get(GAINS[constraint])
+        if check is None:
+            check = gone_through[GAINS[constraint]] = _check(constraint, mechanism, values, tolerance)
+        elif isinstance(check.counterexample, MarkovCounterexample):
+            check = replace(check, counterexample=replace(check.counterexample, constraint=constraint))
+        checks[constraint] = check
     return checks
 
 

@@ -79,7 +79,50 @@ def test_lending_that_floats_cannot_decide_is_decided():
     assert exact[IC].rounding < 1e-15 * max(1.0, exact[IC].gain)
 
 
-def test_too_many_products_are_refused_before_any(monkeypatch):
-    monkeypatch.setattr(common, "MAX_TERMS", 100)
-    with pytest.raises(LimitError, match="the check of a balanced mechanism with 6 profiles in fractions takes"):
-        mo.verify(mechanism("for-ever"), IC, exact=True)
+@pytest.mark.parametrize(
+    ("name", "products"), [("for-ever", (1 + 6 * 2) * 6), ("for-ever-after-two-periods", (1 + 6 * 3) * 6)]
+)
+@pytest.mark.parametrize(("i", "own"), [(0, 2), (1, 3)])
+def test_too_many_products_are_counted_and_refused_before_any(name, products, i, own, monkeypatch):
+    """The first profile and six more a period, six reports of all, pairs of own types."""
+    m, count = mechanism(name), products * own * own
+    values = np.zeros((6, own))
+    monkeypatch.setattr(common, "MAX_TERMS", count)
+    InFractions(m, i, values, values)
+    monkeypatch.setattr(common, "MAX_TERMS", count - 1)
+    with pytest.raises(
+        LimitError, match=f"the check of a balanced mechanism with 6 profiles in fractions takes {count:,}"
+    ):
+        InFractions(m, i, values, values)
+
+
+def test_one_value_that_is_off_is_what_counts(monkeypatch):
+    """Without corrections: the residual is the largest of all places, and errors shrink by d a period."""
+    monkeypatch.setattr(module_in_fractions, "ROUNDS", 0)
+    m = mechanism("for-ever-after-two-periods")
+    agent = module._agent(m, 1)
+    best, _ = module._best_for_ever(m, 1, agent)
+    truth = agent.values[-1].copy()
+    truth[4, 2] += 1.0
+    found = InFractions(m, 1, truth, best + 2.0)
+    d = Fraction(1, 4)
+    assert float(found.truth_error[-1] * (1 - d)) == pytest.approx(1.0, abs=0.26)  # itself, less what comes back to it
+    assert float(found.best_error[-1] * (1 - d)) == pytest.approx(2 * 0.75)
+    for errors in (found.truth_error, found.best_error):
+        assert errors == [errors[-1] * d * d, errors[-1] * d, errors[-1]]
+    gain, rounding = found.strategies()
+    known = np.isfinite(gain)
+    assert gain.shape == (1, 3, 3) and (gain[~known] == -np.inf).all() and not known.all()
+    written = 2.0**-52 * np.abs(gain[known]).max()
+    exactly = float(found.truth_error[0] + found.best_error[0])
+    assert rounding == np.nextafter(exactly + written, np.inf)
+    lost, off = found.losses(2)
+    assert off == np.nextafter(float(found.truth_error[2]) + 2.0**-52 * np.abs(lost).max(), np.inf)
+
+
+def test_corrections_end_when_nothing_is_left_and_bounds_are_from_above():
+    one, nothing = np.array([3.0, -np.inf]), np.array([0.0, -np.inf])
+    rounded = module_in_fractions._rounded
+    assert rounded(Fraction(0), nothing) == 0
+    assert rounded(Fraction(1, 2), nothing) == np.nextafter(0.5, np.inf)
+    assert rounded(Fraction(0), one) == np.nextafter(3 * 2.0**-52, np.inf)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mechopt.closedform.pivot.balance.reports import balanced_reports, given_back
-from mechopt.core.errors import InputError
+from mechopt.core.errors import InputError, require_type
 from mechopt.core.numbers import FloatArray
 from mechopt.environment.require_kind import require_plain_terms
 from mechopt.environment.separable import SeparableTypes
@@ -79,7 +79,10 @@ def balance(mechanism: Any) -> SequenceMechanism | BalancedMechanism | Mechanism
         return balance(mechanism.allocation)
     if isinstance(mechanism, BalancedMechanism):
         return mechanism
-    if mechanism.environment.agents < 2:
+    environment: Any = getattr(mechanism, "environment", None)
+    if environment is None:
+        require_type(mechanism, "Mechanism", "balance", "give a mechanism whose transfers are to be balanced")
+    if environment.agents < 2:
         raise InputError("balance: has 1 agent; balance needs at least 2 to pay each other")
     if isinstance(mechanism, MarkovMechanism):
         return _of_current_reports(mechanism)
