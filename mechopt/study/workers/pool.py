@@ -69,12 +69,10 @@ def local_workers(count: int) -> Iterator[Workers]:
 
     single = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     executor = ProcessPoolExecutor(count, initializer=begin, initargs=(os.getpid(),), env=single)
-    finished = False
     try:
         yield Workers(executor, lambda: count)
-        finished = True
-    finally:
-        executor.shutdown(wait=True, kill_workers=not finished)
+    finally:  # what is not answered by now is not wanted; to wait for processes to end by themselves may last for ever
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 @contextmanager
